@@ -1,0 +1,55 @@
+/*
+ * Copyright (C) 2026 The Android Open Source Project
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at
+ *
+ *      http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+package android.system.guestnet;
+
+import android.system.guestnet.GuestKind;
+import android.system.guestnet.GuestState;
+import android.system.guestnet.TimelineStep;
+
+/** A guest as it is attached. */
+parcelable Guest {
+    /** Its name. */
+    @utf8InCpp String name;
+    /** How it is connected. */
+    GuestKind kind = GuestKind.VETH;
+    /** Its state as a whole. */
+    GuestState state = GuestState.ATTACHED;
+    /** Slot number from 0; slot 0 is the original's. Kept for the name while the device runs. */
+    int slot;
+    /** Name of the device's end of the link. */
+    @utf8InCpp String hostInterface;
+    /** Interface index of the device's end, in guestnetd's namespace. */
+    int hostInterfaceIndex;
+    /** Name of the guest's end. */
+    @utf8InCpp String interfaceName;
+    /** The guest's IPv4 address. */
+    @utf8InCpp String address;
+    /** The device's IPv4 address on the link, the guest's default route. */
+    @utf8InCpp String gateway;
+    /** Length of the subnet's prefix in bits. */
+    int prefixLength;
+    /** MTU of both ends in bytes. */
+    int mtu;
+    /** MAC address of the guest's end, as "02:00:00:00:00:00"; the same at every attach of this name. */
+    @utf8InCpp String mac;
+    /** Uid that attached it. */
+    int ownerUid;
+    /** When it was attached: milliseconds since the epoch, by the device's clock. */
+    long attachedAtMillis;
+    /** What attach() spent its time on, in order. */
+    TimelineStep[] timeline;
+}

@@ -1,0 +1,45 @@
+/*
+ * Copyright (C) 2026 The Android Open Source Project
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at
+ *
+ *      http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+package android.system.guestnet;
+
+import android.system.guestnet.GuestKind;
+import android.system.guestnet.VpnPolicy;
+
+/**
+ * What a guest gets. All defaults together are the original set-up: vm_wlan 172.17.3.2/16 on the
+ * device, wlan0 172.17.3.3/16 in the guest, default route by 172.17.3.2.
+ */
+parcelable GuestConfig {
+    /** The guest's stable name: 1 to 63 bytes of [A-Za-z0-9._-], the first one a letter or digit. */
+    @utf8InCpp String name;
+    /** How the guest is connected. Only VETH in this version; others are EX_UNSUPPORTED_OPERATION. */
+    GuestKind kind = GuestKind.VETH;
+    /** The interface's name inside the guest: 1 to 15 bytes, as the kernel takes it. */
+    @utf8InCpp String interfaceName = "wlan0";
+    /** IPv4 address of the guest; null: its slot's, counted from the gateway's (172.17.3.3 for the first guest). */
+    @nullable @utf8InCpp String address;
+    /** IPv4 address of the device on the guest's link, and the guest's default route. */
+    @utf8InCpp String gateway = "172.17.3.2";
+    /** Length of the subnet's prefix in bits, 1 to 30. */
+    int prefixLength = 16;
+    /** MTU in bytes, 68 to 65535; MTU_FOLLOW_UPLINK (-1): the uplink's. */
+    int mtu = -1;
+    /** What becomes of the guest's traffic under a VPN. Only FOLLOW_UPLINK in this version; others are EX_UNSUPPORTED_OPERATION. */
+    VpnPolicy vpnPolicy = VpnPolicy.FOLLOW_UPLINK;
+    /** Uplink of this guest only; null: the service's. Not null is EX_UNSUPPORTED_OPERATION in this version. */
+    @nullable @utf8InCpp String uplink;
+}

@@ -1,0 +1,216 @@
+/*
+ * Copyright (C) 2026 The Android Open Source Project
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at
+ *
+ *      http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+package android.system.guestnet;
+
+import android.system.guestnet.Change;
+import android.system.guestnet.Guest;
+import android.system.guestnet.GuestConfig;
+import android.system.guestnet.GuestTarget;
+import android.system.guestnet.IGuestNetListener;
+import android.system.guestnet.LayerStatus;
+import android.system.guestnet.ServiceInfo;
+import android.system.guestnet.Status;
+
+/**
+ * Gives a guest (an LXC-style container, later a VM) its network: a link named "wlan0" inside
+ * the guest, behind the device's own uplink.
+ *
+ * Every method may be called from any thread and any number of clients. On Android the callers
+ * are root and system; elsewhere root and the uids of guestnetd's --allow-uid. Anybody else gets
+ * EX_SECURITY. A failed call changes nothing: what was done before the failing step is undone.
+ *
+ * Failures are service specific: one ERROR_ code for each cause, and a message that names the
+ * cause and, where there is one, the remedy. 1xx: the configuration is wrong. 2xx: the target is
+ * wrong. 3xx: what was asked collides with what is there. 4xx: the system could not do it.
+ */
+@SuppressWarnings(value={"redundant-name"})
+interface IGuestNet {
+    /** GuestConfig.mtu: take the uplink's MTU, 1500 when there is no uplink. */
+    const int MTU_FOLLOW_UPLINK = -1;
+
+    /** GuestConfig.name is empty, over 63 bytes, or not [A-Za-z0-9][A-Za-z0-9._-]*. */
+    const int ERROR_BAD_NAME = 100;
+    /** GuestConfig.interfaceName is not a name that the kernel takes, or is "lo". */
+    const int ERROR_BAD_INTERFACE_NAME = 101;
+    /** GuestConfig.address or .gateway is not the text of a usable IPv4 unicast address. */
+    const int ERROR_BAD_ADDRESS = 102;
+    /** GuestConfig.address is not in the gateway's subnet. */
+    const int ERROR_ADDRESS_OUTSIDE_SUBNET = 103;
+    /** GuestConfig.address or .gateway is the subnet's network or broadcast address, or both are the same. */
+    const int ERROR_ADDRESS_RESERVED = 104;
+    /** GuestConfig.prefixLength is not 1 to 30. */
+    const int ERROR_BAD_PREFIX = 105;
+    /** GuestConfig.mtu is neither MTU_FOLLOW_UPLINK nor 68 to 65535. */
+    const int ERROR_BAD_MTU = 106;
+    /** GuestConfig carries more text than any valid one can. */
+    const int ERROR_CONFIG_TOO_LARGE = 107;
+    /** GuestConfig or GuestTarget holds an enum value that this version does not know. */
+    const int ERROR_BAD_ENUM = 108;
+
+    /** GuestTarget.pid is zero or negative. */
+    const int ERROR_BAD_PID = 200;
+    /** No process has GuestTarget.pid, or the pidfd's process has ended already. */
+    const int ERROR_NO_SUCH_PROCESS = 201;
+    /** GuestTarget.pid is a kernel thread: it has no network of its own. */
+    const int ERROR_KERNEL_THREAD = 202;
+    /** The process ended while it was being attached. */
+    const int ERROR_PROCESS_EXITED = 203;
+    /** GuestTarget.fd is missing or is not a network namespace (kind NETNS). */
+    const int ERROR_NOT_A_NETNS = 204;
+    /** GuestTarget.fd is missing or is not a pidfd (kind PIDFD). */
+    const int ERROR_NOT_A_PIDFD = 205;
+    /** The target's network namespace is guestnetd's own: it is the device, not a guest. */
+    const int ERROR_OWN_NETNS = 206;
+    /** The target's network namespace is that of the machine's init. */
+    const int ERROR_INITIAL_NETNS = 207;
+    /** guestnetd may not reach the target's network namespace; pass its netns fd instead. */
+    const int ERROR_NETNS_NOT_ACCESSIBLE = 208;
+
+    /** A guest of that name is attached. */
+    const int ERROR_NAME_IN_USE = 300;
+    /** The guest's namespace has an interface of that name already. */
+    const int ERROR_GUEST_INTERFACE_EXISTS = 301;
+    /** Another guest has that address. */
+    const int ERROR_ADDRESS_IN_USE = 302;
+    /** The subnet overlaps an address or a route of the device, which the message names. */
+    const int ERROR_SUBNET_OVERLAP = 303;
+    /** No guest of that name is attached. */
+    const int ERROR_NO_SUCH_GUEST = 304;
+    /** All slots, or all addresses of the subnet, are taken. */
+    const int ERROR_NO_FREE_SLOT = 305;
+    /** The device has an interface with the host end's name that is not guestnetd's. */
+    const int ERROR_HOST_INTERFACE_EXISTS = 306;
+    /** Too many listeners are registered. */
+    const int ERROR_TOO_MANY_LISTENERS = 307;
+
+    /** A kernel operation failed; the message names the step, the errno and the kernel's own words. */
+    const int ERROR_KERNEL = 400;
+    /** The kernel has no veth. */
+    const int ERROR_NO_VETH = 401;
+    /** The kernel has no NAT, or the firewall cannot be programmed. */
+    const int ERROR_FIREWALL = 402;
+    /** guestnetd lacks a capability, which the message names. */
+    const int ERROR_NO_CAPABILITY = 403;
+    /** IPv4 forwarding could not be switched on. */
+    const int ERROR_FORWARDING = 404;
+    /** What was set up was not there when it was read back. */
+    const int ERROR_VERIFY = 405;
+    /** The state could not be written. */
+    const int ERROR_STORE = 406;
+    /** guestnetd is ending, or did not answer in time. */
+    const int ERROR_UNAVAILABLE = 407;
+
+    /**
+     * Gives the target its network. When it answers, the guest can send.
+     *
+     * A missing uplink is no failure: the guest is attached, Guest.state is WAITING_FOR_UPLINK,
+     * and its traffic flows as soon as the uplink is there.
+     *
+     * @param config what the guest gets; a default-constructed config with a name is the original
+     *        set-up.
+     * @param target the guest's network namespace.
+     * @param owner if not null, the guest is detached when this object dies (EX_UNSUPPORTED_OPERATION
+     *        in this version).
+     * @return the guest as attached, with the time each step took.
+     * @throws ServiceSpecificException any ERROR_ but NO_SUCH_GUEST and TOO_MANY_LISTENERS.
+     */
+    Guest attach(in GuestConfig config, in GuestTarget target, @nullable IBinder owner);
+
+    /**
+     * Changes a live guest (EX_UNSUPPORTED_OPERATION in this version: detach and attach).
+     *
+     * @param name the guest.
+     * @param config what it is to have from now on.
+     * @return the guest as it is then.
+     */
+    Guest update(@utf8InCpp String name, in GuestConfig config);
+
+    /**
+     * Takes the guest's network away. When it answers, the link is not visible any more and the
+     * name can be attached again.
+     *
+     * @param name the guest.
+     * @throws ServiceSpecificException ERROR_BAD_NAME, ERROR_NO_SUCH_GUEST, ERROR_KERNEL.
+     */
+    void detach(@utf8InCpp String name);
+
+    /** The attached guests, by name. */
+    Guest[] list();
+
+    /**
+     * One guest, or null when none of that name is attached.
+     *
+     * @param name the guest.
+     * @throws ServiceSpecificException ERROR_BAD_NAME.
+     */
+    @nullable Guest get(@utf8InCpp String name);
+
+    /**
+     * What attach() would do now, in order; nothing is done.
+     *
+     * @param config as for attach().
+     * @param target as for attach().
+     * @return one entry for each kernel change.
+     * @throws ServiceSpecificException as attach().
+     */
+    Change[] plan(in GuestConfig config, in GuestTarget target);
+
+    /**
+     * Whether attach() would succeed and the guest would then have internet; nothing is done.
+     *
+     * @param config as for attach().
+     * @param target as for attach().
+     * @return the layers as they would be.
+     * @throws ServiceSpecificException as attach().
+     */
+    LayerStatus[] check(in GuestConfig config, in GuestTarget target);
+
+    /**
+     * Why guests have, or have not, internet: each layer read from the kernel now.
+     *
+     * @param name the guest to report on; null for all.
+     * @throws ServiceSpecificException ERROR_BAD_NAME, ERROR_NO_SUCH_GUEST.
+     */
+    Status status(@nullable @utf8InCpp String name);
+
+    /** What this guestnetd is and how it runs. */
+    ServiceInfo info();
+
+    /**
+     * Tells a listener about guests and the uplink from now on. A listener that does not take
+     * its events in time is dropped. Registering it again is no error and has no effect.
+     *
+     * @param listener whom to tell.
+     * @throws ServiceSpecificException ERROR_TOO_MANY_LISTENERS.
+     */
+    void registerListener(in IGuestNetListener listener);
+
+    /**
+     * Stops telling a listener. One that is not registered is no error.
+     *
+     * @param listener whom to tell no more.
+     */
+    void unregisterListener(in IGuestNetListener listener);
+
+    /**
+     * Writes everything guestnetd knows, as text for people, and closes the descriptor.
+     *
+     * @param fd where to write; a pipe or a file.
+     * @param args none are known yet; they are ignored.
+     */
+    void dumpTo(in ParcelFileDescriptor fd, in @utf8InCpp String[] args);
+}

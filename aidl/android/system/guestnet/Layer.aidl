@@ -1,0 +1,36 @@
+/*
+ * Copyright (C) 2026 The Android Open Source Project
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at
+ *
+ *      http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+package android.system.guestnet;
+
+/** What has to be right for a guest to have internet, from the bottom up. */
+@Backing(type="int")
+enum Layer {
+    /** The link, both ends. */
+    LINK = 0,
+    /** The addresses of both ends. */
+    ADDRESS = 1,
+    /** The guest's default route and the device's route to the guest. */
+    ROUTE = 2,
+    /** IPv4 forwarding on the device. */
+    FORWARDING = 3,
+    /** The forward and input rules. */
+    FIREWALL = 4,
+    /** The masquerade rule. */
+    NAT = 5,
+    /** The device's uplink. */
+    UPLINK = 6,
+}

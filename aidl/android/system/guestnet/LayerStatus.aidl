@@ -1,0 +1,30 @@
+/*
+ * Copyright (C) 2026 The Android Open Source Project
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at
+ *
+ *      http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+package android.system.guestnet;
+
+import android.system.guestnet.Layer;
+import android.system.guestnet.LayerState;
+
+/** One layer of a guest's network. */
+parcelable LayerStatus {
+    /** Which layer. */
+    Layer layer = Layer.LINK;
+    /** How it is. */
+    LayerState state = LayerState.OK;
+    /** What is there, or the cause and the next step when the state is not OK. */
+    @utf8InCpp String text;
+}

@@ -1,0 +1,35 @@
+/*
+ * Copyright (C) 2026 The Android Open Source Project
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at
+ *
+ *      http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+package android.system.guestnet;
+
+/** The device's way out. */
+parcelable Uplink {
+    /** How it is chosen: an interface's name, or "default" for the one of the device's default route. */
+    @utf8InCpp String choice;
+    /** The interface's name; empty when "default" finds none. */
+    @utf8InCpp String interfaceName;
+    /** Its interface index; 0 when there is no such interface. */
+    int interfaceIndex;
+    /** Whether it is there, up, and has carrier. */
+    boolean up;
+    /** Its first IPv4 address; empty when it has none. */
+    @utf8InCpp String address;
+    /** Its MTU in bytes; 0 when there is no such interface. */
+    int mtu;
+    /** Interface that the device's default route leaves by; empty when there is none. */
+    @utf8InCpp String defaultRouteInterface;
+}

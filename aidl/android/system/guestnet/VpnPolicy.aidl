@@ -1,0 +1,28 @@
+/*
+ * Copyright (C) 2026 The Android Open Source Project
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at
+ *
+ *      http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+package android.system.guestnet;
+
+/** What becomes of a guest's traffic while the device uses a VPN. */
+@Backing(type="int")
+enum VpnPolicy {
+    /** It leaves by the uplink, as tethered traffic does in AOSP. */
+    FOLLOW_UPLINK = 0,
+    /** It leaves by a named tun. */
+    NAMED_TUN = 1,
+    /** It is stopped while a lockdown VPN is up. */
+    BLOCK_UNDER_LOCKDOWN = 2,
+}

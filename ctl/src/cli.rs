@@ -1,0 +1,256 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The command line: what clap parses, and the texts of `--help`. Nothing is done here.
+
+use clap::{Args, Parser, Subcommand};
+
+/// What every `--help` of the program as a whole ends with.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0   done
+  1   any other failure
+  2   wrong command line
+  3   bad input: the configuration or the target is wrong
+  4   conflict: it collides with what is there, or no such guest
+  5   the system could not do it; nothing was changed
+  6   not allowed
+  7   guestnetd cannot be reached
+  8   not supported by this guestnetd
+  10  attached, but there is no uplink: traffic waits (stderr says why)
+
+Environment:
+  GUESTNET_URI  where guestnetd is, when --connect is not given
+  NO_COLOR      no colour, even on a terminal";
+
+const GLOBAL: &str = "For every command";
+
+const EXAMPLES: &str = "\
+Examples:
+  guestnetctl attach --name demo --pid 4242
+  guestnetctl list
+  guestnetctl status demo
+  guestnetctl detach demo
+
+";
+
+const ATTACH_EXAMPLES: &str = "\
+Examples:
+  guestnetctl attach --name demo --pid \"$(lxc-info -n demo -pH)\"
+  guestnetctl attach --name demo --netns /run/netns/demo --timeline
+  guestnetctl attach --name cam --pid 4242 --gateway 10.9.0.1 --prefix 24 --address 10.9.0.7
+
+Exit code 10: attached, but there is no uplink; stderr says what to do.";
+
+const HOOK_HELP: &str = "\
+In the container's configuration:
+  lxc.net.0.type = empty
+  lxc.hook.start-host = /usr/bin/guestnetctl lxc-hook
+  lxc.hook.post-stop = /usr/bin/guestnetctl lxc-hook
+
+start-host attaches LXC_PID under the container's name before its init runs; when it cannot, the
+container does not start. A missing uplink does not stop it. A guest of that name that is still
+attached is a leftover of the container's last run and is replaced: container names are unique
+among all guests. post-stop detaches by name; a guest that is gone already is no error.
+
+lxc.hook.version 0 and 1 both work. LXC writes what a hook prints to the container's log, at
+level DEBUG: lxc-start --logfile FILE --logpriority DEBUG. Options go after lxc-hook:
+  lxc.hook.start-host = /usr/bin/guestnetctl lxc-hook --address 172.17.3.9";
+
+/// Gives guests (LXC containers) their wlan0, through guestnetd
+#[derive(Debug, Parser)]
+#[command(name = "guestnetctl", version, max_term_width = 100)]
+#[command(after_help = format!("{EXAMPLES}{EXIT_CODES}"))]
+pub struct Cli {
+    /// Where guestnetd is: unix://PATH or binder:// [default: GUESTNET_URI or the platform's]
+    #[arg(long, global = true, value_name = "URI", help_heading = GLOBAL)]
+    pub connect: Option<String>,
+
+    /// Print one JSON document (watch: one line for each event)
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub json: bool,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Give a guest its network
+    #[command(after_help = ATTACH_EXAMPLES)]
+    Attach {
+        #[command(flatten)]
+        guest: GuestArgs,
+        /// Show what the time was spent on
+        #[arg(long)]
+        timeline: bool,
+    },
+    /// Take a guest's network away
+    Detach {
+        /// The guest
+        name: String,
+    },
+    /// List the attached guests
+    List,
+    /// Show one guest
+    Show {
+        /// The guest
+        name: String,
+    },
+    /// Print what happens to guests and the uplink, until Ctrl-C
+    Watch {
+        /// End after N events
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        count: Option<u64>,
+    },
+    /// Show what attach would change; nothing is done
+    Plan {
+        #[command(flatten)]
+        guest: GuestArgs,
+    },
+    /// Tell whether attach would succeed and the guest have internet; nothing is done
+    #[command(after_help = "\
+Exit codes: 0 all layers are ok, 5 a layer is BAD or cannot be read, 10 a layer waits.")]
+    Check {
+        #[command(flatten)]
+        guest: GuestArgs,
+    },
+    /// Show, layer by layer, why guests have or have not internet
+    Status {
+        /// Only this guest
+        name: Option<String>,
+    },
+    /// Show what this guestnetd is and how it runs
+    Info,
+    /// Print everything guestnetd knows, for a bug report
+    Dump,
+    /// Print a shell's completion script
+    #[cfg(not(target_os = "android"))]
+    #[command(after_help = "\
+Examples:
+  guestnetctl completions bash > /etc/bash_completion.d/guestnetctl
+  guestnetctl completions zsh > /usr/share/zsh/vendor-completions/_guestnetctl
+  guestnetctl completions fish > /etc/fish/completions/guestnetctl.fish")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Be LXC's lxc.hook.start-host and lxc.hook.post-stop
+    #[command(after_help = HOOK_HELP)]
+    LxcHook {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// What LXC appends with lxc.hook.version 0: NAME lxc TYPE
+        #[arg(trailing_var_arg = true, value_name = "LXC")]
+        lxc: Vec<String>,
+    },
+}
+
+/// A guest to be: its name, where it is and what it gets.
+#[derive(Debug, Args)]
+pub struct GuestArgs {
+    /// The guest's name: letters, digits, '.', '_' and '-', at most 63
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// Where the guest is: one of the two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct TargetArgs {
+    /// A process in the guest
+    #[arg(long, value_name = "PID", allow_negative_numbers = true)]
+    pub pid: Option<i32>,
+    /// The guest's network namespace: a file as /proc/PID/ns/net or /run/netns/NAME
+    #[arg(long, value_name = "PATH")]
+    pub netns: Option<std::path::PathBuf>,
+}
+
+/// What the guest gets; what is not given has the contract's default.
+#[derive(Debug, Default, Args)]
+pub struct ConfigArgs {
+    /// Interface's name inside the guest [default: wlan0]
+    #[arg(long, value_name = "NAME")]
+    pub interface: Option<String>,
+    /// The guest's IPv4 address [default: the next free one after the gateway]
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<String>,
+    /// The device's IPv4 address on the link, the guest's default route [default: 172.17.3.2]
+    #[arg(long, value_name = "ADDRESS")]
+    pub gateway: Option<String>,
+    /// Length of the subnet's prefix in bits, 1 to 30 [default: 16]
+    #[arg(long, value_name = "BITS", allow_negative_numbers = true)]
+    pub prefix: Option<i32>,
+    /// MTU in bytes, 68 to 65535 [default: the uplink's]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
+    pub mtu: Option<i32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn clap_finds_no_mistake() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_defaults_in_help_are_the_contracts() {
+        let config = crate::target::config("demo", &ConfigArgs::default());
+        let help = Cli::command().find_subcommand_mut("attach").unwrap().render_help().to_string();
+        for default in [config.interfaceName, config.gateway, config.prefixLength.to_string()] {
+            assert!(help.contains(&format!("[default: {default}]")), "{default}\n{help}");
+        }
+        assert_eq!(
+            config.mtu,
+            android_system_guestnet::aidl::android::system::guestnet::IGuestNet::MTU_FOLLOW_UPLINK
+        );
+    }
+
+    #[test]
+    fn a_target_is_named_once() {
+        let parse = |args: &str| Cli::try_parse_from(args.split(' ')).map_err(|e| e.kind());
+        assert!(parse("guestnetctl attach --name a --pid -3").is_ok());
+        assert!(parse("guestnetctl attach --name a --netns /proc/1/ns/net --mtu -1").is_ok());
+        use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument, ValueValidation};
+        assert_eq!(parse("guestnetctl plan --name a").unwrap_err(), MissingRequiredArgument);
+        assert_eq!(parse("guestnetctl check --pid 3").unwrap_err(), MissingRequiredArgument);
+        assert_eq!(
+            parse("guestnetctl check --name a --pid 3 --netns x").unwrap_err(),
+            ArgumentConflict
+        );
+        assert_eq!(
+            parse("guestnetctl attach --name a --pid 99999999999").unwrap_err(),
+            ValueValidation
+        );
+        assert_eq!(parse("guestnetctl watch --count 0").unwrap_err(), ValueValidation);
+    }
+
+    #[test]
+    fn the_hook_takes_options_before_what_lxc_appends() {
+        let line =
+            "guestnetctl lxc-hook --address 10.0.0.3 web lxc start-host --odd mnt:/proc/1/fd/3";
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        let Command::LxcHook { config, lxc } = cli.command else { panic!("{:?}", cli.command) };
+        assert_eq!(config.address.as_deref(), Some("10.0.0.3"));
+        assert_eq!(lxc, ["web", "lxc", "start-host", "--odd", "mnt:/proc/1/fd/3"]);
+    }
+}

@@ -1,0 +1,195 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The commands: each asks guestnetd and renders the answer.
+
+use crate::cli::{Cli, Command, GuestArgs};
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Output};
+use crate::{client, json, lxc, render, target, uplink, watch};
+use android_system_guestnet::aidl::android::system::guestnet::{
+    Guest::Guest,
+    GuestConfig::GuestConfig,
+    GuestState::GuestState,
+    GuestTarget::GuestTarget,
+    IGuestNet::{IGuestNet, ERROR_NO_SUCH_GUEST},
+    LayerState::LayerState,
+    LayerStatus::LayerStatus,
+};
+use binder::ParcelFileDescriptor;
+use nix::fcntl::OFlag;
+use std::fs::File;
+use std::io::Read;
+
+/// Runs the command.
+pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
+    let uri = cli.connect.as_deref();
+    match &cli.command {
+        #[cfg(not(target_os = "android"))]
+        Command::Completions { shell } => completions(*shell),
+        Command::LxcHook { config, lxc } => lxc::run(uri, output, config, lxc),
+        Command::Watch { count } => watch::run(uri, output, *count),
+        asking => ask(&**client::connect(uri)?, output, asking),
+    }
+}
+
+/// The commands that are one question to guestnetd.
+fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Attach { guest, timeline } => {
+            let (config, target) = asked(guest)?;
+            let guest = guestnet.attach(&config, &target, None)?;
+            return attached(guestnet, output, &guest, *timeline);
+        }
+        Command::Detach { name } => {
+            guestnet.detach(name)?;
+            output.answer(|| json::detached(name), || format!("{name}: detached\n"))?;
+        }
+        Command::List => {
+            let guests = guestnet.list()?;
+            output.answer(|| json::guests(&guests), || render::guest::table(&guests))?;
+        }
+        Command::Show { name } => {
+            let guest = guestnet.get(name)?.ok_or_else(|| Failure {
+                exit: Exit::Conflict,
+                code: Some(ERROR_NO_SUCH_GUEST),
+                message: format!("no guest named {name} is attached"),
+            })?;
+            output.answer(|| json::guest(&guest), || render::guest::details(&guest))?;
+        }
+        Command::Plan { guest } => {
+            let (config, target) = asked(guest)?;
+            let changes = guestnet.plan(&config, &target)?;
+            output.answer(|| json::changes(&changes), || render::plan::text(&changes))?;
+        }
+        Command::Check { guest } => {
+            let (config, target) = asked(guest)?;
+            let layers = guestnet.check(&config, &target)?;
+            output.answer(
+                || json::check(&layers),
+                || render::layers::text(&layers, output.colour()),
+            )?;
+            return Ok(verdict(&layers));
+        }
+        Command::Status { name } => {
+            let status = guestnet.status(name.as_deref())?;
+            output.answer(
+                || json::status(&status),
+                || render::status::text(&status, output.colour()),
+            )?;
+        }
+        Command::Info => {
+            let info = guestnet.info()?;
+            output.answer(|| json::info(&info), || render::info::text(&info))?;
+        }
+        Command::Dump => {
+            let text = dump(guestnet)?;
+            output.answer(|| json::dump(&text), || text.clone())?;
+        }
+        // Not questions: run() has seen to them.
+        _ => {}
+    }
+    Ok(Exit::Ok)
+}
+
+/// What attach, plan and check are asked about.
+fn asked(guest: &GuestArgs) -> Result<(GuestConfig, GuestTarget), Failure> {
+    Ok((target::config(&guest.name, &guest.config), target::target(&guest.target)?))
+}
+
+/// Says what was attached, and when its traffic waits, for what.
+pub fn attached(
+    guestnet: &dyn IGuestNet,
+    output: &Output,
+    guest: &Guest,
+    timeline: bool,
+) -> Result<Exit, Failure> {
+    let advice = (guest.state == GuestState::WAITING_FOR_UPLINK).then(|| advice(guestnet, guest));
+    output.answer(
+        || json::attached(guest, advice.as_deref()),
+        || render::guest::attached(guest, timeline),
+    )?;
+    match advice {
+        Some(advice) => {
+            output::complain(&advice);
+            Ok(Exit::NoUplink)
+        }
+        None => Ok(Exit::Ok),
+    }
+}
+
+/// The guest is attached whatever becomes of this second question.
+fn advice(guestnet: &dyn IGuestNet, guest: &Guest) -> String {
+    match guestnet.status(Some(&guest.name)) {
+        Ok(status) => uplink::advice(&status.uplink),
+        Err(e) => format!("there is no uplink, and why could not be asked: {}", Failure::from(e)),
+    }
+}
+
+/// What `check` tells a script.
+fn verdict(layers: &[LayerStatus]) -> Exit {
+    let wrong = |state| state != LayerState::OK && state != LayerState::WAITING;
+    if layers.iter().any(|layer| wrong(layer.state)) {
+        Exit::System
+    } else if layers.iter().any(|layer| layer.state == LayerState::WAITING) {
+        Exit::NoUplink
+    } else {
+        Exit::Ok
+    }
+}
+
+/// guestnetd writes into a pipe while we read: the text may be longer than the pipe.
+fn dump(guestnet: &dyn IGuestNet) -> Result<String, Failure> {
+    let failed = |e: &dyn std::fmt::Display| Failure::new(Exit::Other, format!("dump: {e}"));
+    let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|e| failed(&e))?;
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        File::from(read).read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let write = ParcelFileDescriptor::new(write);
+    let called = guestnet.dumpTo(&write, &[]);
+    // The end of the text is when nobody can write any more.
+    drop(write);
+    called?;
+    let bytes = reader.join().map_err(|_| failed(&"the reader died"))?.map_err(|e| failed(&e))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(not(target_os = "android"))]
+fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
+    use clap::CommandFactory;
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "guestnetctl", &mut script);
+    output::write(&String::from_utf8_lossy(&script)).map(|()| Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_layer_decides() {
+        use LayerState as S;
+        for (states, exit) in [
+            (&[][..], Exit::Ok),
+            (&[S::OK, S::OK], Exit::Ok),
+            (&[S::OK, S::WAITING], Exit::NoUplink),
+            (&[S::WAITING, S::BAD, S::OK], Exit::System),
+            (&[S::UNKNOWN, S::WAITING], Exit::System),
+        ] {
+            let layer = |state: &S| LayerStatus { state: *state, ..LayerStatus::default() };
+            assert_eq!(verdict(&states.iter().map(layer).collect::<Vec<_>>()), exit);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The documents of `--json`. Field names are those of the contract in snake_case, enums its
+//! values in lower case; README.md lists them. They only ever grow.
+
+use crate::exit::Failure;
+use crate::names::Name;
+use android_system_guestnet::aidl::android::system::guestnet::{
+    Change::Change, Guest::Guest, GuestEvent::GuestEvent, LayerStatus::LayerStatus,
+    ServiceInfo::ServiceInfo, Status::Status, Uplink::Uplink,
+};
+use serde_json::{json, Value};
+
+/// A list of anything.
+fn all<T>(items: &[T], document: fn(&T) -> Value) -> Value {
+    items.iter().map(document).collect()
+}
+
+/// show; a part of others.
+pub fn guest(guest: &Guest) -> Value {
+    let timeline: Value = guest
+        .timeline
+        .iter()
+        .map(|step| {
+            json!({
+                "what": step.what,
+                "start_micros": step.startMicros,
+                "duration_micros": step.durationMicros,
+            })
+        })
+        .collect();
+    json!({
+        "name": guest.name,
+        "kind": guest.kind.name(),
+        "state": guest.state.name(),
+        "slot": guest.slot,
+        "host_interface": guest.hostInterface,
+        "host_interface_index": guest.hostInterfaceIndex,
+        "interface_name": guest.interfaceName,
+        "address": guest.address,
+        "gateway": guest.gateway,
+        "prefix_length": guest.prefixLength,
+        "mtu": guest.mtu,
+        "mac": guest.mac,
+        "owner_uid": guest.ownerUid,
+        "attached_at_millis": guest.attachedAtMillis,
+        "timeline": timeline,
+    })
+}
+
+/// list
+pub fn guests(guests: &[Guest]) -> Value {
+    all(guests, guest)
+}
+
+/// attach: the guest, and the advice when its traffic waits.
+pub fn attached(attached: &Guest, advice: Option<&str>) -> Value {
+    json!({ "guest": guest(attached), "advice": advice })
+}
+
+/// detach
+pub fn detached(name: &str) -> Value {
+    json!({ "name": name })
+}
+
+/// plan
+pub fn changes(changes: &[Change]) -> Value {
+    all(changes, |change| {
+        json!({
+            "kind": change.kind.name(),
+            "place": change.place.name(),
+            "what": change.what,
+            "command": change.command,
+        })
+    })
+}
+
+fn layers(layers: &[LayerStatus]) -> Value {
+    all(layers, |layer| {
+        json!({
+            "layer": layer.layer.name(),
+            "state": layer.state.name(),
+            "text": layer.text,
+        })
+    })
+}
+
+/// check
+pub fn check(checked: &[LayerStatus]) -> Value {
+    json!({ "layers": layers(checked) })
+}
+
+fn uplink(uplink: &Uplink) -> Value {
+    json!({
+        "choice": uplink.choice,
+        "interface_name": uplink.interfaceName,
+        "interface_index": uplink.interfaceIndex,
+        "up": uplink.up,
+        "address": uplink.address,
+        "mtu": uplink.mtu,
+        "default_route_interface": uplink.defaultRouteInterface,
+    })
+}
+
+/// status
+pub fn status(status: &Status) -> Value {
+    let guests = all(&status.guests, |of| {
+        json!({
+            "guest": guest(&of.guest),
+            "layers": layers(&of.layers),
+            "rx_bytes": of.rxBytes,
+            "tx_bytes": of.txBytes,
+            "rx_packets": of.rxPackets,
+            "tx_packets": of.txPackets,
+        })
+    });
+    json!({
+        "uplink": uplink(&status.uplink),
+        "device": layers(&status.device),
+        "guests": guests,
+    })
+}
+
+/// info
+pub fn info(info: &ServiceInfo) -> Value {
+    json!({
+        "version": info.version,
+        "pid": info.pid,
+        "listen": info.listen,
+        "uplink": info.uplink,
+        "firewall": info.firewall.name(),
+        "firewall_reason": info.firewallReason,
+        "kernel": info.kernel,
+        "state_dir": info.stateDir,
+        "guests": info.guests,
+        "owns_forwarding": info.ownsForwarding,
+        "unsupported": info.unsupported,
+    })
+}
+
+/// dump
+pub fn dump(text: &str) -> Value {
+    json!({ "dump": text })
+}
+
+/// watch: a guest's event.
+pub fn guest_event(event: GuestEvent, after: &Guest) -> Value {
+    json!({ "event": event.name(), "guest": guest(after) })
+}
+
+/// watch: another uplink.
+pub fn uplink_event(previous: &Uplink, current: &Uplink, gap_micros: i64) -> Value {
+    json!({
+        "event": "uplink",
+        "previous": uplink(previous),
+        "current": uplink(current),
+        "gap_micros": gap_micros,
+    })
+}
+
+/// Any command that fails.
+pub fn failure(failure: &Failure) -> Value {
+    json!({
+        "error": {
+            "class": failure.exit.name(),
+            "exit_code": failure.exit as u8,
+            "code": failure.code,
+            "message": failure.message,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+    use crate::samples;
+
+    /// Every object key of a document.
+    fn keys(document: &Value, found: &mut Vec<String>) {
+        match document {
+            Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+            Value::Object(fields) => fields.iter().for_each(|(key, value)| {
+                found.push(key.clone());
+                keys(value, found);
+            }),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn a_guest_in_full() {
+        assert_eq!(
+            guest(&samples::guest()).to_string(),
+            concat!(
+                r#"{"address":"172.17.3.3","attached_at_millis":1795458119123,"gateway":"172.17.3.2","#,
+                r#""host_interface":"vm_wlan","host_interface_index":7,"interface_name":"wlan0","#,
+                r#""kind":"veth","mac":"02:67:6e:01:02:03","mtu":1500,"name":"demo","owner_uid":0,"#,
+                r#""prefix_length":16,"slot":0,"state":"attached","timeline":["#,
+                r#"{"duration_micros":200,"start_micros":0,"what":"open the guest's namespace"},"#,
+                r#"{"duration_micros":800,"start_micros":200,"what":"create the link"},"#,
+                r#"{"duration_micros":250,"start_micros":1000,"what":"read back"}]}"#,
+            )
+        );
+    }
+
+    #[test]
+    fn a_failure_in_full() {
+        let conflict = Failure { exit: Exit::Conflict, code: Some(300), message: "taken".into() };
+        assert_eq!(
+            failure(&conflict).to_string(),
+            r#"{"error":{"class":"conflict","code":300,"exit_code":4,"message":"taken"}}"#
+        );
+        assert_eq!(
+            failure(&Failure::new(Exit::Unreachable, "no socket")).to_string(),
+            r#"{"error":{"class":"unreachable","code":null,"exit_code":7,"message":"no socket"}}"#
+        );
+    }
+
+    #[test]
+    fn the_readme_lists_every_field() {
+        let status_of = samples::status();
+        let mut found = Vec::new();
+        for document in [
+            attached(&samples::guest(), None),
+            detached("demo"),
+            changes(&samples::changes()),
+            check(&status_of.device),
+            status(&status_of),
+            info(&samples::info()),
+            dump("text"),
+            guest_event(GuestEvent::LOST, &samples::guest()),
+            uplink_event(&status_of.uplink, &status_of.uplink, 1),
+            failure(&Failure::new(Exit::Other, "")),
+        ] {
+            keys(&document, &mut found);
+        }
+        let readme = include_str!("../README.md");
+        for key in found {
+            assert!(readme.contains(&format!("`{key}`")), "{key}");
+        }
+    }
+}

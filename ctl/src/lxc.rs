@@ -1,0 +1,71 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! `guestnetctl lxc-hook`: attaches a container before its init runs, detaches it after its end.
+
+use crate::cli::ConfigArgs;
+use crate::exit::{Exit, Failure};
+use crate::hook::{self, Hook};
+use crate::output::Output;
+use crate::{client, commands, target};
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
+    IGuestNet, ERROR_NAME_IN_USE, ERROR_NO_SUCH_GUEST,
+};
+
+/// Does what LXC asks for. LXC takes any exit code but 0 as the hook's failure.
+pub fn run(
+    connect: Option<&str>,
+    output: &Output,
+    config: &ConfigArgs,
+    args: &[String],
+) -> Result<Exit, Failure> {
+    let hook = hook::parse(args, |key| std::env::var(key).ok())
+        .map_err(|message| Failure::new(Exit::Usage, message))?;
+    let guestnet = client::connect(connect)?;
+    match hook {
+        Hook::StartHost { name, pid } => start(&**guestnet, output, config, &name, pid),
+        Hook::PostStop { name } => stop(&**guestnet, &name),
+    }
+}
+
+/// A guest of that name can only be the container's last run, whose namespace has not ended yet
+/// (a reboot from inside is that fast): it makes way.
+fn start(
+    guestnet: &dyn IGuestNet,
+    output: &Output,
+    args: &ConfigArgs,
+    name: &str,
+    pid: i32,
+) -> Result<Exit, Failure> {
+    let config = target::config(name, args);
+    let target = target::of_pid(pid);
+    let attach = || guestnet.attach(&config, &target, None).map_err(Failure::from);
+    let guest = match attach() {
+        Err(failure) if failure.is(ERROR_NAME_IN_USE) => {
+            stop(guestnet, name)?;
+            attach()
+        }
+        other => other,
+    }?;
+    // A container may start without an uplink: its traffic flows as soon as there is one.
+    commands::attached(guestnet, output, &guest, false).map(|_| Exit::Ok)
+}
+
+/// The kernel may have been faster: the link goes with its namespace.
+fn stop(guestnet: &dyn IGuestNet, name: &str) -> Result<Exit, Failure> {
+    match guestnet.detach(name).map_err(Failure::from) {
+        Err(failure) if !failure.is(ERROR_NO_SUCH_GUEST) => Err(failure),
+        _ => Ok(Exit::Ok),
+    }
+}

@@ -1,0 +1,91 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Events, one line each.
+
+use super::{guest as guests, units};
+use crate::names::Name;
+use crate::uplink;
+use android_system_guestnet::aidl::android::system::guestnet::{
+    Guest::Guest, GuestEvent::GuestEvent, Uplink::Uplink,
+};
+
+/// What happened to a guest.
+pub fn guest(event: GuestEvent, guest: &Guest) -> String {
+    let what = match event {
+        GuestEvent::ATTACHED => guests::line(guest),
+        GuestEvent::STATE => format!("{}: {}", guest.name, guest.state.words()),
+        GuestEvent::LOST => format!("{}: its link disappeared", guest.name),
+        _ => guest.name.clone(),
+    };
+    format!("{:<8}  {what}\n", event.words())
+}
+
+/// From which uplink to which.
+pub fn uplink(previous: &Uplink, current: &Uplink, gap_micros: i64) -> String {
+    format!(
+        "uplink    {} -> {}, rules in place after {}\n",
+        place(previous),
+        place(current),
+        units::micros(gap_micros)
+    )
+}
+
+fn place(of: &Uplink) -> String {
+    let name = uplink::name(of);
+    match (of.interfaceIndex, of.up, of.address.as_str()) {
+        (0, ..) => format!("no {name}"),
+        (_, false, _) => format!("{name} (down)"),
+        (_, true, "") => format!("{name} (no address)"),
+        (_, true, address) => format!("{name} {address}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn one_line_for_each_event() {
+        let demo = samples::guest();
+        for (event, text) in [
+            (
+                GuestEvent::ATTACHED,
+                "attached  demo: wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2\n",
+            ),
+            (GuestEvent::STATE, "state     demo: attached\n"),
+            (GuestEvent::DETACHED, "detached  demo\n"),
+            (GuestEvent::LOST, "lost      demo: its link disappeared\n"),
+            (GuestEvent(9), "9         demo\n"),
+        ] {
+            assert_eq!(guest(event, &demo), text);
+        }
+    }
+
+    #[test]
+    fn uplinks_in_every_state() {
+        let mut now = samples::status().uplink;
+        let none = samples::status().uplink;
+        now.interfaceIndex = 2;
+        assert_eq!(
+            uplink(&none, &now, 800),
+            "uplink    no wlan0 -> wlan0 (down), rules in place after 800 us\n"
+        );
+        now.up = true;
+        assert!(uplink(&none, &now, 0).contains("-> wlan0 (no address),"));
+        now.address = "10.0.0.5".to_owned();
+        assert!(uplink(&now, &none, 0).contains(" wlan0 10.0.0.5 -> no wlan0,"));
+    }
+}

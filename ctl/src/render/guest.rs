@@ -1,0 +1,148 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Guests: attach, list, show.
+
+use super::table::{Align::Left, Align::Right, Table};
+use super::{timeline, units};
+use crate::names::Name;
+use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest;
+
+/// A guest in one line, without a newline.
+pub fn line(guest: &Guest) -> String {
+    format!(
+        "{}: {} {}/{} behind {}, default via {}",
+        guest.name,
+        guest.interfaceName,
+        guest.address,
+        guest.prefixLength,
+        guest.hostInterface,
+        guest.gateway
+    )
+}
+
+/// What attach did and how long it took; if wanted, with every step.
+pub fn attached(guest: &Guest, timeline: bool) -> String {
+    let line = line(guest);
+    match timeline::total(&guest.timeline) {
+        0 => format!("{line}\n"),
+        total if timeline => {
+            format!("{line} ({})\n{}", units::micros(total), timeline::text(&guest.timeline))
+        }
+        total => format!("{line} ({})\n", units::micros(total)),
+    }
+}
+
+/// A line for each guest.
+pub fn table(guests: &[Guest]) -> String {
+    if guests.is_empty() {
+        return "no guest is attached\n".to_owned();
+    }
+    let mut table = Table::new(&[Left, Left, Left, Left, Left, Left, Right, Left]);
+    table.row(["NAME", "STATE", "INTERFACE", "ADDRESS", "GATEWAY", "BEHIND", "MTU", "MAC"]);
+    for guest in guests {
+        table.row([
+            guest.name.clone(),
+            guest.state.words(),
+            guest.interfaceName.clone(),
+            format!("{}/{}", guest.address, guest.prefixLength),
+            guest.gateway.clone(),
+            guest.hostInterface.clone(),
+            guest.mtu.to_string(),
+            guest.mac.clone(),
+        ]);
+    }
+    table.text()
+}
+
+/// Everything about one guest.
+pub fn details(guest: &Guest) -> String {
+    let mut table = Table::new(&[Left, Left]);
+    table.row(["name", &guest.name]);
+    table.row(["state", &guest.state.words()]);
+    table.row(["kind", &guest.kind.words()]);
+    table.row(["interface", &guest.interfaceName]);
+    table.row(["address", &format!("{}/{}", guest.address, guest.prefixLength)]);
+    table.row(["gateway", &guest.gateway]);
+    table.row(["mac", &guest.mac]);
+    table.row(["mtu", &guest.mtu.to_string()]);
+    table.row(["behind", &format!("{} (index {})", guest.hostInterface, guest.hostInterfaceIndex)]);
+    table.row(["slot", &guest.slot.to_string()]);
+    table.row(["attached", &units::date(guest.attachedAtMillis)]);
+    table.row(["by uid", &guest.ownerUid.to_string()]);
+    table.row(["took", &units::micros(timeline::total(&guest.timeline))]);
+    table.text() + &timeline::text(&guest.timeline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+    use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
+
+    #[test]
+    fn one_line_of_what_was_done() {
+        let line = "demo: wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2";
+        let mut guest = samples::guest();
+        assert_eq!(attached(&guest, false), format!("{line} (1.3 ms)\n"));
+        let with_steps = attached(&guest, true);
+        assert!(with_steps.starts_with(&format!("{line} (1.3 ms)\n     0 us")), "{with_steps}");
+        assert_eq!(with_steps.lines().count(), 4);
+        guest.timeline.clear();
+        assert_eq!(attached(&guest, true), format!("{line}\n"));
+    }
+
+    #[test]
+    fn a_line_for_each_guest() {
+        let mut cam = samples::guest();
+        cam.name = "camera-2".to_owned();
+        cam.state = GuestState::WAITING_FOR_UPLINK;
+        cam.address = "172.17.3.14".to_owned();
+        cam.hostInterface = "vm_wlan11".to_owned();
+        cam.mtu = 576;
+        assert_eq!(
+            table(&[cam, samples::guest()]),
+            "\
+NAME      STATE               INTERFACE  ADDRESS         GATEWAY     BEHIND      MTU  MAC
+camera-2  waiting for uplink  wlan0      172.17.3.14/16  172.17.3.2  vm_wlan11   576  02:67:6e:01:02:03
+demo      attached            wlan0      172.17.3.3/16   172.17.3.2  vm_wlan    1500  02:67:6e:01:02:03
+"
+        );
+        assert_eq!(table(&[]), "no guest is attached\n");
+    }
+
+    #[test]
+    fn everything_about_one() {
+        let text = details(&samples::guest());
+        assert_eq!(
+            text.lines().take(13).map(|line| format!("{line}\n")).collect::<String>(),
+            "\
+name       demo
+state      attached
+kind       veth
+interface  wlan0
+address    172.17.3.3/16
+gateway    172.17.3.2
+mac        02:67:6e:01:02:03
+mtu        1500
+behind     vm_wlan (index 7)
+slot       0
+attached   2026-11-23 18:21:59 UTC
+by uid     0
+took       1.3 ms
+"
+        );
+        assert_eq!(text.lines().count(), 16);
+    }
+}

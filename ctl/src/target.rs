@@ -1,0 +1,143 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! From the command line to the contract's GuestConfig and GuestTarget. Opens what the user
+//! names; judges nothing: guestnetd does, and its words are the ones the user sees.
+
+use crate::cli::{ConfigArgs, TargetArgs};
+use crate::exit::{Exit, Failure};
+use android_system_guestnet::aidl::android::system::guestnet::{
+    GuestConfig::GuestConfig, GuestTarget::GuestTarget, TargetKind::TargetKind,
+};
+use binder::ParcelFileDescriptor;
+use nix::libc;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The configuration: the contract's defaults, but for what was given.
+pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
+    let default = GuestConfig::default();
+    GuestConfig {
+        name: name.to_owned(),
+        interfaceName: args.interface.clone().unwrap_or(default.interfaceName),
+        address: args.address.clone(),
+        gateway: args.gateway.clone().unwrap_or(default.gateway),
+        prefixLength: args.prefix.unwrap_or(default.prefixLength),
+        mtu: args.mtu.unwrap_or(default.mtu),
+        kind: default.kind,
+        vpnPolicy: default.vpnPolicy,
+        uplink: default.uplink,
+    }
+}
+
+/// The target that was given; clap sees to it that it is exactly one.
+pub fn target(args: &TargetArgs) -> Result<GuestTarget, Failure> {
+    match (&args.netns, args.pid) {
+        (Some(path), _) => of_netns(path),
+        (None, Some(pid)) => Ok(of_pid(pid)),
+        (None, None) => Err(Failure::new(Exit::Usage, "give --pid or --netns")),
+    }
+}
+
+/// A process, by a pidfd, so that no other process can come to its pid. Where none can be had
+/// (a kernel without pidfd_open, a pid of nobody), by its number: guestnetd names the cause.
+pub fn of_pid(pid: i32) -> GuestTarget {
+    match pidfd_open(pid) {
+        Ok(fd) => {
+            GuestTarget { kind: TargetKind::PIDFD, fd: Some(ParcelFileDescriptor::new(fd)), pid }
+        }
+        Err(_) => GuestTarget { kind: TargetKind::PID, fd: None, pid },
+    }
+}
+
+fn of_netns(path: &Path) -> Result<GuestTarget, Failure> {
+    let file = OpenOptions::new()
+        .read(true)
+        // A FIFO without a writer would hold us for good.
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(|e| Failure::new(Exit::BadInput, format!("--netns {}: {e}", path.display())))?;
+    let fd = Some(ParcelFileDescriptor::new(OwnedFd::from(file)));
+    Ok(GuestTarget { kind: TargetKind::NETNS, fd, pid: 0 })
+}
+
+fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and touches no memory of ours.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    match RawFd::try_from(fd) {
+        // SAFETY: the kernel has just given us this descriptor; nobody else has it.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn what_is_given_replaces_the_default_and_nothing_else() {
+        let plain = config("demo", &ConfigArgs::default());
+        let expected = GuestConfig { name: "demo".to_owned(), ..GuestConfig::default() };
+        assert_eq!(format!("{plain:?}"), format!("{expected:?}"));
+        let args = ConfigArgs {
+            interface: Some("eth7".to_owned()),
+            address: Some("10.0.0.3".to_owned()),
+            gateway: Some("10.0.0.1".to_owned()),
+            prefix: Some(24),
+            mtu: Some(1400),
+        };
+        let expected = GuestConfig {
+            name: "demo".to_owned(),
+            interfaceName: "eth7".to_owned(),
+            address: Some("10.0.0.3".to_owned()),
+            gateway: "10.0.0.1".to_owned(),
+            prefixLength: 24,
+            mtu: 1400,
+            ..GuestConfig::default()
+        };
+        assert_eq!(format!("{:?}", config("demo", &args)), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn a_live_pid_becomes_a_pidfd_and_no_pid_stays_a_number() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let target = of_pid(own);
+        assert_eq!((target.kind, target.pid), (TargetKind::PIDFD, own));
+        let fd = target.fd.unwrap();
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
+        assert!(link.to_string_lossy().contains("pidfd"), "{link:?}");
+        for pid in [0, -1, i32::MIN, i32::MAX] {
+            let target = of_pid(pid);
+            assert_eq!((target.kind, target.pid), (TargetKind::PID, pid));
+            assert!(target.fd.is_none());
+        }
+    }
+
+    #[test]
+    fn a_netns_is_opened_and_a_missing_one_named() {
+        let args = |path: &str| TargetArgs { pid: None, netns: Some(path.into()) };
+        let target = target(&args("/proc/self/ns/net")).unwrap();
+        assert_eq!(target.kind, TargetKind::NETNS);
+        assert!(target.fd.is_some());
+        let failure = super::target(&args("/nonexistent/ns")).unwrap_err();
+        assert_eq!(failure.exit, Exit::BadInput);
+        let message = "--netns /nonexistent/ns: No such file or directory (os error 2)";
+        assert_eq!(failure.message, message);
+    }
+}

@@ -1,0 +1,180 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What succeeds: text, documents, and what guestnetd was asked.
+
+use crate::stub::{guestnetctl, Said, Stub, DUMP_LINES};
+use std::process::Command;
+
+const DEMO: &str = "demo: wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2 (900 us)\n";
+
+fn own_pid() -> u32 {
+    std::process::id()
+}
+
+#[test]
+fn attach_says_in_one_line_what_was_done() {
+    let stub = Stub::start();
+    let said = stub.run(&format!("attach --name demo --pid {}", own_pid()));
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), DEMO, ""));
+    let said = stub.run(&format!("attach --name demo --pid {} --timeline", own_pid()));
+    assert_eq!(said.code, Some(0));
+    let bar = "█".repeat(32);
+    assert_eq!(said.out, format!("{DEMO}  0 us  +900 us  create the link  {bar}\n"));
+}
+
+#[test]
+fn a_pid_goes_as_a_pidfd_and_a_path_as_a_netns() {
+    let stub = Stub::start();
+    let pid = own_pid();
+    stub.run(&format!("attach --name demo --pid {pid}"));
+    let calls = stub.calls();
+    assert_eq!(calls.len(), 1);
+    assert!(calls[0].starts_with("attach demo any pidfd "), "{calls:?}");
+    assert!(calls[0].ends_with(&format!(" {pid}")), "{calls:?}");
+    stub.run("attach --name demo --netns /proc/self/ns/net --address 172.17.9.9");
+    let own = std::fs::read_link("/proc/self/ns/net").unwrap();
+    assert_eq!(stub.calls(), [format!("attach demo 172.17.9.9 netns {}", own.display())]);
+    // guestnetd has the words for these.
+    stub.run("plan --name demo --pid 0");
+    stub.run("plan --name demo --pid -7");
+    assert_eq!(stub.calls(), ["plan demo pid 0", "plan demo pid -7"]);
+}
+
+#[test]
+fn without_an_uplink_it_is_attached_and_told() {
+    let stub = Stub::start();
+    for json in ["", " --json"] {
+        let said = stub.run(&format!("attach --name waiting --pid {}{json}", own_pid()));
+        assert_eq!(said.code, Some(10));
+        assert_eq!(
+            said.err,
+            "guestnetctl: no interface wlan0; the default route leaves by eth0: \
+             start guestnetd with --uplink eth0 or --uplink default\n"
+        );
+        if json.is_empty() {
+            assert_eq!(said.out, DEMO.replace("demo", "waiting"));
+        } else {
+            let document = said.json();
+            assert_eq!(document["guest"]["state"], "waiting_for_uplink");
+            assert_eq!(
+                format!("guestnetctl: {}\n", document["advice"].as_str().unwrap()),
+                said.err
+            );
+        }
+    }
+}
+
+#[test]
+fn every_command_has_a_document() {
+    let stub = Stub::start();
+    let target = "--name demo --netns /proc/self/ns/net";
+    for (args, pointer, value) in [
+        (format!("attach {target}"), "/guest/address", "172.17.3.3"),
+        ("detach demo".to_owned(), "/name", "demo"),
+        ("list".to_owned(), "/1/state", "waiting_for_uplink"),
+        ("show demo".to_owned(), "/host_interface", "vm_wlan"),
+        (format!("plan {target}"), "/0/command", "ip link add vm_wlan"),
+        (format!("check {target}"), "/layers/0/state", "ok"),
+        ("status".to_owned(), "/uplink/default_route_interface", "eth0"),
+        ("status demo".to_owned(), "/guests/0/guest/name", "demo"),
+        ("info".to_owned(), "/version", "9.9.9"),
+    ] {
+        let said = stub.run(&format!("--json {args}"));
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{args}");
+        assert_eq!(said.json().pointer(pointer).unwrap(), value, "{args}");
+    }
+    let dump = stub.run("dump --json").json();
+    assert_eq!(dump["dump"].as_str().unwrap().lines().count(), DUMP_LINES);
+}
+
+#[test]
+fn every_command_has_text_for_people() {
+    let stub = Stub::start();
+    let target = "--name demo --netns /proc/self/ns/net";
+    for (args, part) in [
+        ("detach demo".to_owned(), "demo: detached\n"),
+        ("list".to_owned(), "waiting  waiting for uplink  wlan0"),
+        ("show demo".to_owned(), "address    172.17.3.3/16\n"),
+        (format!("plan {target}"), "\n   $ ip link add vm_wlan\n"),
+        (format!("check {target}"), "  ok    link        as read\n"),
+        ("status".to_owned(), "device\n  wait  link        as read\n"),
+        ("info".to_owned(), "guestnetd    9.9.9\n"),
+        ("dump".to_owned(), "line 0\nline 1\n"),
+    ] {
+        let said = stub.run(&args);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{args}");
+        assert!(said.out.contains(part), "{args}: {}", said.out);
+        assert!(!said.out.contains('\x1b'), "{args}: colour without a terminal");
+    }
+}
+
+#[test]
+fn what_is_asked_for_arrives() {
+    let stub = Stub::start();
+    let options = "--interface eth7 --address 10.9.0.7 --gateway 10.9.0.1 --prefix 24 --mtu 1400";
+    let args = format!("--json plan --name demo --netns /proc/self/ns/net {options}");
+    let asked = stub.run(&args).json()[0]["what"].as_str().unwrap().to_owned();
+    for part in ["\"demo\"", "\"eth7\"", "Some(\"10.9.0.7\")", "\"10.9.0.1\"", ": 24", ": 1400"] {
+        assert!(asked.contains(part), "{part}: {asked}");
+    }
+}
+
+#[test]
+fn check_tells_a_script() {
+    let stub = Stub::start();
+    for (name, code) in [("demo", 0), ("waiting", 10), ("bad-layer", 5)] {
+        let said = stub.run(&format!("check --name {name} --netns /proc/self/ns/net"));
+        assert_eq!(said.code, Some(code), "{said:?}");
+    }
+}
+
+#[test]
+fn the_command_line_goes_before_the_environment() {
+    let stub = Stub::start();
+    let mut command = guestnetctl(&format!("info --connect {}", stub.uri));
+    let said: Said = command.env("GUESTNET_URI", "unix:///nonexistent").output().unwrap().into();
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+#[test]
+fn completions_version_and_help_need_no_guestnetd() {
+    for (shell, part) in [
+        ("bash", "complete -F _guestnetctl"),
+        ("zsh", "#compdef guestnetctl"),
+        ("fish", "complete -c guestnetctl"),
+    ] {
+        let said: Said = guestnetctl(&format!("completions {shell}")).output().unwrap().into();
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+        assert!(said.out.contains(part) && said.out.contains("lxc-hook"), "{}", said.out);
+        if shell == "bash" {
+            let parsed = Command::new("bash").args(["-n", "-c", &said.out]).output().unwrap();
+            assert!(parsed.status.success() && parsed.stderr.is_empty(), "{parsed:?}");
+        }
+    }
+    let version: Said = guestnetctl("--version").output().unwrap().into();
+    let expected = format!("guestnetctl {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((version.code, version.out), (Some(0), expected));
+    let help: Said = guestnetctl("--help").output().unwrap().into();
+    assert_eq!(help.code, Some(0));
+    assert!(help.out.contains("\n  10  attached, but there is no uplink"), "{}", help.out);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let stub = Stub::start();
+    let mut dump = stub.command("dump").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(dump.stdout.take());
+    assert_eq!(dump.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,59 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Makes a service reachable, whatever the endpoint.
+
+use binder::SpIBinder;
+
+use crate::accept::UnixServer;
+use crate::{kernel, Endpoint, Limits, PlatformError};
+
+/// A service being served. Dropping it, or [`stop`](Server::stop), ends that.
+pub struct Server {
+    _transport: Transport,
+}
+
+/// What is to be dropped to end serving.
+enum Transport {
+    Unix {
+        _server: UnixServer,
+    },
+    /// The driver forgets the service with the process, not earlier.
+    Kernel,
+}
+
+/// Serves `service` as `name` on threads of its own; answers once clients can reach it.
+pub fn serve(
+    endpoint: &Endpoint,
+    name: &str,
+    service: SpIBinder,
+    limits: &Limits,
+) -> Result<Server, PlatformError> {
+    let transport = match endpoint {
+        Endpoint::Unix(path) => {
+            Transport::Unix { _server: UnixServer::start(path, name, service, limits)? }
+        }
+        Endpoint::Kernel => {
+            kernel::register(name, service)?;
+            Transport::Kernel
+        }
+    };
+    Ok(Server { _transport: transport })
+}
+
+impl Server {
+    /// Stops accepting, removes the socket if it is still this server's, and ends the
+    /// connections; a call in progress is waited for no longer than `Limits::reply`.
+    pub fn stop(self) {}
+}

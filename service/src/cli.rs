@@ -1,0 +1,82 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The command line.
+
+use crate::facade::Allowed;
+use crate::owner::Config;
+use crate::{firewall, uplink};
+use clap::Parser;
+use guestnet_platform::Endpoint;
+use std::path::PathBuf;
+
+/// Where the state is kept: a tmpfs on Linux; Android has none for services, so there the boot id
+/// in every file does what a tmpfs would.
+const STATE_DIR: &str =
+    if cfg!(target_os = "android") { "/data/misc/guestnet" } else { "/run/guestnet" };
+
+/// Gives guests (LXC containers, VMs) their network: a link, addresses, NAT, forwarding.
+///
+/// Ends on SIGTERM; guests keep their network, and the next start takes them over.
+#[derive(Debug, Parser)]
+#[command(name = "guestnetd", version, about, after_help = "Clients: guestnetctl, or the Binder interface android.system.guestnet.IGuestNet.")]
+pub struct Args {
+    /// Where to listen: unix://PATH, or binder:// for the kernel driver
+    #[arg(long, value_name = "URI", default_value_t = Endpoint::platform_default())]
+    pub listen: Endpoint,
+
+    /// The device's way out: an interface, or "default" for the default route's
+    #[arg(long, value_name = "NAME", default_value = "wlan0")]
+    pub uplink: uplink::Choice,
+
+    /// How to program the packet filter: auto, nftables or iptables
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub firewall: firewall::Choice,
+
+    /// Where to keep what must survive a restart of guestnetd
+    #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
+    pub state_dir: PathBuf,
+
+    /// A uid that may call, beside root (on Android: and system); may be given again
+    #[arg(long, value_name = "UID", value_parser = uid)]
+    pub allow_uid: Vec<u32>,
+
+    /// Leave net.ipv4.ip_forward on when the last guest is gone
+    #[arg(long)]
+    pub keep_forwarding: bool,
+}
+
+fn uid(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|uid| *uid != u32::MAX)
+        .ok_or_else(|| format!("{text:?} is no uid: use a number from 0 to 4294967294"))
+}
+
+impl Args {
+    /// Who may call.
+    pub fn allowed(&self) -> Allowed {
+        Allowed::new(self.allow_uid.iter().copied())
+    }
+
+    /// How the owner is to run.
+    pub fn config(&self) -> Config {
+        Config {
+            uplink: self.uplink.clone(),
+            firewall: self.firewall,
+            state_dir: self.state_dir.clone(),
+            keep_forwarding: self.keep_forwarding,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Every way in which a call can fail, one variant for each cause. The message names the cause
+//! and, where there is one, the remedy. The numbers of the contract are in `facade/codes.rs`.
+
+use crate::firewall::FirewallError;
+use crate::spec::{GuestName, IfName, SpecError, Subnet};
+use std::net::Ipv4Addr;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration cannot be a guest's.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The target is not a guest's network namespace.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The name is taken.
+    #[error("a guest named {0} is attached; detach it first or choose another name")]
+    NameInUse(GuestName),
+    /// The guest has an interface of that name.
+    #[error("the guest has an interface {0} already; choose another interface name")]
+    GuestInterfaceExists(IfName),
+    /// The address is another guest's.
+    #[error("{address} is the address of guest {guest}")]
+    AddressInUse {
+        /// The address asked for.
+        address: Ipv4Addr,
+        /// Who has it.
+        guest: GuestName,
+    },
+    /// The subnet is in use on the device.
+    #[error("{subnet} overlaps {what}; choose a gateway in another subnet")]
+    SubnetOverlap {
+        /// The subnet asked for.
+        subnet: Subnet,
+        /// What it overlaps, with its interface.
+        what: String,
+    },
+    /// No such guest.
+    #[error("no guest named {0} is attached")]
+    NoSuchGuest(GuestName),
+    /// Nothing is free.
+    #[error("no free {0}; detach a guest first")]
+    NoFreeSlot(&'static str),
+    /// The host end's name is taken by somebody else.
+    #[error("the device has an interface {0} that is not guestnetd's; rename or delete it")]
+    HostInterfaceExists(IfName),
+    /// A listener too many.
+    #[error("{0} listeners are registered, which is the most; unregister one")]
+    TooManyListeners(usize),
+    /// A step failed in the kernel.
+    #[error("{step}: {cause}")]
+    Kernel {
+        /// What was done.
+        step: String,
+        /// errno and the kernel's own words.
+        cause: KernelError,
+    },
+    /// The packet filter.
+    #[error(transparent)]
+    Firewall(#[from] FirewallError),
+    /// IPv4 forwarding.
+    #[error("IPv4 forwarding cannot be switched {switch} (net.ipv4.ip_forward): {cause}")]
+    Forwarding {
+        /// "on" or "off".
+        switch: &'static str,
+        /// errno text.
+        cause: std::io::Error,
+    },
+    /// Read back and not found.
+    #[error("set up, but when read back it lacked: {0}")]
+    Verify(String),
+    /// The store.
+    #[error("the state cannot be written to {path}: {cause}; make room or choose another --state-dir")]
+    Store {
+        /// The file.
+        path: String,
+        /// errno text.
+        cause: std::io::Error,
+    },
+    /// Nobody answers.
+    #[error("guestnetd is ending")]
+    Ending,
+    /// The call failed, and so did putting back what it had done.
+    #[error("{first}; and putting it back failed too: {then}")]
+    Undo {
+        /// Why the call failed.
+        first: Box<Error>,
+        /// Why the way back failed.
+        then: String,
+    },
+}
+
+/// Why a target is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// pid 0 or less.
+    #[error("pid {0} is no process: pass a pid of 1 or more, a pidfd or a netns descriptor")]
+    BadPid(i32),
+    /// No such process.
+    #[error("no process {0}")]
+    NoSuchProcess(i32),
+    /// A kernel thread.
+    #[error("pid {0} is a kernel thread, which is the machine's own: pass the guest's init")]
+    KernelThread(i32),
+    /// It ended meanwhile.
+    #[error("process {0} ended during the call; nothing is left of it")]
+    ProcessExited(i32),
+    /// Not a network namespace.
+    #[error("the descriptor is not a network namespace ({0}): open /proc/PID/ns/net or a file of `ip netns`")]
+    NotANetns(String),
+    /// Not a pidfd.
+    #[error("the descriptor is not a pidfd ({0})")]
+    NotAPidfd(String),
+    /// The device itself.
+    #[error("the target is in guestnetd's own network namespace: it is the device, not a guest")]
+    OwnNetns,
+    /// The machine's.
+    #[error("the target is in the network namespace of the machine's init: it is no guest")]
+    InitialNetns,
+    /// No access.
+    #[error("the network namespace of process {pid} cannot be opened ({cause}): pass its netns descriptor instead")]
+    NotAccessible {
+        /// The process.
+        pid: i32,
+        /// errno text.
+        cause: std::io::Error,
+    },
+}
+
+/// What the kernel said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelError {
+    /// errno, positive.
+    pub errno: i32,
+    /// The extended acknowledgement's text, if the kernel gave one.
+    pub text: Option<String>,
+}
+
+impl std::fmt::Display for KernelError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let errno = nix::errno::Errno::from_raw(self.errno);
+        write!(f, "{errno:?}, {}", errno.desc())?;
+        match &self.text {
+            Some(text) => write!(f, " (kernel: {text})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<std::io::Error> for KernelError {
+    fn from(e: std::io::Error) -> Self {
+        Self { errno: e.raw_os_error().unwrap_or(libc::EIO), text: None }
+    }
+}
+
+impl Error {
+    /// A kernel step that failed.
+    pub fn kernel(step: impl Into<String>, cause: impl Into<KernelError>) -> Self {
+        Self::Kernel { step: step.into(), cause: cause.into() }
+    }
+
+    /// errno of the kernel step that failed, if that is what happened.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Kernel { cause, .. } => Some(cause.errno),
+            Self::Undo { first, .. } => first.errno(),
+            _ => None,
+        }
+    }
+}

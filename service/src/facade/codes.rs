@@ -1,0 +1,75 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The contract's number for each cause.
+
+use crate::error::{Error, TargetError};
+use crate::spec::SpecError;
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet as wire;
+
+/// One of the contract's `ERROR_`.
+pub fn code(error: &Error) -> i32 {
+    match error {
+        Error::Spec(e) => spec(e),
+        Error::Target(e) => target(e),
+        Error::NameInUse(_) => wire::ERROR_NAME_IN_USE,
+        Error::GuestInterfaceExists(_) => wire::ERROR_GUEST_INTERFACE_EXISTS,
+        Error::AddressInUse { .. } => wire::ERROR_ADDRESS_IN_USE,
+        Error::SubnetOverlap { .. } => wire::ERROR_SUBNET_OVERLAP,
+        Error::NoSuchGuest(_) => wire::ERROR_NO_SUCH_GUEST,
+        Error::NoFreeSlot(_) => wire::ERROR_NO_FREE_SLOT,
+        Error::HostInterfaceExists(_) => wire::ERROR_HOST_INTERFACE_EXISTS,
+        Error::TooManyListeners(_) => wire::ERROR_TOO_MANY_LISTENERS,
+        // The kernel has no such link kind, or guestnetd may not make one.
+        Error::Kernel { step, cause } if step.starts_with("link ") && cause.errno == libc::EOPNOTSUPP => {
+            wire::ERROR_NO_VETH
+        }
+        Error::Kernel { cause, .. } if cause.errno == libc::EPERM => wire::ERROR_NO_CAPABILITY,
+        Error::Kernel { .. } => wire::ERROR_KERNEL,
+        Error::Firewall(_) => wire::ERROR_FIREWALL,
+        Error::Forwarding { .. } => wire::ERROR_FORWARDING,
+        Error::Verify(_) => wire::ERROR_VERIFY,
+        Error::Store { .. } => wire::ERROR_STORE,
+        Error::Ending => wire::ERROR_UNAVAILABLE,
+        Error::Undo { first, .. } => code(first),
+    }
+}
+
+fn spec(error: &SpecError) -> i32 {
+    match error {
+        SpecError::Name(_) => wire::ERROR_BAD_NAME,
+        SpecError::Interface(_) => wire::ERROR_BAD_INTERFACE_NAME,
+        SpecError::Address { .. } => wire::ERROR_BAD_ADDRESS,
+        SpecError::Outside { .. } => wire::ERROR_ADDRESS_OUTSIDE_SUBNET,
+        SpecError::Reserved { .. } => wire::ERROR_ADDRESS_RESERVED,
+        SpecError::Prefix(_) => wire::ERROR_BAD_PREFIX,
+        SpecError::Mtu(_) => wire::ERROR_BAD_MTU,
+        SpecError::TooLarge(_) => wire::ERROR_CONFIG_TOO_LARGE,
+        SpecError::Unknown { .. } => wire::ERROR_BAD_ENUM,
+    }
+}
+
+fn target(error: &TargetError) -> i32 {
+    match error {
+        TargetError::BadPid(_) => wire::ERROR_BAD_PID,
+        TargetError::NoSuchProcess(_) => wire::ERROR_NO_SUCH_PROCESS,
+        TargetError::KernelThread(_) => wire::ERROR_KERNEL_THREAD,
+        TargetError::ProcessExited(_) => wire::ERROR_PROCESS_EXITED,
+        TargetError::NotANetns(_) => wire::ERROR_NOT_A_NETNS,
+        TargetError::NotAPidfd(_) => wire::ERROR_NOT_A_PIDFD,
+        TargetError::OwnNetns => wire::ERROR_OWN_NETNS,
+        TargetError::InitialNetns => wire::ERROR_INITIAL_NETNS,
+        TargetError::NotAccessible { .. } => wire::ERROR_NETNS_NOT_ACCESSIBLE,
+    }
+}

@@ -1,0 +1,118 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Everything guestnetd knows, as text for people: `dumpsys`, bug reports, `guestnetctl dump`.
+
+use super::render;
+use crate::owner::{Command, Handle, LayerReport, LayerState};
+use binder::ParcelFileDescriptor;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// The text. What cannot be had is said in its place.
+pub fn text(owner: &Handle, listen: &str) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(&mut out, owner, listen);
+    out
+}
+
+fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
+    match owner.ask(Command::Info) {
+        Ok(info) => {
+            let info = render::info(&info, listen);
+            writeln!(out, "guestnetd {} pid {} on {}", info.version, info.pid, info.kernel)?;
+            writeln!(out, "listen {}  uplink {}  state {}", info.listen, info.uplink, info.stateDir)?;
+            writeln!(out, "owns forwarding: {}", if info.ownsForwarding { "yes" } else { "no" })?;
+        }
+        Err(e) => return writeln!(out, "{e}"),
+    }
+    match owner.ask(|reply| Command::Status(None, reply)) {
+        Ok(report) => {
+            writeln!(out, "\ndevice")?;
+            layers(out, &report.layers)?;
+            for guest in &report.guests {
+                let net = &guest.guest.net;
+                writeln!(
+                    out,
+                    "\nguest {} slot {} {} index {} uid {}: {} {}/{} via {} mtu {} mac {}",
+                    net.name,
+                    net.slot,
+                    net.host.name,
+                    guest.guest.index,
+                    guest.guest.owner_uid,
+                    net.guest.name,
+                    net.guest.address,
+                    net.guest.prefix,
+                    net.guest.gateway,
+                    net.mtu,
+                    net.guest.mac,
+                )?;
+                layers(out, &guest.layers)?;
+                writeln!(
+                    out,
+                    "  from it {} packets {} bytes, to it {} packets {} bytes",
+                    guest.rx_packets, guest.rx_bytes, guest.tx_packets, guest.tx_bytes
+                )?;
+            }
+        }
+        Err(e) => writeln!(out, "{e}")?,
+    }
+    match owner.ask(Command::Rules) {
+        Ok(rules) => write!(out, "\nrules as set\n{rules}"),
+        Err(e) => writeln!(out, "{e}"),
+    }
+}
+
+fn layers(out: &mut String, layers: &[LayerReport]) -> std::fmt::Result {
+    for l in layers {
+        let state = match l.state {
+            LayerState::Ok => "ok",
+            LayerState::Waiting => "wait",
+            LayerState::Bad => "BAD",
+            LayerState::Unknown => "?",
+        };
+        writeln!(out, "  {:<10} {state:<4} {}", format!("{:?}", l.layer).to_lowercase(), l.text)?;
+    }
+    Ok(())
+}
+
+/// Writes the text to a caller's descriptor. A reader that does not read is not waited for: a
+/// full pipe ends the dump.
+pub fn to_descriptor(owner: &Handle, listen: &str, fd: &ParcelFileDescriptor) -> io::Result<()> {
+    // SAFETY: the parcel owns the descriptor and outlives this borrow.
+    let mut file = File::from(unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) }.try_clone_to_owned()?);
+    let text = text(owner, listen);
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        if !writable(&file)? {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads"));
+        }
+        // A pipe that polls as writable has room for PIPE_BUF bytes (pipe(7)).
+        let (chunk, _) = rest.split_at(rest.len().min(4096));
+        let written = file.write(chunk)?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn writable(file: &File) -> io::Result<bool> {
+    use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+    use std::os::fd::AsFd;
+    let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
+    let ready = poll(&mut fds, PollTimeout::from(2000u16))?;
+    Ok(ready > 0)
+}

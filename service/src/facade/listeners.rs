@@ -1,0 +1,145 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Those who want to be told. Each has a queue and a thread of its own, so that one who stands
+//! still delays nobody: not the owner, not a caller, not another listener. One whose queue is
+//! full is dropped.
+
+use super::render;
+use crate::error::Error;
+use crate::owner::{GuestEvent, Notice};
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::IGuestNetListener;
+use binder::{DeathRecipient, IBinder, Interface, SpIBinder, Strong};
+use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// Most listeners at a time.
+pub const MOST: usize = 32;
+/// Notices that may wait for one listener.
+const QUEUE: usize = 64;
+
+/// The listeners there are.
+#[derive(Clone, Default)]
+pub struct Listeners(Arc<Mutex<Vec<Entry>>>);
+
+struct Entry {
+    binder: SpIBinder,
+    queue: SyncSender<Notice>,
+    // Dropping it unlinks.
+    _death: DeathRecipient,
+}
+
+impl Listeners {
+    /// Adds one; again is no error and has no effect.
+    pub fn add(&self, listener: &Strong<dyn IGuestNetListener>) -> Result<(), Error> {
+        let mut binder = listener.as_binder();
+        let shared = Arc::downgrade(&self.0);
+        let dead = binder.clone();
+        let mut death = DeathRecipient::new(move || {
+            log::info!("a listener died");
+            forget(&shared, &dead);
+        });
+        {
+            let entries = self.entries();
+            if entries.iter().any(|e| e.binder == binder) {
+                return Ok(());
+            }
+            if entries.len() >= MOST {
+                return Err(Error::TooManyListeners(MOST));
+            }
+        }
+        // Not with the lock held: it may call into Binder. One that cannot be linked (its process
+        // is gone, or its transport has no way back) is found out by the first notice.
+        if let Err(e) = binder.link_to_death(&mut death) {
+            log::warn!("a listener's death will not be seen: {e:?}");
+        }
+        let (queue, notices) = sync_channel(QUEUE);
+        let (shared, told) = (Arc::downgrade(&self.0), listener.clone());
+        std::thread::Builder::new()
+            .name("listener".into())
+            .spawn(move || tell_all(&told, &notices, &shared))
+            .map_err(|e| Error::kernel("start a thread for the listener", e))?;
+        let mut entries = self.entries();
+        if entries.len() >= MOST || entries.iter().any(|e| e.binder == binder) {
+            return if entries.len() >= MOST { Err(Error::TooManyListeners(MOST)) } else { Ok(()) };
+        }
+        entries.push(Entry { binder, queue, _death: death });
+        Ok(())
+    }
+
+    /// Removes one; one that is not there is no error.
+    pub fn remove(&self, binder: &SpIBinder) {
+        forget(&Arc::downgrade(&self.0), binder);
+    }
+
+    /// Queues a notice for all. Never waits.
+    pub fn tell(&self, notice: &Notice) {
+        let mut dropped = Vec::new();
+        let mut entries = self.entries();
+        let mut at = 0;
+        while let Some(entry) = entries.get(at) {
+            match entry.queue.try_send(notice.clone()) {
+                Ok(()) => at += 1,
+                Err(e) => {
+                    if matches!(e, TrySendError::Full(_)) {
+                        log::warn!("a listener that does not take its notices is dropped");
+                    }
+                    dropped.push(entries.swap_remove(at));
+                }
+            }
+        }
+        drop(entries);
+        drop(dropped); // Not with the lock held: unlinking may call into Binder.
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn forget(shared: &Weak<Mutex<Vec<Entry>>>, binder: &SpIBinder) {
+    let Some(shared) = shared.upgrade() else { return };
+    let mut entries = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = entries.iter().position(|e| e.binder == *binder);
+    let gone = found.map(|at| entries.swap_remove(at));
+    drop(entries);
+    drop(gone); // Not with the lock held.
+}
+
+/// One listener's thread: until its queue is closed, or it takes no more.
+fn tell_all(
+    listener: &Strong<dyn IGuestNetListener>,
+    notices: &Receiver<Notice>,
+    shared: &Weak<Mutex<Vec<Entry>>>,
+) {
+    while let Ok(notice) = notices.recv() {
+        let told = match &notice {
+            Notice::Guest(event, guest) => {
+                let gone = matches!(event, GuestEvent::Detached | GuestEvent::Lost);
+                let guest = if gone { render::gone(guest) } else { render::guest(guest) };
+                listener.onGuest(render::event(*event), &guest)
+            }
+            Notice::Uplink { previous, current, gap } => listener.onUplink(
+                &render::uplink(previous),
+                &render::uplink(current),
+                i64::try_from(*gap).unwrap_or(i64::MAX),
+            ),
+        };
+        if let Err(e) = told {
+            log::warn!("a listener cannot be told and is dropped: {e:?}");
+            forget(shared, &listener.as_binder());
+            return;
+        }
+    }
+}

@@ -1,0 +1,204 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The contract's face: who calls, what is asked for as types that cannot be wrong, and the
+//! answer back on the wire. Decides nothing about networks: that is the owner's.
+
+mod caller;
+mod codes;
+mod dump;
+mod listeners;
+mod parse;
+mod render;
+
+pub use caller::Allowed;
+pub use listeners::Listeners;
+
+use crate::error::Error;
+use crate::kernel::target::Target;
+use crate::owner::{AttachRequest, Command, Handle};
+use crate::spec::GuestName;
+use android_system_guestnet::aidl::android::system::guestnet::{
+    Change::Change, Guest::Guest, GuestConfig::GuestConfig, GuestTarget::GuestTarget,
+    IGuestNet::{BnGuestNet, IGuestNet}, IGuestNetListener::IGuestNetListener, LayerStatus::LayerStatus,
+    ServiceInfo::ServiceInfo, Status::Status,
+};
+use binder::{
+    BinderFeatures, ExceptionCode, Interface, IntoBinderResult, ParcelFileDescriptor, SpIBinder,
+    Strong, ThreadState,
+};
+use std::time::Instant;
+
+/// The name that the service is registered and looked up by.
+pub const NAME: &str = "android.system.guestnet.IGuestNet/default";
+
+/// The service object.
+pub struct GuestNet {
+    owner: Handle,
+    listeners: Listeners,
+    allowed: Allowed,
+    listen: String,
+}
+
+guestnet_platform::impl_interface!(GuestNet);
+
+impl GuestNet {
+    /// The service as a Binder object. `listen` is where it is reached, for `info()`.
+    pub fn new_binder(
+        owner: Handle,
+        listeners: Listeners,
+        allowed: Allowed,
+        listen: String,
+    ) -> Strong<dyn IGuestNet> {
+        let features = BinderFeatures { set_requesting_sid: true, ..BinderFeatures::default() };
+        BnGuestNet::new_binder(Self { owner, listeners, allowed, listen }, features)
+    }
+
+    /// The caller's uid, if it may call at all.
+    fn caller(&self) -> binder::Result<u32> {
+        let uid = ThreadState::get_calling_uid();
+        match self.allowed.refuse(uid) {
+            None => Ok(uid),
+            Some(why) => {
+                log::warn!("{why}");
+                Err(why).or_binder_exception_with(ExceptionCode::SECURITY, |why| why)
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        config: &GuestConfig,
+        target: &GuestTarget,
+        uid: u32,
+    ) -> binder::Result<Box<AttachRequest>> {
+        let arrived = Instant::now();
+        if let Some(what) = parse::unsupported(config) {
+            return unsupported(what);
+        }
+        let opened = || -> Result<AttachRequest, Error> {
+            let spec = parse::spec(config)?;
+            let target = Target::open(parse::target(target)?)?;
+            Ok(AttachRequest { spec, target, uid, arrived })
+        };
+        answer(opened()).map(Box::new)
+    }
+
+    fn name(&self, name: &str) -> binder::Result<GuestName> {
+        answer(parse::name(name).map_err(Error::from))
+    }
+}
+
+/// A result of ours as Binder has it: a code for each cause, and the message.
+fn answer<T>(result: Result<T, Error>) -> binder::Result<T> {
+    result.map_err(|e| (codes::code(&e), e)).or_else(|(code, e)| {
+        Err(e).or_service_specific_exception_with(code, |e| e.to_string())
+    })
+}
+
+fn unsupported<T>(what: &str) -> binder::Result<T> {
+    let text = format!("{what} is not supported by this version of guestnetd");
+    Err(text).or_binder_exception_with(ExceptionCode::UNSUPPORTED_OPERATION, |text| text)
+}
+
+impl IGuestNet for GuestNet {
+    fn attach(
+        &self,
+        config: &GuestConfig,
+        target: &GuestTarget,
+        owner: Option<&SpIBinder>,
+    ) -> binder::Result<Guest> {
+        let uid = self.caller()?;
+        if owner.is_some() {
+            return unsupported(parse::OWNER);
+        }
+        let request = self.request(config, target, uid)?;
+        answer(self.owner.ask(|reply| Command::Attach(request, reply))).map(|g| render::guest(&g))
+    }
+
+    fn update(&self, name: &str, _config: &GuestConfig) -> binder::Result<Guest> {
+        self.caller()?;
+        self.name(name)?;
+        unsupported(parse::UPDATE)
+    }
+
+    fn detach(&self, name: &str) -> binder::Result<()> {
+        self.caller()?;
+        let name = self.name(name)?;
+        answer(self.owner.ask(|reply| Command::Detach(name, reply)))
+    }
+
+    fn list(&self) -> binder::Result<Vec<Guest>> {
+        self.caller()?;
+        answer(self.owner.ask(Command::List)).map(|guests| guests.iter().map(render::guest).collect())
+    }
+
+    fn get(&self, name: &str) -> binder::Result<Option<Guest>> {
+        self.caller()?;
+        let name = self.name(name)?;
+        answer(self.owner.ask(|reply| Command::Get(name, reply))).map(|g| g.as_ref().map(render::guest))
+    }
+
+    fn plan(&self, config: &GuestConfig, target: &GuestTarget) -> binder::Result<Vec<Change>> {
+        let uid = self.caller()?;
+        let request = self.request(config, target, uid)?;
+        answer(self.owner.ask(|reply| Command::Plan(request, reply)))
+            .map(|steps| steps.iter().map(render::change).collect())
+    }
+
+    fn check(&self, config: &GuestConfig, target: &GuestTarget) -> binder::Result<Vec<LayerStatus>> {
+        let uid = self.caller()?;
+        let request = self.request(config, target, uid)?;
+        answer(self.owner.ask(|reply| Command::Check(request, reply)))
+            .map(|layers| layers.iter().map(render::layer).collect())
+    }
+
+    fn status(&self, name: Option<&str>) -> binder::Result<Status> {
+        self.caller()?;
+        let name = name.map(|name| self.name(name)).transpose()?;
+        answer(self.owner.ask(|reply| Command::Status(name, reply))).map(|s| render::status(&s))
+    }
+
+    fn info(&self) -> binder::Result<ServiceInfo> {
+        self.caller()?;
+        answer(self.owner.ask(Command::Info)).map(|info| render::info(&info, &self.listen))
+    }
+
+    fn registerListener(&self, listener: &Strong<dyn IGuestNetListener>) -> binder::Result<()> {
+        self.caller()?;
+        answer(self.listeners.add(listener))
+    }
+
+    fn unregisterListener(&self, listener: &Strong<dyn IGuestNetListener>) -> binder::Result<()> {
+        self.caller()?;
+        self.listeners.remove(&listener.as_binder());
+        Ok(())
+    }
+
+    fn dumpTo(&self, fd: &ParcelFileDescriptor, _args: &[String]) -> binder::Result<()> {
+        self.caller()?;
+        dump::to_descriptor(&self.owner, &self.listen, fd)
+            .or_binder_exception_with(ExceptionCode::ILLEGAL_ARGUMENT, |e| format!("cannot write: {e}"))
+    }
+}
+
+impl GuestNet {
+    /// What `dumpsys` and `dumpTo()` print.
+    pub fn dump_text(&self, out: &mut dyn std::io::Write, _args: &[&str]) -> std::io::Result<()> {
+        if let Some(why) = self.allowed.refuse_dump(ThreadState::get_calling_uid()) {
+            return writeln!(out, "{why}");
+        }
+        out.write_all(dump::text(&self.owner, &self.listen).as_bytes())
+    }
+}

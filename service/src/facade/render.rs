@@ -1,0 +1,181 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! From what the owner says to the wire.
+
+use super::parse::UNSUPPORTED;
+use crate::apply::Entry;
+use crate::firewall::Backend;
+use crate::owner::{self, Attached, DeviceReport, GuestReport, Info, LayerReport};
+use crate::plan::{Effect, Place as StepPlace, Step};
+use crate::uplink::Uplink;
+use android_system_guestnet::aidl::android::system::guestnet::{
+    self as wire, Change::Change, ChangeKind::ChangeKind, FirewallBackend::FirewallBackend,
+    Guest::Guest, GuestEvent::GuestEvent, GuestKind::GuestKind, GuestState::GuestState,
+    GuestStatus::GuestStatus, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
+    Place::Place, ServiceInfo::ServiceInfo, Status::Status, TimelineStep::TimelineStep,
+};
+
+/// A number that the wire has signed; no counter here reaches the difference.
+fn signed(n: impl TryInto<i64>) -> i64 {
+    n.try_into().unwrap_or(i64::MAX)
+}
+
+fn small(n: impl TryInto<i32>) -> i32 {
+    n.try_into().unwrap_or(i32::MAX)
+}
+
+/// A guest.
+pub fn guest(guest: &Attached) -> Guest {
+    let net = &guest.net;
+    Guest {
+        name: guest.name().to_string(),
+        kind: GuestKind::VETH,
+        state: if guest.waiting { GuestState::WAITING_FOR_UPLINK } else { GuestState::ATTACHED },
+        slot: small(net.slot),
+        hostInterface: net.host.name.to_string(),
+        hostInterfaceIndex: small(guest.index),
+        interfaceName: net.guest.name.to_string(),
+        address: net.guest.address.to_string(),
+        gateway: net.guest.gateway.to_string(),
+        prefixLength: net.guest.prefix.into(),
+        mtu: small(net.mtu),
+        mac: net.guest.mac.to_string(),
+        // A uid has 32 bits and AIDL no unsigned int: the same bits.
+        ownerUid: guest.owner_uid as i32,
+        attachedAtMillis: guest.attached_at,
+        timeline: guest.timeline.iter().map(step).collect(),
+    }
+}
+
+/// A guest that is no longer attached.
+pub fn gone(attached: &Attached) -> Guest {
+    Guest { state: GuestState::GONE, ..guest(attached) }
+}
+
+fn step(entry: &Entry) -> TimelineStep {
+    TimelineStep {
+        what: entry.what.clone(),
+        startMicros: signed(entry.start),
+        durationMicros: signed(entry.duration),
+    }
+}
+
+/// What happened to a guest.
+pub fn event(event: owner::GuestEvent) -> GuestEvent {
+    match event {
+        owner::GuestEvent::Attached => GuestEvent::ATTACHED,
+        owner::GuestEvent::State => GuestEvent::STATE,
+        owner::GuestEvent::Detached => GuestEvent::DETACHED,
+        owner::GuestEvent::Lost => GuestEvent::LOST,
+    }
+}
+
+/// One change.
+pub fn change(step: &Step) -> Change {
+    Change {
+        kind: match step.effect() {
+            Effect::Add => ChangeKind::ADD,
+            Effect::Set => ChangeKind::SET,
+            Effect::Delete => ChangeKind::DELETE,
+        },
+        place: match step.place() {
+            StepPlace::Device => Place::DEVICE,
+            StepPlace::Guest => Place::GUEST,
+        },
+        what: step.what(),
+        command: step.command(),
+    }
+}
+
+/// One layer.
+pub fn layer(report: &LayerReport) -> LayerStatus {
+    LayerStatus {
+        layer: match report.layer {
+            owner::Layer::Link => Layer::LINK,
+            owner::Layer::Address => Layer::ADDRESS,
+            owner::Layer::Route => Layer::ROUTE,
+            owner::Layer::Forwarding => Layer::FORWARDING,
+            owner::Layer::Firewall => Layer::FIREWALL,
+            owner::Layer::Nat => Layer::NAT,
+            owner::Layer::Uplink => Layer::UPLINK,
+        },
+        state: match report.state {
+            owner::LayerState::Ok => LayerState::OK,
+            owner::LayerState::Waiting => LayerState::WAITING,
+            owner::LayerState::Bad => LayerState::BAD,
+            owner::LayerState::Unknown => LayerState::UNKNOWN,
+        },
+        text: report.text.clone(),
+    }
+}
+
+/// The uplink.
+pub fn uplink(uplink: &Uplink) -> wire::Uplink::Uplink {
+    let text = |name: &Option<crate::spec::IfName>| {
+        name.as_ref().map(|n| n.to_string()).unwrap_or_default()
+    };
+    wire::Uplink::Uplink {
+        choice: uplink.choice.to_string(),
+        interfaceName: text(&uplink.name),
+        interfaceIndex: small(uplink.index),
+        up: uplink.up,
+        address: uplink.address.map(|a| a.to_string()).unwrap_or_default(),
+        mtu: small(uplink.mtu),
+        defaultRouteInterface: uplink.default_route.clone().unwrap_or_default(),
+    }
+}
+
+/// A whole report.
+pub fn status(report: &DeviceReport) -> Status {
+    Status {
+        uplink: uplink(&report.uplink),
+        device: report.layers.iter().map(layer).collect(),
+        guests: report.guests.iter().map(guest_status).collect(),
+    }
+}
+
+fn guest_status(report: &GuestReport) -> GuestStatus {
+    GuestStatus {
+        guest: guest(&report.guest),
+        layers: report.layers.iter().map(layer).collect(),
+        rxBytes: signed(report.rx_bytes),
+        txBytes: signed(report.tx_bytes),
+        rxPackets: signed(report.rx_packets),
+        txPackets: signed(report.tx_packets),
+    }
+}
+
+/// What this guestnetd is.
+pub fn info(info: &Info, listen: &str) -> ServiceInfo {
+    let kernel = nix::sys::utsname::uname()
+        .map(|u| u.release().to_string_lossy().into_owned())
+        .unwrap_or_default();
+    ServiceInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: small(std::process::id()),
+        listen: listen.to_owned(),
+        uplink: info.uplink.clone(),
+        firewall: match info.firewall {
+            Backend::Nftables => FirewallBackend::NFTABLES,
+            Backend::Iptables => FirewallBackend::IPTABLES,
+        },
+        firewallReason: info.firewall_reason.clone(),
+        kernel,
+        stateDir: info.state_dir.display().to_string(),
+        guests: small(info.guests),
+        ownsForwarding: info.owns_forwarding,
+        unsupported: UNSUPPORTED.iter().map(|s| (*s).to_owned()).collect(),
+    }
+}

@@ -1,0 +1,39 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Rules of others in FORWARD. Reads only.
+
+use super::entries::{Chain, Target};
+use super::read;
+use crate::firewall::Family;
+
+/// What of FORWARD is somebody else's, in words.
+pub fn foreign_forward_rule() -> Option<String> {
+    // Asking for a table makes it appear; one that nobody has used is not in this list.
+    let names = std::fs::read_to_string("/proc/thread-self/net/ip_tables_names").ok()?;
+    if !names.lines().any(|name| name == "filter") {
+        return None;
+    }
+    let chains = read::table(Family::V4, "filter").ok()?;
+    foreign_in(chains.iter().find(|c| c.name == "FORWARD")?)
+}
+
+fn foreign_in(forward: &Chain) -> Option<String> {
+    if forward.end != Target::Accept {
+        return Some("the policy of iptables' FORWARD chain".into());
+    }
+    let ours = |target: &Target| matches!(target, Target::Jump(chain) if chain.starts_with("oem_guestnet_"));
+    let foreign = forward.rules.iter().any(|rule| !ours(&rule.target));
+    foreign.then(|| "a rule in iptables' FORWARD chain".into())
+}

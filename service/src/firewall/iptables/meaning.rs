@@ -1,0 +1,120 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What a rule in the kernel means in our own words, if it is one that we would write. Pure.
+//! Strict: a condition, flag or option that we never use makes it somebody else's rule.
+
+use super::entries::{Entry, Extension, Target};
+use crate::firewall::{Family, Hook, Interface, Match, Rule, Verdict};
+use crate::spec::{IfName, Subnet};
+use std::net::Ipv4Addr;
+
+/// `xt_conntrack_mtinfo3.match_flags`, `.invert_flags`, `.state_mask`; the first two revisions have
+/// a byte for the last.
+const MATCH_FLAGS: usize = 146;
+const INVERT_FLAGS: usize = 148;
+const STATE_MASK: usize = 150;
+const XT_CONNTRACK_STATE: u8 = 1;
+const INVALID: u8 = 1 << 0;
+const ESTABLISHED: u8 = 1 << 1;
+const RELATED: u8 = 1 << 2;
+
+/// The rule, if it is one of ours in a chain for this hook.
+pub(super) fn rule(entry: &Entry, hook: Hook, family: Family) -> Option<Rule> {
+    if entry.flags != 0 || entry.inverted != 0 {
+        return None;
+    }
+    Some(Rule {
+        hook,
+        family,
+        input: interface(&entry.input)?,
+        output: interface(&entry.output)?,
+        source: subnet(&entry.source)?,
+        destination: match subnet(&entry.destination)? {
+            Some(subnet) if subnet.prefix() != 32 => return None,
+            subnet => subnet.map(|subnet| subnet.network()),
+        },
+        matching: matching(entry.protocol, &entry.matches)?,
+        verdict: match &entry.target {
+            Target::Accept => Verdict::Accept,
+            Target::Drop => Verdict::Drop,
+            Target::Module(module) if is_plain_masquerade(module) => Verdict::Masquerade,
+            _ => return None,
+        },
+    })
+}
+
+fn interface(pattern: &str) -> Option<Option<Interface>> {
+    if pattern.is_empty() {
+        return Some(None);
+    }
+    if pattern == Interface::Guests.pattern() {
+        return Some(Some(Interface::Guests));
+    }
+    IfName::new(pattern).map(|name| Some(Interface::Named(name)))
+}
+
+/// None: not an IPv4 subnet. Some(None): any address.
+fn subnet((address, mask): &(Vec<u8>, Vec<u8>)) -> Option<Option<Subnet>> {
+    if mask.iter().chain(address).all(|byte| *byte == 0) {
+        return Some(None);
+    }
+    let address: [u8; 4] = address.as_slice().try_into().ok()?;
+    let mask: [u8; 4] = mask.as_slice().try_into().ok()?;
+    let prefix = u32::from_be_bytes(mask).leading_ones() as u8;
+    let subnet = Subnet::containing(Ipv4Addr::from(address), prefix)?;
+    (subnet.mask().octets() == mask && subnet.network().octets() == address)
+        .then_some(Some(subnet))
+}
+
+/// None: not one of ours. Some(None): nothing more is asked of the packet.
+fn matching(protocol: u16, matches: &[Extension]) -> Option<Option<Match>> {
+    let [only] = matches else {
+        return (matches.is_empty() && protocol == 0).then_some(None);
+    };
+    let byte = |at: usize| only.data.get(at).copied();
+    let port = |at: usize| Some(u16::from_ne_bytes([byte(at)?, byte(at + 1)?]));
+    let any_port_to_dns =
+        || Some((port(0)?, port(2)?, port(4)?, port(6)?) == (0, u16::MAX, 53, 53));
+    let no_more = |bytes: std::ops::Range<usize>| {
+        only.data.get(bytes).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0))
+    };
+    let found = match (only.name.as_str(), i32::from(protocol)) {
+        ("conntrack", 0) => {
+            let by_state = byte(MATCH_FLAGS)? == XT_CONNTRACK_STATE
+                && no_more(MATCH_FLAGS + 1..MATCH_FLAGS + 2)
+                && no_more(INVERT_FLAGS..INVERT_FLAGS + 2);
+            let high = only.revision >= 2 && byte(STATE_MASK + 1)? != 0;
+            match byte(STATE_MASK)? {
+                _ if !by_state || high => return None,
+                INVALID => Match::Invalid,
+                state if state == ESTABLISHED | RELATED => Match::Established,
+                _ => return None,
+            }
+        }
+        // Type 8, any code, not negated.
+        ("icmp", libc::IPPROTO_ICMP) if only.data.get(..4)? == [8, 0, u8::MAX, 0] => {
+            Match::EchoRequest
+        }
+        ("udp", libc::IPPROTO_UDP) if any_port_to_dns()? && no_more(8..9) => Match::UdpDns,
+        ("tcp", libc::IPPROTO_TCP) if any_port_to_dns()? && no_more(8..12) => Match::TcpDns,
+        _ => return None,
+    };
+    Some(Some(found))
+}
+
+/// `nf_nat_ipv4_multi_range_compat`: one range without flags, addresses or ports.
+fn is_plain_masquerade(module: &Extension) -> bool {
+    module.name == "MASQUERADE" && module.data.iter().skip(4).all(|byte| *byte == 0)
+}

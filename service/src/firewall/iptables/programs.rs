@@ -1,0 +1,171 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Runs `iptables` and `ip6tables`: finds them, runs one command, bounds its time.
+//! Never a shell, never an inherited environment, never a program that could not be read back.
+
+use crate::firewall::{Family, FirewallError};
+use std::fmt;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest time for one command. It may have to wait for others' commands (`-w`).
+const LIMIT: Duration = Duration::from_secs(10);
+/// Most of what a command says that is kept.
+const SAID: usize = 4096;
+
+/// Where they are, and how the one is called that is taken before the plain one.
+#[cfg(not(target_os = "android"))]
+const DIRECTORIES: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
+#[cfg(not(target_os = "android"))]
+const PREFERRED: &str = "-legacy";
+/// Netd's helper that runs iptables for those who may not.
+#[cfg(target_os = "android")]
+const PREFERRED: &str = "-wrapper-1.0";
+#[cfg(target_os = "android")]
+const DIRECTORIES: [&str; 1] = ["/system/bin"];
+
+/// One run of iptables. Printed as it would be typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Which of the two programs.
+    pub family: Family,
+    /// Its arguments, without a space in any.
+    pub arguments: Vec<String>,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let program = match self.family {
+            Family::V4 => "iptables",
+            Family::V6 => "ip6tables",
+        };
+        write!(f, "{program} {}", self.arguments.join(" "))
+    }
+}
+
+/// The two programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Programs {
+    /// For IPv4.
+    pub v4: PathBuf,
+    /// For IPv6.
+    pub v6: PathBuf,
+}
+
+impl Programs {
+    /// Finds them: the preferred ones, else `iptables` unless it says that it is the variant over
+    /// nf_tables: what that writes cannot be read by getsockopt.
+    pub fn find() -> Result<Self, FirewallError> {
+        let find = |name: &str| -> Result<PathBuf, FirewallError> {
+            if let Some(path) = in_directories(&format!("{name}{PREFERRED}")) {
+                return Ok(path);
+            }
+            let Some(path) = in_directories(name) else {
+                return unavailable(format!("there is no program {name}"));
+            };
+            match version(&path) {
+                Ok(version) if version.contains("nf_tables") => unavailable(format!(
+                    "{} writes to nf_tables: install {name}-legacy, or use --firewall nftables",
+                    path.display()
+                )),
+                Ok(_) => Ok(path),
+                Err(e) => unavailable(format!("{} does not run: {e}", path.display())),
+            }
+        };
+        Ok(Self { v4: find("iptables")?, v6: find("ip6tables")? })
+    }
+
+    /// Runs one command to its end.
+    pub fn run(&self, call: &Call) -> Result<(), FirewallError> {
+        let path = match call.family {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        };
+        log::debug!("{call}");
+        let failed = |cause| FirewallError::Command { command: call.to_string(), cause };
+        let mut command = Command::new(path);
+        command.args(&call.arguments);
+        match run(command).map_err(|e| failed(e.to_string()))? {
+            (status, _) if status.success() => Ok(()),
+            (status, said) => Err(failed(format!("{status}: {}", said.trim()))),
+        }
+    }
+}
+
+fn unavailable<T>(why: String) -> Result<T, FirewallError> {
+    Err(FirewallError::Unavailable(why))
+}
+
+fn in_directories(name: &str) -> Option<PathBuf> {
+    DIRECTORIES.iter().map(|directory| Path::new(directory).join(name)).find(|path| path.is_file())
+}
+
+/// `iptables v1.8.9 (nf_tables)`; before 1.8 there was no other kind and no parenthesis.
+fn version(path: &Path) -> io::Result<String> {
+    let mut command = Command::new(path);
+    command.arg("-V");
+    let (status, said) = run(command)?;
+    status.success().then_some(said).ok_or_else(|| io::Error::other(status.to_string()))
+}
+
+/// Runs a command and takes what it says on either stream, at most for `LIMIT`.
+fn run(mut command: Command) -> io::Result<(ExitStatus, String)> {
+    // A socket and not a pipe, since the standard library can bound a read from it.
+    let (ours, theirs) = UnixStream::pair()?;
+    let both = [OwnedFd::from(theirs.try_clone()?), OwnedFd::from(theirs)];
+    let [out, err] = both;
+    command.env_clear().stdin(Stdio::null()).stdout(out).stderr(err);
+    let mut child = command.spawn()?;
+    // Its ends of the socket are kept by the command, too.
+    drop(command);
+    match listen(ours, Instant::now() + LIMIT) {
+        // It has closed what it could still speak to: it is ending.
+        Ok(said) => Ok((child.wait()?, said)),
+        Err(e) => {
+            end(&mut child);
+            Err(e)
+        }
+    }
+}
+
+fn listen(mut stream: UnixStream, until: Instant) -> io::Result<String> {
+    let mut said = Vec::new();
+    let mut buffer = [0; 1024];
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::other(format!("not done within {LIMIT:?}, killed")));
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(String::from_utf8_lossy(&said).into_owned()),
+            Ok(n) => {
+                said.extend(buffer.iter().take(n.min(SAID.saturating_sub(said.len()))));
+            }
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+fn end(child: &mut Child) {
+    if let Err(e) = child.kill().and_then(|()| child.wait().map(drop)) {
+        log::warn!("a command that took too long cannot be ended: {e}");
+    }
+}

@@ -1,0 +1,147 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! One transaction: the whole of our table in one message, taken by the kernel or refused by it as
+//! a whole. Knows how it is written, not what is in it.
+//!
+//! Only the last operation asks for an answer. An error is answered in any case, and an answer for
+//! each of some hundred rules would overrun a socket's buffer.
+
+use super::expr::Expr;
+use super::socket::{Refusal, Socket, Transaction};
+use super::{BaseChain, TABLE};
+use netlink_bindings::nftables::{Chained, Nfgenmsg};
+use netlink_bindings::traits::NetlinkChained;
+
+/// More messages than a batch can have.
+const SEQUENCES: u32 = 1 << 16;
+
+/// A transaction that is being written.
+pub(super) struct Batch {
+    chain: Chained<'static>,
+    first: u32,
+    table: &'static str,
+}
+
+/// The header of everything in a table of the `inet` family.
+pub(super) fn inet() -> Nfgenmsg {
+    let mut header = Nfgenmsg::new();
+    // Enough bytes for a constant that is below 256.
+    header.nfgen_family = libc::NFPROTO_INET as u8;
+    header
+}
+
+fn subsystem() -> Nfgenmsg {
+    let mut header = Nfgenmsg::new();
+    header.set_res_id(libc::NFNL_SUBSYS_NFTABLES as u16);
+    header
+}
+
+impl Batch {
+    /// Begins one that is taken only while the tables are those of generation `genid`.
+    pub(super) fn begin(socket: &mut Socket, genid: u32) -> Self {
+        let first = socket.reserve(SEQUENCES);
+        let mut chain = Chained::new(first);
+        chain.request().op_batch_begin_do(&subsystem()).encode().push_genid(genid);
+        Self { chain, first, table: TABLE }
+    }
+
+    /// For another table than ours.
+    pub(super) fn of_table(mut self, table: &'static str) -> Self {
+        self.table = table;
+        self
+    }
+
+    /// Makes the table, or takes it over.
+    pub(super) fn table(&mut self, flags: u32) {
+        let mut op = self.chain.request().set_create().op_newtable_do(&inet());
+        let attributes = op.encode().push_name_bytes(self.table.as_bytes());
+        if flags != 0 {
+            attributes.push_flags(flags);
+        }
+    }
+
+    /// Removes the table and all that is in it.
+    pub(super) fn delete_table(&mut self) {
+        let mut op = self.chain.request().op_deltable_do(&inet());
+        op.encode().push_name_bytes(self.table.as_bytes());
+    }
+
+    /// Makes a chain, unless it is there.
+    pub(super) fn chain(&mut self, base: &BaseChain) {
+        let mut op = self.chain.request().set_create().op_newchain_do(&inet());
+        op.encode()
+            .push_table_bytes(self.table.as_bytes())
+            .push_name_bytes(base.name.as_bytes())
+            .nested_hook()
+            .push_num(base.hook)
+            .push_priority(base.priority)
+            .end_nested()
+            .push_policy(base.policy)
+            .push_type_bytes(base.kind.as_bytes());
+    }
+
+    /// Removes every rule of the table.
+    pub(super) fn flush(&mut self) {
+        let mut op = self.chain.request().op_delrule_do(&inet());
+        op.encode().push_table_bytes(self.table.as_bytes());
+    }
+
+    /// Adds a rule behind those of its chain.
+    pub(super) fn rule(&mut self, chain: &str, exprs: &[Expr]) {
+        let op = self.chain.request().set_create().set_append().op_newrule_do(&inet());
+        let rule = op.into_encoder().push_table_bytes(self.table.as_bytes());
+        let list = rule.push_chain_bytes(chain.as_bytes()).nested_expressions();
+        drop(exprs.iter().fold(list, |list, expr| expr.encode(list)).end_nested());
+    }
+
+    /// Has the kernel take it.
+    pub(super) fn commit(mut self, socket: &Socket) -> Result<(), Refusal> {
+        self.chain.request().op_batch_end_do(&subsystem());
+        self.send(socket, 1)
+    }
+
+    /// Has the kernel look at it and forget it: without its end a batch is checked, never taken.
+    pub(super) fn check(self, socket: &Socket) -> Result<(), Refusal> {
+        self.send(socket, 0)
+    }
+
+    /// `behind`: how many messages there are behind the last operation.
+    fn send(self, socket: &Socket, behind: usize) -> Result<(), Refusal> {
+        let mut chain = self.chain.finalize();
+        let names: Vec<_> = (0..chain.chain_len()).map(|index| chain.name(index)).collect();
+        let answered = names.len().saturating_sub(1 + behind);
+        ask_for_one_answer(chain.buf_mut(), answered);
+        socket.send(&Transaction { bytes: chain.buf(), first: self.first, names, answered })
+    }
+}
+
+/// Takes `NLM_F_ACK` from every message but this one.
+fn ask_for_one_answer(messages: &mut [u8], answered: usize) {
+    const HEADER: usize = 16;
+    const FLAGS: std::ops::Range<usize> = 6..8;
+    let mut rest = messages;
+    for index in 0.. {
+        if rest.len() < HEADER {
+            return;
+        }
+        let length = u32::from_ne_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
+        if index != answered {
+            let flags = u16::from_ne_bytes([rest[6], rest[7]]) & !(libc::NLM_F_ACK as u16);
+            rest[FLAGS].copy_from_slice(&flags.to_ne_bytes());
+        }
+        let next = length.next_multiple_of(4).clamp(HEADER, rest.len());
+        rest = &mut rest[next..];
+    }
+}

@@ -1,0 +1,269 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! A rule as nf_tables runs it: a list of small instructions around one register. Pure.
+//! The same list is what we send and what we compare with what the kernel gives back: an
+//! instruction that is not known here is kept as `Other` and equals nothing of ours.
+
+use crate::firewall::{Family, Interface, Match, Rule, Verdict};
+use crate::spec::{Subnet, HOST_PREFIX};
+use netlink_bindings::nftables::{
+    CmpOps, CtKeys, ExprOps, IterableDataAttrs, IterableExprAttrs, IterableExprListAttrs, MetaKeys,
+    PayloadBase, PushExprAttrs, PushExprListAttrs, PushRuleAttrs, VerdictCode,
+};
+use netlink_bindings::utils::{find_attr, RequestBuf};
+
+/// The expression list of a rule that is being written.
+pub(super) type Encoder<'a> = PushExprListAttrs<PushRuleAttrs<RequestBuf<'a>>>;
+
+/// The one register that is used: 16 bytes, enough for an interface name.
+const REGISTER: u32 = 1;
+/// Where an expression's own attributes are (the library does not know those of `masq`).
+const NFTA_EXPR_DATA: u16 = 2;
+/// Conntrack state bits, as nf_tables has them.
+const INVALID: u32 = 1 << 0;
+const ESTABLISHED: u32 = 1 << 1;
+const RELATED: u32 = 1 << 2;
+
+/// One instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Expr {
+    /// Load something about the packet.
+    Meta(u32),
+    /// Load something about its connection.
+    Ct(u32),
+    /// Load bytes of it.
+    Payload { base: u32, offset: u32, len: u32 },
+    /// Keep only these bits.
+    Mask(Vec<u8>),
+    /// Go on if equal to.
+    Equal(Vec<u8>),
+    /// Go on if not equal to.
+    NotEqual(Vec<u8>),
+    /// Count it.
+    Counter,
+    /// Give it the address of the interface that it leaves by.
+    Masquerade,
+    /// Let it pass.
+    Accept,
+    /// Drop it.
+    Drop,
+    /// Something that we never write.
+    Other(String),
+}
+
+/// The rule as instructions.
+pub(super) fn compile(rule: &Rule) -> Vec<Expr> {
+    let mut list = Vec::new();
+    for (key, interface) in [(MetaKeys::Iifname, &rule.input), (MetaKeys::Oifname, &rule.output)] {
+        if let Some(interface) = interface {
+            list.extend([Expr::Meta(key as u32), Expr::Equal(name(interface))]);
+        }
+    }
+    let family = match rule.family {
+        Family::V4 => libc::NFPROTO_IPV4,
+        Family::V6 => libc::NFPROTO_IPV6,
+    };
+    // Enough bytes for a constant that is below 256.
+    list.extend([Expr::Meta(MetaKeys::Nfproto as u32), Expr::Equal(vec![family as u8])]);
+    if let Some(source) = rule.source {
+        list.extend(address(12, source));
+    }
+    if let Some(subnet) = rule.destination.and_then(|d| Subnet::containing(d, 32)) {
+        list.extend(address(16, subnet));
+    }
+    match rule.matching {
+        Some(Match::Established) => list.extend(state(ESTABLISHED | RELATED)),
+        Some(Match::Invalid) => list.extend(state(INVALID)),
+        Some(Match::EchoRequest) => list.extend(transport(libc::IPPROTO_ICMP, 0, vec![8])),
+        Some(Match::UdpDns) => list.extend(transport(libc::IPPROTO_UDP, 2, vec![0, 53])),
+        Some(Match::TcpDns) => list.extend(transport(libc::IPPROTO_TCP, 2, vec![0, 53])),
+        None => {}
+    }
+    match rule.verdict {
+        Verdict::Accept => list.push(Expr::Accept),
+        Verdict::Drop => list.extend([Expr::Counter, Expr::Drop]),
+        Verdict::Masquerade => list.push(Expr::Masquerade),
+    }
+    list
+}
+
+/// A comparison of fewer than 16 bytes is one of a prefix: that is how `vm_wlan*` is said.
+fn name(interface: &Interface) -> Vec<u8> {
+    match interface {
+        Interface::Guests => HOST_PREFIX.as_bytes().to_vec(),
+        Interface::Named(name) => {
+            let mut bytes = name.as_str().as_bytes().to_vec();
+            bytes.resize(libc::IFNAMSIZ, 0);
+            bytes
+        }
+    }
+}
+
+fn address(offset: u32, subnet: Subnet) -> Vec<Expr> {
+    let mut list = vec![Expr::Payload { base: PayloadBase::NetworkHeader as u32, offset, len: 4 }];
+    if subnet.prefix() != 32 {
+        list.push(Expr::Mask(subnet.mask().octets().to_vec()));
+    }
+    list.push(Expr::Equal(subnet.network().octets().to_vec()));
+    list
+}
+
+fn state(bits: u32) -> [Expr; 3] {
+    let mask = Expr::Mask(bits.to_ne_bytes().to_vec());
+    [Expr::Ct(CtKeys::State as u32), mask, Expr::NotEqual(vec![0; 4])]
+}
+
+fn transport(protocol: i32, offset: u32, value: Vec<u8>) -> [Expr; 4] {
+    [
+        Expr::Meta(MetaKeys::L4Proto as u32),
+        Expr::Equal(vec![protocol as u8]),
+        Expr::Payload {
+            base: PayloadBase::TransportHeader as u32,
+            offset,
+            len: value.len() as u32,
+        },
+        Expr::Equal(value),
+    ]
+}
+
+impl Expr {
+    /// Writes the instruction behind those that are there.
+    pub(super) fn encode<'a>(&self, list: Encoder<'a>) -> Encoder<'a> {
+        let e = list.nested_elem();
+        match self {
+            Self::Meta(key) => {
+                e.nested_data_meta().push_key(*key).push_dreg(REGISTER).end_nested().end_nested()
+            }
+            Self::Ct(key) => {
+                e.nested_data_ct().push_key(*key).push_dreg(REGISTER).end_nested().end_nested()
+            }
+            Self::Payload { base, offset, len } => e
+                .nested_data_payload()
+                .push_dreg(REGISTER)
+                .push_base(*base)
+                .push_offset(*offset)
+                .push_len(*len)
+                .end_nested()
+                .end_nested(),
+            Self::Mask(mask) => e
+                .nested_data_bitwise()
+                .push_sreg(REGISTER)
+                .push_dreg(REGISTER)
+                .push_len(mask.len() as u32)
+                .nested_mask()
+                .push_value(mask)
+                .end_nested()
+                .nested_xor()
+                .push_value(&vec![0; mask.len()])
+                .end_nested()
+                .end_nested()
+                .end_nested(),
+            Self::Equal(value) => compare(e, CmpOps::Eq, value),
+            Self::NotEqual(value) => compare(e, CmpOps::Neq, value),
+            Self::Counter => e.nested_data_counter().end_nested().end_nested(),
+            Self::Masquerade => e.push_name(c"masq").end_nested(),
+            Self::Accept => verdict(e, VerdictCode::Accept),
+            Self::Drop => verdict(e, VerdictCode::Drop),
+            Self::Other(name) => e.push_name_bytes(name.as_bytes()).end_nested(),
+        }
+    }
+
+    fn decode(expr: &IterableExprAttrs<'_>) -> Self {
+        let Some(name) = expr.get_name().ok().and_then(|n| n.to_str().ok()) else {
+            return Self::Other("?".to_owned());
+        };
+        Self::known(name, expr).unwrap_or_else(|| Self::Other(name.to_owned()))
+    }
+
+    /// The instruction, if it is one that we write: everything that changes its meaning is looked at.
+    fn known(name: &str, expr: &IterableExprAttrs<'_>) -> Option<Self> {
+        if name == "masq" {
+            // No flags, no ports: an empty list of attributes, or none.
+            let bare = find_attr(expr.get_buf(), NFTA_EXPR_DATA).unwrap_or_default().is_empty();
+            return bare.then_some(Self::Masquerade);
+        }
+        Some(match expr.get_data().ok()? {
+            ExprOps::Meta(meta) => {
+                (meta.get_dreg().ok()? == REGISTER).then_some(())?;
+                Self::Meta(meta.get_key().ok()?)
+            }
+            ExprOps::Ct(ct) => {
+                (ct.get_dreg().ok()? == REGISTER && ct.get_direction().is_err()).then_some(())?;
+                Self::Ct(ct.get_key().ok()?)
+            }
+            ExprOps::Payload(p) => {
+                (p.get_dreg().ok()? == REGISTER).then_some(())?;
+                let (base, offset, len) =
+                    (p.get_base().ok()?, p.get_offset().ok()?, p.get_len().ok()?);
+                Self::Payload { base, offset, len }
+            }
+            ExprOps::Bitwise(b) => {
+                let same = b.get_sreg().ok()? == REGISTER && b.get_dreg().ok()? == REGISTER;
+                let mask_xor = b.get_op().unwrap_or(0) == 0;
+                let plain = value(b.get_xor().ok()?)?.iter().all(|byte| *byte == 0);
+                (same && mask_xor && plain).then_some(())?;
+                Self::Mask(value(b.get_mask().ok()?)?)
+            }
+            ExprOps::Cmp(cmp) => {
+                (cmp.get_sreg().ok()? == REGISTER).then_some(())?;
+                let value = value(cmp.get_data().ok()?)?;
+                match CmpOps::from_value(cmp.get_op().ok()?.into())? {
+                    CmpOps::Eq => Self::Equal(value),
+                    CmpOps::Neq => Self::NotEqual(value),
+                    _ => return None,
+                }
+            }
+            ExprOps::Counter(_) => Self::Counter,
+            ExprOps::Immediate(immediate) => {
+                let verdict = immediate.get_data().ok()?.get_verdict().ok()?;
+                match verdict.get_code().ok()? {
+                    code if code == VerdictCode::Accept as u32 => Self::Accept,
+                    code if code == VerdictCode::Drop as u32 => Self::Drop,
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// The instructions of a rule as the kernel lists it.
+pub(super) fn decode(list: IterableExprListAttrs<'_>) -> Vec<Expr> {
+    list.get_elem().map(|expr| Expr::decode(&expr)).collect()
+}
+
+/// Packets that the rule's counters have seen.
+pub(super) fn packets(list: IterableExprListAttrs<'_>) -> u64 {
+    let counted = |expr: IterableExprAttrs<'_>| match expr.get_data() {
+        Ok(ExprOps::Counter(counter)) => counter.get_packets().unwrap_or(0),
+        _ => 0,
+    };
+    list.get_elem().map(counted).sum()
+}
+
+fn compare<'a>(e: PushExprAttrs<Encoder<'a>>, op: CmpOps, value: &[u8]) -> Encoder<'a> {
+    let e = e.nested_data_cmp().push_sreg(REGISTER).push_op(op as u32);
+    e.nested_data().push_value(value).end_nested().end_nested().end_nested()
+}
+
+fn verdict<'a>(e: PushExprAttrs<Encoder<'a>>, code: VerdictCode) -> Encoder<'a> {
+    let data = e.nested_data_immediate().push_dreg(0).nested_data();
+    let verdict = data.nested_verdict().push_code(code as u32);
+    verdict.end_nested().end_nested().end_nested().end_nested()
+}
+
+fn value(data: IterableDataAttrs<'_>) -> Option<Vec<u8>> {
+    data.get_value().ok().map(<[u8]>::to_vec)
+}

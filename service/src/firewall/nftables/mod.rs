@@ -1,0 +1,277 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The ruleset in nf_tables, over netlink, as one table of our own: `inet guestnet`.
+//! Replaces that table as a whole in one transaction and never touches another.
+//!
+//! Where the kernel can (6.9 and later) the table is owned by this process and outlives it: while
+//! we run nobody else can change it, and a crash leaves the guests with their rules. Ownership
+//! without outliving is never asked for: the rules would go with the process.
+
+mod batch;
+mod expr;
+mod foreign;
+mod observe;
+mod socket;
+mod text;
+
+use super::{wait_for_packets_on_their_way, Drift, FirewallError, GuestSubnet, Hook, Ruleset};
+use crate::spec::{IfName, Subnet};
+use batch::Batch;
+use netlink_bindings::nftables::{TableFlags, VerdictCode};
+use netlink_socket2::NetlinkSocket;
+use observe::{observe, Observed, OWNERSHIP};
+use socket::{Refusal, Socket};
+use std::net::Ipv4Addr;
+
+pub use foreign::foreign_forward_rule;
+pub use text::text;
+
+/// Our table's name, in the `inet` family.
+pub const TABLE: &str = "guestnet";
+/// What a check is done under: it is never there for others to see.
+const CHECKED: &str = "guestnet-check";
+/// How often a transaction is tried while others change the tables.
+const ATTEMPTS: usize = 4;
+/// The flag that makes a table outlive its owner.
+const PERSIST: u32 = TableFlags::Persist as u32;
+
+/// A chain that hangs on a hook of the kernel.
+struct BaseChain {
+    name: &'static str,
+    kind: &'static str,
+    hook: u32,
+    priority: i32,
+    priority_name: &'static str,
+    policy: u32,
+}
+
+const CHAINS: [BaseChain; 3] = [
+    BaseChain {
+        name: "forward",
+        kind: "filter",
+        hook: libc::NF_INET_FORWARD as u32,
+        priority: libc::NF_IP_PRI_FILTER,
+        priority_name: "filter",
+        policy: VerdictCode::Accept as u32,
+    },
+    BaseChain {
+        name: "input",
+        kind: "filter",
+        hook: libc::NF_INET_LOCAL_IN as u32,
+        priority: libc::NF_IP_PRI_FILTER,
+        priority_name: "filter",
+        policy: VerdictCode::Accept as u32,
+    },
+    BaseChain {
+        name: "postrouting",
+        kind: "nat",
+        hook: libc::NF_INET_POST_ROUTING as u32,
+        priority: libc::NF_IP_PRI_NAT_SRC,
+        priority_name: "srcnat",
+        policy: VerdictCode::Accept as u32,
+    },
+];
+
+fn chain_of(hook: Hook) -> &'static BaseChain {
+    let [forward, input, postrouting] = &CHAINS;
+    match hook {
+        Hook::Forward => forward,
+        Hook::Input => input,
+        Hook::Postrouting => postrouting,
+    }
+}
+
+/// nf_tables, through two sockets that are kept.
+pub struct Nftables {
+    reader: NetlinkSocket,
+    /// The table belongs to this one.
+    writer: Socket,
+    ownership: u32,
+}
+
+impl Nftables {
+    /// Finds out whether nf_tables can do all that is needed. Leaves nothing behind.
+    pub fn open() -> Result<Self, FirewallError> {
+        let mut this = Self::unchecked().map_err(unavailable)?;
+        this.ownership = OWNERSHIP;
+        match this.check(|_| true) {
+            Ok(()) => Ok(this),
+            // Older kernels know no ownership; everything else works without it.
+            Err(_) => Self::unowned(),
+        }
+    }
+
+    /// The same with a table that anybody may change, as it is on kernels before 6.9.
+    pub fn unowned() -> Result<Self, FirewallError> {
+        let mut this = Self::unchecked().map_err(unavailable)?;
+        this.check(|hook| hook != Hook::Postrouting).map_err(unavailable)?;
+        let nat = this.check(|hook| hook == Hook::Postrouting);
+        nat.map_err(|e| FirewallError::NoNat(e.to_string()))?;
+        Ok(this)
+    }
+
+    fn unchecked() -> Result<Self, Refusal> {
+        Ok(Self { writer: Socket::open()?, reader: NetlinkSocket::new(), ownership: 0 })
+    }
+
+    /// Whether the kernel would take such a table with every kind of rule that we have.
+    fn check(&mut self, of: impl Fn(Hook) -> bool) -> Result<(), Refusal> {
+        let genid = observe::genid(&mut self.reader)?;
+        let mut batch = Batch::begin(&mut self.writer, genid).of_table(CHECKED);
+        batch.table(self.ownership);
+        for rule in sample().rules().iter().filter(|rule| of(rule.hook)) {
+            let base = chain_of(rule.hook);
+            batch.chain(base);
+            batch.rule(base.name, &expr::compile(rule));
+        }
+        batch.check(&self.writer)
+    }
+
+    /// Makes the kernel have these rules, whatever it has now. Does nothing if it has them.
+    ///
+    /// A change of the uplink takes two transactions: a packet that was let out to the old one may
+    /// still be on its way to the masquerade, which therefore goes a moment later.
+    pub fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        let ownership = self.ownership;
+        let there = |have: &Observed| {
+            let as_we_own_it =
+                have.table.as_ref().is_some_and(|table| table.flags & OWNERSHIP == ownership);
+            as_we_own_it && have.difference(wanted).is_none()
+        };
+        for _ in 0..ATTEMPTS {
+            if !self.transact(there, |have, batch| fill(have, batch, ownership, wanted))? {
+                return Ok(());
+            }
+        }
+        let now = self.observe()?.difference(wanted);
+        now.map_or(Ok(()), |text| Err(FirewallError::Verify(text)))
+    }
+
+    /// Removes our table, if it is there.
+    pub fn clear(&mut self) -> Result<(), FirewallError> {
+        self.transact(|have| have.table.is_none(), |_, batch| batch.delete_table()).map(drop)
+    }
+
+    /// One transaction from what is there to what should be, unless that is there already; again
+    /// if somebody changed the tables between the look and the leap. Tells whether there was one.
+    fn transact(
+        &mut self,
+        there: impl Fn(&Observed) -> bool,
+        fill: impl Fn(&Observed, &mut Batch),
+    ) -> Result<bool, FirewallError> {
+        for _ in 0..ATTEMPTS {
+            let have = self.observe()?;
+            if there(&have) {
+                return Ok(false);
+            }
+            let mut batch = Batch::begin(&mut self.writer, have.genid);
+            fill(&have, &mut batch);
+            match batch.commit(&self.writer) {
+                Ok(()) => return Ok(true),
+                Err(e) if e.errno == Some(libc::ERESTART) => {}
+                Err(e) => return Err(refused(&have, &e)),
+            }
+        }
+        Err(FirewallError::Netlink {
+            what: format!("changing the table `inet {TABLE}`"),
+            cause: format!("others changed the tables {ATTEMPTS} times meanwhile"),
+        })
+    }
+
+    /// What differs from these rules in the kernel.
+    pub fn drift(&mut self, wanted: &Ruleset) -> Result<Option<Drift>, FirewallError> {
+        Ok(self.observe()?.difference(wanted).map(Drift::Changed))
+    }
+
+    /// Packets that our rules have dropped since they were last changed.
+    pub fn dropped(&mut self) -> Result<u64, FirewallError> {
+        Ok(self.observe()?.table.map_or(0, |table| table.dropped()))
+    }
+
+    fn observe(&mut self) -> Result<Observed, FirewallError> {
+        observe(&mut self.reader).map_err(|e| FirewallError::Netlink {
+            what: format!("reading the table `inet {TABLE}`"),
+            cause: e.to_string(),
+        })
+    }
+}
+
+/// From what is there to what is wanted.
+fn fill(have: &Observed, batch: &mut Batch, ownership: u32, wanted: &Ruleset) {
+    let mut lingering = Vec::new();
+    if let Some(table) = &have.table {
+        // A table that was made without ownership cannot be given it.
+        if table.misshapen().is_some() || (table.flags ^ ownership) & PERSIST != 0 {
+            batch.delete_table();
+        } else if table.lets_out_otherwise(wanted) {
+            lingering = table.masquerades_beyond(wanted);
+        } else {
+            wait_for_packets_on_their_way();
+        }
+    }
+    batch.table(ownership);
+    for base in &CHAINS {
+        batch.chain(base);
+    }
+    batch.flush();
+    for rule in &wanted.rules() {
+        batch.rule(chain_of(rule.hook).name, &expr::compile(rule));
+    }
+    for exprs in lingering {
+        batch.rule(chain_of(Hook::Postrouting).name, exprs);
+    }
+}
+
+/// Removes the table of an earlier guestnetd where this one does without nf_tables.
+pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
+    let mut this = Nftables::unchecked().map_err(unavailable)?;
+    // No nf_tables, no table.
+    match observe::genid(&mut this.reader) {
+        Ok(_) => this.clear(),
+        Err(_) => Ok(()),
+    }
+}
+
+fn unavailable(e: Refusal) -> FirewallError {
+    FirewallError::Unavailable(format!("nf_tables does not work here: {e}"))
+}
+
+/// A ruleset that has every kind of rule.
+fn sample() -> Ruleset {
+    let gateway = Ipv4Addr::new(172, 17, 3, 2);
+    let subnets = Subnet::containing(gateway, 16).map(|subnet| GuestSubnet { subnet, gateway });
+    Ruleset { uplink: IfName::new("wlan0"), subnets: subnets.into_iter().collect() }
+}
+
+fn refused(have: &Observed, e: &Refusal) -> FirewallError {
+    let what = format!("changing the table `inet {TABLE}`");
+    let owner = have.table.as_ref().and_then(|table| table.owner);
+    let cause = match owner {
+        Some(port) if e.errno == Some(libc::EPERM) => {
+            format!("{e}: it belongs to {}; stop that first", process(port))
+        }
+        _ => e.to_string(),
+    };
+    FirewallError::Netlink { what, cause }
+}
+
+/// The process that opened a netlink port, as well as it can be told: the kernel gives a process's
+/// first socket its pid as the port.
+fn process(port: u32) -> String {
+    match std::fs::read_to_string(format!("/proc/{port}/comm")) {
+        Ok(name) => format!("process {port} ({})", name.trim_end()),
+        Err(_) => format!("the process with the netlink port {port}"),
+    }
+}

@@ -1,0 +1,98 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! RTM_*ADDR messages, IPv4 only.
+
+use super::netlink::Netlink;
+use crate::error::KernelError;
+use crate::spec::Subnet;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// An address as the kernel describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Index of its interface.
+    pub index: u32,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Length of its prefix.
+    pub prefix: u8,
+}
+
+/// Adds an address to a link.
+pub async fn add(
+    netlink: &Netlink,
+    index: u32,
+    address: Ipv4Addr,
+    prefix: u8,
+) -> Result<(), KernelError> {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.index = index;
+    message.header.prefix_len = prefix;
+    message.attributes =
+        vec![AddressAttribute::Address(address.into()), AddressAttribute::Local(address.into())];
+    if let Some(subnet) = Subnet::containing(address, prefix).filter(|s| s.prefix() < 31) {
+        message.attributes.push(AddressAttribute::Broadcast(subnet.broadcast()));
+    }
+    netlink.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL).await
+}
+
+/// Takes an address from a link.
+pub async fn delete(
+    netlink: &Netlink,
+    index: u32,
+    address: Ipv4Addr,
+    prefix: u8,
+) -> Result<(), KernelError> {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.index = index;
+    message.header.prefix_len = prefix;
+    message.attributes = vec![AddressAttribute::Local(address.into())];
+    netlink.change(RouteNetlinkMessage::DelAddress(message), 0).await
+}
+
+/// The addresses of one link, or of all with index 0.
+pub async fn of(netlink: &Netlink, index: u32) -> Result<Vec<Address>, KernelError> {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.index = index;
+    let found = netlink.dump(RouteNetlinkMessage::GetAddress(message)).await?;
+    Ok(found
+        .into_iter()
+        .filter_map(|m| match m {
+            RouteNetlinkMessage::NewAddress(message) => read(&message),
+            _ => None,
+        })
+        .filter(|a| index == 0 || a.index == index)
+        .collect())
+}
+
+fn read(message: &AddressMessage) -> Option<Address> {
+    // IFA_LOCAL is the own address; IFA_ADDRESS is the peer's on point-to-point links.
+    let local = message.attributes.iter().find_map(|a| match a {
+        AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
+        _ => None,
+    });
+    let any = message.attributes.iter().find_map(|a| match a {
+        AddressAttribute::Address(IpAddr::V4(address)) => Some(*address),
+        _ => None,
+    });
+    let (index, prefix) = (message.header.index, message.header.prefix_len);
+    Some(Address { index, address: local.or(any)?, prefix })
+}

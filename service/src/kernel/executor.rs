@@ -1,0 +1,184 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Does the steps of one guest in the kernel. The only place that turns a `Step` into a change.
+
+use super::deleter::Deleter;
+use super::links::{self, End};
+use super::netlink::Netlink;
+use super::{addresses, routes, sysctl};
+use crate::apply::Executor;
+use crate::error::{Error, KernelError};
+use crate::firewall::Firewall;
+use crate::plan::{marks, Step};
+use crate::spec::IfName;
+use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+/// The kernel, as far as one guest's steps need it.
+pub struct KernelExecutor<'a> {
+    /// A socket in the device's namespace.
+    pub device: &'a Netlink,
+    /// Deletes links.
+    pub deleter: &'a Deleter,
+    /// The packet filter.
+    pub firewall: &'a mut Firewall,
+    /// The guest: its namespace and a socket in it.
+    pub guest: Option<(BorrowedFd<'a>, &'a Netlink)>,
+    /// Index of the host end, once it is known.
+    pub host_index: Option<u32>,
+    /// Index of the guest end, once it is known.
+    pub guest_index: Option<u32>,
+}
+
+impl Executor for KernelExecutor<'_> {
+    async fn run(&mut self, step: &Step) -> Result<(), Error> {
+        match step {
+            Step::ForwardingOn => forwarding(true),
+            Step::ForwardingOff => forwarding(false),
+            Step::Firewall { to, .. } => Ok(self.firewall.apply(to)?),
+            Step::DeleteLink(host) => self.delete(host).await,
+            Step::CreateLink { .. } => self.create(step).await,
+            _ => self.change(step).await.map_err(|cause| Error::kernel(step.what(), cause)),
+        }
+    }
+}
+
+fn forwarding(on: bool) -> Result<(), Error> {
+    let switch = if on { "on" } else { "off" };
+    sysctl::set_forwarding(on).map_err(|cause| Error::Forwarding { switch, cause })
+}
+
+impl KernelExecutor<'_> {
+    async fn change(&mut self, step: &Step) -> Result<(), KernelError> {
+        match step {
+            Step::DisableIpv6(host) => Ok(sysctl::disable_ipv6(host)?),
+            Step::HostAddress(host, address, prefix) => {
+                addresses::add(self.device, self.host(host).await?, *address, *prefix).await
+            }
+            Step::HostUp(host) => links::set_up(self.device, self.host(host).await?, true).await,
+            Step::HostRoute(host, address) => {
+                routes::add(self.device, self.host(host).await?, Some(*address), None).await
+            }
+            Step::Name(host, name) => {
+                links::set_alias(self.device, self.host(host).await?, &marks::alias(name)).await
+            }
+            Step::LoopbackUp { .. } => self.loopback(true, false).await,
+            Step::LoopbackDown { bare } => self.loopback(false, *bare).await,
+            Step::GuestAddress(guest, address, prefix) => {
+                let index = self.guest(guest).await?;
+                addresses::add(self.inside()?, index, *address, *prefix).await
+            }
+            Step::GuestUp(guest) => {
+                let index = self.guest(guest).await?;
+                links::set_up(self.inside()?, index, true).await
+            }
+            Step::DefaultRoute(guest, gateway) => {
+                let index = self.guest(guest).await?;
+                routes::add(self.inside()?, index, None, Some(*gateway)).await
+            }
+            // The caller has done these.
+            Step::ForwardingOn
+            | Step::ForwardingOff
+            | Step::Firewall { .. }
+            | Step::CreateLink { .. }
+            | Step::DeleteLink(_) => Ok(()),
+        }
+    }
+
+    async fn create(&mut self, step: &Step) -> Result<(), Error> {
+        let Step::CreateLink { host, host_mac, guest, guest_mac, mtu } = step else { return Ok(()) };
+        let (netns, inside) =
+            self.guest.ok_or_else(|| Error::kernel(step.what(), no_guest()))?;
+        let host_end = End { name: host.as_str(), mac: host_mac.0, mtu: *mtu };
+        let guest_end = End { name: guest.as_str(), mac: guest_mac.0, mtu: *mtu };
+        let made = links::create_veth(self.device, &host_end, &guest_end, netns).await;
+        match made {
+            Ok(()) => Ok(()),
+            // EEXIST does not say which end's name is taken.
+            Err(e) if e.errno == libc::EEXIST => {
+                let there = links::by_name(inside, guest.as_str()).await;
+                Err(match there {
+                    Ok(Some(_)) => Error::GuestInterfaceExists(guest.clone()),
+                    _ => Error::HostInterfaceExists(host.clone()),
+                })
+            }
+            Err(e) => Err(Error::kernel(step.what(), e)),
+        }
+    }
+
+    /// Until it cannot be seen any more; the kernel's slow part goes on in the deleter.
+    async fn delete(&mut self, host: &IfName) -> Result<(), Error> {
+        let failed = |cause| Error::kernel(format!("delete link {host}"), cause);
+        let Some(link) = links::by_name(self.device, host.as_str()).await.map_err(failed)? else {
+            return Ok(());
+        };
+        if !link.is_ours() {
+            return Err(Error::HostInterfaceExists(host.clone()));
+        }
+        self.deleter.delete(link.index);
+        for _ in 0..5000 {
+            if links::by_index(self.device, link.index).await.map_err(failed)?.is_none() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Err(failed(KernelError { errno: libc::ETIMEDOUT, text: Some("still there after 5 s".into()) }))
+    }
+
+    async fn loopback(&self, up: bool, without_address: bool) -> Result<(), KernelError> {
+        let inside = self.inside()?;
+        let lo = links::by_name(inside, "lo").await?.ok_or_else(gone)?;
+        links::set_up(inside, lo.index, up).await?;
+        if !without_address {
+            return Ok(());
+        }
+        match addresses::delete(inside, lo.index, Ipv4Addr::LOCALHOST, 8).await {
+            Err(e) if e.errno != libc::EADDRNOTAVAIL => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    fn inside(&self) -> Result<&Netlink, KernelError> {
+        self.guest.map(|(_, netlink)| netlink).ok_or_else(no_guest)
+    }
+
+    async fn host(&mut self, name: &IfName) -> Result<u32, KernelError> {
+        if let Some(index) = self.host_index {
+            return Ok(index);
+        }
+        let link = links::by_name(self.device, name.as_str()).await?.ok_or_else(gone)?;
+        if !link.is_ours() {
+            return Err(KernelError { errno: libc::EEXIST, text: Some("it is not guestnetd's".into()) });
+        }
+        Ok(*self.host_index.insert(link.index))
+    }
+
+    async fn guest(&mut self, name: &IfName) -> Result<u32, KernelError> {
+        if let Some(index) = self.guest_index {
+            return Ok(index);
+        }
+        let link = links::by_name(self.inside()?, name.as_str()).await?.ok_or_else(gone)?;
+        Ok(*self.guest_index.insert(link.index))
+    }
+}
+
+fn gone() -> KernelError {
+    KernelError { errno: libc::ENODEV, text: None }
+}
+
+fn no_guest() -> KernelError {
+    KernelError { errno: libc::ENXIO, text: Some("the guest's namespace is not at hand".into()) }
+}

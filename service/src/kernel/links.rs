@@ -1,0 +1,193 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! RTM_*LINK messages: what guestnetd asks for, and a link as it reads it.
+
+use super::netlink::Netlink;
+use crate::error::KernelError;
+use crate::plan::marks::{self, LINK_GROUP};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Stats64,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// A link as the kernel describes it.
+#[derive(Clone, Debug, Default)]
+pub struct Link {
+    /// Interface index.
+    pub index: u32,
+    /// Name.
+    pub name: String,
+    /// IFLA_INFO_KIND; empty for physical links.
+    pub kind: String,
+    /// Link-layer address.
+    pub mac: Vec<u8>,
+    /// IFLA_GROUP.
+    pub group: u32,
+    /// IFLA_IFALIAS.
+    pub alias: Option<String>,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// IFF_UP.
+    pub up: bool,
+    /// IFF_LOWER_UP: carrier, which on veth means that the other end is up.
+    pub carrier: bool,
+    /// Whether its other end is in another network namespace (IFLA_LINK_NETNSID).
+    pub leads_elsewhere: bool,
+    /// Counters, if asked for.
+    pub stats: Option<Stats64>,
+}
+
+impl Link {
+    /// Whether it was born with guestnetd's marks.
+    pub fn is_ours(&self) -> bool {
+        marks::is_ours(&self.name, &self.kind, self.group, &self.mac)
+    }
+}
+
+impl From<LinkMessage> for Link {
+    fn from(message: LinkMessage) -> Self {
+        let flags = message.header.flags;
+        let mut link = Self {
+            index: message.header.index,
+            up: flags.contains(LinkFlags::Up),
+            carrier: flags.contains(LinkFlags::LowerUp),
+            ..Self::default()
+        };
+        for attribute in message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => link.name = name,
+                LinkAttribute::Address(mac) => link.mac = mac,
+                LinkAttribute::Group(group) => link.group = group,
+                LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
+                LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+                LinkAttribute::LinkNetNsId(_) => link.leads_elsewhere = true,
+                LinkAttribute::Stats64(stats) => link.stats = Some(stats),
+                LinkAttribute::LinkInfo(infos) => {
+                    for info in infos {
+                        if let LinkInfo::Kind(kind) = info {
+                            link.kind = kind.to_string();
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        link
+    }
+}
+
+/// One end of a pair that is to be born.
+#[derive(Debug)]
+pub struct End<'a> {
+    /// Name.
+    pub name: &'a str,
+    /// MAC.
+    pub mac: [u8; 6],
+    /// MTU in bytes.
+    pub mtu: u32,
+}
+
+fn end(end: &End<'_>) -> Vec<LinkAttribute> {
+    vec![
+        LinkAttribute::IfName(end.name.to_owned()),
+        LinkAttribute::Address(end.mac.to_vec()),
+        LinkAttribute::Mtu(end.mtu),
+        LinkAttribute::Group(LINK_GROUP),
+        // One queue: with more, veth first makes one for each CPU and then shrinks them, asleep
+        // in synchronize_rcu_expedited() (veth_init_queues()).
+        LinkAttribute::NumTxQueues(1),
+        LinkAttribute::NumRxQueues(1),
+    ]
+}
+
+/// Makes a pair: `host` here, `guest` in `netns`, under its final name from its first moment.
+pub async fn create_veth(
+    netlink: &Netlink,
+    host: &End<'_>,
+    guest: &End<'_>,
+    netns: BorrowedFd<'_>,
+) -> Result<(), KernelError> {
+    let mut peer = LinkMessage::default();
+    peer.attributes = end(guest);
+    peer.attributes.push(LinkAttribute::NetNsFd(netns.as_raw_fd()));
+    let mut message = LinkMessage::default();
+    message.attributes = end(host);
+    message.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    netlink.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL).await
+}
+
+/// Sets a link up or down.
+pub async fn set_up(netlink: &Netlink, index: u32, up: bool) -> Result<(), KernelError> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.header.change_mask = LinkFlags::Up;
+    message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
+    netlink.change(RouteNetlinkMessage::SetLink(message), 0).await
+}
+
+/// Sets a link's alias.
+pub async fn set_alias(netlink: &Netlink, index: u32, alias: &str) -> Result<(), KernelError> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![LinkAttribute::IfAlias(alias.to_owned())];
+    netlink.change(RouteNetlinkMessage::SetLink(message), 0).await
+}
+
+/// Deletes a link. Sleeps in rcu_barrier for 15 ms and more: never on the owner's thread.
+pub async fn delete(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    netlink.change(RouteNetlinkMessage::DelLink(message), 0).await
+}
+
+/// The link of this name, if there is one.
+pub async fn by_name(netlink: &Netlink, name: &str) -> Result<Option<Link>, KernelError> {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
+    one(netlink, message).await
+}
+
+/// The link of this index, if there is one.
+pub async fn by_index(netlink: &Netlink, index: u32) -> Result<Option<Link>, KernelError> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    one(netlink, message).await
+}
+
+async fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, KernelError> {
+    match netlink.get(RouteNetlinkMessage::GetLink(message)).await {
+        Ok(RouteNetlinkMessage::NewLink(link)) => Ok(Some(link.into())),
+        Ok(_) => Ok(None),
+        Err(e) if e.errno == libc::ENODEV => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// All links.
+pub async fn all(netlink: &Netlink) -> Result<Vec<Link>, KernelError> {
+    let found = netlink.dump(RouteNetlinkMessage::GetLink(LinkMessage::default())).await?;
+    Ok(found
+        .into_iter()
+        .filter_map(|m| match m {
+            RouteNetlinkMessage::NewLink(link) => Some(link.into()),
+            _ => None,
+        })
+        .collect())
+}

@@ -1,0 +1,116 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Reads a guest's network back from the kernel, for the diff: what is there, not what was done.
+
+use super::netlink::Netlink;
+use super::{addresses, links, routes, sysctl};
+use crate::error::{Error, KernelError};
+use crate::plan::conflict::DevicePrefix;
+use crate::plan::marks::ROUTE_PROTOCOL;
+use crate::plan::{GuestNet, ObservedGuest, ObservedGuestLink, ObservedHost};
+use crate::spec::IfName;
+use std::collections::BTreeMap;
+
+/// The device's end of a guest's link, if it is there and bears our marks.
+pub async fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<ObservedHost>, Error> {
+    let name = &net.host.name;
+    let failed = |cause: KernelError| Error::kernel(format!("read {name}"), cause);
+    let Some(link) = links::by_name(netlink, name.as_str()).await.map_err(failed)? else {
+        return Ok(None);
+    };
+    if !link.is_ours() {
+        return Err(Error::HostInterfaceExists(name.clone()));
+    }
+    let addresses = addresses::of(netlink, link.index).await.map_err(failed)?;
+    let routes = if net.host.route.is_some() {
+        routes::of(netlink, Some(routes::MAIN), link.index).await.map_err(failed)?
+    } else {
+        Vec::new()
+    };
+    Ok(Some(ObservedHost {
+        index: link.index,
+        up: link.up,
+        ipv6_disabled: sysctl::ipv6_disabled(name).map_err(|e| failed(e.into()))?,
+        mtu: link.mtu,
+        alias: link.alias,
+        addresses: addresses.iter().map(|a| (a.address, a.prefix)).collect(),
+        routes: routes.iter().filter(|r| r.protocol == ROUTE_PROTOCOL).map(|r| r.destination).collect(),
+    }))
+}
+
+/// The guest's side. `netlink` is a socket in the guest's namespace.
+pub async fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<ObservedGuest, Error> {
+    let failed = |cause: KernelError| Error::kernel("read the guest's network", cause);
+    let loopback = links::by_name(netlink, "lo").await.map_err(failed)?;
+    let loopback_bare = match &loopback {
+        Some(lo) if !lo.up => addresses::of(netlink, lo.index).await.map_err(failed)?.is_empty(),
+        _ => false,
+    };
+    let link = match links::by_name(netlink, interface.as_str()).await.map_err(failed)? {
+        None => None,
+        Some(link) => {
+            let addresses = addresses::of(netlink, link.index).await.map_err(failed)?;
+            Some(ObservedGuestLink {
+                index: link.index,
+                up: link.up,
+                mtu: link.mtu,
+                mac: link.mac,
+                addresses: addresses.iter().map(|a| (a.address, a.prefix)).collect(),
+            })
+        }
+    };
+    let index = link.as_ref().map_or(0, |l| l.index);
+    let routes = if index == 0 {
+        Vec::new()
+    } else {
+        routes::of(netlink, Some(routes::MAIN), index).await.map_err(failed)?
+    };
+    Ok(ObservedGuest {
+        loopback_up: loopback.map_or(true, |l| l.up),
+        loopback_bare,
+        link,
+        default_gateways: routes
+            .iter()
+            .filter(|r| r.destination.prefix() == 0)
+            .filter_map(|r| r.gateway)
+            .collect(),
+    })
+}
+
+/// Every prefix that the device uses, but for default routes and what is on links of ours.
+pub async fn device_prefixes(netlink: &Netlink) -> Result<Vec<DevicePrefix>, Error> {
+    let failed = |cause: KernelError| Error::kernel("read the device's addresses and routes", cause);
+    let links = links::all(netlink).await.map_err(failed)?;
+    let names: BTreeMap<u32, String> =
+        links.iter().filter(|l| !l.is_ours()).map(|l| (l.index, l.name.clone())).collect();
+    let mut prefixes = Vec::new();
+    for a in addresses::of(netlink, 0).await.map_err(failed)? {
+        let subnet = crate::spec::Subnet::containing(a.address, a.prefix);
+        if let (Some(interface), Some(subnet)) = (names.get(&a.index), subnet) {
+            prefixes.push(DevicePrefix { subnet, interface: interface.clone(), table: None });
+        }
+    }
+    for r in routes::of(netlink, None, 0).await.map_err(failed)? {
+        let interface = match names.get(&r.index) {
+            Some(name) => name.clone(),
+            None if r.index == 0 => String::new(),
+            None => continue, // on a link of ours
+        };
+        if r.destination.prefix() > 0 {
+            prefixes.push(DevicePrefix { subnet: r.destination, interface, table: Some(r.table) });
+        }
+    }
+    Ok(prefixes)
+}

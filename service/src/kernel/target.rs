@@ -1,0 +1,159 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! From what a caller names (netns, pidfd, pid) to the guest's network namespace.
+//! Only opens and compares; changes nothing.
+
+use super::netns::{self, NetnsId};
+use crate::error::TargetError;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+/// What a caller named.
+#[derive(Debug)]
+pub enum Named {
+    /// A network namespace.
+    Netns(OwnedFd),
+    /// A pidfd of a process in it.
+    Pidfd(OwnedFd),
+    /// The pid of a process in it.
+    Pid(i32),
+}
+
+/// A guest's network namespace, open. Dropped before a call is answered: it pins the namespace.
+#[derive(Debug)]
+pub struct Target {
+    /// The namespace.
+    pub netns: File,
+    process: Option<Process>,
+}
+
+#[derive(Debug)]
+struct Process {
+    pid: i32,
+    pidfd: OwnedFd,
+}
+
+impl Target {
+    /// Opens what was named, and refuses what is no guest.
+    pub fn open(named: Named) -> Result<Self, TargetError> {
+        let target = match named {
+            Named::Netns(fd) => Self { netns: File::from(fd), process: None },
+            Named::Pidfd(pidfd) => {
+                let pid = pid_of(&pidfd)?;
+                Self::of_process(Process { pid, pidfd })?
+            }
+            Named::Pid(pid) => Self::of_process(Process { pid, pidfd: pidfd_open(pid)? })?,
+        };
+        if let Some(why) = netns::refuse(target.netns.as_fd()) {
+            return Err(TargetError::NotANetns(why));
+        }
+        target.refuse_the_device()?;
+        Ok(target)
+    }
+
+    /// Whether the process that was named still lives; always so for a netns. To be asked again
+    /// after the work: a pid may have been reused, but not while its pidfd saw it alive.
+    pub fn check_alive(&self) -> Result<(), TargetError> {
+        match &self.process {
+            Some(process) if ended(&process.pidfd) => Err(TargetError::ProcessExited(process.pid)),
+            _ => Ok(()),
+        }
+    }
+
+    fn of_process(process: Process) -> Result<Self, TargetError> {
+        let pid = process.pid;
+        if ended(&process.pidfd) {
+            return Err(TargetError::NoSuchProcess(pid));
+        }
+        if is_kernel_thread(pid) {
+            return Err(TargetError::KernelThread(pid));
+        }
+        let netns = File::open(format!("/proc/{pid}/ns/net"));
+        // The path was this process's only if it still lives.
+        if ended(&process.pidfd) {
+            return Err(TargetError::ProcessExited(pid));
+        }
+        match netns {
+            Ok(netns) => Ok(Self { netns, process: Some(process) }),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                Err(TargetError::ProcessExited(pid))
+            }
+            Err(cause) => Err(TargetError::NotAccessible { pid, cause }),
+        }
+    }
+
+    fn refuse_the_device(&self) -> Result<(), TargetError> {
+        let id = NetnsId::of(&self.netns).map_err(|e| TargetError::NotANetns(e.to_string()))?;
+        // The main thread's: no thread of guestnetd but the short-lived ones leaves it.
+        if NetnsId::at("/proc/self/ns/net").is_ok_and(|own| own == id) {
+            return Err(TargetError::OwnNetns);
+        }
+        // Without the right to look at pid 1 (hidepid, not root) this cannot be told.
+        if NetnsId::at("/proc/1/ns/net").is_ok_and(|initial| initial == id) {
+            return Err(TargetError::InitialNetns);
+        }
+        Ok(())
+    }
+}
+
+fn pidfd_open(pid: i32) -> Result<OwnedFd, TargetError> {
+    if pid <= 0 {
+        return Err(TargetError::BadPid(pid));
+    }
+    // SAFETY: pidfd_open(2) takes two integers and returns a new descriptor or -1.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    match i32::try_from(fd) {
+        // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => match io::Error::last_os_error() {
+            // EINVAL: a thread's id, which is not a process.
+            e if matches!(e.raw_os_error(), Some(libc::ESRCH | libc::EINVAL)) => {
+                Err(TargetError::NoSuchProcess(pid))
+            }
+            cause => Err(TargetError::NotAccessible { pid, cause }),
+        },
+    }
+}
+
+/// The pid that a pidfd stands for, from `/proc/self/fdinfo` (pidfd_open(2)).
+fn pid_of(pidfd: &OwnedFd) -> Result<i32, TargetError> {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))
+        .map_err(|e| TargetError::NotAPidfd(e.to_string()))?;
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse::<i32>().ok());
+    match pid {
+        None => Err(TargetError::NotAPidfd("it is a descriptor of another kind".into())),
+        Some(-1) => Err(TargetError::NoSuchProcess(-1)),
+        Some(0) => Err(TargetError::NotAPidfd("its process is in another pid namespace".into())),
+        Some(pid) => Ok(pid),
+    }
+}
+
+/// A pidfd becomes readable when its process ends (pidfd_open(2)).
+fn ended(pidfd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).map_or(true, |ready| ready > 0)
+}
+
+/// PF_KTHREAD in field 9 of `/proc/PID/stat` (proc(5), linux/sched.h).
+fn is_kernel_thread(pid: i32) -> bool {
+    const PF_KTHREAD: u32 = 0x0020_0000;
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    // The command in parentheses may hold anything; the fields go on after the last one.
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    let flags = after.split_ascii_whitespace().nth(6).and_then(|f| f.parse::<u32>().ok());
+    flags.is_some_and(|flags| flags & PF_KTHREAD != 0)
+}

@@ -1,0 +1,94 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The forwarding switch: when guestnetd wrote it, and whether it may write it back.
+
+use super::Owner;
+use crate::kernel::{links, sysctl};
+use crate::plan::forwarding::{why_it_stays, Facts};
+use crate::store::ForwardingRecord;
+
+impl Owner {
+    /// After a write of our own: it is remembered, and its announcement is not somebody else's.
+    pub(super) async fn wrote_forwarding(&mut self, on: bool) {
+        self.catch_up_with(true).await;
+        self.remember_forwarding(ForwardingRecord { ours: on, contested: false });
+    }
+
+    /// Somebody else wrote it.
+    pub(super) fn forwarding_changed(&mut self, on: bool) {
+        log::warn!("net.ipv4.ip_forward was set to {} by somebody else", u8::from(on));
+        if self.forwarding.ours {
+            self.remember_forwarding(ForwardingRecord { ours: true, contested: true });
+        }
+    }
+
+    /// When the last guest is gone.
+    pub(super) async fn give_forwarding_back(&mut self) {
+        if !sysctl::forwarding().unwrap_or(false) {
+            self.remember_forwarding(ForwardingRecord::default());
+            return;
+        }
+        let facts = match self.forwarding_facts().await {
+            Ok(facts) => facts,
+            Err(e) => {
+                log::warn!("net.ipv4.ip_forward stays 1: {e}");
+                return;
+            }
+        };
+        if let Some(why) = why_it_stays(&facts) {
+            log::info!("net.ipv4.ip_forward stays 1: {why}");
+            return;
+        }
+        match sysctl::set_forwarding(false) {
+            Ok(()) => {
+                log::info!("net.ipv4.ip_forward is 0 again");
+                self.wrote_forwarding(false).await;
+            }
+            Err(e) => log::error!("net.ipv4.ip_forward cannot be set to 0: {e}"),
+        }
+    }
+
+    async fn forwarding_facts(&mut self) -> Result<Facts, crate::error::Error> {
+        let ForwardingRecord { ours, contested } = self.forwarding;
+        let mut facts =
+            Facts { ours, contested, keep: self.config.keep_forwarding, ..Facts::default() };
+        if !ours {
+            return Ok(facts);
+        }
+        let failed = |cause| crate::error::Error::kernel("read the links", cause);
+        for link in links::all(&self.device).await.map_err(failed)? {
+            if link.is_ours() || link.index == self.uplink.index {
+                continue;
+            }
+            if link.kind == "bridge" {
+                facts.bridges.push(link.name);
+            } else if link.leads_elsewhere {
+                facts.elsewhere.push(link.name);
+            }
+        }
+        facts.rule = crate::firewall::foreign::forward_rule();
+        Ok(facts)
+    }
+
+    fn remember_forwarding(&mut self, record: ForwardingRecord) {
+        if self.forwarding == record {
+            return;
+        }
+        self.forwarding = record;
+        if let Err(e) = self.store.put_forwarding(record) {
+            log::error!("{e}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! How guestnetd knows its own objects again, after a crash or under somebody else's hands.
+//! Pure. Nothing that lacks these marks is ever changed or deleted.
+
+use crate::spec::{GuestName, IfName};
+use std::fmt;
+
+/// Link group of both ends ("gnet"). Taken by the kernel in the creating message, unlike the
+/// alias: `rtnl_create_link()` reads IFLA_GROUP and IFLA_ADDRESS, and ignores IFLA_IFALIAS.
+pub const LINK_GROUP: u32 = 0x676e_6574;
+
+/// `rtm_protocol` of our routes. Above the kernel's own (RTPROT_STATIC = 4), not assigned in
+/// linux/rtnetlink.h.
+pub const ROUTE_PROTOCOL: u8 = 103;
+
+const ALIAS_PREFIX: &str = "guestnet:";
+
+/// A link-layer address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// First two bytes of a device's end: locally administered, unicast.
+    const HOST: [u8; 2] = [0x02, 0x67];
+    /// First two bytes of a guest's end.
+    const GUEST: [u8; 2] = [0x06, 0x67];
+
+    /// The device's end of this guest's link; the same at every attach of the name.
+    pub fn host(name: &GuestName) -> Self {
+        Self::derived(Self::HOST, name)
+    }
+
+    /// The guest's end; the same at every attach of the name.
+    pub fn guest(name: &GuestName) -> Self {
+        Self::derived(Self::GUEST, name)
+    }
+
+    /// Whether a link-layer address is one of a device's end.
+    pub fn is_host(address: &[u8]) -> bool {
+        address.len() == 6 && address.starts_with(&Self::HOST)
+    }
+
+    /// FNV-1a: it must stay the same for ever, which `std::hash` does not promise. Two guests
+    /// with one hash do no harm: each link is a segment of its own.
+    fn derived([a, b]: [u8; 2], name: &GuestName) -> Self {
+        let hash = name
+            .as_str()
+            .bytes()
+            .fold(0x811c_9dc5_u32, |h, byte| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let [c, d, e, f] = hash.to_be_bytes();
+        Self([a, b, c, d, e, f])
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, f] = self.0;
+        write!(out, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    }
+}
+
+/// The alias that says which guest a link is of. It is set last: a link that has it is whole.
+pub fn alias(name: &GuestName) -> String {
+    format!("{ALIAS_PREFIX}{name}")
+}
+
+/// The guest that an alias names.
+pub fn guest_of_alias(alias: &str) -> Option<GuestName> {
+    GuestName::new(alias.strip_prefix(ALIAS_PREFIX)?)
+}
+
+/// Whether a link was born with all four marks: kind, group, MAC and name.
+pub fn is_ours(name: &str, kind: &str, group: u32, mac: &[u8]) -> bool {
+    kind == "veth"
+        && group == LINK_GROUP
+        && Mac::is_host(mac)
+        && IfName::new(name).is_some_and(|name| name.slot().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mac_is_stable_unicast_and_local() {
+        let name = GuestName::new("demo").unwrap();
+        assert_eq!(Mac::guest(&name).to_string(), "06:67:90:08:94:24");
+        assert_eq!(Mac::host(&name).to_string(), "02:67:90:08:94:24");
+        assert_ne!(Mac::guest(&name), Mac::guest(&GuestName::new("demo2").unwrap()));
+        for mac in [Mac::guest(&name), Mac::host(&name)] {
+            assert_eq!(mac.0[0] & 3, 2, "{mac}");
+        }
+    }
+
+    #[test]
+    fn three_marks_are_not_enough() {
+        let mac = Mac::host(&GuestName::new("a").unwrap()).0;
+        assert!(is_ours("vm_wlan", "veth", LINK_GROUP, &mac));
+        assert!(!is_ours("vm_wlan0", "veth", LINK_GROUP, &mac));
+        assert!(!is_ours("vm_wlan", "dummy", LINK_GROUP, &mac));
+        assert!(!is_ours("vm_wlan", "veth", 0, &mac));
+        assert!(!is_ours("vm_wlan", "veth", LINK_GROUP, &[2, 0, 0, 0, 0, 1]));
+        assert!(!is_ours("vm_wlan", "veth", LINK_GROUP, &mac[..5]));
+    }
+
+    #[test]
+    fn an_alias_names_one_guest() {
+        let name = GuestName::new("a.b").unwrap();
+        assert_eq!(guest_of_alias(&alias(&name)), Some(name));
+        for other in ["", "guestnet:", "guestnet:a b", "other:a"] {
+            assert_eq!(guest_of_alias(other), None, "{other}");
+        }
+    }
+}

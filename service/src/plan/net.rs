@@ -1,0 +1,150 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! A guest's network as it is to be (`GuestNet`) and as it was found (`Observed`). Pure data.
+
+use super::marks::Mac;
+use crate::spec::{GuestName, GuestSpec, IfName, Subnet};
+use std::net::Ipv4Addr;
+
+/// A guest's network as it is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestNet {
+    /// Who.
+    pub name: GuestName,
+    /// The slot.
+    pub slot: u32,
+    /// The device's end.
+    pub host: HostEnd,
+    /// The guest's end.
+    pub guest: GuestEnd,
+    /// The subnet that both ends are in.
+    pub subnet: Subnet,
+    /// MTU of both ends in bytes.
+    pub mtu: u32,
+}
+
+/// The device's end as it is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostEnd {
+    /// `vm_wlan` or `vm_wlan<slot>`.
+    pub name: IfName,
+    /// Its MAC.
+    pub mac: Mac,
+    /// The gateway's address.
+    pub address: Ipv4Addr,
+    /// The subnet's prefix length on slot 0, as the original has it; 32 on the others.
+    pub prefix: u8,
+    /// The guest's address, when it needs a route of its own: all slots but 0.
+    pub route: Option<Ipv4Addr>,
+}
+
+/// The guest's end as it is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestEnd {
+    /// The interface's name.
+    pub name: IfName,
+    /// Its MAC.
+    pub mac: Mac,
+    /// The guest's address.
+    pub address: Ipv4Addr,
+    /// Length of the subnet's prefix.
+    pub prefix: u8,
+    /// The default route's next hop.
+    pub gateway: Ipv4Addr,
+}
+
+impl GuestNet {
+    /// The network for `spec` in `slot` with `address` and `mtu`.
+    pub fn new(spec: &GuestSpec, slot: u32, address: Ipv4Addr, mtu: u32) -> Self {
+        let (prefix, route) =
+            if slot == 0 { (spec.subnet.prefix(), None) } else { (32, Some(address)) };
+        Self {
+            name: spec.name.clone(),
+            slot,
+            host: HostEnd {
+                name: IfName::host_end(slot),
+                mac: Mac::host(&spec.name),
+                address: spec.gateway,
+                prefix,
+                route,
+            },
+            guest: GuestEnd {
+                name: spec.interface.clone(),
+                mac: Mac::guest(&spec.name),
+                address,
+                prefix: spec.subnet.prefix(),
+                gateway: spec.gateway,
+            },
+            subnet: spec.subnet,
+            mtu,
+        }
+    }
+}
+
+/// What was found of one guest's network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The device's end, if it is there.
+    pub host: Option<ObservedHost>,
+    /// The guest's side; none when it was not looked at.
+    pub guest: Option<ObservedGuest>,
+}
+
+/// What was found of a device's end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedHost {
+    /// Interface index.
+    pub index: u32,
+    /// Whether it is up.
+    pub up: bool,
+    /// Whether IPv6 is off on it.
+    pub ipv6_disabled: bool,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// The alias.
+    pub alias: Option<String>,
+    /// Its IPv4 addresses.
+    pub addresses: Vec<(Ipv4Addr, u8)>,
+    /// The routes to it that are ours, in table main.
+    pub routes: Vec<Subnet>,
+}
+
+/// What was found in a guest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedGuest {
+    /// Whether `lo` is up.
+    pub loopback_up: bool,
+    /// Whether `lo` has no IPv4 address.
+    pub loopback_bare: bool,
+    /// The interface, if it is there.
+    pub link: Option<ObservedGuestLink>,
+    /// The next hops of default routes in table main.
+    pub default_gateways: Vec<Ipv4Addr>,
+}
+
+/// What was found of a guest's end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedGuestLink {
+    /// Interface index in the guest.
+    pub index: u32,
+    /// Whether it is up.
+    pub up: bool,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// Its MAC.
+    pub mac: Vec<u8>,
+    /// Its IPv4 addresses.
+    pub addresses: Vec<(Ipv4Addr, u8)>,
+}

@@ -1,0 +1,216 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! One change to a kernel, as a value. Pure: what each step means to a person, as a command that
+//! does the same, and its inverse. How it is done is `kernel/`'s.
+
+use super::marks::{alias, Mac};
+use super::net::GuestNet;
+use crate::firewall::Ruleset;
+use crate::spec::{GuestName, IfName};
+use std::net::Ipv4Addr;
+
+/// One change. Interfaces are the host end or the guest end of one guest's link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// `net.ipv4.ip_forward` 0 to 1.
+    ForwardingOn,
+    /// `net.ipv4.ip_forward` 1 to 0.
+    ForwardingOff,
+    /// The packet filter, as a whole.
+    Firewall {
+        /// What it is to be.
+        to: Ruleset,
+        /// What it was.
+        from: Ruleset,
+    },
+    /// The veth pair, both ends in their places, with names, MACs, MTU and group.
+    CreateLink {
+        /// The host end's name.
+        host: IfName,
+        /// The host end's MAC.
+        host_mac: Mac,
+        /// The guest end's name.
+        guest: IfName,
+        /// The guest end's MAC.
+        guest_mac: Mac,
+        /// MTU of both, in bytes.
+        mtu: u32,
+    },
+    /// The veth pair away, with all that is on it.
+    DeleteLink(IfName),
+    /// `disable_ipv6` of the host end to 1.
+    DisableIpv6(IfName),
+    /// An address on the host end.
+    HostAddress(IfName, Ipv4Addr, u8),
+    /// The host end up.
+    HostUp(IfName),
+    /// A /32 route to the guest by the host end.
+    HostRoute(IfName, Ipv4Addr),
+    /// `lo` up in the guest. `bare`: it has no IPv4 address, so the kernel gives it 127.0.0.1/8
+    /// (`inetdev_event()`), which does not go when it is down again.
+    LoopbackUp {
+        /// Whether 127.0.0.1/8 comes with it.
+        bare: bool,
+    },
+    /// `lo` down in the guest, and without 127.0.0.1/8 if that came with it.
+    LoopbackDown {
+        /// Whether 127.0.0.1/8 came with it.
+        bare: bool,
+    },
+    /// An address on the guest end.
+    GuestAddress(IfName, Ipv4Addr, u8),
+    /// The guest end up.
+    GuestUp(IfName),
+    /// The guest's default route.
+    DefaultRoute(IfName, Ipv4Addr),
+    /// The alias of the host end: the link is whole and is this guest's.
+    Name(IfName, GuestName),
+}
+
+/// Where a step acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the device's network namespace.
+    Device,
+    /// In the guest's.
+    Guest,
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Something is there that was not.
+    Add,
+    /// Something has another value.
+    Set,
+    /// Something is gone.
+    Delete,
+}
+
+impl Step {
+    /// The link of `net`.
+    pub fn create(net: &GuestNet) -> Self {
+        Self::CreateLink {
+            host: net.host.name.clone(),
+            host_mac: net.host.mac,
+            guest: net.guest.name.clone(),
+            guest_mac: net.guest.mac,
+            mtu: net.mtu,
+        }
+    }
+
+    /// What takes the step back. None: it goes with the link, or it is itself a way back.
+    pub fn undo(&self) -> Option<Self> {
+        match self {
+            Self::ForwardingOn => Some(Self::ForwardingOff),
+            Self::Firewall { to, from } => Some(Self::Firewall { to: from.clone(), from: to.clone() }),
+            Self::CreateLink { host, .. } => Some(Self::DeleteLink(host.clone())),
+            Self::LoopbackUp { bare } => Some(Self::LoopbackDown { bare: *bare }),
+            _ => None,
+        }
+    }
+
+    /// Where it acts.
+    pub fn place(&self) -> Place {
+        match self {
+            Self::LoopbackUp { .. }
+            | Self::LoopbackDown { .. }
+            | Self::GuestAddress(..)
+            | Self::GuestUp(_)
+            | Self::DefaultRoute(..) => Place::Guest,
+            _ => Place::Device,
+        }
+    }
+
+    /// What it does.
+    pub fn effect(&self) -> Effect {
+        match self {
+            Self::DeleteLink(_) => Effect::Delete,
+            Self::CreateLink { .. }
+            | Self::HostAddress(..)
+            | Self::HostRoute(..)
+            | Self::GuestAddress(..)
+            | Self::DefaultRoute(..) => Effect::Add,
+            _ => Effect::Set,
+        }
+    }
+
+    /// In words, for logs, errors and timelines.
+    pub fn what(&self) -> String {
+        match self {
+            Self::ForwardingOn => "forwarding on".into(),
+            Self::ForwardingOff => "forwarding off".into(),
+            Self::Firewall { to, .. } => match &to.uplink {
+                Some(uplink) => format!("firewall for uplink {uplink}"),
+                None => "firewall without uplink".into(),
+            },
+            Self::CreateLink { host, guest, .. } => format!("link {host} with the guest's {guest}"),
+            Self::DeleteLink(host) => format!("delete link {host}"),
+            Self::DisableIpv6(host) => format!("no IPv6 on {host}"),
+            Self::HostAddress(host, address, prefix) => format!("address {address}/{prefix} on {host}"),
+            Self::HostUp(host) => format!("{host} up"),
+            Self::HostRoute(host, address) => format!("route {address} by {host}"),
+            Self::LoopbackUp { .. } => "lo up in the guest".into(),
+            Self::LoopbackDown { .. } => "lo down in the guest".into(),
+            Self::GuestAddress(guest, address, prefix) => {
+                format!("address {address}/{prefix} on the guest's {guest}")
+            }
+            Self::GuestUp(guest) => format!("the guest's {guest} up"),
+            Self::DefaultRoute(guest, gateway) => {
+                format!("the guest's default route by {gateway} on {guest}")
+            }
+            Self::Name(host, name) => format!("{host} is {name}'s"),
+        }
+    }
+
+    /// As a command that does the same; inside the guest where `place()` says so. For people: guestnetd
+    /// runs no such command.
+    pub fn command(&self) -> String {
+        match self {
+            Self::ForwardingOn => "sysctl -w net.ipv4.ip_forward=1".into(),
+            Self::ForwardingOff => "sysctl -w net.ipv4.ip_forward=0".into(),
+            Self::Firewall { .. } => "(see `guestnetctl dump`)".into(),
+            Self::CreateLink { host, host_mac, guest, guest_mac, mtu } => format!(
+                "ip link add {host} address {host_mac} mtu {mtu} group {group} numtxqueues 1 numrxqueues 1 \
+                 type veth peer name {guest} netns GUEST address {guest_mac} mtu {mtu} group {group} \
+                 numtxqueues 1 numrxqueues 1",
+                group = super::marks::LINK_GROUP
+            ),
+            Self::DeleteLink(host) => format!("ip link del {host}"),
+            Self::DisableIpv6(host) => format!("sysctl -w net.ipv6.conf.{host}.disable_ipv6=1"),
+            Self::HostAddress(host, address, prefix) => {
+                format!("ip addr add {address}/{prefix} brd + dev {host}")
+            }
+            Self::GuestAddress(guest, address, prefix) => {
+                format!("ip addr add {address}/{prefix} brd + dev {guest}")
+            }
+            Self::HostUp(name) | Self::GuestUp(name) => format!("ip link set {name} up"),
+            Self::HostRoute(host, address) => format!(
+                "ip route add {address}/32 dev {host} scope link proto {}",
+                super::marks::ROUTE_PROTOCOL
+            ),
+            Self::LoopbackUp { .. } => "ip link set lo up".into(),
+            Self::LoopbackDown { bare: false } => "ip link set lo down".into(),
+            Self::LoopbackDown { bare: true } => {
+                "ip link set lo down && ip addr del 127.0.0.1/8 dev lo".into()
+            },
+            Self::DefaultRoute(guest, gateway) => format!(
+                "ip route add default via {gateway} dev {guest} proto {}",
+                super::marks::ROUTE_PROTOCOL
+            ),
+            Self::Name(host, name) => format!("ip link set {host} alias {}", alias(name)),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! From the command line to a service that answers, and to its end.
+
+use crate::cli::Args;
+use crate::facade::{GuestNet, Listeners, NAME};
+use crate::owner::{Command, Owner, StartError};
+use guestnet_platform::{Limits, PlatformError};
+use nix::sys::signal::{SigSet, Signal};
+
+/// Why guestnetd ends with a failure.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It could not listen.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// Signals.
+    #[error("signals cannot be waited for: {0}")]
+    Signals(#[from] nix::Error),
+}
+
+/// Serves until SIGTERM or SIGINT. To be called on the main thread, before any other is there.
+pub fn run(args: &Args) -> Result<(), RunError> {
+    // Blocked in every thread that starts from here on; std unblocks them in children.
+    let mut ends = SigSet::empty();
+    ends.add(Signal::SIGTERM);
+    ends.add(Signal::SIGINT);
+    ends.thread_block()?;
+
+    let listeners = Listeners::default();
+    let told = listeners.clone();
+    let (owner, thread) = Owner::spawn(args.config(), move |notice| told.tell(&notice))?;
+    let service =
+        GuestNet::new_binder(owner.clone(), listeners, args.allowed(), args.listen.to_string());
+    let server = guestnet_platform::serve(&args.listen, NAME, service.as_binder(), &Limits::default())?;
+    log::info!("guestnetd: ready on {}", args.listen);
+    tell_init("READY=1");
+
+    let signal = ends.wait()?;
+    log::info!("{signal}: ending");
+    tell_init("STOPPING=1");
+    server.stop();
+    let _ = owner.ask(Command::End);
+    let _ = thread.join();
+    Ok(())
+}
+
+/// systemd, where it asked to be told (sd_notify(3)).
+#[cfg(not(target_os = "android"))]
+fn tell_init(state: &str) {
+    if let Err(e) = sd_notify::notify(false, &[sd_notify::NotifyState::Custom(state)]) {
+        log::warn!("systemd cannot be told {state}: {e}");
+    }
+}
+
+/// Android's init needs no word: the service manager knows.
+#[cfg(target_os = "android")]
+fn tell_init(_state: &str) {}

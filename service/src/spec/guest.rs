@@ -1,0 +1,201 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What a caller asked for, checked: a `GuestSpec` cannot describe a network that cannot be.
+
+use super::{GuestName, IfName, Subnet};
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// Why a configuration is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    /// Not a guest's name.
+    #[error("{0:?} is not a guest's name: 1 to 63 of A-Z a-z 0-9 . _ - with a letter or digit first")]
+    Name(String),
+    /// Not an interface's name.
+    #[error("{0:?} is not a name for the guest's interface: 1 to 15 of A-Z a-z 0-9 . _ - and not lo")]
+    Interface(String),
+    /// Not an address.
+    #[error("{what} {text:?} is not an IPv4 unicast address such as 172.17.3.3")]
+    Address {
+        /// "address" or "gateway".
+        what: &'static str,
+        /// What was passed.
+        text: String,
+    },
+    /// In another subnet.
+    #[error("address {address} is not in {subnet}, the gateway's subnet")]
+    Outside {
+        /// The address asked for.
+        address: Ipv4Addr,
+        /// The gateway's subnet.
+        subnet: Subnet,
+    },
+    /// An address with a meaning of its own.
+    #[error("{address} is the {role} address of {subnet}; choose another one")]
+    Reserved {
+        /// The address asked for.
+        address: Ipv4Addr,
+        /// "network", "broadcast" or "gateway".
+        role: &'static str,
+        /// The gateway's subnet.
+        subnet: Subnet,
+    },
+    /// Not a prefix for a gateway and a guest.
+    #[error("prefix length {0} leaves no room for a gateway and a guest: use 1 to 30")]
+    Prefix(i32),
+    /// Not an MTU.
+    #[error("MTU {0} is not possible: use 68 to 65535, or -1 for the uplink's")]
+    Mtu(i32),
+    /// More text than a valid configuration has.
+    #[error("the configuration holds {0} bytes of text; no valid one holds more than {MAX_TEXT}")]
+    TooLarge(usize),
+    /// An enum value of another version.
+    #[error("{what} {value} is unknown to this version")]
+    Unknown {
+        /// Which field.
+        what: &'static str,
+        /// Its value.
+        value: i32,
+    },
+}
+
+/// Most text in a configuration, in bytes. Far above what a valid one needs.
+pub const MAX_TEXT: usize = 4096;
+
+/// A guest's network as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestSpec {
+    /// Who.
+    pub name: GuestName,
+    /// The interface's name in the guest.
+    pub interface: IfName,
+    /// The guest's address; none: its slot's.
+    pub address: Option<Ipv4Addr>,
+    /// The device's address on the link.
+    pub gateway: Ipv4Addr,
+    /// The subnet that both are in.
+    pub subnet: Subnet,
+    /// MTU in bytes; none: the uplink's.
+    pub mtu: Option<u32>,
+}
+
+/// MTU of a guest whose uplink is not there, in bytes: Ethernet's.
+pub const DEFAULT_MTU: u32 = 1500;
+
+impl GuestSpec {
+    /// Checks what belongs together. `prefix` and `mtu` as in the contract's `GuestConfig`.
+    pub fn new(
+        name: GuestName,
+        interface: IfName,
+        address: Option<Ipv4Addr>,
+        gateway: Ipv4Addr,
+        prefix: i32,
+        mtu: i32,
+    ) -> Result<Self, SpecError> {
+        if interface.as_str() == "lo" {
+            return Err(SpecError::Interface("lo".into()));
+        }
+        let subnet = u8::try_from(prefix)
+            .ok()
+            .filter(|prefix| (1..=30).contains(prefix))
+            .and_then(|prefix| Subnet::containing(gateway, prefix))
+            .ok_or(SpecError::Prefix(prefix))?;
+        // 68: the least that IPv4 allows (ETH_MIN_MTU); 65535: veth's ETH_MAX_MTU.
+        let mtu = match mtu {
+            -1 => None,
+            68..=65535 => Some(mtu as u32),
+            _ => return Err(SpecError::Mtu(mtu)),
+        };
+        usable("gateway", gateway)?;
+        ends(gateway, subnet)?;
+        if let Some(address) = address {
+            usable("address", address)?;
+            if !subnet.contains(address) {
+                return Err(SpecError::Outside { address, subnet });
+            }
+            ends(address, subnet)?;
+            if address == gateway {
+                return Err(SpecError::Reserved { address, role: "gateway", subnet });
+            }
+        }
+        Ok(Self { name, interface, address, gateway, subnet, mtu })
+    }
+}
+
+/// Whether an interface can have this address at all.
+fn usable(what: &'static str, address: Ipv4Addr) -> Result<(), SpecError> {
+    let [first, ..] = address.octets();
+    // 0/8, 127/8, multicast and 240/4: the kernel takes or routes none of them as a unicast address.
+    if first == 0 || first == 127 || first >= 224 {
+        return Err(SpecError::Address { what, text: address.to_string() });
+    }
+    Ok(())
+}
+
+fn ends(address: Ipv4Addr, subnet: Subnet) -> Result<(), SpecError> {
+    let role = match address {
+        a if a == subnet.network() => "network",
+        a if a == subnet.broadcast() => "broadcast",
+        _ => return Ok(()),
+    };
+    Err(SpecError::Reserved { address, role, subnet })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(address: &str, gateway: &str, prefix: i32, mtu: i32) -> Result<GuestSpec, SpecError> {
+        GuestSpec::new(
+            GuestName::new("g").unwrap(),
+            IfName::new("wlan0").unwrap(),
+            (!address.is_empty()).then(|| address.parse().unwrap()),
+            gateway.parse().unwrap(),
+            prefix,
+            mtu,
+        )
+    }
+
+    #[test]
+    fn the_original_is_valid() {
+        let s = spec("", "172.17.3.2", 16, -1).unwrap();
+        assert_eq!((s.subnet.to_string().as_str(), s.mtu, s.address), ("172.17.0.0/16", None, None));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_its_cause() {
+        use SpecError::*;
+        let reserved = |r: Result<_, _>, role| matches!(r, Err(Reserved { role: x, .. }) if x == role);
+        for prefix in [i32::MIN, -1, 0, 31, 32, 33, 272] {
+            assert_eq!(spec("", "172.17.3.2", prefix, -1), Err(Prefix(prefix)));
+        }
+        for mtu in [i32::MIN, -2, 0, 67, 65536, 70000] {
+            assert_eq!(spec("", "172.17.3.2", 16, mtu), Err(Mtu(mtu)));
+        }
+        for mtu in [68, 65535] {
+            assert!(spec("", "172.17.3.2", 16, mtu).is_ok());
+        }
+        assert!(matches!(spec("172.18.0.1", "172.17.3.2", 16, -1), Err(Outside { .. })));
+        assert!(reserved(spec("172.17.3.2", "172.17.3.2", 16, -1), "gateway"));
+        assert!(reserved(spec("172.17.0.0", "172.17.3.2", 16, -1), "network"));
+        assert!(reserved(spec("172.17.255.255", "172.17.3.2", 16, -1), "broadcast"));
+        assert!(reserved(spec("", "10.0.0.0", 24, -1), "network"));
+        assert!(reserved(spec("", "10.0.0.255", 24, -1), "broadcast"));
+        for odd in ["0.1.2.3", "127.0.0.1", "224.0.0.5", "255.255.255.255"] {
+            assert!(matches!(spec("", odd, 8, -1), Err(Address { what: "gateway", .. })), "{odd}");
+        }
+    }
+}

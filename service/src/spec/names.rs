@@ -1,0 +1,139 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Names as the kernel and the store take them. Pure; a value of these types cannot be a bad one.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Prefix of the device's ends: the first one is `vm_wlan`, the others are `vm_wlan<slot>`.
+pub const HOST_PREFIX: &str = "vm_wlan";
+
+/// A guest's name: 1 to 63 bytes of `[A-Za-z0-9._-]`, the first one a letter or digit.
+///
+/// It stands in the link's alias, in file content and in log lines: nothing in it can be taken
+/// for a separator.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GuestName(String);
+
+/// A network interface's name: 1 to 15 bytes of `[A-Za-z0-9._-]`, not `.`, `..` or a wildcard.
+///
+/// Narrower than the kernel's `dev_valid_name()`: what is left out (`:`, `%`, `+`, quotes,
+/// non-ASCII) means something to iptables, to sysctl paths or to the kernel's name templates.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct IfName(String);
+
+fn plain(text: &str, max: usize) -> bool {
+    !text.is_empty()
+        && text.len() <= max
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+impl GuestName {
+    /// Longest name, in bytes.
+    pub const MAX: usize = 63;
+
+    /// Takes a name, or nothing if it is not one.
+    pub fn new(text: &str) -> Option<Self> {
+        let first = text.bytes().next()?;
+        (plain(text, Self::MAX) && first.is_ascii_alphanumeric()).then(|| Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl IfName {
+    /// Longest name, in bytes: `IFNAMSIZ` without the final NUL.
+    pub const MAX: usize = 15;
+
+    /// Takes a name, or nothing if it is not one.
+    pub fn new(text: &str) -> Option<Self> {
+        (plain(text, Self::MAX) && text != "." && text != "..").then(|| Self(text.to_owned()))
+    }
+
+    /// The device's end of the link in this slot.
+    pub fn host_end(slot: u32) -> Self {
+        Self(if slot == 0 { HOST_PREFIX.to_owned() } else { format!("{HOST_PREFIX}{slot}") })
+    }
+
+    /// The slot whose device's end has this name, if it is such a name.
+    pub fn slot(&self) -> Option<u32> {
+        let digits = self.0.strip_prefix(HOST_PREFIX)?;
+        match digits {
+            "" => Some(0),
+            _ => digits.parse().ok().filter(|slot| *self == Self::host_end(*slot) && *slot != 0),
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! text_of {
+    ($name:ident, $what:literal) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl TryFrom<String> for $name {
+            type Error = String;
+            fn try_from(text: String) -> Result<Self, String> {
+                Self::new(&text).ok_or_else(|| format!(concat!("{:?} is not ", $what), text))
+            }
+        }
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+    };
+}
+text_of!(GuestName, "a guest's name");
+text_of!(IfName, "an interface name");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_be_taken_for_something_else_are_refused() {
+        for bad in ["", "a/b", "a b", "a\nb", "a\0", ".a", "-a", "_a", "ä", "a:b", "../x", "%d", "+"] {
+            assert!(GuestName::new(bad).is_none(), "{bad:?}");
+        }
+        for bad in ["", "a/b", "a b", ".", "..", "wlan0\n", "sixteen-bytes-xx", "vm_wlan+", "w%d", "é"] {
+            assert!(IfName::new(bad).is_none(), "{bad:?}");
+        }
+        assert!(GuestName::new(&"a".repeat(63)).is_some());
+        assert!(GuestName::new(&"a".repeat(64)).is_none());
+        assert!(IfName::new("fifteen-bytes-x").is_some());
+    }
+
+    #[test]
+    fn a_host_end_tells_its_slot() {
+        for slot in [0, 1, 9, 1000, 99_999_999] {
+            assert_eq!(IfName::host_end(slot).slot(), Some(slot));
+        }
+        for other in ["vm_wlan0", "vm_wlan01", "vm_wlanx", "vm_wla", "wlan0"] {
+            assert_eq!(IfName::new(other).and_then(|n| n.slot()), None, "{other}");
+        }
+    }
+}

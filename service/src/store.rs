@@ -1,0 +1,267 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What must survive a crash of guestnetd, and nothing more: one small file for each name seen,
+//! one for the forwarding switch. Written beside and renamed; no fsync, because it need not
+//! survive a reboot: the directory is a tmpfs, and every file bears the kernel's boot id.
+//!
+//! Never fatal to read: what is torn, of another version or not ours is set aside and said.
+
+use crate::error::Error;
+use crate::plan::GuestNet;
+use crate::spec::{GuestName, GuestSpec};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// Format of the files. A file of another version is set aside.
+const VERSION: u32 = 1;
+
+/// What is kept of a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its slot, kept while the store lives.
+    pub slot: u32,
+    /// Its network, while it is attached.
+    pub attached: Option<AttachedRecord>,
+}
+
+/// What is kept of an attached guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedRecord {
+    /// What was asked for.
+    pub spec: GuestSpec,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// MTU of its link in bytes.
+    pub mtu: u32,
+    /// Who attached it.
+    pub owner_uid: u32,
+    /// When: milliseconds since the epoch.
+    pub attached_at: i64,
+}
+
+impl AttachedRecord {
+    /// The network that this describes.
+    pub fn net(&self, slot: u32) -> GuestNet {
+        GuestNet::new(&self.spec, slot, self.address, self.mtu)
+    }
+}
+
+/// What is kept of the forwarding switch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardingRecord {
+    /// Whether guestnetd wrote the 1.
+    pub ours: bool,
+    /// Whether another change was announced since.
+    pub contested: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct File<T> {
+    version: u32,
+    boot: String,
+    #[serde(flatten)]
+    content: T,
+}
+
+/// Everything that was found at start-up.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Names and what is kept of them.
+    pub records: Vec<(GuestName, Record)>,
+    /// The forwarding switch.
+    pub forwarding: ForwardingRecord,
+}
+
+/// The directory.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    boot: String,
+}
+
+impl Store {
+    /// Opens or makes the directory and reads it.
+    pub fn open(dir: &Path) -> Result<(Self, Found), Error> {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map(|id| id.trim().to_owned())
+            .unwrap_or_default();
+        let store = Self { dir: dir.to_owned(), boot };
+        let guests = store.guests();
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o750)
+            .create(&guests)
+            .map_err(|e| store.failed(&guests, e))?;
+        let mut found = Found::default();
+        for entry in fs::read_dir(&guests).map_err(|e| store.failed(&guests, e))?.flatten() {
+            let file_name = entry.file_name();
+            let Some(file_name) = file_name.to_str() else { continue };
+            if let Some(name) = file_name.strip_suffix(".json").and_then(GuestName::new) {
+                found.records.extend(store.read(&entry.path()).map(|record| (name, record)));
+            } else if file_name.ends_with(TEMPORARY) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        found.forwarding = store.read(&store.forwarding()).unwrap_or_default();
+        Ok((store, found))
+    }
+
+    /// Where the files are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Keeps what is to be kept of a name.
+    pub fn put(&self, name: &GuestName, record: &Record) -> Result<(), Error> {
+        self.write(&self.record(name), record)
+    }
+
+    /// Forgets a name.
+    pub fn forget(&self, name: &GuestName) {
+        let _ = fs::remove_file(self.record(name));
+    }
+
+    /// Keeps what is to be kept of the forwarding switch.
+    pub fn put_forwarding(&self, record: ForwardingRecord) -> Result<(), Error> {
+        self.write(&self.forwarding(), &record)
+    }
+
+    fn guests(&self) -> PathBuf {
+        self.dir.join("guests")
+    }
+    fn record(&self, name: &GuestName) -> PathBuf {
+        self.guests().join(format!("{name}.json"))
+    }
+    fn forwarding(&self) -> PathBuf {
+        self.dir.join("forwarding.json")
+    }
+
+    fn failed(&self, path: &Path, cause: io::Error) -> Error {
+        Error::Store { path: path.display().to_string(), cause }
+    }
+
+    fn write<T: Serialize>(&self, path: &Path, content: &T) -> Result<(), Error> {
+        let file = File { version: VERSION, boot: self.boot.clone(), content };
+        let written = || -> io::Result<()> {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(TEMPORARY);
+            fs::write(&beside, serde_json::to_vec(&file)?)?;
+            fs::rename(&beside, path)
+        };
+        written().map_err(|e| self.failed(path, e))
+    }
+
+    fn read<T: DeserializeOwned>(&self, path: &Path) -> Option<T> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
+            Err(e) => {
+                log::warn!("{} cannot be read ({e}): starting without it", path.display());
+                return None;
+            }
+        };
+        match serde_json::from_slice::<File<T>>(&bytes) {
+            Ok(file) if file.version == VERSION && file.boot == self.boot => Some(file.content),
+            Ok(file) if file.version == VERSION => {
+                // The kernel forgot it all with the last boot, and so do we.
+                let _ = fs::remove_file(path);
+                None
+            }
+            Ok(file) => self.set_aside(path, &format!("it is of version {}", file.version)),
+            Err(e) => self.set_aside(path, &e.to_string()),
+        }
+    }
+
+    fn set_aside<T>(&self, path: &Path, why: &str) -> Option<T> {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".aside");
+        log::warn!("{} is set aside as {}: {why}", path.display(), Path::new(&aside).display());
+        let _ = fs::rename(path, aside);
+        None
+    }
+}
+
+/// Suffix of a file that is being written. No guest's file ends so.
+const TEMPORARY: &str = ".tmp";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::IfName;
+
+    fn name(text: &str) -> GuestName {
+        GuestName::new(text).unwrap()
+    }
+
+    fn record() -> Record {
+        let wlan0 = IfName::new("wlan0").unwrap();
+        let spec = GuestSpec::new(name("a"), wlan0, None, [172, 17, 3, 2].into(), 16, -1).unwrap();
+        let address = [172, 17, 3, 3].into();
+        let attached = AttachedRecord { spec, address, mtu: 1500, owner_uid: 0, attached_at: 1 };
+        Record { slot: 0, attached: Some(attached) }
+    }
+
+    fn dir(test: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("guestnetd-store-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        dir
+    }
+
+    #[test]
+    fn what_is_put_is_found_again() {
+        let dir = dir("found");
+        let (store, found) = Store::open(&dir).unwrap();
+        assert!(found.records.is_empty() && !found.forwarding.ours);
+        store.put(&name("a"), &record()).unwrap();
+        store.put(&name("b.json"), &Record { slot: 7, attached: None }).unwrap();
+        store.put_forwarding(ForwardingRecord { ours: true, contested: false }).unwrap();
+        fs::write(dir.join("guests/x.json.tmp"), "half").unwrap();
+        let (store, mut found) = Store::open(&dir).unwrap();
+        found.records.sort_by_key(|(name, _)| name.clone());
+        assert_eq!(found.records[0], (name("a"), record()));
+        assert_eq!(found.records[1].1.slot, 7);
+        assert!(found.forwarding.ours && !dir.join("guests/x.json.tmp").exists());
+        store.forget(&name("a"));
+        assert_eq!(Store::open(&dir).unwrap().1.records.len(), 1);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn torn_foreign_newer_and_old_files_are_not_fatal() {
+        let dir = dir("torn");
+        let (store, _) = Store::open(&dir).unwrap();
+        store.put(&name("whole"), &record()).unwrap();
+        let whole = fs::read_to_string(dir.join("guests/whole.json")).unwrap();
+        let put = |file: &str, text: &str| fs::write(dir.join("guests").join(file), text).unwrap();
+        put("torn.json", &whole[..whole.len() / 2]);
+        put("foreign.json", "[1, 2]");
+        put("newer.json", &whole.replace("\"version\":1", "\"version\":2"));
+        put("old.json", &whole.replace(&store.boot, "another-boot"));
+        put("bad.json", &whole.replace("172.17.3.3", "nonsense"));
+        fs::write(dir.join("forwarding.json"), "").unwrap();
+        let (_, found) = Store::open(&dir).unwrap();
+        assert_eq!(found.records.len(), 1, "{found:?}");
+        for aside in ["torn", "foreign", "newer", "bad"] {
+            assert!(dir.join(format!("guests/{aside}.json.aside")).exists(), "{aside}");
+        }
+        assert!(!dir.join("guests/old.json").exists() && dir.join("forwarding.json.aside").exists());
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

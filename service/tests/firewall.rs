@@ -1,0 +1,220 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The pure half of the packet filter: what is written, and how what comes back is read.
+//! Touches no kernel; `firewall_kernel.rs` does.
+
+mod firewall_cases;
+
+use firewall_cases::{cases, folder, ruleset};
+use guestnetd::firewall::iptables::entries::{parse, Chain, Entry, Info, Malformed, Target};
+use guestnetd::firewall::iptables::{commands, slots, Parents};
+use guestnetd::firewall::{nftables, Choice, Family, Hook, Verdict};
+use std::fs;
+
+#[test]
+fn every_case_is_written_as_expected() {
+    for case in cases() {
+        let iptables = commands(&case.ruleset, &Parents::LINUX).join("\n") + "\n";
+        assert_eq!(iptables, case.iptables, "{}: iptables", case.name);
+        assert_eq!(nftables::text(&case.ruleset), case.nftables, "{}: nftables", case.name);
+    }
+}
+
+#[test]
+fn every_filter_ends_with_a_drop() {
+    for case in cases() {
+        let rules = case.ruleset.rules();
+        for slot in slots(&Parents::LINUX) {
+            let rules = rules.iter().filter(|r| r.hook == slot.hook && r.family == slot.family);
+            let last = rules.last().map(|rule| rule.verdict);
+            if slot.hook != Hook::Postrouting {
+                assert_eq!(last, Some(Verdict::Drop), "{}: {slot:?}", case.name);
+            }
+        }
+    }
+}
+
+/// On Android the commands go through netd's helper. Its list (NetUtilsWrapper-1.0.cpp) takes ours
+/// for one of two reasons: a verb on a chain of the vendor, or a jump to one.
+#[test]
+fn netds_helper_takes_every_command() {
+    for case in cases() {
+        for command in commands(&case.ruleset, &Parents::ANDROID) {
+            let (program, arguments) = command.split_once(' ').unwrap();
+            assert!(["iptables", "ip6tables"].contains(&program), "{command}");
+            assert!(arguments.starts_with("-w -t "), "{command}");
+            let verbs = ["-A", "-D", "-F", "-I", "-N", "-X"];
+            let on_ours = verbs.iter().any(|verb| arguments.contains(&format!(" {verb} oem_")));
+            assert!(on_ours || arguments.contains(" -j oem_"), "{command}");
+            assert!(!arguments.contains(" FORWARD"), "netd throws it away: {command}");
+        }
+    }
+}
+
+#[test]
+fn a_choice_reads_as_it_is_typed() {
+    assert_eq!("auto".parse(), Ok(Choice::Auto));
+    assert_eq!("nftables".parse(), Ok(Choice::Nftables));
+    assert_eq!("iptables".parse(), Ok(Choice::Iptables));
+    assert!("nft".parse::<Choice>().unwrap_err().contains("nft"));
+}
+
+/// A table as the kernel gave it, on a 64-bit machine with the low byte first.
+fn blob(name: &str) -> Vec<u8> {
+    fs::read(folder().join("blobs").join(name)).unwrap()
+}
+
+fn read(family: Family, bytes: &[u8]) -> Result<Vec<Chain>, Malformed> {
+    let (info, entries) = bytes.split_at(Info::LEN.min(bytes.len()));
+    parse(family, &Info::parse(info)?, entries)
+}
+
+#[test]
+#[cfg(all(target_endian = "little", target_pointer_width = "64"))]
+fn a_table_is_read_as_iptables_lists_it() {
+    for (name, family) in
+        [("filter4", Family::V4), ("nat4", Family::V4), ("filter6", Family::V6)]
+    {
+        let chains = read(family, &blob(&format!("{name}.bin"))).unwrap();
+        let expected = fs::read_to_string(folder().join(format!("blobs/{name}.txt"))).unwrap();
+        assert_eq!(chains.iter().map(listed).collect::<String>(), expected, "{name}");
+    }
+}
+
+fn listed(chain: &Chain) -> String {
+    let mut text = format!("{} {:?}\n", chain.name, chain.end);
+    for rule in &chain.rules {
+        text += &format!("  {}\n", line(rule));
+    }
+    text
+}
+
+fn line(rule: &Entry) -> String {
+    let mut words = Vec::new();
+    let address = |(address, mask): &(Vec<u8>, Vec<u8>)| {
+        let bits: u32 = mask.iter().map(|byte| byte.count_ones()).sum();
+        (bits != 0).then(|| format!("{address:?}/{bits}"))
+    };
+    words.extend(address(&rule.source).map(|a| format!("from {a}")));
+    words.extend(address(&rule.destination).map(|a| format!("to {a}")));
+    for (word, interface) in [("in", &rule.input), ("out", &rule.output)] {
+        words.extend((!interface.is_empty()).then(|| format!("{word} {interface}")));
+    }
+    for (word, number) in
+        [("protocol", rule.protocol), ("flags", rule.flags.into()), ("not", rule.inverted.into())]
+    {
+        words.extend((number != 0).then(|| format!("{word} {number}")));
+    }
+    words.extend(rule.matches.iter().map(|m| format!("match {}.{}", m.name, m.revision)));
+    words.push(match &rule.target {
+        Target::Module(module) => format!("target {}.{}", module.name, module.revision),
+        other => format!("{other:?}"),
+    });
+    words.join(", ")
+}
+
+/// Damaged tables: each is read or refused, none ends the process.
+#[test]
+fn no_damage_to_a_table_is_a_panic() {
+    let mut random = Random(0x5eed);
+    let (mut read_all_the_same, mut refused) = (0, 0);
+    for (name, family) in
+        [("filter4.bin", Family::V4), ("nat4.bin", Family::V4), ("filter6.bin", Family::V6)]
+    {
+        let whole = blob(name);
+        for len in 0..whole.len() {
+            // Cut anywhere but between two rules it is refused; and there the end is missed by none.
+            let _ = read(family, &whole[..len]);
+        }
+        for _ in 0..20_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random.below(4) {
+                let at = random.below(bytes.len());
+                match random.below(4) {
+                    0 => bytes[at] = random.below(256) as u8,
+                    1 => bytes[at] ^= 1 << random.below(8),
+                    2 => bytes.truncate(at.max(1)),
+                    _ => {
+                        let extreme = [0, 0xff][random.below(2)];
+                        bytes.iter_mut().skip(at).take(4).for_each(|byte| *byte = extreme);
+                    }
+                }
+            }
+            match read(family, &bytes) {
+                Ok(_) => read_all_the_same += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        for _ in 0..5_000 {
+            let noise: Vec<u8> = (0..random.below(600)).map(|_| random.below(256) as u8).collect();
+            let _ = read(family, &noise);
+        }
+    }
+    assert!(read_all_the_same > 1000 && refused > 1000, "{read_all_the_same} {refused}");
+}
+
+/// Each way of saying something else than we mean is seen, whatever bits it takes.
+#[test]
+#[cfg(all(target_endian = "little", target_pointer_width = "64"))]
+fn a_changed_rule_is_not_ours() {
+    let wanted = ruleset("uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n");
+    let slot = slots(&Parents::ANDROID)
+        .into_iter()
+        .find(|slot| slot.hook == Hook::Forward && slot.family == Family::V4)
+        .unwrap();
+    let whole = blob("filter4.bin");
+    let rules = slot.wanted(&wanted);
+    assert_eq!(slot.difference(&rules, &read(Family::V4, &whole).unwrap()), None);
+    // Our own chain, found by its name: behind the head's target its rules begin.
+    let name = b"oem_guestnet_fwd";
+    let head = whole.windows(name.len()).position(|window| window == name).unwrap();
+    let established = head + 32;
+    let next = |at: usize| at + usize::from(u16::from_ne_bytes([whole[at + 90], whole[at + 91]]));
+    let drop = next(next(next(established)));
+    for (rule, what, bytes) in [
+        (drop, "addresses and masks", 0..16),
+        (drop, "interface", 16..23),
+        (drop, "masks of the interfaces", 48..80),
+        (drop, "protocol", 80..82),
+        (drop, "negations", 83..84),
+        (drop, "offsets", 88..92),
+        (drop, "name of the target", 114..115),
+        (drop, "verdict", 144..148),
+        (established, "name of the match", 114..124),
+        (established, "which conditions of conntrack, which states", 144 + 146..144 + 152),
+    ] {
+        for at in bytes.clone() {
+            for bit in 0..8 {
+                let mut changed = whole.clone();
+                changed[rule + at] ^= 1 << bit;
+                let same = read(Family::V4, &changed)
+                    .is_ok_and(|chains| slot.difference(&rules, &chains).is_none());
+                assert!(!same, "{what}: bit {bit} of byte {at} may change unseen");
+            }
+        }
+    }
+}
+
+/// A small generator with a fixed seed: the same damage in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % limit.max(1)
+    }
+}

@@ -1,0 +1,77 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The golden cases of the packet filter: a ruleset and what each backend makes of it.
+//! The expected texts are written by people, never by a test.
+#![allow(dead_code)]
+
+use guestnetd::firewall::{GuestSubnet, Ruleset};
+use guestnetd::spec::{IfName, Subnet};
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+/// One folder of `golden/firewall`.
+pub struct Case {
+    /// Its name.
+    pub name: String,
+    /// The ruleset.
+    pub ruleset: Ruleset,
+    /// The commands where nothing of ours is there.
+    pub iptables: String,
+    /// The table as `nft` lists it.
+    pub nftables: String,
+}
+
+/// Where the cases are.
+pub fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/firewall")
+}
+
+/// All cases, by name.
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(text) = fs::read_to_string(path.join("ruleset.txt")) else { continue };
+        cases.push(Case {
+            name: path.file_name().unwrap().to_str().unwrap().to_owned(),
+            ruleset: ruleset(&text),
+            iptables: fs::read_to_string(path.join("iptables.txt")).unwrap(),
+            nftables: fs::read_to_string(path.join("nftables.txt")).unwrap(),
+        });
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(cases.len() >= 5, "where have the cases gone?");
+    cases
+}
+
+/// A ruleset from its lines: `uplink NAME` and `subnet ADDRESS/PREFIX gateway ADDRESS`.
+pub fn ruleset(text: &str) -> Ruleset {
+    let mut ruleset = Ruleset::default();
+    for line in text.lines() {
+        match line.split(' ').collect::<Vec<_>>().as_slice() {
+            ["uplink", name] => ruleset.uplink = Some(IfName::new(name).unwrap()),
+            ["subnet", subnet, "gateway", gateway] => {
+                let (network, prefix) = subnet.split_once('/').unwrap();
+                let network: Ipv4Addr = network.parse().unwrap();
+                let subnet = Subnet::containing(network, prefix.parse().unwrap()).unwrap();
+                assert_eq!(subnet.network(), network, "{line}");
+                ruleset.subnets.insert(GuestSubnet { subnet, gateway: gateway.parse().unwrap() });
+            }
+            _ => panic!("not a line of a ruleset: {line}"),
+        }
+    }
+    ruleset
+}

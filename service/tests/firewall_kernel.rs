@@ -1,0 +1,390 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Both backends against the kernel of this machine: what others' programs list is what was meant,
+//! what others have is left alone, what others break is seen and mended, and nothing is left over.
+
+mod firewall_cases;
+mod firewall_rig;
+
+use firewall_cases::{cases, ruleset};
+use firewall_rig::{in_netns, listed_by_nft, run, saved_by_iptables, sh};
+use guestnetd::firewall::nftables::Nftables;
+use guestnetd::firewall::{Backend, Choice, Drift, Firewall, FirewallError, Ruleset};
+
+/// What others have: all of it has to be the same afterwards.
+const FOREIGN: &str = "
+    iptables-legacy -N their_chain
+    iptables-legacy -A their_chain -p tcp --dport 22 -j ACCEPT
+    iptables-legacy -A FORWARD -i lan0 -j their_chain
+    iptables-legacy -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+    iptables-legacy -P FORWARD DROP
+    iptables-legacy -t nat -A POSTROUTING -s 192.0.2.0/24 -o lan0 -j MASQUERADE
+    ip6tables-legacy -A FORWARD -i lan0 -j DROP
+    nft add table inet theirs
+    nft add chain inet theirs guestnet '{ type filter hook forward priority 10; }'
+    nft add rule inet theirs guestnet iifname vm_wlan counter accept
+    nft add table ip guestnet
+    nft add chain ip guestnet forward
+";
+
+fn wlan0() -> Ruleset {
+    ruleset("uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n")
+}
+
+fn eth0() -> Ruleset {
+    ruleset("uplink eth0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n")
+}
+
+fn open(choice: Choice) -> Firewall {
+    Firewall::open(choice).unwrap().0
+}
+
+/// What iptables-save prints of ours, from the commands that were expected.
+fn ours_in_save(commands: &str) -> Vec<String> {
+    let rule = |line: &str| {
+        let (_, rest) = line.split_once("tables -w -t ").unwrap();
+        let (_, rest) = rest.split_once(' ').unwrap();
+        match rest.split(' ').collect::<Vec<_>>().as_slice() {
+            ["-N", name] => format!(":{name} -"),
+            ["-I", parent, "1", jump @ ..] => format!("-A {parent} {}", jump.join(" ")),
+            other => other.join(" "),
+        }
+    };
+    let mut lines: Vec<_> = commands.lines().map(rule).collect();
+    lines.sort();
+    lines
+}
+
+fn saved_of_ours() -> Vec<String> {
+    let mut lines = saved_by_iptables();
+    lines.retain(|line| line.contains("guestnet"));
+    lines.sort();
+    lines
+}
+
+#[test]
+fn nft_lists_what_was_meant() {
+    in_netns(|| {
+        let mut firewall = open(Choice::Nftables);
+        for case in cases() {
+            firewall.apply(&case.ruleset).unwrap();
+            assert_eq!(listed_by_nft(), case.nftables, "{}", case.name);
+            assert_eq!(firewall.text(&case.ruleset), case.nftables, "{}", case.name);
+            assert_eq!(firewall.drift(&case.ruleset).unwrap(), None, "{}", case.name);
+        }
+    });
+}
+
+#[test]
+fn iptables_lists_what_was_meant() {
+    in_netns(|| {
+        for case in cases() {
+            let mut firewall = open(Choice::Iptables);
+            firewall.apply(&case.ruleset).unwrap();
+            assert_eq!(saved_of_ours(), ours_in_save(&case.iptables), "{}", case.name);
+            assert_eq!(firewall.text(&case.ruleset), case.iptables, "{}", case.name);
+            assert_eq!(firewall.drift(&case.ruleset).unwrap(), None, "{}", case.name);
+            firewall.clear().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_ruleset_is_not_taken_for_another() {
+    in_netns(|| {
+        for choice in [Choice::Nftables, Choice::Iptables] {
+            let mut firewall = open(choice);
+            for applied in cases() {
+                firewall.apply(&applied.ruleset).unwrap();
+                for other in cases() {
+                    let drift = firewall.drift(&other.ruleset).unwrap();
+                    assert_eq!(
+                        drift.is_none(),
+                        applied.ruleset == other.ruleset,
+                        "{choice:?}: {} for {}: {drift:?}",
+                        applied.name,
+                        other.name
+                    );
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn opening_changes_nothing() {
+    in_netns(|| {
+        sh(FOREIGN);
+        let before = (sh("nft list ruleset"), saved_by_iptables());
+        for choice in [Choice::Auto, Choice::Nftables, Choice::Iptables] {
+            let (firewall, why) = Firewall::open(choice).unwrap();
+            assert!(!why.is_empty());
+            if choice == Choice::Auto {
+                assert_eq!(firewall.backend(), Backend::Nftables, "{why}");
+            }
+        }
+        assert_eq!((sh("nft list ruleset"), saved_by_iptables()), before);
+    });
+}
+
+#[test]
+fn what_others_have_stays() {
+    in_netns(|| {
+        sh(FOREIGN);
+        let theirs = || sh("nft list table inet theirs; nft list table ip guestnet");
+        let before = (theirs(), saved_by_iptables());
+        for choice in [Choice::Nftables, Choice::Iptables] {
+            let mut firewall = open(choice);
+            for ruleset in [wlan0(), eth0(), Ruleset::default(), wlan0()] {
+                firewall.apply(&ruleset).unwrap();
+                let mut saved = saved_by_iptables();
+                saved.retain(|line| !line.contains("oem_guestnet"));
+                assert_eq!((theirs(), saved), before, "{choice:?}");
+            }
+            firewall.clear().unwrap();
+            assert_eq!((theirs(), saved_by_iptables()), before, "{choice:?}");
+            assert!(!run("nft list table inet guestnet").0, "{choice:?}");
+            firewall.clear().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_hundred_changes_leave_one_copy() {
+    in_netns(|| {
+        for choice in [Choice::Nftables, Choice::Iptables] {
+            let mut firewall = open(choice);
+            for turn in 0..100 {
+                firewall.apply(&if turn % 2 == 0 { wlan0() } else { eth0() }).unwrap();
+            }
+            let case = cases().into_iter().find(|case| case.name == "eth0").unwrap();
+            match choice {
+                Choice::Nftables => assert_eq!(listed_by_nft(), case.nftables),
+                _ => {
+                    // After an even number of turns the second names are the ones in use.
+                    let mut saved = saved_of_ours();
+                    saved.iter_mut().for_each(|line| *line = line.replace("_b", ""));
+                    saved.sort();
+                    assert_eq!(saved, ours_in_save(&case.iptables));
+                }
+            }
+        }
+    });
+}
+
+/// Others break it, one way after the other: it is seen, said, and mended.
+fn is_seen_and_mended(mut fresh: impl FnMut() -> Firewall, damages: &[&str]) {
+    for damage in damages {
+        let mut firewall = fresh();
+        firewall.clear().unwrap();
+        firewall.apply(&wlan0()).unwrap();
+        sh(damage);
+        match firewall.drift(&wlan0()).unwrap() {
+            Some(Drift::Changed(what)) => assert!(what.contains("table"), "{damage}: {what}"),
+            other => panic!("{damage}: {other:?}"),
+        }
+        firewall.apply(&wlan0()).unwrap();
+        assert_eq!(firewall.drift(&wlan0()).unwrap(), None, "{damage}");
+    }
+}
+
+#[test]
+fn iptables_damage_is_seen_and_mended() {
+    in_netns(|| {
+        is_seen_and_mended(
+            || open(Choice::Iptables),
+            &[
+                "iptables-legacy -D oem_guestnet_fwd 1",
+                "iptables-legacy -D oem_guestnet_fwd -i vm_wlan+ -j DROP",
+                "iptables-legacy -D oem_guestnet_in -i vm_wlan+ -j DROP",
+                "iptables-legacy -D FORWARD -j oem_guestnet_fwd",
+                "iptables-legacy -D INPUT -j oem_guestnet_in",
+                "iptables-legacy -t nat -D POSTROUTING -j oem_guestnet_post",
+                "ip6tables-legacy -D INPUT 1",
+                "ip6tables-legacy -D FORWARD 1",
+                "iptables-legacy -F oem_guestnet_fwd",
+                "iptables-legacy -F FORWARD",
+                "iptables-legacy -F; iptables-legacy -X",
+                "iptables-legacy -t nat -F; iptables-legacy -t nat -X",
+                "ip6tables-legacy -F; ip6tables-legacy -X",
+                "iptables-legacy -I oem_guestnet_fwd -j ACCEPT",
+                "iptables-legacy -A oem_guestnet_fwd -j ACCEPT",
+                "iptables-legacy -I oem_guestnet_fwd 3 -i vm_wlan+ -o eth0 -j ACCEPT",
+                "iptables-legacy -I FORWARD -j ACCEPT",
+                "iptables-legacy -A FORWARD -j oem_guestnet_fwd",
+                "iptables-legacy -N oem_guestnet_fwd_b",
+                "iptables-legacy -R oem_guestnet_fwd 1 -i wlan0 -o vm_wlan+ -j ACCEPT",
+                "iptables-legacy -R oem_guestnet_fwd 1 -i wlan0 -o vm_wlan+ -m conntrack \
+                    --ctstate NEW,ESTABLISHED,RELATED -j ACCEPT",
+                "iptables-legacy -R oem_guestnet_fwd 1 -i wlan0 -o vm_wlan+ -m conntrack \
+                    ! --ctstate ESTABLISHED,RELATED -j ACCEPT",
+                "iptables-legacy -R oem_guestnet_fwd 4 ! -i vm_wlan+ -j DROP",
+                "iptables-legacy -R oem_guestnet_fwd 4 -i vm_wlan -j DROP",
+                "iptables-legacy -R oem_guestnet_fwd 4 -i vm_wlan+ -p tcp -j DROP",
+                "iptables-legacy -R oem_guestnet_fwd 4 -i vm_wlan+ -j RETURN",
+                "iptables-legacy -R oem_guestnet_in 3 -s 172.17.0.0/16 -d 172.17.3.2/32 \
+                    -i vm_wlan+ -p udp -m udp --dport 53:5353 -j ACCEPT",
+                "iptables-legacy -R oem_guestnet_in 2 -i vm_wlan+ -p icmp -j ACCEPT",
+                "iptables-legacy -t nat -R oem_guestnet_post 1 -s 172.17.0.0/16 -o wlan0 \
+                    -j MASQUERADE --random",
+            ],
+        );
+    });
+}
+
+/// What can be done to a table that is nobody's.
+const NFT_DAMAGES: &[&str] = &[
+    "nft delete table inet guestnet",
+    "nft flush ruleset",
+    "nft flush table inet guestnet",
+    "nft flush chain inet guestnet forward",
+    "nft flush chain inet guestnet postrouting; nft delete chain inet guestnet postrouting",
+    "nft insert rule inet guestnet forward accept",
+    "nft add rule inet guestnet input counter accept",
+    "nft add rule inet guestnet postrouting oifname eth0 masquerade random",
+    "nft add chain inet guestnet another",
+    "nft add chain inet guestnet early '{ type filter hook forward priority -5; policy drop; }'",
+    "nft chain inet guestnet forward '{ policy drop; }'",
+    "nft add table inet guestnet '{ flags dormant; }'",
+    "nft delete rule inet guestnet forward handle \
+        $(nft -a list chain inet guestnet forward | sed -n '/invalid/s/.*handle //p')",
+];
+
+#[test]
+fn nftables_damage_is_seen_and_mended() {
+    in_netns(|| {
+        is_seen_and_mended(|| Nftables::unowned().unwrap().into(), NFT_DAMAGES);
+        // A foreign chain goes with the repair: the whole table is ours.
+        let case = cases().into_iter().find(|case| case.name == "wlan0").unwrap();
+        assert_eq!(listed_by_nft(), case.nftables);
+    });
+}
+
+#[test]
+fn an_owned_table_cannot_be_damaged() {
+    in_netns(|| {
+        let mut firewall = open(Choice::Nftables);
+        firewall.apply(&wlan0()).unwrap();
+        if !sh("nft list table inet guestnet").contains("flags owner") {
+            eprintln!("this kernel knows no ownership of tables");
+            return;
+        }
+        for damage in NFT_DAMAGES {
+            let (_, said) = run(damage);
+            assert_eq!(firewall.drift(&wlan0()).unwrap(), None, "{damage}: {said}");
+        }
+    });
+}
+
+#[test]
+fn a_table_of_an_earlier_run_is_taken_over() {
+    in_netns(|| {
+        let earlier: [fn() -> Nftables; 2] =
+            [|| Nftables::open().unwrap(), || Nftables::unowned().unwrap()];
+        let later = earlier;
+        for (before, after) in earlier.iter().flat_map(|b| later.iter().map(move |a| (b, a))) {
+            let mut first = before();
+            first.apply(&wlan0()).unwrap();
+            drop(first);
+            let mut second = after();
+            assert_eq!(second.drift(&wlan0()).unwrap(), None, "a crash leaves the rules");
+            second.apply(&wlan0()).unwrap();
+            second.apply(&eth0()).unwrap();
+            assert_eq!(second.drift(&eth0()).unwrap(), None);
+            second.clear().unwrap();
+            assert!(!run("nft list table inet guestnet").0);
+        }
+    });
+}
+
+#[test]
+fn a_table_that_another_owns_is_refused_and_named() {
+    in_netns(|| {
+        let mut first = Nftables::open().unwrap();
+        first.apply(&wlan0()).unwrap();
+        let mut second = Nftables::open().unwrap();
+        for error in [second.apply(&eth0()).unwrap_err(), second.clear().unwrap_err()] {
+            let FirewallError::Netlink { what, cause } = &error else { panic!("{error}") };
+            assert!(what.contains("inet guestnet") && cause.contains("belongs to"), "{error}");
+        }
+        assert_eq!(first.drift(&wlan0()).unwrap(), None);
+    });
+}
+
+#[test]
+fn the_other_backends_leftovers_go() {
+    in_netns(|| {
+        let mut nftables = open(Choice::Nftables);
+        nftables.apply(&wlan0()).unwrap();
+        drop(nftables);
+        let mut iptables = open(Choice::Iptables);
+        assert!(run("nft list table inet guestnet").0, "no moment without rules");
+        iptables.apply(&wlan0()).unwrap();
+        assert!(!run("nft list table inet guestnet").0);
+        drop(iptables);
+        let mut nftables = open(Choice::Nftables);
+        assert!(!saved_of_ours().is_empty(), "no moment without rules");
+        nftables.apply(&wlan0()).unwrap();
+        assert_eq!(saved_of_ours(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_hundred_subnets_fit() {
+    in_netns(|| {
+        let mut many = wlan0();
+        for k in 0..100 {
+            let line = format!("subnet 10.99.{k}.0/24 gateway 10.99.{k}.1\n");
+            many.subnets.extend(ruleset(&line).subnets);
+        }
+        let mut firewall = open(Choice::Nftables);
+        firewall.apply(&many).unwrap();
+        assert_eq!(listed_by_nft(), firewall.text(&many));
+    });
+}
+
+/// Without the right to do it: an error that says so, from either backend.
+#[test]
+fn without_privileges_it_is_said() {
+    in_netns(|| {
+        let mut firewalls = [open(Choice::Nftables), open(Choice::Iptables)];
+        for firewall in &mut firewalls {
+            firewall.apply(&wlan0()).unwrap();
+        }
+        // A thread that gives up all capabilities: of the others nothing changes.
+        let said = std::thread::spawn(|| {
+            drop_capabilities();
+            [Choice::Auto, Choice::Nftables, Choice::Iptables].map(|choice| {
+                Firewall::open(choice).err().map(|e| e.to_string()).unwrap_or_default()
+            })
+        });
+        for text in said.join().unwrap() {
+            assert!(text.contains("not permitted"), "{text:?}");
+        }
+    });
+}
+
+fn drop_capabilities() {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    let header = Header { version: 0x2008_0522, pid: 0 };
+    let none = [0u32; 6];
+    // SAFETY: capset reads a header and two triples of 32 bits, which is what version 3 has.
+    let done = unsafe { libc::syscall(libc::SYS_capset, &header, none.as_ptr()) };
+    assert_eq!(done, 0);
+}

@@ -1,0 +1,254 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! iptables takes one command after the other: what a packet meets between any two of them, and
+//! what the next run makes of it when the process dies there.
+
+mod firewall_cases;
+mod firewall_rig;
+
+use firewall_cases::ruleset;
+use firewall_rig::{in_netns, saved_by_iptables, sh};
+use guestnetd::firewall::iptables::entries::{Chain, Entry, Target};
+use guestnetd::firewall::iptables::read::table;
+use guestnetd::firewall::iptables::{Call, Iptables, Parents, Programs};
+use guestnetd::firewall::{Family, Ruleset};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+
+fn rulesets() -> [Ruleset; 4] {
+    [
+        ruleset("uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n"),
+        ruleset("uplink eth0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n"),
+        ruleset(
+            "uplink eth0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n\
+             subnet 10.20.48.0/20 gateway 10.20.48.1\n",
+        ),
+        ruleset("subnet 172.17.0.0/16 gateway 172.17.3.2\n"),
+    ]
+}
+
+fn iptables() -> Iptables {
+    Iptables::new(Programs::find().unwrap(), &Parents::LINUX).unwrap()
+}
+
+fn run(call: &Call) {
+    Programs::find().unwrap().run(call).unwrap();
+}
+
+fn chain<'a>(chains: &'a [Chain], name: &str) -> &'a Chain {
+    chains.iter().find(|chain| chain.name == name).unwrap()
+}
+
+/// The chain of ours that a packet meets first in `parent`, if there is a jump at all.
+fn met_first<'a>(chains: &'a [Chain], parent: &str) -> Option<&'a Chain> {
+    chain(chains, parent).rules.iter().find_map(|rule| match &rule.target {
+        Target::Jump(name) if name.starts_with("oem_guestnet") => Some(chain(chains, name)),
+        _ => None,
+    })
+}
+
+/// What lets a guest's packet through, or nothing does: every chain of ours that a packet meets
+/// ends with the drops that make it closed.
+fn hole(family: Family, expected: bool) -> Option<String> {
+    let chains = table(family, "filter").unwrap();
+    for (parent, last) in [("INPUT", 1), ("FORWARD", 2)] {
+        let Some(met) = met_first(&chains, parent) else {
+            if expected {
+                return Some(format!("{family:?} {parent}: no jump"));
+            }
+            continue;
+        };
+        let all_guests = |rule: &Entry| {
+            rule.target == Target::Drop
+                && (rule.input == "vm_wlan+" || rule.output == "vm_wlan+")
+                && rule.matches.is_empty()
+        };
+        let drops = met.rules.iter().rev().take_while(|rule| all_guests(rule)).count();
+        if drops < last {
+            return Some(format!("{family:?} {parent}: {} ends with {drops} drops", met.name));
+        }
+    }
+    None
+}
+
+fn closed(expected: bool, when: &str) {
+    for family in [Family::V4, Family::V6] {
+        assert_eq!(hole(family, expected), None, "{when}");
+    }
+}
+
+/// What FORWARD lets out by an uplink is masqueraded there: no guest's own address leaves.
+fn masqueraded(when: &str) {
+    let filter = table(Family::V4, "filter").unwrap();
+    let nat = table(Family::V4, "nat").unwrap();
+    let Some(met) = met_first(&filter, "FORWARD") else { return };
+    let accepted = met.rules.iter().filter(|rule| {
+        rule.target == Target::Accept && rule.input == "vm_wlan+" && !rule.output.is_empty()
+    });
+    let jumps = chain(&nat, "POSTROUTING").rules.iter().filter_map(|rule| match &rule.target {
+        Target::Jump(name) => Some(chain(&nat, name)),
+        _ => None,
+    });
+    let nats: Vec<_> = jumps.flat_map(|chain| &chain.rules).collect();
+    for rule in accepted {
+        let same = |nat: &&Entry| nat.output == rule.output && nat.source == rule.source;
+        assert!(nats.iter().any(same), "{when}: {} is not masqueraded", rule.output);
+    }
+}
+
+#[test]
+fn there_is_no_moment_without_the_drop() {
+    in_netns(|| {
+        let iptables = iptables();
+        let mut first = true;
+        for turn in 0..8 {
+            let wanted = &rulesets()[turn % 4];
+            for call in iptables.plan(wanted).unwrap() {
+                run(&call);
+                closed(!first, &format!("after {call}"));
+                masqueraded(&format!("after {call}"));
+            }
+            first = false;
+            closed(true, "at the end");
+            assert_eq!(iptables.plan(wanted).unwrap(), []);
+        }
+    });
+}
+
+/// The same as seen by another thread, while the real thing runs.
+#[test]
+fn no_other_sees_a_moment_without_the_drop() {
+    in_netns(|| {
+        let mut iptables = iptables();
+        iptables.apply(&rulesets()[0]).unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let looks = Arc::new(AtomicUsize::new(0));
+        let watcher = {
+            let (done, looks) = (done.clone(), looks.clone());
+            // A thread starts in the namespaces of the one that starts it.
+            std::thread::spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    closed(true, "seen from outside");
+                    looks.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        for turn in 0..40 {
+            iptables.apply(&rulesets()[turn % 4]).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        watcher.join().unwrap();
+        assert!(looks.load(Ordering::Relaxed) > 100, "{looks:?}");
+    });
+}
+
+/// Dies after each command on the way from one ruleset to another: the next run mends it.
+#[test]
+fn a_crash_at_any_command_is_mended() {
+    in_netns(|| {
+        let [wlan0, eth0, _, none] = rulesets();
+        for (from, to, then) in [
+            (None, &wlan0, &wlan0),
+            (Some(&wlan0), &eth0, &eth0),
+            (Some(&wlan0), &eth0, &none),
+            (Some(&eth0), &none, &wlan0),
+        ] {
+            let mut at = 0;
+            loop {
+                let mut iptables = iptables();
+                iptables.clear().unwrap();
+                if let Some(from) = from {
+                    iptables.apply(from).unwrap();
+                }
+                let plan = iptables.plan(to).unwrap();
+                if at > plan.len() {
+                    break;
+                }
+                plan.iter().take(at).for_each(run);
+                // The next run.
+                let mut next = self::iptables();
+                for call in next.plan(then).unwrap() {
+                    run(&call);
+                    closed(from.is_some(), &format!("crash after {at}, then {call}"));
+                }
+                assert_eq!(next.drift(then).unwrap(), None, "crash after {at}");
+                next.clear().unwrap();
+                let left = saved_by_iptables();
+                let left: Vec<_> = left.iter().filter(|line| line.contains("guestnet")).collect();
+                assert!(left.is_empty(), "crash after {at}: {left:?}");
+                at += 1;
+            }
+            assert!(at > 8, "a plan of {at} commands");
+        }
+    });
+}
+
+/// Anything at all under either name, hooked or not: it goes.
+#[test]
+fn leftovers_under_either_name_go() {
+    in_netns(|| {
+        let [wlan0, ..] = rulesets();
+        for leftovers in [
+            "iptables-legacy -N oem_guestnet_fwd",
+            "iptables-legacy -N oem_guestnet_fwd_b; iptables-legacy -A oem_guestnet_fwd_b -j ACCEPT",
+            "iptables-legacy -N oem_guestnet_fwd; iptables-legacy -N oem_guestnet_fwd_b;
+             iptables-legacy -A FORWARD -j oem_guestnet_fwd_b;
+             iptables-legacy -A FORWARD -j oem_guestnet_fwd;
+             iptables-legacy -A FORWARD -j oem_guestnet_fwd_b;
+             iptables-legacy -A FORWARD -j oem_guestnet_fwd",
+            "iptables-legacy -t nat -N oem_guestnet_post_b;
+             iptables-legacy -t nat -I POSTROUTING -j oem_guestnet_post_b;
+             iptables-legacy -t nat -I POSTROUTING -j oem_guestnet_post_b",
+            "ip6tables-legacy -N oem_guestnet_in_b;
+             ip6tables-legacy -I INPUT -j oem_guestnet_in_b",
+        ] {
+            let mut iptables = iptables();
+            sh(leftovers);
+            iptables.apply(&wlan0).unwrap();
+            assert_eq!(iptables.drift(&wlan0).unwrap(), None, "{leftovers}");
+            closed(true, leftovers);
+            iptables.clear().unwrap();
+            let left = saved_by_iptables();
+            assert!(!left.iter().any(|line| line.contains("guestnet")), "{left:?}");
+        }
+    });
+}
+
+/// netd's layout: our chain hangs in `oem_fwd`, in front of the DROP of tethering, and a restart of
+/// netd, which empties `oem_fwd`, INPUT and POSTROUTING, is mended.
+#[test]
+fn in_netds_chains() {
+    in_netns(|| {
+        sh("iptables-legacy -N oem_fwd; iptables-legacy -N tetherctrl_FORWARD;
+            ip6tables-legacy -N oem_fwd; ip6tables-legacy -A FORWARD -j oem_fwd;
+            iptables-legacy -A tetherctrl_FORWARD -j DROP;
+            iptables-legacy -A FORWARD -j oem_fwd;
+            iptables-legacy -A FORWARD -j tetherctrl_FORWARD");
+        let [wlan0, ..] = rulesets();
+        let mut iptables = Iptables::new(Programs::find().unwrap(), &Parents::ANDROID).unwrap();
+        for _ in 0..2 {
+            iptables.apply(&wlan0).unwrap();
+            assert_eq!(iptables.drift(&wlan0).unwrap(), None);
+            let chains = table(Family::V4, "filter").unwrap();
+            assert!(met_first(&chains, "oem_fwd").is_some());
+            assert!(met_first(&chains, "FORWARD").is_none());
+            sh("iptables-legacy -F oem_fwd; ip6tables-legacy -F oem_fwd;
+                iptables-legacy -F INPUT; ip6tables-legacy -F INPUT;
+                iptables-legacy -t nat -F POSTROUTING");
+            assert!(iptables.drift(&wlan0).unwrap().is_some());
+        }
+        iptables.clear().unwrap();
+    });
+}

@@ -1,0 +1,325 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Real packets through both backends: what a guest may send and what it may not, and that no
+//! packet leaves by an interface that is not the uplink, nor with a guest's own address.
+//!
+//! Four namespaces: the device (the test's own), a guest behind `vm_wlan`, and a neighbour behind
+//! each of `wlan0`, `eth0` and `lan0`, all of which have the address that the guest sends to.
+
+mod firewall_cases;
+mod firewall_rig;
+
+use firewall_cases::ruleset;
+use firewall_rig::{in_netns, sh};
+use guestnetd::firewall::{Choice, Firewall, Ruleset};
+use nix::sched::{setns, CloneFlags};
+use std::fs::File;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const REMOTE: &str = "198.51.100.1:9000";
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// A network namespace that is held by a process.
+struct Namespace(Child);
+
+impl Namespace {
+    /// With the other end of a veth pair whose near end is `near`.
+    fn behind(near: &str, far: &str) -> Self {
+        let holder = Command::new("unshare")
+            .args(["-n", "sh", "-c", "echo; exec sleep 600"])
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut holder = holder.unwrap();
+        // It says a line when it is in its namespace.
+        let mut line = String::new();
+        let out = holder.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
+        let this = Self(holder);
+        this.sh("sysctl -qw net.ipv6.conf.default.accept_dad=0");
+        sh(&format!(
+            "ip link add {near} type veth peer name {far} netns {}; ip link set {near} up",
+            this.0.id()
+        ));
+        this.sh(&format!("ip link set lo up; ip link set {far} up"));
+        this
+    }
+
+    fn sh(&self, commands: &str) {
+        sh(&format!("nsenter -t {} -n sh -ec '{commands}'", self.0.id()));
+    }
+
+    /// Runs this in the namespace, on a thread of its own.
+    fn inside<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> T {
+        self.spawn(f).join().unwrap()
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        f: impl FnOnce() -> T + Send + 'static,
+    ) -> thread::JoinHandle<T> {
+        let netns = File::open(format!("/proc/{}/ns/net", self.0.id())).unwrap();
+        thread::spawn(move || {
+            setns(netns, CloneFlags::CLONE_NEWNET).unwrap();
+            f()
+        })
+    }
+
+    fn socket(&self, address: &'static str) -> UdpSocket {
+        let socket = self.inside(move || UdpSocket::bind(address).unwrap());
+        socket.set_nonblocking(true).unwrap();
+        socket
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The device with its guest and its neighbours.
+struct Device {
+    guest: Namespace,
+    neighbours: [Neighbour; 3],
+}
+
+/// Someone behind an interface of the device: `.1` of a subnet in which the device is `.2`.
+struct Neighbour {
+    interface: &'static str,
+    subnet: &'static str,
+    namespace: Namespace,
+    remote: UdpSocket,
+}
+
+impl Device {
+    fn new() -> Self {
+        sh("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.default.accept_dad=0
+            sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0");
+        let guest = Namespace::behind("vm_wlan", "wlan0");
+        sh("ip address add 172.17.3.2/16 dev vm_wlan");
+        guest.sh("ip address add 172.17.3.3/16 dev wlan0; ip route add default via 172.17.3.2");
+        let neighbour = |interface, subnet| {
+            let namespace = Namespace::behind(interface, "peer");
+            sh(&format!("ip address add {subnet}.2/24 dev {interface}"));
+            namespace.sh(&format!(
+                "ip address add {subnet}.1/24 dev peer; ip address add 198.51.100.1/32 dev lo
+                 ip route add 172.17.0.0/16 via {subnet}.2"
+            ));
+            let remote = namespace.socket(REMOTE);
+            Neighbour { interface, subnet, namespace, remote }
+        };
+        let neighbours = [
+            neighbour("wlan0", "192.0.2"),
+            neighbour("eth0", "203.0.113"),
+            neighbour("lan0", "198.18.0"),
+        ];
+        Self { guest, neighbours }
+    }
+
+    fn route_by(&self, interface: &str) {
+        let subnet = self.neighbour(interface).subnet;
+        sh(&format!("ip route replace default via {subnet}.1 dev {interface}"));
+    }
+
+    fn neighbour(&self, interface: &str) -> &Neighbour {
+        self.neighbours.iter().find(|neighbour| neighbour.interface == interface).unwrap()
+    }
+
+    /// Packets that have come to this neighbour; each has to have the device's address there.
+    fn came_to(&self, interface: &str) -> usize {
+        let Neighbour { subnet, remote, .. } = self.neighbour(interface);
+        let mut count = 0;
+        while let Some((_, from)) = received(remote) {
+            let from = from.ip().to_string();
+            assert_eq!(from, format!("{subnet}.2"), "not masqueraded, by {interface}");
+            count += 1;
+        }
+        count
+    }
+}
+
+/// A packet's first byte and where it came from.
+fn received(socket: &UdpSocket) -> Option<(u8, SocketAddr)> {
+    let mut buffer = [0; 64];
+    let (_, from) = socket.recv_from(&mut buffer).ok()?;
+    Some((buffer[0], from))
+}
+
+fn soon(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + LONGEST;
+    while !condition() {
+        assert!(Instant::now() < end, "not within {LONGEST:?}: {what}");
+        thread::yield_now();
+    }
+}
+
+fn by(uplink: &str) -> Ruleset {
+    ruleset(&format!("uplink {uplink}\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n"))
+}
+
+fn closed() -> Ruleset {
+    ruleset("subnet 172.17.0.0/16 gateway 172.17.3.2\n")
+}
+
+/// The guest sends without a pause, every packet a connection of its own, while the uplink and the
+/// route change, not at the same time.
+fn packets_leave_by_the_uplink_only(choice: Choice) {
+    in_netns(move || {
+        let device = Device::new();
+        let mut firewall = Firewall::open(choice).unwrap().0;
+        firewall.apply(&closed()).unwrap();
+        device.route_by("wlan0");
+        let done = Arc::new(AtomicBool::new(false));
+        let sent = Arc::new(AtomicUsize::new(0));
+        let sender = {
+            let (done, sent) = (done.clone(), sent.clone());
+            device.guest.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+                    // A full queue is no failure: the next one goes.
+                    let _ = socket.send_to(b"?", REMOTE);
+                    sent.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        let some_are_sent = || {
+            let before = sent.load(Ordering::Relaxed);
+            soon("the guest sends", || sent.load(Ordering::Relaxed) >= before + 20);
+        };
+        some_are_sent();
+        for name in ["wlan0", "eth0", "lan0"] {
+            assert_eq!(device.came_to(name), 0, "{name} without an uplink");
+        }
+        for turn in 0..12 {
+            let (uplink, other) = [("wlan0", "eth0"), ("eth0", "wlan0")][turn % 2];
+            firewall.apply(&by(uplink)).unwrap();
+            // Routed to where they may not go any more: what is on its way arrives, then nothing.
+            some_are_sent();
+            device.came_to(other);
+            some_are_sent();
+            assert_eq!(device.came_to(other), 0, "{other} when the uplink is {uplink}");
+            device.route_by("lan0");
+            some_are_sent();
+            device.came_to(uplink);
+            device.route_by(uplink);
+            soon("packets leave by the uplink", || device.came_to(uplink) > 20);
+            assert_eq!(device.came_to("lan0"), 0, "lan0 was never the uplink");
+        }
+        firewall.apply(&closed()).unwrap();
+        some_are_sent();
+        device.came_to("wlan0");
+        device.came_to("eth0");
+        some_are_sent();
+        assert_eq!(device.came_to("wlan0") + device.came_to("eth0"), 0, "no uplink any more");
+        assert!(firewall.dropped().unwrap() > 0, "drops are counted");
+        done.store(true, Ordering::Relaxed);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn packets_leave_by_the_uplink_only_nftables() {
+    packets_leave_by_the_uplink_only(Choice::Nftables);
+}
+
+#[test]
+fn packets_leave_by_the_uplink_only_iptables() {
+    packets_leave_by_the_uplink_only(Choice::Iptables);
+}
+
+/// Whether a packet of the guest comes to any of these sockets before one that is known to pass and
+/// was sent behind it.
+fn reaches(device: &Device, to: SocketAddr, sockets: &[UdpSocket]) -> bool {
+    device.guest.inside(move || {
+        let any: SocketAddr = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }.parse().unwrap();
+        UdpSocket::bind(any).unwrap().send_to(b"?", to).unwrap();
+        UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"!", "172.17.3.2:53").unwrap();
+    });
+    let (mut reached, mut known) = (false, false);
+    soon("what is known to pass", || {
+        for (first, _) in sockets.iter().filter_map(received) {
+            reached |= first == b'?';
+            known |= first == b'!';
+        }
+        known
+    });
+    reached
+}
+
+/// What a guest may say to the device itself, and what the device's neighbours may say to it.
+fn the_device_is_closed_to_a_guest(choice: Choice) {
+    in_netns(move || {
+        let device = Device::new();
+        let any = |port: u16| {
+            let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket
+        };
+        // Of both IP versions: an IPv4 packet comes in as one of a mapped address.
+        let sockets = [any(5555), any(53)];
+        let link_local = sh("ip -6 -o address show dev vm_wlan scope link | grep -o 'fe80[^/]*'");
+        let link_local: Ipv6Addr = link_local.trim().parse().unwrap();
+        let scope = device.guest.inside(|| nix::net::if_::if_nametoindex("wlan0").unwrap());
+        let doors: [SocketAddr; 4] = [
+            "172.17.3.2:5555".parse().unwrap(),
+            "192.0.2.2:5555".parse().unwrap(),
+            "192.0.2.2:53".parse().unwrap(),
+            SocketAddrV6::new(link_local, 5555, 0, scope).into(),
+        ];
+        // Without rules every one of them is open: so the test can fail.
+        for door in doors {
+            soon("an open door", || reaches(&device, door, &sockets));
+        }
+        let mut firewall = Firewall::open(choice).unwrap().0;
+        firewall.apply(&by("wlan0")).unwrap();
+        for door in doors {
+            assert!(!reaches(&device, door, &sockets), "{door}");
+        }
+        device.guest.sh("ping -q -c 1 -W 5 172.17.3.2");
+        // A neighbour that begins: not to the guest, though it knows the way.
+        let in_guest = device.guest.socket("0.0.0.0:7000");
+        let wlan0 = &device.neighbour("wlan0").namespace;
+        let knock = || {
+            wlan0.inside(|| {
+                UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"?", "172.17.3.3:7000").unwrap();
+            });
+        };
+        let before = firewall.dropped().unwrap();
+        knock();
+        soon("the drop", || firewall.dropped().unwrap() > before);
+        assert!(received(&in_guest).is_none());
+        firewall.clear().unwrap();
+        soon("an open door again", || {
+            knock();
+            received(&in_guest).is_some()
+        });
+    });
+}
+
+#[test]
+fn the_device_is_closed_to_a_guest_nftables() {
+    the_device_is_closed_to_a_guest(Choice::Nftables);
+}
+
+#[test]
+fn the_device_is_closed_to_a_guest_iptables() {
+    the_device_is_closed_to_a_guest(Choice::Iptables);
+}

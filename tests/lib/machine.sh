@@ -1,0 +1,49 @@
+# shellcheck shell=bash
+# What the machine must have: root, Debian packages, Rust. Needs ui.sh.
+
+PATH=$PATH:/usr/sbin:/sbin
+
+# need_tools "TOOL:PACKAGE [PACKAGE]"...: installs the Debian packages of the tools that are not
+# there. Without root or apt it says which they are.
+need_tools() {
+    local pair missing=() packages=()
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null && continue
+        missing+=("${pair%%:*}")
+        packages+=("${pair##*:}")
+    done
+    [ ${#packages[@]} -gt 0 ] || return 0
+    note "missing: ${missing[*]}"
+    local install="apt-get install --no-install-recommends ${packages[*]}"
+    if ! command -v apt-get >/dev/null; then
+        die "install what is missing; in Debian the packages are: ${packages[*]}"
+    elif [ "$(id -u)" != 0 ]; then
+        die "install what is missing: sudo $install"
+    fi
+    note "installing the Debian packages: ${packages[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    # The lists of a fresh machine can be empty or old.
+    # shellcheck disable=SC2086 # the command is made of words
+    $install -y || { apt-get update && $install -y; } || die "this failed: $install"
+}
+
+# need_root: network namespaces and LXC are root's.
+need_root() {
+    [ "$(id -u)" = 0 ] || die "it makes network namespaces, which takes root: sudo $0"
+}
+
+# cargo, as the user who called sudo: Rust is often that user's only, and so are the files it makes.
+user_cargo() {
+    local user=${SUDO_USER:-root} home
+    home=$(getent passwd "$user" | cut -d: -f6)
+    if [ "$user" = root ] || [ "$(id -u)" != 0 ]; then
+        PATH=$PATH:$home/.cargo/bin cargo "$@"
+    else
+        runuser -u "$user" -- env HOME="$home" PATH="$home/.cargo/bin:$PATH" cargo "$@"
+    fi
+}
+
+need_rust() {
+    user_cargo --version >/dev/null 2>&1 ||
+        die "cargo is missing: install Rust, as https://rustup.rs says or with apt-get install cargo"
+}

@@ -1,0 +1,28 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Bad input of every kind is refused: with the number of its cause, with a message that names
+//! cause and remedy, with nothing changed on the device, in the guest or in the state, and
+//! without a word lost between a guest that is attached and the internet.
+
+#[path = "../scene/mod.rs"]
+mod scene;
+
+mod collisions;
+mod configs;
+mod races;
+mod subnets;
+mod targets;
+mod unsupported;
+mod uplinks;

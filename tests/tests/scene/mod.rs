@@ -1,0 +1,196 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Where the tests of one refusal after the other take place: a device with guestnetd, a guest
+//! that is attached and talks to the internet all the time, and one that is to be refused.
+#![allow(dead_code)] // Each test binary uses its own part.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::GuestTarget;
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
+use binder::{ExceptionCode, Status};
+use guestnet_platform::{status_message, Connection};
+use guestnet_tests::client::{by_pid, config};
+use guestnet_tests::probe::exchange;
+use guestnet_tests::snapshot::open_fds;
+use guestnet_tests::{poll, Daemon, Device, Guest, Internet, Probe, Snapshot};
+
+/// Longer than anything here may take on a busy machine.
+pub const BOUND: Duration = Duration::from_secs(20);
+
+/// The scene. What a refused call may not change is compared after every call.
+pub struct Scene {
+    // In this order: a client goes before the service, and that before its device.
+    pub service: Connection<dyn IGuestNet>,
+    /// The guest to be refused: not attached.
+    pub guest: Guest,
+    stream: TcpStream,
+    _neighbour: Guest,
+    pub daemon: Daemon,
+    pub device: Device,
+}
+
+/// All that a refused call may not change.
+pub struct Before {
+    device: Snapshot,
+    guest: Snapshot,
+    attached: Vec<String>,
+    stored: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+impl Scene {
+    /// With a neighbour of the original's set-up, in slot 0.
+    pub fn new() -> Self {
+        Self::with(Device::new(), "", config("neighbour"))
+    }
+
+    /// With a neighbour that leaves 172.17.0.0/16 to others.
+    pub fn with_distant_neighbour() -> Self {
+        let gateway = "10.77.0.1".to_owned();
+        let neighbour = GuestConfig { gateway, prefixLength: 24, ..config("neighbour") };
+        Self::with(Device::new(), "", neighbour)
+    }
+
+    /// With this device, these arguments of guestnetd, and this neighbour.
+    pub fn with(device: Device, args: &str, neighbour_config: GuestConfig) -> Self {
+        let daemon = Daemon::new(&device).args(args).started();
+        let service = daemon.connect();
+        let (guest, neighbour) = (Guest::new(), Guest::new());
+        service
+            .attach(&neighbour_config, &by_pid(neighbour.pid()), None)
+            .unwrap_or_else(|e| panic!("the neighbour: {e}\n{}", daemon.log()));
+        let stream = neighbour.connect_tcp(Internet::TCP).expect("the neighbour's connection");
+        Self { service, guest, stream, _neighbour: neighbour, daemon, device }
+    }
+
+    /// The guest to be refused, as the target of a call.
+    pub fn target(&self) -> GuestTarget {
+        by_pid(self.guest.pid())
+    }
+
+    /// Writes down what is there now.
+    #[track_caller]
+    pub fn before(&self) -> Before {
+        let attached = self.service.list().expect("list").into_iter().map(|guest| guest.name);
+        Before {
+            device: Snapshot::of(&self.device),
+            guest: Snapshot::of(&self.guest),
+            attached: attached.collect(),
+            stored: files(&self.daemon.state_dir()),
+        }
+    }
+
+    /// Panics unless all is as it was, and the neighbour still talks over its old connection.
+    #[track_caller]
+    pub fn assert_unchanged(&self, before: &Before, what: &str) {
+        let now = self.before();
+        let same = |which: &str, before: &Snapshot, now: &Snapshot| {
+            if let Some(diff) = before.diff(now) {
+                panic!("{what} changed the {which}:\n{diff}");
+            }
+        };
+        same("device", &before.device, &now.device);
+        same("guest", &before.guest, &now.guest);
+        assert_eq!(now.attached, before.attached, "{what}: the guests that are attached");
+        assert_eq!(now.stored, before.stored, "{what}: the stored state");
+        self.assert_neighbour_talks(what);
+    }
+
+    /// Panics unless the neighbour's connection lives.
+    #[track_caller]
+    pub fn assert_neighbour_talks(&self, what: &str) {
+        let answer = exchange(&self.stream, "still there?");
+        assert_eq!(
+            answer.unwrap_or_else(|e| panic!("{what}: the neighbour's connection: {e}")),
+            format!("{} still there?", Device::ADDRESS)
+        );
+    }
+
+    /// A call that is to be refused with this code and these words, and to change nothing.
+    #[track_caller]
+    pub fn refused<T: Debug>(
+        &self,
+        before: &Before,
+        what: &str,
+        (code, words): (i32, &[&str]),
+        call: impl FnOnce(&dyn IGuestNet) -> binder::Result<T>,
+    ) {
+        let status = call(&**self.service).expect_err(what);
+        assert_eq!(status.exception_code(), ExceptionCode::SERVICE_SPECIFIC, "{what}: {status}");
+        assert_eq!(status.service_specific_error(), code, "{what}: {status}");
+        assert_words(what, &status, words);
+        self.assert_unchanged(before, what);
+    }
+
+    /// A configuration and a target that attach() and both of its dry runs refuse alike.
+    #[track_caller]
+    pub fn all_refuse(
+        &self,
+        before: &Before,
+        what: &str,
+        config: &GuestConfig,
+        target: &GuestTarget,
+        answer: (i32, &[&str]),
+    ) {
+        let call = |name| format!("{name} with {what}");
+        self.refused(before, &call("attach()"), answer, |s| s.attach(config, target, None));
+        self.refused(before, &call("plan()"), answer, |s| s.plan(config, target));
+        self.refused(before, &call("check()"), answer, |s| s.check(config, target));
+    }
+
+    /// Panics unless guestnetd comes back to these open descriptors.
+    #[track_caller]
+    pub fn assert_fds_settle(&self, before: usize) {
+        let count = || open_fds(self.daemon.pid()).len();
+        poll(BOUND, || (count() == before).then_some(())).unwrap_or_else(|| {
+            let mut list = open_fds(self.daemon.pid());
+            list.sort_unstable();
+            panic!("{before} descriptors were open, now {}: {list:#?}", list.len())
+        });
+    }
+}
+
+/// Panics unless the message is one line of text that holds all these words.
+#[track_caller]
+pub fn assert_words(what: &str, status: &Status, words: &[&str]) {
+    let message = status_message(status);
+    for word in words {
+        assert!(message.contains(word), "{what}: {word:?} is not in {message:?}");
+    }
+    let odd = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{202e}' | '\u{feff}');
+    assert!(!message.contains(odd), "{what}: not fit for a log: {message:?}");
+}
+
+/// The files below a directory, with their content. A socket has none.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).expect("the state directory").flatten() {
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => found.extend(files(&path)),
+            Ok(kind) if kind.is_file() => {
+                let content = std::fs::read(&path).unwrap_or_default();
+                found.insert(path, content);
+            }
+            _ => {}
+        }
+    }
+    found
+}

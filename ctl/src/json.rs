@@ -217,6 +217,71 @@ mod tests {
     }
 
     #[test]
+    fn the_service_in_full() {
+        let mut sample = samples::info();
+        assert_eq!(
+            info(&sample).to_string(),
+            concat!(
+                r#"{"firewall":"nftables","firewall_reason":"asked for","guests":3,"#,
+                r#""kernel":"6.18.44","listen":"unix:///run/guestnet/guestnet.sock","#,
+                r#""owns_forwarding":true,"pid":812,"state_dir":"/run/guestnet","#,
+                r#""unsupported":["update","owner"],"uplink":"wlan0","version":"0.1.0"}"#,
+            )
+        );
+        sample.ownsForwarding = false;
+        assert_eq!(info(&sample)["owns_forwarding"], false);
+    }
+
+    #[test]
+    fn a_status_in_full() {
+        let mut status_of = samples::status();
+        let mut shown = status(&status_of);
+        assert_eq!(shown["guests"][0]["guest"].take(), guest(&samples::guest()));
+        assert_eq!(
+            shown.to_string(),
+            concat!(
+                r#"{"device":["#,
+                r#"{"layer":"forwarding","state":"ok","text":"net.ipv4.ip_forward is 1"},"#,
+                r#"{"layer":"firewall","state":"bad","text":"chain FORWARD of table filter drops: "#,
+                r#"add a rule for vm_wlan+"},"#,
+                r#"{"layer":"nat","state":"unknown","text":"cannot be read: permission denied"},"#,
+                r#"{"layer":"uplink","state":"waiting","text":"no interface wlan0"}],"#,
+                r#""guests":[{"guest":null,"#,
+                r#""layers":[{"layer":"link","state":"ok","text":"vm_wlan is up"}],"#,
+                r#""rx_bytes":2048,"rx_packets":20,"tx_bytes":1000,"tx_packets":1}],"#,
+                r#""uplink":{"address":"","choice":"wlan0","default_route_interface":"eth0","#,
+                r#""interface_index":0,"interface_name":"wlan0","mtu":1500,"up":false}}"#,
+            )
+        );
+        status_of.uplink.up = true;
+        assert_eq!(status(&status_of)["uplink"]["up"], true);
+    }
+
+    #[test]
+    fn a_plan_and_events_in_full() {
+        assert_eq!(
+            changes(&samples::changes()[..1]).to_string(),
+            concat!(
+                r#"[{"command":"sysctl -w net.ipv4.ip_forward=1","kind":"set","#,
+                r#""place":"device","what":"IPv4 forwarding"}]"#,
+            )
+        );
+        let lost = guest_event(GuestEvent::LOST, &samples::guest());
+        assert_eq!(lost, json!({ "event": "lost", "guest": guest(&samples::guest()) }));
+        let before = samples::status().uplink;
+        let after = Uplink { choice: "eth0".to_owned(), ..samples::status().uplink };
+        assert_eq!(
+            uplink_event(&before, &after, 7),
+            json!({
+                "event": "uplink",
+                "previous": uplink(&before),
+                "current": uplink(&after),
+                "gap_micros": 7,
+            })
+        );
+    }
+
+    #[test]
     fn a_failure_in_full() {
         let conflict = Failure { exit: Exit::Conflict, code: Some(300), message: "taken".into() };
         assert_eq!(

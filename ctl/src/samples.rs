@@ -116,7 +116,7 @@ pub fn info() -> ServiceInfo {
         firewallReason: "asked for".to_owned(),
         kernel: "6.18.44".to_owned(),
         stateDir: "/run/guestnet".to_owned(),
-        guests: 1,
+        guests: 3,
         ownsForwarding: true,
         unsupported: vec!["update".to_owned(), "owner".to_owned()],
     }

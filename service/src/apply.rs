@@ -87,12 +87,7 @@ pub async fn apply(
 }
 
 /// Takes `done` back, in reverse. Goes on after a failure, and reports all of them.
-pub async fn undo(
-    who: &str,
-    done: &[Step],
-    executor: &mut impl Executor,
-    first: Error,
-) -> Error {
+pub async fn undo(who: &str, done: &[Step], executor: &mut impl Executor, first: Error) -> Error {
     let mut failures = Vec::new();
     for step in done.iter().rev().filter_map(Step::undo) {
         match executor.run(&step).await {

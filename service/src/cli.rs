@@ -30,7 +30,12 @@ const STATE_DIR: &str =
 ///
 /// Ends on SIGTERM; guests keep their network, and the next start takes them over.
 #[derive(Debug, Parser)]
-#[command(name = "guestnetd", version, about, after_help = "Clients: guestnetctl, or the Binder interface android.system.guestnet.IGuestNet.")]
+#[command(
+    name = "guestnetd",
+    version,
+    about,
+    after_help = "Clients: guestnetctl, or the Binder interface android.system.guestnet.IGuestNet."
+)]
 pub struct Args {
     /// Where to listen: unix://PATH, or binder:// for the kernel driver
     #[arg(long, value_name = "URI", default_value_t = Endpoint::platform_default())]

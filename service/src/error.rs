@@ -85,7 +85,9 @@ pub enum Error {
     #[error("set up, but when read back it lacked: {0}")]
     Verify(String),
     /// The store.
-    #[error("the state cannot be written to {path}: {cause}; make room or choose another --state-dir")]
+    #[error(
+        "the state cannot be written to {path}: {cause}; make room or choose another --state-dir"
+    )]
     Store {
         /// The file.
         path: String,

@@ -14,9 +14,10 @@
 
 //! Where log lines go: logd on Android, standard error elsewhere.
 
-/// What is logged. netlink-packet-route warns of every attribute that a newer kernel has added.
+/// What is logged. netlink-packet-route warns of every attribute that a newer kernel has added, and
+/// rsbinder of every stranger on the socket.
 #[cfg(not(target_os = "android"))]
-const FILTER: &str = "info,netlink_packet_route=error,netlink_proto=error";
+const FILTER: &str = "info,netlink_packet_route=error,netlink_proto=error,rsbinder=error";
 
 /// Starts logging. Nothing that is logged before is seen.
 pub fn start() {

@@ -47,7 +47,8 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     let (owner, thread) = Owner::spawn(args.config(), move |notice| told.tell(&notice))?;
     let service =
         GuestNet::new_binder(owner.clone(), listeners, args.allowed(), args.listen.to_string());
-    let server = guestnet_platform::serve(&args.listen, NAME, service.as_binder(), &Limits::default())?;
+    let server =
+        guestnet_platform::serve(&args.listen, NAME, service.as_binder(), &Limits::default())?;
     log::info!("guestnetd: ready on {}", args.listen);
     tell_init("READY=1");
 

@@ -219,7 +219,8 @@ mod tests {
     }
 
     fn dir(test: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("guestnetd-store-{test}-{}", std::process::id()));
+        let dir =
+            std::env::temp_dir().join(format!("guestnetd-store-{test}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
         dir
     }
@@ -261,7 +262,9 @@ mod tests {
         for aside in ["torn", "foreign", "newer", "bad"] {
             assert!(dir.join(format!("guests/{aside}.json.aside")).exists(), "{aside}");
         }
-        assert!(!dir.join("guests/old.json").exists() && dir.join("forwarding.json.aside").exists());
+        assert!(
+            !dir.join("guests/old.json").exists() && dir.join("forwarding.json.aside").exists()
+        );
         fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -129,7 +129,9 @@ impl Uplink {
                     "no interface {name}; the default route leaves by {other}: \
                      start guestnetd with --uplink {other} or --uplink default"
                 ),
-                None => format!("no interface {name}, and no default route: traffic waits for {name}"),
+                None => {
+                    format!("no interface {name}, and no default route: traffic waits for {name}")
+                }
             }
         } else if !self.up {
             format!("{name} is down or has no carrier: traffic waits for it")

@@ -99,7 +99,10 @@ impl Executor for Faulty<'_> {
     async fn run(&mut self, step: &Step) -> Result<(), Error> {
         if self.steps_left == 0 {
             self.steps_left = usize::MAX; // the way back works
-            return Err(Error::kernel(step.what(), std::io::Error::from_raw_os_error(libc::ENOSPC)));
+            return Err(Error::kernel(
+                step.what(),
+                std::io::Error::from_raw_os_error(libc::ENOSPC),
+            ));
         }
         self.steps_left -= 1;
         self.kernel.run(step).await

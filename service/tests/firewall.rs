@@ -37,8 +37,8 @@ fn every_filter_ends_with_a_drop() {
     for case in cases() {
         let rules = case.ruleset.rules();
         for slot in slots(&Parents::LINUX) {
-            let rules = rules.iter().filter(|r| r.hook == slot.hook && r.family == slot.family);
-            let last = rules.last().map(|rule| rule.verdict);
+            let mut rules = rules.iter().filter(|r| r.hook == slot.hook && r.family == slot.family);
+            let last = rules.next_back().map(|rule| rule.verdict);
             if slot.hook != Hook::Postrouting {
                 assert_eq!(last, Some(Verdict::Drop), "{}: {slot:?}", case.name);
             }
@@ -84,9 +84,7 @@ fn read(family: Family, bytes: &[u8]) -> Result<Vec<Chain>, Malformed> {
 #[test]
 #[cfg(all(target_endian = "little", target_pointer_width = "64"))]
 fn a_table_is_read_as_iptables_lists_it() {
-    for (name, family) in
-        [("filter4", Family::V4), ("nat4", Family::V4), ("filter6", Family::V6)]
-    {
+    for (name, family) in [("filter4", Family::V4), ("nat4", Family::V4), ("filter6", Family::V6)] {
         let chains = read(family, &blob(&format!("{name}.bin"))).unwrap();
         let expected = fs::read_to_string(folder().join(format!("blobs/{name}.txt"))).unwrap();
         assert_eq!(chains.iter().map(listed).collect::<String>(), expected, "{name}");

@@ -22,6 +22,9 @@ use firewall_cases::{cases, ruleset};
 use firewall_rig::{in_netns, listed_by_nft, run, saved_by_iptables, sh};
 use guestnetd::firewall::nftables::Nftables;
 use guestnetd::firewall::{Backend, Choice, Drift, Firewall, FirewallError, Ruleset};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::thread;
 
 /// What others have: all of it has to be the same afterwards.
 const FOREIGN: &str = "
@@ -364,7 +367,7 @@ fn without_privileges_it_is_said() {
             firewall.apply(&wlan0()).unwrap();
         }
         // A thread that gives up all capabilities: of the others nothing changes.
-        let said = std::thread::spawn(|| {
+        let said = thread::spawn(|| {
             drop_capabilities();
             [Choice::Auto, Choice::Nftables, Choice::Iptables].map(|choice| {
                 Firewall::open(choice).err().map(|e| e.to_string()).unwrap_or_default()
@@ -387,4 +390,38 @@ fn drop_capabilities() {
     // SAFETY: capset reads a header and two triples of 32 bits, which is what version 3 has.
     let done = unsafe { libc::syscall(libc::SYS_capset, &header, none.as_ptr()) };
     assert_eq!(done, 0);
+}
+
+/// Others work on their own tables and chains at the same time: neither fails by the other.
+#[test]
+fn others_may_work_at_the_same_time() {
+    in_netns(|| {
+        let done = Arc::new(AtomicBool::new(false));
+        let changes = Arc::new(AtomicUsize::new(0));
+        let other = {
+            let (done, changes) = (done.clone(), changes.clone());
+            thread::spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    sh("nft add table inet theirs; nft delete table inet theirs
+                        iptables-legacy -w -A FORWARD -i lan0 -j DROP
+                        iptables-legacy -w -D FORWARD -i lan0 -j DROP");
+                    changes.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        for choice in [Choice::Nftables, Choice::Iptables] {
+            let mut firewall = open(choice);
+            let before = changes.load(Ordering::Relaxed);
+            let mut turn = 0;
+            while changes.load(Ordering::Relaxed) < before + 20 {
+                turn += 1;
+                firewall.apply(&if turn % 2 == 0 { wlan0() } else { eth0() }).unwrap();
+            }
+            assert!(turn > 5, "{choice:?}: {turn} changes");
+            firewall.clear().unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        other.join().unwrap();
+        assert_eq!(saved_of_ours(), Vec::<String>::new());
+    });
 }

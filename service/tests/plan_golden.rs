@@ -15,7 +15,9 @@
 //! Golden cases of the pure middle: what is asked for, what is found, and the steps between.
 //! A case is a folder of `tests/golden/plan`: `given.json` and `steps.txt`, written by people.
 
-use guestnetd::plan::{diff, slots, GuestNet, Observed, ObservedGuest, ObservedGuestLink, ObservedHost, Place};
+use guestnetd::plan::{
+    diff, slots, GuestNet, Observed, ObservedGuest, ObservedGuestLink, ObservedHost, Place,
+};
 use guestnetd::spec::{GuestName, GuestSpec, IfName, Subnet};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,6 +91,7 @@ fn observed(host: Option<Host>, guest: Option<Guest>) -> Observed {
         host: host.map(|h| ObservedHost {
             index: 7,
             up: h.up,
+            running: h.up,
             ipv6_disabled: h.ipv6_disabled,
             mtu: h.mtu,
             alias: h.alias,
@@ -101,6 +104,7 @@ fn observed(host: Option<Host>, guest: Option<Guest>) -> Observed {
             link: g.link.map(|l| ObservedGuestLink {
                 index: 2,
                 up: l.up,
+                running: l.up,
                 addresses: l.addresses,
                 ..ObservedGuestLink::default()
             }),
@@ -113,7 +117,8 @@ fn steps(given: Given) -> String {
     let name = GuestName::new(&given.name).unwrap();
     let interface = IfName::new(&given.interface).unwrap();
     let spec =
-        GuestSpec::new(name, interface, given.address, given.gateway, given.prefix, given.mtu).unwrap();
+        GuestSpec::new(name, interface, given.address, given.gateway, given.prefix, given.mtu)
+            .unwrap();
     let live: BTreeSet<u32> = given.live.keys().copied().collect();
     let slot = slots::choose(&spec.name, &given.remembered, &live).unwrap();
     let taken = given.live.values().copied().collect();

@@ -221,7 +221,7 @@ class Tree:
             wanted = self.mentioned(where.parent.glob("*.rs"))
         elif own:
             # A thin main, or a test, over the library beside it: only what it names itself.
-            wanted = self.mentioned(sources)
+            wanted = self.mentioned(f for s in sources for f in with_modules(s))
         else:
             wanted = self.cargo_modules(where.parent / "Cargo.toml")
         for module in wanted.keys() - given - own - {None}:
@@ -262,7 +262,7 @@ class Tree:
                 offer = self.aosp[crate]
                 version = asked.get("version") or base.get("version")
                 if not compatible(version, offer["version"]):
-                    self.error(path, f"{crate} {version}: the Android tree has {offer['version']}")
+                    self.error(path, f"{crate} {version}: does not take {offer['version']} (aosp_crates.toml)")
                 features = set(base.get("features", [])) | set(asked.get("features", []))
                 for feature in sorted(features - set(offer.get("features", []))):
                     self.error(path, f"{crate}: the Android tree builds it without {feature}")
@@ -277,6 +277,19 @@ class Tree:
                 for name in re.findall(r'env!\("(CARGO_\w+)', path.read_text()):
                     if not name.startswith("CARGO_PKG_VERSION"):
                         self.error(path, f"Soong does not set {name}")
+
+
+def with_modules(path):
+    """A crate's root and the files of the modules it declares, and theirs."""
+    if not path.is_file():
+        return
+    yield path
+    inside = path.parent if path.name in ("main.rs", "lib.rs", "mod.rs") else path.parent / path.stem
+    for name in re.findall(r"^\s*(?:pub )?mod (\w+);", path.read_text(), re.M):
+        # Beside a test's root as beside a main: cargo and Soong take it for a crate's root.
+        for folder in {inside, path.parent}:
+            yield from with_modules(folder / f"{name}.rs")
+            yield from with_modules(folder / name / "mod.rs")
 
 
 def compatible(asked, offered):

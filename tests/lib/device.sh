@@ -26,11 +26,13 @@ make_device() {
     ip -n "$internet" link set device up
     ip -n "$device" link set wlan0 up
     ip -n "$device" route add default via 192.0.2.1
-    within 5 uplink_is_up
+    within 5 is_up "$internet" device
+    within 5 is_up "$device" wlan0
 }
 
-# Asked for one link, the kernel first works off a change of its carrier.
-uplink_is_up() { ip -n "$device" link show dev wlan0 | grep -q 'state UP'; }
+# is_up NAMESPACE LINK: whether it has found its carrier. Asked for one link, the kernel first works
+# off what has changed; in a list of all, that can be a second late.
+is_up() { ip -n "$1" link show dev "$2" | grep -q 'state UP'; }
 
 remove_device() {
     ip netns del "$device" 2>/dev/null || true

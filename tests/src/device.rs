@@ -76,16 +76,14 @@ impl Device {
         }
     }
 
-    /// The kernel finds the carrier, and with it the link-local address, a little later. A
-    /// snapshot taken before would differ from every later one.
+    /// A snapshot taken before would differ from every later one.
     fn wait_until_settled(&self, name: &str) {
-        let ipv6 = Path::new("/proc/sys/net/ipv6").exists();
-        let settled = || {
-            let up = self.link(name)?["operstate"] == "UP";
-            let local = self.addresses(6, name).iter().any(|a| a.starts_with("fe80:"));
-            (up && (local || !ipv6)).then_some(())
-        };
-        poll(Duration::from_secs(5), settled).expect("the uplink's carrier");
+        self.internet.wait_until_up("device");
+        self.netns.wait_until_up(name);
+        if Path::new("/proc/sys/net/ipv6").exists() {
+            let local = || self.addresses(6, name).iter().any(|a| a.starts_with("fe80:"));
+            poll(Duration::from_secs(5), || local().then_some(())).expect("a link-local address");
+        }
     }
 
     /// Takes the uplink away.

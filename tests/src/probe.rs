@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::InNetns;
+use crate::{poll, InNetns};
 
 /// How long a probe waits for an answer. Everything is on one machine: who has not answered by
 /// then never will.
@@ -93,6 +93,14 @@ pub trait Probe: InNetns {
         let out = self.try_run(&format!("ip -j -d link show dev {name}"));
         let list: Vec<Value> = serde_json::from_slice(&out.stdout).ok()?;
         list.into_iter().next()
+    }
+
+    /// Waits until an interface has found its carrier. Until then the kernel drops what it is
+    /// to send, and a busy machine can take a while.
+    #[track_caller]
+    fn wait_until_up(&self, name: &str) {
+        let up = || self.link(name).is_some_and(|link| link["operstate"] == "UP").then_some(());
+        poll(Duration::from_secs(5), up).unwrap_or_else(|| panic!("{name} has no carrier"));
     }
 
     /// The addresses of one family (4 or 6) on one interface: `172.17.3.2/16`. None when there

@@ -30,6 +30,8 @@ fn wire(device: &Device, guest_pid: i32, guest: &impl InNetns) {
     guest.run("ip addr add 172.17.3.3/16 dev wlan0");
     guest.run("ip link set wlan0 up");
     guest.run(&format!("ip route add default via {GATEWAY}"));
+    device.wait_until_up("vm_wlan");
+    guest.wait_until_up("wlan0");
     device.set_sysctl("net/ipv4/ip_forward", "1");
     for rule in RULES {
         device.run(&format!("iptables-legacy -w {}", rule.replace('?', "-A")));

@@ -61,7 +61,7 @@ firewall     nftables (asked for)
 forwarding   switched on by guestnetd, which will switch it off
 kernel       6.18.44
 state in     /run/guestnet
-guests       1
+guests       3
 unsupported  update, owner
 "
         );

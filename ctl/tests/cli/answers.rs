@@ -146,6 +146,20 @@ fn the_command_line_goes_before_the_environment() {
     let mut command = guestnetctl(&format!("info --connect {}", stub.uri));
     let said: Said = command.env("GUESTNET_URI", "unix:///nonexistent").output().unwrap().into();
     assert_eq!(said.code, Some(0), "{said:?}");
+    // Set to nothing is not set: whoever is at the platform's default, it is no wrong endpoint.
+    let said: Said = guestnetctl("info").env("GUESTNET_URI", "").output().unwrap().into();
+    assert_ne!(said.code, Some(2), "{said:?}");
+}
+
+#[test]
+fn a_fifo_does_not_hold_us() {
+    let stub = Stub::start();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("fifo");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let said = stub.run(&format!("plan --name demo --netns {}", path.display()));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(stub.calls(), [format!("plan demo netns {}", path.display())]);
 }
 
 #[test]

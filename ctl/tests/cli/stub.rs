@@ -77,9 +77,11 @@ impl From<Output> for Said {
     }
 }
 
-/// guestnetctl, with nothing of the tester's own environment that it would read.
+/// guestnetctl, with nothing of the tester's own environment that it would read. One that hangs
+/// is ended, with exit code 124.
 pub fn guestnetctl(args: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_guestnetctl"));
+    let mut command = Command::new("timeout");
+    command.args(["30", env!("CARGO_BIN_EXE_guestnetctl")]);
     command.args(args.split_whitespace()).stdin(Stdio::null());
     for (key, _) in std::env::vars_os() {
         if key.to_string_lossy().starts_with("LXC_") {

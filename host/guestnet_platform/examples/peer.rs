@@ -16,7 +16,7 @@
 //! crate run on both sides of the socket.
 //!
 //! ```text
-//! peer serve ENDPOINT CONNECTIONS HANDSHAKE_MS REPLY_MS   until its stdin ends
+//! peer serve ENDPOINT CONNECTIONS HANDSHAKE_MS REPLY_MS   until a line, or the end, of its stdin
 //! peer listen ENDPOINT                                    prints what it is told, until killed
 //! peer crowd PATH COUNT silent|greeted                    holds connections, until its stdin ends
 //! ```
@@ -203,10 +203,10 @@ fn run_service(args: &[&str]) -> Result<(), Box<dyn Error>> {
     let service = BnGuestNet::new_binder(Stub::default(), BinderFeatures::default());
     let server = serve(&endpoint.parse()?, NAME, service.as_binder(), &limits)?;
     println!("serving");
-    wait_for_end_of_input()?;
+    io::stdin().read_line(&mut String::new())?;
     server.stop();
     println!("stopped");
-    Ok(())
+    Ok(wait_for_end_of_input()?)
 }
 
 fn run_listener(endpoint: &Endpoint) -> Result<(), Box<dyn Error>> {

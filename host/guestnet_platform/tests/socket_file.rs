@@ -24,7 +24,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{client, failure_of, peer_command, Dir, Peer};
+use common::{client, eventually, failure_of, peer_command, Dir, Peer};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 
@@ -68,17 +68,22 @@ fn modes_are_the_same_under_every_umask() {
 }
 
 #[test]
-fn the_socket_goes_with_the_server() {
+fn stopping_ends_the_connections_and_removes_the_socket() {
     let dir = Dir::new();
-    let server = Peer::server(&dir);
+    let mut server = Peer::server(&dir);
+    let before = server.usage().1;
     let service = client(&dir).expect("a connection");
     service.info().expect("info");
     let _silent = UnixStream::connect(dir.socket()).expect("connected");
     let start = Instant::now();
-    assert!(server.end().success());
+    server.say("stop");
+    server.expect_line("stopped");
     assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
     assert!(!dir.socket().exists());
-    assert!(service.info().is_err(), "the connection has ended");
+    assert!(service.info().is_err(), "the connection has ended, though the process lives");
+    // The listeners' are gone too.
+    eventually("no descriptor is left", || server.usage().1 < before);
+    assert!(server.end().success());
 }
 
 #[test]

@@ -32,7 +32,9 @@ pub fn code(error: &Error) -> i32 {
         Error::HostInterfaceExists(_) => wire::ERROR_HOST_INTERFACE_EXISTS,
         Error::TooManyListeners(_) => wire::ERROR_TOO_MANY_LISTENERS,
         // The kernel has no such link kind, or guestnetd may not make one.
-        Error::Kernel { step, cause } if step.starts_with("link ") && cause.errno == libc::EOPNOTSUPP => {
+        Error::Kernel { step, cause }
+            if step.starts_with("link ") && cause.errno == libc::EOPNOTSUPP =>
+        {
             wire::ERROR_NO_VETH
         }
         Error::Kernel { cause, .. } if cause.errno == libc::EPERM => wire::ERROR_NO_CAPABILITY,

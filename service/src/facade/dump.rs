@@ -35,7 +35,11 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
         Ok(info) => {
             let info = render::info(&info, listen);
             writeln!(out, "guestnetd {} pid {} on {}", info.version, info.pid, info.kernel)?;
-            writeln!(out, "listen {}  uplink {}  state {}", info.listen, info.uplink, info.stateDir)?;
+            writeln!(
+                out,
+                "listen {}  uplink {}  state {}",
+                info.listen, info.uplink, info.stateDir
+            )?;
             writeln!(out, "owns forwarding: {}", if info.ownsForwarding { "yes" } else { "no" })?;
         }
         Err(e) => return writeln!(out, "{e}"),
@@ -94,7 +98,8 @@ fn layers(out: &mut String, layers: &[LayerReport]) -> std::fmt::Result {
 /// full pipe ends the dump.
 pub fn to_descriptor(owner: &Handle, listen: &str, fd: &ParcelFileDescriptor) -> io::Result<()> {
     // SAFETY: the parcel owns the descriptor and outlives this borrow.
-    let mut file = File::from(unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) }.try_clone_to_owned()?);
+    let mut file =
+        File::from(unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) }.try_clone_to_owned()?);
     let text = text(owner, listen);
     let mut rest = text.as_bytes();
     while !rest.is_empty() {

@@ -100,7 +100,14 @@ impl Listeners {
             }
         }
         drop(entries);
-        drop(dropped); // Not with the lock held: unlinking may call into Binder.
+        if !dropped.is_empty() {
+            // Letting go of a binder may call its process, which stands still: not on this thread,
+            // which is the owner's, and not with the lock held. Without a thread they are leaked.
+            let kept = std::mem::ManuallyDrop::new(dropped);
+            let _ = std::thread::Builder::new()
+                .name("listener".into())
+                .spawn(move || drop(std::mem::ManuallyDrop::into_inner(kept)));
+        }
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {

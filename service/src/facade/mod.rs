@@ -26,13 +26,20 @@ pub use caller::Allowed;
 pub use listeners::Listeners;
 
 use crate::error::Error;
+use crate::kernel::initial::Initial;
 use crate::kernel::target::Target;
 use crate::owner::{AttachRequest, Command, Handle};
 use crate::spec::GuestName;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Change::Change, Guest::Guest, GuestConfig::GuestConfig, GuestTarget::GuestTarget,
-    IGuestNet::{BnGuestNet, IGuestNet}, IGuestNetListener::IGuestNetListener, LayerStatus::LayerStatus,
-    ServiceInfo::ServiceInfo, Status::Status,
+    Change::Change,
+    Guest::Guest,
+    GuestConfig::GuestConfig,
+    GuestTarget::GuestTarget,
+    IGuestNet::{BnGuestNet, IGuestNet},
+    IGuestNetListener::IGuestNetListener,
+    LayerStatus::LayerStatus,
+    ServiceInfo::ServiceInfo,
+    Status::Status,
 };
 use binder::{
     BinderFeatures, ExceptionCode, Interface, IntoBinderResult, ParcelFileDescriptor, SpIBinder,
@@ -49,6 +56,7 @@ pub struct GuestNet {
     listeners: Listeners,
     allowed: Allowed,
     listen: String,
+    initial: Initial,
 }
 
 guestnet_platform::impl_interface!(GuestNet);
@@ -62,7 +70,8 @@ impl GuestNet {
         listen: String,
     ) -> Strong<dyn IGuestNet> {
         let features = BinderFeatures { set_requesting_sid: true, ..BinderFeatures::default() };
-        BnGuestNet::new_binder(Self { owner, listeners, allowed, listen }, features)
+        let initial = Initial::find();
+        BnGuestNet::new_binder(Self { owner, listeners, allowed, listen, initial }, features)
     }
 
     /// The caller's uid, if it may call at all.
@@ -89,7 +98,7 @@ impl GuestNet {
         }
         let opened = || -> Result<AttachRequest, Error> {
             let spec = parse::spec(config)?;
-            let target = Target::open(parse::target(target)?)?;
+            let target = Target::open(parse::target(target)?, &self.initial)?;
             Ok(AttachRequest { spec, target, uid, arrived })
         };
         answer(opened()).map(Box::new)
@@ -102,9 +111,9 @@ impl GuestNet {
 
 /// A result of ours as Binder has it: a code for each cause, and the message.
 fn answer<T>(result: Result<T, Error>) -> binder::Result<T> {
-    result.map_err(|e| (codes::code(&e), e)).or_else(|(code, e)| {
-        Err(e).or_service_specific_exception_with(code, |e| e.to_string())
-    })
+    result
+        .map_err(|e| (codes::code(&e), e))
+        .or_else(|(code, e)| Err(e).or_service_specific_exception_with(code, |e| e.to_string()))
 }
 
 fn unsupported<T>(what: &str) -> binder::Result<T> {
@@ -141,13 +150,15 @@ impl IGuestNet for GuestNet {
 
     fn list(&self) -> binder::Result<Vec<Guest>> {
         self.caller()?;
-        answer(self.owner.ask(Command::List)).map(|guests| guests.iter().map(render::guest).collect())
+        answer(self.owner.ask(Command::List))
+            .map(|guests| guests.iter().map(render::guest).collect())
     }
 
     fn get(&self, name: &str) -> binder::Result<Option<Guest>> {
         self.caller()?;
         let name = self.name(name)?;
-        answer(self.owner.ask(|reply| Command::Get(name, reply))).map(|g| g.as_ref().map(render::guest))
+        answer(self.owner.ask(|reply| Command::Get(name, reply)))
+            .map(|g| g.as_ref().map(render::guest))
     }
 
     fn plan(&self, config: &GuestConfig, target: &GuestTarget) -> binder::Result<Vec<Change>> {
@@ -157,7 +168,11 @@ impl IGuestNet for GuestNet {
             .map(|steps| steps.iter().map(render::change).collect())
     }
 
-    fn check(&self, config: &GuestConfig, target: &GuestTarget) -> binder::Result<Vec<LayerStatus>> {
+    fn check(
+        &self,
+        config: &GuestConfig,
+        target: &GuestTarget,
+    ) -> binder::Result<Vec<LayerStatus>> {
         let uid = self.caller()?;
         let request = self.request(config, target, uid)?;
         answer(self.owner.ask(|reply| Command::Check(request, reply)))
@@ -189,7 +204,9 @@ impl IGuestNet for GuestNet {
     fn dumpTo(&self, fd: &ParcelFileDescriptor, _args: &[String]) -> binder::Result<()> {
         self.caller()?;
         dump::to_descriptor(&self.owner, &self.listen, fd)
-            .or_binder_exception_with(ExceptionCode::ILLEGAL_ARGUMENT, |e| format!("cannot write: {e}"))
+            .or_binder_exception_with(ExceptionCode::ILLEGAL_ARGUMENT, |e| {
+                format!("cannot write: {e}")
+            })
     }
 }
 

@@ -17,7 +17,7 @@
 use super::deleter::Deleter;
 use super::links::{self, End};
 use super::netlink::Netlink;
-use super::{addresses, routes, sysctl};
+use super::{addresses, conntrack, routes, sysctl};
 use crate::apply::Executor;
 use crate::error::{Error, KernelError};
 use crate::firewall::Firewall;
@@ -49,6 +49,13 @@ impl Executor for KernelExecutor<'_> {
             Step::ForwardingOn => forwarding(true),
             Step::ForwardingOff => forwarding(false),
             Step::Firewall { to, .. } => Ok(self.firewall.apply(to)?),
+            Step::ForgetConnections(address) => {
+                // It must not cost a guest its network: the connections go with their timeouts too.
+                if let Err(e) = conntrack::forget(*address) {
+                    log::warn!("{} failed: {e}", step.what());
+                }
+                Ok(())
+            }
             Step::DeleteLink(host) => self.delete(host).await,
             Step::CreateLink { .. } => self.create(step).await,
             _ => self.change(step).await.map_err(|cause| Error::kernel(step.what(), cause)),
@@ -93,15 +100,17 @@ impl KernelExecutor<'_> {
             Step::ForwardingOn
             | Step::ForwardingOff
             | Step::Firewall { .. }
+            | Step::ForgetConnections(_)
             | Step::CreateLink { .. }
             | Step::DeleteLink(_) => Ok(()),
         }
     }
 
     async fn create(&mut self, step: &Step) -> Result<(), Error> {
-        let Step::CreateLink { host, host_mac, guest, guest_mac, mtu } = step else { return Ok(()) };
-        let (netns, inside) =
-            self.guest.ok_or_else(|| Error::kernel(step.what(), no_guest()))?;
+        let Step::CreateLink { host, host_mac, guest, guest_mac, mtu } = step else {
+            return Ok(());
+        };
+        let (netns, inside) = self.guest.ok_or_else(|| Error::kernel(step.what(), no_guest()))?;
         let host_end = End { name: host.as_str(), mac: host_mac.0, mtu: *mtu };
         let guest_end = End { name: guest.as_str(), mac: guest_mac.0, mtu: *mtu };
         let made = links::create_veth(self.device, &host_end, &guest_end, netns).await;
@@ -135,7 +144,10 @@ impl KernelExecutor<'_> {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        Err(failed(KernelError { errno: libc::ETIMEDOUT, text: Some("still there after 5 s".into()) }))
+        Err(failed(KernelError {
+            errno: libc::ETIMEDOUT,
+            text: Some("still there after 5 s".into()),
+        }))
     }
 
     async fn loopback(&self, up: bool, without_address: bool) -> Result<(), KernelError> {
@@ -161,7 +173,10 @@ impl KernelExecutor<'_> {
         }
         let link = links::by_name(self.device, name.as_str()).await?.ok_or_else(gone)?;
         if !link.is_ours() {
-            return Err(KernelError { errno: libc::EEXIST, text: Some("it is not guestnetd's".into()) });
+            return Err(KernelError {
+                errno: libc::EEXIST,
+                text: Some("it is not guestnetd's".into()),
+            });
         }
         Ok(*self.host_index.insert(link.index))
     }

@@ -18,7 +18,7 @@ use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::plan::marks::{self, LINK_GROUP};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Stats64,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State, Stats64,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
@@ -45,6 +45,8 @@ pub struct Link {
     pub up: bool,
     /// IFF_LOWER_UP: carrier, which on veth means that the other end is up.
     pub carrier: bool,
+    /// Operationally up (RFC 2863): only then does the kernel send by it.
+    pub running: bool,
     /// Whether its other end is in another network namespace (IFLA_LINK_NETNSID).
     pub leads_elsewhere: bool,
     /// Counters, if asked for.
@@ -74,6 +76,7 @@ impl From<LinkMessage> for Link {
                 LinkAttribute::Group(group) => link.group = group,
                 LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
                 LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+                LinkAttribute::OperState(state) => link.running = state == State::Up,
                 LinkAttribute::LinkNetNsId(_) => link.leads_elsewhere = true,
                 LinkAttribute::Stats64(stats) => link.stats = Some(stats),
                 LinkAttribute::LinkInfo(infos) => {

@@ -15,8 +15,10 @@
 //! The kernel: everything that reads or changes it is in here, and nothing that decides.
 
 pub mod addresses;
+pub mod conntrack;
 pub mod deleter;
 pub mod executor;
+pub mod initial;
 pub mod links;
 pub mod monitor;
 pub mod netlink;

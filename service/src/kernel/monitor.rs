@@ -132,7 +132,8 @@ impl Monitor {
 /// One datagram, which may hold several messages.
 fn sort(mut datagram: &[u8], events: &mut Vec<Event>) {
     while datagram.len() >= 16 {
-        let length = u32::from_ne_bytes([datagram[0], datagram[1], datagram[2], datagram[3]]) as usize;
+        let length =
+            u32::from_ne_bytes([datagram[0], datagram[1], datagram[2], datagram[3]]) as usize;
         let Some(message) = datagram.get(..length).filter(|m| m.len() >= 16) else {
             events.push(Event::Overrun);
             return;

@@ -56,18 +56,28 @@ impl Netlink {
     }
 
     /// Sends a change and waits for the kernel's word. `flags`: `NLM_F_CREATE` and the like.
-    pub async fn change(&self, message: RouteNetlinkMessage, flags: u16) -> Result<(), KernelError> {
+    pub async fn change(
+        &self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> Result<(), KernelError> {
         self.exchange(message, NLM_F_REQUEST | NLM_F_ACK | flags).await.map(drop)
     }
 
     /// Asks for one object.
-    pub async fn get(&self, message: RouteNetlinkMessage) -> Result<RouteNetlinkMessage, KernelError> {
+    pub async fn get(
+        &self,
+        message: RouteNetlinkMessage,
+    ) -> Result<RouteNetlinkMessage, KernelError> {
         let answer = self.exchange(message, NLM_F_REQUEST).await?;
         answer.into_iter().next().ok_or(KernelError { errno: libc::ENOENT, text: None })
     }
 
     /// Asks for all objects of a kind.
-    pub async fn dump(&self, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, KernelError> {
+    pub async fn dump(
+        &self,
+        message: RouteNetlinkMessage,
+    ) -> Result<Vec<RouteNetlinkMessage>, KernelError> {
         self.exchange(message, NLM_F_REQUEST | NLM_F_DUMP).await
     }
 
@@ -78,7 +88,8 @@ impl Netlink {
     ) -> Result<Vec<RouteNetlinkMessage>, KernelError> {
         let mut request = NetlinkMessage::from(message);
         request.header.flags = flags;
-        let closed = || KernelError { errno: libc::EPIPE, text: Some("the socket is closed".into()) };
+        let closed =
+            || KernelError { errno: libc::EPIPE, text: Some("the socket is closed".into()) };
         let mut answers = self.handle.clone().request(request).map_err(|_| closed())?;
         let mut objects = Vec::new();
         while let Some(answer) = answers.next().await {
@@ -140,7 +151,7 @@ mod tests {
     fn no_length_makes_it_panic() {
         let whole = answer();
         for end in 0..whole.len() {
-            assert_eq!(extended_ack(&whole[..end]).is_some(), false, "{end}");
+            assert!(extended_ack(&whole[..end]).is_none(), "{end}");
         }
         for at in 0..whole.len() {
             for byte in [0, 1, 3, 0x7f, 0xff] {

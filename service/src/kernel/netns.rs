@@ -63,12 +63,16 @@ pub fn refuse(file: BorrowedFd<'_>) -> Option<String> {
 
 /// Runs `work` on a thread of its own that has entered `netns`, and waits for it. The thread ends
 /// with it, so that nothing else ever runs there.
-pub fn inside<T: Send>(netns: BorrowedFd<'_>, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+pub fn inside<T: Send>(
+    netns: BorrowedFd<'_>,
+    work: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("netns".into()).spawn_scoped(scope, || {
-            setns(netns, CloneFlags::CLONE_NEWNET)?;
-            work()
-        })?;
+        let thread =
+            std::thread::Builder::new().name("netns".into()).spawn_scoped(scope, || {
+                setns(netns, CloneFlags::CLONE_NEWNET)?;
+                work()
+            })?;
         thread.join().unwrap_or_else(|_| Err(io::Error::from_raw_os_error(libc::EIO)))
     })
 }

@@ -42,11 +42,16 @@ pub async fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<Observ
     Ok(Some(ObservedHost {
         index: link.index,
         up: link.up,
+        running: link.running,
         ipv6_disabled: sysctl::ipv6_disabled(name).map_err(|e| failed(e.into()))?,
         mtu: link.mtu,
         alias: link.alias,
         addresses: addresses.iter().map(|a| (a.address, a.prefix)).collect(),
-        routes: routes.iter().filter(|r| r.protocol == ROUTE_PROTOCOL).map(|r| r.destination).collect(),
+        routes: routes
+            .iter()
+            .filter(|r| r.protocol == ROUTE_PROTOCOL)
+            .map(|r| r.destination)
+            .collect(),
     }))
 }
 
@@ -65,6 +70,7 @@ pub async fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<Observe
             Some(ObservedGuestLink {
                 index: link.index,
                 up: link.up,
+                running: link.running,
                 mtu: link.mtu,
                 mac: link.mac,
                 addresses: addresses.iter().map(|a| (a.address, a.prefix)).collect(),
@@ -91,7 +97,8 @@ pub async fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<Observe
 
 /// Every prefix that the device uses, but for default routes and what is on links of ours.
 pub async fn device_prefixes(netlink: &Netlink) -> Result<Vec<DevicePrefix>, Error> {
-    let failed = |cause: KernelError| Error::kernel("read the device's addresses and routes", cause);
+    let failed =
+        |cause: KernelError| Error::kernel("read the device's addresses and routes", cause);
     let links = links::all(netlink).await.map_err(failed)?;
     let names: BTreeMap<u32, String> =
         links.iter().filter(|l| !l.is_ours()).map(|l| (l.index, l.name.clone())).collect();

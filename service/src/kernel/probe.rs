@@ -70,7 +70,10 @@ fn veth() -> Result<(), Missing> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
             runtime.block_on(async {
                 let netlink = Netlink::open()?;
-                let (host, guest) = (End { name: "a", mac: [2, 0, 0, 0, 0, 1], mtu: 1500 }, End { name: "b", mac: [2, 0, 0, 0, 0, 2], mtu: 1500 });
+                let (host, guest) = (
+                    End { name: "a", mac: [2, 0, 0, 0, 0, 1], mtu: 1500 },
+                    End { name: "b", mac: [2, 0, 0, 0, 0, 2], mtu: 1500 },
+                );
                 links::create_veth(&netlink, &host, &guest, here.as_fd()).await
             })
         };

@@ -15,6 +15,7 @@
 //! From what a caller names (netns, pidfd, pid) to the guest's network namespace.
 //! Only opens and compares; changes nothing.
 
+use super::initial::Initial;
 use super::netns::{self, NetnsId};
 use crate::error::TargetError;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -49,7 +50,7 @@ struct Process {
 
 impl Target {
     /// Opens what was named, and refuses what is no guest.
-    pub fn open(named: Named) -> Result<Self, TargetError> {
+    pub fn open(named: Named, initial: &Initial) -> Result<Self, TargetError> {
         let target = match named {
             Named::Netns(fd) => Self { netns: File::from(fd), process: None },
             Named::Pidfd(pidfd) => {
@@ -61,7 +62,7 @@ impl Target {
         if let Some(why) = netns::refuse(target.netns.as_fd()) {
             return Err(TargetError::NotANetns(why));
         }
-        target.refuse_the_device()?;
+        target.refuse_the_device(initial)?;
         Ok(target)
     }
 
@@ -96,14 +97,13 @@ impl Target {
         }
     }
 
-    fn refuse_the_device(&self) -> Result<(), TargetError> {
+    fn refuse_the_device(&self, initial: &Initial) -> Result<(), TargetError> {
         let id = NetnsId::of(&self.netns).map_err(|e| TargetError::NotANetns(e.to_string()))?;
         // The main thread's: no thread of guestnetd but the short-lived ones leaves it.
         if NetnsId::at("/proc/self/ns/net").is_ok_and(|own| own == id) {
             return Err(TargetError::OwnNetns);
         }
-        // Without the right to look at pid 1 (hidepid, not root) this cannot be told.
-        if NetnsId::at("/proc/1/ns/net").is_ok_and(|initial| initial == id) {
+        if initial.is(&self.netns) {
             return Err(TargetError::InitialNetns);
         }
         Ok(())

@@ -28,7 +28,7 @@ use crate::spec::{GuestName, GuestSpec, DEFAULT_MTU};
 use crate::store::Record;
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What is to be done, and in what it was looked at.
 struct Prepared {
@@ -59,7 +59,8 @@ impl Owner {
         guest.timeline = timeline.entries().to_vec();
         log::info!("{}: attached in {} us", spec.name, arrived.elapsed().as_micros());
         self.links.insert(guest.index, spec.name.clone());
-        self.slots.insert(spec.name.clone(), net.slot);
+        self.remember_slot(&spec.name, net.slot);
+        self.holders.insert(net.guest.address, spec.name.clone());
         self.guests.insert(spec.name.clone(), guest.clone());
         let seen = self.seen(&guest);
         (self.notify)(Notice::Guest(GuestEvent::Attached, seen.clone()));
@@ -70,7 +71,10 @@ impl Owner {
         Ok(self.rehearse(&request).await?.steps)
     }
 
-    pub(super) async fn check(&mut self, request: AttachRequest) -> Result<Vec<LayerReport>, Error> {
+    pub(super) async fn check(
+        &mut self,
+        request: AttachRequest,
+    ) -> Result<Vec<LayerReport>, Error> {
         let prepared = self.rehearse(&request).await?;
         Ok(self.predict(&prepared.net, &prepared.steps).await)
     }
@@ -102,12 +106,14 @@ impl Owner {
         let known = || self.guests.values().chain(leaving());
         conflict::check(spec, device, known().map(neighbour))?;
         let live: BTreeSet<u32> = known().map(|g| g.net.slot).collect();
-        let slot = slots::choose(&spec.name, &self.slots, &live).ok_or(Error::NoFreeSlot("slot"))?;
+        let slot =
+            slots::choose(&spec.name, &self.slots, &live).ok_or(Error::NoFreeSlot("slot"))?;
         let address = match spec.address {
             Some(address) => address,
             None => {
                 let taken = known().map(|g| g.net.guest.address).collect();
-                slots::address(spec, slot, &taken).ok_or(Error::NoFreeSlot("address in the subnet"))?
+                slots::address(spec, slot, &taken)
+                    .ok_or(Error::NoFreeSlot("address in the subnet"))?
             }
         };
         let uplink = Some(self.uplink.mtu).filter(|mtu| *mtu >= 68);
@@ -132,6 +138,10 @@ impl Owner {
         let on = sysctl::forwarding().map_err(|cause| Error::Forwarding { switch: "on", cause })?;
         if !on {
             steps.push(Step::ForwardingOn);
+        }
+        let had = self.holders.get(&net.guest.address);
+        if had.is_some_and(|name| *name != net.name) {
+            steps.push(Step::ForgetConnections(net.guest.address));
         }
         steps.extend(diff::guest(net, &Observed { host: None, guest: Some(guest) }));
         Ok(steps)
@@ -189,7 +199,9 @@ impl Owner {
             }
         }
         if switched {
+            let began = Instant::now();
             self.wrote_forwarding(result.is_ok()).await;
+            timeline.enter("remembered the forwarding switch", began);
         }
         match (result, guest) {
             (Ok(()), Some(guest)) => {
@@ -245,15 +257,40 @@ fn attached(spec: &GuestSpec, net: &GuestNet, index: u32, uid: u32) -> Attached 
     }
 }
 
+/// How long the kernel may take to find that both ends have carrier.
+const SETTLE: Duration = Duration::from_secs(2);
+
 /// Reads both ends back: nothing but the mark may be missing. Gives the host end's index.
-async fn verify(net: &GuestNet, device: &Netlink, inside: &Netlink, mark: &Step) -> Result<u32, Error> {
-    let host = observe::host_end(device, net).await?;
-    let guest = observe::guest_side(inside, &net.guest.name).await?;
-    let index = host.as_ref().map_or(0, |h| h.index);
-    let missing = diff::guest(net, &Observed { host, guest: Some(guest) });
-    let missing: Vec<String> = missing.iter().filter(|s| *s != mark).map(Step::what).collect();
-    if missing.is_empty() {
-        return Ok(index);
+///
+/// The end that comes up first learns of its carrier from linkwatch, a work queue of the kernel:
+/// until then what is sent by it is dropped. Asking for a single link works the queue off on
+/// recent kernels (rtnl_getlink()); on others it is waited for.
+async fn verify(
+    net: &GuestNet,
+    device: &Netlink,
+    inside: &Netlink,
+    mark: &Step,
+) -> Result<u32, Error> {
+    let began = Instant::now();
+    loop {
+        let host = observe::host_end(device, net).await?;
+        let guest = observe::guest_side(inside, &net.guest.name).await?;
+        let index = host.as_ref().map_or(0, |h| h.index);
+        let running = host.as_ref().is_some_and(|h| h.running)
+            && guest.link.as_ref().is_some_and(|l| l.running);
+        let missing = diff::guest(net, &Observed { host, guest: Some(guest) });
+        let mut missing: Vec<String> =
+            missing.iter().filter(|s| *s != mark).map(Step::what).collect();
+        if missing.is_empty() && running {
+            return Ok(index);
+        }
+        if missing.is_empty() && began.elapsed() < SETTLE {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            continue;
+        }
+        if missing.is_empty() {
+            missing.push(format!("carrier on {} and {}", net.host.name, net.guest.name));
+        }
+        return Err(Error::Verify(missing.join(", ")));
     }
-    Err(Error::Verify(missing.join(", ")))
 }

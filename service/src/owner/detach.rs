@@ -54,7 +54,8 @@ impl Owner {
             for reply in leaving.waiting {
                 drop(reply.send(Ok(())));
             }
-        } else if let Some(guest) = self.links.get(&index).and_then(|name| self.guests.remove(name)) {
+        } else if let Some(guest) = self.links.get(&index).and_then(|name| self.guests.remove(name))
+        {
             log::info!("{}: its link {} is gone", guest.name(), guest.net.host.name);
             let name = guest.name().clone();
             if let Err(e) = self.forget(guest, GuestEvent::Lost).await {
@@ -84,8 +85,7 @@ impl Owner {
     /// After the link: the record, and with the last guest what the device had for guests.
     async fn forget(&mut self, guest: Attached, event: GuestEvent) -> Result<(), Error> {
         self.links.remove(&guest.index);
-        let stored =
-            self.store.put(guest.name(), &Record { slot: guest.net.slot, attached: None });
+        let stored = self.store.put(guest.name(), &Record { slot: guest.net.slot, attached: None });
         let filtered = self.refresh_firewall();
         if self.guests.is_empty() && self.leaving.is_empty() {
             self.give_forwarding_back().await;

@@ -40,6 +40,7 @@ use crate::spec::{GuestName, GuestSpec};
 use crate::store::{ForwardingRecord, Store};
 use crate::uplink::Uplink;
 use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
 use std::time::Instant;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::sync::oneshot;
@@ -121,6 +122,10 @@ pub struct Owner {
     links: HashMap<u32, GuestName>,
     /// The slot of every name seen.
     slots: BTreeMap<GuestName, u32>,
+    /// The name that had a slot last.
+    slot_names: BTreeMap<u32, GuestName>,
+    /// Which name had an address last: its connections may still be tracked.
+    holders: BTreeMap<Ipv4Addr, GuestName>,
     /// What the device uses for itself; none when that may have changed.
     prefixes: Option<Vec<DevicePrefix>>,
     notify: Box<dyn FnMut(Notice) + Send>,
@@ -167,6 +172,18 @@ impl Owner {
             Command::Info(reply) => drop(reply.send(Ok(self.info()))),
             Command::Rules(reply) => drop(reply.send(Ok(self.firewall.text(&self.ruleset)))),
             Command::End(reply) => drop(reply.send(Err(Error::Ending))),
+        }
+    }
+
+    /// A slot is one name's: who had it before is forgotten.
+    fn remember_slot(&mut self, name: &GuestName, slot: u32) {
+        self.slots.insert(name.clone(), slot);
+        match self.slot_names.insert(slot, name.clone()) {
+            Some(other) if other != *name => {
+                self.slots.remove(&other);
+                self.store.forget(&other);
+            }
+            _ => {}
         }
     }
 

@@ -112,7 +112,6 @@ impl Owner {
         let uplink = Uplink::observe(&device, &config.uplink).await?;
         let (firewall, firewall_reason) = Firewall::open(config.firewall)?;
         log::info!("firewall: {:?} ({firewall_reason})", firewall.backend());
-        let slots = found.records.iter().map(|(name, r)| (name.clone(), r.slot)).collect();
         let mut owner = Self {
             config,
             device,
@@ -127,10 +126,15 @@ impl Owner {
             guests: BTreeMap::new(),
             leaving: HashMap::new(),
             links: HashMap::new(),
-            slots,
+            slots: BTreeMap::new(),
+            slot_names: BTreeMap::new(),
+            holders: BTreeMap::new(),
             prefixes: None,
             notify,
         };
+        for (name, record) in &found.records {
+            owner.remember_slot(name, record.slot);
+        }
         owner.adopt(found.records).await?;
         // Always applied once: what is there may be an earlier guestnetd's.
         let ruleset = owner.ruleset_with(None);
@@ -203,7 +207,8 @@ impl Owner {
             waiting: false,
         };
         self.links.insert(link.index, name.clone());
-        self.slots.insert(name.clone(), slot);
+        self.remember_slot(name, slot);
+        self.holders.insert(guest.net.guest.address, name.clone());
         self.guests.insert(name.clone(), guest);
         Ok(())
     }

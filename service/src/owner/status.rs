@@ -14,9 +14,7 @@
 
 //! Why guests have, or have not, internet: each layer as the kernel has it now.
 
-use super::{
-    Attached, DeviceReport, GuestReport, Layer, LayerReport, LayerState, Owner,
-};
+use super::{Attached, DeviceReport, GuestReport, Layer, LayerReport, LayerState, Owner};
 use crate::error::Error;
 use crate::firewall::Drift;
 use crate::kernel::{addresses, links, routes, sysctl};
@@ -46,7 +44,10 @@ impl Owner {
         let host = &net.host;
         let end = &net.guest;
         let mut layers = vec![
-            LayerReport::ok(Layer::Link, format!("{} with the guest's {} can be made", host.name, end.name)),
+            LayerReport::ok(
+                Layer::Link,
+                format!("{} with the guest's {} can be made", host.name, end.name),
+            ),
             LayerReport::ok(Layer::Address, format!("{}/{} is free", end.address, end.prefix)),
             LayerReport::ok(Layer::Route, format!("default via {} would be set", end.gateway)),
         ];
@@ -72,11 +73,15 @@ impl Owner {
 
     fn filter_layers(&mut self) -> [LayerReport; 2] {
         let both = |state, text: String| {
-            [LayerReport::new(Layer::Firewall, state, text.clone()), LayerReport::new(Layer::Nat, state, text)]
+            [
+                LayerReport::new(Layer::Firewall, state, text.clone()),
+                LayerReport::new(Layer::Nat, state, text),
+            ]
         };
         match self.firewall.drift(&self.ruleset) {
             Ok(None) => {
-                let firewall = format!("{:?} rules in place", self.firewall.backend()).to_lowercase();
+                let firewall =
+                    format!("{:?} rules in place", self.firewall.backend()).to_lowercase();
                 let nat = match &self.ruleset.uplink {
                     Some(uplink) => LayerReport::ok(Layer::Nat, format!("masquerade by {uplink}")),
                     None => LayerReport::new(
@@ -113,24 +118,35 @@ impl Owner {
         let end = &net.guest;
         let mut layers = vec![match &link {
             None => LayerReport::bad(Layer::Link, format!("{host} is gone: detach and attach")),
-            Some(l) if !l.up => LayerReport::bad(Layer::Link, format!("{host} is down: ip link set {host} up")),
+            Some(l) if !l.up => {
+                LayerReport::bad(Layer::Link, format!("{host} is down: ip link set {host} up"))
+            }
             Some(l) if !l.carrier => LayerReport::bad(
                 Layer::Link,
                 format!("the guest's {} is down: set it up inside the guest", end.name),
             ),
-            Some(_) => LayerReport::ok(Layer::Link, format!("{host} and the guest's {} up", end.name)),
+            Some(_) => {
+                LayerReport::ok(Layer::Link, format!("{host} and the guest's {} up", end.name))
+            }
         }];
-        let has = found.iter().any(|a| (a.address, a.prefix) == (net.host.address, net.host.prefix));
+        let has =
+            found.iter().any(|a| (a.address, a.prefix) == (net.host.address, net.host.prefix));
         layers.push(if has {
             // The guest's own end cannot be read: nothing of its namespace is held.
             LayerReport::ok(
                 Layer::Address,
-                format!("{}/{} here; {}/{} was set in the guest", net.host.address, net.host.prefix, end.address, end.prefix),
+                format!(
+                    "{}/{} here; {}/{} was set in the guest",
+                    net.host.address, net.host.prefix, end.address, end.prefix
+                ),
             )
         } else {
             LayerReport::bad(
                 Layer::Address,
-                format!("{host} has lost {}/{}: detach and attach", net.host.address, net.host.prefix),
+                format!(
+                    "{host} has lost {}/{}: detach and attach",
+                    net.host.address, net.host.prefix
+                ),
             )
         });
         let to_guest = match net.host.route {
@@ -140,9 +156,15 @@ impl Owner {
         let there = to_guest.is_some_and(|to| routes.iter().any(|r| r.destination == to));
         let to_guest = to_guest.map(|to| to.to_string()).unwrap_or_default();
         layers.push(if there {
-            LayerReport::ok(Layer::Route, format!("{to_guest} by {host}; default via {} was set in the guest", end.gateway))
+            LayerReport::ok(
+                Layer::Route,
+                format!("{to_guest} by {host}; default via {} was set in the guest", end.gateway),
+            )
         } else {
-            LayerReport::bad(Layer::Route, format!("no route {to_guest} by {host}: detach and attach"))
+            LayerReport::bad(
+                Layer::Route,
+                format!("no route {to_guest} by {host}: detach and attach"),
+            )
         });
         layers.extend(device.iter().cloned());
         let stats = link.and_then(|l| l.stats).unwrap_or_default();

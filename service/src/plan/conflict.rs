@@ -34,8 +34,12 @@ impl fmt::Display for DevicePrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.table {
             None => write!(f, "{} of {}", self.subnet, self.interface),
-            Some(table) if self.interface.is_empty() => write!(f, "the route {} in table {table}", self.subnet),
-            Some(table) => write!(f, "the route {} by {} in table {table}", self.subnet, self.interface),
+            Some(table) if self.interface.is_empty() => {
+                write!(f, "the route {} in table {table}", self.subnet)
+            }
+            Some(table) => {
+                write!(f, "the route {} by {} in table {table}", self.subnet, self.interface)
+            }
         }
     }
 }
@@ -69,7 +73,8 @@ pub fn check<'a>(
         }
         let same = other.subnet == spec.subnet && other.gateway == spec.gateway;
         if !same && other.subnet.overlaps(&spec.subnet) {
-            let what = format!("{} of guest {} (gateway {})", other.subnet, other.name, other.gateway);
+            let what =
+                format!("{} of guest {} (gateway {})", other.subnet, other.name, other.gateway);
             return Err(Error::SubnetOverlap { subnet: spec.subnet, what });
         }
     }

@@ -23,5 +23,7 @@ mod net;
 pub mod slots;
 mod step;
 
-pub use net::{GuestEnd, GuestNet, HostEnd, Observed, ObservedGuest, ObservedGuestLink, ObservedHost};
+pub use net::{
+    GuestEnd, GuestNet, HostEnd, Observed, ObservedGuest, ObservedGuestLink, ObservedHost,
+};
 pub use step::{Effect, Place, Step};

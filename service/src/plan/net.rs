@@ -109,6 +109,8 @@ pub struct ObservedHost {
     pub index: u32,
     /// Whether it is up.
     pub up: bool,
+    /// Whether the kernel sends by it.
+    pub running: bool,
     /// Whether IPv6 is off on it.
     pub ipv6_disabled: bool,
     /// MTU in bytes.
@@ -141,6 +143,8 @@ pub struct ObservedGuestLink {
     pub index: u32,
     /// Whether it is up.
     pub up: bool,
+    /// Whether the kernel sends by it.
+    pub running: bool,
     /// MTU in bytes.
     pub mtu: u32,
     /// Its MAC.

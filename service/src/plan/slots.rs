@@ -53,14 +53,12 @@ pub fn address(spec: &GuestSpec, slot: u32, taken: &BTreeSet<Ipv4Addr>) -> Optio
     let network = u32::from(spec.subnet.network());
     let size = u32::from(spec.subnet.broadcast()) - network + 1;
     let first = (u32::from(spec.gateway) - network + 1).wrapping_add(slot);
-    (0..size)
-        .map(|step| Ipv4Addr::from(network + first.wrapping_add(step) % size))
-        .find(|a| {
-            *a != spec.subnet.network()
-                && *a != spec.subnet.broadcast()
-                && *a != spec.gateway
-                && !taken.contains(a)
-        })
+    (0..size).map(|step| Ipv4Addr::from(network + first.wrapping_add(step) % size)).find(|a| {
+        *a != spec.subnet.network()
+            && *a != spec.subnet.broadcast()
+            && *a != spec.gateway
+            && !taken.contains(a)
+    })
 }
 
 #[cfg(test)]
@@ -84,7 +82,11 @@ mod tests {
         assert_eq!(choose(&name("b"), &remembered, &live), Some(1));
         assert_eq!(choose(&name("c"), &remembered, &live), Some(3));
         assert_eq!(choose(&name("new"), &remembered, &live), Some(2));
-        assert_eq!(choose(&name("a"), &remembered, &BTreeSet::from([0, 5])), Some(2), "a's is taken");
+        assert_eq!(
+            choose(&name("a"), &remembered, &BTreeSet::from([0, 5])),
+            Some(2),
+            "a's is taken"
+        );
     }
 
     #[test]
@@ -92,7 +94,10 @@ mod tests {
         let remembered = BTreeMap::from([(name("a"), 0)]);
         assert_eq!(choose(&name("new"), &remembered, &BTreeSet::new()), Some(0));
         assert_eq!(choose(&name("a"), &remembered, &BTreeSet::new()), Some(0));
-        assert_eq!(choose(&name("b"), &BTreeMap::from([(name("b"), 7)]), &BTreeSet::new()), Some(7));
+        assert_eq!(
+            choose(&name("b"), &BTreeMap::from([(name("b"), 7)]), &BTreeSet::new()),
+            Some(7)
+        );
     }
 
     #[test]
@@ -122,6 +127,9 @@ mod tests {
             taken.insert(a);
         }
         assert_eq!(order, [6, 1, 2, 3, 4]);
-        assert_eq!(address(&s, u32::MAX, &BTreeSet::new()).map(|a| s.subnet.contains(a)), Some(true));
+        assert_eq!(
+            address(&s, u32::MAX, &BTreeSet::new()).map(|a| s.subnet.contains(a)),
+            Some(true)
+        );
     }
 }

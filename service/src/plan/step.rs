@@ -35,6 +35,8 @@ pub enum Step {
         /// What it was.
         from: Ruleset,
     },
+    /// The connections of an address that another guest had before.
+    ForgetConnections(Ipv4Addr),
     /// The veth pair, both ends in their places, with names, MACs, MTU and group.
     CreateLink {
         /// The host end's name.
@@ -115,7 +117,9 @@ impl Step {
     pub fn undo(&self) -> Option<Self> {
         match self {
             Self::ForwardingOn => Some(Self::ForwardingOff),
-            Self::Firewall { to, from } => Some(Self::Firewall { to: from.clone(), from: to.clone() }),
+            Self::Firewall { to, from } => {
+                Some(Self::Firewall { to: from.clone(), from: to.clone() })
+            }
             Self::CreateLink { host, .. } => Some(Self::DeleteLink(host.clone())),
             Self::LoopbackUp { bare } => Some(Self::LoopbackDown { bare: *bare }),
             _ => None,
@@ -137,7 +141,7 @@ impl Step {
     /// What it does.
     pub fn effect(&self) -> Effect {
         match self {
-            Self::DeleteLink(_) => Effect::Delete,
+            Self::DeleteLink(_) | Self::ForgetConnections(_) => Effect::Delete,
             Self::CreateLink { .. }
             | Self::HostAddress(..)
             | Self::HostRoute(..)
@@ -156,10 +160,13 @@ impl Step {
                 Some(uplink) => format!("firewall for uplink {uplink}"),
                 None => "firewall without uplink".into(),
             },
+            Self::ForgetConnections(address) => format!("forget the connections of {address}"),
             Self::CreateLink { host, guest, .. } => format!("link {host} with the guest's {guest}"),
             Self::DeleteLink(host) => format!("delete link {host}"),
             Self::DisableIpv6(host) => format!("no IPv6 on {host}"),
-            Self::HostAddress(host, address, prefix) => format!("address {address}/{prefix} on {host}"),
+            Self::HostAddress(host, address, prefix) => {
+                format!("address {address}/{prefix} on {host}")
+            }
             Self::HostUp(host) => format!("{host} up"),
             Self::HostRoute(host, address) => format!("route {address} by {host}"),
             Self::LoopbackUp { .. } => "lo up in the guest".into(),
@@ -182,6 +189,7 @@ impl Step {
             Self::ForwardingOn => "sysctl -w net.ipv4.ip_forward=1".into(),
             Self::ForwardingOff => "sysctl -w net.ipv4.ip_forward=0".into(),
             Self::Firewall { .. } => "(see `guestnetctl dump`)".into(),
+            Self::ForgetConnections(address) => format!("conntrack -D -f ipv4 -s {address}"),
             Self::CreateLink { host, host_mac, guest, guest_mac, mtu } => format!(
                 "ip link add {host} address {host_mac} mtu {mtu} group {group} numtxqueues 1 numrxqueues 1 \
                  type veth peer name {guest} netns GUEST address {guest_mac} mtu {mtu} group {group} \

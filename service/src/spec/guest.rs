@@ -22,10 +22,14 @@ use std::net::Ipv4Addr;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// Not a guest's name.
-    #[error("{0:?} is not a guest's name: 1 to 63 of A-Z a-z 0-9 . _ - with a letter or digit first")]
+    #[error(
+        "{0:?} is not a guest's name: 1 to 63 of A-Z a-z 0-9 . _ - with a letter or digit first"
+    )]
     Name(String),
     /// Not an interface's name.
-    #[error("{0:?} is not a name for the guest's interface: 1 to 15 of A-Z a-z 0-9 . _ - and not lo")]
+    #[error(
+        "{0:?} is not a name for the guest's interface: 1 to 15 of A-Z a-z 0-9 . _ - and not lo"
+    )]
     Interface(String),
     /// Not an address.
     #[error("{what} {text:?} is not an IPv4 unicast address such as 172.17.3.3")]
@@ -172,13 +176,17 @@ mod tests {
     #[test]
     fn the_original_is_valid() {
         let s = spec("", "172.17.3.2", 16, -1).unwrap();
-        assert_eq!((s.subnet.to_string().as_str(), s.mtu, s.address), ("172.17.0.0/16", None, None));
+        assert_eq!(
+            (s.subnet.to_string().as_str(), s.mtu, s.address),
+            ("172.17.0.0/16", None, None)
+        );
     }
 
     #[test]
     fn what_cannot_be_is_refused_with_its_cause() {
         use SpecError::*;
-        let reserved = |r: Result<_, _>, role| matches!(r, Err(Reserved { role: x, .. }) if x == role);
+        let reserved =
+            |r: Result<_, _>, role| matches!(r, Err(Reserved { role: x, .. }) if x == role);
         for prefix in [i32::MIN, -1, 0, 31, 32, 33, 272] {
             assert_eq!(spec("", "172.17.3.2", prefix, -1), Err(Prefix(prefix)));
         }

@@ -116,10 +116,14 @@ mod tests {
 
     #[test]
     fn names_that_could_be_taken_for_something_else_are_refused() {
-        for bad in ["", "a/b", "a b", "a\nb", "a\0", ".a", "-a", "_a", "ä", "a:b", "../x", "%d", "+"] {
+        for bad in
+            ["", "a/b", "a b", "a\nb", "a\0", ".a", "-a", "_a", "ä", "a:b", "../x", "%d", "+"]
+        {
             assert!(GuestName::new(bad).is_none(), "{bad:?}");
         }
-        for bad in ["", "a/b", "a b", ".", "..", "wlan0\n", "sixteen-bytes-xx", "vm_wlan+", "w%d", "é"] {
+        for bad in
+            ["", "a/b", "a b", ".", "..", "wlan0\n", "sixteen-bytes-xx", "vm_wlan+", "w%d", "é"]
+        {
             assert!(IfName::new(bad).is_none(), "{bad:?}");
         }
         assert!(GuestName::new(&"a".repeat(63)).is_some());

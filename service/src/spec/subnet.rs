@@ -28,7 +28,8 @@ pub struct Subnet {
 impl Subnet {
     /// The subnet that `address` is in; nothing if `prefix` is over 32.
     pub fn containing(address: Ipv4Addr, prefix: u8) -> Option<Self> {
-        (prefix <= 32).then(|| Self { network: Ipv4Addr::from(u32::from(address) & mask(prefix)), prefix })
+        (prefix <= 32)
+            .then(|| Self { network: Ipv4Addr::from(u32::from(address) & mask(prefix)), prefix })
     }
 
     /// The network address, the lowest one.
@@ -88,7 +89,10 @@ mod tests {
         assert_eq!(s.to_string(), "172.17.0.0/16");
         assert_eq!(s.broadcast(), Ipv4Addr::new(172, 17, 255, 255));
         assert_eq!(s.mask(), Ipv4Addr::new(255, 255, 0, 0));
-        assert!(s.contains(Ipv4Addr::new(172, 17, 255, 255)) && !s.contains(Ipv4Addr::new(172, 18, 0, 0)));
+        assert!(
+            s.contains(Ipv4Addr::new(172, 17, 255, 255))
+                && !s.contains(Ipv4Addr::new(172, 18, 0, 0))
+        );
         assert_eq!(subnet("9.9.9.9/0").to_string(), "0.0.0.0/0");
         assert!(Subnet::containing(Ipv4Addr::UNSPECIFIED, 33).is_none());
     }

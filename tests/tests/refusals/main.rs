@@ -22,6 +22,7 @@ mod scene;
 mod collisions;
 mod configs;
 mod races;
+mod start;
 mod subnets;
 mod targets;
 mod unsupported;

@@ -16,6 +16,9 @@
 //! that is attached and talks to the internet all the time, and one that is to be refused.
 #![allow(dead_code)] // Each test binary uses its own part.
 
+mod announcements;
+pub mod listener;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::TcpStream;
@@ -31,6 +34,8 @@ use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::probe::exchange;
 use guestnet_tests::snapshot::open_fds;
 use guestnet_tests::{poll, Daemon, Device, Guest, Internet, Probe, Snapshot};
+
+pub use announcements::Announcements;
 
 /// Longer than anything here may take on a busy machine.
 pub const BOUND: Duration = Duration::from_secs(20);
@@ -53,6 +58,7 @@ pub struct Before {
     guest: Snapshot,
     attached: Vec<String>,
     stored: BTreeMap<PathBuf, Vec<u8>>,
+    announced: [(&'static str, Announcements); 2],
 }
 
 impl Scene {
@@ -85,31 +91,51 @@ impl Scene {
         by_pid(self.guest.pid())
     }
 
-    /// Writes down what is there now.
+    /// Writes down what is there now, and listens to the kernel from then on.
     #[track_caller]
     pub fn before(&self) -> Before {
-        let attached = self.service.list().expect("list").into_iter().map(|guest| guest.name);
         Before {
+            announced: [
+                ("device", Announcements::of(&self.device)),
+                ("guest", Announcements::of(&self.guest)),
+            ],
             device: Snapshot::of(&self.device),
             guest: Snapshot::of(&self.guest),
-            attached: attached.collect(),
+            attached: self.attached(),
             stored: files(&self.daemon.state_dir()),
         }
+    }
+
+    /// The names of the attached guests.
+    #[track_caller]
+    pub fn attached(&self) -> Vec<String> {
+        self.service.list().expect("list").into_iter().map(|guest| guest.name).collect()
     }
 
     /// Panics unless all is as it was, and the neighbour still talks over its old connection.
     #[track_caller]
     pub fn assert_unchanged(&self, before: &Before, what: &str) {
-        let now = self.before();
         let same = |which: &str, before: &Snapshot, now: &Snapshot| {
             if let Some(diff) = before.diff(now) {
                 panic!("{what} changed the {which}:\n{diff}");
             }
         };
-        same("device", &before.device, &now.device);
-        same("guest", &before.guest, &now.guest);
-        assert_eq!(now.attached, before.attached, "{what}: the guests that are attached");
-        assert_eq!(now.stored, before.stored, "{what}: the stored state");
+        same("device", &before.device, &Snapshot::of(&self.device));
+        same("guest", &before.guest, &Snapshot::of(&self.guest));
+        self.assert_quiet(before, what);
+    }
+
+    /// What can be asked in no time: the kernel had nothing to announce, nobody came or went,
+    /// nothing was stored, and the neighbour talks.
+    #[track_caller]
+    fn assert_quiet(&self, before: &Before, what: &str) {
+        for (which, announced) in &before.announced {
+            let types = announced.take();
+            assert!(types.is_empty(), "{what}: something changed in the {which}: RTM {types:?}");
+        }
+        assert_eq!(self.attached(), before.attached, "{what}: the guests that are attached");
+        let stored = files(&self.daemon.state_dir());
+        assert_eq!(stored, before.stored, "{what}: the stored state");
         self.assert_neighbour_talks(what);
     }
 
@@ -129,6 +155,20 @@ impl Scene {
         &self,
         before: &Before,
         what: &str,
+        refusal: (i32, &[&str]),
+        call: impl FnOnce(&dyn IGuestNet) -> binder::Result<T>,
+    ) {
+        self.refused_quietly(before, what, refusal, call);
+        self.assert_unchanged(before, what);
+    }
+
+    /// The same without the snapshots, which take their time: for the first ones of several calls
+    /// whose last one is [`refused`](Self::refused).
+    #[track_caller]
+    pub fn refused_quietly<T: Debug>(
+        &self,
+        before: &Before,
+        what: &str,
         (code, words): (i32, &[&str]),
         call: impl FnOnce(&dyn IGuestNet) -> binder::Result<T>,
     ) {
@@ -136,10 +176,11 @@ impl Scene {
         assert_eq!(status.exception_code(), ExceptionCode::SERVICE_SPECIFIC, "{what}: {status}");
         assert_eq!(status.service_specific_error(), code, "{what}: {status}");
         assert_words(what, &status, words);
-        self.assert_unchanged(before, what);
+        self.assert_quiet(before, what);
     }
 
-    /// A configuration and a target that attach() and both of its dry runs refuse alike.
+    /// A configuration and a target that attach() and both of its dry runs refuse alike. The dry
+    /// runs come first: what they let pass is not tried on the machine.
     #[track_caller]
     pub fn all_refuse(
         &self,
@@ -147,12 +188,12 @@ impl Scene {
         what: &str,
         config: &GuestConfig,
         target: &GuestTarget,
-        answer: (i32, &[&str]),
+        refusal: (i32, &[&str]),
     ) {
         let call = |name| format!("{name} with {what}");
-        self.refused(before, &call("attach()"), answer, |s| s.attach(config, target, None));
-        self.refused(before, &call("plan()"), answer, |s| s.plan(config, target));
-        self.refused(before, &call("check()"), answer, |s| s.check(config, target));
+        self.refused_quietly(before, &call("plan()"), refusal, |s| s.plan(config, target));
+        self.refused_quietly(before, &call("check()"), refusal, |s| s.check(config, target));
+        self.refused(before, &call("attach()"), refusal, |s| s.attach(config, target, None));
     }
 
     /// Panics unless guestnetd comes back to these open descriptors.

@@ -16,7 +16,7 @@
 #![allow(dead_code)] // Each test binary uses its own part.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -153,6 +153,11 @@ impl Peer {
                 stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
             })
         });
+    }
+
+    pub fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("its input");
+        writeln!(input, "{line}").expect("said");
     }
 
     /// Ends its input, at which it ends.

@@ -175,9 +175,8 @@ impl Layout {
     fn extent(&self, blob: &[u8], at: usize) -> Result<Extent, Malformed> {
         let target = at + usize::from(u16_at(blob, at + self.offsets)?);
         let next = at + usize::from(u16_at(blob, at + self.offsets + 2)?);
-        let whole = at + self.elements <= target
-            && target + EXTENSION_HEADER <= next
-            && next <= blob.len();
+        let whole =
+            at + self.elements <= target && target + EXTENSION_HEADER <= next && next <= blob.len();
         whole.then_some(Extent { target, next }).ok_or(Malformed(at))
     }
 
@@ -263,12 +262,7 @@ fn matches(blob: &[u8], mut at: usize, end: usize) -> Result<Vec<Extension>, Mal
     Ok(matches)
 }
 
-fn target(
-    blob: &[u8],
-    extent: &Extent,
-    goto: bool,
-    chains: &Chains,
-) -> Result<Target, Malformed> {
+fn target(blob: &[u8], extent: &Extent, goto: bool, chains: &Chains) -> Result<Target, Malformed> {
     let module = Extension::parse(blob, extent.target, extent.next)?;
     if !module.name.is_empty() {
         return Ok(Target::Module(module));

@@ -74,8 +74,7 @@ fn subnet((address, mask): &(Vec<u8>, Vec<u8>)) -> Option<Option<Subnet>> {
     let mask: [u8; 4] = mask.as_slice().try_into().ok()?;
     let prefix = u32::from_be_bytes(mask).leading_ones() as u8;
     let subnet = Subnet::containing(Ipv4Addr::from(address), prefix)?;
-    (subnet.mask().octets() == mask && subnet.network().octets() == address)
-        .then_some(Some(subnet))
+    (subnet.mask().octets() == mask && subnet.network().octets() == address).then_some(Some(subnet))
 }
 
 /// None: not one of ours. Some(None): nothing more is asked of the packet.

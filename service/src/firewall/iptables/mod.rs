@@ -47,8 +47,7 @@ type View = Vec<(Slot, Vec<Rule>, Vec<Chain>)>;
 impl Iptables {
     /// With the programs and the chains of this system. Leaves nothing behind.
     pub fn open() -> Result<Self, FirewallError> {
-        let parents =
-            if cfg!(target_os = "android") { Parents::ANDROID } else { Parents::LINUX };
+        let parents = if cfg!(target_os = "android") { Parents::ANDROID } else { Parents::LINUX };
         Self::new(Programs::find()?, &parents)
     }
 
@@ -154,8 +153,7 @@ pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
     let mut view = Vec::new();
     for slot in slots(&Parents::LINUX) {
         if in_use(&slot) {
-            let chains =
-                read::table(slot.family, slot.table).map_err(|e| unreadable(&slot, &e))?;
+            let chains = read::table(slot.family, slot.table).map_err(|e| unreadable(&slot, &e))?;
             view.push((slot, Vec::new(), chains));
         }
     }

@@ -36,8 +36,7 @@ pub struct Parents {
 
 impl Parents {
     /// Where nobody else owns the chains of the hooks.
-    pub const LINUX: Self =
-        Self { forward: "FORWARD", input: "INPUT", postrouting: "POSTROUTING" };
+    pub const LINUX: Self = Self { forward: "FORWARD", input: "INPUT", postrouting: "POSTROUTING" };
     /// Where netd does: it throws away what it finds in FORWARD, and drops what reaches its end.
     pub const ANDROID: Self =
         Self { forward: "oem_fwd", input: "INPUT", postrouting: "POSTROUTING" };
@@ -107,7 +106,8 @@ impl Slot {
         let jumps = self.jumps(chains);
         let there = |name: &&&str| chain(chains, name).is_some();
         let left = self.names.iter().find(there);
-        let say = |what: String| Some(format!("in {}'s table `{}` {what}", self.program(), self.table));
+        let say =
+            |what: String| Some(format!("in {}'s table `{}` {what}", self.program(), self.table));
         if wanted.is_empty() {
             return left.and_then(|name| say(format!("the chain `{name}` should not be there")));
         }

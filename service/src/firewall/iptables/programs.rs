@@ -101,8 +101,9 @@ impl Programs {
         let failed = |cause| FirewallError::Command { command: call.to_string(), cause };
         let mut command = Command::new(path);
         command.args(&call.arguments);
-        match run(command).map_err(|e| failed(e.to_string()))? {
+        match run(command, LIMIT).map_err(|e| failed(e.to_string()))? {
             (status, _) if status.success() => Ok(()),
+            (status, said) if said.trim().is_empty() => Err(failed(status.to_string())),
             (status, said) => Err(failed(format!("{status}: {}", said.trim()))),
         }
     }
@@ -120,12 +121,12 @@ fn in_directories(name: &str) -> Option<PathBuf> {
 fn version(path: &Path) -> io::Result<String> {
     let mut command = Command::new(path);
     command.arg("-V");
-    let (status, said) = run(command)?;
+    let (status, said) = run(command, LIMIT)?;
     status.success().then_some(said).ok_or_else(|| io::Error::other(status.to_string()))
 }
 
-/// Runs a command and takes what it says on either stream, at most for `LIMIT`.
-fn run(mut command: Command) -> io::Result<(ExitStatus, String)> {
+/// Runs a command and takes what it says on either stream, for a limited time.
+fn run(mut command: Command, limit: Duration) -> io::Result<(ExitStatus, String)> {
     // A socket and not a pipe, since the standard library can bound a read from it.
     let (ours, theirs) = UnixStream::pair()?;
     let both = [OwnedFd::from(theirs.try_clone()?), OwnedFd::from(theirs)];
@@ -134,7 +135,7 @@ fn run(mut command: Command) -> io::Result<(ExitStatus, String)> {
     let mut child = command.spawn()?;
     // Its ends of the socket are kept by the command, too.
     drop(command);
-    match listen(ours, Instant::now() + LIMIT) {
+    match listen(ours, limit) {
         // It has closed what it could still speak to: it is ending.
         Ok(said) => Ok((child.wait()?, said)),
         Err(e) => {
@@ -144,13 +145,14 @@ fn run(mut command: Command) -> io::Result<(ExitStatus, String)> {
     }
 }
 
-fn listen(mut stream: UnixStream, until: Instant) -> io::Result<String> {
+fn listen(mut stream: UnixStream, limit: Duration) -> io::Result<String> {
+    let until = Instant::now() + limit;
     let mut said = Vec::new();
     let mut buffer = [0; 1024];
     loop {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(io::Error::other(format!("not done within {LIMIT:?}, killed")));
+            return Err(io::Error::other(format!("not done within {limit:?}, killed")));
         }
         stream.set_read_timeout(Some(left))?;
         match stream.read(&mut buffer) {
@@ -158,7 +160,8 @@ fn listen(mut stream: UnixStream, until: Instant) -> io::Result<String> {
             Ok(n) => {
                 said.extend(buffer.iter().take(n.min(SAID.saturating_sub(said.len()))));
             }
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(e) => return Err(e),
         }
     }
@@ -167,5 +170,53 @@ fn listen(mut stream: UnixStream, until: Instant) -> io::Result<String> {
 fn end(child: &mut Child) {
     if let Err(e) = child.kill().and_then(|()| child.wait().map(drop)) {
         log::warn!("a command that took too long cannot be ended: {e}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn both_streams_and_the_status_are_taken() {
+        let (status, said) = run(shell("echo out; echo err >&2; exit 3"), LIMIT).unwrap();
+        assert_eq!((status.code(), said.as_str()), (Some(3), "out\nerr\n"));
+    }
+
+    #[test]
+    fn nothing_is_inherited_and_much_is_cut() {
+        let (_, said) = run(Command::new("/usr/bin/env"), LIMIT).unwrap();
+        assert_eq!(said, "");
+        let (status, said) = run(shell("/usr/bin/head -c 1000000 /dev/zero"), LIMIT).unwrap();
+        assert!(status.success());
+        assert_eq!(said.len(), SAID);
+    }
+
+    #[test]
+    fn one_that_does_not_end_is_ended() {
+        let begun = Instant::now();
+        let error = run(shell("exec sleep 60"), Duration::from_millis(50)).unwrap_err();
+        assert!(error.to_string().contains("50ms"), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        let one_that_talks = shell("while :; do echo still here; done");
+        assert!(run(one_that_talks, Duration::from_millis(50)).is_err());
+    }
+
+    #[test]
+    fn an_error_names_the_command_and_the_cause() {
+        let programs = Programs { v4: "/nonexistent".into(), v6: "/bin/false".into() };
+        let call = |family| Call { family, arguments: vec!["-w".to_owned(), "-N".to_owned()] };
+        let text = |family| programs.run(&call(family)).unwrap_err().to_string();
+        assert_eq!(
+            text(Family::V4),
+            "`iptables -w -N` failed: No such file or directory (os error 2)"
+        );
+        assert_eq!(text(Family::V6), "`ip6tables -w -N` failed: exit status: 1");
     }
 }

@@ -30,11 +30,14 @@ fn find(socket: &mut NetlinkSocket) -> Result<Option<String>, ReplyError> {
     while let Some(chain) = reply.recv() {
         let (_, chain) = chain?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (Ok(table), Ok(name), Ok(hook)) = (chain.get_table(), chain.get_name(), chain.get_hook())
+        let (Ok(table), Ok(name), Ok(hook)) =
+            (chain.get_table(), chain.get_name(), chain.get_hook())
         else {
             continue; // not on a hook
         };
-        if hook.get_num().ok() != Some(libc::NF_INET_FORWARD as u32) || table.to_bytes() == TABLE.as_bytes() {
+        if hook.get_num().ok() != Some(libc::NF_INET_FORWARD as u32)
+            || table.to_bytes() == TABLE.as_bytes()
+        {
             continue;
         }
         let refuses = chain.get_policy().is_ok_and(|p| p != VerdictCode::Accept as u32);

@@ -151,8 +151,15 @@ impl Nftables {
             as_we_own_it && have.difference(wanted).is_none()
         };
         for _ in 0..ATTEMPTS {
-            if !self.transact(there, |have, batch| fill(have, batch, ownership, wanted))? {
+            let mut lingering = false;
+            let fill = |have: &Observed, batch: &mut Batch| {
+                lingering = fill(have, batch, ownership, wanted);
+            };
+            if !self.transact(there, fill)? {
                 return Ok(());
+            }
+            if lingering {
+                wait_for_packets_on_their_way();
             }
         }
         let now = self.observe()?.difference(wanted);
@@ -169,7 +176,7 @@ impl Nftables {
     fn transact(
         &mut self,
         there: impl Fn(&Observed) -> bool,
-        fill: impl Fn(&Observed, &mut Batch),
+        mut fill: impl FnMut(&Observed, &mut Batch),
     ) -> Result<bool, FirewallError> {
         for _ in 0..ATTEMPTS {
             let have = self.observe()?;
@@ -208,8 +215,9 @@ impl Nftables {
     }
 }
 
-/// From what is there to what is wanted.
-fn fill(have: &Observed, batch: &mut Batch, ownership: u32, wanted: &Ruleset) {
+/// From what is there to what is wanted. Tells whether a masquerade is kept that has to go when
+/// the packets that need it have gone.
+fn fill(have: &Observed, batch: &mut Batch, ownership: u32, wanted: &Ruleset) -> bool {
     let mut lingering = Vec::new();
     if let Some(table) = &have.table {
         // A table that was made without ownership cannot be given it.
@@ -217,8 +225,6 @@ fn fill(have: &Observed, batch: &mut Batch, ownership: u32, wanted: &Ruleset) {
             batch.delete_table();
         } else if table.lets_out_otherwise(wanted) {
             lingering = table.masquerades_beyond(wanted);
-        } else {
-            wait_for_packets_on_their_way();
         }
     }
     batch.table(ownership);
@@ -229,9 +235,10 @@ fn fill(have: &Observed, batch: &mut Batch, ownership: u32, wanted: &Ruleset) {
     for rule in &wanted.rules() {
         batch.rule(chain_of(rule.hook).name, &expr::compile(rule));
     }
-    for exprs in lingering {
+    for exprs in &lingering {
         batch.rule(chain_of(Hook::Postrouting).name, exprs);
     }
+    !lingering.is_empty()
 }
 
 /// Removes the table of an earlier guestnetd where this one does without nf_tables.

@@ -1,0 +1,146 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Whether a network namespace is that of the machine's init, which is no guest's.
+//!
+//! Where `/proc/1/ns/net` may be read, by st_dev and st_ino. Its reading is a ptrace check, which
+//! fails for a service that lacks one of init's capabilities. Naming a namespace by pid over
+//! netlink is not: there, in a namespace that only guestnetd has, init's gets a number, and whoever
+//! has that number is init's. Nothing of it is seen in the device.
+
+use super::netns::NetnsId;
+use nix::sched::{unshare, CloneFlags};
+use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
+use netlink_packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload, NLM_F_ACK, NLM_F_REQUEST};
+use rtnetlink::sys::protocols::NETLINK_ROUTE;
+use rtnetlink::sys::{Socket, SocketAddr};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::{Mutex, PoisonError};
+
+/// The namespace of the machine's init.
+#[derive(Debug)]
+pub struct Initial(Known);
+
+#[derive(Debug)]
+enum Known {
+    ById(NetnsId),
+    /// A socket in a namespace where init's has the number [`NUMBER`].
+    ByNumber(Mutex<Socket>),
+    /// It cannot be told here.
+    Not,
+}
+
+/// Any that is not negative.
+const NUMBER: i32 = 1;
+
+impl Initial {
+    /// Finds a way to know it.
+    pub fn find() -> Self {
+        if let Ok(id) = NetnsId::at("/proc/1/ns/net") {
+            return Self(Known::ById(id));
+        }
+        let numbered = std::thread::spawn(|| -> io::Result<Socket> {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            let socket = Socket::new(NETLINK_ROUTE)?;
+            let named = vec![NsidAttribute::Pid(1), NsidAttribute::Id(NUMBER)];
+            ask(&socket, RouteNetlinkMessage::NewNsId(message(named)))?;
+            Ok(socket)
+        });
+        let why = match numbered.join() {
+            Ok(Ok(socket)) => return Self(Known::ByNumber(Mutex::new(socket))),
+            Ok(Err(e)) => e.to_string(),
+            Err(_) => "a thread ended".to_owned(),
+        };
+        log::warn!("the network namespace of the machine's init cannot be told from others: {why}");
+        Self(Known::Not)
+    }
+
+    /// Whether this is it; not when that cannot be told.
+    pub fn is(&self, netns: &File) -> bool {
+        match &self.0 {
+            Known::ById(id) => NetnsId::of(netns).is_ok_and(|other| other == *id),
+            Known::ByNumber(socket) => {
+                let socket = socket.lock().unwrap_or_else(PoisonError::into_inner);
+                let Ok(fd) = u32::try_from(netns.as_raw_fd()) else { return false };
+                let asked = message(vec![NsidAttribute::Fd(fd)]);
+                match ask(&socket, RouteNetlinkMessage::GetNsId(asked)) {
+                    Ok(number) => number == Some(NUMBER),
+                    Err(e) => {
+                        log::warn!("a network namespace could not be compared with init's: {e}");
+                        false
+                    }
+                }
+            }
+            Known::Not => false,
+        }
+    }
+}
+
+fn message(attributes: Vec<NsidAttribute>) -> NsidMessage {
+    let mut message = NsidMessage::default();
+    message.attributes = attributes;
+    message
+}
+
+/// One question, one answer: a number, or none.
+fn ask(socket: &Socket, message: RouteNetlinkMessage) -> io::Result<Option<i32>> {
+    let changes = matches!(message, RouteNetlinkMessage::NewNsId(_));
+    let mut request = NetlinkMessage::from(message);
+    request.header.flags = if changes { NLM_F_REQUEST | NLM_F_ACK } else { NLM_F_REQUEST };
+    request.finalize();
+    let mut bytes = vec![0; request.buffer_len()];
+    request.serialize(&mut bytes);
+    socket.send_to(&bytes, &SocketAddr::new(0, 0), 0)?;
+    let (answer, _) = socket.recv_from_full()?;
+    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer)
+        .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
+    match answer.payload {
+        NetlinkPayload::Error(e) if e.code.is_some() => Err(e.to_io()),
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNsId(found)) => {
+            Ok(found.attributes.iter().find_map(|a| match a {
+                NsidAttribute::Id(number) => Some(*number),
+                _ => None,
+            }))
+        }
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Init's namespace by its number, compared with what a readable link says (kthreadd's, which
+    /// is init's, or init's own).
+    #[test]
+    fn init_is_known_by_its_number_too() {
+        if !nix::unistd::geteuid().is_root() {
+            return; // the namespace of its own needs root
+        }
+        let fresh = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            File::open("/proc/thread-self/ns/net").unwrap()
+        });
+        let fresh = fresh.join().unwrap();
+        let initial = Initial::find();
+        assert!(!matches!(initial.0, Known::Not));
+        assert!(!initial.is(&fresh));
+        if let Ok(inits) = File::open("/proc/1/ns/net").or_else(|_| File::open("/proc/2/ns/net")) {
+            assert!(initial.is(&inits));
+        }
+    }
+}

@@ -1,0 +1,218 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The forwarding switch has no owner in the kernel: guestnetd switches it on, and off again only
+//! where nothing suggests that somebody else needs it. Each of these somebodies goes away at the
+//! end of the test, and the switch with the next guest.
+
+mod networks;
+
+use guestnet_tests::{poll, Device, Guest, InNetns, Netns, Probe};
+use networks::{eventually, second_way, Bed, BOUND, FORWARDING};
+
+/// Attaches and detaches a guest, and tells whether the device forwards then.
+#[track_caller]
+fn forwards_after_a_guest(bed: &Bed) -> bool {
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    assert!(bed.forwards(), "while a guest is there");
+    bed.detach("demo");
+    bed.forwards()
+}
+
+/// Somebody who needs forwarding comes with one command and goes with another.
+#[track_caller]
+fn stays_on_for(bed: &Bed, come: &str, go: &str, why: &str) {
+    assert!(!forwards_after_a_guest(bed), "before {come}");
+    let guest = Guest::new();
+    bed.attach("first", &guest);
+    bed.device.run(come);
+    bed.detach("first");
+    assert!(bed.forwards(), "{come}\n{}", bed.daemon.log());
+    assert!(bed.daemon.log().contains("net.ipv4.ip_forward stays 1"), "{}", bed.daemon.log());
+    assert!(bed.daemon.log().contains(why), "{why} is not in\n{}", bed.daemon.log());
+    bed.device.run(go);
+    assert!(!forwards_after_a_guest(bed), "after {go}\n{}", bed.daemon.log());
+}
+
+#[test]
+fn it_is_on_while_there_are_guests() {
+    let bed = Bed::new("auto");
+    let (a, b) = (Guest::new(), Guest::new());
+    assert!(!bed.forwards(), "guestnetd alone needs none");
+    bed.attach("a", &a);
+    assert!(bed.forwards());
+    assert!(bed.service.info().unwrap().ownsForwarding);
+    bed.attach("b", &b);
+    bed.detach("a");
+    assert!(bed.forwards(), "b is still there");
+    bed.detach("b");
+    assert!(!bed.forwards());
+    assert!(!bed.service.info().unwrap().ownsForwarding);
+}
+
+#[test]
+fn it_goes_off_with_a_guest_that_dies() {
+    let bed = Bed::new("auto");
+    let mut guest = Guest::new();
+    bed.attach("demo", &guest);
+    assert!(bed.forwards());
+    guest.kill();
+    eventually("forwarding is off", || !bed.forwards());
+}
+
+#[test]
+fn a_failed_attach_leaves_it_off() {
+    let bed = Bed::new("auto");
+    let guest = Guest::new();
+    guest.run("ip link add wlan0 type veth peer name other");
+    let target = guestnet_tests::client::by_pid(guest.pid());
+    bed.service.attach(&guestnet_tests::client::config("demo"), &target, None).unwrap_err();
+    assert!(!bed.forwards());
+}
+
+#[test]
+fn it_stays_where_it_was_on_before() {
+    let bed = Bed::on(Device::options().forwarding().build(), "");
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    assert!(!bed.service.info().unwrap().ownsForwarding);
+    bed.detach("demo");
+    assert!(bed.forwards());
+}
+
+#[test]
+fn it_stays_with_keep_forwarding() {
+    let bed = Bed::on(Device::new(), "--keep-forwarding");
+    assert!(forwards_after_a_guest(&bed));
+}
+
+#[test]
+fn it_stays_when_somebody_else_has_written_it() {
+    let bed = Bed::new("auto");
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    bed.device.set_sysctl(FORWARDING, "0");
+    bed.device.set_sysctl(FORWARDING, "1");
+    bed.detach("demo");
+    assert!(bed.forwards(), "{}", bed.daemon.log());
+}
+
+#[test]
+fn it_stays_for_a_bridge() {
+    stays_on_for(&Bed::new("auto"), "ip link add br0 type bridge", "ip link del br0", "br0");
+}
+
+#[test]
+fn it_stays_for_a_link_to_another_namespace() {
+    let other = Netns::new("other");
+    let come = format!("ip link add veth7 type veth peer name eth0 netns {}", other.name());
+    stays_on_for(&Bed::new("auto"), &come, "ip link del veth7", "veth7");
+}
+
+#[test]
+fn it_stays_for_a_rule_of_iptables() {
+    let rule = |how: &str| format!("iptables-legacy -w {how} FORWARD -i eth9 -o wlan0 -j ACCEPT");
+    for firewall in ["nftables", "iptables"] {
+        stays_on_for(&Bed::new(firewall), &rule("-A"), &rule("-D"), "iptables' FORWARD");
+    }
+}
+
+#[test]
+fn it_stays_for_a_policy_of_iptables() {
+    let policy = |verdict: &str| format!("iptables-legacy -w -P FORWARD {verdict}");
+    stays_on_for(&Bed::new("auto"), &policy("DROP"), &policy("ACCEPT"), "iptables' FORWARD");
+}
+
+#[test]
+fn it_stays_for_a_chain_of_nftables() {
+    for firewall in ["nftables", "iptables"] {
+        let bed = Bed::new(firewall);
+        bed.device.run("nft add table ip others");
+        // The chain alone is only a place.
+        bed.device.run("nft add chain ip others fwd { type filter hook forward priority 0 ; }");
+        let rule = "nft add rule ip others fwd iifname eth9 accept";
+        stays_on_for(&bed, rule, "nft flush chain ip others fwd", "others fwd");
+    }
+}
+
+#[test]
+fn it_goes_off_after_a_restart_in_between() {
+    for crash in [false, true] {
+        let mut bed = Bed::new("auto");
+        let guest = Guest::new();
+        bed.attach("demo", &guest);
+        end(&mut bed, crash);
+        assert!(bed.forwards(), "the guest goes on");
+        bed.start();
+        assert!(bed.service.info().unwrap().ownsForwarding);
+        bed.detach("demo");
+        assert!(!bed.forwards(), "crash: {crash}\n{}", bed.daemon.log());
+    }
+}
+
+#[test]
+fn it_stays_after_a_restart_in_between() {
+    for crash in [false, true] {
+        let mut bed = Bed::new("auto");
+        let guest = Guest::new();
+        bed.attach("demo", &guest);
+        bed.device.set_sysctl(FORWARDING, "0");
+        bed.device.set_sysctl(FORWARDING, "1");
+        // Whoever is asked has read what came before.
+        bed.service.status(None).unwrap();
+        end(&mut bed, crash);
+        bed.start();
+        bed.detach("demo");
+        assert!(bed.forwards(), "crash: {crash}\n{}", bed.daemon.log());
+    }
+    let mut bed = Bed::on(Device::options().forwarding().build(), "");
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    end(&mut bed, true);
+    bed.start();
+    bed.detach("demo");
+    assert!(bed.forwards(), "it was on before");
+}
+
+#[test]
+fn it_goes_off_at_the_start_when_the_last_guest_went_meanwhile() {
+    let mut bed = Bed::new("auto");
+    let mut guest = Guest::new();
+    bed.attach("demo", &guest);
+    bed.daemon.kill();
+    guest.kill();
+    let gone = || bed.device.link("vm_wlan").is_none().then_some(());
+    poll(BOUND, gone).expect("the link goes with its guest");
+    bed.start();
+    assert!(!bed.forwards(), "{}", bed.daemon.log());
+}
+
+#[test]
+fn an_uplink_to_another_namespace_is_nobody_else() {
+    // Every rig's uplink is a link to another namespace; here it is not called wlan0.
+    let bed = Bed::on(Device::options().uplink("eth0").build(), "--uplink eth0");
+    assert!(!forwards_after_a_guest(&bed));
+    // A second one is.
+    let _beyond = second_way(&bed.device, "eth1");
+    assert!(forwards_after_a_guest(&bed));
+}
+
+fn end(bed: &mut Bed, crash: bool) {
+    if crash {
+        bed.daemon.kill();
+    } else {
+        assert!(bed.daemon.stop().success());
+    }
+}

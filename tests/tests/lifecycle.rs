@@ -1,0 +1,213 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What becomes of a guest's network when the guest, guestnetd, the link or the uplink goes
+//! without a word.
+
+mod networks;
+
+use std::net::UdpSocket;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
+use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
+use guestnet_tests::client::{by_netns, by_pid, by_pidfd, config};
+use guestnet_tests::{poll, Device, Guest, InNetns, Internet, Probe, Snapshot};
+use networks::{eventually, held, Bed, Listener};
+
+networks::with_both_backends!(
+    nothing_of_a_guest_stays_open,
+    a_guest_that_dies_takes_its_link_along,
+    a_crash_at_any_moment_leaves_all_or_nothing,
+);
+
+/// What is measured, or loads the machine, has it to itself.
+static ALONE: Mutex<()> = Mutex::new(());
+
+macro_rules! alone {
+    () => {
+        let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    };
+}
+
+fn nothing_of_a_guest_stays_open(firewall: &str) {
+    alone!();
+    let bed = Bed::new(firewall);
+    let (guest, pid) = (Guest::new(), bed.daemon.pid());
+    // This is how it would be seen: a mere socket, and the namespace itself.
+    let own = std::process::id() as i32;
+    let socket = guest.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+    assert_eq!(held(own, &guest).len(), 1);
+    let netns = guest.open_netns();
+    assert_eq!(held(own, &guest).len(), 2);
+    drop((socket, netns));
+
+    let config = config("demo");
+    let targets = || [by_netns(guest.open_netns()), by_pidfd(guest.pidfd()), by_pid(guest.pid())];
+    for target in targets() {
+        let how = target.kind;
+        bed.service.plan(&config, &target).expect("plan");
+        assert_eq!(held(pid, &guest), [""; 0], "after plan by {how:?}");
+        bed.service.check(&config, &target).expect("check");
+        assert_eq!(held(pid, &guest), [""; 0], "after check by {how:?}");
+        bed.attach_as(&config, &target);
+        assert_eq!(held(pid, &guest), [""; 0], "after attach by {how:?}");
+        bed.service.attach(&config, &target, None).expect_err("it is attached already");
+        assert_eq!(held(pid, &guest), [""; 0], "after a refused attach by {how:?}");
+        bed.service.status(None).expect("status");
+        bed.detach("demo");
+        assert_eq!(held(pid, &guest), [""; 0], "after detach by {how:?}");
+    }
+    guest.run("ip link add wlan0 type veth peer name other");
+    for target in targets() {
+        let how = target.kind;
+        bed.service.attach(&config, &target, None).expect_err("it has a wlan0");
+        assert_eq!(held(pid, &guest), [""; 0], "after an attach that failed by {how:?}");
+    }
+}
+
+/// How long `gone` takes to become true after the guest's only process is killed.
+fn time_to_die(mut guest: Guest, gone: impl Fn() -> bool) -> Duration {
+    let began = Instant::now();
+    guest.kill();
+    eventually("the guest's link goes with it", gone);
+    began.elapsed()
+}
+
+/// The kernel takes namespaces down one batch after the other, on whatever CPU is free: one of
+/// them may have to wait for another's. Not most of them.
+#[track_caller]
+fn assert_fast(what: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    assert!(times[times.len() / 2] < Duration::from_millis(100), "{what}: {times:?}");
+}
+
+fn a_guest_that_dies_takes_its_link_along(firewall: &str) {
+    alone!();
+    let bed = Bed::new(firewall);
+    let listener = Listener::new(&**bed.service);
+    let before = Snapshot::of(&bed.device);
+    let is_there = || bed.device.link("vm_wlan").is_some();
+    let attached = (0..5).map(|_| {
+        let guest = Guest::new();
+        bed.attach_as(&config("demo"), &by_netns(guest.open_netns()));
+        assert_eq!(listener.next_guest().0, GuestEvent::ATTACHED);
+        let time = time_to_die(guest, || !is_there());
+        assert_eq!(listener.next_guest(), (GuestEvent::LOST, "demo".to_owned(), GuestState::GONE));
+        eventually("nobody is attached", || bed.names().is_empty());
+        time
+    });
+    assert_fast("after attach()", attached.collect());
+    eventually("nothing is left", || Snapshot::of(&bed.device) == before);
+
+    // A guest without a link of guestnetd's has one of ours: it goes with the namespace, too.
+    let ask = |what: &str, guest: &Guest| match what {
+        "plan" => drop(bed.service.plan(&config("demo"), &by_netns(guest.open_netns())).unwrap()),
+        "check" => drop(bed.service.check(&config("demo"), &by_netns(guest.open_netns())).unwrap()),
+        "attach" => drop(bed.service.attach(&config("demo"), &by_netns(guest.open_netns()), None).unwrap_err()),
+        _ => {
+            bed.attach_as(&config("demo"), &by_netns(guest.open_netns()));
+            bed.detach("demo");
+        }
+    };
+    for what in ["plan", "check", "attach", "detach"] {
+        let times = (0..5).map(|_| {
+            let guest = Guest::new();
+            guest.run("ip link add inside type veth peer name probe");
+            if what == "attach" {
+                guest.run("ip link add wlan0 type veth peer name other");
+            }
+            move_link(&guest, "probe", &bed.device);
+            ask(what, &guest);
+            time_to_die(guest, || bed.device.link("probe").is_none())
+        });
+        assert_fast(what, times.collect());
+    }
+}
+
+fn move_link(from: &Guest, link: &str, to: &Device) {
+    from.run(&format!("ip link set {link} netns {}", to.netns.path().display()));
+}
+
+/// guestnetd is killed 30 times, at moments spread evenly over an attach and a little more.
+fn a_crash_at_any_moment_leaves_all_or_nothing(firewall: &str) {
+    alone!();
+    const ROUNDS: u32 = 30;
+    let mut bed = Bed::new(firewall);
+    let before = Snapshot::of(&bed.device);
+    let guest = Guest::new();
+    guest.run("ip link set lo up");
+    let guest_before = Snapshot::of(&guest);
+    let began = Instant::now();
+    bed.attach("demo", &guest);
+    let whole = began.elapsed();
+    bed.detach("demo");
+    let (mut all, mut nothing) = (0, 0);
+    for round in 0..ROUNDS {
+        let wait = whole * 3 * round / (2 * ROUNDS);
+        let (service, pid) = (&bed.service, guest.pid());
+        let daemon = &mut bed.daemon;
+        thread::scope(|scope| {
+            // Its answer, or none, does not matter here.
+            let call = scope.spawn(|| drop(service.attach(&config("demo"), &by_pid(pid), None)));
+            let end = Instant::now() + wait;
+            while Instant::now() < end {
+                std::hint::spin_loop();
+            }
+            daemon.kill();
+            call.join().expect("the call ends");
+        });
+        bed.start();
+        let names = bed.names();
+        let when = format!("killed after {wait:?} of {whole:?}");
+        if names.is_empty() {
+            nothing += 1;
+            eventually(&format!("no half-made link ({when})"), || guest.links() == ["lo"]);
+        } else {
+            all += 1;
+            assert_eq!(names, ["demo"]);
+            assert_eq!(guest.tcp(Internet::TCP, "whole").unwrap(), "192.0.2.2 whole", "{when}");
+            bed.detach("demo");
+        }
+        let left = || before.diff(&Snapshot::of(&bed.device));
+        let clean = || left().is_none().then_some(());
+        if poll(Duration::from_secs(2), clean).is_none() {
+            panic!("{when}: {}\n{}", left().unwrap_or_default(), bed.daemon.log());
+        }
+        guest_before.assert_same(&Snapshot::of(&guest));
+    }
+    assert!(all > 0 && nothing > 0, "{all} whole, {nothing} none: the moments were all the same");
+}
+
+#[test]
+fn a_link_deleted_by_hand_is_lost() {
+    let bed = Bed::new("auto");
+    let guest = Guest::new();
+    let listener = Listener::new(&**bed.service);
+    bed.attach("demo", &guest);
+    assert_eq!(
+        listener.next_guest(),
+        (GuestEvent::ATTACHED, "demo".to_owned(), GuestState::ATTACHED)
+    );
+    bed.device.run("ip link del vm_wlan");
+    assert_eq!(listener.next_guest(), (GuestEvent::LOST, "demo".to_owned(), GuestState::GONE));
+    assert_eq!(bed.names(), [""; 0]);
+    assert!(!bed.forwards());
+    bed.attach("demo", &guest);
+    assert_eq!(listener.next_guest().0, GuestEvent::ATTACHED);
+    bed.detach("demo");
+    assert_eq!(listener.next_guest(), (GuestEvent::DETACHED, "demo".to_owned(), GuestState::GONE));
+}

@@ -1,0 +1,159 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What a guest reaches and what reaches a guest, by real packets. Each no is shown to be a yes
+//! as soon as guestnetd's rules are away: it is they that say no, and not a mistake in the
+//! question.
+
+mod networks;
+
+use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
+use guestnet_tests::{Device, Guest, InNetns, Internet, Probe};
+use networks::{eventually, reached, second_way, Bed, Server, FIRST, GATEWAY};
+
+networks::with_both_backends!(
+    of_the_device_a_guest_reaches_only_its_dns,
+    of_the_device_a_guest_reaches_nothing_over_ipv6,
+    nothing_of_a_guest_is_reached_from_beyond,
+    a_guest_cannot_pretend_to_be_somebody_else,
+    a_guest_leaves_by_the_uplink_only,
+    without_an_uplink_nothing_is_forwarded,
+);
+
+/// Both protocols at each of these addresses.
+fn both<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let each = |to: &str| ["tcp", "udp"].map(|how| format!("{how} {to}"));
+    addresses.into_iter().flat_map(each).collect()
+}
+
+/// Asks while the rules are there and when they are not.
+#[track_caller]
+fn only_the_rules_forbid(
+    bed: &mut Bed,
+    from: &(impl InNetns + Sync),
+    server: &Server,
+    questions: &[String],
+) {
+    assert_eq!(reached(from, server, questions), [""; 0]);
+    bed.remove_rules();
+    assert_eq!(reached(from, server, questions), questions, "without guestnetd's rules");
+}
+
+fn of_the_device_a_guest_reaches_only_its_dns(firewall: &str) {
+    let mut bed = Bed::new(firewall);
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    let server = Server::start(&bed.device, &["0.0.0.0:5555", "[::]:5556", "0.0.0.0:53"]);
+    let mut allowed = both(["172.17.3.2:53"]);
+    allowed.extend([GATEWAY, Device::ADDRESS].map(|to| format!("ping {to}")));
+    assert_eq!(reached(&guest, &server, &allowed), allowed);
+    let forbidden = both([
+        "172.17.3.2:5555",
+        "172.17.3.2:5556",
+        "192.0.2.2:5555",
+        "192.0.2.2:5556",
+        "192.0.2.2:53",
+    ]);
+    only_the_rules_forbid(&mut bed, &guest, &server, &forbidden);
+}
+
+/// The link has no IPv6 at all. Here somebody gives it some: the rules are there none the less.
+fn of_the_device_a_guest_reaches_nothing_over_ipv6(firewall: &str) {
+    let mut bed = Bed::on(Device::options().ipv6().build(), &format!("--firewall {firewall}"));
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    let device = &bed.device;
+    assert_eq!(device.addresses(6, "vm_wlan"), [""; 0]);
+    device.set_sysctl("net/ipv6/conf/vm_wlan/disable_ipv6", "0");
+    eventually("a link-local address", || !device.addresses(6, "vm_wlan").is_empty());
+    let local = device.addresses(6, "vm_wlan").remove(0).replace("/64", "");
+    // And it forwards: the guest has an address that the internet knows a way to.
+    device.set_sysctl("net/ipv6/conf/all/forwarding", "1");
+    device.run("ip -6 route add 2001:db8:5::/64 dev vm_wlan");
+    bed.device.internet.run("ip -6 route add 2001:db8:5::/64 via 2001:db8:0:1::2");
+    guest.run("ip -6 addr add 2001:db8:5::3/64 dev wlan0");
+    guest.run(&format!("ip -6 route add default via {local} dev wlan0"));
+
+    let server = Server::start(&bed.device, &["[::]:5556"]);
+    let link = guest.link("wlan0").expect("wlan0")["ifindex"].to_string();
+    let mut forbidden =
+        both([format!("[{local}%{link}]:5556").as_str(), "[2001:db8:0:1::2]:5556"]);
+    forbidden.push(format!("ping {local}%wlan0"));
+    forbidden.push(format!("ping {}", Internet::ADDRESS6));
+    only_the_rules_forbid(&mut bed, &guest, &server, &forbidden);
+}
+
+fn nothing_of_a_guest_is_reached_from_beyond(firewall: &str) {
+    let mut bed = Bed::new(firewall);
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    bed.device.internet.run("ip route add 172.17.0.0/16 via 192.0.2.2");
+    let server = Server::start(&guest, &["0.0.0.0:5000"]);
+    let mut questions = both(["172.17.3.3:5000"]);
+    questions.push(format!("ping {FIRST}"));
+    let beyond = bed.device.internet.netns.open_netns();
+    only_the_rules_forbid(&mut bed, &beyond, &server, &questions);
+}
+
+fn a_guest_cannot_pretend_to_be_somebody_else(firewall: &str) {
+    let mut bed = Bed::new(firewall);
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    let internet = &bed.device.internet;
+    // It is not the kernel's own check of source addresses that is asked.
+    for (netns, links) in
+        [(&bed.device.netns, ["all", "vm_wlan", "wlan0"]), (&internet.netns, ["all", "device", "lo"])]
+    {
+        for link in links {
+            netns.set_sysctl(&format!("net/ipv4/conf/{link}/rp_filter"), "0");
+        }
+    }
+    let server = Server::start(internet, &["0.0.0.0:5000"]);
+    for address in ["10.66.0.1/32", "203.0.113.9/32", "172.17.9.9/32"] {
+        guest.run(&format!("ip addr add {address} dev wlan0"));
+    }
+    let from = |source: &str| format!("udp 192.0.2.1:5000 from {source}");
+    // An address of its subnet is the guest's to choose.
+    let own = [from(FIRST), from("172.17.9.9")];
+    assert_eq!(reached(&guest, &server, &own), own);
+    only_the_rules_forbid(&mut bed, &guest, &server, &[from("10.66.0.1"), from("203.0.113.9")]);
+}
+
+fn a_guest_leaves_by_the_uplink_only(firewall: &str) {
+    let device = Device::new();
+    let beyond = second_way(&device, "eth1");
+    beyond.run("ip route add 172.17.0.0/16 via 198.51.100.2");
+    let mut bed = Bed::on(device, &format!("--firewall {firewall}"));
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    assert_eq!(guest.tcp(Internet::TCP, "up").unwrap(), "192.0.2.2 up");
+    let server = Server::start(&beyond, &["0.0.0.0:5000"]);
+    let mut questions = both(["198.51.100.1:5000"]);
+    questions.push("ping 198.51.100.1".to_owned());
+    only_the_rules_forbid(&mut bed, &guest, &server, &questions);
+}
+
+fn without_an_uplink_nothing_is_forwarded(firewall: &str) {
+    let device = Device::options().no_uplink().build();
+    let beyond = second_way(&device, "eth1");
+    beyond.run("ip route add 172.17.0.0/16 via 198.51.100.2");
+    device.run("ip route add default via 198.51.100.1");
+    let mut bed = Bed::on(device, &format!("--firewall {firewall}"));
+    let guest = Guest::new();
+    assert_eq!(bed.attach("demo", &guest).state, GuestState::WAITING_FOR_UPLINK);
+    let server = Server::start(&beyond, &["0.0.0.0:5000"]);
+    let questions = both(["198.51.100.1:5000"]);
+    assert!(guest.ping(GATEWAY));
+    only_the_rules_forbid(&mut bed, &guest, &server, &questions);
+}

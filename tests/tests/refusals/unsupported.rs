@@ -1,0 +1,98 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What the contract can ask for and this version does not do: refused by name, and counted.
+
+use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::GuestKind::GuestKind;
+use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
+use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest;
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::{
+    BnGuestNetListener, IGuestNetListener,
+};
+use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
+use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
+use binder::{BinderFeatures, ExceptionCode, Interface, Status};
+use guestnet_tests::client::config;
+
+use crate::scene::{assert_words, Scene};
+
+/// Some object of ours: what it is does not matter to be an owner.
+struct Owner;
+
+impl Interface for Owner {}
+
+impl IGuestNetListener for Owner {
+    fn onGuest(&self, _: GuestEvent, _: &Guest) -> binder::Result<()> {
+        Ok(())
+    }
+
+    fn onUplink(&self, _: &Uplink, _: &Uplink, _: i64) -> binder::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn each_is_refused_by_its_name_and_info_lists_exactly_these() {
+    let scene = Scene::new();
+    let before = scene.before();
+    let service = &scene.service;
+    let mut named = Vec::new();
+    let mut unsupported = |name: &'static str, what: &str, status: Option<Status>| {
+        let status = status.unwrap_or_else(|| panic!("{what} for {name} was not refused"));
+        assert_eq!(status.exception_code(), ExceptionCode::UNSUPPORTED_OPERATION, "{status}");
+        assert_words(what, &status, &[name, "not supported by this version"]);
+        scene.assert_unchanged(&before, name);
+        named.push(name);
+    };
+
+    unsupported("update()", "update()", service.update("neighbour", &config("neighbour")).err());
+    let owner = BnGuestNetListener::new_binder(Owner, BinderFeatures::default()).as_binder();
+    let attached = service.attach(&config("b"), &scene.target(), Some(&owner));
+    unsupported("owner", "attach()", attached.err());
+    let with = |change: &dyn Fn(&mut GuestConfig)| {
+        let mut config = config("b");
+        change(&mut config);
+        config
+    };
+    for (name, config) in [
+        ("BRIDGED", with(&|c| c.kind = GuestKind::BRIDGED)),
+        ("TAP", with(&|c| c.kind = GuestKind::TAP)),
+        ("NAMED_TUN", with(&|c| c.vpnPolicy = VpnPolicy::NAMED_TUN)),
+        ("BLOCK_UNDER_LOCKDOWN", with(&|c| c.vpnPolicy = VpnPolicy::BLOCK_UNDER_LOCKDOWN)),
+        ("uplink", with(&|c| c.uplink = Some("wlan0".to_owned()))),
+    ] {
+        let target = scene.target();
+        unsupported(name, "attach()", service.attach(&config, &target, None).err());
+        unsupported(name, "plan()", service.plan(&config, &target).err());
+        unsupported(name, "check()", service.check(&config, &target).err());
+    }
+
+    named.dedup();
+    let listed = service.info().expect("info").unsupported;
+    assert_eq!(listed.len(), named.len(), "{listed:?} against {named:?}");
+    for name in named {
+        let count = listed.iter().filter(|entry| entry.contains(name)).count();
+        assert_eq!(count, 1, "{name} in {listed:?}");
+    }
+}
+
+#[test]
+fn update_of_a_name_that_is_none_is_refused_for_the_name() {
+    use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_BAD_NAME;
+    let scene = Scene::new();
+    let before = scene.before();
+    let refusal: (i32, &[&str]) = (ERROR_BAD_NAME, &["is not a guest's name"]);
+    scene.refused(&before, "update()", refusal, |s| s.update("a b", &config("a b")));
+}

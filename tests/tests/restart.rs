@@ -1,0 +1,252 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! guestnetd ends and starts again: guests do not notice, and what is left of others stays.
+
+mod networks;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_HOST_INTERFACE_EXISTS;
+use guestnet_tests::client::{by_pid, config};
+use guestnet_tests::{Daemon, Device, Guest, InNetns, Internet, Probe, Snapshot};
+use networks::{eventually, guests_rules, guests_table, Bed, Stream, FIRST};
+
+networks::with_both_backends!(
+    a_guest_does_not_notice_a_restart,
+    without_guests_a_stop_leaves_nothing,
+    what_the_device_lost_meanwhile_is_put_back,
+);
+
+fn a_guest_does_not_notice_a_restart(firewall: &str) {
+    let mut bed = Bed::new(firewall);
+    let before = Snapshot::of(&bed.device);
+    let (a, b) = (Guest::new(), Guest::new());
+    bed.attach("a", &a);
+    bed.attach("b", &b);
+    let stream = Stream::open(&b);
+    bed.detach("a");
+    let told = bed.service.get("b").unwrap().expect("b");
+    let attached = Snapshot::of(&bed.device);
+    for crash in [false, true, false] {
+        end(&mut bed, crash);
+        stream.assert_flows();
+        assert_eq!(b.tcp(Internet::TCP, "alone").unwrap(), "192.0.2.2 alone");
+        bed.start();
+        stream.assert_flows();
+        attached.assert_same(&Snapshot::of(&bed.device));
+        assert_eq!(bed.names(), ["b"]);
+        let now = bed.service.get("b").unwrap().expect("b");
+        assert_eq!((&now.address, now.slot), (&told.address, told.slot));
+        assert_eq!((now.ownerUid, now.attachedAtMillis), (told.ownerUid, told.attachedAtMillis));
+        assert_eq!((&now.mac, now.mtu, now.state), (&told.mac, told.mtu, told.state));
+    }
+    // Who has gone keeps its slot, too.
+    assert_eq!(bed.attach("a", &a).address, FIRST);
+    bed.detach("a");
+    stream.end();
+    bed.detach("b");
+    before.assert_same(&Snapshot::of(&bed.device));
+    assert_eq!((a.links(), b.links()), (vec!["lo".to_owned()], vec!["lo".to_owned()]));
+}
+
+fn without_guests_a_stop_leaves_nothing(firewall: &str) {
+    let mut bed = Bed::new(firewall);
+    let running = Snapshot::of(&bed.device);
+    assert!(bed.daemon.stop().success());
+    let before = Snapshot::of(&bed.device);
+    assert!(before.diff(&running).is_some(), "the rules can be seen");
+    for _ in 0..2 {
+        bed.start();
+        let guest = Guest::new();
+        bed.attach("demo", &guest);
+        bed.detach("demo");
+        assert!(bed.daemon.stop().success());
+        before.assert_same(&Snapshot::of(&bed.device));
+        assert!(!before.text().contains("guestnet"), "{}", before.text());
+    }
+}
+
+fn what_the_device_lost_meanwhile_is_put_back(firewall: &str) {
+    let mut bed = Bed::new(firewall);
+    let (a, b) = (Guest::new(), Guest::new());
+    bed.attach("a", &a);
+    bed.attach("b", &b);
+    let before = Snapshot::of(&bed.device);
+    bed.remove_rules();
+    bed.device.run("ip addr flush dev vm_wlan");
+    bed.device.run("ip link set vm_wlan1 down");
+    assert!(a.tcp(Internet::TCP, "a").is_err() && b.tcp(Internet::TCP, "b").is_err());
+    bed.start();
+    before.assert_same(&Snapshot::of(&bed.device));
+    assert_eq!(a.tcp(Internet::TCP, "a").unwrap(), "192.0.2.2 a");
+    assert_eq!(b.tcp(Internet::TCP, "b").unwrap(), "192.0.2.2 b");
+}
+
+#[test]
+fn another_packet_filter_leaves_one_set_of_rules() {
+    // What the next start is to use stands in a file.
+    let dir = tempfile::tempdir().expect("a directory");
+    let (program, choice) = (dir.path().join("start"), dir.path().join("choice"));
+    let choose = |firewall: &str| fs::write(&choice, firewall).expect("the choice");
+    let script = format!("#!/bin/sh\nexec \"$@\" --firewall \"$(cat {})\"\n", choice.display());
+    fs::write(&program, script).expect("the script");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("chmod");
+    choose("nftables");
+    let device = Device::new();
+    let daemon = Daemon::new(&device).by(&program.display().to_string()).started();
+    let mut bed = Bed { service: daemon.connect(), daemon, device };
+
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    let stream = Stream::open(&guest);
+    let rules = |bed: &Bed| {
+        let iptables = [("iptables", "nat"), ("iptables", "filter"), ("ip6tables", "filter")]
+            .map(|(program, table)| !guests_rules(&bed.device, program, table).is_empty());
+        (guests_table(&bed.device).is_some(), iptables)
+    };
+    assert_eq!(rules(&bed), (true, [false; 3]));
+    let before = Snapshot::of(&bed.device);
+    for crash in [false, true] {
+        for (firewall, wanted) in [("iptables", (false, [true; 3])), ("nftables", (true, [false; 3]))] {
+            choose(firewall);
+            end(&mut bed, crash);
+            bed.start();
+            assert_eq!(rules(&bed), wanted, "{firewall}");
+            stream.assert_flows();
+            assert_eq!(guest.tcp(Internet::TCP, firewall).unwrap(), format!("192.0.2.2 {firewall}"));
+        }
+        before.assert_same(&Snapshot::of(&bed.device));
+    }
+    stream.end();
+}
+
+fn end(bed: &mut Bed, crash: bool) {
+    if crash {
+        bed.daemon.kill();
+    } else {
+        assert!(bed.daemon.stop().success(), "{}", bed.daemon.log());
+    }
+}
+
+/// The file of the guest "demo", in the state directory.
+fn record(bed: &Bed) -> PathBuf {
+    bed.daemon.state_dir().join("guests/demo.json")
+}
+
+#[test]
+fn a_bad_state_file_is_set_aside_and_never_fatal() {
+    let mut bed = Bed::new("auto");
+    let (demo, other) = (Guest::new(), Guest::new());
+    bed.attach("other", &other);
+    bed.attach("demo", &demo);
+    bed.detach("demo");
+    let stream = Stream::open(&other);
+    let whole: serde_json::Value =
+        serde_json::from_slice(&fs::read(record(&bed)).expect("the record")).expect("JSON");
+    let changed = |key: &str, value: serde_json::Value| {
+        let mut record = whole.clone();
+        assert!(record[key] != serde_json::Value::Null, "{key} is in {whole}");
+        record[key] = value;
+        record.to_string().into_bytes()
+    };
+    let text = whole.to_string().into_bytes();
+    let torn = text[..text.len() / 2].to_vec();
+    let (newer, other_boot) = (changed("version", 99.into()), changed("boot", "x".into()));
+    for (what, content, is_said) in [
+        ("torn", torn, true),
+        ("empty", Vec::new(), true),
+        ("not text", vec![0xff; 64], true),
+        ("foreign", b"[1, 2, 3]".to_vec(), true),
+        ("newer", newer, true),
+        ("of another boot", other_boot, false),
+    ] {
+        assert!(bed.daemon.stop().success());
+        fs::write(record(&bed), &content).expect("the record");
+        let said = bed.daemon.log().len();
+        bed.start();
+        assert_eq!(bed.names(), ["other"], "{what}");
+        assert!(!record(&bed).exists(), "{what}: it is still in its place");
+        let log = bed.daemon.log().split_off(said);
+        assert_eq!(log.contains("demo.json"), is_said, "{what}: {log}");
+        stream.assert_flows();
+        bed.attach("demo", &demo);
+        assert_eq!(demo.tcp(Internet::TCP, "demo").unwrap(), "192.0.2.2 demo", "{what}");
+        bed.detach("demo");
+    }
+    // And the file of the forwarding switch.
+    assert!(bed.daemon.stop().success());
+    fs::write(bed.daemon.state_dir().join("forwarding.json"), "{").expect("the switch's file");
+    bed.start();
+    assert_eq!(bed.names(), ["other"]);
+    stream.end();
+}
+
+/// The four marks of a link of guestnetd's: kind veth, name, group, MAC.
+const GROUP: &str = "0x676e6574";
+
+#[test]
+fn a_half_made_link_is_deleted_at_the_start() {
+    let mut bed = Bed::new("auto");
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    bed.daemon.kill();
+    let before = Snapshot::of(&bed.device);
+    let made = format!(
+        "ip link add vm_wlan5 group {GROUP} address 02:67:01:02:03:04 type veth peer name half"
+    );
+    bed.device.run(&made);
+    assert!(bed.device.links().contains(&"vm_wlan5".to_owned()));
+    bed.start();
+    eventually("the half-made link is gone", || bed.device.link("vm_wlan5").is_none());
+    assert_eq!(bed.names(), ["demo"]);
+    before.assert_same(&Snapshot::of(&bed.device));
+}
+
+#[test]
+fn a_link_that_lacks_one_mark_is_never_touched() {
+    let mut bed = Bed::new("auto");
+    assert!(bed.daemon.stop().success());
+    let ours = "address 02:67:01:02:03:04";
+    for line in [
+        // Not our kind.
+        format!("ip link add vm_wlan6 group {GROUP} {ours} type bridge"),
+        // Not our name.
+        format!("ip link add vm_lan6 group {GROUP} {ours} type veth peer name p1"),
+        format!("ip link add vm_wlan0 group {GROUP} {ours} type veth peer name p2"),
+        // Not our group.
+        format!("ip link add vm_wlan7 {ours} type veth peer name p3"),
+        // Not our MAC.
+        format!("ip link add vm_wlan8 group {GROUP} address 02:66:01:02:03:04 type veth peer name p4"),
+        // Not ours at all, and where the first guest's is to be.
+        "ip link add vm_wlan type veth peer name p5".to_owned(),
+    ] {
+        bed.device.run(&line);
+    }
+    let before = Snapshot::of(&bed.device);
+    let guest = Guest::new();
+    for _ in 0..2 {
+        bed.start();
+        let refused = bed.service.attach(&config("demo"), &by_pid(guest.pid()), None).unwrap_err();
+        assert_eq!(refused.service_specific_error(), ERROR_HOST_INTERFACE_EXISTS, "{refused}");
+        assert!(bed.daemon.stop().success());
+        before.assert_same(&Snapshot::of(&bed.device));
+    }
+    // What has them all is, by the same stop and start.
+    bed.device.run("ip link set vm_wlan7 group 0x676e6574");
+    bed.start();
+    eventually("a link with all four marks is gone", || bed.device.link("vm_wlan7").is_none());
+}

@@ -1,0 +1,135 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The uplink comes, goes, and becomes another: guests wait for it and follow it.
+
+mod networks;
+
+use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
+use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
+use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
+use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use guestnet_tests::{Device, Guest, InNetns, Internet, Probe, Snapshot};
+use networks::{eventually, second_way, Bed, Listener, GATEWAY};
+
+networks::with_both_backends!(
+    a_guest_waits_for_the_uplink_and_goes_on,
+    default_is_where_the_default_route_leaves,
+);
+
+/// The uplink's layer, of the device and of each guest.
+fn uplink_layers(bed: &Bed) -> Vec<(LayerState, String)> {
+    let status = bed.service.status(None).expect("status");
+    let guests = status.guests.into_iter().flat_map(|guest| guest.layers);
+    let layers = status.device.into_iter().chain(guests);
+    layers.filter(|l| l.layer == Layer::UPLINK).map(|l| (l.state, l.text)).collect()
+}
+
+#[track_caller]
+fn assert_waits(bed: &Bed, why: &str) {
+    for (state, text) in uplink_layers(bed) {
+        assert_eq!(state, LayerState::WAITING, "{text}");
+        assert!(text.contains(why), "{why} is not in {text}");
+    }
+    let guests = bed.service.list().expect("list");
+    assert!(guests.iter().all(|guest| guest.state == GuestState::WAITING_FOR_UPLINK));
+}
+
+fn a_guest_waits_for_the_uplink_and_goes_on(firewall: &str) {
+    let device = Device::options().no_uplink().build();
+    let bed = Bed::on(device, &format!("--firewall {firewall}"));
+    let guest = Guest::new();
+    let listener = Listener::new(&**bed.service);
+    assert_eq!(bed.attach("demo", &guest).state, GuestState::WAITING_FOR_UPLINK);
+    assert_eq!(listener.next_guest().0, GuestEvent::ATTACHED);
+    assert_eq!(guest.link("wlan0").expect("wlan0")["mtu"], 1500);
+    assert_waits(&bed, "no interface wlan0");
+    assert!(guest.ping(GATEWAY));
+    let works = || guest.tcp(Internet::TCP, "on").is_ok_and(|line| line == "192.0.2.2 on");
+    assert!(!works());
+    let state = |wanted| {
+        assert_eq!(listener.next_guest(), (GuestEvent::STATE, "demo".to_owned(), wanted));
+    };
+    for round in 0..3 {
+        bed.device.add_uplink("wlan0");
+        state(GuestState::ATTACHED);
+        assert!(works(), "round {round}");
+        assert!(uplink_layers(&bed).iter().all(|(state, _)| *state == LayerState::OK));
+        match round {
+            0 => bed.device.run("ip link set wlan0 down"),
+            1 => bed.device.run("ip addr flush dev wlan0"),
+            _ => String::new(),
+        };
+        match round {
+            0 => assert_waits(&bed, "wlan0 is down"),
+            1 => assert_waits(&bed, "wlan0 has no IPv4 address"),
+            _ => {}
+        }
+        bed.device.remove_uplink("wlan0");
+        assert_waits(&bed, "no interface wlan0");
+        state(GuestState::WAITING_FOR_UPLINK);
+    }
+}
+
+fn default_is_where_the_default_route_leaves(firewall: &str) {
+    let device = Device::new();
+    let beyond = second_way(&device, "eth1");
+    let bed = Bed::on(device, &format!("--firewall {firewall} --uplink default"));
+    let guest = Guest::new();
+    let listener = Listener::new(&**bed.service);
+    let before = Snapshot::of(&bed.device);
+    bed.attach("demo", &guest);
+    assert_eq!(guest.tcp(Internet::TCP, "one").unwrap(), "192.0.2.2 one");
+
+    bed.device.run("ip route replace default via 198.51.100.1");
+    let (previous, current, gap) = listener.next_uplink();
+    assert_eq!((previous.interface.as_str(), previous.address.as_str()), ("wlan0", "192.0.2.2"));
+    assert_eq!((current.interface.as_str(), current.address.as_str()), ("eth1", "198.51.100.2"));
+    assert!(current.up && gap >= 0);
+    // The old network is not the uplink any more, and is not reached by its own route either.
+    assert_eq!(guest.tcp("198.51.100.1:80", "two").unwrap(), "198.51.100.2 two");
+    assert!(guest.tcp(Internet::TCP, "old").is_err());
+    let status = bed.service.status(None).unwrap().uplink;
+    assert_eq!((status.choice.as_str(), status.interfaceName.as_str()), ("default", "eth1"));
+    assert_eq!(status.defaultRouteInterface, "eth1");
+
+    bed.device.run("ip route del default");
+    assert_waits(&bed, "no default route");
+    assert!(guest.tcp("198.51.100.1:80", "none").is_err());
+    bed.device.run(&format!("ip route add default via {}", Internet::ADDRESS));
+    eventually("back to the first", || {
+        bed.service.status(None).unwrap().uplink.interfaceName == "wlan0"
+    });
+    assert_eq!(guest.tcp(Internet::TCP, "three").unwrap(), "192.0.2.2 three");
+    drop(beyond);
+    bed.detach("demo");
+    assert!(before.diff(&Snapshot::of(&bed.device)).is_some(), "eth1 went with its internet");
+}
+
+#[test]
+fn an_uplink_of_another_name() {
+    let bed = Bed::on(Device::options().uplink("eth0").build(), "--uplink eth0");
+    let guest = Guest::new();
+    assert_eq!(bed.attach("demo", &guest).state, GuestState::ATTACHED);
+    assert_eq!(guest.tcp(Internet::TCP, "eth0").unwrap(), "192.0.2.2 eth0");
+
+    // And who was not told of it says what to do.
+    let bed = Bed::on(Device::options().uplink("eth0").build(), "");
+    assert_eq!(bed.attach("demo", &Guest::new()).state, GuestState::WAITING_FOR_UPLINK);
+    assert_waits(
+        &bed,
+        "no interface wlan0; the default route leaves by eth0: start guestnetd with --uplink eth0 \
+         or --uplink default",
+    );
+}

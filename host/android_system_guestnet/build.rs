@@ -17,7 +17,9 @@
 use std::path::PathBuf;
 
 fn main() {
-    let aidl = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../aidl/android"));
+    // Asked for when it runs: a build directory may be shared by several checkouts.
+    let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let aidl = PathBuf::from(crate_dir).join("../../aidl/android");
     println!("cargo:rerun-if-changed={}", aidl.display());
     rsbinder_aidl::Builder::new()
         .source(aidl)

@@ -39,23 +39,43 @@ pub struct Server {
     _stay: LazyServiceGuard,
 }
 
-/// Registers `service` as `name`; the process's Binder threads serve it.
+/// A place to serve at. On Android init runs one instance and the service manager has the name.
+pub struct Reserved(());
+
+/// Takes the place that `endpoint` names, or says why it cannot be had.
+pub fn reserve(endpoint: &Endpoint) -> Result<Reserved, PlatformError> {
+    on_android(endpoint)?;
+    Ok(Reserved(()))
+}
+
+impl Reserved {
+    /// Registers `service` as `name`; the process's Binder threads serve it.
+    pub fn serve(
+        self,
+        name: &str,
+        service: SpIBinder,
+        _limits: &Limits,
+    ) -> Result<Server, PlatformError> {
+        let refused = |why: String| PlatformError::NotRegistrable { name: name.to_owned(), why };
+        // libbinder_rs panics on it.
+        if name.contains('\0') {
+            return Err(refused("the name holds a NUL".to_owned()));
+        }
+        let stay = LazyServiceGuard::new();
+        ProcessState::start_thread_pool();
+        binder::register_lazy_service(name, service).map_err(|code| refused(code.to_string()))?;
+        Ok(Server { _stay: stay })
+    }
+}
+
+/// [`reserve`] and [`Reserved::serve`] in one.
 pub fn serve(
     endpoint: &Endpoint,
     name: &str,
     service: SpIBinder,
-    _limits: &Limits,
+    limits: &Limits,
 ) -> Result<Server, PlatformError> {
-    on_android(endpoint)?;
-    let refused = |why: String| PlatformError::NotRegistrable { name: name.to_owned(), why };
-    // libbinder_rs panics on it.
-    if name.contains('\0') {
-        return Err(refused("the name holds a NUL".to_owned()));
-    }
-    let stay = LazyServiceGuard::new();
-    ProcessState::start_thread_pool();
-    binder::register_lazy_service(name, service).map_err(|code| refused(code.to_string()))?;
-    Ok(Server { _stay: stay })
+    reserve(endpoint)?.serve(name, service, limits)
 }
 
 impl Server {

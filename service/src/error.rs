@@ -116,6 +116,9 @@ pub enum TargetError {
     /// No such process.
     #[error("no process {0}")]
     NoSuchProcess(i32),
+    /// A pidfd that outlived its process.
+    #[error("the pidfd's process has ended")]
+    PidfdEnded,
     /// A kernel thread.
     #[error("pid {0} is a kernel thread, which is the machine's own: pass the guest's init")]
     KernelThread(i32),

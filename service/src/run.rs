@@ -16,6 +16,7 @@
 
 use crate::cli::Args;
 use crate::facade::{GuestNet, Listeners, NAME};
+use crate::kernel::probe;
 use crate::owner::{Command, Owner, StartError};
 use guestnet_platform::{Limits, PlatformError};
 use nix::sys::signal::{SigSet, Signal};
@@ -23,6 +24,9 @@ use nix::sys::signal::{SigSet, Signal};
 /// Why guestnetd ends with a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// Something that it cannot do without.
+    #[error(transparent)]
+    Missing(#[from] probe::Missing),
     /// It could not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -42,13 +46,15 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     ends.add(Signal::SIGINT);
     ends.thread_block()?;
 
+    probe::probe()?;
+    // Before all that changes something: a second guestnetd must not touch what the first one has set up.
+    let place = guestnet_platform::reserve(&args.listen)?;
     let listeners = Listeners::default();
     let told = listeners.clone();
     let (owner, thread) = Owner::spawn(args.config(), move |notice| told.tell(&notice))?;
     let service =
         GuestNet::new_binder(owner.clone(), listeners, args.allowed(), args.listen.to_string());
-    let server =
-        guestnet_platform::serve(&args.listen, NAME, service.as_binder(), &Limits::default())?;
+    let server = place.serve(NAME, service.as_binder(), &Limits::default())?;
     log::info!("guestnetd: ready on {}", args.listen);
     tell_init("READY=1");
 

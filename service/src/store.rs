@@ -19,6 +19,7 @@
 //! Never fatal to read: what is torn, of another version or not ours is set aside and said.
 
 use crate::error::Error;
+use crate::plan::forwarding::Before;
 use crate::plan::GuestNet;
 use crate::spec::{GuestName, GuestSpec};
 use serde::de::DeserializeOwned;
@@ -64,12 +65,14 @@ impl AttachedRecord {
 }
 
 /// What is kept of the forwarding switch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForwardingRecord {
     /// Whether guestnetd wrote the 1.
     pub ours: bool,
     /// Whether another change was announced since.
     pub contested: bool,
+    /// What is to be put back with it.
+    pub before: Before,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -139,8 +142,8 @@ impl Store {
     }
 
     /// Keeps what is to be kept of the forwarding switch.
-    pub fn put_forwarding(&self, record: ForwardingRecord) -> Result<(), Error> {
-        self.write(&self.forwarding(), &record)
+    pub fn put_forwarding(&self, record: &ForwardingRecord) -> Result<(), Error> {
+        self.write(&self.forwarding(), record)
     }
 
     fn guests(&self) -> PathBuf {
@@ -232,7 +235,7 @@ mod tests {
         assert!(found.records.is_empty() && !found.forwarding.ours);
         store.put(&name("a"), &record()).unwrap();
         store.put(&name("b.json"), &Record { slot: 7, attached: None }).unwrap();
-        store.put_forwarding(ForwardingRecord { ours: true, contested: false }).unwrap();
+        store.put_forwarding(&ForwardingRecord { ours: true, ..Default::default() }).unwrap();
         fs::write(dir.join("guests/x.json.tmp"), "half").unwrap();
         let (store, mut found) = Store::open(&dir).unwrap();
         found.records.sort_by_key(|(name, _)| name.clone());

@@ -23,6 +23,7 @@ use guestnetd::kernel::executor::KernelExecutor;
 use guestnetd::kernel::netlink::Netlink;
 use guestnetd::kernel::netns;
 use guestnetd::owner::{Command, Config, Owner};
+use guestnetd::plan::forwarding::Before;
 use guestnetd::plan::{diff, GuestNet, Observed, ObservedGuest, Step};
 use guestnetd::spec::{GuestName, GuestSpec, IfName};
 use nix::sched::{unshare, CloneFlags};
@@ -38,6 +39,8 @@ fn in_a_device<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         let thread = scope.spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).expect("these tests need root");
             run("ip link set lo up");
+            // A value of its own that switching forwarding on and off would lose.
+            run("echo 1 > /proc/sys/net/ipv4/conf/lo/forwarding");
             work()
         });
         thread.join().unwrap()
@@ -61,7 +64,8 @@ fn run(command: &str) -> String {
 /// All that an attach may change in the device, as text.
 fn device() -> String {
     run("ip -d link; ip addr; ip route show table all; ip rule; nft -s list ruleset; \
-         iptables-legacy-save -t filter | grep -v '^[#:]'; cat /proc/sys/net/ipv4/ip_forward")
+         iptables-legacy-save -t filter | grep -v '^[#:]'; cat /proc/sys/net/ipv4/ip_forward; \
+         grep . /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/ipv4/conf/*/accept_redirects")
 }
 
 fn guest(netns: &File) -> String {
@@ -84,7 +88,9 @@ fn steps() -> Vec<Step> {
     let to = Ruleset { uplink: IfName::new("wlan0"), subnets };
     let bare = ObservedGuest { loopback_bare: true, ..ObservedGuest::default() };
     let nothing = Observed { host: None, guest: Some(bare) };
-    let mut steps = vec![Step::Firewall { to, from: Ruleset::default() }, Step::ForwardingOn];
+    let before = Before { accept_redirects: true, forwarding: vec!["lo".into()] };
+    let mut steps =
+        vec![Step::Firewall { to, from: Ruleset::default() }, Step::ForwardingOn(before)];
     steps.extend(diff::guest(&net(), &nothing));
     steps
 }

@@ -19,7 +19,7 @@ mod firewall_cases;
 
 use firewall_cases::{cases, folder, ruleset};
 use guestnetd::firewall::iptables::entries::{parse, Chain, Entry, Info, Malformed, Target};
-use guestnetd::firewall::iptables::{commands, slots, Parents};
+use guestnetd::firewall::iptables::{anchors, commands, Parents};
 use guestnetd::firewall::{nftables, Choice, Family, Hook, Verdict};
 use std::fs;
 
@@ -36,11 +36,12 @@ fn every_case_is_written_as_expected() {
 fn every_filter_ends_with_a_drop() {
     for case in cases() {
         let rules = case.ruleset.rules();
-        for slot in slots(&Parents::LINUX) {
-            let mut rules = rules.iter().filter(|r| r.hook == slot.hook && r.family == slot.family);
+        for anchor in anchors(&Parents::LINUX) {
+            let mut rules =
+                rules.iter().filter(|r| r.hook == anchor.hook && r.family == anchor.family);
             let last = rules.next_back().map(|rule| rule.verdict);
-            if slot.hook != Hook::Postrouting {
-                assert_eq!(last, Some(Verdict::Drop), "{}: {slot:?}", case.name);
+            if anchor.hook != Hook::Postrouting {
+                assert_eq!(last, Some(Verdict::Drop), "{}: {anchor:?}", case.name);
             }
         }
     }
@@ -168,13 +169,13 @@ fn no_damage_to_a_table_is_a_panic() {
 #[cfg(all(target_endian = "little", target_pointer_width = "64"))]
 fn a_changed_rule_is_not_ours() {
     let wanted = ruleset("uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n");
-    let slot = slots(&Parents::ANDROID)
+    let anchor = anchors(&Parents::ANDROID)
         .into_iter()
-        .find(|slot| slot.hook == Hook::Forward && slot.family == Family::V4)
+        .find(|anchor| anchor.hook == Hook::Forward && anchor.family == Family::V4)
         .unwrap();
     let whole = blob("filter4.bin");
-    let rules = slot.wanted(&wanted);
-    assert_eq!(slot.difference(&rules, &read(Family::V4, &whole).unwrap()), None);
+    let rules = anchor.wanted(&wanted);
+    assert_eq!(anchor.difference(&rules, &read(Family::V4, &whole).unwrap()), None);
     // Our own chain, found by its name: behind the head's target its rules begin.
     let name = b"oem_guestnet_fwd";
     let head = whole.windows(name.len()).position(|window| window == name).unwrap();
@@ -198,7 +199,7 @@ fn a_changed_rule_is_not_ours() {
                 let mut changed = whole.clone();
                 changed[rule + at] ^= 1 << bit;
                 let same = read(Family::V4, &changed)
-                    .is_ok_and(|chains| slot.difference(&rules, &chains).is_none());
+                    .is_ok_and(|chains| anchor.difference(&rules, &chains).is_none());
                 assert!(!same, "{what}: bit {bit} of byte {at} may change unseen");
             }
         }

@@ -18,6 +18,9 @@
 
 mod networks;
 
+use std::thread;
+
+use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::{poll, Device, Guest, InNetns, Netns, Probe};
 use networks::{eventually, second_way, Bed, BOUND, FORWARDING};
 
@@ -40,8 +43,9 @@ fn stays_on_for(bed: &Bed, come: &str, go: &str, why: &str) {
     bed.device.run(come);
     bed.detach("first");
     assert!(bed.forwards(), "{come}\n{}", bed.daemon.log());
-    assert!(bed.daemon.log().contains("net.ipv4.ip_forward stays 1"), "{}", bed.daemon.log());
-    assert!(bed.daemon.log().contains(why), "{why} is not in\n{}", bed.daemon.log());
+    let said = |text| bed.daemon.wait_log(text, BOUND);
+    let reason = said("net.ipv4.ip_forward stays 1") && said(why);
+    assert!(reason, "{why} is not in\n{}", bed.daemon.log());
     bed.device.run(go);
     assert!(!forwards_after_a_guest(bed), "after {go}\n{}", bed.daemon.log());
 }
@@ -77,8 +81,7 @@ fn a_failed_attach_leaves_it_off() {
     let bed = Bed::new("auto");
     let guest = Guest::new();
     guest.run("ip link add wlan0 type veth peer name other");
-    let target = guestnet_tests::client::by_pid(guest.pid());
-    bed.service.attach(&guestnet_tests::client::config("demo"), &target, None).unwrap_err();
+    bed.service.attach(&config("demo"), &by_pid(guest.pid()), None).unwrap_err();
     assert!(!bed.forwards());
 }
 
@@ -141,9 +144,9 @@ fn it_stays_for_a_chain_of_nftables() {
         let bed = Bed::new(firewall);
         bed.device.run("nft add table ip others");
         // The chain alone is only a place.
-        bed.device.run("nft add chain ip others fwd { type filter hook forward priority 0 ; }");
-        let rule = "nft add rule ip others fwd iifname eth9 accept";
-        stays_on_for(&bed, rule, "nft flush chain ip others fwd", "others fwd");
+        bed.device.run("nft add chain ip others through { type filter hook forward priority 0 ; }");
+        let rule = "nft add rule ip others through iifname eth9 accept";
+        stays_on_for(&bed, rule, "nft flush chain ip others through", "others through");
     }
 }
 
@@ -184,6 +187,28 @@ fn it_stays_after_a_restart_in_between() {
     bed.start();
     bed.detach("demo");
     assert!(bed.forwards(), "it was on before");
+}
+
+#[test]
+fn it_goes_off_after_a_crash_in_the_first_attach() {
+    let mut bed = Bed::new("auto");
+    let guest = Guest::new();
+    for _ in 0..5 {
+        let from = bed.daemon.log().len();
+        let (service, daemon) = (&bed.service, &mut bed.daemon);
+        thread::scope(|scope| {
+            // Its answer, or none, does not matter here.
+            scope.spawn(|| drop(service.attach(&config("demo"), &by_pid(guest.pid()), None)));
+            let switched = || daemon.log()[from..].contains("forwarding on").then_some(());
+            poll(BOUND, switched).expect("forwarding is switched on");
+            daemon.kill();
+        });
+        bed.start();
+        if let [name] = &bed.names()[..] {
+            bed.detach(name); // It was faster.
+        }
+        assert!(!bed.forwards(), "{}", bed.daemon.log());
+    }
 }
 
 #[test]

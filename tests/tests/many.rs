@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use guestnet_tests::client::{by_netns, by_pid, config};
 use guestnet_tests::snapshot::open_fds;
 use guestnet_tests::{poll, Guest, InNetns, Internet, Probe, Snapshot};
@@ -147,24 +148,39 @@ fn two_hundred_guests_leave_nothing(firewall: &str) {
     let before = Snapshot::of(&bed.device);
     let open = open_fds(bed.daemon.pid()).len();
     let guests: Vec<_> = (0..200).map(|k| (format!("guest{k}"), Guest::new())).collect();
-    let mut addresses = BTreeSet::new();
-    for (name, guest) in &guests {
-        let attached = bed.attach_as(&config(name), &by_netns(guest.open_netns()));
-        assert!(addresses.insert(attached.address), "{name}'s address is another guest's");
-    }
+    // Four clients at a time.
+    let attach = |service: &dyn IGuestNet, (name, guest): &(String, Guest)| {
+        let attached = service.attach(&config(name), &by_netns(guest.open_netns()), None);
+        attached.unwrap_or_else(|e| panic!("attach {name}: {e}")).address
+    };
+    let client = |share: &[(String, Guest)]| -> Vec<String> {
+        let service = bed.daemon.connect();
+        share.iter().map(|guest| attach(&**service, guest)).collect()
+    };
+    let addresses: Vec<_> = thread::scope(|scope| {
+        let client = &client;
+        let clients: Vec<_> =
+            guests.chunks(50).map(|share| scope.spawn(move || client(share))).collect();
+        clients.into_iter().flat_map(|client| client.join().expect("no panic")).collect()
+    });
+    assert_eq!(
+        addresses.iter().collect::<BTreeSet<_>>().len(),
+        200,
+        "each has its own: {addresses:?}"
+    );
     assert_eq!(bed.names().len(), 200);
     assert_eq!(bed.device.links().iter().filter(|name| name.starts_with("vm_wlan")).count(), 200);
     for (name, guest) in [&guests[0], &guests[99], &guests[199]] {
         assert_eq!(guest.tcp(Internet::TCP, name).unwrap(), format!("192.0.2.2 {name}"));
     }
 
-    // Four clients at a time.
-    let (bed, detached) = (&bed, |name: &str| bed.service.detach(name));
+    let detach = |name: &str| bed.service.detach(name);
     thread::scope(|scope| {
+        let detach = &detach;
         for share in guests.chunks(50) {
             scope.spawn(move || {
                 for (name, _) in share {
-                    detached(name).unwrap_or_else(|e| panic!("detach {name}: {e}"));
+                    detach(name).unwrap_or_else(|e| panic!("detach {name}: {e}"));
                 }
             });
         }

@@ -92,8 +92,10 @@ fn all_defaults_are_the_original(firewall: &str) {
 #[track_caller]
 fn assert_rules(device: &Device, firewall: &str) {
     let nft = guests_table(device);
-    let iptables: Vec<String> =
-        ["nat", "filter"].iter().flat_map(|table| guests_rules(device, "iptables", table)).collect();
+    let iptables: Vec<String> = ["nat", "filter"]
+        .iter()
+        .flat_map(|table| guests_rules(device, "iptables", table))
+        .collect();
     let (rules, wanted) = if firewall == "nftables" {
         assert_eq!(iptables, [""; 0]);
         let lines: Vec<String> =

@@ -26,6 +26,7 @@ use networks::{eventually, second_way, Bed, Listener, GATEWAY};
 networks::with_both_backends!(
     a_guest_waits_for_the_uplink_and_goes_on,
     default_is_where_the_default_route_leaves,
+    a_new_address_is_used_at_once,
 );
 
 /// The uplink's layer, of the device and of each guest.
@@ -115,6 +116,21 @@ fn default_is_where_the_default_route_leaves(firewall: &str) {
     drop(beyond);
     bed.detach("demo");
     assert!(before.diff(&Snapshot::of(&bed.device)).is_some(), "eth1 went with its internet");
+}
+
+fn a_new_address_is_used_at_once(firewall: &str) {
+    let bed = Bed::new(firewall);
+    let guest = Guest::new();
+    let listener = Listener::new(&**bed.service);
+    bed.attach("demo", &guest);
+    assert_eq!(guest.tcp(Internet::TCP, "old").unwrap(), "192.0.2.2 old");
+    bed.device.run("ip addr flush dev wlan0");
+    bed.device.run("ip addr add 192.0.2.77/24 dev wlan0");
+    bed.device.run(&format!("ip route add default via {}", Internet::ADDRESS));
+    while listener.next_uplink().1.address != "192.0.2.77" {}
+    assert_eq!(guest.tcp(Internet::TCP, "new").unwrap(), "192.0.2.77 new");
+    assert_eq!(guest.udp(Internet::UDP, "new").unwrap(), "192.0.2.77 new");
+    assert_eq!(bed.service.status(None).unwrap().uplink.address, "192.0.2.77");
 }
 
 #[test]

@@ -34,7 +34,7 @@ use rsbinder::rpc::{FileDescriptorTransportMode as Fd, RpcServer};
 
 use crate::line::Line;
 use crate::places::{Cut, Places};
-use crate::socket::{self, SocketFile};
+use crate::socket::SocketFile;
 use crate::{Limits, PlatformError};
 
 /// The wire of Android 16; older clients are spoken to in theirs.
@@ -61,12 +61,12 @@ pub(crate) struct UnixServer {
 
 impl UnixServer {
     pub(crate) fn start(
+        (listener, file): (UnixListener, SocketFile),
         path: &Path,
         name: &str,
         service: SpIBinder,
         limits: &Limits,
     ) -> Result<Self, PlatformError> {
-        let (listener, file) = socket::listen(path)?;
         let listener = Arc::new(listener);
         let failed = |step, cause| PlatformError::Listen { step, path: path.to_owned(), cause };
         let rpc = rpc_server(path, limits).map_err(|e| failed("serve", e))?;

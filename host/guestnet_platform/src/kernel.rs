@@ -31,6 +31,12 @@ fn service_manager() -> Result<std::sync::Arc<hub::ServiceManager>, PlatformErro
     hub::default().map_err(|e| PlatformError::NoServiceManager { why: e.to_string() })
 }
 
+/// Whether there is a driver and a service manager to register with.
+pub(crate) fn reserve() -> Result<(), PlatformError> {
+    open()?;
+    service_manager().map(drop)
+}
+
 /// Registers a service with the service manager.
 pub(crate) fn register(name: &str, service: SpIBinder) -> Result<(), PlatformError> {
     open()?;

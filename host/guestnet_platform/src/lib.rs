@@ -36,7 +36,7 @@ pub use client::{connect, connect_with_timeout, Connection};
 pub use endpoint::Endpoint;
 pub use error::PlatformError;
 pub use limits::Limits;
-pub use server::{serve, Server};
+pub use server::{reserve, serve, Reserved, Server};
 
 /// The words of a failed call, without the codes: `no guest of that name: "box"`.
 pub fn status_message(status: &binder::Status) -> String {

@@ -14,9 +14,13 @@
 
 //! Makes a service reachable, whatever the endpoint.
 
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
 use binder::SpIBinder;
 
 use crate::accept::UnixServer;
+use crate::socket::{self, SocketFile};
 use crate::{kernel, Endpoint, Limits, PlatformError};
 
 /// A service being served. Dropping it, or [`stop`](Server::stop), ends that.
@@ -33,23 +37,56 @@ enum Transport {
     Kernel,
 }
 
-/// Serves `service` as `name` on threads of its own; answers once clients can reach it.
+/// A place to serve at, taken: nobody else gets it, and who connects already is kept waiting.
+/// Dropping it gives it back.
+pub struct Reserved(Place);
+
+enum Place {
+    Unix { socket: (UnixListener, SocketFile), path: PathBuf },
+    Kernel,
+}
+
+/// Takes the place that `endpoint` names, or says why it cannot be had. To be called before
+/// anything else is done that a second instance must not do.
+pub fn reserve(endpoint: &Endpoint) -> Result<Reserved, PlatformError> {
+    Ok(Reserved(match endpoint {
+        Endpoint::Unix(path) => Place::Unix { socket: socket::listen(path)?, path: path.clone() },
+        Endpoint::Kernel => {
+            kernel::reserve()?;
+            Place::Kernel
+        }
+    }))
+}
+
+impl Reserved {
+    /// Serves `service` as `name` on threads of its own; answers once clients can reach it.
+    pub fn serve(
+        self,
+        name: &str,
+        service: SpIBinder,
+        limits: &Limits,
+    ) -> Result<Server, PlatformError> {
+        let transport = match self.0 {
+            Place::Unix { socket, path } => Transport::Unix {
+                _server: UnixServer::start(socket, &path, name, service, limits)?,
+            },
+            Place::Kernel => {
+                kernel::register(name, service)?;
+                Transport::Kernel
+            }
+        };
+        Ok(Server { _transport: transport })
+    }
+}
+
+/// [`reserve`] and [`Reserved::serve`] in one.
 pub fn serve(
     endpoint: &Endpoint,
     name: &str,
     service: SpIBinder,
     limits: &Limits,
 ) -> Result<Server, PlatformError> {
-    let transport = match endpoint {
-        Endpoint::Unix(path) => {
-            Transport::Unix { _server: UnixServer::start(path, name, service, limits)? }
-        }
-        Endpoint::Kernel => {
-            kernel::register(name, service)?;
-            Transport::Kernel
-        }
-    };
-    Ok(Server { _transport: transport })
+    reserve(endpoint)?.serve(name, service, limits)
 }
 
 impl Server {

@@ -65,7 +65,7 @@ fn spec(error: &SpecError) -> i32 {
 fn target(error: &TargetError) -> i32 {
     match error {
         TargetError::BadPid(_) => wire::ERROR_BAD_PID,
-        TargetError::NoSuchProcess(_) => wire::ERROR_NO_SUCH_PROCESS,
+        TargetError::NoSuchProcess(_) | TargetError::PidfdEnded => wire::ERROR_NO_SUCH_PROCESS,
         TargetError::KernelThread(_) => wire::ERROR_KERNEL_THREAD,
         TargetError::ProcessExited(_) => wire::ERROR_PROCESS_EXITED,
         TargetError::NotANetns(_) => wire::ERROR_NOT_A_NETNS,

@@ -20,7 +20,7 @@ use super::render;
 use crate::error::Error;
 use crate::owner::{GuestEvent, Notice};
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::IGuestNetListener;
-use binder::{DeathRecipient, IBinder, Interface, SpIBinder, Strong};
+use binder::{DeathRecipient, IBinder, SpIBinder, Strong};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 

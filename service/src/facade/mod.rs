@@ -42,8 +42,8 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     Status::Status,
 };
 use binder::{
-    BinderFeatures, ExceptionCode, Interface, IntoBinderResult, ParcelFileDescriptor, SpIBinder,
-    Strong, ThreadState,
+    BinderFeatures, ExceptionCode, IntoBinderResult, ParcelFileDescriptor, SpIBinder, Strong,
+    ThreadState,
 };
 use std::time::Instant;
 

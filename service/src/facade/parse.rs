@@ -55,10 +55,15 @@ pub fn unsupported(config: &GuestConfig) -> Option<&'static str> {
 
 /// A guest's name.
 pub fn name(text: &str) -> Result<GuestName, SpecError> {
-    if text.len() > MAX_TEXT {
-        return Err(SpecError::TooLarge(text.len()));
+    GuestName::new(text).ok_or_else(|| SpecError::Name(start_of(text)))
+}
+
+/// As much of a text as helps to know it again.
+fn start_of(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
     }
-    GuestName::new(text).ok_or_else(|| SpecError::Name(text.to_owned()))
 }
 
 /// A configuration.
@@ -77,10 +82,10 @@ pub fn spec(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
         return unknown("VpnPolicy", config.vpnPolicy.0);
     }
     let address = |what, text: &str| {
-        text.parse::<Ipv4Addr>().map_err(|_| SpecError::Address { what, text: text.to_owned() })
+        text.parse::<Ipv4Addr>().map_err(|_| SpecError::Address { what, text: start_of(text) })
     };
     let interface = IfName::new(&config.interfaceName)
-        .ok_or_else(|| SpecError::Interface(config.interfaceName.clone()))?;
+        .ok_or_else(|| SpecError::Interface(start_of(&config.interfaceName)))?;
     GuestSpec::new(
         name(&config.name)?,
         interface,

@@ -91,13 +91,15 @@ impl Firewall {
     pub fn open(choice: Choice) -> Result<(Self, String), FirewallError> {
         let iptables = |why: &str| Ok((Iptables::open()?.into(), why.to_owned()));
         #[cfg(target_os = "android")]
-        return match choice {
-            Choice::Nftables => Err(FirewallError::Unavailable(
-                "nf_tables is not in Android's kernels: use --firewall iptables".to_owned(),
-            )),
-            Choice::Auto => iptables("Android's kernels have no nf_tables"),
-            Choice::Iptables => iptables("asked for"),
-        };
+        {
+            match choice {
+                Choice::Nftables => Err(FirewallError::Unavailable(
+                    "nf_tables is not in Android's kernels: use --firewall iptables".to_owned(),
+                )),
+                Choice::Auto => iptables("Android's kernels have no nf_tables"),
+                Choice::Iptables => iptables("asked for"),
+            }
+        }
         #[cfg(not(target_os = "android"))]
         {
             let nftables = |why: &str| Ok((Nftables::open()?.into(), why.to_owned()));
@@ -154,18 +156,24 @@ impl Firewall {
 
     /// Removes, once, what a run of guestnetd that took the other way has left.
     fn clear_leftovers(&mut self) {
-        if !std::mem::take(&mut self.leftovers) {
-            return;
-        }
-        #[cfg(not(target_os = "android"))]
-        {
-            let cleared = match &self.engine {
-                Engine::Nftables(_) => iptables::clear_leftovers(),
-                Engine::Iptables(_) => nftables::clear_leftovers(),
-            };
-            if let Err(e) = cleared {
+        if std::mem::take(&mut self.leftovers) {
+            if let Err(e) = self.engine.clear_the_others() {
                 log::warn!("rules of an earlier guestnetd are left: {e}");
             }
+        }
+    }
+}
+
+impl Engine {
+    /// Removes our rules that another engine has made.
+    fn clear_the_others(&self) -> Result<(), FirewallError> {
+        match self {
+            #[cfg(not(target_os = "android"))]
+            Self::Nftables(_) => iptables::clear_leftovers(),
+            #[cfg(not(target_os = "android"))]
+            Self::Iptables(_) => nftables::clear_leftovers(),
+            #[cfg(target_os = "android")]
+            Self::Iptables(_) => Ok(()),
         }
     }
 }

@@ -46,8 +46,11 @@ pub struct KernelExecutor<'a> {
 impl Executor for KernelExecutor<'_> {
     async fn run(&mut self, step: &Step) -> Result<(), Error> {
         match step {
-            Step::ForwardingOn => forwarding(true),
-            Step::ForwardingOff => forwarding(false),
+            Step::ForwardingOn(_) => {
+                sysctl::forwarding_on().map_err(|cause| Error::Forwarding { switch: "on", cause })
+            }
+            Step::ForwardingOff(before) => sysctl::forwarding_off(before)
+                .map_err(|cause| Error::Forwarding { switch: "off", cause }),
             Step::Firewall { to, .. } => Ok(self.firewall.apply(to)?),
             Step::ForgetConnections(address) => {
                 // It must not cost a guest its network: the connections go with their timeouts too.
@@ -61,11 +64,6 @@ impl Executor for KernelExecutor<'_> {
             _ => self.change(step).await.map_err(|cause| Error::kernel(step.what(), cause)),
         }
     }
-}
-
-fn forwarding(on: bool) -> Result<(), Error> {
-    let switch = if on { "on" } else { "off" };
-    sysctl::set_forwarding(on).map_err(|cause| Error::Forwarding { switch, cause })
 }
 
 impl KernelExecutor<'_> {
@@ -97,8 +95,8 @@ impl KernelExecutor<'_> {
                 routes::add(self.inside()?, index, None, Some(*gateway)).await
             }
             // The caller has done these.
-            Step::ForwardingOn
-            | Step::ForwardingOff
+            Step::ForwardingOn(_)
+            | Step::ForwardingOff(_)
             | Step::Firewall { .. }
             | Step::ForgetConnections(_)
             | Step::CreateLink { .. }

@@ -20,9 +20,9 @@
 //! has that number is init's. Nothing of it is seen in the device.
 
 use super::netns::NetnsId;
-use nix::sched::{unshare, CloneFlags};
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 use netlink_packet_route::RouteNetlinkMessage;
+use nix::sched::{unshare, CloneFlags};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload, NLM_F_ACK, NLM_F_REQUEST};
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
@@ -73,19 +73,25 @@ impl Initial {
     pub fn is(&self, netns: &File) -> bool {
         match &self.0 {
             Known::ById(id) => NetnsId::of(netns).is_ok_and(|other| other == *id),
-            Known::ByNumber(socket) => {
-                let socket = socket.lock().unwrap_or_else(PoisonError::into_inner);
-                let Ok(fd) = u32::try_from(netns.as_raw_fd()) else { return false };
-                let asked = message(vec![NsidAttribute::Fd(fd)]);
-                match ask(&socket, RouteNetlinkMessage::GetNsId(asked)) {
-                    Ok(number) => number == Some(NUMBER),
-                    Err(e) => {
-                        log::warn!("a network namespace could not be compared with init's: {e}");
-                        false
-                    }
-                }
+            _ => u32::try_from(netns.as_raw_fd())
+                .is_ok_and(|fd| self.has_number(NsidAttribute::Fd(fd))),
+        }
+    }
+
+    /// Whether a process is in it whose namespace cannot be opened.
+    pub fn is_of(&self, pid: i32) -> bool {
+        pid == 1 || u32::try_from(pid).is_ok_and(|pid| self.has_number(NsidAttribute::Pid(pid)))
+    }
+
+    fn has_number(&self, named: NsidAttribute) -> bool {
+        let Known::ByNumber(socket) = &self.0 else { return false };
+        let socket = socket.lock().unwrap_or_else(PoisonError::into_inner);
+        match ask(&socket, RouteNetlinkMessage::GetNsId(message(vec![named]))) {
+            Ok(number) => number == Some(NUMBER),
+            Err(e) => {
+                log::warn!("a network namespace could not be compared with init's: {e}");
+                false
             }
-            Known::Not => false,
         }
     }
 }

@@ -81,7 +81,10 @@ const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_IPV4_IFADDR: u32 = 5;
 const RTNLGRP_IPV4_ROUTE: u32 = 7;
 const RTNLGRP_IPV4_NETCONF: u32 = 24;
+const RTNLGRP_NEXTHOP: u32 = 32;
 const RTM_NEWNETCONF: u16 = 80;
+const RTM_NEWNEXTHOP: u16 = 104;
+const RTM_DELNEXTHOP: u16 = 105;
 
 impl Monitor {
     /// Joins the groups. The calling thread must be inside a tokio runtime.
@@ -93,6 +96,8 @@ impl Monitor {
         for group in [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF] {
             socket.add_membership(group)?;
         }
+        // Since Linux 5.3: routes go with their nexthop object, unannounced themselves.
+        let _ = socket.add_membership(RTNLGRP_NEXTHOP);
         // Android 16's tokio has no newer name for it.
         #[allow(deprecated)]
         Ok(Self { socket: AsyncFd::with_interest(Fd(socket), Interest::READABLE)? })
@@ -138,10 +143,13 @@ fn sort(mut datagram: &[u8], events: &mut Vec<Event>) {
             events.push(Event::Overrun);
             return;
         };
-        if u16::from_ne_bytes([message[4], message[5]]) == RTM_NEWNETCONF {
-            events.extend(netconf(&message[16..]));
-        } else {
-            events.extend(event(message));
+        match u16::from_ne_bytes([message[4], message[5]]) {
+            RTM_NEWNETCONF => events.extend(netconf(&message[16..])),
+            // Whatever went by it.
+            RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
+                events.push(Event::Route { index: 0, default: true })
+            }
+            _ => events.extend(event(message)),
         }
         datagram = datagram.get((length + 3) & !3..).unwrap_or_default();
     }

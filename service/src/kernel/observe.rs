@@ -115,7 +115,8 @@ pub async fn device_prefixes(netlink: &Netlink) -> Result<Vec<DevicePrefix>, Err
             None if r.index == 0 => String::new(),
             None => continue, // on a link of ours
         };
-        if r.destination.prefix() > 0 {
+        // 0/1 and 128/1 together are a VPN's way to put a default route in front of the default route.
+        if r.destination.prefix() > 1 {
             prefixes.push(DevicePrefix { subnet: r.destination, interface, table: Some(r.table) });
         }
     }

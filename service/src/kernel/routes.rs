@@ -30,7 +30,7 @@ use std::net::Ipv4Addr;
 pub struct Route {
     /// Where to; prefix 0 is a default route.
     pub destination: Subnet,
-    /// By which interface; 0 where there is none or several.
+    /// By which interface, the first where there are several; 0 where there is none.
     pub index: u32,
     /// Next hop.
     pub gateway: Option<Ipv4Addr>,
@@ -120,6 +120,9 @@ pub fn read(message: &RouteMessage) -> Option<Route> {
             RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = *address,
             RouteAttribute::Gateway(RouteAddress::Inet(address)) => route.gateway = Some(*address),
             RouteAttribute::Oif(index) => route.index = *index,
+            RouteAttribute::MultiPath(hops) => {
+                route.index = hops.first().map_or(0, |hop| hop.interface_index);
+            }
             RouteAttribute::Table(table) => route.table = *table,
             RouteAttribute::Priority(priority) => route.priority = *priority,
             _ => {}

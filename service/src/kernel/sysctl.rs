@@ -12,22 +12,56 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The two sysctls that guestnetd writes. `/proc/sys/net` shows the network namespace of the
+//! The sysctls that guestnetd writes: the forwarding switch and disable_ipv6. `/proc/sys/net` shows the network namespace of the
 //! thread that opens it, so no mount is needed.
 
+use crate::plan::forwarding::Before;
 use crate::spec::IfName;
 use std::{fs, io};
 
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
+const CONF: &str = "/proc/sys/net/ipv4/conf";
+const ACCEPT_REDIRECTS: &str = "/proc/sys/net/ipv4/conf/all/accept_redirects";
 
 /// Whether the device forwards IPv4.
 pub fn forwarding() -> io::Result<bool> {
-    Ok(fs::read_to_string(IP_FORWARD)?.trim() == "1")
+    is_one(IP_FORWARD)
 }
 
-/// Switches IPv4 forwarding.
-pub fn set_forwarding(on: bool) -> io::Result<()> {
-    fs::write(IP_FORWARD, if on { "1" } else { "0" })
+/// What switching forwarding on will change beside the switch.
+pub fn before_forwarding() -> io::Result<Before> {
+    let mut before = Before { accept_redirects: is_one(ACCEPT_REDIRECTS)?, ..Before::default() };
+    for entry in fs::read_dir(CONF)?.flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        // An interface that goes meanwhile has no value to come back to.
+        if name != "all" && is_one(&format!("{CONF}/{name}/forwarding")).unwrap_or(false) {
+            before.forwarding.push(name);
+        }
+    }
+    before.forwarding.sort();
+    Ok(before)
+}
+
+/// Switches IPv4 forwarding on, for all interfaces.
+pub fn forwarding_on() -> io::Result<()> {
+    fs::write(IP_FORWARD, "1")
+}
+
+/// Switches it off, and puts back what changes by that.
+pub fn forwarding_off(before: &Before) -> io::Result<()> {
+    fs::write(IP_FORWARD, "0")?;
+    fs::write(ACCEPT_REDIRECTS, if before.accept_redirects { "1" } else { "0" })?;
+    for name in before.forwarding.iter().filter(|name| !name.contains('/')) {
+        match fs::write(format!("{CONF}/{name}/forwarding"), "1") {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_one(path: &str) -> io::Result<bool> {
+    Ok(fs::read_to_string(path)?.trim() == "1")
 }
 
 fn disable_ipv6_path(interface: &IfName) -> String {

@@ -55,9 +55,9 @@ impl Target {
             Named::Netns(fd) => Self { netns: File::from(fd), process: None },
             Named::Pidfd(pidfd) => {
                 let pid = pid_of(&pidfd)?;
-                Self::of_process(Process { pid, pidfd })?
+                Self::of_process(Process { pid, pidfd }, initial)?
             }
-            Named::Pid(pid) => Self::of_process(Process { pid, pidfd: pidfd_open(pid)? })?,
+            Named::Pid(pid) => Self::of_process(Process { pid, pidfd: pidfd_open(pid)? }, initial)?,
         };
         if let Some(why) = netns::refuse(target.netns.as_fd()) {
             return Err(TargetError::NotANetns(why));
@@ -75,7 +75,7 @@ impl Target {
         }
     }
 
-    fn of_process(process: Process) -> Result<Self, TargetError> {
+    fn of_process(process: Process, initial: &Initial) -> Result<Self, TargetError> {
         let pid = process.pid;
         if ended(&process.pidfd) {
             return Err(TargetError::NoSuchProcess(pid));
@@ -93,6 +93,7 @@ impl Target {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                 Err(TargetError::ProcessExited(pid))
             }
+            Err(_) if initial.is_of(pid) => Err(TargetError::InitialNetns),
             Err(cause) => Err(TargetError::NotAccessible { pid, cause }),
         }
     }
@@ -120,8 +121,8 @@ fn pidfd_open(pid: i32) -> Result<OwnedFd, TargetError> {
         // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
         Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
         _ => match io::Error::last_os_error() {
-            // EINVAL: a thread's id, which is not a process.
-            e if matches!(e.raw_os_error(), Some(libc::ESRCH | libc::EINVAL)) => {
+            // A thread's id, which is not a process: EINVAL, since Linux 6.9 ENOENT.
+            e if matches!(e.raw_os_error(), Some(libc::ESRCH | libc::EINVAL | libc::ENOENT)) => {
                 Err(TargetError::NoSuchProcess(pid))
             }
             cause => Err(TargetError::NotAccessible { pid, cause }),
@@ -136,7 +137,7 @@ fn pid_of(pidfd: &OwnedFd) -> Result<i32, TargetError> {
     let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse::<i32>().ok());
     match pid {
         None => Err(TargetError::NotAPidfd("it is a descriptor of another kind".into())),
-        Some(-1) => Err(TargetError::NoSuchProcess(-1)),
+        Some(-1) => Err(TargetError::PidfdEnded),
         Some(0) => Err(TargetError::NotAPidfd("its process is in another pid namespace".into())),
         Some(pid) => Ok(pid),
     }

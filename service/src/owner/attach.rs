@@ -25,7 +25,7 @@ use crate::kernel::{netns, observe, sysctl};
 use crate::plan::conflict::{self, Neighbour};
 use crate::plan::{diff, slots, GuestNet, Observed, Step};
 use crate::spec::{GuestName, GuestSpec, DEFAULT_MTU};
-use crate::store::Record;
+use crate::store::{ForwardingRecord, Record};
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -105,7 +105,8 @@ impl Owner {
         let leaving = || self.leaving.values().map(|l| &l.guest);
         let known = || self.guests.values().chain(leaving());
         conflict::check(spec, device, known().map(neighbour))?;
-        let live: BTreeSet<u32> = known().map(|g| g.net.slot).collect();
+        let strays = self.strays.values().copied();
+        let live: BTreeSet<u32> = known().map(|g| g.net.slot).chain(strays).collect();
         let slot =
             slots::choose(&spec.name, &self.slots, &live).ok_or(Error::NoFreeSlot("slot"))?;
         let address = match spec.address {
@@ -135,9 +136,9 @@ impl Owner {
         if ruleset != self.ruleset {
             steps.push(Step::Firewall { to: ruleset, from: self.ruleset.clone() });
         }
-        let on = sysctl::forwarding().map_err(|cause| Error::Forwarding { switch: "on", cause })?;
-        if !on {
-            steps.push(Step::ForwardingOn);
+        let failed = |cause| Error::Forwarding { switch: "on", cause };
+        if !sysctl::forwarding().map_err(failed)? {
+            steps.push(Step::ForwardingOn(sysctl::before_forwarding().map_err(failed)?));
         }
         let had = self.holders.get(&net.guest.address);
         if had.is_some_and(|name| *name != net.name) {
@@ -164,7 +165,18 @@ impl Owner {
         let Some((mark, body)) = steps.split_last() else {
             return Err(Error::Verify("there was nothing to do".into()));
         };
-        let switched = steps.contains(&Step::ForwardingOn);
+        let switched = steps.iter().find_map(|s| match s {
+            Step::ForwardingOn(before) => Some(before.clone()),
+            _ => None,
+        });
+        if let Some(before) = &switched {
+            // Before it is written: after a crash the next start knows whose it is.
+            self.remember_forwarding(ForwardingRecord {
+                ours: true,
+                contested: false,
+                before: before.clone(),
+            });
+        }
         let mut executor = KernelExecutor {
             device: &self.device,
             deleter: &self.deleter,
@@ -198,9 +210,9 @@ impl Owner {
                 }
             }
         }
-        if switched {
+        if let Some(before) = switched {
             let began = Instant::now();
-            self.wrote_forwarding(result.is_ok()).await;
+            self.wrote_forwarding(Some(before).filter(|_| result.is_ok())).await;
             timeline.enter("remembered the forwarding switch", began);
         }
         match (result, guest) {

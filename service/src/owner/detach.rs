@@ -44,6 +44,7 @@ impl Owner {
 
     /// The kernel said that a link is gone.
     pub(super) async fn link_gone(&mut self, index: u32) {
+        self.strays.remove(&index);
         if let Some(leaving) = self.leaving.remove(&index) {
             let name = leaving.guest.name().clone();
             log::info!("{name}: link {} deleted", leaving.guest.net.host.name);

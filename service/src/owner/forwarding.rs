@@ -16,21 +16,25 @@
 
 use super::Owner;
 use crate::kernel::{links, sysctl};
-use crate::plan::forwarding::{why_it_stays, Facts};
+use crate::plan::forwarding::{why_it_stays, Before, Facts};
 use crate::store::ForwardingRecord;
 
 impl Owner {
     /// After a write of our own: it is remembered, and its announcement is not somebody else's.
-    pub(super) async fn wrote_forwarding(&mut self, on: bool) {
+    /// `before`: what is to be put back with it; none when it is off again.
+    pub(super) async fn wrote_forwarding(&mut self, before: Option<Before>) {
         self.catch_up_with(true).await;
-        self.remember_forwarding(ForwardingRecord { ours: on, contested: false });
+        let ours = before.is_some();
+        let before = before.unwrap_or_default();
+        self.remember_forwarding(ForwardingRecord { ours, contested: false, before });
     }
 
     /// Somebody else wrote it.
     pub(super) fn forwarding_changed(&mut self, on: bool) {
         log::warn!("net.ipv4.ip_forward was set to {} by somebody else", u8::from(on));
         if self.forwarding.ours {
-            self.remember_forwarding(ForwardingRecord { ours: true, contested: true });
+            let record = ForwardingRecord { contested: true, ..self.forwarding.clone() };
+            self.remember_forwarding(record);
         }
     }
 
@@ -51,17 +55,17 @@ impl Owner {
             log::info!("net.ipv4.ip_forward stays 1: {why}");
             return;
         }
-        match sysctl::set_forwarding(false) {
+        match sysctl::forwarding_off(&self.forwarding.before) {
             Ok(()) => {
                 log::info!("net.ipv4.ip_forward is 0 again");
-                self.wrote_forwarding(false).await;
+                self.wrote_forwarding(None).await;
             }
             Err(e) => log::error!("net.ipv4.ip_forward cannot be set to 0: {e}"),
         }
     }
 
     async fn forwarding_facts(&mut self) -> Result<Facts, crate::error::Error> {
-        let ForwardingRecord { ours, contested } = self.forwarding;
+        let ForwardingRecord { ours, contested, .. } = self.forwarding;
         let mut facts =
             Facts { ours, contested, keep: self.config.keep_forwarding, ..Facts::default() };
         if !ours {
@@ -69,7 +73,9 @@ impl Owner {
         }
         let failed = |cause| crate::error::Error::kernel("read the links", cause);
         for link in links::all(&self.device).await.map_err(failed)? {
-            if link.is_ours() || link.index == self.uplink.index {
+            // Ours are guests', or half made and about to go; but for strays, which may be used.
+            let ours = link.is_ours() && !self.strays.contains_key(&link.index);
+            if ours || link.index == self.uplink.index {
                 continue;
             }
             if link.kind == "bridge" {
@@ -82,12 +88,12 @@ impl Owner {
         Ok(facts)
     }
 
-    fn remember_forwarding(&mut self, record: ForwardingRecord) {
+    pub(super) fn remember_forwarding(&mut self, record: ForwardingRecord) {
         if self.forwarding == record {
             return;
         }
         self.forwarding = record;
-        if let Err(e) = self.store.put_forwarding(record) {
+        if let Err(e) = self.store.put_forwarding(&self.forwarding) {
             log::error!("{e}");
         }
     }

@@ -120,6 +120,8 @@ pub struct Owner {
     leaving: HashMap<u32, detach::Leaving>,
     /// Whose link has this index; also while it is leaving.
     links: HashMap<u32, GuestName>,
+    /// Slots of links that are ours by their marks and that nothing is known of, by their index.
+    strays: BTreeMap<u32, u32>,
     /// The slot of every name seen.
     slots: BTreeMap<GuestName, u32>,
     /// The name that had a slot last.
@@ -205,7 +207,7 @@ impl Owner {
 
     /// Leaves the guests as they are. Without guests, leaves nothing at all.
     fn end(&mut self) {
-        if self.guests.is_empty() && self.leaving.is_empty() {
+        if self.guests.is_empty() && self.leaving.is_empty() && self.strays.is_empty() {
             if let Err(e) = self.firewall.clear() {
                 log::error!("the packet filter could not be taken away: {e}");
             }

@@ -23,7 +23,7 @@ use crate::kernel::executor::KernelExecutor;
 use crate::kernel::links::Link;
 use crate::kernel::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
-use crate::kernel::{links, observe, probe};
+use crate::kernel::{links, observe};
 use crate::plan::marks::{self, guest_of_alias};
 use crate::plan::{diff, Observed};
 use crate::spec::{GuestName, IfName};
@@ -51,9 +51,6 @@ pub struct Config {
 /// Why guestnetd cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Something that it cannot do without.
-    #[error(transparent)]
-    Missing(#[from] probe::Missing),
     /// The packet filter.
     #[error(transparent)]
     Firewall(#[from] FirewallError),
@@ -71,7 +68,6 @@ impl Owner {
         config: Config,
         notify: impl FnMut(Notice) + Send + 'static,
     ) -> Result<(Handle, JoinHandle<()>), StartError> {
-        probe::probe()?;
         let (sender, commands) = mpsc::channel::<Command>(QUEUE);
         let (ready, started) = std::sync::mpsc::channel();
         let run = move || {
@@ -126,6 +122,7 @@ impl Owner {
             guests: BTreeMap::new(),
             leaving: HashMap::new(),
             links: HashMap::new(),
+            strays: BTreeMap::new(),
             slots: BTreeMap::new(),
             slot_names: BTreeMap::new(),
             holders: BTreeMap::new(),
@@ -167,6 +164,8 @@ impl Owner {
             let record = records.remove(&name);
             if let Err(why) = self.adopt_one(&link, &name, record).await {
                 log::error!("{}: {name} cannot be taken over ({why}); it is left alone", link.name);
+                let slot = IfName::new(&link.name).and_then(|n| n.slot());
+                self.strays.extend(slot.map(|slot| (link.index, slot)));
             }
         }
         for (name, record) in records {

@@ -51,7 +51,7 @@ impl Owner {
             LayerReport::ok(Layer::Address, format!("{}/{} is free", end.address, end.prefix)),
             LayerReport::ok(Layer::Route, format!("default via {} would be set", end.gateway)),
         ];
-        let switched = steps.contains(&Step::ForwardingOn);
+        let switched = steps.iter().any(|s| matches!(s, Step::ForwardingOn(_)));
         layers.extend(self.device_layers(switched));
         layers
     }

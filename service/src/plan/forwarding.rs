@@ -17,6 +17,18 @@
 //! The kernel has one switch and no owner for it. A second writer of 1 leaves no trace, so the
 //! switch goes back only where nothing suggests that there is one.
 
+use serde::{Deserialize, Serialize};
+
+/// What the kernel changes beside the switch, as it was before (`inet_forward_change()`): without
+/// this, switching on and off again would leave other values than there were.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// `conf/all/accept_redirects`.
+    pub accept_redirects: bool,
+    /// The entries of `conf/` but `all` whose `forwarding` was 1 of its own.
+    pub forwarding: Vec<String>,
+}
+
 /// What is known when the last guest is gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {

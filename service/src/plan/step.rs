@@ -15,6 +15,7 @@
 //! One change to a kernel, as a value. Pure: what each step means to a person, as a command that
 //! does the same, and its inverse. How it is done is `kernel/`'s.
 
+use super::forwarding::Before;
 use super::marks::{alias, Mac};
 use super::net::GuestNet;
 use crate::firewall::Ruleset;
@@ -24,10 +25,10 @@ use std::net::Ipv4Addr;
 /// One change. Interfaces are the host end or the guest end of one guest's link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// `net.ipv4.ip_forward` 0 to 1.
-    ForwardingOn,
-    /// `net.ipv4.ip_forward` 1 to 0.
-    ForwardingOff,
+    /// `net.ipv4.ip_forward` 0 to 1; what else changes by it was like this before.
+    ForwardingOn(Before),
+    /// `net.ipv4.ip_forward` 1 to 0, and what else changes by it back to this.
+    ForwardingOff(Before),
     /// The packet filter, as a whole.
     Firewall {
         /// What it is to be.
@@ -116,7 +117,7 @@ impl Step {
     /// What takes the step back. None: it goes with the link, or it is itself a way back.
     pub fn undo(&self) -> Option<Self> {
         match self {
-            Self::ForwardingOn => Some(Self::ForwardingOff),
+            Self::ForwardingOn(before) => Some(Self::ForwardingOff(before.clone())),
             Self::Firewall { to, from } => {
                 Some(Self::Firewall { to: from.clone(), from: to.clone() })
             }
@@ -154,8 +155,8 @@ impl Step {
     /// In words, for logs, errors and timelines.
     pub fn what(&self) -> String {
         match self {
-            Self::ForwardingOn => "forwarding on".into(),
-            Self::ForwardingOff => "forwarding off".into(),
+            Self::ForwardingOn(_) => "forwarding on".into(),
+            Self::ForwardingOff(_) => "forwarding off".into(),
             Self::Firewall { to, .. } => match &to.uplink {
                 Some(uplink) => format!("firewall for uplink {uplink}"),
                 None => "firewall without uplink".into(),
@@ -186,8 +187,8 @@ impl Step {
     /// runs no such command.
     pub fn command(&self) -> String {
         match self {
-            Self::ForwardingOn => "sysctl -w net.ipv4.ip_forward=1".into(),
-            Self::ForwardingOff => "sysctl -w net.ipv4.ip_forward=0".into(),
+            Self::ForwardingOn(_) => "sysctl -w net.ipv4.ip_forward=1".into(),
+            Self::ForwardingOff(_) => "sysctl -w net.ipv4.ip_forward=0".into(),
             Self::Firewall { .. } => "(see `guestnetctl dump`)".into(),
             Self::ForgetConnections(address) => format!("conntrack -D -f ipv4 -s {address}"),
             Self::CreateLink { host, host_mac, guest, guest_mac, mtu } => format!(

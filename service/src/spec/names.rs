@@ -28,7 +28,7 @@ pub const HOST_PREFIX: &str = "vm_wlan";
 #[serde(try_from = "String", into = "String")]
 pub struct GuestName(String);
 
-/// A network interface's name: 1 to 15 bytes of `[A-Za-z0-9._-]`, not `.`, `..` or a wildcard.
+/// A network interface's name: 1 to 15 bytes of `[A-Za-z0-9._-]`, not `.`, `..`, `all`, `default`.
 ///
 /// Narrower than the kernel's `dev_valid_name()`: what is left out (`:`, `%`, `+`, quotes,
 /// non-ASCII) means something to iptables, to sysctl paths or to the kernel's name templates.
@@ -64,7 +64,10 @@ impl IfName {
 
     /// Takes a name, or nothing if it is not one.
     pub fn new(text: &str) -> Option<Self> {
-        (plain(text, Self::MAX) && text != "." && text != "..").then(|| Self(text.to_owned()))
+        // "all" and "default" are entries of /proc/sys/net/ipv4/conf: the kernel gives no interface
+        // such a name (sysctl_dev_name_is_allowed()).
+        let taken = [".", "..", "all", "default"].contains(&text);
+        (plain(text, Self::MAX) && !taken).then(|| Self(text.to_owned()))
     }
 
     /// The device's end of the link in this slot.
@@ -121,9 +124,19 @@ mod tests {
         {
             assert!(GuestName::new(bad).is_none(), "{bad:?}");
         }
-        for bad in
-            ["", "a/b", "a b", ".", "..", "wlan0\n", "sixteen-bytes-xx", "vm_wlan+", "w%d", "é"]
-        {
+        for bad in [
+            "",
+            "a/b",
+            "a b",
+            ".",
+            "..",
+            "wlan0\n",
+            "sixteen-bytes-xx",
+            "vm_wlan+",
+            "w%d",
+            "é",
+            "all",
+        ] {
             assert!(IfName::new(bad).is_none(), "{bad:?}");
         }
         assert!(GuestName::new(&"a".repeat(63)).is_some());

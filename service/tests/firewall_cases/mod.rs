@@ -16,7 +16,7 @@
 //! The expected texts are written by people, never by a test.
 #![allow(dead_code)]
 
-use guestnetd::firewall::{GuestSubnet, Ruleset};
+use guestnetd::firewall::{Choice, Firewall, GuestSubnet, Ruleset};
 use guestnetd::spec::{IfName, Subnet};
 use std::fs;
 use std::net::Ipv4Addr;
@@ -74,4 +74,19 @@ pub fn ruleset(text: &str) -> Ruleset {
         }
     }
     ruleset
+}
+
+/// One guest's subnet, behind `wlan0`.
+pub fn wlan0() -> Ruleset {
+    ruleset("uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n")
+}
+
+/// The same behind `eth0`.
+pub fn eth0() -> Ruleset {
+    ruleset("uplink eth0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n")
+}
+
+/// The packet filter of this namespace, which has to work.
+pub fn open(choice: Choice) -> Firewall {
+    Firewall::open(choice).unwrap().0
 }

@@ -44,7 +44,8 @@ pub fn held(pid: i32, netns: &impl InNetns) -> Vec<String> {
         let target = fs::read_link(&path).unwrap_or_default();
         let socket = || socket_netns(&pidfd, number.parse().ok()?).ok();
         let is_socket = target.to_string_lossy().starts_with("socket:");
-        let of_socket = is_socket.then(socket).flatten().and_then(|fd| id(File::from(fd).metadata()));
+        let of_socket =
+            is_socket.then(socket).flatten().and_then(|fd| id(File::from(fd).metadata()));
         if id(fs::metadata(&path)) == wanted || of_socket == wanted {
             found.push(format!("descriptor {number}: {}", target.display()));
         }

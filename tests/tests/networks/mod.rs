@@ -110,6 +110,8 @@ impl Bed {
     /// Starts guestnetd again after its end and connects to it.
     #[track_caller]
     pub fn start(&mut self) {
+        // Not before all is read that the last one said: its end would be taken for the new one's.
+        assert!(!self.daemon.wait_log("(never said)", BOUND));
         self.daemon.start();
         self.service = self.daemon.connect();
     }

@@ -105,7 +105,11 @@ fn answer_line(mut stream: &TcpStream, hear: impl Fn(&str)) -> io::Result<()> {
 /// question is `tcp ADDRESS:PORT`, `udp ADDRESS:PORT`, `udp ADDRESS:PORT from ADDRESS`, or
 /// `ping ADDRESS`. A datagram has come through when the server has it, answer or not.
 #[track_caller]
-pub fn reached<'a>(from: &(impl InNetns + Sync), server: &Server, questions: &'a [String]) -> Vec<&'a str> {
+pub fn reached<'a>(
+    from: &(impl InNetns + Sync),
+    server: &Server,
+    questions: &'a [String],
+) -> Vec<&'a str> {
     static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let ask = |question: &str| {
         let unique = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -124,7 +128,10 @@ pub fn reached<'a>(from: &(impl InNetns + Sync), server: &Server, questions: &'a
     };
     let answers: Vec<bool> = thread::scope(|scope| {
         let asked: Vec<_> = questions.iter().map(|q| scope.spawn(move || ask(q))).collect();
-        asked.into_iter().map(|thread| thread.join().expect("the question could be asked")).collect()
+        asked
+            .into_iter()
+            .map(|thread| thread.join().expect("the question could be asked"))
+            .collect()
     });
     questions.iter().zip(answers).filter_map(|(q, came)| came.then_some(q.as_str())).collect()
 }
@@ -137,6 +144,7 @@ fn send(from: &impl InNetns, to: &str, source: &str, text: &str) {
         ("", false) => "[::]:0".to_owned(),
         (source, _) => format!("{source}:0"),
     };
-    let socket = from.enter(|| UdpSocket::bind(&source)).unwrap_or_else(|e| panic!("{source}: {e}"));
+    let socket =
+        from.enter(|| UdpSocket::bind(&source)).unwrap_or_else(|e| panic!("{source}: {e}"));
     socket.send_to(text.as_bytes(), to).unwrap_or_else(|e| panic!("{to} from {source}: {e}"));
 }

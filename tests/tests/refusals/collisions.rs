@@ -105,11 +105,7 @@ fn a_foreign_vm_wlan_from_before_the_start_is_left_alone() {
 #[test]
 fn a_subnet_without_room() {
     let scene = Scene::new();
-    let small = |name| GuestConfig {
-        gateway: "10.9.8.1".into(),
-        prefixLength: 30,
-        ..config(name)
-    };
+    let small = |name| GuestConfig { gateway: "10.9.8.1".into(), prefixLength: 30, ..config(name) };
     let first = Guest::new();
     scene.service.attach(&small("first"), &by_pid(first.pid()), None).expect("the first");
     let before = scene.before();

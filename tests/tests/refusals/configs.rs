@@ -26,15 +26,35 @@ use crate::scene::Scene;
 /// Names that are none. A lone surrogate, the one other trick of UTF-16, cannot be put into a
 /// Rust string: what comes off the wire with one is refused before there is a name to look at.
 const BAD_NAMES: [&str; 29] = [
-    "", "a/b", "/", "a b", " a", "a ", "a\nb", "a\n", "a\tb", "a\0b", "\0", ".", "..", "../a", ".a",
-    "-a", "_a", "a:b", "a;b", "a'b", "a\\b", "a%n",
-    "\u{ff41}bc",        // a fullwidth a
-    "e\u{301}",          // a combining acute accent
-    "\u{430}bc",         // a Cyrillic a
-    "a\u{202e}cb",       // right-to-left override
-    "a\u{200b}b",        // a space without width
-    "\u{feff}a",         // a byte order mark
-    "guest\u{1f427}",    // a penguin
+    "",
+    "a/b",
+    "/",
+    "a b",
+    " a",
+    "a ",
+    "a\nb",
+    "a\n",
+    "a\tb",
+    "a\0b",
+    "\0",
+    ".",
+    "..",
+    "../a",
+    ".a",
+    "-a",
+    "_a",
+    "a:b",
+    "a;b",
+    "a'b",
+    "a\\b",
+    "a%n",
+    "\u{ff41}bc",     // a fullwidth a
+    "e\u{301}",       // a combining acute accent
+    "\u{430}bc",      // a Cyrillic a
+    "a\u{202e}cb",    // right-to-left override
+    "a\u{200b}b",     // a space without width
+    "\u{feff}a",      // a byte order mark
+    "guest\u{1f427}", // a penguin
 ];
 
 /// The configuration of the original, with one field changed.
@@ -94,8 +114,20 @@ fn a_name_that_only_just_is_one() {
 fn an_interface_name_that_is_none() {
     let scene = Scene::new();
     let names = [
-        "", "sixteen-bytes-xx", "lo", "a/b", "all%d", "%d", "a b", "a\n", "a\0", ".", "..", "w:1",
-        "\u{ff57}lan0", "wl\u{202e}an", "all", "default",
+        "",
+        "sixteen-bytes-xx",
+        "lo",
+        "a/b",
+        "all%d",
+        "%d",
+        "a b",
+        "a\n",
+        "a\0",
+        ".",
+        "..",
+        "w:1",
+        "\u{ff57}lan0",
+        "wl\u{202e}an",
     ];
     let rows = names.map(|name| {
         let words: &[&str] = &["is not a name for the guest's interface", "1 to 15"];
@@ -108,13 +140,43 @@ fn an_interface_name_that_is_none() {
     }
 }
 
+/// Each interface has a directory of its name among the sysctls, and these two are taken there.
+#[test]
+fn an_interface_name_that_the_kernel_has_taken() {
+    let scene = Scene::new();
+    let rows = ["all", "default"].map(|name| {
+        let words: &[&str] = &["is not a name for the guest's interface"];
+        let config = with(|c| c.interfaceName = name.to_owned());
+        (format!("the interface {name:?}"), config, codes::ERROR_BAD_INTERFACE_NAME, words)
+    });
+    refuses(&scene, rows.into());
+}
+
 #[test]
 fn a_text_that_is_no_address() {
     let scene = Scene::new();
     let texts = [
-        "", "1.2.3", "1.2.3.4.5", "::1", "::ffff:172.17.3.9", "172.17.3.9/16", "172.017.3.9",
-        "01.2.3.4", " 172.17.3.9", "172.17.3.9 ", "172.17.3.9\0", "172.17.3.256", "0x7f.1", "2886796041",
-        "localhost", "172.17.3.\u{669}", "0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1",
+        "",
+        "1.2.3",
+        "1.2.3.4.5",
+        "::1",
+        "::ffff:172.17.3.9",
+        "172.17.3.9/16",
+        "172.017.3.9",
+        "01.2.3.4",
+        " 172.17.3.9",
+        "172.17.3.9 ",
+        "172.17.3.9\0",
+        "172.17.3.256",
+        "0x7f.1",
+        "2886796041",
+        "localhost",
+        "172.17.3.\u{669}",
+        "0.0.0.0",
+        "0.1.2.3",
+        "127.0.0.1",
+        "224.0.0.1",
+        "240.0.0.1",
         "255.255.255.255",
     ];
     let address = texts.map(|text| {
@@ -122,11 +184,13 @@ fn a_text_that_is_no_address() {
         let config = with(|c| c.address = Some(text.to_owned()));
         (format!("the address {text:?}"), config, codes::ERROR_BAD_ADDRESS, words)
     });
-    let gateway = texts.map(|text| {
-        let words: &[&str] = &["gateway", "is not an IPv4 unicast address", "such as"];
-        let config = with(|c| c.gateway = text.to_owned());
-        (format!("the gateway {text:?}"), config, codes::ERROR_BAD_ADDRESS, words)
-    });
+    // The gateway is read in the same way: the odd ones of each kind will do.
+    let gateway =
+        ["", "1.2.3", "::1", "01.2.3.4", "172.17.3.2/16", "0.0.0.0", "224.0.0.1"].map(|text| {
+            let words: &[&str] = &["gateway", "is not an IPv4 unicast address", "such as"];
+            let config = with(|c| c.gateway = text.to_owned());
+            (format!("the gateway {text:?}"), config, codes::ERROR_BAD_ADDRESS, words)
+        });
     refuses(&scene, address.into_iter().chain(gateway).collect());
 }
 
@@ -139,22 +203,63 @@ fn an_address_that_cannot_be_the_guests() {
     let outside: &[&str] = &["is not in 172.17.0.0/16", "gateway's subnet"];
     let another = "choose another";
     let rows: [(&str, GuestConfig, i32, &[&str]); 9] = [
-        ("an address before the subnet", address("172.16.255.255"), codes::ERROR_ADDRESS_OUTSIDE_SUBNET, outside),
-        ("an address behind the subnet", address("172.18.0.0"), codes::ERROR_ADDRESS_OUTSIDE_SUBNET, outside),
+        (
+            "an address before the subnet",
+            address("172.16.255.255"),
+            codes::ERROR_ADDRESS_OUTSIDE_SUBNET,
+            outside,
+        ),
+        (
+            "an address behind the subnet",
+            address("172.18.0.0"),
+            codes::ERROR_ADDRESS_OUTSIDE_SUBNET,
+            outside,
+        ),
         ("an address far away", address("8.8.8.8"), codes::ERROR_ADDRESS_OUTSIDE_SUBNET, outside),
-        ("the gateway's address", address("172.17.3.2"), reserved, &["172.17.3.2 is the gateway", another]),
-        ("the network's address", address("172.17.0.0"), reserved, &["172.17.0.0 is the network", another]),
-        ("the broadcast address", address("172.17.255.255"), reserved, &["172.17.255.255 is the broadcast", another]),
-        ("the network as gateway", gateway("172.17.0.0"), reserved, &["172.17.0.0 is the network", another]),
-        ("broadcast as gateway", gateway("172.17.255.255"), reserved, &["172.17.255.255 is the broadcast", another]),
+        (
+            "the gateway's address",
+            address("172.17.3.2"),
+            reserved,
+            &["172.17.3.2 is the gateway", another],
+        ),
+        (
+            "the network's address",
+            address("172.17.0.0"),
+            reserved,
+            &["172.17.0.0 is the network", another],
+        ),
+        (
+            "the broadcast address",
+            address("172.17.255.255"),
+            reserved,
+            &["172.17.255.255 is the broadcast", another],
+        ),
+        (
+            "the network as gateway",
+            gateway("172.17.0.0"),
+            reserved,
+            &["172.17.0.0 is the network", another],
+        ),
+        (
+            "broadcast as gateway",
+            gateway("172.17.255.255"),
+            reserved,
+            &["172.17.255.255 is the broadcast", another],
+        ),
         (
             "the broadcast address of a small subnet",
-            with(|c| (c.gateway, c.prefixLength, c.address) = ("10.9.8.1".into(), 30, Some("10.9.8.3".into()))),
+            with(|c| {
+                (c.gateway, c.prefixLength, c.address) =
+                    ("10.9.8.1".into(), 30, Some("10.9.8.3".into()))
+            }),
             reserved,
             &["10.9.8.3 is the broadcast address of 10.9.8.0/30", another],
         ),
     ];
-    refuses(&scene, rows.map(|(what, config, code, words)| (what.into(), config, code, words)).into());
+    refuses(
+        &scene,
+        rows.map(|(what, config, code, words)| (what.into(), config, code, words)).into(),
+    );
     takes(&scene, "the first address", &address("172.17.0.1"));
     takes(&scene, "the last address", &address("172.17.255.254"));
 }
@@ -199,8 +304,14 @@ fn a_configuration_of_megabytes() {
         row("a name of 5 kB", with(|c| c.name = much(5000))),
     ];
     refuses(&scene, rows);
-    let before = scene.before();
-    let name = much(2 << 20);
-    let refusal = (codes::ERROR_BAD_NAME, &["1 to 63"] as &[&str]);
+}
+
+#[test]
+fn a_name_of_megabytes_is_a_bad_name() {
+    let scene = Scene::new();
+    let (before, name) = (scene.before(), "a".repeat(2 << 20));
+    let refusal: (i32, &[&str]) = (codes::ERROR_BAD_NAME, &["1 to 63"]);
     scene.refused(&before, "detach() of 2 MB", refusal, |s| s.detach(&name));
+    scene.refused(&before, "get() of 2 MB", refusal, |s| s.get(&name));
+    scene.refused(&before, "status() of 2 MB", refusal, |s| s.status(Some(&name)));
 }

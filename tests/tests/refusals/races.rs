@@ -103,11 +103,14 @@ fn target(guest: &Guest, round: u32) -> GuestTarget {
     }
 }
 
-/// How long an attach takes that nobody disturbs.
+/// How long an attach takes at best when nobody disturbs it.
 fn usual_time(scene: &Scene) -> Duration {
-    let start = Instant::now();
-    scene.service.attach(&config("racer"), &scene.target(), None).expect("attach");
-    let took = start.elapsed();
-    scene.service.detach("racer").expect("detach");
-    took
+    let one = || {
+        let start = Instant::now();
+        scene.service.attach(&config("racer"), &scene.target(), None).expect("attach");
+        let took = start.elapsed();
+        scene.service.detach("racer").expect("detach");
+        took
+    };
+    (0..5).map(|_| one()).min().expect("five")
 }

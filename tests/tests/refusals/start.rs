@@ -168,8 +168,16 @@ fn a_value_that_is_none() {
     let (device, place) = (Device::new(), Place::new());
     let args = place.args();
     for (option, values, why) in [
-        ("--uplink", &["", "a/b", "sixteen-bytes-xx", "wlan+", "a b", ".."] as &[_], "no interface name"),
-        ("--firewall", &["", "ipfw", "NFTABLES", "nftables,iptables"], "none of auto, nftables, iptables"),
+        (
+            "--uplink",
+            &["", "a/b", "sixteen-bytes-xx", "wlan+", "a b", ".."] as &[_],
+            "no interface name",
+        ),
+        (
+            "--firewall",
+            &["", "ipfw", "NFTABLES", "nftables,iptables"],
+            "none of auto, nftables, iptables",
+        ),
         ("--allow-uid", &["", "-1", "root", "4294967295", "4294967296", "0x10"], "is no uid"),
     ] {
         for value in values {

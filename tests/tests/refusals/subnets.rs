@@ -50,13 +50,17 @@ const ADDRESSES: [Case; 5] = [
         words: &["172.17.0.0/31", "wlan0"],
     },
     Case {
-        come: &["ip link add tun9 type veth peer name other", "ip addr add 198.51.100.1 peer 172.17.7.7/32 dev tun9", "ip link set tun9 up"],
+        come: &[
+            "ip link add tun9 type veth peer name other",
+            "ip addr add 198.51.100.1 peer 172.17.7.7/32 dev tun9",
+            "ip link set tun9 up",
+        ],
         go: &["ip link del tun9"],
         words: &["172.17.7.7/32", "tun9"],
     },
 ];
 
-const ROUTES: [Case; 11] = [
+const ROUTES: [Case; 9] = [
     Case {
         come: &["ip route add 172.17.5.0/24 via 192.0.2.1"],
         go: &["ip route del 172.17.5.0/24"],
@@ -98,21 +102,26 @@ const ROUTES: [Case; 11] = [
         words: &["172.17.8.0/24", "lo", "table 255"],
     },
     Case {
-        come: &["ip route add 172.17.6.0/24 nexthop via 192.0.2.1 dev wlan0 nexthop via 192.0.2.9 dev wlan0"],
-        go: &["ip route del 172.17.6.0/24"],
-        words: &["172.17.6.0/24", "wlan0"],
-    },
-    Case {
-        come: &["ip nexthop add id 5 via 192.0.2.1 dev wlan0", "ip route add 172.17.7.0/24 nhid 5"],
-        go: &["ip nexthop del id 5"],
-        words: &["172.17.7.0/24", "wlan0"],
-    },
-    Case {
         come: &["ip route add 172.17.3.3/32 via 192.0.2.1 proto 99"],
         go: &["ip route del 172.17.3.3/32"],
         words: &["172.17.3.3/32", "wlan0"],
     },
 ];
+
+/// A route that may leave by one of several next hops.
+const SEVERAL: Case = Case {
+    come: &["ip route add 172.17.6.0/24 nexthop via 192.0.2.1 dev wlan0 \
+             nexthop via 192.0.2.9 dev wlan0"],
+    go: &["ip route del 172.17.6.0/24"],
+    words: &["172.17.6.0/24", "wlan0"],
+};
+
+/// One that goes, unannounced, with the next hop that it is made with.
+const NEXTHOP: Case = Case {
+    come: &["ip nexthop add id 5 via 192.0.2.1 dev wlan0", "ip route add 172.17.7.0/24 nhid 5"],
+    go: &["ip nexthop del id 5"],
+    words: &["172.17.7.0/24", "wlan0"],
+};
 
 /// Each comes and goes while guestnetd runs: it has to see both.
 fn each_is_in_the_way(cases: &[Case]) {
@@ -142,6 +151,16 @@ fn an_address_of_the_device() {
 #[test]
 fn a_route_of_the_device() {
     each_is_in_the_way(&ROUTES);
+}
+
+#[test]
+fn a_route_with_several_next_hops() {
+    each_is_in_the_way(&[SEVERAL]);
+}
+
+#[test]
+fn a_route_with_a_next_hop_of_its_own() {
+    each_is_in_the_way(&[NEXTHOP]);
 }
 
 #[test]

@@ -16,32 +16,12 @@
 
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::GuestKind::GuestKind;
-use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
-use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest;
-use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::{
-    BnGuestNetListener, IGuestNetListener,
-};
-use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
-use binder::{BinderFeatures, ExceptionCode, Interface, Status};
+use binder::{ExceptionCode, Interface, Status};
 use guestnet_tests::client::config;
 
+use crate::scene::listener::deaf;
 use crate::scene::{assert_words, Scene};
-
-/// Some object of ours: what it is does not matter to be an owner.
-struct Owner;
-
-impl Interface for Owner {}
-
-impl IGuestNetListener for Owner {
-    fn onGuest(&self, _: GuestEvent, _: &Guest) -> binder::Result<()> {
-        Ok(())
-    }
-
-    fn onUplink(&self, _: &Uplink, _: &Uplink, _: i64) -> binder::Result<()> {
-        Ok(())
-    }
-}
 
 #[test]
 fn each_is_refused_by_its_name_and_info_lists_exactly_these() {
@@ -58,7 +38,8 @@ fn each_is_refused_by_its_name_and_info_lists_exactly_these() {
     };
 
     unsupported("update()", "update()", service.update("neighbour", &config("neighbour")).err());
-    let owner = BnGuestNetListener::new_binder(Owner, BinderFeatures::default()).as_binder();
+    // Any object of ours is one.
+    let owner = deaf().as_binder();
     let attached = service.attach(&config("b"), &scene.target(), Some(&owner));
     unsupported("owner", "attach()", attached.err());
     let with = |change: &dyn Fn(&mut GuestConfig)| {

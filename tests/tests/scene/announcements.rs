@@ -52,6 +52,8 @@ impl Announcements {
                 // struct nlmsghdr: four bytes of length, then two of type.
                 Ok(length) if length >= 6 => types.push(u16::from_ne_bytes([buffer[4], buffer[5]])),
                 Ok(_) | Err(Errno::EINTR) => {}
+                // More than fit.
+                Err(Errno::ENOBUFS) => types.push(0),
                 Err(Errno::EAGAIN) => return types,
                 Err(e) => panic!("announcements: {e}"),
             }

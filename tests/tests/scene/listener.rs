@@ -25,6 +25,8 @@ use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener:
 use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use binder::{BinderFeatures, Interface, Strong};
 
+use super::BOUND;
+
 /// What a listener was told.
 #[derive(Debug)]
 pub enum Told {
@@ -52,7 +54,11 @@ impl IGuestNetListener for Listener {
     }
 
     fn onUplink(&self, previous: &Uplink, current: &Uplink, gap: i64) -> binder::Result<()> {
-        self.tell(Told::Uplink { previous: copy_uplink(previous), current: copy_uplink(current), gap });
+        self.tell(Told::Uplink {
+            previous: copy_uplink(previous),
+            current: copy_uplink(current),
+            gap,
+        });
         Ok(())
     }
 }
@@ -67,6 +73,20 @@ pub fn attentive() -> (Strong<dyn IGuestNetListener>, Receiver<Told>) {
     let (sender, told) = channel();
     let listener = Listener(Some(Mutex::new(sender)));
     (BnGuestNetListener::new_binder(listener, BinderFeatures::default()), told)
+}
+
+/// The next thing that a listener hears.
+#[track_caller]
+pub fn next(told: &Receiver<Told>) -> Told {
+    told.recv_timeout(BOUND).expect("to be told")
+}
+
+#[track_caller]
+pub fn next_guest(told: &Receiver<Told>) -> (GuestEvent, Guest) {
+    match next(told) {
+        Told::Guest(event, guest) => (event, guest),
+        other => panic!("not about a guest: {other:?}"),
+    }
 }
 
 /// AIDL's parcelables cannot be cloned.

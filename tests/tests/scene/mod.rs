@@ -57,7 +57,7 @@ pub struct Before {
     device: Snapshot,
     guest: Snapshot,
     attached: Vec<String>,
-    stored: BTreeMap<PathBuf, Vec<u8>>,
+    stored: BTreeMap<PathBuf, String>,
     announced: [(&'static str, Announcements); 2],
 }
 
@@ -208,6 +208,14 @@ impl Scene {
     }
 }
 
+impl Before {
+    /// Panics unless the device is as it was, whatever has happened in between.
+    #[track_caller]
+    pub fn assert_same_device(&self, scene: &Scene) {
+        self.device.assert_same(&Snapshot::of(&scene.device));
+    }
+}
+
 /// Panics unless the message is one line of text that holds all these words.
 #[track_caller]
 pub fn assert_words(what: &str, status: &Status, words: &[&str]) {
@@ -220,14 +228,14 @@ pub fn assert_words(what: &str, status: &Status, words: &[&str]) {
 }
 
 /// The files below a directory, with their content. A socket has none.
-fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+fn files(dir: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(dir).expect("the state directory").flatten() {
         let path = entry.path();
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => found.extend(files(&path)),
             Ok(kind) if kind.is_file() => {
-                let content = std::fs::read(&path).unwrap_or_default();
+                let content = std::fs::read_to_string(&path).unwrap_or_default();
                 found.insert(path, content);
             }
             _ => {}

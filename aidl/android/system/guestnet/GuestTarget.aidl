@@ -22,7 +22,7 @@ import android.system.guestnet.TargetKind;
 parcelable GuestTarget {
     /** Which of the fields below counts. */
     TargetKind kind = TargetKind.NETNS;
-    /** NETNS: an open network namespace. PIDFD: a pidfd of a process in it. PID: must be null. */
+    /** NETNS: an open network namespace. PIDFD: a pidfd of a process in it. PID: ignored. */
     @nullable ParcelFileDescriptor fd;
     /** PID: a process in it, as guestnetd sees its number, 1 or more. Otherwise ignored. */
     int pid = 0;

@@ -86,7 +86,7 @@ interface IGuestNet {
     const int ERROR_GUEST_INTERFACE_EXISTS = 301;
     /** Another guest has that address. */
     const int ERROR_ADDRESS_IN_USE = 302;
-    /** The subnet overlaps an address or a route of the device, which the message names. */
+    /** The subnet overlaps an address or a route (not a default route) of the device, which the message names. */
     const int ERROR_SUBNET_OVERLAP = 303;
     /** No guest of that name is attached. */
     const int ERROR_NO_SUCH_GUEST = 304;

@@ -29,7 +29,7 @@ use plan::Change;
 use read::ReadError;
 
 pub use foreign::foreign_forward_rule;
-pub use plan::{slots, Parents, Slot};
+pub use plan::{anchors, Anchor, Parents};
 pub use programs::{Call, Programs};
 
 /// How often it is read, changed and read again while others change the tables.
@@ -38,11 +38,11 @@ const ATTEMPTS: usize = 3;
 /// x_tables, through the program `iptables`.
 pub struct Iptables {
     programs: Programs,
-    slots: Vec<Slot>,
+    anchors: Vec<Anchor>,
 }
 
-/// The slots with what is wanted and what is there.
-type View = Vec<(Slot, Vec<Rule>, Vec<Chain>)>;
+/// The anchors with what is wanted and what is there.
+type View = Vec<(Anchor, Vec<Rule>, Vec<Chain>)>;
 
 impl Iptables {
     /// With the programs and the chains of this system. Leaves nothing behind.
@@ -53,12 +53,12 @@ impl Iptables {
 
     /// Finds out whether the kernel can do all that is needed.
     pub fn new(programs: Programs, parents: &Parents) -> Result<Self, FirewallError> {
-        let mut slots = slots(parents).to_vec();
+        let mut anchors = anchors(parents).to_vec();
         // A kernel without IPv6 forwards none.
-        slots.retain(|slot| read::has_family(slot.family));
-        let this = Self { programs, slots };
-        for slot in &this.slots {
-            this.make_readable(slot)?;
+        anchors.retain(|anchor| read::has_family(anchor.family));
+        let this = Self { programs, anchors };
+        for anchor in &this.anchors {
+            this.make_readable(anchor)?;
         }
         let nat = read::has_target(Family::V4, "MASQUERADE");
         nat.map_err(|e| FirewallError::NoNat(format!("no target MASQUERADE: {e}")))?;
@@ -66,16 +66,16 @@ impl Iptables {
     }
 
     /// The kernel may have x_tables as a module, which the program loads and we do not.
-    fn make_readable(&self, slot: &Slot) -> Result<(), FirewallError> {
-        match read::table(slot.family, slot.table) {
+    fn make_readable(&self, anchor: &Anchor) -> Result<(), FirewallError> {
+        match read::table(anchor.family, anchor.table) {
             Err(e) if e.is_missing() => {}
-            result => return result.map(drop).map_err(|e| unreadable(slot, &e)),
+            result => return result.map(drop).map_err(|e| unreadable(anchor, &e)),
         }
         // That there is no such jump is an answer, too: what counts is the second look.
-        let said = self.programs.run(&slot.probe()).err();
-        read::table(slot.family, slot.table).map(drop).map_err(|e| {
+        let said = self.programs.run(&anchor.probe()).err();
+        read::table(anchor.family, anchor.table).map(drop).map_err(|e| {
             let cause = said.map_or(e.to_string(), |said| said.to_string());
-            match slot.table {
+            match anchor.table {
                 "nat" => FirewallError::NoNat(cause),
                 _ => FirewallError::Unavailable(cause),
             }
@@ -110,7 +110,7 @@ impl Iptables {
 
     /// What would be run if nothing of ours was there.
     pub fn commands(&self, wanted: &Ruleset) -> Vec<String> {
-        as_typed(&self.slots, wanted)
+        as_typed(&self.anchors, wanted)
     }
 
     /// What differs from these rules in the kernel.
@@ -123,26 +123,31 @@ impl Iptables {
 
     /// Removes our chains and the jumps to them, under either name, as far as they are there.
     pub fn clear(&mut self) -> Result<(), FirewallError> {
-        let mut view = Vec::new();
-        for slot in &self.slots {
-            view.push((*slot, Vec::new(), self.read(slot)?));
-        }
-        run(&self.programs, &calls(&view))
+        run(&self.programs, &calls(&self.view_of(|_| Vec::new())?))
+    }
+
+    /// The commands that clearing takes.
+    pub fn plan_to_clear(&self) -> Result<Vec<Call>, FirewallError> {
+        Ok(calls(&self.view_of(|_| Vec::new())?).concat())
     }
 
     /// Packets that our rules have dropped since they were last changed.
     pub fn dropped(&mut self) -> Result<u64, FirewallError> {
-        let counts = self.slots.iter().map(|slot| Ok(slot.dropped(&self.read(slot)?)));
+        let counts = self.anchors.iter().map(|anchor| Ok(anchor.dropped(&self.read(anchor)?)));
         counts.sum()
     }
 
     fn view(&self, wanted: &Ruleset) -> Result<View, FirewallError> {
-        let look = |slot: &Slot| Ok((*slot, slot.wanted(wanted), self.read(slot)?));
-        self.slots.iter().map(look).collect()
+        self.view_of(|anchor| anchor.wanted(wanted))
     }
 
-    fn read(&self, slot: &Slot) -> Result<Vec<Chain>, FirewallError> {
-        read::table(slot.family, slot.table).map_err(|e| unreadable(slot, &e))
+    fn view_of(&self, wanted: impl Fn(&Anchor) -> Vec<Rule>) -> Result<View, FirewallError> {
+        let look = |anchor: &Anchor| Ok((*anchor, wanted(anchor), self.read(anchor)?));
+        self.anchors.iter().map(look).collect()
+    }
+
+    fn read(&self, anchor: &Anchor) -> Result<Vec<Chain>, FirewallError> {
+        read::table(anchor.family, anchor.table).map_err(|e| unreadable(anchor, &e))
     }
 }
 
@@ -151,10 +156,11 @@ impl Iptables {
 #[cfg(not(target_os = "android"))]
 pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
     let mut view = Vec::new();
-    for slot in slots(&Parents::LINUX) {
-        if in_use(&slot) {
-            let chains = read::table(slot.family, slot.table).map_err(|e| unreadable(&slot, &e))?;
-            view.push((slot, Vec::new(), chains));
+    for anchor in anchors(&Parents::LINUX) {
+        if in_use(&anchor) {
+            let chains =
+                read::table(anchor.family, anchor.table).map_err(|e| unreadable(&anchor, &e))?;
+            view.push((anchor, Vec::new(), chains));
         }
     }
     if difference(&view).is_none() {
@@ -165,30 +171,30 @@ pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
 }
 
 #[cfg(not(target_os = "android"))]
-fn in_use(slot: &Slot) -> bool {
-    let names = match slot.family {
+fn in_use(anchor: &Anchor) -> bool {
+    let names = match anchor.family {
         Family::V4 => "/proc/thread-self/net/ip_tables_names",
         Family::V6 => "/proc/thread-self/net/ip6_tables_names",
     };
     let names = std::fs::read_to_string(names).unwrap_or_default();
-    names.lines().any(|name| name == slot.table)
+    names.lines().any(|name| name == anchor.table)
 }
 
 /// What is run where nothing of ours is there yet.
 pub fn commands(ruleset: &Ruleset, parents: &Parents) -> Vec<String> {
-    as_typed(&slots(parents), ruleset)
+    as_typed(&anchors(parents), ruleset)
 }
 
-fn as_typed(slots: &[Slot], ruleset: &Ruleset) -> Vec<String> {
-    let look = |slot: &Slot| (*slot, slot.wanted(ruleset), Vec::new());
-    calls(&slots.iter().map(look).collect()).concat().iter().map(Call::to_string).collect()
+fn as_typed(anchors: &[Anchor], ruleset: &Ruleset) -> Vec<String> {
+    let look = |anchor: &Anchor| (*anchor, anchor.wanted(ruleset), Vec::new());
+    calls(&anchors.iter().map(look).collect()).concat().iter().map(Call::to_string).collect()
 }
 
-/// The commands for all slots: those that make the new and those that remove the old. Every chain
+/// The commands for all anchors: those that make the new and those that remove the old. Every chain
 /// is built before the first is put to use, and an old one goes only when all new ones are in
 /// place: what the old FORWARD lets out is masqueraded to the last.
 fn calls(view: &View) -> [Vec<Call>; 2] {
-    let changes = view.iter().map(|(slot, wanted, chains)| slot.change(wanted, chains));
+    let changes = view.iter().map(|(anchor, wanted, chains)| anchor.change(wanted, chains));
     let changes: Vec<Change> = changes.collect();
     let build = changes.iter().flat_map(|change| &change.build);
     let hook = changes.iter().flat_map(|change| &change.hook);
@@ -205,9 +211,9 @@ fn run(programs: &Programs, [make, remove]: &[Vec<Call>; 2]) -> Result<(), Firew
 }
 
 fn difference(view: &View) -> Option<String> {
-    view.iter().find_map(|(slot, wanted, chains)| slot.difference(wanted, chains))
+    view.iter().find_map(|(anchor, wanted, chains)| anchor.difference(wanted, chains))
 }
 
-fn unreadable(slot: &Slot, e: &ReadError) -> FirewallError {
-    FirewallError::Unavailable(format!("the table `{}` of {:?}: {e}", slot.table, slot.family))
+fn unreadable(anchor: &Anchor, e: &ReadError) -> FirewallError {
+    FirewallError::Unavailable(format!("the table `{}` of {:?}: {e}", anchor.table, anchor.family))
 }

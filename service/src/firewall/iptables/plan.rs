@@ -44,7 +44,7 @@ impl Parents {
 
 /// The place of one of our chains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot {
+pub struct Anchor {
     /// The hook.
     pub hook: Hook,
     /// The IP version.
@@ -57,23 +57,23 @@ pub struct Slot {
     pub names: [&'static str; 2],
 }
 
-/// The slots in the order in which they are put to use. NAT first: nothing may leave by a new
+/// The anchors in the order in which they are put to use. NAT first: nothing may leave by a new
 /// uplink with a guest's own address. FORWARD last: only it lets packets through.
-pub fn slots(parents: &Parents) -> [Slot; 5] {
-    let slot = |hook, family| {
+pub fn anchors(parents: &Parents) -> [Anchor; 5] {
+    let anchor = |hook, family| {
         let (table, parent, names) = match hook {
             Hook::Forward => ("filter", parents.forward, FORWARD),
             Hook::Input => ("filter", parents.input, INPUT),
             Hook::Postrouting => ("nat", parents.postrouting, POSTROUTING),
         };
-        Slot { hook, family, table, parent, names }
+        Anchor { hook, family, table, parent, names }
     };
     [
-        slot(Hook::Postrouting, Family::V4),
-        slot(Hook::Input, Family::V6),
-        slot(Hook::Input, Family::V4),
-        slot(Hook::Forward, Family::V6),
-        slot(Hook::Forward, Family::V4),
+        anchor(Hook::Postrouting, Family::V4),
+        anchor(Hook::Input, Family::V6),
+        anchor(Hook::Input, Family::V4),
+        anchor(Hook::Forward, Family::V6),
+        anchor(Hook::Forward, Family::V4),
     ]
 }
 
@@ -82,7 +82,7 @@ const FORWARD: [&str; 2] = ["oem_guestnet_fwd", "oem_guestnet_fwd_b"];
 const INPUT: [&str; 2] = ["oem_guestnet_in", "oem_guestnet_in_b"];
 const POSTROUTING: [&str; 2] = ["oem_guestnet_post", "oem_guestnet_post_b"];
 
-/// The commands for one slot, in the order in which they have to be run.
+/// The commands for one anchor, in the order in which they have to be run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// Makes the new chain; no packet comes near it.
@@ -93,8 +93,8 @@ pub struct Change {
     pub remove: Vec<Call>,
 }
 
-impl Slot {
-    /// Our rules for this slot.
+impl Anchor {
+    /// Our rules for this anchor.
     pub fn wanted(&self, ruleset: &Ruleset) -> Vec<Rule> {
         let mut rules = ruleset.rules();
         rules.retain(|rule| rule.hook == self.hook && rule.family == self.family);
@@ -157,8 +157,8 @@ impl Slot {
                 false => self.jump("-A", None, new),
             });
         }
-        let gone: &[&'static str] = if wanted.is_empty() { &[old, new] } else { &[old] };
-        for name in gone.iter().copied() {
+        let gone = if wanted.is_empty() { vec![old, new] } else { vec![old] };
+        for name in gone {
             change.remove.extend(leave(name));
             if there(name) {
                 change.remove.extend([self.call(["-F", name]), self.call(["-X", name])]);
@@ -167,7 +167,7 @@ impl Slot {
         change
     }
 
-    /// Packets that our rules in this slot have dropped.
+    /// Packets that our rules in this anchor have dropped.
     pub fn dropped(&self, chains: &[Chain]) -> u64 {
         let ours = self.names.iter().filter_map(|name| chain(chains, name));
         let dropping =

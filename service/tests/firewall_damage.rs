@@ -1,0 +1,207 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What others do to our rules in the kernel: it is seen, said and mended; or, where a table has an
+//! owner, it cannot be done.
+
+mod firewall_cases;
+mod firewall_rig;
+
+use firewall_cases::{cases, open, ruleset, wlan0};
+use firewall_rig::{in_netns, listed_by_nft, run, sh};
+use guestnetd::firewall::nftables::Nftables;
+use guestnetd::firewall::{Choice, Drift, Firewall};
+
+/// Others break it, one way after the other: it is seen, said, and mended.
+fn is_seen_and_mended(mut fresh: impl FnMut() -> Firewall, damages: &[&str]) {
+    for damage in damages {
+        let mut firewall = fresh();
+        firewall.clear().unwrap();
+        firewall.apply(&wlan0()).unwrap();
+        sh(&format!("{HANDLE}{damage}"));
+        match firewall.drift(&wlan0()).unwrap() {
+            Some(Drift::Changed(what)) => assert!(what.contains("table"), "{damage}: {what}"),
+            other => panic!("{damage}: {other:?}"),
+        }
+        firewall.apply(&wlan0()).unwrap();
+        assert_eq!(firewall.drift(&wlan0()).unwrap(), None, "{damage}");
+    }
+}
+
+#[test]
+fn iptables_damage_is_seen_and_mended() {
+    in_netns(|| {
+        is_seen_and_mended(
+            || open(Choice::Iptables),
+            &[
+                "iptables-legacy -D oem_guestnet_fwd 1",
+                "iptables-legacy -D oem_guestnet_fwd -i vm_wlan+ -j DROP",
+                "iptables-legacy -D oem_guestnet_in -i vm_wlan+ -j DROP",
+                "iptables-legacy -D FORWARD -j oem_guestnet_fwd",
+                "iptables-legacy -D INPUT -j oem_guestnet_in",
+                "iptables-legacy -t nat -D POSTROUTING -j oem_guestnet_post",
+                "ip6tables-legacy -D INPUT 1",
+                "ip6tables-legacy -D FORWARD 1",
+                "iptables-legacy -F oem_guestnet_fwd",
+                "iptables-legacy -F FORWARD",
+                "iptables-legacy -F; iptables-legacy -X",
+                "iptables-legacy -t nat -F; iptables-legacy -t nat -X",
+                "ip6tables-legacy -F; ip6tables-legacy -X",
+                "iptables-legacy -I oem_guestnet_fwd -j ACCEPT",
+                "iptables-legacy -A oem_guestnet_fwd -j ACCEPT",
+                "iptables-legacy -I oem_guestnet_fwd 3 -i vm_wlan+ -o eth0 -j ACCEPT",
+                "iptables-legacy -I FORWARD -j ACCEPT",
+                "iptables-legacy -A FORWARD -j oem_guestnet_fwd",
+                "iptables-legacy -N oem_guestnet_fwd_b",
+                "iptables-legacy -R oem_guestnet_fwd 1 -i wlan0 -o vm_wlan+ -j ACCEPT",
+                "iptables-legacy -R oem_guestnet_fwd 1 -i wlan0 -o vm_wlan+ -m conntrack \
+                    --ctstate NEW,ESTABLISHED,RELATED -j ACCEPT",
+                "iptables-legacy -R oem_guestnet_fwd 1 -i wlan0 -o vm_wlan+ -m conntrack \
+                    ! --ctstate ESTABLISHED,RELATED -j ACCEPT",
+                "iptables-legacy -R oem_guestnet_fwd 4 ! -i vm_wlan+ -j DROP",
+                "iptables-legacy -R oem_guestnet_fwd 4 -i vm_wlan -j DROP",
+                "iptables-legacy -R oem_guestnet_fwd 4 -i vm_wlan+ -p tcp -j DROP",
+                "iptables-legacy -R oem_guestnet_fwd 4 -i vm_wlan+ -j RETURN",
+                "iptables-legacy -R oem_guestnet_in 3 -s 172.17.0.0/16 -d 172.17.3.2/32 \
+                    -i vm_wlan+ -p udp -m udp --dport 53:5353 -j ACCEPT",
+                "iptables-legacy -R oem_guestnet_in 2 -i vm_wlan+ -p icmp -j ACCEPT",
+                "iptables-legacy -t nat -R oem_guestnet_post 1 -s 172.17.0.0/16 -o wlan0 \
+                    -j MASQUERADE --random",
+            ],
+        );
+    });
+}
+
+/// What can be done to a table that is nobody's.
+const NFT_DAMAGES: &[&str] = &[
+    "nft delete table inet guestnet",
+    "nft flush ruleset",
+    "nft flush table inet guestnet",
+    "nft flush chain inet guestnet forward",
+    "nft flush chain inet guestnet postrouting; nft delete chain inet guestnet postrouting",
+    "nft insert rule inet guestnet forward accept",
+    "nft add rule inet guestnet input counter accept",
+    "nft add rule inet guestnet postrouting oifname eth0 masquerade random",
+    "nft add chain inet guestnet another",
+    "nft add chain inet guestnet early '{ type filter hook forward priority -5; policy drop; }'",
+    "nft chain inet guestnet forward '{ policy drop; }'",
+    "nft add table inet guestnet '{ flags dormant; }'",
+    "nft delete rule inet guestnet forward handle $(handle forward invalid)",
+    "nft replace rule inet guestnet forward handle $(handle forward invalid) \
+        meta nfproto ipv4 ct state invalid counter drop",
+    "nft replace rule inet guestnet forward handle $(handle forward established) \
+        iifname wlan0 oifname 'vm_wlan*' meta nfproto ipv4 ct state established,related,new accept",
+    "nft replace rule inet guestnet forward handle $(handle forward established) \
+        iifname wlan0 oifname 'vm_wlan*' meta nfproto ipv4 ct state != established,related accept",
+    "nft replace rule inet guestnet forward handle $(handle forward saddr) \
+        iifname 'vm_wlan*' oifname 'wlan0*' ip saddr 172.17.0.0/16 accept",
+    "nft replace rule inet guestnet forward handle $(handle forward saddr) \
+        iifname 'vm_wlan*' oifname wlan0 ip saddr 172.16.0.0/15 accept",
+    "nft replace rule inet guestnet input handle $(handle input udp) \
+        iifname 'vm_wlan*' ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 udp sport 53 accept",
+    "nft replace rule inet guestnet input handle $(handle input echo-request) \
+        iifname 'vm_wlan*' icmp type echo-reply accept",
+    "nft replace rule inet guestnet postrouting handle $(handle postrouting masquerade) \
+        oifname wlan0 ip saddr 172.17.0.0/16 masquerade random",
+    "nft replace rule inet guestnet postrouting handle $(handle postrouting masquerade) \
+        oifname wlan0 ip saddr 172.17.0.0/16 snat ip to 192.0.2.2",
+];
+
+/// Shell: the handle of the rule in a chain of ours that has this word.
+const HANDLE: &str =
+    "handle() { nft -a list chain inet guestnet $1 | sed -n \"/$2/s/.*handle //p\"; }\n";
+
+#[test]
+fn nftables_damage_is_seen_and_mended() {
+    in_netns(|| {
+        is_seen_and_mended(|| Nftables::unowned().unwrap().into(), NFT_DAMAGES);
+        // A foreign chain goes with the repair: the whole table is ours.
+        let case = cases().into_iter().find(|case| case.name == "wlan0").unwrap();
+        assert_eq!(listed_by_nft(), case.nftables);
+    });
+}
+
+/// A rule of somebody else's that is bit for bit ours is ours; with one word changed it is not.
+#[test]
+fn one_word_makes_another_rule() {
+    in_netns(|| {
+        let wanted = ruleset("uplink wlan0\nsubnet 10.20.48.0/20 gateway 10.20.48.1\n");
+        let mut firewall = Firewall::from(Nftables::unowned().unwrap());
+        firewall.apply(&wanted).unwrap();
+        let ours = [
+            (
+                "forward",
+                "invalid",
+                "iifname vm_wlan* meta nfproto ipv4 ct state invalid counter drop",
+            ),
+            ("forward", "saddr", "iifname vm_wlan* oifname wlan0 ip saddr 10.20.48.0/20 accept"),
+            ("postrouting", "masquerade", "oifname wlan0 ip saddr 10.20.48.0/20 masquerade"),
+        ];
+        let words = [
+            ("drop", "accept"),
+            ("accept", "drop"),
+            ("accept", "return"),
+            ("counter ", ""),
+            ("state invalid", "state new"),
+            ("state invalid", "state != invalid"),
+            ("ct state", "ct original protocol 6 ct state"),
+            ("ipv4", "ipv6"),
+            ("vm_wlan*", "vm_wlan"),
+            ("vm_wlan*", "vm_*"),
+            ("oifname", "iifname"),
+            ("wlan0", "wlan1"),
+            ("saddr", "daddr"),
+            ("/20", "/19"),
+            ("/20", ""),
+            ("masquerade", "masquerade random"),
+            ("masquerade", "masquerade persistent"),
+            ("masquerade", "counter masquerade"),
+        ];
+        let mut changed = 0;
+        for (chain, word, rule) in ours {
+            let mut replaced_by = |by: &str| {
+                firewall.apply(&wanted).unwrap();
+                sh(&format!(
+                    "{HANDLE} h=$(handle {chain} {word})
+                     nft add rule inet guestnet {chain} position $h '{by}'
+                     nft delete rule inet guestnet {chain} handle $h"
+                ));
+                firewall.drift(&wanted).unwrap()
+            };
+            assert_eq!(replaced_by(rule), None, "{rule}");
+            for (from, to) in words.iter().filter(|(from, _)| rule.contains(from)) {
+                let other = rule.replacen(from, to, 1);
+                assert!(replaced_by(&other).is_some(), "{other}");
+                changed += 1;
+            }
+        }
+        assert!(changed > 20, "{changed}");
+    });
+}
+
+#[test]
+fn an_owned_table_cannot_be_damaged() {
+    in_netns(|| {
+        let mut firewall = open(Choice::Nftables);
+        firewall.apply(&wlan0()).unwrap();
+        if !sh("nft list table inet guestnet").contains("flags owner") {
+            eprintln!("this kernel knows no ownership of tables");
+            return;
+        }
+        for damage in NFT_DAMAGES {
+            let (_, said) = run(&format!("{HANDLE}{damage}"));
+            assert_eq!(firewall.drift(&wlan0()).unwrap(), None, "{damage}: {said}");
+        }
+    });
+}

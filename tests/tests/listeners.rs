@@ -1,0 +1,313 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Those who want to be told: what they hear and in which order, and that none of them, whatever
+//! it does, is in anybody's way.
+
+mod scene;
+
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest as Wire;
+use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
+use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
+    IGuestNet, ERROR_TOO_MANY_LISTENERS,
+};
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::IGuestNetListener;
+use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
+use binder::Strong;
+use guestnet_tests::client::{by_pid, config, NAME};
+use guestnet_tests::{poll, Daemon, Device, Guest, InNetns};
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+
+use scene::listener::{attentive, deaf, next, next_guest, Told};
+use scene::{assert_words, Scene, BOUND};
+
+/// How many there may be.
+const MOST: usize = 32;
+/// How long guestnetd waits for a client's answer. Nobody else may wait that long.
+const REPLY: Duration = Duration::from_secs(2);
+
+/// A process that listens; killed when dropped.
+struct Listening(Child);
+
+impl Listening {
+    fn to(daemon: &Daemon) -> Self {
+        let mut command = Command::new(env::current_exe().expect("our own path"));
+        command.args(["--exact", "role_listener", "--ignored", "--nocapture"]);
+        command.env("GUESTNET_ROLE", daemon.endpoint()).stdout(Stdio::piped());
+        // SAFETY: between fork and exec the closure makes one system call and nothing else.
+        unsafe {
+            command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            })
+        };
+        let mut child = command.spawn().expect("ourselves");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let listening = lines.any(|line| line.expect("a line").contains("listening"));
+        assert!(listening, "it ended before it listened");
+        // Its pipe is closed now, and what it is told goes nowhere.
+        Self(child)
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.0.id() as i32)
+    }
+
+    /// Stops all its threads; the signal alone does so only some time later.
+    fn freeze(&self) {
+        kill(self.pid(), Signal::SIGSTOP).expect("SIGSTOP");
+        let tasks = format!("/proc/{}/task", self.pid());
+        let stopped = || {
+            let mut tasks = std::fs::read_dir(&tasks).expect("its threads").flatten();
+            let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat"));
+            tasks.all(|task| stat(task).is_ok_and(|stat| stat.contains(") T "))).then_some(())
+        };
+        poll(BOUND, stopped).expect("every thread is stopped");
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// No test: a process of its own for those that are.
+#[test]
+#[ignore = "the others run it"]
+fn role_listener() {
+    let Ok(endpoint) = env::var("GUESTNET_ROLE") else { return };
+    let endpoint = endpoint.parse().expect("an endpoint");
+    let service = guestnet_platform::connect::<dyn IGuestNet>(&endpoint, NAME).expect("connect");
+    let (listener, told) = attentive();
+    service.registerListener(&listener).expect("registerListener");
+    println!("listening");
+    std::io::stdout().flush().expect("stdout");
+    // Until it is killed.
+    told.iter().for_each(drop);
+}
+
+/// Registers deaf listeners until there is no more room, and gives them.
+fn fill(service: &Strong<dyn IGuestNet>) -> Vec<Strong<dyn IGuestNetListener>> {
+    let mut all = Vec::new();
+    loop {
+        let one = deaf();
+        match service.registerListener(&one) {
+            Ok(()) => all.push(one),
+            Err(e) => {
+                assert_eq!(e.service_specific_error(), ERROR_TOO_MANY_LISTENERS, "{e}");
+                return all;
+            }
+        }
+        assert!(all.len() <= MOST, "there is no limit");
+    }
+}
+
+#[test]
+fn what_happens_to_a_guest_is_told_in_order() {
+    let scene = Scene::new();
+    let (service, mut guest) = (&scene.service, Guest::new());
+    let (listener, told) = attentive();
+    service.registerListener(&listener).expect("registerListener");
+    for _ in 0..3 {
+        let attached = service.attach(&config("a"), &by_pid(guest.pid()), None).expect("attach");
+        let (event, seen) = next_guest(&told);
+        assert_eq!((event, seen.state), (GuestEvent::ATTACHED, GuestState::ATTACHED));
+        assert_eq!(format!("{seen:?}"), format!("{:?}", Wire { timeline: vec![], ..attached }));
+        service.detach("a").expect("detach");
+        let (event, gone) = next_guest(&told);
+        assert_eq!((event, gone.state), (GuestEvent::DETACHED, GuestState::GONE));
+        let as_it_was = Wire { state: GuestState::ATTACHED, ..gone };
+        assert_eq!(format!("{as_it_was:?}"), format!("{seen:?}"));
+    }
+    service.attach(&config("a"), &by_pid(guest.pid()), None).expect("attach");
+    assert_eq!(next_guest(&told).0, GuestEvent::ATTACHED);
+    guest.kill();
+    let (event, lost) = next_guest(&told);
+    assert_eq!((event, lost.state), (GuestEvent::LOST, GuestState::GONE));
+    assert_eq!((lost.name.as_str(), lost.address.as_str()), ("a", "172.17.3.4"));
+
+    service.attach(&config("b"), &scene.target(), None).expect("attach");
+    assert_eq!(next_guest(&told).0, GuestEvent::ATTACHED);
+    scene.device.run("ip link del vm_wlan");
+    let (event, lost) = next_guest(&told);
+    assert_eq!((event, lost.name.as_str()), (GuestEvent::LOST, "neighbour"));
+
+    // A refused call is nobody's business; neither is one who listens no more.
+    service.attach(&config("b"), &scene.target(), None).expect_err("the name is taken");
+    service.unregisterListener(&listener).expect("unregisterListener");
+    service.unregisterListener(&listener).expect("again");
+    service.unregisterListener(&deaf()).expect("of one that never was");
+    let (other, told_other) = attentive();
+    service.registerListener(&other).expect("registerListener");
+    service.detach("b").expect("detach");
+    assert_eq!(next_guest(&told_other).0, GuestEvent::DETACHED);
+    let more: Vec<_> = told.try_iter().collect();
+    assert!(more.is_empty(), "{more:?}");
+}
+
+#[test]
+fn an_uplink_that_goes_and_comes_is_told_with_what_it_means() {
+    let scene = Scene::new();
+    let (listener, told) = attentive();
+    scene.service.registerListener(&listener).expect("registerListener");
+    let mut before = scene.service.status(None).expect("status").uplink;
+    for up in [false, true, false, true] {
+        if up {
+            scene.device.add_uplink("wlan0");
+        } else {
+            scene.device.remove_uplink("wlan0");
+        }
+        // It may change in several steps; each begins where the last one ended.
+        let (event, guest) = loop {
+            match next(&told) {
+                Told::Uplink { previous, current, gap } => {
+                    assert_eq!(format!("{previous:?}"), format!("{before:?}"));
+                    assert_ne!(format!("{current:?}"), format!("{previous:?}"));
+                    assert!((0..BOUND.as_micros() as i64).contains(&gap), "a gap of {gap} us");
+                    before = current;
+                }
+                Told::Guest(event, guest) => break (event, guest),
+            }
+        };
+        let state = if up { GuestState::ATTACHED } else { GuestState::WAITING_FOR_UPLINK };
+        assert_eq!((event, guest.name.as_str()), (GuestEvent::STATE, "neighbour"));
+        assert_eq!(guest.state, state);
+        assert_eq!((before.up, before.interfaceIndex != 0), (up, up));
+        assert_eq!(before.address, if up { Device::ADDRESS } else { "" });
+        assert_eq!((before.choice.as_str(), before.interfaceName.as_str()), ("wlan0", "wlan0"));
+        settle(&scene, &told, &mut before);
+    }
+}
+
+/// Takes in what else the same change of the uplink brings: its default route, say.
+fn settle(scene: &Scene, told: &Receiver<Told>, before: &mut Uplink) {
+    let settled = || {
+        while let Ok(Told::Uplink { current, .. }) = told.try_recv() {
+            *before = current;
+        }
+        let now = scene.service.status(None).expect("status").uplink;
+        (format!("{now:?}") == format!("{before:?}")).then_some(())
+    };
+    poll(BOUND, settled).expect("listeners are told the uplink that status() tells");
+}
+
+#[test]
+fn registered_twice_is_told_once_and_takes_one_place() {
+    let scene = Scene::new();
+    let (listener, told) = attentive();
+    for _ in 0..3 {
+        scene.service.registerListener(&listener).expect("registerListener");
+    }
+    for _ in 0..2 {
+        scene.service.attach(&config("a"), &scene.target(), None).expect("attach");
+        scene.service.detach("a").expect("detach");
+    }
+    let heard: Vec<GuestEvent> = (0..4).map(|_| next_guest(&told).0).collect();
+    let (on, off) = (GuestEvent::ATTACHED, GuestEvent::DETACHED);
+    assert_eq!(heard, [on, off, on, off]);
+    assert_eq!(fill(&scene.service).len(), MOST - 1);
+}
+
+#[test]
+fn one_too_many_is_refused_and_the_others_hear_on() {
+    let scene = Scene::new();
+    let (listener, told) = attentive();
+    scene.service.registerListener(&listener).expect("registerListener");
+    let others = fill(&scene.service);
+    assert_eq!(others.len(), MOST - 1);
+    let before = scene.before();
+    let words: &[&str] = &["32 listeners are registered", "unregister one"];
+    scene.refused(&before, "the 33rd", (ERROR_TOO_MANY_LISTENERS, words), |s| {
+        s.registerListener(&deaf())
+    });
+    // Who is registered already is no 33rd.
+    scene.service.registerListener(&listener).expect("again");
+    scene.service.attach(&config("a"), &scene.target(), None).expect("attach");
+    assert_eq!(next_guest(&told).0, GuestEvent::ATTACHED);
+    // A place that was given back is free at once.
+    scene.service.unregisterListener(&others[7]).expect("unregisterListener");
+    scene.service.registerListener(&deaf()).expect("there is a place");
+    let status = scene.service.registerListener(&deaf()).expect_err("and no second one");
+    assert_words("the 33rd again", &status, words);
+}
+
+#[test]
+fn listeners_are_forgotten_with_their_process_or_connection() {
+    let scene = Scene::new();
+    let process = Listening::to(&scene.daemon);
+    let another = scene.daemon.connect();
+    let theirs: Vec<_> = (0..10).map(|_| deaf()).collect();
+    theirs.iter().for_each(|one| another.registerListener(one).expect("registerListener"));
+    let mut ours = fill(&scene.service);
+    assert_eq!(ours.len(), MOST - 11);
+
+    drop(process);
+    let mut more = |count| {
+        let mut room = || {
+            ours.extend(fill(&scene.service));
+            (ours.len() >= count).then_some(ours.len())
+        };
+        poll(BOUND, &mut room).unwrap_or_else(|| panic!("{} of {count} places", ours.len()))
+    };
+    assert_eq!(more(MOST - 10), MOST - 10);
+    drop(another);
+    assert_eq!(more(MOST), MOST);
+    scene.assert_neighbour_talks("the end of listeners");
+}
+
+#[test]
+fn a_listener_that_stands_still_delays_nobody_and_is_dropped() {
+    let scene = Scene::new();
+    let frozen = Listening::to(&scene.daemon);
+    let (listener, told) = attentive();
+    scene.service.registerListener(&listener).expect("registerListener");
+    let others = fill(&scene.service);
+    assert_eq!(others.len(), MOST - 2);
+    frozen.freeze();
+
+    let (start, mut slowest) = (Instant::now(), Duration::ZERO);
+    let extra = deaf();
+    // There is room again when it is dropped: after its queue, or its patience, has run out.
+    while scene.service.registerListener(&extra).is_err() {
+        assert!(start.elapsed() < BOUND * 3, "it is not dropped: {}", scene.daemon.log());
+        for (event, attach) in [(GuestEvent::ATTACHED, true), (GuestEvent::DETACHED, false)] {
+            let call = Instant::now();
+            if attach {
+                scene.service.attach(&config("a"), &scene.target(), None).map(drop)
+            } else {
+                scene.service.detach("a")
+            }
+            .expect("a call beside a frozen listener");
+            assert_eq!(next_guest(&told).0, event);
+            slowest = slowest.max(call.elapsed());
+        }
+    }
+    println!("slowest of all calls with their notices: {slowest:?}");
+    assert!(slowest < REPLY / 2, "a call, or another listener, waited {slowest:?}");
+    // The one that is back hears nothing more, and its place is taken.
+    kill(frozen.pid(), Signal::SIGCONT).expect("SIGCONT");
+    assert_eq!(fill(&scene.service).len(), 0);
+    scene.assert_neighbour_talks("a frozen listener");
+}

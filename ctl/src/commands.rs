@@ -16,12 +16,10 @@
 
 use crate::cli::{Cli, Command, GuestArgs};
 use crate::exit::{Exit, Failure};
-use crate::output::{self, Output};
-use crate::{client, json, lxc, render, target, uplink, watch};
+use crate::output::Output;
+use crate::{attached, client, json, lxc, render, target, watch};
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Guest::Guest,
     GuestConfig::GuestConfig,
-    GuestState::GuestState,
     GuestTarget::GuestTarget,
     IGuestNet::{IGuestNet, ERROR_NO_SUCH_GUEST},
     LayerState::LayerState,
@@ -50,7 +48,7 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
         Command::Attach { guest, timeline } => {
             let (config, target) = asked(guest)?;
             let guest = guestnet.attach(&config, &target, None)?;
-            return attached(guestnet, output, &guest, *timeline);
+            return attached::tell(guestnet, output, &guest, *timeline);
         }
         Command::Detach { name } => {
             guestnet.detach(name)?;
@@ -108,35 +106,6 @@ fn asked(guest: &GuestArgs) -> Result<(GuestConfig, GuestTarget), Failure> {
     Ok((target::config(&guest.name, &guest.config), target::target(&guest.target)?))
 }
 
-/// Says what was attached, and when its traffic waits, for what.
-pub fn attached(
-    guestnet: &dyn IGuestNet,
-    output: &Output,
-    guest: &Guest,
-    timeline: bool,
-) -> Result<Exit, Failure> {
-    let advice = (guest.state == GuestState::WAITING_FOR_UPLINK).then(|| advice(guestnet, guest));
-    output.answer(
-        || json::attached(guest, advice.as_deref()),
-        || render::guest::attached(guest, timeline),
-    )?;
-    match advice {
-        Some(advice) => {
-            output::complain(&advice);
-            Ok(Exit::NoUplink)
-        }
-        None => Ok(Exit::Ok),
-    }
-}
-
-/// The guest is attached whatever becomes of this second question.
-fn advice(guestnet: &dyn IGuestNet, guest: &Guest) -> String {
-    match guestnet.status(Some(&guest.name)) {
-        Ok(status) => uplink::advice(&status.uplink),
-        Err(e) => format!("there is no uplink, and why could not be asked: {}", Failure::from(e)),
-    }
-}
-
 /// What `check` tells a script.
 fn verdict(layers: &[LayerStatus]) -> Exit {
     let wrong = |state| state != LayerState::OK && state != LayerState::WAITING;
@@ -171,7 +140,7 @@ fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
     use clap::CommandFactory;
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "guestnetctl", &mut script);
-    output::write(&String::from_utf8_lossy(&script)).map(|()| Exit::Ok)
+    crate::output::write(&String::from_utf8_lossy(&script)).map(|()| Exit::Ok)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::cli::ConfigArgs;
 use crate::exit::{Exit, Failure};
 use crate::hook::{self, Hook};
 use crate::output::Output;
-use crate::{client, commands, target};
+use crate::{attached, client, target};
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
     IGuestNet, ERROR_NAME_IN_USE, ERROR_NO_SUCH_GUEST,
 };
@@ -59,7 +59,7 @@ fn start(
         other => other,
     }?;
     // A container may start without an uplink: its traffic flows as soon as there is one.
-    commands::attached(guestnet, output, &guest, false).map(|_| Exit::Ok)
+    attached::tell(guestnet, output, &guest, false).map(|_| Exit::Ok)
 }
 
 /// The kernel may have been faster: the link goes with its namespace.

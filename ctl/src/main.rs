@@ -15,6 +15,7 @@
 //! guestnetctl, guestnetd's command-line client: it asks over the contract in `aidl/` and shows
 //! the answer. It changes nothing by itself.
 
+mod attached;
 mod cli;
 mod client;
 mod commands;

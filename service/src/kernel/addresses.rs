@@ -40,12 +40,8 @@ pub async fn add(
     address: Ipv4Addr,
     prefix: u8,
 ) -> Result<(), KernelError> {
-    let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
-    message.header.index = index;
-    message.header.prefix_len = prefix;
-    message.attributes =
-        vec![AddressAttribute::Address(address.into()), AddressAttribute::Local(address.into())];
+    let mut message = named(index, address, prefix);
+    message.attributes.push(AddressAttribute::Address(address.into()));
     if let Some(subnet) = Subnet::containing(address, prefix).filter(|s| s.prefix() < 31) {
         message.attributes.push(AddressAttribute::Broadcast(subnet.broadcast()));
     }
@@ -59,12 +55,16 @@ pub async fn delete(
     address: Ipv4Addr,
     prefix: u8,
 ) -> Result<(), KernelError> {
+    netlink.change(RouteNetlinkMessage::DelAddress(named(index, address, prefix)), 0).await
+}
+
+fn named(index: u32, address: Ipv4Addr, prefix: u8) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = AddressFamily::Inet;
     message.header.index = index;
     message.header.prefix_len = prefix;
     message.attributes = vec![AddressAttribute::Local(address.into())];
-    netlink.change(RouteNetlinkMessage::DelAddress(message), 0).await
+    message
 }
 
 /// The addresses of one link, or of all with index 0.

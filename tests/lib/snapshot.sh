@@ -31,7 +31,7 @@ used_nft_tables() {
 
 # Asked for one link, the kernel first works off a change of its carrier: the list is settled then.
 ip -br link | while read -r link _; do ip link show dev "${link%@*}" >/dev/null || true; done
-section links; ip -d link
+section links; ip -d link | sed -E 's/ (hello|tcn|topology_change|gc)_timer +[0-9.]+//g'
 section addresses; ip -d addr | grep -E '^[0-9]+:|^ +inet' || true
 for family in 4 6; do
     section "IPv$family routes"; ip "-$family" -d route show table all

@@ -58,6 +58,8 @@ struct Log {
 #[derive(Debug, Default)]
 struct LogText {
     text: String,
+    /// Which start it is.
+    start: u32,
     ended: bool,
 }
 
@@ -207,7 +209,12 @@ impl Drop for Daemon {
 impl Log {
     /// Reads on a thread until the other end is closed.
     fn follow(self: &Arc<Self>, mut stderr: impl Read + Send + 'static) {
-        self.now.lock().expect("the log").ended = false;
+        let start = {
+            let mut now = self.now.lock().expect("the log");
+            now.ended = false;
+            now.start += 1;
+            now.start
+        };
         let log = Arc::clone(self);
         thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -215,7 +222,8 @@ impl Log {
                 let length = stderr.read(&mut buffer).unwrap_or(0);
                 let mut now = log.now.lock().expect("the log");
                 now.text += &String::from_utf8_lossy(&buffer[..length]);
-                now.ended = length == 0;
+                // The end of an earlier start is not this one's.
+                now.ended |= length == 0 && now.start == start;
                 log.grown.notify_all();
                 if length == 0 {
                     return;

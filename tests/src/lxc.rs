@@ -69,7 +69,7 @@ impl Container {
     pub fn start(&self) -> Result<(), String> {
         let log = self.log_path();
         let mut start = self.tool("lxc-start");
-        start.arg("-o").arg(&log).args(["-l", "INFO"]);
+        start.arg("-o").arg(&log).args(["-l", "DEBUG"]);
         let out = start.output().expect("lxc-start");
         if out.status.success() {
             return Ok(());

@@ -61,9 +61,10 @@ fn run(command: &str) -> String {
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
-/// All that an attach may change in the device, as text.
+/// All that an attach may change in the device, as text. Without the owner of our table: a closed
+/// socket ceases to be it a little later.
 fn device() -> String {
-    run("ip -d link; ip addr; ip route show table all; ip rule; nft -s list ruleset; \
+    run("ip -d link; ip addr; ip route show table all; ip rule; nft -s list ruleset | sed 's/ # progname.*//; /^\tflags/d'; \
          iptables-legacy-save -t filter | grep -v '^[#:]'; cat /proc/sys/net/ipv4/ip_forward; \
          grep . /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/ipv4/conf/*/accept_redirects")
 }

@@ -50,7 +50,7 @@ pub struct Args {
     pub firewall: firewall::Choice,
 
     /// Where to keep what must survive a restart of guestnetd
-    #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
+    #[arg(long, value_name = "DIR", default_value = STATE_DIR, value_parser = absolute)]
     pub state_dir: PathBuf,
 
     /// A uid that may call, beside root (on Android: and system); may be given again
@@ -60,6 +60,12 @@ pub struct Args {
     /// Leave net.ipv4.ip_forward on when the last guest is gone
     #[arg(long)]
     pub keep_forwarding: bool,
+}
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let complain = || format!("{text:?} is not an absolute path");
+    path.is_absolute().then_some(path).ok_or_else(complain)
 }
 
 fn uid(text: &str) -> Result<u32, String> {

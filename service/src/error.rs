@@ -57,7 +57,7 @@ pub enum Error {
     #[error("no free {0}; detach a guest first")]
     NoFreeSlot(&'static str),
     /// The host end's name is taken by somebody else.
-    #[error("the device has an interface {0} that is not guestnetd's; rename or delete it")]
+    #[error("the device has an interface {0} that is no attached guest's; rename or delete it")]
     HostInterfaceExists(IfName),
     /// A listener too many.
     #[error("{0} listeners are registered, which is the most; unregister one")]
@@ -94,6 +94,14 @@ pub enum Error {
         /// errno text.
         cause: std::io::Error,
     },
+    /// Another guestnetd has the state.
+    #[error(
+        "another guestnetd uses {0}: stop it, or choose another --state-dir for another device"
+    )]
+    StateInUse(String),
+    /// The guest has a way out already.
+    #[error("the guest has a default route already{0}; remove it there, then attach again")]
+    GuestRouteExists(String),
     /// Nobody answers.
     #[error("guestnetd is ending")]
     Ending,
@@ -132,10 +140,10 @@ pub enum TargetError {
     #[error("the descriptor is not a pidfd ({0})")]
     NotAPidfd(String),
     /// The device itself.
-    #[error("the target is in guestnetd's own network namespace: it is the device, not a guest")]
+    #[error("the target is in guestnetd's own network namespace: it is the device, not a guest; give the container its own (lxc.net.0.type = empty)")]
     OwnNetns,
     /// The machine's.
-    #[error("the target is in the network namespace of the machine's init: it is no guest")]
+    #[error("the target is in the network namespace of the machine's init: it is no guest; give the container its own (lxc.net.0.type = empty)")]
     InitialNetns,
     /// No access.
     #[error("the network namespace of process {pid} cannot be opened ({cause}): pass its netns descriptor instead")]

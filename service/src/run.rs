@@ -20,6 +20,11 @@ use crate::kernel::probe;
 use crate::owner::{Command, Owner, StartError};
 use guestnet_platform::{Limits, PlatformError};
 use nix::sys::signal::{SigSet, Signal};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// How long the end may take. Longer than any call to the kernel or to a program may.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why guestnetd ends with a failure.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +38,9 @@ pub enum RunError {
     /// It could not listen.
     #[error(transparent)]
     Platform(#[from] PlatformError),
+    /// Something keeps it from ending in order.
+    #[error("the work in hand did not end within {} s; guests stay as they are", PATIENCE.as_secs())]
+    Stuck,
     /// Signals.
     #[error("signals cannot be waited for: {0}")]
     Signals(#[from] nix::Error),
@@ -61,10 +69,16 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     let signal = ends.wait()?;
     log::info!("{signal}: ending");
     tell_init("STOPPING=1");
+    // From here on a second signal ends the process at once.
+    ends.thread_unblock()?;
     server.stop();
-    let _ = owner.ask(Command::End);
-    let _ = thread.join();
-    Ok(())
+    let (ended, end) = channel();
+    std::thread::spawn(move || {
+        let _ = owner.ask(Command::End);
+        let _ = thread.join();
+        let _ = ended.send(());
+    });
+    end.recv_timeout(PATIENCE).map_err(|_| RunError::Stuck)
 }
 
 /// systemd, where it asked to be told (sd_notify(3)).

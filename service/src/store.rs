@@ -20,8 +20,9 @@
 
 use crate::error::Error;
 use crate::plan::forwarding::Before;
-use crate::plan::GuestNet;
+use crate::plan::{slots, GuestNet};
 use crate::spec::{GuestName, GuestSpec};
+use nix::fcntl::{Flock, FlockArg};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder};
@@ -37,6 +38,7 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Its slot, kept while the store lives.
+    #[serde(deserialize_with = "slot")]
     pub slot: u32,
     /// Its network, while it is attached.
     pub attached: Option<AttachedRecord>,
@@ -83,6 +85,14 @@ struct File<T> {
     content: T,
 }
 
+fn slot<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let slot = u32::deserialize(from)?;
+    if slot < slots::SLOTS {
+        return Ok(slot);
+    }
+    Err(serde::de::Error::custom(format!("there is no slot {slot}")))
+}
+
 /// Everything that was found at start-up.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -97,6 +107,8 @@ pub struct Found {
 pub struct Store {
     dir: PathBuf,
     boot: String,
+    /// Held for as long as this is: one directory, one guestnetd.
+    lock: Option<Flock<fs::File>>,
 }
 
 impl Store {
@@ -105,13 +117,14 @@ impl Store {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map(|id| id.trim().to_owned())
             .unwrap_or_default();
-        let store = Self { dir: dir.to_owned(), boot };
+        let mut store = Self { dir: dir.to_owned(), boot, lock: None };
         let guests = store.guests();
         DirBuilder::new()
             .recursive(true)
             .mode(0o750)
             .create(&guests)
             .map_err(|e| store.failed(&guests, e))?;
+        store.lock = Some(store.take_lock()?);
         let mut found = Found::default();
         for entry in fs::read_dir(&guests).map_err(|e| store.failed(&guests, e))?.flatten() {
             let file_name = entry.file_name();
@@ -144,6 +157,13 @@ impl Store {
     /// Keeps what is to be kept of the forwarding switch.
     pub fn put_forwarding(&self, record: &ForwardingRecord) -> Result<(), Error> {
         self.write(&self.forwarding(), record)
+    }
+
+    fn take_lock(&self) -> Result<Flock<fs::File>, Error> {
+        let path = self.dir.join("lock");
+        let file = fs::File::create(&path).map_err(|e| self.failed(&path, e))?;
+        Flock::lock(file, FlockArg::LockExclusiveNonblock)
+            .map_err(|_| Error::StateInUse(self.dir.display().to_string()))
     }
 
     fn guests(&self) -> PathBuf {
@@ -184,6 +204,7 @@ impl Store {
             Ok(file) if file.version == VERSION && file.boot == self.boot => Some(file.content),
             Ok(file) if file.version == VERSION => {
                 // The kernel forgot it all with the last boot, and so do we.
+                log::info!("{} is of an earlier boot: removed", path.display());
                 let _ = fs::remove_file(path);
                 None
             }
@@ -237,12 +258,15 @@ mod tests {
         store.put(&name("b.json"), &Record { slot: 7, attached: None }).unwrap();
         store.put_forwarding(&ForwardingRecord { ours: true, ..Default::default() }).unwrap();
         fs::write(dir.join("guests/x.json.tmp"), "half").unwrap();
+        assert!(matches!(Store::open(&dir), Err(Error::StateInUse(_))));
+        drop(store);
         let (store, mut found) = Store::open(&dir).unwrap();
         found.records.sort_by_key(|(name, _)| name.clone());
         assert_eq!(found.records[0], (name("a"), record()));
         assert_eq!(found.records[1].1.slot, 7);
         assert!(found.forwarding.ours && !dir.join("guests/x.json.tmp").exists());
         store.forget(&name("a"));
+        drop(store);
         assert_eq!(Store::open(&dir).unwrap().1.records.len(), 1);
         fs::remove_dir_all(dir).unwrap();
     }
@@ -259,10 +283,14 @@ mod tests {
         put("newer.json", &whole.replace("\"version\":1", "\"version\":2"));
         put("old.json", &whole.replace(&store.boot, "another-boot"));
         put("bad.json", &whole.replace("172.17.3.3", "nonsense"));
+        put("prefix.json", &whole.replace("\"prefix\":16", "\"prefix\":99"));
+        put("wide.json", &whole.replace("\"prefix\":16", "\"prefix\":31"));
+        put("slot.json", &whole.replace("\"slot\":0", "\"slot\":100000000"));
         fs::write(dir.join("forwarding.json"), "").unwrap();
+        drop(store);
         let (_, found) = Store::open(&dir).unwrap();
         assert_eq!(found.records.len(), 1, "{found:?}");
-        for aside in ["torn", "foreign", "newer", "bad"] {
+        for aside in ["torn", "foreign", "newer", "bad", "prefix", "wide", "slot"] {
             assert!(dir.join(format!("guests/{aside}.json.aside")).exists(), "{aside}");
         }
         assert!(

@@ -38,8 +38,9 @@ impl FromStr for Choice {
         if text == "default" {
             return Ok(Self::Default);
         }
-        IfName::new(text).map(Self::Named).ok_or_else(|| {
-            format!("{text:?} is no interface name: use one such as wlan0, or \"default\"")
+        let no_way_out = |name: &IfName| name.as_str() == "lo" || name.slot().is_some();
+        IfName::new(text).filter(|name| !no_way_out(name)).map(Self::Named).ok_or_else(|| {
+            format!("{text:?} is no uplink: use an interface such as wlan0, or \"default\"")
         })
     }
 }
@@ -113,6 +114,23 @@ impl Uplink {
     /// Whether guests' traffic can leave.
     pub fn usable(&self) -> bool {
         self.up && self.address.is_some()
+    }
+
+    /// What makes it doubtful that traffic reaches the internet though the uplink is usable; none
+    /// when nothing does. On Android the default route is not in table main, so nothing is known.
+    pub fn doubt(&self) -> Option<String> {
+        let name = self.name.as_ref().filter(|_| self.usable() && !cfg!(target_os = "android"))?;
+        match &self.default_route {
+            Some(other) if other == name.as_str() => None,
+            Some(other) => Some(format!(
+                "{name} is up, but the default route leaves by {other}: \
+                 start guestnetd with --uplink {other} or --uplink default"
+            )),
+            None => Some(format!(
+                "{name} is up, but the device has no default route: guests reach its neighbours only; \
+                 ip route add default via ROUTER dev {name}"
+            )),
+        }
     }
 
     /// What keeps traffic from leaving, and the next step; none when nothing does.

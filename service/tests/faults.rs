@@ -133,6 +133,7 @@ fn attempt(choice: Choice, steps: &[Step], first: usize, guest: &File) -> Result
             guest: Some((guest.as_fd(), &inside)),
             host_index: None,
             guest_index: None,
+            switched: Vec::new(),
         };
         let mut faulty = Faulty { kernel, steps_left: first };
         let result = apply("faulty", steps, &mut faulty, &mut Timeline::new(Instant::now())).await;

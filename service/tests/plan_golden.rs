@@ -109,6 +109,7 @@ fn observed(host: Option<Host>, guest: Option<Guest>) -> Observed {
                 ..ObservedGuestLink::default()
             }),
             default_gateways: g.default_gateways,
+            other_default: None,
         }),
     }
 }

@@ -179,13 +179,13 @@ fn a_bad_state_file_is_set_aside_and_never_fatal() {
     let text = whole.to_string().into_bytes();
     let torn = text[..text.len() / 2].to_vec();
     let (newer, other_boot) = (changed("version", 99.into()), changed("boot", "x".into()));
-    for (what, content, is_said) in [
-        ("torn", torn, true),
-        ("empty", Vec::new(), true),
-        ("not text", vec![0xff; 64], true),
-        ("foreign", b"[1, 2, 3]".to_vec(), true),
-        ("newer", newer, true),
-        ("of another boot", other_boot, false),
+    for (what, content) in [
+        ("torn", torn),
+        ("empty", Vec::new()),
+        ("not text", vec![0xff; 64]),
+        ("foreign", b"[1, 2, 3]".to_vec()),
+        ("newer", newer),
+        ("of another boot", other_boot),
     ] {
         assert!(bed.daemon.stop().success());
         fs::write(record(&bed), &content).expect("the record");
@@ -194,7 +194,7 @@ fn a_bad_state_file_is_set_aside_and_never_fatal() {
         assert_eq!(bed.names(), ["other"], "{what}");
         assert!(!record(&bed).exists(), "{what}: it is still in its place");
         let log = bed.daemon.log().split_off(said);
-        assert_eq!(log.contains("demo.json"), is_said, "{what}: {log}");
+        assert!(log.contains("demo.json"), "{what}: {log}");
         stream.assert_flows();
         bed.attach("demo", &demo);
         assert_eq!(demo.tcp(Internet::TCP, "demo").unwrap(), "192.0.2.2 demo", "{what}");

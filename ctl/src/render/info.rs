@@ -20,11 +20,8 @@ use android_system_guestnet::aidl::android::system::guestnet::ServiceInfo::Servi
 
 /// A line for each property.
 pub fn text(info: &ServiceInfo) -> String {
-    let forwarding = if info.ownsForwarding {
-        "switched on by guestnetd, which will switch it off"
-    } else {
-        "not guestnetd's"
-    };
+    let forwarding =
+        if info.ownsForwarding { "switched on by guestnetd" } else { "not guestnetd's" };
     let unsupported = match info.unsupported.as_slice() {
         [] => "nothing".to_owned(),
         some => some.join(", "),
@@ -58,7 +55,7 @@ pid          812
 listens on   unix:///run/guestnet/guestnet.sock
 uplink       wlan0
 firewall     nftables (asked for)
-forwarding   switched on by guestnetd, which will switch it off
+forwarding   switched on by guestnetd
 kernel       6.18.44
 state in     /run/guestnet
 guests       3

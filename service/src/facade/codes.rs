@@ -42,7 +42,8 @@ pub fn code(error: &Error) -> i32 {
         Error::Firewall(_) => wire::ERROR_FIREWALL,
         Error::Forwarding { .. } => wire::ERROR_FORWARDING,
         Error::Verify(_) => wire::ERROR_VERIFY,
-        Error::Store { .. } => wire::ERROR_STORE,
+        Error::GuestRouteExists(_) => wire::ERROR_GUEST_ROUTE_EXISTS,
+        Error::Store { .. } | Error::StateInUse(_) => wire::ERROR_STORE,
         Error::Ending => wire::ERROR_UNAVAILABLE,
         Error::Undo { first, .. } => code(first),
     }

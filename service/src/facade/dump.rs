@@ -17,10 +17,15 @@
 use super::render;
 use crate::owner::{Command, Handle, LayerReport, LayerState};
 use binder::ParcelFileDescriptor;
+use nix::fcntl::{fcntl, FcntlArg};
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{send, MsgFlags};
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::time::{Duration, Instant};
 
 /// The text. What cannot be had is said in its place.
 pub fn text(owner: &Handle, listen: &str) -> String {
@@ -94,30 +99,52 @@ fn layers(out: &mut String, layers: &[LayerReport]) -> std::fmt::Result {
     Ok(())
 }
 
-/// Writes the text to a caller's descriptor. A reader that does not read is not waited for: a
-/// full pipe ends the dump.
+/// How long a reader may take for all of it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Writes the text to a caller's descriptor. A reader that does not read ends the dump.
 pub fn to_descriptor(owner: &Handle, listen: &str, fd: &ParcelFileDescriptor) -> io::Result<()> {
     // SAFETY: the parcel owns the descriptor and outlives this borrow.
-    let mut file =
-        File::from(unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) }.try_clone_to_owned()?);
+    let fd = unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) }.try_clone_to_owned()?;
+    let mut out = File::from(fd);
+    if fcntl(out.as_raw_fd(), FcntlArg::F_GETFL)? & libc::O_ACCMODE == libc::O_RDONLY {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    if out.metadata()?.file_type().is_char_device() {
+        // A terminal takes less than it is given, and then waits. Opened anew it does not; the
+        // caller's own open file stays as it is.
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let path = format!("/proc/self/fd/{}", out.as_raw_fd());
+        out = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
+    }
     let text = text(owner, listen);
-    let mut rest = text.as_bytes();
+    let (mut rest, end) = (text.as_bytes(), Instant::now() + PATIENCE);
     while !rest.is_empty() {
-        if !writable(&file)? {
+        if !writable(&out, end)? {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads"));
         }
         // A pipe that polls as writable has room for PIPE_BUF bytes (pipe(7)).
         let (chunk, _) = rest.split_at(rest.len().min(4096));
-        let written = file.write(chunk)?;
-        rest = rest.get(written..).unwrap_or_default();
+        match write_some(&mut out, chunk) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(e) => return Err(e),
+        }
     }
     Ok(())
 }
 
-fn writable(file: &File) -> io::Result<bool> {
-    use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-    use std::os::fd::AsFd;
-    let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
-    let ready = poll(&mut fds, PollTimeout::from(2000u16))?;
-    Ok(ready > 0)
+fn write_some(out: &mut File, chunk: &[u8]) -> io::Result<usize> {
+    if !out.metadata()?.file_type().is_socket() {
+        return out.write(chunk);
+    }
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    Ok(send(out.as_raw_fd(), chunk, flags)?)
+}
+
+fn writable(out: &File, end: Instant) -> io::Result<bool> {
+    let left = end.saturating_duration_since(Instant::now()).as_millis();
+    let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+    let mut fds = [PollFd::new(out.as_fd(), PollFlags::POLLOUT)];
+    Ok(poll(&mut fds, left)? > 0)
 }

@@ -28,3 +28,17 @@ pub fn forward_rule() -> Option<String> {
     }
     None
 }
+
+/// A policy of somebody else's that drops what our own rules let pass, in words. Whether a rule
+/// there lets it pass after all is not looked at.
+pub fn refusing_policy(backend: super::Backend) -> Option<String> {
+    // Our jump is the first in iptables' own chain: its policy comes after our rules.
+    if backend != super::Backend::Iptables && iptables::foreign_forward_policy() {
+        return Some("iptables' FORWARD chain".into());
+    }
+    #[cfg(not(target_os = "android"))]
+    if let Some(chain) = super::nftables::foreign_forward_policy() {
+        return Some(chain);
+    }
+    None
+}

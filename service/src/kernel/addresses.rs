@@ -72,7 +72,11 @@ pub async fn of(netlink: &Netlink, index: u32) -> Result<Vec<Address>, KernelErr
     let mut message = AddressMessage::default();
     message.header.family = AddressFamily::Inet;
     message.header.index = index;
-    let found = netlink.dump(RouteNetlinkMessage::GetAddress(message)).await?;
+    let found = match netlink.dump(RouteNetlinkMessage::GetAddress(message)).await {
+        // The link went.
+        Err(e) if e.errno == libc::ENODEV => Vec::new(),
+        other => other?,
+    };
     Ok(found
         .into_iter()
         .filter_map(|m| match m {

@@ -13,7 +13,7 @@
 // limitations under the License.
 
 //! Connection tracking: forgets the connections of an address, so that the next guest to have it
-//! does not get its predecessor's. One message of ctnetlink; nothing is listed.
+//! does not get its predecessor's. A small codec of ctnetlink's own, for one message each way.
 
 use super::netlink::refusal;
 use crate::error::KernelError;
@@ -23,65 +23,245 @@ use rtnetlink::sys::{Socket, SocketAddr};
 use std::net::Ipv4Addr;
 
 // linux/netlink.h, linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h
-const NLM_F_REQUEST_ACK: u16 = 1 | 4;
+const NLM_F_REQUEST: u16 = 1;
+const NLM_F_ACK: u16 = 4;
+const NLM_F_DUMP: u16 = 0x300;
 const NLMSG_ERROR: u16 = 2;
-const IPCTNL_MSG_CT_DELETE: u16 = 1 << 8 | 2; // NFNL_SUBSYS_CTNETLINK << 8 | 2
+const NLMSG_DONE: u16 = 3;
+const HEADER: usize = 16;
+const NFGENMSG: usize = 4;
+const CT_NEW: u16 = 1 << 8; // NFNL_SUBSYS_CTNETLINK << 8
+const CT_GET: u16 = CT_NEW | 1;
+const CT_DELETE: u16 = CT_NEW | 2;
 const NLA_F_NESTED: u16 = 1 << 15;
 const CTA_TUPLE_ORIG: u16 = 1;
+const CTA_ID: u16 = 12;
+const CTA_ZONE: u16 = 18;
+const CTA_FILTER: u16 = 25;
 const CTA_TUPLE_IP: u16 = 1;
 const CTA_IP_V4_SRC: u16 = 1;
-const CTA_FILTER: u16 = 25;
 const CTA_FILTER_ORIG_FLAGS: u16 = 1;
 const CTA_FILTER_REPLY_FLAGS: u16 = 2;
 const CTA_FILTER_F_CTA_IP_SRC: u32 = 1;
 
-/// Forgets every IPv4 connection that `source` opened. Kernels before 5.8 know no filter and
-/// answer EINVAL: there the connections go with their timeouts.
+/// Forgets every IPv4 connection that `source` opened.
 pub fn forget(source: Ipv4Addr) -> Result<(), KernelError> {
-    let mut socket = Socket::new(NETLINK_NETFILTER)?;
-    socket.bind_auto()?;
-    socket.set_ext_ack(true)?;
-    socket.send_to(&request(source), &SocketAddr::new(0, 0), 0)?;
-    let (answer, _) = socket.recv_from_full()?;
-    let kind = answer.get(4..6).map(|b| u16::from_ne_bytes([b[0], b[1]]));
-    let body = answer.get(16..).filter(|_| kind == Some(NLMSG_ERROR)).unwrap_or_default();
-    let error = ErrorBuffer::new_checked(&body).ok().and_then(|b| ErrorMessage::parse(&b).ok());
-    match error {
-        Some(e) if e.code.is_none() => Ok(()),
-        // No such connection is what was asked for.
-        Some(e) if e.raw_code() == -libc::ENOENT => Ok(()),
-        Some(e) => Err(refusal(&e)),
-        None => Err(KernelError { errno: libc::EBADMSG, text: None }),
+    match forget_at_once(source) {
+        // Kernels before 6.11 know the filter for reading only: there a tuple has to be whole.
+        Err(e) if e.errno == libc::EINVAL || e.errno == libc::EOPNOTSUPP => forget_each(source),
+        other => other,
     }
 }
 
-fn request(source: Ipv4Addr) -> Vec<u8> {
+/// One message; nothing is listed.
+fn forget_at_once(source: Ipv4Addr) -> Result<(), KernelError> {
     let source = attribute(CTA_IP_V4_SRC, &source.octets());
     let ip = attribute(CTA_TUPLE_IP | NLA_F_NESTED, &source);
     let filter = [
         attribute(CTA_FILTER_ORIG_FLAGS, &CTA_FILTER_F_CTA_IP_SRC.to_ne_bytes()),
         attribute(CTA_FILTER_REPLY_FLAGS, &0u32.to_ne_bytes()),
     ];
-    let nfgenmsg = [libc::AF_INET as u8, 0, 0, 0];
     let body = [
-        nfgenmsg.to_vec(),
         attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, &ip),
         attribute(CTA_FILTER | NLA_F_NESTED, &filter.concat()),
-    ]
-    .concat();
-    let mut message = Vec::with_capacity(16 + body.len());
-    message.extend(((16 + body.len()) as u32).to_ne_bytes());
-    message.extend(IPCTNL_MSG_CT_DELETE.to_ne_bytes());
-    message.extend(NLM_F_REQUEST_ACK.to_ne_bytes());
-    message.extend([0; 8]); // sequence and port: one request, one answer
-    message.extend(body);
-    message
+    ];
+    change(&open()?, CT_DELETE, &body.concat())
 }
 
-/// All values here are multiples of four bytes long: no padding.
+/// Reads all connections and forgets those of `source`, each by its own tuple.
+fn forget_each(source: Ipv4Addr) -> Result<(), KernelError> {
+    let socket = open()?;
+    for tuple in opened_by(&socket, source)? {
+        change(&socket, CT_DELETE, &tuple)?;
+    }
+    Ok(())
+}
+
+/// What names each connection that `source` opened.
+fn opened_by(socket: &Socket, source: Ipv4Addr) -> Result<Vec<Vec<u8>>, KernelError> {
+    send(socket, CT_GET, NLM_F_REQUEST | NLM_F_DUMP, &[])?;
+    let mut found = Vec::new();
+    loop {
+        let (datagram, _) = socket.recv_from_full()?;
+        let mut rest = datagram.as_slice();
+        while let Some(message) =
+            length(rest).and_then(|n| rest.get(..n)).filter(|m| m.len() >= HEADER)
+        {
+            match kind(message) {
+                Some(NLMSG_DONE) => return Ok(found),
+                Some(NLMSG_ERROR) => {
+                    acknowledged(message)?;
+                    return Ok(found);
+                }
+                _ => found.extend(name_of(message, source)),
+            }
+            rest = rest.get((message.len() + 3) & !3..).unwrap_or_default();
+        }
+    }
+}
+
+/// The attributes that name a connection, if `source` opened it.
+fn name_of(message: &[u8], source: Ipv4Addr) -> Option<Vec<u8>> {
+    let all = message.get(HEADER + NFGENMSG..)?;
+    let tuple = find(all, CTA_TUPLE_ORIG)?;
+    let ip = find(tuple.get(4..)?, CTA_TUPLE_IP)?;
+    let from = find(ip.get(4..)?, CTA_IP_V4_SRC)?.get(4..8)?;
+    let named = [Some(tuple), find(all, CTA_ID), find(all, CTA_ZONE)];
+    (from == source.octets()).then(|| named.into_iter().flatten().flat_map(padded).collect())
+}
+
+/// The first attribute of a kind, with its header.
+fn find(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+    loop {
+        let field =
+            |at: usize| Some(u16::from_ne_bytes(attributes.get(at..at + 2)?.try_into().ok()?));
+        let (length, kind) = (usize::from(field(0)?), field(2)?);
+        let attribute = attributes.get(..length.max(4))?;
+        if kind & !NLA_F_NESTED == wanted {
+            return Some(attribute);
+        }
+        attributes = attributes.get((attribute.len() + 3) & !3..)?;
+    }
+}
+
+fn padded(attribute: &[u8]) -> Vec<u8> {
+    let mut bytes = attribute.to_vec();
+    bytes.resize((bytes.len() + 3) & !3, 0);
+    bytes
+}
+
+fn open() -> Result<Socket, KernelError> {
+    let mut socket = Socket::new(NETLINK_NETFILTER)?;
+    socket.bind_auto()?;
+    socket.set_ext_ack(true)?;
+    Ok(socket)
+}
+
+fn send(socket: &Socket, kind: u16, flags: u16, body: &[u8]) -> Result<(), KernelError> {
+    let mut message = ((HEADER + NFGENMSG + body.len()) as u32).to_ne_bytes().to_vec();
+    message.extend(kind.to_ne_bytes());
+    message.extend(flags.to_ne_bytes());
+    message.extend([0; 8]); // sequence and port: one request at a time
+    message.extend([libc::AF_INET as u8, 0, 0, 0]); // struct nfgenmsg
+    message.extend(body);
+    socket.send_to(&message, &SocketAddr::new(0, 0), 0)?;
+    Ok(())
+}
+
+fn change(socket: &Socket, kind: u16, body: &[u8]) -> Result<(), KernelError> {
+    send(socket, kind, NLM_F_REQUEST | NLM_F_ACK, body)?;
+    let (answer, _) = socket.recv_from_full()?;
+    match acknowledged(&answer) {
+        // It is gone already, which is what was asked for.
+        Err(e) if e.errno == libc::ENOENT => Ok(()),
+        other => other,
+    }
+}
+
+fn acknowledged(answer: &[u8]) -> Result<(), KernelError> {
+    let body =
+        answer.get(HEADER..).filter(|_| kind(answer) == Some(NLMSG_ERROR)).unwrap_or_default();
+    let error = ErrorBuffer::new_checked(&body).ok().and_then(|b| ErrorMessage::parse(&b).ok());
+    match error {
+        Some(e) if e.code.is_none() => Ok(()),
+        Some(e) => Err(refusal(&e)),
+        None => Err(KernelError { errno: libc::EBADMSG, text: None }),
+    }
+}
+
+fn length(message: &[u8]) -> Option<usize> {
+    Some(u32::from_ne_bytes(message.get(..4)?.try_into().ok()?) as usize)
+}
+
+fn kind(message: &[u8]) -> Option<u16> {
+    Some(u16::from_ne_bytes(message.get(4..6)?.try_into().ok()?))
+}
+
 fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let mut bytes = ((4 + value.len()) as u16).to_ne_bytes().to_vec();
     bytes.extend(kind.to_ne_bytes());
     bytes.extend(value);
-    bytes
+    padded(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sched::{unshare, CloneFlags};
+
+    const A: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 3);
+    const B: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 4);
+
+    fn tuple(direction: u16, from: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> Vec<u8> {
+        let ip = [attribute(1, &from.0.octets()), attribute(2, &to.0.octets())].concat();
+        let udp = [
+            attribute(1, &[17]),
+            attribute(2, &from.1.to_be_bytes()),
+            attribute(3, &to.1.to_be_bytes()),
+        ];
+        let both = [attribute(1 | NLA_F_NESTED, &ip), attribute(2 | NLA_F_NESTED, &udp.concat())];
+        attribute(direction | NLA_F_NESTED, &both.concat())
+    }
+
+    /// A connection as if a packet had passed.
+    fn connect(socket: &Socket, from: Ipv4Addr, port: u16) {
+        const NLM_F_CREATE: u16 = 0x400;
+        let server = (Ipv4Addr::new(192, 0, 2, 1), 53);
+        let timeout = attribute(7, &600u32.to_be_bytes());
+        let body =
+            [tuple(1, (from, port), server), tuple(2, server, (from, port)), timeout].concat();
+        send(socket, CT_NEW, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE, &body).unwrap();
+        let (answer, _) = socket.recv_from_full().unwrap();
+        acknowledged(&answer).unwrap();
+    }
+
+    fn count(of: Ipv4Addr) -> usize {
+        opened_by(&open().unwrap(), of).unwrap().len()
+    }
+
+    fn forgets(how: fn(Ipv4Addr) -> Result<(), KernelError>) {
+        if !nix::unistd::geteuid().is_root() {
+            return; // a network namespace of its own needs root
+        }
+        let test = move || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            let socket = open().unwrap();
+            for port in 1000..1040 {
+                connect(&socket, A, port);
+                connect(&socket, B, port);
+            }
+            assert_eq!((count(A), count(B)), (40, 40));
+            how(A).unwrap();
+            assert_eq!((count(A), count(B)), (0, 40), "A's, and nobody else's");
+            how(A).unwrap();
+        };
+        std::thread::spawn(test).join().unwrap();
+    }
+
+    #[test]
+    fn one_addresses_connections_are_forgotten_each_by_its_name() {
+        forgets(forget_each);
+    }
+
+    #[test]
+    fn one_addresses_connections_are_forgotten() {
+        forgets(forget);
+    }
+
+    #[test]
+    fn no_message_makes_it_panic() {
+        let mut message = vec![0; HEADER + NFGENMSG];
+        message.extend(tuple(1, (A, 1), (B, 2)));
+        assert!(name_of(&message, A).is_some() && name_of(&message, B).is_none());
+        for end in 0..message.len() {
+            let _ = name_of(&message[..end], A);
+        }
+        for at in 0..message.len() {
+            for byte in [0, 1, 3, 4, 0x7f, 0xff] {
+                let mut bent = message.clone();
+                bent[at] = byte;
+                let _ = name_of(&bent, A);
+            }
+        }
+    }
 }

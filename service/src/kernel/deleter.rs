@@ -20,6 +20,7 @@ use super::netlink::Netlink;
 use crate::error::KernelError;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What became of a delete.
@@ -78,6 +79,17 @@ impl Deleter {
     }
 }
 
+/// Waits until a link whose delete is under way cannot be seen any more.
+pub async fn invisible(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
+    for _ in 0..5000 {
+        if links::by_index(netlink, index).await?.is_none() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Err(KernelError { errno: libc::ETIMEDOUT, text: Some("it is still there after 5 s".into()) })
+}
+
 /// One thread: until nothing waits. It ends then, so that an idle guestnetd has no such thread.
 fn run(shared: &Mutex<Queue>, done: &UnboundedSender<Deleted>) {
     let next = || {
@@ -88,7 +100,7 @@ fn run(shared: &Mutex<Queue>, done: &UnboundedSender<Deleted>) {
         }
         next
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let netlink = runtime.as_ref().ok().map(|r| r.block_on(async { Netlink::open() }));
     while let Some(index) = next() {
         let result = match (&runtime, &netlink) {

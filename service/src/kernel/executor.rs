@@ -14,7 +14,7 @@
 
 //! Does the steps of one guest in the kernel. The only place that turns a `Step` into a change.
 
-use super::deleter::Deleter;
+use super::deleter::{self, Deleter};
 use super::links::{self, End};
 use super::netlink::Netlink;
 use super::{addresses, conntrack, routes, sysctl};
@@ -25,7 +25,6 @@ use crate::plan::{marks, Step};
 use crate::spec::IfName;
 use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
 
 /// The kernel, as far as one guest's steps need it.
 pub struct KernelExecutor<'a> {
@@ -41,16 +40,22 @@ pub struct KernelExecutor<'a> {
     pub host_index: Option<u32>,
     /// Index of the guest end, once it is known.
     pub guest_index: Option<u32>,
+    /// What the forwarding switch was set to, in order: the kernel will announce it.
+    pub switched: Vec<bool>,
 }
 
 impl Executor for KernelExecutor<'_> {
     async fn run(&mut self, step: &Step) -> Result<(), Error> {
         match step {
             Step::ForwardingOn(_) => {
+                self.switched.push(true);
                 sysctl::forwarding_on().map_err(|cause| Error::Forwarding { switch: "on", cause })
             }
-            Step::ForwardingOff(before) => sysctl::forwarding_off(before)
-                .map_err(|cause| Error::Forwarding { switch: "off", cause }),
+            Step::ForwardingOff(before) => {
+                self.switched.push(false);
+                let failed = |cause| Error::Forwarding { switch: "off", cause };
+                sysctl::forwarding_off(before).map_err(failed)
+            }
             Step::Firewall { to, .. } => Ok(self.firewall.apply(to)?),
             Step::ForgetConnections(address) => {
                 // It must not cost a guest its network: the connections go with their timeouts too.
@@ -136,16 +141,7 @@ impl KernelExecutor<'_> {
             return Err(Error::HostInterfaceExists(host.clone()));
         }
         self.deleter.delete(link.index);
-        for _ in 0..5000 {
-            if links::by_index(self.device, link.index).await.map_err(failed)?.is_none() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        Err(failed(KernelError {
-            errno: libc::ETIMEDOUT,
-            text: Some("still there after 5 s".into()),
-        }))
+        deleter::invisible(self.device, link.index).await.map_err(failed)
     }
 
     async fn loopback(&self, up: bool, without_address: bool) -> Result<(), KernelError> {

@@ -17,7 +17,7 @@
 
 use super::links::Link;
 use super::routes;
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
@@ -83,6 +83,7 @@ const RTNLGRP_IPV4_ROUTE: u32 = 7;
 const RTNLGRP_IPV4_NETCONF: u32 = 24;
 const RTNLGRP_NEXTHOP: u32 = 32;
 const RTM_NEWNETCONF: u16 = 80;
+const RTM_DELNETCONF: u16 = 81;
 const RTM_NEWNEXTHOP: u16 = 104;
 const RTM_DELNEXTHOP: u16 = 105;
 
@@ -145,6 +146,7 @@ fn sort(mut datagram: &[u8], events: &mut Vec<Event>) {
         };
         match u16::from_ne_bytes([message[4], message[5]]) {
             RTM_NEWNETCONF => events.extend(netconf(&message[16..])),
+            RTM_DELNETCONF => {} // an interface's switches go with it
             // Whatever went by it.
             RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
                 events.push(Event::Route { index: 0, default: true })
@@ -163,6 +165,10 @@ fn event(message: &[u8]) -> Option<Event> {
     };
     let NetlinkPayload::InnerMessage(message) = message.payload else { return None };
     match message {
+        // A bridge announces its ports too (AF_BRIDGE): there, "deleted" means that one left it.
+        NewLink(link) | DelLink(link) if link.header.interface_family != AddressFamily::Unspec => {
+            None
+        }
         NewLink(link) => Some(Event::Link(Box::new(link.into()))),
         DelLink(link) => Some(Event::LinkGone { index: link.header.index }),
         NewAddress(a) | DelAddress(a) => Some(Event::Address { index: a.header.index }),

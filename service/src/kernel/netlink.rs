@@ -24,6 +24,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_core as netlink_packet_core;
 use rtnetlink::sys::AsyncSocket;
 use std::io;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// A socket in the network namespace of the thread that opened it.
@@ -42,6 +43,7 @@ impl Netlink {
     pub fn open() -> io::Result<Self> {
         let (mut connection, handle, unsolicited) = rtnetlink::new_connection()?;
         drop(unsolicited); // No groups are joined: nothing comes that was not asked for.
+        connection.set_forward_done(true);
         let socket = connection.socket_mut().socket_mut();
         socket.set_ext_ack(true)?;
         // Kernels before 4.20 lack it: their dumps are not filtered, so every reader filters too.
@@ -69,39 +71,79 @@ impl Netlink {
         &self,
         message: RouteNetlinkMessage,
     ) -> Result<RouteNetlinkMessage, KernelError> {
-        let answer = self.exchange(message, NLM_F_REQUEST).await?;
-        answer.into_iter().next().ok_or(KernelError { errno: libc::ENOENT, text: None })
+        // With an acknowledgement there is an end to wait for also when the answer is one that
+        // netlink-packet-route cannot read: such a message never comes out of it.
+        let answer = self.exchange(message, NLM_F_REQUEST | NLM_F_ACK).await?;
+        let unreadable = || KernelError {
+            errno: libc::EBADMSG,
+            text: Some("an attribute of the answer cannot be read".into()),
+        };
+        answer.objects.into_iter().next().ok_or_else(unreadable)
     }
 
-    /// Asks for all objects of a kind.
+    /// Asks for all objects of a kind; again when they changed meanwhile.
     pub async fn dump(
         &self,
         message: RouteNetlinkMessage,
     ) -> Result<Vec<RouteNetlinkMessage>, KernelError> {
-        self.exchange(message, NLM_F_REQUEST | NLM_F_DUMP).await
+        let mut tries = 0;
+        loop {
+            let answer = self.exchange(message.clone(), NLM_F_REQUEST | NLM_F_DUMP).await?;
+            tries += 1;
+            if !answer.interrupted || tries == DUMPS {
+                return Ok(answer.objects);
+            }
+        }
     }
 
     async fn exchange(
         &self,
         message: RouteNetlinkMessage,
         flags: u16,
-    ) -> Result<Vec<RouteNetlinkMessage>, KernelError> {
+    ) -> Result<Answer, KernelError> {
+        let failed = |errno, text: &str| KernelError { errno, text: Some(text.into()) };
+        tokio::time::timeout(PATIENCE, self.ask(message, flags))
+            .await
+            .unwrap_or_else(|_| Err(failed(libc::ETIMEDOUT, "the kernel did not answer")))
+    }
+
+    async fn ask(&self, message: RouteNetlinkMessage, flags: u16) -> Result<Answer, KernelError> {
         let mut request = NetlinkMessage::from(message);
         request.header.flags = flags;
         let closed =
             || KernelError { errno: libc::EPIPE, text: Some("the socket is closed".into()) };
         let mut answers = self.handle.clone().request(request).map_err(|_| closed())?;
-        let mut objects = Vec::new();
-        while let Some(answer) = answers.next().await {
-            match answer.payload {
+        let mut answer = Answer::default();
+        while let Some(message) = answers.next().await {
+            answer.interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
+            match message.payload {
                 NetlinkPayload::Error(e) if e.code.is_some() => return Err(refusal(&e)),
-                NetlinkPayload::InnerMessage(object) => objects.push(object),
+                // Where a dump fails, its end says so.
+                NetlinkPayload::Done(end) if end.code < 0 => {
+                    return Err(KernelError { errno: end.code.saturating_abs(), text: None });
+                }
+                NetlinkPayload::InnerMessage(object) => answer.objects.push(object),
                 _ => {}
             }
         }
-        Ok(objects)
+        Ok(answer)
     }
 }
+
+/// What the kernel answered.
+#[derive(Default)]
+struct Answer {
+    objects: Vec<RouteNetlinkMessage>,
+    /// The objects changed while they were read.
+    interrupted: bool,
+}
+
+/// How often a dump is repeated that is interrupted every time.
+const DUMPS: usize = 8;
+/// The kernel answers at once; this is for what nobody thought of.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// linux/netlink.h
+const NLM_F_DUMP_INTR: u16 = 0x10;
 
 /// errno and, where the kernel gave one, its text.
 pub fn refusal(error: &ErrorMessage) -> KernelError {

@@ -58,7 +58,12 @@ pub async fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<Observ
 /// The guest's side. `netlink` is a socket in the guest's namespace.
 pub async fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<ObservedGuest, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guest's network", cause);
-    let loopback = links::by_name(netlink, "lo").await.map_err(failed)?;
+    let loopback = match links::by_name(netlink, "lo").await {
+        // Something in it that cannot be read, such as an alias of the guest's own making: it is
+        // left as it is.
+        Err(e) if e.errno == libc::EBADMSG => None,
+        other => other.map_err(failed)?,
+    };
     let loopback_bare = match &loopback {
         Some(lo) if !lo.up => addresses::of(netlink, lo.index).await.map_err(failed)?.is_empty(),
         _ => false,
@@ -78,20 +83,25 @@ pub async fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<Observe
         }
     };
     let index = link.as_ref().map_or(0, |l| l.index);
-    let routes = if index == 0 {
-        Vec::new()
-    } else {
-        routes::of(netlink, Some(routes::MAIN), index).await.map_err(failed)?
-    };
+    let mut routes = routes::of(netlink, Some(routes::MAIN), 0).await.map_err(failed)?;
+    routes.retain(|r| r.destination.prefix() == 0);
+    let mut other_default = None;
+    // Another metric is another route: only one of metric 0 is in the way of ours.
+    if let Some(r) = routes.iter().find(|r| r.index != index && r.priority == 0) {
+        let by = links::by_index(netlink, r.index).await.map_err(failed)?;
+        let via = r.gateway.map(|g| format!(" via {g}")).unwrap_or_default();
+        other_default = Some(via + &by.map(|l| format!(" dev {}", l.name)).unwrap_or_default());
+    }
     Ok(ObservedGuest {
         loopback_up: loopback.map_or(true, |l| l.up),
         loopback_bare,
         link,
         default_gateways: routes
             .iter()
-            .filter(|r| r.destination.prefix() == 0)
+            .filter(|r| r.index == index)
             .filter_map(|r| r.gateway)
             .collect(),
+        other_default,
     })
 }
 

@@ -67,7 +67,7 @@ fn veth() -> Result<(), Missing> {
         unshare(CloneFlags::CLONE_NEWNET).map_err(|e| Missing::Netns(e.into()))?;
         let made = || -> Result<(), KernelError> {
             let here = File::open("/proc/thread-self/ns/net")?;
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let netlink = Netlink::open()?;
                 let (host, guest) = (

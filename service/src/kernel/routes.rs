@@ -87,7 +87,8 @@ pub async fn of(
     }
     let found = match netlink.dump(RouteNetlinkMessage::GetRoute(message)).await {
         // A filter for a table that does not exist yet (fib_dump_info: "FIB table does not exist").
-        Err(e) if e.errno == libc::ENOENT => Vec::new(),
+        // Or the link went.
+        Err(e) if e.errno == libc::ENOENT || e.errno == libc::ENODEV => Vec::new(),
         other => other?,
     };
     Ok(found

@@ -90,8 +90,12 @@ impl Target {
         }
         match netns {
             Ok(netns) => Ok(Self { netns, process: Some(process) }),
+            // It is ending right now; or its /proc is hidden from us (hidepid).
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                Err(TargetError::ProcessExited(pid))
+                match wait_for_end(&process.pidfd, PollTimeout::from(20u8)) {
+                    true => Err(TargetError::ProcessExited(pid)),
+                    false => Err(TargetError::NotAccessible { pid, cause }),
+                }
             }
             Err(_) if initial.is_of(pid) => Err(TargetError::InitialNetns),
             Err(cause) => Err(TargetError::NotAccessible { pid, cause }),
@@ -145,8 +149,12 @@ fn pid_of(pidfd: &OwnedFd) -> Result<i32, TargetError> {
 
 /// A pidfd becomes readable when its process ends (pidfd_open(2)).
 fn ended(pidfd: &OwnedFd) -> bool {
+    wait_for_end(pidfd, PollTimeout::ZERO)
+}
+
+fn wait_for_end(pidfd: &OwnedFd, timeout: PollTimeout) -> bool {
     let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO).map_or(true, |ready| ready > 0)
+    poll(&mut fds, timeout).map_or(true, |ready| ready > 0)
 }
 
 /// PF_KTHREAD in field 9 of `/proc/PID/stat` (proc(5), linux/sched.h).

@@ -14,7 +14,7 @@
 
 //! Attach, and its dry runs plan and check: the same preparation, the same steps.
 
-use super::{AttachRequest, Attached, GuestEvent, LayerReport, Notice, Owner};
+use super::{verify, AttachRequest, Attached, GuestEvent, LayerReport, Notice, Owner};
 use crate::apply::{apply, undo, Timeline};
 use crate::error::Error;
 use crate::firewall::{GuestSubnet, Ruleset};
@@ -28,7 +28,7 @@ use crate::spec::{GuestName, GuestSpec, DEFAULT_MTU};
 use crate::store::{ForwardingRecord, Record};
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// What is to be done, and in what it was looked at.
 struct Prepared {
@@ -131,6 +131,9 @@ impl Owner {
         if guest.link.is_some() {
             return Err(Error::GuestInterfaceExists(net.guest.name.clone()));
         }
+        if let Some(route) = guest.other_default {
+            return Err(Error::GuestRouteExists(route));
+        }
         let mut steps = Vec::new();
         let ruleset = self.ruleset_with(Some(net));
         if ruleset != self.ruleset {
@@ -184,6 +187,7 @@ impl Owner {
             guest: Some((target.netns.as_fd(), inside)),
             host_index: None,
             guest_index: None,
+            switched: Vec::new(),
         };
         let mut result = apply(who, body, &mut executor, timeline).await;
         let mut index = 0;
@@ -191,7 +195,7 @@ impl Owner {
         if result.is_ok() {
             let finish = async {
                 let began = Instant::now();
-                index = verify(net, &self.device, inside, mark).await?;
+                index = verify::read_back(net, &self.device, inside, mark).await?;
                 target.check_alive()?;
                 timeline.enter("read back", began);
                 let attached = attached(spec, net, index, uid);
@@ -210,10 +214,10 @@ impl Owner {
                 }
             }
         }
-        if let Some(before) = switched {
-            let began = Instant::now();
-            self.wrote_forwarding(Some(before).filter(|_| result.is_ok())).await;
-            timeline.enter("remembered the forwarding switch", began);
+        let announced = std::mem::take(&mut executor.switched);
+        self.switched.extend(announced);
+        if switched.is_some() && result.is_err() {
+            self.remember_forwarding(ForwardingRecord::default());
         }
         match (result, guest) {
             (Ok(()), Some(guest)) => {
@@ -266,43 +270,5 @@ fn attached(spec: &GuestSpec, net: &GuestNet, index: u32, uid: u32) -> Attached 
         attached_at: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
         timeline: Vec::new(),
         waiting: false,
-    }
-}
-
-/// How long the kernel may take to find that both ends have carrier.
-const SETTLE: Duration = Duration::from_secs(2);
-
-/// Reads both ends back: nothing but the mark may be missing. Gives the host end's index.
-///
-/// The end that comes up first learns of its carrier from linkwatch, a work queue of the kernel:
-/// until then what is sent by it is dropped. Asking for a single link works the queue off on
-/// recent kernels (rtnl_getlink()); on others it is waited for.
-async fn verify(
-    net: &GuestNet,
-    device: &Netlink,
-    inside: &Netlink,
-    mark: &Step,
-) -> Result<u32, Error> {
-    let began = Instant::now();
-    loop {
-        let host = observe::host_end(device, net).await?;
-        let guest = observe::guest_side(inside, &net.guest.name).await?;
-        let index = host.as_ref().map_or(0, |h| h.index);
-        let running = host.as_ref().is_some_and(|h| h.running)
-            && guest.link.as_ref().is_some_and(|l| l.running);
-        let missing = diff::guest(net, &Observed { host, guest: Some(guest) });
-        let mut missing: Vec<String> =
-            missing.iter().filter(|s| *s != mark).map(Step::what).collect();
-        if missing.is_empty() && running {
-            return Ok(index);
-        }
-        if missing.is_empty() && began.elapsed() < SETTLE {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            continue;
-        }
-        if missing.is_empty() {
-            missing.push(format!("carrier on {} and {}", net.host.name, net.guest.name));
-        }
-        return Err(Error::Verify(missing.join(", ")));
     }
 }

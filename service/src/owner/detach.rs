@@ -71,7 +71,10 @@ impl Owner {
         match deleted.result {
             Ok(()) => self.link_gone(deleted.index).await,
             Err(cause) => {
-                let Some(leaving) = self.leaving.remove(&deleted.index) else { return };
+                let Some(leaving) = self.leaving.remove(&deleted.index) else {
+                    log::error!("delete link with index {} failed: {cause}", deleted.index);
+                    return;
+                };
                 let name = leaving.guest.name().clone();
                 let what = format!("delete link {}", leaving.guest.net.host.name);
                 log::error!("{name}: {what} failed: {cause}");

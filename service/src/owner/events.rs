@@ -14,21 +14,16 @@
 
 //! What the kernel announced, and what follows from it.
 
-use super::{GuestEvent, Notice, Owner};
-use crate::error::Error;
+use super::Owner;
 use crate::kernel::links;
 use crate::kernel::monitor::Event;
-use crate::uplink::{Choice, Uplink};
+use crate::uplink::Choice;
 use std::time::Instant;
 
 impl Owner {
-    /// Takes in everything announced up to now.
+    /// Takes in everything announced up to now. Never in the middle of an attach, which relies on
+    /// the state as it was when it began.
     pub(super) async fn catch_up(&mut self) {
-        self.catch_up_with(false).await;
-    }
-
-    /// The same; with `wrote_forwarding`, the announcement of that switch is our own.
-    pub(super) async fn catch_up_with(&mut self, wrote_forwarding: bool) {
         let began = Instant::now();
         let (mut uplink, mut gone, mut lost) = (false, Vec::new(), false);
         for event in self.monitor.drain() {
@@ -43,21 +38,18 @@ impl Owner {
                 // A new name for an interface that a prefix is on.
                 Event::Link(link) if !link.is_ours() => self.prefixes = None,
                 Event::Link(_) => {}
-                Event::Forwarding { on } => {
-                    if !wrote_forwarding {
-                        self.forwarding_changed(on);
-                    }
-                }
+                Event::Forwarding { on } => self.forwarding_changed(on),
                 Event::Overrun => lost = true,
             }
         }
         if lost {
             self.prefixes = None;
+            // Among what was lost may be the announcement of our own writes.
+            self.switched.clear();
             gone.extend(self.vanished().await);
         }
         for index in gone {
-            // A future in a cycle needs a box: the last guest's end writes the forwarding switch.
-            Box::pin(self.link_gone(index)).await;
+            self.link_gone(index).await;
         }
         if uplink || lost {
             if let Err(e) = self.refresh_uplink(began).await {
@@ -69,11 +61,17 @@ impl Owner {
     fn concerns_uplink(&self, event: &Event) -> bool {
         let index = self.uplink.index;
         match event {
-            Event::Link(link) => match &self.uplink.choice {
-                Choice::Named(name) => link.name == name.as_str() || link.index == index,
-                Choice::Default => link.index == index,
-            },
-            Event::LinkGone { index: gone } => *gone == index,
+            Event::Link(link) => {
+                let named = match &self.uplink.choice {
+                    Choice::Named(name) => link.name == name.as_str(),
+                    Choice::Default => false,
+                };
+                // The kernel does not announce the routes that go down with a link.
+                named
+                    || link.index == index
+                    || self.uplink.default_route.as_ref() == Some(&link.name)
+            }
+            Event::LinkGone { index: gone } => !self.links.contains_key(gone),
             Event::Address { index: changed } => *changed == index && index != 0,
             Event::Route { default, .. } => *default,
             Event::Forwarding { .. } | Event::Overrun => false,
@@ -90,45 +88,4 @@ impl Owner {
         }
         gone
     }
-
-    /// Reads the uplink anew; the rules, the guests' states and the listeners follow it.
-    pub(super) async fn refresh_uplink(&mut self, noticed: Instant) -> Result<(), Error> {
-        let current = Uplink::observe(&self.device, &self.config.uplink).await?;
-        if current == self.uplink {
-            return Ok(());
-        }
-        let usable = current.usable();
-        let previous = std::mem::replace(&mut self.uplink, current.clone());
-        self.refresh_firewall()?;
-        let gap = u64::try_from(noticed.elapsed().as_micros()).unwrap_or(u64::MAX);
-        match current.trouble() {
-            None => log::info!("uplink: {}, {gap} us after the kernel's notice", text(&current)),
-            Some(trouble) => log::warn!("uplink: {trouble}"),
-        }
-        (self.notify)(Notice::Uplink { previous: previous.clone(), current, gap });
-        if usable != previous.usable() {
-            let guests: Vec<_> = self.guests.values().map(|g| self.seen(g)).collect();
-            for guest in guests {
-                (self.notify)(Notice::Guest(GuestEvent::State, guest));
-            }
-        }
-        Ok(())
-    }
-
-    /// Sets the packet filter to what it is to be now.
-    pub(super) fn refresh_firewall(&mut self) -> Result<(), Error> {
-        let ruleset = self.ruleset_with(None);
-        if ruleset != self.ruleset {
-            self.firewall.apply(&ruleset)?;
-            log::info!("firewall: {}", ruleset.uplink.as_ref().map_or("no uplink", |u| u.as_str()));
-            self.ruleset = ruleset;
-        }
-        Ok(())
-    }
-}
-
-fn text(uplink: &Uplink) -> String {
-    let name = uplink.name.as_ref().map_or("none", |n| n.as_str());
-    let address = uplink.address.map_or("without address".to_owned(), |a| a.to_string());
-    format!("{name} {address}, MTU {}", uplink.mtu)
 }

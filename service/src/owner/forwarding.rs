@@ -16,21 +16,16 @@
 
 use super::Owner;
 use crate::kernel::{links, sysctl};
-use crate::plan::forwarding::{why_it_stays, Before, Facts};
+use crate::plan::forwarding::{why_it_stays, Facts};
 use crate::store::ForwardingRecord;
 
 impl Owner {
-    /// After a write of our own: it is remembered, and its announcement is not somebody else's.
-    /// `before`: what is to be put back with it; none when it is off again.
-    pub(super) async fn wrote_forwarding(&mut self, before: Option<Before>) {
-        self.catch_up_with(true).await;
-        let ours = before.is_some();
-        let before = before.unwrap_or_default();
-        self.remember_forwarding(ForwardingRecord { ours, contested: false, before });
-    }
-
-    /// Somebody else wrote it.
+    /// The kernel announced that it was written: by us, or by somebody else.
     pub(super) fn forwarding_changed(&mut self, on: bool) {
+        if self.switched.front() == Some(&on) {
+            self.switched.pop_front();
+            return;
+        }
         log::warn!("net.ipv4.ip_forward was set to {} by somebody else", u8::from(on));
         if self.forwarding.ours {
             let record = ForwardingRecord { contested: true, ..self.forwarding.clone() };
@@ -58,7 +53,8 @@ impl Owner {
         match sysctl::forwarding_off(&self.forwarding.before) {
             Ok(()) => {
                 log::info!("net.ipv4.ip_forward is 0 again");
-                self.wrote_forwarding(None).await;
+                self.switched.push_back(false);
+                self.remember_forwarding(ForwardingRecord::default());
             }
             Err(e) => log::error!("net.ipv4.ip_forward cannot be set to 0: {e}"),
         }

@@ -18,9 +18,11 @@
 mod attach;
 mod detach;
 mod events;
+mod follow;
 mod forwarding;
 mod start;
 mod status;
+mod verify;
 mod view;
 
 pub use start::{Config, StartError};
@@ -39,7 +41,7 @@ use crate::plan::Step;
 use crate::spec::{GuestName, GuestSpec};
 use crate::store::{ForwardingRecord, Store};
 use crate::uplink::Uplink;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::time::Instant;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -112,9 +114,13 @@ pub struct Owner {
     firewall_reason: String,
     /// What the firewall was last set to.
     ruleset: Ruleset,
+    /// Why it could not be set to what it is to be.
+    firewall_error: Option<String>,
     uplink: Uplink,
     store: Store,
     forwarding: ForwardingRecord,
+    /// What we have set the forwarding switch to and the kernel has not announced yet.
+    switched: VecDeque<bool>,
     guests: BTreeMap<GuestName, Attached>,
     /// Guests whose link is being deleted, by its index.
     leaving: HashMap<u32, detach::Leaving>,
@@ -153,6 +159,11 @@ impl Owner {
                 },
                 () = self.monitor.readable() => self.catch_up().await,
                 Some(deleted) = deleted.recv() => self.deleted(deleted).await,
+                () = tokio::time::sleep(follow::RETRY), if self.firewall_error.is_some() => {
+                    if let Err(e) = self.refresh_firewall() {
+                        log::error!("the packet filter is still not set: {e}");
+                    }
+                }
             }
         }
     }
@@ -165,7 +176,8 @@ impl Owner {
             Command::Check(request, reply) => drop(reply.send(self.check(*request).await)),
             Command::Detach(name, reply) => self.detach(name, reply).await,
             Command::List(reply) => {
-                drop(reply.send(Ok(self.guests.values().map(|g| self.seen(g)).collect())));
+                let short = |g| Attached { timeline: Vec::new(), ..self.seen(g) };
+                drop(reply.send(Ok(self.guests.values().map(short).collect())));
             }
             Command::Get(name, reply) => {
                 drop(reply.send(Ok(self.guests.get(&name).map(|g| self.seen(g)))));
@@ -179,7 +191,9 @@ impl Owner {
 
     /// A slot is one name's: who had it before is forgotten.
     fn remember_slot(&mut self, name: &GuestName, slot: u32) {
-        self.slots.insert(name.clone(), slot);
+        if let Some(old) = self.slots.insert(name.clone(), slot).filter(|old| *old != slot) {
+            self.slot_names.remove(&old);
+        }
         match self.slot_names.insert(slot, name.clone()) {
             Some(other) if other != *name => {
                 self.slots.remove(&other);

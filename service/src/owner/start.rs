@@ -23,13 +23,13 @@ use crate::kernel::executor::KernelExecutor;
 use crate::kernel::links::Link;
 use crate::kernel::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
-use crate::kernel::{links, observe};
+use crate::kernel::{deleter, links, observe};
 use crate::plan::marks::{self, guest_of_alias};
 use crate::plan::{diff, Observed};
 use crate::spec::{GuestName, IfName};
 use crate::store::{AttachedRecord, Record, Store};
 use crate::uplink::{Choice, Uplink};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -119,6 +119,8 @@ impl Owner {
             uplink,
             store,
             forwarding: found.forwarding,
+            switched: VecDeque::new(),
+            firewall_error: None,
             guests: BTreeMap::new(),
             leaving: HashMap::new(),
             links: HashMap::new(),
@@ -129,10 +131,13 @@ impl Owner {
             prefixes: None,
             notify,
         };
-        for (name, record) in &found.records {
+        let mut records = found.records;
+        // Of two names with one slot (a crash between two files) the attached one has it.
+        records.sort_by_key(|(_, record)| record.attached.is_some());
+        for (name, record) in &records {
             owner.remember_slot(name, record.slot);
         }
-        owner.adopt(found.records).await?;
+        owner.adopt(records).await?;
         // Always applied once: what is there may be an earlier guestnetd's.
         let ruleset = owner.ruleset_with(None);
         owner.firewall.apply(&ruleset)?;
@@ -152,29 +157,50 @@ impl Owner {
     async fn adopt(&mut self, records: Vec<(GuestName, Record)>) -> Result<(), Error> {
         let failed = |cause: KernelError| Error::kernel("read the links", cause);
         let mut records: BTreeMap<GuestName, Record> = records.into_iter().collect();
+        let mut half_made = Vec::new();
         for link in links::all(&self.device).await.map_err(failed)? {
             if !link.is_ours() {
                 continue;
             }
-            let Some(name) = link.alias.as_deref().and_then(guest_of_alias) else {
+            let Some(alias) = link.alias.as_deref().filter(|alias| !alias.is_empty()) else {
                 log::warn!("{} is a half-made link of an earlier guestnetd: deleted", link.name);
                 self.deleter.delete(link.index);
+                half_made.push(link.index);
+                continue;
+            };
+            let Some(name) = guest_of_alias(alias) else {
+                log::error!(
+                    "{}: its alias {alias:?} is not guestnetd's; it is left alone",
+                    link.name
+                );
+                self.leave_alone(&link);
                 continue;
             };
             let record = records.remove(&name);
             if let Err(why) = self.adopt_one(&link, &name, record).await {
                 log::error!("{}: {name} cannot be taken over ({why}); it is left alone", link.name);
-                let slot = IfName::new(&link.name).and_then(|n| n.slot());
-                self.strays.extend(slot.map(|slot| (link.index, slot)));
+                self.leave_alone(&link);
             }
         }
         for (name, record) in records {
             if record.attached.is_some() {
                 log::info!("{name} went while guestnetd was away");
-                self.store.put(&name, &Record { slot: record.slot, attached: None })?;
+                let gone = Record { slot: record.slot, attached: None };
+                if let Err(e) = self.store.put(&name, &gone) {
+                    log::error!("{name}: {e}");
+                }
             }
         }
+        for index in half_made {
+            deleter::invisible(&self.device, index).await.map_err(failed)?;
+        }
         Ok(())
+    }
+
+    /// A link of ours by its marks that nothing is known of: its slot is not given to anybody.
+    fn leave_alone(&mut self, link: &Link) {
+        let slot = IfName::new(&link.name).and_then(|n| n.slot());
+        self.strays.extend(slot.map(|slot| (link.index, slot)));
     }
 
     async fn adopt_one(
@@ -234,6 +260,7 @@ impl Owner {
                 guest: None,
                 host_index: Some(index),
                 guest_index: None,
+                switched: Vec::new(),
             };
             let mut timeline = Timeline::new(Instant::now());
             if let Err(e) = apply(net.name.as_str(), &steps, &mut executor, &mut timeline).await {

@@ -16,7 +16,7 @@
 
 use super::{Attached, DeviceReport, GuestReport, Layer, LayerReport, LayerState, Owner};
 use crate::error::Error;
-use crate::firewall::Drift;
+use crate::firewall::{foreign, Drift};
 use crate::kernel::{addresses, links, routes, sysctl};
 use crate::plan::{GuestNet, Step};
 use crate::spec::{GuestName, Subnet};
@@ -25,7 +25,10 @@ impl Owner {
     pub(super) async fn status(&mut self, name: Option<GuestName>) -> Result<DeviceReport, Error> {
         self.catch_up().await;
         let chosen: Vec<Attached> = match &name {
-            None => self.guests.values().map(|g| self.seen(g)).collect(),
+            None => {
+                let short = |g| Attached { timeline: Vec::new(), ..self.seen(g) };
+                self.guests.values().map(short).collect()
+            }
             Some(name) => {
                 let guest = self.guests.get(name).ok_or(Error::NoSuchGuest(name.clone()))?;
                 vec![self.seen(guest)]
@@ -60,7 +63,7 @@ impl Owner {
     fn device_layers(&mut self, off_is_fine: bool) -> Vec<LayerReport> {
         let mut layers = vec![forwarding(off_is_fine)];
         layers.extend(self.filter_layers());
-        layers.push(match self.uplink.trouble() {
+        layers.push(match self.uplink.trouble().or_else(|| self.uplink.doubt()) {
             None => {
                 let name = self.uplink.name.as_ref().map_or("", |n| n.as_str());
                 let address = self.uplink.address.map(|a| a.to_string()).unwrap_or_default();
@@ -72,6 +75,12 @@ impl Owner {
     }
 
     fn filter_layers(&mut self) -> [LayerReport; 2] {
+        if let Some(error) = &self.firewall_error {
+            let text =
+                format!("not set for the present uplink: {error}; it is tried again every second");
+            return [Layer::Firewall, Layer::Nat]
+                .map(|layer| LayerReport::bad(layer, text.clone()));
+        }
         let both = |state, text: String| {
             [
                 LayerReport::new(Layer::Firewall, state, text.clone()),
@@ -90,7 +99,18 @@ impl Owner {
                         "no uplink, so nothing is forwarded",
                     ),
                 };
-                [LayerReport::ok(Layer::Firewall, firewall), nat]
+                let firewall = match foreign::refusing_policy(self.firewall.backend()) {
+                    None => LayerReport::ok(Layer::Firewall, firewall),
+                    Some(chain) => LayerReport::new(
+                        Layer::Firewall,
+                        LayerState::Unknown,
+                        format!(
+                            "{firewall}, but {chain} drops by policy what none of its own rules accepts: \
+                             accept what comes in and goes out by vm_wlan* there too"
+                        ),
+                    ),
+                };
+                [firewall, nat]
             }
             Ok(Some(Drift::Changed(what))) => both(
                 LayerState::Bad,
@@ -123,7 +143,12 @@ impl Owner {
             }
             Some(l) if !l.carrier => LayerReport::bad(
                 Layer::Link,
-                format!("the guest's {} is down: set it up inside the guest", end.name),
+                format!(
+                    "the guest's {name} is down: in the guest, ip link set {name} up; \
+                     ip route add default via {}",
+                    end.gateway,
+                    name = end.name
+                ),
             ),
             Some(_) => {
                 LayerReport::ok(Layer::Link, format!("{host} and the guest's {} up", end.name))

@@ -167,7 +167,7 @@ pub struct Info {
 /// What happened to a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestEvent {
-    /// It was attached, or taken over from an earlier guestnetd.
+    /// It was attached.
     Attached,
     /// Its traffic waits, or waits no more.
     State,

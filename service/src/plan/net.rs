@@ -132,8 +132,10 @@ pub struct ObservedGuest {
     pub loopback_bare: bool,
     /// The interface, if it is there.
     pub link: Option<ObservedGuestLink>,
-    /// The next hops of default routes in table main.
+    /// The next hops of default routes by the interface, in table main.
     pub default_gateways: Vec<Ipv4Addr>,
+    /// A default route that is there without us, in words.
+    pub other_default: Option<String>,
 }
 
 /// What was found of a guest's end.

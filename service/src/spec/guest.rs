@@ -32,7 +32,7 @@ pub enum SpecError {
     )]
     Interface(String),
     /// Not an address.
-    #[error("{what} {text:?} is not an IPv4 unicast address such as 172.17.3.3")]
+    #[error("{what} {text:?} is not an IPv4 unicast address such as 172.17.3.9")]
     Address {
         /// "address" or "gateway".
         what: &'static str,
@@ -81,6 +81,7 @@ pub const MAX_TEXT: usize = 4096;
 
 /// A guest's network as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct GuestSpec {
     /// Who.
     pub name: GuestName,
@@ -94,6 +95,25 @@ pub struct GuestSpec {
     pub subnet: Subnet,
     /// MTU in bytes; none: the uplink's.
     pub mtu: Option<u32>,
+}
+
+/// A specification as it is stored, which may be anything.
+#[derive(Deserialize)]
+struct Stored {
+    name: GuestName,
+    interface: IfName,
+    address: Option<Ipv4Addr>,
+    gateway: Ipv4Addr,
+    subnet: Subnet,
+    mtu: Option<u32>,
+}
+
+impl TryFrom<Stored> for GuestSpec {
+    type Error = SpecError;
+    fn try_from(s: Stored) -> Result<Self, SpecError> {
+        let mtu = s.mtu.map_or(-1, |mtu| i32::try_from(mtu).unwrap_or(0));
+        Self::new(s.name, s.interface, s.address, s.gateway, s.subnet.prefix().into(), mtu)
+    }
 }
 
 /// MTU of a guest whose uplink is not there, in bytes: Ethernet's.

@@ -20,9 +20,24 @@ use std::net::Ipv4Addr;
 
 /// An IPv4 subnet in its canonical form: no host bit is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Subnet {
     network: Ipv4Addr,
     prefix: u8,
+}
+
+/// A subnet as it is stored, which may be anything.
+#[derive(Deserialize)]
+struct Stored {
+    network: Ipv4Addr,
+    prefix: u8,
+}
+
+impl TryFrom<Stored> for Subnet {
+    type Error = String;
+    fn try_from(s: Stored) -> Result<Self, String> {
+        Self::containing(s.network, s.prefix).ok_or_else(|| format!("/{} is no prefix", s.prefix))
+    }
 }
 
 impl Subnet {

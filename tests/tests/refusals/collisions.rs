@@ -73,7 +73,7 @@ fn an_interface_of_the_device_with_our_name() {
         let before = scene.before();
         let refusal: (i32, &[&str]) = (
             codes::ERROR_HOST_INTERFACE_EXISTS,
-            &["interface vm_wlan1", "not guestnetd's", "rename or delete"],
+            &["interface vm_wlan1", "no attached guest's", "rename or delete"],
         );
         let what = format!("a foreign {kind}");
         scene.all_refuse(&before, &what, &config("b"), &scene.target(), refusal);

@@ -168,11 +168,7 @@ fn a_value_that_is_none() {
     let (device, place) = (Device::new(), Place::new());
     let args = place.args();
     for (option, values, why) in [
-        (
-            "--uplink",
-            &["", "a/b", "sixteen-bytes-xx", "wlan+", "a b", ".."] as &[_],
-            "no interface name",
-        ),
+        ("--uplink", &["", "a/b", "sixteen-bytes-xx", "wlan+", "a b", ".."] as &[_], "no uplink"),
         (
             "--firewall",
             &["", "ipfw", "NFTABLES", "nftables,iptables"],

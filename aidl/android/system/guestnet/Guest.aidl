@@ -50,6 +50,6 @@ parcelable Guest {
     int ownerUid;
     /** When it was attached: milliseconds since the epoch, by the device's clock. */
     long attachedAtMillis;
-    /** What attach() spent its time on, in order. */
+    /** What attach() spent its time on, in order. Empty in list() and in status() of all, and after a restart of guestnetd. */
     TimelineStep[] timeline;
 }

@@ -19,7 +19,7 @@ package android.system.guestnet;
 /** What happened to a guest. */
 @Backing(type="int")
 enum GuestEvent {
-    /** attach() succeeded, or a restarted guestnetd took the guest over. */
+    /** attach() succeeded. */
     ATTACHED = 0,
     /** Guest.state has changed. */
     STATE = 1,

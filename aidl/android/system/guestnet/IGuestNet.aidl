@@ -39,7 +39,7 @@ import android.system.guestnet.Status;
  */
 @SuppressWarnings(value={"redundant-name"})
 interface IGuestNet {
-    /** GuestConfig.mtu: take the uplink's MTU, 1500 when there is no uplink. */
+    /** GuestConfig.mtu: take the uplink's MTU as it is at the attach, 1500 when there is no uplink. */
     const int MTU_FOLLOW_UPLINK = -1;
 
     /** GuestConfig.name is empty, over 63 bytes, or not [A-Za-z0-9][A-Za-z0-9._-]*. */
@@ -92,10 +92,12 @@ interface IGuestNet {
     const int ERROR_NO_SUCH_GUEST = 304;
     /** All slots, or all addresses of the subnet, are taken. */
     const int ERROR_NO_FREE_SLOT = 305;
-    /** The device has an interface with the host end's name that is not guestnetd's. */
+    /** The device has an interface with the host end's name that is no attached guest's. */
     const int ERROR_HOST_INTERFACE_EXISTS = 306;
     /** Too many listeners are registered. */
     const int ERROR_TOO_MANY_LISTENERS = 307;
+    /** The guest has a default route already. */
+    const int ERROR_GUEST_ROUTE_EXISTS = 308;
 
     /** A kernel operation failed; the message names the step, the errno and the kernel's own words. */
     const int ERROR_KERNEL = 400;

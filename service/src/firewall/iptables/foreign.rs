@@ -20,13 +20,22 @@ use crate::firewall::Family;
 
 /// What of FORWARD is somebody else's, in words.
 pub fn foreign_forward_rule() -> Option<String> {
+    foreign_in(&forward()?)
+}
+
+/// Whether FORWARD drops what no rule of it accepts.
+pub fn foreign_forward_policy() -> bool {
+    forward().is_some_and(|forward| forward.end != Target::Accept)
+}
+
+fn forward() -> Option<Chain> {
     // Asking for a table makes it appear; one that nobody has used is not in this list.
     let names = std::fs::read_to_string("/proc/thread-self/net/ip_tables_names").ok()?;
     if !names.lines().any(|name| name == "filter") {
         return None;
     }
     let chains = read::table(Family::V4, "filter").ok()?;
-    foreign_in(chains.iter().find(|c| c.name == "FORWARD")?)
+    chains.into_iter().find(|c| c.name == "FORWARD")
 }
 
 fn foreign_in(forward: &Chain) -> Option<String> {

@@ -28,7 +28,7 @@ use entries::Chain;
 use plan::Change;
 use read::ReadError;
 
-pub use foreign::foreign_forward_rule;
+pub use foreign::{foreign_forward_policy, foreign_forward_rule};
 pub use plan::{anchors, Anchor, Parents};
 pub use programs::{Call, Programs};
 

@@ -23,7 +23,15 @@ pub fn foreign_forward_rule() -> Option<String> {
     find(&mut NetlinkSocket::new()).ok().flatten()
 }
 
-fn find(socket: &mut NetlinkSocket) -> Result<Option<String>, ReplyError> {
+/// A chain of somebody else's that drops what no rule of it accepts, in words.
+pub fn foreign_forward_policy() -> Option<String> {
+    let chains = chains(&mut NetlinkSocket::new()).ok()?;
+    let (table, name, _) = chains.into_iter().find(|(_, _, refuses)| *refuses)?;
+    Some(format!("the nftables chain {table} {name}"))
+}
+
+/// The chains of others on the forward hook: table, name, whether the policy is not to accept.
+fn chains(socket: &mut NetlinkSocket) -> Result<Vec<(String, String, bool)>, ReplyError> {
     let mut chains = Vec::new();
     let request = Request::new().op_getchain_dump(&Nfgenmsg::new());
     let mut reply = socket.request(&request)?;
@@ -43,6 +51,12 @@ fn find(socket: &mut NetlinkSocket) -> Result<Option<String>, ReplyError> {
         let refuses = chain.get_policy().is_ok_and(|p| p != VerdictCode::Accept as u32);
         chains.push((text(table.to_bytes()), text(name.to_bytes()), refuses));
     }
+    drop(reply);
+    Ok(chains)
+}
+
+fn find(socket: &mut NetlinkSocket) -> Result<Option<String>, ReplyError> {
+    let chains = chains(socket)?;
     let mut ruled = Vec::new();
     let request = Request::new().op_getrule_dump(&Nfgenmsg::new());
     let mut reply = socket.request(&request)?;

@@ -35,7 +35,7 @@ use observe::{observe, Observed, OWNERSHIP};
 use socket::{Refusal, Socket};
 use std::net::Ipv4Addr;
 
-pub use foreign::foreign_forward_rule;
+pub use foreign::{foreign_forward_policy, foreign_forward_rule};
 pub use text::text;
 
 /// Our table's name, in the `inet` family.

@@ -17,13 +17,12 @@
 
 use crate::error::Error;
 use crate::plan::Step;
-use std::future::Future;
 use std::time::Instant;
 
 /// Does one step.
 pub trait Executor {
     /// Does `step`; when this is `Ok`, it is done in the kernel.
-    fn run(&mut self, step: &Step) -> impl Future<Output = Result<(), Error>>;
+    fn run(&mut self, step: &Step) -> Result<(), Error>;
 }
 
 /// What was done when, counted from the arrival of the call.
@@ -51,8 +50,8 @@ impl Timeline {
     }
 
     /// The entries, in order.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.entries
     }
 
     /// Enters what began at `began` and ends now.
@@ -66,9 +65,9 @@ impl Timeline {
     }
 }
 
-/// Does all `steps`, or none: a failure takes back what was done, and is the answer. `who` is for
-/// the log, which has one line for each change.
-pub async fn apply(
+/// Does all `steps`, or none: a failure takes back what was done, and is the answer. What was done
+/// is in the timeline; `who` is for the log of what was not.
+pub fn apply(
     who: &str,
     steps: &[Step],
     executor: &mut impl Executor,
@@ -76,21 +75,20 @@ pub async fn apply(
 ) -> Result<(), Error> {
     for (done, step) in steps.iter().enumerate() {
         let began = Instant::now();
-        if let Err(error) = executor.run(step).await {
+        if let Err(error) = executor.run(step) {
             log::error!("{who}: {} failed: {error}", step.what());
-            return Err(undo(who, &steps[..done], executor, error).await);
+            return Err(undo(who, &steps[..done], executor, error));
         }
         timeline.enter(step.what(), began);
-        log::info!("{who}: {}", step.what());
     }
     Ok(())
 }
 
 /// Takes `done` back, in reverse. Goes on after a failure, and reports all of them.
-pub async fn undo(who: &str, done: &[Step], executor: &mut impl Executor, first: Error) -> Error {
+pub fn undo(who: &str, done: &[Step], executor: &mut impl Executor, first: Error) -> Error {
     let mut failures = Vec::new();
     for step in done.iter().rev().filter_map(Step::undo) {
-        match executor.run(&step).await {
+        match executor.run(&step) {
             Ok(()) => log::info!("{who}: undone by: {}", step.what()),
             Err(e) => {
                 log::error!("{who}: {} failed: {e}", step.what());

@@ -17,7 +17,7 @@
 use crate::cli::Args;
 use crate::facade::{GuestNet, Listeners, NAME};
 use crate::kernel::probe;
-use crate::owner::{Command, Owner, StartError};
+use crate::owner::{Owner, StartError};
 use guestnet_platform::{Limits, PlatformError};
 use nix::sys::signal::{SigSet, Signal};
 use std::sync::mpsc::channel;
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     server.stop();
     let (ended, end) = channel();
     std::thread::spawn(move || {
-        let _ = owner.ask(Command::End);
+        owner.end();
         let _ = thread.join();
         let _ = ended.send(());
     });

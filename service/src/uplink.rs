@@ -84,25 +84,25 @@ impl Uplink {
     }
 
     /// The uplink as the kernel has it now.
-    pub async fn observe(netlink: &Netlink, choice: &Choice) -> Result<Self, Error> {
+    pub fn observe(netlink: &Netlink, choice: &Choice) -> Result<Self, Error> {
         let failed = |cause: KernelError| Error::kernel("read the uplink", cause);
         let mut uplink = Self::unknown(choice.clone());
-        let routes = routes::of(netlink, Some(routes::MAIN), 0).await.map_err(failed)?;
+        let routes = routes::of(netlink, Some(routes::MAIN), 0).map_err(failed)?;
         let default = routes
             .iter()
             .filter(|r| r.destination.prefix() == 0 && r.unicast && r.index != 0)
             .min_by_key(|r| r.priority);
         let mut leaves_by: Option<Link> = None;
         if let Some(route) = default {
-            leaves_by = links::by_index(netlink, route.index).await.map_err(failed)?;
+            leaves_by = links::by_index(netlink, route.index).map_err(failed)?;
         }
         uplink.default_route = leaves_by.as_ref().map(|l| l.name.clone());
         let link = match choice {
-            Choice::Named(name) => links::by_name(netlink, name.as_str()).await.map_err(failed)?,
+            Choice::Named(name) => links::by_name(netlink, name.as_str()).map_err(failed)?,
             Choice::Default => leaves_by,
         };
         let Some(link) = link else { return Ok(uplink) };
-        let found = addresses::of(netlink, link.index).await.map_err(failed)?;
+        let found = addresses::of(netlink, link.index).map_err(failed)?;
         uplink.name = IfName::new(&link.name);
         uplink.index = link.index;
         uplink.up = link.up && link.carrier;

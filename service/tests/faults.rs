@@ -21,8 +21,8 @@ use guestnetd::firewall::{Choice, Firewall, GuestSubnet, Ruleset};
 use guestnetd::kernel::deleter::Deleter;
 use guestnetd::kernel::executor::KernelExecutor;
 use guestnetd::kernel::netlink::Netlink;
-use guestnetd::kernel::netns;
-use guestnetd::owner::{Command, Config, Owner};
+use guestnetd::kernel::netns::Home;
+use guestnetd::owner::{Config, Owner};
 use guestnetd::plan::forwarding::Before;
 use guestnetd::plan::{diff, GuestNet, Observed, ObservedGuest, Step};
 use guestnetd::spec::{GuestName, GuestSpec, IfName};
@@ -70,7 +70,8 @@ fn device() -> String {
 }
 
 fn guest(netns: &File) -> String {
-    netns::inside(netns.as_fd(), || Ok(run("ip link; ip addr; ip route show table all")))
+    let home = Home::here().unwrap();
+    home.inside(netns.as_fd(), || Ok(run("ip link; ip addr; ip route show table all")))
         .unwrap()
         // A link that was up once has another idle qdisc: that is not the link's state.
         .replace("qdisc noop", "qdisc noqueue")
@@ -103,7 +104,7 @@ struct Faulty<'a> {
 }
 
 impl Executor for Faulty<'_> {
-    async fn run(&mut self, step: &Step) -> Result<(), Error> {
+    fn run(&mut self, step: &Step) -> Result<(), Error> {
         if self.steps_left == 0 {
             self.steps_left = usize::MAX; // the way back works
             return Err(Error::kernel(
@@ -112,34 +113,29 @@ impl Executor for Faulty<'_> {
             ));
         }
         self.steps_left -= 1;
-        self.kernel.run(step).await
+        self.kernel.run(step)
     }
 }
 
 /// Does `first` steps of `steps`; then the next one fails, if there is one.
 fn attempt(choice: Choice, steps: &[Step], first: usize, guest: &File) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let device = Netlink::open().unwrap();
-        let (done, _deleted) = tokio::sync::mpsc::unbounded_channel();
-        let deleter = Deleter::new(done);
-        let mut firewall = Firewall::open(choice).unwrap().0;
-        firewall.apply(&Ruleset::default()).unwrap();
-        let inside = netns::netlink_in(guest).unwrap();
-        let kernel = KernelExecutor {
-            device: &device,
-            deleter: &deleter,
-            firewall: &mut firewall,
-            guest: Some((guest.as_fd(), &inside)),
-            host_index: None,
-            guest_index: None,
-            switched: Vec::new(),
-        };
-        let mut faulty = Faulty { kernel, steps_left: first };
-        let result = apply("faulty", steps, &mut faulty, &mut Timeline::new(Instant::now())).await;
-        inside.close().await;
-        result
-    })
+    let device = Netlink::open().unwrap();
+    let (done, _deleted) = tokio::sync::mpsc::unbounded_channel();
+    let deleter = Deleter::new(done);
+    let mut firewall = Firewall::open(choice).unwrap().0;
+    firewall.apply(&Ruleset::default()).unwrap();
+    let inside = Home::here().unwrap().inside(guest.as_fd(), Netlink::open).unwrap();
+    let kernel = KernelExecutor {
+        device: &device,
+        deleter: &deleter,
+        firewall: &mut firewall,
+        guest: Some((guest.as_fd(), &inside)),
+        host_index: None,
+        guest_index: None,
+        switched: Vec::new(),
+    };
+    let mut faulty = Faulty { kernel, steps_left: first };
+    apply("faulty", steps, &mut faulty, &mut Timeline::new(Instant::now()))
 }
 
 fn each_step_fails(choice: Choice) {
@@ -201,8 +197,8 @@ fn a_crash_after_any_step_but_the_last_leaves_a_link_that_the_next_start_deletes
                 !run("ip -o link").contains("vm_wlan3")
             });
             assert!(gone, "after a crash with {done} steps done");
-            assert!(owner.ask(Command::List).unwrap().is_empty());
-            owner.ask(Command::End).unwrap();
+            assert!(owner.list().unwrap().is_empty());
+            owner.end();
             thread.join().unwrap();
             assert!(!run("nft list ruleset").contains("guestnet"), "after {done} steps");
             std::fs::remove_dir_all(dir).unwrap();
@@ -229,7 +225,7 @@ fn a_half_made_link_is_told_from_somebody_elses() {
             std::thread::sleep(Duration::from_millis(2));
             !run("ip -o link").contains("vm_wlan8")
         });
-        owner.ask(Command::End).unwrap();
+        owner.end();
         thread.join().unwrap();
         let links = run("ip -o link");
         assert!(gone, "the half-made link stays: {links}");

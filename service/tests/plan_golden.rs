@@ -15,12 +15,13 @@
 //! Golden cases of the pure middle: what is asked for, what is found, and the steps between.
 //! A case is a folder of `tests/golden/plan`: `given.json` and `steps.txt`, written by people.
 
+use guestnetd::plan::leases::Leases;
 use guestnetd::plan::{
-    diff, slots, GuestNet, Observed, ObservedGuest, ObservedGuestLink, ObservedHost, Place,
+    diff, GuestNet, Observed, ObservedGuest, ObservedGuestLink, ObservedHost, Place,
 };
 use guestnetd::spec::{GuestName, GuestSpec, IfName, Subnet};
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -120,10 +121,16 @@ fn steps(given: Given) -> String {
     let spec =
         GuestSpec::new(name, interface, given.address, given.gateway, given.prefix, given.mtu)
             .unwrap();
-    let live: BTreeSet<u32> = given.live.keys().copied().collect();
-    let slot = slots::choose(&spec.name, &given.remembered, &live).unwrap();
-    let taken = given.live.values().copied().collect();
-    let address = spec.address.or_else(|| slots::address(&spec, slot, &taken)).unwrap();
+    let mut leases = Leases::default();
+    for (name, slot) in &given.remembered {
+        leases.slots.remember(name, *slot);
+    }
+    for (slot, address) in &given.live {
+        let other =
+            GuestSpec { name: GuestName::new(&format!("in-{slot}")).unwrap(), ..spec.clone() };
+        leases.take(&GuestNet::new(&other, *slot, *address, 1500));
+    }
+    let (slot, address) = leases.choose(&spec).unwrap();
     let net = GuestNet::new(&spec, slot, address, spec.mtu.unwrap_or(given.uplink_mtu));
     let mut text = String::new();
     for step in diff::guest(&net, &observed(given.host, given.guest)) {

@@ -32,13 +32,14 @@ use serde_json::Value;
 use scene::{Scene, BOUND};
 
 /// What an attach spends its time on beside its changes to the kernel.
-const NO_CHANGES: [&str; 6] = [
-    "call reached the owner",
-    "placed, the guest entered",
+const NO_CHANGES: [&str; 7] = [
+    "target opened, owner entered",
+    "placed",
+    "guest entered",
     "looked at what is there",
     "read back",
     "stored",
-    "left the guest",
+    "guest left",
 ];
 
 /// The device's uplink, by a name that no guest's interface has.

@@ -15,7 +15,7 @@
 //! Everything guestnetd knows, as text for people: `dumpsys`, bug reports, `guestnetctl dump`.
 
 use super::render;
-use crate::owner::{Command, Handle, LayerReport, LayerState};
+use crate::owner::{Handle, LayerReport, LayerState};
 use binder::ParcelFileDescriptor;
 use nix::fcntl::{fcntl, FcntlArg};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -36,7 +36,7 @@ pub fn text(owner: &Handle, listen: &str) -> String {
 }
 
 fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
-    match owner.ask(Command::Info) {
+    match owner.info() {
         Ok(info) => {
             let info = render::info(&info, listen);
             writeln!(out, "guestnetd {} pid {} on {}", info.version, info.pid, info.kernel)?;
@@ -49,7 +49,7 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
         }
         Err(e) => return writeln!(out, "{e}"),
     }
-    match owner.ask(|reply| Command::Status(None, reply)) {
+    match owner.status(None) {
         Ok(report) => {
             writeln!(out, "\ndevice")?;
             layers(out, &report.layers)?;
@@ -80,7 +80,7 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
         }
         Err(e) => writeln!(out, "{e}")?,
     }
-    match owner.ask(Command::Rules) {
+    match owner.rules() {
         Ok(rules) => write!(out, "\nrules as set\n{rules}"),
         Err(e) => writeln!(out, "{e}"),
     }

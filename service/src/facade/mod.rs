@@ -28,7 +28,7 @@ pub use listeners::Listeners;
 use crate::error::Error;
 use crate::kernel::initial::Initial;
 use crate::kernel::target::Target;
-use crate::owner::{AttachRequest, Command, Handle};
+use crate::owner::{AttachRequest, Handle};
 use crate::spec::GuestName;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change,
@@ -91,7 +91,7 @@ impl GuestNet {
         config: &GuestConfig,
         target: &GuestTarget,
         uid: u32,
-    ) -> binder::Result<Box<AttachRequest>> {
+    ) -> binder::Result<AttachRequest> {
         let arrived = Instant::now();
         if let Some(what) = parse::unsupported(config) {
             return unsupported(what);
@@ -101,7 +101,7 @@ impl GuestNet {
             let target = Target::open(parse::target(target)?, &self.initial)?;
             Ok(AttachRequest { spec, target, uid, arrived })
         };
-        answer(opened()).map(Box::new)
+        answer(opened())
     }
 
     fn name(&self, name: &str) -> binder::Result<GuestName> {
@@ -133,7 +133,7 @@ impl IGuestNet for GuestNet {
             return unsupported(parse::OWNER);
         }
         let request = self.request(config, target, uid)?;
-        answer(self.owner.ask(|reply| Command::Attach(request, reply))).map(|g| render::guest(&g))
+        answer(self.owner.attach(request)).map(|g| render::guest(&g))
     }
 
     fn update(&self, name: &str, _config: &GuestConfig) -> binder::Result<Guest> {
@@ -145,27 +145,24 @@ impl IGuestNet for GuestNet {
     fn detach(&self, name: &str) -> binder::Result<()> {
         self.caller()?;
         let name = self.name(name)?;
-        answer(self.owner.ask(|reply| Command::Detach(name, reply)))
+        answer(self.owner.detach(name))
     }
 
     fn list(&self) -> binder::Result<Vec<Guest>> {
         self.caller()?;
-        answer(self.owner.ask(Command::List))
-            .map(|guests| guests.iter().map(render::guest).collect())
+        answer(self.owner.list()).map(|guests| guests.iter().map(render::guest).collect())
     }
 
     fn get(&self, name: &str) -> binder::Result<Option<Guest>> {
         self.caller()?;
         let name = self.name(name)?;
-        answer(self.owner.ask(|reply| Command::Get(name, reply)))
-            .map(|g| g.as_ref().map(render::guest))
+        answer(self.owner.get(&name)).map(|g| g.as_ref().map(render::guest))
     }
 
     fn plan(&self, config: &GuestConfig, target: &GuestTarget) -> binder::Result<Vec<Change>> {
         let uid = self.caller()?;
         let request = self.request(config, target, uid)?;
-        answer(self.owner.ask(|reply| Command::Plan(request, reply)))
-            .map(|steps| steps.iter().map(render::change).collect())
+        answer(self.owner.plan(request)).map(|steps| steps.iter().map(render::change).collect())
     }
 
     fn check(
@@ -175,19 +172,18 @@ impl IGuestNet for GuestNet {
     ) -> binder::Result<Vec<LayerStatus>> {
         let uid = self.caller()?;
         let request = self.request(config, target, uid)?;
-        answer(self.owner.ask(|reply| Command::Check(request, reply)))
-            .map(|layers| layers.iter().map(render::layer).collect())
+        answer(self.owner.check(request)).map(|layers| layers.iter().map(render::layer).collect())
     }
 
     fn status(&self, name: Option<&str>) -> binder::Result<Status> {
         self.caller()?;
         let name = name.map(|name| self.name(name)).transpose()?;
-        answer(self.owner.ask(|reply| Command::Status(name, reply))).map(|s| render::status(&s))
+        answer(self.owner.status(name)).map(|s| render::status(&s))
     }
 
     fn info(&self) -> binder::Result<ServiceInfo> {
         self.caller()?;
-        answer(self.owner.ask(Command::Info)).map(|info| render::info(&info, &self.listen))
+        answer(self.owner.info()).map(|info| render::info(&info, &self.listen))
     }
 
     fn registerListener(&self, listener: &Strong<dyn IGuestNetListener>) -> binder::Result<()> {

@@ -34,7 +34,7 @@ pub struct Address {
 }
 
 /// Adds an address to a link.
-pub async fn add(
+pub fn add(
     netlink: &Netlink,
     index: u32,
     address: Ipv4Addr,
@@ -45,17 +45,17 @@ pub async fn add(
     if let Some(subnet) = Subnet::containing(address, prefix).filter(|s| s.prefix() < 31) {
         message.attributes.push(AddressAttribute::Broadcast(subnet.broadcast()));
     }
-    netlink.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL).await
+    netlink.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Takes an address from a link.
-pub async fn delete(
+pub fn delete(
     netlink: &Netlink,
     index: u32,
     address: Ipv4Addr,
     prefix: u8,
 ) -> Result<(), KernelError> {
-    netlink.change(RouteNetlinkMessage::DelAddress(named(index, address, prefix)), 0).await
+    netlink.change(RouteNetlinkMessage::DelAddress(named(index, address, prefix)), 0)
 }
 
 fn named(index: u32, address: Ipv4Addr, prefix: u8) -> AddressMessage {
@@ -68,11 +68,11 @@ fn named(index: u32, address: Ipv4Addr, prefix: u8) -> AddressMessage {
 }
 
 /// The addresses of one link, or of all with index 0.
-pub async fn of(netlink: &Netlink, index: u32) -> Result<Vec<Address>, KernelError> {
+pub fn of(netlink: &Netlink, index: u32) -> Result<Vec<Address>, KernelError> {
     let mut message = AddressMessage::default();
     message.header.family = AddressFamily::Inet;
     message.header.index = index;
-    let found = match netlink.dump(RouteNetlinkMessage::GetAddress(message)).await {
+    let found = match netlink.dump(RouteNetlinkMessage::GetAddress(message)) {
         // The link went.
         Err(e) if e.errno == libc::ENODEV => Vec::new(),
         other => other?,

@@ -12,15 +12,20 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Deletes links on threads of its own. A delete is seen after 1 ms and acknowledged after 15 to
-//! 20 (rcu_barrier in netdev_run_todo()); the owner must wait for neither.
+//! Deletes links on threads of its own. A delete is seen after half a millisecond and acknowledged
+//! after 15 to 20 (rcu_barrier in netdev_run_todo()); nobody must wait for the latter.
+//!
+//! Until a delete is seen it holds the RTNL, for which every other change of a link waits. So only
+//! one at a time is in that part, and none begins while an attach is under way: 100 detaches cost
+//! an attach the wait for one.
 
 use super::links;
+use super::mass;
 use super::netlink::Netlink;
 use crate::error::KernelError;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What became of a delete.
@@ -33,21 +38,42 @@ pub struct Deleted {
 }
 
 /// The threads and what waits for them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Deleter {
-    shared: Arc<Mutex<Queue>>,
+    shared: Arc<Shared>,
     done: UnboundedSender<Deleted>,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
-    waiting: VecDeque<u32>,
-    threads: usize,
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
 }
 
-/// Most threads. Each sleeps through its delete, so they cost little; 16 make 100 deletes take a
-/// fifth of one thread's time.
-const THREADS: usize = 16;
+#[derive(Debug, Default)]
+struct Queue {
+    /// What is to be deleted, and since when; several links at once by their group.
+    waiting: VecDeque<(Vec<u32>, Instant)>,
+    /// What an attach that failed waits for.
+    urgent: VecDeque<u32>,
+    /// Links of a delete that has begun and has not been seen yet.
+    unseen: BTreeSet<u32>,
+    /// Attaches under way.
+    held: usize,
+    threads: usize,
+    idle: usize,
+}
+
+/// Most threads. Each sleeps for some 20 ms in its delete, of which a new one can begin every
+/// millisecond.
+const THREADS: usize = 32;
+/// How long a thread waits for the next delete before it ends, so that bursts make few threads
+/// and an idle guestnetd has none.
+const LINGER: Duration = Duration::from_secs(1);
+/// How long a delete waits for attaches, of which there may be no end.
+const FAIR: Duration = Duration::from_millis(20);
+/// Most links in one delete by group, each of which holds the RTNL for a third of a millisecond.
+pub const MASS: usize = 256;
 
 impl Deleter {
     /// Results go to `done`, in the order in which the kernel answers.
@@ -57,63 +83,161 @@ impl Deleter {
 
     /// Has a link deleted. Returns at once.
     pub fn delete(&self, index: u32) {
-        let mut queue = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.waiting.push_back(index);
-        if queue.threads == THREADS {
+        self.push(vec![index]);
+    }
+
+    /// Has a link deleted, whatever is under way. Returns at once.
+    pub fn delete_now(&self, index: u32) {
+        let mut queue = self.shared.queue();
+        queue.urgent.push_back(index);
+        self.man(queue);
+    }
+
+    /// Has links deleted, many by one message. Returns at once.
+    pub fn delete_all(&self, indexes: &[u32]) {
+        for part in indexes.chunks(MASS) {
+            self.push(part.to_vec());
+        }
+    }
+
+    /// No delete begins until this is dropped.
+    pub fn hold(&self) -> Hold {
+        self.shared.queue().held += 1;
+        Hold(Arc::clone(&self.shared))
+    }
+
+    /// A link was seen to be gone.
+    pub fn seen(&self, index: u32) {
+        let mut queue = self.shared.queue();
+        if queue.unseen.remove(&index) && queue.unseen.is_empty() {
+            self.shared.changed.notify_one();
+        }
+    }
+
+    fn push(&self, indexes: Vec<u32>) {
+        let mut queue = self.shared.queue();
+        queue.waiting.push_back((indexes, Instant::now()));
+        self.man(queue);
+    }
+
+    /// Sees to it that there is a thread for what waits.
+    fn man(&self, mut queue: MutexGuard<'_, Queue>) {
+        if queue.idle >= queue.waiting.len() + queue.urgent.len() || queue.threads == THREADS {
+            self.shared.changed.notify_one();
             return;
         }
         queue.threads += 1;
         drop(queue);
-        let (shared, done) = (self.shared.clone(), self.done.clone());
+        let (shared, done) = (Arc::clone(&self.shared), self.done.clone());
         let spawned =
             std::thread::Builder::new().name("delete".into()).spawn(move || run(&shared, &done));
         if let Err(e) = spawned {
-            let mut queue = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut queue = self.shared.queue();
             queue.threads -= 1;
-            // Another thread may have it by now; if not, say that nobody will.
-            if queue.waiting.iter().any(|i| *i == index) {
-                queue.waiting.retain(|i| *i != index);
-                let _ = self.done.send(Deleted { index, result: Err(e.into()) });
+            if queue.threads > 0 {
+                return; // one of them will come to it
+            }
+            let waiting = std::mem::take(&mut queue.waiting).into_iter().flat_map(|(all, _)| all);
+            for index in waiting.chain(std::mem::take(&mut queue.urgent)) {
+                let cause =
+                    KernelError { errno: e.raw_os_error().unwrap_or(libc::EAGAIN), text: None };
+                let _ = self.done.send(Deleted { index, result: Err(cause) });
+            }
+        }
+    }
+}
+
+/// An attach is under way.
+#[derive(Debug)]
+pub struct Hold(Arc<Shared>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue();
+        queue.held -= 1;
+        if queue.held == 0 && !queue.waiting.is_empty() {
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    /// The queue is consistent between any two statements.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What this thread is to delete next; none when it is to end.
+    fn next(&self) -> Option<Vec<u32>> {
+        let mut queue = self.queue();
+        loop {
+            if let Some(index) = queue.urgent.pop_front() {
+                return Some(vec![index]);
+            }
+            let since = queue.waiting.front().map(|(_, since)| since.elapsed());
+            let may = queue.unseen.is_empty() && (queue.held == 0 || since >= Some(FAIR));
+            if let Some((indexes, _)) = may.then(|| queue.waiting.pop_front()).flatten() {
+                queue.unseen.extend(&indexes);
+                return Some(indexes);
+            }
+            let nothing = since.is_none();
+            let time = if nothing { LINGER } else { FAIR };
+            queue.idle += 1;
+            let timed_out;
+            (queue, timed_out) = match self.changed.wait_timeout(queue, time) {
+                Ok((queue, waited)) => (queue, waited.timed_out()),
+                Err(poisoned) => (poisoned.into_inner().0, false),
+            };
+            queue.idle -= 1;
+            if timed_out && nothing && queue.waiting.is_empty() && queue.urgent.is_empty() {
+                queue.threads -= 1;
+                return None;
             }
         }
     }
 }
 
 /// Waits until a link whose delete is under way cannot be seen any more.
-pub async fn invisible(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
+pub fn invisible(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
     for _ in 0..5000 {
-        if links::by_index(netlink, index).await?.is_none() {
+        if links::by_index(netlink, index)?.is_none() {
             return Ok(());
         }
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        std::thread::sleep(Duration::from_millis(1));
     }
     Err(KernelError { errno: libc::ETIMEDOUT, text: Some("it is still there after 5 s".into()) })
 }
 
-/// One thread: until nothing waits. It ends then, so that an idle guestnetd has no such thread.
-fn run(shared: &Mutex<Queue>, done: &UnboundedSender<Deleted>) {
-    let next = || {
-        let mut queue = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = queue.waiting.pop_front();
-        if next.is_none() {
-            queue.threads -= 1;
+/// One thread.
+fn run(shared: &Shared, done: &UnboundedSender<Deleted>) {
+    let netlink = Netlink::open().map_err(KernelError::from);
+    while let Some(indexes) = shared.next() {
+        let result = netlink.as_ref().map_err(KernelError::clone).and_then(|n| delete(n, &indexes));
+        let mut queue = shared.queue();
+        for index in &indexes {
+            queue.unseen.remove(index);
         }
-        next
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let netlink = runtime.as_ref().ok().map(|r| r.block_on(async { Netlink::open() }));
-    while let Some(index) = next() {
-        let result = match (&runtime, &netlink) {
-            (Ok(runtime), Some(Ok(netlink))) => runtime.block_on(links::delete(netlink, index)),
-            (Err(e), _) | (_, Some(Err(e))) => {
-                Err(KernelError { errno: e.raw_os_error().unwrap_or(libc::EIO), text: None })
-            }
-            (Ok(_), None) => Err(KernelError { errno: libc::EIO, text: None }),
-        };
+        let again = result.is_err() && indexes.len() > 1;
+        if again {
+            queue.waiting.extend(indexes.iter().map(|index| (vec![*index], Instant::now())));
+        }
+        drop(queue);
+        shared.changed.notify_one();
+        if let (true, Err(e)) = (again, &result) {
+            log::warn!("{} links are deleted one by one: {e}", indexes.len());
+            continue;
+        }
+        for index in indexes {
+            let _ = done.send(Deleted { index, result: result.clone() });
+        }
+    }
+}
+
+fn delete(netlink: &Netlink, indexes: &[u32]) -> Result<(), KernelError> {
+    let [index] = indexes else { return mass::delete(netlink, indexes) };
+    match links::delete(netlink, *index) {
         // A link that is gone already is what was asked for.
-        let result = result.or_else(|e| if e.errno == libc::ENODEV { Ok(()) } else { Err(e) });
-        if done.send(Deleted { index, result }).is_err() {
-            return;
-        }
+        Err(e) if e.errno == libc::ENODEV => Ok(()),
+        other => other,
     }
 }

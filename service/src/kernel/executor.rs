@@ -17,7 +17,7 @@
 use super::deleter::{self, Deleter};
 use super::links::{self, End};
 use super::netlink::Netlink;
-use super::{addresses, conntrack, routes, sysctl};
+use super::{addresses, conntrack, observe, routes, sysctl};
 use crate::apply::Executor;
 use crate::error::{Error, KernelError};
 use crate::firewall::Firewall;
@@ -45,7 +45,7 @@ pub struct KernelExecutor<'a> {
 }
 
 impl Executor for KernelExecutor<'_> {
-    async fn run(&mut self, step: &Step) -> Result<(), Error> {
+    fn run(&mut self, step: &Step) -> Result<(), Error> {
         match step {
             Step::ForwardingOn(_) => {
                 self.switched.push(true);
@@ -64,40 +64,37 @@ impl Executor for KernelExecutor<'_> {
                 }
                 Ok(())
             }
-            Step::DeleteLink(host) => self.delete(host).await,
-            Step::CreateLink { .. } => self.create(step).await,
-            _ => self.change(step).await.map_err(|cause| Error::kernel(step.what(), cause)),
+            Step::DeleteLink(host) => self.delete(host),
+            Step::DefaultRoute(guest, gateway) => self.default_route(step, guest, *gateway),
+            Step::CreateLink { .. } => self.create(step),
+            _ => self.change(step).map_err(|cause| Error::kernel(step.what(), cause)),
         }
     }
 }
 
 impl KernelExecutor<'_> {
-    async fn change(&mut self, step: &Step) -> Result<(), KernelError> {
+    fn change(&mut self, step: &Step) -> Result<(), KernelError> {
         match step {
             Step::DisableIpv6(host) => Ok(sysctl::disable_ipv6(host)?),
             Step::HostAddress(host, address, prefix) => {
-                addresses::add(self.device, self.host(host).await?, *address, *prefix).await
+                addresses::add(self.device, self.host(host)?, *address, *prefix)
             }
-            Step::HostUp(host) => links::set_up(self.device, self.host(host).await?, true).await,
+            Step::HostUp(host) => links::set_up(self.device, self.host(host)?, true),
             Step::HostRoute(host, address) => {
-                routes::add(self.device, self.host(host).await?, Some(*address), None).await
+                routes::add(self.device, self.host(host)?, Some(*address), None)
             }
             Step::Name(host, name) => {
-                links::set_alias(self.device, self.host(host).await?, &marks::alias(name)).await
+                links::set_alias(self.device, self.host(host)?, &marks::alias(name))
             }
-            Step::LoopbackUp { .. } => self.loopback(true, false).await,
-            Step::LoopbackDown { bare } => self.loopback(false, *bare).await,
+            Step::LoopbackUp { .. } => self.loopback(true, false),
+            Step::LoopbackDown { bare } => self.loopback(false, *bare),
             Step::GuestAddress(guest, address, prefix) => {
-                let index = self.guest(guest).await?;
-                addresses::add(self.inside()?, index, *address, *prefix).await
+                let index = self.guest(guest)?;
+                addresses::add(self.inside()?, index, *address, *prefix)
             }
             Step::GuestUp(guest) => {
-                let index = self.guest(guest).await?;
-                links::set_up(self.inside()?, index, true).await
-            }
-            Step::DefaultRoute(guest, gateway) => {
-                let index = self.guest(guest).await?;
-                routes::add(self.inside()?, index, None, Some(*gateway)).await
+                let index = self.guest(guest)?;
+                links::set_up(self.inside()?, index, true)
             }
             // The caller has done these.
             Step::ForwardingOn(_)
@@ -105,23 +102,27 @@ impl KernelExecutor<'_> {
             | Step::Firewall { .. }
             | Step::ForgetConnections(_)
             | Step::CreateLink { .. }
+            | Step::DefaultRoute(..)
             | Step::DeleteLink(_) => Ok(()),
         }
     }
 
-    async fn create(&mut self, step: &Step) -> Result<(), Error> {
+    fn create(&mut self, step: &Step) -> Result<(), Error> {
         let Step::CreateLink { host, host_mac, guest, guest_mac, mtu } = step else {
             return Ok(());
         };
         let (netns, inside) = self.guest.ok_or_else(|| Error::kernel(step.what(), no_guest()))?;
         let host_end = End { name: host.as_str(), mac: host_mac.0, mtu: *mtu };
         let guest_end = End { name: guest.as_str(), mac: guest_mac.0, mtu: *mtu };
-        let made = links::create_veth(self.device, &host_end, &guest_end, netns).await;
-        match made {
-            Ok(()) => Ok(()),
+        match links::create_veth(self.device, &host_end, &guest_end, netns) {
+            Ok(()) => {
+                // Not to find it again is the next step's failure: this one is done.
+                let _ = self.find_ends(host);
+                Ok(())
+            }
             // EEXIST does not say which end's name is taken.
             Err(e) if e.errno == libc::EEXIST => {
-                let there = links::by_name(inside, guest.as_str()).await;
+                let there = links::by_name(inside, guest.as_str());
                 Err(match there {
                     Ok(Some(_)) => Error::GuestInterfaceExists(guest.clone()),
                     _ => Error::HostInterfaceExists(host.clone()),
@@ -131,27 +132,47 @@ impl KernelExecutor<'_> {
         }
     }
 
+    /// One question gives the indexes of both ends.
+    fn find_ends(&mut self, host: &IfName) -> Result<(), KernelError> {
+        let made = links::by_name(self.device, host.as_str())?.ok_or_else(gone)?;
+        self.host_index = Some(made.index);
+        self.guest_index = Some(made.other_end).filter(|index| *index != 0);
+        Ok(())
+    }
+
     /// Until it cannot be seen any more; the kernel's slow part goes on in the deleter.
-    async fn delete(&mut self, host: &IfName) -> Result<(), Error> {
+    fn delete(&mut self, host: &IfName) -> Result<(), Error> {
         let failed = |cause| Error::kernel(format!("delete link {host}"), cause);
-        let Some(link) = links::by_name(self.device, host.as_str()).await.map_err(failed)? else {
+        let Some(link) = links::by_name(self.device, host.as_str()).map_err(failed)? else {
             return Ok(());
         };
         if !link.is_ours() {
             return Err(Error::HostInterfaceExists(host.clone()));
         }
-        self.deleter.delete(link.index);
-        deleter::invisible(self.device, link.index).await.map_err(failed)
+        self.deleter.delete_now(link.index);
+        deleter::invisible(self.device, link.index).map_err(failed)
     }
 
-    async fn loopback(&self, up: bool, without_address: bool) -> Result<(), KernelError> {
+    fn default_route(&mut self, step: &Step, guest: &IfName, by: Ipv4Addr) -> Result<(), Error> {
+        let failed = |cause| Error::kernel(step.what(), cause);
+        let index = self.guest(guest).map_err(failed)?;
+        let inside = self.inside().map_err(failed)?;
+        match routes::add(inside, index, None, Some(by)) {
+            Err(e) if e.errno == libc::EEXIST => {
+                let other = observe::guest_side(inside, guest)?.other_default;
+                Err(other.map_or_else(|| failed(e), Error::GuestRouteExists))
+            }
+            other => other.map_err(failed),
+        }
+    }
+
+    fn loopback(&self, up: bool, without_address: bool) -> Result<(), KernelError> {
         let inside = self.inside()?;
-        let lo = links::by_name(inside, "lo").await?.ok_or_else(gone)?;
-        links::set_up(inside, lo.index, up).await?;
+        links::set_up(inside, links::LOOPBACK, up)?;
         if !without_address {
             return Ok(());
         }
-        match addresses::delete(inside, lo.index, Ipv4Addr::LOCALHOST, 8).await {
+        match addresses::delete(inside, links::LOOPBACK, Ipv4Addr::LOCALHOST, 8) {
             Err(e) if e.errno != libc::EADDRNOTAVAIL => Err(e),
             _ => Ok(()),
         }
@@ -161,11 +182,11 @@ impl KernelExecutor<'_> {
         self.guest.map(|(_, netlink)| netlink).ok_or_else(no_guest)
     }
 
-    async fn host(&mut self, name: &IfName) -> Result<u32, KernelError> {
+    fn host(&mut self, name: &IfName) -> Result<u32, KernelError> {
         if let Some(index) = self.host_index {
             return Ok(index);
         }
-        let link = links::by_name(self.device, name.as_str()).await?.ok_or_else(gone)?;
+        let link = links::by_name(self.device, name.as_str())?.ok_or_else(gone)?;
         if !link.is_ours() {
             return Err(KernelError {
                 errno: libc::EEXIST,
@@ -175,11 +196,11 @@ impl KernelExecutor<'_> {
         Ok(*self.host_index.insert(link.index))
     }
 
-    async fn guest(&mut self, name: &IfName) -> Result<u32, KernelError> {
+    fn guest(&mut self, name: &IfName) -> Result<u32, KernelError> {
         if let Some(index) = self.guest_index {
             return Ok(index);
         }
-        let link = links::by_name(self.inside()?, name.as_str()).await?.ok_or_else(gone)?;
+        let link = links::by_name(self.inside()?, name.as_str())?.ok_or_else(gone)?;
         Ok(*self.guest_index.insert(link.index))
     }
 }

@@ -18,7 +18,8 @@ use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::plan::marks::{self, LINK_GROUP};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State, Stats64,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+    State, Stats64,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
@@ -47,6 +48,8 @@ pub struct Link {
     pub carrier: bool,
     /// Operationally up (RFC 2863): only then does the kernel send by it.
     pub running: bool,
+    /// Index of its other end, in the namespace where that is (IFLA_LINK); 0 if it has none.
+    pub other_end: u32,
     /// Whether its other end is in another network namespace (IFLA_LINK_NETNSID).
     pub leads_elsewhere: bool,
     /// Counters, if asked for.
@@ -77,6 +80,7 @@ impl From<LinkMessage> for Link {
                 LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
                 LinkAttribute::Mtu(mtu) => link.mtu = mtu,
                 LinkAttribute::OperState(state) => link.running = state == State::Up,
+                LinkAttribute::Link(index) => link.other_end = index,
                 LinkAttribute::LinkNetNsId(_) => link.leads_elsewhere = true,
                 LinkAttribute::Stats64(stats) => link.stats = Some(stats),
                 LinkAttribute::LinkInfo(infos) => {
@@ -118,7 +122,7 @@ fn end(end: &End<'_>) -> Vec<LinkAttribute> {
 }
 
 /// Makes a pair: `host` here, `guest` in `netns`, under its final name from its first moment.
-pub async fn create_veth(
+pub fn create_veth(
     netlink: &Netlink,
     host: &End<'_>,
     guest: &End<'_>,
@@ -133,49 +137,80 @@ pub async fn create_veth(
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
     ]));
-    netlink.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL).await
+    netlink.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Sets a link up or down.
-pub async fn set_up(netlink: &Netlink, index: u32, up: bool) -> Result<(), KernelError> {
+pub fn set_up(netlink: &Netlink, index: u32, up: bool) -> Result<(), KernelError> {
     let mut message = LinkMessage::default();
     message.header.index = index;
     message.header.change_mask = LinkFlags::Up;
     message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
-    netlink.change(RouteNetlinkMessage::SetLink(message), 0).await
+    netlink.change(RouteNetlinkMessage::SetLink(message), 0)
 }
 
 /// Sets a link's alias.
-pub async fn set_alias(netlink: &Netlink, index: u32, alias: &str) -> Result<(), KernelError> {
+pub fn set_alias(netlink: &Netlink, index: u32, alias: &str) -> Result<(), KernelError> {
     let mut message = LinkMessage::default();
     message.header.index = index;
     message.attributes = vec![LinkAttribute::IfAlias(alias.to_owned())];
-    netlink.change(RouteNetlinkMessage::SetLink(message), 0).await
+    netlink.change(RouteNetlinkMessage::SetLink(message), 0)
 }
 
 /// Deletes a link. Sleeps in rcu_barrier for 15 ms and more: never on the owner's thread.
-pub async fn delete(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
+pub fn delete(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
     let mut message = LinkMessage::default();
     message.header.index = index;
-    netlink.change(RouteNetlinkMessage::DelLink(message), 0).await
+    netlink.change(RouteNetlinkMessage::DelLink(message), 0)
 }
 
-/// The link of this name, if there is one.
-pub async fn by_name(netlink: &Netlink, name: &str) -> Result<Option<Link>, KernelError> {
-    let mut message = LinkMessage::default();
-    message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
-    one(netlink, message).await
-}
-
-/// The link of this index, if there is one.
-pub async fn by_index(netlink: &Netlink, index: u32) -> Result<Option<Link>, KernelError> {
+/// Puts a link into a group.
+pub fn set_group(netlink: &Netlink, index: u32, group: u32) -> Result<(), KernelError> {
     let mut message = LinkMessage::default();
     message.header.index = index;
-    one(netlink, message).await
+    message.attributes = vec![LinkAttribute::Group(group)];
+    netlink.change(RouteNetlinkMessage::SetLink(message), 0)
 }
 
-async fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, KernelError> {
-    match netlink.get(RouteNetlinkMessage::GetLink(message)).await {
+/// Deletes every link of a group, whoever made it. Sleeps as [`delete`] does.
+pub fn delete_group(netlink: &Netlink, group: u32) -> Result<(), KernelError> {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![LinkAttribute::Group(group)];
+    netlink.change(RouteNetlinkMessage::DelLink(message), 0)
+}
+
+/// Index of `lo`, in every namespace (linux/net_namespace.h, `LOOPBACK_IFINDEX`).
+pub const LOOPBACK: u32 = 1;
+
+/// The link of this name, if there is one; without counters.
+pub fn by_name(netlink: &Netlink, name: &str) -> Result<Option<Link>, KernelError> {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![LinkAttribute::IfName(name.to_owned()), without_counters()];
+    one(netlink, message)
+}
+
+/// The link of this index, if there is one; without counters.
+pub fn by_index(netlink: &Netlink, index: u32) -> Result<Option<Link>, KernelError> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![without_counters()];
+    one(netlink, message)
+}
+
+/// The link of this index, if there is one, with its counters.
+pub fn counted(netlink: &Netlink, index: u32) -> Result<Option<Link>, KernelError> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    one(netlink, message)
+}
+
+/// They are summed up over all CPUs, which costs more than all the rest.
+fn without_counters() -> LinkAttribute {
+    LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])
+}
+
+fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, KernelError> {
+    match netlink.get(RouteNetlinkMessage::GetLink(message)) {
         Ok(RouteNetlinkMessage::NewLink(link)) => Ok(Some(link.into())),
         Ok(_) => Ok(None),
         Err(e) if e.errno == libc::ENODEV => Ok(None),
@@ -183,9 +218,11 @@ async fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, Ke
     }
 }
 
-/// All links.
-pub async fn all(netlink: &Netlink) -> Result<Vec<Link>, KernelError> {
-    let found = netlink.dump(RouteNetlinkMessage::GetLink(LinkMessage::default())).await?;
+/// All links, without counters.
+pub fn all(netlink: &Netlink) -> Result<Vec<Link>, KernelError> {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![without_counters()];
+    let found = netlink.dump(RouteNetlinkMessage::GetLink(message))?;
     Ok(found
         .into_iter()
         .filter_map(|m| match m {

@@ -20,6 +20,7 @@ pub mod deleter;
 pub mod executor;
 pub mod initial;
 pub mod links;
+pub mod mass;
 pub mod monitor;
 pub mod netlink;
 pub mod netns;

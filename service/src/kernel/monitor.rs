@@ -23,6 +23,7 @@ use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
 
@@ -60,15 +61,29 @@ pub enum Event {
 /// The socket, in the network namespace of the thread that opened it.
 #[derive(Debug)]
 pub struct Monitor {
-    socket: AsyncFd<Fd>,
+    socket: Arc<Socket>,
+    buffer: Vec<u8>,
 }
 
+/// Waits for announcements; whoever has the [`Monitor`] reads them.
 #[derive(Debug)]
-struct Fd(Socket);
+pub struct Bell(AsyncFd<Fd>);
+
+#[derive(Debug)]
+struct Fd(Arc<Socket>);
 
 impl AsRawFd for Fd {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
+    }
+}
+
+impl Bell {
+    /// Waits until something is announced after the last time that this returned.
+    pub async fn rings(&self) {
+        if let Ok(mut guard) = self.0.readable().await {
+            guard.clear_ready();
+        }
     }
 }
 
@@ -88,7 +103,7 @@ const RTM_NEWNEXTHOP: u16 = 104;
 const RTM_DELNEXTHOP: u16 = 105;
 
 impl Monitor {
-    /// Joins the groups. The calling thread must be inside a tokio runtime.
+    /// Joins the groups.
     pub fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind(&SocketAddr::new(0, 0))?;
@@ -99,27 +114,26 @@ impl Monitor {
         }
         // Since Linux 5.3: routes go with their nexthop object, unannounced themselves.
         let _ = socket.add_membership(RTNLGRP_NEXTHOP);
-        // Android 16's tokio has no newer name for it.
-        #[allow(deprecated)]
-        Ok(Self { socket: AsyncFd::with_interest(Fd(socket), Interest::READABLE)? })
+        Ok(Self { socket: Arc::new(socket), buffer: Vec::with_capacity(64 << 10) })
     }
 
-    /// Waits until there is something to read.
-    pub async fn readable(&self) {
-        if let Ok(mut guard) = self.socket.readable().await {
-            guard.clear_ready();
-        }
+    /// What rings when there is something to read. The calling thread must be inside a tokio
+    /// runtime.
+    pub fn bell(&self) -> io::Result<Bell> {
+        let fd = Fd(Arc::clone(&self.socket));
+        // Android 16's tokio has no newer name for it.
+        #[allow(deprecated)]
+        AsyncFd::with_interest(fd, Interest::READABLE).map(Bell)
     }
 
     /// Everything announced up to now. The kernel queues an announcement before it acknowledges
     /// the request that caused it, so whatever has been done is in here.
-    pub fn drain(&self) -> Vec<Event> {
+    pub fn drain(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        let mut buffer = Vec::with_capacity(64 << 10);
         loop {
-            buffer.clear();
-            match self.socket.get_ref().0.recv_from(&mut buffer, 0) {
-                Ok((_, sender)) if sender.port_number() == 0 => sort(&buffer, &mut events),
+            self.buffer.clear();
+            match self.socket.recv_from(&mut self.buffer, 0) {
+                Ok((_, sender)) if sender.port_number() == 0 => sort(&self.buffer, &mut events),
                 Ok(_) => {} // not from the kernel
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return events,

@@ -16,118 +16,28 @@
 //! Knows no message's meaning. (Room for what differs between rtnetlink's versions.)
 
 use crate::error::KernelError;
-use futures_util::StreamExt;
 use netlink_packet_core::{
     ErrorMessage, NetlinkMessage, NetlinkPayload, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST,
 };
 use netlink_packet_route::RouteNetlinkMessage;
+use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
+use nix::sys::time::TimeVal;
 use rtnetlink::packet_core as netlink_packet_core;
-use rtnetlink::sys::AsyncSocket;
+use rtnetlink::sys::protocols::NETLINK_ROUTE;
+use rtnetlink::sys::{Socket, SocketAddr};
+use std::cell::{Cell, RefCell};
 use std::io;
-use std::time::Duration;
-use tokio::task::JoinHandle;
 
 /// A socket in the network namespace of the thread that opened it.
 ///
-/// rtnetlink is async on paper only: the kernel does its work inside `sendmsg()`, on the thread
-/// that polls the connection. So what may sleep long (RTM_DELLINK: 15 ms in rcu_barrier) has a
-/// socket of its own on a thread of its own (`deleter.rs`).
+/// The kernel does its work inside `sendmsg()`, so nothing is gained by waiting for it in another
+/// way: a message is two system calls and no other thread. What may sleep long (RTM_DELLINK: 15 ms
+/// in rcu_barrier) has a socket of its own on a thread of its own (`deleter.rs`).
 #[derive(Debug)]
 pub struct Netlink {
-    handle: rtnetlink::Handle,
-    connection: JoinHandle<()>,
-}
-
-impl Netlink {
-    /// Opens a socket. The calling thread must be inside a tokio runtime.
-    pub fn open() -> io::Result<Self> {
-        let (mut connection, handle, unsolicited) = rtnetlink::new_connection()?;
-        drop(unsolicited); // No groups are joined: nothing comes that was not asked for.
-        connection.set_forward_done(true);
-        let socket = connection.socket_mut().socket_mut();
-        socket.set_ext_ack(true)?;
-        // Kernels before 4.20 lack it: their dumps are not filtered, so every reader filters too.
-        let _ = socket.set_netlink_get_strict_chk(true);
-        Ok(Self { handle, connection: tokio::spawn(connection) })
-    }
-
-    /// Closes the socket; it is closed when this returns.
-    pub async fn close(self) {
-        drop(self.handle);
-        let _ = self.connection.await;
-    }
-
-    /// Sends a change and waits for the kernel's word. `flags`: `NLM_F_CREATE` and the like.
-    pub async fn change(
-        &self,
-        message: RouteNetlinkMessage,
-        flags: u16,
-    ) -> Result<(), KernelError> {
-        self.exchange(message, NLM_F_REQUEST | NLM_F_ACK | flags).await.map(drop)
-    }
-
-    /// Asks for one object.
-    pub async fn get(
-        &self,
-        message: RouteNetlinkMessage,
-    ) -> Result<RouteNetlinkMessage, KernelError> {
-        // With an acknowledgement there is an end to wait for also when the answer is one that
-        // netlink-packet-route cannot read: such a message never comes out of it.
-        let answer = self.exchange(message, NLM_F_REQUEST | NLM_F_ACK).await?;
-        let unreadable = || KernelError {
-            errno: libc::EBADMSG,
-            text: Some("an attribute of the answer cannot be read".into()),
-        };
-        answer.objects.into_iter().next().ok_or_else(unreadable)
-    }
-
-    /// Asks for all objects of a kind; again when they changed meanwhile.
-    pub async fn dump(
-        &self,
-        message: RouteNetlinkMessage,
-    ) -> Result<Vec<RouteNetlinkMessage>, KernelError> {
-        let mut tries = 0;
-        loop {
-            let answer = self.exchange(message.clone(), NLM_F_REQUEST | NLM_F_DUMP).await?;
-            tries += 1;
-            if !answer.interrupted || tries == DUMPS {
-                return Ok(answer.objects);
-            }
-        }
-    }
-
-    async fn exchange(
-        &self,
-        message: RouteNetlinkMessage,
-        flags: u16,
-    ) -> Result<Answer, KernelError> {
-        let failed = |errno, text: &str| KernelError { errno, text: Some(text.into()) };
-        tokio::time::timeout(PATIENCE, self.ask(message, flags))
-            .await
-            .unwrap_or_else(|_| Err(failed(libc::ETIMEDOUT, "the kernel did not answer")))
-    }
-
-    async fn ask(&self, message: RouteNetlinkMessage, flags: u16) -> Result<Answer, KernelError> {
-        let mut request = NetlinkMessage::from(message);
-        request.header.flags = flags;
-        let closed =
-            || KernelError { errno: libc::EPIPE, text: Some("the socket is closed".into()) };
-        let mut answers = self.handle.clone().request(request).map_err(|_| closed())?;
-        let mut answer = Answer::default();
-        while let Some(message) = answers.next().await {
-            answer.interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
-            match message.payload {
-                NetlinkPayload::Error(e) if e.code.is_some() => return Err(refusal(&e)),
-                // Where a dump fails, its end says so.
-                NetlinkPayload::Done(end) if end.code < 0 => {
-                    return Err(KernelError { errno: end.code.saturating_abs(), text: None });
-                }
-                NetlinkPayload::InnerMessage(object) => answer.objects.push(object),
-                _ => {}
-            }
-        }
-        Ok(answer)
-    }
+    socket: Socket,
+    sequence: Cell<u32>,
+    buffer: RefCell<Vec<u8>>,
 }
 
 /// What the kernel answered.
@@ -136,14 +46,141 @@ struct Answer {
     objects: Vec<RouteNetlinkMessage>,
     /// The objects changed while they were read.
     interrupted: bool,
+    /// Some object came that netlink-packet-route cannot read.
+    unreadable: bool,
 }
 
 /// How often a dump is repeated that is interrupted every time.
 const DUMPS: usize = 8;
-/// The kernel answers at once; this is for what nobody thought of.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// linux/netlink.h
+/// The kernel answers at once; this is for what nobody thought of. In seconds.
+const PATIENCE: i64 = 10;
+/// More than the kernel puts into one datagram of a dump (netlink_dump(): 32 KiB).
+const BUFFER: usize = 64 << 10;
+// linux/netlink.h
+const HEADER: usize = 16;
 const NLM_F_DUMP_INTR: u16 = 0x10;
+
+impl Netlink {
+    /// Opens a socket.
+    pub fn open() -> io::Result<Self> {
+        let socket = Socket::new(NETLINK_ROUTE)?;
+        socket.set_ext_ack(true)?;
+        // Kernels before 4.20 lack it: their dumps are not filtered, so every reader filters too.
+        let _ = socket.set_netlink_get_strict_chk(true);
+        setsockopt(&socket, ReceiveTimeout, &TimeVal::new(PATIENCE, 0))?;
+        Ok(Self { socket, sequence: Cell::new(0), buffer: RefCell::new(Vec::new()) })
+    }
+
+    /// Asks for a change and waits for the kernel's word. `flags`: `NLM_F_CREATE` and the like.
+    pub fn change(&self, message: RouteNetlinkMessage, flags: u16) -> Result<(), KernelError> {
+        self.exchange(message, NLM_F_REQUEST | NLM_F_ACK | flags).map(drop)
+    }
+
+    /// Asks for one object.
+    pub fn get(&self, message: RouteNetlinkMessage) -> Result<RouteNetlinkMessage, KernelError> {
+        let answer = self.exchange(message, NLM_F_REQUEST)?;
+        let unreadable = || KernelError {
+            errno: libc::EBADMSG,
+            text: Some("an attribute of the answer cannot be read".into()),
+        };
+        answer.objects.into_iter().next().ok_or_else(unreadable)
+    }
+
+    /// Asks for all objects of a kind; again when they changed meanwhile.
+    pub fn dump(
+        &self,
+        message: RouteNetlinkMessage,
+    ) -> Result<Vec<RouteNetlinkMessage>, KernelError> {
+        let mut tries = 0;
+        loop {
+            let answer = self.exchange(message.clone(), NLM_F_REQUEST | NLM_F_DUMP)?;
+            tries += 1;
+            if answer.unreadable {
+                log::debug!("an object that cannot be read is left out of a list");
+            }
+            if !answer.interrupted || tries == DUMPS {
+                return Ok(answer.objects);
+            }
+        }
+    }
+
+    /// One request and all of its answer.
+    fn exchange(&self, message: RouteNetlinkMessage, flags: u16) -> Result<Answer, KernelError> {
+        let sequence = self.sequence.get().wrapping_add(1);
+        self.sequence.set(sequence);
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = flags;
+        request.header.sequence_number = sequence;
+        request.finalize();
+        let mut buffer = self.buffer.borrow_mut();
+        buffer.clear();
+        buffer.resize(request.buffer_len(), 0);
+        request.serialize(&mut buffer);
+        self.socket.send_to(&buffer, &SocketAddr::new(0, 0), 0)?;
+        buffer.reserve(BUFFER);
+        // A list has an end, and a change an acknowledgement; a single object is all there is.
+        let single = flags & (NLM_F_ACK | NLM_F_DUMP) == 0;
+        let mut answer = Answer::default();
+        loop {
+            buffer.clear();
+            match self.socket.recv_from(&mut *buffer, 0) {
+                // Only the kernel has port 0.
+                Ok((_, sender)) if sender.port_number() != 0 => continue,
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    let text = Some("the kernel did not answer".into());
+                    return Err(KernelError { errno: libc::ETIMEDOUT, text });
+                }
+                Err(e) => return Err(e.into()),
+            }
+            if answer.take(&buffer, sequence, single)? {
+                return Ok(answer);
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// Takes one datagram in; true when it was the last.
+    fn take(&mut self, datagram: &[u8], sequence: u32, single: bool) -> Result<bool, KernelError> {
+        let mut rest = datagram;
+        let mut ended = false;
+        while let Some(message) = first(rest) {
+            rest = rest.get((message.len() + 3) & !3..).unwrap_or_default();
+            // An answer to a request that was given up.
+            if message.get(8..12) != Some(&sequence.to_ne_bytes()) {
+                continue;
+            }
+            let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(message) else {
+                self.unreadable = true;
+                ended |= single;
+                continue;
+            };
+            self.interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
+            match message.payload {
+                NetlinkPayload::Error(e) if e.code.is_some() => return Err(refusal(&e)),
+                // Where a dump fails, its end says so.
+                NetlinkPayload::Done(end) if end.code < 0 => {
+                    return Err(KernelError { errno: end.code.saturating_abs(), text: None });
+                }
+                NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => ended = true,
+                NetlinkPayload::InnerMessage(object) => {
+                    ended |= single;
+                    self.objects.push(object);
+                }
+                _ => {}
+            }
+        }
+        Ok(ended)
+    }
+}
+
+/// The first message of a datagram, if it is whole.
+fn first(datagram: &[u8]) -> Option<&[u8]> {
+    let length = u32::from_ne_bytes(datagram.get(..4)?.try_into().ok()?) as usize;
+    datagram.get(..length).filter(|message| message.len() >= HEADER)
+}
 
 /// errno and, where the kernel gave one, its text.
 pub fn refusal(error: &ErrorMessage) -> KernelError {

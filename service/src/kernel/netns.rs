@@ -15,11 +15,10 @@
 //! Network namespaces: which one a descriptor is, and a socket inside one.
 //! Nothing of a guest's namespace is kept: a descriptor, and a mere socket in it, pin it.
 
-use super::netlink::Netlink;
 use nix::sched::{setns, CloneFlags};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 
 /// What makes two descriptors the same namespace: st_dev and st_ino (namespaces(7)).
@@ -61,27 +60,42 @@ pub fn refuse(file: BorrowedFd<'_>) -> Option<String> {
     (kind != libc::CLONE_NEWNET).then(|| "it is a namespace of another kind".into())
 }
 
-/// Runs `work` on a thread of its own that has entered `netns`, and waits for it. The thread ends
-/// with it, so that nothing else ever runs there.
-pub fn inside<T: Send>(
-    netns: BorrowedFd<'_>,
-    work: impl FnOnce() -> io::Result<T> + Send,
-) -> io::Result<T> {
-    std::thread::scope(|scope| {
-        let thread =
-            std::thread::Builder::new().name("netns".into()).spawn_scoped(scope, || {
-                setns(netns, CloneFlags::CLONE_NEWNET)?;
-                work()
-            })?;
-        thread.join().unwrap_or_else(|_| Err(io::Error::from_raw_os_error(libc::EIO)))
-    })
+/// The network namespace of guestnetd, to come back to.
+#[derive(Debug)]
+pub struct Home(File);
+
+impl Home {
+    /// That of the calling thread.
+    pub fn here() -> io::Result<Self> {
+        Ok(Self(File::open("/proc/thread-self/ns/net")?))
+    }
+
+    /// Which one it is.
+    pub fn id(&self) -> io::Result<NetnsId> {
+        NetnsId::of(&self.0)
+    }
+
+    /// Runs `work` in `netns` and comes back, all on the calling thread: another thread would cost
+    /// more than everything done there. Nothing else runs on this thread meanwhile, and a thread
+    /// that cannot come back ends the process, whose next start finds the guests as they are.
+    pub fn inside<T>(
+        &self,
+        netns: BorrowedFd<'_>,
+        work: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        setns(netns, CloneFlags::CLONE_NEWNET)?;
+        let _back = Back(self);
+        work()
+    }
 }
 
-/// A netlink socket in `netns`, for the calling thread's runtime.
-pub fn netlink_in(netns: impl AsFd) -> io::Result<Netlink> {
-    let runtime = tokio::runtime::Handle::current();
-    inside(netns.as_fd(), move || {
-        let _inside = runtime.enter();
-        Netlink::open()
-    })
+struct Back<'a>(&'a Home);
+
+impl Drop for Back<'_> {
+    fn drop(&mut self) {
+        if let Err(e) = setns(&self.0 .0, CloneFlags::CLONE_NEWNET) {
+            log::error!("a thread cannot leave a guest's network namespace ({e}): ending");
+            std::process::abort();
+        }
+    }
 }

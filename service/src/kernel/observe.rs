@@ -22,20 +22,21 @@ use crate::plan::marks::ROUTE_PROTOCOL;
 use crate::plan::{GuestNet, ObservedGuest, ObservedGuestLink, ObservedHost};
 use crate::spec::IfName;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 /// The device's end of a guest's link, if it is there and bears our marks.
-pub async fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<ObservedHost>, Error> {
+pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<ObservedHost>, Error> {
     let name = &net.host.name;
     let failed = |cause: KernelError| Error::kernel(format!("read {name}"), cause);
-    let Some(link) = links::by_name(netlink, name.as_str()).await.map_err(failed)? else {
+    let Some(link) = links::by_name(netlink, name.as_str()).map_err(failed)? else {
         return Ok(None);
     };
     if !link.is_ours() {
         return Err(Error::HostInterfaceExists(name.clone()));
     }
-    let addresses = addresses::of(netlink, link.index).await.map_err(failed)?;
+    let addresses = addresses::of(netlink, link.index).map_err(failed)?;
     let routes = if net.host.route.is_some() {
-        routes::of(netlink, Some(routes::MAIN), link.index).await.map_err(failed)?
+        routes::of(netlink, Some(routes::MAIN), link.index).map_err(failed)?
     } else {
         Vec::new()
     };
@@ -55,23 +56,40 @@ pub async fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<Observ
     }))
 }
 
-/// The guest's side. `netlink` is a socket in the guest's namespace.
-pub async fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<ObservedGuest, Error> {
+/// What has to be known of a guest before its link is made, by as few questions as possible: that
+/// it has no link of that name is the kernel's to say when it makes one.
+pub fn guest_before(netlink: &Netlink, interface: &IfName) -> Result<ObservedGuest, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guest's network", cause);
-    let loopback = match links::by_name(netlink, "lo").await {
+    // Any address that is no guest's own: who can reach it has a default route already.
+    if routes::towards(netlink, ELSEWHERE).map_err(failed)?.is_some() {
+        return guest_side(netlink, interface);
+    }
+    let (loopback_up, loopback_bare) = loopback(netlink).map_err(failed)?;
+    Ok(ObservedGuest { loopback_up, loopback_bare, ..ObservedGuest::default() })
+}
+
+/// Of TEST-NET-1 (RFC 5737), which nobody has. Nothing is sent there.
+pub const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// Whether `lo` is up, and whether it is down without an address.
+fn loopback(netlink: &Netlink) -> Result<(bool, bool), KernelError> {
+    match links::by_index(netlink, links::LOOPBACK) {
+        Ok(Some(lo)) if !lo.up => Ok((false, addresses::of(netlink, links::LOOPBACK)?.is_empty())),
         // Something in it that cannot be read, such as an alias of the guest's own making: it is
         // left as it is.
-        Err(e) if e.errno == libc::EBADMSG => None,
-        other => other.map_err(failed)?,
-    };
-    let loopback_bare = match &loopback {
-        Some(lo) if !lo.up => addresses::of(netlink, lo.index).await.map_err(failed)?.is_empty(),
-        _ => false,
-    };
-    let link = match links::by_name(netlink, interface.as_str()).await.map_err(failed)? {
+        Err(e) if e.errno != libc::EBADMSG => Err(e),
+        _ => Ok((true, false)),
+    }
+}
+
+/// The guest's side, all of it. `netlink` is a socket in the guest's namespace.
+pub fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<ObservedGuest, Error> {
+    let failed = |cause: KernelError| Error::kernel("read the guest's network", cause);
+    let (loopback_up, loopback_bare) = loopback(netlink).map_err(failed)?;
+    let link = match links::by_name(netlink, interface.as_str()).map_err(failed)? {
         None => None,
         Some(link) => {
-            let addresses = addresses::of(netlink, link.index).await.map_err(failed)?;
+            let addresses = addresses::of(netlink, link.index).map_err(failed)?;
             Some(ObservedGuestLink {
                 index: link.index,
                 up: link.up,
@@ -83,17 +101,17 @@ pub async fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<Observe
         }
     };
     let index = link.as_ref().map_or(0, |l| l.index);
-    let mut routes = routes::of(netlink, Some(routes::MAIN), 0).await.map_err(failed)?;
+    let mut routes = routes::of(netlink, Some(routes::MAIN), 0).map_err(failed)?;
     routes.retain(|r| r.destination.prefix() == 0);
     let mut other_default = None;
     // Another metric is another route: only one of metric 0 is in the way of ours.
     if let Some(r) = routes.iter().find(|r| r.index != index && r.priority == 0) {
-        let by = links::by_index(netlink, r.index).await.map_err(failed)?;
+        let by = links::by_index(netlink, r.index).map_err(failed)?;
         let via = r.gateway.map(|g| format!(" via {g}")).unwrap_or_default();
         other_default = Some(via + &by.map(|l| format!(" dev {}", l.name)).unwrap_or_default());
     }
     Ok(ObservedGuest {
-        loopback_up: loopback.map_or(true, |l| l.up),
+        loopback_up,
         loopback_bare,
         link,
         default_gateways: routes
@@ -106,20 +124,20 @@ pub async fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<Observe
 }
 
 /// Every prefix that the device uses, but for default routes and what is on links of ours.
-pub async fn device_prefixes(netlink: &Netlink) -> Result<Vec<DevicePrefix>, Error> {
+pub fn device_prefixes(netlink: &Netlink) -> Result<Vec<DevicePrefix>, Error> {
     let failed =
         |cause: KernelError| Error::kernel("read the device's addresses and routes", cause);
-    let links = links::all(netlink).await.map_err(failed)?;
+    let links = links::all(netlink).map_err(failed)?;
     let names: BTreeMap<u32, String> =
         links.iter().filter(|l| !l.is_ours()).map(|l| (l.index, l.name.clone())).collect();
     let mut prefixes = Vec::new();
-    for a in addresses::of(netlink, 0).await.map_err(failed)? {
+    for a in addresses::of(netlink, 0).map_err(failed)? {
         let subnet = crate::spec::Subnet::containing(a.address, a.prefix);
         if let (Some(interface), Some(subnet)) = (names.get(&a.index), subnet) {
             prefixes.push(DevicePrefix { subnet, interface: interface.clone(), table: None });
         }
     }
-    for r in routes::of(netlink, None, 0).await.map_err(failed)? {
+    for r in routes::of(netlink, None, 0).map_err(failed)? {
         let interface = match names.get(&r.index) {
             Some(name) => name.clone(),
             None if r.index == 0 => String::new(),

@@ -67,15 +67,12 @@ fn veth() -> Result<(), Missing> {
         unshare(CloneFlags::CLONE_NEWNET).map_err(|e| Missing::Netns(e.into()))?;
         let made = || -> Result<(), KernelError> {
             let here = File::open("/proc/thread-self/ns/net")?;
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
-                let netlink = Netlink::open()?;
-                let (host, guest) = (
-                    End { name: "a", mac: [2, 0, 0, 0, 0, 1], mtu: 1500 },
-                    End { name: "b", mac: [2, 0, 0, 0, 0, 2], mtu: 1500 },
-                );
-                links::create_veth(&netlink, &host, &guest, here.as_fd()).await
-            })
+            let netlink = Netlink::open()?;
+            let (host, guest) = (
+                End { name: "a", mac: [2, 0, 0, 0, 0, 1], mtu: 1500 },
+                End { name: "b", mac: [2, 0, 0, 0, 0, 2], mtu: 1500 },
+            );
+            links::create_veth(&netlink, &host, &guest, here.as_fd())
         };
         made().map_err(Missing::Veth)
     });

@@ -48,7 +48,7 @@ pub struct Route {
 pub const MAIN: u32 = RouteHeader::RT_TABLE_MAIN as u32;
 
 /// Adds a route of ours to table main. With a `gateway`: by that next hop; else directly.
-pub async fn add(
+pub fn add(
     netlink: &Netlink,
     index: u32,
     destination: Option<Ipv4Addr>,
@@ -68,15 +68,47 @@ pub async fn add(
     if let Some(gateway) = gateway {
         message.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(gateway)));
     }
-    netlink.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL).await
+    netlink.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// The route by which a packet to `destination` leaves, as the kernel chooses it; none if it
+/// would not. One object, no list.
+pub fn towards(netlink: &Netlink, destination: Ipv4Addr) -> Result<Option<WayOut>, KernelError> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet;
+    message.header.destination_prefix_length = 32;
+    message.attributes = vec![RouteAttribute::Destination(RouteAddress::Inet(destination))];
+    let answer = match netlink.get(RouteNetlinkMessage::GetRoute(message)) {
+        Ok(RouteNetlinkMessage::NewRoute(answer)) => answer,
+        Ok(_) => return Ok(None),
+        Err(e) if matches!(e.errno, libc::ENETUNREACH | libc::EHOSTUNREACH) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let mut way = WayOut { index: 0, gateway: None, source: None };
+    for attribute in answer.attributes {
+        match attribute {
+            RouteAttribute::Oif(index) => way.index = index,
+            RouteAttribute::Gateway(RouteAddress::Inet(gateway)) => way.gateway = Some(gateway),
+            RouteAttribute::PrefSource(RouteAddress::Inet(source)) => way.source = Some(source),
+            _ => {}
+        }
+    }
+    Ok(Some(way))
+}
+
+/// How a packet leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WayOut {
+    /// By which interface.
+    pub index: u32,
+    /// Next hop; none when it is the destination itself.
+    pub gateway: Option<Ipv4Addr>,
+    /// The address that it leaves with.
+    pub source: Option<Ipv4Addr>,
 }
 
 /// The routes of one table, or of all; by one interface, or by any (`index` 0).
-pub async fn of(
-    netlink: &Netlink,
-    table: Option<u32>,
-    index: u32,
-) -> Result<Vec<Route>, KernelError> {
+pub fn of(netlink: &Netlink, table: Option<u32>, index: u32) -> Result<Vec<Route>, KernelError> {
     let mut message = RouteMessage::default();
     message.header.address_family = AddressFamily::Inet;
     if index != 0 {
@@ -85,7 +117,7 @@ pub async fn of(
     if let Some(table) = table {
         message.attributes.push(RouteAttribute::Table(table));
     }
-    let found = match netlink.dump(RouteNetlinkMessage::GetRoute(message)).await {
+    let found = match netlink.dump(RouteNetlinkMessage::GetRoute(message)) {
         // A filter for a table that does not exist yet (fib_dump_info: "FIB table does not exist").
         // Or the link went.
         Err(e) if e.errno == libc::ENOENT || e.errno == libc::ENODEV => Vec::new(),

@@ -21,12 +21,11 @@ use crate::firewall::{GuestSubnet, Ruleset};
 use crate::kernel::executor::KernelExecutor;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::target::Target;
-use crate::kernel::{netns, observe, sysctl};
-use crate::plan::conflict::{self, Neighbour};
-use crate::plan::{diff, slots, GuestNet, Observed, Step};
-use crate::spec::{GuestName, GuestSpec, DEFAULT_MTU};
+use crate::kernel::{observe, sysctl};
+use crate::plan::leases::subnet_of;
+use crate::plan::{conflict, diff, GuestNet, Observed, ObservedGuest, Step};
+use crate::spec::{GuestSpec, DEFAULT_MTU};
 use crate::store::{ForwardingRecord, Record};
-use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -37,97 +36,94 @@ struct Prepared {
 }
 
 impl Owner {
-    pub(super) async fn attach(&mut self, request: AttachRequest) -> Result<Attached, Error> {
+    pub(super) fn attach(&mut self, request: AttachRequest) -> Result<Attached, Error> {
         let AttachRequest { spec, target, uid, arrived } = request;
         let mut timeline = Timeline::new(arrived);
-        timeline.enter("call reached the owner", arrived);
+        timeline.enter("target opened, owner entered", arrived);
         let began = Instant::now();
-        self.catch_up().await;
-        let net = self.place(&spec).await?;
-        let inside = netns::netlink_in(&target.netns)
-            .map_err(|e| Error::kernel("enter the guest's network namespace", e))?;
-        timeline.enter("placed, the guest entered", began);
+        self.catch_up();
+        let net = self.place(&spec)?;
+        timeline.enter("placed", began);
+        let began = Instant::now();
+        let inside = self.socket_in(&target)?;
+        timeline.enter("guest entered", began);
 
-        let done = self.attach_inside(&net, &target, &inside, uid, &spec, &mut timeline).await;
+        let done = self.attach_inside(&net, &target, &inside, uid, &spec, &mut timeline);
 
         // Nothing of the guest's namespace outlives the call: it would pin the namespace.
         let began = Instant::now();
-        inside.close().await;
+        drop(inside);
         drop(target);
-        timeline.enter("left the guest", began);
+        timeline.enter("guest left", began);
         let mut guest = done?;
-        guest.timeline = timeline.entries().to_vec();
-        log::info!("{}: attached in {} us", spec.name, arrived.elapsed().as_micros());
-        self.links.insert(guest.index, spec.name.clone());
-        self.remember_slot(&spec.name, net.slot);
-        self.holders.insert(net.guest.address, spec.name.clone());
-        self.guests.insert(spec.name.clone(), guest.clone());
+        guest.timeline = timeline.into_entries();
+        log_changes(&guest, arrived);
+        self.know(guest.clone());
         let seen = self.seen(&guest);
         (self.notify)(Notice::Guest(GuestEvent::Attached, seen.clone()));
         Ok(seen)
     }
 
-    pub(super) async fn plan(&mut self, request: AttachRequest) -> Result<Vec<Step>, Error> {
-        Ok(self.rehearse(&request).await?.steps)
+    /// A guest is there.
+    pub(super) fn know(&mut self, guest: Attached) {
+        let name = guest.name();
+        self.links.insert(guest.index, name.clone());
+        self.leases.take(&guest.net);
+        self.holders.insert(guest.net.guest.address, name.clone());
+        self.remember_slot(guest.name(), guest.net.slot);
+        self.guests.insert(guest.name().clone(), guest);
     }
 
-    pub(super) async fn check(
-        &mut self,
-        request: AttachRequest,
-    ) -> Result<Vec<LayerReport>, Error> {
-        let prepared = self.rehearse(&request).await?;
-        Ok(self.predict(&prepared.net, &prepared.steps).await)
+    pub(super) fn plan(&mut self, request: AttachRequest) -> Result<Vec<Step>, Error> {
+        Ok(self.rehearse(&request)?.steps)
     }
 
-    /// All of attach that changes nothing.
-    async fn rehearse(&mut self, request: &AttachRequest) -> Result<Prepared, Error> {
-        self.catch_up().await;
-        let net = self.place(&request.spec).await?;
-        let inside = netns::netlink_in(&request.target.netns)
-            .map_err(|e| Error::kernel("enter the guest's network namespace", e))?;
-        let steps = self.steps(&net, &inside).await;
-        inside.close().await;
+    pub(super) fn check(&mut self, request: AttachRequest) -> Result<Vec<LayerReport>, Error> {
+        let prepared = self.rehearse(&request)?;
+        Ok(self.predict(&prepared.net, &prepared.steps))
+    }
+
+    /// All of attach that changes nothing. What attach would be refused by the kernel is looked
+    /// for here.
+    fn rehearse(&mut self, request: &AttachRequest) -> Result<Prepared, Error> {
+        self.catch_up();
+        let net = self.place(&request.spec)?;
+        if observe::host_end(&self.device, &net)?.is_some() {
+            return Err(Error::HostInterfaceExists(net.host.name.clone()));
+        }
+        let inside = self.socket_in(&request.target)?;
+        let guest = observe::guest_side(&inside, &net.guest.name)?;
+        let steps = self.steps(&net, guest)?;
+        drop(inside);
         request.target.check_alive()?;
-        Ok(Prepared { net, steps: steps? })
+        Ok(Prepared { net, steps })
+    }
+
+    fn socket_in(&self, target: &Target) -> Result<Netlink, Error> {
+        self.home
+            .inside(target.netns.as_fd(), Netlink::open)
+            .map_err(|e| Error::kernel("enter the guest's network namespace", e))
     }
 
     /// Slot, address and MTU; refuses what collides.
-    async fn place(&mut self, spec: &GuestSpec) -> Result<GuestNet, Error> {
-        let leaving = || self.leaving.values().map(|l| &l.guest);
-        let known = || self.guests.values().chain(leaving());
-        if known().any(|g| *g.name() == spec.name) {
+    fn place(&mut self, spec: &GuestSpec) -> Result<GuestNet, Error> {
+        if self.guests.contains_key(&spec.name) || self.leaving.contains_key(&spec.name) {
             return Err(Error::NameInUse(spec.name.clone()));
         }
-        if self.prefixes.is_none() {
-            self.prefixes = Some(observe::device_prefixes(&self.device).await?);
-        }
-        let device = self.prefixes.as_deref().unwrap_or_default();
-        let leaving = || self.leaving.values().map(|l| &l.guest);
-        let known = || self.guests.values().chain(leaving());
-        conflict::check(spec, device, known().map(neighbour))?;
-        let strays = self.strays.values().copied();
-        let live: BTreeSet<u32> = known().map(|g| g.net.slot).chain(strays).collect();
-        let slot =
-            slots::choose(&spec.name, &self.slots, &live).ok_or(Error::NoFreeSlot("slot"))?;
-        let address = match spec.address {
-            Some(address) => address,
-            None => {
-                let taken = known().map(|g| g.net.guest.address).collect();
-                slots::address(spec, slot, &taken)
-                    .ok_or(Error::NoFreeSlot("address in the subnet"))?
-            }
+        let prefixes = match self.prefixes.take() {
+            Some(prefixes) => prefixes,
+            None => observe::device_prefixes(&self.device)?,
         };
+        let prefixes = self.prefixes.insert(prefixes);
+        conflict::check(spec, prefixes)?;
+        let (slot, address) = self.leases.choose(spec)?;
         let uplink = Some(self.uplink.mtu).filter(|mtu| *mtu >= 68);
         let mtu = spec.mtu.or(uplink).unwrap_or(DEFAULT_MTU).min(65535);
         Ok(GuestNet::new(spec, slot, address, mtu))
     }
 
     /// The steps from what is there to `net`, the device's own first.
-    async fn steps(&self, net: &GuestNet, inside: &Netlink) -> Result<Vec<Step>, Error> {
-        if observe::host_end(&self.device, net).await?.is_some() {
-            return Err(Error::HostInterfaceExists(net.host.name.clone()));
-        }
-        let guest = observe::guest_side(inside, &net.guest.name).await?;
+    fn steps(&self, net: &GuestNet, guest: ObservedGuest) -> Result<Vec<Step>, Error> {
         if guest.link.is_some() {
             return Err(Error::GuestInterfaceExists(net.guest.name.clone()));
         }
@@ -135,12 +131,13 @@ impl Owner {
             return Err(Error::GuestRouteExists(route));
         }
         let mut steps = Vec::new();
-        let ruleset = self.ruleset_with(Some(net));
-        if ruleset != self.ruleset {
-            steps.push(Step::Firewall { to: ruleset, from: self.ruleset.clone() });
+        let filtered = self.ruleset.uplink == self.uplink.name && self.firewall_error.is_none();
+        if !filtered || !self.ruleset.subnets.contains(&subnet_of(net)) {
+            let to = self.ruleset_with(Some(net));
+            steps.push(Step::Firewall { to, from: self.ruleset.clone() });
         }
-        let failed = |cause| Error::Forwarding { switch: "on", cause };
-        if !sysctl::forwarding().map_err(failed)? {
+        if !self.forwards {
+            let failed = |cause| Error::Forwarding { switch: "on", cause };
             steps.push(Step::ForwardingOn(sysctl::before_forwarding().map_err(failed)?));
         }
         let had = self.holders.get(&net.guest.address);
@@ -151,7 +148,7 @@ impl Owner {
         Ok(steps)
     }
 
-    async fn attach_inside(
+    fn attach_inside(
         &mut self,
         net: &GuestNet,
         target: &Target,
@@ -161,7 +158,7 @@ impl Owner {
         timeline: &mut Timeline,
     ) -> Result<Attached, Error> {
         let began = Instant::now();
-        let steps = self.steps(net, inside).await?;
+        let steps = self.steps(net, observe::guest_before(inside, &net.guest.name)?)?;
         timeline.enter("looked at what is there", began);
         let who = spec.name.as_str();
         // The last step marks the link as whole, so it comes after everything that can fail.
@@ -189,13 +186,13 @@ impl Owner {
             guest_index: None,
             switched: Vec::new(),
         };
-        let mut result = apply(who, body, &mut executor, timeline).await;
-        let mut index = 0;
+        let mut result = apply(who, body, &mut executor, timeline);
         let mut guest = None;
         if result.is_ok() {
-            let finish = async {
+            let mut finish = || {
                 let began = Instant::now();
-                index = verify::read_back(net, &self.device, inside, mark).await?;
+                let ends = executor.host_index.zip(executor.guest_index);
+                let index = verify::read_back(net, ends, &self.device, inside, mark)?;
                 target.check_alive()?;
                 timeline.enter("read back", began);
                 let attached = attached(spec, net, index, uid);
@@ -203,29 +200,35 @@ impl Owner {
                 let record = Record { slot: net.slot, attached: Some(attached.record()) };
                 self.store.put(&spec.name, &record)?;
                 timeline.enter("stored", began);
-                apply(who, std::slice::from_ref(mark), &mut executor, timeline).await?;
+                apply(who, std::slice::from_ref(mark), &mut executor, timeline)?;
                 Ok(attached)
             };
-            match finish.await {
+            match finish() {
                 Ok(attached) => guest = Some(attached),
                 Err(error) => {
                     log::error!("{who}: {error}");
-                    result = Err(undo(who, body, &mut executor, error).await);
+                    result = Err(undo(who, body, &mut executor, error));
                 }
             }
         }
         let announced = std::mem::take(&mut executor.switched);
+        if let Some(on) = announced.last() {
+            self.forwards = *on;
+        }
         self.switched.extend(announced);
         if switched.is_some() && result.is_err() {
             self.remember_forwarding(ForwardingRecord::default());
         }
         match (result, guest) {
             (Ok(()), Some(guest)) => {
-                self.ruleset = self.ruleset_with(Some(net));
+                if steps.iter().any(|step| matches!(step, Step::Firewall { .. })) {
+                    self.ruleset = self.ruleset_with(Some(net));
+                    self.firewall_error = None;
+                }
                 Ok(guest)
             }
             (Err(error), _) => {
-                self.restore_record(&spec.name);
+                self.restore_record(spec);
                 Err(error)
             }
             (Ok(()), None) => Err(Error::Ending),
@@ -233,31 +236,33 @@ impl Owner {
     }
 
     /// After a failed attach: the name keeps the slot that it had, if it had one.
-    fn restore_record(&mut self, name: &GuestName) {
-        match self.slots.get(name) {
+    fn restore_record(&mut self, spec: &GuestSpec) {
+        match self.leases.slots.of(&spec.name) {
             Some(slot) => {
-                let _ = self.store.put(name, &Record { slot: *slot, attached: None });
+                let _ = self.store.put(&spec.name, &Record { slot, attached: None });
             }
-            None => self.store.forget(name),
+            None => self.store.forget(&spec.name),
         }
     }
 
     /// The rules for the uplink, the guests, and one more.
     pub(super) fn ruleset_with(&self, one_more: Option<&GuestNet>) -> Ruleset {
-        let nets = self.guests.values().map(|g| &g.net).chain(one_more);
-        let subnets = nets.map(|n| GuestSubnet { subnet: n.subnet, gateway: n.guest.gateway });
+        let subnets = self.leases.subnets().chain(one_more.map(subnet_of));
         let subnets = GuestSubnet::original().into_iter().chain(subnets).collect();
         Ruleset { uplink: self.uplink.name.clone(), subnets }
     }
 }
 
-fn neighbour(guest: &Attached) -> Neighbour<'_> {
-    Neighbour {
-        name: guest.name(),
-        subnet: guest.spec.subnet,
-        gateway: guest.spec.gateway,
-        address: guest.net.guest.address,
+/// A line for each change, in one record: each write costs as much as a message to the kernel.
+fn log_changes(guest: &Attached, arrived: Instant) {
+    if !log::log_enabled!(log::Level::Info) {
+        return;
     }
+    let mut text = format!("{}: attached in {} us", guest.name(), arrived.elapsed().as_micros());
+    for entry in &guest.timeline {
+        text.push_str(&format!("\n{:>8} {:>6} us  {}", entry.start, entry.duration, entry.what));
+    }
+    log::info!("{text}");
 }
 
 fn attached(spec: &GuestSpec, net: &GuestNet, index: u32, uid: u32) -> Attached {

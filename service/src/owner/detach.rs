@@ -14,8 +14,8 @@
 
 //! Detach, and guests that went by themselves.
 
-use super::{Attached, GuestEvent, Notice, Owner, Reply};
-use crate::error::Error;
+use super::{Attached, Gone, GuestEvent, Notice, Owner};
+use crate::error::{Error, KernelError};
 use crate::kernel::deleter::Deleted;
 use crate::spec::GuestName;
 use crate::store::Record;
@@ -23,79 +23,97 @@ use crate::store::Record;
 /// A guest whose link is being deleted.
 pub(super) struct Leaving {
     pub(super) guest: Attached,
-    waiting: Vec<Reply<()>>,
+    waiting: Vec<Gone>,
 }
 
 impl Owner {
-    /// Has the link deleted; the answer is given when the kernel says that it is gone.
-    pub(super) async fn detach(&mut self, name: GuestName, reply: Reply<()>) {
-        self.catch_up().await;
-        if let Some(leaving) = self.leaving.values_mut().find(|l| *l.guest.name() == name) {
-            leaving.waiting.push(reply);
-            return;
+    /// Has the link deleted; `gone` is told when the kernel says that it is gone.
+    pub(super) fn detach(&mut self, name: GuestName, gone: Gone) -> Result<(), Error> {
+        self.catch_up();
+        if let Some(leaving) = self.leaving.get_mut(&name) {
+            leaving.waiting.push(gone);
+            return Ok(());
         }
-        let Some(guest) = self.guests.remove(&name) else {
-            drop(reply.send(Err(Error::NoSuchGuest(name))));
-            return;
-        };
+        let guest = self.guests.remove(&name).ok_or(Error::NoSuchGuest(name.clone()))?;
         self.deleter.delete(guest.index);
-        self.leaving.insert(guest.index, Leaving { guest, waiting: vec![reply] });
+        self.leaving.insert(name, Leaving { guest, waiting: vec![gone] });
+        Ok(())
+    }
+
+    /// Has all links deleted; `gone` is told once for each. Gives their number.
+    pub(super) fn detach_all(&mut self, gone: &Gone) -> usize {
+        self.catch_up();
+        let mut indexes = Vec::new();
+        for (name, guest) in std::mem::take(&mut self.guests) {
+            indexes.push(guest.index);
+            self.leaving.insert(name, Leaving { guest, waiting: Vec::new() });
+        }
+        self.deleter.delete_all(&indexes);
+        self.leaving.values_mut().for_each(|leaving| leaving.waiting.push(gone.clone()));
+        self.leaving.len()
     }
 
     /// The kernel said that a link is gone.
-    pub(super) async fn link_gone(&mut self, index: u32) {
-        self.strays.remove(&index);
-        if let Some(leaving) = self.leaving.remove(&index) {
-            let name = leaving.guest.name().clone();
+    pub(super) fn link_gone(&mut self, index: u32) {
+        self.deleter.seen(index);
+        if let Some(slot) = self.strays.remove(&index) {
+            self.leases.slots.release(slot);
+        }
+        let Some(name) = self.links.remove(&index) else { return };
+        if let Some(leaving) = self.leaving.remove(&name) {
             log::info!("{name}: link {} deleted", leaving.guest.net.host.name);
-            let result = self.forget(leaving.guest, GuestEvent::Detached).await;
-            if let Err(e) = &result {
-                log::error!("{name}: {e}");
+            self.forget(leaving.guest, GuestEvent::Detached);
+            for gone in leaving.waiting {
+                // Who does not wait any more died.
+                let _ = gone.send(Ok(()));
             }
-            for reply in leaving.waiting {
-                drop(reply.send(Ok(())));
-            }
-        } else if let Some(guest) = self.links.get(&index).and_then(|name| self.guests.remove(name))
-        {
-            log::info!("{}: its link {} is gone", guest.name(), guest.net.host.name);
-            let name = guest.name().clone();
-            if let Err(e) = self.forget(guest, GuestEvent::Lost).await {
-                log::error!("{name}: {e}");
-            }
+        } else if let Some(guest) = self.guests.remove(&name) {
+            log::info!("{name}: its link {} is gone", guest.net.host.name);
+            self.forget(guest, GuestEvent::Lost);
         }
     }
 
     /// A delete came to its end in the kernel: the announcement was earlier, or was lost.
-    pub(super) async fn deleted(&mut self, deleted: Deleted) {
-        self.catch_up().await;
+    pub(super) fn deleted(&mut self, deleted: Deleted) {
+        self.catch_up();
         match deleted.result {
-            Ok(()) => self.link_gone(deleted.index).await,
-            Err(cause) => {
-                let Some(leaving) = self.leaving.remove(&deleted.index) else {
-                    log::error!("delete link with index {} failed: {cause}", deleted.index);
-                    return;
-                };
-                let name = leaving.guest.name().clone();
-                let what = format!("delete link {}", leaving.guest.net.host.name);
-                log::error!("{name}: {what} failed: {cause}");
-                for reply in leaving.waiting {
-                    drop(reply.send(Err(Error::kernel(what.clone(), cause.clone()))));
-                }
-                self.guests.insert(name, leaving.guest);
-            }
+            Ok(()) => self.link_gone(deleted.index),
+            Err(cause) => self.not_deleted(deleted.index, &cause),
         }
     }
 
-    /// After the link: the record, and with the last guest what the device had for guests.
-    async fn forget(&mut self, guest: Attached, event: GuestEvent) -> Result<(), Error> {
-        self.links.remove(&guest.index);
-        let stored = self.store.put(guest.name(), &Record { slot: guest.net.slot, attached: None });
-        let filtered = self.refresh_firewall();
+    fn not_deleted(&mut self, index: u32, cause: &KernelError) {
+        let leaving = self.links.get(&index).and_then(|name| self.leaving.remove(name));
+        let Some(leaving) = leaving else {
+            log::error!("delete link with index {index} failed: {cause}");
+            return;
+        };
+        let what = format!("delete link {}", leaving.guest.net.host.name);
+        log::error!("{}: {what} failed: {cause}", leaving.guest.name());
+        for gone in leaving.waiting {
+            let _ = gone.send(Err(Error::kernel(what.clone(), cause.clone())));
+        }
+        self.guests.insert(leaving.guest.name().clone(), leaving.guest);
+    }
+
+    /// After the link: the record, and with the last guest what the device had for guests. What
+    /// fails is in the log: the guest is gone all the same.
+    fn forget(&mut self, guest: Attached, event: GuestEvent) {
+        let name = guest.name();
+        self.leases.release(&guest.net);
+        if let Err(e) = self.store.put(name, &Record { slot: guest.net.slot, attached: None }) {
+            log::error!("{name}: {e}");
+        }
+        // The last one of its subnet takes the subnet's rules with it.
+        if !self.leases.has(&guest.net.subnet) {
+            if let Err(e) = self.refresh_firewall() {
+                log::error!("{name}: {e}");
+            }
+        }
         if self.guests.is_empty() && self.leaving.is_empty() {
-            self.give_forwarding_back().await;
+            self.give_forwarding_back();
         }
         let seen = self.seen(&guest);
         (self.notify)(Notice::Guest(event, seen));
-        stored.and(filtered)
     }
 }

@@ -15,15 +15,14 @@
 //! What the kernel announced, and what follows from it.
 
 use super::Owner;
-use crate::kernel::links;
 use crate::kernel::monitor::Event;
+use crate::kernel::{links, sysctl};
 use crate::uplink::Choice;
 use std::time::Instant;
 
 impl Owner {
-    /// Takes in everything announced up to now. Never in the middle of an attach, which relies on
-    /// the state as it was when it began.
-    pub(super) async fn catch_up(&mut self) {
+    /// Takes in everything announced up to now.
+    pub(super) fn catch_up(&mut self) {
         let began = Instant::now();
         let (mut uplink, mut gone, mut lost) = (false, Vec::new(), false);
         for event in self.monitor.drain() {
@@ -38,7 +37,10 @@ impl Owner {
                 // A new name for an interface that a prefix is on.
                 Event::Link(link) if !link.is_ours() => self.prefixes = None,
                 Event::Link(_) => {}
-                Event::Forwarding { on } => self.forwarding_changed(on),
+                Event::Forwarding { on } => {
+                    self.forwards = on;
+                    self.forwarding_changed(on);
+                }
                 Event::Overrun => lost = true,
             }
         }
@@ -46,13 +48,14 @@ impl Owner {
             self.prefixes = None;
             // Among what was lost may be the announcement of our own writes.
             self.switched.clear();
-            gone.extend(self.vanished().await);
+            self.forwards = sysctl::forwarding().unwrap_or(false);
+            gone.extend(self.vanished());
         }
         for index in gone {
-            self.link_gone(index).await;
+            self.link_gone(index);
         }
         if uplink || lost {
-            if let Err(e) = self.refresh_uplink(began).await {
+            if let Err(e) = self.refresh_uplink(began) {
                 log::error!("the uplink could not be followed: {e}");
             }
         }
@@ -78,11 +81,11 @@ impl Owner {
         }
     }
 
-    /// Guests whose link is not there any more, though nobody said so.
-    async fn vanished(&mut self) -> Vec<u32> {
+    /// Links that are not there any more, though nobody said so.
+    fn vanished(&mut self) -> Vec<u32> {
         let mut gone = Vec::new();
-        for index in self.links.keys() {
-            if matches!(links::by_index(&self.device, *index).await, Ok(None)) {
+        for index in self.links.keys().chain(self.strays.keys()) {
+            if matches!(links::by_index(&self.device, *index), Ok(None)) {
                 gone.push(*index);
             }
         }

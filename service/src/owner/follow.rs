@@ -12,61 +12,56 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Follows the uplink: the packet filter, the guests' states and the listeners are brought to
-//! where it is now.
+//! The owner's own thread: it enters the owner when the kernel announces something, when a delete
+//! has come to its end, and when something that failed is due again. It decides nothing.
 
-use super::{GuestEvent, Notice, Owner};
-use crate::error::Error;
-use crate::uplink::Uplink;
-use std::time::{Duration, Instant};
+use super::Handle;
+use crate::kernel::deleter::Deleted;
+use crate::kernel::monitor::Bell;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 
 /// How long until a packet filter that could not be set is tried again.
-pub(super) const RETRY: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_secs(1);
 
-impl Owner {
-    /// Reads the uplink anew.
-    pub(super) async fn refresh_uplink(&mut self, noticed: Instant) -> Result<(), Error> {
-        let current = Uplink::observe(&self.device, &self.config.uplink).await?;
-        if current == self.uplink {
-            return Ok(());
-        }
-        let usable = current.usable();
-        let previous = std::mem::replace(&mut self.uplink, current.clone());
-        let filtered = self.refresh_firewall();
-        let gap = u64::try_from(noticed.elapsed().as_micros()).unwrap_or(u64::MAX);
-        match current.trouble() {
-            None => log::info!("uplink: {}, {gap} us after the kernel's notice", text(&current)),
-            Some(trouble) => log::warn!("uplink: {trouble}"),
-        }
-        (self.notify)(Notice::Uplink { previous: previous.clone(), current, gap });
-        if usable != previous.usable() {
-            let guests: Vec<_> = self.guests.values().map(|g| self.seen(g)).collect();
-            for guest in guests {
-                (self.notify)(Notice::Guest(GuestEvent::State, guest));
-            }
-        }
-        filtered
-    }
-
-    /// Sets the packet filter to what it is to be now. What fails is tried again later.
-    pub(super) fn refresh_firewall(&mut self) -> Result<(), Error> {
-        let ruleset = self.ruleset_with(None);
-        if ruleset == self.ruleset {
-            return Ok(());
-        }
-        if let Err(e) = self.firewall.apply(&ruleset) {
-            self.firewall_error = Some(e.to_string());
-            return Err(e.into());
-        }
-        log::info!("firewall: {}", ruleset.uplink.as_ref().map_or("no uplink", |u| u.as_str()));
-        self.firewall_error = None;
-        self.ruleset = ruleset;
-        Ok(())
-    }
+/// What there is to follow.
+pub(super) struct Sources {
+    /// Rings when the kernel announces something.
+    pub(super) bell: Bell,
+    /// Deletes that have come to their end.
+    pub(super) deleted: UnboundedReceiver<Deleted>,
+    /// Closed when the owner is gone.
+    pub(super) ended: oneshot::Receiver<()>,
 }
 
-fn text(uplink: &Uplink) -> String {
-    let name = uplink.name.as_ref().map_or("none", |n| n.as_str());
-    let address = uplink.address.map_or("without address".to_owned(), |a| a.to_string());
-    format!("{name} {address}, MTU {}", uplink.mtu)
+/// Starts the thread. It ends with the owner.
+pub(super) fn spawn(
+    owner: Handle,
+    runtime: Runtime,
+    sources: Sources,
+) -> std::io::Result<JoinHandle<()>> {
+    let run = move || runtime.block_on(follow(owner, sources));
+    std::thread::Builder::new().name("follow".into()).spawn(run)
+}
+
+async fn follow(owner: Handle, sources: Sources) {
+    let Sources { bell, mut deleted, mut ended } = sources;
+    loop {
+        // Whatever makes it fail or heal is announced, so this is never stale for long.
+        let failing = owner.enter(|owner| Ok(owner.firewall_error.is_some())).unwrap_or(false);
+        // Nobody waits for an answer: what goes wrong is in the log.
+        let _ = tokio::select! {
+            _ = &mut ended => return,
+            () = bell.rings() => owner.enter(|owner| Ok(owner.catch_up())),
+            Some(one) = deleted.recv() => owner.enter(|owner| Ok(owner.deleted(one))),
+            () = tokio::time::sleep(RETRY), if failing => owner.enter(|owner| {
+                owner.refresh_firewall().inspect_err(|e| {
+                    log::error!("the packet filter is still not set: {e}");
+                })
+            }),
+        };
+    }
 }

@@ -34,12 +34,12 @@ impl Owner {
     }
 
     /// When the last guest is gone.
-    pub(super) async fn give_forwarding_back(&mut self) {
+    pub(super) fn give_forwarding_back(&mut self) {
         if !sysctl::forwarding().unwrap_or(false) {
             self.remember_forwarding(ForwardingRecord::default());
             return;
         }
-        let facts = match self.forwarding_facts().await {
+        let facts = match self.forwarding_facts() {
             Ok(facts) => facts,
             Err(e) => {
                 log::warn!("net.ipv4.ip_forward stays 1: {e}");
@@ -54,13 +54,14 @@ impl Owner {
             Ok(()) => {
                 log::info!("net.ipv4.ip_forward is 0 again");
                 self.switched.push_back(false);
+                self.forwards = false;
                 self.remember_forwarding(ForwardingRecord::default());
             }
             Err(e) => log::error!("net.ipv4.ip_forward cannot be set to 0: {e}"),
         }
     }
 
-    async fn forwarding_facts(&mut self) -> Result<Facts, crate::error::Error> {
+    fn forwarding_facts(&mut self) -> Result<Facts, crate::error::Error> {
         let ForwardingRecord { ours, contested, .. } = self.forwarding;
         let mut facts =
             Facts { ours, contested, keep: self.config.keep_forwarding, ..Facts::default() };
@@ -68,7 +69,7 @@ impl Owner {
             return Ok(facts);
         }
         let failed = |cause| crate::error::Error::kernel("read the links", cause);
-        for link in links::all(&self.device).await.map_err(failed)? {
+        for link in links::all(&self.device).map_err(failed)? {
             // Ours are guests', or half made and about to go; but for strays, which may be used.
             let ours = link.is_ours() && !self.strays.contains_key(&link.index);
             if ours || link.index == self.uplink.index {

@@ -12,8 +12,9 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The owner: one task that has all the state and makes every decision. Binder threads send it
-//! commands and wait; kernel announcements and finished deletes come to it too.
+//! The owner: all the state, and every decision. Whoever has a request enters it with a thread of
+//! its own, one at a time: to hand the request to another thread would cost an attach more than
+//! most of its steps. A thread of the owner's own follows what the kernel announces (`follow.rs`).
 
 mod attach;
 mod detach;
@@ -22,6 +23,7 @@ mod follow;
 mod forwarding;
 mod start;
 mod status;
+mod uplink;
 mod verify;
 mod view;
 
@@ -32,23 +34,23 @@ pub use view::{
 
 use crate::error::Error;
 use crate::firewall::{Firewall, Ruleset};
-use crate::kernel::deleter::{Deleted, Deleter};
+use crate::kernel::deleter::Deleter;
 use crate::kernel::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
+use crate::kernel::netns::Home;
 use crate::kernel::target::Target;
 use crate::plan::conflict::DevicePrefix;
+use crate::plan::leases::Leases;
 use crate::plan::Step;
 use crate::spec::{GuestName, GuestSpec};
 use crate::store::{ForwardingRecord, Store};
 use crate::uplink::Uplink;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::Ipv4Addr;
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::sync::oneshot;
-
-/// Where the answer to a command goes.
-pub type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// A request for a network.
 #[derive(Debug)]
@@ -63,50 +65,104 @@ pub struct AttachRequest {
     pub arrived: Instant,
 }
 
-/// What Binder threads ask for.
-#[derive(Debug)]
-pub enum Command {
-    /// Give a guest its network.
-    Attach(Box<AttachRequest>, Reply<Attached>),
-    /// Say what attach would do.
-    Plan(Box<AttachRequest>, Reply<Vec<Step>>),
-    /// Say how it would be afterwards.
-    Check(Box<AttachRequest>, Reply<Vec<LayerReport>>),
-    /// Take a guest's network away.
-    Detach(GuestName, Reply<()>),
-    /// All guests, by name.
-    List(Reply<Vec<Attached>>),
-    /// One guest.
-    Get(GuestName, Reply<Option<Attached>>),
-    /// Why there is, or is no, internet.
-    Status(Option<GuestName>, Reply<DeviceReport>),
-    /// What this guestnetd is.
-    Info(Reply<Info>),
-    /// The packet filter's rules, as text.
-    Rules(Reply<String>),
-    /// End; guests stay as they are.
-    End(Reply<()>),
+/// The way to the owner, for threads of any kind.
+#[derive(Clone)]
+pub struct Handle {
+    /// None once guestnetd ends.
+    owner: Arc<Mutex<Option<Owner>>>,
+    deleter: Deleter,
 }
 
-/// What a Binder thread has of the owner.
-#[derive(Clone, Debug)]
-pub struct Handle(mpsc::Sender<Command>);
-
-/// Commands that may wait before a caller has to.
-const QUEUE: usize = 256;
+/// The end of a detach.
+type Gone = Sender<Result<(), Error>>;
 
 impl Handle {
-    /// Sends a command and waits for its answer. Not to be called on the owner's own thread.
-    pub fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.0.blocking_send(command(reply)).map_err(|_| Error::Ending)?;
-        answer.blocking_recv().unwrap_or(Err(Error::Ending))
+    fn enter<T>(&self, work: impl FnOnce(&mut Owner) -> Result<T, Error>) -> Result<T, Error> {
+        // Only a debug build gets past a panic with the lock held.
+        let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        owner.as_mut().map_or(Err(Error::Ending), work)
     }
+
+    /// Gives a guest its network.
+    pub fn attach(&self, request: AttachRequest) -> Result<Attached, Error> {
+        // Before the owner is entered: who waits for it does not wait for deletes after that.
+        let _first = self.deleter.hold();
+        self.enter(|owner| owner.attach(request))
+    }
+
+    /// Says what attach would do.
+    pub fn plan(&self, request: AttachRequest) -> Result<Vec<Step>, Error> {
+        self.enter(|owner| owner.plan(request))
+    }
+
+    /// Says how it would be after an attach.
+    pub fn check(&self, request: AttachRequest) -> Result<Vec<LayerReport>, Error> {
+        self.enter(|owner| owner.check(request))
+    }
+
+    /// Takes a guest's network away, and waits until it cannot be seen any more.
+    pub fn detach(&self, name: GuestName) -> Result<(), Error> {
+        let (gone, end) = std::sync::mpsc::channel();
+        self.enter(|owner| owner.detach(name, gone))?;
+        wait_for(&end)
+    }
+
+    /// Takes all guests' networks away; gives their number.
+    pub fn detach_all(&self) -> Result<usize, Error> {
+        let (gone, end) = std::sync::mpsc::channel();
+        let guests = self.enter(|owner| Ok(owner.detach_all(&gone)))?;
+        drop(gone);
+        for _ in 0..guests {
+            wait_for(&end)?;
+        }
+        Ok(guests)
+    }
+
+    /// All guests, by name; without their timelines.
+    pub fn list(&self) -> Result<Vec<Attached>, Error> {
+        self.enter(|owner| {
+            let short = |g| Attached { timeline: Vec::new(), ..owner.seen(g) };
+            Ok(owner.guests.values().map(short).collect())
+        })
+    }
+
+    /// One guest.
+    pub fn get(&self, name: &GuestName) -> Result<Option<Attached>, Error> {
+        self.enter(|owner| Ok(owner.guests.get(name).map(|g| owner.seen(g))))
+    }
+
+    /// Why there is, or is no, internet.
+    pub fn status(&self, name: Option<GuestName>) -> Result<DeviceReport, Error> {
+        self.enter(|owner| owner.status(name))
+    }
+
+    /// What this guestnetd is.
+    pub fn info(&self) -> Result<Info, Error> {
+        self.enter(|owner| Ok(owner.info()))
+    }
+
+    /// The packet filter's rules, as text.
+    pub fn rules(&self) -> Result<String, Error> {
+        self.enter(|owner| Ok(owner.firewall.text(&owner.ruleset)))
+    }
+
+    /// Ends; guests stay as they are. Whoever asks later is told so.
+    pub fn end(&self) {
+        let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut owner) = owner.take() {
+            owner.end();
+        }
+    }
+}
+
+fn wait_for(end: &Receiver<Result<(), Error>>) -> Result<(), Error> {
+    end.recv().unwrap_or(Err(Error::Ending))
 }
 
 /// All the state there is.
 pub struct Owner {
     config: Config,
+    home: Home,
     device: Netlink,
     monitor: Monitor,
     deleter: Deleter,
@@ -119,87 +175,33 @@ pub struct Owner {
     uplink: Uplink,
     store: Store,
     forwarding: ForwardingRecord,
+    /// What the forwarding switch was last read or announced as.
+    forwards: bool,
     /// What we have set the forwarding switch to and the kernel has not announced yet.
     switched: VecDeque<bool>,
     guests: BTreeMap<GuestName, Attached>,
-    /// Guests whose link is being deleted, by its index.
-    leaving: HashMap<u32, detach::Leaving>,
+    /// Guests whose link is being deleted.
+    leaving: BTreeMap<GuestName, detach::Leaving>,
     /// Whose link has this index; also while it is leaving.
     links: HashMap<u32, GuestName>,
     /// Slots of links that are ours by their marks and that nothing is known of, by their index.
     strays: BTreeMap<u32, u32>,
-    /// The slot of every name seen.
-    slots: BTreeMap<GuestName, u32>,
-    /// The name that had a slot last.
-    slot_names: BTreeMap<u32, GuestName>,
+    /// What guests have, also while they are leaving.
+    leases: Leases,
     /// Which name had an address last: its connections may still be tracked.
     holders: BTreeMap<Ipv4Addr, GuestName>,
     /// What the device uses for itself; none when that may have changed.
     prefixes: Option<Vec<DevicePrefix>>,
     notify: Box<dyn FnMut(Notice) + Send>,
+    /// Dropped with the owner, which ends the thread that follows.
+    _alive: oneshot::Sender<()>,
 }
 
 impl Owner {
-    /// Works until it is told to end, or nobody can tell it any more.
-    pub async fn run(
-        mut self,
-        mut commands: mpsc::Receiver<Command>,
-        mut deleted: UnboundedReceiver<Deleted>,
-    ) {
-        loop {
-            tokio::select! {
-                command = commands.recv() => match command {
-                    None => break,
-                    Some(Command::End(reply)) => {
-                        self.end();
-                        let _ = reply.send(Ok(()));
-                        break;
-                    }
-                    Some(command) => self.obey(command).await,
-                },
-                () = self.monitor.readable() => self.catch_up().await,
-                Some(deleted) = deleted.recv() => self.deleted(deleted).await,
-                () = tokio::time::sleep(follow::RETRY), if self.firewall_error.is_some() => {
-                    if let Err(e) = self.refresh_firewall() {
-                        log::error!("the packet filter is still not set: {e}");
-                    }
-                }
-            }
-        }
-    }
-
-    async fn obey(&mut self, command: Command) {
-        // A reply that nobody waits for any more is no error: the caller died.
-        match command {
-            Command::Attach(request, reply) => drop(reply.send(self.attach(*request).await)),
-            Command::Plan(request, reply) => drop(reply.send(self.plan(*request).await)),
-            Command::Check(request, reply) => drop(reply.send(self.check(*request).await)),
-            Command::Detach(name, reply) => self.detach(name, reply).await,
-            Command::List(reply) => {
-                let short = |g| Attached { timeline: Vec::new(), ..self.seen(g) };
-                drop(reply.send(Ok(self.guests.values().map(short).collect())));
-            }
-            Command::Get(name, reply) => {
-                drop(reply.send(Ok(self.guests.get(&name).map(|g| self.seen(g)))));
-            }
-            Command::Status(name, reply) => drop(reply.send(self.status(name).await)),
-            Command::Info(reply) => drop(reply.send(Ok(self.info()))),
-            Command::Rules(reply) => drop(reply.send(Ok(self.firewall.text(&self.ruleset)))),
-            Command::End(reply) => drop(reply.send(Err(Error::Ending))),
-        }
-    }
-
     /// A slot is one name's: who had it before is forgotten.
     fn remember_slot(&mut self, name: &GuestName, slot: u32) {
-        if let Some(old) = self.slots.insert(name.clone(), slot).filter(|old| *old != slot) {
-            self.slot_names.remove(&old);
-        }
-        match self.slot_names.insert(slot, name.clone()) {
-            Some(other) if other != *name => {
-                self.slots.remove(&other);
-                self.store.forget(&other);
-            }
-            _ => {}
+        if let Some(other) = self.leases.slots.remember(name, slot) {
+            self.store.forget(&other);
         }
     }
 

@@ -14,16 +14,19 @@
 
 //! Start-up: what is needed is there, what an earlier guestnetd left is taken over or cleared.
 
-use super::{Attached, Command, Handle, Notice, Owner, QUEUE};
+use super::follow::{self, Sources};
+use super::{Attached, Handle, Notice, Owner};
 use crate::apply::{apply, Timeline};
 use crate::error::{Error, KernelError};
 use crate::firewall::{self, Firewall, FirewallError, Ruleset};
-use crate::kernel::deleter::{Deleted, Deleter};
+use crate::kernel::deleter::Deleter;
 use crate::kernel::executor::KernelExecutor;
 use crate::kernel::links::Link;
 use crate::kernel::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
-use crate::kernel::{deleter, links, observe};
+use crate::kernel::netns::Home;
+use crate::kernel::{deleter, links, observe, sysctl};
+use crate::plan::leases::Leases;
 use crate::plan::marks::{self, guest_of_alias};
 use crate::plan::{diff, Observed};
 use crate::spec::{GuestName, IfName};
@@ -31,9 +34,10 @@ use crate::store::{AttachedRecord, Record, Store};
 use crate::uplink::{Choice, Uplink};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::{mpsc, oneshot};
 
 /// How guestnetd is to run.
 #[derive(Clone, Debug)]
@@ -63,73 +67,69 @@ pub enum StartError {
 }
 
 impl Owner {
-    /// Starts the owner on a thread of its own; `notify` is told what listeners are to know.
+    /// Starts the owner and the thread that follows the kernel's announcements, in the network
+    /// namespace of the calling thread; `notify` is told what listeners are to know.
     pub fn spawn(
         config: Config,
         notify: impl FnMut(Notice) + Send + 'static,
     ) -> Result<(Handle, JoinHandle<()>), StartError> {
-        let (sender, commands) = mpsc::channel::<Command>(QUEUE);
-        let (ready, started) = std::sync::mpsc::channel();
-        let run = move || {
-            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime,
-                Err(e) => return drop(ready.send(Err(StartError::System("make a runtime", e)))),
-            };
-            runtime.block_on(async move {
-                match Self::start(config, Box::new(notify)).await {
-                    Ok((owner, deleted)) => {
-                        let _ = ready.send(Ok(()));
-                        owner.run(commands, deleted).await;
-                    }
-                    Err(e) => drop(ready.send(Err(e))),
-                }
-            });
+        let failed = |e| StartError::System("start the thread that follows the kernel", e);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(failed)?;
+        let (done, deleted) = mpsc::unbounded_channel();
+        let (alive, ended) = oneshot::channel();
+        let owner = Self::start(config, Box::new(notify), Deleter::new(done), alive)?;
+        let bell = {
+            let _inside = runtime.enter();
+            owner.monitor.bell().map_err(failed)?
         };
-        let thread = std::thread::Builder::new()
-            .name("owner".into())
-            .spawn(run)
-            .map_err(|e| StartError::System("start a thread", e))?;
-        match started.recv() {
-            Ok(result) => result.map(|()| (Handle(sender), thread)),
-            Err(_) => Err(Error::Ending.into()),
-        }
+        let deleter = owner.deleter.clone();
+        let handle = Handle { owner: Arc::new(Mutex::new(Some(owner))), deleter };
+        let sources = Sources { bell, deleted, ended };
+        let thread = follow::spawn(handle.clone(), runtime, sources).map_err(failed)?;
+        Ok((handle, thread))
     }
 
-    async fn start(
+    fn start(
         config: Config,
         notify: Box<dyn FnMut(Notice) + Send>,
-    ) -> Result<(Self, UnboundedReceiver<Deleted>), StartError> {
-        let (done, deleted) = mpsc::unbounded_channel();
+        deleter: Deleter,
+        alive: oneshot::Sender<()>,
+    ) -> Result<Self, StartError> {
         let system = |what| move |e| StartError::System(what, e);
         // The monitor first: what changes while the rest is read is announced.
         let monitor = Monitor::open().map_err(system("listen to the kernel's announcements"))?;
         let device = Netlink::open().map_err(system("open a netlink socket"))?;
+        let home = Home::here().map_err(system("open the own network namespace"))?;
+        let forwards = sysctl::forwarding().map_err(system("read net.ipv4.ip_forward"))?;
         let (store, found) = Store::open(&config.state_dir)?;
-        let uplink = Uplink::observe(&device, &config.uplink).await?;
+        let uplink = Uplink::observe(&device, &config.uplink)?;
         let (firewall, firewall_reason) = Firewall::open(config.firewall)?;
         log::info!("firewall: {:?} ({firewall_reason})", firewall.backend());
         let mut owner = Self {
             config,
+            home,
             device,
             monitor,
-            deleter: Deleter::new(done),
+            deleter,
             firewall,
             firewall_reason,
             ruleset: Ruleset::default(),
             uplink,
             store,
             forwarding: found.forwarding,
+            forwards,
             switched: VecDeque::new(),
             firewall_error: None,
             guests: BTreeMap::new(),
-            leaving: HashMap::new(),
+            leaving: BTreeMap::new(),
             links: HashMap::new(),
             strays: BTreeMap::new(),
-            slots: BTreeMap::new(),
-            slot_names: BTreeMap::new(),
+            leases: Leases::default(),
             holders: BTreeMap::new(),
             prefixes: None,
             notify,
+            _alive: alive,
         };
         let mut records = found.records;
         // Of two names with one slot (a crash between two files) the attached one has it.
@@ -137,32 +137,34 @@ impl Owner {
         for (name, record) in &records {
             owner.remember_slot(name, record.slot);
         }
-        owner.adopt(records).await?;
+        owner.adopt(records)?;
         // Always applied once: what is there may be an earlier guestnetd's.
         let ruleset = owner.ruleset_with(None);
         owner.firewall.apply(&ruleset)?;
         owner.ruleset = ruleset;
-        owner.repair().await;
+        owner.repair();
         if owner.guests.is_empty() && owner.forwarding.ours {
-            owner.give_forwarding_back().await;
+            owner.give_forwarding_back();
         }
         if let Some(trouble) = owner.uplink.trouble() {
             log::warn!("uplink: {trouble}");
         }
-        Ok((owner, deleted))
+        Ok(owner)
     }
 
     /// Takes over the guests whose link is whole, deletes half-made links of ours, and forgets
     /// the guests whose link is gone.
-    async fn adopt(&mut self, records: Vec<(GuestName, Record)>) -> Result<(), Error> {
+    fn adopt(&mut self, records: Vec<(GuestName, Record)>) -> Result<(), Error> {
         let failed = |cause: KernelError| Error::kernel("read the links", cause);
         let mut records: BTreeMap<GuestName, Record> = records.into_iter().collect();
         let mut half_made = Vec::new();
-        for link in links::all(&self.device).await.map_err(failed)? {
+        for link in links::all(&self.device).map_err(failed)? {
             if !link.is_ours() {
                 continue;
             }
-            let Some(alias) = link.alias.as_deref().filter(|alias| !alias.is_empty()) else {
+            let alias = link.alias.as_deref().filter(|alias| !alias.is_empty());
+            // Regrouped, it was about to be deleted.
+            let Some(alias) = alias.filter(|_| !marks::is_leaving(link.group)) else {
                 log::warn!("{} is a half-made link of an earlier guestnetd: deleted", link.name);
                 self.deleter.delete(link.index);
                 half_made.push(link.index);
@@ -177,7 +179,7 @@ impl Owner {
                 continue;
             };
             let record = records.remove(&name);
-            if let Err(why) = self.adopt_one(&link, &name, record).await {
+            if let Err(why) = self.adopt_one(&link, &name, record) {
                 log::error!("{}: {name} cannot be taken over ({why}); it is left alone", link.name);
                 self.leave_alone(&link);
             }
@@ -192,18 +194,20 @@ impl Owner {
             }
         }
         for index in half_made {
-            deleter::invisible(&self.device, index).await.map_err(failed)?;
+            deleter::invisible(&self.device, index).map_err(failed)?;
         }
         Ok(())
     }
 
     /// A link of ours by its marks that nothing is known of: its slot is not given to anybody.
     fn leave_alone(&mut self, link: &Link) {
-        let slot = IfName::new(&link.name).and_then(|n| n.slot());
-        self.strays.extend(slot.map(|slot| (link.index, slot)));
+        if let Some(slot) = IfName::new(&link.name).and_then(|n| n.slot()) {
+            self.strays.insert(link.index, slot);
+            self.leases.slots.take(slot);
+        }
     }
 
-    async fn adopt_one(
+    fn adopt_one(
         &mut self,
         link: &Link,
         name: &GuestName,
@@ -231,18 +235,15 @@ impl Owner {
             timeline: Vec::new(),
             waiting: false,
         };
-        self.links.insert(link.index, name.clone());
-        self.remember_slot(name, slot);
-        self.holders.insert(guest.net.guest.address, name.clone());
-        self.guests.insert(name.clone(), guest);
+        self.know(guest);
         Ok(())
     }
 
     /// Puts back what the device's side of a guest lacks.
-    async fn repair(&mut self) {
+    fn repair(&mut self) {
         let nets: Vec<_> = self.guests.values().map(|g| (g.index, g.net.clone())).collect();
         for (index, net) in nets {
-            let host = match observe::host_end(&self.device, &net).await {
+            let host = match observe::host_end(&self.device, &net) {
                 Ok(host) => host,
                 Err(e) => {
                     log::error!("{}: {e}", net.name);
@@ -263,8 +264,11 @@ impl Owner {
                 switched: Vec::new(),
             };
             let mut timeline = Timeline::new(Instant::now());
-            if let Err(e) = apply(net.name.as_str(), &steps, &mut executor, &mut timeline).await {
+            if let Err(e) = apply(net.name.as_str(), &steps, &mut executor, &mut timeline) {
                 log::error!("{}: not whole: {e}", net.name);
+            }
+            for entry in timeline.into_entries() {
+                log::info!("{}: repaired: {}", net.name, entry.what);
             }
         }
     }

@@ -22,8 +22,8 @@ use crate::plan::{GuestNet, Step};
 use crate::spec::{GuestName, Subnet};
 
 impl Owner {
-    pub(super) async fn status(&mut self, name: Option<GuestName>) -> Result<DeviceReport, Error> {
-        self.catch_up().await;
+    pub(super) fn status(&mut self, name: Option<GuestName>) -> Result<DeviceReport, Error> {
+        self.catch_up();
         let chosen: Vec<Attached> = match &name {
             None => {
                 let short = |g| Attached { timeline: Vec::new(), ..self.seen(g) };
@@ -37,13 +37,13 @@ impl Owner {
         let layers = self.device_layers(self.guests.is_empty());
         let mut guests = Vec::new();
         for guest in chosen {
-            guests.push(self.guest_report(guest, &layers).await?);
+            guests.push(self.guest_report(guest, &layers)?);
         }
         Ok(DeviceReport { uplink: self.uplink.clone(), layers, guests })
     }
 
     /// The layers as they would be after `steps`.
-    pub(super) async fn predict(&mut self, net: &GuestNet, steps: &[Step]) -> Vec<LayerReport> {
+    pub(super) fn predict(&mut self, net: &GuestNet, steps: &[Step]) -> Vec<LayerReport> {
         let host = &net.host;
         let end = &net.guest;
         let mut layers = vec![
@@ -123,18 +123,13 @@ impl Owner {
         }
     }
 
-    async fn guest_report(
-        &self,
-        guest: Attached,
-        device: &[LayerReport],
-    ) -> Result<GuestReport, Error> {
+    fn guest_report(&self, guest: Attached, device: &[LayerReport]) -> Result<GuestReport, Error> {
         let net = &guest.net;
         let host = &net.host.name;
         let failed = |cause| Error::kernel(format!("read {host}"), cause);
-        let link = links::by_index(&self.device, guest.index).await.map_err(failed)?;
-        let found = addresses::of(&self.device, guest.index).await.map_err(failed)?;
-        let routes =
-            routes::of(&self.device, Some(routes::MAIN), guest.index).await.map_err(failed)?;
+        let link = links::counted(&self.device, guest.index).map_err(failed)?;
+        let found = addresses::of(&self.device, guest.index).map_err(failed)?;
+        let routes = routes::of(&self.device, Some(routes::MAIN), guest.index).map_err(failed)?;
         let end = &net.guest;
         let mut layers = vec![match &link {
             None => LayerReport::bad(Layer::Link, format!("{host} is gone: detach and attach")),

@@ -12,12 +12,11 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Whether a guest's subnet is free on the device. Pure.
+//! Whether a guest's subnet is free on the device. Pure. (Between guests: `leases.rs`.)
 
 use crate::error::Error;
-use crate::spec::{GuestName, GuestSpec, Subnet};
+use crate::spec::{GuestSpec, Subnet};
 use std::fmt;
-use std::net::Ipv4Addr;
 
 /// A prefix that the device uses for itself, with what a person needs to find it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,39 +43,11 @@ impl fmt::Display for DevicePrefix {
     }
 }
 
-/// An attached guest, as far as addresses go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Neighbour<'a> {
-    /// Who.
-    pub name: &'a GuestName,
-    /// Its subnet.
-    pub subnet: Subnet,
-    /// Its gateway.
-    pub gateway: Ipv4Addr,
-    /// Its address.
-    pub address: Ipv4Addr,
-}
-
-/// Refuses a subnet that the device or other guests use in another way, and an address that
-/// another guest has. `device` holds no default routes and nothing of guestnetd's own.
-pub fn check<'a>(
-    spec: &GuestSpec,
-    device: &[DevicePrefix],
-    guests: impl IntoIterator<Item = Neighbour<'a>>,
-) -> Result<(), Error> {
-    if let Some(taken) = device.iter().find(|p| p.subnet.overlaps(&spec.subnet)) {
-        return Err(Error::SubnetOverlap { subnet: spec.subnet, what: taken.to_string() });
+/// Refuses a subnet that the device uses itself. `device` holds no default routes and nothing of
+/// guestnetd's own.
+pub fn check(spec: &GuestSpec, device: &[DevicePrefix]) -> Result<(), Error> {
+    match device.iter().find(|p| p.subnet.overlaps(&spec.subnet)) {
+        Some(taken) => Err(Error::SubnetOverlap { subnet: spec.subnet, what: taken.to_string() }),
+        None => Ok(()),
     }
-    for other in guests {
-        if spec.address == Some(other.address) {
-            return Err(Error::AddressInUse { address: other.address, guest: other.name.clone() });
-        }
-        let same = other.subnet == spec.subnet && other.gateway == spec.gateway;
-        if !same && other.subnet.overlaps(&spec.subnet) {
-            let what =
-                format!("{} of guest {} (gateway {})", other.subnet, other.name, other.gateway);
-            return Err(Error::SubnetOverlap { subnet: spec.subnet, what });
-        }
-    }
-    Ok(())
 }

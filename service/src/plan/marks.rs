@@ -22,6 +22,22 @@ use std::fmt;
 /// alias: `rtnl_create_link()` reads IFLA_GROUP and IFLA_ADDRESS, and ignores IFLA_IFALIAS.
 pub const LINK_GROUP: u32 = 0x676e_6574;
 
+/// The group that links get which are deleted together: the upper half of ours, and any other
+/// lower half. A link with one is still ours, and on its way out.
+pub fn leaving_group(random: u16) -> u32 {
+    let group = LINK_GROUP & 0xffff_0000 | u32::from(random);
+    if group == LINK_GROUP {
+        group + 1
+    } else {
+        group
+    }
+}
+
+/// Whether a group is one that links get which are deleted together.
+pub fn is_leaving(group: u32) -> bool {
+    group != LINK_GROUP && group >> 16 == LINK_GROUP >> 16
+}
+
 /// `rtm_protocol` of our routes. Above the kernel's own (RTPROT_STATIC = 4), not assigned in
 /// linux/rtnetlink.h.
 pub const ROUTE_PROTOCOL: u8 = 103;
@@ -85,7 +101,7 @@ pub fn guest_of_alias(alias: &str) -> Option<GuestName> {
 /// Whether a link was born with all four marks: kind, group, MAC and name.
 pub fn is_ours(name: &str, kind: &str, group: u32, mac: &[u8]) -> bool {
     kind == "veth"
-        && group == LINK_GROUP
+        && (group == LINK_GROUP || is_leaving(group))
         && Mac::is_host(mac)
         && IfName::new(name).is_some_and(|name| name.slot().is_some())
 }
@@ -112,6 +128,11 @@ mod tests {
         assert!(!is_ours("vm_wlan0", "veth", LINK_GROUP, &mac));
         assert!(!is_ours("vm_wlan", "dummy", LINK_GROUP, &mac));
         assert!(!is_ours("vm_wlan", "veth", 0, &mac));
+        assert!(!is_ours("vm_wlan", "veth", LINK_GROUP + 0x1_0000, &mac));
+        for random in [0, 1, 0x6574, 0xffff] {
+            assert!(is_ours("vm_wlan", "veth", leaving_group(random), &mac));
+            assert!(is_leaving(leaving_group(random)) && !is_leaving(LINK_GROUP));
+        }
         assert!(!is_ours("vm_wlan", "veth", LINK_GROUP, &[2, 0, 0, 0, 0, 1]));
         assert!(!is_ours("vm_wlan", "veth", LINK_GROUP, &mac[..5]));
     }

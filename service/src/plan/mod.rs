@@ -18,6 +18,7 @@
 pub mod conflict;
 pub mod diff;
 pub mod forwarding;
+pub mod leases;
 pub mod marks;
 mod net;
 pub mod slots;

@@ -12,11 +12,11 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Which slot and which address a guest gets. Pure.
+//! Who has which slot. Pure.
 //!
 //! A slot is a number from 0; it decides the host end's name and the address. Slot 0 is the
 //! original's. A name keeps its slot while the store lives, so that a guest that comes back has
-//! its address again.
+//! its address again. No question here costs more with more guests.
 
 use crate::spec::{GuestName, GuestSpec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,31 +25,96 @@ use std::net::Ipv4Addr;
 /// Number of slots: the most guests at a time, and the most names remembered.
 pub const SLOTS: u32 = 4096;
 
-/// The slot for `name`.
-///
-/// `remembered` has the slots of all names seen, `live` those of the guests attached now.
-/// A remembered name gets its own; a new one gets slot 0 when nobody is attached, else one that
-/// no name has had, else a freed one. None: all are live.
-pub fn choose(
-    name: &GuestName,
-    remembered: &BTreeMap<GuestName, u32>,
-    live: &BTreeSet<u32>,
-) -> Option<u32> {
-    if let Some(slot) = remembered.get(name).filter(|slot| !live.contains(slot)) {
-        return Some(*slot);
+/// The slots of the guests there are, and of the names there were.
+#[derive(Clone, Debug, Default)]
+pub struct Slots {
+    /// The slot of every name seen.
+    of: BTreeMap<GuestName, u32>,
+    /// The name that had a slot last.
+    had: BTreeMap<u32, GuestName>,
+    /// Slots in use now.
+    live: BTreeSet<u32>,
+    /// Slots that a name has had and that are not in use.
+    freed: BTreeSet<u32>,
+    /// Slots below `next` that are neither in use nor any name's.
+    gaps: BTreeSet<u32>,
+    /// From here on no slot was ever touched.
+    next: u32,
+}
+
+impl Slots {
+    /// The slot for `name`; none when all are in use.
+    ///
+    /// A remembered name gets its own; a new one gets slot 0 when nobody is attached, else one
+    /// that no name has had, else a freed one.
+    pub fn choose(&self, name: &GuestName) -> Option<u32> {
+        if let Some(slot) = self.of.get(name).filter(|slot| !self.live.contains(slot)) {
+            return Some(*slot);
+        }
+        if self.live.is_empty() {
+            return Some(0);
+        }
+        let unused = || Some(self.next).filter(|next| *next < SLOTS);
+        self.gaps.first().copied().or_else(unused).or_else(|| self.freed.first().copied())
     }
-    if live.is_empty() {
-        return Some(0);
+
+    /// The slot that a name has or had.
+    pub fn of(&self, name: &GuestName) -> Option<u32> {
+        self.of.get(name).copied()
     }
-    let had: BTreeSet<u32> = remembered.values().copied().collect();
-    let lowest = |taken: &dyn Fn(&u32) -> bool| (0..SLOTS).find(|slot| !taken(slot));
-    lowest(&|slot| had.contains(slot) || live.contains(slot))
-        .or_else(|| lowest(&|slot| live.contains(slot)))
+
+    /// A slot is one name's: gives the name that is forgotten for it, if there is one.
+    pub fn remember(&mut self, name: &GuestName, slot: u32) -> Option<GuestName> {
+        self.touch(slot);
+        if let Some(old) = self.of.insert(name.clone(), slot).filter(|old| *old != slot) {
+            self.had.remove(&old);
+            self.settle(old);
+        }
+        let before = self.had.insert(slot, name.clone()).filter(|other| other != name);
+        if let Some(other) = &before {
+            self.of.remove(other);
+        }
+        self.settle(slot);
+        before
+    }
+
+    /// A slot is in use from now on.
+    pub fn take(&mut self, slot: u32) {
+        self.touch(slot);
+        self.live.insert(slot);
+        self.settle(slot);
+    }
+
+    /// A slot is in use no more.
+    pub fn release(&mut self, slot: u32) {
+        self.live.remove(&slot);
+        self.settle(slot);
+    }
+
+    /// Everything below a slot that is touched is known one by one.
+    fn touch(&mut self, slot: u32) {
+        if slot >= self.next {
+            self.gaps.extend(self.next..=slot);
+            self.next = slot + 1;
+        }
+    }
+
+    /// Sorts a slot into the set it belongs to now.
+    fn settle(&mut self, slot: u32) {
+        let (live, had) = (self.live.contains(&slot), self.had.contains_key(&slot));
+        for (set, belongs) in [(&mut self.freed, had && !live), (&mut self.gaps, !had && !live)] {
+            if belongs {
+                set.insert(slot);
+            } else {
+                set.remove(&slot);
+            }
+        }
+    }
 }
 
 /// The address of a guest that asked for none: the gateway's plus one plus the slot, running on
 /// through the subnet without network, broadcast, gateway and taken addresses. None: all taken.
-pub fn address(spec: &GuestSpec, slot: u32, taken: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
+pub fn address(spec: &GuestSpec, slot: u32, taken: impl Fn(&Ipv4Addr) -> bool) -> Option<Ipv4Addr> {
     let network = u32::from(spec.subnet.network());
     let size = u32::from(spec.subnet.broadcast()) - network + 1;
     let first = (u32::from(spec.gateway) - network + 1).wrapping_add(slot);
@@ -57,7 +122,7 @@ pub fn address(spec: &GuestSpec, slot: u32, taken: &BTreeSet<Ipv4Addr>) -> Optio
         *a != spec.subnet.network()
             && *a != spec.subnet.broadcast()
             && *a != spec.gateway
-            && !taken.contains(a)
+            && !taken(a)
     })
 }
 
@@ -70,6 +135,15 @@ mod tests {
         GuestName::new(text).unwrap()
     }
 
+    fn slots(remembered: &[(&str, u32)], live: &[u32]) -> Slots {
+        let mut slots = Slots::default();
+        for (text, slot) in remembered {
+            assert_eq!(slots.remember(&name(text), *slot), None);
+        }
+        live.iter().for_each(|slot| slots.take(*slot));
+        slots
+    }
+
     fn spec(gateway: [u8; 4], prefix: i32) -> GuestSpec {
         let wlan0 = IfName::new("wlan0").unwrap();
         GuestSpec::new(name("x"), wlan0, None, gateway.into(), prefix, -1).unwrap()
@@ -77,44 +151,55 @@ mod tests {
 
     #[test]
     fn a_name_keeps_its_slot_and_a_new_one_takes_an_unused_one() {
-        let remembered = BTreeMap::from([(name("a"), 0), (name("b"), 1), (name("c"), 3)]);
-        let live = BTreeSet::from([0]);
-        assert_eq!(choose(&name("b"), &remembered, &live), Some(1));
-        assert_eq!(choose(&name("c"), &remembered, &live), Some(3));
-        assert_eq!(choose(&name("new"), &remembered, &live), Some(2));
-        assert_eq!(
-            choose(&name("a"), &remembered, &BTreeSet::from([0, 5])),
-            Some(2),
-            "a's is taken"
-        );
+        let had = [("a", 0), ("b", 1), ("c", 3)];
+        let one = slots(&had, &[0]);
+        assert_eq!(one.choose(&name("b")), Some(1));
+        assert_eq!(one.choose(&name("c")), Some(3));
+        assert_eq!(one.choose(&name("new")), Some(2));
+        assert_eq!(slots(&had, &[0, 5]).choose(&name("a")), Some(2), "a's is taken");
     }
 
     #[test]
     fn a_sole_new_guest_is_the_original() {
-        let remembered = BTreeMap::from([(name("a"), 0)]);
-        assert_eq!(choose(&name("new"), &remembered, &BTreeSet::new()), Some(0));
-        assert_eq!(choose(&name("a"), &remembered, &BTreeSet::new()), Some(0));
-        assert_eq!(
-            choose(&name("b"), &BTreeMap::from([(name("b"), 7)]), &BTreeSet::new()),
-            Some(7)
-        );
+        let one = slots(&[("a", 0)], &[]);
+        assert_eq!(one.choose(&name("new")), Some(0));
+        assert_eq!(one.choose(&name("a")), Some(0));
+        assert_eq!(slots(&[("b", 7)], &[]).choose(&name("b")), Some(7));
     }
 
     #[test]
     fn freed_slots_serve_when_none_is_unused() {
-        let remembered: BTreeMap<_, _> = (0..SLOTS).map(|s| (name(&format!("g{s}")), s)).collect();
-        let mut live: BTreeSet<_> = (0..SLOTS).collect();
-        live.remove(&9);
-        assert_eq!(choose(&name("new"), &remembered, &live), Some(9));
-        live.insert(9);
-        assert_eq!(choose(&name("new"), &remembered, &live), None);
+        let mut all = Slots::default();
+        for slot in 0..SLOTS {
+            assert_eq!(all.remember(&name(&format!("g{slot}")), slot), None);
+            all.take(slot);
+        }
+        assert_eq!(all.choose(&name("new")), None);
+        all.release(9);
+        assert_eq!(all.choose(&name("new")), Some(9));
+        assert_eq!(all.remember(&name("new"), 9), Some(name("g9")), "its slot is another's");
+        assert_eq!((all.of(&name("g9")), all.of(&name("new"))), (None, Some(9)));
+        all.take(9);
+        assert_eq!(all.choose(&name("g9")), None);
+    }
+
+    #[test]
+    fn a_slot_that_its_name_left_is_unused_again() {
+        let mut two = slots(&[("a", 0), ("b", 1)], &[0, 1]);
+        two.release(1);
+        two.take(5); // a stray
+        assert_eq!(two.remember(&name("b"), 2), None);
+        assert_eq!(two.choose(&name("new")), Some(1));
+        two.release(5);
+        two.take(1);
+        assert_eq!(two.choose(&name("new")), Some(3));
     }
 
     #[test]
     fn the_first_guest_has_the_originals_address() {
         let s = spec([172, 17, 3, 2], 16);
-        assert_eq!(address(&s, 0, &BTreeSet::new()), Some(Ipv4Addr::new(172, 17, 3, 3)));
-        assert_eq!(address(&s, 4095, &BTreeSet::new()), Some(Ipv4Addr::new(172, 17, 19, 2)));
+        assert_eq!(address(&s, 0, |_| false), Some(Ipv4Addr::new(172, 17, 3, 3)));
+        assert_eq!(address(&s, 4095, |_| false), Some(Ipv4Addr::new(172, 17, 19, 2)));
     }
 
     #[test]
@@ -122,15 +207,13 @@ mod tests {
         let s = spec([10, 0, 0, 5], 29); // .1 to .6
         let mut taken = BTreeSet::new();
         let mut order = Vec::new();
-        while let Some(a) = address(&s, 0, &taken) {
+        while let Some(a) = address(&s, 0, |a| taken.contains(a)) {
             assert!(order.len() < 5, "{order:?}");
             order.push(a.octets()[3]);
             taken.insert(a);
         }
         assert_eq!(order, [6, 1, 2, 3, 4]);
-        assert_eq!(
-            address(&s, u32::MAX, &BTreeSet::new()).map(|a| s.subnet.contains(a)),
-            Some(true)
-        );
+        let wrapped = address(&s, u32::MAX, |_| false);
+        assert_eq!(wrapped.map(|a| s.subnet.contains(a)), Some(true));
     }
 }

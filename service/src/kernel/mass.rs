@@ -1,0 +1,67 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Many links deleted by one message, which costs each a third of a millisecond instead of 15 ms
+//! asleep: RTM_DELLINK by IFLA_GROUP deletes every link of a group. So first they get a group that
+//! nobody has, and it must then name them and nothing else.
+
+use super::links::{self, Link};
+use super::netlink::Netlink;
+use crate::error::KernelError;
+use crate::plan::marks;
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+/// Deletes these links. On failure none or some are deleted, and nothing else is.
+pub fn delete(netlink: &Netlink, indexes: &[u32]) -> Result<(), KernelError> {
+    let found = links::all(netlink)?;
+    let group = unused(&found);
+    let mut ours: BTreeSet<u32> =
+        found.iter().filter(|link| link.is_ours()).map(|link| link.index).collect();
+    ours.retain(|index| indexes.contains(index));
+    for index in ours.clone() {
+        match links::set_group(netlink, index, group) {
+            // Gone by itself.
+            Err(e) if e.errno == libc::ENODEV => {}
+            Ok(()) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    let found = links::all(netlink)?;
+    let there: BTreeSet<u32> = found.iter().map(|link| link.index).collect();
+    ours.retain(|index| there.contains(index));
+    let named: BTreeSet<u32> =
+        found.iter().filter(|link| link.group == group).map(|link| link.index).collect();
+    if named != ours {
+        let text = Some(format!("group {group} was fresh, and somebody else uses it now"));
+        return Err(KernelError { errno: libc::EBUSY, text });
+    }
+    if ours.is_empty() {
+        return Ok(());
+    }
+    links::delete_group(netlink, group)
+}
+
+/// A leaving group that no link has.
+fn unused(links: &[Link]) -> u32 {
+    let taken: BTreeSet<u32> = links.iter().map(|link| link.group).collect();
+    loop {
+        // std's own random keys: no other source of randomness is at hand, and none is needed.
+        let random = RandomState::new().build_hasher().finish();
+        let group = marks::leaving_group((random >> 48) as u16);
+        if !taken.contains(&group) {
+            return group;
+        }
+    }
+}

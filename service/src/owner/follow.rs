@@ -55,8 +55,14 @@ async fn follow(owner: Handle, sources: Sources) {
         // Nobody waits for an answer: what goes wrong is in the log.
         let _ = tokio::select! {
             _ = &mut ended => return,
-            () = bell.rings() => owner.enter(|owner| Ok(owner.catch_up())),
-            Some(one) = deleted.recv() => owner.enter(|owner| Ok(owner.deleted(one))),
+            () = bell.rings() => owner.enter(|owner| {
+                owner.catch_up();
+                Ok(())
+            }),
+            Some(one) = deleted.recv() => owner.enter(|owner| {
+                owner.deleted(one);
+                Ok(())
+            }),
             () = tokio::time::sleep(RETRY), if failing => owner.enter(|owner| {
                 owner.refresh_firewall().inspect_err(|e| {
                     log::error!("the packet filter is still not set: {e}");

@@ -179,9 +179,10 @@ fn a_changed_rule_is_not_ours() {
     // Our own chain, found by its name: behind the head's target its rules begin.
     let name = b"oem_guestnet_fwd";
     let head = whole.windows(name.len()).position(|window| window == name).unwrap();
-    let established = head + 32;
+    let tracked = head + 32;
     let next = |at: usize| at + usize::from(u16::from_ne_bytes([whole[at + 90], whole[at + 91]]));
-    let drop = next(next(next(established)));
+    let established = next(tracked);
+    let drop = next(established);
     for (rule, what, bytes) in [
         (drop, "addresses and masks", 0..16),
         (drop, "interface", 16..23),
@@ -191,6 +192,7 @@ fn a_changed_rule_is_not_ours() {
         (drop, "offsets", 88..92),
         (drop, "name of the target", 114..115),
         (drop, "verdict", 144..148),
+        (tracked, "which states new packets may have", 144 + 150..144 + 152),
         (established, "name of the match", 114..124),
         (established, "which conditions of conntrack, which states", 144 + 146..144 + 152),
     ] {

@@ -21,21 +21,21 @@ mod firewall_rig;
 use firewall_cases::{cases, open, ruleset, wlan0};
 use firewall_rig::{in_netns, listed_by_nft, run, sh};
 use guestnetd::firewall::nftables::Nftables;
-use guestnetd::firewall::{Choice, Drift, Firewall};
+use guestnetd::firewall::{Choice, Drift, Firewall, Ruleset};
 
 /// Others break it, one way after the other: it is seen, said, and mended.
-fn is_seen_and_mended(mut fresh: impl FnMut() -> Firewall, damages: &[&str]) {
+fn is_seen_and_mended(wanted: &Ruleset, mut fresh: impl FnMut() -> Firewall, damages: &[&str]) {
     for damage in damages {
         let mut firewall = fresh();
         firewall.clear().unwrap();
-        firewall.apply(&wlan0()).unwrap();
+        firewall.apply(wanted).unwrap();
         sh(&format!("{HANDLE}{damage}"));
-        match firewall.drift(&wlan0()).unwrap() {
+        match firewall.drift(wanted).unwrap() {
             Some(Drift::Changed(what)) => assert!(what.contains("table"), "{damage}: {what}"),
             other => panic!("{damage}: {other:?}"),
         }
-        firewall.apply(&wlan0()).unwrap();
-        assert_eq!(firewall.drift(&wlan0()).unwrap(), None, "{damage}");
+        firewall.apply(wanted).unwrap();
+        assert_eq!(firewall.drift(wanted).unwrap(), None, "{damage}");
     }
 }
 
@@ -43,6 +43,7 @@ fn is_seen_and_mended(mut fresh: impl FnMut() -> Firewall, damages: &[&str]) {
 fn iptables_damage_is_seen_and_mended() {
     in_netns(|| {
         is_seen_and_mended(
+            &wlan0(),
             || open(Choice::Iptables),
             &[
                 "iptables-legacy -D oem_guestnet_fwd 1",
@@ -97,35 +98,68 @@ const NFT_DAMAGES: &[&str] = &[
     "nft add chain inet guestnet early '{ type filter hook forward priority -5; policy drop; }'",
     "nft chain inet guestnet forward '{ policy drop; }'",
     "nft add table inet guestnet '{ flags dormant; }'",
-    "nft delete rule inet guestnet forward handle $(handle forward invalid)",
-    "nft replace rule inet guestnet forward handle $(handle forward invalid) \
-        meta nfproto ipv4 ct state invalid counter drop",
-    "nft replace rule inet guestnet forward handle $(handle forward established) \
-        iifname wlan0 oifname 'vm_wlan*' meta nfproto ipv4 ct state established,related,new accept",
-    "nft replace rule inet guestnet forward handle $(handle forward established) \
-        iifname wlan0 oifname 'vm_wlan*' meta nfproto ipv4 ct state != established,related accept",
+    "nft delete rule inet guestnet forward handle $(handle forward saddr)",
     "nft replace rule inet guestnet forward handle $(handle forward saddr) \
-        iifname 'vm_wlan*' oifname 'wlan0*' ip saddr 172.17.0.0/16 accept",
+        oifname wlan0 ip saddr 172.17.0.0/16 accept",
+    "nft replace rule inet guestnet forward handle $(handle forward nfproto) \
+        iifname wlan0 meta nfproto ipv4 ct state established,related,new accept",
+    "nft replace rule inet guestnet forward handle $(handle forward nfproto) \
+        iifname wlan0 meta nfproto ipv4 ct state != established,related accept",
     "nft replace rule inet guestnet forward handle $(handle forward saddr) \
-        iifname 'vm_wlan*' oifname wlan0 ip saddr 172.16.0.0/15 accept",
+        oifname 'wlan0*' ip saddr 172.17.0.0/16 ct state established,related,new accept",
+    "nft replace rule inet guestnet forward handle $(handle forward saddr) \
+        oifname wlan0 ip saddr 172.16.0.0/15 ct state established,related,new accept",
     "nft replace rule inet guestnet input handle $(handle input udp) \
-        iifname 'vm_wlan*' ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 udp sport 53 accept",
+        ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 udp sport 53 accept",
     "nft replace rule inet guestnet input handle $(handle input echo-request) \
-        iifname 'vm_wlan*' icmp type echo-reply accept",
+        icmp type echo-reply accept",
     "nft replace rule inet guestnet postrouting handle $(handle postrouting masquerade) \
-        oifname wlan0 ip saddr 172.17.0.0/16 masquerade random",
+        iifname 'vm_wlan*' meta nfproto ipv4 masquerade random",
     "nft replace rule inet guestnet postrouting handle $(handle postrouting masquerade) \
-        oifname wlan0 ip saddr 172.17.0.0/16 snat ip to 192.0.2.2",
+        oifname wlan0 meta nfproto ipv4 masquerade",
+    "nft replace rule inet guestnet postrouting handle $(handle postrouting masquerade) \
+        iifname 'vm_wlan*' snat ip to 192.0.2.2",
 ];
 
 /// Shell: the handle of the rule in a chain of ours that has this word.
 const HANDLE: &str =
     "handle() { nft -a list chain inet guestnet $1 | sed -n \"/$2/s/.*handle //p\"; }\n";
 
+/// What can be done to its sets.
+const SET_DAMAGES: &[&str] = &[
+    "nft flush set inet guestnet subnets20",
+    "nft flush set inet guestnet gateways20",
+    "nft delete element inet guestnet subnets20 '{ 10.20.48.0 }'",
+    "nft add element inet guestnet subnets20 '{ 10.20.64.0 }'",
+    "nft add element inet guestnet gateways20 '{ 10.20.48.0 . 192.0.2.2 }'",
+    "nft add set inet guestnet subnets8 '{ type ipv4_addr; }'",
+    "nft add set inet guestnet another '{ type ipv4_addr; }'",
+    "nft add set inet guestnet subnets24 '{ type ipv4_addr; flags interval; }'",
+    "nft add map inet guestnet subnets24 '{ type ipv4_addr : verdict; }'",
+    "nft add set inet guestnet subnets24 '{ type ipv4_addr; timeout 1h; }'",
+];
+
+#[test]
+fn damage_to_a_set_is_seen_and_mended() {
+    in_netns(|| {
+        is_seen_and_mended(&two(), || Nftables::unowned().unwrap().into(), SET_DAMAGES);
+        let case = cases().into_iter().find(|case| case.name == "two_subnets").unwrap();
+        assert_eq!(listed_by_nft(), case.nftables);
+    });
+}
+
+/// The original's subnet and another.
+fn two() -> Ruleset {
+    ruleset(
+        "uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n\
+         subnet 10.20.48.0/20 gateway 10.20.48.1\n",
+    )
+}
+
 #[test]
 fn nftables_damage_is_seen_and_mended() {
     in_netns(|| {
-        is_seen_and_mended(|| Nftables::unowned().unwrap().into(), NFT_DAMAGES);
+        is_seen_and_mended(&wlan0(), || Nftables::unowned().unwrap().into(), NFT_DAMAGES);
         // A foreign chain goes with the repair: the whole table is ours.
         let case = cases().into_iter().find(|case| case.name == "wlan0").unwrap();
         assert_eq!(listed_by_nft(), case.nftables);
@@ -136,34 +170,59 @@ fn nftables_damage_is_seen_and_mended() {
 #[test]
 fn one_word_makes_another_rule() {
     in_netns(|| {
-        let wanted = ruleset("uplink wlan0\nsubnet 10.20.48.0/20 gateway 10.20.48.1\n");
+        let wanted = two();
         let mut firewall = Firewall::from(Nftables::unowned().unwrap());
         firewall.apply(&wanted).unwrap();
+        let out = "ct state new,established,related accept";
         let ours = [
             (
                 "forward",
-                "invalid",
-                "iifname vm_wlan* meta nfproto ipv4 ct state invalid counter drop",
+                "nfproto",
+                "iifname wlan0 meta nfproto ipv4 ct state established,related accept".to_owned(),
             ),
-            ("forward", "saddr", "iifname vm_wlan* oifname wlan0 ip saddr 10.20.48.0/20 accept"),
-            ("postrouting", "masquerade", "oifname wlan0 ip saddr 10.20.48.0/20 masquerade"),
+            ("forward", "172.17", format!("oifname wlan0 ip saddr 172.17.0.0/16 {out}")),
+            (
+                "forward",
+                "subnets20",
+                format!("oifname wlan0 ip saddr & 255.255.240.0 @subnets20 {out}"),
+            ),
+            ("forward", "oifname..vm_wlan", "oifname vm_wlan* counter drop".to_owned()),
+            (
+                "input",
+                "gateways20.udp",
+                "ip saddr & 255.255.240.0 . ip daddr @gateways20 udp dport 53 accept".to_owned(),
+            ),
+            (
+                "postrouting",
+                "masquerade",
+                "iifname vm_wlan* meta nfproto ipv4 masquerade".to_owned(),
+            ),
         ];
         let words = [
             ("drop", "accept"),
             ("accept", "drop"),
             ("accept", "return"),
             ("counter ", ""),
-            ("state invalid", "state new"),
-            ("state invalid", "state != invalid"),
+            ("established,related", "new"),
+            ("established,related", "established,related,invalid"),
+            ("established,related", "established,related,untracked"),
+            ("ct state", "ct state !="),
             ("ct state", "ct original protocol 6 ct state"),
             ("ipv4", "ipv6"),
+            ("meta nfproto ipv4 ", ""),
             ("vm_wlan*", "vm_wlan"),
             ("vm_wlan*", "vm_*"),
             ("oifname", "iifname"),
+            ("iifname", "oifname"),
             ("wlan0", "wlan1"),
             ("saddr", "daddr"),
-            ("/20", "/19"),
-            ("/20", ""),
+            ("daddr", "saddr"),
+            ("/16", "/15"),
+            ("/16", ""),
+            ("240.0", "224.0"),
+            (" @", " != @"),
+            ("dport", "sport"),
+            ("53", "54"),
             ("masquerade", "masquerade random"),
             ("masquerade", "masquerade persistent"),
             ("masquerade", "counter masquerade"),
@@ -179,14 +238,14 @@ fn one_word_makes_another_rule() {
                 ));
                 firewall.drift(&wanted).unwrap()
             };
-            assert_eq!(replaced_by(rule), None, "{rule}");
+            assert_eq!(replaced_by(&rule), None, "{rule}");
             for (from, to) in words.iter().filter(|(from, _)| rule.contains(from)) {
                 let other = rule.replacen(from, to, 1);
                 assert!(replaced_by(&other).is_some(), "{other}");
                 changed += 1;
             }
         }
-        assert!(changed > 20, "{changed}");
+        assert!(changed > 40, "{changed}");
     });
 }
 

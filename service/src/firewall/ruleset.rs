@@ -82,8 +82,9 @@ pub enum Interface {
 pub enum Match {
     /// A reply, or related to a known connection: conntrack `ESTABLISHED,RELATED`.
     Established,
-    /// Conntrack `INVALID`: NAT would let it out with the guest's own address.
-    Invalid,
+    /// Of a connection that conntrack knows, old or new: `NEW,RELATED,ESTABLISHED`. What it does not
+    /// know NAT would let out with the guest's own address.
+    Tracked,
     /// An ICMP echo request.
     EchoRequest,
     /// DNS over UDP.
@@ -168,11 +169,13 @@ impl Ruleset {
         let mut rules = Vec::new();
         if let Some(uplink) = &self.uplink {
             let uplink = Named(uplink.clone());
+            let out = |s: &GuestSubnet| {
+                rule(Accept).from(Guests).to(uplink.clone()).of(s.subnet).when(Tracked)
+            };
+            // What most packets meet comes first: one rule there, two back.
+            rules.extend(self.usual().map(out));
             rules.push(rule(Accept).from(uplink.clone()).to(Guests).when(Established));
-            rules.push(rule(Drop).from(Guests).when(Invalid));
-            for s in &self.subnets {
-                rules.push(rule(Accept).from(Guests).to(uplink.clone()).of(s.subnet));
-            }
+            rules.extend(self.unusual().map(out));
         }
         for family in [V4, V6] {
             rules.push(Rule::new(Hook::Forward, family, Drop).from(Guests));
@@ -187,7 +190,7 @@ impl Ruleset {
         use {Family::*, Interface::*, Match::*, Verdict::*};
         let rule = |verdict| Rule::new(Hook::Input, V4, verdict).from(Guests);
         let mut rules = vec![rule(Accept).when(Established), rule(Accept).when(EchoRequest)];
-        for s in &self.subnets {
+        for s in self.usual().chain(self.unusual()) {
             for dns in [UdpDns, TcpDns] {
                 rules.push(rule(Accept).of(s.subnet).at(s.gateway).when(dns));
             }
@@ -205,7 +208,19 @@ impl Ruleset {
                 .to(Interface::Named(uplink.clone()))
                 .of(s.subnet)
         };
-        self.subnets.iter().map(rule).collect()
+        self.usual().chain(self.unusual()).map(rule).collect()
+    }
+
+    /// The original's subnet, if it is among them: nearly every guest is in it.
+    pub(super) fn usual(&self) -> impl Iterator<Item = &GuestSubnet> {
+        let original = GuestSubnet::original();
+        self.subnets.iter().filter(move |s| Some(**s) == original)
+    }
+
+    /// The others.
+    pub(super) fn unusual(&self) -> impl Iterator<Item = &GuestSubnet> {
+        let original = GuestSubnet::original();
+        self.subnets.iter().filter(move |s| Some(**s) != original)
     }
 }
 

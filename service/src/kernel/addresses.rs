@@ -14,13 +14,14 @@
 
 //! RTM_*ADDR messages, IPv4 only.
 
+use super::message::{attributes, ipv4, u32_at};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::spec::Subnet;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 /// An address as the kernel describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,31 +73,25 @@ pub fn of(netlink: &Netlink, index: u32) -> Result<Vec<Address>, KernelError> {
     let mut message = AddressMessage::default();
     message.header.family = AddressFamily::Inet;
     message.header.index = index;
-    let found = match netlink.dump(RouteNetlinkMessage::GetAddress(message)) {
+    let found = match netlink.dump(RouteNetlinkMessage::GetAddress(message), Address::read) {
         // The link went.
         Err(e) if e.errno == libc::ENODEV => Vec::new(),
         other => other?,
     };
-    Ok(found
-        .into_iter()
-        .filter_map(|m| match m {
-            RouteNetlinkMessage::NewAddress(message) => read(&message),
-            _ => None,
-        })
-        .filter(|a| index == 0 || a.index == index)
-        .collect())
+    Ok(found.into_iter().filter(|a| index == 0 || a.index == index).collect())
 }
 
-fn read(message: &AddressMessage) -> Option<Address> {
-    // IFA_LOCAL is the own address; IFA_ADDRESS is the peer's on point-to-point links.
-    let local = message.attributes.iter().find_map(|a| match a {
-        AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
-        _ => None,
-    });
-    let any = message.attributes.iter().find_map(|a| match a {
-        AddressAttribute::Address(IpAddr::V4(address)) => Some(*address),
-        _ => None,
-    });
-    let (index, prefix) = (message.header.index, message.header.prefix_len);
-    Some(Address { index, address: local.or(any)?, prefix })
+impl Address {
+    /// An address out of the body of an address message (`struct ifaddrmsg`); none if it is not
+    /// IPv4's.
+    fn read(body: &[u8]) -> Option<Self> {
+        const IFADDRMSG: usize = 8;
+        if i32::from(*body.first()?) != libc::AF_INET {
+            return None;
+        }
+        let all = attributes(body, IFADDRMSG);
+        // IFA_LOCAL is the own address; IFA_ADDRESS is the peer's on point-to-point links.
+        let own = all.clone().find(libc::IFA_LOCAL).or_else(|| all.find(libc::IFA_ADDRESS))?;
+        Some(Self { index: u32_at(body, 4)?, address: ipv4(own)?, prefix: *body.get(1)? })
+    }
 }

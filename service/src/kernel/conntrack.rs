@@ -15,9 +15,8 @@
 //! Connection tracking: forgets the connections of an address, so that the next guest to have it
 //! does not get its predecessor's. A small codec of ctnetlink's own, for one message each way.
 
-use super::netlink::refusal;
+use super::message::{acknowledged, attributes, ipv4, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR};
 use crate::error::KernelError;
-use rtnetlink::packet_core::{ErrorBuffer, ErrorMessage, Parseable};
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::net::Ipv4Addr;
@@ -26,9 +25,6 @@ use std::net::Ipv4Addr;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
 const NLM_F_DUMP: u16 = 0x300;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const HEADER: usize = 16;
 const NFGENMSG: usize = 4;
 const CT_NEW: u16 = 1 << 8; // NFNL_SUBSYS_CTNETLINK << 8
 const CT_GET: u16 = CT_NEW | 1;
@@ -83,51 +79,27 @@ fn opened_by(socket: &Socket, source: Ipv4Addr) -> Result<Vec<Vec<u8>>, KernelEr
     let mut found = Vec::new();
     loop {
         let (datagram, _) = socket.recv_from_full()?;
-        let mut rest = datagram.as_slice();
-        while let Some(message) =
-            length(rest).and_then(|n| rest.get(..n)).filter(|m| m.len() >= HEADER)
-        {
-            match kind(message) {
-                Some(NLMSG_DONE) => return Ok(found),
-                Some(NLMSG_ERROR) => {
-                    acknowledged(message)?;
-                    return Ok(found);
-                }
-                _ => found.extend(name_of(message, source)),
+        for message in Messages(&datagram) {
+            match message.kind {
+                NLMSG_DONE => return Ok(found),
+                NLMSG_ERROR => return acknowledged(message.body).map(|()| found),
+                _ => found.extend(name_of(message.body, source)),
             }
-            rest = rest.get((message.len() + 3) & !3..).unwrap_or_default();
         }
     }
 }
 
 /// The attributes that name a connection, if `source` opened it.
-fn name_of(message: &[u8], source: Ipv4Addr) -> Option<Vec<u8>> {
-    let all = message.get(HEADER + NFGENMSG..)?;
-    let tuple = find(all, CTA_TUPLE_ORIG)?;
-    let ip = find(tuple.get(4..)?, CTA_TUPLE_IP)?;
-    let from = find(ip.get(4..)?, CTA_IP_V4_SRC)?.get(4..8)?;
-    let named = [Some(tuple), find(all, CTA_ID), find(all, CTA_ZONE)];
-    (from == source.octets()).then(|| named.into_iter().flatten().flat_map(padded).collect())
-}
-
-/// The first attribute of a kind, with its header.
-fn find(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
-    loop {
-        let field =
-            |at: usize| Some(u16::from_ne_bytes(attributes.get(at..at + 2)?.try_into().ok()?));
-        let (length, kind) = (usize::from(field(0)?), field(2)?);
-        let attribute = attributes.get(..length.max(4))?;
-        if kind & !NLA_F_NESTED == wanted {
-            return Some(attribute);
-        }
-        attributes = attributes.get((attribute.len() + 3) & !3..)?;
+fn name_of(body: &[u8], source: Ipv4Addr) -> Option<Vec<u8>> {
+    let all = attributes(body, NFGENMSG);
+    let tuple = all.clone().find(CTA_TUPLE_ORIG)?;
+    let addresses = attributes(tuple, 0).find(CTA_TUPLE_IP)?;
+    let from = attributes(addresses, 0).find(CTA_IP_V4_SRC).and_then(ipv4)?;
+    let mut name = attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, tuple);
+    for kind in [CTA_ID, CTA_ZONE] {
+        name.extend(all.clone().find(kind).into_iter().flat_map(|value| attribute(kind, value)));
     }
-}
-
-fn padded(attribute: &[u8]) -> Vec<u8> {
-    let mut bytes = attribute.to_vec();
-    bytes.resize((bytes.len() + 3) & !3, 0);
-    bytes
+    (from == source).then_some(name)
 }
 
 fn open() -> Result<Socket, KernelError> {
@@ -150,38 +122,25 @@ fn send(socket: &Socket, kind: u16, flags: u16, body: &[u8]) -> Result<(), Kerne
 
 fn change(socket: &Socket, kind: u16, body: &[u8]) -> Result<(), KernelError> {
     send(socket, kind, NLM_F_REQUEST | NLM_F_ACK, body)?;
-    let (answer, _) = socket.recv_from_full()?;
-    match acknowledged(&answer) {
+    match answered(socket) {
         // It is gone already, which is what was asked for.
         Err(e) if e.errno == libc::ENOENT => Ok(()),
         other => other,
     }
 }
 
-fn acknowledged(answer: &[u8]) -> Result<(), KernelError> {
-    let body =
-        answer.get(HEADER..).filter(|_| kind(answer) == Some(NLMSG_ERROR)).unwrap_or_default();
-    let error = ErrorBuffer::new_checked(&body).ok().and_then(|b| ErrorMessage::parse(&b).ok());
-    match error {
-        Some(e) if e.code.is_none() => Ok(()),
-        Some(e) => Err(refusal(&e)),
-        None => Err(KernelError { errno: libc::EBADMSG, text: None }),
-    }
-}
-
-fn length(message: &[u8]) -> Option<usize> {
-    Some(u32::from_ne_bytes(message.get(..4)?.try_into().ok()?) as usize)
-}
-
-fn kind(message: &[u8]) -> Option<u16> {
-    Some(u16::from_ne_bytes(message.get(4..6)?.try_into().ok()?))
+fn answered(socket: &Socket) -> Result<(), KernelError> {
+    let (answer, _) = socket.recv_from_full()?;
+    let error = Messages(&answer).find(|message| message.kind == NLMSG_ERROR);
+    acknowledged(error.map(|message| message.body).unwrap_or_default())
 }
 
 fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let mut bytes = ((4 + value.len()) as u16).to_ne_bytes().to_vec();
     bytes.extend(kind.to_ne_bytes());
     bytes.extend(value);
-    padded(&bytes)
+    bytes.resize((bytes.len() + 3) & !3, 0);
+    bytes
 }
 
 #[cfg(test)]
@@ -211,8 +170,7 @@ mod tests {
         let body =
             [tuple(1, (from, port), server), tuple(2, server, (from, port)), timeout].concat();
         send(socket, CT_NEW, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE, &body).unwrap();
-        let (answer, _) = socket.recv_from_full().unwrap();
-        acknowledged(&answer).unwrap();
+        answered(socket).unwrap();
     }
 
     fn count(of: Ipv4Addr) -> usize {
@@ -250,7 +208,7 @@ mod tests {
 
     #[test]
     fn no_message_makes_it_panic() {
-        let mut message = vec![0; HEADER + NFGENMSG];
+        let mut message = vec![0; NFGENMSG];
         message.extend(tuple(1, (A, 1), (B, 2)));
         assert!(name_of(&message, A).is_some() && name_of(&message, B).is_none());
         for end in 0..message.len() {

@@ -30,6 +30,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 /// The namespace of the machine's init.
 #[derive(Debug)]
@@ -38,8 +39,15 @@ pub struct Initial(Known);
 #[derive(Debug)]
 enum Known {
     ById(NetnsId),
-    /// A socket in a namespace where init's has the number [`NUMBER`].
-    ByNumber(Mutex<Socket>),
+    ByNumber(Mutex<Numbered>),
+}
+
+/// A socket in a namespace where init's has the number [`NUMBER`].
+#[derive(Debug)]
+enum Numbered {
+    /// Being made: a namespace takes the kernel a millisecond, and nobody asks before a caller does.
+    Soon(JoinHandle<Option<Socket>>),
+    There(Socket),
     /// It cannot be told here.
     Not,
 }
@@ -48,32 +56,25 @@ enum Known {
 const NUMBER: i32 = 1;
 
 impl Initial {
-    /// Finds a way to know it.
+    /// Finds a way to know it. Does not wait for it.
     pub fn find() -> Self {
         if let Ok(id) = NetnsId::at("/proc/1/ns/net") {
             return Self(Known::ById(id));
         }
-        let numbered = std::thread::spawn(|| -> io::Result<Socket> {
-            unshare(CloneFlags::CLONE_NEWNET)?;
-            let socket = Socket::new(NETLINK_ROUTE)?;
-            let named = vec![NsidAttribute::Pid(1), NsidAttribute::Id(NUMBER)];
-            ask(&socket, RouteNetlinkMessage::NewNsId(message(named)))?;
-            Ok(socket)
+        let make = || numbered().map_err(|e| unknown(&e)).ok();
+        let thread = std::thread::Builder::new().name("initial".into()).spawn(make);
+        let numbered = thread.map(Numbered::Soon).unwrap_or_else(|e| {
+            unknown(&e);
+            Numbered::Not
         });
-        let why = match numbered.join() {
-            Ok(Ok(socket)) => return Self(Known::ByNumber(Mutex::new(socket))),
-            Ok(Err(e)) => e.to_string(),
-            Err(_) => "a thread ended".to_owned(),
-        };
-        log::warn!("the network namespace of the machine's init cannot be told from others: {why}");
-        Self(Known::Not)
+        Self(Known::ByNumber(Mutex::new(numbered)))
     }
 
     /// Whether this is it; not when that cannot be told.
     pub fn is(&self, netns: &File) -> bool {
         match &self.0 {
             Known::ById(id) => NetnsId::of(netns).is_ok_and(|other| other == *id),
-            _ => u32::try_from(netns.as_raw_fd())
+            Known::ByNumber(_) => u32::try_from(netns.as_raw_fd())
                 .is_ok_and(|fd| self.has_number(NsidAttribute::Fd(fd))),
         }
     }
@@ -84,9 +85,10 @@ impl Initial {
     }
 
     fn has_number(&self, named: NsidAttribute) -> bool {
-        let Known::ByNumber(socket) = &self.0 else { return false };
-        let socket = socket.lock().unwrap_or_else(PoisonError::into_inner);
-        match ask(&socket, RouteNetlinkMessage::GetNsId(message(vec![named]))) {
+        let Known::ByNumber(numbered) = &self.0 else { return false };
+        let mut numbered = numbered.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(socket) = numbered.socket() else { return false };
+        match ask(socket, RouteNetlinkMessage::GetNsId(message(vec![named]))) {
             Ok(number) => number == Some(NUMBER),
             Err(e) => {
                 log::warn!("a network namespace could not be compared with init's: {e}");
@@ -94,6 +96,33 @@ impl Initial {
             }
         }
     }
+}
+
+impl Numbered {
+    /// The socket, waited for if need be.
+    fn socket(&mut self) -> Option<&Socket> {
+        *self = match std::mem::replace(self, Self::Not) {
+            Self::Soon(thread) => thread.join().ok().flatten().map_or(Self::Not, Self::There),
+            known => known,
+        };
+        match self {
+            Self::There(socket) => Some(socket),
+            _ => None,
+        }
+    }
+}
+
+/// Makes it, in a namespace of the calling thread's own.
+fn numbered() -> io::Result<Socket> {
+    unshare(CloneFlags::CLONE_NEWNET)?;
+    let socket = Socket::new(NETLINK_ROUTE)?;
+    let named = vec![NsidAttribute::Pid(1), NsidAttribute::Id(NUMBER)];
+    ask(&socket, RouteNetlinkMessage::NewNsId(message(named)))?;
+    Ok(socket)
+}
+
+fn unknown(why: &io::Error) {
+    log::warn!("the network namespace of the machine's init cannot be told from others: {why}");
 }
 
 fn message(attributes: Vec<NsidAttribute>) -> NsidMessage {
@@ -143,7 +172,9 @@ mod tests {
         });
         let fresh = fresh.join().unwrap();
         let initial = Initial::find();
-        assert!(!matches!(initial.0, Known::Not));
+        if let Known::ByNumber(numbered) = &initial.0 {
+            assert!(numbered.lock().unwrap().socket().is_some());
+        }
         assert!(!initial.is(&fresh));
         if let Ok(inits) = File::open("/proc/1/ns/net").or_else(|_| File::open("/proc/2/ns/net")) {
             assert!(initial.is(&inits));

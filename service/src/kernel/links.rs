@@ -14,12 +14,12 @@
 
 //! RTM_*LINK messages: what guestnetd asks for, and a link as it reads it.
 
+use super::message::{attributes, text, u32_at, u64_at};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::plan::marks::{self, LINK_GROUP};
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
-    State, Stats64,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
@@ -53,7 +53,7 @@ pub struct Link {
     /// Whether its other end is in another network namespace (IFLA_LINK_NETNSID).
     pub leads_elsewhere: bool,
     /// Counters, if asked for.
-    pub stats: Option<Stats64>,
+    pub counters: Option<Counters>,
 }
 
 impl Link {
@@ -63,39 +63,64 @@ impl Link {
     }
 }
 
-impl From<LinkMessage> for Link {
-    fn from(message: LinkMessage) -> Self {
-        let flags = message.header.flags;
+/// Counters of a link.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+}
+
+impl Counters {
+    /// `struct rtnl_link_stats64` (linux/if_link.h).
+    fn read(value: &[u8]) -> Option<Self> {
+        let at = |place: usize| u64_at(value, 8 * place);
+        let [rx_packets, tx_packets, rx_bytes, tx_bytes] = [at(0)?, at(1)?, at(2)?, at(3)?];
+        Some(Self { rx_bytes, tx_bytes, rx_packets, tx_packets })
+    }
+}
+
+impl Link {
+    /// A link out of the body of a link message: `struct ifinfomsg` and its attributes.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        // linux/if_link.h
+        const IFLA_INFO_KIND: u16 = 1;
+        const IF_OPER_UP: u8 = 6;
+        let flags = u32_at(body, 8)?;
         let mut link = Self {
-            index: message.header.index,
-            up: flags.contains(LinkFlags::Up),
-            carrier: flags.contains(LinkFlags::LowerUp),
+            index: u32_at(body, 4)?,
+            up: flags & libc::IFF_UP as u32 != 0,
+            carrier: flags & libc::IFF_LOWER_UP as u32 != 0,
             ..Self::default()
         };
-        for attribute in message.attributes {
-            match attribute {
-                LinkAttribute::IfName(name) => link.name = name,
-                LinkAttribute::Address(mac) => link.mac = mac,
-                LinkAttribute::Group(group) => link.group = group,
-                LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
-                LinkAttribute::Mtu(mtu) => link.mtu = mtu,
-                LinkAttribute::OperState(state) => link.running = state == State::Up,
-                LinkAttribute::Link(index) => link.other_end = index,
-                LinkAttribute::LinkNetNsId(_) => link.leads_elsewhere = true,
-                LinkAttribute::Stats64(stats) => link.stats = Some(stats),
-                LinkAttribute::LinkInfo(infos) => {
-                    for info in infos {
-                        if let LinkInfo::Kind(kind) = info {
-                            link.kind = kind.to_string();
-                        }
-                    }
+        for (kind, value) in attributes(body, IFINFOMSG) {
+            match kind {
+                libc::IFLA_IFNAME => link.name = text(value),
+                libc::IFLA_ADDRESS => link.mac = value.to_vec(),
+                libc::IFLA_GROUP => link.group = u32_at(value, 0)?,
+                libc::IFLA_IFALIAS => link.alias = Some(text(value)),
+                libc::IFLA_MTU => link.mtu = u32_at(value, 0)?,
+                libc::IFLA_OPERSTATE => link.running = value.first() == Some(&IF_OPER_UP),
+                libc::IFLA_LINK => link.other_end = u32_at(value, 0)?,
+                libc::IFLA_LINK_NETNSID => link.leads_elsewhere = true,
+                libc::IFLA_STATS64 => link.counters = Counters::read(value),
+                libc::IFLA_LINKINFO => {
+                    link.kind = attributes(value, 0).find(IFLA_INFO_KIND).map(text)?;
                 }
                 _ => {}
             }
         }
-        link
+        Some(link)
     }
 }
+
+/// Length of `struct ifinfomsg` (linux/rtnetlink.h).
+const IFINFOMSG: usize = 16;
 
 /// One end of a pair that is to be born.
 #[derive(Debug)]
@@ -210,9 +235,8 @@ fn without_counters() -> LinkAttribute {
 }
 
 fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, KernelError> {
-    match netlink.get(RouteNetlinkMessage::GetLink(message)) {
-        Ok(RouteNetlinkMessage::NewLink(link)) => Ok(Some(link.into())),
-        Ok(_) => Ok(None),
+    match netlink.get(RouteNetlinkMessage::GetLink(message), Link::read) {
+        Ok(link) => Ok(Some(link)),
         Err(e) if e.errno == libc::ENODEV => Ok(None),
         Err(e) => Err(e),
     }
@@ -222,12 +246,5 @@ fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, KernelEr
 pub fn all(netlink: &Netlink) -> Result<Vec<Link>, KernelError> {
     let mut message = LinkMessage::default();
     message.attributes = vec![without_counters()];
-    let found = netlink.dump(RouteNetlinkMessage::GetLink(message))?;
-    Ok(found
-        .into_iter()
-        .filter_map(|m| match m {
-            RouteNetlinkMessage::NewLink(link) => Some(link.into()),
-            _ => None,
-        })
-        .collect())
+    netlink.dump(RouteNetlinkMessage::GetLink(message), Link::read)
 }

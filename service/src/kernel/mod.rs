@@ -21,6 +21,7 @@ pub mod executor;
 pub mod initial;
 pub mod links;
 pub mod mass;
+mod message;
 pub mod monitor;
 pub mod netlink;
 pub mod netns;

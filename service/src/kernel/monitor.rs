@@ -16,9 +16,8 @@
 //! nothing. A lost announcement is one too (`Event::Overrun`): whoever hears it reads anew.
 
 use super::links::Link;
-use super::routes;
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use super::message::{attributes, u32_at, Message, Messages};
+use super::routes::Route;
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::io;
@@ -98,7 +97,6 @@ const RTNLGRP_IPV4_ROUTE: u32 = 7;
 const RTNLGRP_IPV4_NETCONF: u32 = 24;
 const RTNLGRP_NEXTHOP: u32 = 32;
 const RTM_NEWNETCONF: u16 = 80;
-const RTM_DELNETCONF: u16 = 81;
 const RTM_NEWNEXTHOP: u16 = 104;
 const RTM_DELNEXTHOP: u16 = 105;
 
@@ -150,67 +148,46 @@ impl Monitor {
 }
 
 /// One datagram, which may hold several messages.
-fn sort(mut datagram: &[u8], events: &mut Vec<Event>) {
-    while datagram.len() >= 16 {
-        let length =
-            u32::from_ne_bytes([datagram[0], datagram[1], datagram[2], datagram[3]]) as usize;
-        let Some(message) = datagram.get(..length).filter(|m| m.len() >= 16) else {
-            events.push(Event::Overrun);
-            return;
-        };
-        match u16::from_ne_bytes([message[4], message[5]]) {
-            RTM_NEWNETCONF => events.extend(netconf(&message[16..])),
-            RTM_DELNETCONF => {} // an interface's switches go with it
-            // Whatever went by it.
-            RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
-                events.push(Event::Route { index: 0, default: true })
-            }
-            _ => events.extend(event(message)),
-        }
-        datagram = datagram.get((length + 3) & !3..).unwrap_or_default();
+fn sort(datagram: &[u8], events: &mut Vec<Event>) {
+    let mut messages = Messages(datagram);
+    events.extend(messages.by_ref().filter_map(|message| event(&message)));
+    if !messages.ended() {
+        events.push(Event::Overrun);
     }
 }
 
-fn event(message: &[u8]) -> Option<Event> {
-    use RouteNetlinkMessage::*;
-    let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(message) else {
-        // Something that this parser does not know has happened: reading anew covers it.
-        return Some(Event::Overrun);
-    };
-    let NetlinkPayload::InnerMessage(message) = message.payload else { return None };
-    match message {
+fn event(message: &Message<'_>) -> Option<Event> {
+    let body = message.body;
+    let read = match message.kind {
         // A bridge announces its ports too (AF_BRIDGE): there, "deleted" means that one left it.
-        NewLink(link) | DelLink(link) if link.header.interface_family != AddressFamily::Unspec => {
-            None
+        libc::RTM_NEWLINK | libc::RTM_DELLINK if body.first() != Some(&0) => return None,
+        libc::RTM_NEWLINK => Link::read(body).map(|link| Event::Link(Box::new(link))),
+        libc::RTM_DELLINK => u32_at(body, 4).map(|index| Event::LinkGone { index }),
+        libc::RTM_NEWADDR | libc::RTM_DELADDR => {
+            u32_at(body, 4).map(|index| Event::Address { index })
         }
-        NewLink(link) => Some(Event::Link(Box::new(link.into()))),
-        DelLink(link) => Some(Event::LinkGone { index: link.header.index }),
-        NewAddress(a) | DelAddress(a) => Some(Event::Address { index: a.header.index }),
-        NewRoute(route) | DelRoute(route) => {
-            let route = routes::read(&route)?;
+        libc::RTM_NEWROUTE | libc::RTM_DELROUTE => Route::read(body).map(|route| {
             let default = route.destination.prefix() == 0;
-            Some(Event::Route { index: route.index, default })
-        }
-        _ => None,
-    }
+            Event::Route { index: route.index, default }
+        }),
+        RTM_NEWNETCONF => return netconf(body),
+        // Whatever went by it.
+        RTM_NEWNEXTHOP | RTM_DELNEXTHOP => Some(Event::Route { index: 0, default: true }),
+        // An interface's switches go with it (RTM_DELNETCONF).
+        _ => return None,
+    };
+    // Something that is not understood has happened: reading anew covers it.
+    Some(read.unwrap_or(Event::Overrun))
 }
 
-/// `struct netconfmsg` and its attributes (linux/netconf.h), which netlink-packet-route lacks.
+/// `struct netconfmsg` and its attributes (linux/netconf.h).
 fn netconf(body: &[u8]) -> Option<Event> {
+    const NETCONFMSG: usize = 1;
     const NETCONFA_IFINDEX: u16 = 1;
     const NETCONFA_FORWARDING: u16 = 2;
     const NETCONFA_IFINDEX_ALL: i32 = -1;
-    let (mut index, mut forwarding) = (None, None);
-    let mut rest = body.get(4..)?;
-    while let (Some(header), Some(value)) = (rest.get(..4), rest.get(4..8)) {
-        let value = i32::from_ne_bytes(value.try_into().ok()?);
-        match u16::from_ne_bytes([header[2], header[3]]) {
-            NETCONFA_IFINDEX => index = Some(value),
-            NETCONFA_FORWARDING => forwarding = Some(value),
-            _ => {}
-        }
-        let length = usize::from(u16::from_ne_bytes([header[0], header[1]])).max(4);
-        rest = rest.get((length + 3) & !3..).unwrap_or_default();
-    }
-    (index == Some(NETCONFA_IFINDEX_ALL)).then_some(Event::Forwarding { on: forwarding? != 0 })
+    let all = attributes(body, NETCONFMSG);
+    let value = |kind| all.clone().find(kind).and_then(|value| u32_at(value, 0));
+    let on = value(NETCONFA_FORWARDING)? != 0;
+    (value(NETCONFA_IFINDEX)? as i32 == NETCONFA_IFINDEX_ALL).then_some(Event::Forwarding { on })
 }

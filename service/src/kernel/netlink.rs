@@ -15,14 +15,12 @@
 //! One rtnetlink socket: a request and what the kernel answers, its errno and its own words.
 //! Knows no message's meaning. (Room for what differs between rtnetlink's versions.)
 
+use super::message::{acknowledged, Messages, NLMSG_DONE, NLMSG_ERROR, NLM_F_DUMP_INTR};
 use crate::error::KernelError;
-use netlink_packet_core::{
-    ErrorMessage, NetlinkMessage, NetlinkPayload, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST,
-};
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::TimeVal;
-use rtnetlink::packet_core as netlink_packet_core;
+use rtnetlink::packet_core::{NetlinkMessage, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::cell::{Cell, RefCell};
@@ -41,13 +39,10 @@ pub struct Netlink {
 }
 
 /// What the kernel answered.
-#[derive(Default)]
-struct Answer {
-    objects: Vec<RouteNetlinkMessage>,
+struct Answer<T> {
+    objects: Vec<T>,
     /// The objects changed while they were read.
     interrupted: bool,
-    /// Some object came that netlink-packet-route cannot read.
-    unreadable: bool,
 }
 
 /// How often a dump is repeated that is interrupted every time.
@@ -56,9 +51,6 @@ const DUMPS: usize = 8;
 const PATIENCE: i64 = 10;
 /// More than the kernel puts into one datagram of a dump (netlink_dump(): 32 KiB).
 const BUFFER: usize = 64 << 10;
-// linux/netlink.h
-const HEADER: usize = 16;
-const NLM_F_DUMP_INTR: u16 = 0x10;
 
 impl Netlink {
     /// Opens a socket.
@@ -73,31 +65,32 @@ impl Netlink {
 
     /// Asks for a change and waits for the kernel's word. `flags`: `NLM_F_CREATE` and the like.
     pub fn change(&self, message: RouteNetlinkMessage, flags: u16) -> Result<(), KernelError> {
-        self.exchange(message, NLM_F_REQUEST | NLM_F_ACK | flags).map(drop)
+        self.exchange(message, NLM_F_REQUEST | NLM_F_ACK | flags, |_| None::<()>).map(drop)
     }
 
-    /// Asks for one object.
-    pub fn get(&self, message: RouteNetlinkMessage) -> Result<RouteNetlinkMessage, KernelError> {
-        let answer = self.exchange(message, NLM_F_REQUEST)?;
-        let unreadable = || KernelError {
-            errno: libc::EBADMSG,
-            text: Some("an attribute of the answer cannot be read".into()),
-        };
+    /// Asks for one object. `read` makes it of a message's body.
+    pub fn get<T>(
+        &self,
+        message: RouteNetlinkMessage,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<T, KernelError> {
+        let answer = self.exchange(message, NLM_F_REQUEST, read)?;
+        let unreadable =
+            || KernelError { errno: libc::EBADMSG, text: Some("the answer cannot be read".into()) };
         answer.objects.into_iter().next().ok_or_else(unreadable)
     }
 
-    /// Asks for all objects of a kind; again when they changed meanwhile.
-    pub fn dump(
+    /// Asks for all objects of a kind; again when they changed meanwhile. Those of which `read`
+    /// makes nothing are left out.
+    pub fn dump<T>(
         &self,
         message: RouteNetlinkMessage,
-    ) -> Result<Vec<RouteNetlinkMessage>, KernelError> {
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, KernelError> {
         let mut tries = 0;
         loop {
-            let answer = self.exchange(message.clone(), NLM_F_REQUEST | NLM_F_DUMP)?;
+            let answer = self.exchange(message.clone(), NLM_F_REQUEST | NLM_F_DUMP, &read)?;
             tries += 1;
-            if answer.unreadable {
-                log::debug!("an object that cannot be read is left out of a list");
-            }
             if !answer.interrupted || tries == DUMPS {
                 return Ok(answer.objects);
             }
@@ -105,7 +98,12 @@ impl Netlink {
     }
 
     /// One request and all of its answer.
-    fn exchange(&self, message: RouteNetlinkMessage, flags: u16) -> Result<Answer, KernelError> {
+    fn exchange<T>(
+        &self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Answer<T>, KernelError> {
         let sequence = self.sequence.get().wrapping_add(1);
         self.sequence.set(sequence);
         let mut request = NetlinkMessage::from(message);
@@ -120,7 +118,7 @@ impl Netlink {
         buffer.reserve(BUFFER);
         // A list has an end, and a change an acknowledgement; a single object is all there is.
         let single = flags & (NLM_F_ACK | NLM_F_DUMP) == 0;
-        let mut answer = Answer::default();
+        let mut answer = Answer { objects: Vec::new(), interrupted: false };
         loop {
             buffer.clear();
             match self.socket.recv_from(&mut *buffer, 0) {
@@ -134,109 +132,20 @@ impl Netlink {
                 }
                 Err(e) => return Err(e.into()),
             }
-            if answer.take(&buffer, sequence, single)? {
-                return Ok(answer);
-            }
-        }
-    }
-}
-
-impl Answer {
-    /// Takes one datagram in; true when it was the last.
-    fn take(&mut self, datagram: &[u8], sequence: u32, single: bool) -> Result<bool, KernelError> {
-        let mut rest = datagram;
-        let mut ended = false;
-        while let Some(message) = first(rest) {
-            rest = rest.get((message.len() + 3) & !3..).unwrap_or_default();
-            // An answer to a request that was given up.
-            if message.get(8..12) != Some(&sequence.to_ne_bytes()) {
-                continue;
-            }
-            let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(message) else {
-                self.unreadable = true;
-                ended |= single;
-                continue;
-            };
-            self.interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
-            match message.payload {
-                NetlinkPayload::Error(e) if e.code.is_some() => return Err(refusal(&e)),
-                // Where a dump fails, its end says so.
-                NetlinkPayload::Done(end) if end.code < 0 => {
-                    return Err(KernelError { errno: end.code.saturating_abs(), text: None });
+            // Others answer a request that was given up.
+            for message in Messages(&buffer).filter(|message| message.sequence == sequence) {
+                answer.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+                match message.kind {
+                    // Where a dump fails, its end says so, in the same way.
+                    NLMSG_ERROR | NLMSG_DONE => {
+                        acknowledged(message.body)?;
+                        return Ok(answer);
+                    }
+                    _ => answer.objects.extend(read(message.body)),
                 }
-                NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => ended = true,
-                NetlinkPayload::InnerMessage(object) => {
-                    ended |= single;
-                    self.objects.push(object);
+                if single {
+                    return Ok(answer);
                 }
-                _ => {}
-            }
-        }
-        Ok(ended)
-    }
-}
-
-/// The first message of a datagram, if it is whole.
-fn first(datagram: &[u8]) -> Option<&[u8]> {
-    let length = u32::from_ne_bytes(datagram.get(..4)?.try_into().ok()?) as usize;
-    datagram.get(..length).filter(|message| message.len() >= HEADER)
-}
-
-/// errno and, where the kernel gave one, its text.
-pub fn refusal(error: &ErrorMessage) -> KernelError {
-    KernelError { errno: error.raw_code().saturating_abs(), text: extended_ack(&error.header) }
-}
-
-/// The text of an extended acknowledgement (`NLMSGERR_ATTR_MSG`), which follows the echoed
-/// request in an error message (linux/netlink.h, `struct nlmsgerr`).
-fn extended_ack(echo: &[u8]) -> Option<String> {
-    const NLMSGERR_ATTR_MSG: u16 = 1;
-    let field = |at: usize| Some(u16::from_ne_bytes(echo.get(at..at + 2)?.try_into().ok()?));
-    let request = u32::from_ne_bytes(echo.get(..4)?.try_into().ok()?) as usize;
-    let mut at = request.checked_add(3)? & !3;
-    loop {
-        let (length, kind) = (usize::from(field(at)?), field(at + 2)?);
-        let value = echo.get(at + 4..at.checked_add(length)?)?;
-        if kind == NLMSGERR_ATTR_MSG {
-            let text = value.split(|b| *b == 0).next()?;
-            return Some(String::from_utf8_lossy(text).into_owned());
-        }
-        at += length.max(4).checked_add(3)? & !3;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::extended_ack;
-
-    /// A request of 18 bytes, padded; an attribute that is skipped; the text; a broken tail.
-    fn answer() -> Vec<u8> {
-        let mut bytes = 18u32.to_ne_bytes().to_vec();
-        bytes.resize(20, 0xaa);
-        for (kind, value) in [(2u16, &b"\x10\0\0\0"[..]), (1, &b"Unknown device type\0"[..])] {
-            bytes.extend(((4 + value.len()) as u16).to_ne_bytes());
-            bytes.extend(kind.to_ne_bytes());
-            bytes.extend(value);
-        }
-        bytes
-    }
-
-    #[test]
-    fn the_kernels_words_are_found() {
-        assert_eq!(extended_ack(&answer()).as_deref(), Some("Unknown device type"));
-    }
-
-    #[test]
-    fn no_length_makes_it_panic() {
-        let whole = answer();
-        for end in 0..whole.len() {
-            assert!(extended_ack(&whole[..end]).is_none(), "{end}");
-        }
-        for at in 0..whole.len() {
-            for byte in [0, 1, 3, 0x7f, 0xff] {
-                let mut bent = whole.clone();
-                bent[at] = byte;
-                let _ = extended_ack(&bent);
             }
         }
     }

@@ -14,6 +14,7 @@
 
 //! RTM_*ROUTE messages, IPv4 only.
 
+use super::message::{attributes, ipv4, u32_at};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::plan::marks::ROUTE_PROTOCOL;
@@ -78,22 +79,11 @@ pub fn towards(netlink: &Netlink, destination: Ipv4Addr) -> Result<Option<WayOut
     message.header.address_family = AddressFamily::Inet;
     message.header.destination_prefix_length = 32;
     message.attributes = vec![RouteAttribute::Destination(RouteAddress::Inet(destination))];
-    let answer = match netlink.get(RouteNetlinkMessage::GetRoute(message)) {
-        Ok(RouteNetlinkMessage::NewRoute(answer)) => answer,
-        Ok(_) => return Ok(None),
-        Err(e) if matches!(e.errno, libc::ENETUNREACH | libc::EHOSTUNREACH) => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    let mut way = WayOut { index: 0, gateway: None, source: None };
-    for attribute in answer.attributes {
-        match attribute {
-            RouteAttribute::Oif(index) => way.index = index,
-            RouteAttribute::Gateway(RouteAddress::Inet(gateway)) => way.gateway = Some(gateway),
-            RouteAttribute::PrefSource(RouteAddress::Inet(source)) => way.source = Some(source),
-            _ => {}
-        }
+    match netlink.get(RouteNetlinkMessage::GetRoute(message), WayOut::read) {
+        Ok(way) => Ok(Some(way)),
+        Err(e) if matches!(e.errno, libc::ENETUNREACH | libc::EHOSTUNREACH) => Ok(None),
+        Err(e) => Err(e),
     }
-    Ok(Some(way))
 }
 
 /// How a packet leaves.
@@ -107,6 +97,18 @@ pub struct WayOut {
     pub source: Option<Ipv4Addr>,
 }
 
+impl WayOut {
+    fn read(body: &[u8]) -> Option<Self> {
+        let all = attributes(body, RTMSG);
+        let address = |kind| all.clone().find(kind).and_then(ipv4);
+        Some(Self {
+            index: u32_at(all.clone().find(libc::RTA_OIF)?, 0)?,
+            gateway: address(libc::RTA_GATEWAY),
+            source: address(libc::RTA_PREFSRC),
+        })
+    }
+}
+
 /// The routes of one table, or of all; by one interface, or by any (`index` 0).
 pub fn of(netlink: &Netlink, table: Option<u32>, index: u32) -> Result<Vec<Route>, KernelError> {
     let mut message = RouteMessage::default();
@@ -117,50 +119,50 @@ pub fn of(netlink: &Netlink, table: Option<u32>, index: u32) -> Result<Vec<Route
     if let Some(table) = table {
         message.attributes.push(RouteAttribute::Table(table));
     }
-    let found = match netlink.dump(RouteNetlinkMessage::GetRoute(message)) {
+    let found = match netlink.dump(RouteNetlinkMessage::GetRoute(message), Route::read) {
         // A filter for a table that does not exist yet (fib_dump_info: "FIB table does not exist").
         // Or the link went.
         Err(e) if e.errno == libc::ENOENT || e.errno == libc::ENODEV => Vec::new(),
         other => other?,
     };
-    Ok(found
-        .into_iter()
-        .filter_map(|m| match m {
-            RouteNetlinkMessage::NewRoute(message) => read(&message),
-            _ => None,
-        })
-        .filter(|r| table.map_or(true, |t| r.table == t) && (index == 0 || r.index == index))
-        .collect())
+    let wanted =
+        |r: &Route| table.map_or(true, |t| r.table == t) && (index == 0 || r.index == index);
+    Ok(found.into_iter().filter(wanted).collect())
 }
 
-/// A route out of its message; none if it is not IPv4's.
-pub fn read(message: &RouteMessage) -> Option<Route> {
-    let mut destination = Ipv4Addr::UNSPECIFIED;
-    let mut route = Route {
-        destination: Subnet::containing(destination, 0)?,
-        index: 0,
-        gateway: None,
-        table: message.header.table.into(),
-        protocol: u8::from(message.header.protocol),
-        priority: 0,
-        unicast: message.header.kind == RouteType::Unicast,
-    };
-    if message.header.address_family != AddressFamily::Inet {
-        return None;
-    }
-    for attribute in &message.attributes {
-        match attribute {
-            RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = *address,
-            RouteAttribute::Gateway(RouteAddress::Inet(address)) => route.gateway = Some(*address),
-            RouteAttribute::Oif(index) => route.index = *index,
-            RouteAttribute::MultiPath(hops) => {
-                route.index = hops.first().map_or(0, |hop| hop.interface_index);
-            }
-            RouteAttribute::Table(table) => route.table = *table,
-            RouteAttribute::Priority(priority) => route.priority = *priority,
-            _ => {}
+/// Length of `struct rtmsg` (linux/rtnetlink.h).
+const RTMSG: usize = 12;
+
+impl Route {
+    /// A route out of the body of a route message; none if it is not IPv4's.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let byte = |at: usize| body.get(at).copied();
+        if i32::from(byte(0)?) != libc::AF_INET {
+            return None;
         }
+        let mut destination = Ipv4Addr::UNSPECIFIED;
+        let mut route = Self {
+            destination: Subnet::containing(destination, 0)?,
+            index: 0,
+            gateway: None,
+            table: byte(4)?.into(),
+            protocol: byte(5)?,
+            priority: 0,
+            unicast: byte(7)? == libc::RTN_UNICAST,
+        };
+        for (kind, value) in attributes(body, RTMSG) {
+            match kind {
+                libc::RTA_DST => destination = ipv4(value)?,
+                libc::RTA_GATEWAY => route.gateway = ipv4(value),
+                libc::RTA_OIF => route.index = u32_at(value, 0)?,
+                // `struct rtnexthop`: the interface's index is behind 4 bytes of its own.
+                libc::RTA_MULTIPATH => route.index = u32_at(value, 4)?,
+                libc::RTA_TABLE => route.table = u32_at(value, 0)?,
+                libc::RTA_PRIORITY => route.priority = u32_at(value, 0)?,
+                _ => {}
+            }
+        }
+        route.destination = Subnet::containing(destination, byte(1)?)?;
+        Some(route)
     }
-    route.destination = Subnet::containing(destination, message.header.destination_prefix_length)?;
-    Some(route)
 }

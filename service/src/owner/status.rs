@@ -187,14 +187,14 @@ impl Owner {
             )
         });
         layers.extend(device.iter().cloned());
-        let stats = link.and_then(|l| l.stats).unwrap_or_default();
+        let counters = link.and_then(|l| l.counters).unwrap_or_default();
         Ok(GuestReport {
             guest,
             layers,
-            rx_bytes: stats.rx_bytes,
-            tx_bytes: stats.tx_bytes,
-            rx_packets: stats.rx_packets,
-            tx_packets: stats.tx_packets,
+            rx_bytes: counters.rx_bytes,
+            tx_bytes: counters.tx_bytes,
+            rx_packets: counters.rx_packets,
+            tx_packets: counters.tx_packets,
         })
     }
 }

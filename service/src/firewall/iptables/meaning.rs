@@ -26,9 +26,9 @@ const MATCH_FLAGS: usize = 146;
 const INVERT_FLAGS: usize = 148;
 const STATE_MASK: usize = 150;
 const XT_CONNTRACK_STATE: u8 = 1;
-const INVALID: u8 = 1 << 0;
 const ESTABLISHED: u8 = 1 << 1;
 const RELATED: u8 = 1 << 2;
+const NEW: u8 = 1 << 3;
 
 /// The rule, if it is one of ours in a chain for this hook.
 pub(super) fn rule(entry: &Entry, hook: Hook, family: Family) -> Option<Rule> {
@@ -97,8 +97,8 @@ fn matching(protocol: u16, matches: &[Extension]) -> Option<Option<Match>> {
             let high = only.revision >= 2 && byte(STATE_MASK + 1)? != 0;
             match byte(STATE_MASK)? {
                 _ if !by_state || high => return None,
-                INVALID => Match::Invalid,
                 state if state == ESTABLISHED | RELATED => Match::Established,
+                state if state == NEW | ESTABLISHED | RELATED => Match::Tracked,
                 _ => return None,
             }
         }

@@ -12,9 +12,12 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The ruleset in x_tables: written by the program `iptables`, command by command, and read back
-//! from the kernel itself. Own chains only, and one jump to each from a chain of the system.
-//! Never restores, lists or flushes a table, and never touches a rule that is not its own.
+//! The ruleset in x_tables: written by the program `iptables`, and read back from the kernel itself.
+//! Own chains only, and one jump to each from a chain of the system. Never lists or flushes a table,
+//! never restores one over what is there, and never touches a rule that is not its own.
+//!
+//! Each command is right on its own. Where there is `iptables-restore` they go in one run for each
+//! IP version; where there is not (Android), one after the other.
 
 pub mod entries;
 mod foreign;
@@ -90,7 +93,7 @@ impl Iptables {
             if difference(&view).is_none() {
                 return Ok(());
             }
-            match run(&self.programs, &calls(&view)).and_then(|()| self.verify(wanted)) {
+            match run(&self.programs, calls(&view)).and_then(|()| self.verify(wanted)) {
                 // Somebody else may have changed the same tables meanwhile.
                 Err(e) if attempt < ATTEMPTS => log::warn!("iptables: {e}; trying again"),
                 result => return result,
@@ -123,7 +126,7 @@ impl Iptables {
 
     /// Removes our chains and the jumps to them, under either name, as far as they are there.
     pub fn clear(&mut self) -> Result<(), FirewallError> {
-        run(&self.programs, &calls(&self.view_of(|_| Vec::new())?))
+        run(&self.programs, calls(&self.view_of(|_| Vec::new())?))
     }
 
     /// The commands that clearing takes.
@@ -167,7 +170,7 @@ pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
         return Ok(());
     }
     let programs = Programs::find()?;
-    run(&programs, &calls(&view))
+    run(&programs, calls(&view))
 }
 
 #[cfg(not(target_os = "android"))]
@@ -202,12 +205,24 @@ fn calls(view: &View) -> [Vec<Call>; 2] {
     [build.chain(hook).cloned().collect(), remove.cloned().collect()]
 }
 
-fn run(programs: &Programs, [make, remove]: &[Vec<Call>; 2]) -> Result<(), FirewallError> {
-    make.iter().try_for_each(|call| programs.run(call))?;
-    if !remove.is_empty() {
+/// Runs them: IPv6 first, for it lets nothing through. Where a whole table is given at once, the
+/// old chains of `filter` go with the same stroke; those of `nat` when the packets have gone that
+/// the old FORWARD let out.
+fn run(programs: &Programs, [make, remove]: [Vec<Call>; 2]) -> Result<(), FirewallError> {
+    let (late, at_once): (Vec<_>, Vec<_>) = match programs.take_many() {
+        true => remove.into_iter().partition(|call| call.is_for("nat")),
+        false => (remove, Vec::new()),
+    };
+    let (v6, v4): (Vec<_>, Vec<_>) =
+        make.into_iter().chain(at_once).partition(|call| call.family == Family::V6);
+    programs.run_all(&v6)?;
+    programs.run_all(&v4)?;
+    if !late.is_empty() {
         wait_for_packets_on_their_way();
     }
-    remove.iter().try_for_each(|call| programs.run(call))
+    let (v4, v6): (Vec<_>, Vec<_>) = late.into_iter().partition(|call| call.family == Family::V4);
+    programs.run_all(&v4)?;
+    programs.run_all(&v6)
 }
 
 fn difference(view: &View) -> Option<String> {

@@ -240,7 +240,7 @@ fn conditions(rule: &Rule) -> Vec<String> {
     option("-o", rule.output.as_ref().map(Interface::pattern));
     let matching: &[&str] = match rule.matching {
         Some(Match::Established) => &["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"],
-        Some(Match::Invalid) => &["-m", "conntrack", "--ctstate", "INVALID"],
+        Some(Match::Tracked) => &["-m", "conntrack", "--ctstate", "NEW,RELATED,ESTABLISHED"],
         Some(Match::EchoRequest) => &["-p", "icmp", "-m", "icmp", "--icmp-type", "8"],
         Some(Match::UdpDns) => &["-p", "udp", "-m", "udp", "--dport", "53"],
         Some(Match::TcpDns) => &["-p", "tcp", "-m", "tcp", "--dport", "53"],

@@ -12,12 +12,14 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Runs `iptables` and `ip6tables`: finds them, runs one command, bounds its time.
+//! Runs `iptables` and `ip6tables`: finds them, runs one command or many at once, bounds its time.
 //! Never a shell, never an inherited environment, never a program that could not be read back.
 
 use crate::firewall::{Family, FirewallError};
+use nix::sys::memfd::{memfd_create, MemFdCreateFlag};
 use std::fmt;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,8 @@ use std::time::{Duration, Instant};
 
 /// Longest time for one command. It may have to wait for others' commands (`-w`).
 const LIMIT: Duration = Duration::from_secs(10);
+/// Where the table's name is among a command's arguments: `-w -t TABLE`.
+const TABLE: usize = 2;
 /// Most of what a command says that is kept.
 const SAID: usize = 4096;
 
@@ -56,6 +60,13 @@ impl fmt::Display for Call {
             Family::V6 => "ip6tables",
         };
         write!(f, "{program} {}", self.arguments.join(" "))
+    }
+}
+
+impl Call {
+    /// Whether it changes this table.
+    pub(super) fn is_for(&self, table: &str) -> bool {
+        self.arguments.get(TABLE).is_some_and(|name| name == table)
     }
 }
 
@@ -93,20 +104,92 @@ impl Programs {
 
     /// Runs one command to its end.
     pub fn run(&self, call: &Call) -> Result<(), FirewallError> {
-        let path = match call.family {
+        log::debug!("{call}");
+        let mut command = Command::new(self.path(call.family));
+        command.args(&call.arguments).stdin(Stdio::null());
+        done(run(command, LIMIT), call)
+    }
+
+    /// Runs commands of one family in as few runs as can be: one, where there is a program that
+    /// takes them all, and there the kernel is given each table as a whole.
+    pub fn run_all(&self, calls: &[Call]) -> Result<(), FirewallError> {
+        let restore = calls.first().and_then(|first| Some((first, self.restore(first.family)?)));
+        let Some((first, restore)) = restore.filter(|_| calls.len() > 1) else {
+            return calls.iter().try_for_each(|call| self.run(call));
+        };
+        for call in calls {
+            log::debug!("{call}");
+        }
+        let input = lines(&input(calls)).map_err(|e| failed(first, e.to_string()))?;
+        let mut command = Command::new(restore);
+        command.args(["--noflush", "-w"]).stdin(input);
+        done(run(command, LIMIT), &format_args!("{first} (and {} more)", calls.len() - 1))
+    }
+
+    /// Whether there is such a program for either family.
+    pub(super) fn take_many(&self) -> bool {
+        self.restore(Family::V4).is_some() && self.restore(Family::V6).is_some()
+    }
+
+    fn path(&self, family: Family) -> &Path {
+        match family {
             Family::V4 => &self.v4,
             Family::V6 => &self.v6,
-        };
-        log::debug!("{call}");
-        let failed = |cause| FirewallError::Command { command: call.to_string(), cause };
-        let mut command = Command::new(path);
-        command.args(&call.arguments);
-        match run(command, LIMIT).map_err(|e| failed(e.to_string()))? {
-            (status, _) if status.success() => Ok(()),
-            (status, said) if said.trim().is_empty() => Err(failed(status.to_string())),
-            (status, said) => Err(failed(format!("{status}: {}", said.trim()))),
         }
     }
+
+    /// The program that takes many commands. Netd's helper has none.
+    fn restore(&self, family: Family) -> Option<PathBuf> {
+        let mut path = self.path(family).as_os_str().to_owned();
+        path.push("-restore");
+        Some(PathBuf::from(path)).filter(|path| path.is_file())
+    }
+}
+
+/// The commands as lines of a file that `iptables-restore` reads: table by table, in the order in
+/// which the tables are first named.
+fn input(calls: &[Call]) -> String {
+    let table = |call: &Call| call.arguments.get(TABLE).cloned().unwrap_or_default();
+    let mut tables: Vec<String> = Vec::new();
+    for call in calls {
+        if !tables.contains(&table(call)) {
+            tables.push(table(call));
+        }
+    }
+    let mut text = String::new();
+    for name in tables {
+        text += &format!("*{name}\n");
+        for call in calls.iter().filter(|call| table(call) == name) {
+            let words: Vec<_> = call.arguments.iter().skip(TABLE + 1).map(String::as_str).collect();
+            text += &(words.join(" ") + "\n");
+        }
+        text += "COMMIT\n";
+    }
+    text
+}
+
+/// A file that has no name, with this text to be read. A pipe would want somebody to write it.
+fn lines(text: &str) -> io::Result<Stdio> {
+    let mut file = File::from(memfd_create(c"iptables", MemFdCreateFlag::MFD_CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+/// What became of a command.
+fn done(
+    result: io::Result<(ExitStatus, String)>,
+    command: &impl fmt::Display,
+) -> Result<(), FirewallError> {
+    match result.map_err(|e| failed(command, e.to_string()))? {
+        (status, _) if status.success() => Ok(()),
+        (status, said) if said.trim().is_empty() => Err(failed(command, status.to_string())),
+        (status, said) => Err(failed(command, format!("{status}: {}", said.trim()))),
+    }
+}
+
+fn failed(command: &impl fmt::Display, cause: String) -> FirewallError {
+    FirewallError::Command { command: command.to_string(), cause }
 }
 
 fn unavailable<T>(why: String) -> Result<T, FirewallError> {
@@ -120,7 +203,7 @@ fn in_directories(name: &str) -> Option<PathBuf> {
 /// `iptables v1.8.9 (nf_tables)`; before 1.8 there was no other kind and no parenthesis.
 fn version(path: &Path) -> io::Result<String> {
     let mut command = Command::new(path);
-    command.arg("-V");
+    command.arg("-V").stdin(Stdio::null());
     let (status, said) = run(command, LIMIT)?;
     status.success().then_some(said).ok_or_else(|| io::Error::other(status.to_string()))
 }
@@ -131,7 +214,7 @@ fn run(mut command: Command, limit: Duration) -> io::Result<(ExitStatus, String)
     let (ours, theirs) = UnixStream::pair()?;
     let both = [OwnedFd::from(theirs.try_clone()?), OwnedFd::from(theirs)];
     let [out, err] = both;
-    command.env_clear().stdin(Stdio::null()).stdout(out).stderr(err);
+    command.env_clear().stdout(out).stderr(err);
     let mut child = command.spawn()?;
     // Its ends of the socket are kept by the command, too.
     drop(command);

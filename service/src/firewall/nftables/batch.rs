@@ -19,13 +19,22 @@
 //! each of some hundred rules would overrun a socket's buffer.
 
 use super::expr::Expr;
+use super::layout::{Elements, Set};
 use super::socket::{Refusal, Socket, Transaction};
 use super::{BaseChain, TABLE};
-use netlink_bindings::nftables::{Chained, Nfgenmsg};
-use netlink_bindings::traits::NetlinkChained;
+use netlink_bindings::nftables::{
+    Chained, Nfgenmsg, PushSetelemListAttrs, PushSetelemListElemAttrs,
+};
+use netlink_bindings::traits::{NetlinkChained, Pusher};
 
 /// More messages than a batch can have.
 const SEQUENCES: u32 = 1 << 16;
+
+/// Elements that one message carries: the length of its list has 16 bits.
+const ELEMENTS: usize = 1024;
+/// What `nft` takes the bytes of a set for: an IPv4 address, and two of them.
+const ADDRESS: u32 = 7;
+const TWO_ADDRESSES: u32 = ADDRESS << 6 | ADDRESS;
 
 /// A transaction that is being written.
 pub(super) struct Batch {
@@ -92,6 +101,39 @@ impl Batch {
             .push_type_bytes(base.kind.as_bytes());
     }
 
+    /// Makes a set, unless it is there.
+    pub(super) fn set(&mut self, set: &Set) {
+        let mut op = self.chain.request().set_create().op_newset_do(&inet());
+        let set_type = if set.len() > 4 { TWO_ADDRESSES } else { ADDRESS };
+        op.encode()
+            .push_table_bytes(self.table.as_bytes())
+            .push_name_bytes(set.name().as_bytes())
+            .push_key_type(set_type)
+            .push_key_len(set.len())
+            // Any number will do: rules name their sets.
+            .push_id(u32::from(set.prefix) << 1 | u32::from(set.len() > 4));
+    }
+
+    /// Removes a set that no rule names any more.
+    pub(super) fn delete_set(&mut self, set: &Set) {
+        let mut op = self.chain.request().op_delset_do(&inet());
+        op.encode().push_table_bytes(self.table.as_bytes()).push_name_bytes(set.name().as_bytes());
+    }
+
+    /// From the elements that a set has to those that it should have.
+    pub(super) fn elements(&mut self, set: &Set, from: &Elements, to: &Elements) {
+        let added: Vec<_> = to.difference(from).collect();
+        for some in added.chunks(ELEMENTS) {
+            let op = self.chain.request().set_create().op_newsetelem_do(&inet());
+            list(op.into_encoder(), self.table, set, some);
+        }
+        let removed: Vec<_> = from.difference(to).collect();
+        for some in removed.chunks(ELEMENTS) {
+            let op = self.chain.request().op_delsetelem_do(&inet());
+            list(op.into_encoder(), self.table, set, some);
+        }
+    }
+
     /// Removes every rule of the table.
     pub(super) fn flush(&mut self) {
         let mut op = self.chain.request().op_delrule_do(&inet());
@@ -109,22 +151,28 @@ impl Batch {
     /// Has the kernel take it.
     pub(super) fn commit(mut self, socket: &Socket) -> Result<(), Refusal> {
         self.chain.request().op_batch_end_do(&subsystem());
-        self.send(socket, 1)
-    }
-
-    /// Has the kernel look at it and forget it: without its end a batch is checked, never taken.
-    pub(super) fn check(self, socket: &Socket) -> Result<(), Refusal> {
-        self.send(socket, 0)
-    }
-
-    /// `behind`: how many messages there are behind the last operation.
-    fn send(self, socket: &Socket, behind: usize) -> Result<(), Refusal> {
+        // The end of the batch is behind the last operation.
         let mut chain = self.chain.finalize();
         let names: Vec<_> = (0..chain.chain_len()).map(|index| chain.name(index)).collect();
-        let answered = names.len().saturating_sub(1 + behind);
+        let answered = names.len().saturating_sub(2);
         ask_for_one_answer(chain.buf_mut(), answered);
         socket.send(&Transaction { bytes: chain.buf(), first: self.first, names, answered })
     }
+}
+
+/// The elements of a message about a set.
+fn list<P: Pusher>(
+    message: PushSetelemListAttrs<P>,
+    table: &str,
+    set: &Set,
+    elements: &[&Vec<u8>],
+) {
+    let message = message.push_table_bytes(table.as_bytes());
+    let list = message.push_set_bytes(set.name().as_bytes()).nested_elements();
+    let add = |list: PushSetelemListElemAttrs<_>, bytes: &&Vec<u8>| {
+        list.nested_elem().nested_key().push_value(bytes).end_nested().end_nested()
+    };
+    drop(elements.iter().fold(list, add).end_nested());
 }
 
 /// Takes `NLM_F_ACK` from every message but this one.

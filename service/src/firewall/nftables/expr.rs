@@ -16,7 +16,8 @@
 //! The same list is what we send and what we compare with what the kernel gives back: an
 //! instruction that is not known here is kept as `Other` and equals nothing of ours.
 
-use crate::firewall::{Family, Interface, Match, Rule, Verdict};
+use super::layout::{Addresses, Line, Set};
+use crate::firewall::{Family, Interface, Match, Verdict};
 use crate::spec::{Subnet, HOST_PREFIX};
 use netlink_bindings::nftables::{
     CmpOps, CtKeys, ExprOps, IterableDataAttrs, IterableExprAttrs, IterableExprListAttrs, MetaKeys,
@@ -27,14 +28,16 @@ use netlink_bindings::utils::{find_attr, RequestBuf};
 /// The expression list of a rule that is being written.
 pub(super) type Encoder<'a> = PushExprListAttrs<PushRuleAttrs<RequestBuf<'a>>>;
 
-/// The one register that is used: 16 bytes, enough for an interface name.
+/// The register that is used: 16 bytes, enough for an interface name.
 const REGISTER: u32 = 1;
+/// Its second 4 bytes, as a register of their own: for the second part of a set's key.
+const SECOND: u32 = 9;
 /// Where an expression's own attributes are (the library does not know those of `masq`).
 const NFTA_EXPR_DATA: u16 = 2;
 /// Conntrack state bits, as nf_tables has them.
-const INVALID: u32 = 1 << 0;
 const ESTABLISHED: u32 = 1 << 1;
 const RELATED: u32 = 1 << 2;
+const NEW: u32 = 1 << 3;
 
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,12 +48,16 @@ pub(super) enum Expr {
     Ct(u32),
     /// Load bytes of it.
     Payload { base: u32, offset: u32, len: u32 },
+    /// Load bytes of it behind the first four.
+    Second { base: u32, offset: u32, len: u32 },
     /// Keep only these bits.
     Mask(Vec<u8>),
     /// Go on if equal to.
     Equal(Vec<u8>),
     /// Go on if not equal to.
     NotEqual(Vec<u8>),
+    /// Go on if it is in this set.
+    In(String),
     /// Count it.
     Counter,
     /// Give it the address of the interface that it leaves by.
@@ -64,34 +71,39 @@ pub(super) enum Expr {
 }
 
 /// The rule as instructions.
-pub(super) fn compile(rule: &Rule) -> Vec<Expr> {
+pub(super) fn compile(line: &Line) -> Vec<Expr> {
     let mut list = Vec::new();
-    for (key, interface) in [(MetaKeys::Iifname, &rule.input), (MetaKeys::Oifname, &rule.output)] {
+    for (key, interface) in [(MetaKeys::Iifname, &line.input), (MetaKeys::Oifname, &line.output)] {
         if let Some(interface) = interface {
             list.extend([Expr::Meta(key as u32), Expr::Equal(name(interface))]);
         }
     }
-    let family = match rule.family {
+    let family = line.family.map(|family| match family {
         Family::V4 => libc::NFPROTO_IPV4,
         Family::V6 => libc::NFPROTO_IPV6,
-    };
-    // Enough bytes for a constant that is below 256.
-    list.extend([Expr::Meta(MetaKeys::Nfproto as u32), Expr::Equal(vec![family as u8])]);
-    if let Some(source) = rule.source {
-        list.extend(address(12, source));
+    });
+    if let Some(family) = family {
+        // Enough bytes for a constant that is below 256.
+        list.extend([Expr::Meta(MetaKeys::Nfproto as u32), Expr::Equal(vec![family as u8])]);
     }
-    if let Some(subnet) = rule.destination.and_then(|d| Subnet::containing(d, 32)) {
-        list.extend(address(16, subnet));
+    match &line.addresses {
+        Addresses::Any => {}
+        Addresses::From(subnet) => list.extend(address(SOURCE, *subnet)),
+        Addresses::FromTo(subnet, to) => {
+            list.extend(address(SOURCE, *subnet));
+            list.extend([network(DESTINATION), Expr::Equal(to.octets().to_vec())]);
+        }
+        Addresses::In(set) => list.extend(lookup(set)),
     }
-    match rule.matching {
+    match line.matching {
         Some(Match::Established) => list.extend(state(ESTABLISHED | RELATED)),
-        Some(Match::Invalid) => list.extend(state(INVALID)),
+        Some(Match::Tracked) => list.extend(state(ESTABLISHED | RELATED | NEW)),
         Some(Match::EchoRequest) => list.extend(transport(libc::IPPROTO_ICMP, 0, vec![8])),
         Some(Match::UdpDns) => list.extend(transport(libc::IPPROTO_UDP, 2, vec![0, 53])),
         Some(Match::TcpDns) => list.extend(transport(libc::IPPROTO_TCP, 2, vec![0, 53])),
         None => {}
     }
-    match rule.verdict {
+    match line.verdict {
         Verdict::Accept => list.push(Expr::Accept),
         Verdict::Drop => list.extend([Expr::Counter, Expr::Drop]),
         Verdict::Masquerade => list.push(Expr::Masquerade),
@@ -111,12 +123,38 @@ fn name(interface: &Interface) -> Vec<u8> {
     }
 }
 
+/// Where the addresses are in an IPv4 header.
+const SOURCE: u32 = 12;
+const DESTINATION: u32 = 16;
+
+fn network(offset: u32) -> Expr {
+    Expr::Payload { base: PayloadBase::NetworkHeader as u32, offset, len: 4 }
+}
+
 fn address(offset: u32, subnet: Subnet) -> Vec<Expr> {
-    let mut list = vec![Expr::Payload { base: PayloadBase::NetworkHeader as u32, offset, len: 4 }];
-    if subnet.prefix() != 32 {
-        list.push(Expr::Mask(subnet.mask().octets().to_vec()));
+    let base = PayloadBase::NetworkHeader as u32;
+    let network_address = subnet.network().octets();
+    match subnet.prefix() {
+        // Whole bytes, of a number that the kernel loads at once, need no mask.
+        prefix @ (8 | 16 | 32) => {
+            let len = prefix / 8;
+            let bytes = network_address.iter().copied().take(len.into()).collect();
+            vec![Expr::Payload { base, offset, len: len.into() }, Expr::Equal(bytes)]
+        }
+        _ => {
+            let mask = Expr::Mask(subnet.mask().octets().to_vec());
+            vec![network(offset), mask, Expr::Equal(network_address.to_vec())]
+        }
     }
-    list.push(Expr::Equal(subnet.network().octets().to_vec()));
+}
+
+fn lookup(set: &Set) -> Vec<Expr> {
+    let mut list = vec![network(SOURCE), Expr::Mask(set.mask().to_vec())];
+    if set.len() > 4 {
+        let base = PayloadBase::NetworkHeader as u32;
+        list.push(Expr::Second { base, offset: DESTINATION, len: 4 });
+    }
+    list.push(Expr::In(set.name()));
     list
 }
 
@@ -149,14 +187,8 @@ impl Expr {
             Self::Ct(key) => {
                 e.nested_data_ct().push_key(*key).push_dreg(REGISTER).end_nested().end_nested()
             }
-            Self::Payload { base, offset, len } => e
-                .nested_data_payload()
-                .push_dreg(REGISTER)
-                .push_base(*base)
-                .push_offset(*offset)
-                .push_len(*len)
-                .end_nested()
-                .end_nested(),
+            Self::Payload { base, offset, len } => load(e, REGISTER, [*base, *offset, *len]),
+            Self::Second { base, offset, len } => load(e, SECOND, [*base, *offset, *len]),
             Self::Mask(mask) => e
                 .nested_data_bitwise()
                 .push_sreg(REGISTER)
@@ -172,6 +204,14 @@ impl Expr {
                 .end_nested(),
             Self::Equal(value) => compare(e, CmpOps::Eq, value),
             Self::NotEqual(value) => compare(e, CmpOps::Neq, value),
+            // The library counts these attributes wrongly: by its numbers the register that is
+            // looked up is the set's id.
+            Self::In(set) => e
+                .nested_data_lookup()
+                .push_set_bytes(set.as_bytes())
+                .push_set_id(REGISTER)
+                .end_nested()
+                .end_nested(),
             Self::Counter => e.nested_data_counter().end_nested().end_nested(),
             Self::Masquerade => e.push_name(c"masq").end_nested(),
             Self::Accept => verdict(e, VerdictCode::Accept),
@@ -204,10 +244,21 @@ impl Expr {
                 Self::Ct(ct.get_key().ok()?)
             }
             ExprOps::Payload(p) => {
-                (p.get_dreg().ok()? == REGISTER).then_some(())?;
                 let (base, offset, len) =
                     (p.get_base().ok()?, p.get_offset().ok()?, p.get_len().ok()?);
-                Self::Payload { base, offset, len }
+                match p.get_dreg().ok()? {
+                    REGISTER => Self::Payload { base, offset, len },
+                    SECOND => Self::Second { base, offset, len },
+                    _ => return None,
+                }
+            }
+            ExprOps::Lookup(lookup) => {
+                // By the library's numbers, as above: the register, that of a map, the flags.
+                let plain = lookup.get_set_id().ok()? == REGISTER
+                    && lookup.get_sreg().is_err()
+                    && lookup.get_flags().unwrap_or(0) == 0;
+                plain.then_some(())?;
+                Self::In(lookup.get_set().ok()?.to_str().ok()?.to_owned())
             }
             ExprOps::Bitwise(b) => {
                 let same = b.get_sreg().ok()? == REGISTER && b.get_dreg().ok()? == REGISTER;
@@ -251,6 +302,15 @@ pub(super) fn packets(list: IterableExprListAttrs<'_>) -> u64 {
         _ => 0,
     };
     list.get_elem().map(counted).sum()
+}
+
+fn load<'a>(
+    e: PushExprAttrs<Encoder<'a>>,
+    register: u32,
+    [base, offset, len]: [u32; 3],
+) -> Encoder<'a> {
+    let e = e.nested_data_payload().push_dreg(register).push_base(base);
+    e.push_offset(offset).push_len(len).end_nested().end_nested()
 }
 
 fn compare<'a>(e: PushExprAttrs<Encoder<'a>>, op: CmpOps, value: &[u8]) -> Encoder<'a> {

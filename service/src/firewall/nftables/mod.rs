@@ -22,17 +22,20 @@
 mod batch;
 mod expr;
 mod foreign;
+mod layout;
 mod observe;
 mod socket;
 mod text;
 
-use super::{wait_for_packets_on_their_way, Drift, FirewallError, GuestSubnet, Hook, Ruleset};
+use super::{Drift, FirewallError, GuestSubnet, Hook, Ruleset};
 use crate::spec::{IfName, Subnet};
 use batch::Batch;
+use layout::{lines, sets, Elements};
 use netlink_bindings::nftables::{TableFlags, VerdictCode};
 use netlink_socket2::NetlinkSocket;
 use observe::{observe, Observed, OWNERSHIP};
 use socket::{Refusal, Socket};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 pub use foreign::{foreign_forward_policy, foreign_forward_rule};
@@ -99,11 +102,19 @@ pub struct Nftables {
     /// The table belongs to this one.
     writer: Socket,
     ownership: u32,
+    known: Option<Known>,
+}
+
+/// What the table holds, as long as the tables are of this generation.
+struct Known {
+    genid: u32,
+    ruleset: Ruleset,
 }
 
 impl Nftables {
     /// Finds out whether nf_tables can do all that is needed. Leaves nothing behind.
     pub fn open() -> Result<Self, FirewallError> {
+        kernel_is_new_enough()?;
         let mut this = Self::unchecked().map_err(unavailable)?;
         this.ownership = OWNERSHIP;
         match this.check(|_| true) {
@@ -123,27 +134,45 @@ impl Nftables {
     }
 
     fn unchecked() -> Result<Self, Refusal> {
-        Ok(Self { writer: Socket::open()?, reader: NetlinkSocket::new(), ownership: 0 })
+        Ok(Self {
+            writer: Socket::open()?,
+            reader: NetlinkSocket::new(),
+            ownership: 0,
+            known: None,
+        })
     }
 
-    /// Whether the kernel would take such a table with every kind of rule that we have.
+    /// Whether the kernel would take such a table with every kind of rule that we have. Others
+    /// never see it: it is made and removed in one transaction. One that was given up half-way
+    /// would do as well, but there the kernel waits for every packet on its way: 20 ms.
     fn check(&mut self, of: impl Fn(Hook) -> bool) -> Result<(), Refusal> {
-        let genid = observe::genid(&mut self.reader)?;
-        let mut batch = Batch::begin(&mut self.writer, genid).of_table(CHECKED);
-        batch.table(self.ownership);
-        for rule in sample().rules().iter().filter(|rule| of(rule.hook)) {
-            let base = chain_of(rule.hook);
-            batch.chain(base);
-            batch.rule(base.name, &expr::compile(rule));
+        let mut refusal = None;
+        for _ in 0..ATTEMPTS {
+            let genid = observe::genid(&mut self.reader)?;
+            let mut batch = Batch::begin(&mut self.writer, genid).of_table(CHECKED);
+            batch.table(self.ownership);
+            for set in sets(&sample()).keys() {
+                batch.set(set);
+            }
+            for line in lines(&sample()).iter().filter(|line| of(line.hook)) {
+                let base = chain_of(line.hook);
+                batch.chain(base);
+                batch.rule(base.name, &expr::compile(line));
+            }
+            batch.delete_table();
+            match batch.commit(&self.writer) {
+                Err(e) if e.errno == Some(libc::ERESTART) => refusal = Some(e),
+                result => return result,
+            }
         }
-        batch.check(&self.writer)
+        refusal.map_or(Ok(()), Err)
     }
 
     /// Makes the kernel have these rules, whatever it has now. Does nothing if it has them.
-    ///
-    /// A change of the uplink takes two transactions: a packet that was let out to the old one may
-    /// still be on its way to the masquerade, which therefore goes a moment later.
     pub fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        if self.apply_to_known(wanted) {
+            return Ok(());
+        }
         let ownership = self.ownership;
         let there = |have: &Observed| {
             let as_we_own_it =
@@ -151,23 +180,53 @@ impl Nftables {
             as_we_own_it && have.difference(wanted).is_none()
         };
         for _ in 0..ATTEMPTS {
-            let mut lingering = false;
-            let fill = |have: &Observed, batch: &mut Batch| {
-                lingering = fill(have, batch, ownership, wanted);
-            };
-            if !self.transact(there, fill)? {
-                return Ok(());
-            }
-            if lingering {
-                wait_for_packets_on_their_way();
+            match self.transact(there, |have, batch| fill(have, batch, ownership, wanted))? {
+                Done::Changed => {}
+                Done::Nothing { genid } => {
+                    self.known = Some(Known { genid, ruleset: wanted.clone() });
+                    return Ok(());
+                }
             }
         }
         let now = self.observe()?.difference(wanted);
         now.map_or(Ok(()), |text| Err(FirewallError::Verify(text)))
     }
 
+    /// The short way: nobody has changed any table since it was last known to be as we left it, and
+    /// only elements differ. Tells whether all is done; where it is not, the long way is taken,
+    /// which says why.
+    fn apply_to_known(&mut self, wanted: &Ruleset) -> bool {
+        let Some(known) = self.known.take() else { return false };
+        if observe::genid(&mut self.reader).ok() != Some(known.genid) {
+            return false;
+        }
+        if known.ruleset == *wanted {
+            self.known = Some(known);
+            return true;
+        }
+        let (have, want) = (sets(&known.ruleset), sets(wanted));
+        let only_elements = known.ruleset.uplink == wanted.uplink
+            && known.ruleset.usual().eq(wanted.usual())
+            && have.keys().eq(want.keys());
+        if !only_elements {
+            return false;
+        }
+        let mut batch = Batch::begin(&mut self.writer, known.genid);
+        for ((set, from), to) in have.iter().zip(want.values()) {
+            batch.elements(set, from, to);
+        }
+        if batch.commit(&self.writer).is_err() {
+            return false;
+        }
+        // What others did in the same moment makes it another one.
+        let genid = known.genid.checked_add(1).unwrap_or(1);
+        self.known = Some(Known { genid, ruleset: wanted.clone() });
+        true
+    }
+
     /// Removes our table, if it is there.
     pub fn clear(&mut self) -> Result<(), FirewallError> {
+        self.known = None;
         self.transact(|have| have.table.is_none(), |_, batch| batch.delete_table()).map(drop)
     }
 
@@ -177,16 +236,16 @@ impl Nftables {
         &mut self,
         there: impl Fn(&Observed) -> bool,
         mut fill: impl FnMut(&Observed, &mut Batch),
-    ) -> Result<bool, FirewallError> {
+    ) -> Result<Done, FirewallError> {
         for _ in 0..ATTEMPTS {
             let have = self.observe()?;
             if there(&have) {
-                return Ok(false);
+                return Ok(Done::Nothing { genid: have.genid });
             }
             let mut batch = Batch::begin(&mut self.writer, have.genid);
             fill(&have, &mut batch);
             match batch.commit(&self.writer) {
-                Ok(()) => return Ok(true),
+                Ok(()) => return Ok(Done::Changed),
                 Err(e) if e.errno == Some(libc::ERESTART) => {}
                 Err(e) => return Err(refused(&have, &e)),
             }
@@ -215,30 +274,44 @@ impl Nftables {
     }
 }
 
-/// From what is there to what is wanted. Tells whether a masquerade is kept that has to go when
-/// the packets that need it have gone.
-fn fill(have: &Observed, batch: &mut Batch, ownership: u32, wanted: &Ruleset) -> bool {
-    let mut lingering = Vec::new();
-    if let Some(table) = &have.table {
-        // A table that was made without ownership cannot be given it.
-        if table.misshapen().is_some() || (table.flags ^ ownership) & PERSIST != 0 {
-            batch.delete_table();
-        } else if table.lets_out_otherwise(wanted) {
-            lingering = table.masquerades_beyond(wanted);
-        }
+/// What became of a transaction.
+enum Done {
+    /// It was made.
+    Changed,
+    /// It was not needed.
+    Nothing {
+        /// The tables' generation.
+        genid: u32,
+    },
+}
+
+/// From what is there to what is wanted.
+fn fill(have: &Observed, batch: &mut Batch, ownership: u32, wanted: &Ruleset) {
+    // A table that was made without ownership cannot be given it.
+    let kept = have
+        .table
+        .as_ref()
+        .filter(|table| table.misshapen().is_none() && (table.flags ^ ownership) & PERSIST == 0);
+    if have.table.is_some() && kept.is_none() {
+        batch.delete_table();
     }
     batch.table(ownership);
     for base in &CHAINS {
         batch.chain(base);
     }
     batch.flush();
-    for rule in &wanted.rules() {
-        batch.rule(chain_of(rule.hook).name, &expr::compile(rule));
+    let (nothing, none) = (BTreeMap::new(), Elements::new());
+    let (there, sets) = (kept.map_or(&nothing, |table| &table.sets), sets(wanted));
+    for set in there.keys().filter(|set| !sets.contains_key(set)) {
+        batch.delete_set(set);
     }
-    for exprs in &lingering {
-        batch.rule(chain_of(Hook::Postrouting).name, exprs);
+    for (set, elements) in &sets {
+        batch.set(set);
+        batch.elements(set, there.get(set).unwrap_or(&none), elements);
     }
-    !lingering.is_empty()
+    for line in &lines(wanted) {
+        batch.rule(chain_of(line.hook).name, &expr::compile(line));
+    }
 }
 
 /// Removes the table of an earlier guestnetd where this one does without nf_tables.
@@ -251,15 +324,32 @@ pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
     }
 }
 
+/// An older kernel takes the rule of the masquerade, but does not say at POSTROUTING where a packet
+/// came in: it would leave with the guest's own address.
+fn kernel_is_new_enough() -> Result<(), FirewallError> {
+    const OLDEST: (u32, u32) = (5, 7);
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    let version = numbers.next().and_then(Result::ok).zip(numbers.next().and_then(Result::ok));
+    match version {
+        Some(version) if version < OLDEST => Err(FirewallError::Unavailable(format!(
+            "nf_tables of Linux {} cannot do it: Linux 5.7 or later, or --firewall iptables",
+            release.trim_end()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn unavailable(e: Refusal) -> FirewallError {
     FirewallError::Unavailable(format!("nf_tables does not work here: {e}"))
 }
 
 /// A ruleset that has every kind of rule.
 fn sample() -> Ruleset {
-    let gateway = Ipv4Addr::new(172, 17, 3, 2);
-    let subnets = Subnet::containing(gateway, 16).map(|subnet| GuestSubnet { subnet, gateway });
-    Ruleset { uplink: IfName::new("wlan0"), subnets: subnets.into_iter().collect() }
+    let gateway = Ipv4Addr::new(192, 0, 2, 1);
+    let other = Subnet::containing(gateway, 24).map(|subnet| GuestSubnet { subnet, gateway });
+    let subnets = GuestSubnet::original().into_iter().chain(other).collect();
+    Ruleset { uplink: IfName::new("wlan0"), subnets }
 }
 
 fn refused(have: &Observed, e: &Refusal) -> FirewallError {

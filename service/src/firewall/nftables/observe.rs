@@ -17,12 +17,15 @@
 
 use super::batch::inet;
 use super::expr::{compile, decode, packets, Expr};
+use super::layout::{lines, sets, Elements, Line, Set};
 use super::{chain_of, BaseChain, CHAINS, TABLE};
-use crate::firewall::{Hook, Ruleset};
+use crate::firewall::Ruleset;
 use netlink_bindings::nftables::{
-    IterableChainAttrs, IterableRuleAttrs, Nfgenmsg, Request, TableFlags,
+    IterableChainAttrs, IterableRuleAttrs, IterableSetAttrs, IterableSetelemAttrs, Nfgenmsg,
+    Request, TableFlags,
 };
 use netlink_socket2::{NetlinkSocket, ReplyError};
+use std::collections::BTreeMap;
 use std::io;
 
 /// Flags that say who may change the table. Any other flag changes what the table does.
@@ -42,6 +45,10 @@ pub(super) struct Table {
     /// Netlink port of the process that owns it.
     pub(super) owner: Option<u32>,
     chains: Vec<Chain>,
+    /// The sets that are made as we make them, and what is in them.
+    pub(super) sets: BTreeMap<Set, Elements>,
+    /// The name of one that is not.
+    odd_set: Option<String>,
 }
 
 struct Chain {
@@ -95,7 +102,64 @@ fn table(socket: &mut NetlinkSocket) -> Result<Option<Table>, ReplyError> {
             chain.dropped += dropped;
         }
     }
-    Ok(Some(Table { flags, owner, chains }))
+    drop(reply);
+    let (mut sets, mut odd_set) = (BTreeMap::new(), None);
+    for name in set_names(socket)? {
+        match name {
+            Ok(set) => drop(sets.insert(set, elements(socket, &set)?)),
+            Err(odd) => odd_set = Some(odd),
+        }
+    }
+    Ok(Some(Table { flags, owner, chains, sets, odd_set }))
+}
+
+/// Our sets, and the names of those that we would not make so.
+fn set_names(socket: &mut NetlinkSocket) -> Result<Vec<Result<Set, String>>, ReplyError> {
+    let mut request = Request::new().op_getset_dump(&inet());
+    request.encode().push_table_bytes(TABLE.as_bytes());
+    let mut reply = socket.request(&request)?;
+    let mut names = Vec::new();
+    while let Some(set) = reply.recv() {
+        let (_, set) = set?;
+        let name = set.get_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.unwrap_or_default();
+        names.push(Set::named(&name).filter(|ours| is_plain(&set, ours)).ok_or(name));
+    }
+    Ok(names)
+}
+
+/// No map, no ranges, no timeouts, nothing done with each element.
+fn is_plain(set: &IterableSetAttrs<'_>, ours: &Set) -> bool {
+    set.get_key_len().ok() == Some(ours.len())
+        && set.get_flags().unwrap_or(0) == 0
+        && set.get_timeout().is_err()
+        && set.get_expr().next().is_none()
+        && set.get_expressions().is_err()
+}
+
+fn elements(socket: &mut NetlinkSocket, set: &Set) -> Result<Elements, ReplyError> {
+    let mut request = Request::new().op_getsetelem_dump(&inet());
+    let list = request.encode().push_table_bytes(TABLE.as_bytes());
+    drop(list.push_set_bytes(set.name().as_bytes()));
+    let mut reply = socket.request(&request)?;
+    let mut elements = Elements::new();
+    while let Some(list) = reply.recv() {
+        let (_, list) = list?;
+        for element in list.get_elements()?.get_elem() {
+            elements.insert(element_bytes(&element));
+        }
+    }
+    Ok(elements)
+}
+
+/// What is no element of ours becomes one that we never have.
+fn element_bytes(element: &IterableSetelemAttrs<'_>) -> Vec<u8> {
+    let plain = element.get_flags().is_err()
+        && element.get_timeout().is_err()
+        && element.get_expr().is_err()
+        && element.get_expressions().is_err();
+    let key = element.get_key().ok().filter(|_| plain);
+    key.and_then(|key| key.get_value().ok()).map(<[u8]>::to_vec).unwrap_or_default()
 }
 
 fn instructions(rule: &IterableRuleAttrs<'_>) -> (Vec<Expr>, u64) {
@@ -136,7 +200,11 @@ impl Observed {
         let Some(table) = &self.table else {
             return Some(format!("the nftables table `inet {TABLE}` is not there"));
         };
-        table.misshapen().or_else(|| table.chains.iter().find_map(|chain| chain.differs(wanted)))
+        let lines = lines(wanted);
+        table
+            .misshapen()
+            .or_else(|| table.chains.iter().find_map(|chain| chain.differs(&lines)))
+            .or_else(|| table.sets_differ(wanted))
     }
 }
 
@@ -150,30 +218,22 @@ impl Table {
         if let Some(chain) = self.chains.iter().find(|chain| chain.is.is_none()) {
             return in_table(&format!("the chain `{}` is not as guestnetd makes it", chain.name));
         }
+        if let Some(name) = &self.odd_set {
+            return in_table(&format!("the set `{name}` is not as guestnetd makes it"));
+        }
         let there = |base: &&BaseChain| !self.chains.iter().any(|chain| chain.name == base.name);
         let missing = CHAINS.iter().find(there)?;
         in_table(&format!("the chain `{}` is not there", missing.name))
     }
 
-    /// Whether it lets out other packets than it should.
-    pub(super) fn lets_out_otherwise(&self, wanted: &Ruleset) -> bool {
-        self.chain_of(Hook::Forward).is_some_and(|chain| chain.differs(wanted).is_some())
-    }
-
-    /// The masquerades that are there and are not wanted.
-    pub(super) fn masquerades_beyond(&self, wanted: &Ruleset) -> Vec<&[Expr]> {
-        let wanted: Vec<_> = wanted.rules().iter().map(compile).collect();
-        let rules = self.chain_of(Hook::Postrouting).map(|chain| chain.rules.as_slice());
-        let rules = rules.unwrap_or_default().iter().map(Vec::as_slice);
-        rules
-            .filter(|rule| rule.last() == Some(&Expr::Masquerade))
-            .filter(|rule| !rule.iter().any(|expr| matches!(expr, Expr::Other(_))))
-            .filter(|rule| !wanted.iter().any(|wanted| wanted == rule))
-            .collect()
-    }
-
-    fn chain_of(&self, hook: Hook) -> Option<&Chain> {
-        self.chains.iter().find(|chain| chain.name == chain_of(hook).name)
+    fn sets_differ(&self, wanted: &Ruleset) -> Option<String> {
+        let wanted = sets(wanted);
+        let name = wanted
+            .keys()
+            .chain(self.sets.keys())
+            .find(|set| self.sets.get(*set) != wanted.get(*set))?;
+        let name = name.name();
+        Some(format!("in the nftables table `inet {TABLE}` the set `{name}` is not guestnetd's"))
     }
 
     /// Packets that our rules have dropped.
@@ -183,9 +243,8 @@ impl Table {
 }
 
 impl Chain {
-    fn differs(&self, wanted: &Ruleset) -> Option<String> {
-        let rules = wanted.rules();
-        let wanted = rules.iter().filter(|rule| chain_of(rule.hook).name == self.name);
+    fn differs(&self, lines: &[Line]) -> Option<String> {
+        let wanted = lines.iter().filter(|rule| chain_of(rule.hook).name == self.name);
         let wanted: Vec<_> = wanted.map(compile).collect();
         if self.rules == wanted {
             return None;

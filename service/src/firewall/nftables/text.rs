@@ -15,47 +15,78 @@
 //! The ruleset as `nft list table inet guestnet` prints it, without what only the kernel knows
 //! (counts, the owner). Pure.
 
+use super::layout::{lines, sets, Addresses, Elements, Kind, Line, Set};
 use super::{chain_of, CHAINS, TABLE};
-use crate::firewall::{Family, Interface, Match, Rule, Ruleset, Verdict};
+use crate::firewall::{Family, Interface, Match, Ruleset, Verdict};
 use crate::spec::HOST_PREFIX;
 use std::fmt::Write;
+use std::net::Ipv4Addr;
 
 /// The whole table.
 pub fn text(ruleset: &Ruleset) -> String {
-    let rules = ruleset.rules();
+    let lines = lines(ruleset);
     let chain = |base: &super::BaseChain| {
         let mut text = format!(
             "\tchain {} {{\n\t\ttype {} hook {} priority {}; policy accept;\n",
             base.name, base.kind, base.name, base.priority_name
         );
-        for rule in rules.iter().filter(|rule| chain_of(rule.hook).name == base.name) {
+        for rule in lines.iter().filter(|rule| chain_of(rule.hook).name == base.name) {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "\t\t{}", line(rule));
         }
         text + "\t}\n"
     };
-    let chains: Vec<_> = CHAINS.iter().map(chain).collect();
-    format!("table inet {TABLE} {{\n{}}}\n", chains.join("\n"))
+    let sets = sets(ruleset);
+    let sets = sets.iter().map(|(set, elements)| written(set, elements));
+    let parts: Vec<_> = sets.chain(CHAINS.iter().map(chain)).collect();
+    format!("table inet {TABLE} {{\n{}}}\n", parts.join("\n"))
 }
 
-fn line(rule: &Rule) -> String {
+fn written(set: &Set, elements: &Elements) -> String {
+    // As many in a line as nft has there.
+    let (kind, in_a_line) = match set.kind {
+        Kind::Subnets => ("ipv4_addr", 2),
+        Kind::Gateways => ("ipv4_addr . ipv4_addr", 1),
+    };
+    let addresses = |element: &Vec<u8>| {
+        let address = |bytes: &[u8]| <[u8; 4]>::try_from(bytes).map(Ipv4Addr::from).ok();
+        let texts = element.chunks(4).filter_map(address).map(|address| address.to_string());
+        texts.collect::<Vec<_>>().join(" . ")
+    };
+    let elements: Vec<_> = elements.iter().map(addresses).collect();
+    let elements: Vec<_> = elements.chunks(in_a_line).map(|line| line.join(", ")).collect();
+    let elements = elements.join(",\n\t\t\t     ");
+    format!("\tset {} {{\n\t\ttype {kind}\n\t\telements = {{ {elements} }}\n\t}}\n", set.name())
+}
+
+fn line(rule: &Line) -> String {
     let mut words = Vec::new();
     words.extend(rule.input.as_ref().map(|i| format!("iifname \"{}\"", pattern(i))));
     words.extend(rule.output.as_ref().map(|i| format!("oifname \"{}\"", pattern(i))));
     // nft leaves out what a condition behind it says already.
-    let said = rule.source.is_some() || rule.matching == Some(Match::EchoRequest);
+    let said = rule.addresses != Addresses::Any || rule.matching == Some(Match::EchoRequest);
     let family = match rule.family {
-        Family::V4 if said => None,
-        Family::V4 => Some("meta nfproto ipv4"),
-        Family::V6 => Some("meta nfproto ipv6"),
+        Some(Family::V4) if !said => Some("meta nfproto ipv4"),
+        Some(Family::V6) => Some("meta nfproto ipv6"),
+        _ => None,
     };
     words.extend(family.map(str::to_owned));
-    words.extend(rule.source.map(|subnet| format!("ip saddr {subnet}")));
-    words.extend(rule.destination.map(|address| format!("ip daddr {address}")));
+    words.extend(match &rule.addresses {
+        Addresses::Any => None,
+        Addresses::From(subnet) => Some(format!("ip saddr {subnet}")),
+        Addresses::FromTo(subnet, to) => Some(format!("ip saddr {subnet} ip daddr {to}")),
+        Addresses::In(set) => {
+            let (mask, name) = (Ipv4Addr::from(set.mask()), set.name());
+            Some(match set.kind {
+                Kind::Subnets => format!("ip saddr & {mask} == @{name}"),
+                Kind::Gateways => format!("ip saddr & {mask} . ip daddr @{name}"),
+            })
+        }
+    });
     words.extend(rule.matching.map(|matching| {
         match matching {
             Match::Established => "ct state established,related",
-            Match::Invalid => "ct state invalid",
+            Match::Tracked => "ct state established,related,new",
             Match::EchoRequest => "icmp type echo-request",
             Match::UdpDns => "udp dport 53",
             Match::TcpDns => "tcp dport 53",

@@ -98,9 +98,14 @@ pub enum Command {
         timeline: bool,
     },
     /// Take a guest's network away
+    #[command(group = clap::ArgGroup::new("whom").required(true))]
     Detach {
         /// The guest
-        name: String,
+        #[arg(group = "whom")]
+        name: Option<String>,
+        /// All guests, at once
+        #[arg(long, group = "whom")]
+        all: bool,
     },
     /// List the attached guests
     List,

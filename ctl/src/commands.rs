@@ -50,9 +50,14 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             let guest = guestnet.attach(&config, &target, None)?;
             return attached::tell(guestnet, output, &guest, *timeline);
         }
-        Command::Detach { name } => {
+        Command::Detach { name: Some(name), .. } => {
             guestnet.detach(name)?;
             output.answer(|| json::detached(name), || format!("{name}: detached\n"))?;
+        }
+        Command::Detach { name: None, .. } => {
+            let guests = guestnet.detachAll()?;
+            let text = || format!("{guests} guests detached\n");
+            output.answer(|| json::all_detached(guests), text)?;
         }
         Command::List => {
             let guests = guestnet.list()?;

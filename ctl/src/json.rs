@@ -75,6 +75,11 @@ pub fn detached(name: &str) -> Value {
     json!({ "name": name })
 }
 
+/// detach --all
+pub fn all_detached(guests: i32) -> Value {
+    json!({ "guests": guests })
+}
+
 /// plan
 pub fn changes(changes: &[Change]) -> Value {
     all(changes, |change| {
@@ -301,6 +306,7 @@ mod tests {
         for document in [
             attached(&samples::guest(), None),
             detached("demo"),
+            all_detached(3),
             changes(&samples::changes()),
             check(&status_of.device),
             status(&status_of),

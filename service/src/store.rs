@@ -25,10 +25,10 @@ use crate::spec::{GuestName, GuestSpec};
 use nix::fcntl::{Flock, FlockArg};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 /// Format of the files. A file of another version is set aside.
@@ -146,7 +146,9 @@ impl Store {
 
     /// Keeps what is to be kept of a name.
     pub fn put(&self, name: &GuestName, record: &Record) -> Result<(), Error> {
-        self.write(&self.record(name), record)
+        let path = self.record(name);
+        let bytes = self.bytes(record).map_err(|e| self.failed(&path, e))?;
+        overwrite(&path, bytes).map_err(|e| self.failed(&path, e))
     }
 
     /// Forgets a name.
@@ -156,7 +158,14 @@ impl Store {
 
     /// Keeps what is to be kept of the forwarding switch.
     pub fn put_forwarding(&self, record: &ForwardingRecord) -> Result<(), Error> {
-        self.write(&self.forwarding(), record)
+        let path = self.forwarding();
+        let replaced = || {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(TEMPORARY);
+            fs::write(&beside, self.bytes(record)?)?;
+            fs::rename(&beside, &path)
+        };
+        replaced().map_err(|e| self.failed(&path, e))
     }
 
     fn take_lock(&self) -> Result<Flock<fs::File>, Error> {
@@ -180,19 +189,15 @@ impl Store {
         Error::Store { path: path.display().to_string(), cause }
     }
 
-    fn write<T: Serialize>(&self, path: &Path, content: &T) -> Result<(), Error> {
+    fn bytes<T: Serialize>(&self, content: &T) -> io::Result<Vec<u8>> {
         let file = File { version: VERSION, boot: self.boot.clone(), content };
-        let written = || -> io::Result<()> {
-            let mut beside = path.as_os_str().to_owned();
-            beside.push(TEMPORARY);
-            fs::write(&beside, serde_json::to_vec(&file)?)?;
-            fs::rename(&beside, path)
-        };
-        written().map_err(|e| self.failed(path, e))
+        Ok(serde_json::to_vec(&file)?)
     }
 
     fn read<T: DeserializeOwned>(&self, path: &Path) -> Option<T> {
         let bytes = match fs::read(path) {
+            // Made, and not yet written to.
+            Ok(bytes) if bytes.is_empty() => return None,
             Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
             Err(e) => {
@@ -224,6 +229,22 @@ impl Store {
 
 /// Suffix of a file that is being written. No guest's file ends so.
 const TEMPORARY: &str = ".tmp";
+
+/// Length of a record's file in bytes: more than any record has, and less than a page.
+const BLOCK: usize = 2048;
+
+/// Writes a file by one call, filled up with blanks to the same length every time. The end of the
+/// process finds it as it was or as it is to be, as with a file beside it that takes its name, for
+/// a quarter of the time. The end of the machine may tear it, and is the end of all that it tells.
+fn overwrite(path: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
+    bytes.resize(bytes.len().max(BLOCK), b' ');
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    let written = file.write_all_at(&bytes, 0);
+    if written.is_err() && file.metadata().is_ok_and(|meta| meta.len() == 0) {
+        let _ = fs::remove_file(path);
+    }
+    written
+}
 
 #[cfg(test)]
 mod tests {
@@ -278,7 +299,7 @@ mod tests {
         store.put(&name("whole"), &record()).unwrap();
         let whole = fs::read_to_string(dir.join("guests/whole.json")).unwrap();
         let put = |file: &str, text: &str| fs::write(dir.join("guests").join(file), text).unwrap();
-        put("torn.json", &whole[..whole.len() / 2]);
+        put("torn.json", &whole[..40]);
         put("foreign.json", "[1, 2]");
         put("newer.json", &whole.replace("\"version\":1", "\"version\":2"));
         put("old.json", &whole.replace(&store.boot, "another-boot"));
@@ -286,7 +307,8 @@ mod tests {
         put("prefix.json", &whole.replace("\"prefix\":16", "\"prefix\":99"));
         put("wide.json", &whole.replace("\"prefix\":16", "\"prefix\":31"));
         put("slot.json", &whole.replace("\"slot\":0", "\"slot\":100000000"));
-        fs::write(dir.join("forwarding.json"), "").unwrap();
+        fs::write(dir.join("forwarding.json"), "{").unwrap();
+        put("empty.json", "");
         drop(store);
         let (_, found) = Store::open(&dir).unwrap();
         assert_eq!(found.records.len(), 1, "{found:?}");

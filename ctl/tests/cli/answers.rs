@@ -95,6 +95,7 @@ fn every_command_has_a_document() {
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{args}");
         assert_eq!(said.json().pointer(pointer).unwrap(), value, "{args}");
     }
+    assert_eq!(stub.run("--json detach --all").json()["guests"], 3);
     let dump = stub.run("dump --json").json();
     assert_eq!(dump["dump"].as_str().unwrap().lines().count(), DUMP_LINES);
 }
@@ -105,6 +106,7 @@ fn every_command_has_text_for_people() {
     let target = "--name demo --netns /proc/self/ns/net";
     for (args, part) in [
         ("detach demo".to_owned(), "demo: detached\n"),
+        ("detach --all".to_owned(), "3 guests detached\n"),
         ("list".to_owned(), "waiting  waiting for uplink  wlan0"),
         ("show demo".to_owned(), "address    172.17.3.3/16\n"),
         (format!("plan {target}"), "\n   $ ip link add vm_wlan\n"),

@@ -91,6 +91,7 @@ fn wrong_command_lines() {
         "attach --name demo --pid 1 --netns /proc/1/ns/net",
         "attach --name demo --pid one",
         "detach",
+        "detach demo --all",
         "watch --count 0",
         "completions tcsh",
         "unknown",

@@ -242,6 +242,11 @@ impl IGuestNet for Service {
         })
     }
 
+    fn detachAll(&self) -> binder::Result<i32> {
+        self.called("detachAll".to_owned());
+        Ok(3)
+    }
+
     fn list(&self) -> binder::Result<Vec<Guest>> {
         Ok(vec![guest("a"), guest("waiting")])
     }

@@ -34,14 +34,12 @@ pub mod aidl {
                 binder::aidl_interface_module!(
                     crate::gen::android::system::guestnet,
                     IGuestNet,
-                    BnGuestNet,
-                    IGuestNetAsyncService as IGuestNetAsyncServer
+                    BnGuestNet
                 );
                 binder::aidl_interface_module!(
                     crate::gen::android::system::guestnet,
                     IGuestNetListener,
-                    BnGuestNetListener,
-                    IGuestNetListenerAsyncService as IGuestNetListenerAsyncServer
+                    BnGuestNetListener
                 );
             }
         }

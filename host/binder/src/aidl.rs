@@ -29,16 +29,15 @@ impl From<BinderFeatures> for rsbinder::BinderFeatures {
     }
 }
 
-/// Re-exports the module that rsbinder-aidl made for an interface, with the two changes that
-/// libbinder_rs's callers see: `new_binder(_, features)` and `...AsyncServer`. The explicit
-/// `$bn` hides the one of the glob.
+/// Re-exports the module that rsbinder-aidl made for an interface, with the one change that
+/// libbinder_rs's callers see: `new_binder(_, features)`. The explicit `$bn` hides the one of the
+/// glob. The async interfaces are left out: they would bring a second runtime for nobody.
 #[macro_export]
 macro_rules! aidl_interface_module {
-    ($($gen:ident)::+, $iface:ident, $bn:ident, $async_service:ident as $async_server:ident) => {
+    ($($gen:ident)::+, $iface:ident, $bn:ident) => {
         #[allow(non_snake_case)]
         pub mod $iface {
             pub use $($gen)::+::$iface::*;
-            pub use $($gen)::+::$iface::$async_service as $async_server;
 
             pub struct $bn;
 
@@ -51,22 +50,6 @@ macro_rules! aidl_interface_module {
                     T: $iface + Send + Sync + 'static,
                 {
                     $($gen)::+::$iface::$bn::new_binder_with_features(inner, features.into())
-                }
-
-                pub fn new_async_binder<T, R>(
-                    inner: T,
-                    rt: R,
-                    features: $crate::BinderFeatures,
-                ) -> $crate::Strong<dyn $iface>
-                where
-                    T: $async_server + Send + Sync + 'static,
-                    R: $crate::binder_impl::BinderAsyncRuntime + Send + Sync + 'static,
-                {
-                    $($gen)::+::$iface::$bn::new_async_binder_with_features(
-                        inner,
-                        rt,
-                        features.into(),
-                    )
                 }
             }
         }

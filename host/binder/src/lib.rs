@@ -30,9 +30,8 @@ pub use codes::{ExceptionCode, StatusCode};
 pub use death::{DeathRecipient, IBinder};
 pub use error::IntoBinderResult;
 pub use rsbinder::{
-    is_handling_transaction, BinderAsyncPool, BoxFuture, FromIBinder, Interface,
-    ParcelFileDescriptor, Parcelable, ParcelableHolder, SIBinder as SpIBinder, Status, Strong,
-    WIBinder as WpIBinder, Weak,
+    is_handling_transaction, FromIBinder, Interface, ParcelFileDescriptor, Parcelable,
+    ParcelableHolder, SIBinder as SpIBinder, Status, Strong, WIBinder as WpIBinder, Weak,
 };
 pub use state::ThreadState;
 
@@ -40,7 +39,3 @@ pub use state::ThreadState;
 pub use rsbinder as __rsbinder;
 
 pub type Result<T> = core::result::Result<T, Status>;
-
-pub mod binder_impl {
-    pub use rsbinder::BinderAsyncRuntime;
-}

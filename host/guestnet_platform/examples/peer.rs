@@ -142,6 +142,10 @@ impl IGuestNet for Stub {
         unsupported()
     }
 
+    fn detachAll(&self) -> binder::Result<i32> {
+        Ok(0)
+    }
+
     fn list(&self) -> binder::Result<Vec<Guest>> {
         unsupported()
     }

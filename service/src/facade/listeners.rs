@@ -13,21 +13,29 @@
 // limitations under the License.
 
 //! Those who want to be told. Each has a queue and a thread of its own, so that one who stands
-//! still delays nobody: not the owner, not a caller, not another listener. One whose queue is
-//! full is dropped.
+//! still delays nobody: not the owner, not a caller, not another listener. One that takes
+//! nothing while its queue grows is dropped.
 
 use super::render;
 use crate::error::Error;
 use crate::owner::{GuestEvent, Notice};
+use crate::plan::slots;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::IGuestNetListener;
 use binder::{DeathRecipient, IBinder, SpIBinder, Strong};
-use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 /// Most listeners at a time.
 pub const MOST: usize = 32;
-/// Notices that may wait for one listener.
+/// Notices that may wait for one listener that takes none of them.
 const QUEUE: usize = 64;
+/// How long a listener may take for one notice when that many wait.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Notices that may wait for one listener: one for each guest there can be, so that all of them
+/// may go at once, and some.
+const MOST_WAITING: usize = slots::SLOTS as usize + QUEUE;
 
 /// The listeners there are.
 #[derive(Clone, Default)]
@@ -35,9 +43,39 @@ pub struct Listeners(Arc<Mutex<Vec<Entry>>>);
 
 struct Entry {
     binder: SpIBinder,
-    queue: SyncSender<Notice>,
+    queue: Sender<Notice>,
+    progress: Arc<Progress>,
     // Dropping it unlinks.
     _death: DeathRecipient,
+}
+
+/// How a listener gets on with what it is told.
+struct Progress {
+    waiting: AtomicUsize,
+    /// When it last took a notice, or had none.
+    moved: Mutex<Instant>,
+}
+
+impl Progress {
+    fn stands_still(&self) -> bool {
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        waiting >= MOST_WAITING || waiting >= QUEUE && self.moved().elapsed() > PATIENCE
+    }
+
+    fn queued(&self) {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            *self.moved() = Instant::now();
+        }
+    }
+
+    fn taken(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        *self.moved() = Instant::now();
+    }
+
+    fn moved(&self) -> MutexGuard<'_, Instant> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Listeners {
@@ -64,17 +102,20 @@ impl Listeners {
         if let Err(e) = binder.link_to_death(&mut death) {
             log::warn!("a listener's death will not be seen: {e:?}");
         }
-        let (queue, notices) = sync_channel(QUEUE);
+        let (queue, notices) = channel();
         let (shared, told) = (Arc::downgrade(&self.0), listener.clone());
+        let moved = Mutex::new(Instant::now());
+        let progress = Arc::new(Progress { waiting: AtomicUsize::new(0), moved });
+        let its = Arc::clone(&progress);
         std::thread::Builder::new()
             .name("listener".into())
-            .spawn(move || tell_all(&told, &notices, &shared))
+            .spawn(move || tell_all(&told, &notices, &its, &shared))
             .map_err(|e| Error::kernel("start a thread for the listener", e))?;
         let mut entries = self.entries();
         if entries.len() >= MOST || entries.iter().any(|e| e.binder == binder) {
             return if entries.len() >= MOST { Err(Error::TooManyListeners(MOST)) } else { Ok(()) };
         }
-        entries.push(Entry { binder, queue, _death: death });
+        entries.push(Entry { binder, queue, progress, _death: death });
         Ok(())
     }
 
@@ -89,14 +130,16 @@ impl Listeners {
         let mut entries = self.entries();
         let mut at = 0;
         while let Some(entry) = entries.get(at) {
-            match entry.queue.try_send(notice.clone()) {
+            if entry.progress.stands_still() {
+                log::warn!("a listener that does not take its notices is dropped");
+                dropped.push(entries.swap_remove(at));
+                continue;
+            }
+            entry.progress.queued();
+            match entry.queue.send(notice.clone()) {
                 Ok(()) => at += 1,
-                Err(e) => {
-                    if matches!(e, TrySendError::Full(_)) {
-                        log::warn!("a listener that does not take its notices is dropped");
-                    }
-                    dropped.push(entries.swap_remove(at));
-                }
+                // Its thread has ended.
+                Err(_) => dropped.push(entries.swap_remove(at)),
             }
         }
         drop(entries);
@@ -128,6 +171,7 @@ fn forget(shared: &Weak<Mutex<Vec<Entry>>>, binder: &SpIBinder) {
 fn tell_all(
     listener: &Strong<dyn IGuestNetListener>,
     notices: &Receiver<Notice>,
+    progress: &Progress,
     shared: &Weak<Mutex<Vec<Entry>>>,
 ) {
     while let Ok(notice) = notices.recv() {
@@ -143,6 +187,7 @@ fn tell_all(
                 i64::try_from(*gap).unwrap_or(i64::MAX),
             ),
         };
+        progress.taken();
         if let Err(e) = told {
             log::warn!("a listener cannot be told and is dropped: {e:?}");
             forget(shared, &listener.as_binder());

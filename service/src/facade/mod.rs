@@ -148,6 +148,11 @@ impl IGuestNet for GuestNet {
         answer(self.owner.detach(name))
     }
 
+    fn detachAll(&self) -> binder::Result<i32> {
+        self.caller()?;
+        answer(self.owner.detach_all()).map(|guests| i32::try_from(guests).unwrap_or(i32::MAX))
+    }
+
     fn list(&self) -> binder::Result<Vec<Guest>> {
         self.caller()?;
         answer(self.owner.list()).map(|guests| guests.iter().map(render::guest).collect())

@@ -19,7 +19,7 @@ use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::spec::Subnet;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_packet_route::AddressFamily;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use std::net::Ipv4Addr;
 
@@ -46,7 +46,7 @@ pub fn add(
     if let Some(subnet) = Subnet::containing(address, prefix).filter(|s| s.prefix() < 31) {
         message.attributes.push(AddressAttribute::Broadcast(subnet.broadcast()));
     }
-    netlink.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+    netlink.change(libc::RTM_NEWADDR, &message, NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Takes an address from a link.
@@ -56,7 +56,7 @@ pub fn delete(
     address: Ipv4Addr,
     prefix: u8,
 ) -> Result<(), KernelError> {
-    netlink.change(RouteNetlinkMessage::DelAddress(named(index, address, prefix)), 0)
+    netlink.change(libc::RTM_DELADDR, &named(index, address, prefix), 0)
 }
 
 fn named(index: u32, address: Ipv4Addr, prefix: u8) -> AddressMessage {
@@ -73,7 +73,7 @@ pub fn of(netlink: &Netlink, index: u32) -> Result<Vec<Address>, KernelError> {
     let mut message = AddressMessage::default();
     message.header.family = AddressFamily::Inet;
     message.header.index = index;
-    let found = match netlink.dump(RouteNetlinkMessage::GetAddress(message), Address::read) {
+    let found = match netlink.dump(libc::RTM_GETADDR, &message, Address::read) {
         // The link went.
         Err(e) if e.errno == libc::ENODEV => Vec::new(),
         other => other?,

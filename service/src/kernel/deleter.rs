@@ -106,6 +106,11 @@ impl Deleter {
         Hold(Arc::clone(&self.shared))
     }
 
+    /// Whether an attach is under way.
+    pub fn is_held(&self) -> bool {
+        self.shared.queue().held > 0
+    }
+
     /// A link was seen to be gone.
     pub fn seen(&self, index: u32) {
         let mut queue = self.shared.queue();

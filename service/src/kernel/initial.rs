@@ -19,13 +19,13 @@
 //! netlink is not: there, in a namespace that only guestnetd has, init's gets a number, and whoever
 //! has that number is init's. Nothing of it is seen in the device.
 
+use super::message::{attributes, u32_at};
+use super::netlink::Netlink;
 use super::netns::NetnsId;
+use crate::error::KernelError;
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
-use netlink_packet_route::RouteNetlinkMessage;
 use nix::sched::{unshare, CloneFlags};
-use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload, NLM_F_ACK, NLM_F_REQUEST};
-use rtnetlink::sys::protocols::NETLINK_ROUTE;
-use rtnetlink::sys::{Socket, SocketAddr};
+use std::fmt::Display;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -46,8 +46,8 @@ enum Known {
 #[derive(Debug)]
 enum Numbered {
     /// Being made: a namespace takes the kernel a millisecond, and nobody asks before a caller does.
-    Soon(JoinHandle<Option<Socket>>),
-    There(Socket),
+    Soon(JoinHandle<Option<Netlink>>),
+    There(Netlink),
     /// It cannot be told here.
     Not,
 }
@@ -87,9 +87,9 @@ impl Initial {
     fn has_number(&self, named: NsidAttribute) -> bool {
         let Known::ByNumber(numbered) = &self.0 else { return false };
         let mut numbered = numbered.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(socket) = numbered.socket() else { return false };
-        match ask(socket, RouteNetlinkMessage::GetNsId(message(vec![named]))) {
-            Ok(number) => number == Some(NUMBER),
+        let Some(netlink) = numbered.netlink() else { return false };
+        match netlink.get(libc::RTM_GETNSID, &message(vec![named]), number) {
+            Ok(number) => number == NUMBER,
             Err(e) => {
                 log::warn!("a network namespace could not be compared with init's: {e}");
                 false
@@ -99,29 +99,29 @@ impl Initial {
 }
 
 impl Numbered {
-    /// The socket, waited for if need be.
-    fn socket(&mut self) -> Option<&Socket> {
+    /// It, waited for if need be.
+    fn netlink(&mut self) -> Option<&Netlink> {
         *self = match std::mem::replace(self, Self::Not) {
             Self::Soon(thread) => thread.join().ok().flatten().map_or(Self::Not, Self::There),
             known => known,
         };
         match self {
-            Self::There(socket) => Some(socket),
+            Self::There(netlink) => Some(netlink),
             _ => None,
         }
     }
 }
 
 /// Makes it, in a namespace of the calling thread's own.
-fn numbered() -> io::Result<Socket> {
-    unshare(CloneFlags::CLONE_NEWNET)?;
-    let socket = Socket::new(NETLINK_ROUTE)?;
+fn numbered() -> Result<Netlink, KernelError> {
+    unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
+    let netlink = Netlink::open()?;
     let named = vec![NsidAttribute::Pid(1), NsidAttribute::Id(NUMBER)];
-    ask(&socket, RouteNetlinkMessage::NewNsId(message(named)))?;
-    Ok(socket)
+    netlink.change(libc::RTM_NEWNSID, &message(named), 0)?;
+    Ok(netlink)
 }
 
-fn unknown(why: &io::Error) {
+fn unknown(why: &dyn Display) {
     log::warn!("the network namespace of the machine's init cannot be told from others: {why}");
 }
 
@@ -131,28 +131,11 @@ fn message(attributes: Vec<NsidAttribute>) -> NsidMessage {
     message
 }
 
-/// One question, one answer: a number, or none.
-fn ask(socket: &Socket, message: RouteNetlinkMessage) -> io::Result<Option<i32>> {
-    let changes = matches!(message, RouteNetlinkMessage::NewNsId(_));
-    let mut request = NetlinkMessage::from(message);
-    request.header.flags = if changes { NLM_F_REQUEST | NLM_F_ACK } else { NLM_F_REQUEST };
-    request.finalize();
-    let mut bytes = vec![0; request.buffer_len()];
-    request.serialize(&mut bytes);
-    socket.send_to(&bytes, &SocketAddr::new(0, 0), 0)?;
-    let (answer, _) = socket.recv_from_full()?;
-    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer)
-        .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
-    match answer.payload {
-        NetlinkPayload::Error(e) if e.code.is_some() => Err(e.to_io()),
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNsId(found)) => {
-            Ok(found.attributes.iter().find_map(|a| match a {
-                NsidAttribute::Id(number) => Some(*number),
-                _ => None,
-            }))
-        }
-        _ => Ok(None),
-    }
+/// The number out of the body of an answer: `struct rtgenmsg` and its attributes.
+fn number(body: &[u8]) -> Option<i32> {
+    const RTGENMSG: usize = 1;
+    const NETNSA_NSID: u16 = 1; // linux/net_namespace.h
+    attributes(body, RTGENMSG).find(NETNSA_NSID).and_then(|v| u32_at(v, 0)).map(|n| n as i32)
 }
 
 #[cfg(test)]
@@ -173,7 +156,7 @@ mod tests {
         let fresh = fresh.join().unwrap();
         let initial = Initial::find();
         if let Known::ByNumber(numbered) = &initial.0 {
-            assert!(numbered.lock().unwrap().socket().is_some());
+            assert!(numbered.lock().unwrap().netlink().is_some());
         }
         assert!(!initial.is(&fresh));
         if let Ok(inits) = File::open("/proc/1/ns/net").or_else(|_| File::open("/proc/2/ns/net")) {

@@ -21,7 +21,6 @@ use crate::plan::marks::{self, LINK_GROUP};
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
-use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -50,6 +49,8 @@ pub struct Link {
     pub running: bool,
     /// Index of its other end, in the namespace where that is (IFLA_LINK); 0 if it has none.
     pub other_end: u32,
+    /// Whether it was never up: it has the queueing discipline that it was born with.
+    pub fresh: bool,
     /// Whether its other end is in another network namespace (IFLA_LINK_NETNSID).
     pub leads_elsewhere: bool,
     /// Counters, if asked for.
@@ -107,6 +108,7 @@ impl Link {
                 libc::IFLA_MTU => link.mtu = u32_at(value, 0)?,
                 libc::IFLA_OPERSTATE => link.running = value.first() == Some(&IF_OPER_UP),
                 libc::IFLA_LINK => link.other_end = u32_at(value, 0)?,
+                libc::IFLA_QDISC => link.fresh = text(value) == "noop",
                 libc::IFLA_LINK_NETNSID => link.leads_elsewhere = true,
                 libc::IFLA_STATS64 => link.counters = Counters::read(value),
                 libc::IFLA_LINKINFO => {
@@ -162,7 +164,7 @@ pub fn create_veth(
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
     ]));
-    netlink.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
+    netlink.change(libc::RTM_NEWLINK, &message, NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Sets a link up or down.
@@ -171,7 +173,7 @@ pub fn set_up(netlink: &Netlink, index: u32, up: bool) -> Result<(), KernelError
     message.header.index = index;
     message.header.change_mask = LinkFlags::Up;
     message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
-    netlink.change(RouteNetlinkMessage::SetLink(message), 0)
+    netlink.change(libc::RTM_SETLINK, &message, 0)
 }
 
 /// Sets a link's alias.
@@ -179,14 +181,14 @@ pub fn set_alias(netlink: &Netlink, index: u32, alias: &str) -> Result<(), Kerne
     let mut message = LinkMessage::default();
     message.header.index = index;
     message.attributes = vec![LinkAttribute::IfAlias(alias.to_owned())];
-    netlink.change(RouteNetlinkMessage::SetLink(message), 0)
+    netlink.change(libc::RTM_SETLINK, &message, 0)
 }
 
 /// Deletes a link. Sleeps in rcu_barrier for 15 ms and more: never on the owner's thread.
 pub fn delete(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
     let mut message = LinkMessage::default();
     message.header.index = index;
-    netlink.change(RouteNetlinkMessage::DelLink(message), 0)
+    netlink.change(libc::RTM_DELLINK, &message, 0)
 }
 
 /// Puts a link into a group.
@@ -194,14 +196,14 @@ pub fn set_group(netlink: &Netlink, index: u32, group: u32) -> Result<(), Kernel
     let mut message = LinkMessage::default();
     message.header.index = index;
     message.attributes = vec![LinkAttribute::Group(group)];
-    netlink.change(RouteNetlinkMessage::SetLink(message), 0)
+    netlink.change(libc::RTM_SETLINK, &message, 0)
 }
 
 /// Deletes every link of a group, whoever made it. Sleeps as [`delete`] does.
 pub fn delete_group(netlink: &Netlink, group: u32) -> Result<(), KernelError> {
     let mut message = LinkMessage::default();
     message.attributes = vec![LinkAttribute::Group(group)];
-    netlink.change(RouteNetlinkMessage::DelLink(message), 0)
+    netlink.change(libc::RTM_DELLINK, &message, 0)
 }
 
 /// Index of `lo`, in every namespace (linux/net_namespace.h, `LOOPBACK_IFINDEX`).
@@ -235,7 +237,7 @@ fn without_counters() -> LinkAttribute {
 }
 
 fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, KernelError> {
-    match netlink.get(RouteNetlinkMessage::GetLink(message), Link::read) {
+    match netlink.get(libc::RTM_GETLINK, &message, Link::read) {
         Ok(link) => Ok(Some(link)),
         Err(e) if e.errno == libc::ENODEV => Ok(None),
         Err(e) => Err(e),
@@ -246,5 +248,5 @@ fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, KernelEr
 pub fn all(netlink: &Netlink) -> Result<Vec<Link>, KernelError> {
     let mut message = LinkMessage::default();
     message.attributes = vec![without_counters()];
-    netlink.dump(RouteNetlinkMessage::GetLink(message), Link::read)
+    netlink.dump(libc::RTM_GETLINK, &message, Link::read)
 }

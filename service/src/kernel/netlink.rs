@@ -15,12 +15,11 @@
 //! One rtnetlink socket: a request and what the kernel answers, its errno and its own words.
 //! Knows no message's meaning. (Room for what differs between rtnetlink's versions.)
 
-use super::message::{acknowledged, Messages, NLMSG_DONE, NLMSG_ERROR, NLM_F_DUMP_INTR};
+use super::message::{acknowledged, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR, NLM_F_DUMP_INTR};
 use crate::error::KernelError;
-use netlink_packet_route::RouteNetlinkMessage;
 use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::TimeVal;
-use rtnetlink::packet_core::{NetlinkMessage, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
+use rtnetlink::packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::cell::{Cell, RefCell};
@@ -63,18 +62,26 @@ impl Netlink {
         Ok(Self { socket, sequence: Cell::new(0), buffer: RefCell::new(Vec::new()) })
     }
 
-    /// Asks for a change and waits for the kernel's word. `flags`: `NLM_F_CREATE` and the like.
-    pub fn change(&self, message: RouteNetlinkMessage, flags: u16) -> Result<(), KernelError> {
-        self.exchange(message, NLM_F_REQUEST | NLM_F_ACK | flags, |_| None::<()>).map(drop)
+    /// Asks for a change and waits for the kernel's word. `kind`: `RTM_NEWLINK` and the like;
+    /// `flags`: `NLM_F_CREATE` and the like.
+    pub fn change(
+        &self,
+        kind: u16,
+        message: &impl Emitable,
+        flags: u16,
+    ) -> Result<(), KernelError> {
+        let flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+        self.exchange(kind, message, flags, |_| None::<()>).map(drop)
     }
 
     /// Asks for one object. `read` makes it of a message's body.
     pub fn get<T>(
         &self,
-        message: RouteNetlinkMessage,
+        kind: u16,
+        message: &impl Emitable,
         read: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<T, KernelError> {
-        let answer = self.exchange(message, NLM_F_REQUEST, read)?;
+        let answer = self.exchange(kind, message, NLM_F_REQUEST, read)?;
         let unreadable =
             || KernelError { errno: libc::EBADMSG, text: Some("the answer cannot be read".into()) };
         answer.objects.into_iter().next().ok_or_else(unreadable)
@@ -84,12 +91,13 @@ impl Netlink {
     /// makes nothing are left out.
     pub fn dump<T>(
         &self,
-        message: RouteNetlinkMessage,
+        kind: u16,
+        message: &impl Emitable,
         read: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<Vec<T>, KernelError> {
         let mut tries = 0;
         loop {
-            let answer = self.exchange(message.clone(), NLM_F_REQUEST | NLM_F_DUMP, &read)?;
+            let answer = self.exchange(kind, message, NLM_F_REQUEST | NLM_F_DUMP, &read)?;
             tries += 1;
             if !answer.interrupted || tries == DUMPS {
                 return Ok(answer.objects);
@@ -100,20 +108,15 @@ impl Netlink {
     /// One request and all of its answer.
     fn exchange<T>(
         &self,
-        message: RouteNetlinkMessage,
+        kind: u16,
+        message: &impl Emitable,
         flags: u16,
         read: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<Answer<T>, KernelError> {
         let sequence = self.sequence.get().wrapping_add(1);
         self.sequence.set(sequence);
-        let mut request = NetlinkMessage::from(message);
-        request.header.flags = flags;
-        request.header.sequence_number = sequence;
-        request.finalize();
         let mut buffer = self.buffer.borrow_mut();
-        buffer.clear();
-        buffer.resize(request.buffer_len(), 0);
-        request.serialize(&mut buffer);
+        write(&mut buffer, kind, flags, sequence, message);
         self.socket.send_to(&buffer, &SocketAddr::new(0, 0), 0)?;
         buffer.reserve(BUFFER);
         // A list has an end, and a change an acknowledgement; a single object is all there is.
@@ -148,5 +151,20 @@ impl Netlink {
                 }
             }
         }
+    }
+}
+
+/// A request as bytes. Each kind of message on its own, not as one of all kinds there are: that
+/// type brings the code of all.
+fn write(buffer: &mut Vec<u8>, kind: u16, flags: u16, sequence: u32, message: &impl Emitable) {
+    let length = HEADER + message.buffer_len();
+    buffer.clear();
+    buffer.extend(u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
+    buffer.extend(kind.to_ne_bytes());
+    buffer.extend(flags.to_ne_bytes());
+    buffer.extend(sequence.to_ne_bytes());
+    buffer.resize(length, 0); // from nobody: the kernel knows
+    if let Some(body) = buffer.get_mut(HEADER..) {
+        message.emit(body);
     }
 }

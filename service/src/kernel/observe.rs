@@ -71,15 +71,11 @@ pub fn guest_before(netlink: &Netlink, interface: &IfName) -> Result<ObservedGue
 /// Of TEST-NET-1 (RFC 5737), which nobody has. Nothing is sent there.
 pub const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
-/// Whether `lo` is up, and whether it is down without an address.
+/// Whether `lo` is up, and whether it was never up: the first time gives it its address.
 fn loopback(netlink: &Netlink) -> Result<(bool, bool), KernelError> {
-    match links::by_index(netlink, links::LOOPBACK) {
-        Ok(Some(lo)) if !lo.up => Ok((false, addresses::of(netlink, links::LOOPBACK)?.is_empty())),
-        // Something in it that cannot be read, such as an alias of the guest's own making: it is
-        // left as it is.
-        Err(e) if e.errno != libc::EBADMSG => Err(e),
-        _ => Ok((true, false)),
-    }
+    // A namespace without lo has no use for it either.
+    let lo = links::by_index(netlink, links::LOOPBACK)?;
+    Ok(lo.map_or((true, false), |lo| (lo.up, !lo.up && lo.fresh)))
 }
 
 /// The guest's side, all of it. `netlink` is a socket in the guest's namespace.

@@ -22,7 +22,7 @@ use crate::spec::Subnet;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_packet_route::AddressFamily;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use std::net::Ipv4Addr;
 
@@ -69,7 +69,7 @@ pub fn add(
     if let Some(gateway) = gateway {
         message.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(gateway)));
     }
-    netlink.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
+    netlink.change(libc::RTM_NEWROUTE, &message, NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// The route by which a packet to `destination` leaves, as the kernel chooses it; none if it
@@ -79,7 +79,7 @@ pub fn towards(netlink: &Netlink, destination: Ipv4Addr) -> Result<Option<WayOut
     message.header.address_family = AddressFamily::Inet;
     message.header.destination_prefix_length = 32;
     message.attributes = vec![RouteAttribute::Destination(RouteAddress::Inet(destination))];
-    match netlink.get(RouteNetlinkMessage::GetRoute(message), WayOut::read) {
+    match netlink.get(libc::RTM_GETROUTE, &message, WayOut::read) {
         Ok(way) => Ok(Some(way)),
         Err(e) if matches!(e.errno, libc::ENETUNREACH | libc::EHOSTUNREACH) => Ok(None),
         Err(e) => Err(e),
@@ -119,7 +119,7 @@ pub fn of(netlink: &Netlink, table: Option<u32>, index: u32) -> Result<Vec<Route
     if let Some(table) = table {
         message.attributes.push(RouteAttribute::Table(table));
     }
-    let found = match netlink.dump(RouteNetlinkMessage::GetRoute(message), Route::read) {
+    let found = match netlink.dump(libc::RTM_GETROUTE, &message, Route::read) {
         // A filter for a table that does not exist yet (fib_dump_info: "FIB table does not exist").
         // Or the link went.
         Err(e) if e.errno == libc::ENOENT || e.errno == libc::ENODEV => Vec::new(),

@@ -27,6 +27,11 @@ use tokio::sync::oneshot;
 /// How long until a packet filter that could not be set is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long an attach is left alone.
+const BUSY: Duration = Duration::from_millis(1);
+/// How often, as there may be no end of them.
+const MOST: usize = 3;
+
 /// What there is to follow.
 pub(super) struct Sources {
     /// Rings when the kernel announces something.
@@ -55,10 +60,21 @@ async fn follow(owner: Handle, sources: Sources) {
         // Nobody waits for an answer: what goes wrong is in the log.
         let _ = tokio::select! {
             _ = &mut ended => return,
-            () = bell.rings() => owner.enter(|owner| {
-                owner.catch_up();
-                Ok(())
-            }),
+            () = bell.rings() => {
+                // It is the attach that caused it, most often. To wait for the lock would have
+                // this thread woken, and run, before that one has sent its answer.
+                for _ in 0..MOST {
+                    if !owner.deleter.is_held() {
+                        break;
+                    }
+                    // A detach waits for what is announced.
+                    let _ = tokio::time::timeout(BUSY, owner.detaching.notified()).await;
+                }
+                owner.enter(|owner| {
+                    owner.catch_up();
+                    Ok(())
+                })
+            }
             Some(one) = deleted.recv() => owner.enter(|owner| {
                 owner.deleted(one);
                 Ok(())

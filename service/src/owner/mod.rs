@@ -50,7 +50,7 @@ use std::net::Ipv4Addr;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, Notify};
 
 /// A request for a network.
 #[derive(Debug)]
@@ -71,6 +71,8 @@ pub struct Handle {
     /// None once guestnetd ends.
     owner: Arc<Mutex<Option<Owner>>>,
     deleter: Deleter,
+    /// Told when somebody waits for a link to be gone.
+    detaching: Arc<Notify>,
 }
 
 /// The end of a detach.
@@ -104,6 +106,7 @@ impl Handle {
     pub fn detach(&self, name: GuestName) -> Result<(), Error> {
         let (gone, end) = std::sync::mpsc::channel();
         self.enter(|owner| owner.detach(name, gone))?;
+        self.detaching.notify_one();
         wait_for(&end)
     }
 
@@ -112,6 +115,7 @@ impl Handle {
         let (gone, end) = std::sync::mpsc::channel();
         let guests = self.enter(|owner| Ok(owner.detach_all(&gone)))?;
         drop(gone);
+        self.detaching.notify_one();
         for _ in 0..guests {
             wait_for(&end)?;
         }

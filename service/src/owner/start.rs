@@ -84,7 +84,8 @@ impl Owner {
             owner.monitor.bell().map_err(failed)?
         };
         let deleter = owner.deleter.clone();
-        let handle = Handle { owner: Arc::new(Mutex::new(Some(owner))), deleter };
+        let owner = Arc::new(Mutex::new(Some(owner)));
+        let handle = Handle { owner, deleter, detaching: Arc::default() };
         let sources = Sources { bell, deleted, ended };
         let thread = follow::spawn(handle.clone(), runtime, sources).map_err(failed)?;
         Ok((handle, thread))

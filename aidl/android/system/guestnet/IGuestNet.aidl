@@ -150,6 +150,15 @@ interface IGuestNet {
      */
     void detach(@utf8InCpp String name);
 
+    /**
+     * Takes the network of all guests away, much faster than one by one. When it answers, their
+     * links are not visible any more. Guests that are attached meanwhile stay.
+     *
+     * @return how many there were.
+     * @throws ServiceSpecificException ERROR_KERNEL: of what could not be taken away, the first.
+     */
+    int detachAll();
+
     /** The attached guests, by name. */
     Guest[] list();
 

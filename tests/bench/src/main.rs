@@ -1,0 +1,121 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Measures guestnetd beside its rivals and the floor: `tests/bench/run` builds what it needs and
+//! starts it. No figure is asserted anywhere but in `--check`, which compares with the floor.
+
+mod attach;
+mod concurrent;
+mod cpu;
+mod crowd;
+mod cycle;
+mod datapath;
+mod error;
+mod first_packet;
+mod floor;
+mod footprint;
+mod machine;
+mod measure;
+mod options;
+mod processes;
+mod progress;
+mod report;
+mod scale;
+mod service;
+mod settle;
+mod subject;
+mod timeline;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use error::{Error, Result};
+use machine::Machine;
+use options::Options;
+use report::table::Table;
+use report::{files, markdown};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = if options.check { attach::check(&options) } else { measure(&options) };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            progress::say(&format!("bench: {e}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(options: &Options) -> Result<()> {
+    let known = names();
+    if let Some(only) = options.only.iter().find(|only| !known.contains(&only.as_str())) {
+        return Err(Error::new(format!("no table {only}; there are: {}", known.join(", "))));
+    }
+    let words = std::env::var("BENCH_COMMAND").unwrap_or_else(|_| "guestnet_bench".to_owned());
+    let machine = Machine::here(words);
+    let folder = options.home.join("results");
+    let keep = |table: Table| {
+        println!("\n## {}\n\n{}", table.title, markdown::grid(&table));
+        for target in &table.targets {
+            let report::table::Target { what, wanted, measured, .. } = target;
+            println!("   {what}: {wanted}; measured: {measured} {}", markdown::mark(target));
+        }
+        match options.report {
+            Some(_) => files::write(&folder, &machine, &table),
+            None => Ok(()),
+        }
+    };
+    if options.wants("attach") || options.wants("detach") {
+        let run = attach::run(options)?;
+        keep(run.attach())?;
+        keep(run.detach())?;
+    }
+    for (id, run) in TABLES {
+        if options.wants(id) {
+            keep(run(options)?)?;
+        }
+    }
+    match &options.report {
+        Some(file) => {
+            let notes = options.home.join("notes");
+            files::report(file, &names(), &folder, &notes, RESULTS)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Makes a table.
+type Run = fn(&Options) -> Result<Table>;
+
+/// All others, by name, in the order of the report.
+const TABLES: [(&str, Run); 8] = [
+    ("scale", scale::run),
+    ("concurrent", concurrent::run),
+    ("first-packet", first_packet::run),
+    ("processes", processes::run),
+    ("datapath", datapath::run),
+    ("footprint", footprint::size),
+    ("idle", footprint::idle),
+    ("start", footprint::start),
+];
+
+/// The names of all tables, in the order of the report.
+fn names() -> Vec<&'static str> {
+    ["attach", "detach"].into_iter().chain(TABLES.map(|(name, _)| name)).collect()
+}
+
+/// The results folder, as the report beside Cargo.toml sees it.
+const RESULTS: &str = "tests/bench/results";

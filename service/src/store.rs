@@ -196,8 +196,6 @@ impl Store {
 
     fn read<T: DeserializeOwned>(&self, path: &Path) -> Option<T> {
         let bytes = match fs::read(path) {
-            // Made, and not yet written to.
-            Ok(bytes) if bytes.is_empty() => return None,
             Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
             Err(e) => {
@@ -312,7 +310,7 @@ mod tests {
         drop(store);
         let (_, found) = Store::open(&dir).unwrap();
         assert_eq!(found.records.len(), 1, "{found:?}");
-        for aside in ["torn", "foreign", "newer", "bad", "prefix", "wide", "slot"] {
+        for aside in ["torn", "empty", "foreign", "newer", "bad", "prefix", "wide", "slot"] {
             assert!(dir.join(format!("guests/{aside}.json.aside")).exists(), "{aside}");
         }
         assert!(

@@ -242,6 +242,41 @@ fn a_hundred_subnets_fit() {
     });
 }
 
+/// Subnets come and go, two with one gateway each in one subnet among them, and others work on their
+/// tables in between: whichever way a change is made, what is there is what was wanted.
+#[test]
+fn subnets_come_and_go() {
+    in_netns(|| {
+        let mut firewall = open(Choice::Nftables);
+        let all: Vec<_> = (0..12)
+            .map(|k| {
+                let (subnet, prefix) = (k / 2, [24, 24, 20][k / 2 % 3]);
+                let line = format!("10.{subnet}.0.0/{prefix} gateway 10.{subnet}.0.{}", k % 2 + 1);
+                ruleset(&format!("subnet {line}\n")).subnets.pop_first().unwrap()
+            })
+            .collect();
+        let mut wanted = wlan0();
+        // A small generator with a fixed seed: the same changes in every run.
+        let mut random = 0x5eed_u64;
+        for turn in 0..400 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let subnet = all[(random >> 33) as usize % all.len()];
+            if !wanted.subnets.remove(&subnet) {
+                wanted.subnets.insert(subnet);
+            }
+            match turn % 50 {
+                10 => drop(sh("nft add table inet theirs")),
+                20 => wanted.uplink = eth0().uplink,
+                30 => wanted.uplink = wlan0().uplink,
+                40 => drop(sh("nft delete table inet theirs")),
+                _ => {}
+            }
+            firewall.apply(&wanted).unwrap();
+            assert_eq!(firewall.drift(&wanted).unwrap(), None, "turn {turn}");
+        }
+    });
+}
+
 /// Without the right to do it: an error that says so, from either backend.
 #[test]
 fn without_privileges_it_is_said() {

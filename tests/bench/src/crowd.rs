@@ -94,6 +94,14 @@ impl Crowd {
         self.all(count, clients, detach)
     }
 
+    /// Detaches all guests by one call.
+    pub fn down_at_once(&self) -> Result<Duration> {
+        let client = self.clients.first().ok_or_else(|| Error::new("no client"))?;
+        let began = Instant::now();
+        client.detachAll().map_err(|e| Error::new(format!("detachAll: {e}")))?;
+        Ok(began.elapsed())
+    }
+
     fn all(
         &self,
         count: usize,

@@ -124,6 +124,9 @@ fn line(label: &str) -> Line {
     Line { label: label.to_owned(), points: Vec::new() }
 }
 
+/// Which way of all up and all down is the floor's.
+const FLOOR: usize = 3;
+
 /// All up and all down, again and again.
 fn masses(options: &Options, count: usize, rounds: usize, table: &mut Table) -> Result<()> {
     let crowd = Crowd::start(&options.bin, CLIENTS)?;
@@ -132,17 +135,18 @@ fn masses(options: &Options, count: usize, rounds: usize, table: &mut Table) -> 
     let netns = namespaces(count)?;
     let idle = resident(crowd.service.pid())?;
     let mut full = idle;
-    let mut up = [Samples::default(), Samples::default(), Samples::default()];
+    let mut up: [Samples; 4] = Default::default();
     let mut down = up.clone();
     for round in 0..rounds {
-        for way in [0, 1, 2].map(|way| (way + round) % 3) {
-            let (rise, fall) = if way < 2 {
-                let clients = [1, CLIENTS][way];
+        for way in [0, 1, 2, FLOOR].map(|way| (way + round) % 4) {
+            let (rise, fall) = if way == FLOOR {
+                floor_mass(&mut plain, &netns)?
+            } else {
+                let clients = [1, CLIENTS, 1][way];
                 let rise = crowd.up(&netns, clients)?;
                 full = full.max(resident(crowd.service.pid())?);
-                (rise, crowd.down(count, clients)?)
-            } else {
-                floor_mass(&mut plain, &netns)?
+                let at_once = way == 2;
+                (rise, if at_once { crowd.down_at_once()? } else { crowd.down(count, clients)? })
             };
             up[way].push(rise);
             down[way].push(fall);
@@ -150,10 +154,11 @@ fn masses(options: &Options, count: usize, rounds: usize, table: &mut Table) -> 
         }
         progress::show("scale: all up, all down", round + 1, rounds);
     }
-    let ways = ["guestnetd, one client", &format!("guestnetd, {CLIENTS} clients"), "the floor"];
+    let clients = format!("guestnetd, {CLIENTS} clients");
+    let ways = ["guestnetd, one client", &clients, "guestnetd, detachAll()", "the floor"];
     for (verb, samples) in [("up", &up), ("down", &down)] {
-        for (way, name) in ways.iter().enumerate() {
-            let beside = if way < 2 { samples[way].ratio(&samples[2]) } else { None };
+        for (way, name) in ways.iter().enumerate().filter(|(way, _)| verb == "down" || *way != 2) {
+            let beside = samples[way].ratio(&samples[FLOOR]).filter(|_| way != FLOOR);
             let cells =
                 [micros(samples[way].median()), micros(samples[way].percentile(99.0)), Cell::Empty];
             table.row(
@@ -161,7 +166,7 @@ fn masses(options: &Options, count: usize, rounds: usize, table: &mut Table) -> 
                 [&cells[..], &[ratio(beside)]].concat(),
             );
         }
-        let best = samples[..2].iter().filter_map(Samples::median).min_by(f64::total_cmp);
+        let best = samples[..FLOOR].iter().filter_map(Samples::median).min_by(f64::total_cmp);
         let measured = best.filter(|_| count == 1000);
         let measured = measured.map(|us| (text(&Cell::Micros(us)), us < 1e6));
         table.target(&format!("1000 guests {verb}"), "under 1 s", measured);

@@ -119,6 +119,37 @@ pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
     sets
 }
 
+/// The elements that go and those that come, by their sets, where nothing but elements differs.
+/// What it costs hardly grows with the number of subnets that stay.
+pub(super) fn changes(from: &Ruleset, to: &Ruleset) -> Option<BTreeMap<Set, (Elements, Elements)>> {
+    let (mut changes, original) =
+        (BTreeMap::<_, (Elements, Elements)>::new(), GuestSubnet::original());
+    let has = |ruleset: &Ruleset, like: &dyn Fn(&GuestSubnet) -> bool| ruleset.unusual().any(like);
+    if from.uplink != to.uplink {
+        return None;
+    }
+    for (at, there, other) in [(0, from, to), (1, to, from)] {
+        for s in there.subnets.difference(&other.subnets) {
+            // With the original's a rule comes or goes, with the first and last of a length a set.
+            let same_length = |o: &GuestSubnet| o.subnet.prefix() == s.subnet.prefix();
+            if Some(*s) == original || !has(other, &same_length) {
+                return None;
+            }
+            for kind in Set::KINDS {
+                // Two gateways may have one subnet.
+                let stays = kind == Kind::Subnets && has(other, &|o| o.subnet == s.subnet);
+                if !stays {
+                    let set = Set { kind, prefix: s.subnet.prefix() };
+                    let (gone, new) = changes.entry(set).or_default();
+                    let elements = if at == 0 { gone } else { new };
+                    elements.insert(set.element(s));
+                }
+            }
+        }
+    }
+    Some(changes)
+}
+
 /// The rules, in the order in which they are looked at within each chain. They change with the
 /// uplink, and when a subnet comes whose prefix is of a length that no other has.
 pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {

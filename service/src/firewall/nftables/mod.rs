@@ -24,27 +24,24 @@ mod expr;
 mod foreign;
 mod layout;
 mod observe;
+mod probe;
 mod socket;
 mod text;
 
-use super::{Drift, FirewallError, GuestSubnet, Hook, Ruleset};
-use crate::spec::{IfName, Subnet};
+use super::{Drift, FirewallError, Hook, Ruleset};
 use batch::Batch;
-use layout::{lines, sets, Elements};
+use layout::{changes, lines, sets, Elements};
 use netlink_bindings::nftables::{TableFlags, VerdictCode};
 use netlink_socket2::NetlinkSocket;
 use observe::{observe, Observed, OWNERSHIP};
 use socket::{Refusal, Socket};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 pub use foreign::{foreign_forward_policy, foreign_forward_rule};
 pub use text::text;
 
 /// Our table's name, in the `inet` family.
 pub const TABLE: &str = "guestnet";
-/// What a check is done under: it is never there for others to see.
-const CHECKED: &str = "guestnet-check";
 /// How often a transaction is tried while others change the tables.
 const ATTEMPTS: usize = 4;
 /// The flag that makes a table outlive its owner.
@@ -112,27 +109,6 @@ struct Known {
 }
 
 impl Nftables {
-    /// Finds out whether nf_tables can do all that is needed. Leaves nothing behind.
-    pub fn open() -> Result<Self, FirewallError> {
-        kernel_is_new_enough()?;
-        let mut this = Self::unchecked().map_err(unavailable)?;
-        this.ownership = OWNERSHIP;
-        match this.check(|_| true) {
-            Ok(()) => Ok(this),
-            // Older kernels know no ownership; everything else works without it.
-            Err(_) => Self::unowned(),
-        }
-    }
-
-    /// The same with a table that anybody may change, as it is on kernels before 6.9.
-    pub fn unowned() -> Result<Self, FirewallError> {
-        let mut this = Self::unchecked().map_err(unavailable)?;
-        this.check(|hook| hook != Hook::Postrouting).map_err(unavailable)?;
-        let nat = this.check(|hook| hook == Hook::Postrouting);
-        nat.map_err(|e| FirewallError::NoNat(e.to_string()))?;
-        Ok(this)
-    }
-
     fn unchecked() -> Result<Self, Refusal> {
         Ok(Self {
             writer: Socket::open()?,
@@ -140,32 +116,6 @@ impl Nftables {
             ownership: 0,
             known: None,
         })
-    }
-
-    /// Whether the kernel would take such a table with every kind of rule that we have. Others
-    /// never see it: it is made and removed in one transaction. One that was given up half-way
-    /// would do as well, but there the kernel waits for every packet on its way: 20 ms.
-    fn check(&mut self, of: impl Fn(Hook) -> bool) -> Result<(), Refusal> {
-        let mut refusal = None;
-        for _ in 0..ATTEMPTS {
-            let genid = observe::genid(&mut self.reader)?;
-            let mut batch = Batch::begin(&mut self.writer, genid).of_table(CHECKED);
-            batch.table(self.ownership);
-            for set in sets(&sample()).keys() {
-                batch.set(set);
-            }
-            for line in lines(&sample()).iter().filter(|line| of(line.hook)) {
-                let base = chain_of(line.hook);
-                batch.chain(base);
-                batch.rule(base.name, &expr::compile(line));
-            }
-            batch.delete_table();
-            match batch.commit(&self.writer) {
-                Err(e) if e.errno == Some(libc::ERESTART) => refusal = Some(e),
-                result => return result,
-            }
-        }
-        refusal.map_or(Ok(()), Err)
     }
 
     /// Makes the kernel have these rules, whatever it has now. Does nothing if it has them.
@@ -200,20 +150,14 @@ impl Nftables {
         if observe::genid(&mut self.reader).ok() != Some(known.genid) {
             return false;
         }
-        if known.ruleset == *wanted {
+        let Some(changes) = changes(&known.ruleset, wanted) else { return false };
+        if changes.is_empty() {
             self.known = Some(known);
             return true;
         }
-        let (have, want) = (sets(&known.ruleset), sets(wanted));
-        let only_elements = known.ruleset.uplink == wanted.uplink
-            && known.ruleset.usual().eq(wanted.usual())
-            && have.keys().eq(want.keys());
-        if !only_elements {
-            return false;
-        }
         let mut batch = Batch::begin(&mut self.writer, known.genid);
-        for ((set, from), to) in have.iter().zip(want.values()) {
-            batch.elements(set, from, to);
+        for (set, (gone, new)) in &changes {
+            batch.elements(set, gone, new);
         }
         if batch.commit(&self.writer).is_err() {
             return false;
@@ -324,32 +268,8 @@ pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
     }
 }
 
-/// An older kernel takes the rule of the masquerade, but does not say at POSTROUTING where a packet
-/// came in: it would leave with the guest's own address.
-fn kernel_is_new_enough() -> Result<(), FirewallError> {
-    const OLDEST: (u32, u32) = (5, 7);
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-    let version = numbers.next().and_then(Result::ok).zip(numbers.next().and_then(Result::ok));
-    match version {
-        Some(version) if version < OLDEST => Err(FirewallError::Unavailable(format!(
-            "nf_tables of Linux {} cannot do it: Linux 5.7 or later, or --firewall iptables",
-            release.trim_end()
-        ))),
-        _ => Ok(()),
-    }
-}
-
 fn unavailable(e: Refusal) -> FirewallError {
     FirewallError::Unavailable(format!("nf_tables does not work here: {e}"))
-}
-
-/// A ruleset that has every kind of rule.
-fn sample() -> Ruleset {
-    let gateway = Ipv4Addr::new(192, 0, 2, 1);
-    let other = Subnet::containing(gateway, 24).map(|subnet| GuestSubnet { subnet, gateway });
-    let subnets = GuestSubnet::original().into_iter().chain(other).collect();
-    Ruleset { uplink: IfName::new("wlan0"), subnets }
 }
 
 fn refused(have: &Observed, e: &Refusal) -> FirewallError {

@@ -1,0 +1,100 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Whether nf_tables can do here what is needed. Leaves nothing behind.
+
+use super::batch::Batch;
+use super::layout::{lines, sets};
+use super::observe::{self, OWNERSHIP};
+use super::socket::Refusal;
+use super::{chain_of, expr, unavailable, Nftables, ATTEMPTS};
+use crate::firewall::{FirewallError, GuestSubnet, Hook, Ruleset};
+use crate::spec::{IfName, Subnet};
+use std::net::Ipv4Addr;
+
+/// What a check is done under: it is never there for others to see.
+const CHECKED: &str = "guestnet-check";
+
+impl Nftables {
+    /// Finds out whether nf_tables can do all that is needed. Leaves nothing behind.
+    pub fn open() -> Result<Self, FirewallError> {
+        kernel_is_new_enough()?;
+        let mut this = Self::unchecked().map_err(unavailable)?;
+        this.ownership = OWNERSHIP;
+        match this.check(|_| true) {
+            Ok(()) => Ok(this),
+            // Older kernels know no ownership; everything else works without it.
+            Err(_) => Self::unowned(),
+        }
+    }
+
+    /// The same with a table that anybody may change, as it is on kernels before 6.9.
+    pub fn unowned() -> Result<Self, FirewallError> {
+        let mut this = Self::unchecked().map_err(unavailable)?;
+        this.check(|hook| hook != Hook::Postrouting).map_err(unavailable)?;
+        let nat = this.check(|hook| hook == Hook::Postrouting);
+        nat.map_err(|e| FirewallError::NoNat(e.to_string()))?;
+        Ok(this)
+    }
+
+    /// Whether the kernel would take such a table with every kind of rule that we have. Others
+    /// never see it: it is made and removed in one transaction. One that was given up half-way
+    /// would do as well, but there the kernel waits for every packet on its way: 20 ms.
+    fn check(&mut self, of: impl Fn(Hook) -> bool) -> Result<(), Refusal> {
+        let mut refusal = None;
+        for _ in 0..ATTEMPTS {
+            let genid = observe::genid(&mut self.reader)?;
+            let mut batch = Batch::begin(&mut self.writer, genid).of_table(CHECKED);
+            batch.table(self.ownership);
+            for set in sets(&sample()).keys() {
+                batch.set(set);
+            }
+            for line in lines(&sample()).iter().filter(|line| of(line.hook)) {
+                let base = chain_of(line.hook);
+                batch.chain(base);
+                batch.rule(base.name, &expr::compile(line));
+            }
+            batch.delete_table();
+            match batch.commit(&self.writer) {
+                Err(e) if e.errno == Some(libc::ERESTART) => refusal = Some(e),
+                result => return result,
+            }
+        }
+        refusal.map_or(Ok(()), Err)
+    }
+}
+
+/// An older kernel takes the rule of the masquerade, but does not say at POSTROUTING where a packet
+/// came in: it would leave with the guest's own address.
+fn kernel_is_new_enough() -> Result<(), FirewallError> {
+    const OLDEST: (u32, u32) = (5, 7);
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    let version = numbers.next().and_then(Result::ok).zip(numbers.next().and_then(Result::ok));
+    match version {
+        Some(version) if version < OLDEST => Err(FirewallError::Unavailable(format!(
+            "nf_tables of Linux {} cannot do it: Linux 5.7 or later, or --firewall iptables",
+            release.trim_end()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A ruleset that has every kind of rule.
+fn sample() -> Ruleset {
+    let gateway = Ipv4Addr::new(192, 0, 2, 1);
+    let other = Subnet::containing(gateway, 24).map(|subnet| GuestSubnet { subnet, gateway });
+    let subnets = GuestSubnet::original().into_iter().chain(other).collect();
+    Ruleset { uplink: IfName::new("wlan0"), subnets }
+}

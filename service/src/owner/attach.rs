@@ -83,17 +83,12 @@ impl Owner {
         Ok(self.predict(&prepared.net, &prepared.steps))
     }
 
-    /// All of attach that changes nothing. What attach would be refused by the kernel is looked
-    /// for here.
+    /// All of attach that changes nothing.
     fn rehearse(&mut self, request: &AttachRequest) -> Result<Prepared, Error> {
         self.catch_up();
         let net = self.place(&request.spec)?;
-        if observe::host_end(&self.device, &net)?.is_some() {
-            return Err(Error::HostInterfaceExists(net.host.name.clone()));
-        }
         let inside = self.socket_in(&request.target)?;
-        let guest = observe::guest_side(&inside, &net.guest.name)?;
-        let steps = self.steps(&net, guest)?;
+        let steps = self.steps_after_a_close_look(&net, &inside)?;
         drop(inside);
         request.target.check_alive()?;
         Ok(Prepared { net, steps })
@@ -148,6 +143,18 @@ impl Owner {
         Ok(steps)
     }
 
+    /// The same; what the kernel would refuse halfway is refused here.
+    fn steps_after_a_close_look(
+        &self,
+        net: &GuestNet,
+        inside: &Netlink,
+    ) -> Result<Vec<Step>, Error> {
+        if observe::host_end(&self.device, net)?.is_some() {
+            return Err(Error::HostInterfaceExists(net.host.name.clone()));
+        }
+        self.steps(net, observe::guest_side(inside, &net.guest.name)?)
+    }
+
     fn attach_inside(
         &mut self,
         net: &GuestNet,
@@ -158,7 +165,12 @@ impl Owner {
         timeline: &mut Timeline,
     ) -> Result<Attached, Error> {
         let began = Instant::now();
-        let steps = self.steps(net, observe::guest_before(inside, &net.guest.name)?)?;
+        let mut steps = self.steps(net, observe::guest_before(inside, &net.guest.name)?)?;
+        let shared = |step: &Step| matches!(step, Step::Firewall { .. } | Step::ForwardingOn(_));
+        if steps.iter().any(shared) {
+            // What all guests share must not even flicker for one that is refused.
+            steps = self.steps_after_a_close_look(net, inside)?;
+        }
         timeline.enter("looked at what is there", began);
         let who = spec.name.as_str();
         // The last step marks the link as whole, so it comes after everything that can fail.

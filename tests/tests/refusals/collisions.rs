@@ -55,6 +55,46 @@ fn an_interface_that_the_guest_has() {
 }
 
 #[test]
+fn a_default_route_that_the_guest_has() {
+    let scene = Scene::new();
+    for command in [
+        "ip link add other type bridge",
+        "ip addr add 198.51.100.2/24 dev other",
+        "ip link set other up",
+        "ip route add default via 198.51.100.1",
+    ] {
+        scene.guest.run(command);
+    }
+    let before = scene.before();
+    let refusal: (i32, &[&str]) = (
+        codes::ERROR_GUEST_ROUTE_EXISTS,
+        &["the guest has a default route", "via 198.51.100.1 dev other"],
+    );
+    scene.all_refuse(&before, "a default route", &config("b"), &scene.target(), refusal);
+    // One of another metric is in nobody's way.
+    scene.guest.run("ip route del default");
+    scene.guest.run("ip route add default via 198.51.100.1 metric 600");
+    scene.service.attach(&config("b"), &scene.target(), None).expect("attach beside it");
+    assert!(scene.guest.ping(Internet::ADDRESS));
+}
+
+/// Nothing is switched on for a guest that is refused, not even for a moment.
+#[test]
+fn a_first_guest_that_is_refused() {
+    let device = Device::new();
+    let daemon = guestnet_tests::Daemon::new(&device).started();
+    let (service, guest) = (daemon.connect(), Guest::new());
+    guest.run("ip link add wlan0 type bridge");
+    let other = GuestConfig { gateway: "10.9.8.1".into(), prefixLength: 24, ..config("a") };
+    for config in [config("a"), other] {
+        let error = service.attach(&config, &by_pid(guest.pid()), None).expect_err("attach");
+        assert_eq!(error.service_specific_error(), codes::ERROR_GUEST_INTERFACE_EXISTS, "{error}");
+    }
+    assert!(!daemon.log().contains("undone"), "{}", daemon.log());
+    assert_eq!(device.sysctl("net/ipv4/ip_forward"), "0");
+}
+
+#[test]
 fn an_address_that_another_guest_has() {
     let scene = Scene::new();
     let before = scene.before();

@@ -51,8 +51,9 @@ pub struct Link {
     pub other_end: u32,
     /// Whether it was never up: it has the queueing discipline that it was born with.
     pub fresh: bool,
-    /// Whether its other end is in another network namespace (IFLA_LINK_NETNSID).
-    pub leads_elsewhere: bool,
+    /// The id of the network namespace that its other end is in, if that is another one; -1 when
+    /// that one is dying (IFLA_LINK_NETNSID).
+    pub elsewhere: Option<i32>,
     /// Counters, if asked for.
     pub counters: Option<Counters>,
 }
@@ -109,7 +110,7 @@ impl Link {
                 libc::IFLA_OPERSTATE => link.running = value.first() == Some(&IF_OPER_UP),
                 libc::IFLA_LINK => link.other_end = u32_at(value, 0)?,
                 libc::IFLA_QDISC => link.fresh = text(value) == "noop",
-                libc::IFLA_LINK_NETNSID => link.leads_elsewhere = true,
+                libc::IFLA_LINK_NETNSID => link.elsewhere = Some(u32_at(value, 0)? as i32),
                 libc::IFLA_STATS64 => link.counters = Counters::read(value),
                 libc::IFLA_LINKINFO => {
                     link.kind = attributes(value, 0).find(IFLA_INFO_KIND).map(text)?;
@@ -176,6 +177,22 @@ pub fn set_up(netlink: &Netlink, index: u32, up: bool) -> Result<(), KernelError
     netlink.change(libc::RTM_SETLINK, &message, 0)
 }
 
+/// Sets a link's MTU.
+pub fn set_mtu(netlink: &Netlink, index: u32, mtu: u32) -> Result<(), KernelError> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![LinkAttribute::Mtu(mtu)];
+    netlink.change(libc::RTM_SETLINK, &message, 0)
+}
+
+/// Moves a link into the network namespace of this id. Sleeps as [`delete`] does.
+pub fn set_netns(netlink: &Netlink, index: u32, netnsid: i32) -> Result<(), KernelError> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![LinkAttribute::IfNetnsId(netnsid)];
+    netlink.change(libc::RTM_SETLINK, &message, 0)
+}
+
 /// Sets a link's alias.
 pub fn set_alias(netlink: &Netlink, index: u32, alias: &str) -> Result<(), KernelError> {
     let mut message = LinkMessage::default();
@@ -221,6 +238,14 @@ pub fn by_index(netlink: &Netlink, index: u32) -> Result<Option<Link>, KernelErr
     let mut message = LinkMessage::default();
     message.header.index = index;
     message.attributes = vec![without_counters()];
+    one(netlink, message)
+}
+
+/// The link of this index in the network namespace of this id, if there is one; without counters.
+pub fn beyond(netlink: &Netlink, netnsid: i32, index: u32) -> Result<Option<Link>, KernelError> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![LinkAttribute::IfNetnsId(netnsid), without_counters()];
     one(netlink, message)
 }
 

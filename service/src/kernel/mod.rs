@@ -30,3 +30,4 @@ pub mod probe;
 pub mod routes;
 pub mod sysctl;
 pub mod target;
+pub mod way_back;

@@ -13,16 +13,18 @@
 // limitations under the License.
 
 //! The owner's own thread: it enters the owner when the kernel announces something, when a delete
-//! has come to its end, and when something that failed is due again. It decides nothing.
+//! has come to its end, and when something that failed is due again; and it starts the thread that
+//! brings guests to the uplink's MTU. It decides nothing.
 
-use super::Handle;
+use super::{mtu, Handle};
 use crate::kernel::deleter::Deleted;
 use crate::kernel::monitor::Bell;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, Notify};
 
 /// How long until a packet filter that could not be set is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -38,6 +40,8 @@ pub(super) struct Sources {
     pub(super) bell: Bell,
     /// Deletes that have come to their end.
     pub(super) deleted: UnboundedReceiver<Deleted>,
+    /// Told when guests have another MTU than the uplink.
+    pub(super) mtu: Arc<Notify>,
     /// Closed when the owner is gone.
     pub(super) ended: oneshot::Receiver<()>,
 }
@@ -53,7 +57,7 @@ pub(super) fn spawn(
 }
 
 async fn follow(owner: Handle, sources: Sources) {
-    let Sources { bell, mut deleted, mut ended } = sources;
+    let Sources { bell, mut deleted, mtu: due, mut ended } = sources;
     loop {
         // Whatever makes it fail or heal is announced, so this is never stale for long.
         let failing = owner.enter(|owner| Ok(owner.firewall_error.is_some())).unwrap_or(false);
@@ -79,6 +83,7 @@ async fn follow(owner: Handle, sources: Sources) {
                 owner.deleted(one);
                 Ok(())
             }),
+            () = due.notified() => mtu::start(&owner),
             () = tokio::time::sleep(RETRY), if failing => owner.enter(|owner| {
                 owner.refresh_firewall().inspect_err(|e| {
                     log::error!("the packet filter is still not set: {e}");

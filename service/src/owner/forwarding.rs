@@ -77,7 +77,7 @@ impl Owner {
             }
             if link.kind == "bridge" {
                 facts.bridges.push(link.name);
-            } else if link.leads_elsewhere {
+            } else if link.elsewhere.is_some() {
                 facts.elsewhere.push(link.name);
             }
         }

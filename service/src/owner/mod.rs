@@ -21,6 +21,7 @@ mod detach;
 mod events;
 mod follow;
 mod forwarding;
+mod mtu;
 mod start;
 mod status;
 mod uplink;
@@ -177,6 +178,8 @@ pub struct Owner {
     /// Why it could not be set to what it is to be.
     firewall_error: Option<String>,
     uplink: Uplink,
+    /// How guests follow the uplink's MTU.
+    mtus: mtu::Mtus,
     store: Store,
     forwarding: ForwardingRecord,
     /// What the forwarding switch was last read or announced as.

@@ -15,6 +15,7 @@
 //! Start-up: what is needed is there, what an earlier guestnetd left is taken over or cleared.
 
 use super::follow::{self, Sources};
+use super::mtu::Mtus;
 use super::{Attached, Handle, Notice, Owner};
 use crate::apply::{apply, Timeline};
 use crate::error::{Error, KernelError};
@@ -83,10 +84,10 @@ impl Owner {
             let _inside = runtime.enter();
             owner.monitor.bell().map_err(failed)?
         };
-        let deleter = owner.deleter.clone();
+        let (deleter, mtu) = (owner.deleter.clone(), Arc::clone(&owner.mtus.due));
         let owner = Arc::new(Mutex::new(Some(owner)));
         let handle = Handle { owner, deleter, detaching: Arc::default() };
-        let sources = Sources { bell, deleted, ended };
+        let sources = Sources { bell, deleted, mtu, ended };
         let thread = follow::spawn(handle.clone(), runtime, sources).map_err(failed)?;
         Ok((handle, thread))
     }
@@ -117,6 +118,7 @@ impl Owner {
             firewall_reason,
             ruleset: Ruleset::default(),
             uplink,
+            mtus: Mtus::default(),
             store,
             forwarding: found.forwarding,
             forwards,
@@ -144,6 +146,8 @@ impl Owner {
         owner.firewall.apply(&ruleset)?;
         owner.ruleset = ruleset;
         owner.repair();
+        owner.doubt_mtus();
+        owner.follow_mtu();
         if owner.guests.is_empty() && owner.forwarding.ours {
             owner.give_forwarding_back();
         }

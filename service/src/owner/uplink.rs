@@ -12,8 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Follows the uplink: the packet filter, the guests' states and the listeners are brought to
-//! where it is now.
+//! Follows the uplink: the packet filter, the guests' states and MTUs, and the listeners are
+//! brought to where it is now.
 
 use super::{GuestEvent, Notice, Owner};
 use crate::error::Error;
@@ -42,6 +42,7 @@ impl Owner {
                 (self.notify)(Notice::Guest(GuestEvent::State, guest));
             }
         }
+        self.follow_mtu();
         filtered
     }
 

@@ -169,7 +169,7 @@ pub struct Info {
 pub enum GuestEvent {
     /// It was attached.
     Attached,
-    /// Its traffic waits, or waits no more.
+    /// Its traffic waits, or waits no more; or it has another MTU.
     State,
     /// It was detached.
     Detached,

@@ -21,7 +21,7 @@ package android.system.guestnet;
 enum GuestEvent {
     /** attach() succeeded. */
     ATTACHED = 0,
-    /** Guest.state has changed. */
+    /** Guest.state or Guest.mtu has changed. */
     STATE = 1,
     /** detach() succeeded. */
     DETACHED = 2,

@@ -39,7 +39,9 @@ import android.system.guestnet.Status;
  */
 @SuppressWarnings(value={"redundant-name"})
 interface IGuestNet {
-    /** GuestConfig.mtu: take the uplink's MTU as it is at the attach, 1500 when there is no uplink. */
+    /**
+     * GuestConfig.mtu: the uplink's MTU, also when that changes later; 1500 until there is an uplink.
+     */
     const int MTU_FOLLOW_UPLINK = -1;
 
     /** GuestConfig.name is empty, over 63 bytes, or not [A-Za-z0-9][A-Za-z0-9._-]*. */

@@ -1,0 +1,191 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Back into a guest's namespace, of which nothing is kept while the guest is attached: a TUN
+//! device of ours is moved there by the id that the kernel has for the namespace behind the host
+//! end, and says where it is. It needs no process in the guest, and no rights over one
+//! (/proc/PID/ns/net and a pidfd do: ptrace_may_access()).
+//!
+//! The guest sees the device, down and without address, for some 20 ms: the move sleeps in
+//! rcu_barrier. So never with the owner's lock held.
+
+use super::links;
+use super::netlink::Netlink;
+use crate::error::Error;
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// A namespace that was entered again, held until this is dropped.
+#[derive(Debug)]
+pub struct WayBack {
+    // In this order: the namespace is let go first, for the device's end takes as long as its move.
+    netns: OwnedFd,
+    _tun: File,
+}
+
+impl AsFd for WayBack {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.netns.as_fd()
+    }
+}
+
+#[cfg(not(target_os = "android"))]
+const TUN: &str = "/dev/net/tun";
+#[cfg(target_os = "android")]
+const TUN: &str = "/dev/tun";
+
+/// Opens the namespace that has this id in the calling thread's, where `device` is, too.
+pub fn open(device: &Netlink, netnsid: i32) -> Result<WayBack, Error> {
+    let failed = |what: &'static str| move |e: io::Error| Error::kernel(what, e);
+    let tun = OpenOptions::new().read(true).write(true).open(TUN);
+    let tun = tun.map_err(|e| Error::kernel(format!("open {TUN}"), e))?;
+    // Nobody has it, here or there: the move to a namespace that has the name fails. std's own
+    // random keys: no other source of randomness is at hand.
+    let random = RandomState::new().build_hasher().finish();
+    let name = format!("gn{:012x}", random >> 16);
+    create(&tun, &name).map_err(failed("make a TUN device"))?;
+    let moved = |e| Error::kernel("move a TUN device into the guest", e);
+    let link = links::by_name(device, &name).map_err(moved)?;
+    links::set_netns(device, link.map_or(0, |link| link.index), netnsid).map_err(moved)?;
+    let netns = netns_of(&tun).map_err(failed("ask where a TUN device is"))?;
+    Ok(WayBack { netns, _tun: tun })
+}
+
+// linux/if_tun.h
+const TUNSETIFF: libc::Ioctl = nix::request_code_write!(b'T', 202, std::mem::size_of::<i32>());
+const TUNGETDEVNETNS: libc::Ioctl = nix::request_code_none!(b'T', 227);
+const IFF_TUN: i16 = 0x0001;
+const IFF_NO_PI: i16 = 0x1000;
+
+/// `struct ifreq` (linux/if.h) as TUNSETIFF reads and writes it.
+#[repr(C)]
+struct Request {
+    name: [u8; libc::IFNAMSIZ],
+    flags: i16,
+    _rest: [u8; 22],
+}
+
+/// Makes a device that goes with its descriptor.
+fn create(tun: &File, name: &str) -> io::Result<()> {
+    let mut request =
+        Request { name: [0; libc::IFNAMSIZ], flags: IFF_TUN | IFF_NO_PI, _rest: [0; 22] };
+    // Shorter than the field: what ends it stays 0.
+    request.name.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
+    // SAFETY: the descriptor is open, and the kernel reads and writes one `struct ifreq`, 40 bytes
+    // on 64 bits and 32 on 32, which `request` has and which outlives the call.
+    match unsafe { libc::ioctl(tun.as_raw_fd(), TUNSETIFF, &mut request) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// The namespace that a TUN device is in.
+fn netns_of(tun: &File) -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is open, and TUNGETDEVNETNS takes no argument and returns a descriptor.
+    match unsafe { libc::ioctl(tun.as_raw_fd(), TUNGETDEVNETNS) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: the kernel just gave us this descriptor; nobody else knows it.
+        netns => Ok(unsafe { OwnedFd::from_raw_fd(netns) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::netns::{Home, NetnsId};
+    use nix::sched::{unshare, CloneFlags};
+    use std::io::Write;
+
+    /// A pair whose other end is in a namespace that nothing holds but `File`.
+    fn pair(device: &Netlink) -> (File, i32) {
+        let held = || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            File::open("/proc/thread-self/ns/net").unwrap()
+        };
+        let guest = std::thread::spawn(held).join().unwrap();
+        let [host, inside] = ["host", "inside"].map(|name| links::End {
+            name,
+            mac: [2, 0, 0, 0, 0, name.len() as u8],
+            mtu: 1500,
+        });
+        links::create_veth(device, &host, &inside, guest.as_fd()).unwrap();
+        let id = links::by_name(device, "host").unwrap().unwrap().elsewhere.unwrap();
+        (guest, id)
+    }
+
+    fn in_a_netns(test: impl FnOnce(&Netlink) + Send + 'static) {
+        if !nix::unistd::geteuid().is_root() {
+            let name = std::thread::current().name().unwrap_or("?").to_owned();
+            let _ = writeln!(io::stderr(), "SKIPPED {name}: it needs root");
+            return;
+        }
+        let inside = || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            test(&Netlink::open().unwrap());
+        };
+        std::thread::spawn(inside).join().unwrap();
+    }
+
+    fn names(netlink: &Netlink) -> Vec<String> {
+        let mut names: Vec<_> =
+            links::all(netlink).unwrap().into_iter().map(|link| link.name).collect();
+        names.retain(|name| ["host", "inside"].contains(&name.as_str()) || name.starts_with("gn"));
+        names
+    }
+
+    #[test]
+    fn it_leads_where_the_other_end_is_and_leaves_nothing() {
+        in_a_netns(|device| {
+            let (guest, id) = pair(device);
+            let wanted = NetnsId::of(&guest).unwrap();
+            let way = open(device, id).unwrap();
+            let there = File::from(way.as_fd().try_clone_to_owned().unwrap());
+            assert_eq!(NetnsId::of(&there).unwrap(), wanted);
+            let home = Home::here().unwrap();
+            let inside = home.inside(guest.as_fd(), Netlink::open).unwrap();
+            assert_eq!(names(&inside).len(), 2, "the TUN device is in there: {:?}", names(&inside));
+            let [guest_end] = links::all(&inside)
+                .unwrap()
+                .into_iter()
+                .filter(|l| l.name == "inside")
+                .collect::<Vec<_>>()
+                .try_into()
+                .unwrap();
+            // What can be read from outside is the same.
+            let seen = links::beyond(device, id, guest_end.index).unwrap().unwrap();
+            assert_eq!((seen.name.as_str(), seen.mtu), ("inside", 1500));
+            drop(way);
+            assert_eq!(
+                (names(device), names(&inside)),
+                (vec!["host".into()], vec!["inside".into()])
+            );
+            links::set_mtu(&inside, guest_end.index, 1400).unwrap();
+            assert_eq!(links::beyond(device, id, guest_end.index).unwrap().unwrap().mtu, 1400);
+        });
+    }
+
+    #[test]
+    fn without_such_a_namespace_it_leaves_nothing() {
+        in_a_netns(|device| {
+            let (_guest, id) = pair(device);
+            let refused = open(device, id + 1).unwrap_err();
+            assert_eq!(refused.errno(), Some(libc::EINVAL), "{refused}");
+            assert_eq!(names(device), ["host"]);
+            let refused = links::beyond(device, id + 1, 1).unwrap_err();
+            assert_eq!(refused.errno, libc::EINVAL);
+        });
+    }
+}

@@ -25,6 +25,7 @@ use guestnetd::firewall::{Backend, Choice, Firewall, FirewallError, Ruleset};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// What others have: all of it has to be the same afterwards.
 const FOREIGN: &str = "
@@ -184,7 +185,7 @@ fn a_table_of_an_earlier_run_is_taken_over() {
         for (before, after) in earlier.iter().flat_map(|b| later.iter().map(move |a| (b, a))) {
             let mut first = before();
             first.apply(&wlan0()).unwrap();
-            drop(first);
+            end(first);
             let mut second = after();
             assert_eq!(second.drift(&wlan0()).unwrap(), None, "a crash leaves the rules");
             second.apply(&wlan0()).unwrap();
@@ -194,6 +195,16 @@ fn a_table_of_an_earlier_run_is_taken_over() {
             assert!(!run("nft list table inet guestnet").0);
         }
     });
+}
+
+/// Drops it and waits until the table has no owner: a process that another test's thread forks has a
+/// copy of the socket until its exec.
+fn end(owner: impl Sized) {
+    drop(owner);
+    let until = Instant::now() + Duration::from_secs(5);
+    while run("nft list table inet guestnet").1.contains("progname") {
+        assert!(Instant::now() < until, "the table still has an owner");
+    }
 }
 
 #[test]
@@ -215,7 +226,7 @@ fn the_other_backends_leftovers_go() {
     in_netns(|| {
         let mut nftables = open(Choice::Nftables);
         nftables.apply(&wlan0()).unwrap();
-        drop(nftables);
+        end(nftables);
         let mut iptables = open(Choice::Iptables);
         assert!(run("nft list table inet guestnet").0, "no moment without rules");
         iptables.apply(&wlan0()).unwrap();
@@ -266,8 +277,8 @@ fn subnets_come_and_go() {
             }
             match turn % 50 {
                 10 => drop(sh("nft add table inet theirs")),
-                20 => wanted.uplink = eth0().uplink,
-                30 => wanted.uplink = wlan0().uplink,
+                20 => wanted.uplinks = eth0().uplinks,
+                30 => wanted.uplinks = wlan0().uplinks,
                 40 => drop(sh("nft delete table inet theirs")),
                 _ => {}
             }

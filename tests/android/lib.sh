@@ -47,15 +47,13 @@ need_packages() {
     say "installing ${missing[*]}"
     local log
     log=$(mktemp)
-    # The package lists of a fresh machine are empty or old: a second try after an update.
-    if ! DEBIAN_FRONTEND=noninteractive $install >"$log" 2>&1; then
-        apt-get update >"$log" 2>&1 || true
-        DEBIAN_FRONTEND=noninteractive $install >"$log" 2>&1 || {
-            tail -5 "$log" >&2
-            rm -f "$log"
-            fail "apt could not install: ${missing[*]}"
-        }
-    fi
+    # The package lists of a fresh machine are empty, or old: an old one gives an older compiler.
+    apt-get update >"$log" 2>&1 || true
+    DEBIAN_FRONTEND=noninteractive $install >"$log" 2>&1 || {
+        tail -5 "$log" >&2
+        rm -f "$log"
+        fail "apt could not install: ${missing[*]}"
+    }
     rm -f "$log"
 }
 

@@ -20,7 +20,7 @@
 use criterion::{black_box, criterion_group, criterion_main, BenchmarkId, Criterion};
 use guestnetd::firewall::iptables::{commands, Parents};
 use guestnetd::firewall::{nftables, GuestSubnet, Ruleset};
-use guestnetd::spec::{IfName, Subnet};
+use guestnetd::spec::{IfPattern, Subnet};
 use std::net::Ipv4Addr;
 
 /// With the original's subnet and so many others.
@@ -30,7 +30,8 @@ fn ruleset(others: u8) -> Ruleset {
         Some(GuestSubnet { subnet: Subnet::containing(gateway, 24)?, gateway })
     };
     let subnets = GuestSubnet::original().into_iter().chain((0..others).filter_map(other));
-    Ruleset { uplink: IfName::new("wlan0"), subnets: subnets.collect() }
+    let uplinks = IfPattern::new("wlan0").into_iter().collect();
+    Ruleset { uplinks, subnets: subnets.collect(), ..Ruleset::default() }
 }
 
 fn texts(c: &mut Criterion) {

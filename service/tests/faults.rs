@@ -25,7 +25,7 @@ use guestnetd::kernel::netns::Home;
 use guestnetd::owner::{Config, Owner};
 use guestnetd::plan::forwarding::Before;
 use guestnetd::plan::{diff, GuestNet, Observed, ObservedGuest, Step};
-use guestnetd::spec::{GuestName, GuestSpec, IfName};
+use guestnetd::spec::{GuestName, GuestSpec, IfName, IfPattern};
 use nix::sched::{unshare, CloneFlags};
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -87,7 +87,8 @@ fn net() -> GuestNet {
 /// Every kind of step that an attach can have.
 fn steps() -> Vec<Step> {
     let subnets = GuestSubnet::original().into_iter().collect();
-    let to = Ruleset { uplink: IfName::new("wlan0"), subnets };
+    let uplinks = IfPattern::new("wlan0").into_iter().collect();
+    let to = Ruleset { uplinks, subnets, ..Ruleset::default() };
     let bare = ObservedGuest { loopback_bare: true, ..ObservedGuest::default() };
     let nothing = Observed { host: None, guest: Some(bare) };
     let before = Before { accept_redirects: true, forwarding: vec!["lo".into()] };

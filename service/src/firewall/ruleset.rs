@@ -18,17 +18,30 @@
 //! The rules are static over `vm_wlan+`: attaching a guest changes none of them. They change with
 //! the uplink, and when a guest asks for another subnet than the others.
 
-use crate::spec::{IfName, Subnet, HOST_PREFIX};
-use std::collections::BTreeSet;
+use crate::spec::{IfName, IfPattern, Subnet, HOST_PREFIX};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// Everything that the rules depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ruleset {
-    /// The interface that guests may leave by. None: nothing is forwarded (fail closed).
-    pub uplink: Option<IfName>,
+    /// The interfaces that guests may leave by. None: nothing is forwarded (fail closed).
+    pub uplinks: BTreeSet<IfPattern>,
     /// The subnets that guests may have.
     pub subnets: BTreeSet<GuestSubnet>,
+    /// The resolver that gets what guests ask their gateway. None: whoever answers at the gateway.
+    pub resolver: Option<Ipv4Addr>,
+    /// Guests, by their host ends, that do not leave by the uplinks.
+    pub exits: BTreeMap<IfName, Exit>,
+}
+
+/// Where a guest leaves that does not leave by the uplinks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By this interface, and by no other.
+    By(IfName),
+    /// Not at all.
+    Nowhere,
 }
 
 /// A subnet of guests and the device's address in it.
@@ -73,8 +86,8 @@ pub enum Family {
 pub enum Interface {
     /// Every guest's link, `vm_wlan+`.
     Guests,
-    /// This one.
-    Named(IfName),
+    /// Those with such a name.
+    Like(IfPattern),
 }
 
 /// What a packet must be, beyond interfaces and addresses.
@@ -167,8 +180,8 @@ impl Ruleset {
         use {Family::*, Interface::*, Match::*, Verdict::*};
         let rule = |verdict| Rule::new(Hook::Forward, V4, verdict);
         let mut rules = Vec::new();
-        if let Some(uplink) = &self.uplink {
-            let uplink = Named(uplink.clone());
+        for uplink in &self.uplinks {
+            let uplink = Like(uplink.clone());
             let out = |s: &GuestSubnet| {
                 rule(Accept).from(Guests).to(uplink.clone()).of(s.subnet).when(Tracked)
             };
@@ -202,13 +215,13 @@ impl Ruleset {
 
     /// IPv4 only: Android's kernels have no IPv6 NAT (`IP6_NF_NAT` is off in GKI).
     fn masquerade(&self) -> Vec<Rule> {
-        let Some(uplink) = &self.uplink else { return Vec::new() };
-        let rule = |s: &GuestSubnet| {
+        let rule = |uplink: &IfPattern, s: &GuestSubnet| {
             Rule::new(Hook::Postrouting, Family::V4, Verdict::Masquerade)
-                .to(Interface::Named(uplink.clone()))
+                .to(Interface::Like(uplink.clone()))
                 .of(s.subnet)
         };
-        self.usual().chain(self.unusual()).map(rule).collect()
+        let of = |uplink| self.usual().chain(self.unusual()).map(move |s| rule(uplink, s));
+        self.uplinks.iter().flat_map(of).collect()
     }
 
     /// The original's subnet, if it is among them: nearly every guest is in it.
@@ -229,7 +242,19 @@ impl Interface {
     pub fn pattern(&self) -> String {
         match self {
             Self::Guests => format!("{HOST_PREFIX}+"),
-            Self::Named(name) => name.to_string(),
+            Self::Like(pattern) => pattern.as_str().replace('*', "+"),
+        }
+    }
+}
+
+impl Ruleset {
+    /// The interfaces that guests may leave by, in words.
+    pub fn ways_out(&self) -> String {
+        let names: Vec<_> = self.uplinks.iter().map(IfPattern::as_str).collect();
+        if names.is_empty() {
+            "no uplink".to_owned()
+        } else {
+            names.join(", ")
         }
     }
 }

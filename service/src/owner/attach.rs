@@ -24,8 +24,9 @@ use crate::kernel::target::Target;
 use crate::kernel::{observe, sysctl};
 use crate::plan::leases::subnet_of;
 use crate::plan::{conflict, diff, GuestNet, Observed, ObservedGuest, Step};
-use crate::spec::{GuestSpec, DEFAULT_MTU};
+use crate::spec::{GuestSpec, IfPattern, DEFAULT_MTU};
 use crate::store::{ForwardingRecord, Record};
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -126,7 +127,7 @@ impl Owner {
             return Err(Error::GuestRouteExists(route));
         }
         let mut steps = Vec::new();
-        let filtered = self.ruleset.uplink == self.uplink.name && self.firewall_error.is_none();
+        let filtered = self.ruleset.uplinks == self.ways_out() && self.firewall_error.is_none();
         if !filtered || !self.ruleset.subnets.contains(&subnet_of(net)) {
             let to = self.ruleset_with(Some(net));
             steps.push(Step::Firewall { to, from: self.ruleset.clone() });
@@ -261,7 +262,12 @@ impl Owner {
     pub(super) fn ruleset_with(&self, one_more: Option<&GuestNet>) -> Ruleset {
         let subnets = self.leases.subnets().chain(one_more.map(subnet_of));
         let subnets = GuestSubnet::original().into_iter().chain(subnets).collect();
-        Ruleset { uplink: self.uplink.name.clone(), subnets }
+        Ruleset { uplinks: self.ways_out(), subnets, ..Ruleset::default() }
+    }
+
+    /// The interfaces that guests may leave by now.
+    fn ways_out(&self) -> BTreeSet<IfPattern> {
+        self.uplink.name.iter().cloned().map(IfPattern::from).collect()
     }
 }
 

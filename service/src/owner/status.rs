@@ -91,9 +91,12 @@ impl Owner {
             Ok(None) => {
                 let firewall =
                     format!("{:?} rules in place", self.firewall.backend()).to_lowercase();
-                let nat = match &self.ruleset.uplink {
-                    Some(uplink) => LayerReport::ok(Layer::Nat, format!("masquerade by {uplink}")),
-                    None => LayerReport::new(
+                let nat = match self.ruleset.uplinks.is_empty() {
+                    false => {
+                        let by = self.ruleset.ways_out();
+                        LayerReport::ok(Layer::Nat, format!("masquerade by {by}"))
+                    }
+                    true => LayerReport::new(
                         Layer::Nat,
                         LayerState::Waiting,
                         "no uplink, so nothing is forwarded",

@@ -56,7 +56,7 @@ impl Owner {
             self.firewall_error = Some(e.to_string());
             return Err(e.into());
         }
-        log::info!("firewall: {}", ruleset.uplink.as_ref().map_or("no uplink", |u| u.as_str()));
+        log::info!("firewall: {}", ruleset.ways_out());
         self.firewall_error = None;
         self.ruleset = ruleset;
         Ok(())

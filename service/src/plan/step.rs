@@ -157,9 +157,9 @@ impl Step {
         match self {
             Self::ForwardingOn(_) => "forwarding on".into(),
             Self::ForwardingOff(_) => "forwarding off".into(),
-            Self::Firewall { to, .. } => match &to.uplink {
-                Some(uplink) => format!("firewall for uplink {uplink}"),
-                None => "firewall without uplink".into(),
+            Self::Firewall { to, .. } => match to.uplinks.is_empty() {
+                false => format!("firewall for uplink {}", to.ways_out()),
+                true => "firewall without uplink".into(),
             },
             Self::ForgetConnections(address) => format!("forget the connections of {address}"),
             Self::CreateLink { host, guest, .. } => format!("link {host} with the guest's {guest}"),

@@ -20,5 +20,5 @@ mod names;
 mod subnet;
 
 pub use guest::{GuestSpec, SpecError, DEFAULT_MTU, MAX_TEXT};
-pub use names::{GuestName, IfName, HOST_PREFIX};
+pub use names::{GuestName, IfName, IfPattern, HOST_PREFIX};
 pub use subnet::Subnet;

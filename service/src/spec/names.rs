@@ -36,6 +36,10 @@ pub struct GuestName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct IfName(String);
 
+/// Interfaces by name: one (`wlan0`), or all whose names begin alike (`rmnet*`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IfPattern(String);
+
 fn plain(text: &str, max: usize) -> bool {
     !text.is_empty()
         && text.len() <= max
@@ -87,6 +91,52 @@ impl IfName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl IfPattern {
+    /// Takes a name, or the beginning of names and a `*`; nothing if it is neither.
+    pub fn new(text: &str) -> Option<Self> {
+        // With its mark it must still fit where iptables keeps a name.
+        let beginning = text.strip_suffix('*').unwrap_or(text);
+        IfName::new(beginning).filter(|_| text.len() <= IfName::MAX).map(|_| Self(text.to_owned()))
+    }
+
+    /// Whether an interface has such a name.
+    pub fn matches(&self, name: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(beginning) => name.starts_with(beginning),
+            None => name == self.0,
+        }
+    }
+
+    /// Whether guests' own links have such a name.
+    pub fn matches_host_ends(&self) -> bool {
+        let beginning = self.0.strip_suffix('*');
+        IfName(self.0.clone()).slot().is_some()
+            || beginning.is_some_and(|b| HOST_PREFIX.starts_with(b) || b.starts_with(HOST_PREFIX))
+    }
+
+    /// The name, where it is one interface's.
+    pub fn name(&self) -> Option<IfName> {
+        IfName::new(&self.0)
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<IfName> for IfPattern {
+    fn from(name: IfName) -> Self {
+        Self(name.0)
+    }
+}
+
+impl fmt::Display for IfPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -142,6 +192,23 @@ mod tests {
         assert!(GuestName::new(&"a".repeat(63)).is_some());
         assert!(GuestName::new(&"a".repeat(64)).is_none());
         assert!(IfName::new("fifteen-bytes-x").is_some());
+    }
+
+    #[test]
+    fn a_pattern_is_a_name_or_its_beginning() {
+        let pattern = |text| IfPattern::new(text).unwrap();
+        assert!(pattern("wlan0").matches("wlan0") && !pattern("wlan0").matches("wlan01"));
+        assert!(pattern("rmnet*").matches("rmnet0") && pattern("rmnet*").matches("rmnet"));
+        assert!(!pattern("rmnet*").matches("v4-rmnet0"));
+        for bad in ["*", "", "a*b", "*a", "a**", "a b", "a+"] {
+            assert!(IfPattern::new(bad).is_none(), "{bad:?}");
+        }
+        for ours in ["v*", "vm_wlan*", "vm_wlan1*", "vm_wlan", "vm_wlan7"] {
+            assert!(pattern(ours).matches_host_ends(), "{ours}");
+        }
+        for other in ["w*", "vm_wlan0", "vm_x*", "v4-wlan0"] {
+            assert!(!pattern(other).matches_host_ends(), "{other}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@
 #![allow(dead_code)]
 
 use guestnetd::firewall::{Choice, Firewall, GuestSubnet, Ruleset};
-use guestnetd::spec::{IfName, Subnet};
+use guestnetd::spec::{IfPattern, Subnet};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ pub fn ruleset(text: &str) -> Ruleset {
     let mut ruleset = Ruleset::default();
     for line in text.lines() {
         match line.split(' ').collect::<Vec<_>>().as_slice() {
-            ["uplink", name] => ruleset.uplink = Some(IfName::new(name).unwrap()),
+            ["uplink", name] => ruleset.uplinks.extend(IfPattern::new(name)),
             ["subnet", subnet, "gateway", gateway] => {
                 let (network, prefix) = subnet.split_once('/').unwrap();
                 let network: Ipv4Addr = network.parse().unwrap();

@@ -17,7 +17,7 @@
 
 use super::entries::{Entry, Extension, Target};
 use crate::firewall::{Family, Hook, Interface, Match, Rule, Verdict};
-use crate::spec::{IfName, Subnet};
+use crate::spec::{IfPattern, Subnet};
 use std::net::Ipv4Addr;
 
 /// `xt_conntrack_mtinfo3.match_flags`, `.invert_flags`, `.state_mask`; the first two revisions have
@@ -62,7 +62,7 @@ fn interface(pattern: &str) -> Option<Option<Interface>> {
     if pattern == Interface::Guests.pattern() {
         return Some(Some(Interface::Guests));
     }
-    IfName::new(pattern).map(|name| Some(Interface::Named(name)))
+    IfPattern::new(&pattern.replace('+', "*")).map(|pattern| Some(Interface::Like(pattern)))
 }
 
 /// None: not an IPv4 subnet. Some(None): any address.

@@ -115,11 +115,14 @@ pub(super) fn compile(line: &Line) -> Vec<Expr> {
 fn name(interface: &Interface) -> Vec<u8> {
     match interface {
         Interface::Guests => HOST_PREFIX.as_bytes().to_vec(),
-        Interface::Named(name) => {
-            let mut bytes = name.as_str().as_bytes().to_vec();
-            bytes.resize(libc::IFNAMSIZ, 0);
-            bytes
-        }
+        Interface::Like(pattern) => match pattern.as_str().strip_suffix('*') {
+            Some(beginning) => beginning.as_bytes().to_vec(),
+            None => {
+                let mut bytes = pattern.as_str().as_bytes().to_vec();
+                bytes.resize(libc::IFNAMSIZ, 0);
+                bytes
+            }
+        },
     }
 }
 

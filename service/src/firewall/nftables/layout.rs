@@ -125,7 +125,7 @@ pub(super) fn changes(from: &Ruleset, to: &Ruleset) -> Option<BTreeMap<Set, (Ele
     let (mut changes, original) =
         (BTreeMap::<_, (Elements, Elements)>::new(), GuestSubnet::original());
     let has = |ruleset: &Ruleset, like: &dyn Fn(&GuestSubnet) -> bool| ruleset.unusual().any(like);
-    if from.uplink != to.uplink {
+    if (&from.uplinks, from.resolver, &from.exits) != (&to.uplinks, to.resolver, &to.exits) {
         return None;
     }
     for (at, there, other) in [(0, from, to), (1, to, from)] {
@@ -160,7 +160,7 @@ pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
     };
     let prefixes: BTreeSet<u8> = ruleset.unusual().map(|s| s.subnet.prefix()).collect();
     let subnets = ruleset.usual().copied().chain(prefixes.into_iter().filter_map(stand_in));
-    let few = Ruleset { uplink: ruleset.uplink.clone(), subnets: subnets.collect() };
+    let few = Ruleset { subnets: subnets.collect(), ..ruleset.clone() };
 
     let mut lines = Vec::<Line>::new();
     for rule in few.rules().iter().filter(|rule| rule.hook != Hook::Postrouting) {

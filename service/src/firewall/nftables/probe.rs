@@ -20,7 +20,7 @@ use super::observe::{self, OWNERSHIP};
 use super::socket::Refusal;
 use super::{chain_of, expr, unavailable, Nftables, ATTEMPTS};
 use crate::firewall::{FirewallError, GuestSubnet, Hook, Ruleset};
-use crate::spec::{IfName, Subnet};
+use crate::spec::{IfPattern, Subnet};
 use std::net::Ipv4Addr;
 
 /// What a check is done under: it is never there for others to see.
@@ -96,5 +96,6 @@ fn sample() -> Ruleset {
     let gateway = Ipv4Addr::new(192, 0, 2, 1);
     let other = Subnet::containing(gateway, 24).map(|subnet| GuestSubnet { subnet, gateway });
     let subnets = GuestSubnet::original().into_iter().chain(other).collect();
-    Ruleset { uplink: IfName::new("wlan0"), subnets }
+    let uplinks = IfPattern::new("wlan0").into_iter().collect();
+    Ruleset { uplinks, subnets, ..Ruleset::default() }
 }

@@ -107,6 +107,6 @@ fn line(rule: &Line) -> String {
 fn pattern(interface: &Interface) -> String {
     match interface {
         Interface::Guests => format!("{HOST_PREFIX}*"),
-        Interface::Named(name) => name.to_string(),
+        Interface::Like(pattern) => pattern.to_string(),
     }
 }

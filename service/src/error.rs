@@ -102,6 +102,9 @@ pub enum Error {
     /// The guest has a way out already.
     #[error("the guest has a default route already{0}; remove it there, then attach again")]
     GuestRouteExists(String),
+    /// The interface that a guest is to leave by is not there.
+    #[error("the device has no interface {0}: start the VPN first, or choose another VPN policy")]
+    NoSuchTun(IfName),
     /// Nobody answers.
     #[error("guestnetd is ending")]
     Ending,

@@ -69,6 +69,10 @@ pub struct Uplink {
     pub address: Option<Ipv4Addr>,
     /// Its MTU in bytes; 0 when there is no such interface.
     pub mtu: u32,
+    /// The routing table that its routes are in.
+    pub table: u32,
+    /// The resolvers behind it; the first is the one in use.
+    pub resolvers: Vec<Ipv4Addr>,
     /// Which interface the device's default route leaves by.
     pub default_route: Option<String>,
 }
@@ -80,7 +84,17 @@ impl Uplink {
             Choice::Named(name) => Some(name.clone()),
             Choice::Default => None,
         };
-        Self { choice, name, index: 0, up: false, address: None, mtu: 0, default_route: None }
+        Self {
+            choice,
+            name,
+            index: 0,
+            up: false,
+            address: None,
+            mtu: 0,
+            table: routes::MAIN,
+            resolvers: Vec::new(),
+            default_route: None,
+        }
     }
 
     /// The uplink as the kernel has it now.

@@ -43,6 +43,7 @@ pub fn code(error: &Error) -> i32 {
         Error::Forwarding { .. } => wire::ERROR_FORWARDING,
         Error::Verify(_) => wire::ERROR_VERIFY,
         Error::GuestRouteExists(_) => wire::ERROR_GUEST_ROUTE_EXISTS,
+        Error::NoSuchTun(_) => wire::ERROR_NO_SUCH_TUN,
         Error::Store { .. } | Error::StateInUse(_) => wire::ERROR_STORE,
         Error::Ending => wire::ERROR_UNAVAILABLE,
         Error::Undo { first, .. } => code(first),

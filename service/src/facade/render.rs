@@ -106,9 +106,11 @@ pub fn layer(report: &LayerReport) -> LayerStatus {
             owner::Layer::Link => Layer::LINK,
             owner::Layer::Address => Layer::ADDRESS,
             owner::Layer::Route => Layer::ROUTE,
+            owner::Layer::Rule => Layer::RULE,
             owner::Layer::Forwarding => Layer::FORWARDING,
             owner::Layer::Firewall => Layer::FIREWALL,
             owner::Layer::Nat => Layer::NAT,
+            owner::Layer::Dns => Layer::DNS,
             owner::Layer::Uplink => Layer::UPLINK,
         },
         state: match report.state {

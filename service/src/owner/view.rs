@@ -68,12 +68,16 @@ pub enum Layer {
     Address,
     /// The routes.
     Route,
+    /// The policy-routing rule, where the device has netd's.
+    Rule,
     /// IPv4 forwarding.
     Forwarding,
     /// Forward and input rules.
     Firewall,
     /// Masquerade.
     Nat,
+    /// Names: the resolver that guests' questions go to.
+    Dns,
     /// The uplink.
     Uplink,
 }
@@ -152,6 +156,8 @@ pub struct DeviceReport {
 pub struct Info {
     /// How the uplink is chosen.
     pub uplink: String,
+    /// How the device routes: "main", or "netd" (policy routing, table main unused).
+    pub routing: &'static str,
     /// The packet filter in use.
     pub firewall: Backend,
     /// Why that one.

@@ -95,6 +95,21 @@ pub struct GuestSpec {
     pub subnet: Subnet,
     /// MTU in bytes; none: the uplink's.
     pub mtu: Option<u32>,
+    /// What becomes of its traffic under a VPN.
+    pub vpn: VpnPolicy,
+}
+
+/// What becomes of a guest's traffic while the device uses a VPN.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VpnPolicy {
+    /// It leaves by the uplink, as tethered traffic does in AOSP: netd's VPN rules hold for the device's
+    /// own sockets only (`iif lo`).
+    #[default]
+    FollowUplink,
+    /// It leaves by this interface, a VPN's, and by no other.
+    NamedTun(IfName),
+    /// It leaves by the uplink, but not while a lockdown VPN is up.
+    BlockUnderLockdown,
 }
 
 /// A specification as it is stored, which may be anything.
@@ -106,13 +121,17 @@ struct Stored {
     gateway: Ipv4Addr,
     subnet: Subnet,
     mtu: Option<u32>,
+    #[serde(default)]
+    vpn: VpnPolicy,
 }
 
 impl TryFrom<Stored> for GuestSpec {
     type Error = SpecError;
     fn try_from(s: Stored) -> Result<Self, SpecError> {
         let mtu = s.mtu.map_or(-1, |mtu| i32::try_from(mtu).unwrap_or(0));
-        Self::new(s.name, s.interface, s.address, s.gateway, s.subnet.prefix().into(), mtu)
+        let prefix = s.subnet.prefix().into();
+        let spec = Self::new(s.name, s.interface, s.address, s.gateway, prefix, mtu)?;
+        Ok(Self { vpn: s.vpn, ..spec })
     }
 }
 
@@ -155,7 +174,8 @@ impl GuestSpec {
                 return Err(SpecError::Reserved { address, role: "gateway", subnet });
             }
         }
-        Ok(Self { name, interface, address, gateway, subnet, mtu })
+        let vpn = VpnPolicy::default();
+        Ok(Self { name, interface, address, gateway, subnet, mtu, vpn })
     }
 }
 

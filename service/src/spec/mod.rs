@@ -19,6 +19,6 @@ mod guest;
 mod names;
 mod subnet;
 
-pub use guest::{GuestSpec, SpecError, DEFAULT_MTU, MAX_TEXT};
+pub use guest::{GuestSpec, SpecError, VpnPolicy, DEFAULT_MTU, MAX_TEXT};
 pub use names::{GuestName, IfName, IfPattern, HOST_PREFIX};
 pub use subnet::Subnet;

@@ -96,6 +96,8 @@ interface IGuestNet {
     const int ERROR_NO_FREE_SLOT = 305;
     /** The device has an interface with the host end's name that is no attached guest's. */
     const int ERROR_HOST_INTERFACE_EXISTS = 306;
+    /** GuestConfig.uplink (VpnPolicy.NAMED_TUN) names no interface of the device. */
+    const int ERROR_NO_SUCH_TUN = 309;
     /** Too many listeners are registered. */
     const int ERROR_TOO_MANY_LISTENERS = 307;
     /** The guest has a default route already. */

@@ -25,12 +25,16 @@ enum Layer {
     ADDRESS = 1,
     /** The guest's default route and the device's route to the guest. */
     ROUTE = 2,
+    /** The policy-routing rule that leads guests to the uplink, where the device routes as netd does. */
+    RULE = 3,
     /** IPv4 forwarding on the device. */
-    FORWARDING = 3,
+    FORWARDING = 4,
     /** The forward and input rules. */
-    FIREWALL = 4,
+    FIREWALL = 5,
     /** The masquerade rule. */
-    NAT = 5,
+    NAT = 6,
+    /** The resolver that gets what guests ask their gateway. */
+    DNS = 7,
     /** The device's uplink. */
-    UPLINK = 6,
+    UPLINK = 8,
 }

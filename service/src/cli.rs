@@ -15,16 +15,23 @@
 //! The command line.
 
 use crate::facade::Allowed;
+use crate::kernel::ndc::Ndc;
 use crate::owner::Config;
 use crate::{firewall, uplink};
 use clap::Parser;
 use guestnet_platform::Endpoint;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where the state is kept: a tmpfs on Linux; Android has none for services, so there the boot id
 /// in every file does what a tmpfs would.
 const STATE_DIR: &str =
     if cfg!(target_os = "android") { "/data/misc/guestnet" } else { "/run/guestnet" };
+
+/// Where the device says which resolvers it uses; Android says it to nobody but netd.
+const RESOLV_CONF: Option<&str> =
+    if cfg!(target_os = "android") { None } else { Some("/etc/resolv.conf") };
 
 /// Gives guests (LXC containers, VMs) their network: a link, addresses, NAT, forwarding.
 ///
@@ -41,8 +48,9 @@ pub struct Args {
     #[arg(long, value_name = "URI", default_value_t = Endpoint::platform_default())]
     pub listen: Endpoint,
 
-    /// The device's way out: an interface, or "default" for the default route's
-    #[arg(long, value_name = "NAME", default_value = "wlan0")]
+    /// The device's way out: an interface, the first usable of a list (wlan0,v4-wlan0,rmnet*), or
+    /// "default": the one that the device itself uses
+    #[arg(long, value_name = "NAMES", default_value = "wlan0")]
     pub uplink: uplink::Choice,
 
     /// How to program the packet filter: auto, nftables or iptables
@@ -60,12 +68,39 @@ pub struct Args {
     /// Leave net.ipv4.ip_forward on when the last guest is gone
     #[arg(long)]
     pub keep_forwarding: bool,
+
+    /// Ask netd for forwarding by this program, instead of writing net.ipv4.ip_forward
+    #[arg(long, value_name = "PATH", value_parser = absolute)]
+    pub ndc: Option<PathBuf>,
+
+    /// A resolver that gets guests' questions, where nothing was said of the uplink's; may be given again
+    #[arg(long, value_name = "ADDRESS", value_parser = resolver)]
+    pub dns: Vec<Ipv4Addr>,
+
+    /// The file that names the device's own resolvers
+    #[arg(long, value_name = "FILE", value_parser = absolute)]
+    pub resolv_conf: Option<PathBuf>,
+
+    /// Compare everything with what it is to be this often while there are guests, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60",
+          value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub check_every: u64,
 }
 
 fn absolute(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     let complain = || format!("{text:?} is not an absolute path");
     path.is_absolute().then_some(path).ok_or_else(complain)
+}
+
+fn resolver(text: &str) -> Result<Ipv4Addr, String> {
+    let unusable = |a: &Ipv4Addr| {
+        a.is_loopback() || a.is_unspecified() || a.is_multicast() || a.is_broadcast()
+    };
+    text.parse()
+        .ok()
+        .filter(|address| !unusable(address))
+        .ok_or_else(|| format!("{text:?} is no IPv4 address of a resolver that guests can reach"))
 }
 
 fn uid(text: &str) -> Result<u32, String> {
@@ -88,6 +123,10 @@ impl Args {
             firewall: self.firewall,
             state_dir: self.state_dir.clone(),
             keep_forwarding: self.keep_forwarding,
+            ndc: self.ndc.clone().or_else(|| Some(Ndc::of_the_platform()?.0)),
+            resolvers: self.dns.clone(),
+            resolv_conf: self.resolv_conf.clone().or(RESOLV_CONF.map(PathBuf::from)),
+            check_every: Duration::from_secs(self.check_every),
         }
     }
 }

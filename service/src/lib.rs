@@ -30,6 +30,8 @@ pub mod kernel;
 pub mod logging;
 pub mod owner;
 pub mod plan;
+mod program;
+mod resolv;
 pub mod run;
 pub mod spec;
 pub mod store;

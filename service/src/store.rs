@@ -13,18 +13,19 @@
 // limitations under the License.
 
 //! What must survive a crash of guestnetd, and nothing more: one small file for each name seen,
-//! one for the forwarding switch. Written beside and renamed; no fsync, because it need not
+//! one for the forwarding switch, one for the resolvers that were named. Written beside and renamed; no fsync, because it need not
 //! survive a reboot: the directory is a tmpfs, and every file bears the kernel's boot id.
 //!
 //! Never fatal to read: what is torn, of another version or not ours is set aside and said.
 
 use crate::error::Error;
-use crate::plan::forwarding::Before;
+use crate::plan::forwarding::{Before, Switch};
 use crate::plan::{slots, GuestNet};
-use crate::spec::{GuestName, GuestSpec};
+use crate::spec::{GuestName, GuestSpec, IfName};
 use nix::fcntl::{Flock, FlockArg};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::net::Ipv4Addr;
@@ -75,6 +76,27 @@ pub struct ForwardingRecord {
     pub contested: bool,
     /// What is to be put back with it.
     pub before: Before,
+    /// Whether it was asked of netd, and not written.
+    #[serde(default)]
+    pub netd: bool,
+}
+
+impl ForwardingRecord {
+    /// Of a switch that is used from now on.
+    pub fn of(switch: &Switch) -> Self {
+        let (before, netd) = match switch {
+            Switch::Sysctl(before) => (before.clone(), false),
+            Switch::Netd => (Before::default(), true),
+        };
+        Self { ours: true, contested: false, before, netd }
+    }
+}
+
+/// What the caller has said of the resolvers behind each uplink.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolversRecord {
+    /// By the uplink's name.
+    pub behind: BTreeMap<IfName, Vec<Ipv4Addr>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,6 +122,8 @@ pub struct Found {
     pub records: Vec<(GuestName, Record)>,
     /// The forwarding switch.
     pub forwarding: ForwardingRecord,
+    /// The resolvers.
+    pub resolvers: ResolversRecord,
 }
 
 /// The directory.
@@ -136,6 +160,7 @@ impl Store {
             }
         }
         found.forwarding = store.read(&store.forwarding()).unwrap_or_default();
+        found.resolvers = store.read(&store.resolvers()).unwrap_or_default();
         Ok((store, found))
     }
 
@@ -158,14 +183,22 @@ impl Store {
 
     /// Keeps what is to be kept of the forwarding switch.
     pub fn put_forwarding(&self, record: &ForwardingRecord) -> Result<(), Error> {
-        let path = self.forwarding();
+        self.replace(&self.forwarding(), record)
+    }
+
+    /// Keeps what the caller has said of resolvers.
+    pub fn put_resolvers(&self, record: &ResolversRecord) -> Result<(), Error> {
+        self.replace(&self.resolvers(), record)
+    }
+
+    fn replace<T: Serialize>(&self, path: &Path, content: &T) -> Result<(), Error> {
         let replaced = || {
             let mut beside = path.as_os_str().to_owned();
             beside.push(TEMPORARY);
-            fs::write(&beside, self.bytes(record)?)?;
-            fs::rename(&beside, &path)
+            fs::write(&beside, self.bytes(content)?)?;
+            fs::rename(&beside, path)
         };
-        replaced().map_err(|e| self.failed(&path, e))
+        replaced().map_err(|e| self.failed(path, e))
     }
 
     fn take_lock(&self) -> Result<Flock<fs::File>, Error> {
@@ -183,6 +216,10 @@ impl Store {
     }
     fn forwarding(&self) -> PathBuf {
         self.dir.join("forwarding.json")
+    }
+
+    fn resolvers(&self) -> PathBuf {
+        self.dir.join("resolvers.json")
     }
 
     fn failed(&self, path: &Path, cause: io::Error) -> Error {
@@ -247,7 +284,6 @@ fn overwrite(path: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::IfName;
 
     fn name(text: &str) -> GuestName {
         GuestName::new(text).unwrap()

@@ -18,7 +18,8 @@ use crate::error::{Error, KernelError};
 use crate::kernel::links::{self, Link};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::{addresses, routes};
-use crate::spec::IfName;
+use crate::plan::routing::{self, Rule, Shape};
+use crate::spec::{IfName, IfPattern};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
@@ -26,9 +27,10 @@ use std::str::FromStr;
 /// How the uplink is chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// This interface.
-    Named(IfName),
-    /// The one that the device's default route (table main, lowest metric) leaves by.
+    /// The first of these that traffic can leave by; as long as there is none, the first that is there.
+    Listed(Vec<IfPattern>),
+    /// The one that the device itself leaves by: that of netd's default network, or of the default
+    /// route (table main, lowest metric).
     Default,
 }
 
@@ -38,18 +40,46 @@ impl FromStr for Choice {
         if text == "default" {
             return Ok(Self::Default);
         }
-        let no_way_out = |name: &IfName| name.as_str() == "lo" || name.slot().is_some();
-        IfName::new(text).filter(|name| !no_way_out(name)).map(Self::Named).ok_or_else(|| {
-            format!("{text:?} is no uplink: use an interface such as wlan0, or \"default\"")
-        })
+        let way_out = |one: &str| {
+            IfPattern::new(one).filter(|p| !p.matches("lo") && !p.matches_host_ends()).ok_or_else(
+                || {
+                    format!(
+                        "{one:?} is no uplink: use an interface such as wlan0, \
+                         a list of them such as wlan0,v4-wlan0,rmnet*, or \"default\""
+                    )
+                },
+            )
+        };
+        text.split(',').map(way_out).collect::<Result<_, _>>().map(Self::Listed)
     }
 }
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Named(name) => name.fmt(f),
+            Self::Listed(list) => {
+                let names: Vec<_> = list.iter().map(IfPattern::as_str).collect();
+                f.write_str(&names.join(","))
+            }
             Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+impl Choice {
+    /// Whether an interface of this name may be the uplink by its name.
+    pub fn lists(&self, name: &str) -> bool {
+        match self {
+            Self::Listed(list) => list.iter().any(|pattern| pattern.matches(name)),
+            Self::Default => false,
+        }
+    }
+
+    /// The name, where there is but one.
+    fn only(&self) -> Option<IfName> {
+        match self {
+            Self::Listed(list) => list.first().filter(|_| list.len() == 1)?.name(),
+            Self::Default => None,
         }
     }
 }
@@ -59,7 +89,7 @@ impl fmt::Display for Choice {
 pub struct Uplink {
     /// How it is chosen.
     pub choice: Choice,
-    /// Its name; none when "default" finds no default route.
+    /// Its name; none when nothing is there to choose.
     pub name: Option<IfName>,
     /// Its index; 0 when there is no such interface.
     pub index: u32,
@@ -73,56 +103,69 @@ pub struct Uplink {
     pub table: u32,
     /// The resolvers behind it; the first is the one in use.
     pub resolvers: Vec<Ipv4Addr>,
-    /// Which interface the device's default route leaves by.
+    /// Which interface the device's own traffic leaves by.
     pub default_route: Option<String>,
 }
 
 impl Uplink {
     /// An uplink that has not been looked for.
     pub fn unknown(choice: Choice) -> Self {
-        let name = match &choice {
-            Choice::Named(name) => Some(name.clone()),
-            Choice::Default => None,
-        };
         Self {
+            name: choice.only(),
             choice,
-            name,
             index: 0,
             up: false,
             address: None,
             mtu: 0,
-            table: routes::MAIN,
+            table: routing::MAIN,
             resolvers: Vec::new(),
             default_route: None,
         }
     }
 
-    /// The uplink as the kernel has it now.
-    pub fn observe(netlink: &Netlink, choice: &Choice) -> Result<Self, Error> {
+    /// The uplink as the kernel has it now, on a device that routes so, by these rules. Its resolvers
+    /// are not the kernel's to say.
+    pub fn observe(
+        netlink: &Netlink,
+        choice: &Choice,
+        shape: Shape,
+        rules: &[Rule],
+    ) -> Result<Self, Error> {
         let failed = |cause: KernelError| Error::kernel("read the uplink", cause);
         let mut uplink = Self::unknown(choice.clone());
-        let routes = routes::of(netlink, Some(routes::MAIN), 0).map_err(failed)?;
-        let default = routes
-            .iter()
-            .filter(|r| r.destination.prefix() == 0 && r.unicast && r.index != 0)
-            .min_by_key(|r| r.priority);
-        let mut leaves_by: Option<Link> = None;
-        if let Some(route) = default {
-            leaves_by = links::by_index(netlink, route.index).map_err(failed)?;
-        }
-        uplink.default_route = leaves_by.as_ref().map(|l| l.name.clone());
-        let link = match choice {
-            Choice::Named(name) => links::by_name(netlink, name.as_str()).map_err(failed)?,
-            Choice::Default => leaves_by,
+        let default = match shape {
+            Shape::Netd { .. } => routing::default_network(rules),
+            Shape::Main => {
+                let routes = routes::of(netlink, Some(routing::MAIN), 0).map_err(failed)?;
+                let leads =
+                    |r: &&routes::Route| r.destination.prefix() == 0 && r.unicast && r.index != 0;
+                routes.iter().filter(leads).min_by_key(|r| r.priority).map(|r| r.index)
+            }
         };
-        let Some(link) = link else { return Ok(uplink) };
-        let found = addresses::of(netlink, link.index).map_err(failed)?;
-        uplink.name = IfName::new(&link.name);
-        uplink.index = link.index;
-        uplink.up = link.up && link.carrier;
-        uplink.address = found.first().map(|a| a.address);
-        uplink.mtu = link.mtu;
-        Ok(uplink)
+        let leaves_by = match default {
+            Some(index) => links::by_index(netlink, index).map_err(failed)?,
+            None => None,
+        };
+        uplink.default_route = leaves_by.as_ref().map(|l| l.name.clone());
+        let found = match choice {
+            Choice::Listed(list) => candidates(netlink, list).map_err(failed)?,
+            Choice::Default => leaves_by.into_iter().collect(),
+        };
+        let mut first = None;
+        for link in found {
+            let addresses = addresses::of(netlink, link.index).map_err(failed)?;
+            uplink.name = IfName::new(&link.name);
+            uplink.index = link.index;
+            uplink.up = link.up && link.carrier;
+            uplink.address = addresses.first().map(|a| a.address);
+            uplink.mtu = link.mtu;
+            uplink.table = shape.table_of(link.index);
+            if uplink.usable() {
+                return Ok(uplink);
+            }
+            first.get_or_insert_with(|| uplink.clone());
+        }
+        Ok(first.unwrap_or(uplink))
     }
 
     /// Whether guests' traffic can leave.
@@ -131,9 +174,9 @@ impl Uplink {
     }
 
     /// What makes it doubtful that traffic reaches the internet though the uplink is usable; none
-    /// when nothing does. On Android the default route is not in table main, so nothing is known.
+    /// when nothing does. Where netd routes, guests leave by the uplink whatever the default network.
     pub fn doubt(&self) -> Option<String> {
-        let name = self.name.as_ref().filter(|_| self.usable() && !cfg!(target_os = "android"))?;
+        let name = self.name.as_ref().filter(|_| self.usable() && self.table == routing::MAIN)?;
         match &self.default_route {
             Some(other) if other == name.as_str() => None,
             Some(other) => Some(format!(
@@ -153,7 +196,10 @@ impl Uplink {
             return None;
         }
         let Some(name) = &self.name else {
-            return Some("the device has no default route, so there is no uplink".into());
+            return Some(match &self.choice {
+                Choice::Default => "the device has no default route, so there is no uplink".into(),
+                Choice::Listed(_) => format!("none of {} is there: traffic waits", self.choice),
+            });
         };
         Some(if self.index == 0 {
             match &self.default_route {
@@ -171,4 +217,20 @@ impl Uplink {
             format!("{name} has no IPv4 address: traffic waits for one")
         })
     }
+}
+
+/// The links that may be the uplink, the most wanted first. One that is named is asked for; for
+/// others all links are read.
+fn candidates(netlink: &Netlink, list: &[IfPattern]) -> Result<Vec<Link>, KernelError> {
+    if let [only] = list {
+        if only.name().is_some() {
+            return Ok(links::by_name(netlink, only.as_str())?.into_iter().collect());
+        }
+    }
+    let mut all = links::all(netlink)?;
+    all.retain(|link| !link.is_ours());
+    let place = |link: &Link| list.iter().position(|pattern| pattern.matches(&link.name));
+    let mut found: Vec<_> = all.into_iter().filter_map(|l| Some((place(&l)?, l))).collect();
+    found.sort_by_key(|(place, link)| (*place, link.index));
+    Ok(found.into_iter().map(|(_, link)| link).collect())
 }

@@ -23,7 +23,7 @@ use guestnetd::kernel::executor::KernelExecutor;
 use guestnetd::kernel::netlink::Netlink;
 use guestnetd::kernel::netns::Home;
 use guestnetd::owner::{Config, Owner};
-use guestnetd::plan::forwarding::Before;
+use guestnetd::plan::forwarding::{Before, Switch};
 use guestnetd::plan::{diff, GuestNet, Observed, ObservedGuest, Step};
 use guestnetd::spec::{GuestName, GuestSpec, IfName, IfPattern};
 use nix::sched::{unshare, CloneFlags};
@@ -92,8 +92,10 @@ fn steps() -> Vec<Step> {
     let bare = ObservedGuest { loopback_bare: true, ..ObservedGuest::default() };
     let nothing = Observed { host: None, guest: Some(bare) };
     let before = Before { accept_redirects: true, forwarding: vec!["lo".into()] };
-    let mut steps =
-        vec![Step::Firewall { to, from: Ruleset::default() }, Step::ForwardingOn(before)];
+    let mut steps = vec![
+        Step::Firewall { to, from: Ruleset::default() },
+        Step::ForwardingOn(Switch::Sysctl(before)),
+    ];
     steps.extend(diff::guest(&net(), &nothing));
     steps
 }
@@ -130,6 +132,7 @@ fn attempt(choice: Choice, steps: &[Step], first: usize, guest: &File) -> Result
         device: &device,
         deleter: &deleter,
         firewall: &mut firewall,
+        ndc: None,
         guest: Some((guest.as_fd(), &inside)),
         host_index: None,
         guest_index: None,
@@ -172,6 +175,10 @@ fn config(choice: Choice, dir: &std::path::Path) -> Config {
         firewall: choice,
         state_dir: dir.to_owned(),
         keep_forwarding: false,
+        ndc: None,
+        resolvers: Vec::new(),
+        resolv_conf: None,
+        check_every: Duration::from_secs(60),
     }
 }
 

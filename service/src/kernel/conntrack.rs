@@ -31,11 +31,13 @@ const CT_GET: u16 = CT_NEW | 1;
 const CT_DELETE: u16 = CT_NEW | 2;
 const NLA_F_NESTED: u16 = 1 << 15;
 const CTA_TUPLE_ORIG: u16 = 1;
+const CTA_TUPLE_REPLY: u16 = 2;
 const CTA_ID: u16 = 12;
 const CTA_ZONE: u16 = 18;
 const CTA_FILTER: u16 = 25;
 const CTA_TUPLE_IP: u16 = 1;
 const CTA_IP_V4_SRC: u16 = 1;
+const CTA_IP_V4_DST: u16 = 2;
 const CTA_FILTER_ORIG_FLAGS: u16 = 1;
 const CTA_FILTER_REPLY_FLAGS: u16 = 2;
 const CTA_FILTER_F_CTA_IP_SRC: u32 = 1;
@@ -47,6 +49,20 @@ pub fn forget(source: Ipv4Addr) -> Result<(), KernelError> {
         Err(e) if e.errno == libc::EINVAL || e.errno == libc::EOPNOTSUPP => forget_each(source),
         other => other,
     }
+}
+
+/// Forgets every IPv4 connection that one of these sources opened and that left with `address` in its
+/// place; gives their number. Reads all connections.
+pub fn forget_masqueraded(
+    address: Ipv4Addr,
+    sources: impl Fn(Ipv4Addr) -> bool,
+) -> Result<usize, KernelError> {
+    let socket = open()?;
+    let found = names(&socket, |from, answered_to| answered_to == address && sources(from))?;
+    for name in &found {
+        change(&socket, CT_DELETE, name)?;
+    }
+    Ok(found.len())
 }
 
 /// One message; nothing is listed.
@@ -67,14 +83,17 @@ fn forget_at_once(source: Ipv4Addr) -> Result<(), KernelError> {
 /// Reads all connections and forgets those of `source`, each by its own tuple.
 fn forget_each(source: Ipv4Addr) -> Result<(), KernelError> {
     let socket = open()?;
-    for tuple in opened_by(&socket, source)? {
-        change(&socket, CT_DELETE, &tuple)?;
+    for name in names(&socket, |from, _| from == source)? {
+        change(&socket, CT_DELETE, &name)?;
     }
     Ok(())
 }
 
-/// What names each connection that `source` opened.
-fn opened_by(socket: &Socket, source: Ipv4Addr) -> Result<Vec<Vec<u8>>, KernelError> {
+/// What names each connection that is `wanted`, by who opened it and whom it is answered to.
+fn names(
+    socket: &Socket,
+    wanted: impl Fn(Ipv4Addr, Ipv4Addr) -> bool,
+) -> Result<Vec<Vec<u8>>, KernelError> {
     send(socket, CT_GET, NLM_F_REQUEST | NLM_F_DUMP, &[])?;
     let mut found = Vec::new();
     loop {
@@ -83,23 +102,27 @@ fn opened_by(socket: &Socket, source: Ipv4Addr) -> Result<Vec<Vec<u8>>, KernelEr
             match message.kind {
                 NLMSG_DONE => return Ok(found),
                 NLMSG_ERROR => return acknowledged(message.body).map(|()| found),
-                _ => found.extend(name_of(message.body, source)),
+                _ => found.extend(name_of(message.body, &wanted)),
             }
         }
     }
 }
 
-/// The attributes that name a connection, if `source` opened it.
-fn name_of(body: &[u8], source: Ipv4Addr) -> Option<Vec<u8>> {
+/// The attributes that name a connection, if it is `wanted`.
+fn name_of(body: &[u8], wanted: impl Fn(Ipv4Addr, Ipv4Addr) -> bool) -> Option<Vec<u8>> {
     let all = attributes(body, NFGENMSG);
     let tuple = all.clone().find(CTA_TUPLE_ORIG)?;
-    let addresses = attributes(tuple, 0).find(CTA_TUPLE_IP)?;
-    let from = attributes(addresses, 0).find(CTA_IP_V4_SRC).and_then(ipv4)?;
+    let address = |tuple, kind| {
+        let addresses = attributes(tuple, 0).find(CTA_TUPLE_IP)?;
+        attributes(addresses, 0).find(kind).and_then(ipv4)
+    };
+    let from = address(tuple, CTA_IP_V4_SRC)?;
+    let answered_to = address(all.clone().find(CTA_TUPLE_REPLY)?, CTA_IP_V4_DST)?;
     let mut name = attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, tuple);
     for kind in [CTA_ID, CTA_ZONE] {
         name.extend(all.clone().find(kind).into_iter().flat_map(|value| attribute(kind, value)));
     }
-    (from == source).then_some(name)
+    wanted(from, answered_to).then_some(name)
 }
 
 fn open() -> Result<Socket, KernelError> {
@@ -150,6 +173,7 @@ mod tests {
 
     const A: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 3);
     const B: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 4);
+    const C: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
     fn tuple(direction: u16, from: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> Vec<u8> {
         let ip = [attribute(1, &from.0.octets()), attribute(2, &to.0.octets())].concat();
@@ -164,17 +188,22 @@ mod tests {
 
     /// A connection as if a packet had passed.
     fn connect(socket: &Socket, from: Ipv4Addr, port: u16) {
+        connect_as(socket, from, port, from);
+    }
+
+    /// The same, leaving with another address.
+    fn connect_as(socket: &Socket, from: Ipv4Addr, port: u16, leaves_with: Ipv4Addr) {
         const NLM_F_CREATE: u16 = 0x400;
         let server = (Ipv4Addr::new(192, 0, 2, 1), 53);
         let timeout = attribute(7, &600u32.to_be_bytes());
-        let body =
-            [tuple(1, (from, port), server), tuple(2, server, (from, port)), timeout].concat();
+        let tuples = [tuple(1, (from, port), server), tuple(2, server, (leaves_with, port))];
+        let body = [tuples.concat(), timeout].concat();
         send(socket, CT_NEW, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE, &body).unwrap();
         answered(socket).unwrap();
     }
 
     fn count(of: Ipv4Addr) -> usize {
-        opened_by(&open().unwrap(), of).unwrap().len()
+        names(&open().unwrap(), |from, _| from == of).unwrap().len()
     }
 
     fn forgets(how: fn(Ipv4Addr) -> Result<(), KernelError>) {
@@ -207,18 +236,37 @@ mod tests {
     }
 
     #[test]
+    fn only_what_left_with_the_old_address_is_forgotten() {
+        if !nix::unistd::geteuid().is_root() {
+            return; // a network namespace of its own needs root
+        }
+        let test = || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            let socket = open().unwrap();
+            connect_as(&socket, A, 1000, C);
+            connect_as(&socket, A, 1001, B);
+            connect_as(&socket, B, 1002, C);
+            assert_eq!(forget_masqueraded(C, |from| from == A).unwrap(), 1);
+            assert_eq!((count(A), count(B)), (1, 1), "another address; another's source");
+        };
+        std::thread::spawn(test).join().unwrap();
+    }
+
+    #[test]
     fn no_message_makes_it_panic() {
         let mut message = vec![0; NFGENMSG];
         message.extend(tuple(1, (A, 1), (B, 2)));
-        assert!(name_of(&message, A).is_some() && name_of(&message, B).is_none());
+        message.extend(tuple(2, (B, 2), (C, 1)));
+        assert!(name_of(&message, |from, to| (from, to) == (A, C)).is_some());
+        assert!(name_of(&message, |from, _| from == B).is_none());
         for end in 0..message.len() {
-            let _ = name_of(&message[..end], A);
+            let _ = name_of(&message[..end], |_, _| true);
         }
         for at in 0..message.len() {
             for byte in [0, 1, 3, 4, 0x7f, 0xff] {
                 let mut bent = message.clone();
                 bent[at] = byte;
-                let _ = name_of(&bent, A);
+                let _ = name_of(&bent, |_, _| true);
             }
         }
     }

@@ -16,11 +16,13 @@
 
 use super::deleter::{self, Deleter};
 use super::links::{self, End};
+use super::ndc::Ndc;
 use super::netlink::Netlink;
-use super::{addresses, conntrack, observe, routes, sysctl};
+use super::{addresses, conntrack, observe, routes, rules, sysctl};
 use crate::apply::Executor;
 use crate::error::{Error, KernelError};
 use crate::firewall::Firewall;
+use crate::plan::forwarding::Switch;
 use crate::plan::{marks, Step};
 use crate::spec::IfName;
 use std::net::Ipv4Addr;
@@ -34,6 +36,8 @@ pub struct KernelExecutor<'a> {
     pub deleter: &'a Deleter,
     /// The packet filter.
     pub firewall: &'a mut Firewall,
+    /// The way to netd, where there is one.
+    pub ndc: Option<&'a Ndc>,
     /// The guest: its namespace and a socket in it.
     pub guest: Option<(BorrowedFd<'a>, &'a Netlink)>,
     /// Index of the host end, once it is known.
@@ -47,15 +51,8 @@ pub struct KernelExecutor<'a> {
 impl Executor for KernelExecutor<'_> {
     fn run(&mut self, step: &Step) -> Result<(), Error> {
         match step {
-            Step::ForwardingOn(_) => {
-                self.switched.push(true);
-                sysctl::forwarding_on().map_err(|cause| Error::Forwarding { switch: "on", cause })
-            }
-            Step::ForwardingOff(before) => {
-                self.switched.push(false);
-                let failed = |cause| Error::Forwarding { switch: "off", cause };
-                sysctl::forwarding_off(before).map_err(failed)
-            }
+            Step::ForwardingOn(switch) => self.forwarding_on(switch),
+            Step::ForwardingOff(switch) => self.forwarding_off(switch),
             Step::Firewall { to, .. } => Ok(self.firewall.apply(to)?),
             Step::ForgetConnections(address) => {
                 // It must not cost a guest its network: the connections go with their timeouts too.
@@ -73,6 +70,32 @@ impl Executor for KernelExecutor<'_> {
 }
 
 impl KernelExecutor<'_> {
+    fn forwarding_on(&mut self, switch: &Switch) -> Result<(), Error> {
+        let failed = |cause| Error::Forwarding { switch: "on", cause };
+        match switch {
+            Switch::Sysctl(_) => {
+                self.switched.push(true);
+                sysctl::forwarding_on().map_err(failed)
+            }
+            Switch::Netd => self.netd()?.enable().map_err(failed),
+        }
+    }
+
+    fn forwarding_off(&mut self, switch: &Switch) -> Result<(), Error> {
+        let failed = |cause| Error::Forwarding { switch: "off", cause };
+        match switch {
+            Switch::Sysctl(before) => {
+                self.switched.push(false);
+                sysctl::forwarding_off(before).map_err(failed)
+            }
+            Switch::Netd => self.netd()?.disable().map_err(failed),
+        }
+    }
+
+    fn netd(&self) -> Result<&Ndc, Error> {
+        self.ndc.ok_or_else(|| Error::Forwarding { switch: "on", cause: no_ndc() })
+    }
+
     fn change(&mut self, step: &Step) -> Result<(), KernelError> {
         match step {
             Step::DisableIpv6(host) => Ok(sysctl::disable_ipv6(host)?),
@@ -80,9 +103,11 @@ impl KernelExecutor<'_> {
                 addresses::add(self.device, self.host(host)?, *address, *prefix)
             }
             Step::HostUp(host) => links::set_up(self.device, self.host(host)?, true),
-            Step::HostRoute(host, address) => {
-                routes::add(self.device, self.host(host)?, Some(*address), None)
+            Step::HostRoute(host, to, table) => {
+                routes::add_direct(self.device, self.host(host)?, *to, *table)
             }
+            Step::AddRule(lead) => rules::add(self.device, lead),
+            Step::DeleteRule(lead) => rules::delete(self.device, lead),
             Step::Name(host, name) => {
                 links::set_alias(self.device, self.host(host)?, &marks::alias(name))
             }
@@ -157,7 +182,7 @@ impl KernelExecutor<'_> {
         let failed = |cause| Error::kernel(step.what(), cause);
         let index = self.guest(guest).map_err(failed)?;
         let inside = self.inside().map_err(failed)?;
-        match routes::add(inside, index, None, Some(by)) {
+        match routes::add_gateway(inside, index, by) {
             Err(e) if e.errno == libc::EEXIST => {
                 let other = observe::guest_side(inside, guest)?.other_default;
                 Err(other.map_or_else(|| failed(e), Error::GuestRouteExists))
@@ -207,6 +232,10 @@ impl KernelExecutor<'_> {
 
 fn gone() -> KernelError {
     KernelError { errno: libc::ENODEV, text: None }
+}
+
+fn no_ndc() -> std::io::Error {
+    std::io::Error::other("there is no ndc: see --ndc")
 }
 
 fn no_guest() -> KernelError {

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! What the kernel announces: links, addresses, routes, forwarding. Reads and sorts; decides
+//! What the kernel announces: links, addresses, routes, rules, forwarding. Reads and sorts; decides
 //! nothing. A lost announcement is one too (`Event::Overrun`): whoever hears it reads anew.
 
 use super::links::Link;
@@ -40,6 +40,8 @@ pub enum Event {
     Address {
         /// Index of its interface.
         index: u32,
+        /// Whether it went.
+        gone: bool,
     },
     /// An IPv4 route came or went.
     Route {
@@ -47,7 +49,11 @@ pub enum Event {
         index: u32,
         /// Whether it is a default route.
         default: bool,
+        /// Whether it went.
+        gone: bool,
     },
+    /// An IPv4 policy-routing rule came or went.
+    Rule,
     /// `net.ipv4.ip_forward` was written with another value.
     Forwarding {
         /// The value now.
@@ -94,6 +100,7 @@ const RECEIVE_BUFFER: u32 = 4 << 20;
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_IPV4_IFADDR: u32 = 5;
 const RTNLGRP_IPV4_ROUTE: u32 = 7;
+const RTNLGRP_IPV4_RULE: u32 = 8;
 const RTNLGRP_IPV4_NETCONF: u32 = 24;
 const RTNLGRP_NEXTHOP: u32 = 32;
 const RTM_NEWNETCONF: u16 = 80;
@@ -107,7 +114,13 @@ impl Monitor {
         socket.bind(&SocketAddr::new(0, 0))?;
         socket.set_non_blocking(true)?;
         socket.set_rx_buf_sz(RECEIVE_BUFFER)?;
-        for group in [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF] {
+        for group in [
+            RTNLGRP_LINK,
+            RTNLGRP_IPV4_IFADDR,
+            RTNLGRP_IPV4_ROUTE,
+            RTNLGRP_IPV4_RULE,
+            RTNLGRP_IPV4_NETCONF,
+        ] {
             socket.add_membership(group)?;
         }
         // Since Linux 5.3: routes go with their nexthop object, unannounced themselves.
@@ -164,15 +177,20 @@ fn event(message: &Message<'_>) -> Option<Event> {
         libc::RTM_NEWLINK => Link::read(body).map(|link| Event::Link(Box::new(link))),
         libc::RTM_DELLINK => u32_at(body, 4).map(|index| Event::LinkGone { index }),
         libc::RTM_NEWADDR | libc::RTM_DELADDR => {
-            u32_at(body, 4).map(|index| Event::Address { index })
+            let gone = message.kind == libc::RTM_DELADDR;
+            u32_at(body, 4).map(|index| Event::Address { index, gone })
         }
         libc::RTM_NEWROUTE | libc::RTM_DELROUTE => Route::read(body).map(|route| {
             let default = route.destination.prefix() == 0;
-            Event::Route { index: route.index, default }
+            let gone = message.kind == libc::RTM_DELROUTE;
+            Event::Route { index: route.index, default, gone }
         }),
+        libc::RTM_NEWRULE | libc::RTM_DELRULE => Some(Event::Rule),
         RTM_NEWNETCONF => return netconf(body),
         // Whatever went by it.
-        RTM_NEWNEXTHOP | RTM_DELNEXTHOP => Some(Event::Route { index: 0, default: true }),
+        RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
+            Some(Event::Route { index: 0, default: true, gone: false })
+        }
         // An interface's switches go with it (RTM_DELNETCONF).
         _ => return None,
     };

@@ -14,14 +14,15 @@
 
 //! Reads a guest's network back from the kernel, for the diff: what is there, not what was done.
 
+use super::links::Link;
 use super::netlink::Netlink;
 use super::{addresses, links, routes, sysctl};
 use crate::error::{Error, KernelError};
 use crate::plan::conflict::DevicePrefix;
 use crate::plan::marks::ROUTE_PROTOCOL;
 use crate::plan::{GuestNet, ObservedGuest, ObservedGuestLink, ObservedHost};
-use crate::spec::IfName;
-use std::collections::BTreeMap;
+use crate::spec::{IfName, Subnet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 /// The device's end of a guest's link, if it is there and bears our marks.
@@ -36,7 +37,7 @@ pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<ObservedHost
     }
     let addresses = addresses::of(netlink, link.index).map_err(failed)?;
     let routes = if net.host.route.is_some() {
-        routes::of(netlink, Some(routes::MAIN), link.index).map_err(failed)?
+        routes::of(netlink, Some(net.host.table), link.index).map_err(failed)?
     } else {
         Vec::new()
     };
@@ -54,6 +55,47 @@ pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<ObservedHost
             .map(|r| r.destination)
             .collect(),
     }))
+}
+
+/// The device's ends of these guests' links, as far as they are there and bear our marks, by their
+/// names: three lists, however many guests there are. What would take a question for each, whether
+/// IPv6 is off, is taken to be as it was set.
+pub fn host_ends<'a>(
+    netlink: &Netlink,
+    nets: impl Iterator<Item = &'a GuestNet>,
+) -> Result<BTreeMap<IfName, ObservedHost>, Error> {
+    let failed = |cause: KernelError| Error::kernel("read the guests' links", cause);
+    let links: HashMap<String, Link> = links::all(netlink)
+        .map_err(failed)?
+        .into_iter()
+        .filter(Link::is_ours)
+        .map(|link| (link.name.clone(), link))
+        .collect();
+    let mut ends: HashMap<u32, ObservedHost> = HashMap::new();
+    for a in addresses::of(netlink, 0).map_err(failed)? {
+        ends.entry(a.index).or_default().addresses.push((a.address, a.prefix));
+    }
+    let routes = routes::of(netlink, None, 0).map_err(failed)?;
+    let ours = routes.into_iter().filter(|r| r.protocol == ROUTE_PROTOCOL);
+    let routes: HashSet<(u32, u32, Subnet)> =
+        ours.map(|r| (r.index, r.table, r.destination)).collect();
+    let mut found = BTreeMap::new();
+    for net in nets {
+        let Some(link) = links.get(net.host.name.as_str()) else { continue };
+        let wanted = |to: &Subnet| routes.contains(&(link.index, net.host.table, *to));
+        let end = ObservedHost {
+            index: link.index,
+            up: link.up,
+            running: link.running,
+            ipv6_disabled: true,
+            mtu: link.mtu,
+            alias: link.alias.clone(),
+            routes: net.host.route.into_iter().filter(wanted).collect(),
+            ..ends.remove(&link.index).unwrap_or_default()
+        };
+        found.insert(net.host.name.clone(), end);
+    }
+    Ok(found)
 }
 
 /// What has to be known of a guest before its link is made, by as few questions as possible: that
@@ -128,7 +170,7 @@ pub fn device_prefixes(netlink: &Netlink) -> Result<Vec<DevicePrefix>, Error> {
         links.iter().filter(|l| !l.is_ours()).map(|l| (l.index, l.name.clone())).collect();
     let mut prefixes = Vec::new();
     for a in addresses::of(netlink, 0).map_err(failed)? {
-        let subnet = crate::spec::Subnet::containing(a.address, a.prefix);
+        let subnet = Subnet::containing(a.address, a.prefix);
         if let (Some(interface), Some(subnet)) = (names.get(&a.index), subnet) {
             prefixes.push(DevicePrefix { subnet, interface: interface.clone(), table: None });
         }

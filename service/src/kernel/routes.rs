@@ -18,9 +18,10 @@ use super::message::{attributes, ipv4, u32_at};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::plan::marks::ROUTE_PROTOCOL;
+pub use crate::plan::routing::MAIN;
 use crate::spec::Subnet;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::AddressFamily;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
@@ -45,31 +46,53 @@ pub struct Route {
     pub unicast: bool,
 }
 
-/// Routing table `main`.
-pub const MAIN: u32 = RouteHeader::RT_TABLE_MAIN as u32;
+/// Adds a default route of ours to table main, by that next hop.
+pub fn add_gateway(netlink: &Netlink, index: u32, gateway: Ipv4Addr) -> Result<(), KernelError> {
+    let mut message = ours(index, MAIN, RouteScope::Universe);
+    message.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(gateway)));
+    netlink.change(libc::RTM_NEWROUTE, &message, NLM_F_CREATE | NLM_F_EXCL)
+}
 
-/// Adds a route of ours to table main. With a `gateway`: by that next hop; else directly.
-pub fn add(
+/// Adds a route of ours to what is reached directly.
+pub fn add_direct(
     netlink: &Netlink,
     index: u32,
-    destination: Option<Ipv4Addr>,
-    gateway: Option<Ipv4Addr>,
+    to: Subnet,
+    table: u32,
 ) -> Result<(), KernelError> {
+    let mut message = ours(index, table, RouteScope::Link);
+    message.header.destination_prefix_length = to.prefix();
+    message.attributes.push(RouteAttribute::Destination(RouteAddress::Inet(to.network())));
+    netlink.change(libc::RTM_NEWROUTE, &message, NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Makes a default route of ours by an interface, in a table of ours.
+pub fn add_default(netlink: &Netlink, index: u32, table: u32) -> Result<(), KernelError> {
+    match netlink.change(libc::RTM_NEWROUTE, &ours(index, table, RouteScope::Link), NLM_F_CREATE) {
+        Err(e) if e.errno != libc::EEXIST => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Removes it; with its interface it went already.
+pub fn delete_default(netlink: &Netlink, index: u32, table: u32) -> Result<(), KernelError> {
+    let gone = netlink.change(libc::RTM_DELROUTE, &ours(index, table, RouteScope::Link), 0);
+    match gone {
+        Err(e) if e.errno != libc::ESRCH && e.errno != libc::ENODEV => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn ours(index: u32, table: u32, scope: RouteScope) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = AddressFamily::Inet;
-    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    // A table above 255 has no room here, and is in its attribute.
+    message.header.table = u8::try_from(table).unwrap_or(0);
     message.header.protocol = RouteProtocol::from(ROUTE_PROTOCOL);
     message.header.kind = RouteType::Unicast;
-    message.header.scope = if gateway.is_some() { RouteScope::Universe } else { RouteScope::Link };
-    message.attributes = vec![RouteAttribute::Oif(index)];
-    if let Some(destination) = destination {
-        message.header.destination_prefix_length = 32;
-        message.attributes.push(RouteAttribute::Destination(RouteAddress::Inet(destination)));
-    }
-    if let Some(gateway) = gateway {
-        message.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(gateway)));
-    }
-    netlink.change(libc::RTM_NEWROUTE, &message, NLM_F_CREATE | NLM_F_EXCL)
+    message.header.scope = scope;
+    message.attributes = vec![RouteAttribute::Oif(index), RouteAttribute::Table(table)];
+    message
 }
 
 /// The route by which a packet to `destination` leaves, as the kernel chooses it; none if it

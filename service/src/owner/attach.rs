@@ -17,16 +17,14 @@
 use super::{verify, AttachRequest, Attached, GuestEvent, LayerReport, Notice, Owner};
 use crate::apply::{apply, undo, Timeline};
 use crate::error::Error;
-use crate::firewall::{GuestSubnet, Ruleset};
 use crate::kernel::executor::KernelExecutor;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::target::Target;
-use crate::kernel::{observe, sysctl};
+use crate::kernel::{links, observe};
 use crate::plan::leases::subnet_of;
 use crate::plan::{conflict, diff, GuestNet, Observed, ObservedGuest, Step};
-use crate::spec::{GuestSpec, IfPattern, DEFAULT_MTU};
+use crate::spec::{GuestSpec, VpnPolicy, DEFAULT_MTU};
 use crate::store::{ForwardingRecord, Record};
-use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -42,7 +40,7 @@ impl Owner {
         let mut timeline = Timeline::new(arrived);
         timeline.enter("target opened, owner entered", arrived);
         let began = Instant::now();
-        self.catch_up();
+        self.settle();
         let net = self.place(&spec)?;
         timeline.enter("placed", began);
         let began = Instant::now();
@@ -68,6 +66,12 @@ impl Owner {
     /// A guest is there.
     pub(super) fn know(&mut self, guest: Attached) {
         let name = guest.name();
+        if guest.net.vpn != VpnPolicy::FollowUplink {
+            self.own_ways.insert(guest.net.host.name.clone(), guest.net.vpn.clone());
+        }
+        if self.guests.is_empty() {
+            self.last_check = Instant::now();
+        }
         self.links.insert(guest.index, name.clone());
         self.leases.take(&guest.net);
         self.holders.insert(guest.net.guest.address, name.clone());
@@ -86,7 +90,7 @@ impl Owner {
 
     /// All of attach that changes nothing.
     fn rehearse(&mut self, request: &AttachRequest) -> Result<Prepared, Error> {
-        self.catch_up();
+        self.settle();
         let net = self.place(&request.spec)?;
         let inside = self.socket_in(&request.target)?;
         let steps = self.steps_after_a_close_look(&net, &inside)?;
@@ -112,10 +116,15 @@ impl Owner {
         };
         let prefixes = self.prefixes.insert(prefixes);
         conflict::check(spec, prefixes)?;
+        if let VpnPolicy::NamedTun(tun) = &spec.vpn {
+            let failed = |cause| Error::kernel(format!("read {tun}"), cause);
+            let there = links::by_name(&self.device, tun.as_str()).map_err(failed)?;
+            there.ok_or_else(|| Error::NoSuchTun(tun.clone()))?;
+        }
         let (slot, address) = self.leases.choose(spec)?;
         let uplink = Some(self.uplink.mtu).filter(|mtu| *mtu >= 68);
         let mtu = spec.mtu.or(uplink).unwrap_or(DEFAULT_MTU).min(65535);
-        Ok(GuestNet::new(spec, slot, address, mtu))
+        Ok(GuestNet::new(spec, slot, address, mtu).routed(self.shape))
     }
 
     /// The steps from what is there to `net`, the device's own first.
@@ -128,14 +137,15 @@ impl Owner {
         }
         let mut steps = Vec::new();
         let filtered = self.ruleset.uplinks == self.ways_out() && self.firewall_error.is_none();
-        if !filtered || !self.ruleset.subnets.contains(&subnet_of(net)) {
+        let follows = net.vpn == VpnPolicy::FollowUplink;
+        if !filtered || !follows || !self.ruleset.subnets.contains(&subnet_of(net)) {
             let to = self.ruleset_with(Some(net));
-            steps.push(Step::Firewall { to, from: self.ruleset.clone() });
+            if !filtered || to != self.ruleset {
+                steps.push(Step::Firewall { to, from: self.ruleset.clone() });
+            }
         }
-        if !self.forwards {
-            let failed = |cause| Error::Forwarding { switch: "on", cause };
-            steps.push(Step::ForwardingOn(sysctl::before_forwarding().map_err(failed)?));
-        }
+        steps.extend(self.leads_for(net)?);
+        steps.extend(self.forwarding_step()?);
         let had = self.holders.get(&net.guest.address);
         if had.is_some_and(|name| *name != net.name) {
             steps.push(Step::ForgetConnections(net.guest.address));
@@ -167,7 +177,9 @@ impl Owner {
     ) -> Result<Attached, Error> {
         let began = Instant::now();
         let mut steps = self.steps(net, observe::guest_before(inside, &net.guest.name)?)?;
-        let shared = |step: &Step| matches!(step, Step::Firewall { .. } | Step::ForwardingOn(_));
+        let shared = |step: &Step| {
+            matches!(step, Step::Firewall { .. } | Step::AddRule(_) | Step::ForwardingOn(_))
+        };
         if steps.iter().any(shared) {
             // What all guests share must not even flicker for one that is refused.
             steps = self.steps_after_a_close_look(net, inside)?;
@@ -179,21 +191,19 @@ impl Owner {
             return Err(Error::Verify("there was nothing to do".into()));
         };
         let switched = steps.iter().find_map(|s| match s {
-            Step::ForwardingOn(before) => Some(before.clone()),
+            Step::ForwardingOn(switch) => Some(switch.clone()),
             _ => None,
         });
-        if let Some(before) = &switched {
+        let before = self.forwarding.clone();
+        if let Some(switch) = &switched {
             // Before it is written: after a crash the next start knows whose it is.
-            self.remember_forwarding(ForwardingRecord {
-                ours: true,
-                contested: false,
-                before: before.clone(),
-            });
+            self.remember_forwarding(ForwardingRecord::of(switch));
         }
         let mut executor = KernelExecutor {
             device: &self.device,
             deleter: &self.deleter,
             firewall: &mut self.firewall,
+            ndc: self.ndc.as_ref(),
             guest: Some((target.netns.as_fd(), inside)),
             host_index: None,
             guest_index: None,
@@ -230,7 +240,7 @@ impl Owner {
         }
         self.switched.extend(announced);
         if switched.is_some() && result.is_err() {
-            self.remember_forwarding(ForwardingRecord::default());
+            self.remember_forwarding(before);
         }
         match (result, guest) {
             (Ok(()), Some(guest)) => {
@@ -238,6 +248,12 @@ impl Owner {
                     self.ruleset = self.ruleset_with(Some(net));
                     self.firewall_error = None;
                 }
+                let new = steps.into_iter().filter_map(|step| match step {
+                    Step::AddRule(lead) => Some(lead),
+                    _ => None,
+                });
+                self.leads.extend(new);
+                self.leads.sort();
                 Ok(guest)
             }
             (Err(error), _) => {
@@ -256,18 +272,6 @@ impl Owner {
             }
             None => self.store.forget(&spec.name),
         }
-    }
-
-    /// The rules for the uplink, the guests, and one more.
-    pub(super) fn ruleset_with(&self, one_more: Option<&GuestNet>) -> Ruleset {
-        let subnets = self.leases.subnets().chain(one_more.map(subnet_of));
-        let subnets = GuestSubnet::original().into_iter().chain(subnets).collect();
-        Ruleset { uplinks: self.ways_out(), subnets, ..Ruleset::default() }
-    }
-
-    /// The interfaces that guests may leave by now.
-    fn ways_out(&self) -> BTreeSet<IfPattern> {
-        self.uplink.name.iter().cloned().map(IfPattern::from).collect()
     }
 }
 

@@ -101,13 +101,17 @@ impl Owner {
     fn forget(&mut self, guest: Attached, event: GuestEvent) {
         let name = guest.name();
         self.leases.release(&guest.net);
+        let had_its_own = self.own_ways.remove(&guest.net.host.name).is_some();
         if let Err(e) = self.store.put(name, &Record { slot: guest.net.slot, attached: None }) {
             log::error!("{name}: {e}");
         }
         // The last one of its subnet takes the subnet's rules with it.
-        if !self.leases.has(&guest.net.subnet) {
-            if let Err(e) = self.refresh_firewall() {
-                log::error!("{name}: {e}");
+        if had_its_own || !self.leases.has(&guest.net.subnet) {
+            let leads = self.reread_rules().and_then(|()| self.refresh_leads().map(drop));
+            for result in [leads, self.refresh_firewall()] {
+                if let Err(e) = result {
+                    log::error!("{name}: {e}");
+                }
             }
         }
         if self.guests.is_empty() && self.leaving.is_empty() {

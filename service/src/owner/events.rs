@@ -12,31 +12,53 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! What the kernel announced, and what follows from it.
+//! What the kernel announced, and what has to be looked at for it.
 
 use super::Owner;
 use crate::kernel::monitor::Event;
 use crate::kernel::{links, sysctl};
-use crate::uplink::Choice;
+use crate::plan::routing::Shape;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 impl Owner {
-    /// Takes in everything announced up to now.
+    /// Takes in everything announced up to now; what follows from it is done when it is due.
     pub(super) fn catch_up(&mut self) {
-        let began = Instant::now();
-        let (mut uplink, mut gone, mut lost) = (false, Vec::new(), false);
+        self.take_in();
+        let now = Instant::now();
+        if self.due.at(self.last_pass).is_some_and(|at| at <= now) {
+            self.pass();
+        }
+    }
+
+    /// The same, and nothing that has to be done is left for later.
+    pub(super) fn settle(&mut self) {
+        self.take_in();
+        if self.due.any() {
+            self.pass();
+        }
+    }
+
+    fn take_in(&mut self) {
+        let now = Instant::now();
+        let (mut gone, mut lost, mut up) = (Vec::new(), false, BTreeMap::new());
         for event in self.monitor.drain() {
-            uplink |= self.concerns_uplink(&event);
+            self.due.announced(now);
+            self.due.uplink |= self.concerns_uplink(&event);
             match event {
                 Event::LinkGone { index } => gone.push(index),
-                Event::Address { index } | Event::Route { index, .. } => {
+                Event::Address { index, gone } | Event::Route { index, gone, .. } => {
                     if !self.links.contains_key(&index) {
                         self.prefixes = None;
+                    } else if gone {
+                        self.due.guests.insert(index);
                     }
                 }
+                Event::Rule => self.due.rules = true,
                 // A new name for an interface that a prefix is on.
                 Event::Link(link) if !link.is_ours() => self.prefixes = None,
-                Event::Link(_) => {}
+                // What it was before it was as it is now is of no interest.
+                Event::Link(link) => drop(up.insert(link.index, link.up)),
                 Event::Forwarding { on } => {
                     self.forwards = on;
                     self.forwarding_changed(on);
@@ -44,40 +66,45 @@ impl Owner {
                 Event::Overrun => lost = true,
             }
         }
+        self.due.guests.extend(up.iter().filter(|(_, up)| !**up).map(|(index, _)| *index));
         if lost {
             self.prefixes = None;
             // Among what was lost may be the announcement of our own writes.
             self.switched.clear();
             self.forwards = sysctl::forwarding().unwrap_or(false);
+            self.due.uplink = true;
+            self.due.rules = true;
+            self.due.forwarding = true;
             gone.extend(self.vanished());
         }
         for index in gone {
+            self.due.guests.remove(&index);
             self.link_gone(index);
         }
-        if uplink || lost {
-            if let Err(e) = self.refresh_uplink(began) {
-                log::error!("the uplink could not be followed: {e}");
-            }
-        }
+        // What is of a guest that leaves, or of none of ours, goes by itself.
+        let there =
+            |index: &u32| self.links.get(index).is_some_and(|n| self.guests.contains_key(n));
+        let guests = std::mem::take(&mut self.due.guests);
+        self.due.guests = guests.into_iter().filter(there).collect();
     }
 
     fn concerns_uplink(&self, event: &Event) -> bool {
-        let index = self.uplink.index;
+        let (index, choice) = (self.uplink.index, &self.uplink.choice);
         match event {
+            // The kernel does not announce the routes that go down with a link.
             Event::Link(link) => {
-                let named = match &self.uplink.choice {
-                    Choice::Named(name) => link.name == name.as_str(),
-                    Choice::Default => false,
-                };
-                // The kernel does not announce the routes that go down with a link.
-                named
+                choice.lists(&link.name)
                     || link.index == index
                     || self.uplink.default_route.as_ref() == Some(&link.name)
+                    || self.leaves_by(&link.name)
             }
             Event::LinkGone { index: gone } => !self.links.contains_key(gone),
-            Event::Address { index: changed } => *changed == index && index != 0,
-            Event::Route { default, .. } => *default,
-            Event::Forwarding { .. } | Event::Overrun => false,
+            // One of several may be the better one now.
+            Event::Address { index: changed, .. } => {
+                *changed == index && index != 0 || !self.links.contains_key(changed)
+            }
+            Event::Route { default, .. } => *default && self.shape == Shape::Main,
+            Event::Rule | Event::Forwarding { .. } | Event::Overrun => false,
         }
     }
 

@@ -16,12 +16,13 @@
 //! has come to its end, and when something that failed is due again; and it starts the thread that
 //! brings guests to the uplink's MTU. It decides nothing.
 
-use super::{mtu, Handle};
+use super::due::Due;
+use super::{mtu, Handle, Owner};
 use crate::kernel::deleter::Deleted;
 use crate::kernel::monitor::Bell;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{oneshot, Notify};
@@ -56,11 +57,49 @@ pub(super) fn spawn(
     std::thread::Builder::new().name("follow".into()).spawn(run)
 }
 
+/// When there is something to do though nothing is announced.
+#[derive(Default)]
+struct Alarms {
+    /// Whether the packet filter is to be tried again.
+    failing: bool,
+    /// The next pass.
+    pass: Option<Instant>,
+    /// The next comparison of everything.
+    check: Option<Instant>,
+}
+
+impl Owner {
+    fn alarms(&self) -> Alarms {
+        let check = self.last_check + self.config.check_every;
+        Alarms {
+            failing: self.firewall_error.is_some(),
+            pass: self.due.at(self.last_pass),
+            // Without guests there is nothing that must work.
+            check: (!self.guests.is_empty()).then_some(check),
+        }
+    }
+
+    /// What the kernel does not announce: a rule of iptables, a sysctl.
+    fn check_all(&mut self) {
+        self.last_check = Instant::now();
+        self.due = Due::all(self.last_check);
+        self.settle();
+        self.mend_all();
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at.into()).await;
+    }
+}
+
 async fn follow(owner: Handle, sources: Sources) {
     let Sources { bell, mut deleted, mtu: due, mut ended } = sources;
     loop {
-        // Whatever makes it fail or heal is announced, so this is never stale for long.
-        let failing = owner.enter(|owner| Ok(owner.firewall_error.is_some())).unwrap_or(false);
+        // Whatever makes it another one is announced, so this is never stale for long.
+        let Alarms { failing, pass, check } =
+            owner.enter(|owner| Ok(owner.alarms())).unwrap_or_default();
         // Nobody waits for an answer: what goes wrong is in the log.
         let _ = tokio::select! {
             _ = &mut ended => return,
@@ -84,6 +123,14 @@ async fn follow(owner: Handle, sources: Sources) {
                 Ok(())
             }),
             () = due.notified() => mtu::start(&owner),
+            () = until(pass), if pass.is_some() => owner.enter(|owner| {
+                owner.catch_up();
+                Ok(())
+            }),
+            () = until(check), if check.is_some() => owner.enter(|owner| {
+                owner.check_all();
+                Ok(())
+            }),
             () = tokio::time::sleep(RETRY), if failing => owner.enter(|owner| {
                 owner.refresh_firewall().inspect_err(|e| {
                     log::error!("the packet filter is still not set: {e}");

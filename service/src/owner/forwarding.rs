@@ -15,8 +15,11 @@
 //! The forwarding switch: when guestnetd wrote it, and whether it may write it back.
 
 use super::Owner;
+use crate::error::Error;
+use crate::kernel::ndc::Ndc;
 use crate::kernel::{links, sysctl};
-use crate::plan::forwarding::{why_it_stays, Facts};
+use crate::plan::forwarding::{why_it_stays, Facts, Switch};
+use crate::plan::Step;
 use crate::store::ForwardingRecord;
 
 impl Owner {
@@ -26,6 +29,11 @@ impl Owner {
             self.switched.pop_front();
             return;
         }
+        self.due.forwarding |= !on && !self.guests.is_empty();
+        // It is netd's, which writes it for all who need it.
+        if self.ndc.is_some() {
+            return;
+        }
         log::warn!("net.ipv4.ip_forward was set to {} by somebody else", u8::from(on));
         if self.forwarding.ours {
             let record = ForwardingRecord { contested: true, ..self.forwarding.clone() };
@@ -33,8 +41,62 @@ impl Owner {
         }
     }
 
+    /// What an attach has to do for it; none when it is done.
+    pub(super) fn forwarding_step(&self) -> Result<Option<Step>, Error> {
+        if self.ndc.is_some() {
+            let asked = self.forwarding.ours && self.forwarding.netd;
+            return Ok((!asked || !self.forwards).then_some(Step::ForwardingOn(Switch::Netd)));
+        }
+        if self.forwards {
+            return Ok(None);
+        }
+        let failed = |cause| Error::Forwarding { switch: "on", cause };
+        let before = sysctl::before_forwarding().map_err(failed)?;
+        Ok(Some(Step::ForwardingOn(Switch::Sysctl(before))))
+    }
+
+    /// Guests are there, and somebody has switched it off, or netd has started and knows of nobody.
+    pub(super) fn mend_forwarding(&mut self) -> Result<(), Error> {
+        if self.guests.is_empty() {
+            return Ok(());
+        }
+        let failed = |cause| Error::Forwarding { switch: "on", cause };
+        if let Some(ndc) = &self.ndc {
+            ndc.enable().map_err(failed)?;
+            log::warn!("forwarding: asked of netd again");
+            self.forwards = true;
+            self.remember_forwarding(ForwardingRecord::of(&Switch::Netd));
+        } else if !sysctl::forwarding().map_err(failed)? {
+            let before = sysctl::before_forwarding().map_err(failed)?;
+            sysctl::forwarding_on().map_err(failed)?;
+            log::warn!("forwarding: net.ipv4.ip_forward put back to 1, guests need it");
+            self.switched.push_back(true);
+            self.forwards = true;
+            if !self.forwarding.ours {
+                let contested = true;
+                let record = ForwardingRecord::of(&Switch::Sysctl(before));
+                self.remember_forwarding(ForwardingRecord { contested, ..record });
+            }
+        }
+        Ok(())
+    }
+
     /// When the last guest is gone.
     pub(super) fn give_forwarding_back(&mut self) {
+        if self.forwarding.netd {
+            let record = std::mem::take(&mut self.forwarding);
+            if let Err(e) = self.store.put_forwarding(&self.forwarding) {
+                log::error!("{e}");
+            }
+            match self.ndc.as_ref().filter(|_| record.ours).map(Ndc::disable) {
+                Some(Err(e)) => log::error!("netd still forwards for guestnetd: {e}"),
+                Some(Ok(())) => {
+                    log::info!("forwarding: netd was told that it is not needed any more")
+                }
+                None => {}
+            }
+            return;
+        }
         if !sysctl::forwarding().unwrap_or(false) {
             self.remember_forwarding(ForwardingRecord::default());
             return;
@@ -61,14 +123,14 @@ impl Owner {
         }
     }
 
-    fn forwarding_facts(&mut self) -> Result<Facts, crate::error::Error> {
+    fn forwarding_facts(&mut self) -> Result<Facts, Error> {
         let ForwardingRecord { ours, contested, .. } = self.forwarding;
         let mut facts =
             Facts { ours, contested, keep: self.config.keep_forwarding, ..Facts::default() };
         if !ours {
             return Ok(facts);
         }
-        let failed = |cause| crate::error::Error::kernel("read the links", cause);
+        let failed = |cause| Error::kernel("read the links", cause);
         for link in links::all(&self.device).map_err(failed)? {
             // Ours are guests', or half made and about to go; but for strays, which may be used.
             let ours = link.is_ours() && !self.strays.contains_key(&link.index);

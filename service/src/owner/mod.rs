@@ -18,10 +18,13 @@
 
 mod attach;
 mod detach;
+mod due;
 mod events;
 mod follow;
 mod forwarding;
+mod mend;
 mod mtu;
+mod pass;
 mod start;
 mod status;
 mod uplink;
@@ -37,15 +40,18 @@ use crate::error::Error;
 use crate::firewall::{Firewall, Ruleset};
 use crate::kernel::deleter::Deleter;
 use crate::kernel::monitor::Monitor;
+use crate::kernel::ndc::Ndc;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::Home;
 use crate::kernel::target::Target;
 use crate::plan::conflict::DevicePrefix;
 use crate::plan::leases::Leases;
+use crate::plan::routing::{Lead, Rule, Shape};
 use crate::plan::Step;
-use crate::spec::{GuestName, GuestSpec, IfName};
-use crate::store::{ForwardingRecord, Store};
+use crate::spec::{GuestName, GuestSpec, IfName, VpnPolicy};
+use crate::store::{ForwardingRecord, ResolversRecord, Store};
 use crate::uplink::Uplink;
+use due::Due;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::mpsc::{Receiver, Sender};
@@ -183,6 +189,27 @@ pub struct Owner {
     /// Why it could not be set to what it is to be.
     firewall_error: Option<String>,
     uplink: Uplink,
+    /// How the device routes.
+    shape: Shape,
+    /// Its policy-routing rules, as they were read last.
+    rules: Vec<Rule>,
+    /// Those of ours, as they are to be.
+    leads: Vec<Lead>,
+    /// Whether a VPN is up that nobody may go around.
+    lockdown: bool,
+    /// Guests that do not simply follow the uplink, by their host ends.
+    own_ways: BTreeMap<IfName, VpnPolicy>,
+    /// The address that guests' packets left with last.
+    source: Option<Ipv4Addr>,
+    /// What callers have said of resolvers.
+    resolvers: ResolversRecord,
+    /// The way to netd's forwarding switch, where that is used.
+    ndc: Option<Ndc>,
+    /// What is to be looked at in the next pass.
+    due: Due,
+    last_pass: Option<Instant>,
+    /// When everything was last compared with what it is to be.
+    last_check: Instant,
     /// How guests follow the uplink's MTU.
     mtus: mtu::Mtus,
     store: Store,
@@ -217,10 +244,6 @@ impl Owner {
         }
     }
 
-    fn set_resolvers(&mut self, _: IfName, _: Vec<Ipv4Addr>) -> Result<(), Error> {
-        Ok(())
-    }
-
     /// A guest as a caller sees it: with the uplink's state.
     fn seen(&self, guest: &Attached) -> Attached {
         Attached { waiting: !self.uplink.usable(), ..guest.clone() }
@@ -229,7 +252,7 @@ impl Owner {
     fn info(&self) -> Info {
         Info {
             uplink: self.config.uplink.to_string(),
-            routing: "main",
+            routing: self.shape.name(),
             firewall: self.firewall.backend(),
             firewall_reason: self.firewall_reason.clone(),
             state_dir: self.store.dir().to_owned(),
@@ -241,6 +264,7 @@ impl Owner {
     /// Leaves the guests as they are. Without guests, leaves nothing at all.
     fn end(&mut self) {
         if self.guests.is_empty() && self.leaving.is_empty() && self.strays.is_empty() {
+            self.remove_leads();
             if let Err(e) = self.firewall.clear() {
                 log::error!("the packet filter could not be taken away: {e}");
             }

@@ -14,30 +14,31 @@
 
 //! Start-up: what is needed is there, what an earlier guestnetd left is taken over or cleared.
 
+use super::due::Due;
 use super::follow::{self, Sources};
 use super::mtu::Mtus;
 use super::{Attached, Handle, Notice, Owner};
-use crate::apply::{apply, Timeline};
 use crate::error::{Error, KernelError};
 use crate::firewall::{self, Firewall, FirewallError, Ruleset};
 use crate::kernel::deleter::Deleter;
-use crate::kernel::executor::KernelExecutor;
 use crate::kernel::links::Link;
 use crate::kernel::monitor::Monitor;
+use crate::kernel::ndc::Ndc;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::Home;
-use crate::kernel::{deleter, links, observe, sysctl};
+use crate::kernel::{deleter, links, rules, sysctl};
 use crate::plan::leases::Leases;
 use crate::plan::marks::{self, guest_of_alias};
-use crate::plan::{diff, Observed};
+use crate::plan::routing::{self, Shape};
 use crate::spec::{GuestName, IfName};
 use crate::store::{AttachedRecord, Record, Store};
 use crate::uplink::{Choice, Uplink};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// How guestnetd is to run.
@@ -51,6 +52,14 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Whether forwarding stays on when the last guest is gone.
     pub keep_forwarding: bool,
+    /// The program that asks netd for forwarding; none: the switch is written.
+    pub ndc: Option<PathBuf>,
+    /// The resolvers behind any uplink that nothing else was said of.
+    pub resolvers: Vec<Ipv4Addr>,
+    /// The file that says which resolvers the device itself uses.
+    pub resolv_conf: Option<PathBuf>,
+    /// How often everything is compared while there are guests.
+    pub check_every: Duration,
 }
 
 /// Why guestnetd cannot start.
@@ -105,7 +114,12 @@ impl Owner {
         let home = Home::here().map_err(system("open the own network namespace"))?;
         let forwards = sysctl::forwarding().map_err(system("read net.ipv4.ip_forward"))?;
         let (store, found) = Store::open(&config.state_dir)?;
-        let uplink = Uplink::observe(&device, &config.uplink)?;
+        let failed = |cause| Error::kernel("read the policy-routing rules", cause);
+        let rules = rules::all(&device).map_err(failed)?;
+        let shape = Shape::of(&rules).unwrap_or_default();
+        let uplink = Uplink::observe(&device, &config.uplink, shape, &rules)?;
+        log::info!("the device routes by {}", shape.name());
+        let ndc = config.ndc.clone().map(Ndc);
         let (firewall, firewall_reason) = Firewall::open(config.firewall)?;
         log::info!("firewall: {:?} ({firewall_reason})", firewall.backend());
         let mut owner = Self {
@@ -117,7 +131,18 @@ impl Owner {
             firewall,
             firewall_reason,
             ruleset: Ruleset::default(),
+            source: uplink.address,
             uplink,
+            shape,
+            lockdown: routing::lockdown(&rules),
+            leads: Vec::new(),
+            rules,
+            own_ways: BTreeMap::new(),
+            resolvers: found.resolvers,
+            ndc,
+            due: Due::default(),
+            last_pass: None,
+            last_check: Instant::now(),
             mtus: Mtus::default(),
             store,
             forwarding: found.forwarding,
@@ -141,11 +166,14 @@ impl Owner {
             owner.remember_slot(name, record.slot);
         }
         owner.adopt(records)?;
+        owner.uplink.resolvers = owner.resolvers_behind(owner.uplink.name.as_ref());
+        owner.refresh_leads()?;
         // Always applied once: what is there may be an earlier guestnetd's.
         let ruleset = owner.ruleset_with(None);
         owner.firewall.apply(&ruleset)?;
         owner.ruleset = ruleset;
-        owner.repair();
+        let guests: Vec<u32> = owner.guests.values().map(|guest| guest.index).collect();
+        guests.into_iter().for_each(|index| owner.mend(index));
         owner.doubt_mtus();
         owner.follow_mtu();
         if owner.guests.is_empty() && owner.forwarding.ours {
@@ -229,7 +257,7 @@ impl Owner {
                 .into());
         };
         let AttachedRecord { spec, owner_uid, attached_at, .. } = attached.clone();
-        let net = attached.net(slot);
+        let net = attached.net(slot).routed(self.shape);
         log::info!("{name}: taken over with {} {}", link.name, net.guest.address);
         let guest = Attached {
             spec,
@@ -242,39 +270,5 @@ impl Owner {
         };
         self.know(guest);
         Ok(())
-    }
-
-    /// Puts back what the device's side of a guest lacks.
-    fn repair(&mut self) {
-        let nets: Vec<_> = self.guests.values().map(|g| (g.index, g.net.clone())).collect();
-        for (index, net) in nets {
-            let host = match observe::host_end(&self.device, &net) {
-                Ok(host) => host,
-                Err(e) => {
-                    log::error!("{}: {e}", net.name);
-                    continue;
-                }
-            };
-            if host.is_none() {
-                continue; // gone meanwhile: announced
-            }
-            let steps = diff::guest(&net, &Observed { host, guest: None });
-            let mut executor = KernelExecutor {
-                device: &self.device,
-                deleter: &self.deleter,
-                firewall: &mut self.firewall,
-                guest: None,
-                host_index: Some(index),
-                guest_index: None,
-                switched: Vec::new(),
-            };
-            let mut timeline = Timeline::new(Instant::now());
-            if let Err(e) = apply(net.name.as_str(), &steps, &mut executor, &mut timeline) {
-                log::error!("{}: not whole: {e}", net.name);
-            }
-            for entry in timeline.into_entries() {
-                log::info!("{}: repaired: {}", net.name, entry.what);
-            }
-        }
     }
 }

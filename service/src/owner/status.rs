@@ -19,11 +19,11 @@ use crate::error::Error;
 use crate::firewall::{foreign, Drift};
 use crate::kernel::{addresses, links, routes, sysctl};
 use crate::plan::{GuestNet, Step};
-use crate::spec::{GuestName, Subnet};
+use crate::spec::GuestName;
 
 impl Owner {
     pub(super) fn status(&mut self, name: Option<GuestName>) -> Result<DeviceReport, Error> {
-        self.catch_up();
+        self.settle();
         let chosen: Vec<Attached> = match &name {
             None => {
                 let short = |g| Attached { timeline: Vec::new(), ..self.seen(g) };
@@ -132,7 +132,7 @@ impl Owner {
         let failed = |cause| Error::kernel(format!("read {host}"), cause);
         let link = links::counted(&self.device, guest.index).map_err(failed)?;
         let found = addresses::of(&self.device, guest.index).map_err(failed)?;
-        let routes = routes::of(&self.device, Some(routes::MAIN), guest.index).map_err(failed)?;
+        let routes = routes::of(&self.device, Some(net.host.table), guest.index).map_err(failed)?;
         let end = &net.guest;
         let mut layers = vec![match &link {
             None => LayerReport::bad(Layer::Link, format!("{host} is gone: detach and attach")),
@@ -172,12 +172,8 @@ impl Owner {
                 ),
             )
         });
-        let to_guest = match net.host.route {
-            None => Some(net.subnet),
-            Some(address) => Subnet::containing(address, 32),
-        };
-        let there = to_guest.is_some_and(|to| routes.iter().any(|r| r.destination == to));
-        let to_guest = to_guest.map(|to| to.to_string()).unwrap_or_default();
+        let to_guest = net.host.route.unwrap_or(net.subnet);
+        let there = routes.iter().any(|r| r.destination == to_guest);
         layers.push(if there {
             LayerReport::ok(
                 Layer::Route,

@@ -12,59 +12,177 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Follows the uplink: the packet filter, the guests' states and MTUs, and the listeners are
-//! brought to where it is now.
+//! The guests' ways out: by the uplink, or by one of their own. What follows from that for the rules
+//! and the packet filter.
 
-use super::{GuestEvent, Notice, Owner};
+use super::Owner;
 use crate::error::Error;
-use crate::uplink::Uplink;
+use crate::firewall::{Exit, GuestSubnet, Ruleset};
+use crate::kernel::{links, rules};
+use crate::plan::leases::subnet_of;
+use crate::plan::marks::ROUTE_PROTOCOL;
+use crate::plan::routing::{leads, Lead, Shape, Ways};
+use crate::plan::{GuestNet, Step};
+use crate::resolv;
+use crate::spec::{IfName, IfPattern, VpnPolicy};
+use crate::store::ResolversRecord;
+use crate::uplink::{Choice, Uplink};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
 impl Owner {
-    /// Reads the uplink anew.
-    pub(super) fn refresh_uplink(&mut self, noticed: Instant) -> Result<(), Error> {
-        let current = Uplink::observe(&self.device, &self.config.uplink)?;
-        if current == self.uplink {
-            return Ok(());
+    /// The packet filter for the uplink, the guests, and one more.
+    pub(super) fn ruleset_with(&self, one_more: Option<&GuestNet>) -> Ruleset {
+        let subnets = self.leases.subnets().chain(one_more.map(subnet_of));
+        let subnets = GuestSubnet::original().into_iter().chain(subnets).collect();
+        let one_more = one_more.map(|net| (&net.host.name, &net.vpn));
+        let exit = |(host, vpn): (&IfName, &VpnPolicy)| match vpn {
+            VpnPolicy::NamedTun(tun) => Some((host.clone(), Exit::By(tun.clone()))),
+            VpnPolicy::BlockUnderLockdown if self.lockdown => Some((host.clone(), Exit::Nowhere)),
+            _ => None,
+        };
+        Ruleset {
+            uplinks: self.ways_out(),
+            subnets,
+            resolver: self.uplink.resolvers.first().copied(),
+            exits: self.own_ways.iter().chain(one_more).filter_map(exit).collect(),
         }
-        let usable = current.usable();
-        let previous = std::mem::replace(&mut self.uplink, current.clone());
-        let filtered = self.refresh_firewall();
-        let gap = u64::try_from(noticed.elapsed().as_micros()).unwrap_or(u64::MAX);
-        match current.trouble() {
-            None => log::info!("uplink: {}, {gap} us after the kernel's notice", text(&current)),
-            Some(trouble) => log::warn!("uplink: {trouble}"),
-        }
-        (self.notify)(Notice::Uplink { previous: previous.clone(), current, gap });
-        if usable != previous.usable() {
-            let guests: Vec<_> = self.guests.values().map(|g| self.seen(g)).collect();
-            for guest in guests {
-                (self.notify)(Notice::Guest(GuestEvent::State, guest));
-            }
-        }
-        self.follow_mtu();
-        filtered
     }
 
-    /// Sets the packet filter to what it is to be now. What fails is tried again later.
-    pub(super) fn refresh_firewall(&mut self) -> Result<(), Error> {
-        let ruleset = self.ruleset_with(None);
-        if ruleset == self.ruleset && self.firewall_error.is_none() {
-            return Ok(());
+    /// The interfaces that guests may leave by now. Where netd routes, our own rule leads to one of
+    /// them and nothing else does, so all that may ever be the uplink can be named once: a change of the
+    /// uplink is a change of that rule, and runs no program.
+    pub(super) fn ways_out(&self) -> BTreeSet<IfPattern> {
+        match (self.shape, &self.uplink.choice) {
+            (Shape::Netd { .. }, Choice::Listed(list)) => list.iter().cloned().collect(),
+            _ => self.uplink.name.iter().cloned().map(IfPattern::from).collect(),
         }
-        if let Err(e) = self.firewall.apply(&ruleset) {
-            self.firewall_error = Some(e.to_string());
-            return Err(e.into());
+    }
+
+    /// Whether some guest leaves by an interface of this name on its own.
+    pub(super) fn leaves_by(&self, name: &str) -> bool {
+        let by = |vpn: &VpnPolicy| matches!(vpn, VpnPolicy::NamedTun(tun) if tun.as_str() == name);
+        self.own_ways.values().any(by)
+    }
+
+    /// The rules of ours that there are to be, for the guests and one more.
+    fn leads_with(&self, one_more: Option<&GuestNet>) -> Result<Vec<Lead>, Error> {
+        let failed = |cause| Error::kernel("read the interfaces of VPNs", cause);
+        let subnets = self.leases.subnets().chain(one_more.map(subnet_of));
+        let subnets: BTreeSet<_> =
+            GuestSubnet::original().into_iter().chain(subnets).map(|s| s.subnet).collect();
+        let mut single = Vec::new();
+        let one_more = one_more.map(|net| (&net.host.name, &net.vpn));
+        for (host, vpn) in self.own_ways.iter().chain(one_more) {
+            let VpnPolicy::NamedTun(tun) = vpn else { continue };
+            if let Some(link) = links::by_name(&self.device, tun.as_str()).map_err(failed)? {
+                single.push((host.clone(), link.index));
+            }
         }
-        log::info!("firewall: {}", ruleset.ways_out());
-        self.firewall_error = None;
-        self.ruleset = ruleset;
+        let subnets = subnets.into_iter().collect();
+        let ways = Ways { shape: self.shape, uplink: self.uplink.index, subnets, single };
+        Ok(leads(&ways, &self.rules, ROUTE_PROTOCOL))
+    }
+
+    /// The rules that one more guest needs and that are not there.
+    pub(super) fn leads_for(&self, net: &GuestNet) -> Result<Vec<Step>, Error> {
+        let own_way = matches!(net.vpn, VpnPolicy::NamedTun(_));
+        let led = |lead: &Lead| lead.whose == crate::plan::routing::Whose::Subnet(net.subnet);
+        if !own_way && (self.shape == Shape::Main || self.leads.iter().any(led)) {
+            return Ok(Vec::new());
+        }
+        let missing = self.leads_with(Some(net))?;
+        Ok(missing.into_iter().filter(|l| !self.leads.contains(l)).map(Step::AddRule).collect())
+    }
+
+    /// Brings our rules to what they are to be, by what was read last. Tells whether one was missing
+    /// that we had made.
+    pub(super) fn refresh_leads(&mut self) -> Result<bool, Error> {
+        let wanted = self.leads_with(None)?;
+        let ours = self.rules.iter().filter_map(|rule| Lead::read(rule, ROUTE_PROTOCOL));
+        let there: Vec<Lead> = ours.collect();
+        let mut lost = false;
+        // The new ones first: a packet always finds one.
+        for lead in wanted.iter().filter(|lead| !there.contains(lead)) {
+            if self.leads.contains(lead) {
+                lost = true;
+                log::warn!("rule {lead}: put back, somebody has removed it");
+            } else {
+                log::info!("rule {lead}");
+            }
+            let failed = |cause| Error::kernel(format!("rule {lead}"), cause);
+            rules::add(&self.device, lead).map_err(failed)?;
+        }
+        for lead in there.iter().filter(|lead| !wanted.contains(lead)) {
+            log::info!("rule {lead} away");
+            let failed = |cause| Error::kernel(format!("rule {lead} away"), cause);
+            rules::delete(&self.device, lead).map_err(failed)?;
+        }
+        if there != wanted {
+            self.reread_rules()?;
+        }
+        self.leads = wanted;
+        Ok(lost)
+    }
+
+    /// Takes all rules of ours away.
+    pub(super) fn remove_leads(&mut self) {
+        for lead in std::mem::take(&mut self.leads) {
+            if let Err(e) = rules::delete(&self.device, &lead) {
+                log::error!("rule {lead} stays: {e}");
+            }
+        }
+    }
+
+    /// The resolvers behind an uplink: those that were named for it, else those for any, else the
+    /// device's own.
+    pub(super) fn resolvers_behind(&self, uplink: Option<&IfName>) -> Vec<Ipv4Addr> {
+        if let Some(named) = uplink.and_then(|name| self.resolvers.behind.get(name)) {
+            return named.clone();
+        }
+        match &self.config.resolv_conf {
+            _ if !self.config.resolvers.is_empty() => self.config.resolvers.clone(),
+            Some(path) => resolv::servers(path),
+            None => Vec::new(),
+        }
+    }
+
+    /// Takes a caller's word for the resolvers behind an uplink; none: what is found counts again.
+    pub(super) fn set_resolvers(
+        &mut self,
+        uplink: IfName,
+        servers: Vec<Ipv4Addr>,
+    ) -> Result<(), Error> {
+        let mut record = self.resolvers.clone();
+        match servers.is_empty() {
+            true => drop(record.behind.remove(&uplink)),
+            false => drop(record.behind.insert(uplink, servers)),
+        }
+        self.remember_resolvers(record)?;
+        self.due.uplink = true;
+        self.due.announced(Instant::now());
+        self.settle();
+        match &self.firewall_error {
+            Some(_) => self.refresh_firewall(),
+            None => Ok(()),
+        }
+    }
+
+    fn remember_resolvers(&mut self, record: ResolversRecord) -> Result<(), Error> {
+        if record != self.resolvers {
+            self.store.put_resolvers(&record)?;
+            self.resolvers = record;
+        }
         Ok(())
     }
 }
 
-fn text(uplink: &Uplink) -> String {
-    let name = uplink.name.as_ref().map_or("none", |n| n.as_str());
-    let address = uplink.address.map_or("without address".to_owned(), |a| a.to_string());
-    format!("{name} {address}, MTU {}", uplink.mtu)
+impl fmt::Display for Uplink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_ref().map_or("none", |n| n.as_str());
+        let address = self.address.map_or("without address".to_owned(), |a| a.to_string());
+        write!(f, "{name} {address}, MTU {}", self.mtu)
+    }
 }

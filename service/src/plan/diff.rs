@@ -20,7 +20,6 @@
 use super::marks::alias;
 use super::net::{GuestNet, Observed, ObservedGuest, ObservedHost};
 use super::step::Step;
-use crate::spec::Subnet;
 
 /// The steps from `found` to `wanted`; none when nothing is missing.
 ///
@@ -55,11 +54,10 @@ fn host_end(wanted: &GuestNet, found: &ObservedHost) -> Vec<Step> {
     if !found.up {
         steps.push(Step::HostUp(end.name.clone()));
     }
-    if let Some(address) = end.route {
-        let there = Subnet::containing(address, 32).is_some_and(|r| found.routes.contains(&r));
+    if let Some(to) = end.route {
         // A link that goes down takes its routes with it.
-        if !there || !found.up {
-            steps.push(Step::HostRoute(end.name.clone(), address));
+        if !found.routes.contains(&to) || !found.up {
+            steps.push(Step::HostRoute(end.name.clone(), to, end.table));
         }
     }
     steps

@@ -29,6 +29,15 @@ pub struct Before {
     pub forwarding: Vec<String>,
 }
 
+/// Whose forwarding switch is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// The kernel's, written; what else changes by it was like this before.
+    Sysctl(Before),
+    /// netd's, which counts who needs it, and is asked.
+    Netd,
+}
+
 /// What is known when the last guest is gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {

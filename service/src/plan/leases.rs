@@ -103,6 +103,12 @@ impl Leases {
         self.subnets.get(&subnet.network()).is_some_and(|s| s.subnet.subnet == *subnet)
     }
 
+    /// Whether an address is in a subnet that guests have.
+    pub fn covers(&self, address: Ipv4Addr) -> bool {
+        let at_or_before = self.subnets.range(..=address).next_back();
+        at_or_before.is_some_and(|(_, shared)| shared.subnet.subnet.contains(address))
+    }
+
     /// The subnets that guests have.
     pub fn subnets(&self) -> impl Iterator<Item = GuestSubnet> + '_ {
         self.subnets.values().map(|shared| shared.subnet)

@@ -21,6 +21,7 @@ pub mod forwarding;
 pub mod leases;
 pub mod marks;
 mod net;
+pub mod routing;
 pub mod slots;
 mod step;
 

@@ -15,7 +15,8 @@
 //! A guest's network as it is to be (`GuestNet`) and as it was found (`Observed`). Pure data.
 
 use super::marks::Mac;
-use crate::spec::{GuestName, GuestSpec, IfName, Subnet};
+use super::routing::{Shape, MAIN};
+use crate::spec::{GuestName, GuestSpec, IfName, Subnet, VpnPolicy};
 use std::net::Ipv4Addr;
 
 /// A guest's network as it is to be.
@@ -33,6 +34,8 @@ pub struct GuestNet {
     pub subnet: Subnet,
     /// MTU of both ends in bytes.
     pub mtu: u32,
+    /// What becomes of its traffic under a VPN.
+    pub vpn: VpnPolicy,
 }
 
 /// The device's end as it is to be.
@@ -46,8 +49,10 @@ pub struct HostEnd {
     pub address: Ipv4Addr,
     /// The subnet's prefix length on slot 0, as the original has it; 32 on the others.
     pub prefix: u8,
-    /// The guest's address, when it needs a route of its own: all slots but 0.
-    pub route: Option<Ipv4Addr>,
+    /// What needs a route of ours by this end. In table main the kernel makes slot 0's itself.
+    pub route: Option<Subnet>,
+    /// The table that it is in.
+    pub table: u32,
 }
 
 /// The guest's end as it is to be.
@@ -68,8 +73,10 @@ pub struct GuestEnd {
 impl GuestNet {
     /// The network for `spec` in `slot` with `address` and `mtu`.
     pub fn new(spec: &GuestSpec, slot: u32, address: Ipv4Addr, mtu: u32) -> Self {
-        let (prefix, route) =
-            if slot == 0 { (spec.subnet.prefix(), None) } else { (32, Some(address)) };
+        let (prefix, route) = match slot {
+            0 => (spec.subnet.prefix(), None),
+            _ => (32, Subnet::containing(address, 32)),
+        };
         Self {
             name: spec.name.clone(),
             slot,
@@ -79,6 +86,7 @@ impl GuestNet {
                 address: spec.gateway,
                 prefix,
                 route,
+                table: MAIN,
             },
             guest: GuestEnd {
                 name: spec.interface.clone(),
@@ -89,7 +97,20 @@ impl GuestNet {
             },
             subnet: spec.subnet,
             mtu,
+            vpn: spec.vpn.clone(),
         }
+    }
+
+    /// The same on a device that routes so.
+    pub fn routed(mut self, shape: Shape) -> Self {
+        let of_its_own = Subnet::containing(self.guest.address, 32).filter(|_| self.slot != 0);
+        self.host.route = match shape {
+            Shape::Main => of_its_own,
+            // Nobody looks at what the kernel makes in table main.
+            Shape::Netd { .. } => of_its_own.or(Some(self.subnet)),
+        };
+        self.host.table = shape.guests_table();
+        self
     }
 }
 
@@ -119,7 +140,7 @@ pub struct ObservedHost {
     pub alias: Option<String>,
     /// Its IPv4 addresses.
     pub addresses: Vec<(Ipv4Addr, u8)>,
-    /// The routes to it that are ours, in table main.
+    /// The routes to it that are ours, in the table where they are to be.
     pub routes: Vec<Subnet>,
 }
 

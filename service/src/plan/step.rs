@@ -15,20 +15,21 @@
 //! One change to a kernel, as a value. Pure: what each step means to a person, as a command that
 //! does the same, and its inverse. How it is done is `kernel/`'s.
 
-use super::forwarding::Before;
+use super::forwarding::Switch;
 use super::marks::{alias, Mac};
 use super::net::GuestNet;
+use super::routing::{Lead, MAIN};
 use crate::firewall::Ruleset;
-use crate::spec::{GuestName, IfName};
+use crate::spec::{GuestName, IfName, Subnet};
 use std::net::Ipv4Addr;
 
 /// One change. Interfaces are the host end or the guest end of one guest's link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// `net.ipv4.ip_forward` 0 to 1; what else changes by it was like this before.
-    ForwardingOn(Before),
-    /// `net.ipv4.ip_forward` 1 to 0, and what else changes by it back to this.
-    ForwardingOff(Before),
+    /// IPv4 forwarding on.
+    ForwardingOn(Switch),
+    /// The same off, and what else changes by it back.
+    ForwardingOff(Switch),
     /// The packet filter, as a whole.
     Firewall {
         /// What it is to be.
@@ -59,8 +60,12 @@ pub enum Step {
     HostAddress(IfName, Ipv4Addr, u8),
     /// The host end up.
     HostUp(IfName),
-    /// A /32 route to the guest by the host end.
-    HostRoute(IfName, Ipv4Addr),
+    /// A route to the guest, or to its subnet, by the host end, in this table.
+    HostRoute(IfName, Subnet, u32),
+    /// A policy-routing rule of ours, and its route where that is ours.
+    AddRule(Lead),
+    /// The same away.
+    DeleteRule(Lead),
     /// `lo` up in the guest. `bare`: it has no IPv4 address, so the kernel gives it 127.0.0.1/8
     /// (`inetdev_event()`), which does not go when it is down again.
     LoopbackUp {
@@ -117,12 +122,14 @@ impl Step {
     /// What takes the step back. None: it goes with the link, or it is itself a way back.
     pub fn undo(&self) -> Option<Self> {
         match self {
-            Self::ForwardingOn(before) => Some(Self::ForwardingOff(before.clone())),
+            Self::ForwardingOn(switch) => Some(Self::ForwardingOff(switch.clone())),
             Self::Firewall { to, from } => {
                 Some(Self::Firewall { to: from.clone(), from: to.clone() })
             }
             Self::CreateLink { host, .. } => Some(Self::DeleteLink(host.clone())),
             Self::LoopbackUp { bare } => Some(Self::LoopbackDown { bare: *bare }),
+            Self::AddRule(lead) => Some(Self::DeleteRule(lead.clone())),
+            Self::DeleteRule(lead) => Some(Self::AddRule(lead.clone())),
             _ => None,
         }
     }
@@ -142,10 +149,13 @@ impl Step {
     /// What it does.
     pub fn effect(&self) -> Effect {
         match self {
-            Self::DeleteLink(_) | Self::ForgetConnections(_) => Effect::Delete,
+            Self::DeleteLink(_) | Self::DeleteRule(_) | Self::ForgetConnections(_) => {
+                Effect::Delete
+            }
             Self::CreateLink { .. }
             | Self::HostAddress(..)
             | Self::HostRoute(..)
+            | Self::AddRule(_)
             | Self::GuestAddress(..)
             | Self::DefaultRoute(..) => Effect::Add,
             _ => Effect::Set,
@@ -155,8 +165,10 @@ impl Step {
     /// In words, for logs, errors and timelines.
     pub fn what(&self) -> String {
         match self {
-            Self::ForwardingOn(_) => "forwarding on".into(),
-            Self::ForwardingOff(_) => "forwarding off".into(),
+            Self::ForwardingOn(Switch::Sysctl(_)) => "forwarding on".into(),
+            Self::ForwardingOff(Switch::Sysctl(_)) => "forwarding off".into(),
+            Self::ForwardingOn(Switch::Netd) => "forwarding asked of netd".into(),
+            Self::ForwardingOff(Switch::Netd) => "forwarding not needed any more, to netd".into(),
             Self::Firewall { to, .. } => match to.uplinks.is_empty() {
                 false => format!("firewall for uplink {}", to.ways_out()),
                 true => "firewall without uplink".into(),
@@ -169,7 +181,13 @@ impl Step {
                 format!("address {address}/{prefix} on {host}")
             }
             Self::HostUp(host) => format!("{host} up"),
-            Self::HostRoute(host, address) => format!("route {address} by {host}"),
+            Self::HostRoute(host, to, MAIN) if to.prefix() == 32 => {
+                format!("route {} by {host}", to.network())
+            }
+            Self::HostRoute(host, to, MAIN) => format!("route {to} by {host}"),
+            Self::HostRoute(host, to, table) => format!("route {to} by {host} in table {table}"),
+            Self::AddRule(lead) => format!("rule {lead}"),
+            Self::DeleteRule(lead) => format!("rule {lead} away"),
             Self::LoopbackUp { .. } => "lo up in the guest".into(),
             Self::LoopbackDown { .. } => "lo down in the guest".into(),
             Self::GuestAddress(guest, address, prefix) => {
@@ -187,8 +205,10 @@ impl Step {
     /// runs no such command.
     pub fn command(&self) -> String {
         match self {
-            Self::ForwardingOn(_) => "sysctl -w net.ipv4.ip_forward=1".into(),
-            Self::ForwardingOff(_) => "sysctl -w net.ipv4.ip_forward=0".into(),
+            Self::ForwardingOn(Switch::Sysctl(_)) => "sysctl -w net.ipv4.ip_forward=1".into(),
+            Self::ForwardingOff(Switch::Sysctl(_)) => "sysctl -w net.ipv4.ip_forward=0".into(),
+            Self::ForwardingOn(Switch::Netd) => "ndc ipfwd enable guestnetd".into(),
+            Self::ForwardingOff(Switch::Netd) => "ndc ipfwd disable guestnetd".into(),
             Self::Firewall { .. } => "(see `guestnetctl dump`)".into(),
             Self::ForgetConnections(address) => format!("conntrack -D -f ipv4 -s {address}"),
             Self::CreateLink { host, host_mac, guest, guest_mac, mtu } => format!(
@@ -206,10 +226,15 @@ impl Step {
                 format!("ip addr add {address}/{prefix} brd + dev {guest}")
             }
             Self::HostUp(name) | Self::GuestUp(name) => format!("ip link set {name} up"),
-            Self::HostRoute(host, address) => format!(
-                "ip route add {address}/32 dev {host} scope link proto {}",
-                super::marks::ROUTE_PROTOCOL
-            ),
+            Self::HostRoute(host, to, table) => {
+                let table = if *table == MAIN { String::new() } else { format!(" table {table}") };
+                format!(
+                    "ip route add {to} dev {host} scope link{table} proto {}",
+                    super::marks::ROUTE_PROTOCOL
+                )
+            }
+            Self::AddRule(lead) => rule("add", lead),
+            Self::DeleteRule(lead) => rule("del", lead),
             Self::LoopbackUp { .. } => "ip link set lo up".into(),
             Self::LoopbackDown { bare: false } => "ip link set lo down".into(),
             Self::LoopbackDown { bare: true } => {
@@ -221,5 +246,20 @@ impl Step {
             ),
             Self::Name(host, name) => format!("ip link set {host} alias {}", alias(name)),
         }
+    }
+}
+
+/// A rule of ours as a command.
+fn rule(verb: &str, lead: &Lead) -> String {
+    let protocol = super::marks::ROUTE_PROTOCOL;
+    let rule = format!("ip rule {verb} {lead} pref {} proto {protocol}", lead.priority);
+    match lead.by {
+        Some(index) => {
+            let table = lead.table;
+            format!(
+                "{rule} && ip route {verb} default dev if{index} table {table} proto {protocol}"
+            )
+        }
+        None => rule,
     }
 }

@@ -12,26 +12,23 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Runs `iptables` and `ip6tables`: finds them, runs one command or many at once, bounds its time.
-//! Never a shell, never an inherited environment, never a program that could not be read back.
+//! Runs `iptables` and `ip6tables`: finds them, runs one command or many at once.
+//! Never a shell, never a program that could not be read back.
 
 use crate::firewall::{Family, FirewallError};
+use crate::program;
 use nix::sys::memfd::{memfd_create, MemFdCreateFlag};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 /// Longest time for one command. It may have to wait for others' commands (`-w`).
 const LIMIT: Duration = Duration::from_secs(10);
 /// Where the table's name is among a command's arguments: `-w -t TABLE`.
 const TABLE: usize = 2;
-/// Most of what a command says that is kept.
-const SAID: usize = 4096;
 
 /// Where they are, and how the one is called that is taken before the plain one.
 #[cfg(not(target_os = "android"))]
@@ -107,7 +104,7 @@ impl Programs {
         log::debug!("{call}");
         let mut command = Command::new(self.path(call.family));
         command.args(&call.arguments).stdin(Stdio::null());
-        done(run(command, LIMIT), call)
+        done(program::run(command, LIMIT), call)
     }
 
     /// Runs commands of one family in as few runs as can be: one, where there is a program that
@@ -123,7 +120,7 @@ impl Programs {
         let input = lines(&input(calls)).map_err(|e| failed(first, e.to_string()))?;
         let mut command = Command::new(restore);
         command.args(["--noflush", "-w"]).stdin(input);
-        done(run(command, LIMIT), &format_args!("{first} (and {} more)", calls.len() - 1))
+        done(program::run(command, LIMIT), &format_args!("{first} (and {} more)", calls.len() - 1))
     }
 
     /// Whether there is such a program for either family.
@@ -204,92 +201,13 @@ fn in_directories(name: &str) -> Option<PathBuf> {
 fn version(path: &Path) -> io::Result<String> {
     let mut command = Command::new(path);
     command.arg("-V").stdin(Stdio::null());
-    let (status, said) = run(command, LIMIT)?;
+    let (status, said) = program::run(command, LIMIT)?;
     status.success().then_some(said).ok_or_else(|| io::Error::other(status.to_string()))
-}
-
-/// Runs a command and takes what it says on either stream, for a limited time.
-fn run(mut command: Command, limit: Duration) -> io::Result<(ExitStatus, String)> {
-    // A socket and not a pipe, since the standard library can bound a read from it.
-    let (ours, theirs) = UnixStream::pair()?;
-    let both = [OwnedFd::from(theirs.try_clone()?), OwnedFd::from(theirs)];
-    let [out, err] = both;
-    command.env_clear().stdout(out).stderr(err);
-    let mut child = command.spawn()?;
-    // Its ends of the socket are kept by the command, too.
-    drop(command);
-    match listen(ours, limit) {
-        // It has closed what it could still speak to: it is ending.
-        Ok(said) => Ok((child.wait()?, said)),
-        Err(e) => {
-            end(&mut child);
-            Err(e)
-        }
-    }
-}
-
-fn listen(mut stream: UnixStream, limit: Duration) -> io::Result<String> {
-    let until = Instant::now() + limit;
-    let mut said = Vec::new();
-    let mut buffer = [0; 1024];
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::Error::other(format!("not done within {limit:?}, killed")));
-        }
-        stream.set_read_timeout(Some(left))?;
-        match stream.read(&mut buffer) {
-            Ok(0) => return Ok(String::from_utf8_lossy(&said).into_owned()),
-            Ok(n) => {
-                said.extend(buffer.iter().take(n.min(SAID.saturating_sub(said.len()))));
-            }
-            Err(e)
-                if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(e) => return Err(e),
-        }
-    }
-}
-
-fn end(child: &mut Child) {
-    if let Err(e) = child.kill().and_then(|()| child.wait().map(drop)) {
-        log::warn!("a command that took too long cannot be ended: {e}");
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shell(script: &str) -> Command {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", script]);
-        command
-    }
-
-    #[test]
-    fn both_streams_and_the_status_are_taken() {
-        let (status, said) = run(shell("echo out; echo err >&2; exit 3"), LIMIT).unwrap();
-        assert_eq!((status.code(), said.as_str()), (Some(3), "out\nerr\n"));
-    }
-
-    #[test]
-    fn nothing_is_inherited_and_much_is_cut() {
-        let (_, said) = run(Command::new("/usr/bin/env"), LIMIT).unwrap();
-        assert_eq!(said, "");
-        let (status, said) = run(shell("/usr/bin/head -c 1000000 /dev/zero"), LIMIT).unwrap();
-        assert!(status.success());
-        assert_eq!(said.len(), SAID);
-    }
-
-    #[test]
-    fn one_that_does_not_end_is_ended() {
-        let begun = Instant::now();
-        let error = run(shell("exec sleep 60"), Duration::from_millis(50)).unwrap_err();
-        assert!(error.to_string().contains("50ms"), "{error}");
-        assert!(begun.elapsed() < Duration::from_secs(30));
-        let one_that_talks = shell("while :; do echo still here; done");
-        assert!(run(one_that_talks, Duration::from_millis(50)).is_err());
-    }
 
     #[test]
     fn an_error_names_the_command_and_the_cause() {

@@ -1,0 +1,100 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! netd's forwarding switch, which counts who needs it (`TetherController::enableForwarding()`).
+//! Asked through `ndc`: netd's Binder service may not even be looked up by a domain of an OEM's.
+
+use crate::program;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Under which name it is asked.
+const REQUESTER: &str = "guestnetd";
+/// While netd starts, `ndc` waits for it.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ndc(pub PathBuf);
+
+impl Ndc {
+    /// netd's wrapper, which those may run who may not run `ndc`; on a rooted device `ndc` itself.
+    pub fn of_the_platform() -> Option<Self> {
+        let found = ["/system/bin/ndc-wrapper-1.0", "/system/bin/ndc"].iter().map(Path::new);
+        found.into_iter().find(|path| path.exists()).map(|path| Self(path.to_owned()))
+    }
+
+    /// Asks for forwarding; again is no failure.
+    pub fn enable(&self) -> io::Result<()> {
+        self.ask("enable")
+    }
+
+    /// Needs it no more.
+    pub fn disable(&self) -> io::Result<()> {
+        self.ask("disable")
+    }
+
+    /// What is asked, as it would be typed.
+    pub fn text(verb: &str) -> String {
+        format!("ndc ipfwd {verb} {REQUESTER}")
+    }
+
+    fn ask(&self, verb: &str) -> io::Result<()> {
+        let mut command = Command::new(&self.0);
+        command.args(["ipfwd", verb, REQUESTER]).stdin(Stdio::null());
+        let (status, said) = program::run(command, LIMIT)?;
+        log::debug!("{}: {}", Self::text(verb), said.trim());
+        understood(&said).map_err(|why| {
+            let program = self.0.display();
+            io::Error::other(format!("`{program} ipfwd {verb} {REQUESTER}`: {why} ({status})"))
+        })
+    }
+}
+
+/// `ndc` ends with 0 whatever netd says: what it prints counts. `200 0 ...` is yes; a wrapper that
+/// refuses the words prints nothing.
+fn understood(said: &str) -> Result<(), String> {
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    if said.trim().is_empty() {
+        return Err("it says nothing: it may not be run, or refuses these words".into());
+    }
+    match lines.any(|line| line.starts_with("200 ")) {
+        true => Ok(()),
+        false => Err(said.trim().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_200_is_a_yes() {
+        assert_eq!(understood("200 0 ipfwd operation succeeded\n"), Ok(()));
+        assert_eq!(understood("100 0 x\n200 0 ok\n"), Ok(()));
+        for no in ["", "\n", "400 0 ipfwd operation failed", "500 0 Unknown", "2000", "error"] {
+            assert!(understood(no).is_err(), "{no:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_run_is_named() {
+        let error = Ndc("/nonexistent/ndc".into()).enable().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let error = Ndc("/bin/true".into()).enable().unwrap_err().to_string();
+        assert!(error.contains("/bin/true ipfwd enable guestnetd"), "{error}");
+    }
+}

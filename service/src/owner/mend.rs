@@ -1,0 +1,87 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Puts back what the device's side of a guest lacks. What is inside a guest is the guest's.
+
+use super::Owner;
+use crate::apply::{apply, Timeline};
+use crate::error::Error;
+use crate::kernel::executor::KernelExecutor;
+use crate::kernel::{links, observe};
+use crate::plan::{diff, GuestNet, Observed, ObservedHost};
+use std::time::Instant;
+
+impl Owner {
+    /// Every guest; all are read at once.
+    pub(super) fn mend_all(&mut self) {
+        let nets: Vec<_> = self.guests.values().map(|g| (g.index, g.net.clone())).collect();
+        let mut found = match observe::host_ends(&self.device, nets.iter().map(|(_, net)| net)) {
+            Ok(found) => found,
+            Err(e) => {
+                log::error!("the guests' links could not be read: {e}");
+                return;
+            }
+        };
+        for (index, net) in nets {
+            if let Some(host) = found.remove(&net.host.name) {
+                self.mend_from(index, &net, host);
+            }
+        }
+    }
+
+    /// The guest whose host end has this index.
+    pub(super) fn mend(&mut self, index: u32) {
+        let name = self.links.get(&index);
+        let Some(guest) = name.and_then(|name| self.guests.get(name)) else { return };
+        let net = guest.net.clone();
+        match observe::host_end(&self.device, &net) {
+            Ok(Some(host)) => self.mend_from(index, &net, host),
+            Ok(None) => {} // gone meanwhile: announced
+            Err(e) => self.not_mended(index, &net, &e),
+        }
+    }
+
+    fn mend_from(&mut self, index: u32, net: &GuestNet, host: ObservedHost) {
+        let steps = diff::guest(net, &Observed { host: Some(host), guest: None });
+        if steps.is_empty() {
+            return;
+        }
+        let mut executor = KernelExecutor {
+            device: &self.device,
+            deleter: &self.deleter,
+            firewall: &mut self.firewall,
+            ndc: self.ndc.as_ref(),
+            guest: None,
+            host_index: Some(index),
+            guest_index: None,
+            switched: Vec::new(),
+        };
+        let mut timeline = Timeline::new(Instant::now());
+        let result = apply(net.name.as_str(), &steps, &mut executor, &mut timeline);
+        for entry in timeline.into_entries() {
+            log::warn!("{}: put back: {}", net.name, entry.what);
+        }
+        if let Err(e) = result {
+            self.not_mended(index, net, &e);
+        }
+    }
+
+    /// With its link the guest goes, which is announced.
+    fn not_mended(&self, index: u32, net: &GuestNet, e: &Error) {
+        match links::by_index(&self.device, index) {
+            Ok(None) => {}
+            _ => log::error!("{}: not whole: {e}", net.name),
+        }
+    }
+}

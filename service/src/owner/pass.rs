@@ -1,0 +1,186 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! One pass: the device is read, and what guests share is brought to where it is to be: rules, packet
+//! filter, forwarding, resolver, connections of an old address, MTU. It does not matter what was
+//! announced, nor whether an announcement was lost.
+
+use super::due::Due;
+use super::{GuestEvent, Notice, Owner};
+use crate::error::Error;
+use crate::firewall::Drift;
+use crate::kernel::{conntrack, rules};
+use crate::plan::routing::{self, Shape};
+use crate::uplink::Uplink;
+use std::time::Instant;
+
+impl Owner {
+    /// Does what is due.
+    pub(super) fn pass(&mut self) {
+        let due = std::mem::take(&mut self.due);
+        let began = Instant::now();
+        self.last_pass = Some(began);
+        let noticed = due.announced.map_or(began, |(_, last)| last);
+        let failed = |what: &str, result: Result<(), Error>| {
+            if let Err(e) = result {
+                log::error!("{what}: {e}");
+            }
+        };
+        failed("the rules could not be read", self.read_rules(&due));
+        let uplink = self.read_uplink(&due);
+        let moved = match uplink {
+            Ok(moved) => moved,
+            Err(e) => {
+                log::error!("the uplink could not be followed: {e}");
+                None
+            }
+        };
+        let reset = match self.refresh_leads() {
+            Ok(lost) => lost,
+            Err(e) => {
+                log::error!("the rules could not be set: {e}");
+                false
+            }
+        };
+        // netd's start takes rules, jumps and its switch, and announces the first and the last of these.
+        let netd = matches!(self.shape, Shape::Netd { .. });
+        failed("the packet filter", self.refresh_firewall());
+        if due.firewall || netd {
+            failed("the packet filter", self.mend_firewall(reset));
+        }
+        if due.forwarding || reset {
+            failed("forwarding", self.mend_forwarding());
+        }
+        if let Some(previous) = moved {
+            self.uplink_moved(previous, noticed);
+        }
+        for index in &due.guests {
+            self.mend(*index);
+        }
+    }
+
+    fn read_rules(&mut self, due: &Due) -> Result<(), Error> {
+        // Where netd routes, what the default network is stands in the rules.
+        if !due.rules && !(due.uplink && matches!(self.shape, Shape::Netd { .. })) {
+            return Ok(());
+        }
+        self.reread_rules()?;
+        let lockdown = routing::lockdown(&self.rules);
+        if lockdown != self.lockdown {
+            self.lockdown = lockdown;
+            log::info!("a lockdown VPN is {}", if lockdown { "up" } else { "gone" });
+        }
+        match Shape::of(&self.rules) {
+            Some(shape) if shape != self.shape => self.reshape(shape),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn reread_rules(&mut self) -> Result<(), Error> {
+        let failed = |cause| Error::kernel("read the policy-routing rules", cause);
+        self.rules = rules::all(&self.device).map_err(failed)?;
+        Ok(())
+    }
+
+    /// The device routes in another way than it did.
+    fn reshape(&mut self, shape: Shape) {
+        log::info!("the device routes by {} now", shape.name());
+        self.shape = shape;
+        self.prefixes = None;
+        for guest in self.guests.values_mut() {
+            guest.net = guest.net.clone().routed(shape);
+        }
+        self.mend_all();
+    }
+
+    /// Reads the uplink anew; what it was, if it is another one now.
+    fn read_uplink(&mut self, due: &Due) -> Result<Option<Uplink>, Error> {
+        if !due.uplink && !due.rules {
+            return Ok(None);
+        }
+        let mut current =
+            Uplink::observe(&self.device, &self.config.uplink, self.shape, &self.rules)?;
+        current.resolvers = self.resolvers_behind(current.name.as_ref());
+        if current == self.uplink {
+            return Ok(None);
+        }
+        Ok(Some(std::mem::replace(&mut self.uplink, current)))
+    }
+
+    /// After the rules and the packet filter: the rest that follows from another uplink.
+    fn uplink_moved(&mut self, previous: Uplink, noticed: Instant) {
+        self.forget_source();
+        let current = self.uplink.clone();
+        let gap = u64::try_from(noticed.elapsed().as_micros()).unwrap_or(u64::MAX);
+        match current.trouble() {
+            None => log::info!("uplink: {current}, {gap} us after the kernel's last notice"),
+            Some(trouble) => log::warn!("uplink: {trouble}"),
+        }
+        let turned = current.usable() != previous.usable();
+        (self.notify)(Notice::Uplink { previous, current, gap });
+        if turned {
+            let guests: Vec<_> = self.guests.values().map(|g| self.seen(g)).collect();
+            for guest in guests {
+                (self.notify)(Notice::Guest(GuestEvent::State, guest));
+            }
+        }
+        self.follow_mtu();
+    }
+
+    /// Connections that left with an address that the uplink has no more go on with it, to nobody's
+    /// use. An address that comes back finds its own.
+    fn forget_source(&mut self) {
+        let Some(address) = self.uplink.address.filter(|_| self.uplink.usable()) else { return };
+        if let Some(old) = self.source.replace(address).filter(|old| *old != address) {
+            match conntrack::forget_masqueraded(old, |from| self.leases.covers(from)) {
+                Ok(0) => {}
+                Ok(n) => log::info!("{n} connections of the uplink's address {old} forgotten"),
+                Err(e) => log::warn!("connections of the uplink's address {old} stay: {e}"),
+            }
+        }
+    }
+
+    /// Sets the packet filter to what it is to be now. What fails is tried again later.
+    pub(super) fn refresh_firewall(&mut self) -> Result<(), Error> {
+        let ruleset = self.ruleset_with(None);
+        if ruleset == self.ruleset && self.firewall_error.is_none() {
+            return Ok(());
+        }
+        if let Err(e) = self.firewall.apply(&ruleset) {
+            self.firewall_error = Some(e.to_string());
+            return Err(e.into());
+        }
+        log::info!("firewall: {}", ruleset.ways_out());
+        self.firewall_error = None;
+        self.ruleset = ruleset;
+        Ok(())
+    }
+
+    /// Puts back what others have taken from the packet filter. `reset`: netd has started anew, which is
+    /// all that is known where the rules cannot be read.
+    fn mend_firewall(&mut self, reset: bool) -> Result<(), Error> {
+        match self.firewall.drift(&self.ruleset)? {
+            None => return Ok(()),
+            Some(Drift::Unreadable(_)) if !reset => return Ok(()),
+            Some(Drift::Unreadable(_)) => {
+                log::warn!("firewall: put back whole, as netd has started")
+            }
+            Some(Drift::Changed(what)) => log::warn!("firewall: put back: {what}"),
+        }
+        let result = self.firewall.apply(&self.ruleset);
+        self.firewall_error = result.as_ref().err().map(ToString::to_string);
+        Ok(result?)
+    }
+}

@@ -1,0 +1,342 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! How the device routes, and which rules of ours lead guests' packets to their way out. Pure.
+//!
+//! Linux asks table main; a device with netd asks one table for each interface, and main never:
+//! netd's `RouteController::Init()` flushes every rule but that for table local, and ends with
+//! `32000 unreachable`. Which of the two it is can be seen by the rules that are there.
+
+use crate::spec::{IfName, Subnet};
+use std::fmt;
+
+/// Table `main`.
+pub const MAIN: u32 = 254;
+/// netd's table of the networks that the device itself is the router of (`local_network`).
+pub const LOCAL_NETWORK: u32 = 97;
+/// netd's table of an interface is this and its index (`ROUTE_TABLE_OFFSET_FROM_INDEX`).
+const OF_INTERFACE: u32 = 1000;
+/// A table of ours for an interface that has none of its own, where the device routes by main: this
+/// and its index. The upper half is that of our link group.
+const OWN: u32 = 0x676e_0000;
+/// netd's mark of a socket that has chosen its network (`Fwmark::explicitlySelected`).
+const EXPLICITLY_SELECTED: u32 = 0x1_0000;
+/// netd's mark of a network (`Fwmark::netId`).
+const NET_ID: u32 = 0xffff;
+/// From the rule for local networks to those for tethering (`RULE_PRIORITY_TETHERING`): Android 11
+/// has them at 17000 and 18000, later ones at 20000 and 21000.
+const TETHERING: u32 = 1000;
+/// Where in the slot for tethering ours are: netd uses its first number only.
+const IN_SLOT: u32 = 500;
+/// Rules for single guests come before those for subnets.
+const FOR_ONE: u32 = 100;
+/// Where table main is asked, 32766 is: ours come before.
+const BEFORE_MAIN: u32 = 21_000;
+
+/// A rule as the kernel describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// Its number: the lowest is asked first.
+    pub priority: u32,
+    /// Which table it asks; 0 where it does something else.
+    pub table: u32,
+    /// What it does (`FR_ACT_*`).
+    pub action: u8,
+    /// The source that it is for.
+    pub from: Option<Subnet>,
+    /// The interface that a packet came in by; `lo` is the device itself.
+    pub input: Option<String>,
+    /// Mark and mask.
+    pub mark: (u32, u32),
+    /// Whether it is for a range of users.
+    pub users: bool,
+    /// Whether it asks anything else of a packet, or is negated.
+    pub more: bool,
+    /// `FRA_PROTOCOL`: who made it.
+    pub protocol: u8,
+}
+
+/// `FR_ACT_TO_TBL` (linux/fib_rules.h).
+pub const TO_TABLE: u8 = 1;
+/// `FR_ACT_PROHIBIT`.
+pub const PROHIBIT: u8 = 8;
+
+/// How the device routes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// By table main.
+    #[default]
+    Main,
+    /// By netd's rules.
+    Netd {
+        /// The number of the rule that asks the table of local networks.
+        local: u32,
+    },
+}
+
+impl Shape {
+    /// What the rules say; none when they say nothing: while netd starts they are not all there.
+    pub fn of(rules: &[Rule]) -> Option<Self> {
+        let lookup = |rule: &&Rule| rule.action == TO_TABLE && !rule.users && !rule.more;
+        let all = |rule: &&Rule| rule.mark == (0, 0) && rule.input.is_none() && rule.from.is_none();
+        let mut lookups = rules.iter().filter(lookup);
+        if lookups.clone().any(|rule| rule.table == MAIN && all(&rule)) {
+            return Some(Self::Main);
+        }
+        let local = lookups.find(|rule| {
+            let for_all = rule.input.is_none() && rule.mark == (0, EXPLICITLY_SELECTED);
+            rule.table == LOCAL_NETWORK && for_all
+        })?;
+        Some(Self::Netd { local: local.priority })
+    }
+
+    /// The table that has the device's routes to guests.
+    pub fn guests_table(self) -> u32 {
+        match self {
+            Self::Main => MAIN,
+            Self::Netd { .. } => LOCAL_NETWORK,
+        }
+    }
+
+    /// The table that has the routes by an interface.
+    pub fn table_of(self, index: u32) -> u32 {
+        match self {
+            Self::Main => MAIN,
+            Self::Netd { .. } => OF_INTERFACE + index,
+        }
+    }
+
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Netd { .. } => "netd",
+        }
+    }
+}
+
+/// The interface of netd's default network: its rule is the last one that looks up an interface's
+/// table for the device's own packets, whatever their user.
+pub fn default_network(rules: &[Rule]) -> Option<u32> {
+    let default = |rule: &&Rule| {
+        let own = rule.input.as_deref() == Some("lo") && rule.mark == (0, NET_ID);
+        own && rule.action == TO_TABLE && !rule.users && !rule.more && rule.from.is_none()
+    };
+    let last = rules.iter().filter(default).max_by_key(|rule| rule.priority)?;
+    last.table.checked_sub(OF_INTERFACE).filter(|index| *index != 0)
+}
+
+/// Whether a VPN is up that nobody may go around (netd's `PROHIBIT_NON_VPN`).
+pub fn lockdown(rules: &[Rule]) -> bool {
+    rules.iter().any(|rule| rule.action == PROHIBIT && rule.users)
+}
+
+/// A rule of ours.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lead {
+    /// Its number.
+    pub priority: u32,
+    /// Whose packets.
+    pub whose: Whose,
+    /// The table that they are led to.
+    pub table: u32,
+    /// The interface of a default route in it, where the table is ours, too.
+    pub by: Option<u32>,
+}
+
+/// Whose packets a rule is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// Those of all guests in a subnet.
+    Subnet(Subnet),
+    /// Those of the guest behind this host end.
+    Guest(IfName),
+}
+
+impl fmt::Display for Lead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.whose {
+            Whose::Subnet(subnet) => write!(f, "from {subnet} lookup {}", self.table),
+            Whose::Guest(host) => write!(f, "iif {host} lookup {}", self.table),
+        }
+    }
+}
+
+/// What our rules depend on.
+#[derive(Clone, Debug, Default)]
+pub struct Ways {
+    /// How the device routes.
+    pub shape: Shape,
+    /// Index of the uplink; 0: there is none.
+    pub uplink: u32,
+    /// The guests' subnets.
+    pub subnets: Vec<Subnet>,
+    /// Host ends of guests that leave by an interface of their own, and its index.
+    pub single: Vec<(IfName, u32)>,
+}
+
+/// The rules that there are to be. One for each subnet and none for each guest: the kernel looks at
+/// every rule for every packet, and an interface can be named by no pattern.
+pub fn leads(ways: &Ways, rules: &[Rule], ours: u8) -> Vec<Lead> {
+    let begin = match ways.shape {
+        Shape::Main => BEFORE_MAIN,
+        Shape::Netd { local } => local + TETHERING,
+    };
+    let free = |wanted: u32| {
+        let taken = |at: &u32| rules.iter().any(|r| r.priority == *at && r.protocol != ours);
+        (wanted..wanted + FOR_ONE).find(|at| !taken(at)).unwrap_or(wanted)
+    };
+    let mut leads = Vec::new();
+    for (host, index) in &ways.single {
+        let own = ways.shape == Shape::Main;
+        leads.push(Lead {
+            priority: free(begin + IN_SLOT - FOR_ONE),
+            whose: Whose::Guest(host.clone()),
+            table: if own { OWN + index } else { ways.shape.table_of(*index) },
+            by: own.then_some(*index),
+        });
+    }
+    if matches!(ways.shape, Shape::Netd { .. }) && ways.uplink != 0 {
+        let priority = free(begin + IN_SLOT);
+        let table = ways.shape.table_of(ways.uplink);
+        let lead =
+            |subnet: &Subnet| Lead { priority, whose: Whose::Subnet(*subnet), table, by: None };
+        leads.extend(ways.subnets.iter().map(lead));
+    }
+    leads.sort();
+    leads
+}
+
+impl Lead {
+    /// The rule as one of ours, if it is one that we would make.
+    pub fn read(rule: &Rule, ours: u8) -> Option<Self> {
+        let plain = rule.action == TO_TABLE && rule.mark == (0, 0) && !rule.users && !rule.more;
+        if rule.protocol != ours || !plain {
+            return None;
+        }
+        let whose = match (rule.from, &rule.input) {
+            (Some(subnet), None) => Whose::Subnet(subnet),
+            (None, Some(host)) => Whose::Guest(IfName::new(host)?),
+            _ => return None,
+        };
+        let by = rule.table.checked_sub(OWN).filter(|index| *index >> 16 == 0);
+        Some(Self { priority: rule.priority, whose, table: rule.table, by })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: u8 = 103;
+
+    fn lookup(priority: u32, table: u32) -> Rule {
+        Rule { priority, table, action: TO_TABLE, ..Rule::default() }
+    }
+
+    fn netd(local: u32, default: u32, wlan0: u32) -> Vec<Rule> {
+        let own = |rule: Rule| Rule { input: Some("lo".into()), ..rule };
+        vec![
+            lookup(0, 255),
+            own(Rule { mark: (0x6_0063, 0x6_ffff), ..lookup(local - 4000, LOCAL_NETWORK) }),
+            Rule { mark: (0, EXPLICITLY_SELECTED), ..lookup(local, LOCAL_NETWORK) },
+            own(Rule { mark: (0, NET_ID), ..lookup(default, 1000 + wlan0) }),
+            Rule { priority: 32000, action: 7, ..Rule::default() },
+        ]
+    }
+
+    fn subnet() -> Subnet {
+        Subnet::containing([172, 17, 0, 0].into(), 16).unwrap()
+    }
+
+    fn ways(shape: Shape) -> Ways {
+        Ways { shape, uplink: 7, subnets: vec![subnet()], single: Vec::new() }
+    }
+
+    #[test]
+    fn the_shape_is_seen_by_the_rules() {
+        let linux = [lookup(0, 255), lookup(32766, MAIN), lookup(32767, 253)];
+        assert_eq!(Shape::of(&linux), Some(Shape::Main));
+        assert_eq!(Shape::of(&netd(20000, 31000, 7)), Some(Shape::Netd { local: 20000 }));
+        assert_eq!(Shape::of(&netd(17000, 22000, 7)), Some(Shape::Netd { local: 17000 }));
+        // A VPN's rule for table main with a mark is not the device's; nothing is said while netd starts.
+        let marked = [lookup(0, 255), Rule { mark: (1, 1), ..lookup(9, MAIN) }];
+        assert_eq!(Shape::of(&marked), None);
+        assert_eq!(Shape::of(&[lookup(0, 255)]), None);
+    }
+
+    #[test]
+    fn ours_are_in_the_slot_for_tethering() {
+        for (local, default, expected) in [(17000, 22000, 18500), (20000, 29000, 21500)] {
+            let rules = netd(local, default, 7);
+            let shape = Shape::of(&rules).unwrap();
+            let found = leads(&ways(shape), &rules, OURS);
+            let whose = Whose::Subnet(subnet());
+            assert_eq!(found, [Lead { priority: expected, whose, table: 1007, by: None }]);
+        }
+        assert!(leads(&ways(Shape::Main), &[], OURS).is_empty());
+    }
+
+    #[test]
+    fn a_number_that_somebody_has_is_left_to_him() {
+        let mut rules = netd(20000, 31000, 7);
+        rules.push(lookup(21500, 9));
+        rules.push(Rule { protocol: OURS, ..lookup(21501, 1007) });
+        let found = leads(&ways(Shape::Netd { local: 20000 }), &rules, OURS);
+        assert_eq!(found[0].priority, 21501);
+    }
+
+    #[test]
+    fn a_guest_with_a_way_of_its_own_comes_first() {
+        let host = IfName::host_end(3);
+        for (shape, table, by) in
+            [(Shape::Main, OWN + 9, Some(9)), (Shape::Netd { local: 20000 }, 1009, None)]
+        {
+            let ways = Ways { single: vec![(host.clone(), 9)], ..ways(shape) };
+            let found = leads(&ways, &[], OURS);
+            let one = Lead { priority: 21400, whose: Whose::Guest(host.clone()), table, by };
+            assert_eq!(found[0], one);
+        }
+    }
+
+    #[test]
+    fn the_default_network_is_the_last_for_everybody() {
+        let mut rules = netd(20000, 31000, 7);
+        assert_eq!(default_network(&rules), Some(7));
+        let vpn = Rule { users: true, ..rules[3].clone() };
+        rules.push(Rule { priority: 31500, table: 1009, ..vpn });
+        rules.push(Rule { priority: 17000, table: 1008, ..rules[3].clone() });
+        assert_eq!(default_network(&rules), Some(7));
+        rules.remove(3);
+        assert_eq!(default_network(&rules), Some(8));
+        assert_eq!(default_network(&[]), None);
+    }
+
+    #[test]
+    fn lockdown_is_a_prohibition_for_users() {
+        let prohibit = Rule { priority: 14000, action: PROHIBIT, users: true, ..Rule::default() };
+        assert!(lockdown(&[prohibit.clone()]));
+        assert!(!lockdown(&[Rule { users: false, ..prohibit }]));
+        assert!(!lockdown(&netd(20000, 31000, 7)));
+    }
+
+    #[test]
+    fn what_was_made_is_known_again() {
+        let rule = Rule { from: Some(subnet()), protocol: OURS, ..lookup(21500, 1007) };
+        let lead = Lead::read(&rule, OURS).unwrap();
+        assert_eq!(lead, leads(&ways(Shape::Netd { local: 20000 }), &[], OURS)[0]);
+        assert_eq!(Lead::read(&Rule { protocol: 4, ..rule.clone() }, OURS), None);
+        assert_eq!(Lead::read(&Rule { mark: (1, 1), ..rule }, OURS), None);
+    }
+}

@@ -35,6 +35,19 @@ pub fn servers(path: &Path) -> Vec<Ipv4Addr> {
     behind.into_iter().find(|servers| !servers.is_empty()).unwrap_or_default()
 }
 
+/// Whether a resolver of the device itself listens at one of these addresses, or at all.
+pub fn is_served_here(gateway: impl Fn(Ipv4Addr) -> bool) -> bool {
+    let sockets = fs::read_to_string("/proc/thread-self/net/udp").unwrap_or_default();
+    sockets.lines().filter_map(listens_for_names).any(|at| at.is_unspecified() || gateway(at))
+}
+
+/// `sl local_address ...`: an address as the kernel has it in memory and a port, both hexadecimal.
+fn listens_for_names(line: &str) -> Option<Ipv4Addr> {
+    let (address, port) = line.split_whitespace().nth(1)?.split_once(':')?;
+    let address = u32::from_str_radix(address, 16).ok().filter(|_| port == "0035")?;
+    Some(Ipv4Addr::from(address.to_ne_bytes()))
+}
+
 fn beyond_loopback(servers: &[Ipv4Addr]) -> Vec<Ipv4Addr> {
     let usable = |server: &&Ipv4Addr| !server.is_loopback() && !server.is_unspecified();
     servers.iter().filter(usable).copied().collect()
@@ -60,6 +73,11 @@ mod tests {
                     ; nameserver 1.1.1.1\n\tnameserver 192.0.2.54\nnameserver 0.0.0.0";
         let found = beyond_loopback(&parse(text));
         assert_eq!(found, [Ipv4Addr::new(192, 0, 2, 53), Ipv4Addr::new(192, 0, 2, 54)]);
+        let udp = |at: &str| listens_for_names(&format!("  1: {at} 00000000:0000 07 00000000"));
+        assert_eq!(udp("00000000:0035"), Some(Ipv4Addr::UNSPECIFIED));
+        let gateway = u32::from_ne_bytes([172, 17, 3, 2]);
+        assert_eq!(udp(&format!("{gateway:08X}:0035")), Some(Ipv4Addr::new(172, 17, 3, 2)));
+        assert_eq!((udp("0100007F:0036"), udp("local_address")), (None, None));
         assert!(servers(Path::new("/nonexistent/resolv.conf")).is_empty());
     }
 }

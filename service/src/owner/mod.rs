@@ -22,6 +22,7 @@ mod due;
 mod events;
 mod follow;
 mod forwarding;
+mod layers;
 mod mend;
 mod mtu;
 mod pass;
@@ -132,6 +133,7 @@ impl Handle {
     /// All guests, by name; without their timelines.
     pub fn list(&self) -> Result<Vec<Attached>, Error> {
         self.enter(|owner| {
+            owner.settle();
             let short = |g| Attached { timeline: Vec::new(), ..owner.seen(g) };
             Ok(owner.guests.values().map(short).collect())
         })
@@ -139,7 +141,10 @@ impl Handle {
 
     /// One guest.
     pub fn get(&self, name: &GuestName) -> Result<Option<Attached>, Error> {
-        self.enter(|owner| Ok(owner.guests.get(name).map(|g| owner.seen(g))))
+        self.enter(|owner| {
+            owner.settle();
+            Ok(owner.guests.get(name).map(|g| owner.seen(g)))
+        })
     }
 
     /// Why there is, or is no, internet.

@@ -144,7 +144,8 @@ impl Owner {
     fn forget_source(&mut self) {
         let Some(address) = self.uplink.address.filter(|_| self.uplink.usable()) else { return };
         if let Some(old) = self.source.replace(address).filter(|old| *old != address) {
-            match conntrack::forget_masqueraded(old, |from| self.leases.covers(from)) {
+            match conntrack::forget_masqueraded(old, |from| self.leases.subnet_with(from).is_some())
+            {
                 Ok(0) => {}
                 Ok(n) => log::info!("{n} connections of the uplink's address {old} forgotten"),
                 Err(e) => log::warn!("connections of the uplink's address {old} stay: {e}"),

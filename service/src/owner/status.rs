@@ -14,10 +14,9 @@
 
 //! Why guests have, or have not, internet: each layer as the kernel has it now.
 
-use super::{Attached, DeviceReport, GuestReport, Layer, LayerReport, LayerState, Owner};
+use super::{Attached, DeviceReport, GuestReport, Layer, LayerReport, Owner};
 use crate::error::Error;
-use crate::firewall::{foreign, Drift};
-use crate::kernel::{addresses, links, routes, sysctl};
+use crate::kernel::{addresses, links, routes};
 use crate::plan::{GuestNet, Step};
 use crate::spec::GuestName;
 
@@ -57,73 +56,6 @@ impl Owner {
         let switched = steps.iter().any(|s| matches!(s, Step::ForwardingOn(_)));
         layers.extend(self.device_layers(switched));
         layers
-    }
-
-    /// The layers that all guests share. With `off_is_fine`, forwarding need not be on yet.
-    fn device_layers(&mut self, off_is_fine: bool) -> Vec<LayerReport> {
-        let mut layers = vec![forwarding(off_is_fine)];
-        layers.extend(self.filter_layers());
-        layers.push(match self.uplink.trouble().or_else(|| self.uplink.doubt()) {
-            None => {
-                let name = self.uplink.name.as_ref().map_or("", |n| n.as_str());
-                let address = self.uplink.address.map(|a| a.to_string()).unwrap_or_default();
-                LayerReport::ok(Layer::Uplink, format!("{name} {address}, MTU {}", self.uplink.mtu))
-            }
-            Some(trouble) => LayerReport::new(Layer::Uplink, LayerState::Waiting, trouble),
-        });
-        layers
-    }
-
-    fn filter_layers(&mut self) -> [LayerReport; 2] {
-        if let Some(error) = &self.firewall_error {
-            let text =
-                format!("not set for the present uplink: {error}; it is tried again every second");
-            return [Layer::Firewall, Layer::Nat]
-                .map(|layer| LayerReport::bad(layer, text.clone()));
-        }
-        let both = |state, text: String| {
-            [
-                LayerReport::new(Layer::Firewall, state, text.clone()),
-                LayerReport::new(Layer::Nat, state, text),
-            ]
-        };
-        match self.firewall.drift(&self.ruleset) {
-            Ok(None) => {
-                let firewall =
-                    format!("{:?} rules in place", self.firewall.backend()).to_lowercase();
-                let nat = match self.ruleset.uplinks.is_empty() {
-                    false => {
-                        let by = self.ruleset.ways_out();
-                        LayerReport::ok(Layer::Nat, format!("masquerade by {by}"))
-                    }
-                    true => LayerReport::new(
-                        Layer::Nat,
-                        LayerState::Waiting,
-                        "no uplink, so nothing is forwarded",
-                    ),
-                };
-                let firewall = match foreign::refusing_policy(self.firewall.backend()) {
-                    None => LayerReport::ok(Layer::Firewall, firewall),
-                    Some(chain) => LayerReport::new(
-                        Layer::Firewall,
-                        LayerState::Unknown,
-                        format!(
-                            "{firewall}, but {chain} drops by policy what none of its own rules accepts: \
-                             accept what comes in and goes out by vm_wlan* there too"
-                        ),
-                    ),
-                };
-                [firewall, nat]
-            }
-            Ok(Some(Drift::Changed(what))) => both(
-                LayerState::Bad,
-                format!("changed by somebody else: {what}; restart guestnetd to put it back"),
-            ),
-            Ok(Some(Drift::Unreadable(why))) => {
-                both(LayerState::Unknown, format!("cannot see the rules: {why}"))
-            }
-            Err(e) => both(LayerState::Unknown, e.to_string()),
-        }
     }
 
     fn guest_report(&self, guest: Attached, device: &[LayerReport]) -> Result<GuestReport, Error> {
@@ -167,7 +99,7 @@ impl Owner {
             LayerReport::bad(
                 Layer::Address,
                 format!(
-                    "{host} has lost {}/{}: detach and attach",
+                    "{host} has no {}/{}: it could not be put back, see guestnetd's log",
                     net.host.address, net.host.prefix
                 ),
             )
@@ -182,10 +114,12 @@ impl Owner {
         } else {
             LayerReport::bad(
                 Layer::Route,
-                format!("no route {to_guest} by {host}: detach and attach"),
+                format!(
+                    "no route {to_guest} by {host}: it could not be put back, see guestnetd's log"
+                ),
             )
         });
-        layers.extend(device.iter().cloned());
+        layers.extend(device.iter().map(|layer| self.as_for(net, layer)));
         let counters = link.and_then(|l| l.counters).unwrap_or_default();
         Ok(GuestReport {
             guest,
@@ -195,20 +129,5 @@ impl Owner {
             rx_packets: counters.rx_packets,
             tx_packets: counters.tx_packets,
         })
-    }
-}
-
-fn forwarding(off_is_fine: bool) -> LayerReport {
-    match sysctl::forwarding() {
-        Ok(true) => LayerReport::ok(Layer::Forwarding, "net.ipv4.ip_forward is 1"),
-        Ok(false) if off_is_fine => LayerReport::ok(
-            Layer::Forwarding,
-            "net.ipv4.ip_forward is 0, and is switched on with the first guest",
-        ),
-        Ok(false) => LayerReport::bad(
-            Layer::Forwarding,
-            "net.ipv4.ip_forward was switched off by somebody: sysctl -w net.ipv4.ip_forward=1",
-        ),
-        Err(e) => LayerReport::new(Layer::Forwarding, LayerState::Unknown, e.to_string()),
     }
 }

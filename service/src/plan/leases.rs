@@ -103,10 +103,10 @@ impl Leases {
         self.subnets.get(&subnet.network()).is_some_and(|s| s.subnet.subnet == *subnet)
     }
 
-    /// Whether an address is in a subnet that guests have.
-    pub fn covers(&self, address: Ipv4Addr) -> bool {
-        let at_or_before = self.subnets.range(..=address).next_back();
-        at_or_before.is_some_and(|(_, shared)| shared.subnet.subnet.contains(address))
+    /// The subnet of guests that an address is in.
+    pub fn subnet_with(&self, address: Ipv4Addr) -> Option<Subnet> {
+        let (_, at_or_before) = self.subnets.range(..=address).next_back()?;
+        Some(at_or_before.subnet.subnet).filter(|subnet| subnet.contains(address))
     }
 
     /// The subnets that guests have.

@@ -1,0 +1,237 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The layers that all guests share, as the kernel has them now, and what is different for one
+//! guest.
+
+use super::{Layer, LayerReport, LayerState, Owner};
+use crate::firewall::{foreign, Drift};
+use crate::kernel::{links, routes, rules, sysctl};
+use crate::plan::marks::ROUTE_PROTOCOL;
+use crate::plan::routing::{Lead, Shape};
+use crate::plan::GuestNet;
+use crate::resolv;
+use crate::spec::VpnPolicy;
+
+impl Owner {
+    /// The layers that all guests share. With `off_is_fine`, forwarding need not be on yet.
+    pub(super) fn device_layers(&mut self, off_is_fine: bool) -> Vec<LayerReport> {
+        let mut layers = vec![self.rule_layer(), self.forwarding_layer(off_is_fine)];
+        layers.extend(self.filter_layers());
+        layers.push(self.dns_layer());
+        layers.push(self.uplink_layer());
+        layers
+    }
+
+    fn rule_layer(&self) -> LayerReport {
+        let report = |state, text: String| LayerReport::new(Layer::Rule, state, text);
+        if self.shape == Shape::Main {
+            return report(
+                LayerState::Ok,
+                "none is needed: the device routes by table main".into(),
+            );
+        }
+        if self.leads.is_empty() {
+            let text = "made when the uplink is there; netd's rules let nothing out without it";
+            return report(LayerState::Waiting, text.into());
+        }
+        let there = match rules::all(&self.device) {
+            Ok(rules) => rules,
+            Err(e) => return report(LayerState::Unknown, e.to_string()),
+        };
+        let there: Vec<_> =
+            there.iter().filter_map(|rule| Lead::read(rule, ROUTE_PROTOCOL)).collect();
+        match self.leads.iter().find(|lead| !there.contains(lead)) {
+            None => {
+                let text = self.leads.iter().map(|l| format!("{}: {l}", l.priority));
+                report(LayerState::Ok, text.collect::<Vec<_>>().join("; "))
+            }
+            Some(lead) => report(
+                LayerState::Bad,
+                format!(
+                    "the rule {lead} is not there: it could not be put back, see guestnetd's log"
+                ),
+            ),
+        }
+    }
+
+    fn forwarding_layer(&self, off_is_fine: bool) -> LayerReport {
+        let report = |state, text: &str| LayerReport::new(Layer::Forwarding, state, text);
+        match (sysctl::forwarding(), self.ndc.is_some()) {
+            (Ok(true), false) => report(LayerState::Ok, "net.ipv4.ip_forward is 1"),
+            (Ok(true), true) if self.forwarding.ours => {
+                report(LayerState::Ok, "net.ipv4.ip_forward is 1, and asked of netd")
+            }
+            (Ok(_), true) if off_is_fine => {
+                report(LayerState::Ok, "asked of netd with the first guest")
+            }
+            (Ok(true), true) => {
+                report(LayerState::Waiting, "net.ipv4.ip_forward is 1, but for others only")
+            }
+            (Ok(false), false) if off_is_fine => report(
+                LayerState::Ok,
+                "net.ipv4.ip_forward is 0, and is switched on with the first guest",
+            ),
+            (Ok(false), false) => report(
+                LayerState::Bad,
+                "net.ipv4.ip_forward was switched off by somebody, and could not be put back: \
+                 sysctl -w net.ipv4.ip_forward=1",
+            ),
+            (Ok(false), true) => report(
+                LayerState::Bad,
+                "netd was asked, but net.ipv4.ip_forward is 0: see guestnetd's log",
+            ),
+            (Err(e), _) => report(LayerState::Unknown, &e.to_string()),
+        }
+    }
+
+    fn filter_layers(&mut self) -> [LayerReport; 2] {
+        if let Some(error) = &self.firewall_error {
+            let text =
+                format!("not set for the present uplink: {error}; it is tried again every second");
+            return [Layer::Firewall, Layer::Nat]
+                .map(|layer| LayerReport::bad(layer, text.clone()));
+        }
+        let both = |state, text: String| {
+            [
+                LayerReport::new(Layer::Firewall, state, text.clone()),
+                LayerReport::new(Layer::Nat, state, text),
+            ]
+        };
+        match self.firewall.drift(&self.ruleset) {
+            Ok(None) => {
+                let firewall =
+                    format!("{:?} rules in place", self.firewall.backend()).to_lowercase();
+                let nat = match self.ruleset.uplinks.is_empty() {
+                    false => {
+                        let by = self.ruleset.ways_out();
+                        LayerReport::ok(Layer::Nat, format!("masquerade by {by}"))
+                    }
+                    true => LayerReport::new(
+                        Layer::Nat,
+                        LayerState::Waiting,
+                        "no uplink, so nothing is forwarded",
+                    ),
+                };
+                let firewall = match foreign::refusing_policy(self.firewall.backend()) {
+                    None => LayerReport::ok(Layer::Firewall, firewall),
+                    Some(chain) => LayerReport::new(
+                        Layer::Firewall,
+                        LayerState::Unknown,
+                        format!(
+                            "{firewall}, but {chain} drops by policy what none of its own rules accepts: \
+                             accept what comes in and goes out by vm_wlan* there too"
+                        ),
+                    ),
+                };
+                [firewall, nat]
+            }
+            Ok(Some(Drift::Changed(what))) => both(
+                LayerState::Bad,
+                format!(
+                    "changed by somebody else: {what}; it is put back within {} s",
+                    self.config.check_every.as_secs()
+                ),
+            ),
+            Ok(Some(Drift::Unreadable(why))) => {
+                both(LayerState::Unknown, format!("cannot see the rules: {why}"))
+            }
+            Err(e) => both(LayerState::Unknown, e.to_string()),
+        }
+    }
+
+    /// Whether a guest's questions for names are answered.
+    fn dns_layer(&self) -> LayerReport {
+        let report = |state, text: String| LayerReport::new(Layer::Dns, state, text);
+        let uplink = self.uplink.name.as_ref().map_or("the uplink", |name| name.as_str());
+        match self.ruleset.resolver {
+            Some(resolver) => {
+                let named = self.uplink.name.as_ref().map(|n| self.resolvers.behind.contains_key(n));
+                let whose = match (named, &self.config.resolv_conf) {
+                    (Some(true), _) => format!("named for {uplink}"),
+                    _ if !self.config.resolvers.is_empty() => "by --dns".to_owned(),
+                    (_, Some(path)) => format!("by {}", path.display()),
+                    (_, None) => "named earlier".to_owned(),
+                };
+                report(LayerState::Ok, format!("port 53 of the gateway goes to {resolver} ({whose})"))
+            }
+            None if resolv::is_served_here(|at| {
+                self.ruleset.subnets.iter().any(|s| s.gateway == at)
+            }) =>
+            {
+                report(LayerState::Ok, "a resolver on the device answers at the gateway".into())
+            }
+            None => report(
+                LayerState::Bad,
+                format!("no DNS: no resolver is known for {uplink}: guestnetctl dns {uplink} ADDRESS, or --dns"),
+            ),
+        }
+    }
+
+    fn uplink_layer(&self) -> LayerReport {
+        let report = |state, text: String| LayerReport::new(Layer::Uplink, state, text);
+        if let Some(trouble) = self.uplink.trouble().or_else(|| self.uplink.doubt()) {
+            return report(LayerState::Waiting, trouble);
+        }
+        let text = self.uplink.to_string();
+        let within = self.uplink.address.and_then(|a| self.leases.subnet_with(a));
+        if let Some(subnet) = within {
+            let text =
+                format!("{text}: that is in the guests' subnet {subnet}; give them another one");
+            return report(LayerState::Bad, text);
+        }
+        let table = self.uplink.table;
+        if self.shape != Shape::Main && !self.leads_out(table) {
+            let text =
+                format!("{text}: table {table} has no default route: traffic waits for netd's");
+            return report(LayerState::Waiting, text);
+        }
+        report(LayerState::Ok, text)
+    }
+
+    fn leads_out(&self, table: u32) -> bool {
+        let routes = routes::of(&self.device, Some(table), 0).unwrap_or_default();
+        routes.iter().any(|route| route.destination.prefix() == 0 && route.unicast)
+    }
+
+    /// A layer that is another one for a guest that does not follow the uplink.
+    pub(super) fn as_for(&self, net: &GuestNet, layer: &LayerReport) -> LayerReport {
+        match (&net.vpn, layer.layer) {
+            (VpnPolicy::NamedTun(tun), Layer::Uplink) => {
+                match links::by_name(&self.device, tun.as_str()) {
+                    Ok(Some(link)) if link.up => {
+                        LayerReport::ok(Layer::Uplink, format!("{tun}, its VPN"))
+                    }
+                    Ok(Some(_)) => LayerReport::new(
+                        Layer::Uplink,
+                        LayerState::Waiting,
+                        format!("{tun} is down: the guest waits for its VPN"),
+                    ),
+                    Ok(None) => LayerReport::new(
+                        Layer::Uplink,
+                        LayerState::Waiting,
+                        format!("no interface {tun}: the guest waits for its VPN"),
+                    ),
+                    Err(e) => LayerReport::new(Layer::Uplink, LayerState::Unknown, e.to_string()),
+                }
+            }
+            (VpnPolicy::BlockUnderLockdown, Layer::Firewall) if self.lockdown => LayerReport::new(
+                Layer::Firewall,
+                LayerState::Waiting,
+                "closed for this guest while a lockdown VPN is up, as its VPN policy says",
+            ),
+            _ => layer.clone(),
+        }
+    }
+}

@@ -35,7 +35,7 @@ pub(super) struct Due {
     pub(super) rules: bool,
     /// The packet filter, as it is in the kernel.
     pub(super) firewall: bool,
-    /// The forwarding switch.
+    /// The forwarding switch: it was switched off, or netd may have forgotten who needs it.
     pub(super) forwarding: bool,
     /// Guests, by the index of their host ends.
     pub(super) guests: BTreeSet<u32>,
@@ -44,17 +44,11 @@ pub(super) struct Due {
 }
 
 impl Due {
-    /// Everything.
-    pub(super) fn all(now: Instant) -> Self {
+    /// Everything that guests share.
+    pub(super) fn all(now: Instant, forwarding: bool) -> Self {
         let announced = Some((now, now));
-        Self {
-            uplink: true,
-            rules: true,
-            firewall: true,
-            forwarding: true,
-            announced,
-            ..Self::default()
-        }
+        let guests = BTreeSet::new();
+        Self { uplink: true, rules: true, firewall: true, forwarding, guests, announced }
     }
 
     /// Whether there is anything to look at.

@@ -20,6 +20,7 @@ use super::due::Due;
 use super::{mtu, Handle, Owner};
 use crate::kernel::deleter::Deleted;
 use crate::kernel::monitor::Bell;
+use crate::kernel::sysctl;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{oneshot, Notify};
 
-/// How long until a packet filter that could not be set is tried again.
+/// How long until what could not be set is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// How long an attach is left alone.
@@ -60,7 +61,7 @@ pub(super) fn spawn(
 /// When there is something to do though nothing is announced.
 #[derive(Default)]
 struct Alarms {
-    /// Whether the packet filter is to be tried again.
+    /// Whether the packet filter or forwarding is to be tried again.
     failing: bool,
     /// The next pass.
     pass: Option<Instant>,
@@ -72,17 +73,29 @@ impl Owner {
     fn alarms(&self) -> Alarms {
         let check = self.last_check + self.config.check_every;
         Alarms {
-            failing: self.firewall_error.is_some(),
+            failing: self.firewall_error.is_some() || self.unforwarded,
             pass: self.due.at(self.last_pass),
             // Without guests there is nothing that must work.
             check: (!self.guests.is_empty()).then_some(check),
         }
     }
 
+    fn try_again(&mut self) {
+        if let Err(e) = self.refresh_firewall() {
+            log::error!("the packet filter is still not set: {e}");
+        }
+        if self.unforwarded {
+            if let Err(e) = self.mend_forwarding() {
+                log::error!("{e}");
+            }
+        }
+    }
+
     /// What the kernel does not announce: a rule of iptables, a sysctl.
     fn check_all(&mut self) {
         self.last_check = Instant::now();
-        self.due = Due::all(self.last_check);
+        self.forwards = sysctl::forwarding().unwrap_or(false);
+        self.due = Due::all(self.last_check, !self.forwards);
         self.settle();
         self.mend_all();
     }
@@ -132,9 +145,8 @@ async fn follow(owner: Handle, sources: Sources) {
                 Ok(())
             }),
             () = tokio::time::sleep(RETRY), if failing => owner.enter(|owner| {
-                owner.refresh_firewall().inspect_err(|e| {
-                    log::error!("the packet filter is still not set: {e}");
-                })
+                owner.try_again();
+                Ok(())
             }),
         };
     }

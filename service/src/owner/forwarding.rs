@@ -57,9 +57,15 @@ impl Owner {
 
     /// Guests are there, and somebody has switched it off, or netd has started and knows of nobody.
     pub(super) fn mend_forwarding(&mut self) -> Result<(), Error> {
-        if self.guests.is_empty() {
-            return Ok(());
-        }
+        let result = match self.guests.is_empty() {
+            true => Ok(()),
+            false => self.forward_again(),
+        };
+        self.unforwarded = result.is_err();
+        result
+    }
+
+    fn forward_again(&mut self) -> Result<(), Error> {
         let failed = |cause| Error::Forwarding { switch: "on", cause };
         if let Some(ndc) = &self.ndc {
             ndc.enable().map_err(failed)?;

@@ -140,6 +140,7 @@ impl Owner {
             own_ways: BTreeMap::new(),
             resolvers: found.resolvers,
             ndc,
+            unforwarded: false,
             due: Due::default(),
             last_pass: None,
             last_check: Instant::now(),

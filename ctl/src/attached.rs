@@ -16,9 +16,9 @@
 
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Output};
-use crate::{json, render, uplink};
+use crate::{json, render, uplink, verdict};
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Guest::Guest, GuestState::GuestState, IGuestNet::IGuestNet,
+    Guest::Guest, GuestState::GuestState, IGuestNet::IGuestNet, Status::Status,
 };
 
 /// Says what was attached, and when its traffic waits, for what.
@@ -45,7 +45,16 @@ pub fn tell(
 /// The guest is attached whatever becomes of this second question.
 fn advice(guestnet: &dyn IGuestNet, guest: &Guest) -> String {
     match guestnet.status(Some(&guest.name)) {
-        Ok(status) => uplink::advice(&status.uplink),
+        Ok(status) => cause(&status, guest),
         Err(e) => format!("there is no uplink, and why could not be asked: {}", Failure::from(e)),
+    }
+}
+
+/// The uplink's trouble; where that is not what the guest waits for, its own.
+fn cause(status: &Status, guest: &Guest) -> String {
+    let layers = status.guests.first().map_or(&[][..], |of| &of.layers);
+    match verdict::of(layers).layer() {
+        Some(own) if guest.uplink.is_some() || uplink::ready(&status.uplink) => own.text.clone(),
+        _ => uplink::advice(&status.uplink),
     }
 }

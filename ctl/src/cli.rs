@@ -14,6 +14,7 @@
 
 //! The command line: what clap parses, and the texts of `--help`. Nothing is done here.
 
+use crate::vpn::Vpn;
 use clap::{Args, Parser, Subcommand};
 
 /// What every `--help` of the program as a whole ends with.
@@ -25,10 +26,12 @@ Exit codes:
   3   bad input: the configuration or the target is wrong
   4   conflict: it collides with what is there, or no such guest
   5   the system could not do it; nothing was changed
+      check, status: a layer is BAD
   6   not allowed
   7   guestnetd cannot be reached
   8   not supported by this guestnetd
   10  attached, but there is no uplink: traffic waits (stderr says why)
+      check, status: a layer waits
 
 Environment:
   GUESTNET_URI  where guestnetd is, when --connect is not given
@@ -50,6 +53,7 @@ Examples:
   guestnetctl attach --name demo --pid \"$(lxc-info -n demo -pH)\"
   guestnetctl attach --name demo --netns /run/netns/demo --timeline
   guestnetctl attach --name cam --pid 4242 --gateway 10.9.0.1 --prefix 24 --address 10.9.0.7
+  guestnetctl attach --name work --pid 4242 --vpn tun:tun0
 
 Exit code 10: attached, but there is no uplink; stderr says what to do.";
 
@@ -66,7 +70,27 @@ among all guests. post-stop detaches by name; a guest that is gone already is no
 
 lxc.hook.version 0 and 1 both work. LXC writes what a hook prints to the container's log, at
 level DEBUG: lxc-start --logfile FILE --logpriority DEBUG. Options go after lxc-hook:
-  lxc.hook.start-host = /usr/bin/guestnetctl lxc-hook --address 172.17.3.9";
+  lxc.hook.start-host = /usr/bin/guestnetctl lxc-hook --address 172.17.3.9 --vpn tun:tun0";
+
+const DNS_HELP: &str = "\
+What guests ask their gateway goes to the first server, at once if UPLINK is the uplink, and
+whenever it is again. Without a SERVER, those named before are forgotten, and guestnetd uses what
+it finds: its --dns, or on Linux resolv.conf. `guestnetctl status` shows what is in use.
+
+Examples:
+  guestnetctl dns wlan0 192.0.2.53 198.51.100.53
+  guestnetctl dns wlan0";
+
+const STATUS_HELP: &str = "\
+The first line is the verdict. No internet: the lowest layer that is BAD is the cause, and what
+waits, waits for the uplink when that waits.
+
+  ok    as it should be
+  wait  nothing is wrong here, but traffic waits for something to appear
+  BAD   not as it should be: the cause, and the next step
+  ?     it could not be read: why
+
+Exit codes: 0 no layer is BAD and none waits, 5 a layer is BAD, 10 a layer waits.";
 
 /// Gives guests (LXC containers) their wlan0, through guestnetd
 #[derive(Debug, Parser)]
@@ -133,9 +157,19 @@ Exit codes: 0 all layers are ok, 5 a layer is BAD or cannot be read, 10 a layer 
         guest: GuestArgs,
     },
     /// Show, layer by layer, why guests have or have not internet
+    #[command(after_help = STATUS_HELP)]
     Status {
         /// Only this guest
         name: Option<String>,
+    },
+    /// Name the resolvers behind an uplink; without a server, forget them
+    #[command(after_help = DNS_HELP)]
+    Dns {
+        /// The uplink's interface; it need not be there
+        uplink: String,
+        /// IPv4 addresses of at most 8 resolvers; the first is the one in use
+        #[arg(value_name = "SERVER")]
+        servers: Vec<String>,
     },
     /// Show what this guestnetd is and how it runs
     Info,
@@ -205,6 +239,10 @@ pub struct ConfigArgs {
     /// MTU in bytes, 68 to 65535 [default: the uplink's]
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
     pub mtu: Option<i32>,
+    /// Under a VPN: leave by the uplink (follow), by this tun only (tun:NAME), or by the uplink but
+    /// not while a lockdown VPN is up (block) [default: follow]
+    #[arg(long, value_name = "HOW")]
+    pub vpn: Option<Vpn>,
 }
 
 #[cfg(test)]
@@ -221,7 +259,9 @@ mod tests {
     fn the_defaults_in_help_are_the_contracts() {
         let config = crate::target::config("demo", &ConfigArgs::default());
         let help = Cli::command().find_subcommand_mut("attach").unwrap().render_help().to_string();
-        for default in [config.interfaceName, config.gateway, config.prefixLength.to_string()] {
+        let prefix = config.prefixLength.to_string();
+        assert_eq!((config.vpnPolicy, config.uplink), Vpn::Follow.wire());
+        for default in [config.interfaceName, config.gateway, prefix, "follow".to_owned()] {
             assert!(help.contains(&format!("[default: {default}]")), "{default}\n{help}");
         }
         assert_eq!(

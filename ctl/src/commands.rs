@@ -17,7 +17,7 @@
 use crate::cli::{Cli, Command, GuestArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::{attached, client, json, lxc, render, target, watch};
+use crate::{attached, client, json, lxc, render, target, verdict, watch};
 use android_system_guestnet::aidl::android::system::guestnet::{
     GuestConfig::GuestConfig,
     GuestTarget::GuestTarget,
@@ -83,7 +83,7 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
                 || json::check(&layers),
                 || render::layers::text(&layers, output.colour()),
             )?;
-            return Ok(verdict(&layers));
+            return Ok(checked(&layers));
         }
         Command::Status { name } => {
             let status = guestnet.status(name.as_deref())?;
@@ -91,6 +91,11 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
                 || json::status(&status),
                 || render::status::text(&status, output.colour()),
             )?;
+            return Ok(verdict::exit(&status));
+        }
+        Command::Dns { uplink, servers } => {
+            guestnet.setDns(uplink, servers)?;
+            output.answer(|| json::dns(uplink, servers), || render::dns::text(uplink, servers))?;
         }
         Command::Info => {
             let info = guestnet.info()?;
@@ -112,7 +117,7 @@ fn asked(guest: &GuestArgs) -> Result<(GuestConfig, GuestTarget), Failure> {
 }
 
 /// What `check` tells a script.
-fn verdict(layers: &[LayerStatus]) -> Exit {
+fn checked(layers: &[LayerStatus]) -> Exit {
     let wrong = |state| state != LayerState::OK && state != LayerState::WAITING;
     if layers.iter().any(|layer| wrong(layer.state)) {
         Exit::System
@@ -163,7 +168,7 @@ mod tests {
             (&[S::UNKNOWN, S::WAITING], Exit::System),
         ] {
             let layer = |state: &S| LayerStatus { state: *state, ..LayerStatus::default() };
-            assert_eq!(verdict(&states.iter().map(layer).collect::<Vec<_>>()), exit);
+            assert_eq!(checked(&states.iter().map(layer).collect::<Vec<_>>()), exit);
         }
     }
 }

@@ -17,6 +17,7 @@
 
 use crate::exit::Failure;
 use crate::names::Name;
+use crate::verdict;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change, Guest::Guest, GuestEvent::GuestEvent, LayerStatus::LayerStatus,
     ServiceInfo::ServiceInfo, Status::Status, Uplink::Uplink,
@@ -57,6 +58,8 @@ pub fn guest(guest: &Guest) -> Value {
         "owner_uid": guest.ownerUid,
         "attached_at_millis": guest.attachedAtMillis,
         "timeline": timeline,
+        "vpn_policy": guest.vpnPolicy.name(),
+        "uplink": guest.uplink,
     })
 }
 
@@ -116,14 +119,19 @@ fn uplink(uplink: &Uplink) -> Value {
         "address": uplink.address,
         "mtu": uplink.mtu,
         "default_route_interface": uplink.defaultRouteInterface,
+        "dns_servers": uplink.dnsServers,
+        "route_table": uplink.routeTable,
     })
 }
 
 /// status
 pub fn status(status: &Status) -> Value {
     let guests = all(&status.guests, |of| {
+        let verdict = verdict::of(&of.layers);
         json!({
             "guest": guest(&of.guest),
+            "internet": verdict.name(),
+            "cause": verdict.layer().map(|layer| layer.layer.name()),
             "layers": layers(&of.layers),
             "rx_bytes": of.rxBytes,
             "tx_bytes": of.txBytes,
@@ -152,7 +160,13 @@ pub fn info(info: &ServiceInfo) -> Value {
         "guests": info.guests,
         "owns_forwarding": info.ownsForwarding,
         "unsupported": info.unsupported,
+        "routing": info.routing,
     })
+}
+
+/// dns
+pub fn dns(uplink: &str, servers: &[String]) -> Value {
+    json!({ "uplink": uplink, "dns_servers": servers })
 }
 
 /// dump
@@ -192,6 +206,9 @@ mod tests {
     use super::*;
     use crate::exit::Exit;
     use crate::samples;
+    use android_system_guestnet::aidl::android::system::guestnet::{
+        Layer::Layer, LayerState::LayerState,
+    };
 
     /// Every object key of a document.
     fn keys(document: &Value, found: &mut Vec<String>) {
@@ -216,7 +233,8 @@ mod tests {
                 r#""prefix_length":16,"slot":0,"state":"attached","timeline":["#,
                 r#"{"duration_micros":200,"start_micros":0,"what":"open the guest's namespace"},"#,
                 r#"{"duration_micros":800,"start_micros":200,"what":"create the link"},"#,
-                r#"{"duration_micros":250,"start_micros":1000,"what":"read back"}]}"#,
+                r#"{"duration_micros":250,"start_micros":1000,"what":"read back"}],"#,
+                r#""uplink":null,"vpn_policy":"follow_uplink"}"#,
             )
         );
     }
@@ -229,7 +247,7 @@ mod tests {
             concat!(
                 r#"{"firewall":"nftables","firewall_reason":"asked for","guests":3,"#,
                 r#""kernel":"6.18.44","listen":"unix:///run/guestnet/guestnet.sock","#,
-                r#""owns_forwarding":true,"pid":812,"state_dir":"/run/guestnet","#,
+                r#""owns_forwarding":true,"pid":812,"routing":"main","state_dir":"/run/guestnet","#,
                 r#""unsupported":["update","owner"],"uplink":"wlan0","version":"0.1.0"}"#,
             )
         );
@@ -251,15 +269,22 @@ mod tests {
                 r#"add a rule for vm_wlan+"},"#,
                 r#"{"layer":"nat","state":"unknown","text":"cannot be read: permission denied"},"#,
                 r#"{"layer":"uplink","state":"waiting","text":"no interface wlan0"}],"#,
-                r#""guests":[{"guest":null,"#,
+                r#""guests":[{"cause":null,"guest":null,"internet":"yes","#,
                 r#""layers":[{"layer":"link","state":"ok","text":"vm_wlan is up"}],"#,
                 r#""rx_bytes":2048,"rx_packets":20,"tx_bytes":1000,"tx_packets":1}],"#,
                 r#""uplink":{"address":"","choice":"wlan0","default_route_interface":"eth0","#,
-                r#""interface_index":0,"interface_name":"wlan0","mtu":1500,"up":false}}"#,
+                r#""dns_servers":[],"interface_index":0,"interface_name":"wlan0","mtu":1500,"#,
+                r#""route_table":254,"up":false}}"#,
             )
         );
         status_of.uplink.up = true;
+        status_of.uplink.dnsServers = vec!["192.0.2.53".to_owned()];
         assert_eq!(status(&status_of)["uplink"]["up"], true);
+        assert_eq!(status(&status_of)["uplink"]["dns_servers"], json!(["192.0.2.53"]));
+        let mut broken = samples::well();
+        samples::set(&mut broken, Layer::NAT, LayerState::BAD, "gone");
+        let shown = &status(&broken)["guests"][0];
+        assert_eq!((&shown["internet"], &shown["cause"]), (&json!("no"), &json!("nat")));
     }
 
     #[test]
@@ -311,6 +336,7 @@ mod tests {
             check(&status_of.device),
             status(&status_of),
             info(&samples::info()),
+            dns("wlan0", &[]),
             dump("text"),
             guest_event(GuestEvent::LOST, &samples::guest()),
             uplink_event(&status_of.uplink, &status_of.uplink, 1),

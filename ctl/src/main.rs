@@ -30,6 +30,8 @@ mod render;
 mod samples;
 mod target;
 mod uplink;
+mod verdict;
+mod vpn;
 mod watch;
 
 use clap::Parser;

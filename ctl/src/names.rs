@@ -18,7 +18,7 @@
 use android_system_guestnet::aidl::android::system::guestnet::{
     ChangeKind::ChangeKind, FirewallBackend::FirewallBackend, GuestEvent::GuestEvent,
     GuestKind::GuestKind, GuestState::GuestState, Layer::Layer, LayerState::LayerState,
-    Place::Place,
+    Place::Place, VpnPolicy::VpnPolicy,
 };
 
 /// A value of an enum as a word.
@@ -59,13 +59,20 @@ names! {
         LINK => "link",
         ADDRESS => "address",
         ROUTE => "route",
+        RULE => "rule",
         FORWARDING => "forwarding",
         FIREWALL => "firewall",
         NAT => "nat",
+        DNS => "dns",
         UPLINK => "uplink",
     }
     LayerState { OK => "ok", WAITING => "waiting", BAD => "bad", UNKNOWN => "unknown", }
     Place { DEVICE => "device", GUEST => "guest", }
+    VpnPolicy {
+        FOLLOW_UPLINK => "follow_uplink",
+        NAMED_TUN => "named_tun",
+        BLOCK_UNDER_LOCKDOWN => "block_under_lockdown",
+    }
 }
 
 #[cfg(test)]
@@ -84,9 +91,13 @@ mod tests {
             (names(&GuestEvent::enum_values()), "attached state detached lost"),
             (names(&GuestKind::enum_values()), "veth bridged tap"),
             (names(&GuestState::enum_values()), "attached waiting_for_uplink gone"),
-            (names(&Layer::enum_values()), "link address route forwarding firewall nat uplink"),
+            (
+                names(&Layer::enum_values()),
+                "link address route rule forwarding firewall nat dns uplink",
+            ),
             (names(&LayerState::enum_values()), "ok waiting bad unknown"),
             (names(&Place::enum_values()), "device guest"),
+            (names(&VpnPolicy::enum_values()), "follow_uplink named_tun block_under_lockdown"),
         ] {
             assert_eq!(names, expected);
         }

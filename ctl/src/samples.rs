@@ -82,6 +82,7 @@ pub fn status() -> Status {
             interfaceName: "wlan0".to_owned(),
             mtu: 1500,
             defaultRouteInterface: "eth0".to_owned(),
+            routeTable: 254,
             ..Uplink::default()
         },
         device: vec![
@@ -105,6 +106,50 @@ pub fn status() -> Status {
     }
 }
 
+/// One guest, every layer as it should be.
+pub fn well() -> Status {
+    let texts = [
+        (Layer::LINK, "vm_wlan and the guest's wlan0 up"),
+        (Layer::ADDRESS, "172.17.3.2/16 here; 172.17.3.3/16 was set in the guest"),
+        (Layer::ROUTE, "172.17.0.0/16 by vm_wlan; default via 172.17.3.2 was set in the guest"),
+        (Layer::RULE, "from 172.17.0.0/16 lookup 1021"),
+        (Layer::FORWARDING, "net.ipv4.ip_forward is 1"),
+        (Layer::FIREWALL, "iptables rules in place"),
+        (Layer::NAT, "masquerade by wlan0"),
+        (Layer::DNS, "192.0.2.53, behind wlan0"),
+        (Layer::UPLINK, "wlan0 192.0.2.7, MTU 1500"),
+    ];
+    let layers = |from: usize| {
+        let of = texts.iter().skip(from);
+        of.map(|(layer, text)| LayerStatus {
+            layer: *layer,
+            state: LayerState::OK,
+            text: (*text).to_owned(),
+        })
+        .collect()
+    };
+    let mut status = status();
+    status.uplink.interfaceIndex = 2;
+    status.uplink.up = true;
+    status.uplink.address = "192.0.2.7".to_owned();
+    status.uplink.dnsServers = vec!["192.0.2.53".to_owned()];
+    status.uplink.routeTable = 1021;
+    status.device = layers(3);
+    for of in &mut status.guests {
+        of.layers = layers(0);
+    }
+    status
+}
+
+/// Gives a layer of everybody another state.
+pub fn set(status: &mut Status, layer: Layer, state: LayerState, text: &str) {
+    let guests = status.guests.iter_mut().flat_map(|of| &mut of.layers);
+    for of in guests.chain(&mut status.device).filter(|l| l.layer == layer) {
+        of.state = state;
+        of.text = text.to_owned();
+    }
+}
+
 /// A guestnetd on Linux.
 pub fn info() -> ServiceInfo {
     ServiceInfo {
@@ -119,5 +164,6 @@ pub fn info() -> ServiceInfo {
         guests: 3,
         ownsForwarding: true,
         unsupported: vec!["update".to_owned(), "owner".to_owned()],
+        routing: "main".to_owned(),
     }
 }

@@ -17,6 +17,7 @@
 
 use crate::cli::{ConfigArgs, TargetArgs};
 use crate::exit::{Exit, Failure};
+use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
     GuestConfig::GuestConfig, GuestTarget::GuestTarget, TargetKind::TargetKind,
 };
@@ -31,6 +32,7 @@ use std::path::Path;
 /// The configuration: the contract's defaults, but for what was given.
 pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
     let default = GuestConfig::default();
+    let (vpn, tun) = args.vpn.as_ref().map_or((default.vpnPolicy, default.uplink), Vpn::wire);
     GuestConfig {
         name: name.to_owned(),
         interfaceName: args.interface.clone().unwrap_or(default.interfaceName),
@@ -39,8 +41,8 @@ pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
         prefixLength: args.prefix.unwrap_or(default.prefixLength),
         mtu: args.mtu.unwrap_or(default.mtu),
         kind: default.kind,
-        vpnPolicy: default.vpnPolicy,
-        uplink: default.uplink,
+        vpnPolicy: vpn,
+        uplink: tun,
     }
 }
 
@@ -88,6 +90,7 @@ fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
     use std::os::fd::AsRawFd;
 
     #[test]
@@ -101,6 +104,7 @@ mod tests {
             gateway: Some("10.0.0.1".to_owned()),
             prefix: Some(24),
             mtu: Some(1400),
+            vpn: Some(Vpn::Tun("tun0".to_owned())),
         };
         let expected = GuestConfig {
             name: "demo".to_owned(),
@@ -109,6 +113,8 @@ mod tests {
             gateway: "10.0.0.1".to_owned(),
             prefixLength: 24,
             mtu: 1400,
+            vpnPolicy: VpnPolicy::NAMED_TUN,
+            uplink: Some("tun0".to_owned()),
             ..GuestConfig::default()
         };
         assert_eq!(format!("{:?}", config("demo", &args)), format!("{expected:?}"));

@@ -35,6 +35,9 @@ pub fn advice(uplink: &Uplink) -> String {
     let route = uplink.defaultRouteInterface.as_str();
     let (problem, cure) = if uplink.interfaceIndex == 0 && uplink.choice == "default" {
         ("the device has no default route".to_owned(), "traffic flows as soon as it has one")
+    } else if uplink.interfaceIndex == 0 && uplink.choice.contains(',') {
+        let none = format!("no interface of {} is usable", uplink.choice);
+        (none, "traffic flows as soon as one is there, up and has an IPv4 address")
     } else if uplink.interfaceIndex == 0 && route.is_empty() {
         (
             format!("no interface {name}, and the device has no default route"),
@@ -82,6 +85,7 @@ mod tests {
             address: address.to_owned(),
             mtu: 1500,
             defaultRouteInterface: route.to_owned(),
+            ..Uplink::default()
         }
     }
 
@@ -101,6 +105,16 @@ mod tests {
             (
                 uplink("default", "", 0, false, "", ""),
                 "the device has no default route: traffic flows as soon as it has one",
+            ),
+            (
+                uplink("wlan0,rmnet*", "", 0, false, "", ""),
+                "no interface of wlan0,rmnet* is usable: \
+                 traffic flows as soon as one is there, up and has an IPv4 address",
+            ),
+            (
+                uplink("wlan0,rmnet*", "", 0, false, "", "eth0"),
+                "no interface of wlan0,rmnet* is usable; the default route leaves by eth0: \
+                 start guestnetd with --uplink eth0 or --uplink default",
             ),
             (
                 uplink("wlan0", "wlan0", 3, false, "10.0.0.5", "eth0"),

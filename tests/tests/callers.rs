@@ -109,6 +109,8 @@ fn is_refused_everything(scene: &Scene, uid: u32) {
         refused("check()", service.check(&config, &target).err());
         refused("status()", service.status(None).err());
         refused("info()", service.info().err());
+        refused("setDns()", service.setDns("wlan0", &["192.0.2.53".to_owned()]).err());
+        refused("setDns() of nothing", service.setDns("", &[]).err());
         let file = tempfile::tempfile().expect("a file");
         let fd = binder::ParcelFileDescriptor::new(file.try_clone().expect("dup"));
         refused("dumpTo()", service.dumpTo(&fd, &[]).err());

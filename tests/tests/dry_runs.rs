@@ -82,9 +82,11 @@ fn dry_runs_change_nothing_and_attach_does_what_was_planned() {
             Layer::LINK,
             Layer::ADDRESS,
             Layer::ROUTE,
+            Layer::RULE,
             Layer::FORWARDING,
             Layer::FIREWALL,
             Layer::NAT,
+            Layer::DNS,
             Layer::UPLINK,
         ];
         assert_eq!(layers.iter().map(|l| l.layer).collect::<Vec<_>>(), expected, "{name}");

@@ -17,6 +17,7 @@
 use super::table::{Align::Left, Align::Right, Table};
 use super::{timeline, units};
 use crate::names::Name;
+use crate::vpn;
 use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest;
 
 /// A guest in one line, without a newline.
@@ -29,6 +30,19 @@ pub fn line(guest: &Guest) -> String {
         guest.prefixLength,
         guest.hostInterface,
         guest.gateway
+    )
+}
+
+/// Both of its ends, without its name and without a newline.
+pub fn ends(guest: &Guest) -> String {
+    format!(
+        "{} {}/{} behind {}, default via {}, MTU {}",
+        guest.interfaceName,
+        guest.address,
+        guest.prefixLength,
+        guest.hostInterface,
+        guest.gateway,
+        guest.mtu
     )
 }
 
@@ -77,6 +91,7 @@ pub fn details(guest: &Guest) -> String {
     table.row(["gateway", &guest.gateway]);
     table.row(["mac", &guest.mac]);
     table.row(["mtu", &guest.mtu.to_string()]);
+    table.row(["under a VPN", &vpn::words(guest)]);
     table.row(["behind", &format!("{} (index {})", guest.hostInterface, guest.hostInterfaceIndex)]);
     table.row(["slot", &guest.slot.to_string()]);
     table.row(["attached", &units::date(guest.attachedAtMillis)]);
@@ -126,23 +141,24 @@ demo      attached            wlan0      172.17.3.3/16   172.17.3.2  vm_wlan    
     fn everything_about_one() {
         let text = details(&samples::guest());
         assert_eq!(
-            text.lines().take(13).map(|line| format!("{line}\n")).collect::<String>(),
+            text.lines().take(14).map(|line| format!("{line}\n")).collect::<String>(),
             "\
-name       demo
-state      attached
-kind       veth
-interface  wlan0
-address    172.17.3.3/16
-gateway    172.17.3.2
-mac        02:67:6e:01:02:03
-mtu        1500
-behind     vm_wlan (index 7)
-slot       0
-attached   2026-11-23 18:21:59 UTC
-by uid     0
-took       1.3 ms
+name         demo
+state        attached
+kind         veth
+interface    wlan0
+address      172.17.3.3/16
+gateway      172.17.3.2
+mac          02:67:6e:01:02:03
+mtu          1500
+under a VPN  leaves by the uplink
+behind       vm_wlan (index 7)
+slot         0
+attached     2026-11-23 18:21:59 UTC
+by uid       0
+took         1.3 ms
 "
         );
-        assert_eq!(text.lines().count(), 16);
+        assert_eq!(text.lines().count(), 17);
     }
 }

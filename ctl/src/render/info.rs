@@ -31,6 +31,7 @@ pub fn text(info: &ServiceInfo) -> String {
     table.row(["pid", &info.pid.to_string()]);
     table.row(["listens on", &info.listen]);
     table.row(["uplink", &info.uplink]);
+    table.row(["routing", &info.routing]);
     table.row(["firewall", &format!("{} ({})", info.firewall.name(), info.firewallReason)]);
     table.row(["forwarding", forwarding]);
     table.row(["kernel", &info.kernel]);
@@ -54,6 +55,7 @@ guestnetd    0.1.0
 pid          812
 listens on   unix:///run/guestnet/guestnet.sock
 uplink       wlan0
+routing      main
 firewall     nftables (asked for)
 forwarding   switched on by guestnetd
 kernel       6.18.44

@@ -14,17 +14,22 @@
 
 //! Layers with a mark each, for check and status.
 
+use super::wrap::wrap;
 use crate::names::Name;
 use android_system_guestnet::aidl::android::system::guestnet::{
     LayerState::LayerState, LayerStatus::LayerStatus,
 };
 
-/// A line for each layer: its mark, its name, and what is there or what is wrong.
-pub fn text(layers: &[LayerStatus], colour: bool) -> String {
-    layers
-        .iter()
-        .map(|l| format!("  {}  {:<10}  {}\n", mark(l.state, colour), l.layer.name(), l.text))
-        .collect()
+/// Columns before a layer's text.
+const INDENT: usize = 20;
+
+/// Each layer: its mark, its name, and what is there or what is wrong.
+pub fn text<'a>(layers: impl IntoIterator<Item = &'a LayerStatus>, colour: bool) -> String {
+    let one = |l: &LayerStatus| {
+        let before = format!("  {}  {:<10}  ", mark(l.state, colour), l.layer.name());
+        wrap(&before, INDENT, &l.text)
+    };
+    layers.into_iter().map(one).collect()
 }
 
 /// Four cells wide, whatever it is.

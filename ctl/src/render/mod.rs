@@ -14,6 +14,7 @@
 
 //! Answers as text for people. All of it is pure; every text ends with a newline.
 
+pub mod dns;
 pub mod events;
 pub mod guest;
 pub mod info;
@@ -23,3 +24,4 @@ pub mod status;
 mod table;
 mod timeline;
 mod units;
+mod wrap;

@@ -14,79 +14,207 @@
 
 //! Why guests have, or have not, internet.
 
-use super::{guest, layers, units};
-use crate::names::Name;
-use crate::uplink;
+use super::wrap::wrap;
+use super::{guest as guests, layers, units};
+use crate::{uplink, verdict, vpn};
 use android_system_guestnet::aidl::android::system::guestnet::{
-    GuestStatus::GuestStatus, Status::Status, Uplink::Uplink,
+    Guest::Guest, GuestStatus::GuestStatus, LayerState::LayerState, LayerStatus::LayerStatus,
+    Status::Status, VpnPolicy::VpnPolicy,
 };
 
-/// The uplink, what all guests share, and each guest.
+/// The verdicts first, then why. One guest: all its layers. Several: what they share, then the
+/// layers of their own of those that have a fault there.
 pub fn text(status: &Status, colour: bool) -> String {
-    let mut text = uplink_line(&status.uplink);
-    text += "device\n";
-    text += &layers::text(&status.device, colour);
-    for of in &status.guests {
-        text += &guest_line(of);
-        text += &layers::text(&of.layers, colour);
-    }
-    if status.guests.is_empty() {
-        text += "no guest is attached\n";
-    }
-    text
-}
-
-fn uplink_line(up: &Uplink) -> String {
-    if uplink::ready(up) {
-        format!("uplink {}: up, {}, mtu {}\n", uplink::name(up), up.address, up.mtu)
-    } else {
-        format!("uplink {}: {}\n", uplink::name(up), uplink::advice(up))
+    match status.guests.as_slice() {
+        [] => {
+            let words = verdict::of(&status.device).words(uplink::name(&status.uplink));
+            let verdict = wrap("device: ", 4, &words);
+            verdict + &layers::text(&status.device, colour) + "no guest is attached\n"
+        }
+        [of] => verdict_line(status, of) + &facts(of) + &layers::text(&of.layers, colour),
+        several => {
+            let verdicts: String = several.iter().map(|of| verdict_line(status, of)).collect();
+            let device = format!("device\n{}", layers::text(&status.device, colour));
+            let faults = several.iter().map(|of| of_its_own(status, of, colour));
+            verdicts + &device + &faults.collect::<String>()
+        }
     }
 }
 
-fn guest_line(of: &GuestStatus) -> String {
-    let state = of.guest.state.words();
+fn verdict_line(status: &Status, of: &GuestStatus) -> String {
+    let way = of.guest.uplink.as_deref().unwrap_or_else(|| uplink::name(&status.uplink));
+    let words = verdict::of(&of.layers).words(way);
+    wrap(&format!("{}: ", of.guest.name), 4, &words)
+}
+
+/// What the guest has and what went through it.
+fn facts(of: &GuestStatus) -> String {
     let (sent, received) = (units::bytes(of.rxBytes), units::bytes(of.txBytes));
     let (out, into) = (units::packets(of.rxPackets), units::packets(of.txPackets));
-    format!(
-        "{} ({state}; sent {sent} in {out}, received {received} in {into})\n",
-        guest::line(&of.guest)
-    )
+    let traffic = format!("sent {sent} in {out}, received {received} in {into}");
+    wrap("  ", 4, &guests::ends(&of.guest)) + &policy(&of.guest) + &wrap("  ", 4, &traffic)
+}
+
+/// Nothing for what nearly all guests have.
+fn policy(guest: &Guest) -> String {
+    match guest.vpnPolicy {
+        VpnPolicy::FOLLOW_UPLINK => String::new(),
+        _ => wrap("  ", 4, &vpn::words(guest)),
+    }
+}
+
+/// The layers that it does not share, if one of them is not ok.
+fn of_its_own(status: &Status, of: &GuestStatus, colour: bool) -> String {
+    let shared = |l: &LayerStatus| {
+        let same = |d: &&LayerStatus| (d.layer, d.state, &d.text) == (l.layer, l.state, &l.text);
+        status.device.iter().any(|d| same(&d))
+    };
+    let own: Vec<&LayerStatus> = of.layers.iter().filter(|l| !shared(l)).collect();
+    if own.iter().all(|l| l.state == LayerState::OK) {
+        return String::new();
+    }
+    format!("{}\n{}", of.guest.name, facts(of)) + &layers::text(own, colour)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::samples;
+    use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
+
+    #[track_caller]
+    fn fits_one_screen(text: &str) {
+        assert!(text.lines().count() <= 24, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
 
     #[test]
-    fn the_whole_picture() {
+    fn a_guest_that_has_internet() {
+        let shown = text(&samples::well(), false);
         assert_eq!(
-            text(&samples::status(), false),
+            shown,
             "\
-uplink wlan0: no interface wlan0; the default route leaves by eth0: \
-start guestnetd with --uplink eth0 or --uplink default
-device
+demo: internet by wlan0
+  wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2, MTU 1500
+  sent 2.0 KiB in 20 packets, received 1000 B in 1 packet
+  ok    link        vm_wlan and the guest's wlan0 up
+  ok    address     172.17.3.2/16 here; 172.17.3.3/16 was set in the guest
+  ok    route       172.17.0.0/16 by vm_wlan; default via 172.17.3.2 was set in
+                    the guest
+  ok    rule        from 172.17.0.0/16 lookup 1021
+  ok    forwarding  net.ipv4.ip_forward is 1
+  ok    firewall    iptables rules in place
+  ok    nat         masquerade by wlan0
+  ok    dns         192.0.2.53, behind wlan0
+  ok    uplink      wlan0 192.0.2.7, MTU 1500
+"
+        );
+        fits_one_screen(&shown);
+    }
+
+    #[test]
+    fn a_guest_whose_uplink_is_down() {
+        let mut status = samples::well();
+        samples::set(
+            &mut status,
+            Layer::NAT,
+            LayerState::WAITING,
+            "no uplink, so nothing is forwarded",
+        );
+        samples::set(
+            &mut status,
+            Layer::UPLINK,
+            LayerState::WAITING,
+            "wlan0 is down or has no carrier: traffic waits for it",
+        );
+        let shown = text(&status, false);
+        let expected = "demo: no internet: uplink: wlan0 is down or has no carrier\n";
+        assert!(shown.starts_with(expected), "{shown}");
+        let expected = "  wait  nat         no uplink, so nothing is forwarded\n";
+        assert!(shown.contains(expected), "{shown}");
+        let expected =
+            "  wait  uplink      wlan0 is down or has no carrier: traffic waits for it\n";
+        assert!(shown.ends_with(expected), "{shown}");
+        fits_one_screen(&shown);
+    }
+
+    #[test]
+    fn every_layer_at_its_worst_still_fits() {
+        let mut status = samples::well();
+        status.guests[0].guest.name = "n".repeat(63);
+        status.guests[0].guest.interfaceName = "fifteen-bytes-x".to_owned();
+        status.guests[0].guest.vpnPolicy = VpnPolicy::NAMED_TUN;
+        status.guests[0].guest.uplink = Some("fifteen-bytes-y".to_owned());
+        let cause = "the state of this layer is not as it should be for these reasons: ";
+        let step = "do this and do that, and then see whether it has become better";
+        for layer in Layer::enum_values() {
+            samples::set(&mut status, layer, LayerState::OK, "as it should be");
+        }
+        for layer in [Layer::ROUTE, Layer::FIREWALL, Layer::NAT, Layer::UPLINK] {
+            samples::set(&mut status, layer, LayerState::BAD, &format!("{cause}{step}"));
+        }
+        let shown = text(&status, false);
+        assert!(shown.contains("leaves by fifteen-bytes-y only\n"), "{shown}");
+        fits_one_screen(&shown);
+    }
+
+    #[test]
+    fn no_guest_at_all() {
+        let mut status = samples::status();
+        status.guests.clear();
+        assert_eq!(
+            text(&status, false),
+            "\
+device: no internet: firewall: chain FORWARD of table filter drops
   ok    forwarding  net.ipv4.ip_forward is 1
   BAD   firewall    chain FORWARD of table filter drops: add a rule for vm_wlan+
   ?     nat         cannot be read: permission denied
   wait  uplink      no interface wlan0
-demo: wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2 \
-(attached; sent 2.0 KiB in 20 packets, received 1000 B in 1 packet)
-  ok    link        vm_wlan is up
+no guest is attached
 "
         );
     }
 
     #[test]
-    fn an_uplink_that_works_and_no_guest() {
-        let mut status = samples::status();
-        status.uplink.interfaceIndex = 2;
-        status.uplink.up = true;
-        status.uplink.address = "192.168.1.5".to_owned();
-        status.device.clear();
-        status.guests.clear();
-        let expected = "uplink wlan0: up, 192.168.1.5, mtu 1500\ndevice\nno guest is attached\n";
-        assert_eq!(text(&status, false), expected);
+    fn several_guests_share_the_devices_layers() {
+        let mut status = samples::well();
+        let [mut lost, well] = [samples::well(), samples::well()];
+        let down = "the guest's wlan0 is down: in the guest, ip link set wlan0 up";
+        samples::set(&mut lost, Layer::LINK, LayerState::BAD, down);
+        lost.guests[0].guest.name = "lost".to_owned();
+        status.guests.extend(lost.guests.into_iter().chain(well.guests));
+        assert_eq!(
+            text(&status, false),
+            "\
+demo: internet by wlan0
+lost: no internet: link: the guest's wlan0 is down
+demo: internet by wlan0
+device
+  ok    rule        from 172.17.0.0/16 lookup 1021
+  ok    forwarding  net.ipv4.ip_forward is 1
+  ok    firewall    iptables rules in place
+  ok    nat         masquerade by wlan0
+  ok    dns         192.0.2.53, behind wlan0
+  ok    uplink      wlan0 192.0.2.7, MTU 1500
+lost
+  wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2, MTU 1500
+  sent 2.0 KiB in 20 packets, received 1000 B in 1 packet
+  BAD   link        the guest's wlan0 is down: in the guest, ip link set wlan0
+                    up
+  ok    address     172.17.3.2/16 here; 172.17.3.3/16 was set in the guest
+  ok    route       172.17.0.0/16 by vm_wlan; default via 172.17.3.2 was set in
+                    the guest
+"
+        );
+    }
+
+    #[test]
+    fn a_guest_with_a_way_out_of_its_own() {
+        let mut status = samples::well();
+        status.guests[0].guest.vpnPolicy = VpnPolicy::NAMED_TUN;
+        status.guests[0].guest.uplink = Some("tun0".to_owned());
+        let shown = text(&status, false);
+        assert!(shown.starts_with("demo: internet by tun0\n  wlan0 172"), "{shown}");
+        assert!(shown.contains("\n  leaves by tun0 only\n"), "{shown}");
     }
 }

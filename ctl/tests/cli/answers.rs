@@ -89,6 +89,8 @@ fn every_command_has_a_document() {
         (format!("check {target}"), "/layers/0/state", "ok"),
         ("status".to_owned(), "/uplink/default_route_interface", "eth0"),
         ("status demo".to_owned(), "/guests/0/guest/name", "demo"),
+        ("status demo".to_owned(), "/guests/0/internet", "yes"),
+        ("dns wlan0 192.0.2.53".to_owned(), "/dns_servers/0", "192.0.2.53"),
         ("info".to_owned(), "/version", "9.9.9"),
     ] {
         let said = stub.run(&format!("--json {args}"));
@@ -108,10 +110,12 @@ fn every_command_has_text_for_people() {
         ("detach demo".to_owned(), "demo: detached\n"),
         ("detach --all".to_owned(), "3 guests detached\n"),
         ("list".to_owned(), "waiting  waiting for uplink  wlan0"),
-        ("show demo".to_owned(), "address    172.17.3.3/16\n"),
+        ("show demo".to_owned(), "address      172.17.3.3/16\n"),
         (format!("plan {target}"), "\n   $ ip link add vm_wlan\n"),
         (format!("check {target}"), "  ok    link        as read\n"),
-        ("status".to_owned(), "device\n  wait  link        as read\n"),
+        ("status".to_owned(), "a: internet by wlan0\n"),
+        ("status".to_owned(), "\n  ok    link        as read\n"),
+        ("dns wlan0 192.0.2.53".to_owned(), "wlan0: resolver 192.0.2.53\n"),
         ("info".to_owned(), "guestnetd    9.9.9\n"),
         ("dump".to_owned(), "line 0\nline 1\n"),
     ] {
@@ -140,6 +144,70 @@ fn check_tells_a_script() {
         let said = stub.run(&format!("check --name {name} --netns /proc/self/ns/net"));
         assert_eq!(said.code, Some(code), "{said:?}");
     }
+}
+
+#[test]
+fn status_tells_a_person_in_the_first_line_and_a_script_by_its_exit_code() {
+    let stub = Stub::start();
+    for (name, code, verdict) in [
+        ("demo", 0, "demo: internet by wlan0"),
+        ("waiting", 10, "waiting: no internet: link: as read"),
+        ("bad-layer", 5, "bad-layer: no internet: link: vm_wlan is down"),
+        ("unread", 0, "unread: internet by wlan0 is unsure: link: cannot be read"),
+        ("tunnelled", 10, "tunnelled: no internet: link: no interface tun0"),
+    ] {
+        let said = stub.run(&format!("status {name}"));
+        assert_eq!((said.code, said.err.as_str()), (Some(code), ""), "{said:?}");
+        assert_eq!(said.out.lines().next(), Some(verdict));
+        let said = stub.run(&format!("status {name} --json"));
+        assert_eq!(said.code, Some(code), "{said:?}");
+        let cause = &said.json()["guests"][0]["cause"];
+        assert_eq!(cause.as_str(), (name != "demo").then_some("link"), "{said:?}");
+    }
+}
+
+#[test]
+fn resolvers_arrive_in_order_and_none_forgets_them() {
+    let stub = Stub::start();
+    for (args, call, text) in [
+        (
+            "dns wlan0 9.9.9.9 1.1.1.1",
+            r#"setDns wlan0 ["9.9.9.9", "1.1.1.1"]"#,
+            "also named 1.1.1.1",
+        ),
+        ("dns wlan0", "setDns wlan0 []", "wlan0: no resolvers are named"),
+    ] {
+        let said = stub.run(args);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{args}");
+        assert!(said.out.contains(text), "{said:?}");
+        assert_eq!(stub.calls(), [call]);
+    }
+    // What is no address is for guestnetd to say.
+    let said = stub.run("dns bad ::1 --json");
+    assert_eq!(said.code, Some(3));
+    assert_eq!(said.json()["error"]["code"], 100);
+}
+
+#[test]
+fn a_vpn_policy_arrives() {
+    let stub = Stub::start();
+    for (vpn, policy, tun) in [
+        ("", "VpnPolicy(0)", "uplink: None"),
+        ("--vpn follow", "VpnPolicy(0)", "uplink: None"),
+        ("--vpn tun:tun0", "VpnPolicy(1)", "uplink: Some(\"tun0\")"),
+        ("--vpn block", "VpnPolicy(2)", "uplink: None"),
+    ] {
+        let said = stub.run(&format!("plan --json --name demo --netns /proc/self/ns/net {vpn}"));
+        let asked = said.json()[0]["what"].as_str().unwrap().to_owned();
+        assert!(asked.contains(policy) && asked.contains(tun), "{vpn}: {asked}");
+    }
+}
+
+#[test]
+fn a_guest_that_waits_for_its_own_way_out_is_told_so() {
+    let said = Stub::start().run("attach --name tunnelled --netns /proc/self/ns/net");
+    assert_eq!(said.code, Some(10));
+    assert_eq!(said.err, "guestnetctl: no interface tun0: traffic waits for it\n");
 }
 
 #[test]

@@ -92,6 +92,8 @@ fn wrong_command_lines() {
         "attach --name demo --pid one",
         "detach",
         "detach demo --all",
+        "attach --name demo --pid 1 --vpn tun0",
+        "dns",
         "watch --count 0",
         "completions tcsh",
         "unknown",

@@ -58,6 +58,15 @@ fn a_container_that_cannot_have_its_network_does_not_start() {
 }
 
 #[test]
+fn a_container_leaves_by_the_tun_of_its_configuration() {
+    let stub = Stub::start();
+    let said = hook(&stub, 1, "web", "start-host", "--vpn tun:tun0");
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    let calls = stub.calls();
+    assert!(calls[0].starts_with("attach web any by tun0 pidfd "), "{calls:?}");
+}
+
+#[test]
 fn no_uplink_stops_no_container() {
     let stub = Stub::start();
     let said = hook(&stub, 1, "waiting", "start-host", "");

@@ -31,6 +31,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     TargetKind::TargetKind,
     TimelineStep::TimelineStep,
     Uplink::Uplink,
+    VpnPolicy::VpnPolicy,
 };
 use binder::{BinderFeatures, ExceptionCode, Interface, IntoBinderResult, Strong};
 use guestnet_platform::{Limits, Server};
@@ -159,13 +160,16 @@ impl Service {
 
 fn guest(name: &str) -> Guest {
     let state = match name {
-        "waiting" => GuestState::WAITING_FOR_UPLINK,
+        "waiting" | "tunnelled" => GuestState::WAITING_FOR_UPLINK,
         _ => GuestState::ATTACHED,
     };
     let step = TimelineStep { what: "create the link".into(), startMicros: 0, durationMicros: 900 };
+    let tun = (name == "tunnelled").then(|| "tun0".to_owned());
     Guest {
         name: name.to_owned(),
         state,
+        vpnPolicy: tun.as_ref().map_or(VpnPolicy::FOLLOW_UPLINK, |_| VpnPolicy::NAMED_TUN),
+        uplink: tun,
         hostInterface: "vm_wlan".to_owned(),
         interfaceName: "wlan0".to_owned(),
         address: "172.17.3.3".to_owned(),
@@ -177,12 +181,14 @@ fn guest(name: &str) -> Guest {
 }
 
 fn layers(name: &str) -> Vec<LayerStatus> {
-    let state = match name {
-        "waiting" => LayerState::WAITING,
-        "bad-layer" => LayerState::BAD,
-        _ => LayerState::OK,
+    let (state, text) = match name {
+        "waiting" => (LayerState::WAITING, "as read"),
+        "tunnelled" => (LayerState::WAITING, "no interface tun0: traffic waits for it"),
+        "bad-layer" => (LayerState::BAD, "vm_wlan is down: ip link set vm_wlan up"),
+        "unread" => (LayerState::UNKNOWN, "cannot be read: EPERM"),
+        _ => (LayerState::OK, "as read"),
     };
-    vec![LayerStatus { state, text: "as read".to_owned(), ..LayerStatus::default() }]
+    vec![LayerStatus { state, text: text.to_owned(), ..LayerStatus::default() }]
 }
 
 fn no_uplink() -> Uplink {
@@ -218,7 +224,8 @@ impl IGuestNet for Service {
         assert!(owner.is_none());
         let name = config.name.as_str();
         let address = config.address.as_deref().unwrap_or("any");
-        self.called(format!("attach {name} {address} {}", seen(target)));
+        let way = config.uplink.as_ref().map(|tun| format!("by {tun} ")).unwrap_or_default();
+        self.called(format!("attach {name} {address} {way}{}", seen(target)));
         self.refuse::<()>(name)?;
         if name == "stale" && self.attached.lock().unwrap().insert(name.to_owned()) {
             // Its last run is still attached.
@@ -276,11 +283,16 @@ impl IGuestNet for Service {
             layers: layers(name),
             ..GuestStatus::default()
         }];
-        Ok(Status { uplink: no_uplink(), device: layers("waiting"), guests })
+        Ok(Status { uplink: no_uplink(), device: layers("a"), guests })
     }
 
     fn info(&self) -> binder::Result<ServiceInfo> {
         Ok(ServiceInfo { version: "9.9.9".to_owned(), ..ServiceInfo::default() })
+    }
+
+    fn setDns(&self, uplink: &str, servers: &[String]) -> binder::Result<()> {
+        self.called(format!("setDns {uplink} {servers:?}"));
+        self.refuse::<()>(uplink).map(|_| ())
     }
 
     /// Three events: they come as soon as there is somebody to tell.

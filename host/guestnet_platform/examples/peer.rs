@@ -170,6 +170,10 @@ impl IGuestNet for Stub {
         unsupported()
     }
 
+    fn setDns(&self, _uplink: &str, _servers: &[String]) -> binder::Result<()> {
+        unsupported()
+    }
+
     fn unregisterListener(&self, _listener: &Listener) -> binder::Result<()> {
         unsupported()
     }

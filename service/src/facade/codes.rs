@@ -53,14 +53,15 @@ pub fn code(error: &Error) -> i32 {
 fn spec(error: &SpecError) -> i32 {
     match error {
         SpecError::Name(_) => wire::ERROR_BAD_NAME,
-        SpecError::Interface(_) => wire::ERROR_BAD_INTERFACE_NAME,
-        SpecError::Address { .. } => wire::ERROR_BAD_ADDRESS,
+        SpecError::Interface(_) | SpecError::Uplink(_) => wire::ERROR_BAD_INTERFACE_NAME,
+        SpecError::Address { .. } | SpecError::Resolver { .. } => wire::ERROR_BAD_ADDRESS,
         SpecError::Outside { .. } => wire::ERROR_ADDRESS_OUTSIDE_SUBNET,
         SpecError::Reserved { .. } => wire::ERROR_ADDRESS_RESERVED,
         SpecError::Prefix(_) => wire::ERROR_BAD_PREFIX,
         SpecError::Mtu(_) => wire::ERROR_BAD_MTU,
-        SpecError::TooLarge(_) => wire::ERROR_CONFIG_TOO_LARGE,
+        SpecError::TooLarge(_) | SpecError::TooManyResolvers(_) => wire::ERROR_CONFIG_TOO_LARGE,
         SpecError::Unknown { .. } => wire::ERROR_BAD_ENUM,
+        SpecError::Tun(_) | SpecError::NoTun | SpecError::StrayTun(_) => wire::ERROR_BAD_VPN_POLICY,
     }
 }
 

@@ -16,6 +16,7 @@
 
 use super::render;
 use crate::owner::{Handle, LayerReport, LayerState};
+use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use binder::ParcelFileDescriptor;
 use nix::fcntl::{fcntl, FcntlArg};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -42,8 +43,8 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
             writeln!(out, "guestnetd {} pid {} on {}", info.version, info.pid, info.kernel)?;
             writeln!(
                 out,
-                "listen {}  uplink {}  state {}",
-                info.listen, info.uplink, info.stateDir
+                "listen {}  uplink {}  routing {}  state {}",
+                info.listen, info.uplink, info.routing, info.stateDir
             )?;
             writeln!(out, "owns forwarding: {}", if info.ownsForwarding { "yes" } else { "no" })?;
         }
@@ -51,6 +52,7 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
     }
     match owner.status(None) {
         Ok(report) => {
+            uplink(out, &render::uplink(&report.uplink))?;
             writeln!(out, "\ndevice")?;
             layers(out, &report.layers)?;
             for guest in &report.guests {
@@ -84,6 +86,18 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
         Ok(rules) => write!(out, "\nrules as set\n{rules}"),
         Err(e) => writeln!(out, "{e}"),
     }
+}
+
+fn uplink(out: &mut String, uplink: &Uplink) -> std::fmt::Result {
+    let dns = match uplink.dnsServers.as_slice() {
+        [] => "none".to_owned(),
+        servers => servers.join(" "),
+    };
+    writeln!(
+        out,
+        "uplink interface {:?} index {} up {} address {:?} table {} resolvers {dns}",
+        uplink.interfaceName, uplink.interfaceIndex, uplink.up, uplink.address, uplink.routeTable,
+    )
 }
 
 fn layers(out: &mut String, layers: &[LayerReport]) -> std::fmt::Result {

@@ -191,6 +191,13 @@ impl IGuestNet for GuestNet {
         answer(self.owner.info()).map(|info| render::info(&info, &self.listen))
     }
 
+    fn setDns(&self, uplink: &str, servers: &[String]) -> binder::Result<()> {
+        self.caller()?;
+        let named =
+            || -> Result<_, Error> { Ok((parse::uplink(uplink)?, parse::resolvers(servers)?)) };
+        answer(named().and_then(|(uplink, servers)| self.owner.set_resolvers(uplink, servers)))
+    }
+
     fn registerListener(&self, listener: &Strong<dyn IGuestNetListener>) -> binder::Result<()> {
         self.caller()?;
         answer(self.listeners.add(listener))

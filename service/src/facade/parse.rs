@@ -16,10 +16,12 @@
 
 use crate::error::{Error, TargetError};
 use crate::kernel::target::Named;
-use crate::spec::{GuestName, GuestSpec, IfName, SpecError, MAX_TEXT};
+use crate::spec::{
+    resolver, GuestName, GuestSpec, IfName, SpecError, VpnPolicy, MAX_TEXT, MOST_RESOLVERS,
+};
 use android_system_guestnet::aidl::android::system::guestnet::{
     GuestConfig::GuestConfig, GuestKind::GuestKind, GuestTarget::GuestTarget,
-    TargetKind::TargetKind, VpnPolicy::VpnPolicy,
+    TargetKind::TargetKind, VpnPolicy::VpnPolicy as Wire,
 };
 use binder::ParcelFileDescriptor;
 use std::net::Ipv4Addr;
@@ -31,26 +33,17 @@ pub const UPDATE: &str = "update()";
 pub const OWNER: &str = "an owner";
 const BRIDGED: &str = "GuestKind.BRIDGED";
 const TAP: &str = "GuestKind.TAP";
-const NAMED_TUN: &str = "VpnPolicy.NAMED_TUN";
-const BLOCK: &str = "VpnPolicy.BLOCK_UNDER_LOCKDOWN";
-const UPLINK: &str = "GuestConfig.uplink";
 
 /// All of it, for `info()`.
-pub const UNSUPPORTED: [&str; 7] = [UPDATE, OWNER, BRIDGED, TAP, NAMED_TUN, BLOCK, UPLINK];
+pub const UNSUPPORTED: [&str; 4] = [UPDATE, OWNER, BRIDGED, TAP];
 
 /// What a configuration asks for that this version has not.
 pub fn unsupported(config: &GuestConfig) -> Option<&'static str> {
     match config.kind {
-        GuestKind::BRIDGED => return Some(BRIDGED),
-        GuestKind::TAP => return Some(TAP),
-        _ => {}
+        GuestKind::BRIDGED => Some(BRIDGED),
+        GuestKind::TAP => Some(TAP),
+        _ => None,
     }
-    match config.vpnPolicy {
-        VpnPolicy::NAMED_TUN => return Some(NAMED_TUN),
-        VpnPolicy::BLOCK_UNDER_LOCKDOWN => return Some(BLOCK),
-        _ => {}
-    }
-    config.uplink.as_ref().map(|_| UPLINK)
 }
 
 /// A guest's name.
@@ -69,8 +62,9 @@ fn start_of(text: &str) -> String {
 /// A configuration.
 pub fn spec(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
     let texts = [&config.name, &config.interfaceName, &config.gateway];
-    let optional = config.address.as_ref().map_or(0, String::len);
-    let size = texts.iter().map(|t| t.len()).sum::<usize>() + optional;
+    let optional = [&config.address, &config.uplink];
+    let given = texts.into_iter().chain(optional.into_iter().flatten());
+    let size = given.map(|text| text.len()).sum::<usize>();
     if size > MAX_TEXT {
         return Err(SpecError::TooLarge(size));
     }
@@ -78,9 +72,7 @@ pub fn spec(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
     if config.kind != GuestKind::VETH {
         return unknown("GuestKind", config.kind.0);
     }
-    if config.vpnPolicy != VpnPolicy::FOLLOW_UPLINK {
-        return unknown("VpnPolicy", config.vpnPolicy.0);
-    }
+    let vpn = vpn_policy(config.vpnPolicy, config.uplink.as_deref())?;
     let address = |what, text: &str| {
         text.parse::<Ipv4Addr>().map_err(|_| SpecError::Address { what, text: start_of(text) })
     };
@@ -93,7 +85,40 @@ pub fn spec(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
         address("gateway", &config.gateway)?,
         config.prefixLength,
         config.mtu,
-    )
+    )?
+    .under(vpn)
+}
+
+/// A policy, and the way out that belongs to one of them.
+fn vpn_policy(policy: Wire, uplink: Option<&str>) -> Result<VpnPolicy, SpecError> {
+    let stray = |text: &str| Err(SpecError::StrayTun(start_of(text)));
+    match (policy, uplink) {
+        (Wire::NAMED_TUN, Some(text)) => {
+            IfName::new(text).map(VpnPolicy::NamedTun).ok_or_else(|| SpecError::Tun(start_of(text)))
+        }
+        (Wire::NAMED_TUN, None) => Err(SpecError::NoTun),
+        (Wire::FOLLOW_UPLINK | Wire::BLOCK_UNDER_LOCKDOWN, Some(text)) => stray(text),
+        (Wire::FOLLOW_UPLINK, None) => Ok(VpnPolicy::FollowUplink),
+        (Wire::BLOCK_UNDER_LOCKDOWN, None) => Ok(VpnPolicy::BlockUnderLockdown),
+        (other, _) => Err(SpecError::Unknown { what: "VpnPolicy", value: other.0 }),
+    }
+}
+
+/// The interface whose resolvers are named.
+pub fn uplink(text: &str) -> Result<IfName, SpecError> {
+    let name = IfName::new(text).filter(IfName::leads_out);
+    name.ok_or_else(|| SpecError::Uplink(start_of(text)))
+}
+
+/// Resolvers, the one in use first.
+pub fn resolvers(texts: &[String]) -> Result<Vec<Ipv4Addr>, SpecError> {
+    if texts.len() > MOST_RESOLVERS {
+        return Err(SpecError::TooManyResolvers(texts.len()));
+    }
+    let one = |text: &String| {
+        resolver(text).map_err(|why| SpecError::Resolver { text: start_of(text), why })
+    };
+    texts.iter().map(one).collect()
 }
 
 /// A target. Its descriptor is our own copy: the caller's goes with the transaction.
@@ -117,4 +142,100 @@ fn copy(fd: &Option<ParcelFileDescriptor>) -> Option<OwnedFd> {
     // SAFETY: the parcel owns the descriptor and outlives this borrow.
     let fd = unsafe { BorrowedFd::borrow_raw(raw) };
     fd.as_fd().try_clone_to_owned().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codes;
+    use super::*;
+    use android_system_guestnet::aidl::android::system::guestnet::IGuestNet as wire;
+
+    fn config(policy: Wire, uplink: Option<&str>) -> GuestConfig {
+        GuestConfig {
+            name: "g".into(),
+            vpnPolicy: policy,
+            uplink: uplink.map(str::to_owned),
+            ..GuestConfig::default()
+        }
+    }
+
+    fn code<T>(result: Result<T, SpecError>) -> i32 {
+        result.map_or_else(|e| codes::code(&e.into()), |_| 0)
+    }
+
+    #[test]
+    fn each_policy_is_taken() {
+        let vpn = |policy, uplink| spec(&config(policy, uplink)).unwrap().vpn;
+        assert_eq!(vpn(Wire::FOLLOW_UPLINK, None), VpnPolicy::FollowUplink);
+        assert_eq!(vpn(Wire::BLOCK_UNDER_LOCKDOWN, None), VpnPolicy::BlockUnderLockdown);
+        let tun0 = IfName::new("tun0").unwrap();
+        assert_eq!(vpn(Wire::NAMED_TUN, Some("tun0")), VpnPolicy::NamedTun(tun0));
+        for policy in Wire::enum_values() {
+            assert_eq!(unsupported(&config(policy, None)), None);
+        }
+    }
+
+    #[test]
+    fn a_policy_and_an_uplink_that_do_not_belong_together() {
+        let no = wire::ERROR_BAD_VPN_POLICY;
+        for (policy, uplink, expected) in [
+            (Wire::NAMED_TUN, None, no),
+            (Wire::NAMED_TUN, Some(""), no),
+            (Wire::NAMED_TUN, Some("lo"), no),
+            (Wire::NAMED_TUN, Some("vm_wlan"), no),
+            (Wire::NAMED_TUN, Some("vm_wlan3"), no),
+            (Wire::NAMED_TUN, Some("tun*"), no),
+            (Wire::NAMED_TUN, Some("default"), no),
+            (Wire::NAMED_TUN, Some("sixteen-bytes-xx"), no),
+            (Wire::FOLLOW_UPLINK, Some("tun0"), no),
+            (Wire::FOLLOW_UPLINK, Some(""), no),
+            (Wire::BLOCK_UNDER_LOCKDOWN, Some("tun0"), no),
+            (Wire(3), None, wire::ERROR_BAD_ENUM),
+            (Wire(3), Some("tun0"), wire::ERROR_BAD_ENUM),
+            (Wire(-1), None, wire::ERROR_BAD_ENUM),
+        ] {
+            assert_eq!(code(spec(&config(policy, uplink))), expected, "{policy:?} {uplink:?}");
+        }
+        let megabyte = "a".repeat(1 << 20);
+        let large = spec(&config(Wire::NAMED_TUN, Some(&megabyte)));
+        assert_eq!(code(large), wire::ERROR_CONFIG_TOO_LARGE);
+    }
+
+    #[test]
+    fn an_uplink_is_an_interface_that_leads_out() {
+        for good in ["wlan0", "v4-wlan0", "rmnet_data0", "vm_wlan0"] {
+            assert_eq!(uplink(good).unwrap().as_str(), good);
+        }
+        let long = "w".repeat(1 << 20);
+        for bad in
+            ["", "lo", "vm_wlan", "vm_wlan12", "default", "wlan*", "wlan0,eth0", "a b", &long]
+        {
+            assert_eq!(code(uplink(bad)), wire::ERROR_BAD_INTERFACE_NAME);
+            assert!(uplink(bad).unwrap_err().to_string().len() < 200);
+        }
+    }
+
+    #[test]
+    fn resolvers_in_order_and_no_more_than_the_contract_says() {
+        let parse = |texts: &[&str]| {
+            resolvers(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+        };
+        let [first, second] = [Ipv4Addr::new(9, 9, 9, 9), Ipv4Addr::new(1, 1, 1, 1)];
+        assert_eq!(parse(&["9.9.9.9", "1.1.1.1"]), Ok(vec![first, second]));
+        assert_eq!(parse(&[]), Ok(vec![]));
+        assert_eq!(MOST_RESOLVERS, usize::try_from(wire::MAX_DNS_SERVERS).unwrap());
+        assert!(parse(&["9.9.9.9"; MOST_RESOLVERS]).is_ok());
+        let many = parse(&["9.9.9.9"; MOST_RESOLVERS + 1]);
+        assert_eq!(code(many), wire::ERROR_CONFIG_TOO_LARGE);
+        for bad in ["", "::1", "127.0.0.53", "0.0.0.0", "224.0.0.251", "255.255.255.255"] {
+            assert_eq!(code(parse(&["9.9.9.9", bad])), wire::ERROR_BAD_ADDRESS, "{bad}");
+        }
+        let long = resolvers(&["9".repeat(1 << 20)]).unwrap_err().to_string();
+        assert!(long.len() < 200, "{long}");
+        assert_eq!(
+            parse(&["127.0.0.53"]).unwrap_err().to_string(),
+            "\"127.0.0.53\" cannot be a resolver: it is a loopback address; \
+             name the server that the local resolver asks"
+        );
+    }
 }

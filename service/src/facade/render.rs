@@ -19,12 +19,14 @@ use crate::apply::Entry;
 use crate::firewall::Backend;
 use crate::owner::{self, Attached, DeviceReport, GuestReport, Info, LayerReport};
 use crate::plan::{Effect, Place as StepPlace, Step};
+use crate::spec;
 use crate::uplink::Uplink;
 use android_system_guestnet::aidl::android::system::guestnet::{
     self as wire, Change::Change, ChangeKind::ChangeKind, FirewallBackend::FirewallBackend,
     Guest::Guest, GuestEvent::GuestEvent, GuestKind::GuestKind, GuestState::GuestState,
     GuestStatus::GuestStatus, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
     Place::Place, ServiceInfo::ServiceInfo, Status::Status, TimelineStep::TimelineStep,
+    VpnPolicy::VpnPolicy,
 };
 
 /// A number that the wire has signed; no counter here reaches the difference.
@@ -56,6 +58,16 @@ pub fn guest(guest: &Attached) -> Guest {
         ownerUid: guest.owner_uid as i32,
         attachedAtMillis: guest.attached_at,
         timeline: guest.timeline.iter().map(step).collect(),
+        vpnPolicy: vpn_policy(&guest.spec.vpn),
+        uplink: guest.spec.vpn.tun().map(|tun| tun.to_string()),
+    }
+}
+
+fn vpn_policy(policy: &spec::VpnPolicy) -> VpnPolicy {
+    match policy {
+        spec::VpnPolicy::FollowUplink => VpnPolicy::FOLLOW_UPLINK,
+        spec::VpnPolicy::NamedTun(_) => VpnPolicy::NAMED_TUN,
+        spec::VpnPolicy::BlockUnderLockdown => VpnPolicy::BLOCK_UNDER_LOCKDOWN,
     }
 }
 
@@ -125,17 +137,17 @@ pub fn layer(report: &LayerReport) -> LayerStatus {
 
 /// The uplink.
 pub fn uplink(uplink: &Uplink) -> wire::Uplink::Uplink {
-    let text = |name: &Option<crate::spec::IfName>| {
-        name.as_ref().map(|n| n.to_string()).unwrap_or_default()
-    };
     wire::Uplink::Uplink {
         choice: uplink.choice.to_string(),
-        interfaceName: text(&uplink.name),
+        interfaceName: uplink.name.as_ref().map(|n| n.to_string()).unwrap_or_default(),
         interfaceIndex: small(uplink.index),
         up: uplink.up,
         address: uplink.address.map(|a| a.to_string()).unwrap_or_default(),
         mtu: small(uplink.mtu),
         defaultRouteInterface: uplink.default_route.clone().unwrap_or_default(),
+        dnsServers: uplink.resolvers.iter().map(|r| r.to_string()).collect(),
+        // A table's number has 32 bits, as a uid.
+        routeTable: uplink.table as i32,
     }
 }
 
@@ -179,5 +191,35 @@ pub fn info(info: &Info, listen: &str) -> ServiceInfo {
         guests: small(info.guests),
         ownsForwarding: info.owns_forwarding,
         unsupported: UNSUPPORTED.iter().map(|s| (*s).to_owned()).collect(),
+        routing: info.routing.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::IfName;
+    use crate::uplink::Choice;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn an_uplink_with_its_resolvers_and_its_table() {
+        let mut seen = Uplink::unknown(Choice::Default);
+        assert_eq!((uplink(&seen).interfaceName.as_str(), uplink(&seen).dnsServers.len()), ("", 0));
+        seen.name = IfName::new("wlan0");
+        seen.table = 1021;
+        seen.resolvers = vec![Ipv4Addr::new(9, 9, 9, 9), Ipv4Addr::new(1, 1, 1, 1)];
+        let shown = uplink(&seen);
+        assert_eq!((shown.interfaceName.as_str(), shown.routeTable), ("wlan0", 1021));
+        assert_eq!(shown.dnsServers, ["9.9.9.9", "1.1.1.1"]);
+    }
+
+    #[test]
+    fn every_policy_has_its_value() {
+        let tun = spec::VpnPolicy::NamedTun(IfName::host_end(0));
+        assert_eq!(vpn_policy(&spec::VpnPolicy::default()), VpnPolicy::FOLLOW_UPLINK);
+        assert_eq!(vpn_policy(&tun), VpnPolicy::NAMED_TUN);
+        let block = vpn_policy(&spec::VpnPolicy::BlockUnderLockdown);
+        assert_eq!(block, VpnPolicy::BLOCK_UNDER_LOCKDOWN);
     }
 }

@@ -14,7 +14,7 @@
 
 //! What a caller asked for, checked: a `GuestSpec` cannot describe a network that cannot be.
 
-use super::{GuestName, IfName, Subnet};
+use super::{GuestName, IfName, Subnet, VpnPolicy, MOST_RESOLVERS};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -66,6 +66,33 @@ pub enum SpecError {
     /// More text than a valid configuration has.
     #[error("the configuration holds {0} bytes of text; no valid one holds more than {MAX_TEXT}")]
     TooLarge(usize),
+    /// A way out that is none.
+    #[error(
+        "{0:?} is no interface of a VPN: use its name, such as tun0; not lo, not a guest's link"
+    )]
+    Tun(String),
+    /// A policy without its way out.
+    #[error("NAMED_TUN needs the name of the VPN's interface in GuestConfig.uplink, such as tun0")]
+    NoTun,
+    /// A way out without its policy.
+    #[error("GuestConfig.uplink is for NAMED_TUN only: choose that policy, or leave {0:?} out")]
+    StrayTun(String),
+    /// Not an uplink's name.
+    #[error("{0:?} is no uplink: use an interface such as wlan0; not lo, not a guest's link")]
+    Uplink(String),
+    /// Not a resolver's address.
+    #[error("{text:?} cannot be a resolver: {why}")]
+    Resolver {
+        /// What was passed.
+        text: String,
+        /// Cause and remedy.
+        why: &'static str,
+    },
+    /// More resolvers than anybody needs.
+    #[error(
+        "{0} resolvers are too many: name {MOST_RESOLVERS} at most; the first is the one in use"
+    )]
+    TooManyResolvers(usize),
     /// An enum value of another version.
     #[error("{what} {value} is unknown to this version")]
     Unknown {
@@ -99,19 +126,6 @@ pub struct GuestSpec {
     pub vpn: VpnPolicy,
 }
 
-/// What becomes of a guest's traffic while the device uses a VPN.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum VpnPolicy {
-    /// It leaves by the uplink, as tethered traffic does in AOSP: netd's VPN rules hold for the device's
-    /// own sockets only (`iif lo`).
-    #[default]
-    FollowUplink,
-    /// It leaves by this interface, a VPN's, and by no other.
-    NamedTun(IfName),
-    /// It leaves by the uplink, but not while a lockdown VPN is up.
-    BlockUnderLockdown,
-}
-
 /// A specification as it is stored, which may be anything.
 #[derive(Deserialize)]
 struct Stored {
@@ -130,8 +144,7 @@ impl TryFrom<Stored> for GuestSpec {
     fn try_from(s: Stored) -> Result<Self, SpecError> {
         let mtu = s.mtu.map_or(-1, |mtu| i32::try_from(mtu).unwrap_or(0));
         let prefix = s.subnet.prefix().into();
-        let spec = Self::new(s.name, s.interface, s.address, s.gateway, prefix, mtu)?;
-        Ok(Self { vpn: s.vpn, ..spec })
+        Self::new(s.name, s.interface, s.address, s.gateway, prefix, mtu)?.under(s.vpn)
     }
 }
 
@@ -177,6 +190,12 @@ impl GuestSpec {
         let vpn = VpnPolicy::default();
         Ok(Self { name, interface, address, gateway, subnet, mtu, vpn })
     }
+
+    /// The same under another VPN policy.
+    pub fn under(self, vpn: VpnPolicy) -> Result<Self, SpecError> {
+        vpn.check()?;
+        Ok(Self { vpn, ..self })
+    }
 }
 
 /// Whether an interface can have this address at all.
@@ -220,6 +239,32 @@ mod tests {
             (s.subnet.to_string().as_str(), s.mtu, s.address),
             ("172.17.0.0/16", None, None)
         );
+    }
+
+    #[test]
+    fn a_way_out_of_its_own_leads_out() {
+        let under = |vpn| spec("", "172.17.3.2", 16, -1).unwrap().under(vpn);
+        let tun = |name| VpnPolicy::NamedTun(IfName::new(name).unwrap());
+        for good in [tun("tun0"), tun("vm_wlan0"), VpnPolicy::BlockUnderLockdown] {
+            assert_eq!(under(good.clone()).unwrap().vpn, good);
+        }
+        for bad in ["lo", "vm_wlan", "vm_wlan7"] {
+            assert_eq!(under(tun(bad)), Err(SpecError::Tun(bad.into())));
+        }
+    }
+
+    #[test]
+    fn what_is_stored_may_be_older_or_odd() {
+        let asked = spec("", "172.17.3.2", 16, -1).unwrap();
+        let tun = VpnPolicy::NamedTun(IfName::new("tun0").unwrap());
+        let under_tun = asked.clone().under(tun).unwrap();
+        let mut stored = serde_json::to_value(&under_tun).unwrap();
+        assert_eq!(serde_json::from_value::<GuestSpec>(stored.clone()).unwrap(), under_tun);
+        stored["vpn"]["NamedTun"] = "vm_wlan".into();
+        let error = serde_json::from_value::<GuestSpec>(stored.clone()).unwrap_err();
+        assert!(error.to_string().contains("not a guest's link"), "{error}");
+        stored.as_object_mut().unwrap().remove("vpn");
+        assert_eq!(serde_json::from_value::<GuestSpec>(stored).unwrap(), asked);
     }
 
     #[test]

@@ -17,8 +17,12 @@
 
 mod guest;
 mod names;
+mod resolver;
 mod subnet;
+mod vpn;
 
-pub use guest::{GuestSpec, SpecError, VpnPolicy, DEFAULT_MTU, MAX_TEXT};
+pub use guest::{GuestSpec, SpecError, DEFAULT_MTU, MAX_TEXT};
 pub use names::{GuestName, IfName, IfPattern, HOST_PREFIX};
+pub use resolver::{resolver, MOST_RESOLVERS};
 pub use subnet::Subnet;
+pub use vpn::VpnPolicy;

@@ -88,6 +88,12 @@ impl IfName {
         }
     }
 
+    /// Whether packets could leave the device by an interface of this name: not by `lo`, and not by
+    /// a guest's link.
+    pub fn leads_out(&self) -> bool {
+        self.0 != "lo" && self.slot().is_none()
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

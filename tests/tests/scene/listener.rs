@@ -107,6 +107,8 @@ fn copy(guest: &Guest) -> Guest {
         ownerUid: guest.ownerUid,
         attachedAtMillis: guest.attachedAtMillis,
         timeline: Vec::new(),
+        vpnPolicy: guest.vpnPolicy,
+        uplink: guest.uplink.clone(),
     }
 }
 
@@ -119,5 +121,7 @@ fn copy_uplink(uplink: &Uplink) -> Uplink {
         address: uplink.address.clone(),
         mtu: uplink.mtu,
         defaultRouteInterface: uplink.defaultRouteInterface.clone(),
+        dnsServers: uplink.dnsServers.clone(),
+        routeTable: uplink.routeTable,
     }
 }

@@ -19,6 +19,7 @@ package android.system.guestnet;
 import android.system.guestnet.GuestKind;
 import android.system.guestnet.GuestState;
 import android.system.guestnet.TimelineStep;
+import android.system.guestnet.VpnPolicy;
 
 /** A guest as it is attached. */
 parcelable Guest {
@@ -52,4 +53,8 @@ parcelable Guest {
     long attachedAtMillis;
     /** What attach() spent its time on, in order. Empty in list() and in status() of all, and after a restart of guestnetd. */
     TimelineStep[] timeline;
+    /** Which way its traffic leaves while the device uses a VPN. */
+    VpnPolicy vpnPolicy = VpnPolicy.FOLLOW_UPLINK;
+    /** NAMED_TUN: the tun that it leaves by. Otherwise null: it leaves by Status.uplink. */
+    @nullable @utf8InCpp String uplink;
 }

@@ -38,8 +38,8 @@ parcelable GuestConfig {
     int prefixLength = 16;
     /** MTU in bytes, 68 to 65535; MTU_FOLLOW_UPLINK (-1): the uplink's. */
     int mtu = -1;
-    /** What becomes of the guest's traffic under a VPN. Only FOLLOW_UPLINK in this version; others are EX_UNSUPPORTED_OPERATION. */
+    /** Which way the guest's traffic leaves while the device uses a VPN. */
     VpnPolicy vpnPolicy = VpnPolicy.FOLLOW_UPLINK;
-    /** Uplink of this guest only; null: the service's. Not null is EX_UNSUPPORTED_OPERATION in this version. */
+    /** NAMED_TUN: name of the tun that the guest leaves by, and by nothing else; it must be there. Any other policy: null. */
     @nullable @utf8InCpp String uplink;
 }

@@ -44,11 +44,20 @@ interface IGuestNet {
      */
     const int MTU_FOLLOW_UPLINK = -1;
 
+    /** Most servers that setDns() takes for one uplink. */
+    const int MAX_DNS_SERVERS = 8;
+
     /** GuestConfig.name is empty, over 63 bytes, or not [A-Za-z0-9][A-Za-z0-9._-]*. */
     const int ERROR_BAD_NAME = 100;
-    /** GuestConfig.interfaceName is not a name that the kernel takes, or is "lo". */
+    /**
+     * GuestConfig.interfaceName is not a name that the kernel takes, or is "lo". setDns(): uplink is
+     * no interface's name, or is that of "lo" or of a guest's link.
+     */
     const int ERROR_BAD_INTERFACE_NAME = 101;
-    /** GuestConfig.address or .gateway is not the text of a usable IPv4 unicast address. */
+    /**
+     * GuestConfig.address or .gateway is not the text of a usable IPv4 unicast address. setDns(): a
+     * server is not, or is a loopback address.
+     */
     const int ERROR_BAD_ADDRESS = 102;
     /** GuestConfig.address is not in the gateway's subnet. */
     const int ERROR_ADDRESS_OUTSIDE_SUBNET = 103;
@@ -58,10 +67,15 @@ interface IGuestNet {
     const int ERROR_BAD_PREFIX = 105;
     /** GuestConfig.mtu is neither MTU_FOLLOW_UPLINK nor 68 to 65535. */
     const int ERROR_BAD_MTU = 106;
-    /** GuestConfig carries more text than any valid one can. */
+    /** GuestConfig carries more text than any valid one can; setDns(): more than MAX_DNS_SERVERS servers. */
     const int ERROR_CONFIG_TOO_LARGE = 107;
     /** GuestConfig or GuestTarget holds an enum value that this version does not know. */
     const int ERROR_BAD_ENUM = 108;
+    /**
+     * VpnPolicy.NAMED_TUN without GuestConfig.uplink, or with one that is no interface's name, is "lo"
+     * or is a guest's link; or GuestConfig.uplink with another policy.
+     */
+    const int ERROR_BAD_VPN_POLICY = 109;
 
     /** GuestTarget.pid is zero or negative. */
     const int ERROR_BAD_PID = 200;
@@ -96,12 +110,12 @@ interface IGuestNet {
     const int ERROR_NO_FREE_SLOT = 305;
     /** The device has an interface with the host end's name that is no attached guest's. */
     const int ERROR_HOST_INTERFACE_EXISTS = 306;
-    /** GuestConfig.uplink (VpnPolicy.NAMED_TUN) names no interface of the device. */
-    const int ERROR_NO_SUCH_TUN = 309;
     /** Too many listeners are registered. */
     const int ERROR_TOO_MANY_LISTENERS = 307;
     /** The guest has a default route already. */
     const int ERROR_GUEST_ROUTE_EXISTS = 308;
+    /** GuestConfig.uplink (VpnPolicy.NAMED_TUN) names no interface of the device. */
+    const int ERROR_NO_SUCH_TUN = 309;
 
     /** A kernel operation failed; the message names the step, the errno and the kernel's own words. */
     const int ERROR_KERNEL = 400;
@@ -228,4 +242,18 @@ interface IGuestNet {
      * @param args none are known yet; they are ignored.
      */
     void dumpTo(in ParcelFileDescriptor fd, in @utf8InCpp String[] args);
+
+    /**
+     * Names the resolvers behind an uplink: what guests ask their gateway goes to the first one,
+     * from now on if that interface is the uplink, and whenever it is again. A later call for the
+     * same interface replaces them.
+     *
+     * @param uplink the interface's name; it need not be there.
+     * @param servers IPv4 addresses, at most MAX_DNS_SERVERS; the first is the one in use. None:
+     *        forget those named before, so that guestnetd uses what it finds (its --dns; on Linux
+     *        resolv.conf).
+     * @throws ServiceSpecificException ERROR_BAD_INTERFACE_NAME, ERROR_BAD_ADDRESS,
+     *         ERROR_CONFIG_TOO_LARGE, ERROR_STORE.
+     */
+    void setDns(@utf8InCpp String uplink, in @utf8InCpp String[] servers);
 }

@@ -33,8 +33,8 @@ enum Layer {
     FIREWALL = 5,
     /** The masquerade rule. */
     NAT = 6,
-    /** The resolver that gets what guests ask their gateway. */
+    /** The resolver that gets what guests ask their gateway. Only names fail without it. */
     DNS = 7,
-    /** The device's uplink. */
+    /** The guest's way out: the device's uplink, or the guest's own. */
     UPLINK = 8,
 }

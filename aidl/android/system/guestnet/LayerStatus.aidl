@@ -25,6 +25,6 @@ parcelable LayerStatus {
     Layer layer = Layer.LINK;
     /** How it is. */
     LayerState state = LayerState.OK;
-    /** What is there, or the cause and the next step when the state is not OK. */
+    /** What is there. When the state is not OK: the cause, and after the first ": " details and the next step. */
     @utf8InCpp String text;
 }

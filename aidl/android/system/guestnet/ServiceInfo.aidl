@@ -26,7 +26,7 @@ parcelable ServiceInfo {
     int pid;
     /** Where it listens: "unix://PATH" or "binder://". */
     @utf8InCpp String listen;
-    /** How the uplink is chosen, as Uplink.choice. */
+    /** How the uplink is chosen: Uplink.choice. */
     @utf8InCpp String uplink;
     /** The packet filter in use. */
     FirewallBackend firewall = FirewallBackend.NFTABLES;
@@ -42,4 +42,6 @@ parcelable ServiceInfo {
     boolean ownsForwarding;
     /** What the configuration can ask for and this version does not do yet. */
     @utf8InCpp String[] unsupported;
+    /** How the device routes: "main" (by table main), or "netd" (by rules and a table for each interface, as Android's netd). */
+    @utf8InCpp String routing;
 }

@@ -24,7 +24,7 @@ import android.system.guestnet.Uplink;
 parcelable Status {
     /** The uplink now. */
     Uplink uplink;
-    /** The layers that all guests share: FORWARDING, FIREWALL, NAT, UPLINK. */
+    /** The layers that all guests share: RULE, FORWARDING, FIREWALL, NAT, DNS, UPLINK. */
     LayerStatus[] device;
     /** The guests asked for, by name. */
     GuestStatus[] guests;

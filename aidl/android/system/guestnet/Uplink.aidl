@@ -18,9 +18,13 @@ package android.system.guestnet;
 
 /** The device's way out. */
 parcelable Uplink {
-    /** How it is chosen: an interface's name, or "default" for the one of the device's default route. */
+    /**
+     * How it is chosen: an interface's name; names and beginnings of names with a '*', of which the
+     * first that is usable is taken ("wlan0,v4-wlan0,rmnet*"); or "default" for the interface of the
+     * device's default route.
+     */
     @utf8InCpp String choice;
-    /** The interface's name; empty when "default" finds none. */
+    /** The interface's name; empty when "default" or a list finds none. */
     @utf8InCpp String interfaceName;
     /** Its interface index; 0 when there is no such interface. */
     int interfaceIndex;
@@ -32,4 +36,8 @@ parcelable Uplink {
     int mtu;
     /** Interface that the device's default route leaves by; empty when there is none. */
     @utf8InCpp String defaultRouteInterface;
+    /** IPv4 addresses of the resolvers behind it; the first is the one in use. Empty when none is known. */
+    @utf8InCpp String[] dnsServers;
+    /** Number of the routing table that leads to it: 254 (main), or its own where ServiceInfo.routing is "netd". */
+    int routeTable;
 }

@@ -21,8 +21,8 @@ package android.system.guestnet;
 enum VpnPolicy {
     /** It leaves by the uplink, as tethered traffic does in AOSP. */
     FOLLOW_UPLINK = 0,
-    /** It leaves by a named tun. */
+    /** It leaves by the tun that GuestConfig.uplink names, and waits while that is away. */
     NAMED_TUN = 1,
-    /** It is stopped while a lockdown VPN is up. */
+    /** It leaves by the uplink, and is stopped while a lockdown VPN is up. */
     BLOCK_UNDER_LOCKDOWN = 2,
 }

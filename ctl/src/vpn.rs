@@ -1,0 +1,101 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! A VPN policy on the command line. Whether a name is an interface's is for guestnetd to judge.
+
+use android_system_guestnet::aidl::android::system::guestnet::{
+    Guest::Guest, VpnPolicy::VpnPolicy,
+};
+use std::str::FromStr;
+
+/// What `--vpn` takes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Vpn {
+    /// Out by the uplink.
+    Follow,
+    /// Out by this tun only.
+    Tun(String),
+    /// Out by the uplink, but not under a lockdown VPN.
+    Block,
+}
+
+impl FromStr for Vpn {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.strip_prefix("tun:")) {
+            ("follow", _) => Ok(Self::Follow),
+            ("block", _) => Ok(Self::Block),
+            (_, Some(name)) => Ok(Self::Tun(name.to_owned())),
+            _ => Err("use follow, tun:NAME (such as tun:tun0) or block".to_owned()),
+        }
+    }
+}
+
+impl Vpn {
+    /// The policy, and the tun where one belongs to it.
+    pub fn wire(&self) -> (VpnPolicy, Option<String>) {
+        match self {
+            Self::Follow => (VpnPolicy::FOLLOW_UPLINK, None),
+            Self::Tun(name) => (VpnPolicy::NAMED_TUN, Some(name.clone())),
+            Self::Block => (VpnPolicy::BLOCK_UNDER_LOCKDOWN, None),
+        }
+    }
+}
+
+/// What a guest's policy comes to, in words.
+pub fn words(guest: &Guest) -> String {
+    match (guest.vpnPolicy, &guest.uplink) {
+        (VpnPolicy::FOLLOW_UPLINK, None) => "leaves by the uplink".to_owned(),
+        (VpnPolicy::BLOCK_UNDER_LOCKDOWN, None) => {
+            "leaves by the uplink; stopped while a lockdown VPN is up".to_owned()
+        }
+        (_, Some(tun)) => format!("leaves by {tun} only"),
+        (other, None) => format!("VPN policy {}", other.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_policy_has_its_word() {
+        for (text, wire) in [
+            ("follow", (VpnPolicy::FOLLOW_UPLINK, None)),
+            ("block", (VpnPolicy::BLOCK_UNDER_LOCKDOWN, None)),
+            ("tun:tun0", (VpnPolicy::NAMED_TUN, Some("tun0".to_owned()))),
+            // guestnetd has the words for this one.
+            ("tun:", (VpnPolicy::NAMED_TUN, Some(String::new()))),
+        ] {
+            assert_eq!(text.parse::<Vpn>().unwrap().wire(), wire);
+        }
+        for bad in ["", "tun", "tun0", "Follow", "block:tun0", "follow "] {
+            assert!(bad.parse::<Vpn>().unwrap_err().contains("tun:NAME"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn each_policy_in_words() {
+        for (vpn, text) in [
+            (Vpn::Follow, "leaves by the uplink"),
+            (Vpn::Tun("tun0".to_owned()), "leaves by tun0 only"),
+            (Vpn::Block, "leaves by the uplink; stopped while a lockdown VPN is up"),
+        ] {
+            let (policy, uplink) = vpn.wire();
+            assert_eq!(words(&Guest { vpnPolicy: policy, uplink, ..Guest::default() }), text);
+        }
+        let newer = Guest { vpnPolicy: VpnPolicy(7), ..Guest::default() };
+        assert_eq!(words(&newer), "VPN policy 7");
+    }
+}

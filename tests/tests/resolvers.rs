@@ -1,0 +1,65 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The resolvers behind an uplink: named by setDns(), told in status() and to listeners, kept
+//! while the uplink is away, and forgotten when none are named.
+
+mod scene;
+
+use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
+use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use guestnet_tests::poll;
+
+use scene::{Scene, BOUND};
+
+const NAMED: [&str; 2] = ["192.0.2.53", "198.51.100.53"];
+
+fn name(scene: &Scene, uplink: &str, servers: &[&str]) {
+    let servers: Vec<_> = servers.iter().map(|server| (*server).to_owned()).collect();
+    scene.service.setDns(uplink, &servers).expect("setDns");
+}
+
+fn known(scene: &Scene) -> Vec<String> {
+    scene.service.status(None).expect("status").uplink.dnsServers
+}
+
+#[test]
+fn named_ones_are_in_use_at_once_and_forgotten_when_none_are_named() {
+    let scene = Scene::new();
+    let found = known(&scene);
+    name(&scene, "wlan0", &NAMED);
+    assert_eq!(known(&scene), NAMED);
+    let status = scene.service.status(None).expect("status");
+    let dns = status.device.iter().find(|l| l.layer == Layer::DNS).expect("the layer DNS");
+    assert_eq!(dns.state, LayerState::OK, "{dns:?}");
+    assert!(dns.text.contains(NAMED[0]), "{dns:?}");
+    name(&scene, "wlan0", &NAMED[1..]);
+    assert_eq!(known(&scene), NAMED[1..]);
+    name(&scene, "wlan0", &[]);
+    assert_eq!(known(&scene), found);
+}
+
+#[test]
+fn those_of_another_interface_wait_until_it_is_the_uplink() {
+    let scene = Scene::new();
+    let found = known(&scene);
+    name(&scene, "eth7", &NAMED);
+    assert_eq!(known(&scene), found);
+    // wlan0's are there again when wlan0 is.
+    name(&scene, "wlan0", &NAMED[1..]);
+    scene.device.remove_uplink("wlan0");
+    scene.device.add_uplink("wlan0");
+    let again = || (known(&scene) == NAMED[1..]).then_some(());
+    poll(BOUND, again).unwrap_or_else(|| panic!("{:?}", known(&scene)));
+}

@@ -16,11 +16,9 @@
 
 use super::message::{attributes, text, u32_at, u64_at};
 use super::netlink::Netlink;
+use super::request::Request;
 use crate::error::KernelError;
 use crate::plan::marks::{self, LINK_GROUP};
-use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
-};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -90,8 +88,7 @@ impl Counters {
 impl Link {
     /// A link out of the body of a link message: `struct ifinfomsg` and its attributes.
     pub fn read(body: &[u8]) -> Option<Self> {
-        // linux/if_link.h
-        const IFLA_INFO_KIND: u16 = 1;
+        // linux/if.h
         const IF_OPER_UP: u8 = 6;
         let flags = u32_at(body, 8)?;
         let mut link = Self {
@@ -136,17 +133,29 @@ pub struct End<'a> {
     pub mtu: u32,
 }
 
-fn end(end: &End<'_>) -> Vec<LinkAttribute> {
-    vec![
-        LinkAttribute::IfName(end.name.to_owned()),
-        LinkAttribute::Address(end.mac.to_vec()),
-        LinkAttribute::Mtu(end.mtu),
-        LinkAttribute::Group(LINK_GROUP),
+// linux/if_link.h
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_TARGET_NETNSID: u16 = 46;
+const IFLA_INFO_DATA: u16 = 2;
+const VETH_INFO_PEER: u16 = 1;
+const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
+
+/// `struct ifinfomsg`: family, type, index, flags, and which flags to change.
+fn about(index: u32, flags: u32, change: u32) -> Request {
+    let words = [0, index, flags, change];
+    Request::new(&words.map(u32::to_ne_bytes).concat())
+}
+
+fn end(end: &End<'_>) -> Request {
+    about(0, 0, 0)
+        .with_text(libc::IFLA_IFNAME, end.name)
+        .with(libc::IFLA_ADDRESS, &end.mac)
+        .with_u32(libc::IFLA_MTU, end.mtu)
+        .with_u32(libc::IFLA_GROUP, LINK_GROUP)
         // One queue: with more, veth first makes one for each CPU and then shrinks them, asleep
         // in synchronize_rcu_expedited() (veth_init_queues()).
-        LinkAttribute::NumTxQueues(1),
-        LinkAttribute::NumRxQueues(1),
-    ]
+        .with_u32(libc::IFLA_NUM_TX_QUEUES, 1)
+        .with_u32(libc::IFLA_NUM_RX_QUEUES, 1)
 }
 
 /// Makes a pair: `host` here, `guest` in `netns`, under its final name from its first moment.
@@ -156,71 +165,50 @@ pub fn create_veth(
     guest: &End<'_>,
     netns: BorrowedFd<'_>,
 ) -> Result<(), KernelError> {
-    let mut peer = LinkMessage::default();
-    peer.attributes = end(guest);
-    peer.attributes.push(LinkAttribute::NetNsFd(netns.as_raw_fd()));
-    let mut message = LinkMessage::default();
-    message.attributes = end(host);
-    message.attributes.push(LinkAttribute::LinkInfo(vec![
-        LinkInfo::Kind(InfoKind::Veth),
-        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
-    ]));
+    // The kernel reads the descriptor as a number of 32 bits.
+    let peer = end(guest).with(libc::IFLA_NET_NS_FD, &netns.as_raw_fd().to_ne_bytes());
+    let data = Request::default().with_nested(VETH_INFO_PEER, &peer);
+    let info = Request::default().with(IFLA_INFO_KIND, b"veth").with_nested(IFLA_INFO_DATA, &data);
+    let message = end(host).with_nested(libc::IFLA_LINKINFO, &info);
     netlink.change(libc::RTM_NEWLINK, &message, NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Sets a link up or down.
 pub fn set_up(netlink: &Netlink, index: u32, up: bool) -> Result<(), KernelError> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.header.change_mask = LinkFlags::Up;
-    message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
-    netlink.change(libc::RTM_SETLINK, &message, 0)
+    let flag = libc::IFF_UP as u32;
+    netlink.change(libc::RTM_SETLINK, &about(index, if up { flag } else { 0 }, flag), 0)
 }
 
 /// Sets a link's MTU.
 pub fn set_mtu(netlink: &Netlink, index: u32, mtu: u32) -> Result<(), KernelError> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.attributes = vec![LinkAttribute::Mtu(mtu)];
-    netlink.change(libc::RTM_SETLINK, &message, 0)
+    netlink.change(libc::RTM_SETLINK, &about(index, 0, 0).with_u32(libc::IFLA_MTU, mtu), 0)
 }
 
 /// Moves a link into the network namespace of this id. Sleeps as [`delete`] does.
 pub fn set_netns(netlink: &Netlink, index: u32, netnsid: i32) -> Result<(), KernelError> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.attributes = vec![LinkAttribute::IfNetnsId(netnsid)];
+    let message = about(index, 0, 0).with(IFLA_TARGET_NETNSID, &netnsid.to_ne_bytes());
     netlink.change(libc::RTM_SETLINK, &message, 0)
 }
 
 /// Sets a link's alias.
 pub fn set_alias(netlink: &Netlink, index: u32, alias: &str) -> Result<(), KernelError> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.attributes = vec![LinkAttribute::IfAlias(alias.to_owned())];
+    let message = about(index, 0, 0).with_text(libc::IFLA_IFALIAS, alias);
     netlink.change(libc::RTM_SETLINK, &message, 0)
 }
 
 /// Deletes a link. Sleeps in rcu_barrier for 15 ms and more: never on the owner's thread.
 pub fn delete(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    netlink.change(libc::RTM_DELLINK, &message, 0)
+    netlink.change(libc::RTM_DELLINK, &about(index, 0, 0), 0)
 }
 
 /// Puts a link into a group.
 pub fn set_group(netlink: &Netlink, index: u32, group: u32) -> Result<(), KernelError> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.attributes = vec![LinkAttribute::Group(group)];
-    netlink.change(libc::RTM_SETLINK, &message, 0)
+    netlink.change(libc::RTM_SETLINK, &about(index, 0, 0).with_u32(libc::IFLA_GROUP, group), 0)
 }
 
 /// Deletes every link of a group, whoever made it. Sleeps as [`delete`] does.
 pub fn delete_group(netlink: &Netlink, group: u32) -> Result<(), KernelError> {
-    let mut message = LinkMessage::default();
-    message.attributes = vec![LinkAttribute::Group(group)];
-    netlink.change(libc::RTM_DELLINK, &message, 0)
+    netlink.change(libc::RTM_DELLINK, &about(0, 0, 0).with_u32(libc::IFLA_GROUP, group), 0)
 }
 
 /// Index of `lo`, in every namespace (linux/net_namespace.h, `LOOPBACK_IFINDEX`).
@@ -228,41 +216,32 @@ pub const LOOPBACK: u32 = 1;
 
 /// The link of this name, if there is one; without counters.
 pub fn by_name(netlink: &Netlink, name: &str) -> Result<Option<Link>, KernelError> {
-    let mut message = LinkMessage::default();
-    message.attributes = vec![LinkAttribute::IfName(name.to_owned()), without_counters()];
-    one(netlink, message)
+    one(netlink, &without_counters(about(0, 0, 0)).with_text(libc::IFLA_IFNAME, name))
 }
 
 /// The link of this index, if there is one; without counters.
 pub fn by_index(netlink: &Netlink, index: u32) -> Result<Option<Link>, KernelError> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.attributes = vec![without_counters()];
-    one(netlink, message)
+    one(netlink, &without_counters(about(index, 0, 0)))
 }
 
 /// The link of this index in the network namespace of this id, if there is one; without counters.
 pub fn beyond(netlink: &Netlink, netnsid: i32, index: u32) -> Result<Option<Link>, KernelError> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.attributes = vec![LinkAttribute::IfNetnsId(netnsid), without_counters()];
-    one(netlink, message)
+    let message = about(index, 0, 0).with(IFLA_TARGET_NETNSID, &netnsid.to_ne_bytes());
+    one(netlink, &without_counters(message))
 }
 
 /// The link of this index, if there is one, with its counters.
 pub fn counted(netlink: &Netlink, index: u32) -> Result<Option<Link>, KernelError> {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    one(netlink, message)
+    one(netlink, &about(index, 0, 0))
 }
 
 /// They are summed up over all CPUs, which costs more than all the rest.
-fn without_counters() -> LinkAttribute {
-    LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])
+fn without_counters(message: Request) -> Request {
+    message.with_u32(libc::IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 }
 
-fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, KernelError> {
-    match netlink.get(libc::RTM_GETLINK, &message, Link::read) {
+fn one(netlink: &Netlink, message: &Request) -> Result<Option<Link>, KernelError> {
+    match netlink.get(libc::RTM_GETLINK, message, Link::read) {
         Ok(link) => Ok(Some(link)),
         Err(e) if e.errno == libc::ENODEV => Ok(None),
         Err(e) => Err(e),
@@ -271,7 +250,5 @@ fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, KernelEr
 
 /// All links, without counters.
 pub fn all(netlink: &Netlink) -> Result<Vec<Link>, KernelError> {
-    let mut message = LinkMessage::default();
-    message.attributes = vec![without_counters()];
-    netlink.dump(libc::RTM_GETLINK, &message, Link::read)
+    netlink.dump(libc::RTM_GETLINK, &without_counters(about(0, 0, 0)), Link::read)
 }

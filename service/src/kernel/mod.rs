@@ -28,6 +28,7 @@ pub mod netlink;
 pub mod netns;
 pub mod observe;
 pub mod probe;
+pub mod request;
 pub mod routes;
 pub mod rules;
 pub mod sysctl;

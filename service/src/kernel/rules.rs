@@ -16,18 +16,19 @@
 
 use super::message::{attributes, ipv4, text, u32_at};
 use super::netlink::Netlink;
+use super::request::Request;
 use super::routes;
 use crate::error::KernelError;
 use crate::plan::marks::ROUTE_PROTOCOL;
 use crate::plan::routing::{Lead, Rule, Whose, TO_TABLE};
 use crate::spec::Subnet;
-use rtnetlink::packet_core::{Emitable, NLM_F_CREATE, NLM_F_EXCL};
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 
 // linux/rtnetlink.h, linux/fib_rules.h
 const RTM_NEWRULE: u16 = 32;
 const RTM_DELRULE: u16 = 33;
 const RTM_GETRULE: u16 = 34;
-/// `struct fib_rule_hdr`.
+/// Length of `struct fib_rule_hdr`.
 const HEADER: usize = 12;
 const FIB_RULE_INVERT: u32 = 2;
 const FRA_DST: u16 = 1;
@@ -85,7 +86,7 @@ pub fn read(body: &[u8]) -> Option<Rule> {
 
 /// All rules, in the order in which they are asked.
 pub fn all(netlink: &Netlink) -> Result<Vec<Rule>, KernelError> {
-    netlink.dump(RTM_GETRULE, &Body(header(0, 0, 0)), read)
+    netlink.dump(RTM_GETRULE, &Request::new(&header(0, 0)), read)
 }
 
 /// Makes a rule of ours, and the route that it leads to where that is ours, too.
@@ -93,12 +94,12 @@ pub fn add(netlink: &Netlink, lead: &Lead) -> Result<(), KernelError> {
     if let Some(index) = lead.by {
         routes::add_default(netlink, index, lead.table)?;
     }
-    netlink.change(RTM_NEWRULE, &Body(body(lead)), NLM_F_CREATE | NLM_F_EXCL)
+    netlink.change(RTM_NEWRULE, &request(lead), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Removes a rule of ours, and its route. That it is not there is no failure.
 pub fn delete(netlink: &Netlink, lead: &Lead) -> Result<(), KernelError> {
-    match netlink.change(RTM_DELRULE, &Body(body(lead)), 0) {
+    match netlink.change(RTM_DELRULE, &request(lead), 0) {
         Err(e) if e.errno != libc::ENOENT => return Err(e),
         _ => {}
     }
@@ -108,41 +109,23 @@ pub fn delete(netlink: &Netlink, lead: &Lead) -> Result<(), KernelError> {
     }
 }
 
-fn body(lead: &Lead) -> Vec<u8> {
-    let (prefix, whose) = match &lead.whose {
-        Whose::Subnet(subnet) => (subnet.prefix(), (FRA_SRC, subnet.network().octets().to_vec())),
-        Whose::Guest(host) => (0, (FRA_IIFNAME, [host.as_str().as_bytes(), &[0]].concat())),
-    };
-    let mut body = header(prefix, 0, TO_TABLE);
-    for (kind, value) in [
-        whose,
-        (FRA_PRIORITY, lead.priority.to_ne_bytes().to_vec()),
-        (FRA_TABLE, lead.table.to_ne_bytes().to_vec()),
-        (FRA_PROTOCOL, vec![ROUTE_PROTOCOL]),
-    ] {
-        body.extend((4 + value.len() as u16).to_ne_bytes());
-        body.extend(kind.to_ne_bytes());
-        body.extend(value);
-        body.resize(body.len().next_multiple_of(4), 0);
-    }
-    body
-}
-
-fn header(from: u8, table: u8, action: u8) -> Vec<u8> {
-    vec![libc::AF_INET as u8, 0, from, 0, table, 0, 0, action, 0, 0, 0, 0]
-}
-
-struct Body(Vec<u8>);
-
-impl Emitable for Body {
-    fn buffer_len(&self) -> usize {
-        self.0.len()
-    }
-    fn emit(&self, buffer: &mut [u8]) {
-        for (to, from) in buffer.iter_mut().zip(&self.0) {
-            *to = *from;
+fn request(lead: &Lead) -> Request {
+    let request = match &lead.whose {
+        Whose::Subnet(subnet) => Request::new(&header(subnet.prefix(), TO_TABLE))
+            .with(FRA_SRC, &subnet.network().octets()),
+        Whose::Guest(host) => {
+            Request::new(&header(0, TO_TABLE)).with_text(FRA_IIFNAME, host.as_str())
         }
-    }
+    };
+    request
+        .with_u32(FRA_PRIORITY, lead.priority)
+        .with_u32(FRA_TABLE, lead.table)
+        .with(FRA_PROTOCOL, &[ROUTE_PROTOCOL])
+}
+
+/// `struct fib_rule_hdr`; the table is in its attribute.
+fn header(from: u8, action: u8) -> [u8; HEADER] {
+    [libc::AF_INET as u8, 0, from, 0, 0, 0, 0, action, 0, 0, 0, 0]
 }
 
 #[cfg(test)]
@@ -162,14 +145,14 @@ mod tests {
     #[test]
     fn what_is_sent_is_read_back() {
         for lead in leads() {
-            let rule = read(&body(&lead)).unwrap();
+            let rule = read(request(&lead).bytes()).unwrap();
             assert_eq!(Lead::read(&rule, ROUTE_PROTOCOL), Some(lead));
         }
     }
 
     #[test]
     fn no_length_and_no_byte_makes_it_panic() {
-        let whole = body(&leads()[0]);
+        let whole = request(&leads()[0]).bytes().to_vec();
         for end in 0..whole.len() {
             let _ = read(&whole[..end]);
         }

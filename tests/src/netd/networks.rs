@@ -28,6 +28,8 @@ pub(super) struct Network {
     pub ifindex: u32,
     pub address: Address,
     pub vpn: bool,
+    /// All that netd has added for it, but those of the default network.
+    pub rules: Vec<String>,
 }
 
 impl NetdDevice {
@@ -38,10 +40,11 @@ impl NetdDevice {
         let address = Address::new(address);
         self.ensure_uplink(name, &address);
         let mut state = self.state();
-        let network = self.new_network(&mut state, name, address, false);
+        let mut network = self.new_network(&mut state, name, address, false);
+        network.rules = rules::physical(name, network.net_id, rules::table(network.ifindex));
         self.add_address(&network);
         self.fill_table(&network);
-        self.add_rules(&physical_rules(&network));
+        self.add_rules(&network.rules);
         self.add_mark(&network);
         state.networks.push(network);
         if state.default.is_none() {
@@ -57,12 +60,10 @@ impl NetdDevice {
         if state.default.as_deref() == Some(name) {
             self.switch_default(&mut state, None);
         }
-        let rules =
-            if network.vpn { self.vpn_rules(&state, &network) } else { physical_rules(&network) };
         state.networks.retain(|other| other.name != name);
         drop(state);
         incoming(&network, false).iter().for_each(|transaction| self.restore(transaction));
-        self.remove_rules(&rules);
+        self.remove_rules(&network.rules);
         self.empty_tables(network.ifindex);
         self.clear_tethering_rules(name);
         self.try_run(&format!("ip addr flush dev {name}"));
@@ -117,7 +118,7 @@ impl NetdDevice {
         assert!(state.networks.iter().all(|n| n.name != name), "{name} is connected already");
         state.last_net_id += 1;
         let (name, ifindex) = (name.to_owned(), self.ifindex(name));
-        Network { name, net_id: state.last_net_id, ifindex, address, vpn }
+        Network { name, net_id: state.last_net_id, ifindex, address, vpn, rules: Vec::new() }
     }
 
     pub(super) fn add_address(&self, network: &Network) {
@@ -187,10 +188,6 @@ impl NetdDevice {
         }
         state.default = to.map(str::to_owned);
     }
-}
-
-pub(super) fn physical_rules(network: &Network) -> Vec<String> {
-    rules::physical(&network.name, network.net_id, rules::table(network.ifindex))
 }
 
 fn incoming(network: &Network, add: bool) -> [super::chains::Transaction; 2] {

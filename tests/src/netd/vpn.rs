@@ -30,11 +30,12 @@ impl NetdDevice {
         let address = Address::new(Self::VPN);
         self.ensure_uplink(name, &address);
         let mut state = self.state();
-        let network = self.new_network(&mut state, name, address, true);
+        let mut network = self.new_network(&mut state, name, address, true);
+        network.rules = self.vpn_rules(&state, &network);
         self.add_address(&network);
         self.fill_table(&network);
         self.add_mark(&network);
-        self.add_rules(&self.vpn_rules(&state, &network));
+        self.add_rules(&network.rules);
         state.networks.push(network);
     }
 
@@ -54,7 +55,7 @@ impl NetdDevice {
         state.lockdown = on;
     }
 
-    pub(super) fn vpn_rules(&self, state: &State, network: &Network) -> Vec<String> {
+    fn vpn_rules(&self, state: &State, network: &Network) -> Vec<String> {
         let under = state.networks.iter().find(|other| !other.vpn);
         let under = under.map_or(0, |other| other.ifindex);
         let (table, under) = (rules::table(network.ifindex), rules::table(under));

@@ -27,11 +27,15 @@ fn the_originals_commands_pass_nothing() {
     for rule in ORIGINAL {
         device.run(&format!("iptables-legacy -w {rule}"));
     }
-    assert!(guest.udp(NetdDevice::UDP, "hello").is_err(), "no rule looks up a table for it");
+    let way = "ip route get 198.51.100.1 from 172.17.3.3 iif vm_wlan";
+    let way = || device.try_run(way).status.success();
+    assert!(!way(), "no rule looks up a table for what is forwarded");
+    assert!(guest.udp(NetdDevice::UDP, "hello").is_err());
 
     // Not even with routes, which are not the original's.
     device.run("ip route add 172.17.0.0/16 dev vm_wlan table 97");
     route(&device, "wlan0");
+    assert!(way());
     assert!(guest.udp(NetdDevice::UDP, "hello").is_err());
     let dropped = device.run("iptables-legacy -w -nvxL tetherctrl_FORWARD");
     let drop = dropped.lines().find(|line| line.contains("DROP")).unwrap();

@@ -48,12 +48,29 @@ impl Internet {
 
     /// Makes the namespace and starts the server, over IPv6 too if asked.
     pub fn new(ipv6: bool) -> Self {
+        let any: IpAddr =
+            if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        let netns = Self::netns();
+        let server = netns.enter(|| Server::start(any)).expect("the internet's server");
+        Self { _server: server, netns }
+    }
+
+    /// The same with the server at one address, which no link has: it answers from there, by
+    /// whatever link it is asked.
+    pub fn at(address: &str) -> Self {
+        let netns = Self::netns();
+        netns.run(&format!("ip addr add {address}/32 dev lo"));
+        let address = address.parse().expect("an address");
+        let server = netns.enter(|| Server::start(address)).expect("the internet's server");
+        Self { _server: server, netns }
+    }
+
+    fn netns() -> Netns {
         let netns = Netns::new("internet");
         netns.run("ip link set lo up");
         netns.set_sysctl("net/ipv4/ip_forward", "0");
         no_address_probing(&netns);
-        let server = netns.enter(|| Server::start(ipv6)).expect("the internet's server");
-        Self { _server: server, netns }
+        netns
     }
 }
 
@@ -71,10 +88,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(ipv6: bool) -> io::Result<Self> {
-        let any: IpAddr =
-            if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-        let (tcp, udp) = (TcpListener::bind((any, 80))?, UdpSocket::bind((any, 7))?);
+    fn start(at: IpAddr) -> io::Result<Self> {
+        let (tcp, udp) = (TcpListener::bind((at, 80))?, UdpSocket::bind((at, 7))?);
         let (stopped, stop) = UnixStream::pair()?;
         let thread = thread::spawn(move || serve(&tcp, &udp, &stopped));
         Ok(Self { stop: Some(stop), thread: Some(thread) })

@@ -31,6 +31,11 @@ impl Snapshot {
         Self(must(netns.command("bash").args(["-c", script])))
     }
 
+    /// Of sections made elsewhere, each under a line `== TITLE`.
+    pub(crate) fn from_text(text: String) -> Self {
+        Self(text)
+    }
+
     /// And of a process: its open descriptors.
     #[track_caller]
     pub fn and_fds(mut self, pid: i32) -> Self {

@@ -1,0 +1,75 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! netd's start, step by step in its order, and its restart in the middle of everything.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::{chains, rules, sysctls, NetdDevice};
+use crate::InNetns;
+
+impl NetdDevice {
+    /// netd ends and starts again, with `pace` between its steps; then the networks come back, the
+    /// hotspot does not: who asked for it is gone as well. Gives the instant of the last change.
+    /// There are about forty steps: with 100 ms, ndc waits for almost as long as it ever does.
+    ///
+    /// Left as they are: links, addresses, the routes of all tables, and whatever others have in
+    /// chains of their own. Lost: all that is in netd's chains and in the built-in ones that it
+    /// calls its own, all routing rules but that of `local`, and who asked for forwarding.
+    pub fn netd_restarts(&self, pace: Duration) -> Instant {
+        self.netd_starts(true, pace);
+        let mut state = self.state();
+        if std::mem::take(&mut state.hotspot) {
+            self.run("ip link del ap0");
+        }
+        let networks = state.networks.clone();
+        for network in &networks {
+            self.add_rules(&network.rules);
+            sleep(pace);
+            self.add_mark(network);
+            sleep(pace);
+            self.fill_table(network);
+            sleep(pace);
+        }
+        let default = state.default.take();
+        self.switch_default(&mut state, default.as_deref());
+        if std::mem::take(&mut state.lockdown) {
+            self.add_rules(&[rules::lockdown()]);
+            state.lockdown = true;
+        }
+        Instant::now()
+    }
+
+    /// Everything up to the moment when netd can be called.
+    pub(super) fn netd_starts(&self, again: bool, pace: Duration) {
+        // Held as long as nobody can call it.
+        let _gone = self.directory.netd_dies();
+        sysctls::forwarding_off(self);
+        sleep(pace);
+        for transaction in chains::at_start(self.variant, again) {
+            self.restore(&transaction);
+            sleep(pace);
+        }
+        for family in [4, 6] {
+            // As netd does: all but those of priority 0. It tells each rule by its number.
+            self.run(&format!("ip -{family} rule flush"));
+            sleep(pace);
+        }
+        for rule in rules::at_start() {
+            self.add_rules(&[rule]);
+            sleep(pace);
+        }
+    }
+}

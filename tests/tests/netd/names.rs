@@ -1,0 +1,79 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! A guest asks its gateway for names, and a resolver of the uplink answers.
+
+use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
+use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use guestnet_tests::netd::{ask, NetdDevice};
+use guestnet_tests::poll;
+
+use crate::bed::{Bed, BOUND, GATEWAY};
+
+/// Whose answer a guest gets, by either protocol.
+fn answers(bed: &Bed) -> Option<String> {
+    let by = |tcp| ask(&bed.guest, GATEWAY, tcp).ok();
+    let udp = by(false)?;
+    (by(true)? == udp).then_some(udp)
+}
+
+#[track_caller]
+fn is_answered_by(bed: &Bed, name: &str) {
+    let right = || (answers(bed)?.contains(name)).then_some(());
+    let found = poll(BOUND, right);
+    assert!(found.is_some(), "{name}: {:?}\n{}", answers(bed), bed.daemon.log());
+}
+
+#[test]
+fn the_resolver_goes_with_the_uplink() {
+    let bed = Bed::on(NetdDevice::new(), "--uplink wlan0,rmnet* --resolv-conf /nonexistent");
+    bed.device.connect("rmnet0", NetdDevice::RMNET0);
+    let (state, text) = bed.layer(Layer::DNS);
+    assert_eq!(state, LayerState::BAD, "{text}");
+    assert!(text.contains("no DNS"), "{text}");
+    let [wifi, _] = bed.device.resolvers("wlan0");
+    let [mobile, _] = bed.device.resolvers("rmnet0");
+    bed.service.setDns("wlan0", &[wifi.clone()]).expect("setDns");
+    bed.service.setDns("rmnet0", &[mobile.clone()]).expect("setDns");
+    assert_eq!(bed.layer(Layer::DNS).0, LayerState::OK);
+    bed.flows_as("192.0.2.2");
+    is_answered_by(&bed, "wlan0");
+    bed.device.wifi_lost();
+    bed.device.default_to("rmnet0");
+    bed.flows_as("203.0.113.2");
+    is_answered_by(&bed, "rmnet0");
+    bed.device.wifi_back();
+    bed.flows_as("192.0.2.2");
+    is_answered_by(&bed, "wlan0");
+    bed.service.setDns("wlan0", &[]).expect("setDns");
+    assert_eq!(bed.layer(Layer::DNS).0, LayerState::BAD);
+    assert_eq!(answers(&bed), None);
+    bed.end();
+}
+
+#[test]
+fn what_was_named_outlives_guestnetd() {
+    let mut bed = Bed::on(NetdDevice::new(), "--resolv-conf /nonexistent");
+    let [wifi, _] = bed.device.resolvers("wlan0");
+    bed.service.setDns("wlan0", &[wifi]).expect("setDns");
+    is_answered_by(&bed, "wlan0");
+    bed.daemon.kill();
+    is_answered_by(&bed, "wlan0");
+    bed.daemon.start();
+    bed.service = bed.daemon.connect();
+    is_answered_by(&bed, "wlan0");
+    assert_eq!(bed.layer(Layer::DNS).0, LayerState::OK);
+    bed.flows_as("192.0.2.2");
+    bed.end();
+}

@@ -1,0 +1,95 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What others take away is put back, and nothing else is touched.
+
+use guestnet_tests::netd::NetdDevice;
+use guestnet_tests::{poll, InNetns, Probe};
+
+use crate::bed::{Bed, BOUND};
+
+/// How often guestnetd looks for what the kernel does not announce, here.
+const CHECKS: &str = "--check-every 1";
+
+#[track_caller]
+fn is_put_back(args: &str, damage: &[&str]) {
+    let bed = Bed::on(NetdDevice::new(), args);
+    bed.flows_as("192.0.2.2");
+    let before = bed.device.everything_else();
+    for command in damage {
+        let command = command.replace("PREF", "21500");
+        bed.device.run(&command);
+        let said = poll(BOUND, || bed.daemon.log().contains("put back").then_some(()));
+        assert!(said.is_some(), "{command}\n{}", bed.daemon.log());
+        bed.flows_as("192.0.2.2");
+    }
+    assert_eq!(bed.device.everything_else().diff(&before), None);
+    bed.end();
+}
+
+#[test]
+fn the_rule() {
+    is_put_back("", &["ip rule del pref PREF", "ip rule del from 172.17.0.0/16"]);
+}
+
+#[test]
+fn the_route_to_guests() {
+    is_put_back("", &["ip route del 172.17.0.0/16 table 97"]);
+}
+
+#[test]
+fn the_address() {
+    is_put_back("", &["ip addr del 172.17.3.2/16 dev vm_wlan"]);
+}
+
+#[test]
+fn the_link_set_down() {
+    is_put_back("", &["ip link set vm_wlan down"]);
+}
+
+#[test]
+fn the_chain_and_the_jump() {
+    is_put_back(
+        CHECKS,
+        &[
+            "iptables-legacy -w -F oem_guestnet_fwd",
+            "iptables-legacy -w -F oem_fwd",
+            "iptables-legacy -w -t nat -F POSTROUTING",
+        ],
+    );
+}
+
+#[test]
+fn what_others_have_is_theirs() {
+    let bed = Bed::on(NetdDevice::new(), CHECKS);
+    bed.flows_as("192.0.2.2");
+    // Of others: a rule with our number, a route in table 97, a rule in oem_fwd, an address.
+    for command in [
+        "ip rule add pref 21500 from 10.1.2.3 lookup 7",
+        "ip route add 10.77.0.0/16 dev lo table 97",
+        "iptables-legacy -w -A oem_fwd -s 10.1.2.3 -j DROP",
+        "ip addr add 10.66.0.1/24 dev wlan0",
+    ] {
+        bed.device.run(command);
+    }
+    let before = bed.device.everything_else();
+    bed.device.run("iptables-legacy -w -F oem_guestnet_fwd");
+    bed.device.run("ip rule del from 172.17.0.0/16");
+    bed.flows_as("192.0.2.2");
+    assert_eq!(bed.device.everything_else().diff(&before), None);
+    let rules = bed.device.run("ip rule show");
+    assert!(rules.contains("from 172.17.0.0/16"), "{rules}");
+    assert!(bed.device.routes(4, "97").iter().any(|r| r.starts_with("10.77")));
+    bed.end();
+}

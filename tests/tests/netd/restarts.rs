@@ -1,0 +1,70 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! netd starts anew, at each pace, and the hotspot comes and goes.
+
+use std::time::Duration;
+
+use guestnet_tests::netd::{NetdDevice, Variant};
+use guestnet_tests::InNetns;
+
+use crate::bed::Bed;
+
+#[test]
+fn netd_restarts_at_every_pace() {
+    for variant in Variant::ALL {
+        let bed = Bed::on(NetdDevice::of(variant), "");
+        bed.flows_as("192.0.2.2");
+        let before = bed.device.everything_else();
+        for pace in [0, 5, 100] {
+            bed.device.netd_restarts(Duration::from_millis(pace));
+            bed.flows_as("192.0.2.2");
+            assert_eq!(bed.device.forwarding_requesters(), ["guestnetd"], "pace {pace}");
+            let jumps = bed.device.run("iptables-legacy-save");
+            for parent in ["oem_fwd", "INPUT", "POSTROUTING"] {
+                let jump = format!("-A {parent} -j oem_guestnet");
+                assert_eq!(jumps.matches(&jump).count(), 1, "{jump}: {jumps}");
+            }
+        }
+        assert_eq!(bed.device.everything_else().diff(&before), None);
+        bed.end();
+    }
+}
+
+#[test]
+fn the_hotspot_and_guests_share_the_switch() {
+    let bed = Bed::on(NetdDevice::new(), "");
+    bed.device.hotspot(true);
+    bed.flows_as("192.0.2.2");
+    bed.device.hotspot(false);
+    bed.flows_as("192.0.2.2");
+    assert_eq!(bed.device.forwarding_requesters(), ["guestnetd"]);
+    bed.device.hotspot(true);
+    bed.device.netd_restarts(Duration::ZERO);
+    bed.flows_as("192.0.2.2");
+    bed.service.detach("demo").expect("detach");
+    assert!(!bed.device.forwarding_requesters().contains(&"guestnetd".to_owned()));
+    bed.end();
+}
+
+#[test]
+fn a_switch_that_somebody_writes_is_asked_for_again() {
+    let bed = Bed::on(NetdDevice::new(), "");
+    bed.flows_as("192.0.2.2");
+    for _ in 0..3 {
+        bed.device.set_sysctl("net/ipv4/ip_forward", "0");
+        bed.flows_as("192.0.2.2");
+    }
+    bed.end();
+}

@@ -1,0 +1,98 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Guests under a VPN, by their policy.
+
+use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_NO_SUCH_TUN;
+use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
+use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
+use guestnet_tests::client::{by_pid, config};
+use guestnet_tests::netd::{NetdDevice, Variant};
+use guestnet_tests::{poll, Guest, Probe};
+
+use crate::bed::{Bed, BOUND};
+
+const IN_VPN: &str = "10.8.0.2";
+
+fn by_tun(name: &str) -> GuestConfig {
+    GuestConfig {
+        vpnPolicy: VpnPolicy::NAMED_TUN,
+        uplink: Some("tun0".to_owned()),
+        ..config(name)
+    }
+}
+
+#[test]
+fn a_guest_goes_by_the_uplink_as_tethered_ones_do() {
+    for variant in Variant::ALL {
+        let bed = Bed::on(NetdDevice::of(variant), "");
+        bed.flows_as("192.0.2.2");
+        bed.device.vpn_up("tun0");
+        bed.flows_as("192.0.2.2");
+        bed.device.lockdown(true);
+        bed.flows_as("192.0.2.2");
+        bed.end();
+    }
+}
+
+#[test]
+fn a_named_tun_is_the_only_way() {
+    for variant in Variant::ALL {
+        let bed = Bed::without_guest(NetdDevice::of(variant), "");
+        let refused = bed.service.attach(&by_tun("demo"), &by_pid(bed.guest.pid()), None);
+        let refused = refused.expect_err("no tun0");
+        assert_eq!(refused.service_specific_error(), ERROR_NO_SUCH_TUN, "{refused}");
+        bed.device.vpn_up("tun0");
+        let other = Guest::new();
+        bed.attach_as(&by_tun("demo"), &bed.guest);
+        bed.attach("other", &other);
+        bed.flows_as(IN_VPN);
+        assert_eq!(other.udp(NetdDevice::UDP, "y").expect("UDP"), "192.0.2.2 y");
+        bed.device.vpn_down("tun0");
+        let gone = || bed.seen_as().is_none().then_some(());
+        poll(BOUND, gone).expect("no traffic without the VPN");
+        let (state, why) = bed.layer(Layer::UPLINK);
+        assert_eq!(state, LayerState::WAITING, "{why}");
+        assert!(why.contains("tun0"), "{why}");
+        assert_eq!(other.udp(NetdDevice::UDP, "y").expect("UDP"), "192.0.2.2 y");
+        bed.device.vpn_up("tun0");
+        bed.flows_as(IN_VPN);
+        bed.service.detach("demo").expect("detach");
+        assert_eq!(other.udp(NetdDevice::UDP, "y").expect("UDP"), "192.0.2.2 y");
+        bed.end();
+    }
+}
+
+#[test]
+fn a_guest_can_be_stopped_under_lockdown() {
+    let bed = Bed::without_guest(NetdDevice::new(), "");
+    let blocked = GuestConfig { vpnPolicy: VpnPolicy::BLOCK_UNDER_LOCKDOWN, ..config("demo") };
+    bed.attach_as(&blocked, &bed.guest);
+    bed.flows_as("192.0.2.2");
+    for _ in 0..2 {
+        bed.device.vpn_up("tun0");
+        bed.flows_as("192.0.2.2");
+        bed.device.lockdown(true);
+        let stopped = || bed.seen_as().is_none().then_some(());
+        poll(BOUND, stopped).expect("it is stopped");
+        let (state, why) = bed.layer(Layer::FIREWALL);
+        assert_eq!(state, LayerState::WAITING, "{why}");
+        bed.device.lockdown(false);
+        bed.flows_as("192.0.2.2");
+        bed.device.vpn_down("tun0");
+    }
+    bed.end();
+}

@@ -26,7 +26,7 @@ use iptables::Iptables;
 use nftables::Nftables;
 use std::str::FromStr;
 
-pub use ruleset::{Family, GuestSubnet, Hook, Interface, Match, Rule, Ruleset, Verdict};
+pub use ruleset::{Exit, Family, GuestSubnet, Hook, Interface, Match, Rule, Ruleset, Verdict};
 
 /// Which way to take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

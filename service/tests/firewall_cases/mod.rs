@@ -16,8 +16,8 @@
 //! The expected texts are written by people, never by a test.
 #![allow(dead_code)]
 
-use guestnetd::firewall::{Choice, Firewall, GuestSubnet, Ruleset};
-use guestnetd::spec::{IfPattern, Subnet};
+use guestnetd::firewall::{Choice, Exit, Firewall, GuestSubnet, Ruleset};
+use guestnetd::spec::{IfName, IfPattern, Subnet};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -57,7 +57,8 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// A ruleset from its lines: `uplink NAME` and `subnet ADDRESS/PREFIX gateway ADDRESS`.
+/// A ruleset from its lines: `uplink NAME`, `subnet ADDRESS/PREFIX gateway ADDRESS`,
+/// `resolver ADDRESS`, and `guest HOST-END by NAME` or `nowhere`.
 pub fn ruleset(text: &str) -> Ruleset {
     let mut ruleset = Ruleset::default();
     for line in text.lines() {
@@ -69,6 +70,15 @@ pub fn ruleset(text: &str) -> Ruleset {
                 let subnet = Subnet::containing(network, prefix.parse().unwrap()).unwrap();
                 assert_eq!(subnet.network(), network, "{line}");
                 ruleset.subnets.insert(GuestSubnet { subnet, gateway: gateway.parse().unwrap() });
+            }
+            ["resolver", address] => ruleset.resolver = Some(address.parse().unwrap()),
+            ["guest", host_end, exit @ ..] => {
+                let exit = match exit {
+                    ["by", name] => Exit::By(IfName::new(name).unwrap()),
+                    ["nowhere"] => Exit::Nowhere,
+                    _ => panic!("no way out: {line}"),
+                };
+                ruleset.exits.insert(IfName::new(host_end).unwrap(), exit);
             }
             _ => panic!("not a line of a ruleset: {line}"),
         }

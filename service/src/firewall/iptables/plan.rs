@@ -30,16 +30,27 @@ pub struct Parents {
     pub forward: &'static str,
     /// For what is for the device itself.
     pub input: &'static str,
+    /// For destination NAT.
+    pub prerouting: &'static str,
     /// For source NAT.
     pub postrouting: &'static str,
 }
 
 impl Parents {
     /// Where nobody else owns the chains of the hooks.
-    pub const LINUX: Self = Self { forward: "FORWARD", input: "INPUT", postrouting: "POSTROUTING" };
+    pub const LINUX: Self = Self {
+        forward: "FORWARD",
+        input: "INPUT",
+        prerouting: "PREROUTING",
+        postrouting: "POSTROUTING",
+    };
     /// Where netd does: it throws away what it finds in FORWARD, and drops what reaches its end.
-    pub const ANDROID: Self =
-        Self { forward: "oem_fwd", input: "INPUT", postrouting: "POSTROUTING" };
+    pub const ANDROID: Self = Self {
+        forward: "oem_fwd",
+        input: "INPUT",
+        prerouting: "oem_nat_pre",
+        postrouting: "POSTROUTING",
+    };
 }
 
 /// The place of one of our chains.
@@ -57,19 +68,23 @@ pub struct Anchor {
     pub names: [&'static str; 2],
 }
 
-/// The anchors in the order in which they are put to use. NAT first: nothing may leave by a new
-/// uplink with a guest's own address. FORWARD last: only it lets packets through.
-pub fn anchors(parents: &Parents) -> [Anchor; 5] {
+/// The anchors in the order in which they are put to use. Source NAT first: nothing may leave by a new
+/// uplink with a guest's own address. Then destination NAT, before INPUT closes the door that it
+/// leads past; the other way round a guest's question would be dropped in between. FORWARD last:
+/// only it lets packets through.
+pub fn anchors(parents: &Parents) -> [Anchor; 6] {
     let anchor = |hook, family| {
         let (table, parent, names) = match hook {
             Hook::Forward => ("filter", parents.forward, FORWARD),
             Hook::Input => ("filter", parents.input, INPUT),
+            Hook::Prerouting => ("nat", parents.prerouting, PREROUTING),
             Hook::Postrouting => ("nat", parents.postrouting, POSTROUTING),
         };
         Anchor { hook, family, table, parent, names }
     };
     [
         anchor(Hook::Postrouting, Family::V4),
+        anchor(Hook::Prerouting, Family::V4),
         anchor(Hook::Input, Family::V6),
         anchor(Hook::Input, Family::V4),
         anchor(Hook::Forward, Family::V6),
@@ -80,6 +95,7 @@ pub fn anchors(parents: &Parents) -> [Anchor; 5] {
 /// Netd's helper that runs iptables for others takes no names but `oem_*` and two like it.
 const FORWARD: [&str; 2] = ["oem_guestnet_fwd", "oem_guestnet_fwd_b"];
 const INPUT: [&str; 2] = ["oem_guestnet_in", "oem_guestnet_in_b"];
+const PREROUTING: [&str; 2] = ["oem_guestnet_pre", "oem_guestnet_pre_b"];
 const POSTROUTING: [&str; 2] = ["oem_guestnet_post", "oem_guestnet_post_b"];
 
 /// The commands for one anchor, in the order in which they have to be run.
@@ -247,11 +263,15 @@ fn conditions(rule: &Rule) -> Vec<String> {
         None => &[],
     };
     words.extend(matching.iter().map(|word| (*word).to_owned()));
-    let verdict = match rule.verdict {
-        Verdict::Accept => "ACCEPT",
-        Verdict::Drop => "DROP",
-        Verdict::Masquerade => "MASQUERADE",
+    let verdict: &[&str] = match rule.verdict {
+        Verdict::Accept => &["ACCEPT"],
+        Verdict::Drop => &["DROP"],
+        Verdict::Masquerade => &["MASQUERADE"],
+        Verdict::Dnat(_) => &["DNAT", "--to-destination"],
     };
-    words.extend(["-j", verdict].map(str::to_owned));
+    words.extend(["-j"].iter().chain(verdict).map(|word| (*word).to_owned()));
+    if let Verdict::Dnat(to) = rule.verdict {
+        words.push(to.to_string());
+    }
     words
 }

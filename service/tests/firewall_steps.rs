@@ -55,12 +55,14 @@ fn chain<'a>(chains: &'a [Chain], name: &str) -> &'a Chain {
     chains.iter().find(|chain| chain.name == name).unwrap()
 }
 
-/// The chain of ours that a packet meets first in `parent`, if there is a jump at all.
+/// The chain of ours that a packet meets first in `parent`, if there is a jump at all. One that only
+/// jumps to another of ours stands in for that.
 fn met_first<'a>(chains: &'a [Chain], parent: &str) -> Option<&'a Chain> {
-    chain(chains, parent).rules.iter().find_map(|rule| match &rule.target {
+    let met = chain(chains, parent).rules.iter().find_map(|rule| match &rule.target {
         Target::Jump(name) if name.starts_with("oem_guestnet") => Some(chain(chains, name)),
         _ => None,
-    })
+    })?;
+    met_first(chains, &met.name).or(Some(met))
 }
 
 /// What lets a guest's packet through, or nothing does: every chain of ours that a packet meets
@@ -249,8 +251,11 @@ fn in_netds_chains() {
             ip6tables-legacy -N oem_fwd; ip6tables-legacy -A FORWARD -j oem_fwd;
             iptables-legacy -A tetherctrl_FORWARD -j DROP;
             iptables-legacy -A FORWARD -j oem_fwd;
-            iptables-legacy -A FORWARD -j tetherctrl_FORWARD");
-        let [wlan0, ..] = rulesets();
+            iptables-legacy -A FORWARD -j tetherctrl_FORWARD;
+            iptables-legacy -t nat -N oem_nat_pre;
+            iptables-legacy -t nat -A PREROUTING -j oem_nat_pre");
+        let mut wlan0 = rulesets()[0].clone();
+        wlan0.resolver = "192.0.2.53".parse().ok();
         let mut iptables = Iptables::new(Programs::find().unwrap(), &Parents::ANDROID).unwrap();
         for _ in 0..2 {
             iptables.apply(&wlan0).unwrap();
@@ -258,10 +263,14 @@ fn in_netds_chains() {
             let chains = table(Family::V4, "filter").unwrap();
             assert!(met_first(&chains, "oem_fwd").is_some());
             assert!(met_first(&chains, "FORWARD").is_none());
-            sh("iptables-legacy -F oem_fwd; ip6tables-legacy -F oem_fwd;
+            sh("iptables-legacy -F oem_fwd; ip6tables-legacy -F FORWARD;
+                ip6tables-legacy -A FORWARD -j oem_fwd;
                 iptables-legacy -F INPUT; ip6tables-legacy -F INPUT;
-                iptables-legacy -t nat -F POSTROUTING");
+                iptables-legacy -t nat -F POSTROUTING; iptables-legacy -t nat -F oem_nat_pre");
             assert!(iptables.drift(&wlan0).unwrap().is_some());
+            // Our chains stand: all that is lost is put back by one command each.
+            let lost = iptables.plan(&wlan0).unwrap();
+            assert_eq!(lost.len(), 6, "{lost:?}");
         }
         iptables.clear().unwrap();
     });

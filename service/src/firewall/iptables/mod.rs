@@ -19,20 +19,22 @@
 //! Each command is right on its own. Where there is `iptables-restore` they go in one run for each
 //! IP version; where there is not (Android), one after the other.
 
+mod anchor;
 pub mod entries;
 mod foreign;
 mod meaning;
 mod plan;
 mod programs;
 pub mod read;
+mod words;
 
 use super::{wait_for_packets_on_their_way, Drift, Family, FirewallError, Rule, Ruleset};
 use entries::Chain;
-use plan::Change;
 use read::ReadError;
 
+pub use anchor::{anchors, Anchor, Parents};
 pub use foreign::{foreign_forward_policy, foreign_forward_rule};
-pub use plan::{anchors, Anchor, Parents};
+pub use plan::Change;
 pub use programs::{Call, Programs};
 
 /// How often it is read, changed and read again while others change the tables.
@@ -75,7 +77,7 @@ impl Iptables {
             result => return result.map(drop).map_err(|e| unreadable(anchor, &e)),
         }
         // That there is no such jump is an answer, too: what counts is the second look.
-        let said = self.programs.run(&anchor.probe()).err();
+        let said = self.programs.run(&anchor.jump("-C", anchor.parent, anchor.names[0])).err();
         read::table(anchor.family, anchor.table).map(drop).map_err(|e| {
             let cause = said.map_or(e.to_string(), |said| said.to_string());
             match anchor.table {

@@ -123,7 +123,7 @@ fn attempt(choice: Choice, steps: &[Step], first: usize, guest: &File) -> Result
     let device = Netlink::open().unwrap();
     let (done, _deleted) = tokio::sync::mpsc::unbounded_channel();
     let deleter = Deleter::new(done);
-    let mut firewall = Firewall::open(choice).unwrap().0;
+    let mut firewall = Firewall::open(&choice.into()).unwrap().0;
     firewall.apply(&Ruleset::default()).unwrap();
     let inside = Home::here().unwrap().inside(guest.as_fd(), Netlink::open).unwrap();
     let kernel = KernelExecutor {
@@ -144,7 +144,7 @@ fn each_step_fails(choice: Choice) {
     for first in 0..steps.len() {
         in_a_device(|| {
             let netns = guest_netns();
-            Firewall::open(choice).unwrap().0.apply(&Ruleset::default()).unwrap();
+            Firewall::open(&choice.into()).unwrap().0.apply(&Ruleset::default()).unwrap();
             let (device_before, guest_before) = (device(), guest(&netns));
             let error = attempt(choice, &steps, first, &netns).unwrap_err();
             let text = error.to_string();

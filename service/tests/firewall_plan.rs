@@ -20,7 +20,7 @@
 
 mod firewall_cases;
 
-use firewall_cases::{folder, wlan0};
+use firewall_cases::{folder, netds_helper_takes, wlan0};
 use guestnetd::firewall::iptables::entries::{parse, Chain, Entry, Info, Target};
 use guestnetd::firewall::iptables::{anchors, Anchor, Call, Parents};
 use guestnetd::firewall::{Family, Hook, Rule};
@@ -73,6 +73,7 @@ impl Table {
 
     /// Runs a command as iptables would: what it would refuse is a failure.
     fn run(&mut self, call: &Call) {
+        assert!(netds_helper_takes(&call.to_string()), "netd's helper refuses {call}");
         let words: Vec<&str> = call.arguments.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["-w", "-t", "filter", "-N", name] => {

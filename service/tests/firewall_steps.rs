@@ -19,13 +19,12 @@ mod firewall_cases;
 mod firewall_rig;
 
 use firewall_cases::ruleset;
+use firewall_rig::closed::{chain, closed, met_first, watched};
 use firewall_rig::{in_netns, saved_by_iptables, sh};
-use guestnetd::firewall::iptables::entries::{Chain, Entry, Target};
+use guestnetd::firewall::iptables::entries::{Entry, Target};
 use guestnetd::firewall::iptables::read::table;
-use guestnetd::firewall::iptables::{Call, Iptables, Parents, Programs};
+use guestnetd::firewall::iptables::{Call, Iptables, Programs};
 use guestnetd::firewall::{Family, Ruleset};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::Arc;
 
 fn rulesets() -> [Ruleset; 5] {
     [
@@ -44,55 +43,11 @@ fn rulesets() -> [Ruleset; 5] {
 }
 
 fn iptables() -> Iptables {
-    Iptables::new(Programs::find().unwrap(), &Parents::LINUX).unwrap()
+    Iptables::new(Programs::find().unwrap()).unwrap()
 }
 
 fn run(call: &Call) {
     Programs::find().unwrap().run(call).unwrap();
-}
-
-fn chain<'a>(chains: &'a [Chain], name: &str) -> &'a Chain {
-    chains.iter().find(|chain| chain.name == name).unwrap()
-}
-
-/// The chain of ours that a packet meets first in `parent`, if there is a jump at all. One that only
-/// jumps to another of ours stands in for that.
-fn met_first<'a>(chains: &'a [Chain], parent: &str) -> Option<&'a Chain> {
-    let met = chain(chains, parent).rules.iter().find_map(|rule| match &rule.target {
-        Target::Jump(name) if name.starts_with("oem_guestnet") => Some(chain(chains, name)),
-        _ => None,
-    })?;
-    met_first(chains, &met.name).or(Some(met))
-}
-
-/// What lets a guest's packet through, or nothing does: every chain of ours that a packet meets
-/// ends with the drops that make it closed.
-fn hole(family: Family, expected: bool) -> Option<String> {
-    let chains = table(family, "filter").unwrap();
-    for (parent, last) in [("INPUT", 1), ("FORWARD", 2)] {
-        let Some(met) = met_first(&chains, parent) else {
-            if expected {
-                return Some(format!("{family:?} {parent}: no jump"));
-            }
-            continue;
-        };
-        let all_guests = |rule: &Entry| {
-            rule.target == Target::Drop
-                && (rule.input == "vm_wlan+" || rule.output == "vm_wlan+")
-                && rule.matches.is_empty()
-        };
-        let drops = met.rules.iter().rev().take_while(|rule| all_guests(rule)).count();
-        if drops < last {
-            return Some(format!("{family:?} {parent}: {} ends with {drops} drops", met.name));
-        }
-    }
-    None
-}
-
-fn closed(expected: bool, when: &str) {
-    for family in [Family::V4, Family::V6] {
-        assert_eq!(hole(family, expected), None, "{when}");
-    }
 }
 
 /// What FORWARD lets out by an uplink is masqueraded there: no guest's own address leaves.
@@ -148,24 +103,12 @@ fn no_other_sees_a_moment_without_the_drop() {
     in_netns(|| {
         let mut iptables = iptables();
         iptables.apply(&rulesets()[0]).unwrap();
-        let done = Arc::new(AtomicBool::new(false));
-        let looks = Arc::new(AtomicUsize::new(0));
-        let watcher = {
-            let (done, looks) = (done.clone(), looks.clone());
-            // A thread starts in the namespaces of the one that starts it.
-            std::thread::spawn(move || {
-                while !done.load(Ordering::Relaxed) {
-                    closed(true, "seen from outside");
-                    looks.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        };
-        for turn in 0..40 {
-            iptables.apply(&rulesets()[turn % 5]).unwrap();
-        }
-        done.store(true, Ordering::Relaxed);
-        watcher.join().unwrap();
-        assert!(looks.load(Ordering::Relaxed) > 100, "{looks:?}");
+        let looks = watched(|| {
+            for turn in 0..40 {
+                iptables.apply(&rulesets()[turn % 5]).unwrap();
+            }
+        });
+        assert!(looks > 100, "{looks}");
     });
 }
 
@@ -256,7 +199,7 @@ fn in_netds_chains() {
             iptables-legacy -t nat -A PREROUTING -j oem_nat_pre");
         let mut wlan0 = rulesets()[0].clone();
         wlan0.resolver = "192.0.2.53".parse().ok();
-        let mut iptables = Iptables::new(Programs::find().unwrap(), &Parents::ANDROID).unwrap();
+        let mut iptables = Iptables::new(Programs::find().unwrap()).unwrap();
         for _ in 0..2 {
             iptables.apply(&wlan0).unwrap();
             assert_eq!(iptables.drift(&wlan0).unwrap(), None);

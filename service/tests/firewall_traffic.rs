@@ -185,7 +185,7 @@ fn closed() -> Ruleset {
 fn packets_leave_by_the_uplink_only(choice: Choice) {
     in_netns(move || {
         let device = Device::new();
-        let mut firewall = Firewall::open(choice).unwrap().0;
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
         firewall.apply(&closed()).unwrap();
         device.route_by("wlan0");
         let done = Arc::new(AtomicBool::new(false));
@@ -289,7 +289,7 @@ fn the_device_is_closed_to_a_guest(choice: Choice) {
         for door in doors {
             soon("an open door", || reaches(&device, door, &sockets));
         }
-        let mut firewall = Firewall::open(choice).unwrap().0;
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
         firewall.apply(&by("wlan0")).unwrap();
         for door in doors {
             assert!(!reaches(&device, door, &sockets), "{door}");
@@ -346,7 +346,7 @@ fn the_resolver_answers_for_the_gateway(choice: Choice) {
         let with = |more: &str| {
             ruleset(&format!("uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n{more}"))
         };
-        let mut firewall = Firewall::open(choice).unwrap().0;
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
         firewall.apply(&with("resolver 192.0.2.1\n")).unwrap();
         let guest = device.guest.socket("0.0.0.0:0");
         guest.connect("172.17.3.2:53").unwrap();
@@ -404,7 +404,7 @@ fn the_resolver_answers_for_the_gateway_iptables() {
 fn a_guest_leaves_by_its_own_way_out(choice: Choice) {
     in_netns(move || {
         let device = Device::new();
-        let mut firewall = Firewall::open(choice).unwrap().0;
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
         let with = |exit: &str| {
             ruleset(&format!(
                 "uplink wlan0\nuplink eth*\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n{exit}"

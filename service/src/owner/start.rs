@@ -106,7 +106,7 @@ impl Owner {
         let forwards = sysctl::forwarding().map_err(system("read net.ipv4.ip_forward"))?;
         let (store, found) = Store::open(&config.state_dir)?;
         let uplink = Uplink::observe(&device, &config.uplink)?;
-        let (firewall, firewall_reason) = Firewall::open(config.firewall)?;
+        let (firewall, firewall_reason) = Firewall::open(&config.firewall.into())?;
         log::info!("firewall: {:?} ({firewall_reason})", firewall.backend());
         let mut owner = Self {
             config,

@@ -98,5 +98,20 @@ pub fn eth0() -> Ruleset {
 
 /// The packet filter of this namespace, which has to work.
 pub fn open(choice: Choice) -> Firewall {
-    Firewall::open(choice).unwrap().0
+    Firewall::open(&choice.into()).unwrap().0
+}
+
+/// Whether netd's helper would run this. Its list (`NetUtilsWrapper-1.0.cpp`), as far as it is about
+/// iptables and not about a modem's interfaces: first `-w`; then, anywhere, a verb on a vendor's
+/// chain, or a jump to one. `-C` is no such verb: a question is let through for its jump only.
+pub fn netds_helper_takes(command: &str) -> bool {
+    let programs = ["iptables ", "ip6tables "];
+    let Some(arguments) = programs.iter().find_map(|name| command.strip_prefix(name)) else {
+        return false;
+    };
+    let Some(rest) = arguments.strip_prefix("-w") else { return false };
+    let vendors = ["oem_", "nm_", "qcom_"];
+    let verbs = ["-A", "-D", "-F", "-I", "-N", "-X"];
+    let has = |word: &str| vendors.iter().any(|chain| rest.contains(&format!(" {word} {chain}")));
+    verbs.iter().any(|verb| has(verb)) || (rest.starts_with(' ') && has("-j"))
 }

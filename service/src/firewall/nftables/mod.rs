@@ -151,6 +151,11 @@ impl Nftables {
         now.map_or(Ok(()), |text| Err(FirewallError::Verify(text)))
     }
 
+    /// The same: what is there can always be read.
+    pub fn reapply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        self.apply(wanted)
+    }
+
     /// The short way: nobody has changed any table since it was last known to be as we left it, and
     /// only elements differ. Tells whether all is done; where it is not, the long way is taken,
     /// which says why.

@@ -57,6 +57,10 @@ pub struct Args {
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub firewall: firewall::Choice,
 
+    /// The iptables to use, such as Android's wrapper; ip6tables is taken from beside it
+    #[arg(long, value_name = "PATH", value_parser = absolute)]
+    pub iptables: Option<PathBuf>,
+
     /// Where to keep what must survive a restart of guestnetd
     #[arg(long, value_name = "DIR", default_value = STATE_DIR, value_parser = absolute)]
     pub state_dir: PathBuf,
@@ -120,7 +124,7 @@ impl Args {
     pub fn config(&self) -> Config {
         Config {
             uplink: self.uplink.clone(),
-            firewall: self.firewall,
+            firewall: firewall::Options { choice: self.firewall, iptables: self.iptables.clone() },
             state_dir: self.state_dir.clone(),
             keep_forwarding: self.keep_forwarding,
             ndc: self.ndc.clone().or_else(|| Some(Ndc::of_the_platform()?.0)),

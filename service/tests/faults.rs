@@ -125,7 +125,7 @@ fn attempt(choice: Choice, steps: &[Step], first: usize, guest: &File) -> Result
     let device = Netlink::open().unwrap();
     let (done, _deleted) = tokio::sync::mpsc::unbounded_channel();
     let deleter = Deleter::new(done);
-    let mut firewall = Firewall::open(choice).unwrap().0;
+    let mut firewall = Firewall::open(&choice.into()).unwrap().0;
     firewall.apply(&Ruleset::default()).unwrap();
     let inside = Home::here().unwrap().inside(guest.as_fd(), Netlink::open).unwrap();
     let kernel = KernelExecutor {
@@ -147,7 +147,7 @@ fn each_step_fails(choice: Choice) {
     for first in 0..steps.len() {
         in_a_device(|| {
             let netns = guest_netns();
-            Firewall::open(choice).unwrap().0.apply(&Ruleset::default()).unwrap();
+            Firewall::open(&choice.into()).unwrap().0.apply(&Ruleset::default()).unwrap();
             let (device_before, guest_before) = (device(), guest(&netns));
             let error = attempt(choice, &steps, first, &netns).unwrap_err();
             let text = error.to_string();
@@ -172,7 +172,7 @@ fn each_step_fails_and_is_undone_iptables() {
 fn config(choice: Choice, dir: &std::path::Path) -> Config {
     Config {
         uplink: "wlan0".parse().unwrap(),
-        firewall: choice,
+        firewall: choice.into(),
         state_dir: dir.to_owned(),
         keep_forwarding: false,
         ndc: None,

@@ -17,7 +17,7 @@
 
 mod firewall_cases;
 
-use firewall_cases::{cases, folder, ruleset};
+use firewall_cases::{cases, folder, netds_helper_takes, ruleset};
 use guestnetd::firewall::iptables::entries::{parse, Chain, Entry, Info, Malformed, Target};
 use guestnetd::firewall::iptables::{anchors, commands, Parents};
 use guestnetd::firewall::{nftables, Choice, Family, Hook, Verdict};
@@ -40,27 +40,31 @@ fn every_filter_ends_with_a_drop() {
             let mut rules =
                 rules.iter().filter(|r| r.hook == anchor.hook && r.family == anchor.family);
             let last = rules.next_back().map(|rule| rule.verdict);
-            if anchor.hook != Hook::Postrouting {
+            if !anchor.hook.is_nat() {
                 assert_eq!(last, Some(Verdict::Drop), "{}: {anchor:?}", case.name);
             }
         }
     }
 }
 
-/// On Android the commands go through netd's helper. Its list (NetUtilsWrapper-1.0.cpp) takes ours
-/// for one of two reasons: a verb on a chain of the vendor, or a jump to one.
 #[test]
 fn netds_helper_takes_every_command() {
     for case in cases() {
         for command in commands(&case.ruleset, &Parents::ANDROID) {
-            let (program, arguments) = command.split_once(' ').unwrap();
-            assert!(["iptables", "ip6tables"].contains(&program), "{command}");
-            assert!(arguments.starts_with("-w -t "), "{command}");
-            let verbs = ["-A", "-D", "-F", "-I", "-N", "-X"];
-            let on_ours = verbs.iter().any(|verb| arguments.contains(&format!(" {verb} oem_")));
-            assert!(on_ours || arguments.contains(" -j oem_"), "{command}");
-            assert!(!arguments.contains(" FORWARD"), "netd throws it away: {command}");
+            assert!(netds_helper_takes(&command), "{command}");
+            let v4 = command.starts_with("iptables");
+            assert!(!(v4 && command.contains(" FORWARD")), "netd's DROP is reached: {command}");
         }
+    }
+    for refused in [
+        "iptables -w -t filter -S oem_guestnet_fwd",
+        "iptables -w -t filter -L FORWARD",
+        "iptables -w -t filter -C FORWARD -i vm_wlan+ -j DROP",
+        "iptables -w -t filter -D FORWARD 1",
+        "iptables -t filter -F oem_guestnet_fwd",
+        "iptables-restore -w --noflush",
+    ] {
+        assert!(!netds_helper_takes(refused), "{refused}");
     }
 }
 

@@ -84,6 +84,41 @@ fn iptables_damage_is_seen_and_mended() {
     });
 }
 
+/// What sends questions elsewhere, and what lets a guest out by another way.
+#[test]
+fn iptables_damage_to_a_resolver_and_a_way_out_is_seen_and_mended() {
+    in_netns(|| {
+        let pre = "iptables-legacy -t nat -R oem_guestnet_pre 1 -s 172.17.0.0/16 -d 172.17.3.2/32 \
+                   -i vm_wlan+ -p udp -m udp --dport 53 -j DNAT --to-destination";
+        let damages = [
+            format!("{pre} 192.0.2.54"),
+            format!("{pre} 192.0.2.53:53"),
+            format!("{pre} 192.0.2.53-192.0.2.54"),
+            format!("{pre} 192.0.2.53 --random"),
+            format!("{pre} 192.0.2.53 --persistent"),
+            "iptables-legacy -t nat -R oem_guestnet_pre 1 -j ACCEPT".to_owned(),
+            "iptables-legacy -t nat -D PREROUTING 1".to_owned(),
+            "iptables-legacy -t nat -I PREROUTING -j ACCEPT".to_owned(),
+            "iptables-legacy -t nat -F; iptables-legacy -t nat -X".to_owned(),
+            "iptables-legacy -R oem_guestnet_fwd 1 -s 172.17.0.0/16 -i vm_wlan+ -o tun0 \
+                -m conntrack --ctstate NEW,RELATED,ESTABLISHED -j ACCEPT"
+                .to_owned(),
+            "iptables-legacy -D oem_guestnet_fwd -i vm_wlan1 -j DROP".to_owned(),
+            "iptables-legacy -R oem_guestnet_fwd 6 -i vm_wlan+ -j DROP".to_owned(),
+        ];
+        let damages: Vec<&str> = damages.iter().map(String::as_str).collect();
+        is_seen_and_mended(&all_kinds(), || open(Choice::Iptables), &damages);
+    });
+}
+
+/// With every kind of rule.
+fn all_kinds() -> Ruleset {
+    let mut all = two();
+    let more = ruleset("resolver 192.0.2.53\nguest vm_wlan1 by tun0\nguest vm_wlan2 nowhere\n");
+    (all.resolver, all.exits) = (more.resolver, more.exits);
+    all
+}
+
 /// What can be done to a table that is nobody's.
 const NFT_DAMAGES: &[&str] = &[
     "nft delete table inet guestnet",
@@ -170,27 +205,46 @@ fn nftables_damage_is_seen_and_mended() {
 #[test]
 fn one_word_makes_another_rule() {
     in_netns(|| {
-        let wanted = two();
+        let wanted = all_kinds();
         let mut firewall = Firewall::from(Nftables::unowned().unwrap());
         firewall.apply(&wanted).unwrap();
         let out = "ct state new,established,related accept";
         let ours = [
             (
                 "forward",
-                "nfproto",
+                "^..iifname..wlan0..meta",
                 "iifname wlan0 meta nfproto ipv4 ct state established,related accept".to_owned(),
             ),
-            ("forward", "172.17", format!("oifname wlan0 ip saddr 172.17.0.0/16 {out}")),
+            ("forward", "wlan0.*172.17", format!("oifname wlan0 ip saddr 172.17.0.0/16 {out}")),
             (
                 "forward",
-                "subnets20",
+                "wlan0.*subnets20",
                 format!("oifname wlan0 ip saddr & 255.255.240.0 @subnets20 {out}"),
             ),
-            ("forward", "oifname..vm_wlan", "oifname vm_wlan* counter drop".to_owned()),
+            ("forward", "oifname..vm_wlan[*]", "oifname vm_wlan* counter drop".to_owned()),
             (
-                "input",
+                "forward",
+                "iifname..vm_wlan1.*172.17",
+                format!("iifname vm_wlan1 oifname tun0 ip saddr 172.17.0.0/16 {out}"),
+            ),
+            (
+                "forward",
+                "iifname..vm_wlan2",
+                "iifname vm_wlan2 meta nfproto ipv4 counter drop".to_owned(),
+            ),
+            (
+                "prerouting",
                 "gateways20.udp",
-                "ip saddr & 255.255.240.0 . ip daddr @gateways20 udp dport 53 accept".to_owned(),
+                "iifname vm_wlan* ip saddr & 255.255.240.0 . ip daddr @gateways20 udp dport 53 \
+                 dnat ip to 192.0.2.53"
+                    .to_owned(),
+            ),
+            (
+                "prerouting",
+                "172.17.*tcp",
+                "iifname vm_wlan* ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 tcp dport 53 \
+                 dnat ip to 192.0.2.53"
+                    .to_owned(),
             ),
             (
                 "postrouting",
@@ -226,6 +280,16 @@ fn one_word_makes_another_rule() {
             ("masquerade", "masquerade random"),
             ("masquerade", "masquerade persistent"),
             ("masquerade", "counter masquerade"),
+            ("vm_wlan1", "vm_wlan*"),
+            ("vm_wlan1", "vm_wlan11"),
+            ("tun0", "wlan0"),
+            ("192.0.2.53", "192.0.2.54"),
+            ("192.0.2.53", "192.0.2.53:53"),
+            ("192.0.2.53", "192.0.2.53-192.0.2.54"),
+            ("192.0.2.53", "192.0.2.53 random"),
+            ("192.0.2.53", "192.0.2.53 persistent"),
+            ("dnat ip to 192.0.2.53", "redirect"),
+            ("tcp", "udp"),
         ];
         let mut changed = 0;
         for (chain, word, rule) in ours {
@@ -245,7 +309,7 @@ fn one_word_makes_another_rule() {
                 changed += 1;
             }
         }
-        assert!(changed > 40, "{changed}");
+        assert!(changed > 80, "{changed}");
     });
 }
 

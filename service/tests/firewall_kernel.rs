@@ -19,7 +19,7 @@ mod firewall_cases;
 mod firewall_rig;
 
 use firewall_cases::{cases, eth0, open, ruleset, wlan0};
-use firewall_rig::{in_netns, listed_by_nft, run, saved_by_iptables, sh};
+use firewall_rig::{give_up_all, in_netns, listed_by_nft, run, saved_by_iptables, sh};
 use guestnetd::firewall::nftables::Nftables;
 use guestnetd::firewall::{Backend, Choice, Firewall, FirewallError, Ruleset};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -121,7 +121,7 @@ fn opening_changes_nothing() {
         sh(FOREIGN);
         let before = (sh("nft list ruleset"), saved_by_iptables());
         for choice in [Choice::Auto, Choice::Nftables, Choice::Iptables] {
-            let (firewall, why) = Firewall::open(choice).unwrap();
+            let (firewall, why) = Firewall::open(&choice.into()).unwrap();
             assert!(!why.is_empty());
             if choice == Choice::Auto {
                 assert_eq!(firewall.backend(), Backend::Nftables, "{why}");
@@ -298,28 +298,15 @@ fn without_privileges_it_is_said() {
         }
         // A thread that gives up all capabilities: of the others nothing changes.
         let said = thread::spawn(|| {
-            drop_capabilities();
+            give_up_all();
             [Choice::Auto, Choice::Nftables, Choice::Iptables].map(|choice| {
-                Firewall::open(choice).err().map(|e| e.to_string()).unwrap_or_default()
+                Firewall::open(&choice.into()).err().map(|e| e.to_string()).unwrap_or_default()
             })
         });
         for text in said.join().unwrap() {
             assert!(text.contains("not permitted"), "{text:?}");
         }
     });
-}
-
-fn drop_capabilities() {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    let header = Header { version: 0x2008_0522, pid: 0 };
-    let none = [0u32; 6];
-    // SAFETY: capset reads a header and two triples of 32 bits, which is what version 3 has.
-    let done = unsafe { libc::syscall(libc::SYS_capset, &header, none.as_ptr()) };
-    assert_eq!(done, 0);
 }
 
 /// Others work on their own tables and chains at the same time: neither fails by the other.

@@ -19,15 +19,14 @@ mod firewall_cases;
 mod firewall_rig;
 
 use firewall_cases::ruleset;
+use firewall_rig::closed::{chain, closed, met_first, watched};
 use firewall_rig::{in_netns, saved_by_iptables, sh};
-use guestnetd::firewall::iptables::entries::{Chain, Entry, Target};
+use guestnetd::firewall::iptables::entries::{Entry, Target};
 use guestnetd::firewall::iptables::read::table;
-use guestnetd::firewall::iptables::{Call, Iptables, Parents, Programs};
+use guestnetd::firewall::iptables::{Call, Iptables, Programs};
 use guestnetd::firewall::{Family, Ruleset};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::Arc;
 
-fn rulesets() -> [Ruleset; 4] {
+fn rulesets() -> [Ruleset; 5] {
     [
         ruleset("uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n"),
         ruleset("uplink eth0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n"),
@@ -35,58 +34,20 @@ fn rulesets() -> [Ruleset; 4] {
             "uplink eth0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n\
              subnet 10.20.48.0/20 gateway 10.20.48.1\n",
         ),
+        ruleset(
+            "uplink wlan0\nuplink rmnet*\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n\
+             resolver 192.0.2.53\nguest vm_wlan1 by tun0\nguest vm_wlan2 nowhere\n",
+        ),
         ruleset("subnet 172.17.0.0/16 gateway 172.17.3.2\n"),
     ]
 }
 
 fn iptables() -> Iptables {
-    Iptables::new(Programs::find().unwrap(), &Parents::LINUX).unwrap()
+    Iptables::new(Programs::find().unwrap()).unwrap()
 }
 
 fn run(call: &Call) {
     Programs::find().unwrap().run(call).unwrap();
-}
-
-fn chain<'a>(chains: &'a [Chain], name: &str) -> &'a Chain {
-    chains.iter().find(|chain| chain.name == name).unwrap()
-}
-
-/// The chain of ours that a packet meets first in `parent`, if there is a jump at all.
-fn met_first<'a>(chains: &'a [Chain], parent: &str) -> Option<&'a Chain> {
-    chain(chains, parent).rules.iter().find_map(|rule| match &rule.target {
-        Target::Jump(name) if name.starts_with("oem_guestnet") => Some(chain(chains, name)),
-        _ => None,
-    })
-}
-
-/// What lets a guest's packet through, or nothing does: every chain of ours that a packet meets
-/// ends with the drops that make it closed.
-fn hole(family: Family, expected: bool) -> Option<String> {
-    let chains = table(family, "filter").unwrap();
-    for (parent, last) in [("INPUT", 1), ("FORWARD", 2)] {
-        let Some(met) = met_first(&chains, parent) else {
-            if expected {
-                return Some(format!("{family:?} {parent}: no jump"));
-            }
-            continue;
-        };
-        let all_guests = |rule: &Entry| {
-            rule.target == Target::Drop
-                && (rule.input == "vm_wlan+" || rule.output == "vm_wlan+")
-                && rule.matches.is_empty()
-        };
-        let drops = met.rules.iter().rev().take_while(|rule| all_guests(rule)).count();
-        if drops < last {
-            return Some(format!("{family:?} {parent}: {} ends with {drops} drops", met.name));
-        }
-    }
-    None
-}
-
-fn closed(expected: bool, when: &str) {
-    for family in [Family::V4, Family::V6] {
-        assert_eq!(hole(family, expected), None, "{when}");
-    }
 }
 
 /// What FORWARD lets out by an uplink is masqueraded there: no guest's own address leaves.
@@ -95,7 +56,8 @@ fn masqueraded(when: &str) {
     let nat = table(Family::V4, "nat").unwrap();
     let Some(met) = met_first(&filter, "FORWARD") else { return };
     let accepted = met.rules.iter().filter(|rule| {
-        rule.target == Target::Accept && rule.input == "vm_wlan+" && !rule.output.is_empty()
+        let guests = rule.input.starts_with("vm_wlan");
+        rule.target == Target::Accept && guests && !rule.output.is_empty()
     });
     let jumps = chain(&nat, "POSTROUTING").rules.iter().filter_map(|rule| match &rule.target {
         Target::Jump(name) => Some(chain(&nat, name)),
@@ -113,8 +75,8 @@ fn there_is_no_moment_without_the_drop() {
     in_netns(|| {
         let iptables = iptables();
         let mut first = true;
-        for turn in 0..10 {
-            let wanted = &rulesets()[turn % 4];
+        for turn in 0..9 {
+            let wanted = &rulesets()[turn % 5];
             for call in iptables.plan(wanted).unwrap() {
                 run(&call);
                 closed(!first, &format!("after {call}"));
@@ -141,24 +103,12 @@ fn no_other_sees_a_moment_without_the_drop() {
     in_netns(|| {
         let mut iptables = iptables();
         iptables.apply(&rulesets()[0]).unwrap();
-        let done = Arc::new(AtomicBool::new(false));
-        let looks = Arc::new(AtomicUsize::new(0));
-        let watcher = {
-            let (done, looks) = (done.clone(), looks.clone());
-            // A thread starts in the namespaces of the one that starts it.
-            std::thread::spawn(move || {
-                while !done.load(Ordering::Relaxed) {
-                    closed(true, "seen from outside");
-                    looks.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        };
-        for turn in 0..40 {
-            iptables.apply(&rulesets()[turn % 4]).unwrap();
-        }
-        done.store(true, Ordering::Relaxed);
-        watcher.join().unwrap();
-        assert!(looks.load(Ordering::Relaxed) > 100, "{looks:?}");
+        let looks = watched(|| {
+            for turn in 0..40 {
+                iptables.apply(&rulesets()[turn % 5]).unwrap();
+            }
+        });
+        assert!(looks > 100, "{looks}");
     });
 }
 
@@ -166,8 +116,9 @@ fn no_other_sees_a_moment_without_the_drop() {
 #[test]
 fn a_crash_at_any_command_is_mended() {
     in_netns(|| {
-        let [wlan0, eth0, _, none] = rulesets();
+        let [wlan0, eth0, _, all, none] = rulesets();
         for (from, to, then) in [
+            (Some(&wlan0), &all, &wlan0),
             (None, &wlan0, &wlan0),
             (Some(&wlan0), &eth0, &eth0),
             (Some(&wlan0), &eth0, &none),
@@ -243,19 +194,26 @@ fn in_netds_chains() {
             ip6tables-legacy -N oem_fwd; ip6tables-legacy -A FORWARD -j oem_fwd;
             iptables-legacy -A tetherctrl_FORWARD -j DROP;
             iptables-legacy -A FORWARD -j oem_fwd;
-            iptables-legacy -A FORWARD -j tetherctrl_FORWARD");
-        let [wlan0, ..] = rulesets();
-        let mut iptables = Iptables::new(Programs::find().unwrap(), &Parents::ANDROID).unwrap();
+            iptables-legacy -A FORWARD -j tetherctrl_FORWARD;
+            iptables-legacy -t nat -N oem_nat_pre;
+            iptables-legacy -t nat -A PREROUTING -j oem_nat_pre");
+        let mut wlan0 = rulesets()[0].clone();
+        wlan0.resolver = "192.0.2.53".parse().ok();
+        let mut iptables = Iptables::new(Programs::find().unwrap()).unwrap();
         for _ in 0..2 {
             iptables.apply(&wlan0).unwrap();
             assert_eq!(iptables.drift(&wlan0).unwrap(), None);
             let chains = table(Family::V4, "filter").unwrap();
             assert!(met_first(&chains, "oem_fwd").is_some());
             assert!(met_first(&chains, "FORWARD").is_none());
-            sh("iptables-legacy -F oem_fwd; ip6tables-legacy -F oem_fwd;
+            sh("iptables-legacy -F oem_fwd; ip6tables-legacy -F FORWARD;
+                ip6tables-legacy -A FORWARD -j oem_fwd;
                 iptables-legacy -F INPUT; ip6tables-legacy -F INPUT;
-                iptables-legacy -t nat -F POSTROUTING");
+                iptables-legacy -t nat -F POSTROUTING; iptables-legacy -t nat -F oem_nat_pre");
             assert!(iptables.drift(&wlan0).unwrap().is_some());
+            // Our chains stand: all that is lost is put back by one command each.
+            let lost = iptables.plan(&wlan0).unwrap();
+            assert_eq!(lost.len(), 6, "{lost:?}");
         }
         iptables.clear().unwrap();
     });

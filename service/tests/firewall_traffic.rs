@@ -26,7 +26,8 @@ use firewall_rig::{in_netns, sh};
 use guestnetd::firewall::{Choice, Firewall, Ruleset};
 use nix::sched::{setns, CloneFlags};
 use std::fs::File;
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -184,7 +185,7 @@ fn closed() -> Ruleset {
 fn packets_leave_by_the_uplink_only(choice: Choice) {
     in_netns(move || {
         let device = Device::new();
-        let mut firewall = Firewall::open(choice).unwrap().0;
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
         firewall.apply(&closed()).unwrap();
         device.route_by("wlan0");
         let done = Arc::new(AtomicBool::new(false));
@@ -288,7 +289,7 @@ fn the_device_is_closed_to_a_guest(choice: Choice) {
         for door in doors {
             soon("an open door", || reaches(&device, door, &sockets));
         }
-        let mut firewall = Firewall::open(choice).unwrap().0;
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
         firewall.apply(&by("wlan0")).unwrap();
         for door in doors {
             assert!(!reaches(&device, door, &sockets), "{door}");
@@ -322,4 +323,143 @@ fn the_device_is_closed_to_a_guest_nftables() {
 #[test]
 fn the_device_is_closed_to_a_guest_iptables() {
     the_device_is_closed_to_a_guest(Choice::Iptables);
+}
+
+/// What a guest asks its gateway is answered by the resolver, and the guest does not notice; who
+/// answers at the gateway is asked only when there is no resolver.
+fn the_resolver_answers_for_the_gateway(choice: Choice) {
+    in_netns(move || {
+        let device = Device::new();
+        device.route_by("wlan0");
+        let at_gateway = UdpSocket::bind("172.17.3.2:53").unwrap();
+        at_gateway.set_nonblocking(true).unwrap();
+        let wlan0 = &device.neighbour("wlan0").namespace;
+        let asked = wlan0.socket("192.0.2.1:53");
+        let listener = wlan0.inside(|| TcpListener::bind("192.0.2.1:53").unwrap());
+        let over_tcp = thread::spawn(move || {
+            let (mut stream, from) = listener.accept().unwrap();
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            stream.write_all(&byte).unwrap();
+            from.ip().to_string()
+        });
+        let with = |more: &str| {
+            ruleset(&format!("uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n{more}"))
+        };
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
+        firewall.apply(&with("resolver 192.0.2.1\n")).unwrap();
+        let guest = device.guest.socket("0.0.0.0:0");
+        guest.connect("172.17.3.2:53").unwrap();
+        guest.send(b"?").unwrap();
+        let mut question = None;
+        soon("the question", || {
+            question = received(&asked);
+            question.is_some()
+        });
+        let (_, from) = question.unwrap();
+        assert_eq!(from.ip().to_string(), "192.0.2.2", "masqueraded as all that leaves");
+        asked.send_to(b"!", from).unwrap();
+        // Connected: an answer from another address than the gateway's would not come up.
+        soon("the answer", || received(&guest).is_some_and(|(first, _)| first == b'!'));
+        let echoed = device.guest.inside(|| {
+            let mut stream = TcpStream::connect("172.17.3.2:53").unwrap();
+            stream.write_all(b"?").unwrap();
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            byte
+        });
+        assert_eq!((echoed, over_tcp.join().unwrap().as_str()), (*b"?", "192.0.2.2"));
+        assert!(received(&at_gateway).is_none(), "the gateway's own was asked");
+        // Only what is meant for the gateway, and only DNS: the rest goes where it was sent.
+        let other = device.guest.socket("0.0.0.0:0");
+        other.send_to(b"?", REMOTE).unwrap();
+        soon("another packet", || device.came_to("wlan0") == 1);
+        // No uplink: the question goes nowhere.
+        let before = firewall.dropped().unwrap();
+        let mut closed = closed();
+        closed.resolver = "192.0.2.1".parse().ok();
+        firewall.apply(&closed).unwrap();
+        device.guest.socket("0.0.0.0:0").send_to(b"?", "172.17.3.2:53").unwrap();
+        soon("the drop", || firewall.dropped().unwrap() != before);
+        assert!(received(&asked).is_none() && received(&at_gateway).is_none());
+        firewall.apply(&with("")).unwrap();
+        device.guest.socket("0.0.0.0:0").send_to(b"?", "172.17.3.2:53").unwrap();
+        soon("the question, at the gateway", || received(&at_gateway).is_some());
+        assert!(received(&asked).is_none());
+    });
+}
+
+#[test]
+fn the_resolver_answers_for_the_gateway_nftables() {
+    the_resolver_answers_for_the_gateway(Choice::Nftables);
+}
+
+#[test]
+fn the_resolver_answers_for_the_gateway_iptables() {
+    the_resolver_answers_for_the_gateway(Choice::Iptables);
+}
+
+/// A guest with a way out of its own leaves by that one, with the device's address there, and by no
+/// other, wherever its packets are routed.
+fn a_guest_leaves_by_its_own_way_out(choice: Choice) {
+    in_netns(move || {
+        let device = Device::new();
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
+        let with = |exit: &str| {
+            ruleset(&format!(
+                "uplink wlan0\nuplink eth*\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n{exit}"
+            ))
+        };
+        let guest = device.guest.socket("0.0.0.0:7000");
+        // How many of three packets arrive behind each neighbour; one after the other is routed to.
+        let mut arrive = |ruleset: &Ruleset| {
+            firewall.apply(ruleset).unwrap();
+            ["wlan0", "eth0", "lan0"].map(|interface| {
+                device.route_by(interface);
+                let before = firewall.dropped().unwrap();
+                for _ in 0..3 {
+                    device.guest.socket("0.0.0.0:0").send_to(b"?", REMOTE).unwrap();
+                }
+                let mut came = 0;
+                soon("three packets, or three drops", || {
+                    came += device.came_to(interface);
+                    came as u64 + firewall.dropped().unwrap() - before == 3
+                });
+                came
+            })
+        };
+        assert_eq!(arrive(&with("")), [3, 3, 0]);
+        assert_eq!(arrive(&with("guest vm_wlan by lan0\n")), [0, 0, 3]);
+        assert_eq!(arrive(&with("guest vm_wlan by wlan0\n")), [3, 0, 0]);
+        assert_eq!(arrive(&with("guest vm_wlan nowhere\n")), [0, 0, 0]);
+        // Another guest's way out is none of this one's.
+        assert_eq!(arrive(&with("guest vm_wlan1 by lan0\nguest vm_wlan2 nowhere\n")), [3, 3, 0]);
+        assert_eq!(arrive(&with("guest vm_wlan by lan0\n")), [0, 0, 3]);
+        // Behind its own way out, too, only replies come in.
+        let lan0 = &device.neighbour("lan0");
+        guest.send_to(b"?", REMOTE).unwrap();
+        let mut question = None;
+        soon("the question", || {
+            question = received(&lan0.remote);
+            question.is_some()
+        });
+        lan0.remote.send_to(b"!", question.unwrap().1).unwrap();
+        soon("the answer", || received(&guest).is_some());
+        let before = firewall.dropped().unwrap();
+        lan0.namespace.inside(|| {
+            UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"?", "172.17.3.3:7000").unwrap();
+        });
+        soon("the drop", || firewall.dropped().unwrap() > before);
+        assert!(received(&guest).is_none());
+    });
+}
+
+#[test]
+fn a_guest_leaves_by_its_own_way_out_nftables() {
+    a_guest_leaves_by_its_own_way_out(Choice::Nftables);
+}
+
+#[test]
+fn a_guest_leaves_by_its_own_way_out_iptables() {
+    a_guest_leaves_by_its_own_way_out(Choice::Iptables);
 }

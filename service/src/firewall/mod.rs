@@ -24,6 +24,7 @@ mod ruleset;
 use iptables::Iptables;
 #[cfg(not(target_os = "android"))]
 use nftables::Nftables;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 pub use ruleset::{Exit, Family, GuestSubnet, Hook, Interface, Match, Rule, Ruleset, Verdict};
@@ -49,6 +50,21 @@ impl FromStr for Choice {
             "iptables" => Ok(Self::Iptables),
             _ => Err(format!("{text:?} is none of auto, nftables, iptables")),
         }
+    }
+}
+
+/// What the caller wants of the packet filter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Which way to take.
+    pub choice: Choice,
+    /// The program `iptables`, by its path; `ip6tables` is beside it. None: the system's.
+    pub iptables: Option<PathBuf>,
+}
+
+impl From<Choice> for Options {
+    fn from(choice: Choice) -> Self {
+        Self { choice, iptables: None }
     }
 }
 
@@ -88,34 +104,48 @@ macro_rules! either {
 
 impl Firewall {
     /// Finds a way that can do all that is needed, and says why it is this one. Changes nothing.
-    pub fn open(choice: Choice) -> Result<(Self, String), FirewallError> {
-        let iptables = |why: &str| Ok((Iptables::open()?.into(), why.to_owned()));
-        #[cfg(target_os = "android")]
-        {
-            match choice {
-                Choice::Nftables => Err(FirewallError::Unavailable(
-                    "nf_tables is not in Android's kernels: use --firewall iptables".to_owned(),
-                )),
-                Choice::Auto => iptables("Android's kernels have no nf_tables"),
-                Choice::Iptables => iptables("asked for"),
-            }
-        }
-        #[cfg(not(target_os = "android"))]
-        {
-            let nftables = |why: &str| Ok((Nftables::open()?.into(), why.to_owned()));
-            match choice {
-                Choice::Nftables => nftables("asked for"),
-                Choice::Iptables => iptables("asked for"),
-                Choice::Auto => nftables("nf_tables answers and can masquerade").or_else(|first| {
+    pub fn open(options: &Options) -> Result<(Self, String), FirewallError> {
+        let program = options.iptables.as_deref();
+        let iptables = |why: &str| Ok((Iptables::open(program)?.into(), why.to_owned()));
+        match options.choice {
+            Choice::Nftables if program.is_some() => Err(FirewallError::Unavailable(
+                "--iptables names a program that nf_tables does without: leave it out, or use \
+                 --firewall iptables"
+                    .to_owned(),
+            )),
+            Choice::Iptables => iptables("asked for"),
+            Choice::Auto if program.is_some() => iptables("its program is named"),
+            #[cfg(target_os = "android")]
+            Choice::Nftables => Err(FirewallError::Unavailable(
+                "nf_tables is not in Android's kernels: use --firewall iptables".to_owned(),
+            )),
+            #[cfg(target_os = "android")]
+            Choice::Auto => iptables("Android's kernels have no nf_tables"),
+            #[cfg(not(target_os = "android"))]
+            Choice::Nftables => nftables("asked for"),
+            #[cfg(not(target_os = "android"))]
+            Choice::Auto => match iptables::netd_is_there() {
+                true => iptables(
+                    "netd's chains are there, and nf_tables lets nothing pass that they drop",
+                ),
+                false => nftables("nf_tables answers and can masquerade").or_else(|first| {
                     iptables(&first.to_string()).map_err(|second| neither(first, second))
                 }),
-            }
+            },
         }
     }
 
     /// Makes the kernel have these rules, whatever it has now. Does nothing if it has them.
     pub fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
         either!(&mut self.engine, it => it.apply(wanted))?;
+        self.clear_leftovers();
+        Ok(())
+    }
+
+    /// The same; but where the kernel's rules can be written and not read (see [`Drift`]), `apply`
+    /// takes what it has written to be there, and only puts back lost jumps: this writes it all.
+    pub fn reapply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        either!(&mut self.engine, it => it.reapply(wanted))?;
         self.clear_leftovers();
         Ok(())
     }
@@ -204,6 +234,11 @@ fn wait_for_packets_on_their_way() {
 }
 
 #[cfg(not(target_os = "android"))]
+fn nftables(why: &str) -> Result<(Firewall, String), FirewallError> {
+    Ok((Nftables::open()?.into(), why.to_owned()))
+}
+
+#[cfg(not(target_os = "android"))]
 fn neither(nftables: FirewallError, iptables: FirewallError) -> FirewallError {
     match (nftables, iptables) {
         (FirewallError::NoNat(a), FirewallError::NoNat(b)) => {
@@ -219,6 +254,9 @@ pub enum FirewallError {
     /// It cannot be programmed or read here.
     #[error("{0}")]
     Unavailable(String),
+    /// It can be programmed, but this process may not read it.
+    #[error("{0}")]
+    Unreadable(String),
     /// The kernel has the filter but no NAT.
     #[error("the kernel has no IPv4 NAT ({0}): enable CONFIG_NF_NAT and a masquerade target")]
     NoNat(String),

@@ -16,7 +16,7 @@
 //! This is the only place that says *which* rules there are; the backends only say how.
 //!
 //! The rules are static over `vm_wlan+`: attaching a guest changes none of them. They change with
-//! the uplink, and when a guest asks for another subnet than the others.
+//! the uplinks and the resolver, and when a guest asks for another subnet or way out than the others.
 
 use crate::spec::{IfName, IfPattern, Subnet, HOST_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +30,7 @@ pub struct Ruleset {
     /// The subnets that guests may have.
     pub subnets: BTreeSet<GuestSubnet>,
     /// The resolver that gets what guests ask their gateway. None: whoever answers at the gateway.
+    /// It is reached as any other address out there is: one of the device's own is not.
     pub resolver: Option<Ipv4Addr>,
     /// Guests, by their host ends, that do not leave by the uplinks.
     pub exits: BTreeMap<IfName, Exit>,
@@ -68,6 +69,8 @@ pub enum Hook {
     Forward,
     /// Packets for the device itself.
     Input,
+    /// Destination NAT, as packets come in.
+    Prerouting,
     /// Source NAT, as packets leave.
     Postrouting,
 }
@@ -115,6 +118,8 @@ pub enum Verdict {
     Drop,
     /// It leaves with the uplink's address.
     Masquerade,
+    /// It goes to this address instead.
+    Dnat(Ipv4Addr),
 }
 
 /// One rule. All of its conditions must hold.
@@ -170,6 +175,7 @@ impl Ruleset {
     pub fn rules(&self) -> Vec<Rule> {
         let mut rules = self.forward();
         rules.extend(self.input());
+        rules.extend(self.dns());
         rules.extend(self.masquerade());
         rules
     }
@@ -177,18 +183,11 @@ impl Ruleset {
     /// Guest to uplink with its own subnet's address; uplink to guest as a reply; nothing else.
     /// Only replies come in, as netd has it for tethering (`TetherController::setForwardRules`).
     fn forward(&self) -> Vec<Rule> {
-        use {Family::*, Interface::*, Match::*, Verdict::*};
-        let rule = |verdict| Rule::new(Hook::Forward, V4, verdict);
-        let mut rules = Vec::new();
+        use {Family::*, Interface::*, Verdict::*};
+        // Before the general rules, which would let such a guest out by the uplinks.
+        let mut rules = self.exits();
         for uplink in &self.uplinks {
-            let uplink = Like(uplink.clone());
-            let out = |s: &GuestSubnet| {
-                rule(Accept).from(Guests).to(uplink.clone()).of(s.subnet).when(Tracked)
-            };
-            // What most packets meet comes first: one rule there, two back.
-            rules.extend(self.usual().map(out));
-            rules.push(rule(Accept).from(uplink.clone()).to(Guests).when(Established));
-            rules.extend(self.unusual().map(out));
+            rules.extend(self.between(Guests, Like(uplink.clone())));
         }
         for family in [V4, V6] {
             rules.push(Rule::new(Hook::Forward, family, Drop).from(Guests));
@@ -197,31 +196,82 @@ impl Ruleset {
         rules
     }
 
+    /// For each guest with a way out of its own: that one, and no other. IPv6 is dropped for all.
+    fn exits(&self) -> Vec<Rule> {
+        let drop = || Rule::new(Hook::Forward, Family::V4, Verdict::Drop);
+        let mut rules = Vec::new();
+        for (host_end, exit) in &self.exits {
+            let guest = Interface::Like(host_end.clone().into());
+            if let Exit::By(way_out) = exit {
+                rules.extend(self.between(guest.clone(), Interface::Like(way_out.clone().into())));
+            }
+            rules.extend([drop().from(guest.clone()), drop().to(guest)]);
+        }
+        rules
+    }
+
+    /// What may pass between guests and a way out. What most packets meet comes first.
+    fn between(&self, guests: Interface, way_out: Interface) -> Vec<Rule> {
+        let accept = || Rule::new(Hook::Forward, Family::V4, Verdict::Accept);
+        let out = |s: &GuestSubnet| {
+            let rule = accept().from(guests.clone()).to(way_out.clone());
+            rule.of(s.subnet).when(Match::Tracked)
+        };
+        let mut rules: Vec<_> = self.usual().map(out).collect();
+        let back = accept().from(way_out.clone()).to(guests.clone());
+        rules.push(back.when(Match::Established));
+        rules.extend(self.unusual().map(out));
+        rules
+    }
+
     /// What a guest may say to the device itself. Without this it reaches every listener of the
-    /// device by the gateway's, the uplink's and (IPv6) the link-local address.
+    /// device by the gateway's, the uplink's and (IPv6) the link-local address. Who answers at the
+    /// gateway is not reached while a resolver is set: what is meant for it has another address by
+    /// then, and should the DNAT be lost, no other resolver may answer instead.
     fn input(&self) -> Vec<Rule> {
         use {Family::*, Interface::*, Match::*, Verdict::*};
         let rule = |verdict| Rule::new(Hook::Input, V4, verdict).from(Guests);
         let mut rules = vec![rule(Accept).when(Established), rule(Accept).when(EchoRequest)];
-        for s in self.usual().chain(self.unusual()) {
-            for dns in [UdpDns, TcpDns] {
-                rules.push(rule(Accept).of(s.subnet).at(s.gateway).when(dns));
-            }
+        if self.resolver.is_none() {
+            rules.extend(self.asks_gateway(&rule(Accept)));
         }
         rules.push(rule(Drop));
         rules.push(Rule::new(Hook::Input, V6, Drop).from(Guests));
         rules
     }
 
+    /// What a guest asks its gateway goes to the resolver: to FORWARD, which lets it out or not as
+    /// anything else that the guest sends.
+    fn dns(&self) -> Vec<Rule> {
+        let Some(resolver) = self.resolver else { return Vec::new() };
+        let dnat = Rule::new(Hook::Prerouting, Family::V4, Verdict::Dnat(resolver));
+        self.asks_gateway(&dnat.from(Interface::Guests))
+    }
+
+    /// The rule for every question of a guest to its gateway.
+    fn asks_gateway(&self, rule: &Rule) -> Vec<Rule> {
+        let asks = |s: &GuestSubnet| {
+            let rule = rule.clone().of(s.subnet).at(s.gateway);
+            [Match::UdpDns, Match::TcpDns].map(|dns| rule.clone().when(dns))
+        };
+        self.usual().chain(self.unusual()).flat_map(asks).collect()
+    }
+
     /// IPv4 only: Android's kernels have no IPv6 NAT (`IP6_NF_NAT` is off in GKI).
     fn masquerade(&self) -> Vec<Rule> {
-        let rule = |uplink: &IfPattern, s: &GuestSubnet| {
+        let rule = |way_out: &IfPattern, s: &GuestSubnet| {
             Rule::new(Hook::Postrouting, Family::V4, Verdict::Masquerade)
-                .to(Interface::Like(uplink.clone()))
+                .to(Interface::Like(way_out.clone()))
                 .of(s.subnet)
         };
-        let of = |uplink| self.usual().chain(self.unusual()).map(move |s| rule(uplink, s));
-        self.uplinks.iter().flat_map(of).collect()
+        let own = self.exits.values().filter_map(|exit| match exit {
+            Exit::By(way_out) => Some(IfPattern::from(way_out.clone())),
+            Exit::Nowhere => None,
+        });
+        let general = |own: &IfPattern| self.uplinks.iter().any(|u| u.matches(own.as_str()));
+        let own: BTreeSet<_> = own.filter(|own| !general(own)).collect();
+        let of = |way_out| self.usual().chain(self.unusual()).map(move |s| rule(way_out, s));
+        self.uplinks.iter().chain(&own).flat_map(of).collect()
     }
 
     /// The original's subnet, if it is among them: nearly every guest is in it.
@@ -234,6 +284,13 @@ impl Ruleset {
     pub(super) fn unusual(&self) -> impl Iterator<Item = &GuestSubnet> {
         let original = GuestSubnet::original();
         self.subnets.iter().filter(move |s| Some(**s) != original)
+    }
+}
+
+impl Hook {
+    /// Whether addresses are changed there.
+    pub fn is_nat(self) -> bool {
+        matches!(self, Self::Prerouting | Self::Postrouting)
     }
 }
 

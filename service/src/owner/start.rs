@@ -47,7 +47,7 @@ pub struct Config {
     /// How the uplink is chosen.
     pub uplink: Choice,
     /// How the packet filter is programmed.
-    pub firewall: firewall::Choice,
+    pub firewall: firewall::Options,
     /// Where the state is kept.
     pub state_dir: PathBuf,
     /// Whether forwarding stays on when the last guest is gone.
@@ -120,7 +120,7 @@ impl Owner {
         let uplink = Uplink::observe(&device, &config.uplink, shape, &rules)?;
         log::info!("the device routes by {}", shape.name());
         let ndc = config.ndc.clone().map(Ndc);
-        let (firewall, firewall_reason) = Firewall::open(config.firewall)?;
+        let (firewall, firewall_reason) = Firewall::open(&config.firewall)?;
         log::info!("firewall: {:?} ({firewall_reason})", firewall.backend());
         let mut owner = Self {
             config,

@@ -16,8 +16,8 @@
 //! The expected texts are written by people, never by a test.
 #![allow(dead_code)]
 
-use guestnetd::firewall::{Choice, Firewall, GuestSubnet, Ruleset};
-use guestnetd::spec::{IfPattern, Subnet};
+use guestnetd::firewall::{Choice, Exit, Firewall, GuestSubnet, Ruleset};
+use guestnetd::spec::{IfName, IfPattern, Subnet};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -57,7 +57,8 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// A ruleset from its lines: `uplink NAME` and `subnet ADDRESS/PREFIX gateway ADDRESS`.
+/// A ruleset from its lines: `uplink NAME`, `subnet ADDRESS/PREFIX gateway ADDRESS`,
+/// `resolver ADDRESS`, and `guest HOST-END by NAME` or `nowhere`.
 pub fn ruleset(text: &str) -> Ruleset {
     let mut ruleset = Ruleset::default();
     for line in text.lines() {
@@ -69,6 +70,15 @@ pub fn ruleset(text: &str) -> Ruleset {
                 let subnet = Subnet::containing(network, prefix.parse().unwrap()).unwrap();
                 assert_eq!(subnet.network(), network, "{line}");
                 ruleset.subnets.insert(GuestSubnet { subnet, gateway: gateway.parse().unwrap() });
+            }
+            ["resolver", address] => ruleset.resolver = Some(address.parse().unwrap()),
+            ["guest", host_end, exit @ ..] => {
+                let exit = match exit {
+                    ["by", name] => Exit::By(IfName::new(name).unwrap()),
+                    ["nowhere"] => Exit::Nowhere,
+                    _ => panic!("no way out: {line}"),
+                };
+                ruleset.exits.insert(IfName::new(host_end).unwrap(), exit);
             }
             _ => panic!("not a line of a ruleset: {line}"),
         }
@@ -88,5 +98,20 @@ pub fn eth0() -> Ruleset {
 
 /// The packet filter of this namespace, which has to work.
 pub fn open(choice: Choice) -> Firewall {
-    Firewall::open(choice).unwrap().0
+    Firewall::open(&choice.into()).unwrap().0
+}
+
+/// Whether netd's helper would run this. Its list (`NetUtilsWrapper-1.0.cpp`), as far as it is about
+/// iptables and not about a modem's interfaces: first `-w`; then, anywhere, a verb on a vendor's
+/// chain, or a jump to one. `-C` is no such verb: a question is let through for its jump only.
+pub fn netds_helper_takes(command: &str) -> bool {
+    let programs = ["iptables ", "ip6tables "];
+    let Some(arguments) = programs.iter().find_map(|name| command.strip_prefix(name)) else {
+        return false;
+    };
+    let Some(rest) = arguments.strip_prefix("-w") else { return false };
+    let vendors = ["oem_", "nm_", "qcom_"];
+    let verbs = ["-A", "-D", "-F", "-I", "-N", "-X"];
+    let has = |word: &str| vendors.iter().any(|chain| rest.contains(&format!(" {word} {chain}")));
+    verbs.iter().any(|verb| has(verb)) || (rest.starts_with(' ') && has("-j"))
 }

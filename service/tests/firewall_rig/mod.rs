@@ -16,6 +16,8 @@
 //! Everything is made inside the namespace and goes with the thread that is in it.
 #![allow(dead_code)]
 
+pub mod closed;
+
 use nix::sched::{unshare, CloneFlags};
 use std::io::{self, Write};
 use std::process::Command;
@@ -89,4 +91,36 @@ pub fn saved_by_iptables() -> Vec<String> {
                    ip6tables-legacy-save -t filter");
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.split(" [").next().unwrap().to_owned()).collect()
+}
+
+/// From now on this thread may not do what `CAP_NET_ADMIN` is for; what it starts may, as root does.
+/// So it is on a device where the one program may write the rules and nobody may read them.
+pub fn give_up_net_admin() {
+    const CAP_NET_ADMIN: u32 = 12;
+    let mut sets = [0u32; 6];
+    capabilities(libc::SYS_capget, &mut sets);
+    // Of the first 32 capabilities: those in effect, and those that are permitted.
+    sets[0] &= !(1 << CAP_NET_ADMIN);
+    sets[1] &= !(1 << CAP_NET_ADMIN);
+    capabilities(libc::SYS_capset, &mut sets);
+}
+
+/// From now on this thread has no privilege, and nothing that it starts has.
+pub fn give_up_all() {
+    // SAFETY: takes numbers only.
+    let done = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    assert_eq!(done, 0);
+    capabilities(libc::SYS_capset, &mut [0; 6]);
+}
+
+fn capabilities(call: libc::c_long, sets: &mut [u32; 6]) {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    let mut header = Header { version: 0x2008_0522, pid: 0 };
+    // SAFETY: both calls take a header and two triples of 32 bits, which is what version 3 has.
+    let done = unsafe { libc::syscall(call, &mut header, sets.as_mut_ptr()) };
+    assert_eq!(done, 0, "{}", io::Error::last_os_error());
 }

@@ -104,8 +104,7 @@ impl Bed {
 /// guestnetd with the device's wrappers, not started yet.
 pub fn daemon(device: &NetdDevice) -> Daemon {
     let (iptables, ndc) = (device.iptables(), device.ndc());
-    Daemon::new(device)
-        .args(&format!("--iptables {} --ndc {}", iptables.display(), ndc.display()))
+    Daemon::new(device).args(&format!("--iptables {} --ndc {}", iptables.display(), ndc.display()))
 }
 
 /// What helps to see why there is no traffic.

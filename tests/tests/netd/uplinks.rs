@@ -52,7 +52,9 @@ fn a_short_loss_leaves_connections_alone() {
     assert_eq!(bed.device.run("ip rule show"), kept);
     let log = bed.daemon.log();
     let since: Vec<_> = log.lines().skip(requests).collect();
-    let acted = |line: &&&str| ["put back", "firewall:", "rule ", "forgotten"].iter().any(|w| line.contains(w));
+    let acted = |line: &&&str| {
+        ["put back", "firewall:", "rule ", "forgotten"].iter().any(|w| line.contains(w))
+    };
     assert_eq!(since.iter().find(acted), None, "{since:#?}");
     bed.end();
 }

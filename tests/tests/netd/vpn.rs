@@ -28,11 +28,7 @@ use crate::bed::{Bed, BOUND};
 const IN_VPN: &str = "10.8.0.2";
 
 fn by_tun(name: &str) -> GuestConfig {
-    GuestConfig {
-        vpnPolicy: VpnPolicy::NAMED_TUN,
-        uplink: Some("tun0".to_owned()),
-        ..config(name)
-    }
+    GuestConfig { vpnPolicy: VpnPolicy::NAMED_TUN, uplink: Some("tun0".to_owned()), ..config(name) }
 }
 
 #[test]

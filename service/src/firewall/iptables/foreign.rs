@@ -28,6 +28,18 @@ pub fn foreign_forward_policy() -> bool {
     forward().is_some_and(|forward| forward.end != Target::Accept)
 }
 
+/// Netd's chains for what is forwarded (`Controllers.cpp`).
+#[cfg(not(target_os = "android"))]
+const NETDS: [&str; 4] = ["oem_fwd", "fw_FORWARD", "bw_FORWARD", "tetherctrl_FORWARD"];
+
+/// Whether FORWARD is netd's.
+#[cfg(not(target_os = "android"))]
+pub fn netd_is_there() -> bool {
+    let netds =
+        |target: &Target| matches!(target, Target::Jump(to) if NETDS.contains(&to.as_str()));
+    forward().is_some_and(|forward| forward.rules.iter().any(|rule| netds(&rule.target)))
+}
+
 fn forward() -> Option<Chain> {
     // Asking for a table makes it appear; one that nobody has used is not in this list.
     let names = std::fs::read_to_string("/proc/thread-self/net/ip_tables_names").ok()?;

@@ -50,6 +50,7 @@ pub(super) fn rule(entry: &Entry, hook: Hook, family: Family) -> Option<Rule> {
             Target::Accept => Verdict::Accept,
             Target::Drop => Verdict::Drop,
             Target::Module(module) if is_plain_masquerade(module) => Verdict::Masquerade,
+            Target::Module(module) => Verdict::Dnat(plain_dnat(module)?),
             _ => return None,
         },
     })
@@ -116,4 +117,30 @@ fn matching(protocol: u16, matches: &[Extension]) -> Option<Option<Match>> {
 /// `nf_nat_ipv4_multi_range_compat`: one range without flags, addresses or ports.
 fn is_plain_masquerade(module: &Extension) -> bool {
     module.name == "MASQUERADE" && module.data.iter().skip(4).all(|byte| *byte == 0)
+}
+
+/// `NF_NAT_RANGE_MAP_IPS`.
+const MAP_ADDRESSES: u32 = 1;
+
+/// The one address that a `DNAT` goes to, if it does nothing more than that: no range, no ports, no
+/// way of choosing among some. The first revision has `nf_nat_ipv4_multi_range_compat`, with a count
+/// of ranges and bare IPv4 addresses; later ones `nf_nat_range`, with room for IPv6 ones.
+fn plain_dnat(module: &Extension) -> Option<Ipv4Addr> {
+    let word = |at: usize| <[u8; 4]>::try_from(module.data.get(at..at + 4)?).ok();
+    let (flags, first, last) = match module.revision {
+        0 if word(0)? == 1_u32.to_ne_bytes() => (4, 8, 12),
+        1 | 2 => (0, 4, 20),
+        _ => return None,
+    };
+    let used = [flags..flags + 4, first..first + 4, last..last + 4, 0..flags];
+    let no_more = module
+        .data
+        .iter()
+        .enumerate()
+        .all(|(at, byte)| *byte == 0 || used.iter().any(|range| range.contains(&at)));
+    let plain = module.name == "DNAT"
+        && word(flags)? == MAP_ADDRESSES.to_ne_bytes()
+        && word(first)? == word(last)?
+        && no_more;
+    plain.then_some(Ipv4Addr::from(word(first)?))
 }

@@ -19,20 +19,29 @@
 //! Each command is right on its own. Where there is `iptables-restore` they go in one run for each
 //! IP version; where there is not (Android), one after the other.
 
+mod anchor;
+mod blind;
 pub mod entries;
+mod find;
 mod foreign;
+mod look;
 mod meaning;
 mod plan;
 mod programs;
 pub mod read;
+mod words;
 
-use super::{wait_for_packets_on_their_way, Drift, Family, FirewallError, Rule, Ruleset};
-use entries::Chain;
-use plan::Change;
-use read::ReadError;
+use super::{wait_for_packets_on_their_way, Drift, Family, FirewallError, Ruleset};
+use blind::{Blind, InUse};
+use look::{difference, view, View};
+use std::path::Path;
+use std::rc::Rc;
 
+pub use anchor::{anchors, Anchor, Parents};
+#[cfg(not(target_os = "android"))]
+pub(super) use foreign::netd_is_there;
 pub use foreign::{foreign_forward_policy, foreign_forward_rule};
-pub use plan::{anchors, Anchor, Parents};
+pub use plan::Change;
 pub use programs::{Call, Programs};
 
 /// How often it is read, changed and read again while others change the tables.
@@ -41,59 +50,72 @@ const ATTEMPTS: usize = 3;
 /// x_tables, through the program `iptables`.
 pub struct Iptables {
     programs: Programs,
-    anchors: Vec<Anchor>,
+    /// What was last written where nothing can be read.
+    written: Option<(Ruleset, InUse)>,
 }
 
-/// The anchors with what is wanted and what is there.
-type View = Vec<(Anchor, Vec<Rule>, Vec<Chain>)>;
-
 impl Iptables {
-    /// With the programs and the chains of this system. Leaves nothing behind.
-    pub fn open() -> Result<Self, FirewallError> {
-        let parents = if cfg!(target_os = "android") { Parents::ANDROID } else { Parents::LINUX };
-        Self::new(Programs::find()?, &parents)
-    }
-
-    /// Finds out whether the kernel can do all that is needed.
-    pub fn new(programs: Programs, parents: &Parents) -> Result<Self, FirewallError> {
-        let mut anchors = anchors(parents).to_vec();
-        // A kernel without IPv6 forwards none.
-        anchors.retain(|anchor| read::has_family(anchor.family));
-        let this = Self { programs, anchors };
-        for anchor in &this.anchors {
-            this.make_readable(anchor)?;
-        }
-        let nat = read::has_target(Family::V4, "MASQUERADE");
-        nat.map_err(|e| FirewallError::NoNat(format!("no target MASQUERADE: {e}")))?;
-        Ok(this)
-    }
-
-    /// The kernel may have x_tables as a module, which the program loads and we do not.
-    fn make_readable(&self, anchor: &Anchor) -> Result<(), FirewallError> {
-        match read::table(anchor.family, anchor.table) {
-            Err(e) if e.is_missing() => {}
-            result => return result.map(drop).map_err(|e| unreadable(anchor, &e)),
-        }
-        // That there is no such jump is an answer, too: what counts is the second look.
-        let said = self.programs.run(&anchor.probe()).err();
-        read::table(anchor.family, anchor.table).map(drop).map_err(|e| {
-            let cause = said.map_or(e.to_string(), |said| said.to_string());
-            match anchor.table {
-                "nat" => FirewallError::NoNat(cause),
-                _ => FirewallError::Unavailable(cause),
+    /// With this program, or with those of the system. Leaves nothing behind.
+    pub fn open(program: Option<&Path>) -> Result<Self, FirewallError> {
+        let mut refusals = Vec::new();
+        for programs in Programs::candidates(program)? {
+            match Self::new(programs) {
+                Err(FirewallError::Unavailable(why)) => refusals.push(why),
+                result => return result,
             }
-        })
+        }
+        Err(FirewallError::Unavailable(refusals.join("; ")))
     }
 
-    /// Makes the kernel have these rules, whatever it has now. Does nothing if it has them.
+    /// Finds out whether the kernel and the programs can do all that is needed.
+    pub fn new(programs: Programs) -> Result<Self, FirewallError> {
+        if let Some(why) = look::try_all(&programs)? {
+            log::warn!(
+                "iptables: what is there cannot be read, and is taken for what was written: {why}"
+            );
+        }
+        Ok(Self { programs, written: None })
+    }
+
+    /// Makes the kernel have these rules, whatever it has now. Does nothing if it has them. Where it
+    /// cannot be read, what was written is taken to be there, but for the jumps to it.
     pub fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        match self.apply_seen(wanted) {
+            Err(FirewallError::Unreadable(_)) => {}
+            result => return result,
+        }
+        if let Some((_, in_use)) = self.written.as_ref().filter(|(ruleset, _)| ruleset == wanted) {
+            match Blind::new(&self.programs)?.hook_again(in_use) {
+                Ok(()) => return Ok(()),
+                Err(e) => log::warn!("iptables: {e}; all is written anew"),
+            }
+        }
+        self.write(wanted)
+    }
+
+    /// The same, but where nothing can be read all rules are written.
+    pub fn reapply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        match self.apply_seen(wanted) {
+            Err(FirewallError::Unreadable(_)) => self.write(wanted),
+            result => result,
+        }
+    }
+
+    fn write(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        self.written = None;
+        let in_use = Blind::new(&self.programs)?.write(wanted)?;
+        self.written = Some((wanted.clone(), in_use));
+        Ok(())
+    }
+
+    fn apply_seen(&self, wanted: &Ruleset) -> Result<(), FirewallError> {
         let mut attempt = 1;
         loop {
-            let view = self.view(wanted)?;
+            let view = view(|anchor| anchor.wanted(wanted))?;
             if difference(&view).is_none() {
                 return Ok(());
             }
-            match run(&self.programs, calls(&view)).and_then(|()| self.verify(wanted)) {
+            match run(&self.programs, calls(&view)).and_then(|()| verify(wanted)) {
                 // Somebody else may have changed the same tables meanwhile.
                 Err(e) if attempt < ATTEMPTS => log::warn!("iptables: {e}; trying again"),
                 result => return result,
@@ -104,21 +126,22 @@ impl Iptables {
 
     /// The commands that lead from what is there to these rules. None: they are there.
     pub fn plan(&self, wanted: &Ruleset) -> Result<Vec<Call>, FirewallError> {
-        Ok(calls(&self.view(wanted)?).concat())
-    }
-
-    fn verify(&self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        difference(&self.view(wanted)?).map_or(Ok(()), |text| Err(FirewallError::Verify(text)))
+        Ok(calls(&view(|anchor| anchor.wanted(wanted))?).concat())
     }
 
     /// What would be run if nothing of ours was there.
     pub fn commands(&self, wanted: &Ruleset) -> Vec<String> {
-        as_typed(&self.anchors, wanted)
+        let seen = view(|_| Vec::new());
+        let seen = seen.map(|view| view.into_iter().map(|(anchor, ..)| anchor).collect());
+        let asked = || Ok::<_, FirewallError>(Blind::new(&self.programs)?.anchors().to_vec());
+        let places =
+            seen.or_else(|_| asked()).unwrap_or_else(|_| anchors(&Parents::LINUX).to_vec());
+        as_typed(&places, wanted)
     }
 
     /// What differs from these rules in the kernel.
     pub fn drift(&mut self, wanted: &Ruleset) -> Result<Option<Drift>, FirewallError> {
-        Ok(match self.view(wanted) {
+        Ok(match view(|anchor| anchor.wanted(wanted)) {
             Ok(view) => difference(&view).map(Drift::Changed),
             Err(e) => Some(Drift::Unreadable(e.to_string())),
         })
@@ -126,32 +149,29 @@ impl Iptables {
 
     /// Removes our chains and the jumps to them, under either name, as far as they are there.
     pub fn clear(&mut self) -> Result<(), FirewallError> {
-        run(&self.programs, calls(&self.view_of(|_| Vec::new())?))
+        self.written = None;
+        match view(|_| Vec::new()) {
+            Ok(view) => run(&self.programs, calls(&view)),
+            Err(FirewallError::Unreadable(_)) => Blind::new(&self.programs)?.clear(),
+            Err(e) => Err(e),
+        }
     }
 
     /// The commands that clearing takes.
     pub fn plan_to_clear(&self) -> Result<Vec<Call>, FirewallError> {
-        Ok(calls(&self.view_of(|_| Vec::new())?).concat())
+        Ok(calls(&view(|_| Vec::new())?).concat())
     }
 
     /// Packets that our rules have dropped since they were last changed.
     pub fn dropped(&mut self) -> Result<u64, FirewallError> {
-        let counts = self.anchors.iter().map(|anchor| Ok(anchor.dropped(&self.read(anchor)?)));
-        counts.sum()
+        let view = view(|_| Vec::new())?;
+        Ok(view.iter().map(|(anchor, _, chains)| anchor.dropped(chains)).sum())
     }
+}
 
-    fn view(&self, wanted: &Ruleset) -> Result<View, FirewallError> {
-        self.view_of(|anchor| anchor.wanted(wanted))
-    }
-
-    fn view_of(&self, wanted: impl Fn(&Anchor) -> Vec<Rule>) -> Result<View, FirewallError> {
-        let look = |anchor: &Anchor| Ok((*anchor, wanted(anchor), self.read(anchor)?));
-        self.anchors.iter().map(look).collect()
-    }
-
-    fn read(&self, anchor: &Anchor) -> Result<Vec<Chain>, FirewallError> {
-        read::table(anchor.family, anchor.table).map_err(|e| unreadable(anchor, &e))
-    }
+fn verify(wanted: &Ruleset) -> Result<(), FirewallError> {
+    let now = difference(&view(|anchor| anchor.wanted(wanted))?);
+    now.map_or(Ok(()), |text| Err(FirewallError::Verify(text)))
 }
 
 /// Removes the rules of an earlier guestnetd where this one does without iptables. Looks only at
@@ -161,9 +181,9 @@ pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
     let mut view = Vec::new();
     for anchor in anchors(&Parents::LINUX) {
         if in_use(&anchor) {
-            let chains =
-                read::table(anchor.family, anchor.table).map_err(|e| unreadable(&anchor, &e))?;
-            view.push((anchor, Vec::new(), chains));
+            let chains = read::table(anchor.family, anchor.table)
+                .map_err(|e| look::unreadable(anchor.family, anchor.table, &e))?;
+            view.push((anchor, Vec::new(), Rc::new(chains)));
         }
     }
     if difference(&view).is_none() {
@@ -189,7 +209,7 @@ pub fn commands(ruleset: &Ruleset, parents: &Parents) -> Vec<String> {
 }
 
 fn as_typed(anchors: &[Anchor], ruleset: &Ruleset) -> Vec<String> {
-    let look = |anchor: &Anchor| (*anchor, anchor.wanted(ruleset), Vec::new());
+    let look = |anchor: &Anchor| (*anchor, anchor.wanted(ruleset), Rc::default());
     calls(&anchors.iter().map(look).collect()).concat().iter().map(Call::to_string).collect()
 }
 
@@ -223,12 +243,4 @@ fn run(programs: &Programs, [make, remove]: [Vec<Call>; 2]) -> Result<(), Firewa
     let (v4, v6): (Vec<_>, Vec<_>) = late.into_iter().partition(|call| call.family == Family::V4);
     programs.run_all(&v4)?;
     programs.run_all(&v6)
-}
-
-fn difference(view: &View) -> Option<String> {
-    view.iter().find_map(|(anchor, wanted, chains)| anchor.difference(wanted, chains))
-}
-
-fn unreadable(anchor: &Anchor, e: &ReadError) -> FirewallError {
-    FirewallError::Unavailable(format!("the table `{}` of {:?}: {e}", anchor.table, anchor.family))
 }

@@ -17,70 +17,15 @@
 //! A chain is never changed while packets pass through it. Each has two names: the new one is
 //! built under the name that is not in use, then its jump is put first, then the old one goes. So
 //! there is no moment in which a guest's packet finds a jump and no rule at its end that drops it.
+//!
+//! What stands as it should is not built again: where only its jump is lost (netd, when it starts,
+//! empties the chains of the hooks and leaves ours), one command puts it back.
 
-use super::entries::{Chain, Target};
+use super::anchor::{chain, Anchor};
+use super::entries::Chain;
 use super::meaning;
 use super::programs::Call;
-use crate::firewall::{Family, Hook, Interface, Match, Rule, Ruleset, Verdict};
-
-/// The chains that ours are jumped to from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parents {
-    /// For what is forwarded.
-    pub forward: &'static str,
-    /// For what is for the device itself.
-    pub input: &'static str,
-    /// For source NAT.
-    pub postrouting: &'static str,
-}
-
-impl Parents {
-    /// Where nobody else owns the chains of the hooks.
-    pub const LINUX: Self = Self { forward: "FORWARD", input: "INPUT", postrouting: "POSTROUTING" };
-    /// Where netd does: it throws away what it finds in FORWARD, and drops what reaches its end.
-    pub const ANDROID: Self =
-        Self { forward: "oem_fwd", input: "INPUT", postrouting: "POSTROUTING" };
-}
-
-/// The place of one of our chains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Anchor {
-    /// The hook.
-    pub hook: Hook,
-    /// The IP version.
-    pub family: Family,
-    /// The table.
-    pub table: &'static str,
-    /// The chain that jumps to ours.
-    pub parent: &'static str,
-    /// The two names.
-    pub names: [&'static str; 2],
-}
-
-/// The anchors in the order in which they are put to use. NAT first: nothing may leave by a new
-/// uplink with a guest's own address. FORWARD last: only it lets packets through.
-pub fn anchors(parents: &Parents) -> [Anchor; 5] {
-    let anchor = |hook, family| {
-        let (table, parent, names) = match hook {
-            Hook::Forward => ("filter", parents.forward, FORWARD),
-            Hook::Input => ("filter", parents.input, INPUT),
-            Hook::Postrouting => ("nat", parents.postrouting, POSTROUTING),
-        };
-        Anchor { hook, family, table, parent, names }
-    };
-    [
-        anchor(Hook::Postrouting, Family::V4),
-        anchor(Hook::Input, Family::V6),
-        anchor(Hook::Input, Family::V4),
-        anchor(Hook::Forward, Family::V6),
-        anchor(Hook::Forward, Family::V4),
-    ]
-}
-
-/// Netd's helper that runs iptables for others takes no names but `oem_*` and two like it.
-const FORWARD: [&str; 2] = ["oem_guestnet_fwd", "oem_guestnet_fwd_b"];
-const INPUT: [&str; 2] = ["oem_guestnet_in", "oem_guestnet_in_b"];
-const POSTROUTING: [&str; 2] = ["oem_guestnet_post", "oem_guestnet_post_b"];
+use crate::firewall::{Family, Rule};
 
 /// The commands for one anchor, in the order in which they have to be run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,23 +39,19 @@ pub struct Change {
 }
 
 impl Anchor {
-    /// Our rules for this anchor.
-    pub fn wanted(&self, ruleset: &Ruleset) -> Vec<Rule> {
-        let mut rules = ruleset.rules();
-        rules.retain(|rule| rule.hook == self.hook && rule.family == self.family);
-        rules
-    }
-
     /// What is not as it should be, in words.
     pub fn difference(&self, wanted: &[Rule], chains: &[Chain]) -> Option<String> {
-        let jumps = self.jumps(chains);
         let there = |name: &&&str| chain(chains, name).is_some();
-        let left = self.names.iter().find(there);
-        let say =
-            |what: String| Some(format!("in {}'s table `{}` {what}", self.program(), self.table));
+        let program = match self.family {
+            Family::V4 => "iptables",
+            Family::V6 => "ip6tables",
+        };
+        let say = |what: String| Some(format!("in {program}'s table `{}` {what}", self.table));
         if wanted.is_empty() {
+            let left = self.names.iter().find(there);
             return left.and_then(|name| say(format!("the chain `{name}` should not be there")));
         }
+        let jumps = self.jumps(chains, self.parent);
         let [(at, name)] = jumps.as_slice() else {
             return match jumps.len() {
                 0 => say(format!("`{}` has no jump to guestnetd's chain", self.parent)),
@@ -120,17 +61,25 @@ impl Anchor {
         if self.must_be_first() && *at != 0 {
             return say(format!("the jump to `{name}` is not the first rule of `{}`", self.parent));
         }
+        if let Some(stray) = self.elsewhere.filter(|from| !self.jumps(chains, from).is_empty()) {
+            return say(format!("`{stray}` has a jump that should be in `{}` only", self.parent));
+        }
         if let Some(other) = self.names.iter().filter(|other| *other != name).find(there) {
             return say(format!("the chain `{other}` should not be there"));
         }
+        let (same, of) = self.same(name, wanted, chains);
+        if same == of {
+            return None;
+        }
+        say(format!("rule {} of {of} in `{name}` is not guestnetd's", same + 1))
+    }
+
+    /// How many rules of a chain, from its beginning, are those that are wanted, and of how many.
+    fn same(&self, name: &str, wanted: &[Rule], chains: &[Chain]) -> (usize, usize) {
         let rules = chain(chains, name).map(|chain| chain.rules.as_slice()).unwrap_or_default();
         let meant = rules.iter().map(|entry| meaning::rule(entry, self.hook, self.family));
         let same = meant.zip(wanted).take_while(|(is, rule)| is.as_ref() == Some(*rule)).count();
-        if same == rules.len() && same == wanted.len() {
-            return None;
-        }
-        let of = rules.len().max(wanted.len());
-        say(format!("rule {} of {of} in `{name}` is not guestnetd's", same + 1))
+        (same, rules.len().max(wanted.len()))
     }
 
     /// The commands that make it so. Nothing to do: none.
@@ -138,120 +87,114 @@ impl Anchor {
         if self.difference(wanted, chains).is_none() {
             return Change::default();
         }
-        let jumps = self.jumps(chains);
-        let count = |name: &str| jumps.iter().filter(|(_, to)| *to == name).count();
-        let there = |name: &str| chain(chains, name).is_some();
-        let [first, second] = self.names;
-        // In use is what a packet meets first.
-        let in_use = jumps.first().map(|(_, name)| *name);
-        let (new, old) = if in_use == Some(first) { (second, first) } else { (first, second) };
-        let mut change = Change::default();
-        let leave = |name: &'static str| (0..count(name)).map(move |_| self.jump("-D", None, name));
-        if !wanted.is_empty() {
-            // A second jump, behind the one in use.
-            change.build.extend(leave(new));
-            change.build.push(self.call([if there(new) { "-F" } else { "-N" }, new]));
-            change.build.extend(wanted.iter().map(|rule| self.append(new, rule)));
-            change.hook.push(match self.must_be_first() {
-                true => self.jump("-I", Some("1"), new),
-                false => self.jump("-A", None, new),
-            });
+        if wanted.is_empty() {
+            let remove = self.names.iter().flat_map(|name| self.remove(name, chains)).collect();
+            return Change { remove, ..Change::default() };
         }
-        let gone = if wanted.is_empty() { vec![old, new] } else { vec![old] };
-        for name in gone {
-            change.remove.extend(leave(name));
-            if there(name) {
-                change.remove.extend([self.call(["-F", name]), self.call(["-X", name])]);
+        let stands = |name: &&str| {
+            let (same, of) = self.same(name, wanted, chains);
+            same == of
+        };
+        let in_use = self.in_use(chains);
+        if let Some(name) = in_use.into_iter().chain(self.names).find(|name| stands(name)) {
+            return self.hook_again(name, chains);
+        }
+        match in_use {
+            // A stand-in (see hook_in_turn()) that was left: what it stands for is put in its place.
+            Some(name) if !self.jumps(chains, name).is_empty() => {
+                let mut change = self.rebuild(name, wanted, chains);
+                let stood_for = self.other(name);
+                change.build.insert(0, self.put(stood_for));
+                change.remove.insert(0, self.jump("-D", self.parent, stood_for));
+                change
             }
+            // One that others have emptied is open, until the new one is in front of it.
+            Some(name) => self.rebuild(self.other(name), wanted, chains),
+            None => self.rebuild(self.names[0], wanted, chains),
         }
+    }
+
+    /// Builds the chain under the name `new`, and puts it in the other's place.
+    fn rebuild(&self, new: &'static str, wanted: &[Rule], chains: &[Chain]) -> Change {
+        let mut change = Change::default();
+        // A second jump, behind the one in use.
+        change.build.extend(self.leave(new, chains));
+        change.build.push(self.emptied(new, chains));
+        change.build.extend(wanted.iter().map(|rule| self.append(new, rule)));
+        change.hook.push(self.put(new));
+        change.remove.extend(self.remove(self.other(new), chains));
         change
     }
 
-    /// Packets that our rules in this anchor have dropped.
-    pub fn dropped(&self, chains: &[Chain]) -> u64 {
-        let ours = self.names.iter().filter_map(|name| chain(chains, name));
-        let dropping =
-            ours.flat_map(|chain| &chain.rules).filter(|entry| entry.target == Target::Drop);
-        dropping.map(|entry| entry.packets).sum()
-    }
-
-    /// Where the parent jumps to one of our names, and to which.
-    fn jumps(&self, chains: &[Chain]) -> Vec<(usize, &'static str)> {
-        let rules = chain(chains, self.parent).map(|chain| chain.rules.as_slice());
-        let ours = |target: &Target| match target {
-            Target::Jump(to) => self.names.into_iter().find(|name| name == to),
-            _ => None,
-        };
-        let rules = rules.unwrap_or_default().iter().enumerate();
-        rules.filter_map(|(at, entry)| Some((at, ours(&entry.target)?))).collect()
-    }
-
-    /// In front of others' rules, so that none of them lets a guest's packet through. A masquerade
-    /// has nothing to be in front of.
-    fn must_be_first(&self) -> bool {
-        self.hook != Hook::Postrouting
-    }
-
-    fn program(&self) -> &'static str {
-        match self.family {
-            Family::V4 => "iptables",
-            Family::V6 => "ip6tables",
+    /// Puts the jump to a chain that stands where it belongs, and takes away what is too many.
+    fn hook_again(&self, name: &'static str, chains: &[Chain]) -> Change {
+        let jumps = self.jumps(chains, self.parent);
+        let count = jumps.iter().filter(|(_, to)| *to == name).count();
+        let in_front = jumps.iter().enumerate();
+        let in_front = in_front.take_while(|(nth, jump)| **jump == (*nth, name)).count();
+        let placed = if self.must_be_first() { in_front > 0 } else { count > 0 };
+        let mut change = Change::default();
+        if !placed {
+            change.hook.push(self.put(name));
         }
+        let too_many = count - usize::from(placed);
+        if too_many > 0 && in_front < count && self.must_be_first() {
+            change.remove = self.hook_in_turn(name, count + usize::from(!placed), chains);
+        } else {
+            change.remove.extend(self.unhook(self.parent, name, too_many));
+            change.remove.extend(self.remove(self.other(name), chains));
+        }
+        let strays = self.elsewhere.into_iter();
+        change.remove.extend(strays.flat_map(|from| {
+            let strays = self.jumps(chains, from).into_iter().filter(|(_, to)| *to == name);
+            self.unhook(from, name, strays.count())
+        }));
+        change
     }
 
-    fn call<const N: usize>(&self, arguments: [&str; N]) -> Call {
-        let all = ["-w", "-t", self.table].into_iter().chain(arguments).map(str::to_owned);
-        Call { family: self.family, arguments: all.collect() }
+    /// Leaves one of `count` jumps to a chain, in front. `-D` takes the one in front first; so that
+    /// there is one all the time, the other name stands in, with a jump to the chain.
+    fn hook_in_turn(&self, name: &'static str, count: usize, chains: &[Chain]) -> Vec<Call> {
+        let stand_in = self.other(name);
+        let mut calls: Vec<_> = self.leave(stand_in, chains).collect();
+        calls.extend([
+            self.emptied(stand_in, chains),
+            self.jump("-A", stand_in, name),
+            self.put(stand_in),
+        ]);
+        calls.extend(self.unhook(self.parent, name, count));
+        calls.extend([self.put(name), self.jump("-D", self.parent, stand_in)]);
+        calls.extend([self.call(["-F", stand_in]), self.call(["-X", stand_in])]);
+        calls
     }
 
-    /// Asks whether the parent jumps to our chain: it changes nothing, and has the kernel load what
-    /// it needs for the table.
-    pub(super) fn probe(&self) -> Call {
-        self.jump("-C", None, self.names[0])
+    /// Makes a chain, or makes it empty.
+    fn emptied(&self, name: &str, chains: &[Chain]) -> Call {
+        self.call([if chain(chains, name).is_some() { "-F" } else { "-N" }, name])
     }
 
-    fn jump(&self, verb: &str, at: Option<&str>, to: &str) -> Call {
-        let mut call = self.call([verb, self.parent]);
-        call.arguments.extend(at.map(str::to_owned));
-        call.arguments.extend(["-j", to].map(str::to_owned));
-        call
+    /// Takes away the jumps to a chain, and the chain.
+    fn remove(&self, name: &'static str, chains: &[Chain]) -> Vec<Call> {
+        let mut calls: Vec<_> = self.leave(name, chains).collect();
+        if chain(chains, name).is_some() {
+            calls.extend([self.call(["-F", name]), self.call(["-X", name])]);
+        }
+        calls
     }
 
-    fn append(&self, chain: &str, rule: &Rule) -> Call {
-        let mut call = self.call(["-A", chain]);
-        call.arguments.extend(conditions(rule));
-        call
+    /// Takes away every jump to a chain.
+    fn leave<'a>(
+        &'a self,
+        name: &'static str,
+        chains: &'a [Chain],
+    ) -> impl Iterator<Item = Call> + 'a {
+        self.parents().flat_map(move |from| {
+            let jumps = self.jumps(chains, from).into_iter().filter(|(_, to)| *to == name);
+            self.unhook(from, name, jumps.count())
+        })
     }
-}
 
-fn chain<'a>(chains: &'a [Chain], name: &str) -> Option<&'a Chain> {
-    chains.iter().find(|chain| chain.name == name)
-}
-
-/// The rule as arguments, in iptables-save's order. Names and addresses are values that hold nothing but such.
-fn conditions(rule: &Rule) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut option = |name: &str, value: Option<String>| {
-        words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
-    };
-    option("-s", rule.source.map(|subnet| subnet.to_string()));
-    option("-d", rule.destination.map(|address| format!("{address}/32")));
-    option("-i", rule.input.as_ref().map(Interface::pattern));
-    option("-o", rule.output.as_ref().map(Interface::pattern));
-    let matching: &[&str] = match rule.matching {
-        Some(Match::Established) => &["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"],
-        Some(Match::Tracked) => &["-m", "conntrack", "--ctstate", "NEW,RELATED,ESTABLISHED"],
-        Some(Match::EchoRequest) => &["-p", "icmp", "-m", "icmp", "--icmp-type", "8"],
-        Some(Match::UdpDns) => &["-p", "udp", "-m", "udp", "--dport", "53"],
-        Some(Match::TcpDns) => &["-p", "tcp", "-m", "tcp", "--dport", "53"],
-        None => &[],
-    };
-    words.extend(matching.iter().map(|word| (*word).to_owned()));
-    let verdict = match rule.verdict {
-        Verdict::Accept => "ACCEPT",
-        Verdict::Drop => "DROP",
-        Verdict::Masquerade => "MASQUERADE",
-    };
-    words.extend(["-j", verdict].map(str::to_owned));
-    words
+    fn unhook(&self, from: &str, name: &str, count: usize) -> Vec<Call> {
+        vec![self.jump("-D", from, name); count]
+    }
 }

@@ -12,8 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Runs `iptables` and `ip6tables`: finds them, runs one command or many at once.
-//! Never a shell, never a program that could not be read back.
+//! Runs `iptables` and `ip6tables`: one command or many at once. Never a shell.
 
 use crate::firewall::{Family, FirewallError};
 use crate::program;
@@ -30,16 +29,24 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Where the table's name is among a command's arguments: `-w -t TABLE`.
 const TABLE: usize = 2;
 
-/// Where they are, and how the one is called that is taken before the plain one.
-#[cfg(not(target_os = "android"))]
-const DIRECTORIES: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
-#[cfg(not(target_os = "android"))]
-const PREFERRED: &str = "-legacy";
-/// Netd's helper that runs iptables for those who may not.
-#[cfg(target_os = "android")]
-const PREFERRED: &str = "-wrapper-1.0";
-#[cfg(target_os = "android")]
-const DIRECTORIES: [&str; 1] = ["/system/bin"];
+/// What is to be done where it is refused.
+const REMEDY: &str =
+    "on Android guestnetd has to be let into the domain netutils_wrapper and to be in \
+                      the group net_admin; --iptables PATH names another program";
+
+/// What iptables says to a command that may fail.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// It is done, or so.
+    Yes,
+    /// It is not.
+    No {
+        /// Exit status: 1 and 2 are about what was asked for, others about all of iptables.
+        code: Option<i32>,
+        /// As an error.
+        text: FirewallError,
+    },
+}
 
 /// One run of iptables. Printed as it would be typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,34 +84,36 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Finds them: the preferred ones, else `iptables` unless it says that it is the variant over
-    /// nf_tables: what that writes cannot be read by getsockopt.
-    pub fn find() -> Result<Self, FirewallError> {
-        let find = |name: &str| -> Result<PathBuf, FirewallError> {
-            if let Some(path) = in_directories(&format!("{name}{PREFERRED}")) {
-                return Ok(path);
-            }
-            let Some(path) = in_directories(name) else {
-                return unavailable(format!("there is no program {name}"));
-            };
-            match version(&path) {
-                Ok(version) if version.contains("nf_tables") => unavailable(format!(
-                    "{} writes to nf_tables: install {name}-legacy, or use --firewall nftables",
-                    path.display()
-                )),
-                Ok(_) => Ok(path),
-                Err(e) => unavailable(format!("{} does not run: {e}", path.display())),
-            }
-        };
-        Ok(Self { v4: find("iptables")?, v6: find("ip6tables")? })
-    }
-
     /// Runs one command to its end.
     pub fn run(&self, call: &Call) -> Result<(), FirewallError> {
+        done(self.run_one(call), call)
+    }
+
+    /// Runs one command that may fail: whether it succeeded, or what it says. An error if it was not
+    /// iptables that answered.
+    pub(super) fn ask(&self, call: &Call) -> Result<Answer, FirewallError> {
+        let program = || self.path(call.family).display();
+        match self.run_one(call) {
+            Ok((status, _)) if status.success() => Ok(Answer::Yes),
+            Ok((status, said)) if is_refusal(&said) => Err(FirewallError::Unavailable(format!(
+                "{} refuses `{call}` ({status}{}{}): {REMEDY}",
+                program(),
+                if said.trim().is_empty() { ", without a word" } else { ": " },
+                said.trim()
+            ))),
+            Ok((status, said)) => {
+                let text = failed(call, format!("{status}: {}", said.trim()));
+                Ok(Answer::No { code: status.code(), text })
+            }
+            Err(e) => Err(FirewallError::Unavailable(format!("{} does not run: {e}", program()))),
+        }
+    }
+
+    fn run_one(&self, call: &Call) -> io::Result<(ExitStatus, String)> {
         log::debug!("{call}");
         let mut command = Command::new(self.path(call.family));
         command.args(&call.arguments).stdin(Stdio::null());
-        done(program::run(command, LIMIT), call)
+        program::run(command, LIMIT)
     }
 
     /// Runs commands of one family in as few runs as can be: one, where there is a program that
@@ -126,6 +135,15 @@ impl Programs {
     /// Whether there is such a program for either family.
     pub(super) fn take_many(&self) -> bool {
         self.restore(Family::V4).is_some() && self.restore(Family::V6).is_some()
+    }
+
+    /// What a program says of itself: `iptables v1.8.9 (nf_tables)`; before 1.8 there was no other
+    /// kind and no parenthesis.
+    pub(super) fn version(path: &Path) -> io::Result<String> {
+        let mut command = Command::new(path);
+        command.arg("-V").stdin(Stdio::null());
+        let (status, said) = program::run(command, LIMIT)?;
+        status.success().then_some(said).ok_or_else(|| io::Error::other(status.to_string()))
     }
 
     fn path(&self, family: Family) -> &Path {
@@ -189,20 +207,10 @@ fn failed(command: &impl fmt::Display, cause: String) -> FirewallError {
     FirewallError::Command { command: command.to_string(), cause }
 }
 
-fn unavailable<T>(why: String) -> Result<T, FirewallError> {
-    Err(FirewallError::Unavailable(why))
-}
-
-fn in_directories(name: &str) -> Option<PathBuf> {
-    DIRECTORIES.iter().map(|directory| Path::new(directory).join(name)).find(|path| path.is_file())
-}
-
-/// `iptables v1.8.9 (nf_tables)`; before 1.8 there was no other kind and no parenthesis.
-fn version(path: &Path) -> io::Result<String> {
-    let mut command = Command::new(path);
-    command.arg("-V").stdin(Stdio::null());
-    let (status, said) = program::run(command, LIMIT)?;
-    status.success().then_some(said).ok_or_else(|| io::Error::other(status.to_string()))
+/// Iptables itself says why, whatever fails. Netd's helper ends without a word where it may not start
+/// iptables, and says these words, if any, of what is not on its list (`NetUtilsWrapper-1.0.cpp`).
+fn is_refusal(said: &str) -> bool {
+    said.trim().is_empty() || said.contains("Unexpected command")
 }
 
 #[cfg(test)]

@@ -46,11 +46,19 @@ pub enum ReadError {
 impl ReadError {
     /// Whether the kernel has no such table, or no iptables for this family (yet).
     pub(super) fn is_missing(&self) -> bool {
-        let errno = match self {
+        matches!(self.errno(), Some(libc::ENOENT | libc::ENOPROTOOPT))
+    }
+
+    /// Whether this process may not read it: without `CAP_NET_ADMIN`, or by the device's policy.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.errno(), Some(libc::EPERM | libc::EACCES))
+    }
+
+    fn errno(&self) -> Option<i32> {
+        match self {
             Self::Kernel(e) => e.raw_os_error(),
             Self::Malformed(_) => None,
-        };
-        matches!(errno, Some(libc::ENOENT | libc::ENOPROTOOPT))
+        }
     }
 }
 

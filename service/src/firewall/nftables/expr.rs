@@ -38,6 +38,9 @@ const NFTA_EXPR_DATA: u16 = 2;
 const ESTABLISHED: u32 = 1 << 1;
 const RELATED: u32 = 1 << 2;
 const NEW: u32 = 1 << 3;
+/// `NFT_NAT_DNAT` and `NF_NAT_RANGE_MAP_IPS`.
+const DNAT: u32 = 1;
+const MAP_ADDRESSES: u32 = 1;
 
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +65,10 @@ pub(super) enum Expr {
     Counter,
     /// Give it the address of the interface that it leaves by.
     Masquerade,
+    /// Load a constant.
+    Load(Vec<u8>),
+    /// Send it to the IPv4 address that was loaded.
+    Dnat,
     /// Let it pass.
     Accept,
     /// Drop it.
@@ -107,6 +114,7 @@ pub(super) fn compile(line: &Line) -> Vec<Expr> {
         Verdict::Accept => list.push(Expr::Accept),
         Verdict::Drop => list.extend([Expr::Counter, Expr::Drop]),
         Verdict::Masquerade => list.push(Expr::Masquerade),
+        Verdict::Dnat(to) => list.extend([Expr::Load(to.octets().to_vec()), Expr::Dnat]),
     }
     list
 }
@@ -217,6 +225,17 @@ impl Expr {
                 .end_nested(),
             Self::Counter => e.nested_data_counter().end_nested().end_nested(),
             Self::Masquerade => e.push_name(c"masq").end_nested(),
+            Self::Load(value) => {
+                let data = e.nested_data_immediate().push_dreg(REGISTER).nested_data();
+                data.push_value(value).end_nested().end_nested().end_nested()
+            }
+            Self::Dnat => e
+                .nested_data_nat()
+                .push_type(DNAT)
+                .push_family(libc::NFPROTO_IPV4 as u32)
+                .push_reg_addr_min(REGISTER)
+                .end_nested()
+                .end_nested(),
             Self::Accept => verdict(e, VerdictCode::Accept),
             Self::Drop => verdict(e, VerdictCode::Drop),
             Self::Other(name) => e.push_name_bytes(name.as_bytes()).end_nested(),
@@ -280,9 +299,24 @@ impl Expr {
                 }
             }
             ExprOps::Counter(_) => Self::Counter,
+            ExprOps::Nat(nat) => {
+                // The kernel says of itself that there is an address, since 5.8, and that the last
+                // of the range is the first.
+                let plain = nat.get_type().ok()? == DNAT
+                    && nat.get_family().ok()? == libc::NFPROTO_IPV4 as u32
+                    && nat.get_reg_addr_min().ok()? == REGISTER
+                    && nat.get_reg_addr_max().map_or(true, |last| last == REGISTER)
+                    && nat.get_reg_proto_min().is_err()
+                    && nat.get_reg_proto_max().is_err()
+                    && nat.get_flags().unwrap_or(0) & !MAP_ADDRESSES == 0;
+                plain.then_some(Self::Dnat)?
+            }
             ExprOps::Immediate(immediate) => {
-                let verdict = immediate.get_data().ok()?.get_verdict().ok()?;
-                match verdict.get_code().ok()? {
+                let data = immediate.get_data().ok()?;
+                if immediate.get_dreg().ok()? == REGISTER {
+                    return value(data).map(Self::Load);
+                }
+                match data.get_verdict().ok()?.get_code().ok()? {
                     code if code == VerdictCode::Accept as u32 => Self::Accept,
                     code if code == VerdictCode::Drop as u32 => Self::Drop,
                     _ => return None,

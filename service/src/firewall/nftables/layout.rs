@@ -17,7 +17,7 @@
 //!
 //! What a packet walks is kept short. Our chains let pass what none of their rules drops, so a rule
 //! that lets a guest's packet pass need not ask whether it is a guest's: for every other packet it
-//! says what the end of the chain says. Only the drops ask.
+//! says what the end of the chain says. The drops ask, and so does what changes a packet.
 
 use crate::firewall::{Family, GuestSubnet, Hook, Interface, Match, Rule, Ruleset, Verdict};
 use crate::spec::Subnet;

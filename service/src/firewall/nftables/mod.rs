@@ -57,7 +57,7 @@ struct BaseChain {
     policy: u32,
 }
 
-const CHAINS: [BaseChain; 3] = [
+const CHAINS: [BaseChain; 4] = [
     BaseChain {
         name: "forward",
         kind: "filter",
@@ -75,6 +75,14 @@ const CHAINS: [BaseChain; 3] = [
         policy: VerdictCode::Accept as u32,
     },
     BaseChain {
+        name: "prerouting",
+        kind: "nat",
+        hook: libc::NF_INET_PRE_ROUTING as u32,
+        priority: libc::NF_IP_PRI_NAT_DST,
+        priority_name: "dstnat",
+        policy: VerdictCode::Accept as u32,
+    },
+    BaseChain {
         name: "postrouting",
         kind: "nat",
         hook: libc::NF_INET_POST_ROUTING as u32,
@@ -85,10 +93,11 @@ const CHAINS: [BaseChain; 3] = [
 ];
 
 fn chain_of(hook: Hook) -> &'static BaseChain {
-    let [forward, input, postrouting] = &CHAINS;
+    let [forward, input, prerouting, postrouting] = &CHAINS;
     match hook {
         Hook::Forward => forward,
         Hook::Input => input,
+        Hook::Prerouting => prerouting,
         Hook::Postrouting => postrouting,
     }
 }
@@ -140,6 +149,11 @@ impl Nftables {
         }
         let now = self.observe()?.difference(wanted);
         now.map_or(Ok(()), |text| Err(FirewallError::Verify(text)))
+    }
+
+    /// The same: what is there can always be read.
+    pub fn reapply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        self.apply(wanted)
     }
 
     /// The short way: nobody has changed any table since it was last known to be as we left it, and

@@ -42,8 +42,8 @@ impl Nftables {
     /// The same with a table that anybody may change, as it is on kernels before 6.9.
     pub fn unowned() -> Result<Self, FirewallError> {
         let mut this = Self::unchecked().map_err(unavailable)?;
-        this.check(|hook| hook != Hook::Postrouting).map_err(unavailable)?;
-        let nat = this.check(|hook| hook == Hook::Postrouting);
+        this.check(|hook| !hook.is_nat()).map_err(unavailable)?;
+        let nat = this.check(Hook::is_nat);
         nat.map_err(|e| FirewallError::NoNat(e.to_string()))?;
         Ok(this)
     }
@@ -97,5 +97,5 @@ fn sample() -> Ruleset {
     let other = Subnet::containing(gateway, 24).map(|subnet| GuestSubnet { subnet, gateway });
     let subnets = GuestSubnet::original().into_iter().chain(other).collect();
     let uplinks = IfPattern::new("wlan0").into_iter().collect();
-    Ruleset { uplinks, subnets, ..Ruleset::default() }
+    Ruleset { uplinks, subnets, resolver: Some(gateway), ..Ruleset::default() }
 }

@@ -93,14 +93,12 @@ fn line(rule: &Line) -> String {
         }
         .to_owned()
     }));
-    words.push(
-        match rule.verdict {
-            Verdict::Accept => "accept",
-            Verdict::Drop => "counter drop",
-            Verdict::Masquerade => "masquerade",
-        }
-        .to_owned(),
-    );
+    words.push(match rule.verdict {
+        Verdict::Accept => "accept".to_owned(),
+        Verdict::Drop => "counter drop".to_owned(),
+        Verdict::Masquerade => "masquerade".to_owned(),
+        Verdict::Dnat(to) => format!("dnat ip to {to}"),
+    });
     words.join(" ")
 }
 

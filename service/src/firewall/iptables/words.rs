@@ -1,0 +1,80 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! A rule, a jump and the handling of a chain as iptables' arguments. Pure: runs nothing.
+
+use super::anchor::Anchor;
+use super::programs::Call;
+use crate::firewall::{Interface, Match, Rule, Verdict};
+
+impl Anchor {
+    /// A command about this anchor's table.
+    pub(super) fn call<const N: usize>(&self, arguments: [&str; N]) -> Call {
+        let all = ["-w", "-t", self.table].into_iter().chain(arguments).map(str::to_owned);
+        Call { family: self.family, arguments: all.collect() }
+    }
+
+    /// A command about the jump from a chain to another: `-C`, `-D`, `-A`.
+    pub(super) fn jump(&self, verb: &str, from: &str, to: &str) -> Call {
+        self.call([verb, from, "-j", to])
+    }
+
+    /// Puts the jump to a chain of ours where it belongs: in front, where others' rules must not
+    /// come first.
+    pub(super) fn put(&self, to: &str) -> Call {
+        match self.must_be_first() {
+            true => self.call(["-I", self.parent, "1", "-j", to]),
+            false => self.jump("-A", self.parent, to),
+        }
+    }
+
+    /// Adds a rule behind those of a chain of ours.
+    pub(super) fn append(&self, chain: &str, rule: &Rule) -> Call {
+        let mut call = self.call(["-A", chain]);
+        call.arguments.extend(conditions(rule));
+        call
+    }
+}
+
+/// The rule as arguments, in iptables-save's order. Names and addresses are values that hold nothing but such.
+fn conditions(rule: &Rule) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut option = |name: &str, value: Option<String>| {
+        words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
+    };
+    option("-s", rule.source.map(|subnet| subnet.to_string()));
+    option("-d", rule.destination.map(|address| format!("{address}/32")));
+    option("-i", rule.input.as_ref().map(Interface::pattern));
+    option("-o", rule.output.as_ref().map(Interface::pattern));
+    let matching: &[&str] = match rule.matching {
+        Some(Match::Established) => &["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"],
+        Some(Match::Tracked) => &["-m", "conntrack", "--ctstate", "NEW,RELATED,ESTABLISHED"],
+        Some(Match::EchoRequest) => &["-p", "icmp", "-m", "icmp", "--icmp-type", "8"],
+        Some(Match::UdpDns) => &["-p", "udp", "-m", "udp", "--dport", "53"],
+        Some(Match::TcpDns) => &["-p", "tcp", "-m", "tcp", "--dport", "53"],
+        None => &[],
+    };
+    words.extend(matching.iter().map(|word| (*word).to_owned()));
+    let verdict: &[&str] = match rule.verdict {
+        Verdict::Accept => &["ACCEPT"],
+        Verdict::Drop => &["DROP"],
+        Verdict::Masquerade => &["MASQUERADE"],
+        Verdict::Dnat(_) => &["DNAT", "--to-destination"],
+    };
+    words.extend(["-j"].iter().chain(verdict).map(|word| (*word).to_owned()));
+    if let Verdict::Dnat(to) = rule.verdict {
+        words.push(to.to_string());
+    }
+    words
+}

@@ -1,0 +1,69 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What guestnetd does on a device that netd shapes, by netd's wrappers.
+
+use std::time::Duration;
+
+use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
+use guestnet_tests::client::{by_pid, config};
+use guestnet_tests::{Daemon, Guest, NetdDevice};
+
+use crate::changes::Seen;
+use crate::traced::{by_tun, Traced};
+
+/// Start, attach, uplinks, VPNs, netd's restart, repairs, detach, end.
+pub fn life() -> Seen {
+    let device = NetdDevice::new();
+    let (iptables, ndc) = (device.iptables(), device.ndc());
+    let args = format!(
+        "--iptables {} --ndc {} --uplink wlan0,rmnet0 --check-every 1",
+        iptables.display(),
+        ndc.display()
+    );
+    let daemon = Daemon::new(&device).args(&args);
+    let mut traced = Traced::new(device, daemon, "", "");
+    traced.start();
+    let guests: Vec<_> = (0..4).map(|_| Guest::new()).collect();
+    traced.attach("first", &guests[0]);
+    traced.attach("second", &guests[1]);
+    traced.device.vpn_up("tun0");
+    traced.attach_as(&by_tun("vpn", "tun0"), &by_pid(guests[2].pid()));
+    let vpn = VpnPolicy::BLOCK_UNDER_LOCKDOWN;
+    let blocked = GuestConfig { vpnPolicy: vpn, ..config("blocked") };
+    traced.attach_as(&blocked, &by_pid(guests[3].pid()));
+    traced.device.lockdown(true);
+    traced.says("a lockdown VPN is up", 0);
+    traced.device.lockdown(false);
+    traced.says("a lockdown VPN is gone", 0);
+    traced.device.vpn_down("tun0");
+    traced.says("iif vm_wlan2", 1);
+    traced.device.connect("rmnet0", NetdDevice::RMNET0);
+    traced.device.wifi_lost();
+    traced.says("uplink: rmnet0 203.0.113.2", 0);
+    traced.device.wifi_back();
+    traced.says("uplink: wlan0 192.0.2.2", 0);
+    traced.service().setDns("wlan0", &["192.0.2.53".to_owned()]).expect("setDns");
+    traced.after("ip rule del from 172.17.0.0/16", "put back, somebody has removed it");
+    traced.after("ip route del 172.17.0.0/16 table 97", "put back: route 172.17.0.0/16");
+    traced.device.netd_restarts(Duration::ZERO);
+    traced.says("asked of netd again", 0);
+    for name in ["first", "second", "vpn", "blocked"] {
+        traced.detach(name);
+    }
+    assert!(traced.device.forwarding_requesters().is_empty());
+    traced.stop();
+    traced.seen("netd")
+}

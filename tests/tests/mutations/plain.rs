@@ -1,0 +1,211 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What guestnetd does on a plain Linux: the life of guests, crashes and leftovers, failures.
+
+use std::fs;
+
+use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use guestnet_tests::client::{by_netns, by_pid, config};
+use guestnet_tests::{poll, Daemon, Device, Guest, InNetns, Internet, Probe};
+
+use crate::changes::Seen;
+use crate::traced::{by_tun, in_subnet, Traced, BOUND};
+
+/// Start, attach of every kind, uplink, resolvers, repairs, MTU, detach of every kind, end.
+pub fn life(firewall: &str) -> Seen {
+    let device = Device::new();
+    // Forwarding of one interface only: it is to be as before in the end.
+    device.set_sysctl("net/ipv4/conf/wlan0/forwarding", "1");
+    device.run("ip tuntap add tun0 mode tun");
+    device.run("ip link set tun0 up");
+    let args = format!("--firewall {firewall} --uplink wlan0,rmnet0 --check-every 1");
+    let mut traced = Traced::started(device, &args);
+    let guests: Vec<_> = (0..5).map(|_| Guest::new()).collect();
+    traced.attach("first", &guests[0]);
+    traced.attach("second", &guests[1]);
+    traced.attach_as(&in_subnet("own", "10.9.1.1"), &by_pid(guests[2].pid()));
+    traced.attach_as(&in_subnet("too", "10.9.2.1"), &by_pid(guests[3].pid()));
+    traced.attach_as(&by_tun("vpn", "tun0"), &by_pid(guests[4].pid()));
+    uplink(&traced);
+    traced.service().setDns("wlan0", &["192.0.2.53".to_owned()]).expect("setDns");
+    repairs(&traced, firewall);
+    traced.after("ip link set wlan0 mtu 1400", "second: MTU 1400");
+    traced.after("ip link set wlan0 mtu 1500", "second: MTU 1500");
+    // The next guest of an address has none of its predecessor's connections.
+    let next = Guest::new();
+    traced.detach("first");
+    let next_config = GuestConfig { address: Some("172.17.3.3".to_owned()), ..config("next") };
+    traced.attach_as(&next_config, &by_pid(next.pid()));
+    for name in ["vpn", "too", "own"] {
+        traced.detach(name);
+    }
+    assert_eq!(traced.service().detachAll().expect("detachAll"), 2);
+    traced.stop();
+    traced.seen(&format!("life-{firewall}"))
+}
+
+/// Another address, another interface, and the first one anew.
+fn uplink(traced: &Traced<Device>) {
+    let route = format!("ip route add default via {}", Internet::ADDRESS);
+    let another =
+        ["ip addr flush dev wlan0", "ip addr add 192.0.2.77/24 dev wlan0", route.as_str()];
+    traced.after_all(&another, "uplink: wlan0 192.0.2.77");
+    traced.after("ip link del wlan0", "uplink: none of wlan0,rmnet0");
+    for name in ["rmnet0", "wlan0"] {
+        let up = format!("uplink: {name} 192.0.2.2");
+        let before = traced.said(&up);
+        traced.device.add_uplink(name);
+        traced.says(&up, before);
+        if name == "rmnet0" {
+            traced.device.remove_uplink(name);
+        }
+    }
+}
+
+/// What others take away.
+fn repairs(traced: &Traced<Device>, firewall: &str) {
+    traced.after("ip addr del 172.17.3.2/16 dev vm_wlan", "put back: address 172.17.3.2/16");
+    traced.after("ip route del 172.17.3.4 dev vm_wlan1", "put back: route 172.17.3.4");
+    traced.after("ip link set vm_wlan1 down", "put back: vm_wlan1 up");
+    traced.after("ip link set vm_wlan1 alias none", "put back: vm_wlan1 is second's");
+    traced.after("ip rule del iif vm_wlan4", "put back, somebody has removed it");
+    let said = "net.ipv4.ip_forward put back to 1";
+    let before = traced.said(said);
+    traced.device.set_sysctl("net/ipv4/ip_forward", "0");
+    traced.says(said, before);
+    if firewall == "iptables" {
+        traced.device.run("iptables-legacy -w -F FORWARD");
+        until_hooked(traced);
+        // A rule in front of the jump: that is put in front again without a moment without it.
+        let foreign = "FORWARD -i nobody0 -j ACCEPT";
+        traced.device.run(&format!("iptables-legacy -w -I {foreign}"));
+        until_hooked(traced);
+        traced.device.run(&format!("iptables-legacy -w -D {foreign}"));
+    }
+}
+
+/// Waits until the first rule of FORWARD is guestnetd's only jump, to the only chain of its.
+fn until_hooked(traced: &Traced<Device>) {
+    let hooked = || {
+        let rules = traced.device.run("iptables-legacy -w -S");
+        let count = |what: &str| rules.lines().filter(|line| line.contains(what)).count();
+        let first = rules.lines().find(|line| line.starts_with("-A FORWARD"))?;
+        let one = count("-N oem_guestnet_fwd") == 1 && count("-j oem_guestnet_fwd") == 1;
+        (one && first.contains("-j oem_guestnet_fwd")).then_some(())
+    };
+    poll(BOUND, hooked).unwrap_or_else(|| panic!("{}", traced.device.run("iptables-legacy -w -S")));
+}
+
+/// Another default route, while the old uplink keeps its address: what left with that is forgotten.
+/// And forwarding, which guestnetd has switched on, goes off again with the last guest.
+pub fn default_route() -> Seen {
+    let device = Device::new();
+    device.set_sysctl("net/ipv4/conf/wlan0/forwarding", "1");
+    for command in [
+        "ip link add eth1 type veth peer name eth1b",
+        "ip link set eth1b up",
+        "ip link set eth1 up",
+        "ip addr add 198.51.100.2/24 dev eth1",
+    ] {
+        device.run(command);
+    }
+    let mut traced = Traced::started(device, "--uplink default");
+    let guest = Guest::new();
+    traced.attach("demo", &guest);
+    assert_eq!(guest.udp(Internet::UDP, "x").expect("UDP"), "192.0.2.2 x");
+    let route = "ip route replace default via 198.51.100.1";
+    traced.after(route, "connections of the uplink's address 192.0.2.2 forgotten");
+    // While it is not the uplink, its other namespace might need forwarding.
+    let back = format!("ip route replace default via {}", Internet::ADDRESS);
+    traced.after(&back, "uplink: wlan0 192.0.2.2");
+    traced.detach("demo");
+    assert_eq!(traced.device.sysctl("net/ipv4/ip_forward"), "0");
+    traced.stop();
+    traced.seen("default-route")
+}
+
+/// What an earlier guestnetd has left: a socket, state of every kind, a link that is half made, a
+/// guest that has gone meanwhile, the rules of the other packet filter.
+pub fn leftovers(first: &str, then: &str) -> Seen {
+    let device = Device::new();
+    // What the next start is to use stands in a file.
+    let dir = tempfile::tempdir().expect("a directory");
+    let choice = dir.path().join("choice");
+    let choose = |firewall: &str| fs::write(&choice, firewall).expect("the choice");
+    let script = dir.path().join("start");
+    let text = format!("exec \"$@\" --firewall \"$(cat {})\"\n", choice.display());
+    fs::write(&script, text).expect("the script");
+    choose(first);
+    let by = format!("sh {}", script.display());
+    let daemon = Daemon::new(&device);
+    let mut traced = Traced::new(device, daemon, "", &by);
+    traced.start();
+    let (stays, mut goes) = (Guest::new(), Guest::new());
+    traced.attach("stays", &stays);
+    traced.attach("goes", &goes);
+    let state = traced.daemon.state_dir();
+    let record = fs::read_to_string(state.join("guests/goes.json")).expect("the record");
+    let boot = record.split("\"boot\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    traced.kill();
+    goes.kill();
+    let put = |name: &str, text: &str| fs::write(state.join(name), text).expect(name);
+    put("guests/half.json.tmp", "{");
+    put("guests/torn.json", "{");
+    put("guests/old.json", &record.replace(boot.expect("its boot"), "another"));
+    put("forwarding.json", r#"{"version":1,"boot":"another","ours":true,"contested":false,
+        "before":{"accept_redirects":false,"forwarding":[]},"netd":false}"#);
+    put("resolvers.json", r#"{"version":1,"boot":"another","behind":{}}"#);
+    // As the creating message leaves it: with all marks but the alias.
+    let half = "ip link add vm_wlan9 address 02:67:00:00:00:01 group 0x676e6574 type veth peer b9";
+    traced.device.run(half);
+    choose(then);
+    traced.start();
+    traced.detach("stays");
+    traced.stop();
+    traced.seen(&format!("leftovers-{first}-{then}"))
+}
+
+/// A state that cannot be written: all that an attach has done is undone.
+pub fn undone(firewall: &str) -> Seen {
+    let device = Device::new();
+    device.run("ip tuntap add tun0 mode tun");
+    device.run("ip link set tun0 up");
+    let daemon = Daemon::new(&device).args(&format!("--firewall {firewall}"));
+    let full = "-e inject=pwrite64:error=ENOSPC";
+    let mut traced = Traced::new(device, daemon, full, "");
+    traced.start();
+    let guest = Guest::new();
+    let refused =
+        traced.service().attach(&by_tun("vpn", "tun0"), &by_pid(guest.pid()), None).unwrap_err();
+    assert!(refused.to_string().contains("No space left"), "{refused}");
+    assert_eq!(guest.links(), ["lo"]);
+    traced.stop();
+    traced.seen(&format!("undone-{firewall}"))
+}
+
+/// guestnetd with what it needs and no more: it may not look at init's namespace.
+pub fn few_capabilities() -> Seen {
+    let device = Device::new();
+    let all = "-all,+net_admin,+net_raw,+sys_admin,+dac_override";
+    let by = format!("setpriv --inh-caps -all --bounding-set {all}");
+    let daemon = Daemon::new(&device);
+    let mut traced = Traced::new(device, daemon, "", &by);
+    traced.start();
+    let guest = Guest::new();
+    traced.attach_as(&config("demo"), &by_netns(guest.open_netns()));
+    traced.detach("demo");
+    traced.stop();
+    traced.seen("few-capabilities")
+}

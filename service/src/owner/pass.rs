@@ -57,7 +57,7 @@ impl Owner {
         let netd = matches!(self.shape, Shape::Netd { .. });
         failed("the packet filter", self.refresh_firewall());
         if due.firewall || netd {
-            failed("the packet filter", self.mend_firewall(reset));
+            failed("the packet filter", self.mend_firewall(due.firewall, reset));
         }
         if due.forwarding || reset {
             failed("forwarding", self.mend_forwarding());
@@ -169,18 +169,23 @@ impl Owner {
         Ok(())
     }
 
-    /// Puts back what others have taken from the packet filter. `reset`: netd has started anew, which is
-    /// all that is known where the rules cannot be read.
-    fn mend_firewall(&mut self, reset: bool) -> Result<(), Error> {
-        match self.firewall.drift(&self.ruleset)? {
+    /// Puts back what others have taken from the packet filter. Where the rules cannot be read, all are
+    /// written when netd has started anew (`reset`), and the jumps to them are asked for when it is
+    /// time to compare (`due`).
+    fn mend_firewall(&mut self, due: bool, reset: bool) -> Result<(), Error> {
+        let result = match self.firewall.drift(&self.ruleset)? {
             None => return Ok(()),
-            Some(Drift::Unreadable(_)) if !reset => return Ok(()),
-            Some(Drift::Unreadable(_)) => {
-                log::warn!("firewall: put back whole, as netd has started")
+            Some(Drift::Changed(what)) => {
+                log::warn!("firewall: put back: {what}");
+                self.firewall.apply(&self.ruleset)
             }
-            Some(Drift::Changed(what)) => log::warn!("firewall: put back: {what}"),
-        }
-        let result = self.firewall.apply(&self.ruleset);
+            Some(Drift::Unreadable(_)) if reset => {
+                log::warn!("firewall: all rules are written anew, as netd has started");
+                self.firewall.reapply(&self.ruleset)
+            }
+            Some(Drift::Unreadable(_)) if due => self.firewall.apply(&self.ruleset),
+            Some(Drift::Unreadable(_)) => return Ok(()),
+        };
         self.firewall_error = result.as_ref().err().map(ToString::to_string);
         Ok(result?)
     }

@@ -38,29 +38,23 @@ impl Owner {
             }
         };
         failed("the rules could not be read", self.read_rules(&due));
-        let uplink = self.read_uplink(&due);
-        let moved = match uplink {
-            Ok(moved) => moved,
-            Err(e) => {
-                log::error!("the uplink could not be followed: {e}");
-                None
-            }
-        };
-        let reset = match self.refresh_leads() {
-            Ok(lost) => lost,
-            Err(e) => {
-                log::error!("the rules could not be set: {e}");
-                false
-            }
-        };
-        // netd's start takes rules, jumps and its switch, and announces the first and the last of these.
-        let netd = matches!(self.shape, Shape::Netd { .. });
-        failed("the packet filter", self.refresh_firewall());
-        if due.firewall || netd {
-            failed("the packet filter", self.mend_firewall(due.firewall, reset));
-        }
+        let moved = self.read_uplink(&due).unwrap_or_else(|e| {
+            log::error!("the uplink could not be followed: {e}");
+            None
+        });
+        let reset = self.refresh_leads().unwrap_or_else(|e| {
+            log::error!("the rules could not be set: {e}");
+            false
+        });
+        // netd's start takes its switch, jumps and rules, and announces the first and the last of these.
         if due.forwarding || reset {
             failed("forwarding", self.mend_forwarding());
+        }
+        if !self.netd.asking {
+            failed("the packet filter", self.refresh_firewall());
+            if due.firewall || matches!(self.shape, Shape::Netd { .. }) {
+                failed("the packet filter", self.mend_firewall(due.firewall, reset));
+            }
         }
         if let Some(previous) = moved {
             self.uplink_moved(previous, noticed);

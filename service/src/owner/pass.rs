@@ -66,7 +66,8 @@ impl Owner {
 
     fn read_rules(&mut self, due: &Due) -> Result<(), Error> {
         // Where netd routes, what the default network is stands in the rules.
-        if !due.rules && !(due.uplink && matches!(self.shape, Shape::Netd { .. })) {
+        let by_rules = due.uplink && matches!(self.shape, Shape::Netd { .. });
+        if !due.rules && !by_rules {
             return Ok(());
         }
         self.reread_rules()?;

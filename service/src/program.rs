@@ -15,9 +15,13 @@
 //! Runs one program to its end: what it says on either stream is taken, its time is bounded.
 //! Never with an inherited environment.
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::unistd::pipe2;
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::os::fd::AsFd;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -26,15 +30,14 @@ const SAID: usize = 4096;
 
 /// Runs a command and takes what it says on either stream, for a limited time.
 pub fn run(mut command: Command, limit: Duration) -> io::Result<(ExitStatus, String)> {
-    // A socket and not a pipe, since the standard library can bound a read from it.
-    let (ours, theirs) = UnixStream::pair()?;
-    let both = [OwnedFd::from(theirs.try_clone()?), OwnedFd::from(theirs)];
-    let [out, err] = both;
-    command.env_clear().stdout(out).stderr(err);
+    // A pipe and not a socket: SELinux gives netd's helper /dev/null for what its policy does not
+    // name, and that names pipes.
+    let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    command.env_clear().stdout(theirs.try_clone()?).stderr(theirs);
     let mut child = command.spawn()?;
-    // Its ends of the socket are kept by the command, too.
+    // Its ends of the pipe are kept by the command, too.
     drop(command);
-    match listen(ours, limit) {
+    match listen(ours.into(), limit) {
         // It has closed what it could still speak to: it is ending.
         Ok(said) => Ok((child.wait()?, said)),
         Err(e) => {
@@ -44,24 +47,25 @@ pub fn run(mut command: Command, limit: Duration) -> io::Result<(ExitStatus, Str
     }
 }
 
-fn listen(mut stream: UnixStream, limit: Duration) -> io::Result<String> {
+fn listen(mut stream: File, limit: Duration) -> io::Result<String> {
     let until = Instant::now() + limit;
     let mut said = Vec::new();
     let mut buffer = [0; 1024];
     loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::Error::other(format!("not done within {limit:?}, killed")));
+        let left = until.saturating_duration_since(Instant::now()).as_millis();
+        let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLIN)], left) {
+            Ok(0) => return Err(io::Error::other(format!("not done within {limit:?}, killed"))),
+            Ok(_) => {}
+            Err(Errno::EINTR) => continue,
+            Err(e) => return Err(e.into()),
         }
-        stream.set_read_timeout(Some(left))?;
-        match stream.read(&mut buffer) {
-            Ok(0) => return Ok(String::from_utf8_lossy(&said).into_owned()),
-            Ok(n) => {
-                said.extend(buffer.iter().take(n.min(SAID.saturating_sub(said.len()))));
-            }
-            Err(e)
-                if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(e) => return Err(e),
+        match stream.read(&mut buffer)? {
+            0 => return Ok(String::from_utf8_lossy(&said).into_owned()),
+            n => said.extend(buffer.iter().take(n.min(SAID.saturating_sub(said.len())))),
+        }
+        if Instant::now() >= until {
+            return Err(io::Error::other(format!("not done within {limit:?}, killed")));
         }
     }
 }

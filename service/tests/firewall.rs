@@ -17,9 +17,10 @@
 
 mod firewall_cases;
 
-use firewall_cases::{cases, folder, netds_helper_takes, ruleset};
+use firewall_cases::{cases, folder, netds_helper_takes, ruleset, wlan0};
 use guestnetd::firewall::iptables::entries::{parse, Chain, Entry, Info, Malformed, Target};
-use guestnetd::firewall::iptables::{anchors, commands, Parents};
+use guestnetd::firewall::iptables::walk::{self, Packets};
+use guestnetd::firewall::iptables::{anchors, commands, Change, Parents};
 use guestnetd::firewall::{nftables, Choice, Family, Hook, Verdict};
 use std::fs;
 
@@ -156,7 +157,10 @@ fn no_damage_to_a_table_is_a_panic() {
                 }
             }
             match read(family, &bytes) {
-                Ok(_) => read_all_the_same += 1,
+                Ok(chains) => {
+                    judged(&chains);
+                    read_all_the_same += 1;
+                }
                 Err(_) => refused += 1,
             }
         }
@@ -166,6 +170,46 @@ fn no_damage_to_a_table_is_a_panic() {
         }
     }
     assert!(read_all_the_same > 1000 && refused > 1000, "{read_all_the_same} {refused}");
+}
+
+/// All that is made of a table once it is read, whatever is in it.
+fn judged(chains: &[Chain]) {
+    let wanted = wlan0();
+    for anchor in anchors(&Parents::seen(chains, chains)) {
+        let rules = anchor.wanted(&wanted);
+        let same = anchor.difference(&rules, chains).is_none();
+        assert_eq!(same, anchor.change(&rules, chains) == Change::default(), "{anchor:?}");
+        anchor.dropped(chains);
+    }
+    let packets = Packets {
+        input: Some("vm_wlan+".to_owned()),
+        output: Some("wlan0".to_owned()),
+        source: wanted.subnets.first().map(|s| s.subnet),
+        destination: None,
+        replies: false,
+    };
+    for hook in ["FORWARD", "INPUT", "PREROUTING"] {
+        walk::dropped(chains, hook, &packets, &|_| false);
+    }
+}
+
+/// A way without an end, and one that is too long: none is followed for ever.
+#[test]
+fn no_way_through_a_table_is_without_an_end() {
+    let chains = read(Family::V4, &blob("filter4.bin")).unwrap();
+    let jump = chains.iter().find(|chain| chain.name == "FORWARD").unwrap().rules[0].clone();
+    let to = |name: String| Entry { target: Target::Jump(name), ..jump.clone() };
+    let chain = |name: String, rules| Chain { name, rules, end: Target::Return, end_packets: 0 };
+    let packets =
+        Packets { input: None, output: None, source: None, destination: None, replies: true };
+    let circle = [chain("FORWARD".to_owned(), vec![to("FORWARD".to_owned())])];
+    assert_eq!(walk::dropped(&circle, "FORWARD", &packets, &|_| false), None);
+    // Each is gone through twice from the one before it.
+    let mut doubled: Vec<_> = (0..31)
+        .map(|k| chain(format!("{k}"), vec![to(format!("{}", k + 1)), to(format!("{}", k + 1))]))
+        .collect();
+    doubled.push(chain("31".to_owned(), Vec::new()));
+    assert_eq!(walk::dropped(&doubled, "0", &packets, &|_| false), None);
 }
 
 /// Each way of saying something else than we mean is seen, whatever bits it takes.
@@ -208,6 +252,32 @@ fn a_changed_rule_is_not_ours() {
                     .is_ok_and(|chains| anchor.difference(&rules, &chains).is_none());
                 assert!(!same, "{what}: bit {bit} of byte {at} may change unseen");
             }
+        }
+    }
+}
+
+/// The same for what sends a guest's questions to the resolver.
+#[test]
+#[cfg(all(target_endian = "little", target_pointer_width = "64"))]
+fn a_changed_dnat_is_not_ours() {
+    let mut wanted = wlan0();
+    wanted.resolver = "192.0.2.53".parse().ok();
+    let anchor = anchors(&Parents::LINUX).into_iter().find(|a| a.hook == Hook::Prerouting).unwrap();
+    let whole = blob("nat4.bin");
+    let rules = anchor.wanted(&wanted);
+    assert_eq!(anchor.difference(&rules, &read(Family::V4, &whole).unwrap()), None);
+    let dnat = whole.windows(4).position(|window| window == b"DNAT").unwrap();
+    // The name of the target but what is behind its NUL, the revision, and the range.
+    let bytes = (dnat..dnat + 5).chain(dnat + 29..dnat + 30).chain(dnat + 30..dnat + 30 + 44);
+    for at in bytes {
+        for bit in 0..8 {
+            let mut changed = whole.clone();
+            changed[at] ^= 1 << bit;
+            // Revisions 1 and 2 differ in what follows only, and that has to be zeros.
+            let same_meaning = at == dnat + 29 && changed[at] == 1;
+            let same = read(Family::V4, &changed)
+                .is_ok_and(|chains| anchor.difference(&rules, &chains).is_none());
+            assert_eq!(same, same_meaning, "bit {bit} of byte {}", at - dnat);
         }
     }
 }

@@ -59,7 +59,7 @@ impl Table {
 
     fn add(&mut self, name: &str, rules: Vec<Entry>) {
         let end = if name == "FORWARD" { Target::Accept } else { Target::Return };
-        self.chains.push(Chain { name: name.to_owned(), rules, end });
+        self.chains.push(Chain { name: name.to_owned(), rules, end, end_packets: 0 });
     }
 
     fn to(&self, target: Target) -> Entry {

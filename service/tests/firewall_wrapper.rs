@@ -92,15 +92,16 @@ impl Helper {
     }
 
     fn open(&self) -> Firewall {
-        // That it does not say its version is no fault, and the only command that it refuses.
-        let firewall = open(&self.program()).unwrap();
-        assert_eq!(self.lines("refused"), ["-V"; 2]);
-        firewall
+        open(&self.program()).unwrap()
     }
 
     fn lines(&self, file: &str) -> Vec<String> {
         let text = fs::read_to_string(self.0.join(file)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
+    }
+
+    fn has_refused_nothing(&self) {
+        assert_eq!(self.lines("refused"), Vec::<String>::new());
     }
 
     /// The commands since the last call.
@@ -156,7 +157,7 @@ fn the_helper_does_all_of_it() {
         }
         firewall.clear().unwrap();
         assert_eq!(ours(), Vec::<String>::new());
-        assert_eq!(helper.lines("refused"), ["-V"; 2]);
+        helper.has_refused_nothing();
     });
 }
 
@@ -300,7 +301,7 @@ fn what_cannot_be_read_is_written_all_the_same() {
         assert!(looks > 100, "{looks}");
         without_reading(|| firewall.clear().unwrap());
         assert_eq!(ours(), Vec::<String>::new());
-        assert_eq!(helper.lines("refused"), ["-V"; 2]);
+        helper.has_refused_nothing();
     });
 }
 

@@ -28,7 +28,7 @@ use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::{poll, InNetns};
+use crate::{poll, InNetns, Internet};
 
 /// What guestnetd says on stderr when it can be called.
 const READY: &str = "guestnetd: ready";
@@ -70,6 +70,8 @@ impl Daemon {
         // Others may come as far as the socket's directory, which is guestnetd's to guard.
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(dir.path(), open).expect("chmod");
+        let resolver = format!("nameserver {}\n", Internet::ADDRESS);
+        std::fs::write(dir.path().join("resolv.conf"), resolver).expect("resolv.conf");
         Self {
             netns: device.open_netns(),
             dir,
@@ -121,6 +123,9 @@ impl Daemon {
         let mut command = self.netns.command(words.next().expect("a program"));
         command.args(words).arg("--listen").arg(self.endpoint());
         command.arg("--state-dir").arg(self.state_dir()).args(&self.args);
+        if !self.args.iter().any(|arg| arg == "--resolv-conf") {
+            command.arg("--resolv-conf").arg(self.resolv_conf());
+        }
         command.env_remove("NOTIFY_SOCKET").envs(self.env.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
@@ -175,6 +180,12 @@ impl Daemon {
     /// The directory of its state.
     pub fn state_dir(&self) -> PathBuf {
         self.dir.path().join("run")
+    }
+
+    /// The file that it takes its resolvers from, unless `--resolv-conf` names another; not that of the
+    /// machine that runs the tests.
+    pub fn resolv_conf(&self) -> PathBuf {
+        self.dir.path().join("resolv.conf")
     }
 
     /// Everything it has said on stderr, since the first start.

@@ -54,7 +54,9 @@ fn only_the_rules_forbid(
 }
 
 fn of_the_device_a_guest_reaches_only_its_dns(firewall: &str) {
-    let mut bed = Bed::new(firewall);
+    // No resolver of the uplink is known: the device may have one of its own.
+    let args = format!("--firewall {firewall} --resolv-conf /nonexistent");
+    let mut bed = Bed::on(Device::new(), &args);
     let guest = Guest::new();
     bed.attach("demo", &guest);
     let server = Server::start(&bed.device, &["0.0.0.0:5555", "[::]:5556", "0.0.0.0:53"]);

@@ -15,7 +15,7 @@
 //! Rules of others about forwarded packets: who has them may need IPv4 forwarding.
 //! Reads only, and makes no table appear that was not there.
 
-use super::iptables;
+use super::{iptables, Backend, Ruleset};
 
 /// One such rule or policy, in words; nothing where there is none, or none can be read.
 pub fn forward_rule() -> Option<String> {
@@ -29,16 +29,28 @@ pub fn forward_rule() -> Option<String> {
     None
 }
 
-/// A policy of somebody else's that drops what our own rules let pass, in words. Whether a rule
-/// there lets it pass after all is not looked at.
-pub fn refusing_policy(backend: super::Backend) -> Option<String> {
-    // Our jump is the first in iptables' own chain: its policy comes after our rules.
-    if backend != super::Backend::Iptables && iptables::foreign_forward_policy() {
-        return Some("iptables' FORWARD chain".into());
+/// What of somebody else's drops guests' packets that our own rules let pass, in words, and what is
+/// to be done. Nothing where there is none, or none can be read.
+///
+/// Behind our chains in iptables' FORWARD nothing is looked at: what they let pass is through. In
+/// nf_tables every chain of a hook is asked, whatever another has said; so is iptables' whole
+/// FORWARD where our rules are in nf_tables.
+pub fn refusing(backend: Backend, ruleset: &Ruleset) -> Option<String> {
+    let ours_first = backend == Backend::Iptables;
+    if let Some(drop) = iptables::foreign_drop(ruleset, ours_first) {
+        let other_way = match ours_first {
+            true => "",
+            false => ", or use --firewall iptables, whose rules come before those of FORWARD",
+        };
+        return Some(format!("{drop}: {REMEDY}{other_way}"));
     }
     #[cfg(not(target_os = "android"))]
     if let Some(chain) = super::nftables::foreign_forward_policy() {
-        return Some(chain);
+        return Some(format!(
+            "{chain} drops by policy what none of its own rules accepts: {REMEDY}"
+        ));
     }
     None
 }
+
+const REMEDY: &str = "accept what comes in and goes out by vm_wlan* there too";

@@ -17,7 +17,7 @@
 //! brings guests to the uplink's MTU. It decides nothing.
 
 use super::due::Due;
-use super::{mtu, Handle, Owner};
+use super::{forwarding, mtu, Handle, Owner};
 use crate::kernel::deleter::Deleted;
 use crate::kernel::monitor::Bell;
 use crate::kernel::sysctl;
@@ -44,6 +44,8 @@ pub(super) struct Sources {
     pub(super) deleted: UnboundedReceiver<Deleted>,
     /// Told when guests have another MTU than the uplink.
     pub(super) mtu: Arc<Notify>,
+    /// Told when netd is to be asked for forwarding.
+    pub(super) netd: Arc<Notify>,
     /// Closed when the owner is gone.
     pub(super) ended: oneshot::Receiver<()>,
 }
@@ -108,7 +110,7 @@ async fn until(at: Option<Instant>) {
 }
 
 async fn follow(owner: Handle, sources: Sources) {
-    let Sources { bell, mut deleted, mtu: due, mut ended } = sources;
+    let Sources { bell, mut deleted, mtu: due, netd, mut ended } = sources;
     loop {
         // Whatever makes it another one is announced, so this is never stale for long.
         let Alarms { failing, pass, check } =
@@ -136,6 +138,7 @@ async fn follow(owner: Handle, sources: Sources) {
                 Ok(())
             }),
             () = due.notified() => mtu::start(&owner),
+            () = netd.notified() => forwarding::ask(&owner),
             () = until(pass), if pass.is_some() => owner.enter(|owner| {
                 owner.catch_up();
                 Ok(())

@@ -14,13 +14,17 @@
 
 //! The forwarding switch: when guestnetd wrote it, and whether it may write it back.
 
-use super::Owner;
+use super::due::Due;
+use super::{Handle, Owner};
 use crate::error::Error;
 use crate::kernel::ndc::Ndc;
 use crate::kernel::{links, sysctl};
 use crate::plan::forwarding::{why_it_stays, Facts, Switch};
 use crate::plan::Step;
 use crate::store::ForwardingRecord;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Notify;
 
 impl Owner {
     /// The kernel announced that it was written: by us, or by somebody else.
@@ -57,34 +61,55 @@ impl Owner {
 
     /// Guests are there, and somebody has switched it off, or netd has started and knows of nobody.
     pub(super) fn mend_forwarding(&mut self) -> Result<(), Error> {
-        let result = match self.guests.is_empty() {
-            true => Ok(()),
-            false => self.forward_again(),
-        };
+        if self.guests.is_empty() {
+            self.unforwarded = false;
+            return Ok(());
+        }
+        if self.ndc.is_some() {
+            self.netd.ask();
+            return Ok(());
+        }
+        let result = self.write_forwarding();
         self.unforwarded = result.is_err();
         result
     }
 
-    fn forward_again(&mut self) -> Result<(), Error> {
+    fn write_forwarding(&mut self) -> Result<(), Error> {
         let failed = |cause| Error::Forwarding { switch: "on", cause };
-        if let Some(ndc) = &self.ndc {
-            ndc.enable().map_err(failed)?;
-            log::warn!("forwarding: asked of netd again");
-            self.forwards = true;
-            self.remember_forwarding(ForwardingRecord::of(&Switch::Netd));
-        } else if !sysctl::forwarding().map_err(failed)? {
-            let before = sysctl::before_forwarding().map_err(failed)?;
-            sysctl::forwarding_on().map_err(failed)?;
-            log::warn!("forwarding: net.ipv4.ip_forward put back to 1, guests need it");
-            self.switched.push_back(true);
-            self.forwards = true;
-            if !self.forwarding.ours {
-                let contested = true;
-                let record = ForwardingRecord::of(&Switch::Sysctl(before));
-                self.remember_forwarding(ForwardingRecord { contested, ..record });
-            }
+        if sysctl::forwarding().map_err(failed)? {
+            return Ok(());
+        }
+        let before = sysctl::before_forwarding().map_err(failed)?;
+        sysctl::forwarding_on().map_err(failed)?;
+        log::warn!("forwarding: net.ipv4.ip_forward put back to 1, guests need it");
+        self.switched.push_back(true);
+        self.forwards = true;
+        if !self.forwarding.ours {
+            let contested = true;
+            let record = ForwardingRecord::of(&Switch::Sysctl(before));
+            self.remember_forwarding(ForwardingRecord { contested, ..record });
         }
         Ok(())
+    }
+
+    /// netd has answered.
+    fn asked(&mut self, result: Result<(), Error>) {
+        self.netd.asking = false;
+        self.unforwarded = result.is_err();
+        match result {
+            Ok(()) => {
+                log::warn!("forwarding: put back, netd was asked again");
+                self.remember_forwarding(ForwardingRecord::of(&Switch::Netd));
+            }
+            Err(e) => log::error!("forwarding: {e}"),
+        }
+        self.forwards = sysctl::forwarding().unwrap_or(false);
+        if self.guests.is_empty() {
+            self.give_forwarding_back();
+        }
+        // It was not there before: what it does when it starts is done now.
+        self.due = Due::all(Instant::now(), false);
+        self.settle();
     }
 
     /// When the last guest is gone.
@@ -162,4 +187,42 @@ impl Owner {
             log::error!("{e}");
         }
     }
+}
+
+/// What is asked of netd, which may take seconds: while it starts it answers nobody.
+#[derive(Debug, Default)]
+pub(super) struct Netd {
+    /// Told when netd is to be asked.
+    pub(super) due: Arc<Notify>,
+    /// Whether an answer is waited for. Until it is there nothing is hooked into chains that netd is
+    /// about to flush: FORWARD would be open without NAT.
+    pub(super) asking: bool,
+}
+
+impl Netd {
+    fn ask(&mut self) {
+        if !std::mem::replace(&mut self.asking, true) {
+            self.due.notify_one();
+        }
+    }
+}
+
+/// Asks netd on a thread of its own, without the owner's lock.
+pub(super) fn ask(owner: &Handle) -> Result<(), Error> {
+    let with = owner.clone();
+    let work = move || {
+        let Ok(Some(ndc)) = with.enter(|owner| Ok(owner.ndc.clone())) else { return };
+        let result = ndc.enable().map_err(|cause| Error::Forwarding { switch: "on", cause });
+        // Else guestnetd ends.
+        let _ = with.enter(|owner| {
+            owner.asked(result);
+            Ok(())
+        });
+    };
+    let spawned = std::thread::Builder::new().name("netd".into()).spawn(work);
+    let Err(cause) = spawned else { return Ok(()) };
+    owner.enter(|owner| {
+        owner.asked(Err(Error::Forwarding { switch: "on", cause }));
+        Ok(())
+    })
 }

@@ -124,15 +124,12 @@ impl Owner {
                         "no uplink, so nothing is forwarded",
                     ),
                 };
-                let firewall = match foreign::refusing_policy(self.firewall.backend()) {
+                let firewall = match foreign::refusing(self.firewall.backend(), &self.ruleset) {
                     None => LayerReport::ok(Layer::Firewall, firewall),
-                    Some(chain) => LayerReport::new(
+                    Some(refusing) => LayerReport::new(
                         Layer::Firewall,
                         LayerState::Unknown,
-                        format!(
-                            "{firewall}, but {chain} drops by policy what none of its own rules accepts: \
-                             accept what comes in and goes out by vm_wlan* there too"
-                        ),
+                        format!("{firewall}, but {refusing}"),
                     ),
                 };
                 [firewall, nat]

@@ -210,6 +210,8 @@ pub struct Owner {
     resolvers: ResolversRecord,
     /// The way to netd's forwarding switch, where that is used.
     ndc: Option<Ndc>,
+    /// What is asked of netd.
+    netd: forwarding::Netd,
     /// Whether guests wait for forwarding that could not be had.
     unforwarded: bool,
     /// What is to be looked at in the next pass.

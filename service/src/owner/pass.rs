@@ -38,29 +38,23 @@ impl Owner {
             }
         };
         failed("the rules could not be read", self.read_rules(&due));
-        let uplink = self.read_uplink(&due);
-        let moved = match uplink {
-            Ok(moved) => moved,
-            Err(e) => {
-                log::error!("the uplink could not be followed: {e}");
-                None
-            }
-        };
-        let reset = match self.refresh_leads() {
-            Ok(lost) => lost,
-            Err(e) => {
-                log::error!("the rules could not be set: {e}");
-                false
-            }
-        };
-        // netd's start takes rules, jumps and its switch, and announces the first and the last of these.
-        let netd = matches!(self.shape, Shape::Netd { .. });
-        failed("the packet filter", self.refresh_firewall());
-        if due.firewall || netd {
-            failed("the packet filter", self.mend_firewall(reset));
-        }
+        let moved = self.read_uplink(&due).unwrap_or_else(|e| {
+            log::error!("the uplink could not be followed: {e}");
+            None
+        });
+        let reset = self.refresh_leads().unwrap_or_else(|e| {
+            log::error!("the rules could not be set: {e}");
+            false
+        });
+        // netd's start takes its switch, jumps and rules, and announces the first and the last of these.
         if due.forwarding || reset {
             failed("forwarding", self.mend_forwarding());
+        }
+        if !self.netd.asking {
+            failed("the packet filter", self.refresh_firewall());
+            if due.firewall || matches!(self.shape, Shape::Netd { .. }) {
+                failed("the packet filter", self.mend_firewall(due.firewall, reset));
+            }
         }
         if let Some(previous) = moved {
             self.uplink_moved(previous, noticed);
@@ -72,7 +66,8 @@ impl Owner {
 
     fn read_rules(&mut self, due: &Due) -> Result<(), Error> {
         // Where netd routes, what the default network is stands in the rules.
-        if !due.rules && !(due.uplink && matches!(self.shape, Shape::Netd { .. })) {
+        let by_rules = due.uplink && matches!(self.shape, Shape::Netd { .. });
+        if !due.rules && !by_rules {
             return Ok(());
         }
         self.reread_rules()?;
@@ -169,18 +164,23 @@ impl Owner {
         Ok(())
     }
 
-    /// Puts back what others have taken from the packet filter. `reset`: netd has started anew, which is
-    /// all that is known where the rules cannot be read.
-    fn mend_firewall(&mut self, reset: bool) -> Result<(), Error> {
-        match self.firewall.drift(&self.ruleset)? {
+    /// Puts back what others have taken from the packet filter. Where the rules cannot be read, all are
+    /// written when netd has started anew (`reset`), and the jumps to them are asked for when it is
+    /// time to compare (`due`).
+    fn mend_firewall(&mut self, due: bool, reset: bool) -> Result<(), Error> {
+        let result = match self.firewall.drift(&self.ruleset)? {
             None => return Ok(()),
-            Some(Drift::Unreadable(_)) if !reset => return Ok(()),
-            Some(Drift::Unreadable(_)) => {
-                log::warn!("firewall: put back whole, as netd has started")
+            Some(Drift::Changed(what)) => {
+                log::warn!("firewall: put back: {what}");
+                self.firewall.apply(&self.ruleset)
             }
-            Some(Drift::Changed(what)) => log::warn!("firewall: put back: {what}"),
-        }
-        let result = self.firewall.apply(&self.ruleset);
+            Some(Drift::Unreadable(_)) if reset => {
+                log::warn!("firewall: all rules are written anew, as netd has started");
+                self.firewall.reapply(&self.ruleset)
+            }
+            Some(Drift::Unreadable(_)) if due => self.firewall.apply(&self.ruleset),
+            Some(Drift::Unreadable(_)) => return Ok(()),
+        };
         self.firewall_error = result.as_ref().err().map(ToString::to_string);
         Ok(result?)
     }

@@ -16,6 +16,7 @@
 
 use super::due::Due;
 use super::follow::{self, Sources};
+use super::forwarding;
 use super::mtu::Mtus;
 use super::{Attached, Handle, Notice, Owner};
 use crate::error::{Error, KernelError};
@@ -94,9 +95,10 @@ impl Owner {
             owner.monitor.bell().map_err(failed)?
         };
         let (deleter, mtu) = (owner.deleter.clone(), Arc::clone(&owner.mtus.due));
+        let netd = Arc::clone(&owner.netd.due);
         let owner = Arc::new(Mutex::new(Some(owner)));
         let handle = Handle { owner, deleter, detaching: Arc::default() };
-        let sources = Sources { bell, deleted, mtu, ended };
+        let sources = Sources { bell, deleted, mtu, netd, ended };
         let thread = follow::spawn(handle.clone(), runtime, sources).map_err(failed)?;
         Ok((handle, thread))
     }
@@ -140,6 +142,7 @@ impl Owner {
             own_ways: BTreeMap::new(),
             resolvers: found.resolvers,
             ndc,
+            netd: forwarding::Netd::default(),
             unforwarded: false,
             due: Due::default(),
             last_pass: None,

@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn lockdown_is_a_prohibition_for_users() {
         let prohibit = Rule { priority: 14000, action: PROHIBIT, users: true, ..Rule::default() };
-        assert!(lockdown(&[prohibit.clone()]));
+        assert!(lockdown(std::slice::from_ref(&prohibit)));
         assert!(!lockdown(&[Rule { users: false, ..prohibit }]));
         assert!(!lockdown(&netd(20000, 31000, 7)));
     }

@@ -22,7 +22,7 @@ use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use guestnet_platform::Connection;
 use guestnet_tests::client::{by_pid, config};
-use guestnet_tests::netd::{NetdDevice, Watch};
+use guestnet_tests::netd::{Found, NetdDevice, Watch};
 use guestnet_tests::{poll, Daemon, Guest, Probe};
 
 /// Longer than anything here may take on a busy machine.
@@ -92,10 +92,16 @@ impl Bed {
         (layer.state, layer.text.clone())
     }
 
+    /// What has left the device up to now.
+    #[track_caller]
+    pub fn stop_watching(&mut self) -> Found {
+        self.watch.take().expect("a watch").end()
+    }
+
     /// Ends everything; panics if a packet of the guest's left by another way than an uplink.
     #[track_caller]
     pub fn end(mut self) {
-        let found = self.watch.take().expect("a watch").end();
+        let found = self.stop_watching();
         found.assert_clean();
         assert!(found.forwarded > 0, "the watch saw nothing: {found:?}");
     }

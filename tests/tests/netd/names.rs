@@ -44,8 +44,8 @@ fn the_resolver_goes_with_the_uplink() {
     assert!(text.contains("no DNS"), "{text}");
     let [wifi, _] = bed.device.resolvers("wlan0");
     let [mobile, _] = bed.device.resolvers("rmnet0");
-    bed.service.setDns("wlan0", &[wifi.clone()]).expect("setDns");
-    bed.service.setDns("rmnet0", &[mobile.clone()]).expect("setDns");
+    bed.service.setDns("wlan0", std::slice::from_ref(&wifi)).expect("setDns");
+    bed.service.setDns("rmnet0", std::slice::from_ref(&mobile)).expect("setDns");
     assert_eq!(bed.layer(Layer::DNS).0, LayerState::OK);
     bed.flows_as("192.0.2.2");
     is_answered_by(&bed, "wlan0");

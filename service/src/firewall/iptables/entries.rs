@@ -81,6 +81,8 @@ pub struct Chain {
     pub rules: Vec<Entry>,
     /// What becomes of a packet behind them: the policy of a hook's chain.
     pub end: Target,
+    /// Packets that have come to the end.
+    pub end_packets: u64,
 }
 
 /// A rule.
@@ -241,13 +243,16 @@ pub fn parse(family: Family, info: &Info, blob: &[u8]) -> Result<Vec<Chain>, Mal
     let mut next_chain = begins.iter().peekable();
     for at in rules {
         if let Some((_, name)) = next_chain.next_if(|(first, _)| *first == at) {
-            chains.push(Chain { name: name.clone(), rules: Vec::new(), end: Target::Return });
+            let (rules, end) = (Vec::new(), Target::Return);
+            chains.push(Chain { name: name.clone(), rules, end, end_packets: 0 });
         }
         let chain = chains.last_mut().ok_or(Malformed(at))?;
         chain.rules.push(layout.entry(blob, at, &begins)?);
     }
     for chain in &mut chains {
-        chain.end = chain.rules.pop().map_or(Target::Return, |last| last.target);
+        if let Some(last) = chain.rules.pop() {
+            (chain.end, chain.end_packets) = (last.target, last.packets);
+        }
     }
     Ok(chains)
 }

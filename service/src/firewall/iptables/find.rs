@@ -84,13 +84,14 @@ impl Programs {
     }
 }
 
-/// The program, unless it says that it writes to nf_tables: getsockopt does not read that. One that
-/// does not say what it is may be netd's helper.
+/// The program, unless it says that it writes to nf_tables: getsockopt does not read that. Netd's
+/// helper is not asked: it would log that it refuses to say so.
 fn readable(path: PathBuf) -> Result<PathBuf, FirewallError> {
-    if !Programs::version(&path).is_ok_and(|version| version.contains("nf_tables")) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let version = || Programs::version(&path).unwrap_or_default();
+    if name.contains(WRAPPER) || !version().contains("nf_tables") {
         return Ok(path);
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let plain = name.split('-').next().unwrap_or_default();
     Err(none(format!(
         "{} writes to nf_tables: install {plain}-legacy, or use --firewall nftables",

@@ -67,7 +67,7 @@ fn interface(pattern: &str) -> Option<Option<Interface>> {
 }
 
 /// None: not an IPv4 subnet. Some(None): any address.
-fn subnet((address, mask): &(Vec<u8>, Vec<u8>)) -> Option<Option<Subnet>> {
+pub(super) fn subnet((address, mask): &(Vec<u8>, Vec<u8>)) -> Option<Option<Subnet>> {
     if mask.iter().chain(address).all(|byte| *byte == 0) {
         return Some(None);
     }
@@ -91,18 +91,11 @@ fn matching(protocol: u16, matches: &[Extension]) -> Option<Option<Match>> {
         only.data.get(bytes).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0))
     };
     let found = match (only.name.as_str(), i32::from(protocol)) {
-        ("conntrack", 0) => {
-            let by_state = byte(MATCH_FLAGS)? == XT_CONNTRACK_STATE
-                && no_more(MATCH_FLAGS + 1..MATCH_FLAGS + 2)
-                && no_more(INVERT_FLAGS..INVERT_FLAGS + 2);
-            let high = only.revision >= 2 && byte(STATE_MASK + 1)? != 0;
-            match byte(STATE_MASK)? {
-                _ if !by_state || high => return None,
-                state if state == ESTABLISHED | RELATED => Match::Established,
-                state if state == NEW | ESTABLISHED | RELATED => Match::Tracked,
-                _ => return None,
-            }
-        }
+        ("conntrack", 0) => match states(only)? {
+            states if states == ESTABLISHED | RELATED => Match::Established,
+            states if states == NEW | ESTABLISHED | RELATED => Match::Tracked,
+            _ => return None,
+        },
         // Type 8, any code, not negated.
         ("icmp", libc::IPPROTO_ICMP) if only.data.get(..4)? == [8, 0, u8::MAX, 0] => {
             Match::EchoRequest
@@ -112,6 +105,25 @@ fn matching(protocol: u16, matches: &[Extension]) -> Option<Option<Match>> {
         _ => return None,
     };
     Some(Some(found))
+}
+
+/// The states that a `conntrack` asks for, if it asks for nothing else.
+pub(super) fn states(module: &Extension) -> Option<u8> {
+    let byte = |at: usize| module.data.get(at).copied();
+    let flags = [MATCH_FLAGS + 1, INVERT_FLAGS, INVERT_FLAGS + 1];
+    let by_state =
+        byte(MATCH_FLAGS)? == XT_CONNTRACK_STATE && flags.into_iter().all(|at| byte(at) == Some(0));
+    let high = module.revision >= 2 && byte(STATE_MASK + 1)? != 0;
+    byte(STATE_MASK).filter(|_| by_state && !high)
+}
+
+/// The state of a reply, or of the first packet of a connection.
+pub(super) fn state(reply: bool) -> u8 {
+    if reply {
+        ESTABLISHED
+    } else {
+        NEW
+    }
 }
 
 /// `nf_nat_ipv4_multi_range_compat`: one range without flags, addresses or ports.
@@ -143,4 +155,31 @@ fn plain_dnat(module: &Extension) -> Option<Ipv4Addr> {
         && word(first)? == word(last)?
         && no_more;
     plain.then_some(Ipv4Addr::from(word(first)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As older iptables write it: the first revision, which the kernel still takes.
+    #[test]
+    fn a_dnat_of_the_first_revision_is_read() {
+        let address = [192, 0, 2, 53];
+        let module = |range: [[u8; 4]; 5]| Extension {
+            name: "DNAT".to_owned(),
+            revision: 0,
+            data: [range.concat(), vec![0; 4]].concat(),
+        };
+        let (one, none) = (1_u32.to_ne_bytes(), [0; 4]);
+        let read = |range| plain_dnat(&module(range));
+        assert_eq!(read([one, one, address, address, none]), Some(Ipv4Addr::from(address)));
+        for other in [
+            [2_u32.to_ne_bytes(), one, address, address, none],
+            [one, 3_u32.to_ne_bytes(), address, address, none],
+            [one, one, address, [192, 0, 2, 54], none],
+            [one, one, address, address, [0, 53, 0, 53]],
+        ] {
+            assert_eq!(read(other), None, "{other:?}");
+        }
+    }
 }

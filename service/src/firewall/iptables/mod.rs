@@ -29,6 +29,7 @@ mod meaning;
 mod plan;
 mod programs;
 pub mod read;
+pub mod walk;
 mod words;
 
 use super::{wait_for_packets_on_their_way, Drift, Family, FirewallError, Ruleset};
@@ -40,7 +41,7 @@ use std::rc::Rc;
 pub use anchor::{anchors, Anchor, Parents};
 #[cfg(not(target_os = "android"))]
 pub(super) use foreign::netd_is_there;
-pub use foreign::{foreign_forward_policy, foreign_forward_rule};
+pub use foreign::{foreign_drop, foreign_forward_rule};
 pub use plan::Change;
 pub use programs::{Call, Programs};
 

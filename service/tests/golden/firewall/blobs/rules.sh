@@ -41,6 +41,10 @@ $i -A oem_guestnet_fwd -o vm_wlan+ -j DROP
 $i -I oem_fwd 1 -j oem_guestnet_fwd
 $i -t nat -A POSTROUTING -o eth0 -j SNAT --to-source 192.0.2.7
 $i -t nat -A POSTROUTING -o eth1 -j MASQUERADE --random
+$i -t nat -N oem_guestnet_pre
+$i -t nat -A oem_guestnet_pre -s 172.17.0.0/16 -d 172.17.3.2/32 -i vm_wlan+ -p udp -m udp --dport 53 -j DNAT --to-destination 192.0.2.53
+$i -t nat -A oem_guestnet_pre -s 172.17.0.0/16 -d 172.17.3.2/32 -i vm_wlan+ -p tcp -m tcp --dport 53 -j DNAT --to-destination 192.0.2.53
+$i -t nat -I PREROUTING 1 -j oem_guestnet_pre
 $j -A INPUT -s fe80::/64 -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j ACCEPT
 $j -N oem_guestnet_in
 $j -A oem_guestnet_in -i vm_wlan+ -j DROP

@@ -63,3 +63,17 @@ pub fn complaints(rows: &[Row], seen: &BTreeMap<String, String>) -> Vec<String> 
     }
     complaints
 }
+
+/// The first change that was made before one that stands above it, if both are of a start or of an
+/// attach. What a thread of its own does may be at any time.
+pub fn disorder(rows: &[Row], order: &[String]) -> Option<(String, String)> {
+    let in_order = |row: &&Row| {
+        let ordered = row.section == "Start" || row.section.ends_with("side");
+        ordered && !row.key.starts_with("own netns: ")
+    };
+    let rows: Vec<_> = rows.iter().filter(in_order).map(|row| row.key.as_str()).collect();
+    let at = |key: &String| rows.iter().position(|row| row == key);
+    let made: Vec<_> = order.iter().filter_map(at).collect();
+    let wrong = made.windows(2).find(|pair| pair[0] > pair[1])?;
+    Some((rows[wrong[0]].to_owned(), rows[wrong[1]].to_owned()))
+}

@@ -38,6 +38,8 @@ pub struct Names {
 pub struct Seen {
     /// In order.
     pub order: Vec<String>,
+    /// Whether that is the order of a start and of one attach.
+    pub whole_order: bool,
     /// A line of the trace for each.
     pub lines: BTreeMap<String, String>,
 }
@@ -62,7 +64,9 @@ pub fn of(trace: &str, names: &Names) -> Seen {
         }
     }
     if !reader.lines.is_empty() {
-        reader.seen.add("lines for iptables that nobody read".into(), &|| format!("{:?}", reader.lines));
+        reader
+            .seen
+            .add("lines for iptables that nobody read".into(), &|| format!("{:?}", reader.lines));
     }
     reader.seen
 }

@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::thread;
 
-use catalogue::{complaints, rows, TEXT};
+use catalogue::{complaints, disorder, rows, TEXT};
 use changes::Seen;
 
 #[test]
@@ -51,13 +51,16 @@ fn every_change_has_its_row_and_every_row_is_seen() {
         let ended = running.into_iter().map(|run| run.join());
         ended.map(|seen| seen.unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
-    let mut seen = BTreeMap::new();
-    for one in all {
-        seen.extend(one.lines);
+    let (rows, mut seen) = (rows(TEXT), BTreeMap::new());
+    for one in &all {
+        seen.extend(one.lines.clone());
     }
-    let rows = rows(TEXT);
     let wrong = complaints(&rows, &seen);
     assert!(wrong.is_empty(), "service/MUTATIONS.md:\n{}", wrong.join("\n"));
+    // Those in which every first time is that of the first guest.
+    for one in all.iter().filter(|one| one.whole_order) {
+        assert_eq!(disorder(&rows, &one.order), None, "service/MUTATIONS.md is in another order");
+    }
     // Without any one of its rows it would not have passed.
     for gone in 0..rows.len() {
         let mut fewer = rows.clone();

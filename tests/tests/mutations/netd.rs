@@ -19,7 +19,7 @@ use std::time::Duration;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_tests::client::{by_pid, config};
-use guestnet_tests::{Daemon, Guest, NetdDevice};
+use guestnet_tests::{Daemon, Guest, InNetns, NetdDevice};
 
 use crate::changes::Seen;
 use crate::traced::{by_tun, Traced};
@@ -44,26 +44,33 @@ pub fn life() -> Seen {
     let vpn = VpnPolicy::BLOCK_UNDER_LOCKDOWN;
     let blocked = GuestConfig { vpnPolicy: vpn, ..config("blocked") };
     traced.attach_as(&blocked, &by_pid(guests[3].pid()));
+    let has = |list: &str, text: &str| traced.device.run(list).contains(text);
+    let blocks = || has("iptables-legacy -w -S", "-i vm_wlan3 -j DROP");
     traced.device.lockdown(true);
-    traced.says("a lockdown VPN is up", 0);
+    traced.until("lockdown stops one guest", blocks);
     traced.device.lockdown(false);
-    traced.says("a lockdown VPN is gone", 0);
+    traced.until("and lets it go again", || !blocks());
     traced.device.vpn_down("tun0");
-    traced.says("iif vm_wlan2", 1);
+    traced.until("the rule goes with the tun", || !has("ip rule", "iif vm_wlan2"));
     traced.device.connect("rmnet0", NetdDevice::RMNET0);
     traced.device.wifi_lost();
-    traced.says("uplink: rmnet0 203.0.113.2", 0);
+    traced.until_uplink("rmnet0", "203.0.113.2");
     traced.device.wifi_back();
-    traced.says("uplink: wlan0 192.0.2.2", 0);
+    traced.until_uplink("wlan0", "192.0.2.2");
     traced.service().setDns("wlan0", &["192.0.2.53".to_owned()]).expect("setDns");
-    traced.after("ip rule del from 172.17.0.0/16", "put back, somebody has removed it");
-    traced.after("ip route del 172.17.0.0/16 table 97", "put back: route 172.17.0.0/16");
+    traced.is_put_back("ip rule del from 172.17.0.0/16", "ip rule", "from 172.17.0.0/16");
+    let to_guests = "172.17.0.0/16 dev vm_wlan";
+    traced.is_put_back("ip route del 172.17.0.0/16 table 97", "ip route show table 97", to_guests);
     traced.device.netd_restarts(Duration::ZERO);
-    traced.says("asked of netd again", 0);
+    traced.until("netd is asked again, and all is hooked", || {
+        traced.device.forwarding_requesters() == ["guestnetd"]
+            && has("iptables-legacy -w -S oem_fwd", "-j oem_guestnet_fwd")
+            && has("iptables-legacy -w -t nat -S POSTROUTING", "-j oem_guestnet_post")
+    });
     for name in ["first", "second", "vpn", "blocked"] {
         traced.detach(name);
     }
     assert!(traced.device.forwarding_requesters().is_empty());
     traced.stop();
-    traced.seen("netd")
+    traced.seen("netd", true)
 }

@@ -85,7 +85,9 @@ fn link(body: &[u8], verb: &str) -> String {
     let mut words = Vec::new();
     match (flags, change) {
         (_, Some(0)) => {}
-        (Some(flags), Some(IFF_UP)) => words.push(if flags == IFF_UP { "up" } else { "down" }.into()),
+        (Some(flags), Some(IFF_UP)) => {
+            words.push(if flags == IFF_UP { "up" } else { "down" }.into())
+        }
         _ => words.push(format!("flags {flags:?} {change:?}")),
     }
     if verb == "SET" && index == Some(1) {
@@ -205,10 +207,11 @@ fn nf_tables(kind: u16, body: &[u8]) -> Option<String> {
     };
     let mut words = vec![format!("NFT_MSG_{name}"), text_of(1).unwrap_or_default()];
     // Sets are called by the length of their prefixes: `subnets24`.
-    let also = text_of(also).map(|name| match name.trim_end_matches(|c: char| c.is_ascii_digit()) {
-        set if set.len() < name.len() => format!("{set}*"),
-        _ => name,
-    });
+    let also =
+        text_of(also).map(|name| match name.trim_end_matches(|c: char| c.is_ascii_digit()) {
+            set if set.len() < name.len() => format!("{set}*"),
+            _ => name,
+        });
     words.extend(also);
     Some(words.join(" "))
 }

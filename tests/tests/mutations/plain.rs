@@ -18,10 +18,10 @@ use std::fs;
 
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use guestnet_tests::client::{by_netns, by_pid, config};
-use guestnet_tests::{poll, Daemon, Device, Guest, InNetns, Internet, Probe};
+use guestnet_tests::{Daemon, Device, Guest, InNetns, Internet, Probe};
 
 use crate::changes::Seen;
-use crate::traced::{by_tun, in_subnet, Traced, BOUND};
+use crate::traced::{by_tun, in_subnet, Traced};
 
 /// Start, attach of every kind, uplink, resolvers, repairs, MTU, detach of every kind, end.
 pub fn life(firewall: &str) -> Seen {
@@ -41,8 +41,13 @@ pub fn life(firewall: &str) -> Seen {
     uplink(&traced);
     traced.service().setDns("wlan0", &["192.0.2.53".to_owned()]).expect("setDns");
     repairs(&traced, firewall);
-    traced.after("ip link set wlan0 mtu 1400", "second: MTU 1400");
-    traced.after("ip link set wlan0 mtu 1500", "second: MTU 1500");
+    for mtu in [1400, 1500] {
+        traced.device.run(&format!("ip link set wlan0 mtu {mtu}"));
+        let has = |link: Option<serde_json::Value>| link.is_some_and(|link| link["mtu"] == mtu);
+        traced.until("guests follow the MTU", || {
+            has(traced.device.link("vm_wlan1")) && has(guests[1].link("wlan0"))
+        });
+    }
     // The next guest of an address has none of its predecessor's connections.
     let next = Guest::new();
     traced.detach("first");
@@ -53,38 +58,35 @@ pub fn life(firewall: &str) -> Seen {
     }
     assert_eq!(traced.service().detachAll().expect("detachAll"), 2);
     traced.stop();
-    traced.seen(&format!("life-{firewall}"))
+    traced.seen(&format!("life-{firewall}"), false)
 }
 
 /// Another address, another interface, and the first one anew.
 fn uplink(traced: &Traced<Device>) {
-    let route = format!("ip route add default via {}", Internet::ADDRESS);
-    let another =
-        ["ip addr flush dev wlan0", "ip addr add 192.0.2.77/24 dev wlan0", route.as_str()];
-    traced.after_all(&another, "uplink: wlan0 192.0.2.77");
-    traced.after("ip link del wlan0", "uplink: none of wlan0,rmnet0");
-    for name in ["rmnet0", "wlan0"] {
-        let up = format!("uplink: {name} 192.0.2.2");
-        let before = traced.said(&up);
-        traced.device.add_uplink(name);
-        traced.says(&up, before);
-        if name == "rmnet0" {
-            traced.device.remove_uplink(name);
-        }
-    }
+    traced.device.run("ip addr flush dev wlan0");
+    traced.device.run("ip addr add 192.0.2.77/24 dev wlan0");
+    traced.until_uplink("wlan0", "192.0.2.77");
+    traced.device.remove_uplink("wlan0");
+    traced.until_uplink("", "");
+    traced.device.add_uplink("rmnet0");
+    traced.until_uplink("rmnet0", Device::ADDRESS);
+    traced.device.remove_uplink("rmnet0");
+    traced.device.add_uplink("wlan0");
+    traced.until_uplink("wlan0", Device::ADDRESS);
 }
 
 /// What others take away.
 fn repairs(traced: &Traced<Device>, firewall: &str) {
-    traced.after("ip addr del 172.17.3.2/16 dev vm_wlan", "put back: address 172.17.3.2/16");
-    traced.after("ip route del 172.17.3.4 dev vm_wlan1", "put back: route 172.17.3.4");
-    traced.after("ip link set vm_wlan1 down", "put back: vm_wlan1 up");
-    traced.after("ip link set vm_wlan1 alias none", "put back: vm_wlan1 is second's");
-    traced.after("ip rule del iif vm_wlan4", "put back, somebody has removed it");
-    let said = "net.ipv4.ip_forward put back to 1";
-    let before = traced.said(said);
-    traced.device.set_sysctl("net/ipv4/ip_forward", "0");
-    traced.says(said, before);
+    for (away, list, text) in [
+        ("ip addr del 172.17.3.2/16 dev vm_wlan", "ip addr show vm_wlan", "172.17.3.2/16"),
+        ("ip route del 172.17.3.4 dev vm_wlan1", "ip route", "172.17.3.4 dev vm_wlan1"),
+        ("ip link set vm_wlan1 down", "ip link show vm_wlan1", ",UP"),
+        ("ip link set vm_wlan1 alias none", "ip link show vm_wlan1", "guestnet:second"),
+        ("ip rule del iif vm_wlan4", "ip rule", "iif vm_wlan4"),
+        ("sysctl -qw net.ipv4.ip_forward=0", "sysctl net.ipv4.ip_forward", "= 1"),
+    ] {
+        traced.is_put_back(away, list, text);
+    }
     if firewall == "iptables" {
         traced.device.run("iptables-legacy -w -F FORWARD");
         until_hooked(traced);
@@ -105,7 +107,7 @@ fn until_hooked(traced: &Traced<Device>) {
         let one = count("-N oem_guestnet_fwd") == 1 && count("-j oem_guestnet_fwd") == 1;
         (one && first.contains("-j oem_guestnet_fwd")).then_some(())
     };
-    poll(BOUND, hooked).unwrap_or_else(|| panic!("{}", traced.device.run("iptables-legacy -w -S")));
+    traced.until("FORWARD jumps to guestnetd's chain first", || hooked().is_some());
 }
 
 /// Another default route, while the old uplink keeps its address: what left with that is forgotten.
@@ -125,15 +127,15 @@ pub fn default_route() -> Seen {
     let guest = Guest::new();
     traced.attach("demo", &guest);
     assert_eq!(guest.udp(Internet::UDP, "x").expect("UDP"), "192.0.2.2 x");
-    let route = "ip route replace default via 198.51.100.1";
-    traced.after(route, "connections of the uplink's address 192.0.2.2 forgotten");
+    traced.device.run("ip route replace default via 198.51.100.1");
+    traced.until_uplink("eth1", "198.51.100.2");
     // While it is not the uplink, its other namespace might need forwarding.
-    let back = format!("ip route replace default via {}", Internet::ADDRESS);
-    traced.after(&back, "uplink: wlan0 192.0.2.2");
+    traced.device.run(&format!("ip route replace default via {}", Internet::ADDRESS));
+    traced.until_uplink("wlan0", Device::ADDRESS);
     traced.detach("demo");
     assert_eq!(traced.device.sysctl("net/ipv4/ip_forward"), "0");
     traced.stop();
-    traced.seen("default-route")
+    traced.seen("default-route", true)
 }
 
 /// What an earlier guestnetd has left: a socket, state of every kind, a link that is half made, a
@@ -164,8 +166,11 @@ pub fn leftovers(first: &str, then: &str) -> Seen {
     put("guests/half.json.tmp", "{");
     put("guests/torn.json", "{");
     put("guests/old.json", &record.replace(boot.expect("its boot"), "another"));
-    put("forwarding.json", r#"{"version":1,"boot":"another","ours":true,"contested":false,
-        "before":{"accept_redirects":false,"forwarding":[]},"netd":false}"#);
+    put(
+        "forwarding.json",
+        r#"{"version":1,"boot":"another","ours":true,"contested":false,
+        "before":{"accept_redirects":false,"forwarding":[]},"netd":false}"#,
+    );
     put("resolvers.json", r#"{"version":1,"boot":"another","behind":{}}"#);
     // As the creating message leaves it: with all marks but the alias.
     let half = "ip link add vm_wlan9 address 02:67:00:00:00:01 group 0x676e6574 type veth peer b9";
@@ -174,7 +179,7 @@ pub fn leftovers(first: &str, then: &str) -> Seen {
     traced.start();
     traced.detach("stays");
     traced.stop();
-    traced.seen(&format!("leftovers-{first}-{then}"))
+    traced.seen(&format!("leftovers-{first}-{then}"), false)
 }
 
 /// A state that cannot be written: all that an attach has done is undone.
@@ -192,7 +197,7 @@ pub fn undone(firewall: &str) -> Seen {
     assert!(refused.to_string().contains("No space left"), "{refused}");
     assert_eq!(guest.links(), ["lo"]);
     traced.stop();
-    traced.seen(&format!("undone-{firewall}"))
+    traced.seen(&format!("undone-{firewall}"), true)
 }
 
 /// guestnetd with what it needs and no more: it may not look at init's namespace.
@@ -207,5 +212,5 @@ pub fn few_capabilities() -> Seen {
     traced.attach_as(&config("demo"), &by_netns(guest.open_netns()));
     traced.detach("demo");
     traced.stop();
-    traced.seen("few-capabilities")
+    traced.seen("few-capabilities", true)
 }

@@ -103,38 +103,39 @@ impl<D: InNetns> Traced<D> {
         done.unwrap_or_else(|e| panic!("detach {name}: {e}\n{}", self.daemon.log()));
     }
 
-    /// Waits until guestnetd has said something, once more than `before`.
-    pub fn says(&self, text: &str, before: usize) {
-        let said = || (self.said(text) > before).then_some(());
-        poll(BOUND, said).unwrap_or_else(|| panic!("{text} is not in\n{}", self.daemon.log()));
+    /// Waits until something is so.
+    #[track_caller]
+    pub fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let so = poll(BOUND, || is_so().then_some(()));
+        so.unwrap_or_else(|| panic!("it is not so: {what}\n{}", self.daemon.log()));
     }
 
-    /// How often guestnetd has said something.
-    pub fn said(&self, text: &str) -> usize {
-        self.daemon.log().matches(text).count()
+    /// Takes something away, and waits until what lists it has it again.
+    #[track_caller]
+    pub fn is_put_back(&self, away: &str, list: &str, text: &str) {
+        let there = || self.device.run(list).contains(text);
+        assert!(there(), "{text}: {}", self.device.run(list));
+        self.device.run(away);
+        self.until(text, there);
     }
 
-    /// Runs a command in the device, and waits until guestnetd has said that.
-    pub fn after(&self, command: &str, text: &str) {
-        self.after_all(&[command], text);
-    }
-
-    /// The same for some commands.
-    pub fn after_all(&self, commands: &[&str], text: &str) {
-        let before = self.said(text);
-        for command in commands {
-            self.device.run(command);
-        }
-        self.says(text, before);
+    /// Waits until that is the uplink, with this address; an empty text: none.
+    #[track_caller]
+    pub fn until_uplink(&self, name: &str, address: &str) {
+        self.until(&format!("the uplink is {name} {address}"), || {
+            let uplink = self.service().status(None).expect("status").uplink;
+            (uplink.interfaceName.as_str(), uplink.address.as_str()) == (name, address)
+        });
     }
 
     /// Everything that was seen. The trace stays where GUESTNET_TRACES says, for people.
-    pub fn seen(&self, scenario: &str) -> Seen {
+    /// `whole_order`: see there.
+    pub fn seen(&self, scenario: &str, whole_order: bool) -> Seen {
         let trace = self.trace();
         if let Some(dir) = std::env::var_os("GUESTNET_TRACES") {
             fs::write(PathBuf::from(dir).join(scenario), &trace).expect("the trace");
         }
-        changes::of(&trace, &self.names())
+        Seen { whole_order, ..changes::of(&trace, &self.names()) }
     }
 
     fn trace(&self) -> String {

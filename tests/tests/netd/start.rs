@@ -14,6 +14,8 @@
 
 //! What is wrong at the start is said, with what to do.
 
+use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
+use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use guestnet_tests::netd::NetdDevice;
 use guestnet_tests::{Daemon, InNetns};
 
@@ -68,4 +70,14 @@ fn ndc_that_says_nothing_fails_the_attach() {
     assert!(refused.contains("ipfwd enable guestnetd"), "{refused}");
     assert_eq!(device.everything_else().diff(&before), None);
     assert!(service.list().expect("list").is_empty());
+}
+
+#[test]
+fn a_forward_policy_that_drops_is_no_obstacle() {
+    let bed = crate::bed::Bed::on(NetdDevice::new(), "");
+    bed.device.run("iptables-legacy -w -P FORWARD DROP");
+    bed.flows_as("192.0.2.2");
+    let (state, text) = bed.layer(Layer::FIREWALL);
+    assert_eq!(state, LayerState::OK, "{text}");
+    bed.end();
 }

@@ -136,3 +136,37 @@ fn a_guest_may_come_before_the_uplink() {
     bed.flows_as("192.0.2.2");
     bed.end();
 }
+
+#[test]
+fn on_ipv6_only_wifi_the_stacked_interface_is_taken() {
+    // As 464XLAT has it: wlan0 is up without an IPv4 address, v4-wlan0 has one.
+    let device = NetdDevice::offline(Variant::Android13);
+    device.connect("wlan0", NetdDevice::WLAN0);
+    device.disconnect("wlan0");
+    device.connect("v4-wlan0", "10.64.0.2/24");
+    let bed = Bed::on(device, "--uplink wlan0,v4-wlan0,rmnet*");
+    bed.flows_as("10.64.0.2");
+    let status = bed.service.status(None).expect("status");
+    assert_eq!(status.uplink.interfaceName, "v4-wlan0");
+    assert_eq!(status.uplink.choice, "wlan0,v4-wlan0,rmnet*");
+    bed.device.connect("wlan0", NetdDevice::WLAN0);
+    bed.flows_as("192.0.2.2");
+    bed.end();
+}
+
+#[test]
+fn a_burst_of_announcements_is_one_event_or_two() {
+    let bed = Bed::on(NetdDevice::new(), "");
+    bed.flows_as("192.0.2.2");
+    let before = bed.daemon.log().matches("uplink: ").count();
+    bed.device.run("ip addr add 10.99.7.5/24 dev wlan0");
+    for n in 0..40 {
+        bed.device.run(&format!("ip addr add 10.77.{n}.1/24 dev wlan0"));
+    }
+    // The address in use is still the first one: nothing has changed for guests.
+    bed.flows_as("192.0.2.2");
+    let status = bed.service.status(None).expect("status");
+    assert_eq!(status.uplink.address, "192.0.2.2");
+    assert_eq!(bed.daemon.log().matches("uplink: ").count(), before, "{}", bed.daemon.log());
+    bed.end();
+}

@@ -70,7 +70,7 @@ fn rtnetlink(message: &Message) -> Option<String> {
     }
     Some(match message.kind & !3 {
         16 => format!("RTM_{verb}LINK {}", link(body, verb)),
-        20 => format!("RTM_{verb}ADDR"),
+        20 => format!("RTM_{verb}ADDR{}", others(body, 8, &[1, 2, 4])),
         24 => format!("RTM_{verb}ROUTE {}", way(body)),
         32 => format!("RTM_{verb}RULE {}", rule(body)),
         88 => format!("RTM_{verb}NSID"),
@@ -94,12 +94,12 @@ fn link(body: &[u8], verb: &str) -> String {
         words.push("lo".into());
     }
     let mut all = attributes(body, IFINFOMSG);
-    // What the new link is stands last, and all else of it goes with it.
     let kind = all.iter().find(|(kind, _)| *kind == 18);
     if let Some((_, info)) = kind {
         let kind = attributes(info, 0).into_iter().find(|(kind, _)| *kind == 1);
         words.push(kind.map_or_else(String::new, |(_, kind)| text(kind)));
-        all.retain(|(kind, _)| *kind == 27);
+        // Its address, name, MTU, this, and its queues are no words of their own.
+        all.retain(|(kind, _)| ![1, 3, 4, 18, 31, 32].contains(kind));
     }
     if verb == "DEL" && index != Some(0) {
         words.push("index".into());
@@ -124,7 +124,17 @@ fn way(body: &[u8]) -> String {
     let to = if length == Some(&0) { "default" } else { "to guests" };
     let named = attributes(body, RTMSG).into_iter().find(|(kind, _)| *kind == 15);
     let table = named.and_then(|(_, value)| u32_at(value, 0));
-    format!("{to}, table {}, protocol {protocol}", table_name(table))
+    // Destination, interface, next hop, table.
+    let others = others(body, RTMSG, &[1, 4, 5, 15]);
+    format!("{to}, table {}, protocol {protocol}{others}", table_name(table))
+}
+
+/// The attributes that are none of these: whatever they change, it has no row.
+fn others(body: &[u8], header: usize, these: &[u16]) -> String {
+    let all = attributes(body, header).into_iter();
+    all.filter(|(kind, _)| !these.contains(kind))
+        .map(|(kind, _)| format!(" attribute {kind}"))
+        .collect()
 }
 
 /// Whose packets a rule is for, where it leads them, and whose it is.
@@ -133,6 +143,10 @@ fn rule(body: &[u8]) -> String {
     let all = attributes(body, FIB_RULE_HDR);
     let find = |wanted: u16| all.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| *value);
     let mut words = String::new();
+    // FR_ACT_TO_TBL.
+    if body.get(7) != Some(&1) {
+        words += "another action ";
+    }
     for (kind, value) in &all {
         match kind {
             1 => words += "to ",

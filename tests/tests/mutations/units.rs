@@ -153,6 +153,9 @@ fn what_nobody_knows_has_a_key_and_no_row() {
         sent(route, &message(19, &[&[0; 16][..], &[5, 0, 3, 0, 0x61, 0, 0, 0]].concat())),
         sent(route, &message(24, &[2, 0, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0])),
         sent(route, &message(32, &[2, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0])),
+        // A link with a queue of another length; an address with a label.
+        sent(route, &message(16, &[&[0; 16][..], &[8, 0, 27, 0, 0x74, 0x65, 0x6e, 0x67], &[12, 0, 18, 0, 8, 0, 1, 0, 0x76, 0x65, 0x74, 0x68], &[8, 0, 13, 0, 1, 0, 0, 0]].concat())),
+        sent(route, &message(20, &[&[2, 16, 0, 0, 1, 0, 0, 0][..], &[5, 0, 3, 0, 0x61, 0, 0, 0]].concat())),
         // All connections; another part of netfilter; others' tables; ours, checked and left there.
         sent(netfilter, &message(0x102, &[2, 0, 0, 0])),
         sent(netfilter, &message(0x600, &[2, 0, 0, 0])),

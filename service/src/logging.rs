@@ -14,10 +14,9 @@
 
 //! Where log lines go: logd on Android, standard error elsewhere.
 
-/// What is logged. netlink-packet-route warns of every attribute that a newer kernel has added, and
-/// rsbinder of every stranger on the socket.
+/// What is logged. rsbinder warns of every stranger on the socket.
 #[cfg(not(target_os = "android"))]
-const FILTER: &str = "info,netlink_packet_route=error,netlink_proto=error,rsbinder=error";
+const FILTER: &str = "info,rsbinder=error";
 
 /// Starts logging. Nothing that is logged before is seen.
 pub fn start() {
@@ -25,14 +24,7 @@ pub fn start() {
     android_logger::init_once(
         android_logger::Config::default()
             .with_tag("guestnetd")
-            .with_max_level(log::LevelFilter::Info)
-            .with_filter(
-                // Crates in Android carry no filter of their own; this one speaks of newer kernels.
-                android_logger::FilterBuilder::new()
-                    .filter_level(log::LevelFilter::Info)
-                    .filter_module("netlink_packet_route", log::LevelFilter::Error)
-                    .build(),
-            ),
+            .with_max_level(log::LevelFilter::Info),
     );
     #[cfg(not(target_os = "android"))]
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(FILTER)).init();

@@ -16,10 +16,9 @@
 
 use super::message::{attributes, ipv4, u32_at};
 use super::netlink::Netlink;
+use super::request::Request;
 use crate::error::KernelError;
 use crate::spec::Subnet;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::AddressFamily;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use std::net::Ipv4Addr;
 
@@ -41,10 +40,9 @@ pub fn add(
     address: Ipv4Addr,
     prefix: u8,
 ) -> Result<(), KernelError> {
-    let mut message = named(index, address, prefix);
-    message.attributes.push(AddressAttribute::Address(address.into()));
+    let mut message = named(index, address, prefix).with(libc::IFA_ADDRESS, &address.octets());
     if let Some(subnet) = Subnet::containing(address, prefix).filter(|s| s.prefix() < 31) {
-        message.attributes.push(AddressAttribute::Broadcast(subnet.broadcast()));
+        message = message.with(libc::IFA_BROADCAST, &subnet.broadcast().octets());
     }
     netlink.change(libc::RTM_NEWADDR, &message, NLM_F_CREATE | NLM_F_EXCL)
 }
@@ -59,20 +57,19 @@ pub fn delete(
     netlink.change(libc::RTM_DELADDR, &named(index, address, prefix), 0)
 }
 
-fn named(index: u32, address: Ipv4Addr, prefix: u8) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
-    message.header.index = index;
-    message.header.prefix_len = prefix;
-    message.attributes = vec![AddressAttribute::Local(address.into())];
-    message
+fn named(index: u32, address: Ipv4Addr, prefix: u8) -> Request {
+    about(index, prefix).with(libc::IFA_LOCAL, &address.octets())
+}
+
+/// `struct ifaddrmsg`: family, prefix, flags, scope, index.
+fn about(index: u32, prefix: u8) -> Request {
+    let [a, b, c, d] = index.to_ne_bytes();
+    Request::new(&[libc::AF_INET as u8, prefix, 0, 0, a, b, c, d])
 }
 
 /// The addresses of one link, or of all with index 0.
 pub fn of(netlink: &Netlink, index: u32) -> Result<Vec<Address>, KernelError> {
-    let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
-    message.header.index = index;
+    let message = about(index, 0);
     let found = match netlink.dump(libc::RTM_GETADDR, &message, Address::read) {
         // The link went.
         Err(e) if e.errno == libc::ENODEV => Vec::new(),

@@ -22,8 +22,8 @@
 use super::message::{attributes, u32_at};
 use super::netlink::Netlink;
 use super::netns::NetnsId;
+use super::request::Request;
 use crate::error::KernelError;
-use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 use nix::sched::{unshare, CloneFlags};
 use std::fmt::Display;
 use std::fs::File;
@@ -74,21 +74,20 @@ impl Initial {
     pub fn is(&self, netns: &File) -> bool {
         match &self.0 {
             Known::ById(id) => NetnsId::of(netns).is_ok_and(|other| other == *id),
-            Known::ByNumber(_) => u32::try_from(netns.as_raw_fd())
-                .is_ok_and(|fd| self.has_number(NsidAttribute::Fd(fd))),
+            Known::ByNumber(_) => self.has_number(NETNSA_FD, netns.as_raw_fd()),
         }
     }
 
     /// Whether a process is in it whose namespace cannot be opened.
     pub fn is_of(&self, pid: i32) -> bool {
-        pid == 1 || u32::try_from(pid).is_ok_and(|pid| self.has_number(NsidAttribute::Pid(pid)))
+        pid == 1 || self.has_number(NETNSA_PID, pid)
     }
 
-    fn has_number(&self, named: NsidAttribute) -> bool {
+    fn has_number(&self, kind: u16, named: i32) -> bool {
         let Known::ByNumber(numbered) = &self.0 else { return false };
         let mut numbered = numbered.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(netlink) = numbered.netlink() else { return false };
-        match netlink.get(libc::RTM_GETNSID, &message(vec![named]), number) {
+        match netlink.get(libc::RTM_GETNSID, &message(kind, named), number) {
             Ok(number) => number == NUMBER,
             Err(e) => {
                 log::warn!("a network namespace could not be compared with init's: {e}");
@@ -116,8 +115,8 @@ impl Numbered {
 fn numbered() -> Result<Netlink, KernelError> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
     let netlink = Netlink::open()?;
-    let named = vec![NsidAttribute::Pid(1), NsidAttribute::Id(NUMBER)];
-    netlink.change(libc::RTM_NEWNSID, &message(named), 0)?;
+    let named = message(NETNSA_PID, 1).with(NETNSA_NSID, &NUMBER.to_ne_bytes());
+    netlink.change(libc::RTM_NEWNSID, &named, 0)?;
     Ok(netlink)
 }
 
@@ -125,16 +124,19 @@ fn unknown(why: &dyn Display) {
     log::warn!("the network namespace of the machine's init cannot be told from others: {why}");
 }
 
-fn message(attributes: Vec<NsidAttribute>) -> NsidMessage {
-    let mut message = NsidMessage::default();
-    message.attributes = attributes;
-    message
+// linux/net_namespace.h
+const NETNSA_NSID: u16 = 1;
+const NETNSA_PID: u16 = 2;
+const NETNSA_FD: u16 = 3;
+
+/// `struct rtgenmsg`, padded, and what names a namespace.
+fn message(kind: u16, named: i32) -> Request {
+    Request::new(&[0; 4]).with(kind, &named.to_ne_bytes())
 }
 
 /// The number out of the body of an answer: `struct rtgenmsg` and its attributes.
 fn number(body: &[u8]) -> Option<i32> {
     const RTGENMSG: usize = 1;
-    const NETNSA_NSID: u16 = 1; // linux/net_namespace.h
     attributes(body, RTGENMSG).find(NETNSA_NSID).and_then(|v| u32_at(v, 0)).map(|n| n as i32)
 }
 

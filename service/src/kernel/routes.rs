@@ -16,14 +16,11 @@
 
 use super::message::{attributes, ipv4, u32_at};
 use super::netlink::Netlink;
+use super::request::Request;
 use crate::error::KernelError;
 use crate::plan::marks::ROUTE_PROTOCOL;
 pub use crate::plan::routing::MAIN;
 use crate::spec::Subnet;
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
-};
-use netlink_packet_route::AddressFamily;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use std::net::Ipv4Addr;
 
@@ -48,8 +45,8 @@ pub struct Route {
 
 /// Adds a default route of ours to table main, by that next hop.
 pub fn add_gateway(netlink: &Netlink, index: u32, gateway: Ipv4Addr) -> Result<(), KernelError> {
-    let mut message = ours(index, MAIN, RouteScope::Universe);
-    message.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(gateway)));
+    let message = ours(index, None, MAIN, libc::RT_SCOPE_UNIVERSE);
+    let message = message.with(libc::RTA_GATEWAY, &gateway.octets());
     netlink.change(libc::RTM_NEWROUTE, &message, NLM_F_CREATE | NLM_F_EXCL)
 }
 
@@ -60,15 +57,14 @@ pub fn add_direct(
     to: Subnet,
     table: u32,
 ) -> Result<(), KernelError> {
-    let mut message = ours(index, table, RouteScope::Link);
-    message.header.destination_prefix_length = to.prefix();
-    message.attributes.push(RouteAttribute::Destination(RouteAddress::Inet(to.network())));
+    let message = ours(index, Some(to), table, libc::RT_SCOPE_LINK);
     netlink.change(libc::RTM_NEWROUTE, &message, NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Makes a default route of ours by an interface, in a table of ours.
 pub fn add_default(netlink: &Netlink, index: u32, table: u32) -> Result<(), KernelError> {
-    match netlink.change(libc::RTM_NEWROUTE, &ours(index, table, RouteScope::Link), NLM_F_CREATE) {
+    let message = ours(index, None, table, libc::RT_SCOPE_LINK);
+    match netlink.change(libc::RTM_NEWROUTE, &message, NLM_F_CREATE) {
         Err(e) if e.errno != libc::EEXIST => Err(e),
         _ => Ok(()),
     }
@@ -76,32 +72,36 @@ pub fn add_default(netlink: &Netlink, index: u32, table: u32) -> Result<(), Kern
 
 /// Removes it; with its interface it went already.
 pub fn delete_default(netlink: &Netlink, index: u32, table: u32) -> Result<(), KernelError> {
-    let gone = netlink.change(libc::RTM_DELROUTE, &ours(index, table, RouteScope::Link), 0);
-    match gone {
+    let message = ours(index, None, table, libc::RT_SCOPE_LINK);
+    match netlink.change(libc::RTM_DELROUTE, &message, 0) {
         Err(e) if e.errno != libc::ESRCH && e.errno != libc::ENODEV => Err(e),
         _ => Ok(()),
     }
 }
 
-fn ours(index: u32, table: u32, scope: RouteScope) -> RouteMessage {
-    let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
-    // A table above 255 has no room here, and is in its attribute.
-    message.header.table = u8::try_from(table).unwrap_or(0);
-    message.header.protocol = RouteProtocol::from(ROUTE_PROTOCOL);
-    message.header.kind = RouteType::Unicast;
-    message.header.scope = scope;
-    message.attributes = vec![RouteAttribute::Oif(index), RouteAttribute::Table(table)];
-    message
+/// A route of ours by this interface; to everywhere, or to a subnet.
+fn ours(index: u32, to: Option<Subnet>, table: u32, scope: u8) -> Request {
+    let (protocol, kind) = (ROUTE_PROTOCOL, libc::RTN_UNICAST);
+    let prefix = to.map_or(0, |to| to.prefix());
+    let message = about(prefix, protocol, scope, kind)
+        .with_u32(libc::RTA_OIF, index)
+        .with_u32(libc::RTA_TABLE, table);
+    match to {
+        Some(to) => message.with(libc::RTA_DST, &to.network().octets()),
+        None => message,
+    }
+}
+
+/// `struct rtmsg`: family, lengths of two prefixes, TOS, table, protocol, scope, type, flags. The table
+/// has no room here when it is above 255, and is in its attribute.
+fn about(to: u8, protocol: u8, scope: u8, kind: u8) -> Request {
+    Request::new(&[libc::AF_INET as u8, to, 0, 0, 0, protocol, scope, kind, 0, 0, 0, 0])
 }
 
 /// The route by which a packet to `destination` leaves, as the kernel chooses it; none if it
 /// would not. One object, no list.
 pub fn towards(netlink: &Netlink, destination: Ipv4Addr) -> Result<Option<WayOut>, KernelError> {
-    let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
-    message.header.destination_prefix_length = 32;
-    message.attributes = vec![RouteAttribute::Destination(RouteAddress::Inet(destination))];
+    let message = about(32, 0, 0, 0).with(libc::RTA_DST, &destination.octets());
     match netlink.get(libc::RTM_GETROUTE, &message, WayOut::read) {
         Ok(way) => Ok(Some(way)),
         Err(e) if matches!(e.errno, libc::ENETUNREACH | libc::EHOSTUNREACH) => Ok(None),
@@ -134,13 +134,12 @@ impl WayOut {
 
 /// The routes of one table, or of all; by one interface, or by any (`index` 0).
 pub fn of(netlink: &Netlink, table: Option<u32>, index: u32) -> Result<Vec<Route>, KernelError> {
-    let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
+    let mut message = about(0, 0, 0, 0);
     if index != 0 {
-        message.attributes.push(RouteAttribute::Oif(index));
+        message = message.with_u32(libc::RTA_OIF, index);
     }
     if let Some(table) = table {
-        message.attributes.push(RouteAttribute::Table(table));
+        message = message.with_u32(libc::RTA_TABLE, table);
     }
     let found = match netlink.dump(libc::RTM_GETROUTE, &message, Route::read) {
         // A filter for a table that does not exist yet (fib_dump_info: "FIB table does not exist").

@@ -171,11 +171,12 @@ impl Owner {
         }
         owner.adopt(records)?;
         owner.uplink.resolvers = owner.resolvers_behind(owner.uplink.name.as_ref());
-        owner.refresh_leads()?;
         // Always applied once: what is there may be an earlier guestnetd's.
         let ruleset = owner.ruleset_with(None);
         owner.firewall.apply(&ruleset)?;
         owner.ruleset = ruleset;
+        // Not before the packet filter: it may be gone, and guests may be there.
+        owner.refresh_leads()?;
         let guests: Vec<u32> = owner.guests.values().map(|guest| guest.index).collect();
         guests.into_iter().for_each(|index| owner.mend(index));
         owner.doubt_mtus();

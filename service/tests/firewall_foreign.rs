@@ -47,6 +47,10 @@ const IN_FORWARD: &[(&str, &[&str])] = &[
     // A name that is one guest's only, a protocol, a rate, and whatever else is asked for.
     ("$i -P FORWARD DROP; $i -A FORWARD -p tcp -j ACCEPT", &["the policy", "may drop"]),
     ("$i -P FORWARD DROP; $i -A FORWARD -i vm_wlan3 -j ACCEPT", &["the policy", "may drop"]),
+    (
+        "$i -P FORWARD DROP; $i -N a; $i -A a -j ACCEPT; $i -A FORWARD -p tcp -j a",
+        &["the policy of the chain FORWARD", "may drop"],
+    ),
     ("$i -A FORWARD -p tcp -j DROP", &[]),
     ("$i -A FORWARD -i vm_wlan3 -j DROP", &[]),
     ("$i -A FORWARD -m limit --limit 5/min -j DROP", &[]),

@@ -80,8 +80,17 @@ pub fn watched(work: impl FnOnce()) -> usize {
         while looks.load(Ordering::Relaxed) == 0 && !watcher.is_finished() {
             std::thread::yield_now();
         }
+        // The watcher ends with the work, also where that ends in a panic.
+        let _done = Done(&done);
         work();
-        done.store(true, Ordering::Relaxed);
     });
     looks.into_inner()
+}
+
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

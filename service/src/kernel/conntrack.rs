@@ -51,14 +51,23 @@ pub fn forget(source: Ipv4Addr) -> Result<(), KernelError> {
     }
 }
 
-/// Forgets every IPv4 connection that one of these sources opened and that left with `address` in its
-/// place; gives their number. Reads all connections.
-pub fn forget_masqueraded(
-    address: Ipv4Addr,
-    sources: impl Fn(Ipv4Addr) -> bool,
-) -> Result<usize, KernelError> {
+/// The addresses of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Who opened it.
+    pub from: Ipv4Addr,
+    /// To whom.
+    pub to: Ipv4Addr,
+    /// Who answers: another one than `to` where that was translated.
+    pub answered_by: Ipv4Addr,
+    /// To whom that one answers: another one than `from` where that was translated.
+    pub answered_to: Ipv4Addr,
+}
+
+/// Forgets the IPv4 connections with such ends; gives their number. Reads all connections.
+pub fn forget_all(such: impl Fn(&Ends) -> bool) -> Result<usize, KernelError> {
     let socket = open()?;
-    let found = names(&socket, |from, answered_to| answered_to == address && sources(from))?;
+    let found = names(&socket, such)?;
     for name in &found {
         change(&socket, CT_DELETE, name)?;
     }
@@ -83,17 +92,14 @@ fn forget_at_once(source: Ipv4Addr) -> Result<(), KernelError> {
 /// Reads all connections and forgets those of `source`, each by its own tuple.
 fn forget_each(source: Ipv4Addr) -> Result<(), KernelError> {
     let socket = open()?;
-    for name in names(&socket, |from, _| from == source)? {
+    for name in names(&socket, |ends| ends.from == source)? {
         change(&socket, CT_DELETE, &name)?;
     }
     Ok(())
 }
 
-/// What names each connection that is `wanted`, by who opened it and whom it is answered to.
-fn names(
-    socket: &Socket,
-    wanted: impl Fn(Ipv4Addr, Ipv4Addr) -> bool,
-) -> Result<Vec<Vec<u8>>, KernelError> {
+/// What names each connection with such ends.
+fn names(socket: &Socket, such: impl Fn(&Ends) -> bool) -> Result<Vec<Vec<u8>>, KernelError> {
     send(socket, CT_GET, NLM_F_REQUEST | NLM_F_DUMP, &[])?;
     let mut found = Vec::new();
     loop {
@@ -102,27 +108,32 @@ fn names(
             match message.kind {
                 NLMSG_DONE => return Ok(found),
                 NLMSG_ERROR => return acknowledged(message.body).map(|()| found),
-                _ => found.extend(name_of(message.body, &wanted)),
+                _ => found.extend(name_of(message.body, &such)),
             }
         }
     }
 }
 
-/// The attributes that name a connection, if it is `wanted`.
-fn name_of(body: &[u8], wanted: impl Fn(Ipv4Addr, Ipv4Addr) -> bool) -> Option<Vec<u8>> {
+/// The attributes that name a connection, if it has such ends.
+fn name_of(body: &[u8], such: impl Fn(&Ends) -> bool) -> Option<Vec<u8>> {
     let all = attributes(body, NFGENMSG);
     let tuple = all.clone().find(CTA_TUPLE_ORIG)?;
     let address = |tuple, kind| {
         let addresses = attributes(tuple, 0).find(CTA_TUPLE_IP)?;
         attributes(addresses, 0).find(kind).and_then(ipv4)
     };
-    let from = address(tuple, CTA_IP_V4_SRC)?;
-    let answered_to = address(all.clone().find(CTA_TUPLE_REPLY)?, CTA_IP_V4_DST)?;
+    let reply = all.clone().find(CTA_TUPLE_REPLY)?;
+    let ends = Ends {
+        from: address(tuple, CTA_IP_V4_SRC)?,
+        to: address(tuple, CTA_IP_V4_DST)?,
+        answered_by: address(reply, CTA_IP_V4_SRC)?,
+        answered_to: address(reply, CTA_IP_V4_DST)?,
+    };
     let mut name = attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, tuple);
     for kind in [CTA_ID, CTA_ZONE] {
         name.extend(all.clone().find(kind).into_iter().flat_map(|value| attribute(kind, value)));
     }
-    wanted(from, answered_to).then_some(name)
+    such(&ends).then_some(name)
 }
 
 fn open() -> Result<Socket, KernelError> {
@@ -203,7 +214,7 @@ mod tests {
     }
 
     fn count(of: Ipv4Addr) -> usize {
-        names(&open().unwrap(), |from, _| from == of).unwrap().len()
+        names(&open().unwrap(), |ends| ends.from == of).unwrap().len()
     }
 
     fn forgets(how: fn(Ipv4Addr) -> Result<(), KernelError>) {
@@ -246,7 +257,7 @@ mod tests {
             connect_as(&socket, A, 1000, C);
             connect_as(&socket, A, 1001, B);
             connect_as(&socket, B, 1002, C);
-            assert_eq!(forget_masqueraded(C, |from| from == A).unwrap(), 1);
+            assert_eq!(forget_all(|e| e.answered_to == C && e.from == A).unwrap(), 1);
             assert_eq!((count(A), count(B)), (1, 1), "another address; another's source");
         };
         std::thread::spawn(test).join().unwrap();
@@ -257,16 +268,17 @@ mod tests {
         let mut message = vec![0; NFGENMSG];
         message.extend(tuple(1, (A, 1), (B, 2)));
         message.extend(tuple(2, (B, 2), (C, 1)));
-        assert!(name_of(&message, |from, to| (from, to) == (A, C)).is_some());
-        assert!(name_of(&message, |from, _| from == B).is_none());
+        let ends = Ends { from: A, to: B, answered_by: B, answered_to: C };
+        assert!(name_of(&message, |found| *found == ends).is_some());
+        assert!(name_of(&message, |found| found.from == B).is_none());
         for end in 0..message.len() {
-            let _ = name_of(&message[..end], |_, _| true);
+            let _ = name_of(&message[..end], |_| true);
         }
         for at in 0..message.len() {
             for byte in [0, 1, 3, 4, 0x7f, 0xff] {
                 let mut bent = message.clone();
                 bent[at] = byte;
-                let _ = name_of(&bent, |_, _| true);
+                let _ = name_of(&bent, |_| true);
             }
         }
     }

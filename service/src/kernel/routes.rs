@@ -118,6 +118,8 @@ pub struct WayOut {
     pub gateway: Option<Ipv4Addr>,
     /// The address that it leaves with.
     pub source: Option<Ipv4Addr>,
+    /// Whether it does not leave at all: it is to the device itself.
+    pub local: bool,
 }
 
 impl WayOut {
@@ -128,6 +130,7 @@ impl WayOut {
             index: u32_at(all.clone().find(libc::RTA_OIF)?, 0)?,
             gateway: address(libc::RTA_GATEWAY),
             source: address(libc::RTA_PREFSRC),
+            local: *body.get(7)? == libc::RTN_LOCAL,
         })
     }
 }

@@ -16,7 +16,7 @@
 //! guest.
 
 use super::{Layer, LayerReport, LayerState, Owner};
-use crate::firewall::{foreign, Drift};
+use crate::firewall::{foreign, Drift, GuestSubnet};
 use crate::kernel::{links, routes, rules, sysctl};
 use crate::plan::marks::ROUTE_PROTOCOL;
 use crate::plan::routing::{Lead, Shape};
@@ -183,7 +183,7 @@ impl Owner {
         }
         let text = self.uplink.to_string();
         let within = self.uplink.address.and_then(|a| self.leases.subnet_with(a));
-        if let Some(subnet) = within {
+        if let Some(GuestSubnet { subnet, .. }) = within {
             let text =
                 format!("{text}: that is in the guests' subnet {subnet}; give them another one");
             return report(LayerState::Bad, text);

@@ -20,7 +20,9 @@ use super::due::Due;
 use super::{GuestEvent, Notice, Owner};
 use crate::error::Error;
 use crate::firewall::Drift;
-use crate::kernel::{conntrack, rules};
+use crate::kernel::conntrack::{self, Ends};
+use crate::kernel::rules;
+use crate::plan::leases::Leases;
 use crate::plan::routing::{self, Shape};
 use crate::uplink::Uplink;
 use std::time::Instant;
@@ -139,12 +141,17 @@ impl Owner {
     fn forget_source(&mut self) {
         let Some(address) = self.uplink.address.filter(|_| self.uplink.usable()) else { return };
         if let Some(old) = self.source.replace(address).filter(|old| *old != address) {
-            match conntrack::forget_masqueraded(old, |from| self.leases.subnet_with(from).is_some())
-            {
-                Ok(0) => {}
-                Ok(n) => log::info!("{n} connections of the uplink's address {old} forgotten"),
-                Err(e) => log::warn!("connections of the uplink's address {old} stay: {e}"),
-            }
+            self.forget_connections(&format!("of the uplink's address {old}"), |ends, guests| {
+                ends.answered_to == old && guests.subnet_with(ends.from).is_some()
+            });
+        }
+    }
+
+    fn forget_connections(&self, which: &str, such: impl Fn(&Ends, &Leases) -> bool) {
+        match conntrack::forget_all(|ends| such(ends, &self.leases)) {
+            Ok(0) => {}
+            Ok(n) => log::info!("{n} connections {which} forgotten"),
+            Err(e) => log::warn!("connections {which} stay: {e}"),
         }
     }
 
@@ -160,7 +167,14 @@ impl Owner {
         }
         log::info!("firewall: {}", ruleset.ways_out());
         self.firewall_error = None;
-        self.ruleset = ruleset;
+        let before = std::mem::replace(&mut self.ruleset, ruleset);
+        if before.resolver != self.ruleset.resolver {
+            // Who asks again from the same port would be answered by the old one, or by nobody.
+            self.forget_connections("to the resolver", |ends, guests| {
+                ends.to != ends.answered_by
+                    && guests.subnet_with(ends.from).is_some_and(|s| s.gateway == ends.to)
+            });
+        }
         Ok(())
     }
 

@@ -18,7 +18,7 @@
 use super::Owner;
 use crate::error::Error;
 use crate::firewall::{Exit, GuestSubnet, Ruleset};
-use crate::kernel::{links, rules};
+use crate::kernel::{links, routes, rules};
 use crate::plan::leases::subnet_of;
 use crate::plan::marks::ROUTE_PROTOCOL;
 use crate::plan::routing::{leads, Lead, Shape, Ways};
@@ -139,14 +139,20 @@ impl Owner {
     /// The resolvers behind an uplink: those that were named for it, else those for any, else the
     /// device's own.
     pub(super) fn resolvers_behind(&self, uplink: Option<&IfName>) -> Vec<Ipv4Addr> {
-        if let Some(named) = uplink.and_then(|name| self.resolvers.behind.get(name)) {
-            return named.clone();
-        }
-        match &self.config.resolv_conf {
+        let named = uplink.and_then(|name| self.resolvers.behind.get(name));
+        let mut found = match (named, &self.config.resolv_conf) {
+            (Some(named), _) => named.clone(),
             _ if !self.config.resolvers.is_empty() => self.config.resolvers.clone(),
-            Some(path) => resolv::servers(path),
-            None => Vec::new(),
-        }
+            (None, Some(path)) => resolv::servers(path),
+            (None, None) => Vec::new(),
+        };
+        // What is for the device itself does not pass through it. Where that is not known, it is tried.
+        let local = |server: &Ipv4Addr| {
+            let way = routes::towards(&self.device, *server);
+            matches!(way, Ok(Some(way)) if way.local)
+        };
+        found.retain(|server| !local(server));
+        found
     }
 
     /// Takes a caller's word for the resolvers behind an uplink; none: what is found counts again.

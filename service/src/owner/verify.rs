@@ -75,8 +75,14 @@ fn at_a_glance(net: &GuestNet, ends: (u32, u32), device: &Netlink, inside: &Netl
         index: ends.1,
         gateway: Some(net.guest.gateway),
         source: Some(net.guest.address),
+        local: false,
     };
-    let back = routes::WayOut { index: ends.0, gateway: None, source: Some(net.host.address) };
+    let back = routes::WayOut {
+        index: ends.0,
+        gateway: None,
+        source: Some(net.host.address),
+        local: false,
+    };
     runs(device, ends.0)
         && runs(inside, ends.1)
         && way(inside, observe::ELSEWHERE) == Some(out)

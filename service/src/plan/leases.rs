@@ -103,10 +103,10 @@ impl Leases {
         self.subnets.get(&subnet.network()).is_some_and(|s| s.subnet.subnet == *subnet)
     }
 
-    /// The subnet of guests that an address is in.
-    pub fn subnet_with(&self, address: Ipv4Addr) -> Option<Subnet> {
+    /// The guests' subnet that an address is in.
+    pub fn subnet_with(&self, address: Ipv4Addr) -> Option<GuestSubnet> {
         let (_, at_or_before) = self.subnets.range(..=address).next_back()?;
-        Some(at_or_before.subnet.subnet).filter(|subnet| subnet.contains(address))
+        Some(at_or_before.subnet).filter(|s| s.subnet.contains(address))
     }
 
     /// The subnets that guests have.

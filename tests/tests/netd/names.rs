@@ -17,7 +17,7 @@
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use guestnet_tests::netd::{ask, NetdDevice};
-use guestnet_tests::poll;
+use guestnet_tests::{poll, InNetns};
 
 use crate::bed::{Bed, BOUND, GATEWAY};
 
@@ -75,5 +75,27 @@ fn what_was_named_outlives_guestnetd() {
     is_answered_by(&bed, "wlan0");
     assert_eq!(bed.layer(Layer::DNS).0, LayerState::OK);
     bed.flows_as("192.0.2.2");
+    bed.end();
+}
+
+#[test]
+fn another_resolver_answers_from_the_next_question_on() {
+    let bed = Bed::on(NetdDevice::new(), "--resolv-conf /nonexistent");
+    bed.flows_as("192.0.2.2");
+    let [first, second] = bed.device.resolvers("wlan0");
+    bed.service.setDns("wlan0", std::slice::from_ref(&first)).expect("setDns");
+    is_answered_by(&bed, "wlan0");
+    let tracked = |server: &str| {
+        let list = bed.device.run("cat /proc/self/net/nf_conntrack");
+        list.lines()
+            .any(|line| line.contains("dport=53") && line.contains(&format!("src={server}")))
+    };
+    assert!(tracked(&first));
+    bed.service.setDns("wlan0", std::slice::from_ref(&second)).expect("setDns");
+    assert!(!tracked(&first), "{}", bed.daemon.log());
+    is_answered_by(&bed, "wlan0");
+    // One that is the device's own cannot be reached by guests.
+    bed.service.setDns("wlan0", &["192.0.2.2".to_owned()]).expect("setDns");
+    assert_eq!(bed.layer(Layer::DNS).0, LayerState::BAD);
     bed.end();
 }

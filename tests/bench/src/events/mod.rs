@@ -1,0 +1,124 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! From an event on a device that netd shapes to the traffic that flows again, with guestnetd and,
+//! where that can be had, with its part done by the bench itself.
+
+mod announced;
+mod bed;
+mod floor;
+mod flow;
+mod kind;
+mod netlink;
+mod prober;
+mod table;
+mod tracked;
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::crowd::on_a_thread;
+use crate::error::{Doing, Result};
+use crate::measure::{order, Samples};
+use crate::options::Options;
+use crate::progress;
+use crate::report::table::Table;
+use bed::{Bed, Outcome};
+use kind::{Kind, Whose, ALL};
+
+/// How often the guestnetd looks that is to find what is not announced, in seconds.
+const CHECK_EVERY: u64 = 1;
+const UPLINKS: &str = "wlan0,rmnet*";
+
+/// What was measured of one event.
+pub struct Measured {
+    kind: Kind,
+    outcomes: Vec<Outcome>,
+    /// Of the floor: until traffic flows, or the wrapper's bare calls.
+    floor: Samples,
+}
+
+/// Measures it.
+pub fn run(options: &Options) -> Result<Table> {
+    on_a_thread(|| measure(options))
+}
+
+fn measure(options: &Options) -> Result<Table> {
+    let rounds = options.rounds(20);
+    let period = CHECK_EVERY.to_string();
+    let mut beds = Beds {
+        usual: Bed::new(options, &[])?,
+        several: Bed::new(options, &["--uplink", UPLINKS])?,
+        checking: Bed::new(options, &["--check-every", &period])?,
+        floor: Bed::deserted(options, &["--uplink", UPLINKS])?,
+    };
+    let start = |kind| Measured { kind, outcomes: Vec::new(), floor: Samples::default() };
+    let mut measured = ALL.map(start);
+    // The first round warms up.
+    for round in 0..rounds + 1 {
+        for at in order(round, ALL.len()) {
+            let one = &mut measured[at];
+            let name = one.kind.name();
+            if one.kind.whose() == Whose::Checking {
+                // Not always at the same time after guestnetd has looked.
+                sleep(Duration::from_millis(round as u64 * 370 % (CHECK_EVERY * 1000)));
+            }
+            let floor_first = round % 2 == 1;
+            let mut floor =
+                floor_first.then(|| beds.floor(one.kind, 0)).transpose().doing(&name)?;
+            let outcome = beds.of(one.kind).take(one.kind).doing(&name)?;
+            if !floor_first || !one.kind.has_floor() {
+                floor = Some(beds.floor(one.kind, outcome.calls.len()).doing(&name)?);
+            }
+            if round > 0 {
+                one.outcomes.push(outcome);
+                floor.flatten().into_iter().for_each(|time| one.floor.push(time));
+            }
+        }
+        progress::show("events", round, rounds);
+    }
+    let watched = beds.all().map(Bed::stop_watching);
+    Ok(table::of(rounds, &measured, &watched))
+}
+
+/// The devices, each with a guestnetd of its own, the last without.
+struct Beds {
+    usual: Bed,
+    several: Bed,
+    checking: Bed,
+    floor: Bed,
+}
+
+impl Beds {
+    fn of(&mut self, kind: Kind) -> &mut Bed {
+        match kind.whose() {
+            Whose::Usual => &mut self.usual,
+            Whose::Several => &mut self.several,
+            Whose::Checking => &mut self.checking,
+        }
+    }
+
+    fn all(&mut self) -> [&mut Bed; 3] {
+        [&mut self.usual, &mut self.several, &mut self.checking]
+    }
+
+    /// The same event without guestnetd; of netd's start only so many calls of the wrapper.
+    fn floor(&mut self, kind: Kind, calls: usize) -> Result<Option<Duration>> {
+        if kind.has_floor() {
+            return Ok(Some(self.floor.take_fixed(kind)?.map_or(bed::LIMIT, |flow| flow.again)));
+        }
+        let bare = matches!(kind, Kind::Restart(_)) && calls > 0;
+        Ok(bare.then(|| self.floor.bare_calls(calls)))
+    }
+}

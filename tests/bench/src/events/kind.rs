@@ -21,9 +21,10 @@ use guestnet_tests::netd::{table, NetdDevice};
 use guestnet_tests::{said, InNetns};
 
 /// An event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
     /// Wi-Fi lost and back with its address, which the interface keeps meanwhile.
+    #[default]
     SameAddress,
     /// Wi-Fi lost and back with another address, in another subnet.
     OtherAddress,
@@ -106,6 +107,7 @@ impl Kind {
         }
     }
 
+    /// The number.
     pub fn wanted(self) -> Wanted {
         match self {
             Self::SameAddress => Wanted::Nothing,
@@ -116,6 +118,7 @@ impl Kind {
         }
     }
 
+    /// Whose turn it is.
     pub fn whose(self) -> Whose {
         match self {
             Self::Cellular => Whose::Several,

@@ -35,6 +35,7 @@ use crate::options::Options;
 use crate::progress;
 use crate::report::table::Table;
 use bed::{Bed, Outcome};
+use flow::Flow;
 use kind::{Kind, Whose, ALL};
 
 /// How often the guestnetd looks that is to find what is not announced, in seconds.
@@ -42,11 +43,22 @@ const CHECK_EVERY: u64 = 1;
 const UPLINKS: &str = "wlan0,rmnet*";
 
 /// What was measured of one event.
+#[derive(Default)]
 pub struct Measured {
     kind: Kind,
     outcomes: Vec<Outcome>,
     /// Of the floor: until traffic flows, or the wrapper's bare calls.
     floor: Samples,
+    /// Of the floor: the longest time without traffic.
+    floor_stopped: Samples,
+}
+
+/// What was measured of the floor.
+struct Floor {
+    /// Until traffic flows, or the wrapper's bare calls.
+    again: Duration,
+    /// The longest time without traffic, where there is any.
+    stopped: Option<Duration>,
 }
 
 /// Measures it.
@@ -63,7 +75,7 @@ fn measure(options: &Options) -> Result<Table> {
         checking: Bed::new(options, &["--check-every", &period])?,
         floor: Bed::deserted(options, &["--uplink", UPLINKS])?,
     };
-    let start = |kind| Measured { kind, outcomes: Vec::new(), floor: Samples::default() };
+    let start = |kind| Measured { kind, ..Measured::default() };
     let mut measured = ALL.map(start);
     // The first round warms up.
     for round in 0..rounds + 1 {
@@ -83,7 +95,10 @@ fn measure(options: &Options) -> Result<Table> {
             }
             if round > 0 {
                 one.outcomes.push(outcome);
-                floor.flatten().into_iter().for_each(|time| one.floor.push(time));
+                if let Some(floor) = floor.flatten() {
+                    one.floor.push(floor.again);
+                    floor.stopped.into_iter().for_each(|time| one.floor_stopped.push(time));
+                }
             }
         }
         progress::show("events", round, rounds);
@@ -114,11 +129,14 @@ impl Beds {
     }
 
     /// The same event without guestnetd; of netd's start only so many calls of the wrapper.
-    fn floor(&mut self, kind: Kind, calls: usize) -> Result<Option<Duration>> {
+    fn floor(&mut self, kind: Kind, calls: usize) -> Result<Option<Floor>> {
         if kind.has_floor() {
-            return Ok(Some(self.floor.take_fixed(kind)?.map_or(bed::LIMIT, |flow| flow.again)));
+            let flow = self.floor.take_fixed(kind)?;
+            let of = |time: fn(&Flow) -> Duration| flow.as_ref().map_or(bed::LIMIT, time);
+            let (again, stopped) = (of(|flow| flow.again), of(|flow| flow.stopped));
+            return Ok(Some(Floor { again, stopped: Some(stopped) }));
         }
         let bare = matches!(kind, Kind::Restart(_)) && calls > 0;
-        Ok(bare.then(|| self.floor.bare_calls(calls)))
+        Ok(bare.then(|| Floor { again: self.floor.bare_calls(calls), stopped: None }))
     }
 }

@@ -40,6 +40,7 @@ pub fn of(rounds: usize, measured: &[Measured], watched: &[Found]) -> Table {
         "floor",
         "its worst",
         "no traffic for",
+        "floor",
         "changes",
         "wrapper calls",
         "connections kept",
@@ -90,6 +91,7 @@ impl Measured {
             micros(self.floor.median()),
             micros(self.floor.percentile(100.0)),
             micros(flows(|flow| flow.stopped).median()),
+            micros(self.floor_stopped.median()),
             middle(|outcome| outcome.changes),
             middle(|outcome| outcome.calls.len()),
             Cell::Text(self.kept()),
@@ -238,7 +240,7 @@ mod tests {
     }
 
     fn measured(kind: Kind, outcomes: Vec<Outcome>) -> Measured {
-        Measured { kind, outcomes, floor: [1000.0].into_iter().collect() }
+        Measured { kind, outcomes, ..Measured::default() }
     }
 
     #[test]

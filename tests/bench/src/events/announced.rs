@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use guestnet_tests::InNetns;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::SockProtocol;
 
 use super::netlink::{attribute, u32_at, Message, Socket};
 use crate::cpu::first;
@@ -84,7 +85,7 @@ pub struct Ours {
 impl Monitor {
     /// Begins.
     pub fn start(device: &impl InNetns, ours: Ours) -> Result<Self> {
-        let mut socket = Socket::hearing(device, &GROUPS)?;
+        let mut socket = Socket::hearing(device, SockProtocol::NetlinkRoute, &GROUPS)?;
         let (mut orders, control) = UnixStream::pair()?;
         let run = move || {
             first()?;

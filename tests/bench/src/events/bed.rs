@@ -28,7 +28,7 @@ use super::floor::{Fix, Fixer};
 use super::flow::{flow, Flow, Sent};
 use super::kind::{Kind, Wanted};
 use super::prober::Prober;
-use super::tracked::connections;
+use super::tracked::Forgotten;
 use crate::error::{Doing, Error, Result};
 use crate::options::Options;
 use crate::service::Service;
@@ -61,7 +61,7 @@ pub struct Outcome {
     pub changes: usize,
     /// The wrapper's calls.
     pub calls: Vec<String>,
-    /// Connections that conntrack knew before, and of these afterwards.
+    /// Connections there were, and how many of them conntrack did not forget.
     pub tracked: [usize; 2],
     /// Whether the TCP stream lived.
     pub lived: bool,
@@ -100,11 +100,11 @@ impl Bed {
     /// One event.
     pub fn take(&mut self, kind: Kind) -> Result<Outcome> {
         let forgotten = self.forgotten();
+        let mut lost = Forgotten::listen(&self.device)?;
         let stream = self.guest.connect_tcp(NetdDevice::TCP).doing("the TCP stream")?;
         exchange(&stream, "before").doing("the TCP stream")?;
         let prober = self.prober()?;
         let ports = [prober.port, stream.local_addr()?.port()];
-        let before = connections(&self.device, &ports)?;
         self.device.note_calls();
         let mut monitor = Monitor::start(&self.device, self.ours.clone())?;
         kind.prepare(&self.device);
@@ -116,8 +116,7 @@ impl Bed {
         let sent = self.finish(prober)?;
         let heard = monitor.end()?;
         let calls = self.device.noted_calls();
-        let after = connections(&self.device, &ports)?;
-        let kept = before.iter().filter(|(port, id)| after.get(port) == Some(id)).count();
+        let kept = ports.len() - lost.of(&ports)?;
         let lived = exchange(&stream, "after").is_ok();
         let asked = heard.all.iter().filter(|(_, who)| *who == Who::Guestnetd).count();
         let last = last_change(kind, &heard, end)?;
@@ -125,7 +124,7 @@ impl Bed {
             flow: flow(&sent, last),
             changes: asked + self.forgotten() - forgotten,
             calls,
-            tracked: [before.len(), kept],
+            tracked: [ports.len(), kept],
             lived,
         };
         kind.undo(&self.device);

@@ -85,7 +85,7 @@ impl Fixer {
             libc::RTNLGRP_IPV4_ROUTE,
             libc::RTNLGRP_IPV4_RULE,
         ];
-        let mut events = Socket::hearing(device, &groups)?;
+        let mut events = Socket::hearing(device, SockProtocol::NetlinkRoute, &groups)?;
         let orders = Socket::open(device, SockProtocol::NetlinkRoute)?;
         let conntrack = Socket::open(device, SockProtocol::NetlinkNetFilter)?;
         let port = orders.port()?;

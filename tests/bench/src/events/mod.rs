@@ -81,30 +81,29 @@ fn measure(options: &Options) -> Result<Table> {
     for round in 0..rounds + 1 {
         for at in order(round, ALL.len()) {
             let one = &mut measured[at];
-            let name = one.kind.name();
             if one.kind.whose() == Whose::Checking {
                 // Not always at the same time after guestnetd has looked.
                 sleep(Duration::from_millis(round as u64 * 370 % (CHECK_EVERY * 1000)));
             }
-            let floor_first = round % 2 == 1;
-            let mut floor =
-                floor_first.then(|| beds.floor(one.kind, 0)).transpose().doing(&name)?;
-            let outcome = beds.of(one.kind).take(one.kind).doing(&name)?;
-            if !floor_first || !one.kind.has_floor() {
-                floor = Some(beds.floor(one.kind, outcome.calls.len()).doing(&name)?);
-            }
+            let (outcome, floor) = beds.turn(one.kind, round).doing(one.kind.name())?;
             if round > 0 {
-                one.outcomes.push(outcome);
-                if let Some(floor) = floor.flatten() {
-                    one.floor.push(floor.again);
-                    floor.stopped.into_iter().for_each(|time| one.floor_stopped.push(time));
-                }
+                one.add(outcome, floor);
             }
         }
         progress::show("events", round, rounds);
     }
     let watched = beds.all().map(Bed::stop_watching);
     Ok(table::of(rounds, &measured, &watched))
+}
+
+impl Measured {
+    fn add(&mut self, outcome: Outcome, floor: Option<Floor>) {
+        self.outcomes.push(outcome);
+        if let Some(floor) = floor {
+            self.floor.push(floor.again);
+            floor.stopped.into_iter().for_each(|time| self.floor_stopped.push(time));
+        }
+    }
 }
 
 /// The devices, each with a guestnetd of its own, the last without.
@@ -116,6 +115,25 @@ struct Beds {
 }
 
 impl Beds {
+    /// An event for guestnetd and for the floor, who begin in turn.
+    fn turn(&mut self, kind: Kind, round: usize) -> Result<(Outcome, Option<Floor>)> {
+        if !kind.has_floor() {
+            let outcome = self.of(kind).take(kind)?;
+            // Of netd's start, only as many calls of the wrapper.
+            let calls = outcome.calls.len();
+            let bare = matches!(kind, Kind::Restart(_)) && calls > 0;
+            let floor = bare.then(|| Floor { again: self.floor.bare_calls(calls), stopped: None });
+            return Ok((outcome, floor));
+        }
+        let floor_first = round % 2 == 1;
+        let before = floor_first.then(|| self.floor.take_fixed(kind)).transpose()?;
+        let outcome = self.of(kind).take(kind)?;
+        let flow = before.map_or_else(|| self.floor.take_fixed(kind), Ok)?;
+        let of = |time: fn(&Flow) -> Duration| flow.as_ref().map_or(bed::LIMIT, time);
+        let (again, stopped) = (of(|flow| flow.again), of(|flow| flow.stopped));
+        Ok((outcome, Some(Floor { again, stopped: Some(stopped) })))
+    }
+
     fn of(&mut self, kind: Kind) -> &mut Bed {
         match kind.whose() {
             Whose::Usual => &mut self.usual,
@@ -126,17 +144,5 @@ impl Beds {
 
     fn all(&mut self) -> [&mut Bed; 3] {
         [&mut self.usual, &mut self.several, &mut self.checking]
-    }
-
-    /// The same event without guestnetd; of netd's start only so many calls of the wrapper.
-    fn floor(&mut self, kind: Kind, calls: usize) -> Result<Option<Floor>> {
-        if kind.has_floor() {
-            let flow = self.floor.take_fixed(kind)?;
-            let of = |time: fn(&Flow) -> Duration| flow.as_ref().map_or(bed::LIMIT, time);
-            let (again, stopped) = (of(|flow| flow.again), of(|flow| flow.stopped));
-            return Ok(Some(Floor { again, stopped: Some(stopped) }));
-        }
-        let bare = matches!(kind, Kind::Restart(_)) && calls > 0;
-        Ok(bare.then(|| Floor { again: self.floor.bare_calls(calls), stopped: None }))
     }
 }

@@ -48,9 +48,13 @@ pub struct Message<'a> {
 }
 
 impl Socket {
-    /// One in this namespace, which hears these groups of rtnetlink (`RTNLGRP_LINK`).
-    pub fn hearing(netns: &impl InNetns, groups: &[u32]) -> io::Result<Self> {
-        let socket = Self::open(netns, SockProtocol::NetlinkRoute)?;
+    /// One in this namespace, which hears these groups (`RTNLGRP_LINK`).
+    pub fn hearing(
+        netns: &impl InNetns,
+        protocol: SockProtocol,
+        groups: &[u32],
+    ) -> io::Result<Self> {
+        let socket = Self::open(netns, protocol)?;
         for group in groups {
             setsockopt(&socket.fd, Membership, group)?;
         }
@@ -80,12 +84,6 @@ impl Socket {
         bytes.extend(body);
         send(self.fd.as_raw_fd(), &bytes, MsgFlags::empty())?;
         Ok(())
-    }
-
-    /// Waits for a datagram.
-    pub fn wait(&mut self) -> io::Result<Messages<'_>> {
-        let length = recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::empty())?;
-        Ok(Messages(&self.buffer[..length]))
     }
 
     /// A datagram, if there is one.

@@ -38,9 +38,9 @@ pub fn of(rounds: usize, measured: &[Measured], watched: &[Found]) -> Table {
         "worst",
         "for good",
         "floor",
-        "its worst",
+        "floor, worst",
         "no traffic for",
-        "floor",
+        "floor, no traffic for",
         "changes",
         "wrapper calls",
         "connections kept",
@@ -177,7 +177,7 @@ fn method(rounds: usize) -> Vec<String> {
              one after the other, that change nothing (`iptables -w -C ...`). Changes: netlink's that \
              guestnetd asked for, and connections that it made conntrack forget. Wrapper calls: counted \
              in a file to which the stand-in adds a line when it starts. Connections: the probes' and the \
-             TCP stream's, by conntrack's identity. `{UPLINKS}` is the uplink where rmnet0 is connected, \
+             TCP stream's; kept are those that conntrack did not announce to have destroyed. `{UPLINKS}` is the uplink where rmnet0 is connected, \
              else wlan0. x_tables announces nothing: there guestnetd compares everything every \
              {CHECK_EVERY} s here (`--check-every`), every 60 s by default."
         ),
@@ -186,7 +186,11 @@ fn method(rounds: usize) -> Vec<String> {
 
 /// Which calls netd's start took, and packets that should not have left.
 fn notes(measured: &[Measured], watched: &[Found]) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = vec![
+        "Where Wi-Fi comes back with its address, the kernel has begun to ask for the router's link \
+         address when the carrier was gone already; it asks again after a second, whoever waits."
+            .to_owned(),
+    ];
     for one in measured.iter().filter(|one| matches!(one.kind, Kind::Restart(_))) {
         let Some(last) = one.outcomes.last() else { continue };
         let each = one.floor.median().map(|us| us / last.calls.len().max(1) as f64);

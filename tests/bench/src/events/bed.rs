@@ -81,6 +81,14 @@ impl Bed {
         let service = Service::start(&options.bin, &device, &[&own, args].concat())?;
         let guest = Guest::new();
         service.connect()?.attach(&config("demo"), &by_pid(guest.pid()), None)?;
+        // A link whose ends have one index is to the kernel an interface of its own: it takes up to a
+        // second to announce that the carrier is lost. Now the device has one interface more.
+        device.delete_interface("wlan0");
+        device.connect("wlan0", NetdDevice::WLAN0);
+        let far = device.internet.link(&NetdDevice::far_end("wlan0"));
+        if far.is_some_and(|link| link["ifindex"] == device.ifindex("wlan0")) {
+            return Err(Error::new("both ends of wlan0 have one index"));
+        }
         let ours = Ours::of(service.pid(), [device.ifindex("vm_wlan")])?;
         if ours.ports.is_empty() {
             return Err(Error::new("guestnetd's netlink sockets are not found"));

@@ -252,20 +252,18 @@ impl Log {
     }
 }
 
-/// One of the programs under test: where the variable of its name in capitals says, else beside
-/// this test in cargo's target directory.
+/// One of the programs under test: where the variable of its name in capitals says, else in cargo's
+/// target directory, beside this program or beside the tests.
 pub fn binary(name: &str) -> PathBuf {
     if let Some(path) = env::var_os(name.to_uppercase()) {
         return path.into();
     }
-    let test = env::current_exe().expect("the path of this test");
-    let dir = test.parent().and_then(Path::parent).unwrap_or(Path::new(""));
-    let path = dir.join(name);
-    assert!(
-        path.exists(),
-        "{} is not there: run `cargo build -p {name}` first, or set {}",
-        path.display(),
-        name.to_uppercase()
-    );
-    path
+    let this = env::current_exe().expect("the path of this program");
+    // A test is one directory below.
+    let found = this.ancestors().skip(1).take(2).map(|dir| dir.join(name)).find(|p| p.exists());
+    found.unwrap_or_else(|| {
+        let variable = name.to_uppercase();
+        let dir = this.parent().unwrap_or(Path::new("")).display();
+        panic!("no {name} near {dir}: run `cargo build` for it first, or set {variable}")
+    })
 }

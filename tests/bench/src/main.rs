@@ -22,6 +22,7 @@ mod crowd;
 mod cycle;
 mod datapath;
 mod error;
+mod events;
 mod first_packet;
 mod floor;
 mod footprint;
@@ -101,12 +102,13 @@ fn measure(options: &Options) -> Result<()> {
 type Run = fn(&Options) -> Result<Table>;
 
 /// All others, by name, in the order of the report.
-const TABLES: [(&str, Run); 8] = [
+const TABLES: [(&str, Run); 9] = [
     ("scale", scale::run),
     ("concurrent", concurrent::run),
     ("first-packet", first_packet::run),
     ("processes", processes::run),
     ("datapath", datapath::run),
+    ("events", events::run),
     ("footprint", footprint::size),
     ("idle", footprint::idle),
     ("start", footprint::start),

@@ -87,6 +87,22 @@ impl NetdDevice {
         self.directory.file("ndc-wrapper-1.0")
     }
 
+    /// From now on the stand-ins note how they are called; what was noted before is forgotten.
+    pub fn note_calls(&self) {
+        std::fs::write(self.directory.file("calls"), "").expect("calls");
+    }
+
+    /// What was noted, one line a call: `iptables -w -N oem_mine`.
+    pub fn noted_calls(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.directory.file("calls")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// xtables' lock, which netd and the stand-ins take: `XTABLES_LOCKFILE` of others.
+    pub fn xtables_lock(&self) -> PathBuf {
+        self.directory.file("xtables.lock")
+    }
+
     /// Runs one of the stand-ins in the device, as guestnetd would: with an empty environment.
     #[track_caller]
     pub fn wrapped(&self, program: &Path, words: &str) -> Output {
@@ -114,9 +130,7 @@ impl NetdDevice {
             Family::V6 => "ip6tables-legacy-restore",
         };
         let mut command = self.command(program);
-        command
-            .args(["--noflush", "-w"])
-            .env("XTABLES_LOCKFILE", self.directory.file("xtables.lock"));
+        command.args(["--noflush", "-w"]).env("XTABLES_LOCKFILE", self.xtables_lock());
         let out = fed(&mut command, &transaction.text);
         assert!(out.status.success(), "{program}: {}\n{}", said(&out), transaction.text);
     }

@@ -54,6 +54,12 @@ impl NetdDevice {
 
     /// netd drops a network, and the framework the interface's address; the link stays.
     pub fn disconnect(&self, name: &str) {
+        self.drop_network(name);
+        self.try_run(&format!("ip addr flush dev {name}"));
+    }
+
+    /// netd drops a network; the interface keeps its address.
+    fn drop_network(&self, name: &str) {
         let mut state = self.state();
         let at = state.networks.iter().position(|network| network.name == name);
         let network = state.networks[at.expect("a network of that name")].clone();
@@ -66,13 +72,18 @@ impl NetdDevice {
         self.remove_rules(&network.rules);
         self.empty_tables(network.ifindex);
         self.clear_tethering_rules(name);
-        self.try_run(&format!("ip addr flush dev {name}"));
     }
 
     /// The carrier is lost at the far end, the network with it.
     pub fn wifi_lost(&self) {
         self.internet.run(&format!("ip link set {} down", Self::far_end("wlan0")));
         self.disconnect("wlan0");
+    }
+
+    /// The same for so short that the framework keeps the address.
+    pub fn wifi_lost_for_a_moment(&self) {
+        self.internet.run(&format!("ip link set {} down", Self::far_end("wlan0")));
+        self.drop_network("wlan0");
     }
 
     /// Wi-Fi is back with the address that [`NetdDevice::new`] gives it.

@@ -20,12 +20,16 @@ mod allowed;
 mod ndc;
 
 use std::env;
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// What `NetdDevice` puts beside the symlinks: Android's major version.
 const ANDROID: &str = "android";
+/// Where it is there, every call is noted in it.
+const CALLS: &str = "calls";
 /// xtables' lock, of one device only.
 const LOCK: &str = "xtables.lock";
 
@@ -43,6 +47,10 @@ fn main() -> ExitCode {
     let android = std::fs::read_to_string(dir.join(ANDROID)).unwrap_or_default();
     let android = android.trim().parse().unwrap_or(0);
     let line = [&[program.to_owned()], &args[..]].concat().join(" ");
+    if let Ok(mut calls) = OpenOptions::new().append(true).open(dir.join(CALLS)) {
+        // One write, so that calls at the same time do not mix. Who cannot note it runs all the same.
+        let _ = calls.write_all(format!("{line}\n").as_bytes());
+    }
     if !allowed::is_allowed(android, &line) {
         eprintln!("NetUtilsWrapper: Unexpected command: /system/bin/{line}");
         return ExitCode::FAILURE;

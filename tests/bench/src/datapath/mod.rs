@@ -32,7 +32,7 @@ use scene::{Scene, Way, WAYS};
 
 /// How long each measurement takes.
 const TIME: Duration = Duration::from_millis(200);
-/// The internet's address.
+/// The internet's address, on netd's devices too.
 const REMOTE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 /// Measures it.
@@ -90,7 +90,7 @@ fn measure(options: &Options) -> Result<Table> {
 impl Subject {
     /// One round.
     fn take(&mut self, keep: bool) -> Result<()> {
-        let (guest, internet) = (self.scene.guest(), &self.scene.device.internet);
+        let (guest, internet) = (self.scene.guest(), self.scene.internet());
         let flood = probes::flood(guest, internet, REMOTE, TIME)?;
         let times = probes::round_trips(guest, internet, REMOTE, TIME)?;
         let gigabits = probes::stream(guest, internet, REMOTE, TIME)?;
@@ -137,7 +137,7 @@ fn fill(table: &mut Table, subjects: &[Subject], rounds: usize) {
          the thread that sends, which runs the whole path, and of the core's ksoftirqd), datagrams there \
          and back with both ends on one core, one TCP connection. Medians of the rounds; ratios against \
          the original's rules by iptables-legacy, each round with itself. One guest sends, however many \
-         are attached.",
+         are attached. netd's device has the chains and routing rules of Android 13's netd.",
         TIME.as_millis()
     )];
     let mut target = |a: Way, b: Way, most: f64| {
@@ -146,12 +146,21 @@ fn fill(table: &mut Table, subjects: &[Subject], rounds: usize) {
         let what = format!("CPU: {} against {}", a.subject(), b.subject());
         table.target(&what, &format!("at most {}x", digits(most)), measured);
     };
-    let [_, legacy, nft, nft_one, nft_many, legacy_one, legacy_many] = WAYS;
+    let [_, legacy, nft, nft_one, nft_many, legacy_one, legacy_many, hotspot, wrapped, many] = WAYS;
     target(nft_many, nft_one, 1.05);
     target(legacy_many, legacy_one, 1.05);
+    target(many, wrapped, 1.05);
     target(nft_one, nft, 1.0);
     target(nft_one, legacy, 1.0);
     target(legacy_one, legacy, 1.0);
+    let beside = of(wrapped).zip(of(hotspot)).and_then(|(ours, theirs)| ours.against(theirs));
+    table.notes.extend(beside.map(|times| {
+        let (a, b) = (wrapped.subject(), hotspot.subject());
+        format!(
+            "CPU: {a} against {b} (its `iif` rule, tetherctrl's chains, masquerade): {}x.",
+            digits(times)
+        )
+    }));
     let bar = |subject: &Subject| Bar {
         label: subject.way.subject(),
         parts: vec![Part::new("", middle(&subject.cpu).unwrap_or_default())],

@@ -27,9 +27,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use guestnet_tests::InNetns;
-use nix::sched::{sched_setaffinity, CpuSet};
 use nix::time::{clock_gettime, ClockId};
-use nix::unistd::Pid;
+
+use crate::cpu::pin;
 
 /// Packets that one call sends.
 const BATCH: usize = 64;
@@ -198,13 +198,6 @@ fn queued(sink: &UdpSocket) -> u64 {
     // What is read is counted by the kernel as well, but later than `arrived` looked.
     let _ = sink.set_nonblocking(true);
     std::iter::from_fn(|| sink.recv(&mut buffer).ok()).count() as u64
-}
-
-/// Keeps the calling thread on one core.
-fn pin(core: usize) -> io::Result<()> {
-    let mut set = CpuSet::new();
-    set.set(core)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
 /// Nanoseconds of CPU that this thread has used.

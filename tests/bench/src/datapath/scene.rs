@@ -15,12 +15,13 @@
 //! The ways that packets of a guest can go: each in a device of its own, with an internet of its own
 //! behind it. Where guestnetd makes the way, its guests are attached by the contract.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use guestnet_tests::client::{by_netns, config};
-use guestnet_tests::{said, Device, InNetns};
+use guestnet_tests::netd::NetdDevice;
+use guestnet_tests::{said, Device, InNetns, Internet};
 
 use crate::crowd::namespaces;
 use crate::error::{Doing, Error, Result};
@@ -35,10 +36,14 @@ pub enum Way {
     Original(&'static str),
     /// guestnetd's, with this packet filter and so many guests attached.
     Guestnetd(&'static str, usize),
+    /// On a device that netd shapes: that of a hotspot's client, as netd makes it.
+    Hotspot,
+    /// On such a device guestnetd's, by netd's wrapper, with so many guests attached.
+    Wrapped(usize),
 }
 
 /// All of them; what others are compared with comes before them.
-pub const WAYS: [Way; 7] = [
+pub const WAYS: [Way; 10] = [
     Way::Plain,
     Way::Original("iptables-legacy"),
     Way::Original("iptables-nft"),
@@ -46,6 +51,9 @@ pub const WAYS: [Way; 7] = [
     Way::Guestnetd("nftables", 1000),
     Way::Guestnetd("iptables", 1),
     Way::Guestnetd("iptables", 1000),
+    Way::Hotspot,
+    Way::Wrapped(1),
+    Way::Wrapped(1000),
 ];
 
 /// A way that has been laid.
@@ -53,8 +61,13 @@ pub struct Scene {
     // In this order: guestnetd ends before the guests that it knows, and they before the device.
     _service: Option<Service>,
     guests: Vec<OwnedFd>,
-    /// The device, and the internet behind it.
-    pub device: Device,
+    device: Ground,
+}
+
+/// The device, and the internet behind it.
+enum Ground {
+    Linux(Device),
+    Netd(NetdDevice),
 }
 
 impl Way {
@@ -65,27 +78,35 @@ impl Way {
             Self::Original(program) => format!("the original's rules, {program}"),
             Self::Guestnetd(filter, 1) => format!("guestnetd, {filter}, 1 guest"),
             Self::Guestnetd(filter, count) => format!("guestnetd, {filter}, {count} guests"),
+            Self::Hotspot => "netd's device: a hotspot's client".to_owned(),
+            Self::Wrapped(1) => "netd's device: guestnetd by the wrapper, 1 guest".to_owned(),
+            Self::Wrapped(count) => {
+                format!("netd's device: guestnetd by the wrapper, {count} guests")
+            }
         }
     }
 
     /// Lays it. An error says what is missing here.
     pub fn lay(self, bin: &Path) -> Result<Scene> {
+        match self {
+            Self::Hotspot | Self::Wrapped(_) => self.lay_on_netds(bin),
+            _ => self.lay_on_linux(bin),
+        }
+    }
+
+    fn lay_on_linux(self, bin: &Path) -> Result<Scene> {
         let device = Device::options().forwarding().build();
         let count = match self {
             Self::Guestnetd(_, count) => count,
             _ => 1,
         };
         let guests = namespaces(count)?;
-        let mut scene = Scene { _service: None, guests, device };
+        let mut service = None;
         match self {
-            Self::Plain => {
-                scene.link();
-                scene.device.internet.run("ip route add 172.17.0.0/16 via 192.0.2.2");
-            }
             Self::Original(program) => {
-                scene.link();
+                link(&device, &guests[0]);
                 for rule in ORIGINAL {
-                    let out = scene.device.words(&format!("{program} {rule}")).output();
+                    let out = device.words(&format!("{program} {rule}")).output();
                     let out = out.doing(program)?;
                     if !out.status.success() {
                         return Err(Error::new(format!("{program}: {}", said(&out))));
@@ -93,17 +114,53 @@ impl Way {
                 }
             }
             Self::Guestnetd(filter, _) => {
-                let service = Service::start(bin, &scene.device, &["--firewall", filter])?;
-                let client = service.connect()?;
-                for (at, netns) in scene.guests.iter().enumerate() {
-                    let netns = by_netns(netns.try_clone()?);
-                    client.attach(&config(&format!("guest{at}")), &netns, None)?;
-                }
-                scene._service = Some(service);
+                let started = Service::start(bin, &device, &["--firewall", filter])?;
+                attach(&started, &guests)?;
+                service = Some(started);
+            }
+            _ => {
+                link(&device, &guests[0]);
+                device.internet.run("ip route add 172.17.0.0/16 via 192.0.2.2");
             }
         }
-        Ok(scene)
+        Ok(Scene { _service: service, guests, device: Ground::Linux(device) })
     }
+
+    fn lay_on_netds(self, bin: &Path) -> Result<Scene> {
+        let device = NetdDevice::new();
+        let (guests, service) = match self {
+            Self::Wrapped(count) => {
+                let [iptables, ndc] = [device.iptables(), device.ndc()]
+                    .map(|path| path.to_string_lossy().into_owned());
+                let args = ["--iptables", &iptables, "--ndc", &ndc];
+                let guests = namespaces(count)?;
+                let service = Service::start(bin, &device, &args)?;
+                attach(&service, &guests)?;
+                (guests, Some(service))
+            }
+            _ => {
+                let guests = namespaces(1)?;
+                device.hotspot(true);
+                // Its client's end is in the internet's namespace, and becomes the guest's.
+                let guest = format!("/proc/{}/fd/{}", std::process::id(), guests[0].as_raw_fd());
+                device.internet.run(&format!("ip link set i-ap0 netns {guest}"));
+                guests[0].run("ip addr add 192.168.43.2/24 dev i-ap0");
+                guests[0].run("ip link set i-ap0 up");
+                guests[0].run("ip route add default via 192.168.43.1");
+                (guests, None)
+            }
+        };
+        Ok(Scene { _service: service, guests, device: Ground::Netd(device) })
+    }
+}
+
+fn attach(service: &Service, guests: &[OwnedFd]) -> Result<()> {
+    let client = service.connect()?;
+    for (at, netns) in guests.iter().enumerate() {
+        let netns = by_netns(netns.try_clone()?);
+        client.attach(&config(&format!("guest{at}")), &netns, None)?;
+    }
+    Ok(())
 }
 
 /// As the original types them.
@@ -119,15 +176,22 @@ impl Scene {
         &self.guests[0]
     }
 
-    /// The original's link.
-    fn link(&self) {
-        let (device, guest) = (&self.device.netns, self.guest());
-        let to = device.name();
-        guest.run(&format!("ip link add wlan0 type veth peer name vm_wlan netns {to}"));
-        device.run("ip addr add 172.17.3.2/16 dev vm_wlan");
-        device.run("ip link set vm_wlan up");
-        guest.run("ip addr add 172.17.3.3/16 dev wlan0");
-        guest.run("ip link set wlan0 up");
-        guest.run("ip route add default via 172.17.3.2");
+    /// The internet behind the device.
+    pub fn internet(&self) -> &Internet {
+        match &self.device {
+            Ground::Linux(device) => &device.internet,
+            Ground::Netd(device) => &device.internet,
+        }
     }
+}
+
+/// The original's link.
+fn link(device: &Device, guest: &OwnedFd) {
+    let (device, to) = (&device.netns, device.netns.name());
+    guest.run(&format!("ip link add wlan0 type veth peer name vm_wlan netns {to}"));
+    device.run("ip addr add 172.17.3.2/16 dev vm_wlan");
+    device.run("ip link set vm_wlan up");
+    guest.run("ip addr add 172.17.3.3/16 dev wlan0");
+    guest.run("ip link set wlan0 up");
+    guest.run("ip route add default via 172.17.3.2");
 }

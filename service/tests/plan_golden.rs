@@ -16,6 +16,7 @@
 //! A case is a folder of `tests/golden/plan`: `given.json` and `steps.txt`, written by people.
 
 use guestnetd::plan::leases::Leases;
+use guestnetd::plan::routing::Shape;
 use guestnetd::plan::{
     diff, GuestNet, Observed, ObservedGuest, ObservedGuestLink, ObservedHost, Place,
 };
@@ -40,6 +41,9 @@ struct Given {
     #[serde(default = "follow")]
     mtu: i32,
     uplink_mtu: u32,
+    /// Whether the device routes by netd's rules.
+    #[serde(default)]
+    netd: bool,
     #[serde(default)]
     remembered: BTreeMap<GuestName, u32>,
     #[serde(default)]
@@ -131,7 +135,9 @@ fn steps(given: Given) -> String {
         leases.take(&GuestNet::new(&other, *slot, *address, 1500));
     }
     let (slot, address) = leases.choose(&spec).unwrap();
-    let net = GuestNet::new(&spec, slot, address, spec.mtu.unwrap_or(given.uplink_mtu));
+    let shape = if given.netd { Shape::Netd { local: 20000 } } else { Shape::Main };
+    let mtu = spec.mtu.unwrap_or(given.uplink_mtu);
+    let net = GuestNet::new(&spec, slot, address, mtu).routed(shape);
     let mut text = String::new();
     for step in diff::guest(&net, &observed(given.host, given.guest)) {
         let place = match step.place() {

@@ -26,7 +26,7 @@ pub struct Sent {
 }
 
 /// What follows from them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flow {
     /// From the last change until the first probe after it was sent that is answered; zero if traffic
     /// flowed then already.

@@ -74,12 +74,7 @@ pub fn of(rounds: usize, measured: &[Measured], watched: &[Found]) -> Table {
 
 impl Measured {
     fn cells(&self) -> Vec<Cell> {
-        let flows = |of: fn(&Flow) -> Duration| -> Samples {
-            let mut samples = Samples::default();
-            self.outcomes.iter().for_each(|o| samples.push(o.flow.as_ref().map_or(LIMIT, of)));
-            samples
-        };
-        let again = flows(|flow| flow.again);
+        let again = self.times(|flow| flow.again);
         let middle = |of: fn(&Outcome) -> usize| -> Cell {
             let counts: Samples = self.outcomes.iter().map(|o| of(o) as f64).collect();
             counts.median().map_or(Cell::Empty, |count| Cell::Text(format!("{count}")))
@@ -87,16 +82,23 @@ impl Measured {
         vec![
             micros(again.median()),
             micros(again.percentile(100.0)),
-            micros(flows(|flow| flow.for_good).median()),
+            micros(self.times(|flow| flow.for_good).median()),
             micros(self.floor.median()),
             micros(self.floor.percentile(100.0)),
-            micros(flows(|flow| flow.stopped).median()),
+            micros(self.times(|flow| flow.stopped).median()),
             micros(self.floor_stopped.median()),
             middle(|outcome| outcome.changes),
             middle(|outcome| outcome.calls.len()),
             Cell::Text(self.kept()),
             Cell::Text(self.lived()),
         ]
+    }
+
+    /// Of every round; traffic that never came back took all the time there was.
+    fn times(&self, of: fn(&Flow) -> Duration) -> Samples {
+        let mut samples = Samples::default();
+        self.outcomes.iter().for_each(|o| samples.push(o.flow.as_ref().map_or(LIMIT, of)));
+        samples
     }
 
     fn kept(&self) -> String {
@@ -111,8 +113,7 @@ impl Measured {
 
     /// What is wanted, what was measured, and whether that is reached.
     fn verdict(&self) -> (String, Option<(String, bool)>) {
-        let mut again = Samples::default();
-        self.outcomes.iter().for_each(|o| again.push(o.flow.map_or(LIMIT, |flow| flow.again)));
+        let again = self.times(|flow| flow.again);
         let (Some(median), Some(worst)) = (again.median(), again.percentile(100.0)) else {
             return (String::new(), None);
         };
@@ -131,6 +132,15 @@ impl Measured {
             }
             Wanted::Under(limit) => {
                 let mut text = times;
+                if median == 0.0 {
+                    // It was back before the last change: that alone tells little.
+                    let stopped = |samples: Samples| samples.median().map(time);
+                    let ours = stopped(self.times(|flow| flow.stopped)).unwrap_or_default();
+                    text += &format!("; no traffic for {ours}");
+                    if let Some(floor) = stopped(self.floor_stopped.clone()) {
+                        text += &format!(" (floor {floor})");
+                    }
+                }
                 if let Kind::Restart(_) = self.kind {
                     let calls: Samples =
                         self.outcomes.iter().map(|o| o.calls.len() as f64).collect();
@@ -255,6 +265,12 @@ mod tests {
         assert_eq!(found, Some(("5.00 ms, worst 30.0 ms".into(), true)));
         let never = measured(Kind::Rule, vec![outcome(None, 1)]).verdict().1;
         assert_eq!(never, Some(("5.00 s, worst 5.00 s".into(), false)));
+        let flow = Flow { stopped: Duration::from_millis(4), ..Flow::default() };
+        let early = Outcome { flow: Some(flow), ..outcome(None, 1) };
+        let floor_stopped = [500.0].into_iter().collect();
+        let early = Measured { floor_stopped, ..measured(Kind::Cellular, vec![early]) };
+        let text = "0, worst 0; no traffic for 4.00 ms (floor 500 us)";
+        assert_eq!(early.verdict().1, Some((text.into(), true)));
     }
 
     #[test]

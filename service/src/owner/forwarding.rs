@@ -108,8 +108,10 @@ impl Owner {
             self.give_forwarding_back();
         }
         // It was not there before: what it does when it starts is done now.
+        self.netd.answered = true;
         self.due = Due::all(Instant::now(), false);
         self.settle();
+        self.netd.answered = false;
     }
 
     /// When the last guest is gone.
@@ -197,6 +199,8 @@ pub(super) struct Netd {
     /// Whether an answer is waited for. Until it is there nothing is hooked into chains that netd is
     /// about to flush: FORWARD would be open without NAT.
     pub(super) asking: bool,
+    /// Whether it has answered just now: what is missing is no reason to ask again.
+    pub(super) answered: bool,
 }
 
 impl Netd {

@@ -48,8 +48,14 @@ impl Owner {
             log::error!("the rules could not be set: {e}");
             false
         });
+        if moved.is_some() {
+            self.forget_source();
+        }
+        for index in &due.guests {
+            self.mend(*index);
+        }
         // netd's start takes its switch, jumps and rules, and announces the first and the last of these.
-        if due.forwarding || reset {
+        if due.forwarding || reset && !self.netd.answered {
             failed("forwarding", self.mend_forwarding());
         }
         if !self.netd.asking {
@@ -60,9 +66,6 @@ impl Owner {
         }
         if let Some(previous) = moved {
             self.uplink_moved(previous, noticed);
-        }
-        for index in &due.guests {
-            self.mend(*index);
         }
     }
 
@@ -118,7 +121,6 @@ impl Owner {
 
     /// After the rules and the packet filter: the rest that follows from another uplink.
     fn uplink_moved(&mut self, previous: Uplink, noticed: Instant) {
-        self.forget_source();
         let current = self.uplink.clone();
         let gap = u64::try_from(noticed.elapsed().as_micros()).unwrap_or(u64::MAX);
         match current.trouble() {

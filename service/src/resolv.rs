@@ -17,11 +17,17 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Where a resolver on the device's own loopback (a stub) says whom it asks: systemd-resolved's and
 /// NetworkManager's own files. A guest cannot reach the stub itself.
 const BEHIND_STUBS: [&str; 2] =
     ["/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf"];
+
+/// When a file was written last; none when it is not there.
+pub fn written(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|meta| meta.modified()).ok()
+}
 
 /// The IPv4 resolvers in `path` that are not on the loopback, or those that a stub there asks.
 pub fn servers(path: &Path) -> Vec<Ipv4Addr> {

@@ -37,6 +37,13 @@ impl Ndc {
         found.into_iter().find(|path| path.exists()).map(|path| Self(path.to_owned()))
     }
 
+    /// Whether it is there and may be run; netd is not asked.
+    pub fn check(&self) -> io::Result<()> {
+        let program = self.0.display();
+        nix::unistd::access(&self.0, nix::unistd::AccessFlags::X_OK)
+            .map_err(|e| io::Error::new(io::Error::from(e).kind(), format!("{program}: {e}")))
+    }
+
     /// Asks for forwarding; again is no failure.
     pub fn enable(&self) -> io::Result<()> {
         self.ask("enable")

@@ -89,7 +89,8 @@ pub fn all(netlink: &Netlink) -> Result<Vec<Rule>, KernelError> {
     netlink.dump(RTM_GETRULE, &Request::new(&header(0, 0)), read)
 }
 
-/// Makes a rule of ours, and the route that it leads to where that is ours, too.
+/// Makes a rule of ours, and the route that it leads to where that is ours, too. The route may be
+/// another guest's as well.
 pub fn add(netlink: &Netlink, lead: &Lead) -> Result<(), KernelError> {
     if let Some(index) = lead.by {
         routes::add_default(netlink, index, lead.table)?;
@@ -97,15 +98,11 @@ pub fn add(netlink: &Netlink, lead: &Lead) -> Result<(), KernelError> {
     netlink.change(RTM_NEWRULE, &request(lead), NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// Removes a rule of ours, and its route. That it is not there is no failure.
+/// Removes a rule of ours, and leaves its route. That it is not there is no failure.
 pub fn delete(netlink: &Netlink, lead: &Lead) -> Result<(), KernelError> {
     match netlink.change(RTM_DELRULE, &request(lead), 0) {
-        Err(e) if e.errno != libc::ENOENT => return Err(e),
-        _ => {}
-    }
-    match lead.by {
-        Some(index) => routes::delete_default(netlink, index, lead.table),
-        None => Ok(()),
+        Err(e) if e.errno != libc::ENOENT => Err(e),
+        _ => Ok(()),
     }
 }
 
@@ -138,7 +135,7 @@ mod tests {
         let whose = Whose::Guest(IfName::host_end(4));
         [
             Lead { priority: 21500, whose: Whose::Subnet(subnet), table: 1007, by: None },
-            Lead { priority: 21400, whose, table: 0x676e_0009, by: Some(9) },
+            Lead { priority: 21400, whose, table: 0x6701_0009, by: Some(0x1_0009) },
         ]
     }
 

@@ -23,6 +23,7 @@ use crate::kernel::target::Target;
 use crate::kernel::{links, observe};
 use crate::plan::leases::subnet_of;
 use crate::plan::{conflict, diff, GuestNet, Observed, ObservedGuest, Step};
+use crate::resolv;
 use crate::spec::{GuestSpec, VpnPolicy, DEFAULT_MTU};
 use crate::store::{ForwardingRecord, Record};
 use std::os::fd::AsFd;
@@ -71,6 +72,12 @@ impl Owner {
         }
         if self.guests.is_empty() {
             self.last_check = Instant::now();
+            // The device's resolvers may be others, which nobody announces.
+            let path = self.config.resolv_conf.as_deref();
+            if path.and_then(resolv::written) != self.resolv_written {
+                self.due.uplink = true;
+                self.due.announced(self.last_check);
+            }
         }
         self.links.insert(guest.index, name.clone());
         self.leases.take(&guest.net);
@@ -239,6 +246,15 @@ impl Owner {
             self.forwards = *on;
         }
         self.switched.extend(announced);
+        if result.is_err() && steps.iter().any(|step| matches!(step, Step::AddRule(_))) {
+            // Its rules went; a route of a table of ours may be left.
+            self.own_tables.extend(steps.iter().filter_map(|step| match step {
+                Step::AddRule(lead) => lead.by,
+                _ => None,
+            }));
+            self.due.rules = true;
+            self.due.announced(Instant::now());
+        }
         if switched.is_some() && result.is_err() {
             self.remember_forwarding(before);
         }

@@ -80,6 +80,20 @@ impl Owner {
             Ok(()) => self.link_gone(deleted.index),
             Err(cause) => self.not_deleted(deleted.index, &cause),
         }
+        self.tidy();
+    }
+
+    /// After guests have gone, once for all of them: rules that nobody needs any more.
+    pub(super) fn tidy(&mut self) {
+        if !std::mem::take(&mut self.untidy) {
+            return;
+        }
+        let leads = self.reread_rules().and_then(|()| self.refresh_leads().map(drop));
+        for result in [leads, self.refresh_firewall()] {
+            if let Err(e) = result {
+                log::error!("rules of guests that have gone: {e}");
+            }
+        }
     }
 
     fn not_deleted(&mut self, index: u32, cause: &KernelError) {
@@ -106,14 +120,7 @@ impl Owner {
             log::error!("{name}: {e}");
         }
         // The last one of its subnet takes the subnet's rules with it.
-        if had_its_own || !self.leases.has(&guest.net.subnet) {
-            let leads = self.reread_rules().and_then(|()| self.refresh_leads().map(drop));
-            for result in [leads, self.refresh_firewall()] {
-                if let Err(e) = result {
-                    log::error!("{name}: {e}");
-                }
-            }
-        }
+        self.untidy |= had_its_own || !self.leases.has(&guest.net.subnet);
         if self.guests.is_empty() && self.leaving.is_empty() {
             self.give_forwarding_back();
         }

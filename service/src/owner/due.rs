@@ -44,11 +44,10 @@ pub(super) struct Due {
 }
 
 impl Due {
-    /// Everything that guests share.
-    pub(super) fn all(now: Instant, forwarding: bool) -> Self {
-        let announced = Some((now, now));
-        let guests = BTreeSet::new();
-        Self { uplink: true, rules: true, firewall: true, forwarding, guests, announced }
+    /// Everything that guests share, beside what is due already.
+    pub(super) fn add_all(&mut self, now: Instant) {
+        (self.uplink, self.rules, self.firewall) = (true, true, true);
+        self.announced(now);
     }
 
     /// Whether there is anything to look at.

@@ -74,13 +74,16 @@ impl Owner {
             self.forwards = sysctl::forwarding().unwrap_or(false);
             self.due.uplink = true;
             self.due.rules = true;
-            self.due.forwarding = true;
+            self.due.firewall = true;
+            self.due.forwarding |= !self.forwards;
+            self.due.guests.extend(self.links.keys());
             gone.extend(self.vanished());
         }
         for index in gone {
             self.due.guests.remove(&index);
             self.link_gone(index);
         }
+        self.tidy();
         // What is of a guest that leaves, or of none of ours, goes by itself.
         let there =
             |index: &u32| self.links.get(index).is_some_and(|n| self.guests.contains_key(n));

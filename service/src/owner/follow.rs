@@ -16,7 +16,6 @@
 //! has come to its end, and when something that failed is due again; and it starts the thread that
 //! brings guests to the uplink's MTU. It decides nothing.
 
-use super::due::Due;
 use super::{forwarding, mtu, Handle, Owner};
 use crate::kernel::deleter::Deleted;
 use crate::kernel::monitor::Bell;
@@ -46,6 +45,8 @@ pub(super) struct Sources {
     pub(super) mtu: Arc<Notify>,
     /// Told when netd is to be asked for forwarding.
     pub(super) netd: Arc<Notify>,
+    /// Told when another thread has left something to do.
+    pub(super) restless: Arc<Notify>,
     /// Closed when the owner is gone.
     pub(super) ended: oneshot::Receiver<()>,
 }
@@ -63,8 +64,8 @@ pub(super) fn spawn(
 /// When there is something to do though nothing is announced.
 #[derive(Default)]
 struct Alarms {
-    /// Whether the packet filter or forwarding is to be tried again.
-    failing: bool,
+    /// When what failed is to be tried again.
+    retry: Option<Instant>,
     /// The next pass.
     pass: Option<Instant>,
     /// The next comparison of everything.
@@ -72,17 +73,34 @@ struct Alarms {
 }
 
 impl Owner {
-    fn alarms(&self) -> Alarms {
+    fn alarms(&mut self) -> Alarms {
         let check = self.last_check + self.config.check_every;
+        // Counted from the failure, whatever is announced meanwhile.
+        let retry = self.fails().then(|| self.retry_at.unwrap_or(Instant::now() + RETRY));
+        self.retry_at = retry;
         Alarms {
-            failing: self.firewall_error.is_some() || self.unforwarded,
+            retry,
             pass: self.due.at(self.last_pass),
             // Without guests there is nothing that must work.
             check: (!self.guests.is_empty()).then_some(check),
         }
     }
 
+    /// Whether something is to be tried again.
+    fn fails(&self) -> bool {
+        self.firewall_error.is_some() || self.unforwarded || self.owes_netd()
+    }
+
+    /// Whether there are alarms that the thread may not know of.
+    pub(super) fn is_restless(&self) -> bool {
+        self.due.any() || self.fails()
+    }
+
     fn try_again(&mut self) {
+        self.retry_at = None;
+        if self.owes_netd() {
+            self.give_forwarding_back();
+        }
         if let Err(e) = self.refresh_firewall() {
             log::error!("the packet filter is still not set: {e}");
         }
@@ -97,7 +115,8 @@ impl Owner {
     fn check_all(&mut self) {
         self.last_check = Instant::now();
         self.forwards = sysctl::forwarding().unwrap_or(false);
-        self.due = Due::all(self.last_check, !self.forwards);
+        self.due.forwarding |= !self.forwards;
+        self.due.add_all(self.last_check);
         self.settle();
         self.mend_all();
     }
@@ -110,10 +129,10 @@ async fn until(at: Option<Instant>) {
 }
 
 async fn follow(owner: Handle, sources: Sources) {
-    let Sources { bell, mut deleted, mtu: due, netd, mut ended } = sources;
+    let Sources { bell, mut deleted, mtu: due, netd, restless, mut ended } = sources;
     loop {
-        // Whatever makes it another one is announced, so this is never stale for long.
-        let Alarms { failing, pass, check } =
+        // Who makes them others on another thread rings.
+        let Alarms { retry, pass, check } =
             owner.enter(|owner| Ok(owner.alarms())).unwrap_or_default();
         // Nobody waits for an answer: what goes wrong is in the log.
         let _ = tokio::select! {
@@ -147,7 +166,8 @@ async fn follow(owner: Handle, sources: Sources) {
                 owner.check_all();
                 Ok(())
             }),
-            () = tokio::time::sleep(RETRY), if failing => owner.enter(|owner| {
+            () = restless.notified() => Ok(()),
+            () = until(retry), if retry.is_some() => owner.enter(|owner| {
                 owner.try_again();
                 Ok(())
             }),

@@ -14,7 +14,6 @@
 
 //! The forwarding switch: when guestnetd wrote it, and whether it may write it back.
 
-use super::due::Due;
 use super::{Handle, Owner};
 use crate::error::Error;
 use crate::kernel::ndc::Ndc;
@@ -48,8 +47,10 @@ impl Owner {
     /// What an attach has to do for it; none when it is done.
     pub(super) fn forwarding_step(&self) -> Result<Option<Step>, Error> {
         if self.ndc.is_some() {
+            // With other guests there it is being asked again already, and must not be taken back.
             let asked = self.forwarding.ours && self.forwarding.netd;
-            return Ok((!asked || !self.forwards).then_some(Step::ForwardingOn(Switch::Netd)));
+            let needed = !asked || !self.forwards && self.guests.is_empty();
+            return Ok(needed.then_some(Step::ForwardingOn(Switch::Netd)));
         }
         if self.forwards {
             return Ok(None);
@@ -95,7 +96,9 @@ impl Owner {
     /// netd has answered.
     fn asked(&mut self, result: Result<(), Error>) {
         self.netd.asking = false;
-        self.unforwarded = result.is_err();
+        self.forwards = sysctl::forwarding().unwrap_or(false);
+        // Between its answer and this it may have started anew.
+        self.unforwarded = result.is_err() || !self.forwards;
         match result {
             Ok(()) => {
                 log::warn!("forwarding: put back, netd was asked again");
@@ -103,30 +106,37 @@ impl Owner {
             }
             Err(e) => log::error!("forwarding: {e}"),
         }
-        self.forwards = sysctl::forwarding().unwrap_or(false);
         if self.guests.is_empty() {
+            self.unforwarded = false;
             self.give_forwarding_back();
+        } else if std::mem::take(&mut self.netd.again) {
+            self.netd.ask();
         }
         // It was not there before: what it does when it starts is done now.
         self.netd.answered = true;
-        self.due = Due::all(Instant::now(), false);
+        self.due.add_all(Instant::now());
         self.settle();
         self.netd.answered = false;
+    }
+
+    /// Whether netd forwards for guests that are gone.
+    pub(super) fn owes_netd(&self) -> bool {
+        let nobody = self.guests.is_empty() && self.leaving.is_empty();
+        nobody && self.ndc.is_some() && self.forwarding.netd && self.forwarding.ours
     }
 
     /// When the last guest is gone.
     pub(super) fn give_forwarding_back(&mut self) {
         if self.forwarding.netd {
-            let record = std::mem::take(&mut self.forwarding);
-            if let Err(e) = self.store.put_forwarding(&self.forwarding) {
-                log::error!("{e}");
-            }
-            match self.ndc.as_ref().filter(|_| record.ours).map(Ndc::disable) {
+            match self.ndc.as_ref().filter(|_| self.forwarding.ours).map(Ndc::disable) {
+                // The record stays, and it is tried again.
                 Some(Err(e)) => log::error!("netd still forwards for guestnetd: {e}"),
-                Some(Ok(())) => {
-                    log::info!("forwarding: netd was told that it is not needed any more")
+                told => {
+                    if told.is_some() {
+                        log::info!("forwarding: netd was told that it is not needed any more");
+                    }
+                    self.remember_forwarding(ForwardingRecord::default());
                 }
-                None => {}
             }
             return;
         }
@@ -199,12 +209,15 @@ pub(super) struct Netd {
     /// Whether an answer is waited for. Until it is there nothing is hooked into chains that netd is
     /// about to flush: FORWARD would be open without NAT.
     pub(super) asking: bool,
+    /// Whether it was to be asked while an answer was waited for: it may have started in between.
+    again: bool,
     /// Whether it has answered just now: what is missing is no reason to ask again.
     pub(super) answered: bool,
 }
 
 impl Netd {
     fn ask(&mut self) {
+        self.again |= self.asking;
         if !std::mem::replace(&mut self.asking, true) {
             self.due.notify_one();
         }
@@ -218,7 +231,7 @@ pub(super) fn ask(owner: &Handle) -> Result<(), Error> {
         let Ok(Some(ndc)) = with.enter(|owner| Ok(owner.ndc.clone())) else { return };
         let result = ndc.enable().map_err(|cause| Error::Forwarding { switch: "on", cause });
         // Else guestnetd ends.
-        let _ = with.enter(|owner| {
+        let _ = with.call(|owner| {
             owner.asked(result);
             Ok(())
         });

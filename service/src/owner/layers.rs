@@ -19,7 +19,7 @@ use super::{Layer, LayerReport, LayerState, Owner};
 use crate::firewall::{foreign, Drift, GuestSubnet};
 use crate::kernel::{links, routes, rules, sysctl};
 use crate::plan::marks::ROUTE_PROTOCOL;
-use crate::plan::routing::{Lead, Shape};
+use crate::plan::routing::{Lead, Shape, Whose};
 use crate::plan::GuestNet;
 use crate::resolv;
 use crate::spec::VpnPolicy;
@@ -202,6 +202,10 @@ impl Owner {
         routes.iter().any(|route| route.destination.prefix() == 0 && route.unicast)
     }
 
+    fn is_led(&self, net: &GuestNet) -> bool {
+        self.leads.iter().any(|lead| lead.whose == Whose::Guest(net.host.name.clone()))
+    }
+
     /// A layer that is another one for a guest that does not follow the uplink.
     pub(super) fn as_for(&self, net: &GuestNet, layer: &LayerReport) -> LayerReport {
         match (&net.vpn, layer.layer) {
@@ -223,11 +227,21 @@ impl Owner {
                     Err(e) => LayerReport::new(Layer::Uplink, LayerState::Unknown, e.to_string()),
                 }
             }
-            (VpnPolicy::BlockUnderLockdown, Layer::Firewall) if self.lockdown => LayerReport::new(
-                Layer::Firewall,
+            (VpnPolicy::NamedTun(tun), Layer::Rule) if !self.is_led(net) => LayerReport::new(
+                Layer::Rule,
                 LayerState::Waiting,
-                "closed for this guest while a lockdown VPN is up, as its VPN policy says",
+                format!("made when {tun} is there"),
             ),
+            (VpnPolicy::BlockUnderLockdown, Layer::Firewall)
+                if layer.state == LayerState::Ok
+                    && self.ruleset.exits.contains_key(&net.host.name) =>
+            {
+                LayerReport::new(
+                    Layer::Firewall,
+                    LayerState::Waiting,
+                    "closed for this guest while a lockdown VPN is up, as its VPN policy says",
+                )
+            }
             _ => layer.clone(),
         }
     }

@@ -53,11 +53,11 @@ use crate::spec::{GuestName, GuestSpec, IfName, VpnPolicy};
 use crate::store::{ForwardingRecord, ResolversRecord, Store};
 use crate::uplink::Uplink;
 use due::Due;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 use tokio::sync::{oneshot, Notify};
 
 /// A request for a network.
@@ -81,6 +81,8 @@ pub struct Handle {
     deleter: Deleter,
     /// Told when somebody waits for a link to be gone.
     detaching: Arc<Notify>,
+    /// Told when something is left to do for the thread that follows.
+    restless: Arc<Notify>,
 }
 
 /// The end of a detach.
@@ -93,27 +95,38 @@ impl Handle {
         owner.as_mut().map_or(Err(Error::Ending), work)
     }
 
+    /// The same, for threads other than the one that follows: it has to know of what is left to do.
+    fn call<T>(&self, work: impl FnOnce(&mut Owner) -> Result<T, Error>) -> Result<T, Error> {
+        self.enter(|owner| {
+            let result = work(owner);
+            if owner.is_restless() {
+                self.restless.notify_one();
+            }
+            result
+        })
+    }
+
     /// Gives a guest its network.
     pub fn attach(&self, request: AttachRequest) -> Result<Attached, Error> {
         // Before the owner is entered: who waits for it does not wait for deletes after that.
         let _first = self.deleter.hold();
-        self.enter(|owner| owner.attach(request))
+        self.call(|owner| owner.attach(request))
     }
 
     /// Says what attach would do.
     pub fn plan(&self, request: AttachRequest) -> Result<Vec<Step>, Error> {
-        self.enter(|owner| owner.plan(request))
+        self.call(|owner| owner.plan(request))
     }
 
     /// Says how it would be after an attach.
     pub fn check(&self, request: AttachRequest) -> Result<Vec<LayerReport>, Error> {
-        self.enter(|owner| owner.check(request))
+        self.call(|owner| owner.check(request))
     }
 
     /// Takes a guest's network away, and waits until it cannot be seen any more.
     pub fn detach(&self, name: GuestName) -> Result<(), Error> {
         let (gone, end) = std::sync::mpsc::channel();
-        self.enter(|owner| owner.detach(name, gone))?;
+        self.call(|owner| owner.detach(name, gone))?;
         self.detaching.notify_one();
         wait_for(&end)
     }
@@ -121,7 +134,7 @@ impl Handle {
     /// Takes all guests' networks away; gives their number.
     pub fn detach_all(&self) -> Result<usize, Error> {
         let (gone, end) = std::sync::mpsc::channel();
-        let guests = self.enter(|owner| Ok(owner.detach_all(&gone)))?;
+        let guests = self.call(|owner| Ok(owner.detach_all(&gone)))?;
         drop(gone);
         self.detaching.notify_one();
         for _ in 0..guests {
@@ -132,7 +145,7 @@ impl Handle {
 
     /// All guests, by name; without their timelines.
     pub fn list(&self) -> Result<Vec<Attached>, Error> {
-        self.enter(|owner| {
+        self.call(|owner| {
             owner.settle();
             let short = |g| Attached { timeline: Vec::new(), ..owner.seen(g) };
             Ok(owner.guests.values().map(short).collect())
@@ -141,7 +154,7 @@ impl Handle {
 
     /// One guest.
     pub fn get(&self, name: &GuestName) -> Result<Option<Attached>, Error> {
-        self.enter(|owner| {
+        self.call(|owner| {
             owner.settle();
             Ok(owner.guests.get(name).map(|g| owner.seen(g)))
         })
@@ -149,22 +162,22 @@ impl Handle {
 
     /// Why there is, or is no, internet.
     pub fn status(&self, name: Option<GuestName>) -> Result<DeviceReport, Error> {
-        self.enter(|owner| owner.status(name))
+        self.call(|owner| owner.status(name))
     }
 
     /// Names the resolvers that are to be used behind an uplink; none: those that are found.
     pub fn set_resolvers(&self, uplink: IfName, servers: Vec<Ipv4Addr>) -> Result<(), Error> {
-        self.enter(|owner| owner.set_resolvers(uplink, servers))
+        self.call(|owner| owner.set_resolvers(uplink, servers))
     }
 
     /// What this guestnetd is.
     pub fn info(&self) -> Result<Info, Error> {
-        self.enter(|owner| Ok(owner.info()))
+        self.call(|owner| Ok(owner.info()))
     }
 
     /// The packet filter's rules, as text.
     pub fn rules(&self) -> Result<String, Error> {
-        self.enter(|owner| Ok(owner.firewall.text(&owner.ruleset)))
+        self.call(|owner| Ok(owner.firewall.text(&owner.ruleset)))
     }
 
     /// Ends; guests stay as they are. Whoever asks later is told so.
@@ -208,12 +221,20 @@ pub struct Owner {
     source: Option<Ipv4Addr>,
     /// What callers have said of resolvers.
     resolvers: ResolversRecord,
+    /// When the file of the device's own resolvers was written, as it was read last.
+    resolv_written: Option<SystemTime>,
     /// The way to netd's forwarding switch, where that is used.
     ndc: Option<Ndc>,
     /// What is asked of netd.
     netd: forwarding::Netd,
     /// Whether guests wait for forwarding that could not be had.
     unforwarded: bool,
+    /// When what failed is to be tried again.
+    retry_at: Option<Instant>,
+    /// Whether a guest has gone whose rules nobody else needs.
+    untidy: bool,
+    /// Indexes of interfaces that have a table of ours.
+    own_tables: BTreeSet<u32>,
     /// What is to be looked at in the next pass.
     due: Due,
     last_pass: Option<Instant>,

@@ -24,6 +24,7 @@ use crate::kernel::conntrack::{self, Ends};
 use crate::kernel::rules;
 use crate::plan::leases::Leases;
 use crate::plan::routing::{self, Shape};
+use crate::resolv;
 use crate::uplink::Uplink;
 use std::time::Instant;
 
@@ -58,11 +59,10 @@ impl Owner {
         if due.forwarding || reset && !self.netd.answered {
             failed("forwarding", self.mend_forwarding());
         }
-        if !self.netd.asking {
-            failed("the packet filter", self.refresh_firewall());
-            if due.firewall || matches!(self.shape, Shape::Netd { .. }) {
-                failed("the packet filter", self.mend_firewall(due.firewall, reset));
-            }
+        failed("the packet filter", self.refresh_firewall());
+        let netd = matches!(self.shape, Shape::Netd { .. });
+        if (due.firewall || netd) && !self.netd.asking {
+            failed("the packet filter", self.mend_firewall(due.firewall, reset));
         }
         if let Some(previous) = moved {
             self.uplink_moved(previous, noticed);
@@ -112,6 +112,7 @@ impl Owner {
         }
         let mut current =
             Uplink::observe(&self.device, &self.config.uplink, self.shape, &self.rules)?;
+        self.resolv_written = self.config.resolv_conf.as_deref().and_then(resolv::written);
         current.resolvers = self.resolvers_behind(current.name.as_ref());
         if current == self.uplink {
             return Ok(None);

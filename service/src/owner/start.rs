@@ -31,10 +31,11 @@ use crate::kernel::{deleter, links, rules, sysctl};
 use crate::plan::leases::Leases;
 use crate::plan::marks::{self, guest_of_alias};
 use crate::plan::routing::{self, Shape};
+use crate::resolv;
 use crate::spec::{GuestName, IfName};
 use crate::store::{AttachedRecord, Record, Store};
 use crate::uplink::{Choice, Uplink};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -97,8 +98,9 @@ impl Owner {
         let (deleter, mtu) = (owner.deleter.clone(), Arc::clone(&owner.mtus.due));
         let netd = Arc::clone(&owner.netd.due);
         let owner = Arc::new(Mutex::new(Some(owner)));
-        let handle = Handle { owner, deleter, detaching: Arc::default() };
-        let sources = Sources { bell, deleted, mtu, netd, ended };
+        let handle = Handle { owner, deleter, detaching: Arc::default(), restless: Arc::default() };
+        let sources =
+            Sources { bell, deleted, mtu, netd, restless: Arc::clone(&handle.restless), ended };
         let thread = follow::spawn(handle.clone(), runtime, sources).map_err(failed)?;
         Ok((handle, thread))
     }
@@ -122,6 +124,9 @@ impl Owner {
         let uplink = Uplink::observe(&device, &config.uplink, shape, &rules)?;
         log::info!("the device routes by {}", shape.name());
         let ndc = config.ndc.clone().map(Ndc);
+        if let Some(ndc) = &ndc {
+            ndc.check().map_err(system("netd cannot be asked for forwarding, see --ndc"))?;
+        }
         let (firewall, firewall_reason) = Firewall::open(&config.firewall)?;
         log::info!("firewall: {:?} ({firewall_reason})", firewall.backend());
         let mut owner = Self {
@@ -141,9 +146,13 @@ impl Owner {
             rules,
             own_ways: BTreeMap::new(),
             resolvers: found.resolvers,
+            resolv_written: None,
             ndc,
             netd: forwarding::Netd::default(),
             unforwarded: false,
+            retry_at: None,
+            untidy: false,
+            own_tables: BTreeSet::new(),
             due: Due::default(),
             last_pass: None,
             last_check: Instant::now(),
@@ -170,6 +179,7 @@ impl Owner {
             owner.remember_slot(name, record.slot);
         }
         owner.adopt(records)?;
+        owner.resolv_written = owner.config.resolv_conf.as_deref().and_then(resolv::written);
         owner.uplink.resolvers = owner.resolvers_behind(owner.uplink.name.as_ref());
         // Always applied once: what is there may be an earlier guestnetd's.
         let ruleset = owner.ruleset_with(None);
@@ -181,6 +191,11 @@ impl Owner {
         guests.into_iter().for_each(|index| owner.mend(index));
         owner.doubt_mtus();
         owner.follow_mtu();
+        // netd may have started anew meanwhile, or somebody have written the switch.
+        if !owner.guests.is_empty() && (owner.ndc.is_some() || !owner.forwards) {
+            owner.due.forwarding = true;
+            owner.due.announced(Instant::now());
+        }
         if owner.guests.is_empty() && owner.forwarding.ours {
             owner.give_forwarding_back();
         }

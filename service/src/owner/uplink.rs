@@ -21,7 +21,7 @@ use crate::firewall::{Exit, GuestSubnet, Ruleset};
 use crate::kernel::{links, routes, rules};
 use crate::plan::leases::subnet_of;
 use crate::plan::marks::ROUTE_PROTOCOL;
-use crate::plan::routing::{leads, Lead, Shape, Ways};
+use crate::plan::routing::{leads, own_table, Lead, Shape, Ways, Whose};
 use crate::plan::{GuestNet, Step};
 use crate::resolv;
 use crate::spec::{IfName, IfPattern, VpnPolicy};
@@ -89,7 +89,7 @@ impl Owner {
     /// The rules that one more guest needs and that are not there.
     pub(super) fn leads_for(&self, net: &GuestNet) -> Result<Vec<Step>, Error> {
         let own_way = matches!(net.vpn, VpnPolicy::NamedTun(_));
-        let led = |lead: &Lead| lead.whose == crate::plan::routing::Whose::Subnet(net.subnet);
+        let led = |lead: &Lead| lead.whose == Whose::Subnet(net.subnet);
         if !own_way && (self.shape == Shape::Main || self.leads.iter().any(led)) {
             return Ok(Vec::new());
         }
@@ -103,7 +103,8 @@ impl Owner {
         let wanted = self.leads_with(None)?;
         let ours = self.rules.iter().filter_map(|rule| Lead::read(rule, ROUTE_PROTOCOL));
         let there: Vec<Lead> = ours.collect();
-        let mut lost = false;
+        self.own_tables.extend(wanted.iter().chain(&there).filter_map(|lead| lead.by));
+        let (mut lost, mut failed) = (false, None);
         // The new ones first: a packet always finds one.
         for lead in wanted.iter().filter(|lead| !there.contains(lead)) {
             if self.leads.contains(lead) {
@@ -112,19 +113,43 @@ impl Owner {
             } else {
                 log::info!("rule {lead}");
             }
-            let failed = |cause| Error::kernel(format!("rule {lead}"), cause);
-            rules::add(&self.device, lead).map_err(failed)?;
+            if let Err(cause) = rules::add(&self.device, lead) {
+                failed.get_or_insert(Error::kernel(format!("rule {lead}"), cause));
+            }
         }
         for lead in there.iter().filter(|lead| !wanted.contains(lead)) {
             log::info!("rule {lead} away");
-            let failed = |cause| Error::kernel(format!("rule {lead} away"), cause);
-            rules::delete(&self.device, lead).map_err(failed)?;
+            if let Err(cause) = rules::delete(&self.device, lead) {
+                failed.get_or_insert(Error::kernel(format!("rule {lead} away"), cause));
+            }
+        }
+        if let Err(e) = self.refresh_own_tables(&wanted) {
+            failed.get_or_insert(e);
         }
         if there != wanted {
             self.reread_rules()?;
         }
         self.leads = wanted;
-        Ok(lost)
+        failed.map_or(Ok(lost), Err)
+    }
+
+    /// The routes that our rules lead to, where they are ours, too: one for all guests of an interface. With
+    /// that one they go.
+    fn refresh_own_tables(&mut self, wanted: &[Lead]) -> Result<(), Error> {
+        for index in self.own_tables.clone() {
+            let failed = |cause| Error::kernel("the default route of a VPN's guests", cause);
+            match wanted.iter().find(|lead| lead.by == Some(index)) {
+                Some(lead) => {
+                    routes::add_default(&self.device, index, lead.table).map_err(failed)?
+                }
+                None => {
+                    let table = own_table(index);
+                    routes::delete_default(&self.device, index, table).map_err(failed)?;
+                    self.own_tables.remove(&index);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes all rules of ours away.
@@ -133,6 +158,9 @@ impl Owner {
             if let Err(e) = rules::delete(&self.device, &lead) {
                 log::error!("rule {lead} stays: {e}");
             }
+        }
+        if let Err(e) = self.refresh_own_tables(&[]) {
+            log::error!("{e}");
         }
     }
 
@@ -161,19 +189,19 @@ impl Owner {
         uplink: IfName,
         servers: Vec<Ipv4Addr>,
     ) -> Result<(), Error> {
-        let mut record = self.resolvers.clone();
+        let (mut record, concerned) = (self.resolvers.clone(), uplink.clone());
         match servers.is_empty() {
             true => drop(record.behind.remove(&uplink)),
             false => drop(record.behind.insert(uplink, servers)),
         }
         self.remember_resolvers(record)?;
-        self.due.uplink = true;
-        self.due.announced(Instant::now());
-        self.settle();
-        match &self.firewall_error {
-            Some(_) => self.refresh_firewall(),
-            None => Ok(()),
+        // It is remembered: should it not be in place now, status says so, and it is tried again.
+        if self.uplink.name.as_ref() == Some(&concerned) {
+            self.due.uplink = true;
+            self.due.announced(Instant::now());
+            self.settle();
         }
+        Ok(())
     }
 
     fn remember_resolvers(&mut self, record: ResolversRecord) -> Result<(), Error> {

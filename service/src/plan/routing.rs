@@ -28,8 +28,8 @@ pub const LOCAL_NETWORK: u32 = 97;
 /// netd's table of an interface is this and its index (`ROUTE_TABLE_OFFSET_FROM_INDEX`).
 const OF_INTERFACE: u32 = 1000;
 /// A table of ours for an interface that has none of its own, where the device routes by main: this
-/// and its index. The upper half is that of our link group.
-const OWN: u32 = 0x676e_0000;
+/// and its index, which has 24 bits of room. The first byte is that of our link group.
+const OWN: u32 = 0x6700_0000;
 /// netd's mark of a socket that has chosen its network (`Fwmark::explicitlySelected`).
 const EXPLICITLY_SELECTED: u32 = 0x1_0000;
 /// netd's mark of a network (`Fwmark::netId`).
@@ -91,14 +91,13 @@ impl Shape {
         let lookup = |rule: &&Rule| rule.action == TO_TABLE && !rule.users && !rule.more;
         let all = |rule: &&Rule| rule.mark == (0, 0) && rule.input.is_none() && rule.from.is_none();
         let mut lookups = rules.iter().filter(lookup);
-        if lookups.clone().any(|rule| rule.table == MAIN && all(&rule)) {
-            return Some(Self::Main);
-        }
-        let local = lookups.find(|rule| {
+        // First: table main has no default route where netd is, whoever else looks it up.
+        let local = lookups.clone().find(|rule| {
             let for_all = rule.input.is_none() && rule.mark == (0, EXPLICITLY_SELECTED);
             rule.table == LOCAL_NETWORK && for_all
-        })?;
-        Some(Self::Netd { local: local.priority })
+        });
+        let main = || lookups.any(|rule| rule.table == MAIN && all(&rule)).then_some(Self::Main);
+        local.map(|rule| Self::Netd { local: rule.priority }).or_else(main)
     }
 
     /// The table that has the device's routes to guests.
@@ -155,6 +154,11 @@ pub struct Lead {
     pub by: Option<u32>,
 }
 
+/// The table of ours for an interface, where the device routes by main.
+pub fn own_table(index: u32) -> u32 {
+    OWN + index
+}
+
 /// Whose packets a rule is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Whose {
@@ -203,7 +207,7 @@ pub fn leads(ways: &Ways, rules: &[Rule], ours: u8) -> Vec<Lead> {
         leads.push(Lead {
             priority: free(begin + IN_SLOT - FOR_ONE),
             whose: Whose::Guest(host.clone()),
-            table: if own { OWN + index } else { ways.shape.table_of(*index) },
+            table: if own { own_table(*index) } else { ways.shape.table_of(*index) },
             by: own.then_some(*index),
         });
     }
@@ -230,7 +234,13 @@ impl Lead {
             (None, Some(host)) => Whose::Guest(IfName::new(host)?),
             _ => return None,
         };
-        let by = rule.table.checked_sub(OWN).filter(|index| *index >> 16 == 0);
+        // A number and a table that we would take: a protocol's number is anybody's.
+        let numbers = [17_000, 20_000].map(|local| local + TETHERING + IN_SLOT);
+        let ours = |at: &u32| (at - FOR_ONE..at + FOR_ONE).contains(&rule.priority);
+        if !numbers.iter().any(ours) || rule.table < OF_INTERFACE {
+            return None;
+        }
+        let by = rule.table.checked_sub(OWN).filter(|index| *index >> 24 == 0);
         Some(Self { priority: rule.priority, whose, table: rule.table, by })
     }
 }
@@ -270,6 +280,8 @@ mod tests {
         assert_eq!(Shape::of(&linux), Some(Shape::Main));
         assert_eq!(Shape::of(&netd(20000, 31000, 7)), Some(Shape::Netd { local: 20000 }));
         assert_eq!(Shape::of(&netd(17000, 22000, 7)), Some(Shape::Netd { local: 17000 }));
+        let both = [netd(20000, 31000, 7), vec![lookup(9999, MAIN)]].concat();
+        assert_eq!(Shape::of(&both), Some(Shape::Netd { local: 20000 }));
         // A VPN's rule for table main with a mark is not the device's; nothing is said while netd starts.
         let marked = [lookup(0, 255), Rule { mark: (1, 1), ..lookup(9, MAIN) }];
         assert_eq!(Shape::of(&marked), None);

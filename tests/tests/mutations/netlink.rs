@@ -168,7 +168,7 @@ fn table_name(table: Option<u32>) -> String {
     match table {
         Some(254) => "main".into(),
         Some(97) => "97".into(),
-        Some(table) if table >> 16 == 0x676e => "of its own".into(),
+        Some(table) if table >> 24 == 0x67 => "of its own".into(),
         // One for each interface: netd's.
         Some(table) if (1001..2000).contains(&table) => "of an interface".into(),
         other => format!("{other:?}"),

@@ -101,3 +101,27 @@ fn what_others_have_is_theirs() {
     assert!(bed.device.routes(4, "97").iter().any(|r| r.starts_with("10.77")));
     bed.end();
 }
+
+#[test]
+fn several_at_once() {
+    let bed = Bed::on(NetdDevice::new(), "");
+    bed.flows_as("192.0.2.2");
+    for round in 0..10 {
+        bed.device.run("ip rule del pref 21500");
+        bed.device.run("ip addr del 172.17.3.2/16 dev vm_wlan");
+        let there = || !bed.device.addresses(4, "vm_wlan").is_empty();
+        assert!(poll(BOUND, || there().then_some(())).is_some(), "round {round}");
+        bed.flows_as("192.0.2.2");
+    }
+    bed.end();
+}
+
+#[test]
+fn somebodys_rule_for_table_main_makes_no_other_device_of_it() {
+    let bed = Bed::on(NetdDevice::new(), "");
+    bed.flows_as("192.0.2.2");
+    bed.device.run("ip rule add pref 9999 lookup main");
+    bed.flows_as("192.0.2.2");
+    assert_eq!(bed.service.info().expect("info").routing, "netd");
+    bed.end();
+}

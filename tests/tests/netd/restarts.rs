@@ -68,3 +68,16 @@ fn a_switch_that_somebody_writes_is_asked_for_again() {
     }
     bed.end();
 }
+
+#[test]
+fn netd_restarts_while_guestnetd_is_away() {
+    let mut bed = Bed::on(NetdDevice::new(), "");
+    bed.flows_as("192.0.2.2");
+    bed.daemon.kill();
+    bed.device.netd_restarts(Duration::ZERO);
+    bed.daemon.start();
+    bed.service = bed.daemon.connect();
+    bed.flows_as("192.0.2.2");
+    assert_eq!(bed.device.forwarding_requesters(), ["guestnetd"]);
+    bed.end();
+}

@@ -73,11 +73,8 @@ pub struct GuestEnd {
 impl GuestNet {
     /// The network for `spec` in `slot` with `address` and `mtu`.
     pub fn new(spec: &GuestSpec, slot: u32, address: Ipv4Addr, mtu: u32) -> Self {
-        let (prefix, route) = match slot {
-            0 => (spec.subnet.prefix(), None),
-            _ => (32, Subnet::containing(address, 32)),
-        };
-        Self {
+        let prefix = if slot == 0 { spec.subnet.prefix() } else { 32 };
+        let net = Self {
             name: spec.name.clone(),
             slot,
             host: HostEnd {
@@ -85,7 +82,7 @@ impl GuestNet {
                 mac: Mac::host(&spec.name),
                 address: spec.gateway,
                 prefix,
-                route,
+                route: None,
                 table: MAIN,
             },
             guest: GuestEnd {
@@ -98,7 +95,8 @@ impl GuestNet {
             subnet: spec.subnet,
             mtu,
             vpn: spec.vpn.clone(),
-        }
+        };
+        net.routed(Shape::Main)
     }
 
     /// The same on a device that routes so.

@@ -21,5 +21,9 @@ fn main() {
         // Relative relocations as a bitmap (DT_RELR), as Android has them: a twentieth of the binary.
         // glibc 2.36 and later load it; older ones say so and end.
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        // A panic aborts in a release: nobody looks up where to unwind to.
+        if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+            println!("cargo:rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
+        }
     }
 }

@@ -14,10 +14,19 @@
 
 //! Kernel Binder outside Android: rsbinder's driver and service manager.
 
-use binder::{FromIBinder, SpIBinder, Strong};
+use std::sync::mpsc::{channel, Sender};
+use std::thread;
+use std::time::Duration;
+
+use binder::{DeathRecipient, FromIBinder, IBinder, SpIBinder, Strong};
 use rsbinder::{hub, ProcessState};
 
 use crate::{Endpoint, PlatformError};
+
+/// What the service manager registers of its own: its death is told, that of handle 0 is not.
+const MANAGER: &str = "manager";
+/// How long to wait before a service manager is looked for again: at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// Opens the driver, once for the process, and starts the threads that serve callers.
 fn open() -> Result<(), PlatformError> {
@@ -37,12 +46,67 @@ pub(crate) fn reserve() -> Result<(), PlatformError> {
     service_manager().map(drop)
 }
 
-/// Registers a service with the service manager.
+/// Registers a service with the service manager, and with each that comes after it: on Android init
+/// restarts who was registered with one that has died, here nobody does.
 pub(crate) fn register(name: &str, service: SpIBinder) -> Result<(), PlatformError> {
     open()?;
-    service_manager()?
-        .add_service(name, service)
-        .map_err(|e| PlatformError::NotRegistrable { name: name.to_owned(), why: e.to_string() })
+    add(name, &service)?;
+    let what = name.to_owned();
+    let thread = thread::Builder::new().name("registrar".into());
+    let spawned = thread.spawn(move || stay_registered(&what, &service));
+    spawned.map(drop).map_err(|e| not_registrable(name, e))
+}
+
+/// Waits for the end of one service manager after another.
+fn stay_registered(name: &str, service: &SpIBinder) {
+    let (died, deaths) = channel();
+    loop {
+        // Kept until its death is told: dropped, it would not be.
+        match watch(&died) {
+            Some(_watched) => {
+                let _ = deaths.recv();
+            }
+            // It died in between, or shows nothing of its own.
+            None if add(name, service).is_ok() => {
+                log::warn!("the service manager cannot be watched: restart guestnetd with it");
+                return;
+            }
+            None => {}
+        }
+        log::warn!("the service manager is gone; registering with the next one");
+        add_again(name, service);
+    }
+}
+
+fn add(name: &str, service: &SpIBinder) -> Result<(), PlatformError> {
+    let added = service_manager()?.add_service(name, service.clone());
+    added.map_err(|e| not_registrable(name, e))
+}
+
+fn not_registrable(name: &str, why: impl ToString) -> PlatformError {
+    PlatformError::NotRegistrable { name: name.to_owned(), why: why.to_string() }
+}
+
+/// Has the service manager's death told; nothing if it is dead already.
+fn watch(died: &Sender<()>) -> Option<(SpIBinder, DeathRecipient)> {
+    let mut manager = service_manager().ok()?.check_service(MANAGER)?;
+    let died = died.clone();
+    let mut recipient = DeathRecipient::new(move || {
+        let _ = died.send(());
+    });
+    manager.link_to_death(&mut recipient).ok()?;
+    Some((manager, recipient))
+}
+
+/// Asks until there is a service manager that takes the service.
+fn add_again(name: &str, service: &SpIBinder) {
+    let mut pause = PAUSES.0;
+    while let Err(e) = add(name, service) {
+        log::debug!("{e}");
+        thread::sleep(pause);
+        pause = PAUSES.1.min(pause * 2);
+    }
+    log::info!("registered as {name} again");
 }
 
 /// Finds a service that is registered now; never waits for one.

@@ -1,5 +1,13 @@
 # shellcheck shell=bash
-# Takes the product, the service manager and the tests of kernel Binder along.
+# Takes the product, the service manager and the tests of kernel Binder along, and a client that is
+# not ours: libgbinder's programs, which only Debian sid has.
+# shellcheck source=../../../lib/sid.sh
+. tests/lib/sid.sh
 need_hub
 product
 tests_of guestnet_device_tests --test binder
+sid_fetch "$cache/gbinder" libgbinder-tools ||
+    die "libgbinder-tools cannot be had from Debian sid: $(tail -1 "$cache/gbinder/log" 2>/dev/null)"
+mkdir -p "$stage/gbinder"
+cp "$cache"/gbinder/root/usr/bin/binder-{call,list,ping} "$stage/gbinder/"
+find "$cache/gbinder/root" -name '*.so*' -not -type d -exec cp -L {} "$stage/gbinder/" \;

@@ -114,7 +114,7 @@ fn iptables_damage_to_a_resolver_and_a_way_out_is_seen_and_mended() {
 /// With every kind of rule.
 fn all_kinds() -> Ruleset {
     let mut all = two();
-    let more = ruleset("resolver 192.0.2.53\nguest vm_wlan1 by tun0\nguest vm_wlan2 nowhere\n");
+    let more = ruleset("resolver 192.0.2.53\nguest vm_wlan1 by tun0\n");
     (all.resolver, all.exits) = (more.resolver, more.exits);
     all
 }
@@ -229,8 +229,8 @@ fn one_word_makes_another_rule() {
             ),
             (
                 "forward",
-                "iifname..vm_wlan2",
-                "iifname vm_wlan2 meta nfproto ipv4 counter drop".to_owned(),
+                "iifname..vm_wlan1.*drop",
+                "iifname vm_wlan1 meta nfproto ipv4 counter drop".to_owned(),
             ),
             (
                 "prerouting",

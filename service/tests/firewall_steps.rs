@@ -36,7 +36,7 @@ fn rulesets() -> [Ruleset; 5] {
         ),
         ruleset(
             "uplink wlan0\nuplink rmnet*\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n\
-             resolver 192.0.2.53\nguest vm_wlan1 by tun0\nguest vm_wlan2 nowhere\n",
+             resolver 192.0.2.53\nguest vm_wlan1 by tun0\n",
         ),
         ruleset("subnet 172.17.0.0/16 gateway 172.17.3.2\n"),
     ]

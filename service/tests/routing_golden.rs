@@ -19,7 +19,7 @@
 use guestnetd::kernel::netlink::Netlink;
 use guestnetd::kernel::rules;
 use guestnetd::plan::marks::ROUTE_PROTOCOL;
-use guestnetd::plan::routing::{default_network, leads, Lead, Shape, Ways};
+use guestnetd::plan::routing::{default_network, leads, lockdown, Lead, Shape, To, Ways};
 use guestnetd::spec::{IfName, Subnet};
 use nix::sched::{unshare, CloneFlags};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ fn ip(words: &str) -> String {
 }
 
 /// What is made of these rules: one line for the shape, one for the default network, one for each
-/// rule of ours.
+/// rule of ours. Of the guests one leaves by an interface of its own, one is stopped under lockdown.
 fn made_of(rules_txt: &str) -> String {
     unshare(CloneFlags::CLONE_NEWNET).expect("these tests need root");
     ip("rule flush");
@@ -49,10 +49,13 @@ fn made_of(rules_txt: &str) -> String {
         uplink: default_network(&found).unwrap_or(0),
         subnets: vec![subnet],
         single: vec![(IfName::host_end(3), 7)],
+        stopped: lockdown(&found).then(|| IfName::host_end(4)).into_iter().collect(),
     };
     let ours = leads(&ways, &found, ROUTE_PROTOCOL);
     for lead in &ours {
-        rules::add(&netlink, &Lead { by: None, ..lead.clone() }).unwrap();
+        // There is no such interface, so the route of a table of ours is left out.
+        let to = lead.to.table().map_or(To::Nowhere, To::Table);
+        rules::add(&netlink, &Lead { to, ..lead.clone() }).unwrap();
     }
     let again = rules::all(&netlink).unwrap();
     let read: Vec<_> = again.iter().filter_map(|r| Lead::read(r, ROUTE_PROTOCOL)).collect();

@@ -17,12 +17,17 @@
 mod networks;
 
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
+use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::{Device, Guest, InNetns, Internet, Probe};
-use networks::{eventually, second_way, Bed};
+use networks::{eventually, second_way, Bed, Stream};
 
-networks::with_both_backends!(a_tun_is_shared_and_comes_back);
+networks::with_both_backends!(
+    a_tun_is_shared_and_comes_back,
+    a_guest_is_stopped_under_lockdown,
+);
 
 /// The server behind the VPN, and what it sees of the device.
 const BEYOND: &str = "198.51.100.1:80";
@@ -56,4 +61,42 @@ fn a_tun_is_shared_and_comes_back(firewall: &str) {
     let left = bed.device.run("ip route show table all");
     assert!(!left.contains("proto 103"), "{left}");
     drop(beyond);
+}
+
+/// netd's rule, on a device that routes by table main: whoever writes it there means the same.
+fn a_guest_is_stopped_under_lockdown(firewall: &str) {
+    let bed = Bed::new(firewall);
+    let before = bed.device.run("ip rule show");
+    let (guest, other) = (Guest::new(), Guest::new());
+    let stopped = GuestConfig { vpnPolicy: VpnPolicy::BLOCK_UNDER_LOCKDOWN, ..config("demo") };
+    bed.attach_as(&stopped, &by_pid(guest.pid()));
+    bed.attach("other", &other);
+    let stream = Stream::open(&guest);
+    let goes = |guest: &Guest| guest.tcp(Internet::TCP, "x").is_ok();
+    let tracked = || {
+        let all =
+            bed.device.enter(|| std::fs::read_to_string("/proc/thread-self/net/nf_conntrack"));
+        all.unwrap_or_else(|_| bed.device.run("conntrack -L")).contains("src=172.17.3.3 ")
+    };
+    let somebodys = "rule add pref 14000 iif lo uidrange 0-99999 prohibit";
+    bed.device.run(&format!("ip {somebodys}"));
+    assert!(goes(&guest), "not every prohibition is a lockdown");
+    stream.assert_flows();
+    assert!(tracked(), "the control");
+    let lockdown = "pref 14001 fwmark 0x0/0x20000 iif lo uidrange 0-99999 prohibit";
+    bed.device.run(&format!("ip rule add {lockdown}"));
+    eventually("it is stopped", || !goes(&guest));
+    assert!(goes(&other), "the other one is not");
+    eventually("no answer comes in any more", || !tracked());
+    let layer = |name: &str| {
+        let layers = bed.service.status(Some(name)).expect("status").guests.remove(0).layers;
+        layers.into_iter().find(|layer| layer.layer == Layer::RULE).expect("the layer")
+    };
+    assert_eq!(layer("demo").state, LayerState::WAITING, "{}", layer("demo").text);
+    assert!(layer("demo").text.contains("lockdown"), "{}", layer("demo").text);
+    assert_eq!(layer("other").state, LayerState::OK, "{}", layer("other").text);
+    bed.device.run(&format!("ip rule del {lockdown}"));
+    eventually("it goes on", || goes(&guest));
+    bed.device.run(&format!("ip {}", somebodys.replace("add", "del")));
+    assert_eq!(bed.device.run("ip rule show"), before);
 }

@@ -27,7 +27,7 @@ use nftables::Nftables;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use ruleset::{Exit, Family, GuestSubnet, Hook, Interface, Match, Rule, Ruleset, Verdict};
+pub use ruleset::{Family, GuestSubnet, Hook, Interface, Match, Rule, Ruleset, Verdict};
 
 /// Which way to take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

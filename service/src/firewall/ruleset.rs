@@ -32,17 +32,8 @@ pub struct Ruleset {
     /// The resolver that gets what guests ask their gateway. None: whoever answers at the gateway.
     /// It is reached as any other address out there is: one of the device's own is not.
     pub resolver: Option<Ipv4Addr>,
-    /// Guests, by their host ends, that do not leave by the uplinks.
-    pub exits: BTreeMap<IfName, Exit>,
-}
-
-/// Where a guest leaves that does not leave by the uplinks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// By this interface, and by no other.
-    By(IfName),
-    /// Not at all.
-    Nowhere,
+    /// Guests, by their host ends, that leave by this interface and by no other.
+    pub exits: BTreeMap<IfName, IfName>,
 }
 
 /// A subnet of guests and the device's address in it.
@@ -200,11 +191,9 @@ impl Ruleset {
     fn exits(&self) -> Vec<Rule> {
         let drop = || Rule::new(Hook::Forward, Family::V4, Verdict::Drop);
         let mut rules = Vec::new();
-        for (host_end, exit) in &self.exits {
+        for (host_end, way_out) in &self.exits {
             let guest = Interface::Like(host_end.clone().into());
-            if let Exit::By(way_out) = exit {
-                rules.extend(self.between(guest.clone(), Interface::Like(way_out.clone().into())));
-            }
+            rules.extend(self.between(guest.clone(), Interface::Like(way_out.clone().into())));
             rules.extend([drop().from(guest.clone()), drop().to(guest)]);
         }
         rules
@@ -264,10 +253,7 @@ impl Ruleset {
                 .to(Interface::Like(way_out.clone()))
                 .of(s.subnet)
         };
-        let own = self.exits.values().filter_map(|exit| match exit {
-            Exit::By(way_out) => Some(IfPattern::from(way_out.clone())),
-            Exit::Nowhere => None,
-        });
+        let own = self.exits.values().cloned().map(IfPattern::from);
         let general = |own: &IfPattern| self.uplinks.iter().any(|u| u.matches(own.as_str()));
         let own: BTreeSet<_> = own.filter(|own| !general(own)).collect();
         let of = |way_out| self.usual().chain(self.unusual()).map(move |s| rule(way_out, s));

@@ -65,7 +65,7 @@ pub struct Ends {
 }
 
 /// Forgets the IPv4 connections with such ends; gives their number. Reads all connections.
-pub fn forget_all(such: impl Fn(&Ends) -> bool) -> Result<usize, KernelError> {
+pub fn forget_all(such: &dyn Fn(&Ends) -> bool) -> Result<usize, KernelError> {
     let socket = open()?;
     let found = names(&socket, such)?;
     for name in &found {
@@ -92,14 +92,14 @@ fn forget_at_once(source: Ipv4Addr) -> Result<(), KernelError> {
 /// Reads all connections and forgets those of `source`, each by its own tuple.
 fn forget_each(source: Ipv4Addr) -> Result<(), KernelError> {
     let socket = open()?;
-    for name in names(&socket, |ends| ends.from == source)? {
+    for name in names(&socket, &|ends| ends.from == source)? {
         change(&socket, CT_DELETE, &name)?;
     }
     Ok(())
 }
 
 /// What names each connection with such ends.
-fn names(socket: &Socket, such: impl Fn(&Ends) -> bool) -> Result<Vec<Vec<u8>>, KernelError> {
+fn names(socket: &Socket, such: &dyn Fn(&Ends) -> bool) -> Result<Vec<Vec<u8>>, KernelError> {
     send(socket, CT_GET, NLM_F_REQUEST | NLM_F_DUMP, &[])?;
     let mut found = Vec::new();
     loop {
@@ -108,14 +108,14 @@ fn names(socket: &Socket, such: impl Fn(&Ends) -> bool) -> Result<Vec<Vec<u8>>, 
             match message.kind {
                 NLMSG_DONE => return Ok(found),
                 NLMSG_ERROR => return acknowledged(message.body).map(|()| found),
-                _ => found.extend(name_of(message.body, &such)),
+                _ => found.extend(name_of(message.body, such)),
             }
         }
     }
 }
 
 /// The attributes that name a connection, if it has such ends.
-fn name_of(body: &[u8], such: impl Fn(&Ends) -> bool) -> Option<Vec<u8>> {
+fn name_of(body: &[u8], such: &dyn Fn(&Ends) -> bool) -> Option<Vec<u8>> {
     let all = attributes(body, NFGENMSG);
     let tuple = all.clone().find(CTA_TUPLE_ORIG)?;
     let address = |tuple, kind| {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn count(of: Ipv4Addr) -> usize {
-        names(&open().unwrap(), |ends| ends.from == of).unwrap().len()
+        names(&open().unwrap(), &|ends| ends.from == of).unwrap().len()
     }
 
     fn forgets(how: fn(Ipv4Addr) -> Result<(), KernelError>) {
@@ -257,7 +257,7 @@ mod tests {
             connect_as(&socket, A, 1000, C);
             connect_as(&socket, A, 1001, B);
             connect_as(&socket, B, 1002, C);
-            assert_eq!(forget_all(|e| e.answered_to == C && e.from == A).unwrap(), 1);
+            assert_eq!(forget_all(&|e| e.answered_to == C && e.from == A).unwrap(), 1);
             assert_eq!((count(A), count(B)), (1, 1), "another address; another's source");
         };
         std::thread::spawn(test).join().unwrap();
@@ -269,16 +269,16 @@ mod tests {
         message.extend(tuple(1, (A, 1), (B, 2)));
         message.extend(tuple(2, (B, 2), (C, 1)));
         let ends = Ends { from: A, to: B, answered_by: B, answered_to: C };
-        assert!(name_of(&message, |found| *found == ends).is_some());
-        assert!(name_of(&message, |found| found.from == B).is_none());
+        assert!(name_of(&message, &|found| *found == ends).is_some());
+        assert!(name_of(&message, &|found| found.from == B).is_none());
         for end in 0..message.len() {
-            let _ = name_of(&message[..end], |_| true);
+            let _ = name_of(&message[..end], &|_| true);
         }
         for at in 0..message.len() {
             for byte in [0, 1, 3, 4, 0x7f, 0xff] {
                 let mut bent = message.clone();
                 bent[at] = byte;
-                let _ = name_of(&bent, |_| true);
+                let _ = name_of(&bent, &|_| true);
             }
         }
     }

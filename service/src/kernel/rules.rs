@@ -20,7 +20,7 @@ use super::request::Request;
 use super::routes;
 use crate::error::KernelError;
 use crate::plan::marks::ROUTE_PROTOCOL;
-use crate::plan::routing::{Lead, Rule, Whose, TO_TABLE};
+use crate::plan::routing::{own_table, Lead, Rule, To, Whose, PROHIBIT, TO_TABLE};
 use crate::spec::Subnet;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 
@@ -92,8 +92,8 @@ pub fn all(netlink: &Netlink) -> Result<Vec<Rule>, KernelError> {
 /// Makes a rule of ours, and the route that it leads to where that is ours, too. The route may be
 /// another guest's as well.
 pub fn add(netlink: &Netlink, lead: &Lead) -> Result<(), KernelError> {
-    if let Some(index) = lead.by {
-        routes::add_default(netlink, index, lead.table)?;
+    if let Some(index) = lead.own() {
+        routes::add_default(netlink, index, own_table(index))?;
     }
     netlink.change(RTM_NEWRULE, &request(lead), NLM_F_CREATE | NLM_F_EXCL)
 }
@@ -107,17 +107,21 @@ pub fn delete(netlink: &Netlink, lead: &Lead) -> Result<(), KernelError> {
 }
 
 fn request(lead: &Lead) -> Request {
+    let action = if lead.to == To::Nowhere { PROHIBIT } else { TO_TABLE };
     let request = match &lead.whose {
-        Whose::Subnet(subnet) => Request::new(&header(subnet.prefix(), TO_TABLE))
-            .with(FRA_SRC, &subnet.network().octets()),
+        Whose::Subnet(subnet) => {
+            Request::new(&header(subnet.prefix(), action)).with(FRA_SRC, &subnet.network().octets())
+        }
         Whose::Guest(host) => {
-            Request::new(&header(0, TO_TABLE)).with_text(FRA_IIFNAME, host.as_str())
+            Request::new(&header(0, action)).with_text(FRA_IIFNAME, host.as_str())
         }
     };
-    request
-        .with_u32(FRA_PRIORITY, lead.priority)
-        .with_u32(FRA_TABLE, lead.table)
-        .with(FRA_PROTOCOL, &[ROUTE_PROTOCOL])
+    let request =
+        request.with_u32(FRA_PRIORITY, lead.priority).with(FRA_PROTOCOL, &[ROUTE_PROTOCOL]);
+    match lead.to.table() {
+        Some(table) => request.with_u32(FRA_TABLE, table),
+        None => request,
+    }
 }
 
 /// `struct fib_rule_hdr`; the table is in its attribute.
@@ -130,12 +134,13 @@ mod tests {
     use super::*;
     use crate::spec::IfName;
 
-    fn leads() -> [Lead; 2] {
+    fn leads() -> [Lead; 3] {
         let subnet = Subnet::containing([172, 17, 0, 0].into(), 16).unwrap();
         let whose = Whose::Guest(IfName::host_end(4));
         [
-            Lead { priority: 21500, whose: Whose::Subnet(subnet), table: 1007, by: None },
-            Lead { priority: 21400, whose, table: 0x6701_0009, by: Some(0x1_0009) },
+            Lead { priority: 21500, whose: Whose::Subnet(subnet), to: To::Table(1007) },
+            Lead { priority: 21400, whose: whose.clone(), to: To::Own(0x1_0009) },
+            Lead { priority: 21400, whose, to: To::Nowhere },
         ]
     }
 

@@ -144,8 +144,8 @@ impl Owner {
         }
         let mut steps = Vec::new();
         let filtered = self.ruleset.uplinks == self.ways_out() && self.firewall_error.is_none();
-        let follows = net.vpn == VpnPolicy::FollowUplink;
-        if !filtered || !follows || !self.ruleset.subnets.contains(&subnet_of(net)) {
+        let own_way = net.vpn.tun().is_some();
+        if !filtered || own_way || !self.ruleset.subnets.contains(&subnet_of(net)) {
             let to = self.ruleset_with(Some(net));
             if !filtered || to != self.ruleset {
                 steps.push(Step::Firewall { to, from: self.ruleset.clone() });
@@ -249,7 +249,7 @@ impl Owner {
         if result.is_err() && steps.iter().any(|step| matches!(step, Step::AddRule(_))) {
             // Its rules went; a route of a table of ours may be left.
             self.own_tables.extend(steps.iter().filter_map(|step| match step {
-                Step::AddRule(lead) => lead.by,
+                Step::AddRule(lead) => lead.own(),
                 _ => None,
             }));
             self.due.rules = true;

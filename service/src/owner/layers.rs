@@ -19,7 +19,7 @@ use super::{Layer, LayerReport, LayerState, Owner};
 use crate::firewall::{foreign, Drift, GuestSubnet};
 use crate::kernel::{links, routes, rules, sysctl};
 use crate::plan::marks::ROUTE_PROTOCOL;
-use crate::plan::routing::{Lead, Shape, Whose};
+use crate::plan::routing::{Lead, Shape, To, Whose};
 use crate::plan::GuestNet;
 use crate::resolv;
 use crate::spec::VpnPolicy;
@@ -42,27 +42,51 @@ impl Owner {
                 "none is needed: the device routes by table main".into(),
             );
         }
-        if self.leads.is_empty() {
+        let shared: Vec<_> =
+            self.leads.iter().filter(|lead| matches!(lead.whose, Whose::Subnet(_))).collect();
+        if shared.is_empty() {
             let text = "made when the uplink is there; netd's rules let nothing out without it";
             return report(LayerState::Waiting, text.into());
         }
+        self.rules_in_place(&shared)
+    }
+
+    /// Whether these rules of ours are in the kernel.
+    fn rules_in_place(&self, leads: &[&Lead]) -> LayerReport {
         let there = match rules::all(&self.device) {
             Ok(rules) => rules,
-            Err(e) => return report(LayerState::Unknown, e.to_string()),
+            Err(e) => return LayerReport::new(Layer::Rule, LayerState::Unknown, e.to_string()),
         };
         let there: Vec<_> =
             there.iter().filter_map(|rule| Lead::read(rule, ROUTE_PROTOCOL)).collect();
-        match self.leads.iter().find(|lead| !there.contains(lead)) {
+        match leads.iter().find(|lead| !there.contains(lead)) {
             None => {
-                let text = self.leads.iter().map(|l| format!("{}: {l}", l.priority));
-                report(LayerState::Ok, text.collect::<Vec<_>>().join("; "))
+                let text = leads.iter().map(|l| format!("{}: {l}", l.priority));
+                LayerReport::ok(Layer::Rule, text.collect::<Vec<_>>().join("; "))
             }
-            Some(lead) => report(
-                LayerState::Bad,
+            Some(lead) => LayerReport::bad(
+                Layer::Rule,
                 format!(
                     "the rule {lead} is not there: it could not be put back, see guestnetd's log"
                 ),
             ),
+        }
+    }
+
+    /// The same for a guest that does not simply follow the uplink: its own rule counts, if it has one.
+    fn own_rule_layer(&self, net: &GuestNet, shared: &LayerReport) -> LayerReport {
+        let waits = |why: String| LayerReport::new(Layer::Rule, LayerState::Waiting, why);
+        let own = Whose::Guest(net.host.name.clone());
+        match (self.leads.iter().find(|lead| lead.whose == own), net.vpn.tun()) {
+            (None, None) => shared.clone(),
+            (None, Some(tun)) => waits(format!("made when {tun} is there")),
+            (Some(lead), _) => match self.rules_in_place(&[lead]) {
+                there if there.state == LayerState::Ok && lead.to == To::Nowhere => waits(format!(
+                    "{}: stopped while a lockdown VPN is up, as the guest's VPN policy says",
+                    there.text
+                )),
+                other => other,
+            },
         }
     }
 
@@ -202,10 +226,6 @@ impl Owner {
         routes.iter().any(|route| route.destination.prefix() == 0 && route.unicast)
     }
 
-    fn is_led(&self, net: &GuestNet) -> bool {
-        self.leads.iter().any(|lead| lead.whose == Whose::Guest(net.host.name.clone()))
-    }
-
     /// A layer that is another one for a guest that does not follow the uplink.
     pub(super) fn as_for(&self, net: &GuestNet, layer: &LayerReport) -> LayerReport {
         match (&net.vpn, layer.layer) {
@@ -227,20 +247,8 @@ impl Owner {
                     Err(e) => LayerReport::new(Layer::Uplink, LayerState::Unknown, e.to_string()),
                 }
             }
-            (VpnPolicy::NamedTun(tun), Layer::Rule) if !self.is_led(net) => LayerReport::new(
-                Layer::Rule,
-                LayerState::Waiting,
-                format!("made when {tun} is there"),
-            ),
-            (VpnPolicy::BlockUnderLockdown, Layer::Firewall)
-                if layer.state == LayerState::Ok
-                    && self.ruleset.exits.contains_key(&net.host.name) =>
-            {
-                LayerReport::new(
-                    Layer::Firewall,
-                    LayerState::Waiting,
-                    "closed for this guest while a lockdown VPN is up, as its VPN policy says",
-                )
+            (VpnPolicy::NamedTun(_) | VpnPolicy::BlockUnderLockdown, Layer::Rule) => {
+                self.own_rule_layer(net, layer)
             }
             _ => layer.clone(),
         }

@@ -144,14 +144,14 @@ impl Owner {
     fn forget_source(&mut self) {
         let Some(address) = self.uplink.address.filter(|_| self.uplink.usable()) else { return };
         if let Some(old) = self.source.replace(address).filter(|old| *old != address) {
-            self.forget_connections(&format!("of the uplink's address {old}"), |ends, guests| {
+            self.forget_connections(&format!("of the uplink's address {old}"), &|ends, guests| {
                 ends.answered_to == old && guests.subnet_with(ends.from).is_some()
             });
         }
     }
 
-    fn forget_connections(&self, which: &str, such: impl Fn(&Ends, &Leases) -> bool) {
-        match conntrack::forget_all(|ends| such(ends, &self.leases)) {
+    pub(super) fn forget_connections(&self, which: &str, such: &dyn Fn(&Ends, &Leases) -> bool) {
+        match conntrack::forget_all(&|ends| such(ends, &self.leases)) {
             Ok(0) => {}
             Ok(n) => log::info!("{n} connections {which} forgotten"),
             Err(e) => log::warn!("connections {which} stay: {e}"),
@@ -173,7 +173,7 @@ impl Owner {
         let before = std::mem::replace(&mut self.ruleset, ruleset);
         if before.resolver != self.ruleset.resolver {
             // Who asks again from the same port would be answered by the old one, or by nobody.
-            self.forget_connections("to the resolver", |ends, guests| {
+            self.forget_connections("to the resolver", &|ends, guests| {
                 ends.to != ends.answered_by
                     && guests.subnet_with(ends.from).is_some_and(|s| s.gateway == ends.to)
             });

@@ -17,11 +17,11 @@
 
 use super::Owner;
 use crate::error::Error;
-use crate::firewall::{Exit, GuestSubnet, Ruleset};
+use crate::firewall::{GuestSubnet, Ruleset};
 use crate::kernel::{links, routes, rules};
 use crate::plan::leases::subnet_of;
 use crate::plan::marks::ROUTE_PROTOCOL;
-use crate::plan::routing::{leads, own_table, Lead, Shape, Ways, Whose};
+use crate::plan::routing::{leads, own_table, Lead, Shape, To, Ways, Whose};
 use crate::plan::{GuestNet, Step};
 use crate::resolv;
 use crate::spec::{IfName, IfPattern, VpnPolicy};
@@ -38,11 +38,7 @@ impl Owner {
         let subnets = self.leases.subnets().chain(one_more.map(subnet_of));
         let subnets = GuestSubnet::original().into_iter().chain(subnets).collect();
         let one_more = one_more.map(|net| (&net.host.name, &net.vpn));
-        let exit = |(host, vpn): (&IfName, &VpnPolicy)| match vpn {
-            VpnPolicy::NamedTun(tun) => Some((host.clone(), Exit::By(tun.clone()))),
-            VpnPolicy::BlockUnderLockdown if self.lockdown => Some((host.clone(), Exit::Nowhere)),
-            _ => None,
-        };
+        let exit = |(host, vpn): (&IfName, &VpnPolicy)| Some((host.clone(), vpn.tun()?.clone()));
         Ruleset {
             uplinks: self.ways_out(),
             subnets,
@@ -73,22 +69,26 @@ impl Owner {
         let subnets = self.leases.subnets().chain(one_more.map(subnet_of));
         let subnets: BTreeSet<_> =
             GuestSubnet::original().into_iter().chain(subnets).map(|s| s.subnet).collect();
-        let mut single = Vec::new();
+        let subnets = subnets.into_iter().collect();
+        let (shape, uplink) = (self.shape, self.uplink.index);
+        let mut ways = Ways { shape, uplink, subnets, ..Ways::default() };
         let one_more = one_more.map(|net| (&net.host.name, &net.vpn));
         for (host, vpn) in self.own_ways.iter().chain(one_more) {
-            let VpnPolicy::NamedTun(tun) = vpn else { continue };
-            if let Some(link) = links::by_name(&self.device, tun.as_str()).map_err(failed)? {
-                single.push((host.clone(), link.index));
+            match vpn {
+                VpnPolicy::NamedTun(tun) => {
+                    let link = links::by_name(&self.device, tun.as_str()).map_err(failed)?;
+                    ways.single.extend(link.map(|link| (host.clone(), link.index)));
+                }
+                VpnPolicy::BlockUnderLockdown if self.lockdown => ways.stopped.push(host.clone()),
+                VpnPolicy::BlockUnderLockdown | VpnPolicy::FollowUplink => {}
             }
         }
-        let subnets = subnets.into_iter().collect();
-        let ways = Ways { shape: self.shape, uplink: self.uplink.index, subnets, single };
         Ok(leads(&ways, &self.rules, ROUTE_PROTOCOL))
     }
 
     /// The rules that one more guest needs and that are not there.
     pub(super) fn leads_for(&self, net: &GuestNet) -> Result<Vec<Step>, Error> {
-        let own_way = matches!(net.vpn, VpnPolicy::NamedTun(_));
+        let own_way = net.vpn != VpnPolicy::FollowUplink;
         let led = |lead: &Lead| lead.whose == Whose::Subnet(net.subnet);
         if !own_way && (self.shape == Shape::Main || self.leads.iter().any(led)) {
             return Ok(Vec::new());
@@ -103,7 +103,7 @@ impl Owner {
         let wanted = self.leads_with(None)?;
         let ours = self.rules.iter().filter_map(|rule| Lead::read(rule, ROUTE_PROTOCOL));
         let there: Vec<Lead> = ours.collect();
-        self.own_tables.extend(wanted.iter().chain(&there).filter_map(|lead| lead.by));
+        self.own_tables.extend(wanted.iter().chain(&there).filter_map(Lead::own));
         let (mut lost, mut failed) = (false, None);
         // The new ones first: a packet always finds one.
         for lead in wanted.iter().filter(|lead| !there.contains(lead)) {
@@ -113,8 +113,11 @@ impl Owner {
             } else {
                 log::info!("rule {lead}");
             }
-            if let Err(cause) = rules::add(&self.device, lead) {
-                failed.get_or_insert(Error::kernel(format!("rule {lead}"), cause));
+            match rules::add(&self.device, lead) {
+                Ok(()) => self.cut_off(lead),
+                Err(cause) => {
+                    failed.get_or_insert(Error::kernel(format!("rule {lead}"), cause));
+                }
             }
         }
         for lead in there.iter().filter(|lead| !wanted.contains(lead)) {
@@ -133,20 +136,27 @@ impl Owner {
         failed.map_or(Ok(lost), Err)
     }
 
+    /// A guest that a rule stops sends nothing any more; with its connections go the answers that it
+    /// would still receive.
+    fn cut_off(&self, lead: &Lead) {
+        let Whose::Guest(host) = &lead.whose else { return };
+        let mut guests = self.guests.values().filter(|_| lead.to == To::Nowhere);
+        let Some(guest) = guests.find(|guest| guest.net.host.name == *host) else { return };
+        let address = guest.net.guest.address;
+        self.forget_connections(&format!("of {}", guest.name()), &|ends, _| ends.from == address);
+    }
+
     /// The routes that our rules lead to, where they are ours, too: one for all guests of an interface. With
     /// that one they go.
     fn refresh_own_tables(&mut self, wanted: &[Lead]) -> Result<(), Error> {
         for index in self.own_tables.clone() {
             let failed = |cause| Error::kernel("the default route of a VPN's guests", cause);
-            match wanted.iter().find(|lead| lead.by == Some(index)) {
-                Some(lead) => {
-                    routes::add_default(&self.device, index, lead.table).map_err(failed)?
-                }
-                None => {
-                    let table = own_table(index);
-                    routes::delete_default(&self.device, index, table).map_err(failed)?;
-                    self.own_tables.remove(&index);
-                }
+            let table = own_table(index);
+            if wanted.iter().any(|lead| lead.own() == Some(index)) {
+                routes::add_default(&self.device, index, table).map_err(failed)?;
+            } else {
+                routes::delete_default(&self.device, index, table).map_err(failed)?;
+                self.own_tables.remove(&index);
             }
         }
         Ok(())

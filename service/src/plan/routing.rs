@@ -32,6 +32,8 @@ const OF_INTERFACE: u32 = 1000;
 const OWN: u32 = 0x6700_0000;
 /// netd's mark of a socket that has chosen its network (`Fwmark::explicitlySelected`).
 const EXPLICITLY_SELECTED: u32 = 0x1_0000;
+/// netd's mark of a socket that may go past a VPN (`Fwmark::protectedFromVpn`).
+const PROTECTED_FROM_VPN: u32 = 0x2_0000;
 /// netd's mark of a network (`Fwmark::netId`).
 const NET_ID: u32 = 0xffff;
 /// From the rule for local networks to those for tethering (`RULE_PRIORITY_TETHERING`): Android 11
@@ -136,9 +138,15 @@ pub fn default_network(rules: &[Rule]) -> Option<u32> {
     last.table.checked_sub(OF_INTERFACE).filter(|index| *index != 0)
 }
 
-/// Whether a VPN is up that nobody may go around (netd's `PROHIBIT_NON_VPN`).
+/// Whether there are users that may not go around a VPN. netd has one rule for each range of them
+/// (`modifyRejectNonSecureNetworkRule()`): its number is another one in Android 11 than later, the rest is
+/// the same up to 15. A prohibition for users of another kind is somebody else's.
 pub fn lockdown(rules: &[Rule]) -> bool {
-    rules.iter().any(|rule| rule.action == PROHIBIT && rule.users)
+    rules.iter().any(|rule| {
+        let whose = rule.users && rule.input.as_deref() == Some("lo");
+        let unprotected = rule.mark == (0, PROTECTED_FROM_VPN) && rule.from.is_none() && !rule.more;
+        rule.action == PROHIBIT && whose && unprotected
+    })
 }
 
 /// A rule of ours.
@@ -148,10 +156,40 @@ pub struct Lead {
     pub priority: u32,
     /// Whose packets.
     pub whose: Whose,
-    /// The table that they are led to.
-    pub table: u32,
-    /// The interface of a default route in it, where the table is ours, too.
-    pub by: Option<u32>,
+    /// Where they are led.
+    pub to: To,
+}
+
+/// Where a rule of ours leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum To {
+    /// To a table of the device's.
+    Table(u32),
+    /// To our table for the interface of this index, which has a default route by it and no other.
+    Own(u32),
+    /// Nowhere: the kernel says to the guest that it is prohibited.
+    Nowhere,
+}
+
+impl To {
+    /// The table, where there is one.
+    pub fn table(self) -> Option<u32> {
+        match self {
+            Self::Table(table) => Some(table),
+            Self::Own(index) => Some(own_table(index)),
+            Self::Nowhere => None,
+        }
+    }
+}
+
+impl Lead {
+    /// The interface whose table is ours, too.
+    pub fn own(&self) -> Option<u32> {
+        match self.to {
+            To::Own(index) => Some(index),
+            To::Table(_) | To::Nowhere => None,
+        }
+    }
 }
 
 /// The table of ours for an interface, where the device routes by main.
@@ -171,8 +209,12 @@ pub enum Whose {
 impl fmt::Display for Lead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.whose {
-            Whose::Subnet(subnet) => write!(f, "from {subnet} lookup {}", self.table),
-            Whose::Guest(host) => write!(f, "iif {host} lookup {}", self.table),
+            Whose::Subnet(subnet) => write!(f, "from {subnet} ")?,
+            Whose::Guest(host) => write!(f, "iif {host} ")?,
+        }
+        match self.to.table() {
+            Some(table) => write!(f, "lookup {table}"),
+            None => f.write_str("prohibit"),
         }
     }
 }
@@ -188,6 +230,8 @@ pub struct Ways {
     pub subnets: Vec<Subnet>,
     /// Host ends of guests that leave by an interface of their own, and its index.
     pub single: Vec<(IfName, u32)>,
+    /// Host ends of guests that are stopped.
+    pub stopped: Vec<IfName>,
 }
 
 /// The rules that there are to be. One for each subnet and none for each guest: the kernel looks at
@@ -201,21 +245,19 @@ pub fn leads(ways: &Ways, rules: &[Rule], ours: u8) -> Vec<Lead> {
         let taken = |at: &u32| rules.iter().any(|r| r.priority == *at && r.protocol != ours);
         (wanted..wanted + FOR_ONE).find(|at| !taken(at)).unwrap_or(wanted)
     };
-    let mut leads = Vec::new();
-    for (host, index) in &ways.single {
-        let own = ways.shape == Shape::Main;
-        leads.push(Lead {
-            priority: free(begin + IN_SLOT - FOR_ONE),
-            whose: Whose::Guest(host.clone()),
-            table: if own { own_table(*index) } else { ways.shape.table_of(*index) },
-            by: own.then_some(*index),
-        });
-    }
+    let by = |index: u32| match ways.shape {
+        Shape::Main => To::Own(index),
+        Shape::Netd { .. } => To::Table(ways.shape.table_of(index)),
+    };
+    let single = ways.single.iter().map(|(host, index)| (host, by(*index)));
+    let one = single.chain(ways.stopped.iter().map(|host| (host, To::Nowhere)));
+    let priority = free(begin + IN_SLOT - FOR_ONE);
+    let lead = |(host, to): (&IfName, To)| Lead { priority, whose: Whose::Guest(host.clone()), to };
+    let mut leads: Vec<_> = one.map(lead).collect();
     if matches!(ways.shape, Shape::Netd { .. }) && ways.uplink != 0 {
         let priority = free(begin + IN_SLOT);
-        let table = ways.shape.table_of(ways.uplink);
-        let lead =
-            |subnet: &Subnet| Lead { priority, whose: Whose::Subnet(*subnet), table, by: None };
+        let to = by(ways.uplink);
+        let lead = |subnet: &Subnet| Lead { priority, whose: Whose::Subnet(*subnet), to };
         leads.extend(ways.subnets.iter().map(lead));
     }
     leads.sort();
@@ -225,23 +267,26 @@ pub fn leads(ways: &Ways, rules: &[Rule], ours: u8) -> Vec<Lead> {
 impl Lead {
     /// The rule as one of ours, if it is one that we would make.
     pub fn read(rule: &Rule, ours: u8) -> Option<Self> {
-        let plain = rule.action == TO_TABLE && rule.mark == (0, 0) && !rule.users && !rule.more;
+        let plain = rule.mark == (0, 0) && !rule.users && !rule.more;
         if rule.protocol != ours || !plain {
             return None;
         }
+        let own = |table: u32| table.checked_sub(OWN).filter(|index| *index >> 24 == 0);
+        let to = match (rule.action, rule.table) {
+            (PROHIBIT, _) => To::Nowhere,
+            // A table that we would take.
+            (TO_TABLE, OF_INTERFACE..) => own(rule.table).map_or(To::Table(rule.table), To::Own),
+            _ => return None,
+        };
         let whose = match (rule.from, &rule.input) {
             (Some(subnet), None) => Whose::Subnet(subnet),
             (None, Some(host)) => Whose::Guest(IfName::new(host)?),
             _ => return None,
         };
-        // A number and a table that we would take: a protocol's number is anybody's.
+        // A number that we would take: a protocol's number is anybody's.
         let numbers = [17_000, 20_000].map(|local| local + TETHERING + IN_SLOT);
         let ours = |at: &u32| (at - FOR_ONE..at + FOR_ONE).contains(&rule.priority);
-        if !numbers.iter().any(ours) || rule.table < OF_INTERFACE {
-            return None;
-        }
-        let by = rule.table.checked_sub(OWN).filter(|index| *index >> 24 == 0);
-        Some(Self { priority: rule.priority, whose, table: rule.table, by })
+        numbers.iter().any(ours).then_some(Self { priority: rule.priority, whose, to })
     }
 }
 
@@ -271,7 +316,7 @@ mod tests {
     }
 
     fn ways(shape: Shape) -> Ways {
-        Ways { shape, uplink: 7, subnets: vec![subnet()], single: Vec::new() }
+        Ways { shape, uplink: 7, subnets: vec![subnet()], ..Ways::default() }
     }
 
     #[test]
@@ -295,7 +340,7 @@ mod tests {
             let shape = Shape::of(&rules).unwrap();
             let found = leads(&ways(shape), &rules, OURS);
             let whose = Whose::Subnet(subnet());
-            assert_eq!(found, [Lead { priority: expected, whose, table: 1007, by: None }]);
+            assert_eq!(found, [Lead { priority: expected, whose, to: To::Table(1007) }]);
         }
         assert!(leads(&ways(Shape::Main), &[], OURS).is_empty());
     }
@@ -310,16 +355,18 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_with_a_way_of_its_own_comes_first() {
-        let host = IfName::host_end(3);
-        for (shape, table, by) in
-            [(Shape::Main, OWN + 9, Some(9)), (Shape::Netd { local: 20000 }, 1009, None)]
+    fn a_guest_with_a_way_of_its_own_or_none_comes_first() {
+        let (one, other) = (IfName::host_end(3), IfName::host_end(4));
+        let lead =
+            |host: &IfName, to| Lead { priority: 21400, whose: Whose::Guest(host.clone()), to };
+        for (shape, to) in
+            [(Shape::Main, To::Own(9)), (Shape::Netd { local: 20000 }, To::Table(1009))]
         {
-            let ways = Ways { single: vec![(host.clone(), 9)], ..ways(shape) };
-            let found = leads(&ways, &[], OURS);
-            let one = Lead { priority: 21400, whose: Whose::Guest(host.clone()), table, by };
-            assert_eq!(found[0], one);
+            let (single, stopped) = (vec![(one.clone(), 9)], vec![other.clone()]);
+            let found = leads(&Ways { single, stopped, ..ways(shape) }, &[], OURS);
+            assert_eq!(found[..2], [lead(&one, to), lead(&other, To::Nowhere)]);
         }
+        assert_eq!(lead(&other, To::Nowhere).to_string(), "iif vm_wlan4 prohibit");
     }
 
     #[test]
@@ -336,10 +383,31 @@ mod tests {
     }
 
     #[test]
-    fn lockdown_is_a_prohibition_for_users() {
-        let prohibit = Rule { priority: 14000, action: PROHIBIT, users: true, ..Rule::default() };
-        assert!(lockdown(std::slice::from_ref(&prohibit)));
-        assert!(!lockdown(&[Rule { users: false, ..prohibit }]));
+    fn lockdown_is_netds_prohibition_for_users_who_may_not_go_past_a_vpn() {
+        let netds = Rule {
+            action: PROHIBIT,
+            users: true,
+            input: Some("lo".into()),
+            mark: (0, PROTECTED_FROM_VPN),
+            ..Rule::default()
+        };
+        for priority in [12500, 14000] {
+            assert!(lockdown(&[Rule { priority, ..netds.clone() }]));
+        }
+        let priority = 14000;
+        for others in [
+            Rule { users: false, ..netds.clone() },
+            Rule { action: TO_TABLE, ..netds.clone() },
+            Rule { mark: (0, 0), ..netds.clone() },
+            Rule { mark: (PROTECTED_FROM_VPN, PROTECTED_FROM_VPN), ..netds.clone() },
+            Rule { mark: (0, u32::MAX), ..netds.clone() },
+            Rule { input: None, ..netds.clone() },
+            Rule { input: Some("wlan0".into()), ..netds.clone() },
+            Rule { from: Some(subnet()), ..netds.clone() },
+            Rule { more: true, ..netds.clone() },
+        ] {
+            assert!(!lockdown(&[Rule { priority, ..others.clone() }]), "{others:?}");
+        }
         assert!(!lockdown(&netd(20000, 31000, 7)));
     }
 
@@ -349,6 +417,10 @@ mod tests {
         let lead = Lead::read(&rule, OURS).unwrap();
         assert_eq!(lead, leads(&ways(Shape::Netd { local: 20000 }), &[], OURS)[0]);
         assert_eq!(Lead::read(&Rule { protocol: 4, ..rule.clone() }, OURS), None);
-        assert_eq!(Lead::read(&Rule { mark: (1, 1), ..rule }, OURS), None);
+        assert_eq!(Lead::read(&Rule { mark: (1, 1), ..rule.clone() }, OURS), None);
+        assert_eq!(Lead::read(&Rule { table: 999, ..rule.clone() }, OURS), None);
+        assert_eq!(Lead::read(&Rule { action: 7, ..rule.clone() }, OURS), None);
+        let stopped = Rule { action: PROHIBIT, table: 0, ..rule };
+        assert_eq!(Lead::read(&stopped, OURS).map(|lead| lead.to), Some(To::Nowhere));
     }
 }

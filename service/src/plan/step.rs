@@ -18,7 +18,7 @@
 use super::forwarding::Switch;
 use super::marks::{alias, Mac};
 use super::net::GuestNet;
-use super::routing::{Lead, MAIN};
+use super::routing::{own_table, Lead, MAIN};
 use crate::firewall::Ruleset;
 use crate::spec::{GuestName, IfName, Subnet};
 use std::net::Ipv4Addr;
@@ -253,9 +253,9 @@ impl Step {
 fn rule(verb: &str, lead: &Lead) -> String {
     let protocol = super::marks::ROUTE_PROTOCOL;
     let rule = format!("ip rule {verb} {lead} pref {} proto {protocol}", lead.priority);
-    match lead.by {
+    match lead.own() {
         Some(index) => {
-            let table = lead.table;
+            let table = own_table(index);
             format!(
                 "{rule} && ip route {verb} default dev if{index} table {table} proto {protocol}"
             )

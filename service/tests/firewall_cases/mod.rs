@@ -16,7 +16,7 @@
 //! The expected texts are written by people, never by a test.
 #![allow(dead_code)]
 
-use guestnetd::firewall::{Choice, Exit, Firewall, GuestSubnet, Ruleset};
+use guestnetd::firewall::{Choice, Firewall, GuestSubnet, Ruleset};
 use guestnetd::spec::{IfName, IfPattern, Subnet};
 use std::fs;
 use std::net::Ipv4Addr;
@@ -58,7 +58,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A ruleset from its lines: `uplink NAME`, `subnet ADDRESS/PREFIX gateway ADDRESS`,
-/// `resolver ADDRESS`, and `guest HOST-END by NAME` or `nowhere`.
+/// `resolver ADDRESS`, and `guest HOST-END by NAME`.
 pub fn ruleset(text: &str) -> Ruleset {
     let mut ruleset = Ruleset::default();
     for line in text.lines() {
@@ -72,13 +72,9 @@ pub fn ruleset(text: &str) -> Ruleset {
                 ruleset.subnets.insert(GuestSubnet { subnet, gateway: gateway.parse().unwrap() });
             }
             ["resolver", address] => ruleset.resolver = Some(address.parse().unwrap()),
-            ["guest", host_end, exit @ ..] => {
-                let exit = match exit {
-                    ["by", name] => Exit::By(IfName::new(name).unwrap()),
-                    ["nowhere"] => Exit::Nowhere,
-                    _ => panic!("no way out: {line}"),
-                };
-                ruleset.exits.insert(IfName::new(host_end).unwrap(), exit);
+            ["guest", host_end, "by", name] => {
+                let [host_end, name] = [host_end, name].map(|name| IfName::new(name).unwrap());
+                ruleset.exits.insert(host_end, name);
             }
             _ => panic!("not a line of a ruleset: {line}"),
         }

@@ -62,10 +62,7 @@ impl Directory {
 
     /// netd is gone, and with it what it knew; it can be called when the file is closed.
     pub fn netd_dies(&self) -> File {
-        let file = OpenOptions::new().write(true).open(self.file("netd")).expect("netd");
-        // SAFETY: the descriptor is open, and flock() takes nothing else of ours.
-        let locked = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) };
-        assert_eq!(locked, 0, "flock: {}", std::io::Error::last_os_error());
+        let file = locked(OpenOptions::new().write(true).open(self.file("netd")));
         file.set_len(0).expect("netd");
         file
     }
@@ -101,6 +98,11 @@ impl NetdDevice {
     /// xtables' lock, which netd and the stand-ins take: `XTABLES_LOCKFILE` of others.
     pub fn xtables_lock(&self) -> PathBuf {
         self.directory.file("xtables.lock")
+    }
+
+    /// Somebody holds xtables' lock until the file is closed: whoever runs a stand-in for iptables waits.
+    pub fn hold_xtables(&self) -> File {
+        locked(OpenOptions::new().create(true).append(true).open(self.xtables_lock()))
     }
 
     /// Runs one of the stand-ins in the device, as guestnetd would: with an empty environment.
@@ -148,6 +150,15 @@ impl NetdDevice {
         command.args([&format!("-{family}"), "-force", "-batch", "-"]);
         fed(&mut command, &(lines.join("\n") + "\n"))
     }
+}
+
+#[track_caller]
+fn locked(file: std::io::Result<File>) -> File {
+    let file = file.expect("a file to lock");
+    // SAFETY: the descriptor is open, and flock() takes nothing else of ours.
+    let locked = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) };
+    assert_eq!(locked, 0, "flock: {}", std::io::Error::last_os_error());
+    file
 }
 
 #[track_caller]

@@ -45,7 +45,7 @@ pub fn life() -> Seen {
     let blocked = GuestConfig { vpnPolicy: vpn, ..config("blocked") };
     traced.attach_as(&blocked, &by_pid(guests[3].pid()));
     let has = |list: &str, text: &str| traced.device.run(list).contains(text);
-    let blocks = || has("iptables-legacy -w -S", "-i vm_wlan3 -j DROP");
+    let blocks = || has("ip rule", "iif vm_wlan3 prohibit");
     traced.device.lockdown(true);
     traced.until("lockdown stops one guest", blocks);
     traced.device.lockdown(false);

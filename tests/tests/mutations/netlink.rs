@@ -143,10 +143,6 @@ fn rule(body: &[u8]) -> String {
     let all = attributes(body, FIB_RULE_HDR);
     let find = |wanted: u16| all.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| *value);
     let mut words = String::new();
-    // FR_ACT_TO_TBL.
-    if body.get(7) != Some(&1) {
-        words += "another action ";
-    }
     for (kind, value) in &all {
         match kind {
             1 => words += "to ",
@@ -160,7 +156,13 @@ fn rule(body: &[u8]) -> String {
     }
     let table = find(15).and_then(|value| u32_at(value, 0));
     let protocol = find(21).and_then(|value| value.first()).copied().unwrap_or_default();
-    format!("{}, table {}, protocol {protocol}", words.trim_end(), table_name(table))
+    // FR_ACT_TO_TBL, FR_ACT_PROHIBIT.
+    let does = match (body.get(7), table) {
+        (Some(1), table) => format!("table {}", table_name(table)),
+        (Some(8), None) => "prohibit".into(),
+        other => format!("action {other:?}"),
+    };
+    format!("{}, {does}, protocol {protocol}", words.trim_end())
 }
 
 /// A table as the catalogue calls it.

@@ -21,7 +21,7 @@ use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerS
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::netd::{NetdDevice, Variant};
-use guestnet_tests::{poll, Guest, Probe};
+use guestnet_tests::{poll, Guest, InNetns, Probe};
 
 use crate::bed::{Bed, BOUND};
 
@@ -72,11 +72,14 @@ fn a_named_tun_is_the_only_way() {
     }
 }
 
+fn stopped_under_lockdown() -> GuestConfig {
+    GuestConfig { vpnPolicy: VpnPolicy::BLOCK_UNDER_LOCKDOWN, ..config("demo") }
+}
+
 #[test]
 fn a_guest_can_be_stopped_under_lockdown() {
     let bed = Bed::without_guest(NetdDevice::new(), "");
-    let blocked = GuestConfig { vpnPolicy: VpnPolicy::BLOCK_UNDER_LOCKDOWN, ..config("demo") };
-    bed.attach_as(&blocked, &bed.guest);
+    bed.attach_as(&stopped_under_lockdown(), &bed.guest);
     bed.flows_as("192.0.2.2");
     for _ in 0..2 {
         bed.device.vpn_up("tun0");
@@ -84,11 +87,45 @@ fn a_guest_can_be_stopped_under_lockdown() {
         bed.device.lockdown(true);
         let stopped = || bed.seen_as().is_none().then_some(());
         poll(BOUND, stopped).expect("it is stopped");
-        let (state, why) = bed.layer(Layer::FIREWALL);
+        let (state, why) = bed.layer(Layer::RULE);
         assert_eq!(state, LayerState::WAITING, "{why}");
+        assert!(why.contains("lockdown"), "{why}");
         bed.device.lockdown(false);
         bed.flows_as("192.0.2.2");
         bed.device.vpn_down("tun0");
     }
+    bed.end();
+}
+
+/// Whatever iptables does, and whatever becomes of guestnetd.
+#[test]
+fn a_lockdown_stops_a_guest_while_iptables_hangs() {
+    let mut bed = Bed::without_guest(NetdDevice::new(), "");
+    bed.attach_as(&stopped_under_lockdown(), &bed.guest);
+    bed.flows_as("192.0.2.2");
+    let before = bed.device.run("ip rule");
+    let stopped = |bed: &Bed| poll(BOUND, || bed.seen_as().is_none().then_some(()));
+    let hangs = bed.device.hold_xtables();
+    bed.device.lockdown(true);
+    stopped(&bed).expect("it is stopped");
+    drop(hangs);
+    // Somebody takes the rule away: it is put back.
+    for _ in 0..3 {
+        bed.device.run("ip rule del iif vm_wlan prohibit");
+        stopped(&bed).expect("it is stopped again");
+    }
+    // The lockdown ends while nobody is there to see it.
+    bed.daemon.kill();
+    assert_eq!(bed.seen_as(), None);
+    bed.device.lockdown(false);
+    bed.daemon.start();
+    bed.service = bed.daemon.connect();
+    bed.flows_as("192.0.2.2");
+    assert_eq!(bed.device.run("ip rule"), before);
+    bed.device.lockdown(true);
+    stopped(&bed).expect("it is stopped");
+    bed.service.detach("demo").expect("detach");
+    assert!(!bed.device.run("ip rule").contains("proto 103 prohibit"));
+    assert!(!bed.device.run("ip rule").contains("vm_wlan"));
     bed.end();
 }

@@ -25,7 +25,10 @@ enum Layer {
     ADDRESS = 1,
     /** The guest's default route and the device's route to the guest. */
     ROUTE = 2,
-    /** The policy-routing rule that leads guests to the uplink, where the device routes as netd does. */
+    /**
+     * The policy-routing rule: it leads guests to the uplink, where the device routes as netd does; or a
+     * guest to its VPN; or it stops one, as its VPN policy says.
+     */
     RULE = 3,
     /** IPv4 forwarding on the device. */
     FORWARDING = 4,

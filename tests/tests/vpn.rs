@@ -27,6 +27,7 @@ use networks::{eventually, second_way, Bed, Stream};
 networks::with_both_backends!(
     a_tun_is_shared_and_comes_back,
     a_guest_is_stopped_under_lockdown,
+    a_vpn_that_guests_may_not_leave_by_is_named,
 );
 
 /// The server behind the VPN, and what it sees of the device.
@@ -99,4 +100,45 @@ fn a_guest_is_stopped_under_lockdown(firewall: &str) {
     eventually("it goes on", || goes(&guest));
     bed.device.run(&format!("ip {}", somebodys.replace("add", "del")));
     assert_eq!(bed.device.run("ip rule show"), before);
+}
+
+/// How VPNs take the traffic and leave the default route, with which they say so.
+fn a_vpn_that_guests_may_not_leave_by_is_named(firewall: &str) {
+    let device = Device::new();
+    let beyond = second_way(&device, "tun0");
+    let bed = Bed::on(device, &format!("--firewall {firewall} --uplink default"));
+    let (guest, in_vpn) = (Guest::new(), Guest::new());
+    bed.attach("demo", &guest);
+    bed.attach_as(&by_tun("vpn"), &by_pid(in_vpn.pid()));
+    let route = |name: &str| {
+        let layers = bed.service.status(Some(name)).expect("status").guests.remove(0).layers;
+        let layer = layers.into_iter().find(|layer| layer.layer == Layer::ROUTE);
+        layer.map(|layer| (layer.state, layer.text)).expect("the layer")
+    };
+    #[track_caller]
+    fn is_ok((state, text): (LayerState, String)) {
+        assert_eq!(state, LayerState::OK, "{text}");
+    }
+    // A route to nowhere, as some have for addresses that nobody has, is no VPN.
+    for quiet in ["true", "ip route add blackhole 203.0.113.0/24", "ip route del 203.0.113.0/24"] {
+        bed.device.run(quiet);
+        is_ok(route("demo"));
+    }
+    let halves = ["route add 0.0.0.0/1 dev tun0", "route add 128.0.0.0/1 dev tun0"];
+    let table = ["route add default dev tun0 table 51820", "rule add pref 100 table 51820"];
+    for vpn in [halves, table] {
+        vpn.iter().for_each(|add| drop(bed.device.run(&format!("ip {add}"))));
+        assert!(guest.tcp(BEYOND, "x").is_err(), "the filter forbids it");
+        let (state, text) = route("demo");
+        assert_eq!(state, LayerState::BAD, "{text}");
+        for word in ["by tun0,", "by wlan0 only", "--vpn tun:tun0", "--uplink tun0"] {
+            assert!(text.contains(word), "{word} is not in: {text}");
+        }
+        assert_eq!(bed.service.status(None).unwrap().uplink.interfaceName, "wlan0");
+        vpn.iter()
+            .for_each(|add| drop(bed.device.run(&format!("ip {}", add.replace("add", "del")))));
+        is_ok(route("demo"));
+        is_ok(route("vpn"));
+    }
+    drop(beyond);
 }

@@ -110,8 +110,10 @@ pub fn guest_before(netlink: &Netlink, interface: &IfName) -> Result<ObservedGue
     Ok(ObservedGuest { loopback_up, loopback_bare, ..ObservedGuest::default() })
 }
 
-/// Of TEST-NET-1 (RFC 5737), which nobody has. Nothing is sent there.
-pub const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// Some address of the internet, to ask where packets to it would go; nothing is sent there. Of TEST-NET-3
+/// (RFC 5737), which nobody has: a resolver, a gateway, or a server that everybody knows may well have
+/// a route of its own, and says nothing about the rest.
+pub const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 
 /// Whether `lo` is up, and whether it was never up: the first time gives it its address.
 fn loopback(netlink: &Netlink) -> Result<(bool, bool), KernelError> {

@@ -102,7 +102,27 @@ fn about(to: u8, protocol: u8, scope: u8, kind: u8) -> Request {
 /// would not. One object, no list.
 pub fn towards(netlink: &Netlink, destination: Ipv4Addr) -> Result<Option<WayOut>, KernelError> {
     let message = about(32, 0, 0, 0).with(libc::RTA_DST, &destination.octets());
-    match netlink.get(libc::RTM_GETROUTE, &message, WayOut::read) {
+    found(netlink.get(libc::RTM_GETROUTE, &message, WayOut::read))
+}
+
+/// The route by which the kernel would pass on a packet that comes in by this interface; none if it
+/// would not.
+pub fn passing(
+    netlink: &Netlink,
+    index: u32,
+    from: Ipv4Addr,
+    to: Ipv4Addr,
+) -> Result<Option<WayOut>, KernelError> {
+    // `struct rtmsg` with the lengths of both addresses: inet_rtm_valid_getroute_req() insists on them.
+    let message = Request::new(&[libc::AF_INET as u8, 32, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        .with(libc::RTA_DST, &to.octets())
+        .with(libc::RTA_SRC, &from.octets())
+        .with_u32(libc::RTA_IIF, index);
+    found(netlink.get(libc::RTM_GETROUTE, &message, WayOut::read))
+}
+
+fn found(answer: Result<WayOut, KernelError>) -> Result<Option<WayOut>, KernelError> {
+    match answer {
         Ok(way) => Ok(Some(way)),
         Err(e) if matches!(e.errno, libc::ENETUNREACH | libc::EHOSTUNREACH) => Ok(None),
         Err(e) => Err(e),

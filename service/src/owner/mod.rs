@@ -16,6 +16,7 @@
 //! its own, one at a time: to hand the request to another thread would cost an attach more than
 //! most of its steps. A thread of the owner's own follows what the kernel announces (`follow.rs`).
 
+mod astray;
 mod attach;
 mod detach;
 mod due;

@@ -106,7 +106,9 @@ impl Owner {
         });
         let to_guest = net.host.route.unwrap_or(net.subnet);
         let there = routes.iter().any(|r| r.destination == to_guest);
-        layers.push(if there {
+        layers.push(if let Some(why) = self.astray(&guest).filter(|_| there) {
+            LayerReport::bad(Layer::Route, why)
+        } else if there {
             LayerReport::ok(
                 Layer::Route,
                 format!("{to_guest} by {host}; default via {} was set in the guest", end.gateway),

@@ -1,0 +1,54 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Whether the kernel would send a guest's packets by an interface that the packet filter forbids. A VPN
+//! on plain Linux does that and leaves the default route as it is: `wg-quick` by a rule and a table of
+//! its own, others by routes to 0.0.0.0/1 and 128.0.0.0/1. Asked only for a status.
+
+use super::{Attached, Owner};
+use crate::kernel::{links, observe, routes};
+use crate::spec::IfPattern;
+
+impl Owner {
+    /// What is wrong, and the next step; nothing where the kernel would send them nowhere, which
+    /// other layers have a reason for, and where it cannot be asked.
+    pub(super) fn astray(&self, guest: &Attached) -> Option<String> {
+        let net = &guest.net;
+        // Before there is a way out, and where the uplink layer has its doubts, nothing new is said.
+        let leaves = self.uplink.usable() && self.uplink.doubt().is_none();
+        if !self.forwards || net.vpn.tun().is_none() && !leaves {
+            return None;
+        }
+        let way = routes::passing(&self.device, guest.index, net.guest.address, observe::ELSEWHERE);
+        let way = way.ok().flatten().filter(|way| !way.local)?;
+        let by = links::by_index(&self.device, way.index).ok().flatten()?.name;
+        let (allowed, wanted) = match net.vpn.tun() {
+            Some(tun) => (by == tun.as_str(), tun.to_string()),
+            None => {
+                let lets = |uplink: &IfPattern| uplink.matches(&by);
+                (self.ruleset.uplinks.iter().any(lets), self.uplink.name.as_ref()?.to_string())
+            }
+        };
+        (!allowed).then(|| {
+            format!(
+                "the device's rules and routes send the guest's packets by {by}, but it may leave by \
+                 {wanted} only, so they are dropped: attach it with --vpn tun:{by}, start guestnetd with \
+                 --uplink {by}, or see `ip route get {to} from {from} iif {host}`",
+                to = observe::ELSEWHERE,
+                from = net.guest.address,
+                host = net.host.name,
+            )
+        })
+    }
+}

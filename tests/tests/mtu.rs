@@ -23,10 +23,11 @@ use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
+use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::snapshot::open_fds;
 use guestnet_tests::{Daemon, Device, Guest, InNetns, Internet, Probe, Snapshot};
-use networks::{eventually, held, Bed, Listener, Stream, BOUND};
+use networks::{eventually, held, second_way, Bed, Listener, Stream, BOUND};
 
 /// The MTUs of a guest's ends, the device's first, and the one that guestnetd tells.
 fn mtus(bed: &Bed, name: &str, guest: &Guest) -> [i64; 3] {
@@ -205,4 +206,58 @@ fn without_a_way_in_a_guest_keeps_its_mtu_and_works() {
     assert_eq!(mtus(&bed, "demo", &guest), [1500; 3]);
     assert_eq!(guest.tcp(Internet::TCP, "demo").unwrap(), "192.0.2.2 demo");
     assert_nothing_stays(&bed, &[&guest], &open_fds(bed.daemon.pid()));
+}
+
+#[test]
+fn a_guest_that_leaves_by_a_tun_follows_that_one() {
+    let device = Device::new();
+    let beyond = second_way(&device, "tun0");
+    device.run("ip link set tun0 mtu 1420");
+    let mut bed = Bed::on(device, "");
+    let (by_tun, other) = (Guest::new(), Guest::new());
+    let named = VpnPolicy::NAMED_TUN;
+    let vpn = GuestConfig { vpnPolicy: named, uplink: Some("tun0".into()), ..config("vpn") };
+    assert_eq!(bed.attach_as(&vpn, &by_pid(by_tun.pid())).mtu, 1420);
+    bed.attach("other", &other);
+    let has = |bed: &Bed, vpn: i64, uplink: i64| {
+        assert_follows(bed, "vpn", &by_tun, vpn);
+        assert_follows(bed, "other", &other, uplink);
+    };
+    has(&bed, 1420, 1500);
+    bed.device.run("ip link set tun0 mtu 1380");
+    has(&bed, 1380, 1500);
+    set_mtu(&bed.device, 1400);
+    has(&bed, 1380, 1400);
+    // Also what changed while nobody looked, and not what a tun has that is down.
+    bed.daemon.kill();
+    bed.device.run("ip link set tun0 mtu 1300");
+    bed.start();
+    has(&bed, 1300, 1400);
+    bed.device.run("ip link set tun0 down");
+    bed.device.run("ip link set tun0 mtu 1280");
+    set_mtu(&bed.device, 1500);
+    has(&bed, 1300, 1500);
+    bed.device.run("ip link set tun0 up");
+    has(&bed, 1280, 1500);
+    drop(beyond);
+}
+
+#[test]
+fn an_mtu_that_somebody_gives_a_host_end_is_put_back() {
+    let bed = Bed::on(Device::new(), "--check-every 1");
+    let (follows, own) = (Guest::new(), Guest::new());
+    bed.attach("follows", &follows);
+    bed.attach_as(&GuestConfig { mtu: 1450, ..config("own") }, &by_pid(own.pid()));
+    for (host, name, guest, mtu) in
+        [("vm_wlan", "follows", &follows, 1500), ("vm_wlan1", "own", &own, 1450)]
+    {
+        for other in [1200, 9000] {
+            bed.device.run(&format!("ip link set {host} mtu {other}"));
+            assert_follows(&bed, name, guest, mtu);
+        }
+    }
+    // What is inside is the guest's.
+    own.run("ip link set wlan0 mtu 1300");
+    bed.device.run("ip link set vm_wlan1 mtu 1400");
+    eventually("the host end alone", || mtus(&bed, "own", &own) == [1450, 1300, 1450]);
 }

@@ -17,8 +17,8 @@
 
 mod networks;
 
-use guestnet_tests::{Guest, InNetns, Internet, Probe};
-use networks::{Bed, FIRST};
+use guestnet_tests::{Device, Guest, InNetns, Internet, Probe};
+use networks::{eventually, Bed, FIRST};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -92,4 +92,20 @@ fn a_slot_that_moves_on_takes_nobodys_file_along() {
     bed.start();
     assert!(bed.names().contains(&"a".to_owned()), "{}", bed.daemon.log());
     bed.detach("a");
+}
+
+/// The kernel announces it to those who listen to IPv6, as guestnetd does not.
+#[test]
+fn ipv6_that_somebody_switches_on_is_off_again() {
+    let bed = Bed::on(Device::new(), "--check-every 1");
+    let guests = [Guest::new(), Guest::new()];
+    bed.attach("a", &guests[0]);
+    bed.attach("b", &guests[1]);
+    let keys = ["vm_wlan", "vm_wlan1"].map(|host| format!("net/ipv6/conf/{host}/disable_ipv6"));
+    keys.iter().for_each(|key| bed.device.set_sysctl(key, "0"));
+    for key in &keys {
+        eventually(key, || bed.device.sysctl(key) == "1");
+    }
+    let log = bed.daemon.log();
+    assert_eq!(log.matches("put back: no IPv6 on vm_wlan").count(), 2, "{log}");
 }

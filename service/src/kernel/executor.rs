@@ -102,6 +102,7 @@ impl KernelExecutor<'_> {
             Step::HostAddress(host, address, prefix) => {
                 addresses::add(self.device, self.host(host)?, *address, *prefix)
             }
+            Step::HostMtu(host, mtu) => links::set_mtu(self.device, self.host(host)?, *mtu),
             Step::HostUp(host) => links::set_up(self.device, self.host(host)?, true),
             Step::HostRoute(host, to, table) => {
                 routes::add_direct(self.device, self.host(host)?, *to, *table)

@@ -52,6 +52,8 @@ pub struct Link {
     /// The id of the network namespace that its other end is in, if that is another one; -1 when
     /// that one is dying (IFLA_LINK_NETNSID).
     pub elsewhere: Option<i32>,
+    /// Whether IPv6 is on: not where the kernel has none, and not on links that are too narrow for it.
+    pub ipv6: bool,
     /// Counters, if asked for.
     pub counters: Option<Counters>,
 }
@@ -108,6 +110,7 @@ impl Link {
                 libc::IFLA_LINK => link.other_end = u32_at(value, 0)?,
                 libc::IFLA_QDISC => link.fresh = text(value) == "noop",
                 libc::IFLA_LINK_NETNSID => link.elsewhere = Some(u32_at(value, 0)? as i32),
+                libc::IFLA_AF_SPEC => link.ipv6 = has_ipv6(value).unwrap_or(false),
                 libc::IFLA_STATS64 => link.counters = Counters::read(value),
                 libc::IFLA_LINKINFO => {
                     link.kind = attributes(value, 0).find(IFLA_INFO_KIND).map(text)?;
@@ -117,6 +120,14 @@ impl Link {
         }
         Some(link)
     }
+}
+
+/// What is said of a link's IPv6: the sysctls in `IFLA_INET6_CONF`, in the order of linux/ipv6.h.
+fn has_ipv6(families: &[u8]) -> Option<bool> {
+    const DEVCONF_DISABLE_IPV6: usize = 26;
+    let ipv6 = attributes(families, 0).find(libc::AF_INET6 as u16)?;
+    let sysctls = attributes(ipv6, 0).find(IFLA_INET6_CONF)?;
+    Some(u32_at(sysctls, 4 * DEVCONF_DISABLE_IPV6)? == 0)
 }
 
 /// Length of `struct ifinfomsg` (linux/rtnetlink.h).
@@ -135,6 +146,7 @@ pub struct End<'a> {
 
 // linux/if_link.h
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INET6_CONF: u16 = 2;
 const IFLA_TARGET_NETNSID: u16 = 46;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;

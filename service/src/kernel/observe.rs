@@ -16,7 +16,7 @@
 
 use super::links::Link;
 use super::netlink::Netlink;
-use super::{addresses, links, routes, sysctl};
+use super::{addresses, links, routes};
 use crate::error::{Error, KernelError};
 use crate::plan::conflict::DevicePrefix;
 use crate::plan::marks::ROUTE_PROTOCOL;
@@ -45,7 +45,7 @@ pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<ObservedHost
         index: link.index,
         up: link.up,
         running: link.running,
-        ipv6_disabled: sysctl::ipv6_disabled(name).map_err(|e| failed(e.into()))?,
+        ipv6_disabled: !link.ipv6,
         mtu: link.mtu,
         alias: link.alias,
         addresses: addresses.iter().map(|a| (a.address, a.prefix)).collect(),
@@ -58,8 +58,7 @@ pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<ObservedHost
 }
 
 /// The device's ends of these guests' links, as far as they are there and bear our marks, by their
-/// names: three lists, however many guests there are. What would take a question for each, whether
-/// IPv6 is off, is taken to be as it was set.
+/// names: three lists, however many guests there are.
 pub fn host_ends<'a>(
     netlink: &Netlink,
     nets: impl Iterator<Item = &'a GuestNet>,
@@ -87,7 +86,7 @@ pub fn host_ends<'a>(
             index: link.index,
             up: link.up,
             running: link.running,
-            ipv6_disabled: true,
+            ipv6_disabled: !link.ipv6,
             mtu: link.mtu,
             alias: link.alias.clone(),
             routes: net.host.route.into_iter().filter(wanted).collect(),

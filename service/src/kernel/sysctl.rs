@@ -64,22 +64,9 @@ fn is_one(path: &str) -> io::Result<bool> {
     Ok(fs::read_to_string(path)?.trim() == "1")
 }
 
-fn disable_ipv6_path(interface: &IfName) -> String {
-    format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6")
-}
-
-/// Whether IPv6 is off on an interface; so it is where the kernel has no IPv6.
-pub fn ipv6_disabled(interface: &IfName) -> io::Result<bool> {
-    match fs::read_to_string(disable_ipv6_path(interface)) {
-        Ok(text) => Ok(text.trim() == "1"),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(e) => Err(e),
-    }
-}
-
 /// Switches IPv6 off on an interface, before it is up and would get a link-local address.
 pub fn disable_ipv6(interface: &IfName) -> io::Result<()> {
-    match fs::write(disable_ipv6_path(interface), "1") {
+    match fs::write(format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"), "1") {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }

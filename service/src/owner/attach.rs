@@ -70,6 +70,9 @@ impl Owner {
         if guest.net.vpn != VpnPolicy::FollowUplink {
             self.own_ways.insert(guest.net.host.name.clone(), guest.net.vpn.clone());
         }
+        if let Some(tun) = guest.net.vpn.tun() {
+            self.doubt_tun(tun);
+        }
         if self.guests.is_empty() {
             self.last_check = Instant::now();
             // The device's resolvers may be others, which nobody announces.
@@ -123,14 +126,15 @@ impl Owner {
         };
         let prefixes = self.prefixes.insert(prefixes);
         conflict::check(spec, prefixes)?;
+        let mut way = self.uplink.mtu;
         if let VpnPolicy::NamedTun(tun) = &spec.vpn {
             let failed = |cause| Error::kernel(format!("read {tun}"), cause);
             let there = links::by_name(&self.device, tun.as_str()).map_err(failed)?;
-            there.ok_or_else(|| Error::NoSuchTun(tun.clone()))?;
+            way = there.ok_or_else(|| Error::NoSuchTun(tun.clone()))?.mtu;
         }
         let (slot, address) = self.leases.choose(spec)?;
-        let uplink = Some(self.uplink.mtu).filter(|mtu| *mtu >= 68);
-        let mtu = spec.mtu.or(uplink).unwrap_or(DEFAULT_MTU).min(65535);
+        let way = Some(way).filter(|mtu| *mtu >= 68);
+        let mtu = spec.mtu.or(way).unwrap_or(DEFAULT_MTU).min(65535);
         Ok(GuestNet::new(spec, slot, address, mtu).routed(self.shape))
     }
 

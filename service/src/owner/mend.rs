@@ -52,7 +52,10 @@ impl Owner {
         }
     }
 
-    fn mend_from(&mut self, index: u32, net: &GuestNet, host: ObservedHost) {
+    fn mend_from(&mut self, index: u32, net: &GuestNet, mut host: ObservedHost) {
+        if self.is_being_resized(index) {
+            host.mtu = net.mtu;
+        }
         let steps = diff::guest(net, &Observed { host: Some(host), guest: None });
         if steps.is_empty() {
             return;

@@ -12,18 +12,19 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Guests that asked for no MTU have the uplink's, also when it becomes another one. Half of that
+//! Guests that asked for no MTU have that of their way out, the uplink or a tun, also when it becomes
+//! another one. Half of that
 //! is the guest's end, and the way back into a guest takes some 20 ms: a thread of its own does it,
 //! guest by guest, and ends when there is nothing left to do. What cannot be done is said, and the
 //! guest left as it is: it works, only it learns of a smaller MTU by the device's ICMP messages.
 
-use super::{GuestEvent, Handle, Notice, Owner};
+use super::{Attached, GuestEvent, Handle, Notice, Owner};
 use crate::error::{Error, KernelError};
 use crate::kernel::links::{self, Link};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::Home;
 use crate::kernel::way_back;
-use crate::spec::GuestName;
+use crate::spec::{GuestName, IfName, VpnPolicy};
 use crate::store::Record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
@@ -31,15 +32,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
+/// The least of IPv4 (RFC 791).
+const LEAST: u32 = 68;
+
 /// What there is to do, and whether somebody does it.
 #[derive(Debug, Default)]
 pub(super) struct Mtus {
-    /// Told when guests have another MTU than the uplink.
+    /// Told when guests have another MTU than their ways out.
     pub(super) due: Arc<Notify>,
     /// Whether the thread is there.
     at_work: bool,
     /// Links, by their index, of which one end may have an MTU that we do not know of.
     unread: BTreeSet<u32>,
+    /// The MTUs of tuns that guests leave by, as they were read last: of those that are up.
+    tuns: Vec<(IfName, u32)>,
 }
 
 /// A guest that is to have another MTU.
@@ -59,22 +65,57 @@ impl Owner {
         self.mtus.unread = following.map(|guest| guest.index).collect();
     }
 
-    /// Has guests follow the uplink's MTU, if there are some that do not have it.
+    /// Whether a link's ends may have what they are to have by turns.
+    pub(super) fn is_being_resized(&self, index: u32) -> bool {
+        self.mtus.at_work || self.mtus.unread.contains(&index)
+    }
+
+    /// A guest leaves by this tun now, whose MTU may be another one since it was read.
+    pub(super) fn doubt_tun(&mut self, tun: &IfName) {
+        self.mtus.tuns.retain(|(other, _)| other != tun);
+        self.due.uplink = true;
+        self.due.announced(Instant::now());
+    }
+
+    /// Reads the MTUs of tuns that guests leave by anew. Tells whether one has another.
+    pub(super) fn read_tuns(&mut self) -> bool {
+        let mtu = |tun: &IfName| {
+            let link = links::by_name(&self.device, tun.as_str()).ok().flatten();
+            link.filter(|link| link.up && link.mtu >= LEAST).map(|link| link.mtu)
+        };
+        let tuns = self.own_ways.values().filter_map(VpnPolicy::tun);
+        let found = tuns.filter_map(|tun| Some((tun.clone(), mtu(tun)?))).collect();
+        std::mem::replace(&mut self.mtus.tuns, found) != self.mtus.tuns
+    }
+
+    /// The MTU of a guest's way out; none when nothing is to be followed now: a way that comes up
+    /// later may have another one by then.
+    fn mtu_of_way(&self, guest: &Attached) -> Option<u32> {
+        let usable = self.uplink.usable() && self.uplink.mtu >= LEAST;
+        let mtu = match guest.net.vpn.tun() {
+            Some(tun) => self.mtus.tuns.iter().find(|(other, _)| other == tun).map(|(_, mtu)| *mtu),
+            None => usable.then_some(self.uplink.mtu),
+        };
+        mtu.map(|mtu| mtu.min(65535))
+    }
+
+    /// Has guests follow the MTU of their ways out, if there are some that do not have it.
     pub(super) fn follow_mtu(&self) {
         if self.next_mtu(&BTreeMap::new()).is_some() {
             self.mtus.due.notify_one();
         }
     }
 
-    /// A guest that has another MTU than the uplink; not one that was tried with this one.
+    /// A guest that has another MTU than its way out; not one that was tried with this one.
     fn next_mtu(&self, tried: &BTreeMap<u32, u32>) -> Option<Change> {
-        // An uplink that comes up later may have another one by then. 68: the least of IPv4.
-        let usable = self.uplink.usable() && self.uplink.mtu >= 68;
-        let mtu = usable.then_some(self.uplink.mtu.min(65535))?;
-        let lags = |index, has: u32| has != mtu || self.mtus.unread.contains(&index);
-        let guest = self.guests.values().find(|guest| {
+        let lags = |guest: &Attached, mtu: u32| {
             let untried = tried.get(&guest.index) != Some(&mtu);
-            guest.spec.mtu.is_none() && untried && lags(guest.index, guest.net.mtu)
+            untried && (guest.net.mtu != mtu || self.mtus.unread.contains(&guest.index))
+        };
+        let mut following = self.guests.values().filter(|guest| guest.spec.mtu.is_none());
+        let (guest, mtu) = following.find_map(|guest| {
+            let mtu = self.mtu_of_way(guest)?;
+            lags(guest, mtu).then_some((guest, mtu))
         })?;
         let (name, before) = (guest.name().clone(), guest.net.mtu);
         Some(Change { name, index: guest.index, before, mtu })
@@ -97,19 +138,21 @@ impl Owner {
         if let Err(e) = self.store.put(&change.name, &record) {
             log::error!("{}: {e}", change.name);
         }
-        log::info!("{}: MTU {}, as the uplink", change.name, change.mtu);
+        let way = guest.net.vpn.tun().map_or("the uplink", IfName::as_str);
+        log::info!("{}: MTU {}, as {way}", change.name, change.mtu);
         let seen = self.seen(&guest);
         (self.notify)(Notice::Guest(GuestEvent::State, seen));
     }
 
-    /// It is tried again when the uplink changes again.
+    /// It is tried again when its way out changes again.
     fn not_changed(&mut self, change: &Change, why: &Error) {
         self.catch_up();
         // One end may be done.
         self.mtus.unread.insert(change.index);
-        if self.guests.get(&change.name).is_some_and(|guest| guest.index == change.index) {
+        if let Some(guest) = self.guests.get(&change.name).filter(|g| g.index == change.index) {
             let Change { name, before, mtu, .. } = change;
-            log::error!("{name}: keeps MTU {before}, the uplink has {mtu}: {why}");
+            let way = guest.net.vpn.tun().map_or("the uplink", IfName::as_str);
+            log::error!("{name}: keeps MTU {before}, {way} has {mtu}: {why}");
         }
     }
 }

@@ -52,6 +52,8 @@ impl Owner {
         if moved.is_some() {
             self.forget_source();
         }
+        // Tuns that guests leave by are looked at with the uplink: what concerns one concerns both.
+        let resized = due.uplink && self.read_tuns();
         for index in &due.guests {
             self.mend(*index);
         }
@@ -66,6 +68,8 @@ impl Owner {
         }
         if let Some(previous) = moved {
             self.uplink_moved(previous, noticed);
+        } else if resized {
+            self.follow_mtu();
         }
     }
 

@@ -187,9 +187,9 @@ impl Owner {
         owner.ruleset = ruleset;
         // Not before the packet filter: it may be gone, and guests may be there.
         owner.refresh_leads()?;
+        owner.doubt_mtus();
         let guests: Vec<u32> = owner.guests.values().map(|guest| guest.index).collect();
         guests.into_iter().for_each(|index| owner.mend(index));
-        owner.doubt_mtus();
         owner.follow_mtu();
         // netd may have started anew meanwhile, or somebody have written the switch.
         if !owner.guests.is_empty() && (owner.ndc.is_some() || !owner.forwards) {

@@ -48,6 +48,9 @@ fn host_end(wanted: &GuestNet, found: &ObservedHost) -> Vec<Step> {
     if !found.ipv6_disabled {
         steps.push(Step::DisableIpv6(end.name.clone()));
     }
+    if found.mtu != wanted.mtu {
+        steps.push(Step::HostMtu(end.name.clone(), wanted.mtu));
+    }
     if !found.addresses.contains(&(end.address, end.prefix)) {
         steps.push(Step::HostAddress(end.name.clone(), end.address, end.prefix));
     }

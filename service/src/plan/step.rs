@@ -56,6 +56,8 @@ pub enum Step {
     DeleteLink(IfName),
     /// `disable_ipv6` of the host end to 1.
     DisableIpv6(IfName),
+    /// The MTU of the host end, where it is another one.
+    HostMtu(IfName, u32),
     /// An address on the host end.
     HostAddress(IfName, Ipv4Addr, u8),
     /// The host end up.
@@ -177,6 +179,7 @@ impl Step {
             Self::CreateLink { host, guest, .. } => format!("link {host} with the guest's {guest}"),
             Self::DeleteLink(host) => format!("delete link {host}"),
             Self::DisableIpv6(host) => format!("no IPv6 on {host}"),
+            Self::HostMtu(host, mtu) => format!("MTU {mtu} on {host}"),
             Self::HostAddress(host, address, prefix) => {
                 format!("address {address}/{prefix} on {host}")
             }
@@ -219,6 +222,7 @@ impl Step {
             ),
             Self::DeleteLink(host) => format!("ip link del {host}"),
             Self::DisableIpv6(host) => format!("sysctl -w net.ipv6.conf.{host}.disable_ipv6=1"),
+            Self::HostMtu(host, mtu) => format!("ip link set {host} mtu {mtu}"),
             Self::HostAddress(host, address, prefix) => {
                 format!("ip addr add {address}/{prefix} brd + dev {host}")
             }

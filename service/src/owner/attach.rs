@@ -149,7 +149,10 @@ impl Owner {
         let mut steps = Vec::new();
         let filtered = self.ruleset.uplinks == self.ways_out() && self.firewall_error.is_none();
         let own_way = net.vpn.tun().is_some();
-        if !filtered || own_way || !self.ruleset.subnets.contains(&subnet_of(net)) {
+        let changes = !filtered || own_way || !self.ruleset.subnets.contains(&subnet_of(net));
+        // Without its rules a guest waits for netd's answer as all do; one with a tun might leave by the
+        // uplink without its own.
+        if changes && (own_way || !self.netd.asking) {
             let to = self.ruleset_with(Some(net));
             if !filtered || to != self.ruleset {
                 steps.push(Step::Firewall { to, from: self.ruleset.clone() });

@@ -133,6 +133,11 @@ impl Owner {
                 LayerReport::new(Layer::Nat, state, text),
             ]
         };
+        if self.netd.asking && self.ruleset != self.ruleset_with(None) {
+            let text =
+                "the present uplink's rules wait until netd has answered, which may be starting";
+            return both(LayerState::Waiting, text.into());
+        }
         match self.firewall.drift(&self.ruleset) {
             Ok(None) => {
                 let firewall =

@@ -165,7 +165,9 @@ impl Owner {
     /// Sets the packet filter to what it is to be now. What fails is tried again later.
     pub(super) fn refresh_firewall(&mut self) -> Result<(), Error> {
         let ruleset = self.ruleset_with(None);
-        if ruleset == self.ruleset && self.firewall_error.is_none() {
+        let done = ruleset == self.ruleset && self.firewall_error.is_none();
+        // What is hooked in before netd's answer may be flushed in part; the answer brings another pass.
+        if done || self.netd.asking {
             return Ok(());
         }
         if let Err(e) = self.firewall.apply(&ruleset) {

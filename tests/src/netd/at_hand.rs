@@ -100,6 +100,11 @@ impl NetdDevice {
         self.directory.file("xtables.lock")
     }
 
+    /// netd answers nobody until the file is closed.
+    pub fn hold_netd(&self) -> File {
+        locked(File::open(self.directory.file("netd")))
+    }
+
     /// Somebody holds xtables' lock until the file is closed: whoever runs a stand-in for iptables waits.
     pub fn hold_xtables(&self) -> File {
         locked(OpenOptions::new().create(true).append(true).open(self.xtables_lock()))

@@ -16,10 +16,12 @@
 
 use std::time::Duration;
 
+use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
+use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use guestnet_tests::netd::{NetdDevice, Variant};
-use guestnet_tests::InNetns;
+use guestnet_tests::{poll, InNetns};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, BOUND};
 
 #[test]
 fn netd_restarts_at_every_pace() {
@@ -79,5 +81,28 @@ fn netd_restarts_while_guestnetd_is_away() {
     bed.service = bed.daemon.connect();
     bed.flows_as("192.0.2.2");
     assert_eq!(bed.device.forwarding_requesters(), ["guestnetd"]);
+    bed.end();
+}
+
+#[test]
+fn nothing_is_hooked_in_while_netd_is_asked() {
+    let bed = Bed::on(NetdDevice::new(), "--uplink default");
+    bed.device.connect("rmnet0", NetdDevice::RMNET0);
+    bed.flows_as("192.0.2.2");
+    let busy = bed.device.hold_netd();
+    bed.device.note_calls();
+    bed.device.set_sysctl("net/ipv4/ip_forward", "0");
+    let asked = || bed.device.noted_calls().iter().any(|call| call.starts_with("ndc ipfwd enable"));
+    poll(BOUND, || asked().then_some(())).expect("netd is asked");
+    bed.device.default_to("rmnet0");
+    let uplink = || bed.service.status(None).expect("status").uplink.interfaceName;
+    poll(BOUND, || (uplink() == "rmnet0").then_some(())).expect("the other uplink");
+    assert_eq!(bed.layer(Layer::FIREWALL).0, LayerState::WAITING);
+    let calls = bed.device.noted_calls();
+    assert!(bed.device.sysctl("net/ipv4/ip_forward") == "0", "it has not answered: {calls:?}");
+    let changes = |call: &&String| call.contains("tables") && !call.contains(" -C ");
+    assert_eq!(calls.iter().find(changes), None, "{calls:?}");
+    drop(busy);
+    bed.flows_as("203.0.113.2");
     bed.end();
 }

@@ -16,7 +16,7 @@
 //! has come to its end, and when something that failed is due again; and it starts the thread that
 //! brings guests to the uplink's MTU. It decides nothing.
 
-use super::{forwarding, mtu, Handle, Owner};
+use super::{mtu, netd, Handle, Owner};
 use crate::kernel::deleter::Deleted;
 use crate::kernel::monitor::Bell;
 use crate::kernel::sysctl;
@@ -129,7 +129,7 @@ async fn until(at: Option<Instant>) {
 }
 
 async fn follow(owner: Handle, sources: Sources) {
-    let Sources { bell, mut deleted, mtu: due, netd, restless, mut ended } = sources;
+    let Sources { bell, mut deleted, mtu: due, netd: to_ask, restless, mut ended } = sources;
     loop {
         // Who makes them others on another thread rings.
         let Alarms { retry, pass, check } =
@@ -157,7 +157,7 @@ async fn follow(owner: Handle, sources: Sources) {
                 Ok(())
             }),
             () = due.notified() => mtu::start(&owner),
-            () = netd.notified() => forwarding::ask(&owner),
+            () = to_ask.notified() => netd::ask(&owner),
             () = until(pass), if pass.is_some() => owner.enter(|owner| {
                 owner.catch_up();
                 Ok(())

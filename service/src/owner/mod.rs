@@ -26,6 +26,7 @@ mod forwarding;
 mod layers;
 mod mend;
 mod mtu;
+mod netd;
 mod pass;
 mod start;
 mod status;
@@ -227,7 +228,7 @@ pub struct Owner {
     /// The way to netd's forwarding switch, where that is used.
     ndc: Option<Ndc>,
     /// What is asked of netd.
-    netd: forwarding::Netd,
+    netd: netd::Netd,
     /// Whether guests wait for forwarding that could not be had.
     unforwarded: bool,
     /// When what failed is to be tried again.

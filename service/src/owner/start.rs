@@ -16,9 +16,8 @@
 
 use super::due::Due;
 use super::follow::{self, Sources};
-use super::forwarding;
 use super::mtu::Mtus;
-use super::{Attached, Handle, Notice, Owner};
+use super::{netd, Attached, Handle, Notice, Owner};
 use crate::error::{Error, KernelError};
 use crate::firewall::{self, Firewall, FirewallError, Ruleset};
 use crate::kernel::deleter::Deleter;
@@ -148,7 +147,7 @@ impl Owner {
             resolvers: found.resolvers,
             resolv_written: None,
             ndc,
-            netd: forwarding::Netd::default(),
+            netd: netd::Netd::default(),
             unforwarded: false,
             retry_at: None,
             untidy: false,

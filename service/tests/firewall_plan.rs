@@ -98,6 +98,15 @@ impl Table {
                 let at = rules.iter().position(|rule| *rule == jump);
                 rules.remove(at.unwrap_or_else(|| panic!("{call}: there is none")));
             }
+            ["-w", "-t", "filter", "-I", name, at, rule @ ..]
+                if name.starts_with("oem_guestnet") =>
+            {
+                let entry = self.entries[&rule.join(" ")].clone();
+                self.chain_mut(name).rules.insert(at.parse::<usize>().unwrap() - 1, entry);
+            }
+            ["-w", "-t", "filter", "-D", name, at] => {
+                self.chain_mut(name).rules.remove(at.parse::<usize>().unwrap() - 1);
+            }
             ["-w", "-t", "filter", "-A", name, "-j", to] if to.starts_with("oem_") => {
                 let jump = self.jump(to);
                 self.chain_mut(name).rules.push(jump);
@@ -293,6 +302,25 @@ fn a_death_on_the_way_opens_nothing() {
     }
 }
 
+/// Rules that are too many go from the last to the first, and what is in another order is built anew.
+#[test]
+fn what_is_too_much_goes_in_place() {
+    let (wanted, empty, ours) = given();
+    let with = |rules: Vec<Entry>| {
+        let mut table = table(&(vec![A], vec![], "emptied", "absent"), &empty, &ours);
+        table.chain_mut(A).rules = rules;
+        let calls = plan(&anchor_for(&table), &wanted, &table);
+        (table, calls)
+    };
+    let (first, last) = (&ours[..1], &ours[ours.len() - 1..]);
+    let (mut table, calls) = with([first, ours.as_slice(), last].concat());
+    calls.iter().for_each(|call| table.run(call));
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert_eq!(table.chain(A).unwrap().rules, ours);
+    let (_, calls) = with(ours.iter().rev().cloned().collect());
+    assert_eq!(calls[0].arguments[3..], ["-N", B], "{calls:?}");
+}
+
 /// What is lost costs little: a jump one command, a chain under the other name the way to remove it.
 #[test]
 fn what_stands_is_not_built_again() {
@@ -332,6 +360,10 @@ fn what_stands_is_not_built_again() {
             "-X oem_guestnet_fwd"
         ]
     );
+    // Only a rule is lost: it is put where it was, and nothing is built.
+    let lost = commands(&[A], &[], "another's", "absent");
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    assert!(lost[0].starts_with("-I oem_guestnet_fwd 1 -s 172.17.0.0/16 -i vm_wlan+"), "{lost:?}");
     // Not in front: as many commands, whatever the number of rules.
     assert_eq!(
         commands(&["accept", A], &[], "ours", "absent"),

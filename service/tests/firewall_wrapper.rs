@@ -196,6 +196,35 @@ fn a_restart_of_netd_costs_one_command_for_each_jump() {
     });
 }
 
+/// One more subnet of guests, or one less, costs as much with many others as with few.
+#[test]
+fn a_subnet_costs_the_same_with_many_others() {
+    in_netns(|| {
+        sh(NETD);
+        let helper = Helper::new("subnets");
+        let mut firewall = helper.open();
+        let with = |n: usize, rest: &str| {
+            let subnet = |n| format!("subnet 10.20.{n}.0/24 gateway 10.20.{n}.1\n");
+            let subnets: String = (0..n).map(subnet).collect();
+            firewall_cases::ruleset(&format!(
+                "uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n{subnets}{rest}"
+            ))
+        };
+        for rest in ["", "resolver 192.0.2.53\n"] {
+            firewall.apply(&with(0, rest)).unwrap();
+            helper.commands();
+            let one = 4; // FORWARD, POSTROUTING, and a question by either protocol.
+            for n in (1..=20).chain((0..20).rev()) {
+                firewall.apply(&with(n, rest)).unwrap();
+                let commands = helper.commands();
+                assert_eq!(commands.len(), one, "{n}: {commands:#?}");
+                assert_eq!(firewall.drift(&with(n, rest)).unwrap(), None, "{n}");
+            }
+        }
+        helper.has_refused_nothing();
+    });
+}
+
 /// Netd comes when guestnetd is there already, and goes: our jumps follow, and no old one stays.
 #[test]
 fn netds_chains_are_followed() {

@@ -52,6 +52,12 @@ pub fn key(program: &str, table: &str, words: &[&str]) -> String {
             ["-j", to] if ours(to) => format!("iptables -A {OURS}* -j {OURS}*"),
             _ => format!("iptables -A {OURS}*"),
         },
+        ["-I", chain, at, ..] if ours(chain) && at.parse::<usize>().is_ok() => {
+            format!("iptables -I {OURS}*")
+        }
+        ["-D", chain, at] if ours(chain) && at.parse::<usize>().is_ok() => {
+            format!("iptables -D {OURS}*")
+        }
         // A question, for which the kernel may load a module.
         ["-C", ..] => "iptables -C".to_owned(),
         [verb @ .., "-j", to] if ours(to) => {

@@ -24,6 +24,7 @@ mod blind;
 pub mod entries;
 mod find;
 mod foreign;
+mod in_place;
 mod look;
 mod meaning;
 mod plan;

@@ -14,7 +14,8 @@
 
 //! Which commands lead from the chains that are there to those that are wanted. Pure.
 //!
-//! A chain is never changed while packets pass through it. Each has two names: the new one is
+//! A chain is never rewritten while packets pass through it, but for rules that come or go without any
+//! other being changed (`in_place.rs`). Each has two names: the new one is
 //! built under the name that is not in use, then its jump is put first, then the old one goes. So
 //! there is no moment in which a guest's packet finds a jump and no rule at its end that drops it.
 //!
@@ -51,27 +52,42 @@ impl Anchor {
             let left = self.names.iter().find(there);
             return left.and_then(|name| say(format!("the chain `{name}` should not be there")));
         }
-        let jumps = self.jumps(chains, self.parent);
-        let [(at, name)] = jumps.as_slice() else {
-            return match jumps.len() {
-                0 => say(format!("`{}` has no jump to guestnetd's chain", self.parent)),
-                n => say(format!("`{}` has {n} jumps to guestnetd's chains", self.parent)),
-            };
+        let name = match self.hooked(chains) {
+            Ok(name) => name,
+            Err(what) => return say(what),
         };
-        if self.must_be_first() && *at != 0 {
-            return say(format!("the jump to `{name}` is not the first rule of `{}`", self.parent));
-        }
-        if let Some(stray) = self.elsewhere.filter(|from| !self.jumps(chains, from).is_empty()) {
-            return say(format!("`{stray}` has a jump that should be in `{}` only", self.parent));
-        }
-        if let Some(other) = self.names.iter().filter(|other| *other != name).find(there) {
-            return say(format!("the chain `{other}` should not be there"));
-        }
         let (same, of) = self.same(name, wanted, chains);
         if same == of {
             return None;
         }
         say(format!("rule {} of {of} in `{name}` is not guestnetd's", same + 1))
+    }
+
+    /// The one chain of ours that is there, jumped to from where it should be and from nowhere else; or
+    /// what is not so, in words.
+    fn hooked(&self, chains: &[Chain]) -> Result<&'static str, String> {
+        let jumps = self.jumps(chains, self.parent);
+        let [(at, name)] = jumps.as_slice() else {
+            return Err(match jumps.len() {
+                0 => format!("`{}` has no jump to guestnetd's chain", self.parent),
+                n => format!("`{}` has {n} jumps to guestnetd's chains", self.parent),
+            });
+        };
+        if self.must_be_first() && *at != 0 {
+            return Err(format!("the jump to `{name}` is not the first rule of `{}`", self.parent));
+        }
+        if let Some(stray) = self.elsewhere.filter(|from| !self.jumps(chains, from).is_empty()) {
+            return Err(format!("`{stray}` has a jump that should be in `{}` only", self.parent));
+        }
+        if let Some(other) = self
+            .names
+            .iter()
+            .filter(|other| *other != name)
+            .find(|other| chain(chains, other).is_some())
+        {
+            return Err(format!("the chain `{other}` should not be there"));
+        }
+        Ok(*name)
     }
 
     /// How many rules of a chain, from its beginning, are those that are wanted, and of how many.
@@ -98,6 +114,11 @@ impl Anchor {
         let in_use = self.in_use(chains);
         if let Some(name) = in_use.into_iter().chain(self.names).find(|name| stands(name)) {
             return self.hook_again(name, chains);
+        }
+        if let Some(change) =
+            self.hooked(chains).ok().and_then(|name| self.in_place(name, wanted, chains))
+        {
+            return change;
         }
         match in_use {
             // A stand-in (see hook_in_turn()) that was left: what it stands for is put in its place.

@@ -39,6 +39,18 @@ impl Anchor {
         }
     }
 
+    /// Puts a rule at this place in a chain of ours; the first is 0.
+    pub(super) fn insert(&self, chain: &str, at: usize, rule: &Rule) -> Call {
+        let mut call = self.call(["-I", chain, &(at + 1).to_string()]);
+        call.arguments.extend(conditions(rule));
+        call
+    }
+
+    /// Takes the rule at this place from a chain of ours.
+    pub(super) fn delete(&self, chain: &str, at: usize) -> Call {
+        self.call(["-D", chain, &(at + 1).to_string()])
+    }
+
     /// Adds a rule behind those of a chain of ours.
     pub(super) fn append(&self, chain: &str, rule: &Rule) -> Call {
         let mut call = self.call(["-A", chain]);

@@ -97,6 +97,38 @@ impl ForwardingRecord {
 pub struct ResolversRecord {
     /// By the uplink's name.
     pub behind: BTreeMap<IfName, Vec<Ipv4Addr>>,
+    /// Their names, the one named last at the end.
+    #[serde(default)]
+    order: Vec<IfName>,
+}
+
+impl ResolversRecord {
+    /// As many as are kept. A phone has some ten; VPNs and modems may have a new name each time.
+    pub const MOST: usize = 64;
+
+    /// Keeps the resolvers behind an uplink, or forgets them if there are none. Of too many those go
+    /// that were named first; those behind `in_use` stay.
+    pub fn name(&mut self, uplink: IfName, servers: Vec<Ipv4Addr>, in_use: Option<&IfName>) {
+        self.order.retain(|name| *name != uplink);
+        if servers.is_empty() {
+            self.behind.remove(&uplink);
+            return;
+        }
+        self.behind.insert(uplink.clone(), servers);
+        self.order.push(uplink.clone());
+        while self.behind.len() > Self::MOST {
+            let may_go = |name: &&IfName| **name != uplink && Some(*name) != in_use;
+            let unordered = self.behind.keys().find(|name| !self.order.contains(name));
+            let first = unordered.into_iter().chain(&self.order).find(may_go).cloned();
+            let Some(first) = first else { return };
+            log::info!(
+                "the resolvers behind {first} are forgotten: more than {} uplinks",
+                Self::MOST
+            );
+            self.behind.remove(&first);
+            self.order.retain(|name| *name != first);
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -324,6 +356,28 @@ mod tests {
         drop(store);
         assert_eq!(Store::open(&dir).unwrap().1.records.len(), 1);
         fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn of_too_many_uplinks_those_named_first_are_forgotten() {
+        let name = |n: usize| IfName::new(&format!("rmnet{n}")).unwrap();
+        let server = || vec![Ipv4Addr::new(192, 0, 2, 53)];
+        let mut record = ResolversRecord::default();
+        let in_use = name(0);
+        for n in 0..ResolversRecord::MOST {
+            record.name(name(n), server(), Some(&in_use));
+        }
+        assert_eq!(record.behind.len(), ResolversRecord::MOST);
+        // Named again, it is not the first any more.
+        record.name(name(1), server(), Some(&in_use));
+        record.name(name(100), server(), Some(&in_use));
+        record.name(name(101), server(), Some(&in_use));
+        let there = |n| record.behind.contains_key(&name(n));
+        assert!(there(0) && there(1) && there(100) && there(101));
+        assert!(!there(2) && !there(3) && there(4));
+        assert_eq!((record.behind.len(), record.order.len()), (64, 64));
+        record.name(name(4), Vec::new(), None);
+        assert_eq!((record.behind.len(), record.order.len()), (63, 63));
     }
 
     #[test]

@@ -14,6 +14,10 @@
 
 //! The resolvers that the device itself uses, where they are in a file (resolv.conf(5)). Reads only.
 
+mod watch;
+
+pub use watch::Watch;
+
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;

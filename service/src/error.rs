@@ -17,6 +17,7 @@
 
 use crate::firewall::FirewallError;
 use crate::spec::{GuestName, IfName, SpecError, Subnet};
+use std::io;
 use std::net::Ipv4Addr;
 
 /// Why a call failed.
@@ -188,6 +189,17 @@ impl Error {
     /// A kernel step that failed.
     pub fn kernel(step: impl Into<String>, cause: impl Into<KernelError>) -> Self {
         Self::Kernel { step: step.into(), cause: cause.into() }
+    }
+
+    /// Whether netd was asked and did not answer.
+    pub fn is_unanswered(&self) -> bool {
+        match self {
+            Self::Forwarding { cause, .. } => {
+                matches!(cause.kind(), io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
+            }
+            Self::Undo { first, .. } => first.is_unanswered(),
+            _ => false,
+        }
     }
 
     /// errno of the kernel step that failed, if that is what happened.

@@ -14,48 +14,82 @@
 
 //! Runs one program to its end: what it says on either stream is taken, its time is bounded.
 //! Never with an inherited environment.
+//!
+//! A program is the first of a group of processes of its own, so that with one that hangs goes what it
+//! has started.
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::unistd::pipe2;
+use nix::sys::signal::{killpg, Signal};
+use nix::unistd::{pipe2, Pid};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Most of what a command says that is kept.
 const SAID: usize = 4096;
+/// Between two looks at whether a program has ended that has closed its outputs: it is about to.
+const LOOKS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(10)];
 
-/// Runs a command and takes what it says on either stream, for a limited time.
+/// Those that run now, which have not been waited for: no other process has their numbers.
+static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+fn running() -> MutexGuard<'static, BTreeSet<i32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a command and takes what it says on either stream, for a limited time. An error of the kind
+/// `TimedOut` or `Interrupted`: it was killed, here or by somebody else, and is better not run again
+/// at once.
 pub fn run(mut command: Command, limit: Duration) -> io::Result<(ExitStatus, String)> {
+    let until = Instant::now() + limit;
     // A pipe and not a socket: SELinux gives netd's helper /dev/null for what its policy does not
     // name, and that names pipes.
     let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
-    command.env_clear().stdout(theirs.try_clone()?).stderr(theirs);
+    command.env_clear().process_group(0).stdout(theirs.try_clone()?).stderr(theirs);
     let mut child = command.spawn()?;
+    running().insert(group(&child));
     // Its ends of the pipe are kept by the command, too.
     drop(command);
-    match listen(ours.into(), limit) {
-        // It has closed what it could still speak to: it is ending.
-        Ok(said) => Ok((child.wait()?, said)),
-        Err(e) => {
-            end(&mut child);
-            Err(e)
+    let result = listen(ours.into(), until).and_then(|said| Ok((ended(&mut child, until)?, said)));
+    let too_late =
+        || io::Error::new(io::ErrorKind::TimedOut, format!("not done within {limit:?}, killed"));
+    match result {
+        Ok((Some(status), _)) if status.signal() == Some(libc::SIGKILL) => {
+            Err(io::Error::new(io::ErrorKind::Interrupted, "killed before it was done"))
         }
+        Ok((Some(status), said)) => Ok((status, said)),
+        Ok((None, _)) => Err(too_late()),
+        Err(e) if e.kind() == io::ErrorKind::TimedOut => Err(too_late()),
+        Err(e) => Err(e),
+    }
+    .inspect_err(|_| end(&mut child))
+}
+
+/// Kills all programs that run now; who waits for one is told so.
+pub fn interrupt() {
+    for group in running().iter() {
+        log::warn!("program {group} hangs, and is killed");
+        // One that has ended just now is as good.
+        let _ = killpg(Pid::from_raw(*group), Signal::SIGKILL);
     }
 }
 
-fn listen(mut stream: File, limit: Duration) -> io::Result<String> {
-    let until = Instant::now() + limit;
+/// Until it has closed what it could still speak to.
+fn listen(mut stream: File, until: Instant) -> io::Result<String> {
     let mut said = Vec::new();
     let mut buffer = [0; 1024];
     loop {
         let left = until.saturating_duration_since(Instant::now()).as_millis();
         let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLIN)], left) {
-            Ok(0) => return Err(io::Error::other(format!("not done within {limit:?}, killed"))),
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
             Ok(_) => {}
             Err(Errno::EINTR) => continue,
             Err(e) => return Err(e.into()),
@@ -65,15 +99,45 @@ fn listen(mut stream: File, limit: Duration) -> io::Result<String> {
             n => said.extend(buffer.iter().take(n.min(SAID.saturating_sub(said.len())))),
         }
         if Instant::now() >= until {
-            return Err(io::Error::other(format!("not done within {limit:?}, killed")));
+            return Err(io::ErrorKind::TimedOut.into());
         }
     }
 }
 
+/// How it ended; none: it has not by then. (Not every kernel of Android's has pidfd_open().)
+fn ended(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus>> {
+    let [mut pause, longest] = LOOKS;
+    loop {
+        {
+            let mut running = running();
+            if let Some(status) = child.try_wait()? {
+                running.remove(&group(child));
+                return Ok(Some(status));
+            }
+        }
+        if Instant::now() >= until {
+            return Ok(None);
+        }
+        std::thread::sleep(pause);
+        pause = longest.min(pause * 2);
+    }
+}
+
+/// Ends one that has not ended, with all that it has started.
 fn end(child: &mut Child) {
-    if let Err(e) = child.kill().and_then(|()| child.wait().map(drop)) {
+    let group = group(child);
+    let there = running().contains(&group);
+    let killed = if there { killpg(Pid::from_raw(group), Signal::SIGKILL) } else { Ok(()) };
+    let waited = killed.map_err(io::Error::from).and_then(|()| child.wait());
+    running().remove(&group);
+    if let Err(e) = waited {
         log::warn!("a command that took too long cannot be ended: {e}");
     }
+}
+
+/// The number of its group, which is its own.
+fn group(child: &Child) -> i32 {
+    child.id() as i32
 }
 
 #[cfg(test)]
@@ -111,5 +175,35 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_secs(30));
         let one_that_talks = shell("while :; do echo still here; done");
         assert!(run(one_that_talks, Duration::from_millis(50)).is_err());
+    }
+
+    #[test]
+    fn one_that_closes_its_outputs_and_stays_is_ended() {
+        let begun = Instant::now();
+        let silent = shell("exec >&- 2>&-; exec sleep 60");
+        let error = run(silent, Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        // One that only takes its time has that.
+        let (status, _) = run(shell("exec >&- 2>&-; sleep 0.05; exit 3"), LIMIT).unwrap();
+        assert_eq!(status.code(), Some(3));
+    }
+
+    #[test]
+    fn what_it_has_started_goes_with_it() {
+        let (ours, theirs) = nix::unistd::pipe().unwrap();
+        let mut one = shell("sleep 60 & wait");
+        one.stdin(theirs.try_clone().unwrap());
+        drop(theirs);
+        assert!(run(one, Duration::from_millis(50)).is_err());
+        // The other end is closed when the last process has gone that had it.
+        let mut gone = [PollFd::new(ours.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut gone, PollTimeout::from(10_000u16)), Ok(1));
+    }
+
+    #[test]
+    fn one_that_is_killed_is_not_done() {
+        let error = run(shell("kill -9 $$"), LIMIT).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted, "{error}");
     }
 }

@@ -18,13 +18,16 @@ use crate::cli::Args;
 use crate::facade::{GuestNet, Listeners, NAME};
 use crate::kernel::probe;
 use crate::owner::{Owner, StartError};
+use crate::program;
 use guestnet_platform::{Limits, PlatformError};
 use nix::sys::signal::{SigSet, Signal};
-use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::sync::mpsc::{channel, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
-/// How long the end may take. Longer than any call to the kernel or to a program may.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a program may hold up the end. Then it is killed, and whoever waits for it goes on.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long the end may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why guestnetd ends with a failure.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +81,15 @@ pub fn run(args: &Args) -> Result<(), RunError> {
         let _ = thread.join();
         let _ = ended.send(());
     });
-    end.recv_timeout(PATIENCE).map_err(|_| RunError::Stuck)
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        match end.recv_timeout(GRACE) {
+            Ok(()) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => program::interrupt(),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    Err(RunError::Stuck)
 }
 
 /// systemd, where it asked to be told (sd_notify(3)).

@@ -63,3 +63,50 @@ fn those_of_another_interface_wait_until_it_is_the_uplink() {
     let again = || (known(&scene) == NAMED[1..]).then_some(());
     poll(BOUND, again).unwrap_or_else(|| panic!("{:?}", known(&scene)));
 }
+
+/// Waits until these are in use, though nothing is announced.
+#[track_caller]
+fn are_found(scene: &Scene, server: &str) {
+    poll(BOUND, || (known(scene) == [server]).then_some(()))
+        .unwrap_or_else(|| panic!("{server}: {:?}\n{}", known(scene), scene.daemon.log()));
+}
+
+#[test]
+fn the_devices_own_are_followed_as_their_file_changes() {
+    let scene = Scene::new();
+    let file = scene.daemon.resolv_conf();
+    let beside = file.with_file_name("beside");
+    let write = |path: &std::path::Path, server: &str| {
+        std::fs::write(path, format!("nameserver {server}\n")).expect("a file");
+    };
+    // Replaced by another, as resolvconf and NetworkManager do; and written.
+    write(&beside, NAMED[0]);
+    std::fs::rename(&beside, &file).expect("rename");
+    are_found(&scene, NAMED[0]);
+    write(&file, NAMED[1]);
+    are_found(&scene, NAMED[1]);
+    // A link to a file elsewhere, which changes in its place.
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let target = elsewhere.path().join("stub.conf");
+    write(&target, NAMED[0]);
+    std::os::unix::fs::symlink(&target, &beside).expect("a link");
+    std::fs::rename(&beside, &file).expect("rename");
+    are_found(&scene, NAMED[0]);
+    write(&target, NAMED[1]);
+    are_found(&scene, NAMED[1]);
+}
+
+#[test]
+fn as_many_uplinks_as_anybody_has_are_kept() {
+    let scene = Scene::new();
+    name(&scene, "wlan0", &NAMED[1..]);
+    for n in 0..200 {
+        name(&scene, &format!("rmnet{n}"), &NAMED);
+    }
+    let kept = std::fs::read_to_string(scene.daemon.state_dir().join("resolvers.json"));
+    let kept = kept.expect("resolvers.json");
+    let has = |name: &str| kept.contains(&format!("\"{name}\":"));
+    assert!(has("wlan0") && has("rmnet199") && !has("rmnet0"), "{kept}");
+    assert!(kept.len() < 5000, "{} bytes", kept.len());
+    assert_eq!(known(&scene), NAMED[1..]);
+}

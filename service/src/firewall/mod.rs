@@ -268,6 +268,14 @@ pub enum FirewallError {
         /// Exit status and what it said.
         cause: String,
     },
+    /// A command hangs, or waits for somebody who does.
+    #[error("`{command}` hangs: {cause}; whoever holds the lock of iptables keeps it waiting, or the program itself is stuck")]
+    Stuck {
+        /// The command line as it was run.
+        command: String,
+        /// How long it had.
+        cause: String,
+    },
     /// nf_tables refused.
     #[error("nf_tables: {what}: {cause}")]
     Netlink {
@@ -279,6 +287,13 @@ pub enum FirewallError {
     /// What was applied is not what is there.
     #[error("after it was applied, {0}")]
     Verify(String),
+}
+
+impl FirewallError {
+    /// Whether a program hangs: one more would, too.
+    pub fn is_stuck(&self) -> bool {
+        matches!(self, Self::Stuck { .. })
+    }
 }
 
 /// What differs between the ruleset and the kernel.

@@ -23,8 +23,10 @@ use std::time::Duration;
 
 /// Under which name it is asked.
 const REQUESTER: &str = "guestnetd";
-/// While netd starts, `ndc` waits for it.
-const LIMIT: Duration = Duration::from_secs(10);
+/// While netd starts, `ndc` waits for it, for 5 s.
+const PATIENT: Duration = Duration::from_secs(10);
+/// How long others may have to wait meanwhile.
+const BRIEF: Duration = Duration::from_secs(2);
 
 /// The program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,12 +48,17 @@ impl Ndc {
 
     /// Asks for forwarding; again is no failure.
     pub fn enable(&self) -> io::Result<()> {
-        self.ask("enable")
+        self.ask("enable", BRIEF)
+    }
+
+    /// The same, also while netd starts: for a thread that nobody waits for.
+    pub fn enable_patiently(&self) -> io::Result<()> {
+        self.ask("enable", PATIENT)
     }
 
     /// Needs it no more.
     pub fn disable(&self) -> io::Result<()> {
-        self.ask("disable")
+        self.ask("disable", BRIEF)
     }
 
     /// What is asked, as it would be typed.
@@ -59,15 +66,21 @@ impl Ndc {
         format!("ndc ipfwd {verb} {REQUESTER}")
     }
 
-    fn ask(&self, verb: &str) -> io::Result<()> {
+    fn ask(&self, verb: &str, limit: Duration) -> io::Result<()> {
         let mut command = Command::new(&self.0);
         command.args(["ipfwd", verb, REQUESTER]).stdin(Stdio::null());
-        let (status, said) = program::run(command, LIMIT)?;
-        log::debug!("{}: {}", Self::text(verb), said.trim());
-        understood(&said).map_err(|why| {
+        let failed = |kind, why| {
             let program = self.0.display();
-            io::Error::other(format!("`{program} ipfwd {verb} {REQUESTER}`: {why} ({status})"))
-        })
+            io::Error::new(kind, format!("`{program} ipfwd {verb} {REQUESTER}`: {why}"))
+        };
+        let (status, said) = program::run(command, limit).map_err(|e| match e.kind() {
+            kind @ (io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => {
+                failed(kind, format!("{e}: netd does not answer, or has not started yet"))
+            }
+            _ => e,
+        })?;
+        log::debug!("{}: {}", Self::text(verb), said.trim());
+        understood(&said).map_err(|why| failed(io::ErrorKind::Other, format!("{why} ({status})")))
     }
 }
 

@@ -262,7 +262,9 @@ impl Owner {
             self.due.rules = true;
             self.due.announced(Instant::now());
         }
-        if switched.is_some() && result.is_err() {
+        // What netd did not answer it may do all the same: that is taken back when it is tried again.
+        let unsure = result.as_ref().is_err_and(Error::is_unanswered);
+        if switched.is_some() && result.is_err() && !unsure {
             self.remember_forwarding(before);
         }
         match (result, guest) {
@@ -270,6 +272,7 @@ impl Owner {
                 if steps.iter().any(|step| matches!(step, Step::Firewall { .. })) {
                     self.ruleset = self.ruleset_with(Some(net));
                     self.firewall_error = None;
+                    self.firewall_stuck = false;
                 }
                 let new = steps.into_iter().filter_map(|step| match step {
                     Step::AddRule(lead) => Some(lead),

@@ -20,15 +20,13 @@ use super::{mtu, netd, Handle, Owner};
 use crate::kernel::deleter::Deleted;
 use crate::kernel::monitor::Bell;
 use crate::kernel::sysctl;
+use crate::resolv;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{oneshot, Notify};
-
-/// How long until what could not be set is tried again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// How long an attach is left alone.
 const BUSY: Duration = Duration::from_millis(1);
@@ -47,6 +45,8 @@ pub(super) struct Sources {
     pub(super) netd: Arc<Notify>,
     /// Told when another thread has left something to do.
     pub(super) restless: Arc<Notify>,
+    /// Tells when the device's own resolvers are others, where they are in a file.
+    pub(super) resolv: Option<resolv::Watch>,
     /// Closed when the owner is gone.
     pub(super) ended: oneshot::Receiver<()>,
 }
@@ -70,19 +70,24 @@ struct Alarms {
     pass: Option<Instant>,
     /// The next comparison of everything.
     check: Option<Instant>,
+    /// The next repair that waits.
+    fight: Option<Instant>,
 }
 
 impl Owner {
     fn alarms(&mut self) -> Alarms {
         let check = self.last_check + self.config.check_every;
-        // Counted from the failure, whatever is announced meanwhile.
-        let retry = self.fails().then(|| self.retry_at.unwrap_or(Instant::now() + RETRY));
-        self.retry_at = retry;
+        let fails = self.fails();
+        if !fails {
+            self.retry.over();
+        }
+        let retry = fails.then(|| self.retry.at(Instant::now()));
         Alarms {
             retry,
             pass: self.due.at(self.last_pass),
             // Without guests there is nothing that must work.
             check: (!self.guests.is_empty()).then_some(check),
+            fight: self.fights.at(),
         }
     }
 
@@ -93,11 +98,11 @@ impl Owner {
 
     /// Whether there are alarms that the thread may not know of.
     pub(super) fn is_restless(&self) -> bool {
-        self.due.any() || self.fails()
+        self.due.any() || self.fails() || self.fights.at().is_some()
     }
 
     fn try_again(&mut self) {
-        self.retry_at = None;
+        self.retry.trying();
         if self.owes_netd() {
             self.give_forwarding_back();
         }
@@ -109,6 +114,18 @@ impl Owner {
                 log::error!("{e}");
             }
         }
+    }
+
+    /// What others keep taking away is put back, where that has waited until now.
+    fn fight(&mut self) {
+        let now = Instant::now();
+        self.due.rules |= self.fights.rules.is_due(now);
+        self.due.firewall |= self.fights.firewall.is_due(now);
+        self.due.forwarding |= self.fights.forwarding.is_due(now);
+        let guests = self.fights.guests.iter_mut().filter_map(|(i, f)| f.is_due(now).then_some(*i));
+        self.due.guests.extend(guests);
+        self.due.announced(now);
+        self.catch_up();
     }
 
     /// What the kernel does not announce: a rule of iptables, a sysctl.
@@ -128,11 +145,19 @@ async fn until(at: Option<Instant>) {
     }
 }
 
+async fn changed(resolv: &mut Option<resolv::Watch>) {
+    match resolv {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn follow(owner: Handle, sources: Sources) {
-    let Sources { bell, mut deleted, mtu: due, netd: to_ask, restless, mut ended } = sources;
+    let Sources { bell, mut deleted, mtu: due, netd: to_ask, restless, mut resolv, mut ended } =
+        sources;
     loop {
         // Who makes them others on another thread rings.
-        let Alarms { retry, pass, check } =
+        let Alarms { retry, pass, check, fight } =
             owner.enter(|owner| Ok(owner.alarms())).unwrap_or_default();
         // Nobody waits for an answer: what goes wrong is in the log.
         let _ = tokio::select! {
@@ -164,6 +189,16 @@ async fn follow(owner: Handle, sources: Sources) {
             }),
             () = until(check), if check.is_some() => owner.enter(|owner| {
                 owner.check_all();
+                Ok(())
+            }),
+            () = until(fight), if fight.is_some() => owner.enter(|owner| {
+                owner.fight();
+                Ok(())
+            }),
+            () = changed(&mut resolv) => owner.enter(|owner| {
+                owner.due.uplink = true;
+                owner.due.announced(Instant::now());
+                owner.catch_up();
                 Ok(())
             }),
             () = restless.notified() => Ok(()),

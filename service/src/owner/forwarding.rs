@@ -14,6 +14,7 @@
 
 //! The forwarding switch: when guestnetd wrote it, and whether it may write it back.
 
+use super::fights::Say;
 use super::Owner;
 use crate::error::Error;
 use crate::kernel::ndc::Ndc;
@@ -21,6 +22,7 @@ use crate::kernel::{links, sysctl};
 use crate::plan::forwarding::{why_it_stays, Facts, Switch};
 use crate::plan::Step;
 use crate::store::ForwardingRecord;
+use std::time::Instant;
 
 impl Owner {
     /// The kernel announced that it was written: by us, or by somebody else.
@@ -34,7 +36,9 @@ impl Owner {
         if self.ndc.is_some() {
             return;
         }
-        log::warn!("net.ipv4.ip_forward was set to {} by somebody else", u8::from(on));
+        if !self.fights.forwarding.is_hot() {
+            log::warn!("net.ipv4.ip_forward was set to {} by somebody else", u8::from(on));
+        }
         if self.forwarding.ours {
             let record = ForwardingRecord { contested: true, ..self.forwarding.clone() };
             self.remember_forwarding(record);
@@ -63,6 +67,9 @@ impl Owner {
             self.unforwarded = false;
             return Ok(());
         }
+        if !self.fights.forwarding.may_repair(Instant::now()) {
+            return Ok(());
+        }
         if self.ndc.is_some() {
             self.netd.ask();
             return Ok(());
@@ -79,7 +86,7 @@ impl Owner {
         }
         let before = sysctl::before_forwarding().map_err(failed)?;
         sysctl::forwarding_on().map_err(failed)?;
-        log::warn!("forwarding: net.ipv4.ip_forward put back to 1, guests need it");
+        self.say_forwarding("net.ipv4.ip_forward put back to 1, guests need it");
         self.switched.push_back(true);
         self.forwards = true;
         if !self.forwarding.ours {
@@ -88,6 +95,14 @@ impl Owner {
             self.remember_forwarding(ForwardingRecord { contested, ..record });
         }
         Ok(())
+    }
+
+    /// It was put back.
+    pub(super) fn say_forwarding(&mut self, what: &str) {
+        match self.fights.forwarding.repaired(Instant::now()) {
+            Say::This => log::warn!("forwarding: {what}"),
+            say => say.sum("forwarding: net.ipv4.ip_forward", "who writes 0 to it"),
+        }
     }
 
     /// When the last guest is gone.

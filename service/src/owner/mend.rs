@@ -14,6 +14,7 @@
 
 //! Puts back what the device's side of a guest lacks. What is inside a guest is the guest's.
 
+use super::fights::Say;
 use super::Owner;
 use crate::apply::{apply, Timeline};
 use crate::error::Error;
@@ -60,6 +61,12 @@ impl Owner {
         if steps.is_empty() {
             return;
         }
+        let now = Instant::now();
+        let fight = self.fights.guests.entry(index).or_default();
+        if !fight.may_repair(now) {
+            return;
+        }
+        let say = fight.repaired(now);
         let mut executor = KernelExecutor {
             device: &self.device,
             deleter: &self.deleter,
@@ -72,8 +79,13 @@ impl Owner {
         };
         let mut timeline = Timeline::new(Instant::now());
         let result = apply(net.name.as_str(), &steps, &mut executor, &mut timeline);
-        for entry in timeline.into_entries() {
-            log::warn!("{}: put back: {}", net.name, entry.what);
+        match say {
+            Say::This => {
+                for entry in timeline.into_entries() {
+                    log::warn!("{}: put back: {}", net.name, entry.what);
+                }
+            }
+            say => say.sum(&format!("{}: {}", net.name, net.host.name), "`ip monitor` shows when"),
         }
         if let Err(e) = result {
             self.not_mended(index, net, &e);

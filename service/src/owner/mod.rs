@@ -21,6 +21,7 @@ mod attach;
 mod detach;
 mod due;
 mod events;
+mod fights;
 mod follow;
 mod forwarding;
 mod layers;
@@ -28,6 +29,7 @@ mod mend;
 mod mtu;
 mod netd;
 mod pass;
+mod retry;
 mod start;
 mod status;
 mod uplink;
@@ -57,6 +59,7 @@ use crate::uplink::Uplink;
 use due::Due;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -85,6 +88,8 @@ pub struct Handle {
     detaching: Arc<Notify>,
     /// Told when something is left to do for the thread that follows.
     restless: Arc<Notify>,
+    /// Whether guestnetd ends: who waits for the owner does not get it any more.
+    ending: Arc<AtomicBool>,
 }
 
 /// The end of a detach.
@@ -94,7 +99,10 @@ impl Handle {
     fn enter<T>(&self, work: impl FnOnce(&mut Owner) -> Result<T, Error>) -> Result<T, Error> {
         // Only a debug build gets past a panic with the lock held.
         let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        owner.as_mut().map_or(Err(Error::Ending), work)
+        match owner.as_mut().filter(|_| !self.ending.load(Ordering::Relaxed)) {
+            Some(owner) => work(owner),
+            None => Err(Error::Ending),
+        }
     }
 
     /// The same, for threads other than the one that follows: it has to know of what is left to do.
@@ -184,6 +192,7 @@ impl Handle {
 
     /// Ends; guests stay as they are. Whoever asks later is told so.
     pub fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
         let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mut owner) = owner.take() {
             owner.end();
@@ -208,6 +217,8 @@ pub struct Owner {
     ruleset: Ruleset,
     /// Why it could not be set to what it is to be.
     firewall_error: Option<String>,
+    /// Whether that was a program that hangs: no other is run before it is tried again.
+    firewall_stuck: bool,
     uplink: Uplink,
     /// How the device routes.
     shape: Shape,
@@ -232,7 +243,9 @@ pub struct Owner {
     /// Whether guests wait for forwarding that could not be had.
     unforwarded: bool,
     /// When what failed is to be tried again.
-    retry_at: Option<Instant>,
+    retry: retry::Retry,
+    /// What others keep taking away.
+    fights: fights::Fights,
     /// Whether a guest has gone whose rules nobody else needs.
     untidy: bool,
     /// Indexes of interfaces that have a table of ours.

@@ -53,7 +53,8 @@ pub(super) fn ask(owner: &Handle) -> Result<(), Error> {
     let with = owner.clone();
     let work = move || {
         let Ok(Some(ndc)) = with.enter(|owner| Ok(owner.ndc.clone())) else { return };
-        let result = ndc.enable().map_err(|cause| Error::Forwarding { switch: "on", cause });
+        let result =
+            ndc.enable_patiently().map_err(|cause| Error::Forwarding { switch: "on", cause });
         // Else guestnetd ends.
         let _ = with.call(|owner| {
             owner.asked(result);
@@ -77,7 +78,7 @@ impl Owner {
         self.unforwarded = result.is_err() || !self.forwards;
         match result {
             Ok(()) => {
-                log::warn!("forwarding: put back, netd was asked again");
+                self.say_forwarding("put back, netd was asked again");
                 self.remember_forwarding(ForwardingRecord::of(&Switch::Netd));
             }
             Err(e) => log::error!("forwarding: {e}"),

@@ -17,11 +17,12 @@
 //! announced, nor whether an announcement was lost.
 
 use super::due::Due;
+use super::fights::Say;
 use super::{GuestEvent, Notice, Owner};
 use crate::error::Error;
-use crate::firewall::Drift;
+use crate::firewall::{Drift, FirewallError};
 use crate::kernel::conntrack::{self, Ends};
-use crate::kernel::rules;
+use crate::kernel::{rules, sysctl};
 use crate::plan::leases::Leases;
 use crate::plan::routing::{self, Shape};
 use crate::resolv;
@@ -58,12 +59,12 @@ impl Owner {
             self.mend(*index);
         }
         // netd's start takes its switch, jumps and rules, and announces the first and the last of these.
-        if due.forwarding || reset && !self.netd.answered {
+        if due.forwarding || reset && !self.netd.answered && self.netd_may_have_started() {
             failed("forwarding", self.mend_forwarding());
         }
         failed("the packet filter", self.refresh_firewall());
         let netd = matches!(self.shape, Shape::Netd { .. });
-        if (due.firewall || netd) && !self.netd.asking {
+        if (due.firewall || netd) && !self.netd.asking && !self.firewall_waits() {
             failed("the packet filter", self.mend_firewall(due.firewall, reset));
         }
         if let Some(previous) = moved {
@@ -167,15 +168,13 @@ impl Owner {
         let ruleset = self.ruleset_with(None);
         let done = ruleset == self.ruleset && self.firewall_error.is_none();
         // What is hooked in before netd's answer may be flushed in part; the answer brings another pass.
-        if done || self.netd.asking {
+        if done || self.netd.asking || self.firewall_waits() {
             return Ok(());
         }
-        if let Err(e) = self.firewall.apply(&ruleset) {
-            self.firewall_error = Some(e.to_string());
-            return Err(e.into());
-        }
+        let result = self.firewall.apply(&ruleset);
+        self.note_firewall(&result);
+        result?;
         log::info!("firewall: {}", ruleset.ways_out());
-        self.firewall_error = None;
         let before = std::mem::replace(&mut self.ruleset, ruleset);
         if before.resolver != self.ruleset.resolver {
             // Who asks again from the same port would be answered by the old one, or by nobody.
@@ -187,6 +186,25 @@ impl Owner {
         Ok(())
     }
 
+    /// Whether a program hung a moment ago: others wait for the owner while one does.
+    fn firewall_waits(&self) -> bool {
+        self.firewall_stuck && self.retry.waits(Instant::now())
+    }
+
+    fn note_firewall(&mut self, result: &Result<(), FirewallError>) {
+        self.firewall_error = result.as_ref().err().map(ToString::to_string);
+        self.firewall_stuck = result.as_ref().is_err_and(FirewallError::is_stuck);
+        if result.is_err() {
+            self.retry.failed(Instant::now());
+        }
+    }
+
+    /// netd's start takes more than a rule, which anybody may take.
+    fn netd_may_have_started(&mut self) -> bool {
+        let forwards = sysctl::forwarding().unwrap_or(false);
+        !forwards || matches!(self.firewall.drift(&self.ruleset), Ok(Some(Drift::Changed(_))))
+    }
+
     /// Puts back what others have taken from the packet filter. Where the rules cannot be read, all are
     /// written when netd has started anew (`reset`), and the jumps to them are asked for when it is
     /// time to compare (`due`).
@@ -194,7 +212,14 @@ impl Owner {
         let result = match self.firewall.drift(&self.ruleset)? {
             None => return Ok(()),
             Some(Drift::Changed(what)) => {
-                log::warn!("firewall: put back: {what}");
+                let now = Instant::now();
+                if !self.fights.firewall.may_repair(now) {
+                    return Ok(());
+                }
+                match self.fights.firewall.repaired(now) {
+                    Say::This => log::warn!("firewall: put back: {what}"),
+                    say => say.sum(&format!("firewall: {what}"), "who runs iptables or nft"),
+                }
                 self.firewall.apply(&self.ruleset)
             }
             Some(Drift::Unreadable(_)) if reset => {
@@ -204,7 +229,7 @@ impl Owner {
             Some(Drift::Unreadable(_)) if due => self.firewall.apply(&self.ruleset),
             Some(Drift::Unreadable(_)) => return Ok(()),
         };
-        self.firewall_error = result.as_ref().err().map(ToString::to_string);
+        self.note_firewall(&result);
         Ok(result?)
     }
 }

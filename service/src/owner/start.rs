@@ -15,8 +15,10 @@
 //! Start-up: what is needed is there, what an earlier guestnetd left is taken over or cleared.
 
 use super::due::Due;
+use super::fights::Fights;
 use super::follow::{self, Sources};
 use super::mtu::Mtus;
+use super::retry::Retry;
 use super::{netd, Attached, Handle, Notice, Owner};
 use crate::error::{Error, KernelError};
 use crate::firewall::{self, Firewall, FirewallError, Ruleset};
@@ -90,16 +92,31 @@ impl Owner {
         let (done, deleted) = mpsc::unbounded_channel();
         let (alive, ended) = oneshot::channel();
         let owner = Self::start(config, Box::new(notify), Deleter::new(done), alive)?;
-        let bell = {
+        let (bell, resolv) = {
             let _inside = runtime.enter();
-            owner.monitor.bell().map_err(failed)?
+            // What is in the file was read before: it counts if it has been written since.
+            let path = owner.config.resolv_conf.as_deref();
+            let resolv = path.map(resolv::Watch::begin).transpose();
+            let resolv = resolv.unwrap_or_else(|e| {
+                log::warn!("the file of the device's resolvers is not watched: {e}");
+                None
+            });
+            (owner.monitor.bell().map_err(failed)?, resolv)
         };
         let (deleter, mtu) = (owner.deleter.clone(), Arc::clone(&owner.mtus.due));
         let netd = Arc::clone(&owner.netd.due);
         let owner = Arc::new(Mutex::new(Some(owner)));
-        let handle = Handle { owner, deleter, detaching: Arc::default(), restless: Arc::default() };
-        let sources =
-            Sources { bell, deleted, mtu, netd, restless: Arc::clone(&handle.restless), ended };
+        let (detaching, restless, ending) = Default::default();
+        let handle = Handle { owner, deleter, detaching, restless, ending };
+        let sources = Sources {
+            bell,
+            deleted,
+            mtu,
+            netd,
+            restless: Arc::clone(&handle.restless),
+            resolv,
+            ended,
+        };
         let thread = follow::spawn(handle.clone(), runtime, sources).map_err(failed)?;
         Ok((handle, thread))
     }
@@ -149,7 +166,8 @@ impl Owner {
             ndc,
             netd: netd::Netd::default(),
             unforwarded: false,
-            retry_at: None,
+            retry: Retry::default(),
+            fights: Fights::default(),
             untidy: false,
             own_tables: BTreeSet::new(),
             due: Due::default(),
@@ -161,6 +179,7 @@ impl Owner {
             forwards,
             switched: VecDeque::new(),
             firewall_error: None,
+            firewall_stuck: false,
             guests: BTreeMap::new(),
             leaving: BTreeMap::new(),
             links: HashMap::new(),

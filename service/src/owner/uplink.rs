@@ -15,6 +15,7 @@
 //! The guests' ways out: by the uplink, or by one of their own. What follows from that for the rules
 //! and the packet filter.
 
+use super::fights::Say;
 use super::Owner;
 use crate::error::Error;
 use crate::firewall::{GuestSubnet, Ruleset};
@@ -105,11 +106,22 @@ impl Owner {
         let there: Vec<Lead> = ours.collect();
         self.own_tables.extend(wanted.iter().chain(&there).filter_map(Lead::own));
         let (mut lost, mut failed) = (false, None);
+        let now = Instant::now();
+        let taken = |lead: &&Lead| self.leads.contains(lead) && !there.contains(lead);
+        let may_repair =
+            !wanted.iter().any(|lead| taken(&lead)) || self.fights.rules.may_repair(now);
+        let mut say = None;
         // The new ones first: a packet always finds one.
         for lead in wanted.iter().filter(|lead| !there.contains(lead)) {
             if self.leads.contains(lead) {
+                if !may_repair {
+                    continue;
+                }
                 lost = true;
-                log::warn!("rule {lead}: put back, somebody has removed it");
+                match *say.get_or_insert_with(|| self.fights.rules.repaired(now)) {
+                    Say::This => log::warn!("rule {lead}: put back, somebody has removed it"),
+                    say => say.sum(&format!("rule {lead}"), "`ip monitor rule` shows when"),
+                }
             } else {
                 log::info!("rule {lead}");
             }
@@ -200,10 +212,7 @@ impl Owner {
         servers: Vec<Ipv4Addr>,
     ) -> Result<(), Error> {
         let (mut record, concerned) = (self.resolvers.clone(), uplink.clone());
-        match servers.is_empty() {
-            true => drop(record.behind.remove(&uplink)),
-            false => drop(record.behind.insert(uplink, servers)),
-        }
+        record.name(uplink, servers, self.uplink.name.as_ref());
         self.remember_resolvers(record)?;
         // It is remembered: should it not be in place now, status says so, and it is tried again.
         if self.uplink.name.as_ref() == Some(&concerned) {

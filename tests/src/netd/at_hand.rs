@@ -95,6 +95,12 @@ impl NetdDevice {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// From now on these programs hang, by their plain names: `iptables ndc`.
+    pub fn hang(&self, programs: &str) {
+        let lines = programs.replace(' ', "\n");
+        std::fs::write(self.directory.file("hangs"), lines).expect("hangs");
+    }
+
     /// xtables' lock, which netd and the stand-ins take: `XTABLES_LOCKFILE` of others.
     pub fn xtables_lock(&self) -> PathBuf {
         self.directory.file("xtables.lock")

@@ -17,6 +17,8 @@
 //! packet by another way than the uplink.
 
 mod bed;
+mod fights;
+mod hangs;
 mod names;
 mod repairs;
 mod restarts;

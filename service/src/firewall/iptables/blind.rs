@@ -19,8 +19,9 @@
 //! packet never meets a chain that has not all of its rules.
 
 use super::anchor::{anchors, Anchor, Parents};
-use super::programs::{Answer, Call, Programs};
+use super::programs::Call;
 use super::read;
+use super::turn::{Answer, Turn};
 use crate::firewall::{wait_for_packets_on_their_way, Family, FirewallError, Hook, Rule, Ruleset};
 
 /// More jumps to one chain than there ever are.
@@ -29,20 +30,20 @@ const JUMPS: usize = 16;
 /// The names in use, by their anchors' places.
 pub(super) type InUse = Vec<(Hook, Family, &'static str)>;
 
-/// The programs, and where our chains hang now.
+/// The time there is, and where our chains hang now.
 pub(super) struct Blind<'a> {
-    programs: &'a Programs,
+    turn: &'a Turn<'a>,
     anchors: Vec<Anchor>,
 }
 
 impl<'a> Blind<'a> {
     /// Asks whether netd's chains are there.
-    pub(super) fn new(programs: &'a Programs) -> Result<Self, FirewallError> {
+    pub(super) fn new(turn: &'a Turn<'a>) -> Result<Self, FirewallError> {
         let asked = anchors(&Parents::ANDROID);
         let is_there = |hook: Hook| -> Result<bool, FirewallError> {
             let mut places = asked.iter().filter(|a| (a.hook, a.family) == (hook, Family::V4));
             let Some(anchor) = places.next() else { return Ok(false) };
-            yes(programs, &anchor.jump("-C", anchor.root, anchor.parent))
+            yes(turn, &anchor.jump("-C", anchor.root, anchor.parent))
         };
         let (netd, mut parents) = (Parents::ANDROID, Parents::LINUX);
         if is_there(Hook::Forward)? {
@@ -53,7 +54,7 @@ impl<'a> Blind<'a> {
         }
         let mut anchors = anchors(&parents).to_vec();
         anchors.retain(|anchor| read::has_family(anchor.family));
-        Ok(Self { programs, anchors })
+        Ok(Self { turn, anchors })
     }
 
     /// Where our chains hang.
@@ -73,7 +74,7 @@ impl<'a> Blind<'a> {
             new.push((anchor, name, rules.is_empty()));
         }
         for (anchor, name, _) in new.iter().filter(|(.., none)| !none) {
-            self.programs.run(&anchor.put(name))?;
+            self.turn.run(&anchor.put(name))?;
         }
         // What the old FORWARD let out is masqueraded to the last.
         wait_for_packets_on_their_way();
@@ -95,7 +96,7 @@ impl<'a> Blind<'a> {
             if self.is_hooked(anchor.parent, anchor, name)? {
                 continue;
             }
-            self.programs.run(&anchor.put(name))?;
+            self.turn.run(&anchor.put(name))?;
             if let Some(before) = anchor.elsewhere {
                 self.unhook(before, anchor, name)?;
             }
@@ -128,30 +129,30 @@ impl<'a> Blind<'a> {
 
     fn build(&self, anchor: &Anchor, name: &str, rules: &[Rule]) -> Result<(), FirewallError> {
         // It may be there.
-        self.programs.ask(&anchor.call(["-N", name]))?;
+        self.turn.ask(&anchor.call(["-N", name]))?;
         let mut calls = vec![anchor.call(["-F", name])];
         calls.extend(rules.iter().map(|rule| anchor.append(name, rule)));
-        self.programs.run_all(&calls)
+        self.turn.run_all(&calls)
     }
 
     fn remove(&self, anchor: &Anchor, name: &str) -> Result<(), FirewallError> {
         anchor.parents().try_for_each(|from| self.unhook(from, anchor, name))?;
-        if !yes(self.programs, &anchor.call(["-F", name]))? {
+        if !yes(self.turn, &anchor.call(["-F", name]))? {
             return Ok(()); // not there
         }
-        if let Answer::No { text, .. } = self.programs.ask(&anchor.call(["-X", name]))? {
+        if let Answer::No { text, .. } = self.turn.ask(&anchor.call(["-X", name]))? {
             log::warn!("iptables: {text}");
         }
         Ok(())
     }
 
     fn is_hooked(&self, from: &str, anchor: &Anchor, name: &str) -> Result<bool, FirewallError> {
-        yes(self.programs, &anchor.jump("-C", from, name))
+        yes(self.turn, &anchor.jump("-C", from, name))
     }
 
     fn unhook(&self, from: &str, anchor: &Anchor, name: &str) -> Result<(), FirewallError> {
         for _ in 0..JUMPS {
-            if !yes(self.programs, &anchor.jump("-D", from, name))? {
+            if !yes(self.turn, &anchor.jump("-D", from, name))? {
                 break;
             }
         }
@@ -160,8 +161,8 @@ impl<'a> Blind<'a> {
 }
 
 /// Whether a command succeeds, where both is an answer.
-fn yes(programs: &Programs, call: &Call) -> Result<bool, FirewallError> {
-    match programs.ask(call)? {
+fn yes(turn: &Turn<'_>, call: &Call) -> Result<bool, FirewallError> {
+    match turn.ask(call)? {
         Answer::Yes => Ok(true),
         Answer::No { code: Some(1 | 2), .. } => Ok(false),
         Answer::No { text, .. } => Err(text),

@@ -17,8 +17,9 @@
 
 use super::anchor::{anchors, Anchor, Parents};
 use super::entries::Chain;
-use super::programs::{Answer, Call, Programs};
+use super::programs::{Call, Programs};
 use super::read::{self, ReadError};
+use super::turn::Answer;
 use crate::firewall::{Family, FirewallError, Hook, Rule};
 use std::rc::Rc;
 
@@ -55,10 +56,11 @@ pub(super) fn view(wanted: impl Fn(&Anchor) -> Vec<Rule>) -> Result<View, Firewa
 /// they can be written all the same.
 pub(super) fn try_all(programs: &Programs) -> Result<Option<String>, FirewallError> {
     let mut blind = None;
+    let turn = programs.long_turn();
     for (family, name) in TABLES.into_iter().filter(|(family, _)| read::has_family(*family)) {
         // It changes nothing, and has the kernel load what it needs for the table. That there is no
         // such jump is an answer, too.
-        let answer = programs.ask(&probe(family, name))?;
+        let answer = turn.ask(&probe(family, name))?;
         match (read::table(family, name), answer) {
             (Ok(_), _) => {}
             (Err(e), Answer::Yes | Answer::No { code: Some(1 | 2), .. }) if e.is_refused() => {

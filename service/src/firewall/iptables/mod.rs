@@ -30,6 +30,7 @@ mod meaning;
 mod plan;
 mod programs;
 pub mod read;
+mod turn;
 pub mod walk;
 mod words;
 
@@ -45,6 +46,7 @@ pub(super) use foreign::netd_is_there;
 pub use foreign::{foreign_drop, foreign_forward_rule};
 pub use plan::Change;
 pub use programs::{Call, Programs};
+use turn::Turn;
 
 /// How often it is read, changed and read again while others change the tables.
 const ATTEMPTS: usize = 3;
@@ -82,48 +84,36 @@ impl Iptables {
     /// Makes the kernel have these rules, whatever it has now. Does nothing if it has them. Where it
     /// cannot be read, what was written is taken to be there, but for the jumps to it.
     pub fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        match self.apply_seen(wanted) {
+        let programs = self.programs.clone();
+        let turn = programs.turn();
+        match apply_seen(&turn, wanted) {
             Err(FirewallError::Unreadable(_)) => {}
             result => return result,
         }
         if let Some((_, in_use)) = self.written.as_ref().filter(|(ruleset, _)| ruleset == wanted) {
-            match Blind::new(&self.programs)?.hook_again(in_use) {
-                Ok(()) => return Ok(()),
-                Err(e) => log::warn!("iptables: {e}; all is written anew"),
+            match Blind::new(&turn)?.hook_again(in_use) {
+                Err(e) if !e.is_stuck() => log::warn!("iptables: {e}; all is written anew"),
+                result => return result,
             }
         }
-        self.write(wanted)
+        self.write(&turn, wanted)
     }
 
     /// The same, but where nothing can be read all rules are written.
     pub fn reapply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        match self.apply_seen(wanted) {
-            Err(FirewallError::Unreadable(_)) => self.write(wanted),
+        let programs = self.programs.clone();
+        let turn = programs.turn();
+        match apply_seen(&turn, wanted) {
+            Err(FirewallError::Unreadable(_)) => self.write(&turn, wanted),
             result => result,
         }
     }
 
-    fn write(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+    fn write(&mut self, turn: &Turn<'_>, wanted: &Ruleset) -> Result<(), FirewallError> {
         self.written = None;
-        let in_use = Blind::new(&self.programs)?.write(wanted)?;
+        let in_use = Blind::new(turn)?.write(wanted)?;
         self.written = Some((wanted.clone(), in_use));
         Ok(())
-    }
-
-    fn apply_seen(&self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        let mut attempt = 1;
-        loop {
-            let view = view(|anchor| anchor.wanted(wanted))?;
-            if difference(&view).is_none() {
-                return Ok(());
-            }
-            match run(&self.programs, calls(&view)).and_then(|()| verify(wanted)) {
-                // Somebody else may have changed the same tables meanwhile.
-                Err(e) if attempt < ATTEMPTS => log::warn!("iptables: {e}; trying again"),
-                result => return result,
-            }
-            attempt += 1;
-        }
     }
 
     /// The commands that lead from what is there to these rules. None: they are there.
@@ -135,7 +125,8 @@ impl Iptables {
     pub fn commands(&self, wanted: &Ruleset) -> Vec<String> {
         let seen = view(|_| Vec::new());
         let seen = seen.map(|view| view.into_iter().map(|(anchor, ..)| anchor).collect());
-        let asked = || Ok::<_, FirewallError>(Blind::new(&self.programs)?.anchors().to_vec());
+        let asked =
+            || Ok::<_, FirewallError>(Blind::new(&self.programs.turn())?.anchors().to_vec());
         let places =
             seen.or_else(|_| asked()).unwrap_or_else(|_| anchors(&Parents::LINUX).to_vec());
         as_typed(&places, wanted)
@@ -153,8 +144,8 @@ impl Iptables {
     pub fn clear(&mut self) -> Result<(), FirewallError> {
         self.written = None;
         match view(|_| Vec::new()) {
-            Ok(view) => run(&self.programs, calls(&view)),
-            Err(FirewallError::Unreadable(_)) => Blind::new(&self.programs)?.clear(),
+            Ok(view) => run(&self.programs.turn(), calls(&view)),
+            Err(FirewallError::Unreadable(_)) => Blind::new(&self.programs.turn())?.clear(),
             Err(e) => Err(e),
         }
     }
@@ -168,6 +159,24 @@ impl Iptables {
     pub fn dropped(&mut self) -> Result<u64, FirewallError> {
         let view = view(|_| Vec::new())?;
         Ok(view.iter().map(|(anchor, _, chains)| anchor.dropped(chains)).sum())
+    }
+}
+
+fn apply_seen(turn: &Turn<'_>, wanted: &Ruleset) -> Result<(), FirewallError> {
+    let mut attempt = 1;
+    loop {
+        let view = view(|anchor| anchor.wanted(wanted))?;
+        if difference(&view).is_none() {
+            return Ok(());
+        }
+        match run(turn, calls(&view)).and_then(|()| verify(wanted)) {
+            // Somebody else may have changed the same tables meanwhile.
+            Err(e) if attempt < ATTEMPTS && !e.is_stuck() => {
+                log::warn!("iptables: {e}; trying again");
+            }
+            result => return result,
+        }
+        attempt += 1;
     }
 }
 
@@ -192,7 +201,7 @@ pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
         return Ok(());
     }
     let programs = Programs::find()?;
-    run(&programs, calls(&view))
+    run(&programs.turn(), calls(&view))
 }
 
 #[cfg(not(target_os = "android"))]
@@ -230,19 +239,19 @@ fn calls(view: &View) -> [Vec<Call>; 2] {
 /// Runs them: IPv6 first, for it lets nothing through. Where a whole table is given at once, the
 /// old chains of `filter` go with the same stroke; those of `nat` when the packets have gone that
 /// the old FORWARD let out.
-fn run(programs: &Programs, [make, remove]: [Vec<Call>; 2]) -> Result<(), FirewallError> {
-    let (late, at_once): (Vec<_>, Vec<_>) = match programs.take_many() {
+fn run(turn: &Turn<'_>, [make, remove]: [Vec<Call>; 2]) -> Result<(), FirewallError> {
+    let (late, at_once): (Vec<_>, Vec<_>) = match turn.takes_many() {
         true => remove.into_iter().partition(|call| call.is_for("nat")),
         false => (remove, Vec::new()),
     };
     let (v6, v4): (Vec<_>, Vec<_>) =
         make.into_iter().chain(at_once).partition(|call| call.family == Family::V6);
-    programs.run_all(&v6)?;
-    programs.run_all(&v4)?;
+    turn.run_all(&v6)?;
+    turn.run_all(&v4)?;
     if !late.is_empty() {
         wait_for_packets_on_their_way();
     }
     let (v4, v6): (Vec<_>, Vec<_>) = late.into_iter().partition(|call| call.family == Family::V4);
-    programs.run_all(&v4)?;
-    programs.run_all(&v6)
+    turn.run_all(&v4)?;
+    turn.run_all(&v6)
 }

@@ -1,0 +1,95 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Somebody takes the same away again and again: it costs little, and when they stop it is put back.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use guestnet_tests::netd::NetdDevice;
+use guestnet_tests::{poll, InNetns, Probe};
+
+use crate::bed::{Bed, BOUND};
+
+/// How long somebody goes on.
+const FIGHT: Duration = Duration::from_secs(6);
+
+/// Somebody who does this again and again.
+struct Foe(Child);
+
+impl Foe {
+    fn of(bed: &Bed, command: &str) -> Self {
+        let mut shell: Command = bed.device.command("/bin/sh");
+        shell.args(["-c", &format!("while :; do {command}; done")]);
+        shell.stdout(Stdio::null()).stderr(Stdio::null());
+        Self(shell.spawn().expect("sh"))
+    }
+}
+
+impl Drop for Foe {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The time that guestnetd has worked, of all its threads.
+fn worked(bed: &Bed) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", bed.daemon.pid())).expect("stat");
+    let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+    let ticks: u64 = fields[11..13].iter().map(|n| n.parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+#[track_caller]
+fn costs_little(command: &str, is_back: impl Fn(&Bed) -> bool) {
+    let mut bed = Bed::on(NetdDevice::new(), "--check-every 1");
+    bed.flows_as("192.0.2.2");
+    bed.device.note_calls();
+    let (said, work, begun) = (bed.daemon.log().len(), worked(&bed), Instant::now());
+    let foe = Foe::of(&bed, command);
+    std::thread::sleep(FIGHT);
+    drop(foe);
+    let share = (worked(&bed) - work).as_secs_f64() / begun.elapsed().as_secs_f64();
+    let log = bed.daemon.log()[said..].to_owned();
+    println!("{command}: {:.1} % of a CPU, {} bytes of log", share * 100.0, log.len());
+    assert!(share < 0.05, "{share}: {log}");
+    assert!(log.len() < 4096, "{} bytes: {log}", log.len());
+    assert!(log.contains("somebody keeps taking it away"), "{log}");
+    let asked = bed.device.noted_calls();
+    assert!(!asked.iter().any(|call| call.starts_with("ndc")), "netd was asked: {asked:?}");
+    let back = poll(Duration::from_secs(6), || is_back(&bed).then_some(()));
+    assert!(back.is_some(), "{}", bed.daemon.log());
+    bed.flows_as("192.0.2.2");
+    // And once it is forgotten, what is taken away is back at once.
+    std::thread::sleep(BOUND);
+    bed.device.run("ip rule del from 172.17.0.0/16");
+    let taken = Instant::now();
+    let back = || bed.device.run("ip rule").contains("from 172.17.0.0/16").then_some(());
+    poll(Duration::from_secs(1), back).expect("put back");
+    assert!(taken.elapsed() < Duration::from_millis(500), "{:?}", taken.elapsed());
+    assert_eq!(bed.stop_watching().leaks, [""; 0]);
+}
+
+#[test]
+fn for_the_rule() {
+    let has = |bed: &Bed| bed.device.run("ip rule").contains("from 172.17.0.0/16");
+    costs_little("ip rule del from 172.17.0.0/16", has);
+}
+
+#[test]
+fn for_a_guests_address() {
+    let has = |bed: &Bed| !bed.device.addresses(4, "vm_wlan").is_empty();
+    costs_little("ip addr del 172.17.3.2/16 dev vm_wlan", has);
+}

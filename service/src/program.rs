@@ -23,7 +23,6 @@ use nix::fcntl::OFlag;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{killpg, Signal};
 use nix::unistd::{pipe2, Pid};
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -38,9 +37,9 @@ const SAID: usize = 4096;
 const LOOKS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(10)];
 
 /// Those that run now, which have not been waited for: no other process has their numbers.
-static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+static RUNNING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
-fn running() -> MutexGuard<'static, BTreeSet<i32>> {
+fn running() -> MutexGuard<'static, Vec<i32>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -54,7 +53,7 @@ pub fn run(mut command: Command, limit: Duration) -> io::Result<(ExitStatus, Str
     let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
     command.env_clear().process_group(0).stdout(theirs.try_clone()?).stderr(theirs);
     let mut child = command.spawn()?;
-    running().insert(group(&child));
+    running().push(group(&child));
     // Its ends of the pipe are kept by the command, too.
     drop(command);
     let result = listen(ours.into(), until).and_then(|said| Ok((ended(&mut child, until)?, said)));
@@ -111,7 +110,7 @@ fn ended(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus>> {
         {
             let mut running = running();
             if let Some(status) = child.try_wait()? {
-                running.remove(&group(child));
+                running.retain(|one| *one != group(child));
                 return Ok(Some(status));
             }
         }
@@ -129,7 +128,7 @@ fn end(child: &mut Child) {
     let there = running().contains(&group);
     let killed = if there { killpg(Pid::from_raw(group), Signal::SIGKILL) } else { Ok(()) };
     let waited = killed.map_err(io::Error::from).and_then(|()| child.wait());
-    running().remove(&group);
+    running().retain(|one| *one != group);
     if let Err(e) = waited {
         log::warn!("a command that took too long cannot be ended: {e}");
     }

@@ -56,7 +56,7 @@ impl Owner {
     /// The kernel said that a link is gone.
     pub(super) fn link_gone(&mut self, index: u32) {
         self.deleter.seen(index);
-        self.fights.guests.remove(&index);
+        self.fights.forget(index);
         if let Some(slot) = self.strays.remove(&index) {
             self.leases.slots.release(slot);
         }

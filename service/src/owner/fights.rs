@@ -18,7 +18,6 @@
 //! device time and guests nothing is won: after the first [`FREE`] ones they wait, each twice as long
 //! as the one before, until as many repairs are forgotten as are made, one each [`COOL`].
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// So many repairs do not wait. netd's start takes the same thing two or three times.
@@ -42,15 +41,36 @@ pub(super) struct Fights {
     pub(super) firewall: Fight,
     /// The forwarding switch.
     pub(super) forwarding: Fight,
-    /// What is on a guest's host end, by its index.
-    pub(super) guests: BTreeMap<u32, Fight>,
+    /// What is on a guest's host end, by its index; of those only that something was taken from.
+    guests: Vec<(u32, Fight)>,
 }
 
 impl Fights {
     /// When the first repair is due that waits.
     pub(super) fn at(&self) -> Option<Instant> {
         let shared = [&self.rules, &self.firewall, &self.forwarding];
-        shared.into_iter().chain(self.guests.values()).filter_map(|fight| fight.held).min()
+        let guests = self.guests.iter().map(|(_, fight)| fight);
+        shared.into_iter().chain(guests).filter_map(|fight| fight.held).min()
+    }
+
+    /// About the guest whose host end has this index.
+    pub(super) fn guest(&mut self, index: u32) -> &mut Fight {
+        let at = self.guests.iter().position(|(i, _)| *i == index).unwrap_or_else(|| {
+            self.guests.push((index, Fight::default()));
+            self.guests.len() - 1
+        });
+        &mut self.guests[at].1
+    }
+
+    /// The guests whose repairs have waited until now.
+    pub(super) fn guests_due(&mut self, now: Instant) -> Vec<u32> {
+        let due = |(i, fight): &mut (u32, Fight)| fight.is_due(now).then_some(*i);
+        self.guests.iter_mut().filter_map(due).collect()
+    }
+
+    /// A guest is gone.
+    pub(super) fn forget(&mut self, index: u32) {
+        self.guests.retain(|(i, _)| *i != index);
     }
 }
 
@@ -224,7 +244,11 @@ mod tests {
             it
         };
         fights.rules = hot(FREE + 3);
-        fights.guests.insert(7, hot(FREE + 1));
+        *fights.guest(7) = hot(FREE + 1);
         assert_eq!(fights.at(), Some(now + SHORTEST));
+        assert_eq!(fights.guests_due(now), [0; 0]);
+        assert_eq!(fights.guests_due(now + SHORTEST), [7]);
+        fights.forget(7);
+        assert!(fights.at() > Some(now + SHORTEST));
     }
 }

@@ -122,8 +122,7 @@ impl Owner {
         self.due.rules |= self.fights.rules.is_due(now);
         self.due.firewall |= self.fights.firewall.is_due(now);
         self.due.forwarding |= self.fights.forwarding.is_due(now);
-        let guests = self.fights.guests.iter_mut().filter_map(|(i, f)| f.is_due(now).then_some(*i));
-        self.due.guests.extend(guests);
+        self.due.guests.extend(self.fights.guests_due(now));
         self.due.announced(now);
         self.catch_up();
     }

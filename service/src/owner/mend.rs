@@ -62,7 +62,7 @@ impl Owner {
             return;
         }
         let now = Instant::now();
-        let fight = self.fights.guests.entry(index).or_default();
+        let fight = self.fights.guest(index);
         if !fight.may_repair(now) {
             return;
         }

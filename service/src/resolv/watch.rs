@@ -19,7 +19,6 @@
 use super::BEHIND_STUBS;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -36,7 +35,7 @@ pub struct Watch {
     path: PathBuf,
     inotify: AsyncFd<Fd>,
     /// The names, in whatever directory, that tell of a change.
-    names: BTreeSet<OsString>,
+    names: Vec<OsString>,
 }
 
 #[derive(Debug)]
@@ -55,7 +54,7 @@ impl Watch {
         // Android 16's tokio has no newer name for it.
         #[allow(deprecated)]
         let inotify = AsyncFd::with_interest(Fd(inotify), Interest::READABLE)?;
-        let mut watch = Self { path: path.to_owned(), inotify, names: BTreeSet::new() };
+        let mut watch = Self { path: path.to_owned(), inotify, names: Vec::new() };
         watch.follow();
         Ok(watch)
     }
@@ -115,7 +114,7 @@ impl Watch {
             | AddWatchFlags::IN_MOVE
             | AddWatchFlags::IN_ONLYDIR;
         match self.inotify.get_ref().0.add_watch(directory, what) {
-            Ok(_) => drop(self.names.insert(name.to_owned())),
+            Ok(_) => self.names.push(name.to_owned()),
             Err(e) => log::debug!("{} is not watched: {e}", directory.display()),
         }
     }

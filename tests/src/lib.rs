@@ -28,6 +28,7 @@ pub mod netd;
 pub mod netns;
 pub mod probe;
 pub mod snapshot;
+pub mod traffic;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};

@@ -12,14 +12,11 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Processors: which one a thread runs on. Processor time: of this process, of its children that have
-//! ended, of any other process. Time that the kernel spends on its own threads is in none of them.
+//! Processor time: of this process, of its children that have ended, of any other process. Time that the
+//! kernel spends on its own threads is in none of them.
 
-use std::io;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sched::{sched_setaffinity, CpuSet};
 use nix::sys::resource::{getrusage, UsageWho};
 use nix::time::ClockId;
 use nix::unistd::Pid;
@@ -44,19 +41,4 @@ pub fn of_children() -> Result<Duration> {
         Duration::from_secs(time.tv_sec() as u64) + Duration::from_micros(time.tv_usec() as u64)
     });
     Ok(user + system)
-}
-
-/// Keeps the calling thread on one core.
-pub fn pin(core: usize) -> io::Result<()> {
-    let mut set = CpuSet::new();
-    set.set(core)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
-}
-
-/// Runs the calling thread before all that are not told so: for those that note when something happens.
-pub fn first() -> io::Result<()> {
-    let lowest = libc::sched_param { sched_priority: 1 };
-    // SAFETY: the kernel reads the parameter, which lives until the call returns.
-    let done = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &lowest) };
-    Ok(Errno::result(done).map(drop)?)
 }

@@ -68,10 +68,18 @@ pub struct Found {
 }
 
 impl NetdDevice {
-    /// Watches from now on, on all interfaces, those to come too. Guests may leave by the uplinks.
+    /// Watches from now on. Guests may leave by the uplinks.
     #[track_caller]
     pub fn watch(&self, uplinks: &[&str]) -> Watch {
-        let socket = self.enter(|| {
+        Watch::start(self, uplinks)
+    }
+}
+
+impl Watch {
+    /// Watches any device from now on, on all interfaces, those to come too.
+    #[track_caller]
+    pub fn start(device: &impl InNetns, uplinks: &[&str]) -> Self {
+        let socket = device.enter(|| {
             let (family, kind) = (AddressFamily::Packet, SockType::Datagram);
             socket(
                 family,
@@ -83,18 +91,16 @@ impl NetdDevice {
         let socket = socket.expect("a packet socket");
         setsockopt(&socket, sockopt::RcvBufForce, &(64 << 20)).expect("SO_RCVBUFFORCE");
         let (stopped, stop) = UnixStream::pair().expect("a socket pair");
-        let netns = self.open_netns();
+        let netns = device.open_netns();
         let uplinks = uplinks.iter().map(|name| (*name).to_owned()).collect();
         let thread = thread::spawn(move || {
             // Names of interfaces are looked up in the thread's namespace.
             setns(&netns, CloneFlags::CLONE_NEWNET).expect("setns");
             Watcher { uplinks, ..Watcher::default() }.run(&socket, &stopped)
         });
-        Watch { stop: Some(stop), thread: Some(thread) }
+        Self { stop: Some(stop), thread: Some(thread) }
     }
-}
 
-impl Watch {
     /// Ends it and gives what it has found, up to the last packet sent before.
     pub fn end(mut self) -> Found {
         self.stop = None;

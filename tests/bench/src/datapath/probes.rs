@@ -26,10 +26,9 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use guestnet_tests::traffic::cpu::pin;
 use guestnet_tests::InNetns;
 use nix::time::{clock_gettime, ClockId};
-
-use crate::cpu::pin;
 
 /// Packets that one call sends.
 const BATCH: usize = 64;

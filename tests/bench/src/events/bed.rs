@@ -21,18 +21,17 @@ use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestN
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::netd::{Found, NetdDevice, Watch};
 use guestnet_tests::probe::exchange;
+use guestnet_tests::traffic::{flow, Flow, Forgotten, Heard, Monitor, Ours, Prober, Sent, Who};
 use guestnet_tests::{Guest, Probe};
 
-use super::announced::{Heard, Monitor, Ours, Who};
 use super::floor::{Fix, Fixer};
-use super::flow::{flow, Flow, Sent};
 use super::kind::{Kind, Wanted};
-use super::prober::Prober;
-use super::tracked::Forgotten;
 use crate::error::{Doing, Error, Result};
 use crate::options::Options;
 use crate::service::Service;
 
+/// How often the guest sends a datagram.
+pub const EVERY: Duration = Duration::from_micros(250);
 /// Traffic that has not come back by then never comes.
 pub const LIMIT: Duration = Duration::from_secs(5);
 /// What guestnetd says when it makes conntrack forget.
@@ -178,7 +177,7 @@ impl Bed {
 
     /// A prober whose traffic flows.
     fn prober(&self) -> Result<Prober> {
-        let prober = Prober::start(&self.guest, self.probes)?;
+        let prober = Prober::start(&self.guest, self.probes, NetdDevice::UDP, EVERY)?;
         let flows = prober.flows(LIMIT);
         let log = || self.service.as_ref().map(Service::log).unwrap_or_default();
         flows.then_some(prober).ok_or_else(|| Error::new(format!("no traffic\n{}", log())))

@@ -27,8 +27,8 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::SockProtocol;
 
 use super::kind::Kind;
-use super::netlink::{attribute, u32_at, Message, Socket};
 use crate::error::{Error, Result};
+use guestnet_tests::traffic::netlink::{attribute, u32_at, Message, Socket};
 
 /// Length of `struct ifinfomsg`.
 const LINK: usize = 16;

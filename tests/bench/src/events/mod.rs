@@ -15,18 +15,15 @@
 //! From an event on a device that netd shapes to the traffic that flows again, with guestnetd and,
 //! where that can be had, with its part done by the bench itself.
 
-mod announced;
 mod bed;
 mod floor;
-mod flow;
 mod kind;
-mod netlink;
-mod prober;
 mod table;
-mod tracked;
 
 use std::thread::sleep;
 use std::time::Duration;
+
+use guestnet_tests::traffic::Flow;
 
 use crate::crowd::on_a_thread;
 use crate::error::{Doing, Result};
@@ -35,7 +32,6 @@ use crate::options::Options;
 use crate::progress;
 use crate::report::table::Table;
 use bed::{Bed, Outcome};
-use flow::Flow;
 use kind::{Kind, Whose, ALL};
 
 /// How often the guestnetd looks that is to find what is not announced, in seconds.

@@ -18,14 +18,14 @@ use std::time::Duration;
 
 use guestnet_tests::netd::Found;
 
+use super::bed::EVERY;
 use super::bed::{Outcome, LIMIT};
-use super::flow::Flow;
 use super::kind::{Kind, Wanted};
-use super::prober::EVERY;
 use super::{Measured, CHECK_EVERY, UPLINKS};
 use crate::measure::Samples;
 use crate::report::cells::{digits, micros, text};
 use crate::report::table::{Cell, Table};
+use guestnet_tests::traffic::Flow;
 
 /// Beyond the timer's period, what a comparison and the repair themselves may take.
 const REPAIR: Duration = Duration::from_millis(100);

@@ -18,10 +18,10 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use guestnet_tests::InNetns;
 use nix::sys::socket::SockProtocol;
 
 use super::netlink::{attribute, Message, Socket};
+use crate::InNetns;
 
 // linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h
 const DESTROYED: u32 = 3;
@@ -36,6 +36,7 @@ const PROTO_SRC_PORT: u16 = 2;
 const GUESTS: [u8; 2] = [172, 17];
 
 /// Hears of it.
+#[derive(Debug)]
 pub struct Forgotten(Socket);
 
 impl Forgotten {

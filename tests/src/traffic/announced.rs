@@ -19,16 +19,16 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::panic::resume_unwind;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use guestnet_tests::InNetns;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::SockProtocol;
 
+use super::cpu::first;
 use super::netlink::{attribute, u32_at, Message, Socket};
-use crate::cpu::first;
-use crate::error::{Error, Result};
+use crate::InNetns;
 
 /// The groups that guestnetd hears, too.
 const GROUPS: [u32; 5] = [
@@ -58,6 +58,7 @@ pub enum Who {
 pub type Announced = (Instant, Who);
 
 /// A monitor in a device's namespace; it ends with [`Monitor::end`].
+#[derive(Debug)]
 pub struct Monitor {
     /// A byte is a mark, which is answered; closed, it ends the thread.
     control: UnixStream,
@@ -84,7 +85,7 @@ pub struct Ours {
 
 impl Monitor {
     /// Begins.
-    pub fn start(device: &impl InNetns, ours: Ours) -> Result<Self> {
+    pub fn start(device: &impl InNetns, ours: Ours) -> io::Result<Self> {
         let mut socket = Socket::hearing(device, SockProtocol::NetlinkRoute, &GROUPS)?;
         let (mut orders, control) = UnixStream::pair()?;
         let run = move || {
@@ -112,22 +113,21 @@ impl Monitor {
     }
 
     /// Whatever has been announced up to now is before this mark.
-    pub fn mark(&mut self) -> Result<()> {
+    pub fn mark(&mut self) -> io::Result<()> {
         self.control.write_all(&[0])?;
-        Ok(self.control.read_exact(&mut [0])?)
+        self.control.read_exact(&mut [0])
     }
 
     /// All that was announced.
-    pub fn end(self) -> Result<Heard> {
+    pub fn end(self) -> io::Result<Heard> {
         drop(self.control);
-        let heard = self.thread.join().map_err(|_| Error::new("a panic, told above"))?;
-        Ok(heard?)
+        self.thread.join().unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
 impl Ours {
     /// Of a guestnetd that runs, and these links.
-    pub fn of(pid: i32, links: impl IntoIterator<Item = u32>) -> Result<Self> {
+    pub fn of(pid: i32, links: impl IntoIterator<Item = u32>) -> io::Result<Self> {
         let sockets = fs::read_dir(format!("/proc/{pid}/fd"))?.flatten();
         let sockets = sockets.filter_map(|entry| fs::read_link(entry.path()).ok());
         let inodes = sockets.filter_map(|target| {

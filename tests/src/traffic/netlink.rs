@@ -12,17 +12,18 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Netlink as the bench hears it: a socket in any namespace, messages, attributes.
+//! Netlink as tests hear it: a socket in any namespace, messages, attributes.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use guestnet_tests::InNetns;
 use nix::errno::Errno;
 use nix::sys::socket::{
     bind, getsockname, recv, send, setsockopt, socket, sockopt, AddressFamily, MsgFlags,
     NetlinkAddr, SockFlag, SockProtocol, SockType,
 };
+
+use crate::InNetns;
 
 /// Length of `struct nlmsghdr`.
 const HEADER: usize = 16;

@@ -12,29 +12,26 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! A guest that sends a small datagram to the server beyond every 250 us and notes which ones were
-//! answered.
+//! A guest, or a device, that sends a small datagram to a server beyond all the time and notes which
+//! ones were answered.
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use guestnet_tests::netd::NetdDevice;
-use guestnet_tests::InNetns;
 use nix::poll::{ppoll, PollFd, PollFlags};
 use nix::sys::prctl::set_timerslack;
 use nix::sys::time::TimeSpec;
 
+use super::cpu::{first as run_first, pin};
 use super::flow::Sent;
-use crate::cpu::{first as run_first, pin};
-use crate::error::{Error, Result};
+use crate::InNetns;
 
-/// How often.
-pub const EVERY: Duration = Duration::from_micros(250);
 /// The core that it keeps to.
 const CORE: usize = 0;
 /// An answer that has not come by then, with the last probe sent, never comes.
@@ -45,14 +42,15 @@ const BEHIND: u32 = 8;
 const FLOWING: Duration = Duration::from_millis(100);
 
 /// A prober that sends; it ends with [`Prober::end`].
+#[derive(Debug)]
 pub struct Prober {
     shared: Arc<Shared>,
-    /// The guest's port.
+    /// The port that it sends from.
     pub port: u16,
     thread: JoinHandle<io::Result<Vec<Sent>>>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
     /// How many were sent, and how many up to the newest that was answered.
@@ -61,15 +59,21 @@ struct Shared {
 }
 
 impl Prober {
-    /// Begins with this number: no two probes of a device have the same.
-    pub fn start(guest: &impl InNetns, first: u32) -> Result<Self> {
+    /// Begins with this number, no two probes of a device have the same; to a server's UDP port, so often.
+    pub fn start(
+        guest: &impl InNetns,
+        first: u32,
+        server: &str,
+        every: Duration,
+    ) -> io::Result<Self> {
+        let server = server.parse().expect("an address and a port");
         // Not connected: what ICMP says of one probe is no error of the next one.
         let socket = guest.enter(|| UdpSocket::bind("0.0.0.0:0"))?;
         socket.set_nonblocking(true)?;
         let port = socket.local_addr()?.port();
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let thread = thread::spawn(move || run(&socket, first, &theirs));
+        let thread = thread::spawn(move || run(&socket, first, server, every, &theirs));
         Ok(Self { shared, port, thread })
     }
 
@@ -94,14 +98,19 @@ impl Prober {
     }
 
     /// Ends it: all probes.
-    pub fn end(self) -> Result<Vec<Sent>> {
+    pub fn end(self) -> io::Result<Vec<Sent>> {
         self.shared.stop.store(true, Ordering::Relaxed);
-        let sent = self.thread.join().map_err(|_| Error::new("a panic, told above"))?;
-        Ok(sent?)
+        self.thread.join().unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
-fn run(socket: &UdpSocket, first: u32, shared: &Shared) -> io::Result<Vec<Sent>> {
+fn run(
+    socket: &UdpSocket,
+    first: u32,
+    server: SocketAddr,
+    every: Duration,
+    shared: &Shared,
+) -> io::Result<Vec<Sent>> {
     pin(CORE)?;
     run_first()?;
     // The kernel wakes others 50 us late.
@@ -112,10 +121,10 @@ fn run(socket: &UdpSocket, first: u32, shared: &Shared) -> io::Result<Vec<Sent>>
         let number = first.wrapping_add(sent.len() as u32);
         sent.push(Sent { at: Instant::now(), answered: false });
         // What cannot be sent is not answered.
-        let _ = socket.send_to(format!("{number:08x}").as_bytes(), NetdDevice::UDP);
+        let _ = socket.send_to(format!("{number:08x}").as_bytes(), server);
         shared.sent.store(sent.len() as u32, Ordering::Relaxed);
         // Who is late does not send two at once.
-        next = (next + EVERY).max(Instant::now());
+        next = (next + every).max(Instant::now());
         collect(socket, first, &mut sent, shared, next)?;
     }
     let end = Instant::now() + LAST;

@@ -35,7 +35,7 @@ use crate::InNetns;
 /// The core that it keeps to.
 const CORE: usize = 0;
 /// An answer that has not come by then, with the last probe sent, never comes.
-const LAST: Duration = Duration::from_millis(20);
+const LAST: Duration = Duration::from_secs(1);
 /// Behind by no more than so many, traffic flows.
 const BEHIND: u32 = 8;
 /// For so long, it flows for good.
@@ -151,7 +151,9 @@ fn collect(
             }
         }
         let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        let last = shared.stop.load(Ordering::Relaxed)
+            && shared.answered.load(Ordering::Relaxed) == sent.len() as u32;
+        if left.is_zero() || last {
             return Ok(());
         }
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];

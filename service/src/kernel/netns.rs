@@ -21,6 +21,13 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 
+/// A file of the calling thread's network namespace: `udp` is /proc/net/udp. Not by /proc/thread-self,
+/// where SELinux has no name for it: genfs contexts are of the path behind the first number
+/// (selinux_genfs_get_sid()), and a core domain of Android's may not read what is just `proc`.
+pub fn proc_net(file: &str) -> String {
+    format!("/proc/{}/net/{file}", nix::unistd::gettid())
+}
+
 /// What makes two descriptors the same namespace: st_dev and st_ino (namespaces(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NetnsId {

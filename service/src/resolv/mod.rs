@@ -18,6 +18,7 @@ mod watch;
 
 pub use watch::Watch;
 
+use crate::kernel::netns::proc_net;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -47,7 +48,7 @@ pub fn servers(path: &Path) -> Vec<Ipv4Addr> {
 
 /// Whether a resolver of the device itself listens at one of these addresses, or at all.
 pub fn is_served_here(gateway: impl Fn(Ipv4Addr) -> bool) -> bool {
-    let sockets = fs::read_to_string("/proc/thread-self/net/udp").unwrap_or_default();
+    let sockets = fs::read_to_string(proc_net("udp")).unwrap_or_default();
     sockets.lines().filter_map(listens_for_names).any(|at| at.is_unspecified() || gateway(at))
 }
 

@@ -18,6 +18,7 @@ use super::entries::{Chain, Target};
 use super::read;
 use super::walk::{self, Dropped, Packets};
 use crate::firewall::{Family, Interface, Ruleset};
+use crate::kernel::netns::proc_net;
 
 /// What of FORWARD is somebody else's, in words.
 pub fn foreign_forward_rule() -> Option<String> {
@@ -119,7 +120,7 @@ fn forward() -> Option<Chain> {
 
 /// Asking for a table makes it appear; one that nobody has used is not in this list.
 fn tables_in_use() -> Vec<String> {
-    let names = std::fs::read_to_string("/proc/thread-self/net/ip_tables_names");
+    let names = std::fs::read_to_string(proc_net("ip_tables_names"));
     names.unwrap_or_default().lines().map(str::to_owned).collect()
 }
 

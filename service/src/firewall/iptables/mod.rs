@@ -207,10 +207,10 @@ pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
 #[cfg(not(target_os = "android"))]
 fn in_use(anchor: &Anchor) -> bool {
     let names = match anchor.family {
-        Family::V4 => "/proc/thread-self/net/ip_tables_names",
-        Family::V6 => "/proc/thread-self/net/ip6_tables_names",
+        Family::V4 => "ip_tables_names",
+        Family::V6 => "ip6_tables_names",
     };
-    let names = std::fs::read_to_string(names).unwrap_or_default();
+    let names = std::fs::read_to_string(crate::kernel::netns::proc_net(names)).unwrap_or_default();
     names.lines().any(|name| name == anchor.table)
 }
 

@@ -88,6 +88,7 @@ impl Socket {
     }
 
     /// A datagram, if there is one.
+    #[allow(clippy::should_implement_trait)] // It gives what it borrows.
     pub fn next(&mut self) -> io::Result<Option<Messages<'_>>> {
         match recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
             Ok(length) => Ok(Some(Messages(&self.buffer[..length]))),

@@ -196,10 +196,22 @@ pub fn set_mtu(netlink: &Netlink, index: u32, mtu: u32) -> Result<(), KernelErro
     netlink.change(libc::RTM_SETLINK, &about(index, 0, 0).with_u32(libc::IFLA_MTU, mtu), 0)
 }
 
-/// Moves a link into the network namespace of this id. Sleeps as [`delete`] does.
-pub fn set_netns(netlink: &Netlink, index: u32, netnsid: i32) -> Result<(), KernelError> {
-    let message = about(index, 0, 0).with(IFLA_TARGET_NETNSID, &netnsid.to_ne_bytes());
-    netlink.change(libc::RTM_SETLINK, &message, 0)
+/// How the kernel is told which network namespace is meant, where nobody has a descriptor of it.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose {
+    /// The one that has this id in ours.
+    Id(i32),
+    /// That of this process; nobody asks for rights over it (get_net_ns_by_pid()).
+    Process(i32),
+}
+
+/// Moves a link into a network namespace. Sleeps as [`delete`] does.
+pub fn set_netns(netlink: &Netlink, index: u32, whose: Whose) -> Result<(), KernelError> {
+    let (kind, number) = match whose {
+        Whose::Id(id) => (IFLA_TARGET_NETNSID, id),
+        Whose::Process(pid) => (libc::IFLA_NET_NS_PID, pid),
+    };
+    netlink.change(libc::RTM_SETLINK, &about(index, 0, 0).with(kind, &number.to_ne_bytes()), 0)
 }
 
 /// Sets a link's alias.

@@ -13,10 +13,11 @@
 // limitations under the License.
 
 //! From what a caller names (netns, pidfd, pid) to the guest's network namespace.
-//! Only opens and compares; changes nothing.
+//! Only opens and compares; changes nothing that stays.
 
 use super::initial::Initial;
 use super::netns::{self, NetnsId};
+use super::way_back;
 use crate::error::TargetError;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use std::fs::{self, File};
@@ -98,7 +99,28 @@ impl Target {
                 }
             }
             Err(_) if initial.is_of(pid) => Err(TargetError::InitialNetns),
+            // Not ours to open: we are not root, and the guest's init has capabilities that we
+            // have not (ptrace_may_access()).
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+                Self::by_moving_there(process, cause)
+            }
             Err(cause) => Err(TargetError::NotAccessible { pid, cause }),
+        }
+    }
+
+    /// As user `system` on Android, by pid and by pidfd.
+    fn by_moving_there(process: Process, refused: io::Error) -> Result<Self, TargetError> {
+        let pid = process.pid;
+        let netns = way_back::of_process(pid);
+        if ended(&process.pidfd) {
+            return Err(TargetError::ProcessExited(pid));
+        }
+        match netns {
+            Ok(netns) => Ok(Self { netns: File::from(netns), process: Some(process) }),
+            Err(e) => {
+                let cause = io::Error::other(format!("{refused}; {e}"));
+                Err(TargetError::NotAccessible { pid, cause })
+            }
         }
     }
 

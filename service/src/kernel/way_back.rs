@@ -12,15 +12,15 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Back into a guest's namespace, of which nothing is kept while the guest is attached: a TUN
-//! device of ours is moved there by the id that the kernel has for the namespace behind the host
-//! end, and says where it is. It needs no process in the guest, and no rights over one
-//! (/proc/PID/ns/net and a pidfd do: ptrace_may_access()).
+//! Into a guest's namespace that may not be opened, or of which nothing is kept while the guest is
+//! attached: a TUN device of ours is moved there and says where it is. The way there is a process in
+//! it, by pid, or the id that the kernel has for the namespace behind the host end. Neither needs
+//! rights over a process of the guest (/proc/PID/ns/net and a pidfd do: ptrace_may_access()).
 //!
 //! The guest sees the device, down and without address, for some 20 ms: the move sleeps in
 //! rcu_barrier. So never with the owner's lock held.
 
-use super::links;
+use super::links::{self, Whose};
 use super::netlink::Netlink;
 use crate::error::Error;
 use std::fs::{File, OpenOptions};
@@ -47,8 +47,8 @@ const TUN: &str = "/dev/net/tun";
 #[cfg(target_os = "android")]
 const TUN: &str = "/dev/tun";
 
-/// Opens the namespace that has this id in the calling thread's, where `device` is, too.
-pub fn open(device: &Netlink, netnsid: i32) -> Result<WayBack, Error> {
+/// Opens a namespace. `device` is in the calling thread's, which knows it by its id.
+pub fn open(device: &Netlink, whose: Whose) -> Result<WayBack, Error> {
     let failed = |what: &'static str| move |e: io::Error| Error::kernel(what, e);
     let tun = OpenOptions::new().read(true).write(true).open(TUN);
     let tun = tun.map_err(|e| Error::kernel(format!("open {TUN}"), e))?;
@@ -59,9 +59,17 @@ pub fn open(device: &Netlink, netnsid: i32) -> Result<WayBack, Error> {
     create(&tun, &name).map_err(failed("make a TUN device"))?;
     let moved = |e| Error::kernel("move a TUN device into the guest", e);
     let link = links::by_name(device, &name).map_err(moved)?;
-    links::set_netns(device, link.map_or(0, |link| link.index), netnsid).map_err(moved)?;
+    links::set_netns(device, link.map_or(0, |link| link.index), whose).map_err(moved)?;
     let netns = netns_of(&tun).map_err(failed("ask where a TUN device is"))?;
     Ok(WayBack { netns, _tun: tun })
+}
+
+/// Opens the namespace of a process. The device is gone when this returns.
+pub fn of_process(pid: i32) -> Result<OwnedFd, Error> {
+    let device = Netlink::open().map_err(|e| Error::kernel("open a netlink socket", e))?;
+    let WayBack { netns, _tun: tun } = open(&device, Whose::Process(pid))?;
+    drop(tun);
+    Ok(netns)
 }
 
 // linux/if_tun.h
@@ -151,7 +159,7 @@ mod tests {
         in_a_netns(|device| {
             let (guest, id) = pair(device);
             let wanted = NetnsId::of(&guest).unwrap();
-            let way = open(device, id).unwrap();
+            let way = open(device, Whose::Id(id)).unwrap();
             let there = File::from(way.as_fd().try_clone_to_owned().unwrap());
             assert_eq!(NetnsId::of(&there).unwrap(), wanted);
             let home = Home::here().unwrap();
@@ -181,7 +189,7 @@ mod tests {
     fn without_such_a_namespace_it_leaves_nothing() {
         in_a_netns(|device| {
             let (_guest, id) = pair(device);
-            let refused = open(device, id + 1).unwrap_err();
+            let refused = open(device, Whose::Id(id + 1)).unwrap_err();
             assert_eq!(refused.errno(), Some(libc::EINVAL), "{refused}");
             assert_eq!(names(device), ["host"]);
             let refused = links::beyond(device, id + 1, 1).unwrap_err();

@@ -13,14 +13,14 @@
 // limitations under the License.
 
 //! Guests that asked for no MTU have that of their way out, the uplink or a tun, also when it becomes
-//! another one. Half of that
-//! is the guest's end, and the way back into a guest takes some 20 ms: a thread of its own does it,
-//! guest by guest, and ends when there is nothing left to do. What cannot be done is said, and the
-//! guest left as it is: it works, only it learns of a smaller MTU by the device's ICMP messages.
+//! another one. Half of that is the guest's end, and the way back into a guest takes some 20 ms: a
+//! thread of its own does it, guest by guest, and ends when there is nothing left to do. What cannot
+//! be done is said, and the guest left as it is: it works, only it learns of a smaller MTU by the
+//! device's ICMP messages.
 
 use super::{Attached, GuestEvent, Handle, Notice, Owner};
 use crate::error::{Error, KernelError};
-use crate::kernel::links::{self, Link};
+use crate::kernel::links::{self, Link, Whose};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::Home;
 use crate::kernel::way_back;
@@ -232,7 +232,7 @@ impl Device {
         if seen.mtu == change.mtu {
             return self.set_host(change, &host);
         }
-        let way = way_back::open(&self.netlink, netnsid)?;
+        let way = way_back::open(&self.netlink, Whose::Id(netnsid))?;
         let entered = self.home.inside(way.as_fd(), Netlink::open);
         let inside =
             entered.map_err(|e| Error::kernel("enter the guest's network namespace", e))?;

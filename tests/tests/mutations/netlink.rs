@@ -107,6 +107,7 @@ fn link(body: &[u8], verb: &str) -> String {
     for (kind, value) in all {
         words.push(match kind {
             4 => "mtu".into(),
+            19 => "pid".into(),
             20 => "alias".into(),
             27 if verb == "NEW" => format!("group {:#x}", u32_at(value, 0).unwrap_or_default()),
             27 => "group".into(),

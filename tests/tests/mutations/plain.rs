@@ -200,7 +200,8 @@ pub fn undone(firewall: &str) -> Seen {
     traced.seen(&format!("undone-{firewall}"), true)
 }
 
-/// guestnetd with what it needs and no more: it may not look at init's namespace.
+/// guestnetd with what it needs and no more: it may look neither at init's namespace nor at that of
+/// a guest which it is not given.
 pub fn few_capabilities() -> Seen {
     let device = Device::new();
     let all = "-all,+net_admin,+net_raw,+sys_admin,+dac_override";
@@ -209,6 +210,8 @@ pub fn few_capabilities() -> Seen {
     let mut traced = Traced::new(device, daemon, "", &by);
     traced.start();
     let guest = Guest::new();
+    traced.attach_as(&config("demo"), &by_pid(guest.pid()));
+    traced.detach("demo");
     traced.attach_as(&config("demo"), &by_netns(guest.open_netns()));
     traced.detach("demo");
     traced.stop();

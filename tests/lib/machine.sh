@@ -14,13 +14,26 @@ need_tools() {
     done
     [ ${#packages[@]} -gt 0 ] || return 0
     note "missing: ${missing[*]}"
-    local install="apt-get install --no-install-recommends ${packages[*]}"
+    install_packages "${packages[@]}"
+}
+
+# need_packages PACKAGE...: installs the Debian packages that are not there.
+need_packages() {
+    local package missing=()
+    for package; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+    done
+    [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
+}
+
+install_packages() {
+    local install="apt-get install --no-install-recommends $*"
     if ! command -v apt-get >/dev/null; then
-        die "install what is missing; in Debian the packages are: ${packages[*]}"
+        die "install what is missing; in Debian the packages are: $*"
     elif [ "$(id -u)" != 0 ]; then
         die "install what is missing: sudo $install"
     fi
-    note "installing the Debian packages: ${packages[*]}"
+    note "installing the Debian packages: $*"
     export DEBIAN_FRONTEND=noninteractive
     # The lists of a fresh machine can be empty or old.
     # shellcheck disable=SC2086 # the command is made of words

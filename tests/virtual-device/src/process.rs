@@ -20,10 +20,28 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+/// A child; killed when dropped.
+#[derive(Debug)]
+pub struct Killed(pub Child);
+
+impl Killed {
+    /// Kills it, as a power cut would, and waits for its end.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
 /// The process; killed when dropped.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
+    child: Killed,
     dir: TempDir,
 }
 
@@ -36,7 +54,7 @@ impl Process {
         let both = (log.try_clone().expect("dup"), log);
         command.stdin(Stdio::null()).stdout(both.0).stderr(both.1);
         let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        Self { child, dir }
+        Self { child: Killed(child), dir }
     }
 
     /// What it has said.
@@ -50,13 +68,6 @@ impl Process {
 
     /// Kills it, as a power cut would, and waits for its end.
     pub fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
+        self.child.kill();
     }
 }

@@ -24,7 +24,7 @@ use guestnet_tests::InNetns;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::SockProtocol;
 
-/// A null operation on the machine of BENCHMARKS.md, as the test below has it.
+/// A null operation on the machine of BENCHMARKS.md.
 const THERE: Duration = Duration::from_micros(140);
 const TIMES: usize = 201;
 const DUMP: i32 = libc::NLM_F_REQUEST | libc::NLM_F_DUMP;
@@ -38,7 +38,7 @@ pub fn factor(netns: &impl InNetns) -> f64 {
 }
 
 /// The fastest.
-pub fn null_operation(netns: &impl InNetns) -> Duration {
+fn null_operation(netns: &impl InNetns) -> Duration {
     netns.enter(|| {
         let inside = File::open("/proc/thread-self/ns/net").expect("a namespace").into();
         let times = (0..TIMES).map(|_| once(&inside).expect("rtnetlink"));
@@ -62,14 +62,4 @@ fn ended(socket: &mut Socket) -> io::Result<bool> {
     poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
     let mut messages = socket.next()?.into_iter().flatten();
     Ok(messages.any(|message| i32::from(message.kind) == libc::NLMSG_DONE))
-}
-
-#[cfg(test)]
-mod tests {
-    use guestnet_tests::Device;
-
-    #[test]
-    fn what_a_null_operation_takes() {
-        println!("{:?}", super::null_operation(&Device::new()));
-    }
 }

@@ -1,9 +1,8 @@
 # shellcheck shell=bash
-# Takes the product, the service manager and the tests of kernel Binder along, and a client that is
+# Takes the product and the tests of kernel Binder along, and a client that is
 # not ours: libgbinder's programs, which only Debian sid has.
 # shellcheck source=../../../lib/sid.sh
 . tests/lib/sid.sh
-need_hub
 product
 tests_of guestnet_device_tests --test binder
 sid_fetch "$cache/gbinder" libgbinder-tools ||

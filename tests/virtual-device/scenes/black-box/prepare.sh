@@ -1,5 +1,4 @@
 # shellcheck shell=bash
-# Takes the product, the service manager and the black-box suite along.
-need_hub
+# Takes the product and the black-box suite along.
 product
 tests_of guestnet_tests

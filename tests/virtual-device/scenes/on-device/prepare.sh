@@ -1,5 +1,4 @@
 # shellcheck shell=bash
-# Takes the product, the service manager and the suite for devices along.
-need_hub
+# Takes the product and the suite for devices along.
 product
 tests_of guestnet_device_tests --test on_device

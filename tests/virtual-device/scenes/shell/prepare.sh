@@ -1,4 +1,3 @@
 # shellcheck shell=bash
-# No scene but a shell, with the product and the service manager at hand.
-need_hub
+# No scene but a shell, with the product at hand.
 product

@@ -1,5 +1,4 @@
 # shellcheck shell=bash
 # Takes the product and the tests of Wi-Fi along.
-need_hub
 product
 tests_of guestnet_device_tests --test wifi

@@ -18,9 +18,10 @@
 use std::env;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
+use guestnet_device_tests::process::Killed;
 use guestnet_platform::{Connection, Endpoint};
 use guestnet_tests::client::{by_pid, config, NAME};
 use guestnet_tests::Guest;
@@ -29,7 +30,7 @@ use crate::garbage;
 
 /// A client; killed when dropped.
 pub struct Role {
-    process: Child,
+    process: Killed,
     lines: std::io::Lines<BufReader<ChildStdout>>,
 }
 
@@ -41,7 +42,7 @@ impl Role {
         command.env("GUESTNET_ROLE", role).uid(uid).gid(uid).stdout(Stdio::piped());
         let mut process = command.spawn().expect("ourselves");
         let lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
-        Self { process, lines }
+        Self { process: Killed(process), lines }
     }
 
     /// The rest of the next line that begins with `role: `; nothing when it has ended.
@@ -55,14 +56,7 @@ impl Role {
 
     /// Kills it and waits for its end.
     pub fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Drop for Role {
-    fn drop(&mut self) {
-        self.kill();
+        self.process.kill();
     }
 }
 

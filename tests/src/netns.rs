@@ -114,6 +114,14 @@ impl Netns {
         Self { name }
     }
 
+    /// Gives a name to the one that this process is in: for a machine that is a device itself.
+    pub fn of_this_machine(role: &str) -> Self {
+        let name = format!("{}-{role}", unique());
+        let pid = std::process::id().to_string();
+        must(Command::new("ip").args(["netns", "attach", &name, &pid]));
+        Self { name }
+    }
+
     /// Its name, as `ip netns` knows it.
     pub fn name(&self) -> &str {
         &self.name

@@ -95,9 +95,19 @@ impl NetdDevice {
         device
     }
 
+    /// The whole machine, as Android 13 with wlan0 as its default network. Once: it stays so.
+    pub fn this_machine() -> Self {
+        let device = Self::in_netns(Netns::of_this_machine("netd"), Variant::Android13);
+        device.connect("wlan0", Self::WLAN0);
+        device
+    }
+
     /// Any Android without an interface but `lo`.
     pub fn offline(variant: Variant) -> Self {
-        let netns = Netns::new("netd");
+        Self::in_netns(Netns::new("netd"), variant)
+    }
+
+    fn in_netns(netns: Netns, variant: Variant) -> Self {
         netns.run("ip link set lo up");
         no_address_probing(&netns);
         sysctls::at_boot(&netns);

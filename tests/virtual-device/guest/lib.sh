@@ -45,3 +45,14 @@ run_tests() {
     [ ${#failed[@]} = 0 ] || echo "failed: ${failed[*]}"
     [ ${#failed[@]} = 0 ]
 }
+
+# What differs on Android, and guestnetd has to live with: a process sees only its own user's (init
+# mounts /proc so), and the TUN device is not everybody's (ueventd.rc). Nothing is loaded on demand
+# there: what a phone's kernel has built in is loaded here first.
+as_on_android() {
+    modprobe -a tun veth iptable_nat iptable_filter iptable_mangle iptable_raw ip6table_filter ip6table_mangle \
+        ip6table_raw xt_MASQUERADE xt_conntrack xt_state xt_bpf nf_conntrack_netlink
+    mount -o remount,hidepid=2,gid=3009 /proc
+    chown 1000:1016 /dev/net/tun
+    chmod 660 /dev/net/tun
+}

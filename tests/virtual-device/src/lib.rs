@@ -15,9 +15,11 @@
 //! What the tests in the virtual device share. They change the machine that they run on, as no
 //! other test does: never run them but by `tests/virtual-device/run`.
 
+pub mod init;
 pub mod machine;
 pub mod process;
 pub mod scale;
+pub mod selinux;
 pub mod wifi;
 
 pub use machine::Machine;

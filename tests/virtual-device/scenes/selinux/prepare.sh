@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# Sourced by ../../run: the policy, and one for each statement of guestnetd's that is left out.
+# shellcheck source=../../../android/policy.sh
+. tests/android/policy.sh
+[ "$seconds" -ge 900 ] || seconds=900
+scene_boot='security=selinux enforcing=1'
+product
+user_cargo build --quiet --locked -p guestnet_device_tests
+program /system/bin "$target/debug/android-init"
+program /device "$target/debug/selinux-suite"
+cp init/guestnetd.rc "$stage/device/"
+
+variants="python3 tests/virtual-device/scenes/selinux/variants.py sepolicy/private/guestnetd.te"
+# policy NAME: of what is in $folder; without room for a variant that does not even compile.
+policy() {
+    mkdir "$folder/out"
+    compile_policy "$folder/out" "$folder" >"$folder/log" 2>&1 || { cat "$folder/log" >&2; die "the policy $1"; }
+    mkdir -p "$stage/device/policies"
+    mv "$folder/out/policy" "$stage/device/policies/$1"
+    rm -r "$folder"
+}
+new_folder() {
+    folder=$(mktemp -d)
+    cp sepolicy/private/* "$folder/"
+    cp tests/virtual-device/scenes/selinux/machine.te "$folder/"
+}
+new_folder
+cp sepolicy/private/{file,service}_contexts "$stage/device/"
+policy whole
+number=0
+$variants >"$stage/device/statements"
+while read -r _; do
+    new_folder
+    $variants $number >"$folder/guestnetd.te"
+    policy "$(printf '%02d' $number)"
+    number=$((number + 1))
+done <"$stage/device/statements"

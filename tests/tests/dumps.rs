@@ -34,7 +34,7 @@ use scene::{assert_words, Scene, BOUND};
 /// What a dump says of the scene, in this order.
 const SAYS: [&str; 6] = [
     "guestnetd ",
-    "listen unix://",
+    "\nlisten ",
     "\nguest neighbour slot 0 vm_wlan ",
     "172.17.3.3/16",
     "rules",

@@ -272,8 +272,11 @@ fn listeners_are_forgotten_with_their_process_or_connection() {
         poll(BOUND, &mut room).unwrap_or_else(|| panic!("{} of {count} places", ours.len()))
     };
     assert_eq!(more(MOST - 10), MOST - 10);
-    drop(another);
-    assert_eq!(more(MOST), MOST);
+    // Over kernel Binder a process has one connection, as long as it lives.
+    if !scene.daemon.endpoint().starts_with("binder:") {
+        drop(another);
+        assert_eq!(more(MOST), MOST);
+    }
     scene.assert_neighbour_talks("the end of listeners");
 }
 

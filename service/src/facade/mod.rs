@@ -80,7 +80,10 @@ impl GuestNet {
         match self.allowed.refuse(uid) {
             None => Ok(uid),
             Some(why) => {
-                log::warn!("{why}");
+                let context = ThreadState::with_calling_sid(|sid| {
+                    sid.map(|sid| format!(" (it is {})", sid.to_string_lossy()))
+                });
+                log::warn!("{why}{}", context.unwrap_or_default());
                 Err(why).or_binder_exception_with(ExceptionCode::SECURITY, |why| why)
             }
         }

@@ -18,15 +18,20 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::time::Instant;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use guestnet_device_tests::init::bed::{Bed, BOUND};
 use guestnet_device_tests::selinux::avc::{allows, denials, load, Denial};
 use guestnet_device_tests::selinux::life::{life, visitor};
-use guestnet_tests::client::NAME;
-use guestnet_tests::InNetns;
+use guestnet_tests::client::{by_pid, config, NAME};
+use guestnet_tests::{poll, said, Guest, InNetns, NetdDevice, Probe};
+
+/// A user that is an app's.
+const APP: u32 = 10123;
 
 fn main() -> ExitCode {
     let args: Vec<PathBuf> = std::env::args().skip(1).map(PathBuf::from).collect();
@@ -48,11 +53,20 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     println!("ok: nothing of what guestnetd does is denied");
+    // A file that guestnetd may write, to be read.
+    bed.log = "/tmp/guestnetd.log".into();
+    let _ = fs::write(&bed.log, "");
+    bed.device.run(&format!("chcon u:object_r:guestnet_data_file:s0 {}", bed.log.display()));
     if let Err(why) = callers(&bed, rc) {
         println!("FAILED: who may call: {why}");
         return ExitCode::FAILURE;
     }
     println!("ok: its clients may find and call it, an app and a guest may not");
+    if let Err(why) = events(&bed, rc) {
+        println!("FAILED: uplinks and netd: {why}");
+        return ExitCode::FAILURE;
+    }
+    println!("ok: nothing is denied as uplinks come and go, and netd starts anew");
     // Without all those lines.
     bed.log = "/dev/null".into();
     bed.patience = began.elapsed().min(BOUND);
@@ -181,6 +195,46 @@ fn callers(bed: &Bed, rc: &Path) -> Result<(), String> {
             return Err(format!("{domain} calls: {said}"));
         }
     }
+    // Whom the policy lets in and guestnetd does not: its log says what the driver says of them.
+    let mut stranger = Command::new("runcon");
+    stranger.args(["u:r:guest_manager:s0", "/system_ext/bin/guestnetctl", "info"]);
+    let out = stranger.env("GUESTNET_URI", "binder://").uid(APP).gid(APP).output();
+    let out = out.map_err(|e| e.to_string())?;
+    let logged = format!("uid {APP} may not use guestnetd; start it with --allow-uid {APP} (it is");
+    let log = started.said();
+    if out.status.code() != Some(6) || !log.contains(&format!("{logged} u:r:guest_manager:s0)")) {
+        return Err(format!("as uid {APP}: {}; its log: {log}", said(&out)));
+    }
     started.end(libc::SIGTERM);
     Ok(())
+}
+
+/// Wi-Fi is lost and comes back with another address, and netd starts anew: a guest is on again, and
+/// nothing of that is denied.
+fn events(bed: &Bed, rc: &Path) -> Result<(), String> {
+    let (mut started, service) = bed.start(rc)?;
+    let guest = Guest::new();
+    let attached = service.attach(&config("box"), &by_pid(guest.pid()), None);
+    attached.map_err(|e| format!("attach: {e}"))?;
+    denials();
+    let seen_as = |address: &str| {
+        let answer = || guest.udp(NetdDevice::UDP, "x").ok().filter(|got| got.starts_with(address));
+        poll(BOUND, answer).map(drop).ok_or_else(|| format!("nobody answers {address}"))
+    };
+    seen_as("192.0.2.2")?;
+    bed.device.wifi_lost();
+    bed.device.wifi_back_at("192.0.2.9/24");
+    seen_as("192.0.2.9")?;
+    bed.device.netd_restarts(Duration::ZERO);
+    seen_as("192.0.2.9")?;
+    service.setDns("wlan0", &["192.0.2.53".to_owned()]).map_err(|e| format!("setDns: {e}"))?;
+    bed.device.wifi_lost();
+    bed.device.wifi_back();
+    seen_as("192.0.2.2")?;
+    service.detach("box").map_err(|e| format!("detach: {e}"))?;
+    started.end(libc::SIGTERM);
+    match denials().into_iter().find(|d| d.source == "guestnetd") {
+        None => Ok(()),
+        Some(denial) => Err(format!("denied: {denial}")),
+    }
 }

@@ -55,6 +55,12 @@ impl Event {
         matches!(self, Self::Reconnect | Self::Roam | Self::PowerCut)
     }
 
+    /// Whether every probe of it may be answered: one roams from probe to probe, and what is sent while
+    /// the device is disconnected may wait in queues (mac80211) until it is connected again.
+    pub fn is_short(self) -> bool {
+        matches!(self, Self::Reconnect | Self::Roam)
+    }
+
     /// Where guests' packets may leave meanwhile.
     pub fn uplinks(self) -> &'static [&'static str] {
         if self == Self::ForGood {

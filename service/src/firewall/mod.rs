@@ -135,6 +135,17 @@ impl Firewall {
         }
     }
 
+    /// [`apply`](Self::apply) while nobody waits for its end: programs may take longer.
+    pub fn start(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        match &mut self.engine {
+            #[cfg(not(target_os = "android"))]
+            Engine::Nftables(it) => it.apply(wanted),
+            Engine::Iptables(it) => it.start(wanted),
+        }?;
+        self.clear_leftovers();
+        Ok(())
+    }
+
     /// Makes the kernel have these rules, whatever it has now. Does nothing if it has them.
     pub fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
         either!(&mut self.engine, it => it.apply(wanted))?;

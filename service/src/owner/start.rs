@@ -201,7 +201,7 @@ impl Owner {
         owner.uplink.resolvers = owner.resolvers_behind(owner.uplink.name.as_ref());
         // Always applied once: what is there may be an earlier guestnetd's.
         let ruleset = owner.ruleset_with(None);
-        owner.firewall.apply(&ruleset)?;
+        owner.firewall.start(&ruleset)?;
         owner.ruleset = ruleset;
         // Not before the packet filter: it may be gone, and guests may be there.
         owner.refresh_leads()?;

@@ -85,18 +85,27 @@ impl Iptables {
     /// cannot be read, what was written is taken to be there, but for the jumps to it.
     pub fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
         let programs = self.programs.clone();
-        let turn = programs.turn();
-        match apply_seen(&turn, wanted) {
+        self.apply_in(&programs.turn(), wanted)
+    }
+
+    /// The same at the start: dozens of programs may be needed, on a device that boots.
+    pub fn start(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        let programs = self.programs.clone();
+        self.apply_in(&programs.long_turn(), wanted)
+    }
+
+    fn apply_in(&mut self, turn: &Turn<'_>, wanted: &Ruleset) -> Result<(), FirewallError> {
+        match apply_seen(turn, wanted) {
             Err(FirewallError::Unreadable(_)) => {}
             result => return result,
         }
         if let Some((_, in_use)) = self.written.as_ref().filter(|(ruleset, _)| ruleset == wanted) {
-            match Blind::new(&turn)?.hook_again(in_use) {
+            match Blind::new(turn)?.hook_again(in_use) {
                 Err(e) if !e.is_stuck() => log::warn!("iptables: {e}; all is written anew"),
                 result => return result,
             }
         }
-        self.write(&turn, wanted)
+        self.write(turn, wanted)
     }
 
     /// The same, but where nothing can be read all rules are written.

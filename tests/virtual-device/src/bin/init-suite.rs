@@ -34,6 +34,7 @@ fn main() -> ExitCode {
             failed += 1;
         }
     }
+    bed.sweep();
     for (word, text) in without_a_word(&text) {
         match passes(&bed, &text) {
             Err(why) => println!("ok: without {word}: {}", last_line(&why)),

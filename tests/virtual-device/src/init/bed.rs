@@ -140,8 +140,14 @@ impl Bed {
         traces
     }
 
-    /// After a start that went wrong half-way: what is left of guests is removed.
+    /// After a start that went wrong half-way: what is left of guests and of the packet filter is
+    /// removed. A guestnetd that finds its rules there would not write them.
     pub fn sweep(&self) {
+        for program in ["iptables-legacy", "ip6tables-legacy"] {
+            let without = format!("{program}-save | grep -v oem_guestnet_ | {program}-restore");
+            let done = self.device.command("sh").args(["-c", &without]).status();
+            assert!(done.expect("sh").success(), "{without}");
+        }
         for link in self.device.links().iter().filter(|link| link.starts_with("vm_wlan")) {
             // Or it goes right now, with its guest.
             self.device.try_run(&format!("ip link del {link}"));

@@ -18,6 +18,8 @@
 # The product's root, and where the checks keep what they fetch and build.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=$root/target/android
+# shellcheck source=../lib/machine.sh
+source "$root/tests/lib/machine.sh"
 # The name of the check, for its messages.
 check=$(basename "$0")
 
@@ -35,11 +37,8 @@ make_tmp() {
 # need_packages NAME...: installs the Debian packages that are not there yet; without root or apt
 # it says which ones they are and ends.
 need_packages() {
-    local package missing=()
-    for package in "$@"; do
-        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
-            missing+=("$package")
-    done
+    local missing
+    mapfile -t missing < <(missing_packages "$@")
     [ ${#missing[@]} -eq 0 ] && return
     local install="apt-get install -y --no-install-recommends ${missing[*]}"
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||

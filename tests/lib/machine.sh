@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the machine must have: root, Debian packages, Rust. Needs ui.sh.
+# What the machine must have: root, Debian packages, Rust. What installs and asks needs ui.sh.
 
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -17,13 +17,12 @@ need_tools() {
     install_packages "${packages[@]}"
 }
 
-# need_packages PACKAGE...: installs the Debian packages that are not there.
-need_packages() {
-    local package missing=()
+# missing_packages PACKAGE...: those Debian packages that are not there, a line each.
+missing_packages() {
+    local package
     for package; do
-        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || echo "$package"
     done
-    [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
 }
 
 install_packages() {

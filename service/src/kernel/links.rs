@@ -198,7 +198,7 @@ pub fn set_mtu(netlink: &Netlink, index: u32, mtu: u32) -> Result<(), KernelErro
 
 /// How the kernel is told which network namespace is meant, where nobody has a descriptor of it.
 #[derive(Clone, Copy, Debug)]
-pub enum Whose {
+pub enum Namespace {
     /// The one that has this id in ours.
     Id(i32),
     /// That of this process; nobody asks for rights over it (get_net_ns_by_pid()).
@@ -206,10 +206,10 @@ pub enum Whose {
 }
 
 /// Moves a link into a network namespace. Sleeps as [`delete`] does.
-pub fn set_netns(netlink: &Netlink, index: u32, whose: Whose) -> Result<(), KernelError> {
-    let (kind, number) = match whose {
-        Whose::Id(id) => (IFLA_TARGET_NETNSID, id),
-        Whose::Process(pid) => (libc::IFLA_NET_NS_PID, pid),
+pub fn set_netns(netlink: &Netlink, index: u32, namespace: Namespace) -> Result<(), KernelError> {
+    let (kind, number) = match namespace {
+        Namespace::Id(id) => (IFLA_TARGET_NETNSID, id),
+        Namespace::Process(pid) => (libc::IFLA_NET_NS_PID, pid),
     };
     netlink.change(libc::RTM_SETLINK, &about(index, 0, 0).with(kind, &number.to_ne_bytes()), 0)
 }

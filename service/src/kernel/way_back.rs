@@ -20,7 +20,7 @@
 //! The guest sees the device, down and without address, for some 20 ms: the move sleeps in
 //! rcu_barrier. So never with the owner's lock held.
 
-use super::links::{self, Whose};
+use super::links::{self, Namespace};
 use super::netlink::Netlink;
 use crate::error::Error;
 use std::fs::{File, OpenOptions};
@@ -47,8 +47,8 @@ const TUN: &str = "/dev/net/tun";
 #[cfg(target_os = "android")]
 const TUN: &str = "/dev/tun";
 
-/// Opens a namespace. `device` is in the calling thread's, which knows it by its id.
-pub fn open(device: &Netlink, whose: Whose) -> Result<WayBack, Error> {
+/// Opens a namespace. `device` is in the calling thread's, which is the one that an id is of.
+pub fn open(device: &Netlink, namespace: Namespace) -> Result<WayBack, Error> {
     let failed = |what: &'static str| move |e: io::Error| Error::kernel(what, e);
     let tun = OpenOptions::new().read(true).write(true).open(TUN);
     let tun = tun.map_err(|e| Error::kernel(format!("open {TUN}"), e))?;
@@ -59,7 +59,7 @@ pub fn open(device: &Netlink, whose: Whose) -> Result<WayBack, Error> {
     create(&tun, &name).map_err(failed("make a TUN device"))?;
     let moved = |e| Error::kernel("move a TUN device into the guest", e);
     let link = links::by_name(device, &name).map_err(moved)?;
-    links::set_netns(device, link.map_or(0, |link| link.index), whose).map_err(moved)?;
+    links::set_netns(device, link.map_or(0, |link| link.index), namespace).map_err(moved)?;
     let netns = netns_of(&tun).map_err(failed("ask where a TUN device is"))?;
     Ok(WayBack { netns, _tun: tun })
 }
@@ -67,7 +67,7 @@ pub fn open(device: &Netlink, whose: Whose) -> Result<WayBack, Error> {
 /// Opens the namespace of a process. The device is gone when this returns.
 pub fn of_process(pid: i32) -> Result<OwnedFd, Error> {
     let device = Netlink::open().map_err(|e| Error::kernel("open a netlink socket", e))?;
-    let WayBack { netns, _tun: tun } = open(&device, Whose::Process(pid))?;
+    let WayBack { netns, _tun: tun } = open(&device, Namespace::Process(pid))?;
     drop(tun);
     Ok(netns)
 }
@@ -159,7 +159,7 @@ mod tests {
         in_a_netns(|device| {
             let (guest, id) = pair(device);
             let wanted = NetnsId::of(&guest).unwrap();
-            let way = open(device, Whose::Id(id)).unwrap();
+            let way = open(device, Namespace::Id(id)).unwrap();
             let there = File::from(way.as_fd().try_clone_to_owned().unwrap());
             assert_eq!(NetnsId::of(&there).unwrap(), wanted);
             let home = Home::here().unwrap();
@@ -189,7 +189,7 @@ mod tests {
     fn without_such_a_namespace_it_leaves_nothing() {
         in_a_netns(|device| {
             let (_guest, id) = pair(device);
-            let refused = open(device, Whose::Id(id + 1)).unwrap_err();
+            let refused = open(device, Namespace::Id(id + 1)).unwrap_err();
             assert_eq!(refused.errno(), Some(libc::EINVAL), "{refused}");
             assert_eq!(names(device), ["host"]);
             let refused = links::beyond(device, id + 1, 1).unwrap_err();

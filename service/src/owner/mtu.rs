@@ -20,7 +20,7 @@
 
 use super::{Attached, GuestEvent, Handle, Notice, Owner};
 use crate::error::{Error, KernelError};
-use crate::kernel::links::{self, Link, Whose};
+use crate::kernel::links::{self, Link, Namespace};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::Home;
 use crate::kernel::way_back;
@@ -232,7 +232,7 @@ impl Device {
         if seen.mtu == change.mtu {
             return self.set_host(change, &host);
         }
-        let way = way_back::open(&self.netlink, Whose::Id(netnsid))?;
+        let way = way_back::open(&self.netlink, Namespace::Id(netnsid))?;
         let entered = self.home.inside(way.as_fd(), Netlink::open);
         let inside =
             entered.map_err(|e| Error::kernel("enter the guest's network namespace", e))?;

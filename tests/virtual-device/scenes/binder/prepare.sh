@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Takes the product and the tests of kernel Binder along, and a client that is
-# not ours: libgbinder's programs, which only Debian sid has.
+# Takes the product and the tests of kernel Binder along, and a client that is not ours: libgbinder's
+# programs, which only Debian sid has.
 # shellcheck source=../../../lib/sid.sh
 . tests/lib/sid.sh
 product

@@ -26,7 +26,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use guestnet_device_tests::init::attributes::Attributes;
+use guestnet_device_tests::init::attributes;
 use guestnet_device_tests::init::rc::{Directory, Rc};
 
 /// As system/etc/selinux has them: which label a file gets.
@@ -55,12 +55,12 @@ fn run(rc: &Path, log: &Path, more: &[String]) -> Result<ExitCode, String> {
     }
     let (program, args) = rc.service.command.split_first().ok_or("the .rc has no service")?;
     let log = OpenOptions::new().append(true).create(true).open(log).map_err(|e| e.to_string())?;
-    let attributes = Attributes::from(&rc.service);
+    let service = rc.service.clone();
     let mut command = Command::new(program);
     command.args(args).args(more).env_clear().env("PATH", "/system_ext/bin:/system/bin");
     command.stdin(Stdio::null()).stdout(clone(&log)?).stderr(log);
     // SAFETY: between fork and exec the closure makes system calls and nothing else.
-    unsafe { command.pre_exec(move || attributes.apply()) };
+    unsafe { command.pre_exec(move || attributes::apply(&service)) };
     let mut service = command.spawn().map_err(|e| format!("{program}: {e}"))?;
     println!("{}", service.id());
     let _ = io::stdout().flush();

@@ -19,48 +19,31 @@ use std::io;
 
 use super::rc::Service;
 
-/// What the process is to become.
-#[derive(Clone, Debug)]
-pub struct Attributes {
-    uid: u32,
-    gid: u32,
-    groups: Vec<u32>,
-    capabilities: Option<Vec<u32>>,
-}
-
-impl From<&Service> for Attributes {
-    fn from(service: &Service) -> Self {
-        let Service { uid, gid, groups, capabilities, .. } = service;
-        Self { uid: *uid, gid: *gid, groups: groups.clone(), capabilities: capabilities.clone() }
-    }
-}
-
 const SETPCAP: u32 = 8;
 
-impl Attributes {
-    /// Becomes it. Between fork and exec: makes system calls and nothing else.
-    pub fn apply(&self) -> io::Result<()> {
-        // SAFETY: all of these take integers, but for setgroups(), whose list outlives the call.
-        unsafe {
-            libc::umask(0o077);
-            done(libc::setpgid(0, 0))?;
-            if self.capabilities.is_some() && self.uid != 0 {
-                let bits = libc::prctl(libc::PR_GET_SECUREBITS);
-                // SECBIT_KEEP_CAPS and its lock (linux/securebits.h): kept across setuid(), not exec.
-                done(libc::prctl(libc::PR_SET_SECUREBITS, bits | 0x10 | 0x20))?;
-            }
-            if self.gid != 0 {
-                done(libc::setgid(self.gid))?;
-            }
-            done(libc::setgroups(self.groups.len(), self.groups.as_ptr()))?;
-            if self.uid != 0 {
-                done(libc::setuid(self.uid))?;
-            }
+/// Becomes what the service is to be. Between fork and exec: makes system calls and nothing else.
+pub fn apply(service: &Service) -> io::Result<()> {
+    let Service { uid, gid, groups, capabilities, .. } = service;
+    // SAFETY: all of these take integers, but for setgroups(), whose list outlives the call.
+    unsafe {
+        libc::umask(0o077);
+        done(libc::setpgid(0, 0))?;
+        if capabilities.is_some() && *uid != 0 {
+            let bits = libc::prctl(libc::PR_GET_SECUREBITS);
+            // SECBIT_KEEP_CAPS and its lock (linux/securebits.h): kept across setuid(), not exec.
+            done(libc::prctl(libc::PR_SET_SECUREBITS, bits | 0x10 | 0x20))?;
         }
-        match &self.capabilities {
-            Some(keep) => keep_for_exec(keep),
-            None => Ok(()),
+        if *gid != 0 {
+            done(libc::setgid(*gid))?;
         }
+        done(libc::setgroups(groups.len(), groups.as_ptr()))?;
+        if *uid != 0 {
+            done(libc::setuid(*uid))?;
+        }
+    }
+    match capabilities {
+        Some(keep) => keep_for_exec(keep),
+        None => Ok(()),
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Directory {
 }
 
 /// `service NAME PROGRAM ARGUMENT...`. What is not said is 0 and none, as init has it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Service {
     /// The program and its arguments.
     pub command: Vec<String>,

@@ -59,7 +59,7 @@ impl Ear {
     }
 }
 
-/// Attach, detach, another uplink, status, dumps, a listener, a crash and what comes after.
+/// Attach, detach, another MTU of the uplink, status, dumps, a listener, a crash and what comes after.
 pub fn life(bed: &Bed, rc: &Path) -> Result<(), String> {
     let (mut started, service) = bed.start(rc)?;
     in_its_domain(&started)?;

@@ -158,6 +158,8 @@ class Tree:
             self.check_references(where, properties)
             if kind in ("rust_library", "rust_binary", "rust_test"):
                 self.check_crate(where, kind, self.full(properties))
+            if kind == "aidl_interface":
+                self.check_dumps(where, properties)
         self.check_licences()
         self.check_cargo()
         self.check_environment()
@@ -180,6 +182,12 @@ class Tree:
         for name in properties.get("rustlibs", []):
             if name not in elsewhere and self.named.get(name, (None, None))[1] != "rust_library":
                 self.error(where, f"rustlibs: no library {name} here, in aosp_crates.toml or the platform")
+
+    def check_dumps(self, where, properties):
+        """Soong refuses an unstable interface that has dumps (aidl_interface.go), and a stable one without."""
+        dumped = any((where.parent / "aidl_api" / properties["name"]).glob("**/*.aidl"))
+        if dumped == properties.get("unstable", False):
+            self.error(where, f"{properties['name']}: either it is unstable or aidl_api has its dumps")
 
     def check_licences(self):
         for folder in {f for f, _, _ in self.modules}:

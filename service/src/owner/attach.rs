@@ -273,6 +273,7 @@ impl Owner {
                     self.ruleset = self.ruleset_with(Some(net));
                     self.firewall_error = None;
                     self.firewall_stuck = false;
+                    self.firewall_lacks = None;
                 }
                 let new = steps.into_iter().filter_map(|step| match step {
                     Step::AddRule(lead) => Some(lead),

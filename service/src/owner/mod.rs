@@ -219,6 +219,8 @@ pub struct Owner {
     firewall_error: Option<String>,
     /// Whether that was a program that hangs: no other is run before it is tried again.
     firewall_stuck: bool,
+    /// What others have taken from it and could not be put back yet.
+    firewall_lacks: Option<String>,
     uplink: Uplink,
     /// How the device routes.
     shape: Shape,

@@ -175,6 +175,9 @@ impl Owner {
         self.note_firewall(&result);
         result?;
         log::info!("firewall: {}", ruleset.ways_out());
+        if let Some(what) = self.firewall_lacks.take() {
+            log::warn!("firewall: put back: {what}");
+        }
         let before = std::mem::replace(&mut self.ruleset, ruleset);
         if before.resolver != self.ruleset.resolver {
             // Who asks again from the same port would be answered by the old one, or by nobody.
@@ -216,11 +219,15 @@ impl Owner {
                 if !self.fights.firewall.may_repair(now) {
                     return Ok(());
                 }
-                match self.fights.firewall.repaired(now) {
-                    Say::This => log::warn!("firewall: put back: {what}"),
+                let (result, say) =
+                    (self.firewall.apply(&self.ruleset), self.fights.firewall.repaired(now));
+                match say {
+                    Say::This if result.is_ok() => log::warn!("firewall: put back: {what}"),
+                    Say::This => {}
                     say => say.sum(&format!("firewall: {what}"), "who runs iptables or nft"),
                 }
-                self.firewall.apply(&self.ruleset)
+                self.firewall_lacks = result.is_err().then_some(what);
+                result
             }
             Some(Drift::Unreadable(_)) if reset => {
                 log::warn!("firewall: all rules are written anew, as netd has started");

@@ -180,6 +180,7 @@ impl Owner {
             switched: VecDeque::new(),
             firewall_error: None,
             firewall_stuck: false,
+            firewall_lacks: None,
             guests: BTreeMap::new(),
             leaving: BTreeMap::new(),
             links: HashMap::new(),

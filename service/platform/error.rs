@@ -70,6 +70,13 @@ pub enum PlatformError {
         path: PathBuf,
     },
 
+    /// A live server has the name.
+    #[error("another guestnetd is registered as {name}: stop it")]
+    AlreadyRegistered {
+        /// The service's name.
+        name: String,
+    },
+
     /// The socket could not be made.
     #[error("cannot {step} {}: {cause}", path.display())]
     Listen {

@@ -24,7 +24,7 @@ mod limits;
 mod message;
 
 use std::ops::Deref;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use binder::{FromIBinder, LazyServiceGuard, ProcessState, SpIBinder, Status, StatusCode, Strong};
 
@@ -39,32 +39,45 @@ pub struct Server {
     _stay: LazyServiceGuard,
 }
 
-/// A place to serve at. On Android init runs one instance and the service manager has the name.
-pub struct Reserved(());
+/// How long the service manager may take to learn of a predecessor's death, and how often it is asked.
+const FORGETS: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(10);
 
-/// Takes the place that `endpoint` names, or says why it cannot be had.
-pub fn reserve(endpoint: &Endpoint) -> Result<Reserved, PlatformError> {
+/// A place to serve at: a name that nobody had.
+pub struct Reserved {
+    name: String,
+}
+
+/// Takes the place that `endpoint` names, for a service called `name`, or says why it cannot be had.
+/// To be called before anything else is done that a second instance must not do: init starts one,
+/// but a shell may start another, and the service manager gives the name to whoever comes last.
+pub fn reserve(endpoint: &Endpoint, name: &str) -> Result<Reserved, PlatformError> {
     on_android(endpoint)?;
-    Ok(Reserved(()))
+    let end = Instant::now() + FORGETS;
+    // check_service() starts nobody, unlike the others.
+    while binder::check_service(name).is_some() {
+        if Instant::now() > end {
+            return Err(PlatformError::AlreadyRegistered { name: name.to_owned() });
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(Reserved { name: name.to_owned() })
 }
 
 impl Reserved {
-    /// Registers `service` as `name`; the process's Binder threads serve it.
-    pub fn serve(
-        self,
-        name: &str,
-        service: SpIBinder,
-        _limits: &Limits,
-    ) -> Result<Server, PlatformError> {
-        let refused = |why: String| PlatformError::NotRegistrable { name: name.to_owned(), why };
+    /// Registers `service`; the process's Binder threads serve it.
+    pub fn serve(self, service: SpIBinder, _limits: &Limits) -> Result<Server, PlatformError> {
+        let Self { name } = self;
         // libbinder_rs panics on it.
         if name.contains('\0') {
-            return Err(refused("the name holds a NUL".to_owned()));
+            return Err(PlatformError::NotRegistrable { name, why: "it holds a NUL".to_owned() });
         }
         let stay = LazyServiceGuard::new();
         ProcessState::start_thread_pool();
-        binder::register_lazy_service(name, service).map_err(|code| refused(code.to_string()))?;
-        Ok(Server { _stay: stay })
+        match binder::register_lazy_service(&name, service) {
+            Ok(()) => Ok(Server { _stay: stay }),
+            Err(code) => Err(PlatformError::NotRegistrable { name, why: code.to_string() }),
+        }
     }
 }
 
@@ -75,7 +88,7 @@ pub fn serve(
     service: SpIBinder,
     limits: &Limits,
 ) -> Result<Server, PlatformError> {
-    reserve(endpoint)?.serve(name, service, limits)
+    reserve(endpoint, name)?.serve(service, limits)
 }
 
 impl Server {

@@ -59,13 +59,13 @@ pub fn run(args: &Args) -> Result<(), RunError> {
 
     probe::probe()?;
     // Before all that changes something: a second guestnetd must not touch what the first one has set up.
-    let place = guestnet_platform::reserve(&args.listen)?;
+    let place = guestnet_platform::reserve(&args.listen, NAME)?;
     let listeners = Listeners::default();
     let told = listeners.clone();
     let (owner, thread) = Owner::spawn(args.config(), move |notice| told.tell(&notice))?;
     let service =
         GuestNet::new_binder(owner.clone(), listeners, args.allowed(), args.listen.to_string());
-    let server = place.serve(NAME, service.as_binder(), &Limits::default())?;
+    let server = place.serve(service.as_binder(), &Limits::default())?;
     log::info!("guestnetd: ready on {}", args.listen);
     tell_init("READY=1");
 

@@ -39,39 +39,38 @@ enum Transport {
 
 /// A place to serve at, taken: nobody else gets it, and who connects already is kept waiting.
 /// Dropping it gives it back.
-pub struct Reserved(Place);
+pub struct Reserved {
+    name: String,
+    place: Place,
+}
 
 enum Place {
     Unix { socket: (UnixListener, SocketFile), path: PathBuf },
     Kernel,
 }
 
-/// Takes the place that `endpoint` names, or says why it cannot be had. To be called before
-/// anything else is done that a second instance must not do.
-pub fn reserve(endpoint: &Endpoint) -> Result<Reserved, PlatformError> {
-    Ok(Reserved(match endpoint {
+/// Takes the place that `endpoint` names, for a service called `name`, or says why it cannot be had.
+/// To be called before anything else is done that a second instance must not do.
+pub fn reserve(endpoint: &Endpoint, name: &str) -> Result<Reserved, PlatformError> {
+    let place = match endpoint {
         Endpoint::Unix(path) => Place::Unix { socket: socket::listen(path)?, path: path.clone() },
         Endpoint::Kernel => {
-            kernel::reserve()?;
+            kernel::reserve(name)?;
             Place::Kernel
         }
-    }))
+    };
+    Ok(Reserved { name: name.to_owned(), place })
 }
 
 impl Reserved {
-    /// Serves `service` as `name` on threads of its own; answers once clients can reach it.
-    pub fn serve(
-        self,
-        name: &str,
-        service: SpIBinder,
-        limits: &Limits,
-    ) -> Result<Server, PlatformError> {
-        let transport = match self.0 {
+    /// Serves `service` on threads of its own; answers once clients can reach it.
+    pub fn serve(self, service: SpIBinder, limits: &Limits) -> Result<Server, PlatformError> {
+        let transport = match self.place {
             Place::Unix { socket, path } => Transport::Unix {
-                _server: UnixServer::start(socket, &path, name, service, limits)?,
+                _server: UnixServer::start(socket, &path, &self.name, service, limits)?,
             },
             Place::Kernel => {
-                kernel::register(name, service)?;
+                kernel::register(&self.name, service)?;
                 Transport::Kernel
             }
         };
@@ -86,7 +85,7 @@ pub fn serve(
     service: SpIBinder,
     limits: &Limits,
 ) -> Result<Server, PlatformError> {
-    reserve(endpoint)?.serve(name, service, limits)
+    reserve(endpoint, name)?.serve(service, limits)
 }
 
 impl Server {

@@ -36,10 +36,10 @@ const SAID: usize = 4096;
 /// Between two looks at whether a program has ended that has closed its outputs: it is about to.
 const LOOKS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(10)];
 
-/// Those that run now, which have not been waited for: no other process has their numbers.
-static RUNNING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+/// Those that run now, and since when. They have not been waited for: no other process has their numbers.
+static RUNNING: Mutex<Vec<(i32, Instant)>> = Mutex::new(Vec::new());
 
-fn running() -> MutexGuard<'static, Vec<i32>> {
+fn running() -> MutexGuard<'static, Vec<(i32, Instant)>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -53,7 +53,7 @@ pub fn run(mut command: Command, limit: Duration) -> io::Result<(ExitStatus, Str
     let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
     command.env_clear().process_group(0).stdout(theirs.try_clone()?).stderr(theirs);
     let mut child = command.spawn()?;
-    running().push(group(&child));
+    running().push((group(&child), Instant::now()));
     // Its ends of the pipe are kept by the command, too.
     drop(command);
     let result = listen(ours.into(), until).and_then(|said| Ok((ended(&mut child, until)?, said)));
@@ -71,9 +71,9 @@ pub fn run(mut command: Command, limit: Duration) -> io::Result<(ExitStatus, Str
     .inspect_err(|_| end(&mut child))
 }
 
-/// Kills all programs that run now; who waits for one is told so.
-pub fn interrupt() {
-    for group in running().iter() {
+/// Kills the programs that have run for so long; who waits for one is told so.
+pub fn interrupt(longest: Duration) {
+    for (group, _) in running().iter().filter(|(_, since)| since.elapsed() >= longest) {
         log::warn!("program {group} hangs, and is killed");
         // One that has ended just now is as good.
         let _ = killpg(Pid::from_raw(*group), Signal::SIGKILL);
@@ -110,7 +110,7 @@ fn ended(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus>> {
         {
             let mut running = running();
             if let Some(status) = child.try_wait()? {
-                running.retain(|one| *one != group(child));
+                running.retain(|(one, _)| *one != group(child));
                 return Ok(Some(status));
             }
         }
@@ -125,10 +125,10 @@ fn ended(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus>> {
 /// Ends one that has not ended, with all that it has started.
 fn end(child: &mut Child) {
     let group = group(child);
-    let there = running().contains(&group);
+    let there = running().iter().any(|(one, _)| *one == group);
     let killed = if there { killpg(Pid::from_raw(group), Signal::SIGKILL) } else { Ok(()) };
     let waited = killed.map_err(io::Error::from).and_then(|()| child.wait());
-    running().retain(|one| *one != group);
+    running().retain(|(one, _)| *one != group);
     if let Err(e) = waited {
         log::warn!("a command that took too long cannot be ended: {e}");
     }

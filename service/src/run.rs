@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 
 /// How long a program may hold up the end. Then it is killed, and whoever waits for it goes on.
 const GRACE: Duration = Duration::from_secs(1);
+/// Between two looks at whether one does.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long the end may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -83,9 +85,9 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     });
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
-        match end.recv_timeout(GRACE) {
+        match end.recv_timeout(LOOK) {
             Ok(()) => return Ok(()),
-            Err(RecvTimeoutError::Timeout) => program::interrupt(),
+            Err(RecvTimeoutError::Timeout) => program::interrupt(GRACE),
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }

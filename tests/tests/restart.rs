@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_HOST_INTERFACE_EXISTS;
 use guestnet_tests::client::{by_pid, config};
@@ -264,6 +265,29 @@ fn a_half_made_link_is_deleted_at_the_start() {
     bed.start();
     eventually("the half-made link is gone", || bed.device.link("vm_wlan5").is_none());
     assert_eq!(bed.names(), ["demo"]);
+    before.assert_same(&Snapshot::of(&bed.device));
+}
+
+/// As on a device that is going down: each program takes a moment, and all together take longer than
+/// one may that hangs.
+#[test]
+fn a_slow_iptables_is_waited_for_at_the_end() {
+    let programs = tempfile::tempdir().expect("a directory");
+    for name in ["iptables", "ip6tables"] {
+        let program = programs.path().join(name);
+        let script = format!("#!/bin/sh\n/bin/sleep 0.3\nexec /usr/sbin/{name}-legacy \"$@\"\n");
+        fs::write(&program, script).expect("a script");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("chmod");
+    }
+    let device = Device::new();
+    let before = Snapshot::of(&device);
+    let iptables = programs.path().join("iptables");
+    let mut bed =
+        Bed::on(device, &format!("--firewall iptables --iptables {}", iptables.display()));
+    let begun = Instant::now();
+    assert!(bed.daemon.stop().success());
+    assert!(begun.elapsed() > Duration::from_secs(1), "it was not slow: {:?}", begun.elapsed());
+    assert!(!bed.daemon.log().contains("hangs"), "{}", bed.daemon.log());
     before.assert_same(&Snapshot::of(&bed.device));
 }
 

@@ -172,7 +172,8 @@ fn a_container_without_network_does_not_start_and_says_why() {
     before.assert_same(&Snapshot::of(&bed.device));
 
     bed.daemon.kill();
-    is_refused(&bed, "", &["guestnetd", &bed.daemon.socket().display().to_string()]);
+    let endpoint = bed.daemon.endpoint();
+    is_refused(&bed, "", &["guestnetd", endpoint.trim_start_matches("unix://")]);
 }
 
 #[test]

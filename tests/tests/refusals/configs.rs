@@ -295,7 +295,7 @@ fn a_number_out_of_its_range() {
 #[test]
 fn a_configuration_of_megabytes() {
     let scene = Scene::new();
-    let much = |n: usize| "a".repeat(n);
+    let much = |n| scene.letters(n);
     let words: &[&str] = &["bytes of text", "no valid one holds more"];
     let row = |what: &str, config| (what.to_owned(), config, codes::ERROR_CONFIG_TOO_LARGE, words);
     let rows = vec![
@@ -309,7 +309,7 @@ fn a_configuration_of_megabytes() {
 #[test]
 fn a_name_of_megabytes_is_a_bad_name() {
     let scene = Scene::new();
-    let (before, name) = (scene.before(), "a".repeat(2 << 20));
+    let (before, name) = (scene.before(), scene.letters(2 << 20));
     let refusal: (i32, &[&str]) = (codes::ERROR_BAD_NAME, &["1 to 63"]);
     scene.refused(&before, "detach() of 2 MB", refusal, |s| s.detach(&name));
     scene.refused(&before, "get() of 2 MB", refusal, |s| s.get(&name));

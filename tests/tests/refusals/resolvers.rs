@@ -29,7 +29,7 @@ fn an_uplink_that_is_none() {
     let scene = Scene::new();
     let before = scene.before();
     let words: &[&str] = &["is no uplink", "such as wlan0"];
-    let long = "w".repeat(1 << 20);
+    let long = scene.letters(1 << 20);
     let names =
         ["", "lo", "vm_wlan", "vm_wlan1", "default", "wlan*", "wlan0,eth0", "a b", "w\0", &long];
     for name in names {

@@ -91,6 +91,14 @@ impl Scene {
         by_pid(self.guest.pid())
     }
 
+    /// So many letters; or many, where the kernel's Binder carries no more: it has a megabyte for all
+    /// calls to a process (BINDER_VM_SIZE), and a letter takes two bytes of it.
+    pub fn letters(&self, count: usize) -> String {
+        const MANY: usize = 200_000;
+        let all = !self.daemon.endpoint().starts_with("binder:");
+        "a".repeat(if all { count } else { count.min(MANY) })
+    }
+
     /// Writes down what is there now, and listens to the kernel from then on.
     #[track_caller]
     pub fn before(&self) -> Before {

@@ -21,7 +21,7 @@ use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::Guest
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use android_system_guestnet::aidl::android::system::guestnet::TargetKind::TargetKind;
 use binder::{ExceptionCode, ParcelFileDescriptor};
-use guestnet_tests::client::config;
+use guestnet_tests::client::{by_pid, config};
 
 use crate::role::{connect, Role};
 use crate::scene::Scene;
@@ -90,6 +90,26 @@ fn a_strangers_and_an_allowed_users_garbage_change_nothing() {
     scene.assert_fds(&fds);
     let grown = scene.resident().saturating_sub(resident);
     assert!(grown < 4096, "{grown} KiB more are resident");
+}
+
+#[test]
+fn more_than_the_driver_carries_fails_there_and_changes_nothing() {
+    let scene = Scene::new("");
+    scene.attach();
+    let fds = scene.fds();
+    let target = || by_pid(scene.guest.pid());
+    for length in [520_000, 2 << 20] {
+        let name = "a".repeat(length);
+        for status in [
+            scene.service().attach(&config(&name), &target(), None).expect_err("attach()"),
+            scene.service().detach(&name).expect_err("detach()"),
+        ] {
+            assert_eq!(status.exception_code(), ExceptionCode::TRANSACTION_FAILED, "{status}");
+        }
+    }
+    assert_eq!(scene.attached(), ["box"]);
+    scene.assert_guest_talks();
+    scene.assert_fds(&fds);
 }
 
 #[test]

@@ -13,7 +13,7 @@
 // limitations under the License.
 
 //! Attaches and detaches for minutes, from several clients, with crashes and restarts in between,
-//! and passes when nothing is left and nothing has grown. `tests/soak [MINUTES]` runs it.
+//! and passes when nothing is left and nothing has grown. `tests/soak/attach [MINUTES]` runs it.
 
 use guestnet_tests::client::{by_netns, config};
 use guestnet_tests::snapshot::open_fds;

@@ -98,7 +98,7 @@ fn more_than_the_driver_carries_fails_there_and_changes_nothing() {
     scene.attach();
     let fds = scene.fds();
     let target = || by_pid(scene.guest.pid());
-    for length in [520_000, 2 << 20] {
+    for length in [530_000, 2 << 20] {
         let name = "a".repeat(length);
         for status in [
             scene.service().attach(&config(&name), &target(), None).expect_err("attach()"),

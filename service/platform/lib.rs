@@ -22,9 +22,10 @@ mod endpoint;
 mod error;
 mod limits;
 mod message;
+mod name;
 
 use std::ops::Deref;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use binder::{FromIBinder, LazyServiceGuard, ProcessState, SpIBinder, Status, StatusCode, Strong};
 
@@ -39,10 +40,6 @@ pub struct Server {
     _stay: LazyServiceGuard,
 }
 
-/// How long the service manager may take to learn of a predecessor's death, and how often it is asked.
-const FORGETS: Duration = Duration::from_secs(1);
-const PAUSE: Duration = Duration::from_millis(10);
-
 /// A place to serve at: a name that nobody had.
 pub struct Reserved {
     name: String,
@@ -53,14 +50,8 @@ pub struct Reserved {
 /// but a shell may start another, and the service manager gives the name to whoever comes last.
 pub fn reserve(endpoint: &Endpoint, name: &str) -> Result<Reserved, PlatformError> {
     on_android(endpoint)?;
-    let end = Instant::now() + FORGETS;
-    // check_service() starts nobody, unlike the others.
-    while binder::check_service(name).is_some() {
-        if Instant::now() > end {
-            return Err(PlatformError::AlreadyRegistered { name: name.to_owned() });
-        }
-        std::thread::sleep(PAUSE);
-    }
+    // check_service() starts nobody.
+    name::wait_until_free(name, || binder::check_service(name).is_some())?;
     Ok(Reserved { name: name.to_owned() })
 }
 

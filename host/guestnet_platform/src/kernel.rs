@@ -16,17 +16,16 @@
 
 use std::sync::mpsc::{channel, Sender};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use binder::{DeathRecipient, FromIBinder, IBinder, SpIBinder, Strong};
 use rsbinder::{hub, ProcessState};
 
+use crate::name::wait_until_free;
 use crate::{Endpoint, PlatformError};
 
 /// What the service manager registers of its own: its death is told, that of handle 0 is not.
 const MANAGER: &str = "manager";
-/// How long the service manager may take to learn of a predecessor's death.
-const FORGETS: Duration = Duration::from_secs(1);
 /// How long to wait before a service manager is looked for again: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
@@ -42,19 +41,11 @@ fn service_manager() -> Result<std::sync::Arc<hub::ServiceManager>, PlatformErro
     hub::default().map_err(|e| PlatformError::NoServiceManager { why: e.to_string() })
 }
 
-/// Whether there is a driver and a service manager to register with, and nobody has the name. The
-/// service manager would give it to whoever comes last.
+/// Whether there is a driver and a service manager to register with, and nobody has the name.
 pub(crate) fn reserve(name: &str) -> Result<(), PlatformError> {
     open()?;
     let manager = service_manager()?;
-    let end = Instant::now() + FORGETS;
-    while manager.check_service(name).is_some() {
-        if Instant::now() > end {
-            return Err(PlatformError::AlreadyRegistered { name: name.to_owned() });
-        }
-        thread::sleep(PAUSES.0);
-    }
-    Ok(())
+    wait_until_free(name, || manager.check_service(name).is_some())
 }
 
 /// Registers a service with the service manager, and with each that comes after it: on Android init

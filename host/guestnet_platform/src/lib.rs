@@ -28,6 +28,8 @@ mod kernel;
 #[path = "../../../service/platform/limits.rs"]
 mod limits;
 mod line;
+#[path = "../../../service/platform/name.rs"]
+mod name;
 mod places;
 mod server;
 mod socket;

@@ -18,8 +18,8 @@
 #![allow(missing_docs)] // The macros make functions without.
 
 use criterion::{black_box, criterion_group, criterion_main, BenchmarkId, Criterion};
-use guestnetd::plan::leases::Leases;
-use guestnetd::plan::{diff, GuestNet, Observed, ObservedGuest, ObservedGuestLink};
+use guestnetd::alloc::leases::Leases;
+use guestnetd::model::{diff, GuestNet, Observed, ObservedGuest, ObservedGuestLink};
 use guestnetd::spec::{GuestName, GuestSpec, IfName};
 use std::net::Ipv4Addr;
 

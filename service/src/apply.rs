@@ -16,7 +16,7 @@
 //! to the kernel: tests make it fail, or die, at any step.
 
 use crate::error::Error;
-use crate::plan::Step;
+use crate::model::Step;
 use std::time::Instant;
 
 /// Does one step.

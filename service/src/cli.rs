@@ -14,9 +14,9 @@
 
 //! The command line.
 
-use crate::facade::Allowed;
-use crate::kernel::ndc::Ndc;
+use crate::api::Allowed;
 use crate::owner::Config;
+use crate::platform::ndc::Ndc;
 use crate::{firewall, uplink};
 use clap::Parser;
 use guestnet_platform::Endpoint;

@@ -13,7 +13,7 @@
 // limitations under the License.
 
 //! Every way in which a call can fail, one variant for each cause. The message names the cause
-//! and, where there is one, the remedy. The numbers of the contract are in `facade/codes.rs`.
+//! and, where there is one, the remedy. The numbers of the contract are in `api/error_codes.rs`.
 
 use crate::firewall::FirewallError;
 use crate::spec::{GuestName, IfName, SpecError, Subnet};

@@ -14,24 +14,25 @@
 
 //! guestnetd: gives a guest on an Android device its network.
 //!
-//! Data flows one way: a call (`facade`) becomes a `spec` that cannot be wrong; the `owner` makes
-//! a `plan` of it, `apply`s its steps to the `kernel` and the `firewall`, reads back what is there,
-//! and answers. `plan`, `spec` and the rulesets are pure; the kernel is touched in `kernel` and
-//! `firewall` only.
+//! Data flows one way: a call (`api`) becomes a `spec` that cannot be wrong; the `owner` compares it
+//! with what is there (`model`), `apply`s the steps to the `kernel` and the `firewall`, reads back
+//! what is there, and answers. `spec`, `model` and `alloc` are pure; the kernel is touched in `kernel`
+//! and `firewall` only.
 
 #![deny(missing_docs)]
 
+pub mod alloc;
+pub mod api;
 pub mod apply;
 pub mod cli;
 pub mod error;
-pub mod facade;
+pub mod executor;
 pub mod firewall;
 pub mod kernel;
 pub mod logging;
+pub mod model;
 pub mod owner;
-pub mod plan;
-mod program;
-mod resolv;
+mod platform;
 pub mod run;
 pub mod spec;
 pub mod store;

@@ -14,11 +14,11 @@
 
 //! From the command line to a service that answers, and to its end.
 
+use crate::api::{GuestNet, Listeners, NAME};
 use crate::cli::Args;
-use crate::facade::{GuestNet, Listeners, NAME};
-use crate::kernel::probe;
+use crate::kernel::capabilities;
 use crate::owner::{Owner, StartError};
-use crate::program;
+use crate::platform::process;
 use guestnet_platform::{Limits, PlatformError};
 use nix::sys::signal::{SigSet, Signal};
 use std::sync::mpsc::{channel, RecvTimeoutError};
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum RunError {
     /// Something that it cannot do without.
     #[error(transparent)]
-    Missing(#[from] probe::Missing),
+    Missing(#[from] capabilities::Missing),
     /// It could not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     ends.add(Signal::SIGINT);
     ends.thread_block()?;
 
-    probe::probe()?;
+    capabilities::probe()?;
     // Before all that changes something: a second guestnetd must not touch what the first one has set up.
     let place = guestnet_platform::reserve(&args.listen, NAME)?;
     let listeners = Listeners::default();
@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     while Instant::now() < until {
         match end.recv_timeout(LOOK) {
             Ok(()) => return Ok(()),
-            Err(RecvTimeoutError::Timeout) => program::interrupt(GRACE),
+            Err(RecvTimeoutError::Timeout) => process::interrupt(GRACE),
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }

@@ -18,9 +18,10 @@
 //!
 //! Never fatal to read: what is torn, of another version or not ours is set aside and said.
 
+use crate::alloc::slots;
 use crate::error::Error;
-use crate::plan::forwarding::{Before, Switch};
-use crate::plan::{slots, GuestNet};
+use crate::model::forwarding::{Before, Switch};
+use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec, IfName};
 use nix::fcntl::{Flock, FlockArg};
 use serde::de::DeserializeOwned;

@@ -15,10 +15,10 @@
 //! The device's way out: which interface it is, and how it is. Reads; changes nothing.
 
 use crate::error::{Error, KernelError};
-use crate::kernel::links::{self, Link};
+use crate::kernel::link::{self, Link};
 use crate::kernel::netlink::Netlink;
-use crate::kernel::{addresses, routes};
-use crate::plan::routing::{self, Rule, Shape};
+use crate::kernel::{address, route};
+use crate::model::policy_rules::{self, Rule, Shape};
 use crate::spec::{IfName, IfPattern};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -117,7 +117,7 @@ impl Uplink {
             up: false,
             address: None,
             mtu: 0,
-            table: routing::MAIN,
+            table: policy_rules::MAIN,
             resolvers: Vec::new(),
             default_route: None,
         }
@@ -134,16 +134,16 @@ impl Uplink {
         let failed = |cause: KernelError| Error::kernel("read the uplink", cause);
         let mut uplink = Self::unknown(choice.clone());
         let default = match shape {
-            Shape::Netd { .. } => routing::default_network(rules),
+            Shape::Netd { .. } => policy_rules::default_network(rules),
             Shape::Main => {
-                let routes = routes::of(netlink, Some(routing::MAIN), 0).map_err(failed)?;
+                let routes = route::of(netlink, Some(policy_rules::MAIN), 0).map_err(failed)?;
                 let leads =
-                    |r: &&routes::Route| r.destination.prefix() == 0 && r.unicast && r.index != 0;
+                    |r: &&route::Route| r.destination.prefix() == 0 && r.unicast && r.index != 0;
                 routes.iter().filter(leads).min_by_key(|r| r.priority).map(|r| r.index)
             }
         };
         let leaves_by = match default {
-            Some(index) => links::by_index(netlink, index).map_err(failed)?,
+            Some(index) => link::by_index(netlink, index).map_err(failed)?,
             None => None,
         };
         uplink.default_route = leaves_by.as_ref().map(|l| l.name.clone());
@@ -153,7 +153,7 @@ impl Uplink {
         };
         let mut first = None;
         for link in found {
-            let addresses = addresses::of(netlink, link.index).map_err(failed)?;
+            let addresses = address::of(netlink, link.index).map_err(failed)?;
             uplink.name = IfName::new(&link.name);
             uplink.index = link.index;
             uplink.up = link.up && link.carrier;
@@ -176,7 +176,8 @@ impl Uplink {
     /// What makes it doubtful that traffic reaches the internet though the uplink is usable; none
     /// when nothing does. Where netd routes, guests leave by the uplink whatever the default network.
     pub fn doubt(&self) -> Option<String> {
-        let name = self.name.as_ref().filter(|_| self.usable() && self.table == routing::MAIN)?;
+        let name =
+            self.name.as_ref().filter(|_| self.usable() && self.table == policy_rules::MAIN)?;
         match &self.default_route {
             Some(other) if other == name.as_str() => None,
             Some(other) => Some(format!(
@@ -224,10 +225,10 @@ impl Uplink {
 fn candidates(netlink: &Netlink, list: &[IfPattern]) -> Result<Vec<Link>, KernelError> {
     if let [only] = list {
         if only.name().is_some() {
-            return Ok(links::by_name(netlink, only.as_str())?.into_iter().collect());
+            return Ok(link::by_name(netlink, only.as_str())?.into_iter().collect());
         }
     }
-    let mut all = links::all(netlink)?;
+    let mut all = link::all(netlink)?;
     all.retain(|link| !link.is_ours());
     let place = |link: &Link| list.iter().position(|pattern| pattern.matches(&link.name));
     let mut found: Vec<_> = all.into_iter().filter_map(|l| Some((place(&l)?, l))).collect();

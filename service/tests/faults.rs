@@ -17,14 +17,14 @@
 
 use guestnetd::apply::{apply, Executor, Timeline};
 use guestnetd::error::Error;
+use guestnetd::executor::KernelExecutor;
 use guestnetd::firewall::{Choice, Firewall, GuestSubnet, Ruleset};
-use guestnetd::kernel::deleter::Deleter;
-use guestnetd::kernel::executor::KernelExecutor;
+use guestnetd::kernel::link_deleter::Deleter;
 use guestnetd::kernel::netlink::Netlink;
 use guestnetd::kernel::netns::Home;
+use guestnetd::model::forwarding::{Before, Switch};
+use guestnetd::model::{diff, GuestNet, Observed, ObservedGuest, Step};
 use guestnetd::owner::{Config, Owner};
-use guestnetd::plan::forwarding::{Before, Switch};
-use guestnetd::plan::{diff, GuestNet, Observed, ObservedGuest, Step};
 use guestnetd::spec::{GuestName, GuestSpec, IfName, IfPattern};
 use nix::sched::{unshare, CloneFlags};
 use std::fs::File;

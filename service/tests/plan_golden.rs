@@ -15,9 +15,9 @@
 //! Golden cases of the pure middle: what is asked for, what is found, and the steps between.
 //! A case is a folder of `tests/golden/plan`: `given.json` and `steps.txt`, written by people.
 
-use guestnetd::plan::leases::Leases;
-use guestnetd::plan::routing::Shape;
-use guestnetd::plan::{
+use guestnetd::alloc::leases::Leases;
+use guestnetd::model::policy_rules::Shape;
+use guestnetd::model::{
     diff, GuestNet, Observed, ObservedGuest, ObservedGuestLink, ObservedHost, Place,
 };
 use guestnetd::spec::{GuestName, GuestSpec, IfName, Subnet};

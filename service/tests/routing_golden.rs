@@ -17,9 +17,9 @@
 //! lists them, and `expected.txt`. Needs root.
 
 use guestnetd::kernel::netlink::Netlink;
-use guestnetd::kernel::rules;
-use guestnetd::plan::marks::ROUTE_PROTOCOL;
-use guestnetd::plan::routing::{default_network, leads, lockdown, Lead, Shape, To, Ways};
+use guestnetd::kernel::rule;
+use guestnetd::model::ownership::ROUTE_PROTOCOL;
+use guestnetd::model::policy_rules::{default_network, leads, lockdown, Lead, Shape, To, Ways};
 use guestnetd::spec::{IfName, Subnet};
 use nix::sched::{unshare, CloneFlags};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ fn made_of(rules_txt: &str) -> String {
         ip(&format!("rule add pref {number} {rule}"));
     }
     let netlink = Netlink::open().unwrap();
-    let found = rules::all(&netlink).unwrap();
+    let found = rule::all(&netlink).unwrap();
     let shape = Shape::of(&found);
     let subnet = Subnet::containing([172, 17, 0, 0].into(), 16).unwrap();
     let ways = Ways {
@@ -55,9 +55,9 @@ fn made_of(rules_txt: &str) -> String {
     for lead in &ours {
         // There is no such interface, so the route of a table of ours is left out.
         let to = lead.to.table().map_or(To::Nowhere, To::Table);
-        rules::add(&netlink, &Lead { to, ..lead.clone() }).unwrap();
+        rule::add(&netlink, &Lead { to, ..lead.clone() }).unwrap();
     }
-    let again = rules::all(&netlink).unwrap();
+    let again = rule::all(&netlink).unwrap();
     let read: Vec<_> = again.iter().filter_map(|r| Lead::read(r, ROUTE_PROTOCOL)).collect();
     assert_eq!(read, ours, "what was made is read back");
     // The kernel's own words for them.

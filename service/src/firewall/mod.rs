@@ -19,7 +19,6 @@ pub mod foreign;
 pub mod iptables;
 #[cfg(not(target_os = "android"))]
 pub mod nftables;
-mod ruleset;
 
 use iptables::Iptables;
 #[cfg(not(target_os = "android"))]
@@ -27,7 +26,9 @@ use nftables::Nftables;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use ruleset::{Family, GuestSubnet, Hook, Interface, Match, Rule, Ruleset, Verdict};
+pub use crate::model::ruleset::{
+    Family, GuestSubnet, Hook, Interface, Match, Rule, Ruleset, Verdict,
+};
 
 /// Which way to take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

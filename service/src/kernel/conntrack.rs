@@ -15,7 +15,9 @@
 //! Connection tracking: forgets the connections of an address, so that the next guest to have it
 //! does not get its predecessor's. A small codec of ctnetlink's own, for one message each way.
 
-use super::message::{acknowledged, attributes, ipv4, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR};
+use super::netlink::message::{
+    acknowledged, attributes, ipv4, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR,
+};
 use crate::error::KernelError;
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rtnetlink::sys::{Socket, SocketAddr};

@@ -14,23 +14,15 @@
 
 //! The kernel: everything that reads or changes it is in here, and nothing that decides.
 
-pub mod addresses;
+pub mod address;
+pub mod capabilities;
 pub mod conntrack;
-pub mod deleter;
-pub mod executor;
-pub mod initial;
-pub mod links;
-pub mod mass;
-mod message;
-pub mod monitor;
-pub mod ndc;
+pub mod group_delete;
+pub mod link;
+pub mod link_deleter;
 pub mod netlink;
 pub mod netns;
 pub mod observe;
-pub mod probe;
-pub mod request;
-pub mod routes;
-pub mod rules;
+pub mod route;
+pub mod rule;
 pub mod sysctl;
-pub mod target;
-pub mod way_back;

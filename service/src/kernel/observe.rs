@@ -14,13 +14,13 @@
 
 //! Reads a guest's network back from the kernel, for the diff: what is there, not what was done.
 
-use super::links::Link;
+use super::link::Link;
 use super::netlink::Netlink;
-use super::{addresses, links, routes};
+use super::{address, link, route};
 use crate::error::{Error, KernelError};
-use crate::plan::conflict::DevicePrefix;
-use crate::plan::marks::ROUTE_PROTOCOL;
-use crate::plan::{GuestNet, ObservedGuest, ObservedGuestLink, ObservedHost};
+use crate::model::ownership::ROUTE_PROTOCOL;
+use crate::model::subnet_conflict::DevicePrefix;
+use crate::model::{GuestNet, ObservedGuest, ObservedGuestLink, ObservedHost};
 use crate::spec::{IfName, Subnet};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::Ipv4Addr;
@@ -29,15 +29,15 @@ use std::net::Ipv4Addr;
 pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<ObservedHost>, Error> {
     let name = &net.host.name;
     let failed = |cause: KernelError| Error::kernel(format!("read {name}"), cause);
-    let Some(link) = links::by_name(netlink, name.as_str()).map_err(failed)? else {
+    let Some(link) = link::by_name(netlink, name.as_str()).map_err(failed)? else {
         return Ok(None);
     };
     if !link.is_ours() {
         return Err(Error::HostInterfaceExists(name.clone()));
     }
-    let addresses = addresses::of(netlink, link.index).map_err(failed)?;
+    let addresses = address::of(netlink, link.index).map_err(failed)?;
     let routes = if net.host.route.is_some() {
-        routes::of(netlink, Some(net.host.table), link.index).map_err(failed)?
+        route::of(netlink, Some(net.host.table), link.index).map_err(failed)?
     } else {
         Vec::new()
     };
@@ -64,17 +64,17 @@ pub fn host_ends<'a>(
     nets: impl Iterator<Item = &'a GuestNet>,
 ) -> Result<BTreeMap<IfName, ObservedHost>, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guests' links", cause);
-    let links: HashMap<String, Link> = links::all(netlink)
+    let links: HashMap<String, Link> = link::all(netlink)
         .map_err(failed)?
         .into_iter()
         .filter(Link::is_ours)
         .map(|link| (link.name.clone(), link))
         .collect();
     let mut ends: HashMap<u32, ObservedHost> = HashMap::new();
-    for a in addresses::of(netlink, 0).map_err(failed)? {
+    for a in address::of(netlink, 0).map_err(failed)? {
         ends.entry(a.index).or_default().addresses.push((a.address, a.prefix));
     }
-    let routes = routes::of(netlink, None, 0).map_err(failed)?;
+    let routes = route::of(netlink, None, 0).map_err(failed)?;
     let ours = routes.into_iter().filter(|r| r.protocol == ROUTE_PROTOCOL);
     let routes: HashSet<(u32, u32, Subnet)> =
         ours.map(|r| (r.index, r.table, r.destination)).collect();
@@ -102,7 +102,7 @@ pub fn host_ends<'a>(
 pub fn guest_before(netlink: &Netlink, interface: &IfName) -> Result<ObservedGuest, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guest's network", cause);
     // Any address that is no guest's own: who can reach it has a default route already.
-    if routes::towards(netlink, ELSEWHERE).map_err(failed)?.is_some() {
+    if route::towards(netlink, ELSEWHERE).map_err(failed)?.is_some() {
         return guest_side(netlink, interface);
     }
     let (loopback_up, loopback_bare) = loopback(netlink).map_err(failed)?;
@@ -117,7 +117,7 @@ pub const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 /// Whether `lo` is up, and whether it was never up: the first time gives it its address.
 fn loopback(netlink: &Netlink) -> Result<(bool, bool), KernelError> {
     // A namespace without lo has no use for it either.
-    let lo = links::by_index(netlink, links::LOOPBACK)?;
+    let lo = link::by_index(netlink, link::LOOPBACK)?;
     Ok(lo.map_or((true, false), |lo| (lo.up, !lo.up && lo.fresh)))
 }
 
@@ -125,10 +125,10 @@ fn loopback(netlink: &Netlink) -> Result<(bool, bool), KernelError> {
 pub fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<ObservedGuest, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guest's network", cause);
     let (loopback_up, loopback_bare) = loopback(netlink).map_err(failed)?;
-    let link = match links::by_name(netlink, interface.as_str()).map_err(failed)? {
+    let link = match link::by_name(netlink, interface.as_str()).map_err(failed)? {
         None => None,
         Some(link) => {
-            let addresses = addresses::of(netlink, link.index).map_err(failed)?;
+            let addresses = address::of(netlink, link.index).map_err(failed)?;
             Some(ObservedGuestLink {
                 index: link.index,
                 up: link.up,
@@ -140,12 +140,12 @@ pub fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<ObservedGuest
         }
     };
     let index = link.as_ref().map_or(0, |l| l.index);
-    let mut routes = routes::of(netlink, Some(routes::MAIN), 0).map_err(failed)?;
+    let mut routes = route::of(netlink, Some(route::MAIN), 0).map_err(failed)?;
     routes.retain(|r| r.destination.prefix() == 0);
     let mut other_default = None;
     // Another metric is another route: only one of metric 0 is in the way of ours.
     if let Some(r) = routes.iter().find(|r| r.index != index && r.priority == 0) {
-        let by = links::by_index(netlink, r.index).map_err(failed)?;
+        let by = link::by_index(netlink, r.index).map_err(failed)?;
         let via = r.gateway.map(|g| format!(" via {g}")).unwrap_or_default();
         other_default = Some(via + &by.map(|l| format!(" dev {}", l.name)).unwrap_or_default());
     }
@@ -166,17 +166,17 @@ pub fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<ObservedGuest
 pub fn device_prefixes(netlink: &Netlink) -> Result<Vec<DevicePrefix>, Error> {
     let failed =
         |cause: KernelError| Error::kernel("read the device's addresses and routes", cause);
-    let links = links::all(netlink).map_err(failed)?;
+    let links = link::all(netlink).map_err(failed)?;
     let names: BTreeMap<u32, String> =
         links.iter().filter(|l| !l.is_ours()).map(|l| (l.index, l.name.clone())).collect();
     let mut prefixes = Vec::new();
-    for a in addresses::of(netlink, 0).map_err(failed)? {
+    for a in address::of(netlink, 0).map_err(failed)? {
         let subnet = Subnet::containing(a.address, a.prefix);
         if let (Some(interface), Some(subnet)) = (names.get(&a.index), subnet) {
             prefixes.push(DevicePrefix { subnet, interface: interface.clone(), table: None });
         }
     }
-    for r in routes::of(netlink, None, 0).map_err(failed)? {
+    for r in route::of(netlink, None, 0).map_err(failed)? {
         let interface = match names.get(&r.index) {
             Some(name) => name.clone(),
             None if r.index == 0 => String::new(),

@@ -15,7 +15,7 @@
 //! The sysctls that guestnetd writes: the forwarding switch and disable_ipv6. `/proc/sys/net` shows the network namespace of the
 //! thread that opens it, so no mount is needed.
 
-use crate::plan::forwarding::Before;
+use crate::model::forwarding::Before;
 use crate::spec::IfName;
 use std::{fs, io};
 

@@ -17,7 +17,7 @@
 //! its own, others by routes to 0.0.0.0/1 and 128.0.0.0/1. Asked only for a status.
 
 use super::{Attached, Owner};
-use crate::kernel::{links, observe, routes};
+use crate::kernel::{link, observe, route};
 use crate::spec::IfPattern;
 
 impl Owner {
@@ -30,9 +30,9 @@ impl Owner {
         if !self.forwards || net.vpn.tun().is_none() && !leaves {
             return None;
         }
-        let way = routes::passing(&self.device, guest.index, net.guest.address, observe::ELSEWHERE);
+        let way = route::passing(&self.device, guest.index, net.guest.address, observe::ELSEWHERE);
         let way = way.ok().flatten().filter(|way| !way.local)?;
-        let by = links::by_index(&self.device, way.index).ok().flatten()?.name;
+        let by = link::by_index(&self.device, way.index).ok().flatten()?.name;
         let (allowed, wanted) = match net.vpn.tun() {
             Some(tun) => (by == tun.as_str(), tun.to_string()),
             None => {

@@ -15,15 +15,15 @@
 //! Attach, and its dry runs plan and check: the same preparation, the same steps.
 
 use super::{verify, AttachRequest, Attached, GuestEvent, LayerReport, Notice, Owner};
+use crate::alloc::leases::subnet_of;
 use crate::apply::{apply, undo, Timeline};
 use crate::error::Error;
-use crate::kernel::executor::KernelExecutor;
+use crate::executor::KernelExecutor;
 use crate::kernel::netlink::Netlink;
-use crate::kernel::target::Target;
-use crate::kernel::{links, observe};
-use crate::plan::leases::subnet_of;
-use crate::plan::{conflict, diff, GuestNet, Observed, ObservedGuest, Step};
-use crate::resolv;
+use crate::kernel::netns::target::Target;
+use crate::kernel::{link, observe};
+use crate::model::{diff, subnet_conflict, GuestNet, Observed, ObservedGuest, Step};
+use crate::platform::resolv_conf;
 use crate::spec::{GuestSpec, VpnPolicy, DEFAULT_MTU};
 use crate::store::{ForwardingRecord, Record};
 use std::os::fd::AsFd;
@@ -77,7 +77,7 @@ impl Owner {
             self.last_check = Instant::now();
             // The device's resolvers may be others, which nobody announces.
             let path = self.config.resolv_conf.as_deref();
-            if path.and_then(resolv::written) != self.resolv_written {
+            if path.and_then(resolv_conf::written) != self.resolv_written {
                 self.due.uplink = true;
                 self.due.announced(self.last_check);
             }
@@ -125,11 +125,11 @@ impl Owner {
             None => observe::device_prefixes(&self.device)?,
         };
         let prefixes = self.prefixes.insert(prefixes);
-        conflict::check(spec, prefixes)?;
+        subnet_conflict::check(spec, prefixes)?;
         let mut way = self.uplink.mtu;
         if let VpnPolicy::NamedTun(tun) = &spec.vpn {
             let failed = |cause| Error::kernel(format!("read {tun}"), cause);
-            let there = links::by_name(&self.device, tun.as_str()).map_err(failed)?;
+            let there = link::by_name(&self.device, tun.as_str()).map_err(failed)?;
             way = there.ok_or_else(|| Error::NoSuchTun(tun.clone()))?.mtu;
         }
         let (slot, address) = self.leases.choose(spec)?;

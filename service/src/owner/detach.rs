@@ -16,7 +16,7 @@
 
 use super::{Attached, Gone, GuestEvent, Notice, Owner};
 use crate::error::{Error, KernelError};
-use crate::kernel::deleter::Deleted;
+use crate::kernel::link_deleter::Deleted;
 use crate::spec::GuestName;
 use crate::store::Record;
 

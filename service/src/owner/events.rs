@@ -15,9 +15,9 @@
 //! What the kernel announced, and what has to be looked at for it.
 
 use super::Owner;
-use crate::kernel::monitor::Event;
-use crate::kernel::{links, sysctl};
-use crate::plan::routing::Shape;
+use crate::kernel::netlink::monitor::Event;
+use crate::kernel::{link, sysctl};
+use crate::model::policy_rules::Shape;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -115,7 +115,7 @@ impl Owner {
     fn vanished(&mut self) -> Vec<u32> {
         let mut gone = Vec::new();
         for index in self.links.keys().chain(self.strays.keys()) {
-            if matches!(links::by_index(&self.device, *index), Ok(None)) {
+            if matches!(link::by_index(&self.device, *index), Ok(None)) {
                 gone.push(*index);
             }
         }

@@ -17,10 +17,10 @@
 //! brings guests to the uplink's MTU. It decides nothing.
 
 use super::{mtu, netd, Handle, Owner};
-use crate::kernel::deleter::Deleted;
-use crate::kernel::monitor::Bell;
+use crate::kernel::link_deleter::Deleted;
+use crate::kernel::netlink::monitor::Bell;
 use crate::kernel::sysctl;
-use crate::resolv;
+use crate::platform::resolv_conf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ pub(super) struct Sources {
     /// Told when another thread has left something to do.
     pub(super) restless: Arc<Notify>,
     /// Tells when the device's own resolvers are others, where they are in a file.
-    pub(super) resolv: Option<resolv::Watch>,
+    pub(super) resolv: Option<resolv_conf::Watch>,
     /// Closed when the owner is gone.
     pub(super) ended: oneshot::Receiver<()>,
 }
@@ -144,7 +144,7 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-async fn changed(resolv: &mut Option<resolv::Watch>) {
+async fn changed(resolv: &mut Option<resolv_conf::Watch>) {
     match resolv {
         Some(watch) => watch.changed().await,
         None => std::future::pending().await,

@@ -17,10 +17,10 @@
 use super::fights::Say;
 use super::Owner;
 use crate::error::Error;
-use crate::kernel::ndc::Ndc;
-use crate::kernel::{links, sysctl};
-use crate::plan::forwarding::{why_it_stays, Facts, Switch};
-use crate::plan::Step;
+use crate::kernel::{link, sysctl};
+use crate::model::forwarding::{why_it_stays, Facts, Switch};
+use crate::model::Step;
+use crate::platform::ndc::Ndc;
 use crate::store::ForwardingRecord;
 use std::time::Instant;
 
@@ -154,7 +154,7 @@ impl Owner {
             return Ok(facts);
         }
         let failed = |cause| Error::kernel("read the links", cause);
-        for link in links::all(&self.device).map_err(failed)? {
+        for link in link::all(&self.device).map_err(failed)? {
             // Ours are guests', or half made and about to go; but for strays, which may be used.
             let ours = link.is_ours() && !self.strays.contains_key(&link.index);
             if ours || link.index == self.uplink.index {

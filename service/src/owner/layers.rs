@@ -17,11 +17,11 @@
 
 use super::{Layer, LayerReport, LayerState, Owner};
 use crate::firewall::{foreign, Drift, GuestSubnet};
-use crate::kernel::{links, routes, rules, sysctl};
-use crate::plan::marks::ROUTE_PROTOCOL;
-use crate::plan::routing::{Lead, Shape, To, Whose};
-use crate::plan::GuestNet;
-use crate::resolv;
+use crate::kernel::{link, route, rule, sysctl};
+use crate::model::ownership::ROUTE_PROTOCOL;
+use crate::model::policy_rules::{Lead, Shape, To, Whose};
+use crate::model::GuestNet;
+use crate::platform::resolv_conf;
 use crate::spec::VpnPolicy;
 
 impl Owner {
@@ -53,7 +53,7 @@ impl Owner {
 
     /// Whether these rules of ours are in the kernel.
     fn rules_in_place(&self, leads: &[&Lead]) -> LayerReport {
-        let there = match rules::all(&self.device) {
+        let there = match rule::all(&self.device) {
             Ok(rules) => rules,
             Err(e) => return LayerReport::new(Layer::Rule, LayerState::Unknown, e.to_string()),
         };
@@ -192,7 +192,7 @@ impl Owner {
                 };
                 report(LayerState::Ok, format!("port 53 of the gateway goes to {resolver} ({whose})"))
             }
-            None if resolv::is_served_here(|at| {
+            None if resolv_conf::is_served_here(|at| {
                 self.ruleset.subnets.iter().any(|s| s.gateway == at)
             }) =>
             {
@@ -227,7 +227,7 @@ impl Owner {
     }
 
     fn leads_out(&self, table: u32) -> bool {
-        let routes = routes::of(&self.device, Some(table), 0).unwrap_or_default();
+        let routes = route::of(&self.device, Some(table), 0).unwrap_or_default();
         routes.iter().any(|route| route.destination.prefix() == 0 && route.unicast)
     }
 
@@ -235,7 +235,7 @@ impl Owner {
     pub(super) fn as_for(&self, net: &GuestNet, layer: &LayerReport) -> LayerReport {
         match (&net.vpn, layer.layer) {
             (VpnPolicy::NamedTun(tun), Layer::Uplink) => {
-                match links::by_name(&self.device, tun.as_str()) {
+                match link::by_name(&self.device, tun.as_str()) {
                     Ok(Some(link)) if link.up => {
                         LayerReport::ok(Layer::Uplink, format!("{tun}, its VPN"))
                     }

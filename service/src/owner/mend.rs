@@ -18,9 +18,9 @@ use super::fights::Say;
 use super::Owner;
 use crate::apply::{apply, Timeline};
 use crate::error::Error;
-use crate::kernel::executor::KernelExecutor;
-use crate::kernel::{links, observe};
-use crate::plan::{diff, GuestNet, Observed, ObservedHost};
+use crate::executor::KernelExecutor;
+use crate::kernel::{link, observe};
+use crate::model::{diff, GuestNet, Observed, ObservedHost};
 use std::time::Instant;
 
 impl Owner {
@@ -94,7 +94,7 @@ impl Owner {
 
     /// With its link the guest goes, which is announced.
     fn not_mended(&self, index: u32, net: &GuestNet, e: &Error) {
-        match links::by_index(&self.device, index) {
+        match link::by_index(&self.device, index) {
             Ok(None) => {}
             _ => log::error!("{}: not whole: {e}", net.name),
         }

@@ -41,18 +41,18 @@ pub use view::{
     Attached, DeviceReport, GuestEvent, GuestReport, Info, Layer, LayerReport, LayerState, Notice,
 };
 
+use crate::alloc::leases::Leases;
 use crate::error::Error;
 use crate::firewall::{Firewall, Ruleset};
-use crate::kernel::deleter::Deleter;
-use crate::kernel::monitor::Monitor;
-use crate::kernel::ndc::Ndc;
+use crate::kernel::link_deleter::Deleter;
+use crate::kernel::netlink::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
+use crate::kernel::netns::target::Target;
 use crate::kernel::netns::Home;
-use crate::kernel::target::Target;
-use crate::plan::conflict::DevicePrefix;
-use crate::plan::leases::Leases;
-use crate::plan::routing::{Lead, Rule, Shape};
-use crate::plan::Step;
+use crate::model::policy_rules::{Lead, Rule, Shape};
+use crate::model::subnet_conflict::DevicePrefix;
+use crate::model::Step;
+use crate::platform::ndc::Ndc;
 use crate::spec::{GuestName, GuestSpec, IfName, VpnPolicy};
 use crate::store::{ForwardingRecord, ResolversRecord, Store};
 use crate::uplink::Uplink;

@@ -20,10 +20,10 @@
 
 use super::{Attached, GuestEvent, Handle, Notice, Owner};
 use crate::error::{Error, KernelError};
-use crate::kernel::links::{self, Link, Namespace};
+use crate::kernel::link::{self, Link, Namespace};
 use crate::kernel::netlink::Netlink;
+use crate::kernel::netns::reentry;
 use crate::kernel::netns::Home;
-use crate::kernel::way_back;
 use crate::spec::{GuestName, IfName, VpnPolicy};
 use crate::store::Record;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,7 +80,7 @@ impl Owner {
     /// Reads the MTUs of tuns that guests leave by anew. Tells whether one has another.
     pub(super) fn read_tuns(&mut self) -> bool {
         let mtu = |tun: &IfName| {
-            let link = links::by_name(&self.device, tun.as_str()).ok().flatten();
+            let link = link::by_name(&self.device, tun.as_str()).ok().flatten();
             link.filter(|link| link.up && link.mtu >= LEAST).map(|link| link.mtu)
         };
         let tuns = self.own_ways.values().filter_map(VpnPolicy::tun);
@@ -223,23 +223,23 @@ impl Device {
 
     fn set_both(&self, change: &Change) -> Result<(), Error> {
         let failed = |cause| Error::kernel("read the link", cause);
-        let host = links::by_index(&self.netlink, change.index).map_err(failed)?;
+        let host = link::by_index(&self.netlink, change.index).map_err(failed)?;
         let host = host.filter(Link::is_ours).ok_or_else(|| failed(gone()))?;
         let netnsid = host.elsewhere.ok_or_else(|| failed(gone()))?;
         // This much can be seen from here.
-        let seen = links::beyond(&self.netlink, netnsid, host.other_end).map_err(failed)?;
+        let seen = link::beyond(&self.netlink, netnsid, host.other_end).map_err(failed)?;
         let seen = pair_of(&host, seen).map_err(failed)?;
         if seen.mtu == change.mtu {
             return self.set_host(change, &host);
         }
-        let way = way_back::open(&self.netlink, Namespace::Id(netnsid))?;
+        let way = reentry::open(&self.netlink, Namespace::Id(netnsid))?;
         let entered = self.home.inside(way.as_fd(), Netlink::open);
         let inside =
             entered.map_err(|e| Error::kernel("enter the guest's network namespace", e))?;
-        let there = links::by_index(&inside, host.other_end).map_err(failed)?;
+        let there = link::by_index(&inside, host.other_end).map_err(failed)?;
         let there = pair_of(&host, there).map_err(failed)?;
         let set_guest = || {
-            let set = links::set_mtu(&inside, there.index, change.mtu);
+            let set = link::set_mtu(&inside, there.index, change.mtu);
             set.map_err(|e| Error::kernel(format!("set the MTU of the guest's {}", there.name), e))
         };
         // The host end always takes what the guest sends.
@@ -254,7 +254,7 @@ impl Device {
 
     /// Whether the host end is gone, or is about to go with the guest's namespace.
     fn ended(&self, change: &Change) -> bool {
-        match links::by_index(&self.netlink, change.index) {
+        match link::by_index(&self.netlink, change.index) {
             Ok(host) => host.map_or(true, |host| host.elsewhere.is_some_and(|id| id < 0)),
             Err(_) => false,
         }
@@ -265,7 +265,7 @@ impl Device {
             return Ok(());
         }
         let failed = |e| Error::kernel(format!("set the MTU of {}", host.name), e);
-        links::set_mtu(&self.netlink, host.index, change.mtu).map_err(failed)
+        link::set_mtu(&self.netlink, host.index, change.mtu).map_err(failed)
     }
 }
 

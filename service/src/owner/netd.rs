@@ -18,7 +18,7 @@
 use super::{Handle, Owner};
 use crate::error::Error;
 use crate::kernel::sysctl;
-use crate::plan::forwarding::Switch;
+use crate::model::forwarding::Switch;
 use crate::store::ForwardingRecord;
 use std::sync::Arc;
 use std::time::Instant;

@@ -19,13 +19,13 @@
 use super::due::Due;
 use super::fights::Say;
 use super::{GuestEvent, Notice, Owner};
+use crate::alloc::leases::Leases;
 use crate::error::Error;
 use crate::firewall::{Drift, FirewallError};
 use crate::kernel::conntrack::{self, Ends};
-use crate::kernel::{rules, sysctl};
-use crate::plan::leases::Leases;
-use crate::plan::routing::{self, Shape};
-use crate::resolv;
+use crate::kernel::{rule, sysctl};
+use crate::model::policy_rules::{self, Shape};
+use crate::platform::resolv_conf;
 use crate::uplink::Uplink;
 use std::time::Instant;
 
@@ -81,7 +81,7 @@ impl Owner {
             return Ok(());
         }
         self.reread_rules()?;
-        let lockdown = routing::lockdown(&self.rules);
+        let lockdown = policy_rules::lockdown(&self.rules);
         if lockdown != self.lockdown {
             self.lockdown = lockdown;
             log::info!("a lockdown VPN is {}", if lockdown { "up" } else { "gone" });
@@ -95,7 +95,7 @@ impl Owner {
 
     pub(super) fn reread_rules(&mut self) -> Result<(), Error> {
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
-        self.rules = rules::all(&self.device).map_err(failed)?;
+        self.rules = rule::all(&self.device).map_err(failed)?;
         Ok(())
     }
 
@@ -117,7 +117,7 @@ impl Owner {
         }
         let mut current =
             Uplink::observe(&self.device, &self.config.uplink, self.shape, &self.rules)?;
-        self.resolv_written = self.config.resolv_conf.as_deref().and_then(resolv::written);
+        self.resolv_written = self.config.resolv_conf.as_deref().and_then(resolv_conf::written);
         current.resolvers = self.resolvers_behind(current.name.as_ref());
         if current == self.uplink {
             return Ok(None);

@@ -20,19 +20,19 @@ use super::follow::{self, Sources};
 use super::mtu::Mtus;
 use super::retry::Retry;
 use super::{netd, Attached, Handle, Notice, Owner};
+use crate::alloc::leases::Leases;
 use crate::error::{Error, KernelError};
 use crate::firewall::{self, Firewall, FirewallError, Ruleset};
-use crate::kernel::deleter::Deleter;
-use crate::kernel::links::Link;
-use crate::kernel::monitor::Monitor;
-use crate::kernel::ndc::Ndc;
+use crate::kernel::link::Link;
+use crate::kernel::link_deleter::Deleter;
+use crate::kernel::netlink::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::Home;
-use crate::kernel::{deleter, links, rules, sysctl};
-use crate::plan::leases::Leases;
-use crate::plan::marks::{self, guest_of_alias};
-use crate::plan::routing::{self, Shape};
-use crate::resolv;
+use crate::kernel::{link, link_deleter, rule, sysctl};
+use crate::model::ownership::{self, guest_of_alias};
+use crate::model::policy_rules::{self, Shape};
+use crate::platform::ndc::Ndc;
+use crate::platform::resolv_conf;
 use crate::spec::{GuestName, IfName};
 use crate::store::{AttachedRecord, Record, Store};
 use crate::uplink::{Choice, Uplink};
@@ -96,7 +96,7 @@ impl Owner {
             let _inside = runtime.enter();
             // What is in the file was read before: it counts if it has been written since.
             let path = owner.config.resolv_conf.as_deref();
-            let resolv = path.map(resolv::Watch::begin).transpose();
+            let resolv = path.map(resolv_conf::Watch::begin).transpose();
             let resolv = resolv.unwrap_or_else(|e| {
                 log::warn!("the file of the device's resolvers is not watched: {e}");
                 None
@@ -135,7 +135,7 @@ impl Owner {
         let forwards = sysctl::forwarding().map_err(system("read net.ipv4.ip_forward"))?;
         let (store, found) = Store::open(&config.state_dir)?;
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
-        let rules = rules::all(&device).map_err(failed)?;
+        let rules = rule::all(&device).map_err(failed)?;
         let shape = Shape::of(&rules).unwrap_or_default();
         let uplink = Uplink::observe(&device, &config.uplink, shape, &rules)?;
         log::info!("the device routes by {}", shape.name());
@@ -157,7 +157,7 @@ impl Owner {
             source: uplink.address,
             uplink,
             shape,
-            lockdown: routing::lockdown(&rules),
+            lockdown: policy_rules::lockdown(&rules),
             leads: Vec::new(),
             rules,
             own_ways: BTreeMap::new(),
@@ -198,7 +198,7 @@ impl Owner {
             owner.remember_slot(name, record.slot);
         }
         owner.adopt(records)?;
-        owner.resolv_written = owner.config.resolv_conf.as_deref().and_then(resolv::written);
+        owner.resolv_written = owner.config.resolv_conf.as_deref().and_then(resolv_conf::written);
         owner.uplink.resolvers = owner.resolvers_behind(owner.uplink.name.as_ref());
         // Always applied once: what is there may be an earlier guestnetd's.
         let ruleset = owner.ruleset_with(None);
@@ -230,13 +230,13 @@ impl Owner {
         let failed = |cause: KernelError| Error::kernel("read the links", cause);
         let mut records: BTreeMap<GuestName, Record> = records.into_iter().collect();
         let mut half_made = Vec::new();
-        for link in links::all(&self.device).map_err(failed)? {
+        for link in link::all(&self.device).map_err(failed)? {
             if !link.is_ours() {
                 continue;
             }
             let alias = link.alias.as_deref().filter(|alias| !alias.is_empty());
             // Regrouped, it was about to be deleted.
-            let Some(alias) = alias.filter(|_| !marks::is_leaving(link.group)) else {
+            let Some(alias) = alias.filter(|_| !ownership::is_leaving(link.group)) else {
                 log::warn!("{} is a half-made link of an earlier guestnetd: deleted", link.name);
                 self.deleter.delete(link.index);
                 half_made.push(link.index);
@@ -266,7 +266,7 @@ impl Owner {
             }
         }
         for index in half_made {
-            deleter::invisible(&self.device, index).map_err(failed)?;
+            link_deleter::invisible(&self.device, index).map_err(failed)?;
         }
         Ok(())
     }
@@ -286,7 +286,7 @@ impl Owner {
         record: Option<Record>,
     ) -> Result<(), String> {
         let slot = IfName::new(&link.name).and_then(|n| n.slot()).ok_or("its name is odd")?;
-        if link.mac != marks::Mac::host(name).0 {
+        if link.mac != ownership::Mac::host(name).0 {
             return Err("its MAC is another guest's".into());
         }
         let attached = record.filter(|r| r.slot == slot).and_then(|r| r.attached);

@@ -16,8 +16,8 @@
 
 use super::{Attached, DeviceReport, GuestReport, Layer, LayerReport, Owner};
 use crate::error::Error;
-use crate::kernel::{addresses, links, routes};
-use crate::plan::{GuestNet, Step};
+use crate::kernel::{address, link, route};
+use crate::model::{GuestNet, Step};
 use crate::spec::GuestName;
 
 impl Owner {
@@ -62,9 +62,9 @@ impl Owner {
         let net = &guest.net;
         let host = &net.host.name;
         let failed = |cause| Error::kernel(format!("read {host}"), cause);
-        let link = links::counted(&self.device, guest.index).map_err(failed)?;
-        let found = addresses::of(&self.device, guest.index).map_err(failed)?;
-        let routes = routes::of(&self.device, Some(net.host.table), guest.index).map_err(failed)?;
+        let link = link::counted(&self.device, guest.index).map_err(failed)?;
+        let found = address::of(&self.device, guest.index).map_err(failed)?;
+        let routes = route::of(&self.device, Some(net.host.table), guest.index).map_err(failed)?;
         let end = &net.guest;
         let mut layers = vec![match &link {
             None => LayerReport::bad(Layer::Link, format!("{host} is gone: detach and attach")),

@@ -17,14 +17,14 @@
 
 use super::fights::Say;
 use super::Owner;
+use crate::alloc::leases::subnet_of;
 use crate::error::Error;
 use crate::firewall::{GuestSubnet, Ruleset};
-use crate::kernel::{links, routes, rules};
-use crate::plan::leases::subnet_of;
-use crate::plan::marks::ROUTE_PROTOCOL;
-use crate::plan::routing::{leads, own_table, Lead, Shape, To, Ways, Whose};
-use crate::plan::{GuestNet, Step};
-use crate::resolv;
+use crate::kernel::{link, route, rule};
+use crate::model::ownership::ROUTE_PROTOCOL;
+use crate::model::policy_rules::{leads, own_table, Lead, Shape, To, Ways, Whose};
+use crate::model::{GuestNet, Step};
+use crate::platform::resolv_conf;
 use crate::spec::{IfName, IfPattern, VpnPolicy};
 use crate::store::ResolversRecord;
 use crate::uplink::{Choice, Uplink};
@@ -77,7 +77,7 @@ impl Owner {
         for (host, vpn) in self.own_ways.iter().chain(one_more) {
             match vpn {
                 VpnPolicy::NamedTun(tun) => {
-                    let link = links::by_name(&self.device, tun.as_str()).map_err(failed)?;
+                    let link = link::by_name(&self.device, tun.as_str()).map_err(failed)?;
                     ways.single.extend(link.map(|link| (host.clone(), link.index)));
                 }
                 VpnPolicy::BlockUnderLockdown if self.lockdown => ways.stopped.push(host.clone()),
@@ -125,7 +125,7 @@ impl Owner {
             } else {
                 log::info!("rule {lead}");
             }
-            match rules::add(&self.device, lead) {
+            match rule::add(&self.device, lead) {
                 Ok(()) => self.cut_off(lead),
                 Err(cause) => {
                     failed.get_or_insert(Error::kernel(format!("rule {lead}"), cause));
@@ -134,7 +134,7 @@ impl Owner {
         }
         for lead in there.iter().filter(|lead| !wanted.contains(lead)) {
             log::info!("rule {lead} away");
-            if let Err(cause) = rules::delete(&self.device, lead) {
+            if let Err(cause) = rule::delete(&self.device, lead) {
                 failed.get_or_insert(Error::kernel(format!("rule {lead} away"), cause));
             }
         }
@@ -165,9 +165,9 @@ impl Owner {
             let failed = |cause| Error::kernel("the default route of a VPN's guests", cause);
             let table = own_table(index);
             if wanted.iter().any(|lead| lead.own() == Some(index)) {
-                routes::add_default(&self.device, index, table).map_err(failed)?;
+                route::add_default(&self.device, index, table).map_err(failed)?;
             } else {
-                routes::delete_default(&self.device, index, table).map_err(failed)?;
+                route::delete_default(&self.device, index, table).map_err(failed)?;
                 self.own_tables.remove(&index);
             }
         }
@@ -177,7 +177,7 @@ impl Owner {
     /// Takes all rules of ours away.
     pub(super) fn remove_leads(&mut self) {
         for lead in std::mem::take(&mut self.leads) {
-            if let Err(e) = rules::delete(&self.device, &lead) {
+            if let Err(e) = rule::delete(&self.device, &lead) {
                 log::error!("rule {lead} stays: {e}");
             }
         }
@@ -193,12 +193,12 @@ impl Owner {
         let mut found = match (named, &self.config.resolv_conf) {
             (Some(named), _) => named.clone(),
             _ if !self.config.resolvers.is_empty() => self.config.resolvers.clone(),
-            (None, Some(path)) => resolv::servers(path),
+            (None, Some(path)) => resolv_conf::servers(path),
             (None, None) => Vec::new(),
         };
         // What is for the device itself does not pass through it. Where that is not known, it is tried.
         let local = |server: &Ipv4Addr| {
-            let way = routes::towards(&self.device, *server);
+            let way = route::towards(&self.device, *server);
             matches!(way, Ok(Some(way)) if way.local)
         };
         found.retain(|server| !local(server));

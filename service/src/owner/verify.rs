@@ -16,8 +16,8 @@
 
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
-use crate::kernel::{links, observe, routes};
-use crate::plan::{diff, GuestNet, Observed, Step};
+use crate::kernel::{link, observe, route};
+use crate::model::{diff, GuestNet, Observed, Step};
 use std::time::{Duration, Instant};
 
 /// How long the kernel may take to find that both ends have carrier.
@@ -69,15 +69,15 @@ pub(super) fn read_back(
 /// end, with its address, to the gateway, and the device's reach it. A yes is sure; a no is not,
 /// because a guest or a device may route by rules of its own, and is looked into.
 fn at_a_glance(net: &GuestNet, ends: (u32, u32), device: &Netlink, inside: &Netlink) -> bool {
-    let runs = |netlink, index| matches!(links::by_index(netlink, index), Ok(Some(l)) if l.up && l.running && l.mtu == net.mtu);
-    let way = |netlink, to| routes::towards(netlink, to).ok().flatten();
-    let out = routes::WayOut {
+    let runs = |netlink, index| matches!(link::by_index(netlink, index), Ok(Some(l)) if l.up && l.running && l.mtu == net.mtu);
+    let way = |netlink, to| route::towards(netlink, to).ok().flatten();
+    let out = route::WayOut {
         index: ends.1,
         gateway: Some(net.guest.gateway),
         source: Some(net.guest.address),
         local: false,
     };
-    let back = routes::WayOut {
+    let back = route::WayOut {
         index: ends.0,
         gateway: None,
         source: Some(net.host.address),

@@ -16,7 +16,7 @@
 
 use crate::apply::Entry;
 use crate::firewall::Backend;
-use crate::plan::GuestNet;
+use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec};
 use crate::store::AttachedRecord;
 use crate::uplink::Uplink;

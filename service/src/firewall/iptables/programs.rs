@@ -16,7 +16,7 @@
 
 use super::turn::{Limits, Turn};
 use crate::firewall::{Family, FirewallError};
-use crate::program;
+use crate::platform::process;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ impl Programs {
     pub(super) fn version(path: &Path) -> io::Result<String> {
         let mut command = Command::new(path);
         command.arg("-V").stdin(Stdio::null());
-        let (status, said) = program::run(command, Limits::LONG.program)?;
+        let (status, said) = process::run(command, Limits::LONG.program)?;
         status.success().then_some(said).ok_or_else(|| io::Error::other(status.to_string()))
     }
 

@@ -19,7 +19,7 @@
 
 use super::programs::{Call, Programs, TABLE};
 use crate::firewall::FirewallError;
-use crate::program;
+use crate::platform::process;
 use nix::sys::memfd::{memfd_create, MemFdCreateFlag};
 use std::cell::Cell;
 use std::fmt;
@@ -144,7 +144,7 @@ impl<'a> Turn<'a> {
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
         let began = Instant::now();
-        let result = program::run(command, self.longest.min(left));
+        let result = process::run(command, self.longest.min(left));
         self.left.set(left.saturating_sub(began.elapsed().saturating_sub(USUAL)));
         result
     }

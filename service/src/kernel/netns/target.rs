@@ -16,8 +16,8 @@
 //! Only opens and compares; changes nothing that stays.
 
 use super::initial::Initial;
-use super::netns::{self, NetnsId};
-use super::way_back;
+use super::reentry;
+use super::NetnsId;
 use crate::error::TargetError;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use std::fs::{self, File};
@@ -60,7 +60,7 @@ impl Target {
             }
             Named::Pid(pid) => Self::of_process(Process { pid, pidfd: pidfd_open(pid)? }, initial)?,
         };
-        if let Some(why) = netns::refuse(target.netns.as_fd()) {
+        if let Some(why) = super::refuse(target.netns.as_fd()) {
             return Err(TargetError::NotANetns(why));
         }
         target.refuse_the_device(initial)?;
@@ -111,7 +111,7 @@ impl Target {
     /// As user `system` on Android, by pid and by pidfd.
     fn by_moving_there(process: Process, refused: io::Error) -> Result<Self, TargetError> {
         let pid = process.pid;
-        let netns = way_back::of_process(pid);
+        let netns = reentry::of_process(pid);
         if ended(&process.pidfd) {
             return Err(TargetError::ProcessExited(pid));
         }

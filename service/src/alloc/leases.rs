@@ -16,9 +16,9 @@
 //! here costs more with more guests.
 
 use super::slots::{self, Slots};
-use super::GuestNet;
 use crate::error::Error;
 use crate::firewall::GuestSubnet;
+use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec, Subnet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;

@@ -12,20 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The pure middle: what a guest's network is to be, and the steps there from what was found.
-//! Nothing here touches the kernel, the store or the wire.
+//! What a device has beside its kernel: programs that are run, netd's switch, the resolvers' file.
 
-pub mod conflict;
-pub mod diff;
-pub mod forwarding;
-pub mod leases;
-pub mod marks;
-mod net;
-pub mod routing;
-pub mod slots;
-mod step;
-
-pub use net::{
-    GuestEnd, GuestNet, HostEnd, Observed, ObservedGuest, ObservedGuestLink, ObservedHost,
-};
-pub use step::{Effect, Place, Step};
+pub mod ndc;
+pub mod process;
+pub mod resolv_conf;

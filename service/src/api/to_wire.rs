@@ -14,11 +14,11 @@
 
 //! From what the owner says to the wire.
 
-use super::parse::UNSUPPORTED;
+use super::from_wire::UNSUPPORTED;
 use crate::apply::Entry;
 use crate::firewall::Backend;
+use crate::model::{Effect, Place as StepPlace, Step};
 use crate::owner::{self, Attached, DeviceReport, GuestReport, Info, LayerReport};
-use crate::plan::{Effect, Place as StepPlace, Step};
 use crate::spec;
 use crate::uplink::Uplink;
 use android_system_guestnet::aidl::android::system::guestnet::{

@@ -15,9 +15,9 @@
 //! What the kernel announces: links, addresses, routes, rules, forwarding. Reads and sorts; decides
 //! nothing. A lost announcement is one too (`Event::Overrun`): whoever hears it reads anew.
 
-use super::links::Link;
 use super::message::{attributes, u32_at, Message, Messages};
-use super::routes::Route;
+use crate::kernel::link::Link;
+use crate::kernel::route::Route;
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::io;

@@ -16,29 +16,29 @@
 //! asleep: RTM_DELLINK by IFLA_GROUP deletes every link of a group. So first they get a group that
 //! nobody has, and it must then name them and nothing else.
 
-use super::links::{self, Link};
+use super::link::{self, Link};
 use super::netlink::Netlink;
 use crate::error::KernelError;
-use crate::plan::marks;
+use crate::model::ownership;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Deletes these links. On failure none or some are deleted, and nothing else is.
 pub fn delete(netlink: &Netlink, indexes: &[u32]) -> Result<(), KernelError> {
-    let found = links::all(netlink)?;
+    let found = link::all(netlink)?;
     let group = unused(&found);
     let mut ours: BTreeSet<u32> =
         found.iter().filter(|link| link.is_ours()).map(|link| link.index).collect();
     ours.retain(|index| indexes.contains(index));
     for index in ours.clone() {
-        match links::set_group(netlink, index, group) {
+        match link::set_group(netlink, index, group) {
             // Gone by itself.
             Err(e) if e.errno == libc::ENODEV => {}
             Ok(()) => {}
             Err(e) => return Err(e),
         }
     }
-    let found = links::all(netlink)?;
+    let found = link::all(netlink)?;
     let there: BTreeSet<u32> = found.iter().map(|link| link.index).collect();
     ours.retain(|index| there.contains(index));
     let named: BTreeSet<u32> =
@@ -50,7 +50,7 @@ pub fn delete(netlink: &Netlink, indexes: &[u32]) -> Result<(), KernelError> {
     if ours.is_empty() {
         return Ok(());
     }
-    links::delete_group(netlink, group)
+    link::delete_group(netlink, group)
 }
 
 /// A leaving group that no link has.
@@ -59,7 +59,7 @@ fn unused(links: &[Link]) -> u32 {
     loop {
         // std's own random keys: no other source of randomness is at hand, and none is needed.
         let random = RandomState::new().build_hasher().finish();
-        let group = marks::leaving_group((random >> 48) as u16);
+        let group = ownership::leaving_group((random >> 48) as u16);
         if !taken.contains(&group) {
             return group;
         }

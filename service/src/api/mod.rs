@@ -15,19 +15,19 @@
 //! The contract's face: who calls, what is asked for as types that cannot be wrong, and the
 //! answer back on the wire. Decides nothing about networks: that is the owner's.
 
-mod caller;
-mod codes;
+mod authorization;
 mod dump;
+mod error_codes;
+mod from_wire;
 mod listeners;
-mod parse;
-mod render;
+mod to_wire;
 
-pub use caller::Allowed;
+pub use authorization::Allowed;
 pub use listeners::Listeners;
 
 use crate::error::Error;
-use crate::kernel::initial::Initial;
-use crate::kernel::target::Target;
+use crate::kernel::netns::initial::Initial;
+use crate::kernel::netns::target::Target;
 use crate::owner::{AttachRequest, Handle};
 use crate::spec::GuestName;
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -96,26 +96,26 @@ impl GuestNet {
         uid: u32,
     ) -> binder::Result<AttachRequest> {
         let arrived = Instant::now();
-        if let Some(what) = parse::unsupported(config) {
+        if let Some(what) = from_wire::unsupported(config) {
             return unsupported(what);
         }
         let opened = || -> Result<AttachRequest, Error> {
-            let spec = parse::spec(config)?;
-            let target = Target::open(parse::target(target)?, &self.initial)?;
+            let spec = from_wire::spec(config)?;
+            let target = Target::open(from_wire::target(target)?, &self.initial)?;
             Ok(AttachRequest { spec, target, uid, arrived })
         };
         answer(opened())
     }
 
     fn name(&self, name: &str) -> binder::Result<GuestName> {
-        answer(parse::name(name).map_err(Error::from))
+        answer(from_wire::name(name).map_err(Error::from))
     }
 }
 
 /// A result of ours as Binder has it: a code for each cause, and the message.
 fn answer<T>(result: Result<T, Error>) -> binder::Result<T> {
     result
-        .map_err(|e| (codes::code(&e), e))
+        .map_err(|e| (error_codes::code(&e), e))
         .or_else(|(code, e)| Err(e).or_service_specific_exception_with(code, |e| e.to_string()))
 }
 
@@ -133,16 +133,16 @@ impl IGuestNet for GuestNet {
     ) -> binder::Result<Guest> {
         let uid = self.caller()?;
         if owner.is_some() {
-            return unsupported(parse::OWNER);
+            return unsupported(from_wire::OWNER);
         }
         let request = self.request(config, target, uid)?;
-        answer(self.owner.attach(request)).map(|g| render::guest(&g))
+        answer(self.owner.attach(request)).map(|g| to_wire::guest(&g))
     }
 
     fn update(&self, name: &str, _config: &GuestConfig) -> binder::Result<Guest> {
         self.caller()?;
         self.name(name)?;
-        unsupported(parse::UPDATE)
+        unsupported(from_wire::UPDATE)
     }
 
     fn detach(&self, name: &str) -> binder::Result<()> {
@@ -158,19 +158,19 @@ impl IGuestNet for GuestNet {
 
     fn list(&self) -> binder::Result<Vec<Guest>> {
         self.caller()?;
-        answer(self.owner.list()).map(|guests| guests.iter().map(render::guest).collect())
+        answer(self.owner.list()).map(|guests| guests.iter().map(to_wire::guest).collect())
     }
 
     fn get(&self, name: &str) -> binder::Result<Option<Guest>> {
         self.caller()?;
         let name = self.name(name)?;
-        answer(self.owner.get(&name)).map(|g| g.as_ref().map(render::guest))
+        answer(self.owner.get(&name)).map(|g| g.as_ref().map(to_wire::guest))
     }
 
     fn plan(&self, config: &GuestConfig, target: &GuestTarget) -> binder::Result<Vec<Change>> {
         let uid = self.caller()?;
         let request = self.request(config, target, uid)?;
-        answer(self.owner.plan(request)).map(|steps| steps.iter().map(render::change).collect())
+        answer(self.owner.plan(request)).map(|steps| steps.iter().map(to_wire::change).collect())
     }
 
     fn check(
@@ -180,24 +180,25 @@ impl IGuestNet for GuestNet {
     ) -> binder::Result<Vec<LayerStatus>> {
         let uid = self.caller()?;
         let request = self.request(config, target, uid)?;
-        answer(self.owner.check(request)).map(|layers| layers.iter().map(render::layer).collect())
+        answer(self.owner.check(request)).map(|layers| layers.iter().map(to_wire::layer).collect())
     }
 
     fn status(&self, name: Option<&str>) -> binder::Result<Status> {
         self.caller()?;
         let name = name.map(|name| self.name(name)).transpose()?;
-        answer(self.owner.status(name)).map(|s| render::status(&s))
+        answer(self.owner.status(name)).map(|s| to_wire::status(&s))
     }
 
     fn info(&self) -> binder::Result<ServiceInfo> {
         self.caller()?;
-        answer(self.owner.info()).map(|info| render::info(&info, &self.listen))
+        answer(self.owner.info()).map(|info| to_wire::info(&info, &self.listen))
     }
 
     fn setDns(&self, uplink: &str, servers: &[String]) -> binder::Result<()> {
         self.caller()?;
-        let named =
-            || -> Result<_, Error> { Ok((parse::uplink(uplink)?, parse::resolvers(servers)?)) };
+        let named = || -> Result<_, Error> {
+            Ok((from_wire::uplink(uplink)?, from_wire::resolvers(servers)?))
+        };
         answer(named().and_then(|(uplink, servers)| self.owner.set_resolvers(uplink, servers)))
     }
 

@@ -14,12 +14,12 @@
 
 //! RTM_*ROUTE messages, IPv4 only.
 
-use super::message::{attributes, ipv4, u32_at};
+use super::netlink::attr::Request;
+use super::netlink::message::{attributes, ipv4, u32_at};
 use super::netlink::Netlink;
-use super::request::Request;
 use crate::error::KernelError;
-use crate::plan::marks::ROUTE_PROTOCOL;
-pub use crate::plan::routing::MAIN;
+use crate::model::ownership::ROUTE_PROTOCOL;
+pub use crate::model::policy_rules::MAIN;
 use crate::spec::Subnet;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use std::net::Ipv4Addr;

@@ -14,13 +14,13 @@
 
 //! RTM_*RULE messages, IPv4 only.
 
-use super::message::{attributes, ipv4, text, u32_at};
+use super::netlink::attr::Request;
+use super::netlink::message::{attributes, ipv4, text, u32_at};
 use super::netlink::Netlink;
-use super::request::Request;
-use super::routes;
+use super::route;
 use crate::error::KernelError;
-use crate::plan::marks::ROUTE_PROTOCOL;
-use crate::plan::routing::{own_table, Lead, Rule, To, Whose, PROHIBIT, TO_TABLE};
+use crate::model::ownership::ROUTE_PROTOCOL;
+use crate::model::policy_rules::{own_table, Lead, Rule, To, Whose, PROHIBIT, TO_TABLE};
 use crate::spec::Subnet;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 
@@ -93,7 +93,7 @@ pub fn all(netlink: &Netlink) -> Result<Vec<Rule>, KernelError> {
 /// another guest's as well.
 pub fn add(netlink: &Netlink, lead: &Lead) -> Result<(), KernelError> {
     if let Some(index) = lead.own() {
-        routes::add_default(netlink, index, own_table(index))?;
+        route::add_default(netlink, index, own_table(index))?;
     }
     netlink.change(RTM_NEWRULE, &request(lead), NLM_F_CREATE | NLM_F_EXCL)
 }

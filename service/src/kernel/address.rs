@@ -14,9 +14,9 @@
 
 //! RTM_*ADDR messages, IPv4 only.
 
-use super::message::{attributes, ipv4, u32_at};
+use super::netlink::attr::Request;
+use super::netlink::message::{attributes, ipv4, u32_at};
 use super::netlink::Netlink;
-use super::request::Request;
 use crate::error::KernelError;
 use crate::spec::Subnet;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};

@@ -19,11 +19,11 @@
 //! netlink is not: there, in a namespace that only guestnetd has, init's gets a number, and whoever
 //! has that number is init's. Nothing of it is seen in the device.
 
-use super::message::{attributes, u32_at};
-use super::netlink::Netlink;
-use super::netns::NetnsId;
-use super::request::Request;
+use super::NetnsId;
 use crate::error::KernelError;
+use crate::kernel::netlink::attr::Request;
+use crate::kernel::netlink::message::{attributes, u32_at};
+use crate::kernel::netlink::Netlink;
 use nix::sched::{unshare, CloneFlags};
 use std::fmt::Display;
 use std::fs::File;

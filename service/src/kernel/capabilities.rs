@@ -15,7 +15,7 @@
 //! What this kernel and this process can do, asked once at start-up, so that what is missing is
 //! named there and not by a guest that has no network.
 
-use super::links::{self, End};
+use super::link::{self, End};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use nix::sched::{unshare, CloneFlags};
@@ -72,7 +72,7 @@ fn veth() -> Result<(), Missing> {
                 End { name: "a", mac: [2, 0, 0, 0, 0, 1], mtu: 1500 },
                 End { name: "b", mac: [2, 0, 0, 0, 0, 2], mtu: 1500 },
             );
-            links::create_veth(&netlink, &host, &guest, here.as_fd())
+            link::create_veth(&netlink, &host, &guest, here.as_fd())
         };
         made().map_err(Missing::Veth)
     });

@@ -20,9 +20,9 @@
 //! The guest sees the device, down and without address, for some 20 ms: the move sleeps in
 //! rcu_barrier. So never with the owner's lock held.
 
-use super::links::{self, Namespace};
-use super::netlink::Netlink;
 use crate::error::Error;
+use crate::kernel::link::{self, Namespace};
+use crate::kernel::netlink::Netlink;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -58,8 +58,8 @@ pub fn open(device: &Netlink, namespace: Namespace) -> Result<WayBack, Error> {
     let name = format!("gn{:012x}", random >> 16);
     create(&tun, &name).map_err(failed("make a TUN device"))?;
     let moved = |e| Error::kernel("move a TUN device into the guest", e);
-    let link = links::by_name(device, &name).map_err(moved)?;
-    links::set_netns(device, link.map_or(0, |link| link.index), namespace).map_err(moved)?;
+    let link = link::by_name(device, &name).map_err(moved)?;
+    link::set_netns(device, link.map_or(0, |link| link.index), namespace).map_err(moved)?;
     let netns = netns_of(&tun).map_err(failed("ask where a TUN device is"))?;
     Ok(WayBack { netns, _tun: tun })
 }
@@ -124,13 +124,13 @@ mod tests {
             File::open("/proc/thread-self/ns/net").unwrap()
         };
         let guest = std::thread::spawn(held).join().unwrap();
-        let [host, inside] = ["host", "inside"].map(|name| links::End {
+        let [host, inside] = ["host", "inside"].map(|name| link::End {
             name,
             mac: [2, 0, 0, 0, 0, name.len() as u8],
             mtu: 1500,
         });
-        links::create_veth(device, &host, &inside, guest.as_fd()).unwrap();
-        let id = links::by_name(device, "host").unwrap().unwrap().elsewhere.unwrap();
+        link::create_veth(device, &host, &inside, guest.as_fd()).unwrap();
+        let id = link::by_name(device, "host").unwrap().unwrap().elsewhere.unwrap();
         (guest, id)
     }
 
@@ -149,7 +149,7 @@ mod tests {
 
     fn names(netlink: &Netlink) -> Vec<String> {
         let mut names: Vec<_> =
-            links::all(netlink).unwrap().into_iter().map(|link| link.name).collect();
+            link::all(netlink).unwrap().into_iter().map(|link| link.name).collect();
         names.retain(|name| ["host", "inside"].contains(&name.as_str()) || name.starts_with("gn"));
         names
     }
@@ -165,7 +165,7 @@ mod tests {
             let home = Home::here().unwrap();
             let inside = home.inside(guest.as_fd(), Netlink::open).unwrap();
             assert_eq!(names(&inside).len(), 2, "the TUN device is in there: {:?}", names(&inside));
-            let [guest_end] = links::all(&inside)
+            let [guest_end] = link::all(&inside)
                 .unwrap()
                 .into_iter()
                 .filter(|l| l.name == "inside")
@@ -173,15 +173,15 @@ mod tests {
                 .try_into()
                 .unwrap();
             // What can be read from outside is the same.
-            let seen = links::beyond(device, id, guest_end.index).unwrap().unwrap();
+            let seen = link::beyond(device, id, guest_end.index).unwrap().unwrap();
             assert_eq!((seen.name.as_str(), seen.mtu), ("inside", 1500));
             drop(way);
             assert_eq!(
                 (names(device), names(&inside)),
                 (vec!["host".into()], vec!["inside".into()])
             );
-            links::set_mtu(&inside, guest_end.index, 1400).unwrap();
-            assert_eq!(links::beyond(device, id, guest_end.index).unwrap().unwrap().mtu, 1400);
+            link::set_mtu(&inside, guest_end.index, 1400).unwrap();
+            assert_eq!(link::beyond(device, id, guest_end.index).unwrap().unwrap().mtu, 1400);
         });
     }
 
@@ -192,7 +192,7 @@ mod tests {
             let refused = open(device, Namespace::Id(id + 1)).unwrap_err();
             assert_eq!(refused.errno(), Some(libc::EINVAL), "{refused}");
             assert_eq!(names(device), ["host"]);
-            let refused = links::beyond(device, id + 1, 1).unwrap_err();
+            let refused = link::beyond(device, id + 1, 1).unwrap_err();
             assert_eq!(refused.errno, libc::EINVAL);
         });
     }

@@ -15,7 +15,7 @@
 //! From the wire to types that cannot hold a bad value.
 
 use crate::error::{Error, TargetError};
-use crate::kernel::target::Named;
+use crate::kernel::netns::target::Named;
 use crate::spec::{
     resolver, GuestName, GuestSpec, IfName, SpecError, VpnPolicy, MAX_TEXT, MOST_RESOLVERS,
 };
@@ -146,7 +146,7 @@ fn copy(fd: &Option<ParcelFileDescriptor>) -> Option<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::codes;
+    use super::super::error_codes;
     use super::*;
     use android_system_guestnet::aidl::android::system::guestnet::IGuestNet as wire;
 
@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn code<T>(result: Result<T, SpecError>) -> i32 {
-        result.map_or_else(|e| codes::code(&e.into()), |_| 0)
+        result.map_or_else(|e| error_codes::code(&e.into()), |_| 0)
     }
 
     #[test]

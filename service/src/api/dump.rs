@@ -14,7 +14,7 @@
 
 //! Everything guestnetd knows, as text for people: `dumpsys`, bug reports, `guestnetctl dump`.
 
-use super::render;
+use super::to_wire;
 use crate::owner::{Handle, LayerReport, LayerState};
 use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use binder::ParcelFileDescriptor;
@@ -39,7 +39,7 @@ pub fn text(owner: &Handle, listen: &str) -> String {
 fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
     match owner.info() {
         Ok(info) => {
-            let info = render::info(&info, listen);
+            let info = to_wire::info(&info, listen);
             writeln!(out, "guestnetd {} pid {} on {}", info.version, info.pid, info.kernel)?;
             writeln!(
                 out,
@@ -52,7 +52,7 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
     }
     match owner.status(None) {
         Ok(report) => {
-            uplink(out, &render::uplink(&report.uplink))?;
+            uplink(out, &to_wire::uplink(&report.uplink))?;
             writeln!(out, "\ndevice")?;
             layers(out, &report.layers)?;
             for guest in &report.guests {

@@ -14,16 +14,16 @@
 
 //! Does the steps of one guest in the kernel. The only place that turns a `Step` into a change.
 
-use super::deleter::{self, Deleter};
-use super::links::{self, End};
-use super::ndc::Ndc;
-use super::netlink::Netlink;
-use super::{addresses, conntrack, observe, routes, rules, sysctl};
 use crate::apply::Executor;
 use crate::error::{Error, KernelError};
 use crate::firewall::Firewall;
-use crate::plan::forwarding::Switch;
-use crate::plan::{marks, Step};
+use crate::kernel::link::{self, End};
+use crate::kernel::link_deleter::{self, Deleter};
+use crate::kernel::netlink::Netlink;
+use crate::kernel::{address, conntrack, observe, route, rule, sysctl};
+use crate::model::forwarding::Switch;
+use crate::model::{ownership, Step};
+use crate::platform::ndc::Ndc;
 use crate::spec::IfName;
 use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
@@ -100,27 +100,27 @@ impl KernelExecutor<'_> {
         match step {
             Step::DisableIpv6(host) => Ok(sysctl::disable_ipv6(host)?),
             Step::HostAddress(host, address, prefix) => {
-                addresses::add(self.device, self.host(host)?, *address, *prefix)
+                address::add(self.device, self.host(host)?, *address, *prefix)
             }
-            Step::HostMtu(host, mtu) => links::set_mtu(self.device, self.host(host)?, *mtu),
-            Step::HostUp(host) => links::set_up(self.device, self.host(host)?, true),
+            Step::HostMtu(host, mtu) => link::set_mtu(self.device, self.host(host)?, *mtu),
+            Step::HostUp(host) => link::set_up(self.device, self.host(host)?, true),
             Step::HostRoute(host, to, table) => {
-                routes::add_direct(self.device, self.host(host)?, *to, *table)
+                route::add_direct(self.device, self.host(host)?, *to, *table)
             }
-            Step::AddRule(lead) => rules::add(self.device, lead),
-            Step::DeleteRule(lead) => rules::delete(self.device, lead),
+            Step::AddRule(lead) => rule::add(self.device, lead),
+            Step::DeleteRule(lead) => rule::delete(self.device, lead),
             Step::Name(host, name) => {
-                links::set_alias(self.device, self.host(host)?, &marks::alias(name))
+                link::set_alias(self.device, self.host(host)?, &ownership::alias(name))
             }
             Step::LoopbackUp { .. } => self.loopback(true, false),
             Step::LoopbackDown { bare } => self.loopback(false, *bare),
             Step::GuestAddress(guest, address, prefix) => {
                 let index = self.guest(guest)?;
-                addresses::add(self.inside()?, index, *address, *prefix)
+                address::add(self.inside()?, index, *address, *prefix)
             }
             Step::GuestUp(guest) => {
                 let index = self.guest(guest)?;
-                links::set_up(self.inside()?, index, true)
+                link::set_up(self.inside()?, index, true)
             }
             // The caller has done these.
             Step::ForwardingOn(_)
@@ -140,7 +140,7 @@ impl KernelExecutor<'_> {
         let (netns, inside) = self.guest.ok_or_else(|| Error::kernel(step.what(), no_guest()))?;
         let host_end = End { name: host.as_str(), mac: host_mac.0, mtu: *mtu };
         let guest_end = End { name: guest.as_str(), mac: guest_mac.0, mtu: *mtu };
-        match links::create_veth(self.device, &host_end, &guest_end, netns) {
+        match link::create_veth(self.device, &host_end, &guest_end, netns) {
             Ok(()) => {
                 // Not to find it again is the next step's failure: this one is done.
                 let _ = self.find_ends(host);
@@ -148,7 +148,7 @@ impl KernelExecutor<'_> {
             }
             // EEXIST does not say which end's name is taken.
             Err(e) if e.errno == libc::EEXIST => {
-                let there = links::by_name(inside, guest.as_str());
+                let there = link::by_name(inside, guest.as_str());
                 Err(match there {
                     Ok(Some(_)) => Error::GuestInterfaceExists(guest.clone()),
                     _ => Error::HostInterfaceExists(host.clone()),
@@ -160,7 +160,7 @@ impl KernelExecutor<'_> {
 
     /// One question gives the indexes of both ends.
     fn find_ends(&mut self, host: &IfName) -> Result<(), KernelError> {
-        let made = links::by_name(self.device, host.as_str())?.ok_or_else(gone)?;
+        let made = link::by_name(self.device, host.as_str())?.ok_or_else(gone)?;
         self.host_index = Some(made.index);
         self.guest_index = Some(made.other_end).filter(|index| *index != 0);
         Ok(())
@@ -169,21 +169,21 @@ impl KernelExecutor<'_> {
     /// Until it cannot be seen any more; the kernel's slow part goes on in the deleter.
     fn delete(&mut self, host: &IfName) -> Result<(), Error> {
         let failed = |cause| Error::kernel(format!("delete link {host}"), cause);
-        let Some(link) = links::by_name(self.device, host.as_str()).map_err(failed)? else {
+        let Some(link) = link::by_name(self.device, host.as_str()).map_err(failed)? else {
             return Ok(());
         };
         if !link.is_ours() {
             return Err(Error::HostInterfaceExists(host.clone()));
         }
         self.deleter.delete_now(link.index);
-        deleter::invisible(self.device, link.index).map_err(failed)
+        link_deleter::invisible(self.device, link.index).map_err(failed)
     }
 
     fn default_route(&mut self, step: &Step, guest: &IfName, by: Ipv4Addr) -> Result<(), Error> {
         let failed = |cause| Error::kernel(step.what(), cause);
         let index = self.guest(guest).map_err(failed)?;
         let inside = self.inside().map_err(failed)?;
-        match routes::add_gateway(inside, index, by) {
+        match route::add_gateway(inside, index, by) {
             Err(e) if e.errno == libc::EEXIST => {
                 let other = observe::guest_side(inside, guest)?.other_default;
                 Err(other.map_or_else(|| failed(e), Error::GuestRouteExists))
@@ -194,11 +194,11 @@ impl KernelExecutor<'_> {
 
     fn loopback(&self, up: bool, without_address: bool) -> Result<(), KernelError> {
         let inside = self.inside()?;
-        links::set_up(inside, links::LOOPBACK, up)?;
+        link::set_up(inside, link::LOOPBACK, up)?;
         if !without_address {
             return Ok(());
         }
-        match addresses::delete(inside, links::LOOPBACK, Ipv4Addr::LOCALHOST, 8) {
+        match address::delete(inside, link::LOOPBACK, Ipv4Addr::LOCALHOST, 8) {
             Err(e) if e.errno != libc::EADDRNOTAVAIL => Err(e),
             _ => Ok(()),
         }
@@ -212,7 +212,7 @@ impl KernelExecutor<'_> {
         if let Some(index) = self.host_index {
             return Ok(index);
         }
-        let link = links::by_name(self.device, name.as_str())?.ok_or_else(gone)?;
+        let link = link::by_name(self.device, name.as_str())?.ok_or_else(gone)?;
         if !link.is_ours() {
             return Err(KernelError {
                 errno: libc::EEXIST,
@@ -226,7 +226,7 @@ impl KernelExecutor<'_> {
         if let Some(index) = self.guest_index {
             return Ok(index);
         }
-        let link = links::by_name(self.inside()?, name.as_str())?.ok_or_else(gone)?;
+        let link = link::by_name(self.inside()?, name.as_str())?.ok_or_else(gone)?;
         Ok(*self.guest_index.insert(link.index))
     }
 }

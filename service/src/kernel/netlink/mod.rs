@@ -15,8 +15,12 @@
 //! One rtnetlink socket: a request and what the kernel answers, its errno and its own words.
 //! Knows no message's meaning. (Room for what differs between rtnetlink's versions.)
 
-use super::message::{acknowledged, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR, NLM_F_DUMP_INTR};
+pub mod attr;
+pub mod message;
+pub mod monitor;
+
 use crate::error::KernelError;
+use message::{acknowledged, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR, NLM_F_DUMP_INTR};
 use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::TimeVal;
 use rtnetlink::packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
@@ -29,7 +33,7 @@ use std::io;
 ///
 /// The kernel does its work inside `sendmsg()`, so nothing is gained by waiting for it in another
 /// way: a message is two system calls and no other thread. What may sleep long (RTM_DELLINK: 15 ms
-/// in rcu_barrier) has a socket of its own on a thread of its own (`deleter.rs`).
+/// in rcu_barrier) has a socket of its own on a thread of its own (`kernel/link_deleter.rs`).
 #[derive(Debug)]
 pub struct Netlink {
     socket: Socket,

@@ -15,6 +15,10 @@
 //! Network namespaces: which one a descriptor is, and a socket inside one.
 //! Nothing of a guest's namespace is kept: a descriptor, and a mere socket in it, pin it.
 
+pub mod initial;
+pub mod reentry;
+pub mod target;
+
 use nix::sched::{setns, CloneFlags};
 use std::fs::File;
 use std::io;

@@ -14,11 +14,11 @@
 
 //! RTM_*LINK messages: what guestnetd asks for, and a link as it reads it.
 
-use super::message::{attributes, text, u32_at, u64_at};
+use super::netlink::attr::Request;
+use super::netlink::message::{attributes, text, u32_at, u64_at};
 use super::netlink::Netlink;
-use super::request::Request;
 use crate::error::KernelError;
-use crate::plan::marks::{self, LINK_GROUP};
+use crate::model::ownership::{self, LINK_GROUP};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -61,7 +61,7 @@ pub struct Link {
 impl Link {
     /// Whether it was born with guestnetd's marks.
     pub fn is_ours(&self) -> bool {
-        marks::is_ours(&self.name, &self.kind, self.group, &self.mac)
+        ownership::is_ours(&self.name, &self.kind, self.group, &self.mac)
     }
 }
 

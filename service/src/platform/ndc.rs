@@ -15,7 +15,7 @@
 //! netd's forwarding switch, which counts who needs it (`TetherController::enableForwarding()`).
 //! Asked through `ndc`: netd's Binder service may not even be looked up by a domain of an OEM's.
 
-use crate::program;
+use crate::platform::process;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -73,7 +73,7 @@ impl Ndc {
             let program = self.0.display();
             io::Error::new(kind, format!("`{program} ipfwd {verb} {REQUESTER}`: {why}"))
         };
-        let (status, said) = program::run(command, limit).map_err(|e| match e.kind() {
+        let (status, said) = process::run(command, limit).map_err(|e| match e.kind() {
             kind @ (io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => {
                 failed(kind, format!("{e}: netd does not answer, or has not started yet"))
             }

@@ -14,8 +14,8 @@
 
 //! A guest's network as it is to be (`GuestNet`) and as it was found (`Observed`). Pure data.
 
-use super::marks::Mac;
-use super::routing::{Shape, MAIN};
+use super::ownership::Mac;
+use super::policy_rules::{Shape, MAIN};
 use crate::spec::{GuestName, GuestSpec, IfName, Subnet, VpnPolicy};
 use std::net::Ipv4Addr;
 

@@ -19,8 +19,8 @@
 //! one at a time is in that part, and none begins while an attach is under way: 100 detaches cost
 //! an attach the wait for one.
 
-use super::links;
-use super::mass;
+use super::group_delete;
+use super::link;
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use std::collections::{BTreeSet, VecDeque};
@@ -205,7 +205,7 @@ impl Shared {
 /// Waits until a link whose delete is under way cannot be seen any more.
 pub fn invisible(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
     for _ in 0..5000 {
-        if links::by_index(netlink, index)?.is_none() {
+        if link::by_index(netlink, index)?.is_none() {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -239,8 +239,8 @@ fn run(shared: &Shared, done: &UnboundedSender<Deleted>) {
 }
 
 fn delete(netlink: &Netlink, indexes: &[u32]) -> Result<(), KernelError> {
-    let [index] = indexes else { return mass::delete(netlink, indexes) };
-    match links::delete(netlink, *index) {
+    let [index] = indexes else { return group_delete::delete(netlink, indexes) };
+    match link::delete(netlink, *index) {
         // A link that is gone already is what was asked for.
         Err(e) if e.errno == libc::ENODEV => Ok(()),
         other => other,

@@ -16,9 +16,9 @@
 //! does the same, and its inverse. How it is done is `kernel/`'s.
 
 use super::forwarding::Switch;
-use super::marks::{alias, Mac};
-use super::net::GuestNet;
-use super::routing::{own_table, Lead, MAIN};
+use super::guest_net::GuestNet;
+use super::ownership::{alias, Mac};
+use super::policy_rules::{own_table, Lead, MAIN};
 use crate::firewall::Ruleset;
 use crate::spec::{GuestName, IfName, Subnet};
 use std::net::Ipv4Addr;
@@ -218,7 +218,7 @@ impl Step {
                 "ip link add {host} address {host_mac} mtu {mtu} group {group} numtxqueues 1 numrxqueues 1 \
                  type veth peer name {guest} netns GUEST address {guest_mac} mtu {mtu} group {group} \
                  numtxqueues 1 numrxqueues 1",
-                group = super::marks::LINK_GROUP
+                group = super::ownership::LINK_GROUP
             ),
             Self::DeleteLink(host) => format!("ip link del {host}"),
             Self::DisableIpv6(host) => format!("sysctl -w net.ipv6.conf.{host}.disable_ipv6=1"),
@@ -234,7 +234,7 @@ impl Step {
                 let table = if *table == MAIN { String::new() } else { format!(" table {table}") };
                 format!(
                     "ip route add {to} dev {host} scope link{table} proto {}",
-                    super::marks::ROUTE_PROTOCOL
+                    super::ownership::ROUTE_PROTOCOL
                 )
             }
             Self::AddRule(lead) => rule("add", lead),
@@ -246,7 +246,7 @@ impl Step {
             },
             Self::DefaultRoute(guest, gateway) => format!(
                 "ip route add default via {gateway} dev {guest} proto {}",
-                super::marks::ROUTE_PROTOCOL
+                super::ownership::ROUTE_PROTOCOL
             ),
             Self::Name(host, name) => format!("ip link set {host} alias {}", alias(name)),
         }
@@ -255,7 +255,7 @@ impl Step {
 
 /// A rule of ours as a command.
 fn rule(verb: &str, lead: &Lead) -> String {
-    let protocol = super::marks::ROUTE_PROTOCOL;
+    let protocol = super::ownership::ROUTE_PROTOCOL;
     let rule = format!("ip rule {verb} {lead} pref {} proto {protocol}", lead.priority);
     match lead.own() {
         Some(index) => {

@@ -16,10 +16,10 @@
 //! still delays nobody: not the owner, not a caller, not another listener. One that takes
 //! nothing while its queue grows is dropped.
 
-use super::render;
+use super::to_wire;
+use crate::alloc::slots;
 use crate::error::Error;
 use crate::owner::{GuestEvent, Notice};
-use crate::plan::slots;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::IGuestNetListener;
 use binder::{DeathRecipient, IBinder, SpIBinder, Strong};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -178,12 +178,12 @@ fn tell_all(
         let told = match &notice {
             Notice::Guest(event, guest) => {
                 let gone = matches!(event, GuestEvent::Detached | GuestEvent::Lost);
-                let guest = if gone { render::gone(guest) } else { render::guest(guest) };
-                listener.onGuest(render::event(*event), &guest)
+                let guest = if gone { to_wire::gone(guest) } else { to_wire::guest(guest) };
+                listener.onGuest(to_wire::event(*event), &guest)
             }
             Notice::Uplink { previous, current, gap } => listener.onUplink(
-                &render::uplink(previous),
-                &render::uplink(current),
+                &to_wire::uplink(previous),
+                &to_wire::uplink(current),
                 i64::try_from(*gap).unwrap_or(i64::MAX),
             ),
         };

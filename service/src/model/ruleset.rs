@@ -261,13 +261,13 @@ impl Ruleset {
     }
 
     /// The original's subnet, if it is among them: nearly every guest is in it.
-    pub(super) fn usual(&self) -> impl Iterator<Item = &GuestSubnet> {
+    pub fn usual(&self) -> impl Iterator<Item = &GuestSubnet> {
         let original = GuestSubnet::original();
         self.subnets.iter().filter(move |s| Some(**s) == original)
     }
 
     /// The others.
-    pub(super) fn unusual(&self) -> impl Iterator<Item = &GuestSubnet> {
+    pub fn unusual(&self) -> impl Iterator<Item = &GuestSubnet> {
         let original = GuestSubnet::original();
         self.subnets.iter().filter(move |s| Some(**s) != original)
     }

@@ -17,8 +17,8 @@
 //! The order is the order of doing: nothing is up before it is filtered, and the alias comes
 //! last, because a link that has it counts as whole.
 
-use super::marks::alias;
-use super::net::{GuestNet, Observed, ObservedGuest, ObservedHost};
+use super::guest_net::{GuestNet, Observed, ObservedGuest, ObservedHost};
+use super::ownership::alias;
 use super::step::Step;
 
 /// The steps from `found` to `wanted`; none when nothing is missing.

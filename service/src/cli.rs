@@ -15,7 +15,7 @@
 //! The command line.
 
 use crate::api::Allowed;
-use crate::owner::Config;
+use crate::daemon::Config;
 use crate::platform::ndc::Ndc;
 use crate::{firewall, uplink};
 use clap::Parser;

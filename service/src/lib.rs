@@ -14,8 +14,8 @@
 
 //! guestnetd: gives a guest on an Android device its network.
 //!
-//! Data flows one way: a call (`api`) becomes a `spec` that cannot be wrong; the `owner` compares it
-//! with what is there (`model`), `apply`s the steps to the `kernel` and the `firewall`, reads back
+//! Data flows one way: a call (`api`) becomes a `spec` that cannot be wrong; the `daemon` compares it
+//! with what is there (`model`), applies the steps to the `kernel` and the `firewall`, reads back
 //! what is there, and answers. `spec`, `model` and `alloc` are pure; the kernel is touched in `kernel`
 //! and `firewall` only.
 
@@ -23,15 +23,13 @@
 
 pub mod alloc;
 pub mod api;
-pub mod apply;
 pub mod cli;
+pub mod daemon;
 pub mod error;
-pub mod executor;
 pub mod firewall;
 pub mod kernel;
 pub mod logging;
 pub mod model;
-pub mod owner;
 mod platform;
 pub mod run;
 pub mod spec;

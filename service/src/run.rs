@@ -16,8 +16,8 @@
 
 use crate::api::{GuestNet, Listeners, NAME};
 use crate::cli::Args;
+use crate::daemon::{Daemon, StartError};
 use crate::kernel::capabilities;
-use crate::owner::{Owner, StartError};
 use crate::platform::process;
 use guestnet_platform::{Limits, PlatformError};
 use nix::sys::signal::{SigSet, Signal};
@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     let place = guestnet_platform::reserve(&args.listen, NAME)?;
     let listeners = Listeners::default();
     let told = listeners.clone();
-    let (owner, thread) = Owner::spawn(args.config(), move |notice| told.tell(&notice))?;
+    let (owner, thread) = Daemon::spawn(args.config(), move |notice| told.tell(&notice))?;
     let service =
         GuestNet::new_binder(owner.clone(), listeners, args.allowed(), args.listen.to_string());
     let server = place.serve(service.as_binder(), &Limits::default())?;

@@ -15,16 +15,16 @@
 //! Every step made to fail, and every step made the last before a crash, on the real kernel:
 //! what was done is undone, or is cleared by the next start. Needs root.
 
-use guestnetd::apply::{apply, Executor, Timeline};
+use guestnetd::daemon::executor::kernel::KernelExecutor;
+use guestnetd::daemon::executor::{apply, Executor, Timeline};
+use guestnetd::daemon::{Config, Daemon};
 use guestnetd::error::Error;
-use guestnetd::executor::KernelExecutor;
 use guestnetd::firewall::{Choice, Firewall, GuestSubnet, Ruleset};
 use guestnetd::kernel::link_deleter::Deleter;
 use guestnetd::kernel::netlink::Netlink;
 use guestnetd::kernel::netns::Home;
 use guestnetd::model::forwarding::{Before, Switch};
 use guestnetd::model::{diff, GuestNet, Observed, ObservedGuest, Step};
-use guestnetd::owner::{Config, Owner};
 use guestnetd::spec::{GuestName, GuestSpec, IfName, IfPattern};
 use nix::sched::{unshare, CloneFlags};
 use std::fs::File;
@@ -199,7 +199,7 @@ fn a_crash_after_any_step_but_the_last_leaves_a_link_that_the_next_start_deletes
             let made = run("ip -o link").contains("vm_wlan3");
             assert_eq!(made, steps[..done].contains(&Step::create(&net())));
             let dir = state_dir("crash");
-            let (owner, thread) = Owner::spawn(config(Choice::Nftables, &dir), |_| {}).unwrap();
+            let (owner, thread) = Daemon::spawn(config(Choice::Nftables, &dir), |_| {}).unwrap();
             let gone = (0..500).any(|_| {
                 std::thread::sleep(Duration::from_millis(2));
                 !run("ip -o link").contains("vm_wlan3")
@@ -228,7 +228,7 @@ fn a_half_made_link_is_told_from_somebody_elses() {
             run(&format!("ip link add {name} {marks} {kind}"));
         }
         let dir = state_dir("foreign");
-        let (owner, thread) = Owner::spawn(config(Choice::Nftables, &dir), |_| {}).unwrap();
+        let (owner, thread) = Daemon::spawn(config(Choice::Nftables, &dir), |_| {}).unwrap();
         let gone = (0..500).any(|_| {
             std::thread::sleep(Duration::from_millis(2));
             !run("ip -o link").contains("vm_wlan8")

@@ -15,7 +15,7 @@
 //! Everything guestnetd knows, as text for people: `dumpsys`, bug reports, `guestnetctl dump`.
 
 use super::to_wire;
-use crate::owner::{Handle, LayerReport, LayerState};
+use crate::daemon::{Handle, LayerReport, LayerState};
 use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use binder::ParcelFileDescriptor;
 use nix::fcntl::{fcntl, FcntlArg};

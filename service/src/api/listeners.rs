@@ -18,8 +18,8 @@
 
 use super::to_wire;
 use crate::alloc::slots;
+use crate::daemon::{GuestEvent, Notice};
 use crate::error::Error;
-use crate::owner::{GuestEvent, Notice};
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::IGuestNetListener;
 use binder::{DeathRecipient, IBinder, SpIBinder, Strong};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -25,10 +25,10 @@ mod to_wire;
 pub use authorization::Allowed;
 pub use listeners::Listeners;
 
+use crate::daemon::{AttachRequest, Handle};
 use crate::error::Error;
 use crate::kernel::netns::initial::Initial;
 use crate::kernel::netns::target::Target;
-use crate::owner::{AttachRequest, Handle};
 use crate::spec::GuestName;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change,

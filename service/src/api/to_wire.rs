@@ -15,10 +15,10 @@
 //! From what the owner says to the wire.
 
 use super::from_wire::UNSUPPORTED;
-use crate::apply::Entry;
+use crate::daemon::executor::Entry;
+use crate::daemon::{self, Attached, DeviceReport, GuestReport, Info, LayerReport};
 use crate::firewall::Backend;
 use crate::model::{Effect, Place as StepPlace, Step};
-use crate::owner::{self, Attached, DeviceReport, GuestReport, Info, LayerReport};
 use crate::spec;
 use crate::uplink::Uplink;
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -85,12 +85,12 @@ fn step(entry: &Entry) -> TimelineStep {
 }
 
 /// What happened to a guest.
-pub fn event(event: owner::GuestEvent) -> GuestEvent {
+pub fn event(event: daemon::GuestEvent) -> GuestEvent {
     match event {
-        owner::GuestEvent::Attached => GuestEvent::ATTACHED,
-        owner::GuestEvent::State => GuestEvent::STATE,
-        owner::GuestEvent::Detached => GuestEvent::DETACHED,
-        owner::GuestEvent::Lost => GuestEvent::LOST,
+        daemon::GuestEvent::Attached => GuestEvent::ATTACHED,
+        daemon::GuestEvent::State => GuestEvent::STATE,
+        daemon::GuestEvent::Detached => GuestEvent::DETACHED,
+        daemon::GuestEvent::Lost => GuestEvent::LOST,
     }
 }
 
@@ -115,21 +115,21 @@ pub fn change(step: &Step) -> Change {
 pub fn layer(report: &LayerReport) -> LayerStatus {
     LayerStatus {
         layer: match report.layer {
-            owner::Layer::Link => Layer::LINK,
-            owner::Layer::Address => Layer::ADDRESS,
-            owner::Layer::Route => Layer::ROUTE,
-            owner::Layer::Rule => Layer::RULE,
-            owner::Layer::Forwarding => Layer::FORWARDING,
-            owner::Layer::Firewall => Layer::FIREWALL,
-            owner::Layer::Nat => Layer::NAT,
-            owner::Layer::Dns => Layer::DNS,
-            owner::Layer::Uplink => Layer::UPLINK,
+            daemon::Layer::Link => Layer::LINK,
+            daemon::Layer::Address => Layer::ADDRESS,
+            daemon::Layer::Route => Layer::ROUTE,
+            daemon::Layer::Rule => Layer::RULE,
+            daemon::Layer::Forwarding => Layer::FORWARDING,
+            daemon::Layer::Firewall => Layer::FIREWALL,
+            daemon::Layer::Nat => Layer::NAT,
+            daemon::Layer::Dns => Layer::DNS,
+            daemon::Layer::Uplink => Layer::UPLINK,
         },
         state: match report.state {
-            owner::LayerState::Ok => LayerState::OK,
-            owner::LayerState::Waiting => LayerState::WAITING,
-            owner::LayerState::Bad => LayerState::BAD,
-            owner::LayerState::Unknown => LayerState::UNKNOWN,
+            daemon::LayerState::Ok => LayerState::OK,
+            daemon::LayerState::Waiting => LayerState::WAITING,
+            daemon::LayerState::Bad => LayerState::BAD,
+            daemon::LayerState::Unknown => LayerState::UNKNOWN,
         },
         text: report.text.clone(),
     }

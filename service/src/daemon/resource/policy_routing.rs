@@ -15,9 +15,9 @@
 //! The guests' ways out: by the uplink, or by one of their own. What follows from that for the rules
 //! and the packet filter.
 
-use super::fights::Say;
-use super::Owner;
 use crate::alloc::leases::subnet_of;
+use crate::daemon::reconcile::backoff::Say;
+use crate::daemon::Daemon;
 use crate::error::Error;
 use crate::firewall::{GuestSubnet, Ruleset};
 use crate::kernel::{link, route, rule};
@@ -33,9 +33,9 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-impl Owner {
+impl Daemon {
     /// The packet filter for the uplink, the guests, and one more.
-    pub(super) fn ruleset_with(&self, one_more: Option<&GuestNet>) -> Ruleset {
+    pub(in crate::daemon) fn ruleset_with(&self, one_more: Option<&GuestNet>) -> Ruleset {
         let subnets = self.leases.subnets().chain(one_more.map(subnet_of));
         let subnets = GuestSubnet::original().into_iter().chain(subnets).collect();
         let one_more = one_more.map(|net| (&net.host.name, &net.vpn));
@@ -51,7 +51,7 @@ impl Owner {
     /// The interfaces that guests may leave by now. Where netd routes, our own rule leads to one of
     /// them and nothing else does, so all that may ever be the uplink can be named once: a change of the
     /// uplink is a change of that rule, and runs no program.
-    pub(super) fn ways_out(&self) -> BTreeSet<IfPattern> {
+    pub(in crate::daemon) fn ways_out(&self) -> BTreeSet<IfPattern> {
         match (self.shape, &self.uplink.choice) {
             (Shape::Netd { .. }, Choice::Listed(list)) => list.iter().cloned().collect(),
             _ => self.uplink.name.iter().cloned().map(IfPattern::from).collect(),
@@ -59,7 +59,7 @@ impl Owner {
     }
 
     /// Whether some guest leaves by an interface of this name on its own.
-    pub(super) fn leaves_by(&self, name: &str) -> bool {
+    pub(in crate::daemon) fn leaves_by(&self, name: &str) -> bool {
         let by = |vpn: &VpnPolicy| matches!(vpn, VpnPolicy::NamedTun(tun) if tun.as_str() == name);
         self.own_ways.values().any(by)
     }
@@ -88,7 +88,7 @@ impl Owner {
     }
 
     /// The rules that one more guest needs and that are not there.
-    pub(super) fn leads_for(&self, net: &GuestNet) -> Result<Vec<Step>, Error> {
+    pub(in crate::daemon) fn leads_for(&self, net: &GuestNet) -> Result<Vec<Step>, Error> {
         let own_way = net.vpn != VpnPolicy::FollowUplink;
         let led = |lead: &Lead| lead.whose == Whose::Subnet(net.subnet);
         if !own_way && (self.shape == Shape::Main || self.leads.iter().any(led)) {
@@ -100,7 +100,7 @@ impl Owner {
 
     /// Brings our rules to what they are to be, by what was read last. Tells whether one was missing
     /// that we had made.
-    pub(super) fn refresh_leads(&mut self) -> Result<bool, Error> {
+    pub(in crate::daemon) fn refresh_leads(&mut self) -> Result<bool, Error> {
         let wanted = self.leads_with(None)?;
         let ours = self.rules.iter().filter_map(|rule| Lead::read(rule, ROUTE_PROTOCOL));
         let there: Vec<Lead> = ours.collect();
@@ -175,7 +175,7 @@ impl Owner {
     }
 
     /// Takes all rules of ours away.
-    pub(super) fn remove_leads(&mut self) {
+    pub(in crate::daemon) fn remove_leads(&mut self) {
         for lead in std::mem::take(&mut self.leads) {
             if let Err(e) = rule::delete(&self.device, &lead) {
                 log::error!("rule {lead} stays: {e}");
@@ -188,7 +188,7 @@ impl Owner {
 
     /// The resolvers behind an uplink: those that were named for it, else those for any, else the
     /// device's own.
-    pub(super) fn resolvers_behind(&self, uplink: Option<&IfName>) -> Vec<Ipv4Addr> {
+    pub(in crate::daemon) fn resolvers_behind(&self, uplink: Option<&IfName>) -> Vec<Ipv4Addr> {
         let named = uplink.and_then(|name| self.resolvers.behind.get(name));
         let mut found = match (named, &self.config.resolv_conf) {
             (Some(named), _) => named.clone(),
@@ -206,7 +206,7 @@ impl Owner {
     }
 
     /// Takes a caller's word for the resolvers behind an uplink; none: what is found counts again.
-    pub(super) fn set_resolvers(
+    pub(in crate::daemon) fn set_resolvers(
         &mut self,
         uplink: IfName,
         servers: Vec<Ipv4Addr>,

@@ -14,11 +14,12 @@
 
 //! Attach, and its dry runs plan and check: the same preparation, the same steps.
 
-use super::{verify, AttachRequest, Attached, GuestEvent, LayerReport, Notice, Owner};
+use super::verify;
 use crate::alloc::leases::subnet_of;
-use crate::apply::{apply, undo, Timeline};
+use crate::daemon::executor::kernel::KernelExecutor;
+use crate::daemon::executor::{apply, undo, Timeline};
+use crate::daemon::{AttachRequest, Attached, Daemon, GuestEvent, LayerReport, Notice};
 use crate::error::Error;
-use crate::executor::KernelExecutor;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::target::Target;
 use crate::kernel::{link, observe};
@@ -35,8 +36,8 @@ struct Prepared {
     steps: Vec<Step>,
 }
 
-impl Owner {
-    pub(super) fn attach(&mut self, request: AttachRequest) -> Result<Attached, Error> {
+impl Daemon {
+    pub(in crate::daemon) fn attach(&mut self, request: AttachRequest) -> Result<Attached, Error> {
         let AttachRequest { spec, target, uid, arrived } = request;
         let mut timeline = Timeline::new(arrived);
         timeline.enter("target opened, owner entered", arrived);
@@ -65,7 +66,7 @@ impl Owner {
     }
 
     /// A guest is there.
-    pub(super) fn know(&mut self, guest: Attached) {
+    pub(in crate::daemon) fn know(&mut self, guest: Attached) {
         let name = guest.name();
         if guest.net.vpn != VpnPolicy::FollowUplink {
             self.own_ways.insert(guest.net.host.name.clone(), guest.net.vpn.clone());
@@ -89,11 +90,14 @@ impl Owner {
         self.guests.insert(guest.name().clone(), guest);
     }
 
-    pub(super) fn plan(&mut self, request: AttachRequest) -> Result<Vec<Step>, Error> {
+    pub(in crate::daemon) fn plan(&mut self, request: AttachRequest) -> Result<Vec<Step>, Error> {
         Ok(self.rehearse(&request)?.steps)
     }
 
-    pub(super) fn check(&mut self, request: AttachRequest) -> Result<Vec<LayerReport>, Error> {
+    pub(in crate::daemon) fn check(
+        &mut self,
+        request: AttachRequest,
+    ) -> Result<Vec<LayerReport>, Error> {
         let prepared = self.rehearse(&request)?;
         Ok(self.predict(&prepared.net, &prepared.steps))
     }

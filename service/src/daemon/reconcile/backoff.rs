@@ -34,27 +34,27 @@ const SAY: Duration = Duration::from_secs(60);
 
 /// What is taken away, by kind.
 #[derive(Debug, Default)]
-pub(super) struct Fights {
+pub(in crate::daemon) struct Fights {
     /// Rules of policy routing.
-    pub(super) rules: Fight,
+    pub(in crate::daemon) rules: Fight,
     /// The packet filter.
-    pub(super) firewall: Fight,
+    pub(in crate::daemon) firewall: Fight,
     /// The forwarding switch.
-    pub(super) forwarding: Fight,
+    pub(in crate::daemon) forwarding: Fight,
     /// What is on a guest's host end, by its index; of those only that something was taken from.
     guests: Vec<(u32, Fight)>,
 }
 
 impl Fights {
     /// When the first repair is due that waits.
-    pub(super) fn at(&self) -> Option<Instant> {
+    pub(in crate::daemon) fn at(&self) -> Option<Instant> {
         let shared = [&self.rules, &self.firewall, &self.forwarding];
         let guests = self.guests.iter().map(|(_, fight)| fight);
         shared.into_iter().chain(guests).filter_map(|fight| fight.held).min()
     }
 
     /// About the guest whose host end has this index.
-    pub(super) fn guest(&mut self, index: u32) -> &mut Fight {
+    pub(in crate::daemon) fn guest(&mut self, index: u32) -> &mut Fight {
         let at = self.guests.iter().position(|(i, _)| *i == index).unwrap_or_else(|| {
             self.guests.push((index, Fight::default()));
             self.guests.len() - 1
@@ -63,20 +63,20 @@ impl Fights {
     }
 
     /// The guests whose repairs have waited until now.
-    pub(super) fn guests_due(&mut self, now: Instant) -> Vec<u32> {
+    pub(in crate::daemon) fn guests_due(&mut self, now: Instant) -> Vec<u32> {
         let due = |(i, fight): &mut (u32, Fight)| fight.is_due(now).then_some(*i);
         self.guests.iter_mut().filter_map(due).collect()
     }
 
     /// A guest is gone.
-    pub(super) fn forget(&mut self, index: u32) {
+    pub(in crate::daemon) fn forget(&mut self, index: u32) {
         self.guests.retain(|(i, _)| *i != index);
     }
 }
 
 /// What is to be said of a repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Say {
+pub(in crate::daemon) enum Say {
     /// What was put back.
     This,
     /// How often, and in what time.
@@ -87,7 +87,7 @@ pub(super) enum Say {
 
 impl Say {
     /// Says that something keeps being taken away, if it is time to.
-    pub(super) fn sum(self, what: &str, find: &str) {
+    pub(in crate::daemon) fn sum(self, what: &str, find: &str) {
         if let Self::Sum(times, within) = self {
             let within = within.as_secs_f32();
             log::warn!(
@@ -100,7 +100,7 @@ impl Say {
 
 /// With somebody who takes one kind of thing away.
 #[derive(Debug, Default)]
-pub(super) struct Fight {
+pub(in crate::daemon) struct Fight {
     /// Repairs that are not forgotten.
     heat: u32,
     /// All of this fight, and since when.
@@ -115,7 +115,7 @@ pub(super) struct Fight {
 
 impl Fight {
     /// Whether what is missing may be put back now. If not it is due later, see [`Fights::at`].
-    pub(super) fn may_repair(&mut self, now: Instant) -> bool {
+    pub(in crate::daemon) fn may_repair(&mut self, now: Instant) -> bool {
         self.cool(now);
         let at = self.last.map(|last| last + self.wait());
         self.held = at.filter(|at| *at > now);
@@ -123,7 +123,7 @@ impl Fight {
     }
 
     /// It was put back.
-    pub(super) fn repaired(&mut self, now: Instant) -> Say {
+    pub(in crate::daemon) fn repaired(&mut self, now: Instant) -> Say {
         self.cool(now);
         self.since.get_or_insert(now);
         self.cooled.get_or_insert(now);
@@ -140,7 +140,7 @@ impl Fight {
     }
 
     /// Whether a repair waited until now.
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+    pub(in crate::daemon) fn is_due(&mut self, now: Instant) -> bool {
         let due = self.held.is_some_and(|at| at <= now);
         if due {
             self.held = None;
@@ -149,7 +149,7 @@ impl Fight {
     }
 
     /// Whether repairs wait.
-    pub(super) fn is_hot(&self) -> bool {
+    pub(in crate::daemon) fn is_hot(&self) -> bool {
         self.heat > FREE
     }
 

@@ -29,7 +29,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// The end that comes up first learns of its carrier from linkwatch, a work queue of the kernel:
 /// until then what is sent by it is dropped. Asking for a single link works the queue off on
 /// recent kernels (rtnl_getlink()); on others it is waited for.
-pub(super) fn read_back(
+pub(in crate::daemon) fn read_back(
     net: &GuestNet,
     ends: Option<(u32, u32)>,
     device: &Netlink,

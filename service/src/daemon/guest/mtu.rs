@@ -18,7 +18,7 @@
 //! be done is said, and the guest left as it is: it works, only it learns of a smaller MTU by the
 //! device's ICMP messages.
 
-use super::{Attached, GuestEvent, Handle, Notice, Owner};
+use crate::daemon::{Attached, Daemon, GuestEvent, Handle, Notice};
 use crate::error::{Error, KernelError};
 use crate::kernel::link::{self, Link, Namespace};
 use crate::kernel::netlink::Netlink;
@@ -37,9 +37,9 @@ const LEAST: u32 = 68;
 
 /// What there is to do, and whether somebody does it.
 #[derive(Debug, Default)]
-pub(super) struct Mtus {
+pub(in crate::daemon) struct Mtus {
     /// Told when guests have another MTU than their ways out.
-    pub(super) due: Arc<Notify>,
+    pub(in crate::daemon) due: Arc<Notify>,
     /// Whether the thread is there.
     at_work: bool,
     /// Links, by their index, of which one end may have an MTU that we do not know of.
@@ -58,27 +58,27 @@ struct Change {
     mtu: u32,
 }
 
-impl Owner {
+impl Daemon {
     /// After a start: what guests that follow have is read before it is believed.
-    pub(super) fn doubt_mtus(&mut self) {
+    pub(in crate::daemon) fn doubt_mtus(&mut self) {
         let following = self.guests.values().filter(|guest| guest.spec.mtu.is_none());
         self.mtus.unread = following.map(|guest| guest.index).collect();
     }
 
     /// Whether a link's ends may have what they are to have by turns.
-    pub(super) fn is_being_resized(&self, index: u32) -> bool {
+    pub(in crate::daemon) fn is_being_resized(&self, index: u32) -> bool {
         self.mtus.at_work || self.mtus.unread.contains(&index)
     }
 
     /// A guest leaves by this tun now, whose MTU may be another one since it was read.
-    pub(super) fn doubt_tun(&mut self, tun: &IfName) {
+    pub(in crate::daemon) fn doubt_tun(&mut self, tun: &IfName) {
         self.mtus.tuns.retain(|(other, _)| other != tun);
         self.due.uplink = true;
         self.due.announced(Instant::now());
     }
 
     /// Reads the MTUs of tuns that guests leave by anew. Tells whether one has another.
-    pub(super) fn read_tuns(&mut self) -> bool {
+    pub(in crate::daemon) fn read_tuns(&mut self) -> bool {
         let mtu = |tun: &IfName| {
             let link = link::by_name(&self.device, tun.as_str()).ok().flatten();
             link.filter(|link| link.up && link.mtu >= LEAST).map(|link| link.mtu)
@@ -100,7 +100,7 @@ impl Owner {
     }
 
     /// Has guests follow the MTU of their ways out, if there are some that do not have it.
-    pub(super) fn follow_mtu(&self) {
+    pub(in crate::daemon) fn follow_mtu(&self) {
         if self.next_mtu(&BTreeMap::new()).is_some() {
             self.mtus.due.notify_one();
         }
@@ -158,7 +158,7 @@ impl Owner {
 }
 
 /// Starts the thread, unless it is there.
-pub(super) fn start(owner: &Handle) -> Result<(), Error> {
+pub(in crate::daemon) fn start(owner: &Handle) -> Result<(), Error> {
     if owner.enter(|owner| Ok(std::mem::replace(&mut owner.mtus.at_work, true)))? {
         return Ok(());
     }

@@ -15,7 +15,7 @@
 //! netd is asked for forwarding by a thread of its own: while netd starts it answers nobody, and
 //! nobody else has to wait for that.
 
-use super::{Handle, Owner};
+use crate::daemon::{Daemon, Handle};
 use crate::error::Error;
 use crate::kernel::sysctl;
 use crate::model::forwarding::Switch;
@@ -26,21 +26,21 @@ use tokio::sync::Notify;
 
 /// What is asked of netd, which may take seconds: while it starts it answers nobody.
 #[derive(Debug, Default)]
-pub(super) struct Netd {
+pub(in crate::daemon) struct Netd {
     /// Told when netd is to be asked.
-    pub(super) due: Arc<Notify>,
+    pub(in crate::daemon) due: Arc<Notify>,
     /// Whether an answer is waited for. Until it is there nothing is hooked into chains that netd is
     /// about to flush: FORWARD would be open without NAT.
-    pub(super) asking: bool,
+    pub(in crate::daemon) asking: bool,
     /// Whether it was to be asked while an answer was waited for: it may have started in between.
     again: bool,
     /// Whether it has answered just now: what is missing is no reason to ask again.
-    pub(super) answered: bool,
+    pub(in crate::daemon) answered: bool,
 }
 
 impl Netd {
     /// Has it asked; once more if it is being asked.
-    pub(super) fn ask(&mut self) {
+    pub(in crate::daemon) fn ask(&mut self) {
         self.again |= self.asking;
         if !std::mem::replace(&mut self.asking, true) {
             self.due.notify_one();
@@ -49,7 +49,7 @@ impl Netd {
 }
 
 /// Asks netd on a thread of its own, without the owner's lock.
-pub(super) fn ask(owner: &Handle) -> Result<(), Error> {
+pub(in crate::daemon) fn ask(owner: &Handle) -> Result<(), Error> {
     let with = owner.clone();
     let work = move || {
         let Ok(Some(ndc)) = with.enter(|owner| Ok(owner.ndc.clone())) else { return };
@@ -69,7 +69,7 @@ pub(super) fn ask(owner: &Handle) -> Result<(), Error> {
     })
 }
 
-impl Owner {
+impl Daemon {
     /// netd has answered.
     fn asked(&mut self, result: Result<(), Error>) {
         self.netd.asking = false;
@@ -97,7 +97,7 @@ impl Owner {
     }
 
     /// Whether netd forwards for guests that are gone.
-    pub(super) fn owes_netd(&self) -> bool {
+    pub(in crate::daemon) fn owes_netd(&self) -> bool {
         let nobody = self.guests.is_empty() && self.leaving.is_empty();
         nobody && self.ndc.is_some() && self.forwarding.netd && self.forwarding.ours
     }

@@ -22,47 +22,47 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How long announcements are folded after a pass.
-pub(super) const WINDOW: Duration = Duration::from_millis(50);
+pub(in crate::daemon) const WINDOW: Duration = Duration::from_millis(50);
 /// Without an announcement for so long, nothing more is waited for.
-pub(super) const QUIET: Duration = Duration::from_millis(2);
+pub(in crate::daemon) const QUIET: Duration = Duration::from_millis(2);
 
 /// What a pass has to look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Due {
+pub(in crate::daemon) struct Due {
     /// The uplink.
-    pub(super) uplink: bool,
+    pub(in crate::daemon) uplink: bool,
     /// The policy-routing rules.
-    pub(super) rules: bool,
+    pub(in crate::daemon) rules: bool,
     /// The packet filter, as it is in the kernel.
-    pub(super) firewall: bool,
+    pub(in crate::daemon) firewall: bool,
     /// The forwarding switch: it was switched off, or netd may have forgotten who needs it.
-    pub(super) forwarding: bool,
+    pub(in crate::daemon) forwarding: bool,
     /// Guests, by the index of their host ends.
-    pub(super) guests: BTreeSet<u32>,
+    pub(in crate::daemon) guests: BTreeSet<u32>,
     /// When the first of it was announced, and the last.
-    pub(super) announced: Option<(Instant, Instant)>,
+    pub(in crate::daemon) announced: Option<(Instant, Instant)>,
 }
 
 impl Due {
     /// Everything that guests share, beside what is due already.
-    pub(super) fn add_all(&mut self, now: Instant) {
+    pub(in crate::daemon) fn add_all(&mut self, now: Instant) {
         (self.uplink, self.rules, self.firewall) = (true, true, true);
         self.announced(now);
     }
 
     /// Whether there is anything to look at.
-    pub(super) fn any(&self) -> bool {
+    pub(in crate::daemon) fn any(&self) -> bool {
         self.uplink || self.rules || self.firewall || self.forwarding || !self.guests.is_empty()
     }
 
     /// Something was announced now.
-    pub(super) fn announced(&mut self, now: Instant) {
+    pub(in crate::daemon) fn announced(&mut self, now: Instant) {
         let first = self.announced.map_or(now, |(first, _)| first);
         self.announced = Some((first, now));
     }
 
     /// When it is to be looked at, if the last pass began then; none when there is nothing.
-    pub(super) fn at(&self, last_pass: Option<Instant>) -> Option<Instant> {
+    pub(in crate::daemon) fn at(&self, last_pass: Option<Instant>) -> Option<Instant> {
         let (first, last) = self.announced.filter(|_| self.any())?;
         Some(match last_pass.map(|at| at + WINDOW) {
             Some(end) if first < end => end.min(last + QUIET),

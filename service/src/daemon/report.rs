@@ -14,7 +14,7 @@
 
 //! What the owner tells others: guests, reports, notices. Plain data.
 
-use crate::apply::Entry;
+use crate::daemon::executor::Entry;
 use crate::firewall::Backend;
 use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec};

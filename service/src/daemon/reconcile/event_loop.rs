@@ -16,7 +16,7 @@
 //! has come to its end, and when something that failed is due again; and it starts the thread that
 //! brings guests to the uplink's MTU. It decides nothing.
 
-use super::{mtu, netd, Handle, Owner};
+use crate::daemon::{mtu, netd, Daemon, Handle};
 use crate::kernel::link_deleter::Deleted;
 use crate::kernel::netlink::monitor::Bell;
 use crate::kernel::sysctl;
@@ -34,25 +34,25 @@ const BUSY: Duration = Duration::from_millis(1);
 const MOST: usize = 3;
 
 /// What there is to follow.
-pub(super) struct Sources {
+pub(in crate::daemon) struct Sources {
     /// Rings when the kernel announces something.
-    pub(super) bell: Bell,
+    pub(in crate::daemon) bell: Bell,
     /// Deletes that have come to their end.
-    pub(super) deleted: UnboundedReceiver<Deleted>,
+    pub(in crate::daemon) deleted: UnboundedReceiver<Deleted>,
     /// Told when guests have another MTU than the uplink.
-    pub(super) mtu: Arc<Notify>,
+    pub(in crate::daemon) mtu: Arc<Notify>,
     /// Told when netd is to be asked for forwarding.
-    pub(super) netd: Arc<Notify>,
+    pub(in crate::daemon) netd: Arc<Notify>,
     /// Told when another thread has left something to do.
-    pub(super) restless: Arc<Notify>,
+    pub(in crate::daemon) restless: Arc<Notify>,
     /// Tells when the device's own resolvers are others, where they are in a file.
-    pub(super) resolv: Option<resolv_conf::Watch>,
+    pub(in crate::daemon) resolv: Option<resolv_conf::Watch>,
     /// Closed when the owner is gone.
-    pub(super) ended: oneshot::Receiver<()>,
+    pub(in crate::daemon) ended: oneshot::Receiver<()>,
 }
 
 /// Starts the thread. It ends with the owner.
-pub(super) fn spawn(
+pub(in crate::daemon) fn spawn(
     owner: Handle,
     runtime: Runtime,
     sources: Sources,
@@ -74,7 +74,7 @@ struct Alarms {
     fight: Option<Instant>,
 }
 
-impl Owner {
+impl Daemon {
     fn alarms(&mut self) -> Alarms {
         let check = self.last_check + self.config.check_every;
         let fails = self.fails();
@@ -97,7 +97,7 @@ impl Owner {
     }
 
     /// Whether there are alarms that the thread may not know of.
-    pub(super) fn is_restless(&self) -> bool {
+    pub(in crate::daemon) fn is_restless(&self) -> bool {
         self.due.any() || self.fails() || self.fights.at().is_some()
     }
 

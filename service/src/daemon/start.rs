@@ -14,13 +14,13 @@
 
 //! Start-up: what is needed is there, what an earlier guestnetd left is taken over or cleared.
 
-use super::due::Due;
-use super::fights::Fights;
-use super::follow::{self, Sources};
-use super::mtu::Mtus;
-use super::retry::Retry;
-use super::{netd, Attached, Handle, Notice, Owner};
 use crate::alloc::leases::Leases;
+use crate::daemon::guest::mtu::Mtus;
+use crate::daemon::reconcile::backoff::Fights;
+use crate::daemon::reconcile::debounce::Due;
+use crate::daemon::reconcile::event_loop::{self, Sources};
+use crate::daemon::reconcile::retry::Retry;
+use crate::daemon::{netd, Attached, Daemon, Handle, Notice};
 use crate::error::{Error, KernelError};
 use crate::firewall::{self, Firewall, FirewallError, Ruleset};
 use crate::kernel::link::Link;
@@ -79,7 +79,7 @@ pub enum StartError {
     System(&'static str, std::io::Error),
 }
 
-impl Owner {
+impl Daemon {
     /// Starts the owner and the thread that follows the kernel's announcements, in the network
     /// namespace of the calling thread; `notify` is told what listeners are to know.
     pub fn spawn(
@@ -117,7 +117,7 @@ impl Owner {
             resolv,
             ended,
         };
-        let thread = follow::spawn(handle.clone(), runtime, sources).map_err(failed)?;
+        let thread = event_loop::spawn(handle.clone(), runtime, sources).map_err(failed)?;
         Ok((handle, thread))
     }
 

@@ -23,20 +23,20 @@ const LONGEST: Duration = Duration::from_secs(32);
 
 /// Of all that fails.
 #[derive(Debug, Default)]
-pub(super) struct Retry {
+pub(in crate::daemon) struct Retry {
     at: Option<Instant>,
     tries: u32,
 }
 
 impl Retry {
     /// When, while something fails. Counted from the failure, whatever is announced meanwhile.
-    pub(super) fn at(&mut self, now: Instant) -> Instant {
+    pub(in crate::daemon) fn at(&mut self, now: Instant) -> Instant {
         let at = now + self.pause();
         *self.at.get_or_insert(at)
     }
 
     /// It has failed now, and took its time: what was to be tried before that is not any more.
-    pub(super) fn failed(&mut self, now: Instant) {
+    pub(in crate::daemon) fn failed(&mut self, now: Instant) {
         self.at = self.at.max(Some(now + self.pause()));
     }
 
@@ -45,18 +45,18 @@ impl Retry {
     }
 
     /// Nothing fails any more.
-    pub(super) fn over(&mut self) {
+    pub(in crate::daemon) fn over(&mut self) {
         *self = Self::default();
     }
 
     /// It is tried now.
-    pub(super) fn trying(&mut self) {
+    pub(in crate::daemon) fn trying(&mut self) {
         self.at = None;
         self.tries = self.tries.saturating_add(1);
     }
 
     /// Whether it is not time yet.
-    pub(super) fn waits(&self, now: Instant) -> bool {
+    pub(in crate::daemon) fn waits(&self, now: Instant) -> bool {
         self.at.is_some_and(|at| now < at)
     }
 }

@@ -14,18 +14,18 @@
 
 //! Puts back what the device's side of a guest lacks. What is inside a guest is the guest's.
 
-use super::fights::Say;
-use super::Owner;
-use crate::apply::{apply, Timeline};
+use crate::daemon::executor::kernel::KernelExecutor;
+use crate::daemon::executor::{apply, Timeline};
+use crate::daemon::reconcile::backoff::Say;
+use crate::daemon::Daemon;
 use crate::error::Error;
-use crate::executor::KernelExecutor;
 use crate::kernel::{link, observe};
 use crate::model::{diff, GuestNet, Observed, ObservedHost};
 use std::time::Instant;
 
-impl Owner {
+impl Daemon {
     /// Every guest; all are read at once.
-    pub(super) fn mend_all(&mut self) {
+    pub(in crate::daemon) fn mend_all(&mut self) {
         let nets: Vec<_> = self.guests.values().map(|g| (g.index, g.net.clone())).collect();
         let mut found = match observe::host_ends(&self.device, nets.iter().map(|(_, net)| net)) {
             Ok(found) => found,
@@ -42,7 +42,7 @@ impl Owner {
     }
 
     /// The guest whose host end has this index.
-    pub(super) fn mend(&mut self, index: u32) {
+    pub(in crate::daemon) fn mend(&mut self, index: u32) {
         let name = self.links.get(&index);
         let Some(guest) = name.and_then(|name| self.guests.get(name)) else { return };
         let net = guest.net.clone();

@@ -14,14 +14,17 @@
 
 //! Why guests have, or have not, internet: each layer as the kernel has it now.
 
-use super::{Attached, DeviceReport, GuestReport, Layer, LayerReport, Owner};
+use crate::daemon::{Attached, Daemon, DeviceReport, GuestReport, Layer, LayerReport};
 use crate::error::Error;
 use crate::kernel::{address, link, route};
 use crate::model::{GuestNet, Step};
 use crate::spec::GuestName;
 
-impl Owner {
-    pub(super) fn status(&mut self, name: Option<GuestName>) -> Result<DeviceReport, Error> {
+impl Daemon {
+    pub(in crate::daemon) fn status(
+        &mut self,
+        name: Option<GuestName>,
+    ) -> Result<DeviceReport, Error> {
         self.settle();
         let chosen: Vec<Attached> = match &name {
             None => {
@@ -42,7 +45,11 @@ impl Owner {
     }
 
     /// The layers as they would be after `steps`.
-    pub(super) fn predict(&mut self, net: &GuestNet, steps: &[Step]) -> Vec<LayerReport> {
+    pub(in crate::daemon) fn predict(
+        &mut self,
+        net: &GuestNet,
+        steps: &[Step],
+    ) -> Vec<LayerReport> {
         let host = &net.host;
         let end = &net.guest;
         let mut layers = vec![

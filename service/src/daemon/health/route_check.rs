@@ -16,14 +16,14 @@
 //! on plain Linux does that and leaves the default route as it is: `wg-quick` by a rule and a table of
 //! its own, others by routes to 0.0.0.0/1 and 128.0.0.0/1. Asked only for a status.
 
-use super::{Attached, Owner};
+use crate::daemon::{Attached, Daemon};
 use crate::kernel::{link, observe, route};
 use crate::spec::IfPattern;
 
-impl Owner {
+impl Daemon {
     /// What is wrong, and the next step; nothing where the kernel would send them nowhere, which
     /// other layers have a reason for, and where it cannot be asked.
-    pub(super) fn astray(&self, guest: &Attached) -> Option<String> {
+    pub(in crate::daemon) fn astray(&self, guest: &Attached) -> Option<String> {
         let net = &guest.net;
         // Before there is a way out, and where the uplink layer has its doubts, nothing new is said.
         let leaves = self.uplink.usable() && self.uplink.doubt().is_none();

@@ -15,6 +15,8 @@
 //! Does steps in order, and undoes them in reverse when one fails. The executor is the one seam
 //! to the kernel: tests make it fail, or die, at any step.
 
+pub mod kernel;
+
 use crate::error::Error;
 use crate::model::Step;
 use std::time::Instant;

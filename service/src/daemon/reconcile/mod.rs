@@ -16,10 +16,17 @@
 //! filter, forwarding, resolver, connections of an old address, MTU. It does not matter what was
 //! announced, nor whether an announcement was lost.
 
-use super::due::Due;
-use super::fights::Say;
-use super::{GuestEvent, Notice, Owner};
+pub(in crate::daemon) mod backoff;
+pub(in crate::daemon) mod debounce;
+pub(in crate::daemon) mod event_loop;
+mod repair;
+pub(in crate::daemon) mod retry;
+mod triggers;
+
 use crate::alloc::leases::Leases;
+use crate::daemon::reconcile::backoff::Say;
+use crate::daemon::reconcile::debounce::Due;
+use crate::daemon::{Daemon, GuestEvent, Notice};
 use crate::error::Error;
 use crate::firewall::{Drift, FirewallError};
 use crate::kernel::conntrack::{self, Ends};
@@ -29,9 +36,9 @@ use crate::platform::resolv_conf;
 use crate::uplink::Uplink;
 use std::time::Instant;
 
-impl Owner {
+impl Daemon {
     /// Does what is due.
-    pub(super) fn pass(&mut self) {
+    pub(in crate::daemon) fn pass(&mut self) {
         let due = std::mem::take(&mut self.due);
         let began = Instant::now();
         self.last_pass = Some(began);
@@ -93,7 +100,7 @@ impl Owner {
         Ok(())
     }
 
-    pub(super) fn reread_rules(&mut self) -> Result<(), Error> {
+    pub(in crate::daemon) fn reread_rules(&mut self) -> Result<(), Error> {
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
         self.rules = rule::all(&self.device).map_err(failed)?;
         Ok(())
@@ -155,7 +162,11 @@ impl Owner {
         }
     }
 
-    pub(super) fn forget_connections(&self, which: &str, such: &dyn Fn(&Ends, &Leases) -> bool) {
+    pub(in crate::daemon) fn forget_connections(
+        &self,
+        which: &str,
+        such: &dyn Fn(&Ends, &Leases) -> bool,
+    ) {
         match conntrack::forget_all(&|ends| such(ends, &self.leases)) {
             Ok(0) => {}
             Ok(n) => log::info!("{n} connections {which} forgotten"),
@@ -164,7 +175,7 @@ impl Owner {
     }
 
     /// Sets the packet filter to what it is to be now. What fails is tried again later.
-    pub(super) fn refresh_firewall(&mut self) -> Result<(), Error> {
+    pub(in crate::daemon) fn refresh_firewall(&mut self) -> Result<(), Error> {
         let ruleset = self.ruleset_with(None);
         let done = ruleset == self.ruleset && self.firewall_error.is_none();
         // What is hooked in before netd's answer may be flushed in part; the answer brings another pass.

@@ -14,21 +14,21 @@
 
 //! Detach, and guests that went by themselves.
 
-use super::{Attached, Gone, GuestEvent, Notice, Owner};
+use crate::daemon::{Attached, Daemon, Gone, GuestEvent, Notice};
 use crate::error::{Error, KernelError};
 use crate::kernel::link_deleter::Deleted;
 use crate::spec::GuestName;
 use crate::store::Record;
 
 /// A guest whose link is being deleted.
-pub(super) struct Leaving {
-    pub(super) guest: Attached,
+pub(in crate::daemon) struct Leaving {
+    pub(in crate::daemon) guest: Attached,
     waiting: Vec<Gone>,
 }
 
-impl Owner {
+impl Daemon {
     /// Has the link deleted; `gone` is told when the kernel says that it is gone.
-    pub(super) fn detach(&mut self, name: GuestName, gone: Gone) -> Result<(), Error> {
+    pub(in crate::daemon) fn detach(&mut self, name: GuestName, gone: Gone) -> Result<(), Error> {
         self.catch_up();
         if let Some(leaving) = self.leaving.get_mut(&name) {
             leaving.waiting.push(gone);
@@ -41,7 +41,7 @@ impl Owner {
     }
 
     /// Has all links deleted; `gone` is told once for each. Gives their number.
-    pub(super) fn detach_all(&mut self, gone: &Gone) -> usize {
+    pub(in crate::daemon) fn detach_all(&mut self, gone: &Gone) -> usize {
         self.catch_up();
         let mut indexes = Vec::new();
         for (name, guest) in std::mem::take(&mut self.guests) {
@@ -54,7 +54,7 @@ impl Owner {
     }
 
     /// The kernel said that a link is gone.
-    pub(super) fn link_gone(&mut self, index: u32) {
+    pub(in crate::daemon) fn link_gone(&mut self, index: u32) {
         self.deleter.seen(index);
         self.fights.forget(index);
         if let Some(slot) = self.strays.remove(&index) {
@@ -75,7 +75,7 @@ impl Owner {
     }
 
     /// A delete came to its end in the kernel: the announcement was earlier, or was lost.
-    pub(super) fn deleted(&mut self, deleted: Deleted) {
+    pub(in crate::daemon) fn deleted(&mut self, deleted: Deleted) {
         self.catch_up();
         match deleted.result {
             Ok(()) => self.link_gone(deleted.index),
@@ -85,7 +85,7 @@ impl Owner {
     }
 
     /// After guests have gone, once for all of them: rules that nobody needs any more.
-    pub(super) fn tidy(&mut self) {
+    pub(in crate::daemon) fn tidy(&mut self) {
         if !std::mem::take(&mut self.untidy) {
             return;
         }

@@ -14,8 +14,8 @@
 
 //! The forwarding switch: when guestnetd wrote it, and whether it may write it back.
 
-use super::fights::Say;
-use super::Owner;
+use crate::daemon::reconcile::backoff::Say;
+use crate::daemon::Daemon;
 use crate::error::Error;
 use crate::kernel::{link, sysctl};
 use crate::model::forwarding::{why_it_stays, Facts, Switch};
@@ -24,9 +24,9 @@ use crate::platform::ndc::Ndc;
 use crate::store::ForwardingRecord;
 use std::time::Instant;
 
-impl Owner {
+impl Daemon {
     /// The kernel announced that it was written: by us, or by somebody else.
-    pub(super) fn forwarding_changed(&mut self, on: bool) {
+    pub(in crate::daemon) fn forwarding_changed(&mut self, on: bool) {
         if self.switched.front() == Some(&on) {
             self.switched.pop_front();
             return;
@@ -46,7 +46,7 @@ impl Owner {
     }
 
     /// What an attach has to do for it; none when it is done.
-    pub(super) fn forwarding_step(&self) -> Result<Option<Step>, Error> {
+    pub(in crate::daemon) fn forwarding_step(&self) -> Result<Option<Step>, Error> {
         if self.ndc.is_some() {
             // With other guests there it is being asked again already, and must not be taken back.
             let asked = self.forwarding.ours && self.forwarding.netd;
@@ -62,7 +62,7 @@ impl Owner {
     }
 
     /// Guests are there, and somebody has switched it off, or netd has started and knows of nobody.
-    pub(super) fn mend_forwarding(&mut self) -> Result<(), Error> {
+    pub(in crate::daemon) fn mend_forwarding(&mut self) -> Result<(), Error> {
         if self.guests.is_empty() {
             self.unforwarded = false;
             return Ok(());
@@ -98,7 +98,7 @@ impl Owner {
     }
 
     /// It was put back.
-    pub(super) fn say_forwarding(&mut self, what: &str) {
+    pub(in crate::daemon) fn say_forwarding(&mut self, what: &str) {
         match self.fights.forwarding.repaired(Instant::now()) {
             Say::This => log::warn!("forwarding: {what}"),
             say => say.sum("forwarding: net.ipv4.ip_forward", "who writes 0 to it"),
@@ -106,7 +106,7 @@ impl Owner {
     }
 
     /// When the last guest is gone.
-    pub(super) fn give_forwarding_back(&mut self) {
+    pub(in crate::daemon) fn give_forwarding_back(&mut self) {
         if self.forwarding.netd {
             match self.ndc.as_ref().filter(|_| self.forwarding.ours).map(Ndc::disable) {
                 // The record stays, and it is tried again.
@@ -170,7 +170,7 @@ impl Owner {
         Ok(facts)
     }
 
-    pub(super) fn remember_forwarding(&mut self, record: ForwardingRecord) {
+    pub(in crate::daemon) fn remember_forwarding(&mut self, record: ForwardingRecord) {
         if self.forwarding == record {
             return;
         }

@@ -14,7 +14,7 @@
 
 //! Does the steps of one guest in the kernel. The only place that turns a `Step` into a change.
 
-use crate::apply::Executor;
+use crate::daemon::executor::Executor;
 use crate::error::{Error, KernelError};
 use crate::firewall::Firewall;
 use crate::kernel::link::{self, End};

@@ -12,34 +12,23 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The owner: all the state, and every decision. Whoever has a request enters it with a thread of
+//! The daemon: all the state, and every decision. Whoever has a request enters it with a thread of
 //! its own, one at a time: to hand the request to another thread would cost an attach more than
-//! most of its steps. A thread of the owner's own follows what the kernel announces (`follow.rs`).
+//! most of its steps. A thread of the owner's own follows what the kernel announces (`reconcile/event_loop.rs`).
 
-mod astray;
-mod attach;
-mod detach;
-mod due;
-mod events;
-mod fights;
-mod follow;
-mod forwarding;
-mod layers;
-mod mend;
-mod mtu;
-mod netd;
-mod pass;
-mod retry;
+mod calls;
+pub mod executor;
+mod guest;
+mod health;
+mod reconcile;
+mod report;
+mod resource;
 mod start;
-mod status;
-mod uplink;
-mod verify;
-mod view;
 
-pub use start::{Config, StartError};
-pub use view::{
+pub use report::{
     Attached, DeviceReport, GuestEvent, GuestReport, Info, Layer, LayerReport, LayerState, Notice,
 };
+pub use start::{Config, StartError};
 
 use crate::alloc::leases::Leases;
 use crate::error::Error;
@@ -56,7 +45,11 @@ use crate::platform::ndc::Ndc;
 use crate::spec::{GuestName, GuestSpec, IfName, VpnPolicy};
 use crate::store::{ForwardingRecord, ResolversRecord, Store};
 use crate::uplink::Uplink;
-use due::Due;
+use calls::Leaving;
+use guest::mtu;
+use reconcile::debounce::Due;
+use reconcile::{backoff, retry};
+use resource::netd;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,7 +75,7 @@ pub struct AttachRequest {
 #[derive(Clone)]
 pub struct Handle {
     /// None once guestnetd ends.
-    owner: Arc<Mutex<Option<Owner>>>,
+    owner: Arc<Mutex<Option<Daemon>>>,
     deleter: Deleter,
     /// Told when somebody waits for a link to be gone.
     detaching: Arc<Notify>,
@@ -96,7 +89,7 @@ pub struct Handle {
 type Gone = Sender<Result<(), Error>>;
 
 impl Handle {
-    fn enter<T>(&self, work: impl FnOnce(&mut Owner) -> Result<T, Error>) -> Result<T, Error> {
+    fn enter<T>(&self, work: impl FnOnce(&mut Daemon) -> Result<T, Error>) -> Result<T, Error> {
         // Only a debug build gets past a panic with the lock held.
         let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
         match owner.as_mut().filter(|_| !self.ending.load(Ordering::Relaxed)) {
@@ -106,7 +99,7 @@ impl Handle {
     }
 
     /// The same, for threads other than the one that follows: it has to know of what is left to do.
-    fn call<T>(&self, work: impl FnOnce(&mut Owner) -> Result<T, Error>) -> Result<T, Error> {
+    fn call<T>(&self, work: impl FnOnce(&mut Daemon) -> Result<T, Error>) -> Result<T, Error> {
         self.enter(|owner| {
             let result = work(owner);
             if owner.is_restless() {
@@ -205,7 +198,7 @@ fn wait_for(end: &Receiver<Result<(), Error>>) -> Result<(), Error> {
 }
 
 /// All the state there is.
-pub struct Owner {
+pub struct Daemon {
     config: Config,
     home: Home,
     device: Netlink,
@@ -247,7 +240,7 @@ pub struct Owner {
     /// When what failed is to be tried again.
     retry: retry::Retry,
     /// What others keep taking away.
-    fights: fights::Fights,
+    fights: backoff::Fights,
     /// Whether a guest has gone whose rules nobody else needs.
     untidy: bool,
     /// Indexes of interfaces that have a table of ours.
@@ -267,7 +260,7 @@ pub struct Owner {
     switched: VecDeque<bool>,
     guests: BTreeMap<GuestName, Attached>,
     /// Guests whose link is being deleted.
-    leaving: BTreeMap<GuestName, detach::Leaving>,
+    leaving: BTreeMap<GuestName, Leaving>,
     /// Whose link has this index; also while it is leaving.
     links: HashMap<u32, GuestName>,
     /// Slots of links that are ours by their marks and that nothing is known of, by their index.
@@ -283,7 +276,7 @@ pub struct Owner {
     _alive: oneshot::Sender<()>,
 }
 
-impl Owner {
+impl Daemon {
     /// A slot is one name's: who had it before is forgotten.
     fn remember_slot(&mut self, name: &GuestName, slot: u32) {
         if let Some(other) = self.leases.slots.remember(name, slot) {

@@ -15,7 +15,7 @@
 //! The layers that all guests share, as the kernel has them now, and what is different for one
 //! guest.
 
-use super::{Layer, LayerReport, LayerState, Owner};
+use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
 use crate::firewall::{foreign, Drift, GuestSubnet};
 use crate::kernel::{link, route, rule, sysctl};
 use crate::model::ownership::ROUTE_PROTOCOL;
@@ -24,9 +24,9 @@ use crate::model::GuestNet;
 use crate::platform::resolv_conf;
 use crate::spec::VpnPolicy;
 
-impl Owner {
+impl Daemon {
     /// The layers that all guests share. With `off_is_fine`, forwarding need not be on yet.
-    pub(super) fn device_layers(&mut self, off_is_fine: bool) -> Vec<LayerReport> {
+    pub(in crate::daemon) fn device_layers(&mut self, off_is_fine: bool) -> Vec<LayerReport> {
         let mut layers = vec![self.rule_layer(), self.forwarding_layer(off_is_fine)];
         layers.extend(self.filter_layers());
         layers.push(self.dns_layer());
@@ -232,7 +232,7 @@ impl Owner {
     }
 
     /// A layer that is another one for a guest that does not follow the uplink.
-    pub(super) fn as_for(&self, net: &GuestNet, layer: &LayerReport) -> LayerReport {
+    pub(in crate::daemon) fn as_for(&self, net: &GuestNet, layer: &LayerReport) -> LayerReport {
         match (&net.vpn, layer.layer) {
             (VpnPolicy::NamedTun(tun), Layer::Uplink) => {
                 match link::by_name(&self.device, tun.as_str()) {

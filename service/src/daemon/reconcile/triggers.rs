@@ -14,16 +14,16 @@
 
 //! What the kernel announced, and what has to be looked at for it.
 
-use super::Owner;
+use crate::daemon::Daemon;
 use crate::kernel::netlink::monitor::Event;
 use crate::kernel::{link, sysctl};
 use crate::model::policy_rules::Shape;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-impl Owner {
+impl Daemon {
     /// Takes in everything announced up to now; what follows from it is done when it is due.
-    pub(super) fn catch_up(&mut self) {
+    pub(in crate::daemon) fn catch_up(&mut self) {
         self.take_in();
         let now = Instant::now();
         if self.due.at(self.last_pass).is_some_and(|at| at <= now) {
@@ -32,7 +32,7 @@ impl Owner {
     }
 
     /// The same, and nothing that has to be done is left for later.
-    pub(super) fn settle(&mut self) {
+    pub(in crate::daemon) fn settle(&mut self) {
         self.take_in();
         if self.due.any() {
             self.pass();

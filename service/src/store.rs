@@ -21,6 +21,7 @@
 use crate::alloc::slots;
 use crate::error::Error;
 use crate::model::forwarding::{Before, Switch};
+use crate::model::guest_table::Attached;
 use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec, IfName};
 use nix::fcntl::{Flock, FlockArg};
@@ -62,6 +63,17 @@ pub struct AttachedRecord {
 }
 
 impl AttachedRecord {
+    /// What is kept of a guest.
+    pub fn of(guest: &Attached) -> Self {
+        Self {
+            spec: guest.spec.clone(),
+            address: guest.net.guest.address,
+            mtu: guest.net.mtu,
+            owner_uid: guest.owner_uid,
+            attached_at: guest.attached_at,
+        }
+    }
+
     /// The network that this describes.
     pub fn net(&self, slot: u32) -> GuestNet {
         GuestNet::new(&self.spec, slot, self.address, self.mtu)

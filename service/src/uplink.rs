@@ -220,6 +220,14 @@ impl Uplink {
     }
 }
 
+impl fmt::Display for Uplink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_ref().map_or("none", |n| n.as_str());
+        let address = self.address.map_or("without address".to_owned(), |a| a.to_string());
+        write!(f, "{name} {address}, MTU {}", self.mtu)
+    }
+}
+
 /// The links that may be the uplink, the most wanted first. One that is named is asked for; for
 /// others all links are read.
 fn candidates(netlink: &Netlink, list: &[IfPattern]) -> Result<Vec<Link>, KernelError> {

@@ -19,13 +19,12 @@ use guestnetd::daemon::executor::kernel::KernelExecutor;
 use guestnetd::daemon::executor::{apply, Executor, Timeline};
 use guestnetd::daemon::{Config, Daemon};
 use guestnetd::error::Error;
-use guestnetd::firewall::{Choice, Firewall, GuestSubnet, Ruleset};
+use guestnetd::firewall::{Choice, Firewall, Ruleset};
 use guestnetd::kernel::link_deleter::Deleter;
 use guestnetd::kernel::netlink::Netlink;
 use guestnetd::kernel::netns::Home;
-use guestnetd::model::forwarding::{Before, Switch};
 use guestnetd::model::{diff, GuestNet, Observed, ObservedGuest, Step};
-use guestnetd::spec::{GuestName, GuestSpec, IfName, IfPattern};
+use guestnetd::spec::{GuestName, GuestSpec, IfName};
 use nix::sched::{unshare, CloneFlags};
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -86,18 +85,9 @@ fn net() -> GuestNet {
 
 /// Every kind of step that an attach can have.
 fn steps() -> Vec<Step> {
-    let subnets = GuestSubnet::original().into_iter().collect();
-    let uplinks = IfPattern::new("wlan0").into_iter().collect();
-    let to = Ruleset { uplinks, subnets, ..Ruleset::default() };
     let bare = ObservedGuest { loopback_bare: true, ..ObservedGuest::default() };
     let nothing = Observed { host: None, guest: Some(bare) };
-    let before = Before { accept_redirects: true, forwarding: vec!["lo".into()] };
-    let mut steps = vec![
-        Step::Firewall { to, from: Ruleset::default() },
-        Step::ForwardingOn(Switch::Sysctl(before)),
-    ];
-    steps.extend(diff::guest(&net(), &nothing));
-    steps
+    diff::guest(&net(), &nothing)
 }
 
 /// Where the kernel is made to fail.
@@ -131,12 +121,9 @@ fn attempt(choice: Choice, steps: &[Step], first: usize, guest: &File) -> Result
     let kernel = KernelExecutor {
         device: &device,
         deleter: &deleter,
-        firewall: &mut firewall,
-        ndc: None,
         guest: Some((guest.as_fd(), &inside)),
         host_index: None,
         guest_index: None,
-        switched: Vec::new(),
     };
     let mut faulty = Faulty { kernel, steps_left: first };
     apply("faulty", steps, &mut faulty, &mut Timeline::new(Instant::now()))

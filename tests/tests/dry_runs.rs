@@ -33,13 +33,13 @@ use scene::{Scene, BOUND};
 
 /// What an attach spends its time on beside its changes to the kernel.
 const NO_CHANGES: [&str; 7] = [
-    "target opened, owner entered",
-    "placed",
-    "guest entered",
+    "target opened, daemon entered",
+    "slot chosen",
+    "entered netns",
     "looked at what is there",
     "read back",
     "stored",
-    "guest left",
+    "left netns",
 ];
 
 /// The device's uplink, by a name that no guest's interface has.

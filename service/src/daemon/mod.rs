@@ -12,50 +12,48 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The daemon: all the state, and every decision. Whoever has a request enters it with a thread of
-//! its own, one at a time: to hand the request to another thread would cost an attach more than
-//! most of its steps. A thread of the owner's own follows what the kernel announces (`reconcile/event_loop.rs`).
+//! The daemon: all the state, and every decision. A request enters it with its own thread, one at a
+//! time: to hand it to another thread would cost an attach more than most of its steps. A thread of
+//! the daemon's own follows what the kernel announces (`reconcile/event_loop.rs`).
 
+mod adopt;
 mod calls;
 pub mod executor;
 mod guest;
 mod health;
 mod reconcile;
 mod report;
+mod resolvers;
 mod resource;
 mod start;
 
+pub use crate::model::guest_table::Attached;
 pub use report::{
-    Attached, DeviceReport, GuestEvent, GuestReport, Info, Layer, LayerReport, LayerState, Notice,
+    DeviceReport, GuestEvent, GuestReport, Info, Layer, LayerReport, LayerState, Notice,
 };
 pub use start::{Config, StartError};
 
-use crate::alloc::leases::Leases;
 use crate::error::Error;
-use crate::firewall::{Firewall, Ruleset};
 use crate::kernel::link_deleter::Deleter;
 use crate::kernel::netlink::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::target::Target;
 use crate::kernel::netns::Home;
-use crate::model::policy_rules::{Lead, Rule, Shape};
-use crate::model::subnet_conflict::DevicePrefix;
+use crate::model::world::World;
 use crate::model::Step;
-use crate::platform::ndc::Ndc;
-use crate::spec::{GuestName, GuestSpec, IfName, VpnPolicy};
-use crate::store::{ForwardingRecord, ResolversRecord, Store};
-use crate::uplink::Uplink;
-use calls::Leaving;
+use crate::spec::{GuestName, GuestSpec, IfName};
+use crate::store::Store;
 use guest::mtu;
-use reconcile::debounce::Due;
-use reconcile::{backoff, retry};
-use resource::netd;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use reconcile::backoff::Backoffs;
+use reconcile::debounce::{Debounce, Due};
+use resolvers::Resolvers;
+use resource::{Connections, Forwarding, Managed, PacketFilter, PolicyRouting};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 use tokio::sync::{oneshot, Notify};
 
 /// A request for a network.
@@ -71,17 +69,17 @@ pub struct AttachRequest {
     pub arrived: Instant,
 }
 
-/// The way to the owner, for threads of any kind.
+/// The way to the daemon, for threads of any kind.
 #[derive(Clone)]
 pub struct Handle {
     /// None once guestnetd ends.
-    owner: Arc<Mutex<Option<Daemon>>>,
+    daemon: Arc<Mutex<Option<Daemon>>>,
     deleter: Deleter,
     /// Told when somebody waits for a link to be gone.
     detaching: Arc<Notify>,
     /// Told when something is left to do for the thread that follows.
     restless: Arc<Notify>,
-    /// Whether guestnetd ends: who waits for the owner does not get it any more.
+    /// Whether guestnetd ends: who waits for the daemon does not get it any more.
     ending: Arc<AtomicBool>,
 }
 
@@ -91,18 +89,18 @@ type Gone = Sender<Result<(), Error>>;
 impl Handle {
     fn enter<T>(&self, work: impl FnOnce(&mut Daemon) -> Result<T, Error>) -> Result<T, Error> {
         // Only a debug build gets past a panic with the lock held.
-        let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        match owner.as_mut().filter(|_| !self.ending.load(Ordering::Relaxed)) {
-            Some(owner) => work(owner),
+        let mut daemon = self.daemon.lock().unwrap_or_else(PoisonError::into_inner);
+        match daemon.as_mut().filter(|_| !self.ending.load(Ordering::Relaxed)) {
+            Some(daemon) => work(daemon),
             None => Err(Error::Ending),
         }
     }
 
     /// The same, for threads other than the one that follows: it has to know of what is left to do.
     fn call<T>(&self, work: impl FnOnce(&mut Daemon) -> Result<T, Error>) -> Result<T, Error> {
-        self.enter(|owner| {
-            let result = work(owner);
-            if owner.is_restless() {
+        self.enter(|daemon| {
+            let result = work(daemon);
+            if daemon.is_restless() {
                 self.restless.notify_one();
             }
             result
@@ -111,25 +109,25 @@ impl Handle {
 
     /// Gives a guest its network.
     pub fn attach(&self, request: AttachRequest) -> Result<Attached, Error> {
-        // Before the owner is entered: who waits for it does not wait for deletes after that.
+        // Before the daemon is entered: who waits for it does not wait for deletes after that.
         let _first = self.deleter.hold();
-        self.call(|owner| owner.attach(request))
+        self.call(|daemon| daemon.attach(request))
     }
 
     /// Says what attach would do.
     pub fn plan(&self, request: AttachRequest) -> Result<Vec<Step>, Error> {
-        self.call(|owner| owner.plan(request))
+        self.call(|daemon| daemon.plan(request))
     }
 
     /// Says how it would be after an attach.
     pub fn check(&self, request: AttachRequest) -> Result<Vec<LayerReport>, Error> {
-        self.call(|owner| owner.check(request))
+        self.call(|daemon| daemon.check(request))
     }
 
     /// Takes a guest's network away, and waits until it cannot be seen any more.
     pub fn detach(&self, name: GuestName) -> Result<(), Error> {
         let (gone, end) = std::sync::mpsc::channel();
-        self.call(|owner| owner.detach(name, gone))?;
+        self.call(|daemon| daemon.detach(name, gone))?;
         self.detaching.notify_one();
         wait_for(&end)
     }
@@ -137,7 +135,7 @@ impl Handle {
     /// Takes all guests' networks away; gives their number.
     pub fn detach_all(&self) -> Result<usize, Error> {
         let (gone, end) = std::sync::mpsc::channel();
-        let guests = self.call(|owner| Ok(owner.detach_all(&gone)))?;
+        let guests = self.call(|daemon| Ok(daemon.detach_all(&gone)))?;
         drop(gone);
         self.detaching.notify_one();
         for _ in 0..guests {
@@ -148,47 +146,47 @@ impl Handle {
 
     /// All guests, by name; without their timelines.
     pub fn list(&self) -> Result<Vec<Attached>, Error> {
-        self.call(|owner| {
-            owner.settle();
-            let short = |g| Attached { timeline: Vec::new(), ..owner.seen(g) };
-            Ok(owner.guests.values().map(short).collect())
+        self.call(|daemon| {
+            daemon.settle();
+            let short = |g| Attached { timeline: Vec::new(), ..daemon.seen(g) };
+            Ok(daemon.world.guests.attached().map(short).collect())
         })
     }
 
     /// One guest.
     pub fn get(&self, name: &GuestName) -> Result<Option<Attached>, Error> {
-        self.call(|owner| {
-            owner.settle();
-            Ok(owner.guests.get(name).map(|g| owner.seen(g)))
+        self.call(|daemon| {
+            daemon.settle();
+            Ok(daemon.world.guests.get(name).map(|g| daemon.seen(g)))
         })
     }
 
     /// Why there is, or is no, internet.
     pub fn status(&self, name: Option<GuestName>) -> Result<DeviceReport, Error> {
-        self.call(|owner| owner.status(name))
+        self.call(|daemon| daemon.status(name))
     }
 
     /// Names the resolvers that are to be used behind an uplink; none: those that are found.
     pub fn set_resolvers(&self, uplink: IfName, servers: Vec<Ipv4Addr>) -> Result<(), Error> {
-        self.call(|owner| owner.set_resolvers(uplink, servers))
+        self.call(|daemon| daemon.set_resolvers(uplink, servers))
     }
 
     /// What this guestnetd is.
     pub fn info(&self) -> Result<Info, Error> {
-        self.call(|owner| Ok(owner.info()))
+        self.call(|daemon| Ok(daemon.info()))
     }
 
     /// The packet filter's rules, as text.
     pub fn rules(&self) -> Result<String, Error> {
-        self.call(|owner| Ok(owner.firewall.text(&owner.ruleset)))
+        self.call(|daemon| Ok(daemon.rules()))
     }
 
     /// Ends; guests stay as they are. Whoever asks later is told so.
     pub fn end(&self) {
         self.ending.store(true, Ordering::Relaxed);
-        let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mut owner) = owner.take() {
-            owner.end();
+        let mut daemon = self.daemon.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut daemon) = daemon.take() {
+            daemon.end();
         }
     }
 }
@@ -200,116 +198,82 @@ fn wait_for(end: &Receiver<Result<(), Error>>) -> Result<(), Error> {
 /// All the state there is.
 pub struct Daemon {
     config: Config,
-    home: Home,
-    device: Netlink,
-    monitor: Monitor,
-    deleter: Deleter,
-    firewall: Firewall,
-    firewall_reason: String,
-    /// What the firewall was last set to.
-    ruleset: Ruleset,
-    /// Why it could not be set to what it is to be.
-    firewall_error: Option<String>,
-    /// Whether that was a program that hangs: no other is run before it is tried again.
-    firewall_stuck: bool,
-    /// What others have taken from it and could not be put back yet.
-    firewall_lacks: Option<String>,
-    uplink: Uplink,
-    /// How the device routes.
-    shape: Shape,
-    /// Its policy-routing rules, as they were read last.
-    rules: Vec<Rule>,
-    /// Those of ours, as they are to be.
-    leads: Vec<Lead>,
-    /// Whether a VPN is up that nobody may go around.
-    lockdown: bool,
-    /// Guests that do not simply follow the uplink, by their host ends.
-    own_ways: BTreeMap<IfName, VpnPolicy>,
-    /// The address that guests' packets left with last.
-    source: Option<Ipv4Addr>,
-    /// What callers have said of resolvers.
-    resolvers: ResolversRecord,
-    /// When the file of the device's own resolvers was written, as it was read last.
-    resolv_written: Option<SystemTime>,
-    /// The way to netd's forwarding switch, where that is used.
-    ndc: Option<Ndc>,
-    /// What is asked of netd.
-    netd: netd::Netd,
-    /// Whether guests wait for forwarding that could not be had.
-    unforwarded: bool,
-    /// When what failed is to be tried again.
-    retry: retry::Retry,
-    /// What others keep taking away.
-    fights: backoff::Fights,
-    /// Whether a guest has gone whose rules nobody else needs.
-    untidy: bool,
-    /// Indexes of interfaces that have a table of ours.
-    own_tables: BTreeSet<u32>,
-    /// What is to be looked at in the next pass.
-    due: Due,
-    last_pass: Option<Instant>,
-    /// When everything was last compared with what it is to be.
-    last_check: Instant,
+    kernel: Kernel,
+    store: Arc<Store>,
+    /// What decisions depend on.
+    world: World,
+    resolvers: Resolvers,
+    packet_filter: Managed<PacketFilter>,
+    policy_routing: Managed<PolicyRouting>,
+    forwarding: Managed<Forwarding>,
+    connections: Connections,
+    /// How often what others take from guests' host ends is put back, by their index.
+    guest_repairs: Backoffs<u32>,
     /// How guests follow the uplink's MTU.
     mtus: mtu::Mtus,
-    store: Store,
-    forwarding: ForwardingRecord,
-    /// What the forwarding switch was last read or announced as.
-    forwards: bool,
-    /// What we have set the forwarding switch to and the kernel has not announced yet.
-    switched: VecDeque<bool>,
-    guests: BTreeMap<GuestName, Attached>,
-    /// Guests whose link is being deleted.
-    leaving: BTreeMap<GuestName, Leaving>,
-    /// Whose link has this index; also while it is leaving.
-    links: HashMap<u32, GuestName>,
-    /// Slots of links that are ours by their marks and that nothing is known of, by their index.
-    strays: BTreeMap<u32, u32>,
-    /// What guests have, also while they are leaving.
-    leases: Leases,
-    /// Which name had an address last: its connections may still be tracked.
-    holders: BTreeMap<Ipv4Addr, GuestName>,
-    /// What the device uses for itself; none when that may have changed.
-    prefixes: Option<Vec<DevicePrefix>>,
+    /// What the next pass has to read, and when.
+    debounce: Debounce,
+    /// Callers that wait for a guest's link to be gone.
+    detaching: BTreeMap<GuestName, Vec<Gone>>,
     notify: Box<dyn FnMut(Notice) + Send>,
-    /// Dropped with the owner, which ends the thread that follows.
+    /// Dropped with the daemon, which ends the thread that follows.
     _alive: oneshot::Sender<()>,
 }
 
+/// The ways to the kernel, for guests' links and to read the device.
+struct Kernel {
+    home: Home,
+    netlink: Netlink,
+    monitor: Monitor,
+    deleter: Deleter,
+}
+
 impl Daemon {
-    /// A slot is one name's: who had it before is forgotten.
+    /// A slot is one name's: the name that had it before is forgotten.
     fn remember_slot(&mut self, name: &GuestName, slot: u32) {
-        if let Some(other) = self.leases.slots.remember(name, slot) {
+        if let Some(other) = self.world.guests.leases.slots.remember(name, slot) {
             self.store.forget(&other);
         }
     }
 
     /// A guest as a caller sees it: with the uplink's state.
     fn seen(&self, guest: &Attached) -> Attached {
-        Attached { waiting: !self.uplink.usable(), ..guest.clone() }
+        Attached { waiting: !self.world.uplink.usable(), ..guest.clone() }
+    }
+
+    /// The uplink may be another one, or have another resolver.
+    fn look_at_uplink(&mut self) {
+        self.debounce.trigger(Due { uplink: true, ..Due::default() }, Instant::now());
+    }
+
+    fn rules(&self) -> String {
+        let text = |ruleset| self.packet_filter.get().text(ruleset);
+        self.packet_filter.applied().map_or_else(String::new, text)
     }
 
     fn info(&self) -> Info {
+        let filter = self.packet_filter.get();
         Info {
             uplink: self.config.uplink.to_string(),
-            routing: self.shape.name(),
-            firewall: self.firewall.backend(),
-            firewall_reason: self.firewall_reason.clone(),
+            routing: self.world.platform.routing.name(),
+            firewall: filter.backend(),
+            firewall_reason: filter.reason().to_owned(),
             state_dir: self.store.dir().to_owned(),
-            guests: self.guests.len(),
-            owns_forwarding: self.forwarding.ours,
+            guests: self.world.guests.len(),
+            owns_forwarding: self.forwarding.get().is_ours(),
         }
     }
 
     /// Leaves the guests as they are. Without guests, leaves nothing at all.
     fn end(&mut self) {
-        if self.guests.is_empty() && self.leaving.is_empty() && self.strays.is_empty() {
-            self.remove_leads();
-            if let Err(e) = self.firewall.clear() {
-                log::error!("the packet filter could not be taken away: {e}");
+        if !self.world.guests.is_deserted() {
+            log::info!("ending; {} guests keep their network", self.world.guests.len());
+            return;
+        }
+        for result in [self.policy_routing.clear(), self.packet_filter.clear()] {
+            if let Err(e) = result {
+                log::error!("at the end: {e}");
             }
-        } else {
-            log::info!("ending; {} guests keep their network", self.guests.len());
         }
     }
 }

@@ -14,50 +14,10 @@
 
 //! What the owner tells others: guests, reports, notices. Plain data.
 
-use crate::daemon::executor::Entry;
 use crate::firewall::Backend;
-use crate::model::GuestNet;
-use crate::spec::{GuestName, GuestSpec};
-use crate::store::AttachedRecord;
+use crate::model::guest_table::Attached;
 use crate::uplink::Uplink;
 use std::path::PathBuf;
-
-/// An attached guest.
-#[derive(Clone, Debug)]
-pub struct Attached {
-    /// What was asked for.
-    pub spec: GuestSpec,
-    /// What it has.
-    pub net: GuestNet,
-    /// Index of the host end.
-    pub index: u32,
-    /// Who attached it.
-    pub owner_uid: u32,
-    /// When: milliseconds since the epoch.
-    pub attached_at: i64,
-    /// What the attach spent its time on.
-    pub timeline: Vec<Entry>,
-    /// Whether its traffic waits for the uplink.
-    pub waiting: bool,
-}
-
-impl Attached {
-    /// Who.
-    pub fn name(&self) -> &GuestName {
-        &self.spec.name
-    }
-
-    /// What is kept of it.
-    pub fn record(&self) -> AttachedRecord {
-        AttachedRecord {
-            spec: self.spec.clone(),
-            address: self.net.guest.address,
-            mtu: self.net.mtu,
-            owner_uid: self.owner_uid,
-            attached_at: self.attached_at,
-        }
-    }
-}
 
 /// What has to be right for a guest to have internet, from the bottom up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -12,31 +12,33 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Start-up: what is needed is there, what an earlier guestnetd left is taken over or cleared.
+//! Start-up: what is needed is there, the device is read, and what an earlier guestnetd left is taken
+//! over (`adopt.rs`) and brought to what is wanted now.
 
-use crate::alloc::leases::Leases;
-use crate::daemon::guest::mtu::Mtus;
-use crate::daemon::reconcile::backoff::Fights;
-use crate::daemon::reconcile::debounce::Due;
-use crate::daemon::reconcile::event_loop::{self, Sources};
-use crate::daemon::reconcile::retry::Retry;
-use crate::daemon::{netd, Attached, Daemon, Handle, Notice};
-use crate::error::{Error, KernelError};
-use crate::firewall::{self, Firewall, FirewallError, Ruleset};
-use crate::kernel::link::Link;
+use super::guest::mtu::Mtus;
+use super::reconcile::backoff::{Backoffs, REPAIR};
+use super::reconcile::debounce::{Debounce, Due};
+use super::reconcile::event_loop::{self, Sources};
+use super::resolvers::Resolvers;
+use super::resource::{
+    Connections, Forwarding, Look, Managed, PacketFilter, PolicyRouting, Trigger,
+};
+use super::{Daemon, Handle, Kernel, Notice};
+use crate::error::Error;
+use crate::firewall::{self, Firewall, FirewallError};
 use crate::kernel::link_deleter::Deleter;
 use crate::kernel::netlink::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::Home;
-use crate::kernel::{link, link_deleter, rule, sysctl};
-use crate::model::ownership::{self, guest_of_alias};
-use crate::model::policy_rules::{self, Shape};
+use crate::kernel::rule;
+use crate::model::guest_table::GuestTable;
+use crate::model::policy_rules::Shape;
+use crate::model::world::{ForwardingMode, Platform, World};
 use crate::platform::ndc::Ndc;
 use crate::platform::resolv_conf;
-use crate::spec::{GuestName, IfName};
-use crate::store::{AttachedRecord, Record, Store};
+use crate::store::Store;
 use crate::uplink::{Choice, Uplink};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -80,7 +82,7 @@ pub enum StartError {
 }
 
 impl Daemon {
-    /// Starts the owner and the thread that follows the kernel's announcements, in the network
+    /// Starts the daemon and the thread that follows the kernel's announcements, in the network
     /// namespace of the calling thread; `notify` is told what listeners are to know.
     pub fn spawn(
         config: Config,
@@ -91,23 +93,23 @@ impl Daemon {
         let runtime = runtime.map_err(failed)?;
         let (done, deleted) = mpsc::unbounded_channel();
         let (alive, ended) = oneshot::channel();
-        let owner = Self::start(config, Box::new(notify), Deleter::new(done), alive)?;
+        let daemon = Self::start(config, Box::new(notify), Deleter::new(done), alive)?;
         let (bell, resolv) = {
             let _inside = runtime.enter();
             // What is in the file was read before: it counts if it has been written since.
-            let path = owner.config.resolv_conf.as_deref();
+            let path = daemon.config.resolv_conf.as_deref();
             let resolv = path.map(resolv_conf::Watch::begin).transpose();
             let resolv = resolv.unwrap_or_else(|e| {
                 log::warn!("the file of the device's resolvers is not watched: {e}");
                 None
             });
-            (owner.monitor.bell().map_err(failed)?, resolv)
+            (daemon.kernel.monitor.bell().map_err(failed)?, resolv)
         };
-        let (deleter, mtu) = (owner.deleter.clone(), Arc::clone(&owner.mtus.due));
-        let netd = Arc::clone(&owner.netd.due);
-        let owner = Arc::new(Mutex::new(Some(owner)));
+        let (deleter, mtu) = (daemon.kernel.deleter.clone(), Arc::clone(&daemon.mtus.due));
+        let netd = daemon.forwarding.get().due();
+        let daemon = Arc::new(Mutex::new(Some(daemon)));
         let (detaching, restless, ending) = Default::default();
-        let handle = Handle { owner, deleter, detaching, restless, ending };
+        let handle = Handle { daemon, deleter, detaching, restless, ending };
         let sources = Sources {
             bell,
             deleted,
@@ -132,182 +134,89 @@ impl Daemon {
         let monitor = Monitor::open().map_err(system("listen to the kernel's announcements"))?;
         let device = Netlink::open().map_err(system("open a netlink socket"))?;
         let home = Home::here().map_err(system("open the own network namespace"))?;
-        let forwards = sysctl::forwarding().map_err(system("read net.ipv4.ip_forward"))?;
         let (store, found) = Store::open(&config.state_dir)?;
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
         let rules = rule::all(&device).map_err(failed)?;
-        let shape = Shape::of(&rules).unwrap_or_default();
-        let uplink = Uplink::observe(&device, &config.uplink, shape, &rules)?;
-        log::info!("the device routes by {}", shape.name());
+        let routing = Shape::of(&rules).unwrap_or_default();
+        let uplink = Uplink::observe(&device, &config.uplink, routing, &rules)?;
+        log::info!("the device routes by {}", routing.name());
         let ndc = config.ndc.clone().map(Ndc);
         if let Some(ndc) = &ndc {
             ndc.check().map_err(system("netd cannot be asked for forwarding, see --ndc"))?;
         }
         let (firewall, firewall_reason) = Firewall::open(&config.firewall)?;
         log::info!("firewall: {:?} ({firewall_reason})", firewall.backend());
-        let mut owner = Self {
-            config,
-            home,
-            device,
-            monitor,
-            deleter,
-            firewall,
-            firewall_reason,
-            ruleset: Ruleset::default(),
-            source: uplink.address,
-            uplink,
-            shape,
-            lockdown: policy_rules::lockdown(&rules),
-            leads: Vec::new(),
+        let store = Arc::new(store);
+        let filter = PacketFilter::new(firewall, firewall_reason);
+        let platform = Platform {
+            routing,
+            forwarding: match ndc {
+                Some(_) => ForwardingMode::Netd,
+                None => ForwardingMode::Sysctl,
+            },
+            filter: filter.backend(),
+        };
+        let world = World {
+            platform,
             rules,
-            own_ways: BTreeMap::new(),
-            resolvers: found.resolvers,
-            resolv_written: None,
-            ndc,
-            netd: netd::Netd::default(),
-            unforwarded: false,
-            retry: Retry::default(),
-            fights: Fights::default(),
-            untidy: false,
-            own_tables: BTreeSet::new(),
-            due: Due::default(),
-            last_pass: None,
-            last_check: Instant::now(),
-            mtus: Mtus::default(),
-            store,
-            forwarding: found.forwarding,
-            forwards,
-            switched: VecDeque::new(),
-            firewall_error: None,
-            firewall_stuck: false,
-            firewall_lacks: None,
-            guests: BTreeMap::new(),
-            leaving: BTreeMap::new(),
-            links: HashMap::new(),
-            strays: BTreeMap::new(),
-            leases: Leases::default(),
-            holders: BTreeMap::new(),
+            uplink,
+            tuns: BTreeMap::new(),
             prefixes: None,
+            awaits_netd: false,
+            guests: GuestTable::default(),
+        };
+        let was_on = found.forwarding.ours;
+        let netlink = || Netlink::open().map_err(system("open a netlink socket"));
+        let forwarding = Forwarding::new(
+            netlink()?,
+            Arc::clone(&store),
+            found.forwarding,
+            ndc,
+            config.keep_forwarding,
+        )
+        .map_err(system("read net.ipv4.ip_forward"))?;
+        let (fallback, file) = (config.resolvers.clone(), config.resolv_conf.clone());
+        let mut daemon = Self {
+            config,
+            kernel: Kernel { home, netlink: device, monitor, deleter },
+            store,
+            connections: Connections::new(&world),
+            world,
+            resolvers: Resolvers::new(found.resolvers, fallback, file),
+            packet_filter: Managed::new(filter, None),
+            policy_routing: Managed::new(PolicyRouting::new(netlink()?), None),
+            forwarding: Managed::new(forwarding, Some(was_on)),
+            guest_repairs: Backoffs::new(&REPAIR),
+            mtus: Mtus::default(),
+            debounce: Debounce::default(),
+            detaching: BTreeMap::new(),
             notify,
             _alive: alive,
         };
-        let mut records = found.records;
-        // Of two names with one slot (a crash between two files) the attached one has it.
-        records.sort_by_key(|(_, record)| record.attached.is_some());
-        for (name, record) in &records {
-            owner.remember_slot(name, record.slot);
-        }
-        owner.adopt(records)?;
-        owner.resolv_written = owner.config.resolv_conf.as_deref().and_then(resolv_conf::written);
-        owner.uplink.resolvers = owner.resolvers_behind(owner.uplink.name.as_ref());
-        // Always applied once: what is there may be an earlier guestnetd's.
-        let ruleset = owner.ruleset_with(None);
-        owner.firewall.start(&ruleset)?;
-        owner.ruleset = ruleset;
+        daemon.adopt(found.records)?;
+        daemon.begin()?;
+        Ok(daemon)
+    }
+
+    /// The first pass: what is there may be an earlier guestnetd's, and is not believed.
+    fn begin(&mut self) -> Result<(), Error> {
+        self.read_world(&Due { uplink: true, ..Due::default() })?;
+        self.packet_filter.reconcile(&self.world, Look::Wanted, Trigger::Call)?;
         // Not before the packet filter: it may be gone, and guests may be there.
-        owner.refresh_leads()?;
-        owner.doubt_mtus();
-        let guests: Vec<u32> = owner.guests.values().map(|guest| guest.index).collect();
-        guests.into_iter().for_each(|index| owner.mend(index));
-        owner.follow_mtu();
-        // netd may have started anew meanwhile, or somebody have written the switch.
-        if !owner.guests.is_empty() && (owner.ndc.is_some() || !owner.forwards) {
-            owner.due.forwarding = true;
-            owner.due.announced(Instant::now());
+        self.policy_routing.reconcile(&self.world, Look::Wanted, Trigger::Call)?;
+        self.doubt_mtus();
+        self.repair_all();
+        self.follow_mtu();
+        // netd may have started meanwhile, or somebody have written the switch.
+        let guests = !self.world.guests.is_empty();
+        let netd = self.world.platform.forwarding == ForwardingMode::Netd;
+        if guests && (netd || !self.forwarding.get().is_on()) {
+            self.debounce.trigger(Due { forwarding: true, ..Due::default() }, Instant::now());
         }
-        if owner.guests.is_empty() && owner.forwarding.ours {
-            owner.give_forwarding_back();
-        }
-        if let Some(trouble) = owner.uplink.trouble() {
+        self.reconcile_wanted();
+        if let Some(trouble) = self.world.uplink.trouble() {
             log::warn!("uplink: {trouble}");
         }
-        Ok(owner)
-    }
-
-    /// Takes over the guests whose link is whole, deletes half-made links of ours, and forgets
-    /// the guests whose link is gone.
-    fn adopt(&mut self, records: Vec<(GuestName, Record)>) -> Result<(), Error> {
-        let failed = |cause: KernelError| Error::kernel("read the links", cause);
-        let mut records: BTreeMap<GuestName, Record> = records.into_iter().collect();
-        let mut half_made = Vec::new();
-        for link in link::all(&self.device).map_err(failed)? {
-            if !link.is_ours() {
-                continue;
-            }
-            let alias = link.alias.as_deref().filter(|alias| !alias.is_empty());
-            // Regrouped, it was about to be deleted.
-            let Some(alias) = alias.filter(|_| !ownership::is_leaving(link.group)) else {
-                log::warn!("{} is a half-made link of an earlier guestnetd: deleted", link.name);
-                self.deleter.delete(link.index);
-                half_made.push(link.index);
-                continue;
-            };
-            let Some(name) = guest_of_alias(alias) else {
-                log::error!(
-                    "{}: its alias {alias:?} is not guestnetd's; it is left alone",
-                    link.name
-                );
-                self.leave_alone(&link);
-                continue;
-            };
-            let record = records.remove(&name);
-            if let Err(why) = self.adopt_one(&link, &name, record) {
-                log::error!("{}: {name} cannot be taken over ({why}); it is left alone", link.name);
-                self.leave_alone(&link);
-            }
-        }
-        for (name, record) in records {
-            if record.attached.is_some() {
-                log::info!("{name} went while guestnetd was away");
-                let gone = Record { slot: record.slot, attached: None };
-                if let Err(e) = self.store.put(&name, &gone) {
-                    log::error!("{name}: {e}");
-                }
-            }
-        }
-        for index in half_made {
-            link_deleter::invisible(&self.device, index).map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    /// A link of ours by its marks that nothing is known of: its slot is not given to anybody.
-    fn leave_alone(&mut self, link: &Link) {
-        if let Some(slot) = IfName::new(&link.name).and_then(|n| n.slot()) {
-            self.strays.insert(link.index, slot);
-            self.leases.slots.take(slot);
-        }
-    }
-
-    fn adopt_one(
-        &mut self,
-        link: &Link,
-        name: &GuestName,
-        record: Option<Record>,
-    ) -> Result<(), String> {
-        let slot = IfName::new(&link.name).and_then(|n| n.slot()).ok_or("its name is odd")?;
-        if link.mac != ownership::Mac::host(name).0 {
-            return Err("its MAC is another guest's".into());
-        }
-        let attached = record.filter(|r| r.slot == slot).and_then(|r| r.attached);
-        let Some(attached) = attached else {
-            return Err("nothing is stored of it; `guestnetctl detach` does not know it, \
-                        `ip link del` removes it"
-                .into());
-        };
-        let AttachedRecord { spec, owner_uid, attached_at, .. } = attached.clone();
-        let net = attached.net(slot).routed(self.shape);
-        log::info!("{name}: taken over with {} {}", link.name, net.guest.address);
-        let guest = Attached {
-            spec,
-            net,
-            index: link.index,
-            owner_uid,
-            attached_at,
-            timeline: Vec::new(),
-            waiting: false,
-        };
-        self.know(guest);
         Ok(())
     }
 }

@@ -18,11 +18,13 @@
 pub mod diff;
 pub mod forwarding;
 mod guest_net;
+pub mod guest_table;
 pub mod ownership;
 pub mod policy_rules;
 pub mod ruleset;
 mod step;
 pub mod subnet_conflict;
+pub mod world;
 
 pub use guest_net::{
     GuestEnd, GuestNet, HostEnd, Observed, ObservedGuest, ObservedGuestLink, ObservedHost,

@@ -74,7 +74,7 @@ fn costs_little(command: &str, is_back: impl Fn(&Bed) -> bool) {
     let foe = Foe::of(&bed, command);
     std::thread::sleep(FIGHT);
     let work = worked(&bed) - work;
-    let named = || bed.daemon.log()[said..].contains("somebody keeps taking it away").then_some(());
+    let named = || bed.daemon.log()[said..].contains("something keeps removing it").then_some(());
     let is_named = poll(BOUND, named).is_some();
     drop(foe);
     let log = bed.daemon.log()[said..].to_owned();

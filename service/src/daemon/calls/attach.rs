@@ -15,18 +15,18 @@
 //! Attach, and its dry runs plan and check: the same preparation, the same steps.
 
 use super::verify;
-use crate::alloc::leases::subnet_of;
 use crate::daemon::executor::kernel::KernelExecutor;
 use crate::daemon::executor::{apply, undo, Timeline};
+use crate::daemon::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::daemon::{AttachRequest, Attached, Daemon, GuestEvent, LayerReport, Notice};
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::target::Target;
 use crate::kernel::{link, observe};
+use crate::model::world::{Tun, World};
 use crate::model::{diff, subnet_conflict, GuestNet, Observed, ObservedGuest, Step};
-use crate::platform::resolv_conf;
 use crate::spec::{GuestSpec, VpnPolicy, DEFAULT_MTU};
-use crate::store::{ForwardingRecord, Record};
+use crate::store::{AttachedRecord, Record};
 use std::os::fd::AsFd;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -36,18 +36,26 @@ struct Prepared {
     steps: Vec<Step>,
 }
 
+/// Which of what guests share an attach has changed.
+#[derive(Clone, Copy, Default)]
+struct Shared {
+    packet_filter: bool,
+    policy_routing: bool,
+    forwarding: bool,
+}
+
 impl Daemon {
     pub(in crate::daemon) fn attach(&mut self, request: AttachRequest) -> Result<Attached, Error> {
         let AttachRequest { spec, target, uid, arrived } = request;
         let mut timeline = Timeline::new(arrived);
-        timeline.enter("target opened, owner entered", arrived);
+        timeline.enter("target opened, daemon entered", arrived);
         let began = Instant::now();
         self.settle();
-        let net = self.place(&spec)?;
-        timeline.enter("placed", began);
+        let net = self.choose_net(&spec)?;
+        timeline.enter("slot chosen", began);
         let began = Instant::now();
         let inside = self.socket_in(&target)?;
-        timeline.enter("guest entered", began);
+        timeline.enter("entered netns", began);
 
         let done = self.attach_inside(&net, &target, &inside, uid, &spec, &mut timeline);
 
@@ -55,7 +63,7 @@ impl Daemon {
         let began = Instant::now();
         drop(inside);
         drop(target);
-        timeline.enter("guest left", began);
+        timeline.enter("left netns", began);
         let mut guest = done?;
         guest.timeline = timeline.into_entries();
         log_changes(&guest, arrived);
@@ -65,29 +73,17 @@ impl Daemon {
         Ok(seen)
     }
 
-    /// A guest is there.
+    /// A guest that has joined is there.
     pub(in crate::daemon) fn know(&mut self, guest: Attached) {
-        let name = guest.name();
-        if guest.net.vpn != VpnPolicy::FollowUplink {
-            self.own_ways.insert(guest.net.host.name.clone(), guest.net.vpn.clone());
-        }
-        if let Some(tun) = guest.net.vpn.tun() {
-            self.doubt_tun(tun);
-        }
-        if self.guests.is_empty() {
-            self.last_check = Instant::now();
+        if self.world.guests.is_empty() {
+            self.debounce.check(Instant::now());
             // The device's resolvers may be others, which nobody announces.
-            let path = self.config.resolv_conf.as_deref();
-            if path.and_then(resolv_conf::written) != self.resolv_written {
-                self.due.uplink = true;
-                self.due.announced(self.last_check);
+            if self.resolvers.has_changed() {
+                self.look_at_uplink();
             }
         }
-        self.links.insert(guest.index, name.clone());
-        self.leases.take(&guest.net);
-        self.holders.insert(guest.net.guest.address, name.clone());
         self.remember_slot(guest.name(), guest.net.slot);
-        self.guests.insert(guest.name().clone(), guest);
+        self.world.guests.attach(guest);
     }
 
     pub(in crate::daemon) fn plan(&mut self, request: AttachRequest) -> Result<Vec<Step>, Error> {
@@ -105,83 +101,71 @@ impl Daemon {
     /// All of attach that changes nothing.
     fn rehearse(&mut self, request: &AttachRequest) -> Result<Prepared, Error> {
         self.settle();
-        let net = self.place(&request.spec)?;
+        let net = self.choose_net(&request.spec)?;
         let inside = self.socket_in(&request.target)?;
-        let steps = self.steps_after_a_close_look(&net, &inside)?;
+        let guest = self.look_closely(&net, &inside)?;
         drop(inside);
         request.target.check_alive()?;
+        self.world.guests.join(&net);
+        let mut steps = self.packet_filter.changes(&self.world);
+        steps.extend(self.policy_routing.changes(&self.world));
+        steps.extend(self.forwarding.changes(&self.world));
+        self.world.guests.unjoin(&net);
+        steps.extend(self.steps(&net, guest));
         Ok(Prepared { net, steps })
     }
 
     fn socket_in(&self, target: &Target) -> Result<Netlink, Error> {
-        self.home
+        self.kernel
+            .home
             .inside(target.netns.as_fd(), Netlink::open)
             .map_err(|e| Error::kernel("enter the guest's network namespace", e))
     }
 
     /// Slot, address and MTU; refuses what collides.
-    fn place(&mut self, spec: &GuestSpec) -> Result<GuestNet, Error> {
-        if self.guests.contains_key(&spec.name) || self.leaving.contains_key(&spec.name) {
+    fn choose_net(&mut self, spec: &GuestSpec) -> Result<GuestNet, Error> {
+        let world = &mut self.world;
+        if world.guests.get(&spec.name).is_some() || world.guests.is_leaving(&spec.name) {
             return Err(Error::NameInUse(spec.name.clone()));
         }
-        let prefixes = match self.prefixes.take() {
+        let prefixes = match world.prefixes.take() {
             Some(prefixes) => prefixes,
-            None => observe::device_prefixes(&self.device)?,
+            None => observe::device_prefixes(&self.kernel.netlink)?,
         };
-        let prefixes = self.prefixes.insert(prefixes);
-        subnet_conflict::check(spec, prefixes)?;
-        let mut way = self.uplink.mtu;
-        if let VpnPolicy::NamedTun(tun) = &spec.vpn {
-            let failed = |cause| Error::kernel(format!("read {tun}"), cause);
-            let there = link::by_name(&self.device, tun.as_str()).map_err(failed)?;
-            way = there.ok_or_else(|| Error::NoSuchTun(tun.clone()))?.mtu;
+        subnet_conflict::check(spec, world.prefixes.insert(prefixes))?;
+        let mut way = world.uplink.mtu;
+        if let VpnPolicy::NamedTun(name) = &spec.vpn {
+            let failed = |cause| Error::kernel(format!("read {name}"), cause);
+            let there = link::by_name(&self.kernel.netlink, name.as_str()).map_err(failed)?;
+            let link = there.ok_or_else(|| Error::NoSuchTun(name.clone()))?;
+            let tun = Tun { index: link.index, up: link.up, mtu: link.mtu };
+            world.tuns.insert(name.clone(), tun);
+            way = tun.mtu;
         }
-        let (slot, address) = self.leases.choose(spec)?;
+        let (slot, address) = world.guests.leases.choose(spec)?;
         let way = Some(way).filter(|mtu| *mtu >= 68);
         let mtu = spec.mtu.or(way).unwrap_or(DEFAULT_MTU).min(65535);
-        Ok(GuestNet::new(spec, slot, address, mtu).routed(self.shape))
+        Ok(GuestNet::new(spec, slot, address, mtu).routed(world.platform.routing))
     }
 
-    /// The steps from what is there to `net`, the device's own first.
-    fn steps(&self, net: &GuestNet, guest: ObservedGuest) -> Result<Vec<Step>, Error> {
-        if guest.link.is_some() {
-            return Err(Error::GuestInterfaceExists(net.guest.name.clone()));
-        }
-        if let Some(route) = guest.other_default {
-            return Err(Error::GuestRouteExists(route));
-        }
+    /// The guest's own steps from what is there to `net`.
+    fn steps(&self, net: &GuestNet, guest: ObservedGuest) -> Vec<Step> {
         let mut steps = Vec::new();
-        let filtered = self.ruleset.uplinks == self.ways_out() && self.firewall_error.is_none();
-        let own_way = net.vpn.tun().is_some();
-        let changes = !filtered || own_way || !self.ruleset.subnets.contains(&subnet_of(net));
-        // Without its rules a guest waits for netd's answer as all do; one with a tun might leave by the
-        // uplink without its own.
-        if changes && (own_way || !self.netd.asking) {
-            let to = self.ruleset_with(Some(net));
-            if !filtered || to != self.ruleset {
-                steps.push(Step::Firewall { to, from: self.ruleset.clone() });
-            }
-        }
-        steps.extend(self.leads_for(net)?);
-        steps.extend(self.forwarding_step()?);
-        let had = self.holders.get(&net.guest.address);
-        if had.is_some_and(|name| *name != net.name) {
+        if self.world.guests.was_held_by_another(net) {
             steps.push(Step::ForgetConnections(net.guest.address));
         }
         steps.extend(diff::guest(net, &Observed { host: None, guest: Some(guest) }));
-        Ok(steps)
+        steps
     }
 
-    /// The same; what the kernel would refuse halfway is refused here.
-    fn steps_after_a_close_look(
-        &self,
-        net: &GuestNet,
-        inside: &Netlink,
-    ) -> Result<Vec<Step>, Error> {
-        if observe::host_end(&self.device, net)?.is_some() {
+    /// Refuses what the kernel would refuse halfway.
+    fn look_closely(&self, net: &GuestNet, inside: &Netlink) -> Result<ObservedGuest, Error> {
+        if observe::host_end(&self.kernel.netlink, net)?.is_some() {
             return Err(Error::HostInterfaceExists(net.host.name.clone()));
         }
-        self.steps(net, observe::guest_side(inside, &net.guest.name)?)
+        let guest = observe::guest_side(inside, &net.guest.name)?;
+        refuse_what_is_there(net, &guest)?;
+        Ok(guest)
     }
 
     fn attach_inside(
@@ -194,115 +178,146 @@ impl Daemon {
         timeline: &mut Timeline,
     ) -> Result<Attached, Error> {
         let began = Instant::now();
-        let mut steps = self.steps(net, observe::guest_before(inside, &net.guest.name)?)?;
-        let shared = |step: &Step| {
-            matches!(step, Step::Firewall { .. } | Step::AddRule(_) | Step::ForwardingOn(_))
-        };
-        if steps.iter().any(shared) {
+        let mut guest = observe::guest_before(inside, &net.guest.name)?;
+        refuse_what_is_there(net, &guest)?;
+        self.world.guests.join(net);
+        let shared = !self.packet_filter.changes(&self.world).is_empty()
+            || !self.policy_routing.changes(&self.world).is_empty()
+            || !self.forwarding.changes(&self.world).is_empty();
+        if shared {
             // What all guests share must not even flicker for one that is refused.
-            steps = self.steps_after_a_close_look(net, inside)?;
+            guest = match self.look_closely(net, inside) {
+                Ok(guest) => guest,
+                Err(e) => {
+                    self.world.guests.unjoin(net);
+                    return Err(e);
+                }
+            };
         }
         timeline.enter("looked at what is there", began);
+        let mut changed = Shared::default();
+        let done = self
+            .bring_shared(&mut changed, timeline)
+            .and_then(|()| self.attach_link(net, guest, target, inside, uid, spec, timeline));
+        if done.is_err() {
+            self.restore_record(spec);
+            self.world.guests.unjoin(net);
+            self.undo_shared(changed, spec);
+        }
+        done
+    }
+
+    /// Brings what guests share to the world with the one that has joined.
+    fn bring_shared(&mut self, changed: &mut Shared, timeline: &mut Timeline) -> Result<(), Error> {
+        let Self { packet_filter, policy_routing, forwarding, world, .. } = self;
+        // Set before: one that fails has to be looked at, too.
+        bring(packet_filter, world, &mut changed.packet_filter, timeline)?;
+        bring(policy_routing, world, &mut changed.policy_routing, timeline)?;
+        let result = bring(forwarding, world, &mut changed.forwarding, timeline);
+        world.awaits_netd = forwarding.get().awaits_netd();
+        result
+    }
+
+    /// Takes that back, in reverse. What cannot be taken back now is tried again later.
+    fn undo_shared(&mut self, changed: Shared, spec: &GuestSpec) {
+        let Self { packet_filter, policy_routing, forwarding, world, .. } = self;
+        let undone = [
+            changed.forwarding.then(|| forwarding.undo(world)),
+            changed.policy_routing.then(|| policy_routing.undo(world)),
+            changed.packet_filter.then(|| packet_filter.undo(world)),
+        ];
+        for result in undone.into_iter().flatten() {
+            if let Err(e) = result {
+                log::error!("{}: what it had changed is put back later: {e}", spec.name);
+            }
+        }
+    }
+
+    /// The guest's own link, as the last of it all.
+    #[allow(clippy::too_many_arguments)]
+    fn attach_link(
+        &mut self,
+        net: &GuestNet,
+        found: ObservedGuest,
+        target: &Target,
+        inside: &Netlink,
+        uid: u32,
+        spec: &GuestSpec,
+        timeline: &mut Timeline,
+    ) -> Result<Attached, Error> {
+        let steps = self.steps(net, found);
         let who = spec.name.as_str();
         // The last step marks the link as whole, so it comes after everything that can fail.
         let Some((mark, body)) = steps.split_last() else {
             return Err(Error::Verify("there was nothing to do".into()));
         };
-        let switched = steps.iter().find_map(|s| match s {
-            Step::ForwardingOn(switch) => Some(switch.clone()),
-            _ => None,
-        });
-        let before = self.forwarding.clone();
-        if let Some(switch) = &switched {
-            // Before it is written: after a crash the next start knows whose it is.
-            self.remember_forwarding(ForwardingRecord::of(switch));
-        }
+        let netlink = &self.kernel.netlink;
         let mut executor = KernelExecutor {
-            device: &self.device,
-            deleter: &self.deleter,
-            firewall: &mut self.firewall,
-            ndc: self.ndc.as_ref(),
+            device: netlink,
+            deleter: &self.kernel.deleter,
             guest: Some((target.netns.as_fd(), inside)),
             host_index: None,
             guest_index: None,
-            switched: Vec::new(),
         };
-        let mut result = apply(who, body, &mut executor, timeline);
-        let mut guest = None;
-        if result.is_ok() {
-            let mut finish = || {
-                let began = Instant::now();
-                let ends = executor.host_index.zip(executor.guest_index);
-                let index = verify::read_back(net, ends, &self.device, inside, mark)?;
-                target.check_alive()?;
-                timeline.enter("read back", began);
-                let attached = attached(spec, net, index, uid);
-                let began = Instant::now();
-                let record = Record { slot: net.slot, attached: Some(attached.record()) };
-                self.store.put(&spec.name, &record)?;
-                timeline.enter("stored", began);
-                apply(who, std::slice::from_ref(mark), &mut executor, timeline)?;
-                Ok(attached)
-            };
-            match finish() {
-                Ok(attached) => guest = Some(attached),
-                Err(error) => {
-                    log::error!("{who}: {error}");
-                    result = Err(undo(who, body, &mut executor, error));
-                }
-            }
-        }
-        let announced = std::mem::take(&mut executor.switched);
-        if let Some(on) = announced.last() {
-            self.forwards = *on;
-        }
-        self.switched.extend(announced);
-        if result.is_err() && steps.iter().any(|step| matches!(step, Step::AddRule(_))) {
-            // Its rules went; a route of a table of ours may be left.
-            self.own_tables.extend(steps.iter().filter_map(|step| match step {
-                Step::AddRule(lead) => lead.own(),
-                _ => None,
-            }));
-            self.due.rules = true;
-            self.due.announced(Instant::now());
-        }
-        // What netd did not answer it may do all the same: that is taken back when it is tried again.
-        let unsure = result.as_ref().is_err_and(Error::is_unanswered);
-        if switched.is_some() && result.is_err() && !unsure {
-            self.remember_forwarding(before);
-        }
-        match (result, guest) {
-            (Ok(()), Some(guest)) => {
-                if steps.iter().any(|step| matches!(step, Step::Firewall { .. })) {
-                    self.ruleset = self.ruleset_with(Some(net));
-                    self.firewall_error = None;
-                    self.firewall_stuck = false;
-                    self.firewall_lacks = None;
-                }
-                let new = steps.into_iter().filter_map(|step| match step {
-                    Step::AddRule(lead) => Some(lead),
-                    _ => None,
-                });
-                self.leads.extend(new);
-                self.leads.sort();
-                Ok(guest)
-            }
-            (Err(error), _) => {
-                self.restore_record(spec);
-                Err(error)
-            }
-            (Ok(()), None) => Err(Error::Ending),
-        }
+        apply(who, body, &mut executor, timeline)?;
+        let mut finish = || {
+            let began = Instant::now();
+            let ends = executor.host_index.zip(executor.guest_index);
+            let index = verify::read_back(net, ends, netlink, inside, mark)?;
+            target.check_alive()?;
+            timeline.enter("read back", began);
+            let attached = attached(spec, net, index, uid);
+            let began = Instant::now();
+            let attached_record = AttachedRecord::of(&attached);
+            let record = Record { slot: net.slot, attached: Some(attached_record) };
+            self.store.put(&spec.name, &record)?;
+            timeline.enter("stored", began);
+            apply(who, std::slice::from_ref(mark), &mut executor, timeline)?;
+            Ok(attached)
+        };
+        finish().map_err(|error: Error| {
+            log::error!("{who}: {error}");
+            undo(who, body, &mut executor, error)
+        })
     }
 
     /// After a failed attach: the name keeps the slot that it had, if it had one.
     fn restore_record(&mut self, spec: &GuestSpec) {
-        match self.leases.slots.of(&spec.name) {
+        match self.world.guests.leases.slots.of(&spec.name) {
             Some(slot) => {
                 let _ = self.store.put(&spec.name, &Record { slot, attached: None });
             }
             None => self.store.forget(&spec.name),
         }
+    }
+}
+
+/// One of what guests share. Whether it is `changed` is set also where it failed.
+fn bring<R: SharedResource>(
+    managed: &mut Managed<R>,
+    world: &World,
+    changed: &mut bool,
+    timeline: &mut Timeline,
+) -> Result<(), Error> {
+    let began = Instant::now();
+    let changes = managed.changes(world);
+    let result = managed.reconcile(world, Look::Wanted, Trigger::Call);
+    *changed = !matches!(result, Ok(Outcome::Unchanged));
+    if let Ok(Outcome::Applied) = result {
+        for change in changes {
+            timeline.enter(change.what(), began);
+        }
+    }
+    result.map(drop)
+}
+
+fn refuse_what_is_there(net: &GuestNet, guest: &ObservedGuest) -> Result<(), Error> {
+    if guest.link.is_some() {
+        return Err(Error::GuestInterfaceExists(net.guest.name.clone()));
+    }
+    match &guest.other_default {
+        Some(route) => Err(Error::GuestRouteExists(route.clone())),
+        None => Ok(()),
     }
 }
 

@@ -16,6 +16,5 @@
 
 mod attach;
 mod detach;
+mod dns;
 mod verify;
-
-pub(in crate::daemon) use detach::Leaving;

@@ -16,14 +16,11 @@
 
 use crate::daemon::executor::Executor;
 use crate::error::{Error, KernelError};
-use crate::firewall::Firewall;
 use crate::kernel::link::{self, End};
 use crate::kernel::link_deleter::{self, Deleter};
 use crate::kernel::netlink::Netlink;
-use crate::kernel::{address, conntrack, observe, route, rule, sysctl};
-use crate::model::forwarding::Switch;
+use crate::kernel::{address, conntrack, observe, route, sysctl};
 use crate::model::{ownership, Step};
-use crate::platform::ndc::Ndc;
 use crate::spec::IfName;
 use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
@@ -34,26 +31,17 @@ pub struct KernelExecutor<'a> {
     pub device: &'a Netlink,
     /// Deletes links.
     pub deleter: &'a Deleter,
-    /// The packet filter.
-    pub firewall: &'a mut Firewall,
-    /// The way to netd, where there is one.
-    pub ndc: Option<&'a Ndc>,
     /// The guest: its namespace and a socket in it.
     pub guest: Option<(BorrowedFd<'a>, &'a Netlink)>,
     /// Index of the host end, once it is known.
     pub host_index: Option<u32>,
     /// Index of the guest end, once it is known.
     pub guest_index: Option<u32>,
-    /// What the forwarding switch was set to, in order: the kernel will announce it.
-    pub switched: Vec<bool>,
 }
 
 impl Executor for KernelExecutor<'_> {
     fn run(&mut self, step: &Step) -> Result<(), Error> {
         match step {
-            Step::ForwardingOn(switch) => self.forwarding_on(switch),
-            Step::ForwardingOff(switch) => self.forwarding_off(switch),
-            Step::Firewall { to, .. } => Ok(self.firewall.apply(to)?),
             Step::ForgetConnections(address) => {
                 // It must not cost a guest its network: the connections go with their timeouts too.
                 if let Err(e) = conntrack::forget(*address) {
@@ -70,32 +58,6 @@ impl Executor for KernelExecutor<'_> {
 }
 
 impl KernelExecutor<'_> {
-    fn forwarding_on(&mut self, switch: &Switch) -> Result<(), Error> {
-        let failed = |cause| Error::Forwarding { switch: "on", cause };
-        match switch {
-            Switch::Sysctl(_) => {
-                self.switched.push(true);
-                sysctl::forwarding_on().map_err(failed)
-            }
-            Switch::Netd => self.netd()?.enable().map_err(failed),
-        }
-    }
-
-    fn forwarding_off(&mut self, switch: &Switch) -> Result<(), Error> {
-        let failed = |cause| Error::Forwarding { switch: "off", cause };
-        match switch {
-            Switch::Sysctl(before) => {
-                self.switched.push(false);
-                sysctl::forwarding_off(before).map_err(failed)
-            }
-            Switch::Netd => self.netd()?.disable().map_err(failed),
-        }
-    }
-
-    fn netd(&self) -> Result<&Ndc, Error> {
-        self.ndc.ok_or_else(|| Error::Forwarding { switch: "on", cause: no_ndc() })
-    }
-
     fn change(&mut self, step: &Step) -> Result<(), KernelError> {
         match step {
             Step::DisableIpv6(host) => Ok(sysctl::disable_ipv6(host)?),
@@ -107,8 +69,6 @@ impl KernelExecutor<'_> {
             Step::HostRoute(host, to, table) => {
                 route::add_direct(self.device, self.host(host)?, *to, *table)
             }
-            Step::AddRule(lead) => rule::add(self.device, lead),
-            Step::DeleteRule(lead) => rule::delete(self.device, lead),
             Step::Name(host, name) => {
                 link::set_alias(self.device, self.host(host)?, &ownership::alias(name))
             }
@@ -122,8 +82,10 @@ impl KernelExecutor<'_> {
                 let index = self.guest(guest)?;
                 link::set_up(self.inside()?, index, true)
             }
-            // The caller has done these.
-            Step::ForwardingOn(_)
+            // Those of what guests share (`resource/`), and those that the caller has done.
+            Step::AddRule(_)
+            | Step::DeleteRule(_)
+            | Step::ForwardingOn(_)
             | Step::ForwardingOff(_)
             | Step::Firewall { .. }
             | Step::ForgetConnections(_)
@@ -233,10 +195,6 @@ impl KernelExecutor<'_> {
 
 fn gone() -> KernelError {
     KernelError { errno: libc::ENODEV, text: None }
-}
-
-fn no_ndc() -> std::io::Error {
-    std::io::Error::other("there is no ndc: see --ndc")
 }
 
 fn no_guest() -> KernelError {

@@ -24,8 +24,8 @@ use crate::kernel::link::{self, Link, Namespace};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::reentry;
 use crate::kernel::netns::Home;
-use crate::spec::{GuestName, IfName, VpnPolicy};
-use crate::store::Record;
+use crate::spec::{GuestName, IfName};
+use crate::store::{AttachedRecord, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -44,8 +44,6 @@ pub(in crate::daemon) struct Mtus {
     at_work: bool,
     /// Links, by their index, of which one end may have an MTU that we do not know of.
     unread: BTreeSet<u32>,
-    /// The MTUs of tuns that guests leave by, as they were read last: of those that are up.
-    tuns: Vec<(IfName, u32)>,
 }
 
 /// A guest that is to have another MTU.
@@ -61,7 +59,7 @@ struct Change {
 impl Daemon {
     /// After a start: what guests that follow have is read before it is believed.
     pub(in crate::daemon) fn doubt_mtus(&mut self) {
-        let following = self.guests.values().filter(|guest| guest.spec.mtu.is_none());
+        let following = self.world.guests.attached().filter(|guest| guest.spec.mtu.is_none());
         self.mtus.unread = following.map(|guest| guest.index).collect();
     }
 
@@ -70,31 +68,16 @@ impl Daemon {
         self.mtus.at_work || self.mtus.unread.contains(&index)
     }
 
-    /// A guest leaves by this tun now, whose MTU may be another one since it was read.
-    pub(in crate::daemon) fn doubt_tun(&mut self, tun: &IfName) {
-        self.mtus.tuns.retain(|(other, _)| other != tun);
-        self.due.uplink = true;
-        self.due.announced(Instant::now());
-    }
-
-    /// Reads the MTUs of tuns that guests leave by anew. Tells whether one has another.
-    pub(in crate::daemon) fn read_tuns(&mut self) -> bool {
-        let mtu = |tun: &IfName| {
-            let link = link::by_name(&self.device, tun.as_str()).ok().flatten();
-            link.filter(|link| link.up && link.mtu >= LEAST).map(|link| link.mtu)
-        };
-        let tuns = self.own_ways.values().filter_map(VpnPolicy::tun);
-        let found = tuns.filter_map(|tun| Some((tun.clone(), mtu(tun)?))).collect();
-        std::mem::replace(&mut self.mtus.tuns, found) != self.mtus.tuns
-    }
-
     /// The MTU of a guest's way out; none when nothing is to be followed now: a way that comes up
     /// later may have another one by then.
     fn mtu_of_way(&self, guest: &Attached) -> Option<u32> {
-        let usable = self.uplink.usable() && self.uplink.mtu >= LEAST;
+        let usable = self.world.uplink.usable() && self.world.uplink.mtu >= LEAST;
         let mtu = match guest.net.vpn.tun() {
-            Some(tun) => self.mtus.tuns.iter().find(|(other, _)| other == tun).map(|(_, mtu)| *mtu),
-            None => usable.then_some(self.uplink.mtu),
+            Some(tun) => {
+                let tun = self.world.tuns.get(tun).filter(|tun| tun.up && tun.mtu >= LEAST);
+                tun.map(|tun| tun.mtu)
+            }
+            None => usable.then_some(self.world.uplink.mtu),
         };
         mtu.map(|mtu| mtu.min(65535))
     }
@@ -112,7 +95,7 @@ impl Daemon {
             let untried = tried.get(&guest.index) != Some(&mtu);
             untried && (guest.net.mtu != mtu || self.mtus.unread.contains(&guest.index))
         };
-        let mut following = self.guests.values().filter(|guest| guest.spec.mtu.is_none());
+        let mut following = self.world.guests.attached().filter(|guest| guest.spec.mtu.is_none());
         let (guest, mtu) = following.find_map(|guest| {
             let mtu = self.mtu_of_way(guest)?;
             lags(guest, mtu).then_some((guest, mtu))
@@ -130,11 +113,11 @@ impl Daemon {
 
     fn changed(&mut self, change: &Change) {
         self.mtus.unread.remove(&change.index);
-        let guest = self.guests.get_mut(&change.name).filter(|g| g.index == change.index);
+        let guest = self.world.guests.get_mut(&change.name).filter(|g| g.index == change.index);
         let Some(guest) = guest.filter(|g| g.net.mtu != change.mtu) else { return };
         guest.net.mtu = change.mtu;
         let guest = guest.clone();
-        let record = Record { slot: guest.net.slot, attached: Some(guest.record()) };
+        let record = Record { slot: guest.net.slot, attached: Some(AttachedRecord::of(&guest)) };
         if let Err(e) = self.store.put(&change.name, &record) {
             log::error!("{}: {e}", change.name);
         }
@@ -149,7 +132,8 @@ impl Daemon {
         self.catch_up();
         // One end may be done.
         self.mtus.unread.insert(change.index);
-        if let Some(guest) = self.guests.get(&change.name).filter(|g| g.index == change.index) {
+        if let Some(guest) = self.world.guests.get(&change.name).filter(|g| g.index == change.index)
+        {
             let Change { name, before, mtu, .. } = change;
             let way = guest.net.vpn.tun().map_or("the uplink", IfName::as_str);
             log::error!("{name}: keeps MTU {before}, {way} has {mtu}: {why}");

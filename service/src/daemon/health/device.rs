@@ -15,16 +15,33 @@
 //! The layers that all guests share, as the kernel has them now, and what is different for one
 //! guest.
 
+use crate::daemon::resolvers::Source;
+use crate::daemon::resource::Health;
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
-use crate::firewall::{foreign, Drift, GuestSubnet};
+use crate::firewall::{foreign, Drift, GuestSubnet, Ruleset};
 use crate::kernel::{link, route, rule, sysctl};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{Lead, Shape, To, Whose};
+use crate::model::world::ForwardingMode;
 use crate::model::GuestNet;
 use crate::platform::resolv_conf;
 use crate::spec::VpnPolicy;
 
 impl Daemon {
+    fn asks_netd(&self) -> bool {
+        self.world.platform.forwarding == ForwardingMode::Netd
+    }
+
+    /// The rules of ours, as they were applied last.
+    fn leads(&self) -> &[Lead] {
+        self.policy_routing.applied().map_or(&[], Vec::as_slice)
+    }
+
+    /// The packet filter, as it was applied last.
+    pub(in crate::daemon) fn ruleset(&self) -> Ruleset {
+        self.packet_filter.applied().cloned().unwrap_or_default()
+    }
+
     /// The layers that all guests share. With `off_is_fine`, forwarding need not be on yet.
     pub(in crate::daemon) fn device_layers(&mut self, off_is_fine: bool) -> Vec<LayerReport> {
         let mut layers = vec![self.rule_layer(), self.forwarding_layer(off_is_fine)];
@@ -36,14 +53,14 @@ impl Daemon {
 
     fn rule_layer(&self) -> LayerReport {
         let report = |state, text: String| LayerReport::new(Layer::Rule, state, text);
-        if self.shape == Shape::Main {
+        if self.world.platform.routing == Shape::Main {
             return report(
                 LayerState::Ok,
                 "none is needed: the device routes by table main".into(),
             );
         }
         let shared: Vec<_> =
-            self.leads.iter().filter(|lead| matches!(lead.whose, Whose::Subnet(_))).collect();
+            self.leads().iter().filter(|lead| matches!(lead.whose, Whose::Subnet(_))).collect();
         if shared.is_empty() {
             let text = "made when the uplink is there; netd's rules let nothing out without it";
             return report(LayerState::Waiting, text.into());
@@ -53,7 +70,7 @@ impl Daemon {
 
     /// Whether these rules of ours are in the kernel.
     fn rules_in_place(&self, leads: &[&Lead]) -> LayerReport {
-        let there = match rule::all(&self.device) {
+        let there = match rule::all(&self.kernel.netlink) {
             Ok(rules) => rules,
             Err(e) => return LayerReport::new(Layer::Rule, LayerState::Unknown, e.to_string()),
         };
@@ -77,7 +94,7 @@ impl Daemon {
     fn own_rule_layer(&self, net: &GuestNet, shared: &LayerReport) -> LayerReport {
         let waits = |why: String| LayerReport::new(Layer::Rule, LayerState::Waiting, why);
         let own = Whose::Guest(net.host.name.clone());
-        match (self.leads.iter().find(|lead| lead.whose == own), net.vpn.tun()) {
+        match (self.leads().iter().find(|lead| lead.whose == own), net.vpn.tun()) {
             (None, None) => shared.clone(),
             (None, Some(tun)) => waits(format!("made when {tun} is there")),
             (Some(lead), _) => match self.rules_in_place(&[lead]) {
@@ -92,9 +109,9 @@ impl Daemon {
 
     fn forwarding_layer(&self, off_is_fine: bool) -> LayerReport {
         let report = |state, text: &str| LayerReport::new(Layer::Forwarding, state, text);
-        match (sysctl::forwarding(), self.ndc.is_some()) {
+        match (sysctl::forwarding(), self.asks_netd()) {
             (Ok(true), false) => report(LayerState::Ok, "net.ipv4.ip_forward is 1"),
-            (Ok(true), true) if self.forwarding.ours => {
+            (Ok(true), true) if self.forwarding.get().is_ours() => {
                 report(LayerState::Ok, "net.ipv4.ip_forward is 1, and asked of netd")
             }
             (Ok(_), true) if off_is_fine => {
@@ -121,9 +138,9 @@ impl Daemon {
     }
 
     fn filter_layers(&mut self) -> [LayerReport; 2] {
-        if let Some(error) = &self.firewall_error {
+        if let Health::Failing { cause, .. } = self.packet_filter.health() {
             let text =
-                format!("not set for the present uplink: {error}; it is tried again every second");
+                format!("not set for the present uplink: {cause}; it is tried again every second");
             return [Layer::Firewall, Layer::Nat]
                 .map(|layer| LayerReport::bad(layer, text.clone()));
         }
@@ -133,18 +150,19 @@ impl Daemon {
                 LayerReport::new(Layer::Nat, state, text),
             ]
         };
-        if self.netd.asking && self.ruleset != self.ruleset_with(None) {
+        if matches!(self.packet_filter.health(), Health::Pending(_)) {
             let text =
                 "the present uplink's rules wait until netd has answered, which may be starting";
             return both(LayerState::Waiting, text.into());
         }
-        match self.firewall.drift(&self.ruleset) {
+        let ruleset = self.ruleset();
+        match self.packet_filter.get_mut().compare(&ruleset) {
             Ok(None) => {
-                let firewall =
-                    format!("{:?} rules in place", self.firewall.backend()).to_lowercase();
-                let nat = match self.ruleset.uplinks.is_empty() {
+                let firewall = format!("{:?} rules in place", self.packet_filter.get().backend())
+                    .to_lowercase();
+                let nat = match self.ruleset().uplinks.is_empty() {
                     false => {
-                        let by = self.ruleset.ways_out();
+                        let by = self.ruleset().ways_out();
                         LayerReport::ok(Layer::Nat, format!("masquerade by {by}"))
                     }
                     true => LayerReport::new(
@@ -153,7 +171,8 @@ impl Daemon {
                         "no uplink, so nothing is forwarded",
                     ),
                 };
-                let firewall = match foreign::refusing(self.firewall.backend(), &self.ruleset) {
+                let firewall = match foreign::refusing(self.packet_filter.get().backend(), &ruleset)
+                {
                     None => LayerReport::ok(Layer::Firewall, firewall),
                     Some(refusing) => LayerReport::new(
                         Layer::Firewall,
@@ -180,20 +199,19 @@ impl Daemon {
     /// Whether a guest's questions for names are answered.
     fn dns_layer(&self) -> LayerReport {
         let report = |state, text: String| LayerReport::new(Layer::Dns, state, text);
-        let uplink = self.uplink.name.as_ref().map_or("the uplink", |name| name.as_str());
-        match self.ruleset.resolver {
+        let uplink = self.world.uplink.name.as_ref().map_or("the uplink", |name| name.as_str());
+        match self.ruleset().resolver {
             Some(resolver) => {
-                let named = self.uplink.name.as_ref().map(|n| self.resolvers.behind.contains_key(n));
-                let whose = match (named, &self.config.resolv_conf) {
-                    (Some(true), _) => format!("named for {uplink}"),
-                    _ if !self.config.resolvers.is_empty() => "by --dns".to_owned(),
-                    (_, Some(path)) => format!("by {}", path.display()),
-                    (_, None) => "named earlier".to_owned(),
+                let whose = match self.resolvers.source(self.world.uplink.name.as_ref()) {
+                    Source::Named => format!("named for {uplink}"),
+                    Source::Fallback => "by --dns".to_owned(),
+                    Source::File(path) => format!("by {}", path.display()),
+                    Source::Earlier => "named earlier".to_owned(),
                 };
-                report(LayerState::Ok, format!("port 53 of the gateway goes to {resolver} ({whose})"))
+                                report(LayerState::Ok, format!("port 53 of the gateway goes to {resolver} ({whose})"))
             }
             None if resolv_conf::is_served_here(|at| {
-                self.ruleset.subnets.iter().any(|s| s.gateway == at)
+                self.ruleset().subnets.iter().any(|s| s.gateway == at)
             }) =>
             {
                 report(LayerState::Ok, "a resolver on the device answers at the gateway".into())
@@ -207,18 +225,19 @@ impl Daemon {
 
     fn uplink_layer(&self) -> LayerReport {
         let report = |state, text: String| LayerReport::new(Layer::Uplink, state, text);
-        if let Some(trouble) = self.uplink.trouble().or_else(|| self.uplink.doubt()) {
+        if let Some(trouble) = self.world.uplink.trouble().or_else(|| self.world.uplink.doubt()) {
             return report(LayerState::Waiting, trouble);
         }
-        let text = self.uplink.to_string();
-        let within = self.uplink.address.and_then(|a| self.leases.subnet_with(a));
+        let text = self.world.uplink.to_string();
+        let within =
+            self.world.uplink.address.and_then(|a| self.world.guests.leases.subnet_with(a));
         if let Some(GuestSubnet { subnet, .. }) = within {
             let text =
                 format!("{text}: that is in the guests' subnet {subnet}; give them another one");
             return report(LayerState::Bad, text);
         }
-        let table = self.uplink.table;
-        if self.shape != Shape::Main && !self.leads_out(table) {
+        let table = self.world.uplink.table;
+        if self.world.platform.routing != Shape::Main && !self.leads_out(table) {
             let text =
                 format!("{text}: table {table} has no default route: traffic waits for netd's");
             return report(LayerState::Waiting, text);
@@ -227,7 +246,7 @@ impl Daemon {
     }
 
     fn leads_out(&self, table: u32) -> bool {
-        let routes = route::of(&self.device, Some(table), 0).unwrap_or_default();
+        let routes = route::of(&self.kernel.netlink, Some(table), 0).unwrap_or_default();
         routes.iter().any(|route| route.destination.prefix() == 0 && route.unicast)
     }
 
@@ -235,7 +254,7 @@ impl Daemon {
     pub(in crate::daemon) fn as_for(&self, net: &GuestNet, layer: &LayerReport) -> LayerReport {
         match (&net.vpn, layer.layer) {
             (VpnPolicy::NamedTun(tun), Layer::Uplink) => {
-                match link::by_name(&self.device, tun.as_str()) {
+                match link::by_name(&self.kernel.netlink, tun.as_str()) {
                     Ok(Some(link)) if link.up => {
                         LayerReport::ok(Layer::Uplink, format!("{tun}, its VPN"))
                     }

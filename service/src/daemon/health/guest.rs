@@ -29,19 +29,19 @@ impl Daemon {
         let chosen: Vec<Attached> = match &name {
             None => {
                 let short = |g| Attached { timeline: Vec::new(), ..self.seen(g) };
-                self.guests.values().map(short).collect()
+                self.world.guests.attached().map(short).collect()
             }
             Some(name) => {
-                let guest = self.guests.get(name).ok_or(Error::NoSuchGuest(name.clone()))?;
+                let guest = self.world.guests.get(name).ok_or(Error::NoSuchGuest(name.clone()))?;
                 vec![self.seen(guest)]
             }
         };
-        let layers = self.device_layers(self.guests.is_empty());
+        let layers = self.device_layers(self.world.guests.is_empty());
         let mut guests = Vec::new();
         for guest in chosen {
             guests.push(self.guest_report(guest, &layers)?);
         }
-        Ok(DeviceReport { uplink: self.uplink.clone(), layers, guests })
+        Ok(DeviceReport { uplink: self.world.uplink.clone(), layers, guests })
     }
 
     /// The layers as they would be after `steps`.
@@ -69,9 +69,10 @@ impl Daemon {
         let net = &guest.net;
         let host = &net.host.name;
         let failed = |cause| Error::kernel(format!("read {host}"), cause);
-        let link = link::counted(&self.device, guest.index).map_err(failed)?;
-        let found = address::of(&self.device, guest.index).map_err(failed)?;
-        let routes = route::of(&self.device, Some(net.host.table), guest.index).map_err(failed)?;
+        let link = link::counted(&self.kernel.netlink, guest.index).map_err(failed)?;
+        let found = address::of(&self.kernel.netlink, guest.index).map_err(failed)?;
+        let routes =
+            route::of(&self.kernel.netlink, Some(net.host.table), guest.index).map_err(failed)?;
         let end = &net.guest;
         let mut layers = vec![match &link {
             None => LayerReport::bad(Layer::Link, format!("{host} is gone: detach and attach")),

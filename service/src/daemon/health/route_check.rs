@@ -26,18 +26,26 @@ impl Daemon {
     pub(in crate::daemon) fn astray(&self, guest: &Attached) -> Option<String> {
         let net = &guest.net;
         // Before there is a way out, and where the uplink layer has its doubts, nothing new is said.
-        let leaves = self.uplink.usable() && self.uplink.doubt().is_none();
-        if !self.forwards || net.vpn.tun().is_none() && !leaves {
+        let leaves = self.world.uplink.usable() && self.world.uplink.doubt().is_none();
+        if !self.forwarding.get().is_on() || net.vpn.tun().is_none() && !leaves {
             return None;
         }
-        let way = route::passing(&self.device, guest.index, net.guest.address, observe::ELSEWHERE);
+        let way = route::passing(
+            &self.kernel.netlink,
+            guest.index,
+            net.guest.address,
+            observe::ELSEWHERE,
+        );
         let way = way.ok().flatten().filter(|way| !way.local)?;
-        let by = link::by_index(&self.device, way.index).ok().flatten()?.name;
+        let by = link::by_index(&self.kernel.netlink, way.index).ok().flatten()?.name;
         let (allowed, wanted) = match net.vpn.tun() {
             Some(tun) => (by == tun.as_str(), tun.to_string()),
             None => {
                 let lets = |uplink: &IfPattern| uplink.matches(&by);
-                (self.ruleset.uplinks.iter().any(lets), self.uplink.name.as_ref()?.to_string())
+                (
+                    self.ruleset().uplinks.iter().any(lets),
+                    self.world.uplink.name.as_ref()?.to_string(),
+                )
             }
         };
         (!allowed).then(|| {

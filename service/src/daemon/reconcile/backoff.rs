@@ -12,69 +12,47 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! How often what others take away is put back. Pure.
+//! How long to wait before doing again what keeps being needed: a repair of what others take away, or
+//! a try of what failed. Pure.
 //!
-//! At once, as a rule. But where somebody takes the same away again and again, each repair costs the
-//! device time and guests nothing is won: after the first [`FREE`] ones they wait, each twice as long
-//! as the one before, until as many repairs are forgotten as are made, one each [`COOL`].
+//! Each of a [`Policy`]'s first few acts is free; after those each waits twice as long as the one before.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// So many repairs do not wait. netd's start takes the same thing two or three times.
-const FREE: u32 = 8;
-/// For so long one repair counts.
-const COOL: Duration = Duration::from_secs(1);
-/// The first wait, and the longest.
-const SHORTEST: Duration = Duration::from_millis(2);
-const LONGEST: Duration = Duration::from_secs(4);
-/// From here on a wait is [`LONGEST`].
-const HOTTEST: u32 = FREE + 12;
-/// Between two lines in the log about a fight that goes on.
+/// How acts are paced.
+#[derive(Debug)]
+pub(in crate::daemon) struct Policy {
+    /// So many acts do not wait.
+    free: u32,
+    /// The first wait, and the longest.
+    shortest: Duration,
+    longest: Duration,
+    /// After so long one act is forgotten; none: only [`Backoff::reset`] forgets.
+    cool: Option<Duration>,
+}
+
+/// For repairs: netd's start takes the same thing two or three times. Against somebody who takes it
+/// again and again, each repair costs the device time and wins guests nothing.
+pub(in crate::daemon) static REPAIR: Policy = Policy {
+    free: 8,
+    shortest: Duration::from_millis(2),
+    longest: Duration::from_secs(4),
+    cool: Some(Duration::from_secs(1)),
+};
+
+/// For failures: a program that hangs costs every caller some seconds.
+pub(in crate::daemon) static RETRY: Policy = Policy {
+    free: 0,
+    shortest: Duration::from_secs(1),
+    longest: Duration::from_secs(32),
+    cool: None,
+};
+
+/// Between two log lines about something that keeps being taken away.
 const SAY: Duration = Duration::from_secs(60);
 
-/// What is taken away, by kind.
-#[derive(Debug, Default)]
-pub(in crate::daemon) struct Fights {
-    /// Rules of policy routing.
-    pub(in crate::daemon) rules: Fight,
-    /// The packet filter.
-    pub(in crate::daemon) firewall: Fight,
-    /// The forwarding switch.
-    pub(in crate::daemon) forwarding: Fight,
-    /// What is on a guest's host end, by its index; of those only that something was taken from.
-    guests: Vec<(u32, Fight)>,
-}
-
-impl Fights {
-    /// When the first repair is due that waits.
-    pub(in crate::daemon) fn at(&self) -> Option<Instant> {
-        let shared = [&self.rules, &self.firewall, &self.forwarding];
-        let guests = self.guests.iter().map(|(_, fight)| fight);
-        shared.into_iter().chain(guests).filter_map(|fight| fight.held).min()
-    }
-
-    /// About the guest whose host end has this index.
-    pub(in crate::daemon) fn guest(&mut self, index: u32) -> &mut Fight {
-        let at = self.guests.iter().position(|(i, _)| *i == index).unwrap_or_else(|| {
-            self.guests.push((index, Fight::default()));
-            self.guests.len() - 1
-        });
-        &mut self.guests[at].1
-    }
-
-    /// The guests whose repairs have waited until now.
-    pub(in crate::daemon) fn guests_due(&mut self, now: Instant) -> Vec<u32> {
-        let due = |(i, fight): &mut (u32, Fight)| fight.is_due(now).then_some(*i);
-        self.guests.iter_mut().filter_map(due).collect()
-    }
-
-    /// A guest is gone.
-    pub(in crate::daemon) fn forget(&mut self, index: u32) {
-        self.guests.retain(|(i, _)| *i != index);
-    }
-}
-
-/// What is to be said of a repair.
+/// What to say of a repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::daemon) enum Say {
     /// What was put back.
@@ -86,48 +64,64 @@ pub(in crate::daemon) enum Say {
 }
 
 impl Say {
-    /// Says that something keeps being taken away, if it is time to.
+    /// Says that something keeps being taken away, when it is time to.
     pub(in crate::daemon) fn sum(self, what: &str, find: &str) {
         if let Self::Sum(times, within) = self {
             let within = within.as_secs_f32();
             log::warn!(
-                "{what}: put back {times} times in the last {within:.1} s; somebody keeps taking it \
-                 away, so it is put back more seldom: find who ({find})"
+                "{what}: put back {times} times in the last {within:.1} s; something keeps removing \
+                 it, so it is put back less often: find out what ({find})"
             );
         }
     }
 }
 
-/// With somebody who takes one kind of thing away.
-#[derive(Debug, Default)]
-pub(in crate::daemon) struct Fight {
-    /// Repairs that are not forgotten.
+/// The pace of one thing.
+#[derive(Clone, Debug)]
+pub(in crate::daemon) struct Backoff {
+    policy: &'static Policy,
+    /// Acts that are not forgotten.
     heat: u32,
-    /// All of this fight, and since when.
+    /// All acts since the first, and when that was.
     times: u32,
     since: Option<Instant>,
     cooled: Option<Instant>,
     last: Option<Instant>,
     said: Option<Instant>,
-    /// When the next repair may be made, if one waits.
+    /// When the act that waits may be done.
     held: Option<Instant>,
 }
 
-impl Fight {
-    /// Whether what is missing may be put back now. If not it is due later, see [`Fights::at`].
-    pub(in crate::daemon) fn may_repair(&mut self, now: Instant) -> bool {
+impl Backoff {
+    /// Nothing was done yet.
+    pub(in crate::daemon) fn new(policy: &'static Policy) -> Self {
+        Self {
+            policy,
+            heat: 0,
+            times: 0,
+            since: None,
+            cooled: None,
+            last: None,
+            said: None,
+            held: None,
+        }
+    }
+
+    /// Whether it may be done now. If not, [`at`](Self::at) says when.
+    pub(in crate::daemon) fn may_act(&mut self, now: Instant) -> bool {
         self.cool(now);
         let at = self.last.map(|last| last + self.wait());
         self.held = at.filter(|at| *at > now);
         self.held.is_none()
     }
 
-    /// It was put back.
-    pub(in crate::daemon) fn repaired(&mut self, now: Instant) -> Say {
+    /// It was done: counted from its end, since it may have taken its time.
+    pub(in crate::daemon) fn acted(&mut self, now: Instant) -> Say {
         self.cool(now);
         self.since.get_or_insert(now);
         self.cooled.get_or_insert(now);
-        (self.heat, self.times) = (HOTTEST.min(self.heat + 1), self.times.saturating_add(1));
+        self.heat = self.hottest().min(self.heat + 1);
+        self.times = self.times.saturating_add(1);
         self.last = Some(now);
         if !self.is_hot() && self.said.is_none() {
             return Say::This;
@@ -139,7 +133,17 @@ impl Fight {
         Say::Sum(self.times, self.since.map_or(Duration::ZERO, |since| now - since))
     }
 
-    /// Whether a repair waited until now.
+    /// When the next may be done, whether or not one is asked for.
+    pub(in crate::daemon) fn next(&self) -> Option<Instant> {
+        self.last.map(|last| last + self.wait())
+    }
+
+    /// When the one that waits may be done.
+    pub(in crate::daemon) fn at(&self) -> Option<Instant> {
+        self.held
+    }
+
+    /// Whether one has waited until now; told once.
     pub(in crate::daemon) fn is_due(&mut self, now: Instant) -> bool {
         let due = self.held.is_some_and(|at| at <= now);
         if due {
@@ -148,27 +152,73 @@ impl Fight {
         due
     }
 
-    /// Whether repairs wait.
+    /// Whether acts wait.
     pub(in crate::daemon) fn is_hot(&self) -> bool {
-        self.heat > FREE
+        self.heat > self.policy.free
+    }
+
+    /// It is over.
+    pub(in crate::daemon) fn reset(&mut self) {
+        *self = Self::new(self.policy);
     }
 
     fn wait(&self) -> Duration {
-        match self.heat.checked_sub(FREE + 1) {
+        match self.heat.checked_sub(self.policy.free + 1) {
             None => Duration::ZERO,
-            Some(doublings) => LONGEST.min(SHORTEST * 2u32.pow(doublings.min(16))),
+            Some(doublings) => {
+                self.policy.longest.min(self.policy.shortest * 2u32.pow(doublings.min(16)))
+            }
         }
     }
 
+    /// From here on a wait is the longest.
+    fn hottest(&self) -> u32 {
+        self.policy.free + 12
+    }
+
     fn cool(&mut self, now: Instant) {
-        let Some(cooled) = self.cooled else { return };
-        let steps = now.saturating_duration_since(cooled).as_secs() / COOL.as_secs();
+        let (Some(cooled), Some(each)) = (self.cooled, self.policy.cool) else { return };
+        let steps = now.saturating_duration_since(cooled).as_micros() / each.as_micros().max(1);
         let steps = u32::try_from(steps).unwrap_or(u32::MAX);
         self.heat = self.heat.saturating_sub(steps);
-        self.cooled = Some(cooled + COOL * steps.min(HOTTEST));
+        self.cooled = Some(cooled + each * steps.min(self.hottest()));
         if self.heat == 0 {
-            *self = Self::default();
+            self.reset();
         }
+    }
+}
+
+/// The paces of many things, each by its key; only of those that something was done for.
+#[derive(Debug)]
+pub(in crate::daemon) struct Backoffs<K> {
+    policy: &'static Policy,
+    each: BTreeMap<K, Backoff>,
+}
+
+impl<K: Copy + Ord> Backoffs<K> {
+    /// Nothing was done yet.
+    pub(in crate::daemon) fn new(policy: &'static Policy) -> Self {
+        Self { policy, each: BTreeMap::new() }
+    }
+
+    /// Of this one.
+    pub(in crate::daemon) fn of(&mut self, key: K) -> &mut Backoff {
+        self.each.entry(key).or_insert_with(|| Backoff::new(self.policy))
+    }
+
+    /// Those that have waited until now.
+    pub(in crate::daemon) fn due(&mut self, now: Instant) -> Vec<K> {
+        self.each.iter_mut().filter_map(|(key, one)| one.is_due(now).then_some(*key)).collect()
+    }
+
+    /// When the first of those that wait may be done.
+    pub(in crate::daemon) fn at(&self) -> Option<Instant> {
+        self.each.values().filter_map(Backoff::at).min()
+    }
+
+    /// This one is no more.
+    pub(in crate::daemon) fn forget(&mut self, key: K) {
+        self.each.remove(&key);
     }
 }
 
@@ -177,78 +227,97 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const SECOND: Duration = Duration::from_secs(1);
 
     /// Takes it away whenever it is there, for so long; when it was put back.
-    fn fight(fight: &mut Fight, begin: Instant, long: Duration, pause: Duration) -> Vec<Duration> {
+    fn fight(it: &mut Backoff, begin: Instant, long: Duration, pause: Duration) -> Vec<Duration> {
         let (mut now, mut repairs) = (begin, Vec::new());
         while now < begin + long {
-            if fight.may_repair(now) {
-                fight.repaired(now);
+            if it.may_act(now) {
+                it.acted(now);
                 repairs.push(now - begin);
                 now += pause;
             } else {
-                now = fight.held.unwrap();
-                assert!(fight.is_due(now) && !fight.is_due(now));
+                now = it.at().unwrap();
+                assert!(it.is_due(now) && !it.is_due(now));
             }
         }
         repairs
     }
 
     #[test]
-    fn the_first_repairs_do_not_wait_and_others_do_longer_and_longer() {
-        let begin = Instant::now();
-        let repairs = fight(&mut Fight::default(), begin, 60 * COOL, MS);
+    fn first_repairs_do_not_wait_and_later_ones_do_longer_and_longer() {
+        let repairs = fight(&mut Backoff::new(&REPAIR), Instant::now(), 60 * SECOND, MS);
         assert_eq!(repairs[..9], [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|n| MS * n));
         assert_eq!(repairs[9..13], [10, 14, 22, 38].map(|n| MS * n));
         assert!((60..90).contains(&repairs.len()), "{}", repairs.len());
         let longest = repairs.windows(2).map(|two| two[1] - two[0]).max();
-        assert!(longest <= Some(LONGEST), "{longest:?}");
+        assert!(longest <= Some(REPAIR.longest), "{longest:?}");
     }
 
     #[test]
-    fn who_comes_once_a_second_never_waits() {
-        let mut it = Fight::default();
-        let repairs = fight(&mut it, Instant::now(), 100 * COOL, COOL);
+    fn backoff_is_not_triggered_by_one_repair_per_second() {
+        let mut it = Backoff::new(&REPAIR);
+        let repairs = fight(&mut it, Instant::now(), 100 * SECOND, SECOND);
         assert_eq!(repairs.len(), 100);
         assert!(!it.is_hot());
     }
 
     #[test]
-    fn a_fight_is_said_once_a_minute_and_is_forgotten() {
+    fn repairs_are_summed_up_once_a_minute_and_forgotten() {
         let begin = Instant::now();
-        let mut it = Fight::default();
-        let said: Vec<_> = (0..20).map(|n| it.repaired(begin + MS * n)).collect();
+        let mut it = Backoff::new(&REPAIR);
+        let said: Vec<_> = (0..20).map(|n| it.acted(begin + MS * n)).collect();
         assert_eq!(said[..8], [Say::This; 8]);
         assert_eq!(said[8], Say::Sum(9, MS * 8));
         assert_eq!(said[9..], [Say::Nothing; 11]);
         // As it goes on.
         let mut sums = 0;
         for n in 1..=122 {
-            it.heat = HOTTEST;
-            sums += u32::from(matches!(it.repaired(begin + COOL * n), Say::Sum(..)));
+            it.heat = it.hottest();
+            sums += u32::from(matches!(it.acted(begin + SECOND * n), Say::Sum(..)));
         }
         assert_eq!(sums, 2);
-        let later = begin + COOL * 200;
-        assert!(it.may_repair(later));
-        assert_eq!(it.repaired(later), Say::This);
+        let later = begin + SECOND * 200;
+        assert!(it.may_act(later));
+        assert_eq!(it.acted(later), Say::This);
     }
 
     #[test]
-    fn the_first_of_those_that_wait_is_due_first() {
+    fn each_retry_waits_twice_as_long_as_the_one_before() {
+        let mut now = Instant::now();
+        let mut retry = Backoff::new(&RETRY);
+        assert!(retry.may_act(now));
+        let mut pauses = Vec::new();
+        for _ in 0..40 {
+            retry.acted(now);
+            let at = retry.next().unwrap();
+            assert!(!retry.may_act(now) && retry.may_act(at));
+            assert_eq!(retry.next(), Some(at), "counted from the failure");
+            pauses.push((at - now).as_secs());
+            now = at;
+        }
+        assert_eq!(pauses[..7], [1, 2, 4, 8, 16, 32, 32]);
+        assert_eq!(pauses[39], 32);
+        retry.reset();
+        assert_eq!((retry.next(), retry.may_act(now)), (None, true));
+    }
+
+    #[test]
+    fn of_several_that_wait_the_first_is_due_first() {
         let now = Instant::now();
-        let mut fights = Fights::default();
-        assert_eq!(fights.at(), None);
-        let hot = |heat| {
-            let mut it = Fight { heat, cooled: Some(now), last: Some(now), ..Fight::default() };
-            assert!(!it.may_repair(now));
-            it
-        };
-        fights.rules = hot(FREE + 3);
-        *fights.guest(7) = hot(FREE + 1);
-        assert_eq!(fights.at(), Some(now + SHORTEST));
-        assert_eq!(fights.guests_due(now), [0; 0]);
-        assert_eq!(fights.guests_due(now + SHORTEST), [7]);
-        fights.forget(7);
-        assert!(fights.at() > Some(now + SHORTEST));
+        let mut all = Backoffs::new(&REPAIR);
+        assert_eq!(all.at(), None);
+        for (key, heat) in [(1, 3), (7, 1)] {
+            let it = all.of(key);
+            it.heat = REPAIR.free + heat;
+            (it.cooled, it.last) = (Some(now), Some(now));
+            assert!(!it.may_act(now));
+        }
+        assert_eq!(all.at(), Some(now + REPAIR.shortest));
+        assert_eq!(all.due(now), [0; 0]);
+        assert_eq!(all.due(now + REPAIR.shortest), [7]);
+        all.forget(7);
+        assert!(all.at() > Some(now + REPAIR.shortest));
     }
 }

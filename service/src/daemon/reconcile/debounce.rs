@@ -12,62 +12,133 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! When what the kernel announces is acted on. Pure.
+//! When triggers are acted on. Pure.
 //!
-//! The first announcement is acted on at once. Those within [`WINDOW`] of that are folded into one
-//! more pass, which waits until nothing more has been announced for [`QUIET`]: a Wi-Fi that comes back
-//! is a dozen announcements, and the guest's traffic waits for the last one.
+//! The first one is acted on at once. Those within [`WINDOW`] of that are folded into one more pass,
+//! which waits until nothing more has come for [`QUIET`]: a Wi-Fi that comes back is a dozen
+//! announcements, and the guests' traffic waits for the last one.
 
+use super::backoff::{Backoff, RETRY};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// How long announcements are folded after a pass.
+/// How long triggers are folded after a pass.
 pub(in crate::daemon) const WINDOW: Duration = Duration::from_millis(50);
-/// Without an announcement for so long, nothing more is waited for.
+/// Without a trigger for so long, nothing more is waited for.
 pub(in crate::daemon) const QUIET: Duration = Duration::from_millis(2);
 
-/// What a pass has to look at.
+/// What a pass has to read from the kernel; what is wanted is compared in every pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::daemon) struct Due {
-    /// The uplink.
+    /// The uplink, its resolvers, and the tuns that guests leave by.
     pub(in crate::daemon) uplink: bool,
     /// The policy-routing rules.
     pub(in crate::daemon) rules: bool,
-    /// The packet filter, as it is in the kernel.
-    pub(in crate::daemon) firewall: bool,
+    /// The packet filter.
+    pub(in crate::daemon) filter: bool,
     /// The forwarding switch: it was switched off, or netd may have forgotten who needs it.
     pub(in crate::daemon) forwarding: bool,
-    /// Guests, by the index of their host ends.
+    /// The host ends of guests, by their index.
     pub(in crate::daemon) guests: BTreeSet<u32>,
-    /// When the first of it was announced, and the last.
-    pub(in crate::daemon) announced: Option<(Instant, Instant)>,
+    /// Nothing is read: what is wanted may have changed, or what failed is tried again.
+    pub(in crate::daemon) wanted: bool,
 }
 
 impl Due {
-    /// Everything that guests share, beside what is due already.
-    pub(in crate::daemon) fn add_all(&mut self, now: Instant) {
-        (self.uplink, self.rules, self.firewall) = (true, true, true);
-        self.announced(now);
+    /// Everything that guests share.
+    pub(in crate::daemon) fn shared() -> Self {
+        Self { uplink: true, rules: true, filter: true, ..Self::default() }
     }
 
-    /// Whether there is anything to look at.
+    /// Whether there is anything to do.
     pub(in crate::daemon) fn any(&self) -> bool {
-        self.uplink || self.rules || self.firewall || self.forwarding || !self.guests.is_empty()
+        *self != Self::default()
     }
 
-    /// Something was announced now.
-    pub(in crate::daemon) fn announced(&mut self, now: Instant) {
-        let first = self.announced.map_or(now, |(first, _)| first);
-        self.announced = Some((first, now));
+    fn add(&mut self, other: Self) {
+        self.uplink |= other.uplink;
+        self.rules |= other.rules;
+        self.filter |= other.filter;
+        self.forwarding |= other.forwarding;
+        self.guests.extend(other.guests);
+        self.wanted |= other.wanted;
+    }
+}
+
+/// What is due, and when it was last looked at.
+#[derive(Debug, Default)]
+pub(in crate::daemon) struct Debounce {
+    /// What the next pass has to read.
+    pub(in crate::daemon) due: Due,
+    /// When the first and the last trigger of it came.
+    triggered: Option<(Instant, Instant)>,
+    /// When the last pass began.
+    passed: Option<Instant>,
+    /// When everything was last compared.
+    checked: Option<Instant>,
+    /// What could not be read, and is tried again.
+    failed: Due,
+    retries: Option<Backoff>,
+}
+
+impl Debounce {
+    /// This is due, since now.
+    pub(in crate::daemon) fn trigger(&mut self, due: Due, now: Instant) {
+        self.due.add(due);
+        let first = self.triggered.map_or(now, |(first, _)| first);
+        self.triggered = Some((first, now));
     }
 
-    /// When it is to be looked at, if the last pass began then; none when there is nothing.
-    pub(in crate::daemon) fn at(&self, last_pass: Option<Instant>) -> Option<Instant> {
-        let (first, last) = self.announced.filter(|_| self.any())?;
-        Some(match last_pass.map(|at| at + WINDOW) {
+    /// When it is to be looked at; none when nothing is due.
+    pub(in crate::daemon) fn at(&self) -> Option<Instant> {
+        let (first, last) = self.triggered.filter(|_| self.due.any())?;
+        Some(match self.passed.map(|at| at + WINDOW) {
             Some(end) if first < end => end.min(last + QUIET),
             _ => first,
         })
+    }
+
+    /// A pass begins: what it has to read, and when the last trigger of it came.
+    pub(in crate::daemon) fn begin(&mut self, now: Instant) -> (Due, Instant) {
+        self.passed = Some(now);
+        let last = self.triggered.take().map_or(now, |(_, last)| last);
+        (std::mem::take(&mut self.due), last)
+    }
+
+    /// This could not be read.
+    pub(in crate::daemon) fn retry(&mut self, due: Due, now: Instant) {
+        self.failed.add(due);
+        self.retries.get_or_insert_with(|| Backoff::new(&RETRY)).acted(now);
+    }
+
+    /// When what could not be read is tried again.
+    pub(in crate::daemon) fn retry_at(&self) -> Option<Instant> {
+        self.retries.as_ref().filter(|_| self.failed.any())?.next()
+    }
+
+    /// What is to be read again now.
+    pub(in crate::daemon) fn take_retry(&mut self, now: Instant) -> Due {
+        match self.retry_at() {
+            Some(at) if at <= now => std::mem::take(&mut self.failed),
+            _ => Due::default(),
+        }
+    }
+
+    /// Everything that was due could be read.
+    pub(in crate::daemon) fn read(&mut self) {
+        if !self.failed.any() {
+            self.retries = None;
+        }
+    }
+
+    /// Everything was compared.
+    pub(in crate::daemon) fn check(&mut self, now: Instant) {
+        self.checked = Some(now);
+    }
+
+    /// When everything is to be compared again.
+    pub(in crate::daemon) fn next_check(&self, every: Duration) -> Option<Instant> {
+        self.checked.map(|at| at + every)
     }
 }
 
@@ -79,32 +150,35 @@ mod tests {
         Duration::from_millis(n)
     }
 
+    fn uplink() -> Due {
+        Due { uplink: true, ..Due::default() }
+    }
+
     #[test]
     fn the_first_is_acted_on_at_once_and_others_are_folded() {
         let begin = Instant::now();
-        let mut due = Due::default();
-        assert_eq!(due.at(None), None);
-        due.uplink = true;
-        due.announced(begin);
-        assert_eq!(due.at(None), Some(begin));
-        assert_eq!(due.at(Some(begin - WINDOW)), Some(begin), "long ago");
-        // A pass at `begin`; then announcements without a pause.
-        let pass = Some(begin);
-        let mut due = Due { rules: true, ..Due::default() };
+        let mut it = Debounce::default();
+        assert_eq!(it.at(), None);
+        it.trigger(uplink(), begin);
+        assert_eq!(it.at(), Some(begin));
+        it.passed = Some(begin - WINDOW);
+        assert_eq!(it.at(), Some(begin), "long ago");
+        assert_eq!(it.begin(begin), (uplink(), begin));
+        // Then triggers without a pause.
         for n in 1..40 {
-            due.announced(begin + ms(n));
-            assert_eq!(due.at(pass), Some(begin + ms(n) + QUIET));
+            it.trigger(Due { rules: true, ..Due::default() }, begin + ms(n));
+            assert_eq!(it.at(), Some(begin + ms(n) + QUIET));
         }
-        due.announced(begin + ms(49));
-        assert_eq!(due.at(pass), Some(begin + WINDOW), "no longer than the window");
+        it.trigger(Due::default(), begin + ms(49));
+        assert_eq!(it.at(), Some(begin + WINDOW), "no longer than the window");
     }
 
     #[test]
     fn nothing_to_look_at_is_never_due() {
-        let mut due = Due::default();
-        due.announced(Instant::now());
-        assert_eq!(due.at(None), None);
-        due.guests.insert(7);
-        assert!(due.at(None).is_some());
+        let mut it = Debounce::default();
+        it.trigger(Due::default(), Instant::now());
+        assert_eq!(it.at(), None);
+        it.trigger(Due { guests: [7].into(), ..Due::default() }, Instant::now());
+        assert!(it.at().is_some());
     }
 }

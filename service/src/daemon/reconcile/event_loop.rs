@@ -12,14 +12,15 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The owner's own thread: it enters the owner when the kernel announces something, when a delete
-//! has come to its end, and when something that failed is due again; and it starts the thread that
-//! brings guests to the uplink's MTU. It decides nothing.
+//! The daemon's own thread: it enters the daemon when the kernel announces something, when a delete
+//! has come to its end, and when something is due by the clock; and it starts the threads that bring
+//! guests to the uplink's MTU and ask netd. It decides nothing.
 
-use crate::daemon::{mtu, netd, Daemon, Handle};
+use crate::daemon::guest::mtu;
+use crate::daemon::reconcile::debounce::Due;
+use crate::daemon::{resource, Daemon, Handle};
 use crate::kernel::link_deleter::Deleted;
 use crate::kernel::netlink::monitor::Bell;
-use crate::kernel::sysctl;
 use crate::platform::resolv_conf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -47,100 +48,71 @@ pub(in crate::daemon) struct Sources {
     pub(in crate::daemon) restless: Arc<Notify>,
     /// Tells when the device's own resolvers are others, where they are in a file.
     pub(in crate::daemon) resolv: Option<resolv_conf::Watch>,
-    /// Closed when the owner is gone.
+    /// Closed when the daemon is gone.
     pub(in crate::daemon) ended: oneshot::Receiver<()>,
 }
 
-/// Starts the thread. It ends with the owner.
+/// Starts the thread. It ends with the daemon.
 pub(in crate::daemon) fn spawn(
-    owner: Handle,
+    handle: Handle,
     runtime: Runtime,
     sources: Sources,
 ) -> std::io::Result<JoinHandle<()>> {
-    let run = move || runtime.block_on(follow(owner, sources));
+    let run = move || runtime.block_on(follow(handle, sources));
     std::thread::Builder::new().name("follow".into()).spawn(run)
 }
 
-/// When there is something to do though nothing is announced.
-#[derive(Default)]
-struct Alarms {
-    /// When what failed is to be tried again.
-    retry: Option<Instant>,
-    /// The next pass.
-    pass: Option<Instant>,
-    /// The next comparison of everything.
-    check: Option<Instant>,
-    /// The next repair that waits.
-    fight: Option<Instant>,
-}
-
 impl Daemon {
-    fn alarms(&mut self) -> Alarms {
-        let check = self.last_check + self.config.check_every;
-        let fails = self.fails();
-        if !fails {
-            self.retry.over();
-        }
-        let retry = fails.then(|| self.retry.at(Instant::now()));
-        Alarms {
-            retry,
-            pass: self.due.at(self.last_pass),
-            // Without guests there is nothing that must work.
-            check: (!self.guests.is_empty()).then_some(check),
-            fight: self.fights.at(),
-        }
+    /// When there is something to do though nothing is announced.
+    fn alarm(&self) -> Option<Instant> {
+        let times = [
+            self.debounce.at(),
+            self.debounce.retry_at(),
+            self.next_check(),
+            // A pass that is due tries it, too.
+            self.retry_at().filter(|_| !self.debounce.due.any()),
+            self.repair_at(),
+        ];
+        times.into_iter().flatten().min()
     }
 
-    /// Whether something is to be tried again.
-    fn fails(&self) -> bool {
-        self.firewall_error.is_some() || self.unforwarded || self.owes_netd()
+    /// The next comparison of everything. Without guests there is nothing that must work.
+    fn next_check(&self) -> Option<Instant> {
+        let check = self.debounce.next_check(self.config.check_every);
+        check.filter(|_| !self.world.guests.is_empty())
     }
 
     /// Whether there are alarms that the thread may not know of.
     pub(in crate::daemon) fn is_restless(&self) -> bool {
-        self.due.any() || self.fails() || self.fights.at().is_some()
+        let waits =
+            [self.debounce.at(), self.debounce.retry_at(), self.retry_at(), self.repair_at()];
+        waits.iter().any(Option::is_some)
     }
 
-    fn try_again(&mut self) {
-        self.retry.trying();
-        if self.owes_netd() {
-            self.give_forwarding_back();
-        }
-        if let Err(e) = self.refresh_firewall() {
-            log::error!("the packet filter is still not set: {e}");
-        }
-        if self.unforwarded {
-            if let Err(e) = self.mend_forwarding() {
-                log::error!("{e}");
-            }
-        }
-    }
-
-    /// What others keep taking away is put back, where that has waited until now.
-    fn fight(&mut self) {
+    fn on_alarm(&mut self) {
         let now = Instant::now();
-        self.due.rules |= self.fights.rules.is_due(now);
-        self.due.firewall |= self.fights.firewall.is_due(now);
-        self.due.forwarding |= self.fights.forwarding.is_due(now);
-        self.due.guests.extend(self.fights.guests_due(now));
-        self.due.announced(now);
+        if self.next_check().is_some_and(|at| at <= now) {
+            self.check_all(now);
+        }
+        self.trigger_what_waited(now);
         self.catch_up();
     }
 
     /// What the kernel does not announce: a rule of iptables, a sysctl.
-    fn check_all(&mut self) {
-        self.last_check = Instant::now();
-        self.forwards = sysctl::forwarding().unwrap_or(false);
-        self.due.forwarding |= !self.forwards;
-        self.due.add_all(self.last_check);
+    fn check_all(&mut self, now: Instant) {
+        self.debounce.check(now);
+        self.forwarding.get_mut().reread(false);
+        let forwarding = !self.forwarding.get().is_on();
+        self.debounce.trigger(Due { forwarding, ..Due::shared() }, now);
         self.settle();
-        self.mend_all();
+        self.repair_all();
     }
 }
 
 async fn until(at: Option<Instant>) {
-    if let Some(at) = at {
-        tokio::time::sleep_until(at.into()).await;
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -151,13 +123,18 @@ async fn changed(resolv: &mut Option<resolv_conf::Watch>) {
     }
 }
 
-async fn follow(owner: Handle, sources: Sources) {
-    let Sources { bell, mut deleted, mtu: due, netd: to_ask, restless, mut resolv, mut ended } =
+async fn follow(handle: Handle, sources: Sources) {
+    let Sources { bell, mut deleted, mtu: to_resize, netd, restless, mut resolv, mut ended } =
         sources;
     loop {
-        // Who makes them others on another thread rings.
-        let Alarms { retry, pass, check, fight } =
-            owner.enter(|owner| Ok(owner.alarms())).unwrap_or_default();
+        // Whoever makes it another one on another thread rings.
+        let alarm = handle.enter(|daemon| Ok(daemon.alarm())).unwrap_or_default();
+        let with_daemon = |work: fn(&mut Daemon)| {
+            handle.enter(|daemon| {
+                work(daemon);
+                Ok(())
+            })
+        };
         // Nobody waits for an answer: what goes wrong is in the log.
         let _ = tokio::select! {
             _ = &mut ended => return,
@@ -165,46 +142,27 @@ async fn follow(owner: Handle, sources: Sources) {
                 // It is the attach that caused it, most often. To wait for the lock would have
                 // this thread woken, and run, before that one has sent its answer.
                 for _ in 0..MOST {
-                    if !owner.deleter.is_held() {
+                    if !handle.deleter.is_held() {
                         break;
                     }
                     // A detach waits for what is announced.
-                    let _ = tokio::time::timeout(BUSY, owner.detaching.notified()).await;
+                    let _ = tokio::time::timeout(BUSY, handle.detaching.notified()).await;
                 }
-                owner.enter(|owner| {
-                    owner.catch_up();
-                    Ok(())
-                })
+                with_daemon(Daemon::catch_up)
             }
-            Some(one) = deleted.recv() => owner.enter(|owner| {
-                owner.deleted(one);
+            Some(one) = deleted.recv() => handle.enter(|daemon| {
+                daemon.deleted(one);
                 Ok(())
             }),
-            () = due.notified() => mtu::start(&owner),
-            () = to_ask.notified() => netd::ask(&owner),
-            () = until(pass), if pass.is_some() => owner.enter(|owner| {
-                owner.catch_up();
-                Ok(())
-            }),
-            () = until(check), if check.is_some() => owner.enter(|owner| {
-                owner.check_all();
-                Ok(())
-            }),
-            () = until(fight), if fight.is_some() => owner.enter(|owner| {
-                owner.fight();
-                Ok(())
-            }),
-            () = changed(&mut resolv) => owner.enter(|owner| {
-                owner.due.uplink = true;
-                owner.due.announced(Instant::now());
-                owner.catch_up();
-                Ok(())
+            () = to_resize.notified() => mtu::start(&handle),
+            () = netd.notified() => resource::ask_netd(&handle),
+            () = until(alarm) => with_daemon(Daemon::on_alarm),
+            () = changed(&mut resolv) => with_daemon(|daemon| {
+                let due = Due { uplink: true, ..Due::default() };
+                daemon.debounce.trigger(due, Instant::now());
+                daemon.catch_up();
             }),
             () = restless.notified() => Ok(()),
-            () = until(retry), if retry.is_some() => owner.enter(|owner| {
-                owner.try_again();
-                Ok(())
-            }),
         };
     }
 }

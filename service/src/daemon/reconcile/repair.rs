@@ -25,35 +25,35 @@ use std::time::Instant;
 
 impl Daemon {
     /// Every guest; all are read at once.
-    pub(in crate::daemon) fn mend_all(&mut self) {
-        let nets: Vec<_> = self.guests.values().map(|g| (g.index, g.net.clone())).collect();
-        let mut found = match observe::host_ends(&self.device, nets.iter().map(|(_, net)| net)) {
-            Ok(found) => found,
-            Err(e) => {
-                log::error!("the guests' links could not be read: {e}");
-                return;
-            }
-        };
+    pub(in crate::daemon) fn repair_all(&mut self) {
+        let nets: Vec<_> = self.world.guests.attached().map(|g| (g.index, g.net.clone())).collect();
+        let mut found =
+            match observe::host_ends(&self.kernel.netlink, nets.iter().map(|(_, net)| net)) {
+                Ok(found) => found,
+                Err(e) => {
+                    log::error!("the guests' links could not be read: {e}");
+                    return;
+                }
+            };
         for (index, net) in nets {
             if let Some(host) = found.remove(&net.host.name) {
-                self.mend_from(index, &net, host);
+                self.repair_from(index, &net, host);
             }
         }
     }
 
     /// The guest whose host end has this index.
-    pub(in crate::daemon) fn mend(&mut self, index: u32) {
-        let name = self.links.get(&index);
-        let Some(guest) = name.and_then(|name| self.guests.get(name)) else { return };
+    pub(in crate::daemon) fn repair(&mut self, index: u32) {
+        let Some(guest) = self.world.guests.by_index(index) else { return };
         let net = guest.net.clone();
-        match observe::host_end(&self.device, &net) {
-            Ok(Some(host)) => self.mend_from(index, &net, host),
+        match observe::host_end(&self.kernel.netlink, &net) {
+            Ok(Some(host)) => self.repair_from(index, &net, host),
             Ok(None) => {} // gone meanwhile: announced
-            Err(e) => self.not_mended(index, &net, &e),
+            Err(e) => self.not_repaired(index, &net, &e),
         }
     }
 
-    fn mend_from(&mut self, index: u32, net: &GuestNet, mut host: ObservedHost) {
+    fn repair_from(&mut self, index: u32, net: &GuestNet, mut host: ObservedHost) {
         if self.is_being_resized(index) {
             host.mtu = net.mtu;
         }
@@ -62,20 +62,17 @@ impl Daemon {
             return;
         }
         let now = Instant::now();
-        let fight = self.fights.guest(index);
-        if !fight.may_repair(now) {
+        let pace = self.guest_repairs.of(index);
+        if !pace.may_act(now) {
             return;
         }
-        let say = fight.repaired(now);
+        let say = pace.acted(now);
         let mut executor = KernelExecutor {
-            device: &self.device,
-            deleter: &self.deleter,
-            firewall: &mut self.firewall,
-            ndc: self.ndc.as_ref(),
+            device: &self.kernel.netlink,
+            deleter: &self.kernel.deleter,
             guest: None,
             host_index: Some(index),
             guest_index: None,
-            switched: Vec::new(),
         };
         let mut timeline = Timeline::new(Instant::now());
         let result = apply(net.name.as_str(), &steps, &mut executor, &mut timeline);
@@ -88,13 +85,13 @@ impl Daemon {
             say => say.sum(&format!("{}: {}", net.name, net.host.name), "`ip monitor` shows when"),
         }
         if let Err(e) = result {
-            self.not_mended(index, net, &e);
+            self.not_repaired(index, net, &e);
         }
     }
 
     /// With its link the guest goes, which is announced.
-    fn not_mended(&self, index: u32, net: &GuestNet, e: &Error) {
-        match link::by_index(&self.device, index) {
+    fn not_repaired(&self, index: u32, net: &GuestNet, e: &Error) {
+        match link::by_index(&self.kernel.netlink, index) {
             Ok(None) => {}
             _ => log::error!("{}: not whole: {e}", net.name),
         }

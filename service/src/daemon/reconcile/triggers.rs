@@ -12,11 +12,13 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! What the kernel announced, and what has to be looked at for it.
+//! What the kernel announced, and what has to be read for it.
 
+use super::debounce::Due;
+use crate::daemon::resource::{Managed, SharedResource};
 use crate::daemon::Daemon;
+use crate::kernel::link;
 use crate::kernel::netlink::monitor::Event;
-use crate::kernel::{link, sysctl};
 use crate::model::policy_rules::Shape;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -26,7 +28,7 @@ impl Daemon {
     pub(in crate::daemon) fn catch_up(&mut self) {
         self.take_in();
         let now = Instant::now();
-        if self.due.at(self.last_pass).is_some_and(|at| at <= now) {
+        if self.debounce.at().is_some_and(|at| at <= now) {
             self.pass();
         }
     }
@@ -34,91 +36,131 @@ impl Daemon {
     /// The same, and nothing that has to be done is left for later.
     pub(in crate::daemon) fn settle(&mut self) {
         self.take_in();
-        if self.due.any() {
+        if self.debounce.due.any() {
             self.pass();
         }
     }
 
-    fn take_in(&mut self) {
+    /// Takes in everything announced up to now.
+    pub(in crate::daemon) fn take_in(&mut self) {
         let now = Instant::now();
         let (mut gone, mut lost, mut up) = (Vec::new(), false, BTreeMap::new());
-        for event in self.monitor.drain() {
-            self.due.announced(now);
-            self.due.uplink |= self.concerns_uplink(&event);
+        for event in self.kernel.monitor.drain() {
+            let mut due = Due { uplink: self.concerns_uplink(&event), ..Due::default() };
             match event {
                 Event::LinkGone { index } => gone.push(index),
                 Event::Address { index, gone } | Event::Route { index, gone, .. } => {
-                    if !self.links.contains_key(&index) {
-                        self.prefixes = None;
+                    if !self.world.guests.has_link(index) {
+                        self.world.prefixes = None;
                     } else if gone {
-                        self.due.guests.insert(index);
+                        due.guests.insert(index);
                     }
                 }
-                Event::Rule => self.due.rules = true,
+                Event::Rule => due.rules = true,
                 // A new name for an interface that a prefix is on.
-                Event::Link(link) if !link.is_ours() => self.prefixes = None,
+                Event::Link(link) if !link.is_ours() => self.world.prefixes = None,
                 // What it was before it was as it is now is of no interest.
                 Event::Link(link) => drop(up.insert(link.index, link.up)),
-                Event::Forwarding { on } => {
-                    self.forwards = on;
-                    self.forwarding_changed(on);
-                }
+                Event::Forwarding { on } => due.forwarding = self.forwarding_changed(on),
                 Event::Overrun => lost = true,
             }
+            self.debounce.trigger(due, now);
         }
-        self.due.guests.extend(up.iter().filter(|(_, up)| !**up).map(|(index, _)| *index));
+        let down = up.iter().filter(|(_, up)| !**up).map(|(index, _)| *index);
+        self.debounce.due.guests.extend(down);
         if lost {
-            self.prefixes = None;
-            // Among what was lost may be the announcement of our own writes.
-            self.switched.clear();
-            self.forwards = sysctl::forwarding().unwrap_or(false);
-            self.due.uplink = true;
-            self.due.rules = true;
-            self.due.firewall = true;
-            self.due.forwarding |= !self.forwards;
-            self.due.guests.extend(self.links.keys());
+            self.announcements_were_lost(now);
             gone.extend(self.vanished());
         }
-        for index in gone {
-            self.due.guests.remove(&index);
-            self.link_gone(index);
+        if !gone.is_empty() {
+            self.debounce.due.guests.retain(|index| !gone.contains(index));
+            self.links_gone(&gone);
         }
-        self.tidy();
         // What is of a guest that leaves, or of none of ours, goes by itself.
-        let there =
-            |index: &u32| self.links.get(index).is_some_and(|n| self.guests.contains_key(n));
-        let guests = std::mem::take(&mut self.due.guests);
-        self.due.guests = guests.into_iter().filter(there).collect();
+        let guests = &self.world.guests;
+        self.debounce.due.guests.retain(|index| guests.by_index(*index).is_some());
+    }
+
+    fn announcements_were_lost(&mut self, now: Instant) {
+        self.world.prefixes = None;
+        self.forwarding.get_mut().reread(true);
+        let forwarding = !self.forwarding.get().is_on();
+        let guests = self.world.guests.links().collect();
+        self.debounce.trigger(Due { forwarding, guests, ..Due::shared() }, now);
+    }
+
+    /// Tells whether it has to be looked at.
+    fn forwarding_changed(&mut self, on: bool) -> bool {
+        let contested = self.forwarding.is_contested();
+        self.forwarding.get_mut().announced(on, contested) && !on && !self.world.guests.is_empty()
     }
 
     fn concerns_uplink(&self, event: &Event) -> bool {
-        let (index, choice) = (self.uplink.index, &self.uplink.choice);
+        let guests = &self.world.guests;
+        let uplink = &self.world.uplink;
         match event {
             // The kernel does not announce the routes that go down with a link.
             Event::Link(link) => {
-                choice.lists(&link.name)
-                    || link.index == index
-                    || self.uplink.default_route.as_ref() == Some(&link.name)
-                    || self.leaves_by(&link.name)
+                uplink.choice.lists(&link.name)
+                    || link.index == uplink.index
+                    || uplink.default_route.as_ref() == Some(&link.name)
+                    || guests.leaves_by(&link.name)
             }
-            Event::LinkGone { index: gone } => !self.links.contains_key(gone),
+            Event::LinkGone { index } => !guests.has_link(*index),
             // One of several may be the better one now.
-            Event::Address { index: changed, .. } => {
-                *changed == index && index != 0 || !self.links.contains_key(changed)
+            Event::Address { index, .. } => {
+                *index == uplink.index && *index != 0 || !guests.has_link(*index)
             }
-            Event::Route { default, .. } => *default && self.shape == Shape::Main,
+            Event::Route { default, .. } => *default && self.world.platform.routing == Shape::Main,
             Event::Rule | Event::Forwarding { .. } | Event::Overrun => false,
         }
     }
 
     /// Links that are not there any more, though nobody said so.
     fn vanished(&mut self) -> Vec<u32> {
-        let mut gone = Vec::new();
-        for index in self.links.keys().chain(self.strays.keys()) {
-            if matches!(link::by_index(&self.device, *index), Ok(None)) {
-                gone.push(*index);
+        let guests = &self.world.guests;
+        let gone = |index: &u32| matches!(link::by_index(&self.kernel.netlink, *index), Ok(None));
+        guests.links().chain(guests.unadopted_links()).filter(gone).collect()
+    }
+
+    /// What others keep taking away is put back where that has waited until now, and what failed is
+    /// tried again.
+    pub(in crate::daemon) fn trigger_what_waited(&mut self, now: Instant) {
+        let due = Due {
+            rules: self.policy_routing.is_repair_due(now),
+            filter: self.packet_filter.is_repair_due(now),
+            forwarding: self.forwarding.is_repair_due(now),
+            guests: self.guest_repairs.due(now).into_iter().collect(),
+            wanted: self.retry_at().is_some_and(|at| at <= now),
+            ..Due::default()
+        };
+        for due in [due, self.debounce.take_retry(now)] {
+            if due.any() {
+                self.debounce.trigger(due, now);
             }
         }
-        gone
+    }
+
+    /// When something that failed is tried again.
+    pub(in crate::daemon) fn retry_at(&self) -> Option<Instant> {
+        fn at<R: SharedResource>(it: &Managed<R>, daemon: &Daemon) -> Option<Instant> {
+            it.retry_at(&daemon.world)
+        }
+        let all = [
+            at(&self.policy_routing, self),
+            at(&self.forwarding, self),
+            at(&self.packet_filter, self),
+        ];
+        all.into_iter().flatten().min()
+    }
+
+    /// When the first repair that waits may be made.
+    pub(in crate::daemon) fn repair_at(&self) -> Option<Instant> {
+        let shared = [
+            self.policy_routing.repair_at(),
+            self.forwarding.repair_at(),
+            self.packet_filter.repair_at(),
+        ];
+        shared.into_iter().chain([self.guest_repairs.at()]).flatten().min()
     }
 }

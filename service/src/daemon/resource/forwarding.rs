@@ -12,152 +12,272 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The forwarding switch: when guestnetd wrote it, and whether it may write it back.
+//! IPv4 forwarding: when guestnetd switched it on, and whether it may switch it off again. The kernel
+//! has one switch and no owner for it; netd has one, and counts who needs it.
 
-use crate::daemon::reconcile::backoff::Say;
-use crate::daemon::Daemon;
+use super::{Done, SharedResource, Task, Trigger};
+use crate::daemon::Handle;
 use crate::error::Error;
+use crate::kernel::netlink::Netlink;
 use crate::kernel::{link, sysctl};
 use crate::model::forwarding::{why_it_stays, Facts, Switch};
+use crate::model::world::World;
 use crate::model::Step;
 use crate::platform::ndc::Ndc;
-use crate::store::ForwardingRecord;
-use std::time::Instant;
+use crate::store::{ForwardingRecord, Store};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::Notify;
 
-impl Daemon {
-    /// The kernel announced that it was written: by us, or by somebody else.
-    pub(in crate::daemon) fn forwarding_changed(&mut self, on: bool) {
-        if self.switched.front() == Some(&on) {
-            self.switched.pop_front();
-            return;
+/// The switch of the network namespace that it was opened in.
+pub(in crate::daemon) struct Forwarding {
+    netlink: Netlink,
+    store: Arc<Store>,
+    /// Whether it stays on when the last guest is gone.
+    keep: bool,
+    /// The way to netd, where that is asked.
+    netd: Option<Netd>,
+    /// What the switch was last read or announced as.
+    on: bool,
+    /// What we have set it to and the kernel has not announced yet.
+    unannounced: VecDeque<bool>,
+    record: ForwardingRecord,
+    /// What the record was before the call under way has switched it on.
+    before_call: Option<ForwardingRecord>,
+}
+
+/// netd is asked by a thread of its own while nobody waits for it: while it starts it answers nobody.
+struct Netd {
+    ndc: Ndc,
+    /// Told when it is to be asked.
+    due: Arc<Notify>,
+    asking: Asking,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asking {
+    /// It is not being asked.
+    No,
+    /// An answer is waited for.
+    Yes,
+    /// The same; it may have started in between, and is asked once more.
+    Again,
+}
+
+const NETD_ASKED: &str = "netd was asked, and has not answered yet";
+
+impl Forwarding {
+    /// Reads the switch.
+    pub(in crate::daemon) fn new(
+        netlink: Netlink,
+        store: Arc<Store>,
+        record: ForwardingRecord,
+        ndc: Option<Ndc>,
+        keep: bool,
+    ) -> std::io::Result<Self> {
+        let netd = ndc.map(|ndc| Netd { ndc, due: Arc::default(), asking: Asking::No });
+        Ok(Self {
+            netlink,
+            store,
+            keep,
+            netd,
+            on: sysctl::forwarding()?,
+            unannounced: VecDeque::new(),
+            record,
+            before_call: None,
+        })
+    }
+
+    /// Whether guestnetd switched it on, or has it of netd.
+    pub(in crate::daemon) fn is_ours(&self) -> bool {
+        self.record.ours
+    }
+
+    /// What the switch was last read or announced as.
+    pub(in crate::daemon) fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Told when netd is to be asked.
+    pub(in crate::daemon) fn due(&self) -> Arc<Notify> {
+        self.netd.as_ref().map(|netd| Arc::clone(&netd.due)).unwrap_or_default()
+    }
+
+    /// Whether netd was asked and has not answered.
+    pub(in crate::daemon) fn awaits_netd(&self) -> bool {
+        self.netd.as_ref().is_some_and(|netd| netd.asking != Asking::No)
+    }
+
+    /// Reads the switch again: announcements were lost, or a while has passed.
+    pub(in crate::daemon) fn reread(&mut self, announcements_lost: bool) {
+        if announcements_lost {
+            // Among what was lost may be the announcement of our own writes.
+            self.unannounced.clear();
         }
-        self.due.forwarding |= !on && !self.guests.is_empty();
-        // It is netd's, which writes it for all who need it.
-        if self.ndc.is_some() {
-            return;
+        self.on = sysctl::forwarding().unwrap_or(false);
+    }
+
+    /// The kernel announced that it was written. Tells whether that was somebody else's doing.
+    pub(in crate::daemon) fn announced(&mut self, on: bool, contested: bool) -> bool {
+        self.on = on;
+        if self.unannounced.front() == Some(&on) {
+            self.unannounced.pop_front();
+            return false;
         }
-        if !self.fights.forwarding.is_hot() {
-            log::warn!("net.ipv4.ip_forward was set to {} by somebody else", u8::from(on));
+        // netd writes it for all who need it.
+        if self.netd.is_none() {
+            if !contested {
+                log::warn!("net.ipv4.ip_forward was set to {} by somebody else", u8::from(on));
+            }
+            if self.record.ours {
+                let record = ForwardingRecord { contested: true, ..self.record.clone() };
+                self.remember_or_say(record);
+            }
         }
-        if self.forwarding.ours {
-            let record = ForwardingRecord { contested: true, ..self.forwarding.clone() };
-            self.remember_forwarding(record);
+        true
+    }
+
+    /// netd has answered. Tells whether it is to be asked once more.
+    fn answered(&mut self, result: &Result<(), Error>) -> bool {
+        self.on = sysctl::forwarding().unwrap_or(false);
+        if result.is_ok() {
+            self.remember_or_say(ForwardingRecord::of(&Switch::Netd));
+        }
+        match &mut self.netd {
+            Some(netd) => std::mem::replace(&mut netd.asking, Asking::No) == Asking::Again,
+            None => false,
         }
     }
 
-    /// What an attach has to do for it; none when it is done.
-    pub(in crate::daemon) fn forwarding_step(&self) -> Result<Option<Step>, Error> {
-        if self.ndc.is_some() {
-            // With other guests there it is being asked again already, and must not be taken back.
-            let asked = self.forwarding.ours && self.forwarding.netd;
-            let needed = !asked || !self.forwards && self.guests.is_empty();
-            return Ok(needed.then_some(Step::ForwardingOn(Switch::Netd)));
-        }
-        if self.forwards {
-            return Ok(None);
-        }
+    fn switch_on(&mut self, trigger: Trigger) -> Result<Done, Error> {
         let failed = |cause| Error::Forwarding { switch: "on", cause };
-        let before = sysctl::before_forwarding().map_err(failed)?;
-        Ok(Some(Step::ForwardingOn(Switch::Sysctl(before))))
-    }
-
-    /// Guests are there, and somebody has switched it off, or netd has started and knows of nobody.
-    pub(in crate::daemon) fn mend_forwarding(&mut self) -> Result<(), Error> {
-        if self.guests.is_empty() {
-            self.unforwarded = false;
-            return Ok(());
-        }
-        if !self.fights.forwarding.may_repair(Instant::now()) {
-            return Ok(());
-        }
-        if self.ndc.is_some() {
-            self.netd.ask();
-            return Ok(());
-        }
-        let result = self.write_forwarding();
-        self.unforwarded = result.is_err();
-        result
-    }
-
-    fn write_forwarding(&mut self) -> Result<(), Error> {
-        let failed = |cause| Error::Forwarding { switch: "on", cause };
-        if sysctl::forwarding().map_err(failed)? {
-            return Ok(());
+        self.on = sysctl::forwarding().map_err(failed)?;
+        if self.on {
+            return Ok(Done::Applied);
         }
         let before = sysctl::before_forwarding().map_err(failed)?;
-        sysctl::forwarding_on().map_err(failed)?;
-        self.say_forwarding("net.ipv4.ip_forward put back to 1, guests need it");
-        self.switched.push_back(true);
-        self.forwards = true;
-        if !self.forwarding.ours {
-            let contested = true;
-            let record = ForwardingRecord::of(&Switch::Sysctl(before));
-            self.remember_forwarding(ForwardingRecord { contested, ..record });
+        let mut record = ForwardingRecord::of(&Switch::Sysctl(before));
+        if trigger != Trigger::Call {
+            // Somebody has switched it off: what was on before is known from the first time.
+            record = match self.record.ours {
+                true => self.record.clone(),
+                false => ForwardingRecord { contested: true, ..record },
+            };
         }
+        // Before it is written: after a crash the next start knows whose it is.
+        let was = self.remember(record)?;
+        if let Err(cause) = sysctl::forwarding_on() {
+            self.remember_or_say(was);
+            return Err(failed(cause));
+        }
+        self.unannounced.push_back(true);
+        self.on = true;
+        if trigger == Trigger::Call {
+            self.before_call = Some(was);
+        }
+        Ok(Done::Applied)
+    }
+
+    fn switch_off(&mut self, to: ForwardingRecord) -> Result<(), Error> {
+        let failed = |cause| Error::Forwarding { switch: "off", cause };
+        sysctl::forwarding_off(&self.record.before).map_err(failed)?;
+        self.unannounced.push_back(false);
+        self.on = false;
+        self.remember_or_say(to);
         Ok(())
     }
 
-    /// It was put back.
-    pub(in crate::daemon) fn say_forwarding(&mut self, what: &str) {
-        match self.fights.forwarding.repaired(Instant::now()) {
-            Say::This => log::warn!("forwarding: {what}"),
-            say => say.sum("forwarding: net.ipv4.ip_forward", "who writes 0 to it"),
+    /// netd is asked while a caller waits.
+    fn ask_now(&mut self, world: &World) -> Result<Done, Error> {
+        let Some(netd) = &self.netd else { return Ok(Done::Applied) };
+        if self.record.ours && self.record.netd {
+            if self.on {
+                return Ok(Done::Applied);
+            }
+            // For the guests that are there it must not be taken back, whatever becomes of this one.
+            if !world.guests.is_empty() {
+                return Ok(self.ask_later());
+            }
         }
+        let ndc = netd.ndc.clone();
+        let was = self.remember(ForwardingRecord::of(&Switch::Netd))?;
+        if let Err(cause) = ndc.enable() {
+            let e = Error::Forwarding { switch: "on", cause };
+            // What netd did not answer it may do all the same: that is taken back later.
+            if !e.is_unanswered() {
+                self.remember_or_say(was);
+            }
+            return Err(e);
+        }
+        self.before_call = Some(was);
+        Ok(Done::Applied)
     }
 
-    /// When the last guest is gone.
-    pub(in crate::daemon) fn give_forwarding_back(&mut self) {
-        if self.forwarding.netd {
-            match self.ndc.as_ref().filter(|_| self.forwarding.ours).map(Ndc::disable) {
-                // The record stays, and it is tried again.
-                Some(Err(e)) => log::error!("netd still forwards for guestnetd: {e}"),
-                told => {
-                    if told.is_some() {
-                        log::info!("forwarding: netd was told that it is not needed any more");
-                    }
-                    self.remember_forwarding(ForwardingRecord::default());
+    /// netd is asked while nobody waits; once more if it is being asked.
+    fn ask_later(&mut self) -> Done {
+        if let Some(netd) = &mut self.netd {
+            netd.asking = match netd.asking {
+                Asking::No => {
+                    netd.due.notify_one();
+                    Asking::Yes
                 }
-            }
-            return;
+                Asking::Yes | Asking::Again => Asking::Again,
+            };
         }
-        if !sysctl::forwarding().unwrap_or(false) {
-            self.remember_forwarding(ForwardingRecord::default());
-            return;
-        }
-        let facts = match self.forwarding_facts() {
-            Ok(facts) => facts,
-            Err(e) => {
-                log::warn!("net.ipv4.ip_forward stays 1: {e}");
-                return;
-            }
-        };
-        if let Some(why) = why_it_stays(&facts) {
-            log::info!("net.ipv4.ip_forward stays 1: {why}");
-            return;
-        }
-        match sysctl::forwarding_off(&self.forwarding.before) {
-            Ok(()) => {
-                log::info!("net.ipv4.ip_forward is 0 again");
-                self.switched.push_back(false);
-                self.forwards = false;
-                self.remember_forwarding(ForwardingRecord::default());
-            }
-            Err(e) => log::error!("net.ipv4.ip_forward cannot be set to 0: {e}"),
-        }
+        Done::Asked(NETD_ASKED)
     }
 
-    fn forwarding_facts(&mut self) -> Result<Facts, Error> {
-        let ForwardingRecord { ours, contested, .. } = self.forwarding;
-        let mut facts =
-            Facts { ours, contested, keep: self.config.keep_forwarding, ..Facts::default() };
+    /// After a call that failed: exactly what it has switched on.
+    fn undo(&mut self) -> Result<Done, Error> {
+        let Some(was) = self.before_call.take() else { return Ok(Done::Applied) };
+        match &self.netd {
+            Some(netd) => {
+                let ndc = netd.ndc.clone();
+                ndc.disable().map_err(|cause| Error::Forwarding { switch: "off", cause })?;
+                self.remember_or_say(was);
+            }
+            None => self.switch_off(was)?,
+        }
+        Ok(Done::Applied)
+    }
+
+    /// When nobody needs it any more.
+    fn give_back(&mut self, world: &World) -> Result<(), Error> {
+        let failed = |cause| Error::Forwarding { switch: "off", cause };
+        if self.record.netd {
+            if let Some(netd) = self.netd.as_ref().filter(|_| self.record.ours) {
+                // The record stays until it is done.
+                netd.ndc.disable().map_err(failed)?;
+                log::info!("forwarding: netd was told that it is no longer needed");
+            }
+            self.remember_or_say(ForwardingRecord::default());
+            return Ok(());
+        }
+        if !sysctl::forwarding().map_err(failed)? {
+            self.remember_or_say(ForwardingRecord::default());
+            return Ok(());
+        }
+        if let Some(why) = why_it_stays(&self.facts(world)?) {
+            log::info!("net.ipv4.ip_forward stays 1: {why}");
+            return Ok(());
+        }
+        self.switch_off(ForwardingRecord::default())?;
+        log::info!("net.ipv4.ip_forward is 0 again");
+        Ok(())
+    }
+
+    fn facts(&self, world: &World) -> Result<Facts, Error> {
+        let ForwardingRecord { ours, contested, .. } = self.record;
+        let mut facts = Facts { ours, contested, keep: self.keep, ..Facts::default() };
         if !ours {
             return Ok(facts);
         }
+        let unadopted: Vec<u32> = world.guests.unadopted_links().collect();
         let failed = |cause| Error::kernel("read the links", cause);
-        for link in link::all(&self.device).map_err(failed)? {
-            // Ours are guests', or half made and about to go; but for strays, which may be used.
-            let ours = link.is_ours() && !self.strays.contains_key(&link.index);
-            if ours || link.index == self.uplink.index {
+        for link in link::all(&self.netlink).map_err(failed)? {
+            // Ours are guests', or half made and about to go; but those that nobody knows may be used.
+            let ours = link.is_ours() && !unadopted.contains(&link.index);
+            if ours || link.index == world.uplink.index {
                 continue;
             }
             if link.kind == "bridge" {
@@ -170,13 +290,123 @@ impl Daemon {
         Ok(facts)
     }
 
-    pub(in crate::daemon) fn remember_forwarding(&mut self, record: ForwardingRecord) {
-        if self.forwarding == record {
+    /// Keeps the record, and gives what it was.
+    fn remember(&mut self, record: ForwardingRecord) -> Result<ForwardingRecord, Error> {
+        if self.record != record {
+            self.store.put_forwarding(&record)?;
+        }
+        Ok(std::mem::replace(&mut self.record, record))
+    }
+
+    /// The same where the switch was written already.
+    fn remember_or_say(&mut self, record: ForwardingRecord) {
+        if self.record == record {
             return;
         }
-        self.forwarding = record;
-        if let Err(e) = self.store.put_forwarding(&self.forwarding) {
+        if let Err(e) = self.store.put_forwarding(&record) {
             log::error!("{e}");
         }
+        self.record = record;
+    }
+}
+
+impl SharedResource for Forwarding {
+    /// Whether guests need it.
+    type Want = bool;
+    const NAME: &'static str = "forwarding";
+    const FIND: &'static str = "who writes 0 to it";
+
+    fn want(world: &World) -> bool {
+        world.guests.need_forwarding()
+    }
+
+    fn changes(&self, _from: Option<&bool>, to: &bool) -> Vec<Step> {
+        match (to, &self.netd) {
+            (true, None) if self.on => Vec::new(),
+            (true, None) => vec![Step::ForwardingOn(Switch::Sysctl(Default::default()))],
+            (true, Some(_)) => vec![Step::ForwardingOn(Switch::Netd)],
+            (false, None) => vec![Step::ForwardingOff(Switch::Sysctl(Default::default()))],
+            (false, Some(_)) => vec![Step::ForwardingOff(Switch::Netd)],
+        }
+    }
+
+    /// To be asked only where it was announced that it was switched off, or where netd may have
+    /// started and knows of nobody.
+    fn drift(&mut self, want: &bool, _world: &World) -> Result<Option<String>, Error> {
+        let lost = *want && (self.netd.is_some() || !self.on);
+        Ok(lost.then(|| "net.ipv4.ip_forward, which guests need to be 1".into()))
+    }
+
+    fn apply(&mut self, task: &Task<'_, bool>) -> Result<Done, Error> {
+        if task.trigger == Trigger::Call {
+            self.before_call = None;
+        }
+        match (*task.to, self.netd.is_some(), task.trigger) {
+            (_, _, Trigger::Undo) => self.undo(),
+            (true, false, trigger) => self.switch_on(trigger),
+            (true, true, Trigger::Call) => self.ask_now(task.world),
+            (true, true, Trigger::Event) => Ok(self.ask_later()),
+            (false, ..) => self.give_back(task.world).map(|()| Done::Applied),
+        }
+    }
+
+    /// It was given back with the last guest.
+    fn clear(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn is_stuck(failure: &Error) -> bool {
+        failure.is_unanswered()
+    }
+}
+
+/// Asks netd on a thread of its own, without the daemon's lock.
+pub(in crate::daemon) fn ask_netd(handle: &Handle) -> Result<(), Error> {
+    let ndc = handle
+        .enter(|daemon| Ok(daemon.forwarding.get().netd.as_ref().map(|netd| netd.ndc.clone())))?;
+    let Some(ndc) = ndc else { return Ok(()) };
+    let with = handle.clone();
+    let work = move || {
+        let failed = |cause| Error::Forwarding { switch: "on", cause };
+        let result = ndc.enable_patiently().map_err(failed);
+        // Else guestnetd ends.
+        let _ = with.call(|daemon| {
+            daemon.netd_answered(result);
+            Ok(())
+        });
+    };
+    let spawned = std::thread::Builder::new().name("netd".into()).spawn(work);
+    let Err(cause) = spawned else { return Ok(()) };
+    handle.enter(|daemon| {
+        daemon.netd_answered(Err(Error::Forwarding { switch: "on", cause }));
+        Ok(())
+    })
+}
+
+impl crate::daemon::Daemon {
+    /// netd has answered.
+    fn netd_answered(&mut self, result: Result<(), Error>) {
+        let again = self.forwarding.get_mut().answered(&result);
+        self.world.awaits_netd = false;
+        let result = match result {
+            // Between its answer and this it may have started anew.
+            Ok(()) if !self.forwarding.get().is_on() => Err(Error::Forwarding {
+                switch: "on",
+                cause: std::io::Error::other("netd was asked, but net.ipv4.ip_forward is 0"),
+            }),
+            other => other,
+        };
+        if let Err(e) = &result {
+            log::error!("forwarding: {e}");
+        } else {
+            log::info!("forwarding: netd has answered");
+        }
+        self.forwarding.answered(&result);
+        if again && !self.world.guests.is_empty() {
+            self.forwarding.get_mut().ask_later();
+            self.world.awaits_netd = true;
+        }
+        // What netd does when it starts is done now.
+        self.pass_after_netd();
     }
 }

@@ -12,8 +12,324 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! What all guests share in the kernel.
+//! What all guests share in the kernel, each brought to what the world wants by one function,
+//! [`Managed::reconcile`]: the only caller of a resource's writes.
 
-pub(in crate::daemon) mod forwarding;
-pub(in crate::daemon) mod netd;
-pub(in crate::daemon) mod policy_routing;
+mod connections;
+mod forwarding;
+mod packet_filter;
+mod policy_routing;
+
+pub(in crate::daemon) use connections::Connections;
+pub(in crate::daemon) use forwarding::{ask_netd, Forwarding};
+pub(in crate::daemon) use packet_filter::PacketFilter;
+pub(in crate::daemon) use policy_routing::PolicyRouting;
+
+use crate::daemon::reconcile::backoff::{Backoff, Say, REPAIR, RETRY};
+use crate::error::Error;
+use crate::model::world::World;
+use crate::model::Step;
+use std::time::Instant;
+
+/// One thing that all guests share. Its writes are called by [`Managed`] alone.
+pub(in crate::daemon) trait SharedResource {
+    /// What it is to be.
+    type Want: Clone + PartialEq;
+    /// Its name in the log.
+    const NAME: &'static str;
+    /// How to find who keeps taking it away.
+    const FIND: &'static str;
+
+    /// What it is to be in this world. Pure, and no dearer with more guests.
+    fn want(world: &World) -> Self::Want;
+
+    /// Why a change has to wait; none when it need not.
+    fn waits(_from: Option<&Self::Want>, _to: &Self::Want, _world: &World) -> Option<&'static str> {
+        None
+    }
+
+    /// The changes from one to the other, for people to read. Pure.
+    fn changes(&self, from: Option<&Self::Want>, to: &Self::Want) -> Vec<Step>;
+
+    /// What others have taken from `want` since it was applied; none when nothing.
+    fn drift(&mut self, want: &Self::Want, world: &World) -> Result<Option<String>, Error>;
+
+    /// Makes the kernel have `task.to`, whatever it has now.
+    fn apply(&mut self, task: &Task<'_, Self::Want>) -> Result<Done, Error>;
+
+    /// Removes all of it that is ours.
+    fn clear(&mut self) -> Result<(), Error>;
+
+    /// Whether a failure means that a program hangs: each try costs every caller some seconds.
+    fn is_stuck(_failure: &Error) -> bool {
+        false
+    }
+}
+
+/// Something to bring about.
+pub(in crate::daemon) struct Task<'a, W> {
+    /// What was applied last.
+    pub(in crate::daemon) from: Option<&'a W>,
+    /// What is wanted.
+    pub(in crate::daemon) to: &'a W,
+    /// The world that wants it.
+    pub(in crate::daemon) world: &'a World,
+    /// Who waits for it.
+    pub(in crate::daemon) trigger: Trigger,
+}
+
+/// Why something is brought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::daemon) enum Trigger {
+    /// A caller waits, and is told of a failure.
+    Call,
+    /// A call failed: what it has changed goes back exactly to what it was.
+    Undo,
+    /// Nobody waits: an announcement, a timer, a retry.
+    Event,
+}
+
+/// How something was brought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::daemon) enum Done {
+    /// It is there.
+    Applied,
+    /// Somebody was asked for it, and will answer.
+    Asked(&'static str),
+}
+
+/// What is known of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::daemon) enum Health {
+    /// It is as it was applied last.
+    InPlace,
+    /// It waits for something.
+    Pending(&'static str),
+    /// It could not be applied.
+    Failing {
+        /// Why.
+        cause: String,
+        /// Whether a program hangs.
+        stuck: bool,
+    },
+}
+
+/// How far a reconcile looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::daemon) enum Look {
+    /// Whether something else is wanted than was applied.
+    Wanted,
+    /// Whether the kernel still has it, too.
+    Kernel,
+}
+
+/// What a reconcile has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::daemon) enum Outcome {
+    /// Nothing was to be done, or it is not time yet.
+    Unchanged,
+    /// What is wanted now was applied.
+    Applied,
+    /// What others had taken was put back.
+    PutBack,
+}
+
+/// A resource, what it was brought to, and how that went.
+pub(in crate::daemon) struct Managed<R: SharedResource> {
+    resource: R,
+    applied: Option<R::Want>,
+    /// What was tried last and failed.
+    failed: Option<R::Want>,
+    health: Health,
+    /// What others have taken and could not be put back yet.
+    lacks: Option<String>,
+    repairs: Backoff,
+    retries: Backoff,
+}
+
+impl<R: SharedResource> Managed<R> {
+    /// Nothing of it was applied; or it was, by an earlier run of guestnetd.
+    pub(in crate::daemon) fn new(resource: R, applied: Option<R::Want>) -> Self {
+        Self {
+            resource,
+            applied,
+            failed: None,
+            health: Health::InPlace,
+            lacks: None,
+            repairs: Backoff::new(&REPAIR),
+            retries: Backoff::new(&RETRY),
+        }
+    }
+
+    /// The resource, to ask it.
+    pub(in crate::daemon) fn get(&self) -> &R {
+        &self.resource
+    }
+
+    /// The same, to read the kernel or to tell it what was announced.
+    pub(in crate::daemon) fn get_mut(&mut self) -> &mut R {
+        &mut self.resource
+    }
+
+    /// What it was brought to last.
+    pub(in crate::daemon) fn applied(&self) -> Option<&R::Want> {
+        self.applied.as_ref()
+    }
+
+    /// What is known of it.
+    pub(in crate::daemon) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Whether it keeps being taken away, and repairs wait.
+    pub(in crate::daemon) fn is_contested(&self) -> bool {
+        self.repairs.is_hot()
+    }
+
+    /// When what failed is tried again; none while it has to wait for something else.
+    pub(in crate::daemon) fn retry_at(&self, world: &World) -> Option<Instant> {
+        let waits = R::waits(self.applied.as_ref(), &R::want(world), world).is_some();
+        (self.is_failing() && !waits).then(|| self.retries.next()).flatten()
+    }
+
+    /// When a repair that waits may be made.
+    pub(in crate::daemon) fn repair_at(&self) -> Option<Instant> {
+        self.repairs.at()
+    }
+
+    /// Whether a repair has waited until now; told once.
+    pub(in crate::daemon) fn is_repair_due(&mut self, now: Instant) -> bool {
+        self.repairs.is_due(now)
+    }
+
+    /// What a reconcile to this world would change, for people to read.
+    pub(in crate::daemon) fn changes(&self, world: &World) -> Vec<Step> {
+        let want = R::want(world);
+        if !self.differs(&want) || R::waits(self.applied.as_ref(), &want, world).is_some() {
+            return Vec::new();
+        }
+        self.resource.changes(self.applied.as_ref(), &want)
+    }
+
+    /// Brings it to what the world wants. The only caller of its writes.
+    pub(in crate::daemon) fn reconcile(
+        &mut self,
+        world: &World,
+        look: Look,
+        trigger: Trigger,
+    ) -> Result<Outcome, Error> {
+        let want = R::want(world);
+        let differs = self.differs(&want);
+        if !differs && look == Look::Wanted {
+            return Ok(Outcome::Unchanged);
+        }
+        if let Some(why) = R::waits(self.applied.as_ref(), &want, world) {
+            if differs && !self.is_failing() {
+                self.health = Health::Pending(why);
+            }
+            return Ok(Outcome::Unchanged);
+        }
+        let now = Instant::now();
+        if trigger == Trigger::Event && !self.may_try(&want, now) {
+            return Ok(Outcome::Unchanged);
+        }
+        if differs {
+            self.apply(&want, world, trigger)?;
+            if let Some(what) = self.lacks.take() {
+                log::warn!("{}: put back: {what}", R::NAME);
+            }
+            return Ok(Outcome::Applied);
+        }
+        match self.resource.drift(&want, world)? {
+            Some(what) if self.repairs.may_act(now) => {
+                self.put_back(&want, what, world).map(|()| Outcome::PutBack)
+            }
+            _ => Ok(Outcome::Unchanged),
+        }
+    }
+
+    /// After a call that failed: back to what this world wants. Where a program hangs that is tried
+    /// later, as any failure: the caller has waited long enough.
+    pub(in crate::daemon) fn undo(&mut self, world: &World) -> Result<(), Error> {
+        match self.health {
+            Health::Failing { stuck: true, .. } => Ok(()),
+            _ => self.reconcile(world, Look::Wanted, Trigger::Undo).map(drop),
+        }
+    }
+
+    /// At the end, when nobody needs it.
+    pub(in crate::daemon) fn clear(&mut self) -> Result<(), Error> {
+        self.resource.clear()
+    }
+
+    /// Somebody who was asked for it has answered.
+    pub(in crate::daemon) fn answered(&mut self, result: &Result<(), Error>) {
+        self.note(result);
+    }
+
+    fn differs(&self, want: &R::Want) -> bool {
+        self.applied.as_ref() != Some(want) || self.is_failing()
+    }
+
+    fn is_failing(&self) -> bool {
+        matches!(self.health, Health::Failing { .. })
+    }
+
+    /// What failed is tried again when its time has come; what has not been tried is, unless a
+    /// program hangs.
+    fn may_try(&self, want: &R::Want, now: Instant) -> bool {
+        let Health::Failing { stuck, .. } = self.health else { return true };
+        let fresh = !stuck && self.failed.as_ref() != Some(want);
+        fresh || self.retries.next().map_or(true, |at| at <= now)
+    }
+
+    fn apply(&mut self, want: &R::Want, world: &World, trigger: Trigger) -> Result<(), Error> {
+        let from = self.applied.as_ref();
+        let result = self.resource.apply(&Task { from, to: want, world, trigger });
+        let result = result.map(|done| match done {
+            Done::Applied => None,
+            Done::Asked(why) => Some(why),
+        });
+        let (result, asked) = match result {
+            Ok(asked) => (Ok(()), asked),
+            Err(e) => (Err(e), None),
+        };
+        self.note(&result);
+        if let Some(why) = asked {
+            self.health = Health::Pending(why);
+        }
+        match &result {
+            Ok(()) => self.applied = Some(want.clone()),
+            Err(_) => self.failed = Some(want.clone()),
+        }
+        result
+    }
+
+    fn note(&mut self, result: &Result<(), Error>) {
+        match result {
+            Ok(()) => {
+                self.health = Health::InPlace;
+                self.failed = None;
+                self.retries.reset();
+            }
+            Err(e) => {
+                self.health = Health::Failing { cause: e.to_string(), stuck: R::is_stuck(e) };
+                self.retries.acted(Instant::now());
+            }
+        }
+    }
+
+    fn put_back(&mut self, want: &R::Want, what: String, world: &World) -> Result<(), Error> {
+        let result = self.apply(want, world, Trigger::Event);
+        match self.repairs.acted(Instant::now()) {
+            // One who was asked has not answered yet.
+            Say::This if self.health == Health::InPlace => {
+                log::warn!("{}: put back: {what}", R::NAME);
+            }
+            Say::This => {}
+            say => say.sum(&format!("{}: {what}", R::NAME), R::FIND),
+        }
+        self.lacks = result.is_err().then_some(what);
+        result
+    }
+}

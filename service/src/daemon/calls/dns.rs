@@ -1,0 +1,40 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! A caller names the resolvers behind an uplink.
+
+use crate::daemon::reconcile::debounce::Due;
+use crate::daemon::Daemon;
+use crate::error::Error;
+use crate::spec::IfName;
+use std::net::Ipv4Addr;
+use std::time::Instant;
+
+impl Daemon {
+    /// None: what is found counts again.
+    pub(in crate::daemon) fn set_resolvers(
+        &mut self,
+        uplink: IfName,
+        servers: Vec<Ipv4Addr>,
+    ) -> Result<(), Error> {
+        let in_use = self.world.uplink.name.clone();
+        self.resolvers.name(&self.store, uplink.clone(), servers, in_use.as_ref())?;
+        // It is remembered: should it not be in place now, status says so, and it is tried again.
+        if in_use.as_ref() == Some(&uplink) {
+            self.debounce.trigger(Due { uplink: true, ..Due::default() }, Instant::now());
+            self.settle();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The packet filter, as all guests share it.
+
+use super::{Done, SharedResource, Task};
+use crate::daemon::resource::connections;
+use crate::error::Error;
+use crate::firewall::{Backend, Drift, Firewall, FirewallError, GuestSubnet, Ruleset};
+use crate::model::policy_rules::Shape;
+use crate::model::world::World;
+use crate::model::Step;
+use crate::spec::IfPattern;
+use crate::uplink::Choice;
+use std::collections::BTreeSet;
+
+/// The filter of the network namespace that it was opened in.
+pub(in crate::daemon) struct PacketFilter {
+    firewall: Firewall,
+    /// Why this backend.
+    reason: String,
+    /// Whether all rules are to be written again, though they may not be read: netd has started.
+    rewrite: bool,
+    /// Whether the jumps are to be asked for where the rules may not be read.
+    jumps_due: bool,
+    /// Whether it was applied since the start: programs may take longer then, nobody waits.
+    started: bool,
+}
+
+impl PacketFilter {
+    pub(in crate::daemon) fn new(firewall: Firewall, reason: String) -> Self {
+        Self { firewall, reason, rewrite: false, jumps_due: false, started: false }
+    }
+
+    /// Why this backend was taken.
+    pub(in crate::daemon) fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The backend.
+    pub(in crate::daemon) fn backend(&self) -> Backend {
+        self.firewall.backend()
+    }
+
+    /// The rules as text.
+    pub(in crate::daemon) fn text(&self, ruleset: &Ruleset) -> String {
+        self.firewall.text(ruleset)
+    }
+
+    /// What differs in the kernel.
+    pub(in crate::daemon) fn compare(&mut self, ruleset: &Ruleset) -> Result<Option<Drift>, Error> {
+        Ok(self.firewall.drift(ruleset)?)
+    }
+
+    /// Whether the jumps are to be asked for where the rules may not be read: each costs a program.
+    pub(in crate::daemon) fn check_jumps(&mut self, due: bool) {
+        self.jumps_due = due;
+    }
+
+    /// netd has started: what is in its chains may be gone, also where that cannot be read.
+    pub(in crate::daemon) fn netd_has_started(&mut self) {
+        self.rewrite = true;
+    }
+}
+
+/// The interfaces that guests may leave by. Where netd routes, our own rule leads to one of them and
+/// nothing else does, so all that may ever be the uplink can be named once: a change of the uplink is
+/// a change of that rule, and runs no program.
+fn ways_out(world: &World) -> BTreeSet<IfPattern> {
+    match (world.platform.routing, &world.uplink.choice) {
+        (Shape::Netd { .. }, Choice::Listed(list)) => list.iter().cloned().collect(),
+        _ => world.uplink.name.iter().cloned().map(IfPattern::from).collect(),
+    }
+}
+
+impl SharedResource for PacketFilter {
+    type Want = Ruleset;
+    const NAME: &'static str = "firewall";
+    const FIND: &'static str = "who runs iptables or nft";
+
+    fn want(world: &World) -> Ruleset {
+        let guests = &world.guests;
+        let exits = guests.egress_overrides().iter();
+        Ruleset {
+            uplinks: ways_out(world),
+            subnets: GuestSubnet::original().into_iter().chain(guests.leases.subnets()).collect(),
+            resolver: world.uplink.resolvers.first().copied(),
+            exits: exits
+                .filter_map(|(host, one)| Some((host.clone(), one.vpn.tun()?.clone())))
+                .collect(),
+        }
+    }
+
+    /// What is hooked into netd's chains before its answer may be flushed in part: FORWARD would be
+    /// open without NAT. But a guest with a tun might leave by the uplink without rules of its own.
+    fn waits(from: Option<&Ruleset>, to: &Ruleset, world: &World) -> Option<&'static str> {
+        let unprotected =
+            from.is_some_and(|from| to.exits.keys().any(|k| !from.exits.contains_key(k)));
+        (world.awaits_netd && !unprotected).then_some(
+            "the present uplink's rules wait until netd has answered, which may be starting",
+        )
+    }
+
+    fn changes(&self, from: Option<&Ruleset>, to: &Ruleset) -> Vec<Step> {
+        vec![Step::Firewall { to: to.clone(), from: from.cloned().unwrap_or_default() }]
+    }
+
+    /// Where the rules may not be read, the jumps to them are asked for whenever it is applied.
+    fn drift(&mut self, want: &Ruleset, _world: &World) -> Result<Option<String>, Error> {
+        Ok(match self.firewall.drift(want)? {
+            None => None,
+            Some(Drift::Changed(what)) => Some(what),
+            Some(Drift::Unreadable(_)) => {
+                let rewrite = std::mem::take(&mut self.rewrite);
+                if rewrite {
+                    self.firewall.reapply(want)?;
+                    log::warn!("firewall: all rules are written again, as netd has started");
+                } else if self.jumps_due {
+                    self.firewall.apply(want)?;
+                }
+                None
+            }
+        })
+    }
+
+    fn apply(&mut self, task: &Task<'_, Ruleset>) -> Result<Done, Error> {
+        if std::mem::replace(&mut self.started, true) {
+            self.firewall.apply(task.to)?;
+        } else {
+            self.firewall.start(task.to)?;
+        }
+        if let Some(from) = task.from.filter(|from| *from != task.to) {
+            log::info!("firewall: {}", task.to.ways_out());
+            if from.resolver != task.to.resolver {
+                connections::forget_questions(&task.world.guests);
+            }
+        }
+        Ok(Done::Applied)
+    }
+
+    fn clear(&mut self) -> Result<(), Error> {
+        Ok(self.firewall.clear()?)
+    }
+
+    fn is_stuck(failure: &Error) -> bool {
+        matches!(failure, Error::Firewall(e) if FirewallError::is_stuck(e))
+    }
+}

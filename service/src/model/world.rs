@@ -1,0 +1,88 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Everything that decisions about what guests share depend on, as plain data: "with one more guest"
+//! is another world. Pure: the kernel is read into it, and nothing in here reads the kernel.
+
+use super::guest_table::GuestTable;
+use super::policy_rules::{self, Rule, Shape};
+use super::subnet_conflict::DevicePrefix;
+use crate::firewall::Backend;
+use crate::spec::IfName;
+use crate::uplink::Uplink;
+use std::collections::BTreeMap;
+
+/// The device and its guests.
+#[derive(Debug)]
+pub struct World {
+    /// How the device does things.
+    pub platform: Platform,
+    /// Its policy-routing rules, as they were read last.
+    pub rules: Vec<Rule>,
+    /// The way out.
+    pub uplink: Uplink,
+    /// The tuns that guests leave by, as far as they are there.
+    pub tuns: BTreeMap<IfName, Tun>,
+    /// What the device uses for itself; none when that may have changed.
+    pub prefixes: Option<Vec<DevicePrefix>>,
+    /// Whether netd was asked for forwarding and has not answered: it may be starting, and about to
+    /// flush its chains.
+    pub awaits_netd: bool,
+    /// The guests.
+    pub guests: GuestTable,
+}
+
+/// How the device does what guests need. Decided in one place (`daemon/start.rs`), and the routing
+/// decided again when the rules change.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    /// How it routes.
+    pub routing: Shape,
+    /// Who switches forwarding on.
+    pub forwarding: ForwardingMode,
+    /// How its packet filter is programmed.
+    pub filter: Backend,
+}
+
+/// Who switches IPv4 forwarding on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardingMode {
+    /// guestnetd writes `net.ipv4.ip_forward`.
+    Sysctl,
+    /// netd does when it is asked, for all who need it.
+    Netd,
+}
+
+/// A tun that guests leave by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tun {
+    /// Its index.
+    pub index: u32,
+    /// Whether it is up.
+    pub up: bool,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+}
+
+impl World {
+    /// Whether a VPN is up that nobody may go around.
+    pub fn lockdown(&self) -> bool {
+        policy_rules::lockdown(&self.rules)
+    }
+
+    /// Whether netd routes.
+    pub fn netd_routes(&self) -> bool {
+        matches!(self.platform.routing, Shape::Netd { .. })
+    }
+}

@@ -12,20 +12,72 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Where log lines go: logd on Android, standard error elsewhere.
+//! Where log lines go: logd on Android, standard error elsewhere, with the time. Which lines: `RUST_LOG`
+//! says it on Linux, the property `log.tag.guestnetd` on Android.
 
-/// What is logged. rsbinder warns of every stranger on the socket.
+/// What is logged when nobody says otherwise. rsbinder warns of every stranger on the socket.
 #[cfg(not(target_os = "android"))]
 const FILTER: &str = "info,rsbinder=error";
 
 /// Starts logging. Nothing that is logged before is seen.
+#[cfg(not(target_os = "android"))]
 pub fn start() {
-    #[cfg(target_os = "android")]
+    let filter = env_logger::Env::default().default_filter_or(FILTER);
+    env_logger::Builder::from_env(filter).format_timestamp_millis().init();
+}
+
+/// Starts logging. Nothing that is logged before is seen.
+#[cfg(target_os = "android")]
+pub fn start() {
+    let level = level_of(&property(c"log.tag.guestnetd")).unwrap_or(log::LevelFilter::Info);
     android_logger::init_once(
-        android_logger::Config::default()
-            .with_tag("guestnetd")
-            .with_max_level(log::LevelFilter::Info),
+        android_logger::Config::default().with_tag("guestnetd").with_max_level(level),
     );
-    #[cfg(not(target_os = "android"))]
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(FILTER)).init();
+}
+
+/// The value of a system property; empty when it is not set. Every domain may read `log.tag.*`.
+#[cfg(target_os = "android")]
+fn property(name: &std::ffi::CStr) -> String {
+    let mut value = [0u8; libc::PROP_VALUE_MAX as usize];
+    // SAFETY: the name ends with a zero, and the value has room for the longest there is
+    // (PROP_VALUE_MAX, with its zero).
+    let length = unsafe { libc::__system_property_get(name.as_ptr(), value.as_mut_ptr().cast()) };
+    let length = usize::try_from(length).unwrap_or(0);
+    String::from_utf8_lossy(value.get(..length).unwrap_or_default()).into_owned()
+}
+
+/// The level that a letter of `log.tag.*` means (android/log.h).
+#[cfg(any(target_os = "android", test))]
+fn level_of(property: &str) -> Option<log::LevelFilter> {
+    use log::LevelFilter::*;
+    match property.trim().get(..1)? {
+        "V" | "v" => Some(Trace),
+        "D" | "d" => Some(Debug),
+        "I" | "i" => Some(Info),
+        "W" | "w" => Some(Warn),
+        "E" | "e" | "F" | "f" => Some(Error),
+        "S" | "s" => Some(Off),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::level_of;
+    use log::LevelFilter;
+
+    #[test]
+    fn a_letter_or_a_word_of_androids_is_a_level() {
+        for (text, level) in [
+            ("V", Some(LevelFilter::Trace)),
+            ("DEBUG", Some(LevelFilter::Debug)),
+            ("d", Some(LevelFilter::Debug)),
+            ("SUPPRESS", Some(LevelFilter::Off)),
+            ("", None),
+            ("7", None),
+            ("\u{e9}", None),
+        ] {
+            assert_eq!(level_of(text), level, "{text:?}");
+        }
+    }
 }

@@ -199,7 +199,8 @@ fn it_goes_off_after_a_crash_in_the_first_attach() {
         thread::scope(|scope| {
             // Its answer, or none, does not matter here.
             scope.spawn(|| drop(service.attach(&config("demo"), &by_pid(guest.pid()), None)));
-            let switched = || daemon.log()[from..].contains("forwarding on").then_some(());
+            let switched =
+                || daemon.log()[from..].contains("net.ipv4.ip_forward set to 1").then_some(());
             poll(BOUND, switched).expect("forwarding is switched on");
             daemon.kill();
         });

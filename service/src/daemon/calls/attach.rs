@@ -66,7 +66,7 @@ impl Daemon {
         timeline.enter("left netns", began);
         let mut guest = done?;
         guest.timeline = timeline.into_entries();
-        log_changes(&guest, arrived);
+        log_attach(&guest, arrived);
         self.know(guest.clone());
         let seen = self.seen(&guest);
         (self.notify)(Notice::Guest(GuestEvent::Attached, seen.clone()));
@@ -321,16 +321,19 @@ fn refuse_what_is_there(net: &GuestNet, guest: &ObservedGuest) -> Result<(), Err
     }
 }
 
-/// A line for each change, in one record: each write costs as much as a message to the kernel.
-fn log_changes(guest: &Attached, arrived: Instant) {
-    if !log::log_enabled!(log::Level::Info) {
-        return;
+/// One line for the attach; at DEBUG one for each change, in one record: each write costs as much as
+/// a message to the kernel.
+fn log_attach(guest: &Attached, arrived: Instant) {
+    let (name, net) = (guest.name(), &guest.net);
+    let (host, address) = (&net.host.name, net.guest.address);
+    log::info!("{name}: attached via {host}, {address}, in {} us", arrived.elapsed().as_micros());
+    if log::log_enabled!(log::Level::Debug) {
+        let mut text = format!("{name}: timeline in us: start, duration, what");
+        for entry in &guest.timeline {
+            text.push_str(&format!("\n{:>8} {:>6}  {}", entry.start, entry.duration, entry.what));
+        }
+        log::debug!("{text}");
     }
-    let mut text = format!("{}: attached in {} us", guest.name(), arrived.elapsed().as_micros());
-    for entry in &guest.timeline {
-        text.push_str(&format!("\n{:>8} {:>6} us  {}", entry.start, entry.duration, entry.what));
-    }
-    log::info!("{text}");
 }
 
 fn attached(spec: &GuestSpec, net: &GuestNet, index: u32, uid: u32) -> Attached {

@@ -170,6 +170,7 @@ impl Forwarding {
             self.remember_or_say(was);
             return Err(failed(cause));
         }
+        log::info!("forwarding: net.ipv4.ip_forward set to 1, which guests need");
         self.unannounced.push_back(true);
         self.on = true;
         if trigger == Trigger::Call {

@@ -101,6 +101,11 @@ impl Daemon {
         self
     }
 
+    /// Whether it was started, and not ended from here.
+    pub fn is_started(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Starts it, waits until it is ready, and gives it back.
     #[track_caller]
     pub fn started(mut self) -> Self {

@@ -12,12 +12,13 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The rig of the black-box tests: devices, an internet, guests and real containers, each in
+//! The bed of the black-box tests: devices, an internet, guests and real containers, each in
 //! network namespaces that it makes and removes itself, and the real guestnetd among them.
 //!
 //! It knows guestnetd by its command line and its AIDL contract only, never by its code. It is
-//! for tests: whatever of the rig itself goes wrong is a panic that says what.
+//! for tests: whatever of the bed itself goes wrong is a panic that says what.
 
+pub mod bed;
 pub mod client;
 pub mod daemon;
 pub mod device;
@@ -33,6 +34,7 @@ pub mod traffic;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+pub use bed::Bed;
 pub use daemon::Daemon;
 pub use device::Device;
 pub use guest::Guest;

@@ -15,8 +15,6 @@
 //! Who may call: root, the uids of `--allow-uid`, and nobody else, whatever the socket's file lets
 //! through.
 
-mod scene;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Output};
@@ -25,11 +23,10 @@ use std::thread;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use binder::{ExceptionCode, Status};
 use guestnet_platform::{connect, status_message, Connection, Endpoint, PlatformError};
+use guestnet_tests::bed::{assert_words, deaf, Bed};
 use guestnet_tests::client::{by_netns, by_pid, config, NAME};
 use guestnet_tests::daemon::binary;
 use guestnet_tests::{said, Daemon, Device, InNetns, Internet, Probe};
-
-use scene::{assert_words, Scene};
 
 /// An ordinary user. No account needs to exist for it.
 const STRANGER: u32 = 4242;
@@ -89,11 +86,11 @@ fn is_not_allowed(what: &str, uid: u32, status: Option<Status>) {
 }
 
 /// Every method, with arguments that root could use.
-fn is_refused_everything(scene: &Scene, uid: u32) {
-    let before = scene.before();
-    let (netns, pid) = (scene.guest.open_netns(), scene.guest.pid());
+fn is_refused_everything(bed: &Bed, uid: u32) {
+    let before = bed.before();
+    let (netns, pid) = (bed.guest.open_netns(), bed.guest.pid());
     as_user(uid, || {
-        let service = dial(&scene.daemon).expect("a connection");
+        let service = dial(&bed.daemon).expect("a connection");
         let (config, target) = (config("b"), by_netns(netns));
         let refused = |what, status| is_not_allowed(what, uid, status);
         refused("attach()", service.attach(&config, &target, None).err());
@@ -115,67 +112,67 @@ fn is_refused_everything(scene: &Scene, uid: u32) {
         let fd = binder::ParcelFileDescriptor::new(file.try_clone().expect("dup"));
         refused("dumpTo()", service.dumpTo(&fd, &[]).err());
         assert_eq!(file.metadata().expect("its size").len(), 0, "dumpTo() wrote");
-        let listener = scene::listener::deaf();
+        let listener = deaf();
         refused("registerListener()", service.registerListener(&listener).err());
         refused("unregisterListener()", service.unregisterListener(&listener).err());
     });
-    scene.assert_unchanged(&before, "a stranger's calls");
+    bed.assert_unchanged(&before, "a stranger's calls");
 }
 
 #[test]
 fn the_socket_is_roots_and_its_groups() {
-    let scene = Scene::new();
-    let socket = fs::metadata(scene.daemon.socket()).expect("the socket");
+    let bed = Bed::with_neighbour();
+    let socket = fs::metadata(bed.daemon.socket()).expect("the socket");
     assert_eq!((socket.mode() & 0o7777, socket.uid()), (0o660, 0));
-    let dir = fs::metadata(scene.daemon.state_dir()).expect("its directory");
+    let dir = fs::metadata(bed.daemon.state_dir()).expect("its directory");
     assert_eq!((dir.mode() & 0o7777, dir.uid()), (0o750, 0));
-    let error = as_user(STRANGER, || dial(&scene.daemon).map(drop)).expect_err("a connection");
+    let error = as_user(STRANGER, || dial(&bed.daemon).map(drop)).expect_err("a connection");
     assert!(matches!(error, PlatformError::NotPermitted { .. }), "{error}");
     assert!(error.to_string().contains("run this as root"), "{error}");
 }
 
 #[test]
 fn strangers_are_refused_every_call() {
-    let scene = Scene::new();
-    open_to_all(&scene.daemon);
-    is_refused_everything(&scene, STRANGER);
-    is_refused_everything(&scene, FIRST_USER);
-    assert!(scene.daemon.log().contains("uid 4242 may not use guestnetd"), "and it is logged");
+    let bed = Bed::with_neighbour();
+    open_to_all(&bed.daemon);
+    is_refused_everything(&bed, STRANGER);
+    is_refused_everything(&bed, FIRST_USER);
+    assert!(bed.daemon.log().contains("uid 4242 may not use guestnetd"), "and it is logged");
 }
 
 #[test]
 fn an_allowed_user_may_do_all_and_is_the_owner() {
     let device = Device::new();
     let args = format!("--allow-uid 17 --allow-uid {STRANGER}");
-    let scene = Scene::with(device, &args, config("neighbour"));
-    open_to_all(&scene.daemon);
-    let (netns, guest) = (scene.guest.open_netns(), &scene.guest);
+    let bed = Bed::on(device).args(&args).neighbour(config("neighbour")).build();
+    open_to_all(&bed.daemon);
+    let (netns, guest) = (bed.guest.open_netns(), &bed.guest);
     as_user(STRANGER, || {
-        let service = dial(&scene.daemon).expect("a connection");
+        let service = dial(&bed.daemon).expect("a connection");
         let attached = service.attach(&config("b"), &by_netns(netns), None).expect("attach");
         assert_eq!(attached.ownerUid, STRANGER as i32);
         assert_eq!(service.list().expect("list").len(), 2);
     });
     assert!(guest.ping(Internet::ADDRESS));
-    let owners = scene.service.list().expect("list").into_iter().map(|g| (g.name, g.ownerUid));
+    let owners = bed.service.list().expect("list").into_iter().map(|g| (g.name, g.ownerUid));
     let expected = [("b".to_owned(), STRANGER as i32), ("neighbour".to_owned(), 0)];
     assert_eq!(owners.collect::<Vec<_>>(), expected);
-    as_user(STRANGER, || dial(&scene.daemon).expect("a connection").detach("b")).expect("detach");
+    as_user(STRANGER, || dial(&bed.daemon).expect("a connection").detach("b")).expect("detach");
     // The others are strangers all the same.
-    is_refused_everything(&scene, FIRST_USER);
-    is_refused_everything(&scene, STRANGER + 1);
+    is_refused_everything(&bed, FIRST_USER);
+    is_refused_everything(&bed, STRANGER + 1);
 }
 
 #[test]
 fn guestnetctl_ends_with_6_and_says_the_remedy() {
-    let scene = Scene::new();
-    let (daemon, device) = (&scene.daemon, &scene.device);
+    let bed = Bed::with_neighbour();
+    let (daemon, device) = (&bed.daemon, &bed.device);
     // Refused by the file, then by guestnetd; either way the user hears what to do.
     let out = ctl_as(STRANGER, daemon, device, &["list"]);
     assert!(!out.status.success(), "{}", said(&out));
     assert!(said(&out).contains("no permission"), "{}", said(&out));
     open_to_all(daemon);
-    let (before, pid) = (scene.before(), scene.guest.pid().to_string());
+    let (before, pid) = (bed.before(), bed.guest.pid().to_string());
     for words in [
         &["list"] as &[_],
         &["status"],
@@ -186,16 +183,16 @@ fn guestnetctl_ends_with_6_and_says_the_remedy() {
         assert_eq!(out.status.code(), Some(6), "{words:?}: {}", said(&out));
         assert!(said(&out).contains("--allow-uid 4242"), "{words:?}: {}", said(&out));
     }
-    scene.assert_unchanged(&before, "a stranger's guestnetctl");
+    bed.assert_unchanged(&before, "a stranger's guestnetctl");
     let out = daemon.run_ctl(&["list"]);
     assert!(out.status.success() && said(&out).contains("neighbour"), "{}", said(&out));
 }
 
 #[test]
 fn the_message_is_the_same_over_the_wire() {
-    let scene = Scene::new();
-    open_to_all(&scene.daemon);
-    let status = as_user(STRANGER, || dial(&scene.daemon).expect("a connection").info());
+    let bed = Bed::with_neighbour();
+    open_to_all(&bed.daemon);
+    let status = as_user(STRANGER, || dial(&bed.daemon).expect("a connection").info());
     let status = status.expect_err("info");
     assert_eq!(
         status_message(&status),

@@ -15,8 +15,6 @@
 //! plan() and check() change nothing and tell the truth: attach() does what was planned, in that
 //! order and in those words, and the commands of a plan, typed in by hand, do the same.
 
-mod scene;
-
 use std::process::Output;
 
 use android_system_guestnet::aidl::android::system::guestnet::Change::Change;
@@ -25,11 +23,10 @@ use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::Guest
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use android_system_guestnet::aidl::android::system::guestnet::Place::Place;
+use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::client::{by_netns, by_pid, by_pidfd, config};
 use guestnet_tests::{poll, said, Daemon, Device, Guest, InNetns, Internet, Probe};
 use serde_json::Value;
-
-use scene::{Scene, BOUND};
 
 /// What an attach spends its time on beside its changes to the kernel.
 const NO_CHANGES: [&str; 7] = [
@@ -67,17 +64,17 @@ fn words(plan: &[Change]) -> Vec<&str> {
 #[test]
 fn dry_runs_change_nothing_and_attach_does_what_was_planned() {
     // The neighbour is in slot 1 on a device where forwarding is on already.
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     for config in configurations() {
-        let (before, name) = (scene.before(), &config.name);
-        let plan = scene.service.plan(&config, &scene.target()).expect("plan");
-        scene.assert_unchanged(&before, "plan()");
-        for target in [by_pidfd(scene.guest.pidfd()), by_netns(scene.guest.open_netns())] {
-            let again = scene.service.plan(&config, &target).expect("plan");
+        let (before, name) = (bed.before(), &config.name);
+        let plan = bed.service.plan(&config, &bed.target()).expect("plan");
+        bed.assert_unchanged(&before, "plan()");
+        for target in [by_pidfd(bed.guest.pidfd()), by_netns(bed.guest.open_netns())] {
+            let again = bed.service.plan(&config, &target).expect("plan");
             assert_eq!(words(&again), words(&plan), "{name}: by another kind of target");
         }
-        let layers = scene.service.check(&config, &scene.target()).expect("check");
-        scene.assert_unchanged(&before, "check()");
+        let layers = bed.service.check(&config, &bed.target()).expect("check");
+        bed.assert_unchanged(&before, "check()");
         let expected = [
             Layer::LINK,
             Layer::ADDRESS,
@@ -95,7 +92,7 @@ fn dry_runs_change_nothing_and_attach_does_what_was_planned() {
             "{layers:?}"
         );
 
-        let attached = scene.service.attach(&config, &scene.target(), None).expect("attach");
+        let attached = bed.service.attach(&config, &bed.target(), None).expect("attach");
         let steps = attached.timeline.iter().map(|step| step.what.as_str());
         let changes: Vec<&str> = steps.filter(|what| !NO_CHANGES.contains(what)).collect();
         assert_eq!(changes, words(&plan), "{name}");
@@ -105,7 +102,7 @@ fn dry_runs_change_nothing_and_attach_does_what_was_planned() {
             assert!(step.startMicros >= end, "{step:?} began before the one before ended");
             end = step.startMicros + step.durationMicros;
         }
-        scene.service.detach(name).expect("detach");
+        bed.service.detach(name).expect("detach");
     }
 }
 

@@ -15,23 +15,20 @@
 //! dumpTo(): everything that guestnetd knows goes into a descriptor, whatever that is and whoever
 //! reads it or does not.
 
-mod scene;
-
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
 use binder::{ExceptionCode, ParcelFileDescriptor};
+use guestnet_tests::bed::{assert_words, Bed, BOUND};
 use guestnet_tests::client::config;
 use guestnet_tests::poll;
 use guestnet_tests::snapshot::open_fds;
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::unistd::pipe;
 
-use scene::{assert_words, Scene, BOUND};
-
-/// What a dump says of the scene, in this order.
+/// What a dump says of the bed, in this order.
 const SAYS: [&str; 6] = [
     "guestnetd ",
     "\nlisten ",
@@ -52,28 +49,28 @@ fn assert_says(text: &str) {
 
 #[test]
 fn a_pipe_gets_all_of_it_and_its_end() {
-    let scene = Scene::new();
-    let (before, fds) = (scene.before(), open_fds(scene.daemon.pid()).len());
+    let bed = Bed::with_neighbour();
+    let (before, fds) = (bed.before(), open_fds(bed.daemon.pid()).len());
     let (reader, writer) = pipe().expect("a pipe");
     for args in [vec![], vec!["--unknown".to_owned(), String::new()]] {
         let copy = ParcelFileDescriptor::new(writer.try_clone().expect("dup"));
-        scene.service.dumpTo(&copy, &args).expect("dumpTo");
+        bed.service.dumpTo(&copy, &args).expect("dumpTo");
     }
     drop(writer);
     let text = read_to_end(&reader);
     assert_says(&text);
     assert_eq!(text.matches("\nguest neighbour").count(), 2, "{text}");
-    scene.assert_fds_settle(fds);
-    scene.assert_unchanged(&before, "dumpTo()");
+    bed.assert_fds_settle(fds);
+    bed.assert_unchanged(&before, "dumpTo()");
 }
 
 #[test]
 fn a_file_gets_it_where_it_stands() {
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(b"my own line\n").expect("written");
     let fd = ParcelFileDescriptor::new(file.try_clone().expect("dup"));
-    scene.service.dumpTo(&fd, &[]).expect("dumpTo");
+    bed.service.dumpTo(&fd, &[]).expect("dumpTo");
     let mut text = String::new();
     file.rewind().expect("rewound");
     file.read_to_string(&mut text).expect("the dump");
@@ -82,21 +79,21 @@ fn a_file_gets_it_where_it_stands() {
 
 #[test]
 fn a_full_pipe_that_nobody_reads_keeps_nobody_waiting() {
-    let scene = Scene::new();
-    let fds = open_fds(scene.daemon.pid()).len();
+    let bed = Bed::with_neighbour();
+    let fds = open_fds(bed.daemon.pid()).len();
     let (reader, writer) = pipe().expect("a pipe");
     fill(&writer);
     std::thread::scope(|scope| {
         let stuck = scope.spawn(|| {
-            let service = scene.daemon.connect();
+            let service = bed.daemon.connect();
             let start = Instant::now();
             let fd = ParcelFileDescriptor::new(writer.try_clone().expect("dup"));
             (service.dumpTo(&fd, &[]), start.elapsed())
         });
         let mut calls = 0;
         while !stuck.is_finished() {
-            scene.service.attach(&config("b"), &scene.target(), None).expect("attach");
-            scene.service.detach("b").expect("detach");
+            bed.service.attach(&config("b"), &bed.target(), None).expect("attach");
+            bed.service.detach("b").expect("detach");
             calls += 1;
         }
         let (answer, took) = stuck.join().expect("the client");
@@ -107,25 +104,25 @@ fn a_full_pipe_that_nobody_reads_keeps_nobody_waiting() {
         assert!(took < BOUND / 2, "it took {took:?}");
     });
     drop(reader);
-    scene.assert_fds_settle(fds);
-    scene.assert_neighbour_talks("a full pipe");
+    bed.assert_fds_settle(fds);
+    bed.assert_neighbour_talks("a full pipe");
 }
 
 #[test]
 fn a_descriptor_that_cannot_be_written_to() {
-    let scene = Scene::new();
-    let (before, fds) = (scene.before(), open_fds(scene.daemon.pid()).len());
+    let bed = Bed::with_neighbour();
+    let (before, fds) = (bed.before(), open_fds(bed.daemon.pid()).len());
     let (reader, writer) = pipe().expect("a pipe");
     drop(reader);
     let read_only = File::open("/dev/null").expect("/dev/null").into();
     let full = File::options().write(true).open("/dev/full").expect("/dev/full").into();
     for (what, fd) in [("nobody's pipe", writer), ("read-only", read_only), ("/dev/full", full)] {
-        let status = scene.service.dumpTo(&ParcelFileDescriptor::new(fd), &[]).expect_err(what);
+        let status = bed.service.dumpTo(&ParcelFileDescriptor::new(fd), &[]).expect_err(what);
         assert_eq!(status.exception_code(), ExceptionCode::ILLEGAL_ARGUMENT, "{what}: {status}");
         assert_words(what, &status, &["cannot write"]);
-        scene.assert_unchanged(&before, what);
+        bed.assert_unchanged(&before, what);
     }
-    scene.assert_fds_settle(fds);
+    bed.assert_fds_settle(fds);
 }
 
 /// All that comes before the end, which there is only when guestnetd has closed its own, too.

@@ -16,13 +16,11 @@
 //! where nothing suggests that somebody else needs it. Each of these somebodies goes away at the
 //! end of the test, and the switch with the next guest.
 
-mod networks;
-
 use std::thread;
 
+use guestnet_tests::bed::{eventually, second_way, Bed, BOUND, FORWARDING};
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::{poll, Device, Guest, InNetns, Netns, Probe};
-use networks::{eventually, second_way, Bed, BOUND, FORWARDING};
 
 /// Attaches and detaches a guest, and tells whether the device forwards then.
 #[track_caller]
@@ -87,7 +85,7 @@ fn a_failed_attach_leaves_it_off() {
 
 #[test]
 fn it_stays_where_it_was_on_before() {
-    let bed = Bed::on(Device::options().forwarding().build(), "");
+    let bed = Bed::on(Device::options().forwarding().build()).build();
     let guest = Guest::new();
     bed.attach("demo", &guest);
     assert!(!bed.service.info().unwrap().ownsForwarding);
@@ -97,7 +95,7 @@ fn it_stays_where_it_was_on_before() {
 
 #[test]
 fn it_stays_with_keep_forwarding() {
-    let bed = Bed::on(Device::new(), "--keep-forwarding");
+    let bed = Bed::on(Device::new()).args("--keep-forwarding").build();
     assert!(forwards_after_a_guest(&bed));
 }
 
@@ -180,7 +178,7 @@ fn it_stays_after_a_restart_in_between() {
         bed.detach("demo");
         assert!(bed.forwards(), "crash: {crash}\n{}", bed.daemon.log());
     }
-    let mut bed = Bed::on(Device::options().forwarding().build(), "");
+    let mut bed = Bed::on(Device::options().forwarding().build()).build();
     let guest = Guest::new();
     bed.attach("demo", &guest);
     end(&mut bed, true);
@@ -227,8 +225,8 @@ fn it_goes_off_at_the_start_when_the_last_guest_went_meanwhile() {
 
 #[test]
 fn an_uplink_to_another_namespace_is_nobody_else() {
-    // Every rig's uplink is a link to another namespace; here it is not called wlan0.
-    let bed = Bed::on(Device::options().uplink("eth0").build(), "--uplink eth0");
+    // Every bed's uplink is a link to another namespace; here it is not called wlan0.
+    let bed = Bed::on(Device::options().uplink("eth0").build()).args("--uplink eth0").build();
     assert!(!forwards_after_a_guest(&bed));
     // A second one is.
     let _beyond = second_way(&bed.device, "eth1");

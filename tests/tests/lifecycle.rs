@@ -15,8 +15,6 @@
 //! What becomes of a guest's network when the guest, guestnetd, the link or the uplink goes
 //! without a word.
 
-mod networks;
-
 use std::net::UdpSocket;
 use std::sync::Mutex;
 use std::thread;
@@ -25,11 +23,11 @@ use std::time::{Duration, Instant};
 use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
+use guestnet_tests::bed::{eventually, held, Bed, Listener, BOUND};
 use guestnet_tests::client::{by_netns, by_pid, by_pidfd, config};
 use guestnet_tests::{poll, Device, Guest, InNetns, Internet, Probe, Snapshot};
-use networks::{eventually, held, Bed, Listener, BOUND};
 
-networks::with_both_backends!(
+guestnet_tests::with_both_backends!(
     nothing_of_a_guest_stays_open,
     a_guest_that_dies_takes_its_link_along,
     a_crash_at_any_moment_leaves_all_or_nothing,
@@ -115,15 +113,15 @@ fn a_guest_that_dies_takes_its_link_along(firewall: &str) {
     let assert_fast = |what: &str, times: Vec<Duration>| {
         assert!(usual(times.clone()) < limit, "{what}: {times:?}, not within {limit:?}");
     };
-    let listener = Listener::new(&**bed.service);
+    let listener = Listener::on(&**bed.service);
     let before = Snapshot::of(&bed.device);
     let is_there = || bed.device.link("vm_wlan").is_some();
     let attached = (0..5).map(|_| {
         let guest = Guest::new();
         bed.attach_as(&config("demo"), &by_netns(guest.open_netns()));
-        assert_eq!(listener.next_guest().0, GuestEvent::ATTACHED);
+        assert_eq!(listener.wait_guest().0, GuestEvent::ATTACHED);
         let time = time_to_die(guest, || !is_there());
-        assert_eq!(listener.next_guest(), (GuestEvent::LOST, "demo".to_owned(), GuestState::GONE));
+        assert_eq!(listener.wait_guest(), (GuestEvent::LOST, "demo".to_owned(), GuestState::GONE));
         eventually("nobody is attached", || bed.names().is_empty());
         time
     });
@@ -168,7 +166,7 @@ fn a_crash_at_any_moment_leaves_all_or_nothing(firewall: &str) {
     alone!();
     const ROUNDS: u32 = 30;
     let device = Device::options().forwarding().build();
-    let mut bed = Bed::on(device, &format!("--firewall {firewall}"));
+    let mut bed = Bed::on(device).args(&format!("--firewall {firewall}")).build();
     let before = Snapshot::of(&bed.device);
     let guest = Guest::new();
     guest.run("ip link set lo up");
@@ -259,18 +257,18 @@ fn a_crash_in_a_detach_leaves_all_or_nothing(firewall: &str) {
 fn a_link_deleted_by_hand_is_lost() {
     let bed = Bed::new("auto");
     let guest = Guest::new();
-    let listener = Listener::new(&**bed.service);
+    let listener = Listener::on(&**bed.service);
     bed.attach("demo", &guest);
     assert_eq!(
-        listener.next_guest(),
+        listener.wait_guest(),
         (GuestEvent::ATTACHED, "demo".to_owned(), GuestState::ATTACHED)
     );
     bed.device.run("ip link del vm_wlan");
-    assert_eq!(listener.next_guest(), (GuestEvent::LOST, "demo".to_owned(), GuestState::GONE));
+    assert_eq!(listener.wait_guest(), (GuestEvent::LOST, "demo".to_owned(), GuestState::GONE));
     assert_eq!(bed.names(), [""; 0]);
     assert!(!bed.forwards());
     bed.attach("demo", &guest);
-    assert_eq!(listener.next_guest().0, GuestEvent::ATTACHED);
+    assert_eq!(listener.wait_guest().0, GuestEvent::ATTACHED);
     bed.detach("demo");
-    assert_eq!(listener.next_guest(), (GuestEvent::DETACHED, "demo".to_owned(), GuestState::GONE));
+    assert_eq!(listener.wait_guest(), (GuestEvent::DETACHED, "demo".to_owned(), GuestState::GONE));
 }

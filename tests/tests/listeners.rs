@@ -15,13 +15,10 @@
 //! Those who want to be told: what they hear and in which order, and that none of them, whatever
 //! it does, is in anybody's way.
 
-mod scene;
-
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest as Wire;
@@ -33,13 +30,11 @@ use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::IGuestNetListener;
 use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use binder::Strong;
+use guestnet_tests::bed::{assert_words, deaf, Bed, Listener, Told, BOUND};
 use guestnet_tests::client::{by_pid, config, NAME};
 use guestnet_tests::{poll, Daemon, Device, Guest, InNetns};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
-
-use scene::listener::{attentive, deaf, next, next_guest, Told};
-use scene::{assert_words, Scene, BOUND};
 
 /// How many there may be.
 const MOST: usize = 32;
@@ -100,12 +95,14 @@ fn role_listener() {
     let Ok(endpoint) = env::var("GUESTNET_ROLE") else { return };
     let endpoint = endpoint.parse().expect("an endpoint");
     let service = guestnet_platform::connect::<dyn IGuestNet>(&endpoint, NAME).expect("connect");
-    let (listener, told) = attentive();
-    service.registerListener(&listener).expect("registerListener");
+    let listener = Listener::new();
+    service.registerListener(&listener.binder).expect("registerListener");
     println!("listening");
     std::io::stdout().flush().expect("stdout");
     // Until it is killed.
-    told.iter().for_each(drop);
+    loop {
+        listener.next();
+    }
 }
 
 /// Registers deaf listeners until there is no more room, and gives them.
@@ -126,62 +123,62 @@ fn fill(service: &Strong<dyn IGuestNet>) -> Vec<Strong<dyn IGuestNetListener>> {
 
 #[test]
 fn what_happens_to_a_guest_is_told_in_order() {
-    let scene = Scene::new();
-    let (service, mut guest) = (&scene.service, Guest::new());
-    let (listener, told) = attentive();
-    service.registerListener(&listener).expect("registerListener");
+    let bed = Bed::with_neighbour();
+    let (service, mut guest) = (&bed.service, Guest::new());
+    let listener = Listener::new();
+    service.registerListener(&listener.binder).expect("registerListener");
     for _ in 0..3 {
         let attached = service.attach(&config("a"), &by_pid(guest.pid()), None).expect("attach");
-        let (event, seen) = next_guest(&told);
+        let (event, seen) = listener.next_guest();
         assert_eq!((event, seen.state), (GuestEvent::ATTACHED, GuestState::ATTACHED));
         assert_eq!(format!("{seen:?}"), format!("{:?}", Wire { timeline: vec![], ..attached }));
         service.detach("a").expect("detach");
-        let (event, gone) = next_guest(&told);
+        let (event, gone) = listener.next_guest();
         assert_eq!((event, gone.state), (GuestEvent::DETACHED, GuestState::GONE));
         let as_it_was = Wire { state: GuestState::ATTACHED, ..gone };
         assert_eq!(format!("{as_it_was:?}"), format!("{seen:?}"));
     }
     service.attach(&config("a"), &by_pid(guest.pid()), None).expect("attach");
-    assert_eq!(next_guest(&told).0, GuestEvent::ATTACHED);
+    assert_eq!(listener.next_guest().0, GuestEvent::ATTACHED);
     guest.kill();
-    let (event, lost) = next_guest(&told);
+    let (event, lost) = listener.next_guest();
     assert_eq!((event, lost.state), (GuestEvent::LOST, GuestState::GONE));
     assert_eq!((lost.name.as_str(), lost.address.as_str()), ("a", "172.17.3.4"));
 
-    service.attach(&config("b"), &scene.target(), None).expect("attach");
-    assert_eq!(next_guest(&told).0, GuestEvent::ATTACHED);
-    scene.device.run("ip link del vm_wlan");
-    let (event, lost) = next_guest(&told);
+    service.attach(&config("b"), &bed.target(), None).expect("attach");
+    assert_eq!(listener.next_guest().0, GuestEvent::ATTACHED);
+    bed.device.run("ip link del vm_wlan");
+    let (event, lost) = listener.next_guest();
     assert_eq!((event, lost.name.as_str()), (GuestEvent::LOST, "neighbour"));
 
     // A refused call is nobody's business; neither is one who listens no more.
-    service.attach(&config("b"), &scene.target(), None).expect_err("the name is taken");
-    service.unregisterListener(&listener).expect("unregisterListener");
-    service.unregisterListener(&listener).expect("again");
+    service.attach(&config("b"), &bed.target(), None).expect_err("the name is taken");
+    service.unregisterListener(&listener.binder).expect("unregisterListener");
+    service.unregisterListener(&listener.binder).expect("again");
     service.unregisterListener(&deaf()).expect("of one that never was");
-    let (other, told_other) = attentive();
-    service.registerListener(&other).expect("registerListener");
+    let other = Listener::new();
+    service.registerListener(&other.binder).expect("registerListener");
     service.detach("b").expect("detach");
-    assert_eq!(next_guest(&told_other).0, GuestEvent::DETACHED);
-    let more: Vec<_> = told.try_iter().collect();
+    assert_eq!(other.next_guest().0, GuestEvent::DETACHED);
+    let more: Vec<_> = std::iter::from_fn(|| listener.try_next()).collect();
     assert!(more.is_empty(), "{more:?}");
 }
 
 #[test]
 fn an_uplink_that_goes_and_comes_is_told_with_what_it_means() {
-    let scene = Scene::new();
-    let (listener, told) = attentive();
-    scene.service.registerListener(&listener).expect("registerListener");
-    let mut before = scene.service.status(None).expect("status").uplink;
+    let bed = Bed::with_neighbour();
+    let listener = Listener::new();
+    bed.service.registerListener(&listener.binder).expect("registerListener");
+    let mut before = bed.service.status(None).expect("status").uplink;
     for up in [false, true, false, true] {
         if up {
-            scene.device.add_uplink("wlan0");
+            bed.device.add_uplink("wlan0");
         } else {
-            scene.device.remove_uplink("wlan0");
+            bed.device.remove_uplink("wlan0");
         }
         // It may change in several steps; each begins where the last one ended.
         let (event, guest) = loop {
-            match next(&told) {
+            match listener.next() {
                 Told::Uplink { previous, current, gap } => {
                     assert_eq!(format!("{previous:?}"), format!("{before:?}"));
                     assert_ne!(format!("{current:?}"), format!("{previous:?}"));
@@ -197,17 +194,17 @@ fn an_uplink_that_goes_and_comes_is_told_with_what_it_means() {
         assert_eq!((before.up, before.interfaceIndex != 0), (up, up));
         assert_eq!(before.address, if up { Device::ADDRESS } else { "" });
         assert_eq!((before.choice.as_str(), before.interfaceName.as_str()), ("wlan0", "wlan0"));
-        settle(&scene, &told, &mut before);
+        settle(&bed, &listener, &mut before);
     }
 }
 
 /// Takes in what else the same change of the uplink brings: its default route, say.
-fn settle(scene: &Scene, told: &Receiver<Told>, before: &mut Uplink) {
+fn settle(bed: &Bed, listener: &Listener, before: &mut Uplink) {
     let settled = || {
-        while let Ok(Told::Uplink { current, .. }) = told.try_recv() {
+        while let Some(Told::Uplink { current, .. }) = listener.try_next() {
             *before = current;
         }
-        let now = scene.service.status(None).expect("status").uplink;
+        let now = bed.service.status(None).expect("status").uplink;
         (format!("{now:?}") == format!("{before:?}")).then_some(())
     };
     poll(BOUND, settled).expect("listeners are told the uplink that status() tells");
@@ -215,95 +212,95 @@ fn settle(scene: &Scene, told: &Receiver<Told>, before: &mut Uplink) {
 
 #[test]
 fn registered_twice_is_told_once_and_takes_one_place() {
-    let scene = Scene::new();
-    let (listener, told) = attentive();
+    let bed = Bed::with_neighbour();
+    let listener = Listener::new();
     for _ in 0..3 {
-        scene.service.registerListener(&listener).expect("registerListener");
+        bed.service.registerListener(&listener.binder).expect("registerListener");
     }
     for _ in 0..2 {
-        scene.service.attach(&config("a"), &scene.target(), None).expect("attach");
-        scene.service.detach("a").expect("detach");
+        bed.service.attach(&config("a"), &bed.target(), None).expect("attach");
+        bed.service.detach("a").expect("detach");
     }
-    let heard: Vec<GuestEvent> = (0..4).map(|_| next_guest(&told).0).collect();
+    let heard: Vec<GuestEvent> = (0..4).map(|_| listener.next_guest().0).collect();
     let (on, off) = (GuestEvent::ATTACHED, GuestEvent::DETACHED);
     assert_eq!(heard, [on, off, on, off]);
-    assert_eq!(fill(&scene.service).len(), MOST - 1);
+    assert_eq!(fill(&bed.service).len(), MOST - 1);
 }
 
 #[test]
 fn one_too_many_is_refused_and_the_others_hear_on() {
-    let scene = Scene::new();
-    let (listener, told) = attentive();
-    scene.service.registerListener(&listener).expect("registerListener");
-    let others = fill(&scene.service);
+    let bed = Bed::with_neighbour();
+    let listener = Listener::new();
+    bed.service.registerListener(&listener.binder).expect("registerListener");
+    let others = fill(&bed.service);
     assert_eq!(others.len(), MOST - 1);
-    let before = scene.before();
+    let before = bed.before();
     let words: &[&str] = &["32 listeners are registered", "unregister one"];
-    scene.refused(&before, "the 33rd", (ERROR_TOO_MANY_LISTENERS, words), |s| {
+    bed.refused(&before, "the 33rd", (ERROR_TOO_MANY_LISTENERS, words), |s| {
         s.registerListener(&deaf())
     });
     // Who is registered already is no 33rd.
-    scene.service.registerListener(&listener).expect("again");
-    scene.service.attach(&config("a"), &scene.target(), None).expect("attach");
-    assert_eq!(next_guest(&told).0, GuestEvent::ATTACHED);
+    bed.service.registerListener(&listener.binder).expect("again");
+    bed.service.attach(&config("a"), &bed.target(), None).expect("attach");
+    assert_eq!(listener.next_guest().0, GuestEvent::ATTACHED);
     // A place that was given back is free at once.
-    scene.service.unregisterListener(&others[7]).expect("unregisterListener");
-    scene.service.registerListener(&deaf()).expect("there is a place");
-    let status = scene.service.registerListener(&deaf()).expect_err("and no second one");
+    bed.service.unregisterListener(&others[7]).expect("unregisterListener");
+    bed.service.registerListener(&deaf()).expect("there is a place");
+    let status = bed.service.registerListener(&deaf()).expect_err("and no second one");
     assert_words("the 33rd again", &status, words);
 }
 
 #[test]
 fn listeners_are_forgotten_with_their_process_or_connection() {
-    let scene = Scene::new();
-    let process = Listening::to(&scene.daemon);
-    let another = scene.daemon.connect();
+    let bed = Bed::with_neighbour();
+    let process = Listening::to(&bed.daemon);
+    let another = bed.daemon.connect();
     let theirs: Vec<_> = (0..10).map(|_| deaf()).collect();
     theirs.iter().for_each(|one| another.registerListener(one).expect("registerListener"));
-    let mut ours = fill(&scene.service);
+    let mut ours = fill(&bed.service);
     assert_eq!(ours.len(), MOST - 11);
 
     drop(process);
     let mut more = |count| {
         let mut room = || {
-            ours.extend(fill(&scene.service));
+            ours.extend(fill(&bed.service));
             (ours.len() >= count).then_some(ours.len())
         };
         poll(BOUND, &mut room).unwrap_or_else(|| panic!("{} of {count} places", ours.len()))
     };
     assert_eq!(more(MOST - 10), MOST - 10);
     // Over kernel Binder a process has one connection, as long as it lives.
-    if !scene.daemon.endpoint().starts_with("binder:") {
+    if !bed.daemon.endpoint().starts_with("binder:") {
         drop(another);
         assert_eq!(more(MOST), MOST);
     }
-    scene.assert_neighbour_talks("the end of listeners");
+    bed.assert_neighbour_talks("the end of listeners");
 }
 
 #[test]
 fn a_listener_that_stands_still_delays_nobody_and_is_dropped() {
-    let scene = Scene::new();
-    let frozen = Listening::to(&scene.daemon);
-    let (listener, told) = attentive();
-    scene.service.registerListener(&listener).expect("registerListener");
-    let others = fill(&scene.service);
+    let bed = Bed::with_neighbour();
+    let frozen = Listening::to(&bed.daemon);
+    let listener = Listener::new();
+    bed.service.registerListener(&listener.binder).expect("registerListener");
+    let others = fill(&bed.service);
     assert_eq!(others.len(), MOST - 2);
     frozen.freeze();
 
     let (start, mut slowest) = (Instant::now(), Duration::ZERO);
     let extra = deaf();
     // There is room again when it is dropped: after its queue, or its patience, has run out.
-    while scene.service.registerListener(&extra).is_err() {
-        assert!(start.elapsed() < BOUND * 3, "it is not dropped: {}", scene.daemon.log());
+    while bed.service.registerListener(&extra).is_err() {
+        assert!(start.elapsed() < BOUND * 3, "it is not dropped: {}", bed.daemon.log());
         for (event, attach) in [(GuestEvent::ATTACHED, true), (GuestEvent::DETACHED, false)] {
             let call = Instant::now();
             if attach {
-                scene.service.attach(&config("a"), &scene.target(), None).map(drop)
+                bed.service.attach(&config("a"), &bed.target(), None).map(drop)
             } else {
-                scene.service.detach("a")
+                bed.service.detach("a")
             }
             .expect("a call beside a frozen listener");
-            assert_eq!(next_guest(&told).0, event);
+            assert_eq!(listener.next_guest().0, event);
             slowest = slowest.max(call.elapsed());
         }
     }
@@ -311,6 +308,6 @@ fn a_listener_that_stands_still_delays_nobody_and_is_dropped() {
     assert!(slowest < REPLY / 2, "a call, or another listener, waited {slowest:?}");
     // The one that is back hears nothing more, and its place is taken.
     kill(frozen.pid(), Signal::SIGCONT).expect("SIGCONT");
-    assert_eq!(fill(&scene.service).len(), 0);
-    scene.assert_neighbour_talks("a frozen listener");
+    assert_eq!(fill(&bed.service).len(), 0);
+    bed.assert_neighbour_talks("a frozen listener");
 }

@@ -15,19 +15,17 @@
 //! Real LXC containers: Debian's LXC and its busybox template, with the network of the original,
 //! which is none.
 
-mod networks;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use guestnet_tests::bed::{eventually, Bed, BOUND, FIRST};
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::daemon::binary;
 use guestnet_tests::{poll, said, Container, Device, Guest, Snapshot};
-use networks::{eventually, Bed, BOUND, FIRST};
 use tempfile::TempDir;
 
-networks::with_both_backends!(one_call_gives_a_container_its_wlan0);
+guestnet_tests::with_both_backends!(one_call_gives_a_container_its_wlan0);
 
 /// Fetches a page inside a container. The time limit is not wget's own: with that, Debian's
 /// static busybox ends by a segmentation fault.
@@ -178,7 +176,7 @@ fn a_container_without_network_does_not_start_and_says_why() {
 
 #[test]
 fn a_container_starts_without_an_uplink() {
-    let bed = Bed::on(Device::options().no_uplink().build(), "");
+    let bed = Bed::on(Device::options().no_uplink().build()).build();
     let hook =
         format!("{} lxc-hook --connect {}", binary("guestnetctl").display(), bed.daemon.endpoint());
     let (container, _dir) = hooked(&bed, 1, &hook);

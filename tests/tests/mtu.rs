@@ -15,8 +15,6 @@
 //! The uplink's MTU changes: guests that asked for none follow, the others keep theirs, and nothing
 //! is left of the way into them.
 
-mod networks;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -24,10 +22,10 @@ use std::time::{Duration, Instant};
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
+use guestnet_tests::bed::{eventually, held, second_way, Bed, Listener, Stream, BOUND};
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::snapshot::open_fds;
 use guestnet_tests::{Daemon, Device, Guest, InNetns, Internet, Probe, Snapshot};
-use networks::{eventually, held, second_way, Bed, Listener, Stream, BOUND};
 
 /// The MTUs of a guest's ends, the device's first, and the one that guestnetd tells.
 fn mtus(bed: &Bed, name: &str, guest: &Guest) -> [i64; 3] {
@@ -75,7 +73,7 @@ fn guests_follow_and_others_keep_theirs() {
     bed.attach("b", &b);
     bed.attach_as(&GuestConfig { mtu: 1450, ..config("own") }, &by_pid(own.pid()));
     let before = Snapshot::of(&bed.device);
-    let listener = Listener::new(&**bed.service);
+    let listener = Listener::on(&**bed.service);
     let stream = Stream::open(&a);
     bed.names();
     let open = open_fds(bed.daemon.pid());
@@ -84,7 +82,7 @@ fn guests_follow_and_others_keep_theirs() {
         assert_follows(&bed, "a", &a, mtu.into());
         assert_follows(&bed, "b", &b, mtu.into());
         assert_eq!(mtus(&bed, "own", &own), [1450; 3]);
-        let mut told = [listener.next_guest(), listener.next_guest()].map(|(event, name, _)| {
+        let mut told = [listener.wait_guest(), listener.wait_guest()].map(|(event, name, _)| {
             assert_eq!(event, GuestEvent::STATE);
             name
         });
@@ -197,7 +195,7 @@ fn without_a_way_in_a_guest_keeps_its_mtu_and_works() {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("chmod");
     let device = Device::new();
     let daemon = Daemon::new(&device).by(&format!("unshare -m {}", program.display())).started();
-    let bed = Bed { service: daemon.connect(), daemon, device };
+    let bed = Bed::around(device, daemon).build();
     let guest = Guest::new();
     bed.attach("demo", &guest);
     set_mtu(&bed.device, 1400);
@@ -213,7 +211,7 @@ fn a_guest_that_leaves_by_a_tun_follows_that_one() {
     let device = Device::new();
     let beyond = second_way(&device, "tun0");
     device.run("ip link set tun0 mtu 1420");
-    let mut bed = Bed::on(device, "");
+    let mut bed = Bed::on(device).build();
     let (by_tun, other) = (Guest::new(), Guest::new());
     let named = VpnPolicy::NAMED_TUN;
     let vpn = GuestConfig { vpnPolicy: named, uplink: Some("tun0".into()), ..config("vpn") };
@@ -244,7 +242,7 @@ fn a_guest_that_leaves_by_a_tun_follows_that_one() {
 
 #[test]
 fn an_mtu_that_somebody_gives_a_host_end_is_put_back() {
-    let bed = Bed::on(Device::new(), "--check-every 1");
+    let bed = Bed::on(Device::new()).args("--check-every 1").build();
     let (follows, own) = (Guest::new(), Guest::new());
     bed.attach("follows", &follows);
     bed.attach_as(&GuestConfig { mtu: 1450, ..config("own") }, &by_pid(own.pid()));

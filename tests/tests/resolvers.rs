@@ -15,66 +15,63 @@
 //! The resolvers behind an uplink: named by setDns(), told in status() and to listeners, kept
 //! while the uplink is away, and forgotten when none are named.
 
-mod scene;
-
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::poll;
-
-use scene::{Scene, BOUND};
 
 const NAMED: [&str; 2] = ["192.0.2.53", "198.51.100.53"];
 
-fn name(scene: &Scene, uplink: &str, servers: &[&str]) {
+fn name(bed: &Bed, uplink: &str, servers: &[&str]) {
     let servers: Vec<_> = servers.iter().map(|server| (*server).to_owned()).collect();
-    scene.service.setDns(uplink, &servers).expect("setDns");
+    bed.service.setDns(uplink, &servers).expect("setDns");
 }
 
-fn known(scene: &Scene) -> Vec<String> {
-    scene.service.status(None).expect("status").uplink.dnsServers
+fn known(bed: &Bed) -> Vec<String> {
+    bed.service.status(None).expect("status").uplink.dnsServers
 }
 
 #[test]
 fn named_ones_are_in_use_at_once_and_forgotten_when_none_are_named() {
-    let scene = Scene::new();
-    let found = known(&scene);
-    name(&scene, "wlan0", &NAMED);
-    assert_eq!(known(&scene), NAMED);
-    let status = scene.service.status(None).expect("status");
+    let bed = Bed::with_neighbour();
+    let found = known(&bed);
+    name(&bed, "wlan0", &NAMED);
+    assert_eq!(known(&bed), NAMED);
+    let status = bed.service.status(None).expect("status");
     let dns = status.device.iter().find(|l| l.layer == Layer::DNS).expect("the layer DNS");
     assert_eq!(dns.state, LayerState::OK, "{dns:?}");
     assert!(dns.text.contains(NAMED[0]), "{dns:?}");
-    name(&scene, "wlan0", &NAMED[1..]);
-    assert_eq!(known(&scene), NAMED[1..]);
-    name(&scene, "wlan0", &[]);
-    assert_eq!(known(&scene), found);
+    name(&bed, "wlan0", &NAMED[1..]);
+    assert_eq!(known(&bed), NAMED[1..]);
+    name(&bed, "wlan0", &[]);
+    assert_eq!(known(&bed), found);
 }
 
 #[test]
 fn those_of_another_interface_wait_until_it_is_the_uplink() {
-    let scene = Scene::new();
-    let found = known(&scene);
-    name(&scene, "eth7", &NAMED);
-    assert_eq!(known(&scene), found);
+    let bed = Bed::with_neighbour();
+    let found = known(&bed);
+    name(&bed, "eth7", &NAMED);
+    assert_eq!(known(&bed), found);
     // wlan0's are there again when wlan0 is.
-    name(&scene, "wlan0", &NAMED[1..]);
-    scene.device.remove_uplink("wlan0");
-    scene.device.add_uplink("wlan0");
-    let again = || (known(&scene) == NAMED[1..]).then_some(());
-    poll(BOUND, again).unwrap_or_else(|| panic!("{:?}", known(&scene)));
+    name(&bed, "wlan0", &NAMED[1..]);
+    bed.device.remove_uplink("wlan0");
+    bed.device.add_uplink("wlan0");
+    let again = || (known(&bed) == NAMED[1..]).then_some(());
+    poll(BOUND, again).unwrap_or_else(|| panic!("{:?}", known(&bed)));
 }
 
 /// Waits until these are in use, though nothing is announced.
 #[track_caller]
-fn are_found(scene: &Scene, server: &str) {
-    poll(BOUND, || (known(scene) == [server]).then_some(()))
-        .unwrap_or_else(|| panic!("{server}: {:?}\n{}", known(scene), scene.daemon.log()));
+fn are_found(bed: &Bed, server: &str) {
+    poll(BOUND, || (known(bed) == [server]).then_some(()))
+        .unwrap_or_else(|| panic!("{server}: {:?}\n{}", known(bed), bed.daemon.log()));
 }
 
 #[test]
 fn the_devices_own_are_followed_as_their_file_changes() {
-    let scene = Scene::new();
-    let file = scene.daemon.resolv_conf();
+    let bed = Bed::with_neighbour();
+    let file = bed.daemon.resolv_conf();
     let beside = file.with_file_name("beside");
     let write = |path: &std::path::Path, server: &str| {
         std::fs::write(path, format!("nameserver {server}\n")).expect("a file");
@@ -82,31 +79,31 @@ fn the_devices_own_are_followed_as_their_file_changes() {
     // Replaced by another, as resolvconf and NetworkManager do; and written.
     write(&beside, NAMED[0]);
     std::fs::rename(&beside, &file).expect("rename");
-    are_found(&scene, NAMED[0]);
+    are_found(&bed, NAMED[0]);
     write(&file, NAMED[1]);
-    are_found(&scene, NAMED[1]);
+    are_found(&bed, NAMED[1]);
     // A link to a file elsewhere, which changes in its place.
     let elsewhere = tempfile::tempdir().expect("a directory");
     let target = elsewhere.path().join("stub.conf");
     write(&target, NAMED[0]);
     std::os::unix::fs::symlink(&target, &beside).expect("a link");
     std::fs::rename(&beside, &file).expect("rename");
-    are_found(&scene, NAMED[0]);
+    are_found(&bed, NAMED[0]);
     write(&target, NAMED[1]);
-    are_found(&scene, NAMED[1]);
+    are_found(&bed, NAMED[1]);
 }
 
 #[test]
 fn as_many_uplinks_as_anybody_has_are_kept() {
-    let scene = Scene::new();
-    name(&scene, "wlan0", &NAMED[1..]);
+    let bed = Bed::with_neighbour();
+    name(&bed, "wlan0", &NAMED[1..]);
     for n in 0..200 {
-        name(&scene, &format!("rmnet{n}"), &NAMED);
+        name(&bed, &format!("rmnet{n}"), &NAMED);
     }
-    let kept = std::fs::read_to_string(scene.daemon.state_dir().join("resolvers.json"));
+    let kept = std::fs::read_to_string(bed.daemon.state_dir().join("resolvers.json"));
     let kept = kept.expect("resolvers.json");
     let has = |name: &str| kept.contains(&format!("\"{name}\":"));
     assert!(has("wlan0") && has("rmnet199") && !has("rmnet0"), "{kept}");
     assert!(kept.len() < 5000, "{} bytes", kept.len());
-    assert_eq!(known(&scene), NAMED[1..]);
+    assert_eq!(known(&bed), NAMED[1..]);
 }

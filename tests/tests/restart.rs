@@ -14,8 +14,6 @@
 
 //! guestnetd ends and starts again: guests do not notice, and what is left of others stays.
 
-mod networks;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,11 +21,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_HOST_INTERFACE_EXISTS;
+use guestnet_tests::bed::{eventually, guests_rules, guests_table, Bed, Stream, FIRST};
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::{Daemon, Device, Guest, InNetns, Internet, Probe, Snapshot};
-use networks::{eventually, guests_rules, guests_table, Bed, Stream, FIRST};
 
-networks::with_both_backends!(
+guestnet_tests::with_both_backends!(
     a_guest_does_not_notice_a_restart,
     without_guests_a_stop_leaves_nothing,
     what_the_device_lost_meanwhile_is_put_back,
@@ -117,7 +115,7 @@ fn another_packet_filter_leaves_one_set_of_rules() {
     choose("nftables");
     let device = Device::new();
     let daemon = Daemon::new(&device).by(&program.display().to_string()).started();
-    let mut bed = Bed { service: daemon.connect(), daemon, device };
+    let mut bed = Bed::around(device, daemon).build();
 
     let guest = Guest::new();
     bed.attach("demo", &guest);
@@ -211,7 +209,7 @@ fn a_bad_state_file_is_set_aside_and_never_fatal() {
 
 /// A guest whose state file is torn while guestnetd is away, which then starts again.
 fn with_a_torn_file(device: Device) -> (Bed, Guest) {
-    let mut bed = Bed::on(device, "");
+    let mut bed = Bed::on(device).build();
     let guest = Guest::new();
     bed.attach("demo", &guest);
     bed.daemon.kill();
@@ -282,8 +280,9 @@ fn a_slow_iptables_is_waited_for_at_the_end() {
     let device = Device::new();
     let before = Snapshot::of(&device);
     let iptables = programs.path().join("iptables");
-    let mut bed =
-        Bed::on(device, &format!("--firewall iptables --iptables {}", iptables.display()));
+    let mut bed = Bed::on(device)
+        .args(&format!("--firewall iptables --iptables {}", iptables.display()))
+        .build();
     let begun = Instant::now();
     assert!(bed.daemon.stop().success());
     assert!(begun.elapsed() > Duration::from_secs(1), "it was not slow: {:?}", begun.elapsed());

@@ -16,20 +16,17 @@
 //! lengths, descriptors nobody asked for, and crowds that say nothing. An honest client is served
 //! all the same, guests keep their traffic, and nothing of it stays in guestnetd.
 
-mod scene;
-
 use std::fs::File;
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::client::config;
 use guestnet_tests::poll;
 use guestnet_tests::snapshot::open_fds;
 use nix::sys::socket::{sendmsg, ControlMessage, MsgFlags};
-
-use scene::{Scene, BOUND};
 
 /// How long a connection may take to say that it speaks Binder.
 const HANDSHAKE: Duration = Duration::from_secs(3);
@@ -58,52 +55,52 @@ impl Usage {
 }
 
 /// Runs against a guestnetd, and checks that it serves during and after, and is then as before.
-fn leaves_nothing(harm: impl FnOnce(&Scene)) {
-    let scene = Scene::new();
-    let pid = scene.daemon.pid();
+fn leaves_nothing(harm: impl FnOnce(&Bed)) {
+    let bed = Bed::with_neighbour();
+    let pid = bed.daemon.pid();
     // The first client makes what is there for good.
     let idle = Usage::of(pid);
-    honest(&scene);
+    honest(&bed);
     let same = |now: Usage| now.threads == idle.threads && now.fds == idle.fds;
     poll(BOUND, || same(Usage::of(pid)).then_some(())).expect("one client leaves nothing");
-    let before = (Usage::of(pid), scene.before());
-    harm(&scene);
-    honest(&scene);
+    let before = (Usage::of(pid), bed.before());
+    harm(&bed);
+    honest(&bed);
     poll(BOUND, || same(Usage::of(pid)).then_some(()))
         .unwrap_or_else(|| panic!("{:?} before, {:?} now", before.0, Usage::of(pid)));
     let now = Usage::of(pid);
     assert!(now.kb <= before.0.kb + MEMORY_SLACK_KB, "{:?} before, {now:?} now", before.0);
-    before.1.assert_same_device(&scene);
-    let log = scene.daemon.log();
+    before.1.assert_same_device(&bed);
+    let log = bed.daemon.log();
     assert!(!log.contains("panicked"), "{log}");
 }
 
 /// A new client that has guestnetd do real work; it is served within the time that strangers get.
 #[track_caller]
-fn honest(scene: &Scene) {
+fn honest(bed: &Bed) {
     let start = Instant::now();
-    let service = scene.daemon.connect();
-    service.attach(&config("honest"), &scene.target(), None).expect("attach");
+    let service = bed.daemon.connect();
+    service.attach(&config("honest"), &bed.target(), None).expect("attach");
     service.detach("honest").expect("detach");
     let took = start.elapsed();
     assert!(took < HANDSHAKE + MARGIN, "an honest client was served after {took:?}");
-    scene.assert_neighbour_talks("harm on the socket");
+    bed.assert_neighbour_talks("harm on the socket");
 }
 
-fn dial(scene: &Scene) -> UnixStream {
-    UnixStream::connect(scene.daemon.socket()).expect("the kernel takes the connection")
+fn dial(bed: &Bed) -> UnixStream {
+    UnixStream::connect(bed.daemon.socket()).expect("the kernel takes the connection")
 }
 
 /// Sends what guestnetd takes of it: it may have closed the connection before the end.
-fn send(scene: &Scene, bytes: &[u8]) -> UnixStream {
-    let mut stream = dial(scene);
+fn send(bed: &Bed, bytes: &[u8]) -> UnixStream {
+    let mut stream = dial(bed);
     let _ = stream.write_all(bytes);
     stream
 }
 
 /// As a client of the newest wire, without callbacks and descriptors; up to where calls begin.
-fn shake_hands(scene: &Scene) -> UnixStream {
-    let mut stream = dial(scene);
+fn shake_hands(bed: &Bed) -> UnixStream {
+    let mut stream = dial(bed);
     let header = [&2u32.to_le_bytes()[..], &[0; 12]].concat();
     stream.write_all(&header).expect("the header");
     stream.read_exact(&mut [0; 8]).expect("guestnetd answers the handshake");
@@ -140,10 +137,10 @@ impl Random {
 
 #[test]
 fn five_hundred_silent_connections() {
-    leaves_nothing(|scene| {
-        let held: Vec<UnixStream> = (0..500).map(|_| dial(scene)).collect();
-        honest(scene);
-        let crowded = Usage::of(scene.daemon.pid());
+    leaves_nothing(|bed| {
+        let held: Vec<UnixStream> = (0..500).map(|_| dial(bed)).collect();
+        honest(bed);
+        let crowded = Usage::of(bed.daemon.pid());
         assert!(crowded.threads < 200 && crowded.fds < 400, "{crowded:?}");
         all_are_cut(held);
     });
@@ -151,11 +148,11 @@ fn five_hundred_silent_connections() {
 
 #[test]
 fn a_crowd_that_comes_again_while_it_is_cut() {
-    leaves_nothing(|scene| {
+    leaves_nothing(|bed| {
         let mut held = Vec::new();
         for _ in 0..10 {
-            held = (0..100).map(|_| dial(scene)).collect();
-            honest(scene);
+            held = (0..100).map(|_| dial(bed)).collect();
+            honest(bed);
         }
         all_are_cut(held);
     });
@@ -163,18 +160,18 @@ fn a_crowd_that_comes_again_while_it_is_cut() {
 
 #[test]
 fn garbage_of_all_sizes() {
-    leaves_nothing(|scene| {
+    leaves_nothing(|bed| {
         let mut random = Random(1);
         for size in [1, 4, 8, 15, 16, 17, 64, 1000, 70_000] {
             for _ in 0..30 {
-                drop(send(scene, &random.bytes(size)));
+                drop(send(bed, &random.bytes(size)));
             }
         }
-        honest(scene);
+        honest(bed);
         // After a good handshake, too.
         for size in [1, 15, 16, 17, 64, 1000, 70_000] {
             for _ in 0..5 {
-                let _ = shake_hands(scene).write_all(&random.bytes(size));
+                let _ = shake_hands(bed).write_all(&random.bytes(size));
             }
         }
     });
@@ -182,49 +179,49 @@ fn garbage_of_all_sizes() {
 
 #[test]
 fn halves_that_are_held() {
-    leaves_nothing(|scene| {
+    leaves_nothing(|bed| {
         // Half a header, half a handshake: strangers, whose time is limited.
         let halves: [&[u8]; 4] = [&[2], &[2, 0, 0, 0], &[2, 0, 0, 0, 0, 0, 0, 0], &[0; 15]];
         let held: Vec<UnixStream> =
-            halves.iter().cycle().take(80).map(|half| send(scene, half)).collect();
-        honest(scene);
+            halves.iter().cycle().take(80).map(|half| send(bed, half)).collect();
+        honest(bed);
         all_are_cut(held);
         // Half a command, after a good handshake: no stranger any more, but in nobody's way.
         let held: Vec<UnixStream> = (0..10)
             .map(|cut| {
                 let frame = [&[0; 4][..], &64u32.to_le_bytes(), &[0; 8], &[b'x'; 32]].concat();
-                let mut stream = shake_hands(scene);
+                let mut stream = shake_hands(bed);
                 stream.write_all(&frame[..=4 * cut]).expect("a part of a frame");
                 stream
             })
             .collect();
-        honest(scene);
+        honest(bed);
         drop(held);
     });
 }
 
 #[test]
 fn absurd_lengths() {
-    leaves_nothing(|scene| {
+    leaves_nothing(|bed| {
         for length in [0, 1, 15, 64 << 20, i32::MAX as u32, 1 << 31, u32::MAX] {
             let word = length.to_le_bytes();
-            drop(send(scene, &word));
-            drop(send(scene, &[&1u32.to_le_bytes()[..], &word, &[0; 8]].concat()));
-            drop(send(scene, &[&[0; 16][..], &word, &[0; 8], &[b'x'; 100]].concat()));
+            drop(send(bed, &word));
+            drop(send(bed, &[&1u32.to_le_bytes()[..], &word, &[0; 8]].concat()));
+            drop(send(bed, &[&[0; 16][..], &word, &[0; 8], &[b'x'; 100]].concat()));
         }
-        let before = Usage::of(scene.daemon.pid());
+        let before = Usage::of(bed.daemon.pid());
         // Commands of 60 MiB, each with one byte of it.
         let size = (60u32 << 20).to_le_bytes();
         let frame = [&[0; 4][..], &size, &[0; 8], b"x"].concat();
         let held: Vec<UnixStream> = (0..20)
             .map(|_| {
-                let mut stream = shake_hands(scene);
+                let mut stream = shake_hands(bed);
                 stream.write_all(&frame).expect("a frame's beginning");
                 stream
             })
             .collect();
-        honest(scene);
-        let now = Usage::of(scene.daemon.pid());
+        honest(bed);
+        let now = Usage::of(bed.daemon.pid());
         assert!(now.kb < before.kb + 20 * 1024, "{before:?} before, {now:?} with them");
         drop(held);
     });
@@ -232,13 +229,13 @@ fn absurd_lengths() {
 
 #[test]
 fn descriptors_that_nobody_asked_for() {
-    leaves_nothing(|scene| {
+    leaves_nothing(|bed| {
         let null = File::open("/dev/null").expect("/dev/null");
         let fds = [null.as_raw_fd(); 100];
         let rights = [ControlMessage::ScmRights(&fds)];
         for text in [&b"this is no handshake at all"[..], &[2, 0, 0, 0], &[0; 16]] {
             for _ in 0..20 {
-                let stream = dial(scene);
+                let stream = dial(bed);
                 let text = [IoSlice::new(text)];
                 // It may have been cut already; then they were closed with it.
                 let _ =
@@ -247,14 +244,14 @@ fn descriptors_that_nobody_asked_for() {
         }
         let held: Vec<UnixStream> = (0..20)
             .map(|_| {
-                let stream = shake_hands(scene);
+                let stream = shake_hands(bed);
                 let text = [IoSlice::new(&[0; 16])];
                 let _ =
                     sendmsg::<()>(stream.as_raw_fd(), &text, &rights, MsgFlags::MSG_NOSIGNAL, None);
                 stream
             })
             .collect();
-        honest(scene);
+        honest(bed);
         drop(held);
     });
 }

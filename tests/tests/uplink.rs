@@ -14,16 +14,14 @@
 
 //! The uplink comes, goes, and becomes another: guests wait for it and follow it.
 
-mod networks;
-
 use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use guestnet_tests::bed::{eventually, second_way, Bed, Listener, GATEWAY};
 use guestnet_tests::{Device, Guest, InNetns, Internet, Probe, Snapshot};
-use networks::{eventually, second_way, Bed, Listener, GATEWAY};
 
-networks::with_both_backends!(
+guestnet_tests::with_both_backends!(
     a_guest_waits_for_the_uplink_and_goes_on,
     default_is_where_the_default_route_leaves,
     a_new_address_is_used_at_once,
@@ -49,18 +47,18 @@ fn assert_waits(bed: &Bed, why: &str) {
 
 fn a_guest_waits_for_the_uplink_and_goes_on(firewall: &str) {
     let device = Device::options().no_uplink().build();
-    let bed = Bed::on(device, &format!("--firewall {firewall}"));
+    let bed = Bed::on(device).args(&format!("--firewall {firewall}")).build();
     let guest = Guest::new();
-    let listener = Listener::new(&**bed.service);
+    let listener = Listener::on(&**bed.service);
     assert_eq!(bed.attach("demo", &guest).state, GuestState::WAITING_FOR_UPLINK);
-    assert_eq!(listener.next_guest().0, GuestEvent::ATTACHED);
+    assert_eq!(listener.wait_guest().0, GuestEvent::ATTACHED);
     assert_eq!(guest.link("wlan0").expect("wlan0")["mtu"], 1500);
     assert_waits(&bed, "no interface wlan0");
     assert!(guest.ping(GATEWAY));
     let works = || guest.tcp(Internet::TCP, "on").is_ok_and(|line| line == "192.0.2.2 on");
     assert!(!works());
     let state = |wanted| {
-        assert_eq!(listener.next_guest(), (GuestEvent::STATE, "demo".to_owned(), wanted));
+        assert_eq!(listener.wait_guest(), (GuestEvent::STATE, "demo".to_owned(), wanted));
     };
     for round in 0..3 {
         bed.device.add_uplink("wlan0");
@@ -86,17 +84,23 @@ fn a_guest_waits_for_the_uplink_and_goes_on(firewall: &str) {
 fn default_is_where_the_default_route_leaves(firewall: &str) {
     let device = Device::new();
     let beyond = second_way(&device, "eth1");
-    let bed = Bed::on(device, &format!("--firewall {firewall} --uplink default"));
+    let bed = Bed::on(device).args(&format!("--firewall {firewall} --uplink default")).build();
     let guest = Guest::new();
-    let listener = Listener::new(&**bed.service);
+    let listener = Listener::on(&**bed.service);
     let before = Snapshot::of(&bed.device);
     bed.attach("demo", &guest);
     assert_eq!(guest.tcp(Internet::TCP, "one").unwrap(), "192.0.2.2 one");
 
     bed.device.run("ip route replace default via 198.51.100.1");
-    let (previous, current, gap) = listener.next_uplink();
-    assert_eq!((previous.interface.as_str(), previous.address.as_str()), ("wlan0", "192.0.2.2"));
-    assert_eq!((current.interface.as_str(), current.address.as_str()), ("eth1", "198.51.100.2"));
+    let (previous, current, gap) = listener.wait_uplink();
+    assert_eq!(
+        (previous.interfaceName.as_str(), previous.address.as_str()),
+        ("wlan0", "192.0.2.2")
+    );
+    assert_eq!(
+        (current.interfaceName.as_str(), current.address.as_str()),
+        ("eth1", "198.51.100.2")
+    );
     assert!(current.up && gap >= 0);
     // The old network is not the uplink any more, and is not reached by its own route either.
     assert_eq!(guest.tcp("198.51.100.1:80", "two").unwrap(), "198.51.100.2 two");
@@ -121,13 +125,13 @@ fn default_is_where_the_default_route_leaves(firewall: &str) {
 fn a_new_address_is_used_at_once(firewall: &str) {
     let bed = Bed::new(firewall);
     let guest = Guest::new();
-    let listener = Listener::new(&**bed.service);
+    let listener = Listener::on(&**bed.service);
     bed.attach("demo", &guest);
     assert_eq!(guest.tcp(Internet::TCP, "old").unwrap(), "192.0.2.2 old");
     bed.device.run("ip addr flush dev wlan0");
     bed.device.run("ip addr add 192.0.2.77/24 dev wlan0");
     bed.device.run(&format!("ip route add default via {}", Internet::ADDRESS));
-    while listener.next_uplink().1.address != "192.0.2.77" {}
+    while listener.wait_uplink().1.address != "192.0.2.77" {}
     assert_eq!(guest.tcp(Internet::TCP, "new").unwrap(), "192.0.2.77 new");
     assert_eq!(guest.udp(Internet::UDP, "new").unwrap(), "192.0.2.77 new");
     assert_eq!(bed.service.status(None).unwrap().uplink.address, "192.0.2.77");
@@ -135,13 +139,13 @@ fn a_new_address_is_used_at_once(firewall: &str) {
 
 #[test]
 fn an_uplink_of_another_name() {
-    let bed = Bed::on(Device::options().uplink("eth0").build(), "--uplink eth0");
+    let bed = Bed::on(Device::options().uplink("eth0").build()).args("--uplink eth0").build();
     let guest = Guest::new();
     assert_eq!(bed.attach("demo", &guest).state, GuestState::ATTACHED);
     assert_eq!(guest.tcp(Internet::TCP, "eth0").unwrap(), "192.0.2.2 eth0");
 
     // And who was not told of it says what to do.
-    let bed = Bed::on(Device::options().uplink("eth0").build(), "");
+    let bed = Bed::on(Device::options().uplink("eth0").build()).build();
     assert_eq!(bed.attach("demo", &Guest::new()).state, GuestState::WAITING_FOR_UPLINK);
     assert_waits(
         &bed,

@@ -14,17 +14,15 @@
 
 //! On a device that routes by table main: guests that leave by an interface of their own.
 
-mod networks;
-
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
+use guestnet_tests::bed::{eventually, second_way, Bed, Stream};
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::{Device, Guest, InNetns, Internet, Probe};
-use networks::{eventually, second_way, Bed, Stream};
 
-networks::with_both_backends!(
+guestnet_tests::with_both_backends!(
     a_tun_is_shared_and_comes_back,
     a_guest_is_stopped_under_lockdown,
     a_vpn_that_guests_may_not_leave_by_is_named,
@@ -41,7 +39,7 @@ fn by_tun(name: &str) -> GuestConfig {
 fn a_tun_is_shared_and_comes_back(firewall: &str) {
     let device = Device::new();
     let beyond = second_way(&device, "tun0");
-    let bed = Bed::on(device, &format!("--firewall {firewall}"));
+    let bed = Bed::on(device).args(&format!("--firewall {firewall}")).build();
     let before = bed.device.run("ip rule show");
     let (a, b, other) = (Guest::new(), Guest::new(), Guest::new());
     bed.attach_as(&by_tun("a"), &by_pid(a.pid()));
@@ -106,7 +104,7 @@ fn a_guest_is_stopped_under_lockdown(firewall: &str) {
 fn a_vpn_that_guests_may_not_leave_by_is_named(firewall: &str) {
     let device = Device::new();
     let beyond = second_way(&device, "tun0");
-    let bed = Bed::on(device, &format!("--firewall {firewall} --uplink default"));
+    let bed = Bed::on(device).args(&format!("--firewall {firewall} --uplink default")).build();
     let (guest, in_vpn) = (Guest::new(), Guest::new());
     bed.attach("demo", &guest);
     bed.attach_as(&by_tun("vpn"), &by_pid(in_vpn.pid()));

@@ -17,17 +17,16 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::netd::NetdDevice;
 use guestnet_tests::{poll, InNetns, Probe};
-
-use crate::bed::{Bed, BOUND};
 
 /// How long somebody goes on.
 const FIGHT: Duration = Duration::from_secs(6);
 
 /// How long guestnetd may work meanwhile: a twentieth of the time, or on a slow machine (an emulated
 /// one) as long as so many runs of `ip` take, of which the other side does far more.
-fn may_work(bed: &Bed) -> Duration {
+fn may_work(bed: &Bed<NetdDevice>) -> Duration {
     const RUNS: u32 = 40;
     let run = |_| {
         let begun = Instant::now();
@@ -42,7 +41,7 @@ fn may_work(bed: &Bed) -> Duration {
 struct Foe(Child);
 
 impl Foe {
-    fn of(bed: &Bed, command: &str) -> Self {
+    fn of(bed: &Bed<NetdDevice>, command: &str) -> Self {
         let mut shell: Command = bed.device.command("/bin/sh");
         shell.args(["-c", &format!("while :; do {command}; done")]);
         shell.stdout(Stdio::null()).stderr(Stdio::null());
@@ -58,7 +57,7 @@ impl Drop for Foe {
 }
 
 /// The time that guestnetd has worked, of all its threads.
-fn worked(bed: &Bed) -> Duration {
+fn worked(bed: &Bed<NetdDevice>) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", bed.daemon.pid())).expect("stat");
     let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
     let ticks: u64 = fields[11..13].iter().map(|n| n.parse::<u64>().expect("a number")).sum();
@@ -66,8 +65,8 @@ fn worked(bed: &Bed) -> Duration {
 }
 
 #[track_caller]
-fn costs_little(command: &str, is_back: impl Fn(&Bed) -> bool) {
-    let mut bed = Bed::on(NetdDevice::new(), "--check-every 1");
+fn costs_little(command: &str, is_back: impl Fn(&Bed<NetdDevice>) -> bool) {
+    let mut bed = Bed::on_netd(NetdDevice::new()).args("--check-every 1").attached("demo").build();
     bed.flows_as("192.0.2.2");
     bed.device.note_calls();
     let (most, said, work) = (may_work(&bed), bed.daemon.log().len(), worked(&bed));
@@ -99,12 +98,12 @@ fn costs_little(command: &str, is_back: impl Fn(&Bed) -> bool) {
 
 #[test]
 fn for_the_rule() {
-    let has = |bed: &Bed| bed.device.run("ip rule").contains("from 172.17.0.0/16");
+    let has = |bed: &Bed<NetdDevice>| bed.device.run("ip rule").contains("from 172.17.0.0/16");
     costs_little("ip rule del from 172.17.0.0/16", has);
 }
 
 #[test]
 fn for_a_guests_address() {
-    let has = |bed: &Bed| !bed.device.addresses(4, "vm_wlan").is_empty();
+    let has = |bed: &Bed<NetdDevice>| !bed.device.addresses(4, "vm_wlan").is_empty();
     costs_little("ip addr del 172.17.3.2/16 dev vm_wlan", has);
 }

@@ -17,18 +17,17 @@
 
 use std::time::{Duration, Instant};
 
+use guestnet_tests::bed::{netd_daemon, Bed, BOUND};
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::netd::NetdDevice;
 use guestnet_tests::{poll, InNetns};
-
-use crate::bed::{daemon, Bed, BOUND};
 
 /// As long as a call may wait for one program, on a busy machine.
 const ONE: Duration = Duration::from_millis(4500);
 
 /// Takes a jump away, and waits until guestnetd runs a program to put it back.
 #[track_caller]
-fn has_it_run_a_program(bed: &Bed) {
+fn has_it_run_a_program(bed: &Bed<NetdDevice>) {
     bed.device.note_calls();
     bed.device.run("iptables-legacy -w -F oem_fwd");
     bed.device.run("ip rule del from 172.17.0.0/16");
@@ -38,7 +37,7 @@ fn has_it_run_a_program(bed: &Bed) {
 
 #[test]
 fn others_are_answered_and_it_is_run_seldom() {
-    let bed = Bed::on(NetdDevice::new(), "--check-every 1");
+    let bed = Bed::on_netd(NetdDevice::new()).args("--check-every 1").attached("demo").build();
     bed.flows_as("192.0.2.2");
     bed.device.hang("iptables");
     has_it_run_a_program(&bed);
@@ -63,7 +62,7 @@ fn others_are_answered_and_it_is_run_seldom() {
 
 #[test]
 fn the_end_is_in_order() {
-    let mut bed = Bed::on(NetdDevice::new(), "--check-every 1");
+    let mut bed = Bed::on_netd(NetdDevice::new()).args("--check-every 1").attached("demo").build();
     bed.flows_as("192.0.2.2");
     bed.device.hang("iptables");
     has_it_run_a_program(&bed);
@@ -91,7 +90,7 @@ fn an_attach_fails_soon_and_nothing_is_owed() {
     let before = device.everything_else();
     device.hang("ndc");
     let bed = {
-        let daemon = daemon(&device).args("--check-every 1").started();
+        let daemon = netd_daemon(&device).args("--check-every 1").started();
         (daemon.connect(), daemon)
     };
     let (service, daemon) = bed;

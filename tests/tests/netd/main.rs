@@ -16,7 +16,6 @@
 //! Android, while networks come and go, netd starts anew and others meddle; and never a guest's
 //! packet by another way than the uplink.
 
-mod bed;
 mod fights;
 mod hangs;
 mod names;

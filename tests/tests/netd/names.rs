@@ -16,20 +16,19 @@
 
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use guestnet_tests::bed::{Bed, BOUND, GATEWAY};
 use guestnet_tests::netd::{ask, NetdDevice};
 use guestnet_tests::{poll, InNetns};
 
-use crate::bed::{Bed, BOUND, GATEWAY};
-
 /// Whose answer a guest gets, by either protocol.
-fn answers(bed: &Bed) -> Option<String> {
+fn answers(bed: &Bed<NetdDevice>) -> Option<String> {
     let by = |tcp| ask(&bed.guest, GATEWAY, tcp).ok();
     let udp = by(false)?;
     (by(true)? == udp).then_some(udp)
 }
 
 #[track_caller]
-fn is_answered_by(bed: &Bed, name: &str) {
+fn is_answered_by(bed: &Bed<NetdDevice>, name: &str) {
     let right = || (answers(bed)?.contains(name)).then_some(());
     let found = poll(BOUND, right);
     assert!(found.is_some(), "{name}: {:?}\n{}", answers(bed), bed.daemon.log());
@@ -37,7 +36,10 @@ fn is_answered_by(bed: &Bed, name: &str) {
 
 #[test]
 fn the_resolver_goes_with_the_uplink() {
-    let bed = Bed::on(NetdDevice::new(), "--uplink wlan0,rmnet* --resolv-conf /nonexistent");
+    let bed = Bed::on_netd(NetdDevice::new())
+        .args("--uplink wlan0,rmnet* --resolv-conf /nonexistent")
+        .attached("demo")
+        .build();
     bed.device.connect("rmnet0", NetdDevice::RMNET0);
     let (state, text) = bed.layer(Layer::DNS);
     assert_eq!(state, LayerState::BAD, "{text}");
@@ -64,7 +66,8 @@ fn the_resolver_goes_with_the_uplink() {
 
 #[test]
 fn what_was_named_outlives_guestnetd() {
-    let mut bed = Bed::on(NetdDevice::new(), "--resolv-conf /nonexistent");
+    let mut bed =
+        Bed::on_netd(NetdDevice::new()).args("--resolv-conf /nonexistent").attached("demo").build();
     let [wifi, _] = bed.device.resolvers("wlan0");
     bed.service.setDns("wlan0", &[wifi]).expect("setDns");
     is_answered_by(&bed, "wlan0");
@@ -80,7 +83,8 @@ fn what_was_named_outlives_guestnetd() {
 
 #[test]
 fn another_resolver_answers_from_the_next_question_on() {
-    let bed = Bed::on(NetdDevice::new(), "--resolv-conf /nonexistent");
+    let bed =
+        Bed::on_netd(NetdDevice::new()).args("--resolv-conf /nonexistent").attached("demo").build();
     bed.flows_as("192.0.2.2");
     let [first, second] = bed.device.resolvers("wlan0");
     bed.service.setDns("wlan0", std::slice::from_ref(&first)).expect("setDns");

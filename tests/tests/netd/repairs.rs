@@ -14,17 +14,16 @@
 
 //! What others take away is put back, and nothing else is touched.
 
+use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::netd::NetdDevice;
 use guestnet_tests::{poll, InNetns, Probe};
-
-use crate::bed::{Bed, BOUND};
 
 /// How often guestnetd looks for what the kernel does not announce, here.
 const CHECKS: &str = "--check-every 1";
 
 #[track_caller]
 fn is_put_back(args: &str, damage: &[&str]) {
-    let mut bed = Bed::on(NetdDevice::new(), args);
+    let mut bed = Bed::on_netd(NetdDevice::new()).args(args).attached("demo").build();
     bed.flows_as("192.0.2.2");
     let before = bed.device.everything_else();
     for command in damage {
@@ -80,7 +79,7 @@ fn the_chain_and_the_jump() {
 
 #[test]
 fn what_others_have_is_theirs() {
-    let bed = Bed::on(NetdDevice::new(), CHECKS);
+    let bed = Bed::on_netd(NetdDevice::new()).args(CHECKS).attached("demo").build();
     bed.flows_as("192.0.2.2");
     // Of others: a rule with our number, a route in table 97, a rule in oem_fwd, an address.
     for command in [
@@ -104,7 +103,7 @@ fn what_others_have_is_theirs() {
 
 #[test]
 fn several_at_once() {
-    let bed = Bed::on(NetdDevice::new(), "");
+    let bed = Bed::on_netd(NetdDevice::new()).attached("demo").build();
     bed.flows_as("192.0.2.2");
     for round in 0..10 {
         bed.device.run("ip rule del pref 21500");
@@ -118,7 +117,7 @@ fn several_at_once() {
 
 #[test]
 fn somebodys_rule_for_table_main_makes_no_other_device_of_it() {
-    let bed = Bed::on(NetdDevice::new(), "");
+    let bed = Bed::on_netd(NetdDevice::new()).attached("demo").build();
     bed.flows_as("192.0.2.2");
     bed.device.run("ip rule add pref 9999 lookup main");
     bed.flows_as("192.0.2.2");

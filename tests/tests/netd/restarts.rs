@@ -18,15 +18,14 @@ use std::time::Duration;
 
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::netd::{NetdDevice, Variant};
 use guestnet_tests::{poll, InNetns};
-
-use crate::bed::{Bed, BOUND};
 
 #[test]
 fn netd_restarts_at_every_pace() {
     for variant in Variant::ALL {
-        let bed = Bed::on(NetdDevice::of(variant), "");
+        let bed = Bed::on_netd(NetdDevice::of(variant)).attached("demo").build();
         bed.flows_as("192.0.2.2");
         let before = bed.device.everything_else();
         for pace in [0, 5, 100] {
@@ -46,7 +45,7 @@ fn netd_restarts_at_every_pace() {
 
 #[test]
 fn the_hotspot_and_guests_share_the_switch() {
-    let bed = Bed::on(NetdDevice::new(), "");
+    let bed = Bed::on_netd(NetdDevice::new()).attached("demo").build();
     bed.device.hotspot(true);
     bed.flows_as("192.0.2.2");
     bed.device.hotspot(false);
@@ -62,7 +61,7 @@ fn the_hotspot_and_guests_share_the_switch() {
 
 #[test]
 fn a_switch_that_somebody_writes_is_asked_for_again() {
-    let bed = Bed::on(NetdDevice::new(), "");
+    let bed = Bed::on_netd(NetdDevice::new()).attached("demo").build();
     bed.flows_as("192.0.2.2");
     for _ in 0..3 {
         bed.device.set_sysctl("net/ipv4/ip_forward", "0");
@@ -73,7 +72,7 @@ fn a_switch_that_somebody_writes_is_asked_for_again() {
 
 #[test]
 fn netd_restarts_while_guestnetd_is_away() {
-    let mut bed = Bed::on(NetdDevice::new(), "");
+    let mut bed = Bed::on_netd(NetdDevice::new()).attached("demo").build();
     bed.flows_as("192.0.2.2");
     bed.daemon.kill();
     bed.device.netd_restarts(Duration::ZERO);
@@ -86,7 +85,7 @@ fn netd_restarts_while_guestnetd_is_away() {
 
 #[test]
 fn nothing_is_hooked_in_while_netd_is_asked() {
-    let bed = Bed::on(NetdDevice::new(), "--uplink default");
+    let bed = Bed::on_netd(NetdDevice::new()).args("--uplink default").attached("demo").build();
     bed.device.connect("rmnet0", NetdDevice::RMNET0);
     bed.flows_as("192.0.2.2");
     let busy = bed.device.hold_netd();

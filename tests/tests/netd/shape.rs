@@ -17,17 +17,16 @@
 
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use guestnet_tests::bed::{Bed, GATEWAY};
 use guestnet_tests::netd::{table, NetdDevice, Variant};
 use guestnet_tests::{Guest, InNetns, Probe};
-
-use crate::bed::{Bed, GATEWAY};
 
 #[test]
 fn a_guest_has_internet_on_every_android() {
     for variant in Variant::ALL {
         let device = NetdDevice::of(variant);
         let before = device.everything_else();
-        let bed = Bed::on(device, "");
+        let bed = Bed::on_netd(device).attached("demo").build();
         bed.flows_as("192.0.2.2");
         assert_eq!(bed.guest.tcp(NetdDevice::TCP, "x").expect("TCP"), "192.0.2.2 x");
         assert!(bed.guest.ping(GATEWAY), "the device itself answers");
@@ -65,7 +64,7 @@ fn a_guest_has_internet_on_every_android() {
 
 #[test]
 fn every_layer_is_right_and_says_so() {
-    let bed = Bed::on(NetdDevice::new(), "--dns 192.0.2.53");
+    let bed = Bed::on_netd(NetdDevice::new()).args("--dns 192.0.2.53").attached("demo").build();
     bed.flows_as("192.0.2.2");
     let status = bed.service.status(Some("demo")).expect("status");
     for layer in &status.guests[0].layers {
@@ -79,7 +78,7 @@ fn every_layer_is_right_and_says_so() {
 #[test]
 fn a_restart_of_guestnetd_loses_no_packet() {
     for crash in [false, true] {
-        let mut bed = Bed::on(NetdDevice::new(), "");
+        let mut bed = Bed::on_netd(NetdDevice::new()).attached("demo").build();
         bed.flows_as("192.0.2.2");
         match crash {
             true => bed.daemon.kill(),

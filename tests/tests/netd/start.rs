@@ -74,7 +74,7 @@ fn ndc_that_says_nothing_fails_the_attach() {
 
 #[test]
 fn a_forward_policy_that_drops_is_no_obstacle() {
-    let bed = crate::bed::Bed::on(NetdDevice::new(), "");
+    let bed = guestnet_tests::bed::Bed::on_netd(NetdDevice::new()).attached("demo").build();
     bed.device.run("iptables-legacy -w -P FORWARD DROP");
     bed.flows_as("192.0.2.2");
     let (state, text) = bed.layer(Layer::FIREWALL);

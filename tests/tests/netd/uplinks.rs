@@ -20,15 +20,14 @@ use std::time::Duration;
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::netd::{table, NetdDevice, Variant};
 use guestnet_tests::probe::exchange;
 use guestnet_tests::{InNetns, Probe};
 
-use crate::bed::{Bed, BOUND};
-
 #[test]
 fn a_short_loss_leaves_connections_alone() {
-    let bed = Bed::on(NetdDevice::new(), "");
+    let bed = Bed::on_netd(NetdDevice::new()).attached("demo").build();
     let stream = bed.guest.connect_tcp(NetdDevice::TCP).expect("TCP");
     stream.set_read_timeout(Some(BOUND)).expect("a time limit");
     assert_eq!(exchange(&stream, "before").expect("a line"), "192.0.2.2 before");
@@ -63,7 +62,7 @@ fn a_short_loss_leaves_connections_alone() {
 #[test]
 fn wifi_comes_back_with_its_address_another_or_as_another_interface() {
     for variant in Variant::ALL {
-        let bed = Bed::on(NetdDevice::of(variant), "");
+        let bed = Bed::on_netd(NetdDevice::of(variant)).attached("demo").build();
         bed.flows_as("192.0.2.2");
         bed.device.wifi_lost();
         assert!(bed.seen_as().is_none());
@@ -90,7 +89,8 @@ fn wifi_comes_back_with_its_address_another_or_as_another_interface() {
 
 #[test]
 fn a_list_is_followed_in_its_order() {
-    let bed = Bed::on(NetdDevice::new(), "--uplink wlan0,rmnet*");
+    let bed =
+        Bed::on_netd(NetdDevice::new()).args("--uplink wlan0,rmnet*").attached("demo").build();
     bed.device.connect("rmnet0", NetdDevice::RMNET0);
     bed.flows_as("192.0.2.2");
     let rules = bed.device.chain("iptables", "filter", "oem_guestnet_fwd");
@@ -111,7 +111,8 @@ fn a_list_is_followed_in_its_order() {
 #[test]
 fn default_is_netds_default_network() {
     for variant in Variant::ALL {
-        let bed = Bed::on(NetdDevice::of(variant), "--uplink default");
+        let bed =
+            Bed::on_netd(NetdDevice::of(variant)).args("--uplink default").attached("demo").build();
         bed.flows_as("192.0.2.2");
         bed.device.connect("rmnet0", NetdDevice::RMNET0);
         bed.device.default_to("rmnet0");
@@ -129,7 +130,7 @@ fn default_is_netds_default_network() {
 
 #[test]
 fn a_guest_may_come_before_the_uplink() {
-    let bed = Bed::on(NetdDevice::offline(Variant::Android13), "");
+    let bed = Bed::on_netd(NetdDevice::offline(Variant::Android13)).attached("demo").build();
     assert!(bed.seen_as().is_none());
     assert_eq!(bed.layer(Layer::RULE).0, LayerState::WAITING);
     bed.device.connect("wlan0", NetdDevice::WLAN0);
@@ -144,7 +145,7 @@ fn on_ipv6_only_wifi_the_stacked_interface_is_taken() {
     device.connect("wlan0", NetdDevice::WLAN0);
     device.disconnect("wlan0");
     device.connect("v4-wlan0", "10.64.0.2/24");
-    let bed = Bed::on(device, "--uplink wlan0,v4-wlan0,rmnet*");
+    let bed = Bed::on_netd(device).args("--uplink wlan0,v4-wlan0,rmnet*").attached("demo").build();
     bed.flows_as("10.64.0.2");
     let status = bed.service.status(None).expect("status");
     assert_eq!(status.uplink.interfaceName, "v4-wlan0");
@@ -156,7 +157,7 @@ fn on_ipv6_only_wifi_the_stacked_interface_is_taken() {
 
 #[test]
 fn a_burst_of_announcements_is_one_event_or_two() {
-    let bed = Bed::on(NetdDevice::new(), "");
+    let bed = Bed::on_netd(NetdDevice::new()).attached("demo").build();
     bed.flows_as("192.0.2.2");
     let before = bed.daemon.log().matches("uplink: ").count();
     bed.device.run("ip addr add 10.99.7.5/24 dev wlan0");

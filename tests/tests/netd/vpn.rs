@@ -19,11 +19,10 @@ use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_N
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
+use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::netd::{NetdDevice, Variant};
 use guestnet_tests::{poll, Guest, InNetns, Probe};
-
-use crate::bed::{Bed, BOUND};
 
 const IN_VPN: &str = "10.8.0.2";
 
@@ -34,7 +33,7 @@ fn by_tun(name: &str) -> GuestConfig {
 #[test]
 fn a_guest_goes_by_the_uplink_as_tethered_ones_do() {
     for variant in Variant::ALL {
-        let bed = Bed::on(NetdDevice::of(variant), "");
+        let bed = Bed::on_netd(NetdDevice::of(variant)).attached("demo").build();
         bed.flows_as("192.0.2.2");
         bed.device.vpn_up("tun0");
         bed.flows_as("192.0.2.2");
@@ -47,13 +46,13 @@ fn a_guest_goes_by_the_uplink_as_tethered_ones_do() {
 #[test]
 fn a_named_tun_is_the_only_way() {
     for variant in Variant::ALL {
-        let bed = Bed::without_guest(NetdDevice::of(variant), "");
+        let bed = Bed::on_netd(NetdDevice::of(variant)).build();
         let refused = bed.service.attach(&by_tun("demo"), &by_pid(bed.guest.pid()), None);
         let refused = refused.expect_err("no tun0");
         assert_eq!(refused.service_specific_error(), ERROR_NO_SUCH_TUN, "{refused}");
         bed.device.vpn_up("tun0");
         let other = Guest::new();
-        bed.attach_as(&by_tun("demo"), &bed.guest);
+        bed.attach_as(&by_tun("demo"), &bed.target());
         bed.attach("other", &other);
         bed.flows_as(IN_VPN);
         assert_eq!(other.udp(NetdDevice::UDP, "y").expect("UDP"), "192.0.2.2 y");
@@ -78,8 +77,8 @@ fn stopped_under_lockdown() -> GuestConfig {
 
 #[test]
 fn a_guest_can_be_stopped_under_lockdown() {
-    let bed = Bed::without_guest(NetdDevice::new(), "");
-    bed.attach_as(&stopped_under_lockdown(), &bed.guest);
+    let bed = Bed::on_netd(NetdDevice::new()).build();
+    bed.attach_as(&stopped_under_lockdown(), &bed.target());
     bed.flows_as("192.0.2.2");
     for _ in 0..2 {
         bed.device.vpn_up("tun0");
@@ -100,11 +99,11 @@ fn a_guest_can_be_stopped_under_lockdown() {
 /// Whatever iptables does, and whatever becomes of guestnetd.
 #[test]
 fn a_lockdown_stops_a_guest_while_iptables_hangs() {
-    let mut bed = Bed::without_guest(NetdDevice::new(), "");
-    bed.attach_as(&stopped_under_lockdown(), &bed.guest);
+    let mut bed = Bed::on_netd(NetdDevice::new()).build();
+    bed.attach_as(&stopped_under_lockdown(), &bed.target());
     bed.flows_as("192.0.2.2");
     let before = bed.device.run("ip rule");
-    let stopped = |bed: &Bed| poll(BOUND, || bed.seen_as().is_none().then_some(()));
+    let stopped = |bed: &Bed<NetdDevice>| poll(BOUND, || bed.seen_as().is_none().then_some(()));
     let hangs = bed.device.hold_xtables();
     bed.device.lockdown(true);
     stopped(&bed).expect("it is stopped");

@@ -18,10 +18,9 @@ use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::Guest
 use android_system_guestnet::aidl::android::system::guestnet::GuestKind::GuestKind;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet as codes;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
+use guestnet_tests::bed::Bed;
 use guestnet_tests::client::config;
 use guestnet_tests::{Probe, Snapshot};
-
-use crate::scene::Scene;
 
 /// Names that are none. A lone surrogate, the one other trick of UTF-16, cannot be put into a
 /// Rust string: what comes off the wire with one is refused before there is a name to look at.
@@ -65,54 +64,54 @@ fn with(change: impl FnOnce(&mut GuestConfig)) -> GuestConfig {
 }
 
 /// One row for each configuration: all three calls refuse it.
-fn refuses(scene: &Scene, rows: Vec<(String, GuestConfig, i32, &[&str])>) {
-    let before = scene.before();
+fn refuses(bed: &Bed, rows: Vec<(String, GuestConfig, i32, &[&str])>) {
+    let before = bed.before();
     for (what, config, code, words) in rows {
-        scene.all_refuse(&before, &what, &config, &scene.target(), (code, words));
+        bed.all_refuse(&before, &what, &config, &bed.target(), (code, words));
     }
 }
 
 /// The guest is attached with this, and detached again.
-fn takes(scene: &Scene, what: &str, config: &GuestConfig) {
-    let guest = scene.service.attach(config, &scene.target(), None);
+fn takes(bed: &Bed, what: &str, config: &GuestConfig) {
+    let guest = bed.service.attach(config, &bed.target(), None);
     let guest = guest.unwrap_or_else(|e| panic!("{what}: {e}"));
     assert_eq!(guest.name, config.name);
     assert_eq!(guest.interfaceName, config.interfaceName);
     assert_eq!(guest.prefixLength, config.prefixLength);
-    assert!(scene.guest.link(&config.interfaceName).is_some(), "{what}");
-    scene.service.detach(&config.name).unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert!(bed.guest.link(&config.interfaceName).is_some(), "{what}");
+    bed.service.detach(&config.name).unwrap_or_else(|e| panic!("{what}: {e}"));
 }
 
 #[test]
 fn a_name_that_is_none() {
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     let long = "a".repeat(64);
-    let before = scene.before();
+    let before = bed.before();
     let words: &[&str] = &["is not a guest's name", "1 to 63", "letter or digit first"];
     let refusal = (codes::ERROR_BAD_NAME, words);
     for name in BAD_NAMES.iter().copied().chain([long.as_str()]) {
         let config = with(|c| c.name = name.to_owned());
         let what = format!("the name {name:?}");
-        scene.refused_quietly(&before, &what, refusal, |s| s.detach(name));
-        scene.refused_quietly(&before, &what, refusal, |s| s.get(name));
-        scene.refused_quietly(&before, &what, refusal, |s| s.status(Some(name)));
-        scene.all_refuse(&before, &what, &config, &scene.target(), refusal);
+        bed.refused_quietly(&before, &what, refusal, |s| s.detach(name));
+        bed.refused_quietly(&before, &what, refusal, |s| s.get(name));
+        bed.refused_quietly(&before, &what, refusal, |s| s.status(Some(name)));
+        bed.all_refuse(&before, &what, &config, &bed.target(), refusal);
     }
 }
 
 #[test]
 fn a_name_that_only_just_is_one() {
-    let scene = Scene::new();
-    let before = Snapshot::of(&scene.device);
+    let bed = Bed::with_neighbour();
+    let before = Snapshot::of(&bed.device);
     for name in ["0", "a", "Z..--__9", &"z".repeat(63)] {
-        takes(&scene, name, &config(name));
+        takes(&bed, name, &config(name));
     }
-    before.assert_same(&Snapshot::of(&scene.device));
+    before.assert_same(&Snapshot::of(&bed.device));
 }
 
 #[test]
 fn an_interface_name_that_is_none() {
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     let names = [
         "",
         "sixteen-bytes-xx",
@@ -134,27 +133,27 @@ fn an_interface_name_that_is_none() {
         let config = with(|c| c.interfaceName = name.to_owned());
         (format!("the interface {name:?}"), config, codes::ERROR_BAD_INTERFACE_NAME, words)
     });
-    refuses(&scene, rows.into());
+    refuses(&bed, rows.into());
     for name in ["w", "fifteen-bytes-x", "vm_wlan", "lo0"] {
-        takes(&scene, name, &with(|c| c.interfaceName = name.to_owned()));
+        takes(&bed, name, &with(|c| c.interfaceName = name.to_owned()));
     }
 }
 
 /// Each interface has a directory of its name among the sysctls, and these two are taken there.
 #[test]
 fn an_interface_name_that_the_kernel_has_taken() {
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     let rows = ["all", "default"].map(|name| {
         let words: &[&str] = &["is not a name for the guest's interface"];
         let config = with(|c| c.interfaceName = name.to_owned());
         (format!("the interface {name:?}"), config, codes::ERROR_BAD_INTERFACE_NAME, words)
     });
-    refuses(&scene, rows.into());
+    refuses(&bed, rows.into());
 }
 
 #[test]
 fn a_text_that_is_no_address() {
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     let texts = [
         "",
         "1.2.3",
@@ -191,12 +190,12 @@ fn a_text_that_is_no_address() {
             let config = with(|c| c.gateway = text.to_owned());
             (format!("the gateway {text:?}"), config, codes::ERROR_BAD_ADDRESS, words)
         });
-    refuses(&scene, address.into_iter().chain(gateway).collect());
+    refuses(&bed, address.into_iter().chain(gateway).collect());
 }
 
 #[test]
 fn an_address_that_cannot_be_the_guests() {
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     let reserved = codes::ERROR_ADDRESS_RESERVED;
     let address = |text: &str| with(|c| c.address = Some(text.to_owned()));
     let gateway = |text: &str| with(|c| c.gateway = text.to_owned());
@@ -257,16 +256,16 @@ fn an_address_that_cannot_be_the_guests() {
         ),
     ];
     refuses(
-        &scene,
+        &bed,
         rows.map(|(what, config, code, words)| (what.into(), config, code, words)).into(),
     );
-    takes(&scene, "the first address", &address("172.17.0.1"));
-    takes(&scene, "the last address", &address("172.17.255.254"));
+    takes(&bed, "the first address", &address("172.17.0.1"));
+    takes(&bed, "the last address", &address("172.17.255.254"));
 }
 
 #[test]
 fn a_number_out_of_its_range() {
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     let prefix = [0, 31, 32, 33, -1, 272, i32::MIN, i32::MAX].map(|n| {
         let words: &[&str] = &["prefix length", "use 1 to 30"];
         (format!("prefix {n}"), with(|c| c.prefixLength = n), codes::ERROR_BAD_PREFIX, words)
@@ -284,18 +283,18 @@ fn a_number_out_of_its_range() {
         (format!("policy {n}"), with(|c| c.vpnPolicy = VpnPolicy(n)), codes::ERROR_BAD_ENUM, words)
     });
     let rows = prefix.into_iter().chain(mtu).chain(kind).chain(policy);
-    refuses(&scene, rows.collect());
+    refuses(&bed, rows.collect());
     for mtu in [68, 1500, 65_535] {
-        takes(&scene, "an MTU at the edge", &with(|c| c.mtu = mtu));
+        takes(&bed, "an MTU at the edge", &with(|c| c.mtu = mtu));
     }
     let small = with(|c| (c.gateway, c.prefixLength) = ("10.9.8.1".into(), 30));
-    takes(&scene, "the smallest subnet", &small);
+    takes(&bed, "the smallest subnet", &small);
 }
 
 #[test]
 fn a_configuration_of_megabytes() {
-    let scene = Scene::new();
-    let much = |n| scene.letters(n);
+    let bed = Bed::with_neighbour();
+    let much = |n| bed.letters(n);
     let words: &[&str] = &["bytes of text", "no valid one holds more"];
     let row = |what: &str, config| (what.to_owned(), config, codes::ERROR_CONFIG_TOO_LARGE, words);
     let rows = vec![
@@ -303,15 +302,15 @@ fn a_configuration_of_megabytes() {
         row("2 MB in all", with(|c| (c.name, c.gateway) = (much(1 << 20), much(1 << 20)))),
         row("a name of 5 kB", with(|c| c.name = much(5000))),
     ];
-    refuses(&scene, rows);
+    refuses(&bed, rows);
 }
 
 #[test]
 fn a_name_of_megabytes_is_a_bad_name() {
-    let scene = Scene::new();
-    let (before, name) = (scene.before(), scene.letters(2 << 20));
+    let bed = Bed::with_neighbour();
+    let (before, name) = (bed.before(), bed.letters(2 << 20));
     let refusal: (i32, &[&str]) = (codes::ERROR_BAD_NAME, &["1 to 63"]);
-    scene.refused(&before, "detach() of 2 MB", refusal, |s| s.detach(&name));
-    scene.refused(&before, "get() of 2 MB", refusal, |s| s.get(&name));
-    scene.refused(&before, "status() of 2 MB", refusal, |s| s.status(Some(&name)));
+    bed.refused(&before, "detach() of 2 MB", refusal, |s| s.detach(&name));
+    bed.refused(&before, "get() of 2 MB", refusal, |s| s.get(&name));
+    bed.refused(&before, "status() of 2 MB", refusal, |s| s.status(Some(&name)));
 }

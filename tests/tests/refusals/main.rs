@@ -16,9 +16,6 @@
 //! cause and remedy, with nothing changed on the device, in the guest or in the state, and
 //! without a word lost between a guest that is attached and the internet.
 
-#[path = "../scene/mod.rs"]
-mod scene;
-
 mod collisions;
 mod configs;
 mod races;

@@ -23,11 +23,10 @@ use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::Guest
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet as codes;
 use binder::ExceptionCode;
 use guestnet_platform::status_message;
+use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::client::{by_netns, by_pid, by_pidfd, config};
 use guestnet_tests::snapshot::open_fds;
 use guestnet_tests::{poll, Guest, InNetns, Probe, Snapshot};
-
-use crate::scene::{Scene, BOUND};
 
 const ROUNDS: u32 = 200;
 
@@ -52,10 +51,10 @@ impl Moments {
 
 #[test]
 fn a_process_that_ends_during_the_call_leaves_nothing() {
-    let scene = Scene::new();
-    let (device, fds) = (Snapshot::of(&scene.device), open_fds(scene.daemon.pid()).len());
-    let links = scene.device.links();
-    let took = usual_time(&scene);
+    let bed = Bed::with_neighbour();
+    let (device, fds) = (Snapshot::of(&bed.device), open_fds(bed.daemon.pid()).len());
+    let links = bed.device.links();
+    let took = usual_time(&bed);
     let mut moments = Moments(1);
     let mut answers = BTreeMap::<i32, u32>::new();
     for round in 0..ROUNDS {
@@ -69,7 +68,7 @@ fn a_process_that_ends_during_the_call_leaves_nothing() {
             }
             guest.kill();
         });
-        let answer = scene.service.attach(&config("racer"), &target, None);
+        let answer = bed.service.attach(&config("racer"), &target, None);
         drop(target);
         killer.join().expect("the guest's end");
         let code = match answer {
@@ -83,15 +82,15 @@ fn a_process_that_ends_during_the_call_leaves_nothing() {
         };
         *answers.entry(code).or_default() += 1;
         // The name is free again, and the link gone: guestnetd answers what the kernel says.
-        let free = || scene.service.get("racer").expect("get").is_none().then_some(());
+        let free = || bed.service.get("racer").expect("get").is_none().then_some(());
         poll(BOUND, free).unwrap_or_else(|| panic!("round {round}: the name is still taken"));
-        assert_eq!(scene.device.links(), links, "round {round}");
-        scene.assert_neighbour_talks("a guest's end");
+        assert_eq!(bed.device.links(), links, "round {round}");
+        bed.assert_neighbour_talks("a guest's end");
     }
     assert!(answers.get(&0).is_some_and(|n| *n < ROUNDS), "no race was run: {answers:?}");
     println!("answers by code, 0 being a success: {answers:?}");
-    device.assert_same(&Snapshot::of(&scene.device));
-    scene.assert_fds_settle(fds);
+    device.assert_same(&Snapshot::of(&bed.device));
+    bed.assert_fds_settle(fds);
 }
 
 /// Named in another way each time.
@@ -104,12 +103,12 @@ fn target(guest: &Guest, round: u32) -> GuestTarget {
 }
 
 /// How long an attach takes at best when nobody disturbs it.
-fn usual_time(scene: &Scene) -> Duration {
+fn usual_time(bed: &Bed) -> Duration {
     let one = || {
         let start = Instant::now();
-        scene.service.attach(&config("racer"), &scene.target(), None).expect("attach");
+        bed.service.attach(&config("racer"), &bed.target(), None).expect("attach");
         let took = start.elapsed();
-        scene.service.detach("racer").expect("detach");
+        bed.service.detach("racer").expect("detach");
         took
     };
     (0..5).map(|_| one()).min().expect("five")

@@ -16,7 +16,7 @@
 
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet as codes;
 
-use crate::scene::Scene;
+use guestnet_tests::bed::Bed;
 
 const SERVER: &str = "192.0.2.53";
 
@@ -26,24 +26,24 @@ fn servers(texts: &[&str]) -> Vec<String> {
 
 #[test]
 fn an_uplink_that_is_none() {
-    let scene = Scene::new();
-    let before = scene.before();
+    let bed = Bed::with_neighbour();
+    let before = bed.before();
     let words: &[&str] = &["is no uplink", "such as wlan0"];
-    let long = scene.letters(1 << 20);
+    let long = bed.letters(1 << 20);
     let names =
         ["", "lo", "vm_wlan", "vm_wlan1", "default", "wlan*", "wlan0,eth0", "a b", "w\0", &long];
     for name in names {
         let refusal = (codes::ERROR_BAD_INTERFACE_NAME, words);
         let what = format!("setDns() of {:.20}", name);
-        scene.refused(&before, &what, refusal, |s| s.setDns(name, &servers(&[SERVER])));
-        scene.refused(&before, &what, refusal, |s| s.setDns(name, &[]));
+        bed.refused(&before, &what, refusal, |s| s.setDns(name, &servers(&[SERVER])));
+        bed.refused(&before, &what, refusal, |s| s.setDns(name, &[]));
     }
 }
 
 #[test]
 fn a_resolver_that_is_none_is_refused_with_all_others() {
-    let scene = Scene::new();
-    let before = scene.before();
+    let bed = Bed::with_neighbour();
+    let before = bed.before();
     for (text, cause) in [
         ("", "no IPv4 address"),
         ("dns.example", "no IPv4 address"),
@@ -59,22 +59,22 @@ fn a_resolver_that_is_none_is_refused_with_all_others() {
         let refusal: (i32, &[&str]) = (codes::ERROR_BAD_ADDRESS, &["cannot be a resolver", cause]);
         let what = format!("the resolver {text:?}");
         let asked = servers(&[SERVER, text]);
-        scene.refused(&before, &what, refusal, |s| s.setDns("wlan0", &asked));
-        let status = scene.service.status(None).expect("status");
+        bed.refused(&before, &what, refusal, |s| s.setDns("wlan0", &asked));
+        let status = bed.service.status(None).expect("status");
         assert!(!status.uplink.dnsServers.iter().any(|known| known == SERVER), "{status:?}");
     }
 }
 
 #[test]
 fn more_than_anybody_needs() {
-    let scene = Scene::new();
-    let before = scene.before();
+    let bed = Bed::with_neighbour();
+    let before = bed.before();
     let most = usize::try_from(codes::MAX_DNS_SERVERS).expect("a number");
     let words: &[&str] = &["resolvers are too many", "name 8 at most"];
     for many in [most + 1, 10_000] {
         let refusal = (codes::ERROR_CONFIG_TOO_LARGE, words);
         let asked = servers(&vec![SERVER; many]);
-        scene.refused(&before, "setDns() of many", refusal, |s| s.setDns("wlan0", &asked));
+        bed.refused(&before, "setDns() of many", refusal, |s| s.setDns("wlan0", &asked));
     }
-    scene.service.setDns("wlan0", &servers(&vec![SERVER; most])).expect("as many as there may be");
+    bed.service.setDns("wlan0", &servers(&vec![SERVER; most])).expect("as many as there may be");
 }

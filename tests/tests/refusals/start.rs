@@ -21,11 +21,10 @@ use std::path::Path;
 use std::process::Output;
 
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
+use guestnet_tests::bed::Bed;
 use guestnet_tests::client::config;
 use guestnet_tests::daemon::binary;
 use guestnet_tests::{said, Device, InNetns, Snapshot};
-
-use crate::scene::Scene;
 
 /// What clap answers a wrong command line with, and what everything else that fails ends with.
 const USAGE: i32 = 2;
@@ -189,26 +188,29 @@ fn a_value_that_is_none() {
 /// As somebody would start it by mistake: as the first one, with another uplink, and with another
 /// state. Both backends are tried: of one of them the kernel guards the rules, of the other nobody.
 fn a_second_one_is_refused(firewall: &str) {
-    let scene = Scene::with(Device::new(), &format!("--firewall {firewall}"), config("neighbour"));
-    let (before, place) = (scene.before(), Place::new());
-    let (endpoint, state) = (scene.daemon.endpoint(), scene.daemon.state_dir());
+    let bed = Bed::on(Device::new())
+        .args(&format!("--firewall {firewall}"))
+        .neighbour(config("neighbour"))
+        .build();
+    let (before, place) = (bed.before(), Place::new());
+    let (endpoint, state) = (bed.daemon.endpoint(), bed.daemon.state_dir());
     let (state, other) = (state.to_str().expect("a path"), place.path("run"));
     for (uplink, state) in [("wlan0", state), ("eth9", state), ("eth9", other.as_str())] {
         let args = ["--listen", &endpoint, "--state-dir", state, "--uplink", uplink];
         let args = [&args[..], &["--firewall", firewall]].concat();
-        let out = run(&scene.device, "", &args);
+        let out = run(&bed.device, "", &args);
         let text = said(&out);
         let what = format!("a second guestnetd with {args:?}: {text}");
         assert_eq!(out.status.code(), Some(FAILURE), "{what}");
-        scene.assert_unchanged(&before, &what);
+        bed.assert_unchanged(&before, &what);
         // Of a name there is one.
         let on_binder = endpoint.starts_with("binder:");
         let remedy = if on_binder { "stop it" } else { "stop it, or listen elsewhere" };
         let words = ["another guestnetd", remedy];
         assert!(words.iter().all(|word| text.contains(word)), "{what}");
-        let guest = scene.service.get("neighbour").expect("get").expect("the neighbour");
+        let guest = bed.service.get("neighbour").expect("get").expect("the neighbour");
         assert_eq!(guest.state, GuestState::ATTACHED);
-        scene.daemon.connect().info().expect("info over a new connection");
+        bed.daemon.connect().info().expect("info over a new connection");
     }
 }
 

@@ -16,10 +16,9 @@
 
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet as codes;
+use guestnet_tests::bed::{distant_neighbour, Bed};
 use guestnet_tests::client::config;
-use guestnet_tests::{InNetns, Internet, Probe};
-
-use crate::scene::Scene;
+use guestnet_tests::{Device, InNetns, Internet, Probe};
 
 /// One way to be in the way of 172.17.0.0/16: how it comes, how it goes, and what names it.
 struct Case {
@@ -125,22 +124,22 @@ const NEXTHOP: Case = Case {
 
 /// Each comes and goes while guestnetd runs: it has to see both.
 fn each_is_in_the_way(cases: &[Case]) {
-    let scene = Scene::with_distant_neighbour();
+    let bed = Bed::on(Device::new()).neighbour(distant_neighbour()).build();
     let code = codes::ERROR_SUBNET_OVERLAP;
     for case in cases {
-        case.come.iter().for_each(|line| drop(scene.device.run(line)));
-        let before = scene.before();
+        case.come.iter().for_each(|line| drop(bed.device.run(line)));
+        let before = bed.before();
         let what = case.come.last().expect("a command");
         let mut words = vec!["172.17.0.0/16 overlaps", "choose a gateway in another subnet"];
         words.extend(case.words);
-        scene.all_refuse(&before, what, &config("b"), &scene.target(), (code, &words));
-        case.go.iter().for_each(|line| drop(scene.device.run(line)));
-        let plan = scene.service.plan(&config("b"), &scene.target());
+        bed.all_refuse(&before, what, &config("b"), &bed.target(), (code, &words));
+        case.go.iter().for_each(|line| drop(bed.device.run(line)));
+        let plan = bed.service.plan(&config("b"), &bed.target());
         assert!(!plan.unwrap_or_else(|e| panic!("without {what}: {e}")).is_empty());
     }
-    scene.service.attach(&config("b"), &scene.target(), None).expect("attach");
-    assert!(scene.guest.ping(Internet::ADDRESS));
-    scene.assert_neighbour_talks("the end");
+    bed.service.attach(&config("b"), &bed.target(), None).expect("attach");
+    assert!(bed.guest.ping(Internet::ADDRESS));
+    bed.assert_neighbour_talks("the end");
 }
 
 #[test]
@@ -165,8 +164,8 @@ fn a_route_with_a_next_hop_of_its_own() {
 
 #[test]
 fn a_subnet_of_another_guest() {
-    let scene = Scene::with_distant_neighbour();
-    let before = scene.before();
+    let bed = Bed::on(Device::new()).neighbour(distant_neighbour()).build();
+    let before = bed.before();
     let code = codes::ERROR_SUBNET_OVERLAP;
     let gateway = |gateway: &str, prefix| GuestConfig {
         gateway: gateway.to_owned(),
@@ -179,28 +178,28 @@ fn a_subnet_of_another_guest() {
         ("a wider subnet", gateway("10.77.0.1", 16)),
         ("a narrower subnet", gateway("10.77.0.129", 25)),
     ] {
-        scene.all_refuse(&before, what, &config, &scene.target(), (code, words));
+        bed.all_refuse(&before, what, &config, &bed.target(), (code, words));
     }
 }
 
 #[test]
 fn the_uplinks_own_subnet() {
-    let scene = Scene::new();
-    let before = scene.before();
+    let bed = Bed::with_neighbour();
+    let before = bed.before();
     let config = GuestConfig { gateway: "192.0.2.77".into(), prefixLength: 28, ..config("b") };
     let words: &[&str] = &["192.0.2.64/28 overlaps 192.0.2.0/24", "wlan0"];
     let refusal = (codes::ERROR_SUBNET_OVERLAP, words);
-    scene.all_refuse(&before, "the uplink's subnet", &config, &scene.target(), refusal);
+    bed.all_refuse(&before, "the uplink's subnet", &config, &bed.target(), refusal);
 }
 
 #[test]
 fn default_routes_are_in_nobodys_way() {
-    let scene = Scene::with_distant_neighbour();
-    scene.device.run("ip route add default via 192.0.2.1 table 100");
-    scene.device.run("ip route add default via 192.0.2.1 metric 700");
-    scene.device.run("ip route add blackhole default table 101");
-    scene.device.run("ip addr add 172.16.0.1/16 dev lo");
-    scene.device.run("ip addr add 172.18.0.1/16 dev lo");
-    scene.service.attach(&config("b"), &scene.target(), None).expect("attach");
-    assert!(scene.guest.ping(Internet::ADDRESS));
+    let bed = Bed::on(Device::new()).neighbour(distant_neighbour()).build();
+    bed.device.run("ip route add default via 192.0.2.1 table 100");
+    bed.device.run("ip route add default via 192.0.2.1 metric 700");
+    bed.device.run("ip route add blackhole default table 101");
+    bed.device.run("ip addr add 172.16.0.1/16 dev lo");
+    bed.device.run("ip addr add 172.18.0.1/16 dev lo");
+    bed.service.attach(&config("b"), &bed.target(), None).expect("attach");
+    assert!(bed.guest.ping(Internet::ADDRESS));
 }

@@ -22,20 +22,19 @@ use std::process::{Command, Stdio};
 use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::GuestTarget;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet as codes;
 use android_system_guestnet::aidl::android::system::guestnet::TargetKind::TargetKind;
+use guestnet_tests::bed::Bed;
 use guestnet_tests::client::{by_netns, by_pid, by_pidfd, config};
 use guestnet_tests::guest::pidfd_open;
 use guestnet_tests::snapshot::open_fds;
 use guestnet_tests::{Guest, InNetns};
 
-use crate::scene::Scene;
-
 /// Runs all rows; guestnetd keeps none of the descriptors that it was passed.
-fn refuses(rows: &[(&str, GuestTarget, i32, &[&str])], scene: &Scene) {
-    let (before, fds) = (scene.before(), open_fds(scene.daemon.pid()).len());
+fn refuses(rows: &[(&str, GuestTarget, i32, &[&str])], bed: &Bed) {
+    let (before, fds) = (bed.before(), open_fds(bed.daemon.pid()).len());
     for (what, target, code, words) in rows {
-        scene.all_refuse(&before, what, &config("bad"), target, (*code, words));
+        bed.all_refuse(&before, what, &config("bad"), target, (*code, words));
     }
-    scene.assert_fds_settle(fds);
+    bed.assert_fds_settle(fds);
 }
 
 fn open(path: &str) -> OwnedFd {
@@ -44,7 +43,7 @@ fn open(path: &str) -> OwnedFd {
 
 #[test]
 fn a_pid_that_is_no_process() {
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     let mut gone = Guest::new();
     gone.kill();
     let mut zombie = Command::new("true").spawn().expect("a process");
@@ -62,7 +61,7 @@ fn a_pid_that_is_no_process() {
             row("a pid that was", gone.pid(), (none, &["no process "])),
             row("the pid of a zombie", zombie.id() as i32, (none, &["no process "])),
         ],
-        &scene,
+        &bed,
     );
     zombie.wait().expect("wait");
 }
@@ -75,12 +74,12 @@ fn the_id_of_a_thread_is_no_process() {
     assert_ne!(thread, std::process::id() as i32, "tests run on threads of their own");
     let words: &[&str] = &["no process"];
     let row = ("the id of a thread", by_pid(thread), codes::ERROR_NO_SUCH_PROCESS, words);
-    refuses(&[row], &Scene::new());
+    refuses(&[row], &Bed::with_neighbour());
 }
 
 #[test]
 fn a_pidfd_whose_process_has_ended() {
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     let mut zombie = Command::new("true").spawn().expect("a process");
     let zombie_fd = pidfd_open(zombie.id() as i32).expect("pidfd_open");
     ended(&zombie_fd);
@@ -94,7 +93,7 @@ fn a_pidfd_whose_process_has_ended() {
             // Its number is not known any more: the message may not make one up.
             ("a pidfd of a process that is gone", by_pidfd(gone), none, &["pidfd", "ended"]),
         ],
-        &scene,
+        &bed,
     );
     zombie.wait().expect("wait");
 }
@@ -109,7 +108,7 @@ fn a_kernel_thread() {
     let Some(pid) = (2..200).find(is_one) else {
         return eprintln!("NOT TESTED: no kernel thread is visible in this pid namespace");
     };
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     let pidfd = pidfd_open(pid).expect("pidfd_open");
     let (code, words): (i32, &[&str]) =
         (codes::ERROR_KERNEL_THREAD, &["kernel thread", "guest's init"]);
@@ -118,16 +117,16 @@ fn a_kernel_thread() {
             ("a kernel thread's pid", by_pid(pid), code, words),
             ("a kernel thread's pidfd", by_pidfd(pidfd), code, words),
         ],
-        &scene,
+        &bed,
     );
 }
 
 #[test]
 fn the_device_however_it_is_named() {
-    let scene = Scene::new();
-    let beside = scene.device.command("cat").stdin(Stdio::piped()).spawn();
+    let bed = Bed::with_neighbour();
+    let beside = bed.device.command("cat").stdin(Stdio::piped()).spawn();
     let mut beside = beside.expect("a process in the device");
-    let (daemon, other) = (scene.daemon.pid(), beside.id() as i32);
+    let (daemon, other) = (bed.daemon.pid(), beside.id() as i32);
     let pidfd = |pid| by_pidfd(pidfd_open(pid).expect("pidfd_open"));
     let (code, words): (i32, &[&str]) =
         (codes::ERROR_OWN_NETNS, &["guestnetd's own", "not a guest"]);
@@ -137,7 +136,7 @@ fn the_device_however_it_is_named() {
             ("guestnetd's pidfd", pidfd(daemon), code, words),
             ("the pid of its neighbour", by_pid(other), code, words),
             ("the pidfd of its neighbour", pidfd(other), code, words),
-            ("its namespace", by_netns(scene.device.open_netns()), code, words),
+            ("its namespace", by_netns(bed.device.open_netns()), code, words),
             (
                 "its /proc/PID/ns/net",
                 by_netns(open(&format!("/proc/{daemon}/ns/net"))),
@@ -145,7 +144,7 @@ fn the_device_however_it_is_named() {
                 words,
             ),
         ],
-        &scene,
+        &bed,
     );
     drop(beside.stdin.take());
     beside.wait().expect("wait");
@@ -156,10 +155,10 @@ const INITIAL: (i32, &[&str]) = (codes::ERROR_INITIAL_NETNS, &["machine's init",
 
 #[test]
 fn the_machines_init() {
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     let (code, words) = INITIAL;
     let pidfd = by_pidfd(pidfd_open(1).expect("pidfd_open"));
-    refuses(&[("pid 1", by_pid(1), code, words), ("a pidfd of 1", pidfd, code, words)], &scene);
+    refuses(&[("pid 1", by_pid(1), code, words), ("a pidfd of 1", pidfd, code, words)], &bed);
 }
 
 #[test]
@@ -181,15 +180,15 @@ fn the_machines_initial_namespace_however_it_is_named() {
         rows.push(("our netns", by_netns(netns), code, words));
     }
     assert!(!rows.is_empty(), "its descriptor cannot be had");
-    refuses(&rows, &Scene::new());
+    refuses(&rows, &Bed::with_neighbour());
 }
 
 #[test]
 fn a_descriptor_of_something_else() {
-    let scene = Scene::new();
+    let bed = Bed::with_neighbour();
     let (socket, _other_end) = UnixStream::pair().expect("a socket pair");
     let file = tempfile::tempfile().expect("a file");
-    let missing = |kind| GuestTarget { kind, fd: None, pid: scene.guest.pid() };
+    let missing = |kind| GuestTarget { kind, fd: None, pid: bed.guest.pid() };
     let (netns, pidfd) = (codes::ERROR_NOT_A_NETNS, codes::ERROR_NOT_A_PIDFD);
     let wrong: &[&str] = &["not a network namespace", "open /proc/PID/ns/net"];
     let not_a_pidfd: &[&str] = &["not a pidfd"];
@@ -201,29 +200,29 @@ fn a_descriptor_of_something_else() {
             ("/dev/null", by_netns(open("/dev/null")), netns, wrong),
             ("a directory", by_netns(open("/proc/self/ns")), netns, wrong),
             ("a socket", by_netns(socket.into()), netns, wrong),
-            ("a pidfd as a netns", by_netns(scene.guest.pidfd()), netns, wrong),
+            ("a pidfd as a netns", by_netns(bed.guest.pidfd()), netns, wrong),
             ("no netns", missing(TargetKind::NETNS), netns, &["no descriptor was passed"]),
-            ("a netns as a pidfd", by_pidfd(scene.guest.open_netns()), pidfd, not_a_pidfd),
+            ("a netns as a pidfd", by_pidfd(bed.guest.open_netns()), pidfd, not_a_pidfd),
             ("a file as a pidfd", by_pidfd(file.into()), pidfd, not_a_pidfd),
             ("/dev/null as a pidfd", by_pidfd(open("/dev/null")), pidfd, not_a_pidfd),
             ("/proc/PID as a pidfd", by_pidfd(open("/proc/self")), pidfd, not_a_pidfd),
             ("no pidfd", missing(TargetKind::PIDFD), pidfd, &["no descriptor was passed"]),
         ],
-        &scene,
+        &bed,
     );
 }
 
 #[test]
 fn a_way_to_name_a_target_that_is_not_known() {
-    let scene = Scene::new();
-    let odd = |kind| GuestTarget { kind: TargetKind(kind), fd: None, pid: scene.guest.pid() };
+    let bed = Bed::with_neighbour();
+    let odd = |kind| GuestTarget { kind: TargetKind(kind), fd: None, pid: bed.guest.pid() };
     let code = codes::ERROR_BAD_ENUM;
     refuses(
         &[
             ("TargetKind 3", odd(3), code, &["TargetKind 3", "unknown"]),
             ("TargetKind -1", odd(-1), code, &["TargetKind -1", "unknown"]),
         ],
-        &scene,
+        &bed,
     );
 }
 

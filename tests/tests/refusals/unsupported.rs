@@ -17,29 +17,27 @@
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::GuestKind::GuestKind;
 use binder::{ExceptionCode, Interface, Status};
+use guestnet_tests::bed::{assert_words, deaf, Bed};
 use guestnet_tests::client::config;
-
-use crate::scene::listener::deaf;
-use crate::scene::{assert_words, Scene};
 
 #[test]
 fn each_is_refused_by_its_name_and_info_lists_exactly_these() {
-    let scene = Scene::new();
-    let before = scene.before();
-    let service = &scene.service;
+    let bed = Bed::with_neighbour();
+    let before = bed.before();
+    let service = &bed.service;
     let mut named = Vec::new();
     let mut unsupported = |name: &'static str, what: &str, status: Option<Status>| {
         let status = status.unwrap_or_else(|| panic!("{what} for {name} was not refused"));
         assert_eq!(status.exception_code(), ExceptionCode::UNSUPPORTED_OPERATION, "{status}");
         assert_words(what, &status, &[name, "not supported by this version"]);
-        scene.assert_unchanged(&before, name);
+        bed.assert_unchanged(&before, name);
         named.push(name);
     };
 
     unsupported("update()", "update()", service.update("neighbour", &config("neighbour")).err());
     // Any object of ours is one.
     let owner = deaf().as_binder();
-    let attached = service.attach(&config("b"), &scene.target(), Some(&owner));
+    let attached = service.attach(&config("b"), &bed.target(), Some(&owner));
     unsupported("owner", "attach()", attached.err());
     let with = |change: &dyn Fn(&mut GuestConfig)| {
         let mut config = config("b");
@@ -50,7 +48,7 @@ fn each_is_refused_by_its_name_and_info_lists_exactly_these() {
         ("BRIDGED", with(&|c| c.kind = GuestKind::BRIDGED)),
         ("TAP", with(&|c| c.kind = GuestKind::TAP)),
     ] {
-        let target = scene.target();
+        let target = bed.target();
         unsupported(name, "attach()", service.attach(&config, &target, None).err());
         unsupported(name, "plan()", service.plan(&config, &target).err());
         unsupported(name, "check()", service.check(&config, &target).err());
@@ -68,8 +66,8 @@ fn each_is_refused_by_its_name_and_info_lists_exactly_these() {
 #[test]
 fn update_of_a_name_that_is_none_is_refused_for_the_name() {
     use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_BAD_NAME;
-    let scene = Scene::new();
-    let before = scene.before();
+    let bed = Bed::with_neighbour();
+    let before = bed.before();
     let refusal: (i32, &[&str]) = (ERROR_BAD_NAME, &["is not a guest's name"]);
-    scene.refused(&before, "update()", refusal, |s| s.update("a b", &config("a b")));
+    bed.refused(&before, "update()", refusal, |s| s.update("a b", &config("a b")));
 }

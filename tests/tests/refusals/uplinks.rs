@@ -19,10 +19,9 @@ use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestS
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use android_system_guestnet::aidl::android::system::guestnet::LayerStatus::LayerStatus;
+use guestnet_tests::bed::BOUND;
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::{poll, Daemon, Device, Guest, InNetns, Internet, Probe};
-
-use crate::scene::BOUND;
 
 const BY_ETH0: &str = "no interface wlan0; the default route leaves by eth0: start guestnetd with \
                        --uplink eth0 or --uplink default";

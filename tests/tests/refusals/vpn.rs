@@ -17,9 +17,8 @@
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet as codes;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
+use guestnet_tests::bed::Bed;
 use guestnet_tests::client::config;
-
-use crate::scene::Scene;
 
 fn under(vpn_policy: VpnPolicy, uplink: Option<&str>) -> GuestConfig {
     GuestConfig { vpnPolicy: vpn_policy, uplink: uplink.map(str::to_owned), ..config("b") }
@@ -27,12 +26,12 @@ fn under(vpn_policy: VpnPolicy, uplink: Option<&str>) -> GuestConfig {
 
 #[test]
 fn an_uplink_of_its_own_is_a_tuns_name_and_belongs_to_one_policy() {
-    let scene = Scene::new();
-    let before = scene.before();
+    let bed = Bed::with_neighbour();
+    let before = bed.before();
     let refuses = |policy, uplink: Option<&str>, words: &[&str]| {
         let what = format!("{policy:?} with {uplink:?}");
         let refusal = (codes::ERROR_BAD_VPN_POLICY, words);
-        scene.all_refuse(&before, &what, &under(policy, uplink), &scene.target(), refusal);
+        bed.all_refuse(&before, &what, &under(policy, uplink), &bed.target(), refusal);
     };
     refuses(VpnPolicy::NAMED_TUN, None, &["NAMED_TUN", "GuestConfig.uplink", "tun0"]);
     // The neighbour's link is vm_wlan; that vm_wlan1 is nobody's does not make it a way out.
@@ -48,10 +47,10 @@ fn an_uplink_of_its_own_is_a_tuns_name_and_belongs_to_one_policy() {
 
 #[test]
 fn a_tun_that_is_not_there() {
-    let scene = Scene::new();
-    let before = scene.before();
+    let bed = Bed::with_neighbour();
+    let before = bed.before();
     let words: &[&str] = &["the device has no interface tun7", "start the VPN first"];
     let refusal = (codes::ERROR_NO_SUCH_TUN, words);
     let config = under(VpnPolicy::NAMED_TUN, Some("tun7"));
-    scene.all_refuse(&before, "a tun of nobody", &config, &scene.target(), refusal);
+    bed.all_refuse(&before, "a tun of nobody", &config, &bed.target(), refusal);
 }

@@ -21,8 +21,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use guestnet_tests::probe::WAIT;
-use guestnet_tests::{poll, InNetns, Probe};
+use crate::probe::WAIT;
+use crate::{poll, InNetns, Probe};
 use nix::poll::{poll as poll_fds, PollFd, PollFlags, PollTimeout};
 
 /// A server over TCP and UDP, at any number of addresses; every line and datagram is written

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The rig proves itself, without guestnetd: what the other tests stand on is really there, and
+//! The bed proves itself, without guestnetd: what the other tests stand on is really there, and
 //! a guest wired up by hand, with the original's own commands, works as they expect.
 
 use guestnet_tests::probe::exchange;

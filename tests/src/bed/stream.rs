@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use guestnet_tests::probe::exchange;
-use guestnet_tests::{poll, Device, InNetns, Internet, Probe};
+use crate::probe::exchange;
+use crate::{poll, Device, InNetns, Internet, Probe};
 
 use super::BOUND;
 

@@ -16,13 +16,11 @@
 //! as soon as guestnetd's rules are away: it is they that say no, and not a mistake in the
 //! question.
 
-mod networks;
-
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
+use guestnet_tests::bed::{eventually, reached, second_way, Bed, Server, BOUND, FIRST, GATEWAY};
 use guestnet_tests::{poll, Device, Guest, InNetns, Internet, Probe};
-use networks::{eventually, reached, second_way, Bed, Server, BOUND, FIRST, GATEWAY};
 
-networks::with_both_backends!(
+guestnet_tests::with_both_backends!(
     of_the_device_a_guest_reaches_only_its_dns,
     of_the_device_a_guest_reaches_nothing_over_ipv6,
     ipv6_is_forwarded_neither_way,
@@ -56,7 +54,7 @@ fn only_the_rules_forbid(
 fn of_the_device_a_guest_reaches_only_its_dns(firewall: &str) {
     // No resolver of the uplink is known: the device may have one of its own.
     let args = format!("--firewall {firewall} --resolv-conf /nonexistent");
-    let mut bed = Bed::on(Device::new(), &args);
+    let mut bed = Bed::on(Device::new()).args(&args).build();
     let guest = Guest::new();
     bed.attach("demo", &guest);
     let server = Server::start(&bed.device, &["0.0.0.0:5555", "[::]:5556", "0.0.0.0:53"]);
@@ -104,7 +102,8 @@ fn give_ipv6(bed: &Bed, guest: &Guest) -> String {
 }
 
 fn of_the_device_a_guest_reaches_nothing_over_ipv6(firewall: &str) {
-    let mut bed = Bed::on(Device::options().ipv6().build(), &format!("--firewall {firewall}"));
+    let mut bed =
+        Bed::on(Device::options().ipv6().build()).args(&format!("--firewall {firewall}")).build();
     let guest = Guest::new();
     bed.attach("demo", &guest);
     let local = give_ipv6(&bed, &guest);
@@ -117,7 +116,8 @@ fn of_the_device_a_guest_reaches_nothing_over_ipv6(firewall: &str) {
 }
 
 fn ipv6_is_forwarded_neither_way(firewall: &str) {
-    let mut bed = Bed::on(Device::options().ipv6().build(), &format!("--firewall {firewall}"));
+    let mut bed =
+        Bed::on(Device::options().ipv6().build()).args(&format!("--firewall {firewall}")).build();
     let guest = Guest::new();
     bed.attach("demo", &guest);
     give_ipv6(&bed, &guest);
@@ -173,7 +173,7 @@ fn a_guest_leaves_by_the_uplink_only(firewall: &str) {
     let device = Device::new();
     let beyond = second_way(&device, "eth1");
     beyond.run("ip route add 172.17.0.0/16 via 198.51.100.2");
-    let mut bed = Bed::on(device, &format!("--firewall {firewall}"));
+    let mut bed = Bed::on(device).args(&format!("--firewall {firewall}")).build();
     let guest = Guest::new();
     bed.attach("demo", &guest);
     assert_eq!(guest.tcp(Internet::TCP, "up").unwrap(), "192.0.2.2 up");
@@ -188,7 +188,7 @@ fn without_an_uplink_nothing_is_forwarded(firewall: &str) {
     let beyond = second_way(&device, "eth1");
     beyond.run("ip route add 172.17.0.0/16 via 198.51.100.2");
     device.run("ip route add default via 198.51.100.1");
-    let mut bed = Bed::on(device, &format!("--firewall {firewall}"));
+    let mut bed = Bed::on(device).args(&format!("--firewall {firewall}")).build();
     let guest = Guest::new();
     assert_eq!(bed.attach("demo", &guest).state, GuestState::WAITING_FOR_UPLINK);
     let server = Server::start(&beyond, &["0.0.0.0:5000"]);

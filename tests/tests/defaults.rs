@@ -15,8 +15,6 @@
 //! The original's set-up, row by row, is what an attach with nothing but defaults makes; what is
 //! asked for instead is taken; and a detach takes all of it away.
 
-mod networks;
-
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
@@ -24,11 +22,11 @@ use std::sync::{Arc, Mutex};
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::GuestKind::GuestKind;
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
+use guestnet_tests::bed::{eventually, guests_rules, guests_table, Bed, FIRST, GATEWAY};
 use guestnet_tests::client::{by_netns, by_pid, by_pidfd, config};
 use guestnet_tests::{Device, Guest, InNetns, Internet, Probe, Snapshot};
-use networks::{eventually, guests_rules, guests_table, Bed, FIRST, GATEWAY};
 
-networks::with_both_backends!(
+guestnet_tests::with_both_backends!(
     all_defaults_are_the_original,
     what_is_asked_for_is_taken,
     detach_leaves_the_device_and_the_guest_as_they_were,

@@ -21,8 +21,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use guestnet_tests::guest::pidfd_open;
-use guestnet_tests::InNetns;
+use crate::guest::pidfd_open;
+use crate::InNetns;
 
 /// `ioctl` on a socket: a descriptor of the namespace it is in (linux/sockios.h).
 const SIOCGSKNS: libc::Ioctl = 0x894c;

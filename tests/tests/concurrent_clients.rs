@@ -15,8 +15,6 @@
 //! Two clients at once: with a name each, neither notices the other; with one name for both, one
 //! gets it and the other is told so.
 
-mod scene;
-
 use std::collections::BTreeMap;
 use std::sync::Barrier;
 use std::thread;
@@ -25,22 +23,20 @@ use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestE
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
     ERROR_NAME_IN_USE, ERROR_NO_SUCH_GUEST,
 };
+use guestnet_tests::bed::{Bed, Listener};
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::{Guest, Internet, Probe, Snapshot};
-
-use scene::listener::{attentive, next_guest};
-use scene::Scene;
 
 const ROUNDS: usize = 25;
 
 #[test]
 fn exactly_one_of_two_gets_the_name() {
-    let scene = Scene::new();
-    let device = Snapshot::of(&scene.device);
+    let bed = Bed::with_neighbour();
+    let device = Snapshot::of(&bed.device);
     let guests = [Guest::new(), Guest::new()];
     let together = Barrier::new(2);
     let one = |guest: &Guest| {
-        let service = scene.daemon.connect();
+        let service = bed.daemon.connect();
         let mut wins = Vec::new();
         for round in 0..ROUNDS {
             together.wait();
@@ -73,19 +69,19 @@ fn exactly_one_of_two_gets_the_name() {
     for round in 0..ROUNDS {
         assert_ne!(left[round], right[round], "round {round}");
     }
-    device.assert_same(&Snapshot::of(&scene.device));
-    scene.assert_neighbour_talks("the fight");
+    device.assert_same(&Snapshot::of(&bed.device));
+    bed.assert_neighbour_talks("the fight");
 }
 
 #[test]
 fn everybody_hears_every_step_of_two_clients_at_once() {
-    let scene = Scene::new();
-    let (listener, told) = attentive();
-    scene.service.registerListener(&listener).expect("registerListener");
-    let before = scene.before();
+    let bed = Bed::with_neighbour();
+    let listener = Listener::new();
+    bed.service.registerListener(&listener.binder).expect("registerListener");
+    let before = bed.before();
     std::thread::scope(|scope| {
         for name in ["left", "right"] {
-            let daemon = &scene.daemon;
+            let daemon = &bed.daemon;
             scope.spawn(move || {
                 let (service, guest) = (daemon.connect(), Guest::new());
                 for round in 0..50 {
@@ -100,14 +96,14 @@ fn everybody_hears_every_step_of_two_clients_at_once() {
     });
     let mut last = BTreeMap::new();
     for heard in 0..200 {
-        let (event, guest) = next_guest(&told);
+        let (event, guest) = listener.next_guest();
         let expected = match last.insert(guest.name.clone(), event) {
             Some(GuestEvent::ATTACHED) => GuestEvent::DETACHED,
             _ => GuestEvent::ATTACHED,
         };
         assert_eq!(event, expected, "event {heard}, {}", guest.name);
     }
-    assert!(told.try_recv().is_err() && last.len() == 2, "{last:?}");
-    before.assert_same_device(&scene);
-    scene.assert_neighbour_talks("two clients");
+    assert!(listener.try_next().is_none() && last.len() == 2, "{last:?}");
+    before.assert_same_device(&bed);
+    bed.assert_neighbour_talks("two clients");
 }

@@ -17,7 +17,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use guestnet_tests::InNetns;
+use crate::InNetns;
 use nix::errno::Errno;
 use nix::sys::socket::{
     bind, recv, socket, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType,

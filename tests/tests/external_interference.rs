@@ -15,10 +15,8 @@
 //! Odd things that others do to a guest, to its link or to guestnetd's files: they harm nobody,
 //! and what guestnetd says afterwards is so.
 
-mod networks;
-
+use guestnet_tests::bed::{eventually, Bed, FIRST};
 use guestnet_tests::{Device, Guest, InNetns, Internet, Probe};
-use networks::{eventually, Bed, FIRST};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -97,7 +95,7 @@ fn a_slot_that_moves_on_takes_nobodys_file_along() {
 /// The kernel announces it to those who listen to IPv6, as guestnetd does not.
 #[test]
 fn ipv6_that_somebody_switches_on_is_off_again() {
-    let bed = Bed::on(Device::new(), "--check-every 1");
+    let bed = Bed::on(Device::new()).args("--check-every 1").build();
     let guests = [Guest::new(), Guest::new()];
     bed.attach("a", &guests[0]);
     bed.attach("b", &guests[1]);

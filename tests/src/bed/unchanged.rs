@@ -12,47 +12,46 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Where the tests of one refusal after the other take place: a device with guestnetd, a guest
-//! that is attached and talks to the internet all the time, and one that is to be refused.
-#![allow(dead_code)] // Each test binary uses its own part.
-
-mod announcements;
-pub mod listener;
+//! What a refused call may not change: the device, the guest, the other guests, what is stored; and
+//! a neighbour's connection lives on.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::GuestTarget;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use binder::{ExceptionCode, Status};
-use guestnet_platform::{status_message, Connection};
-use guestnet_tests::client::{by_pid, config};
-use guestnet_tests::probe::exchange;
-use guestnet_tests::snapshot::open_fds;
-use guestnet_tests::{poll, Daemon, Device, Guest, Internet, Probe, Snapshot};
+use guestnet_platform::status_message;
 
-pub use announcements::Announcements;
+use super::{Announcements, Bed, BOUND};
+use crate::client::by_pid;
+use crate::probe::exchange;
+use crate::snapshot::open_fds;
+use crate::{poll, Daemon, Device, Guest, Internet, Probe, Snapshot};
 
-/// Longer than anything here may take on a busy machine.
-pub const BOUND: Duration = Duration::from_secs(20);
-
-/// The scene. What a refused call may not change is compared after every call.
-pub struct Scene {
-    // In this order: a client goes before the service, and that before its device.
-    pub service: Connection<dyn IGuestNet>,
-    /// The guest to be refused: not attached.
-    pub guest: Guest,
+/// A guest that is attached and has a connection to the internet.
+pub(super) struct Neighbour {
+    // Closed before the guest ends.
     stream: TcpStream,
-    _neighbour: Guest,
-    pub daemon: Daemon,
-    pub device: Device,
+    _guest: Guest,
 }
 
-/// All that a refused call may not change.
+impl Neighbour {
+    #[track_caller]
+    pub(super) fn attach(service: &dyn IGuestNet, daemon: &Daemon, config: &GuestConfig) -> Self {
+        let guest = Guest::new();
+        service
+            .attach(config, &by_pid(guest.pid()), None)
+            .unwrap_or_else(|e| panic!("the neighbour: {e}\n{}", daemon.log()));
+        let stream = guest.connect_tcp(Internet::TCP).expect("the neighbour's connection");
+        Self { stream, _guest: guest }
+    }
+}
+
+/// All that a refused call may not change, as it was.
 pub struct Before {
     device: Snapshot,
     guest: Snapshot,
@@ -61,44 +60,8 @@ pub struct Before {
     announced: [(&'static str, Announcements); 2],
 }
 
-impl Scene {
-    /// With a neighbour of the original's set-up, in slot 0.
-    pub fn new() -> Self {
-        Self::with(Device::new(), "", config("neighbour"))
-    }
-
-    /// With a neighbour that leaves 172.17.0.0/16 to others.
-    pub fn with_distant_neighbour() -> Self {
-        let gateway = "10.77.0.1".to_owned();
-        let neighbour = GuestConfig { gateway, prefixLength: 24, ..config("neighbour") };
-        Self::with(Device::new(), "", neighbour)
-    }
-
-    /// With this device, these arguments of guestnetd, and this neighbour.
-    pub fn with(device: Device, args: &str, neighbour_config: GuestConfig) -> Self {
-        let daemon = Daemon::new(&device).args(args).started();
-        let service = daemon.connect();
-        let (guest, neighbour) = (Guest::new(), Guest::new());
-        service
-            .attach(&neighbour_config, &by_pid(neighbour.pid()), None)
-            .unwrap_or_else(|e| panic!("the neighbour: {e}\n{}", daemon.log()));
-        let stream = neighbour.connect_tcp(Internet::TCP).expect("the neighbour's connection");
-        Self { service, guest, stream, _neighbour: neighbour, daemon, device }
-    }
-
-    /// The guest to be refused, as the target of a call.
-    pub fn target(&self) -> GuestTarget {
-        by_pid(self.guest.pid())
-    }
-
-    /// So many letters; or many, where the kernel's Binder carries no more: it has a megabyte for all
-    /// calls to a process (BINDER_VM_SIZE), and a letter takes two bytes of it.
-    pub fn letters(&self, count: usize) -> String {
-        const MANY: usize = 200_000;
-        let all = !self.daemon.endpoint().starts_with("binder:");
-        "a".repeat(if all { count } else { count.min(MANY) })
-    }
-
+/// Of a bed with a neighbour ([`Builder::neighbour`](super::Builder::neighbour)).
+impl Bed {
     /// Writes down what is there now, and listens to the kernel from then on.
     #[track_caller]
     pub fn before(&self) -> Before {
@@ -109,15 +72,9 @@ impl Scene {
             ],
             device: Snapshot::of(&self.device),
             guest: Snapshot::of(&self.guest),
-            attached: self.attached(),
+            attached: self.names(),
             stored: files(&self.daemon.state_dir()),
         }
-    }
-
-    /// The names of the attached guests.
-    #[track_caller]
-    pub fn attached(&self) -> Vec<String> {
-        self.service.list().expect("list").into_iter().map(|guest| guest.name).collect()
     }
 
     /// Panics unless all is as it was, and the neighbour still talks over its old connection.
@@ -141,7 +98,7 @@ impl Scene {
             let types = announced.take();
             assert!(types.is_empty(), "{what}: something changed in the {which}: RTM {types:?}");
         }
-        assert_eq!(self.attached(), before.attached, "{what}: the guests that are attached");
+        assert_eq!(self.names(), before.attached, "{what}: the guests that are attached");
         let stored = files(&self.daemon.state_dir());
         assert_eq!(stored, before.stored, "{what}: the stored state");
         self.assert_neighbour_talks(what);
@@ -150,7 +107,8 @@ impl Scene {
     /// Panics unless the neighbour's connection lives.
     #[track_caller]
     pub fn assert_neighbour_talks(&self, what: &str) {
-        let answer = exchange(&self.stream, "still there?");
+        let neighbour = self.neighbour.as_ref().expect("a bed with a neighbour");
+        let answer = exchange(&neighbour.stream, "still there?");
         assert_eq!(
             answer.unwrap_or_else(|e| panic!("{what}: the neighbour's connection: {e}")),
             format!("{} still there?", Device::ADDRESS)
@@ -219,8 +177,8 @@ impl Scene {
 impl Before {
     /// Panics unless the device is as it was, whatever has happened in between.
     #[track_caller]
-    pub fn assert_same_device(&self, scene: &Scene) {
-        self.device.assert_same(&Snapshot::of(&scene.device));
+    pub fn assert_same_device(&self, bed: &Bed) {
+        self.device.assert_same(&Snapshot::of(&bed.device));
     }
 }
 

@@ -15,20 +15,18 @@
 //! Many guests: they do not disturb each other, they do not see each other, and any number of
 //! them leaves nothing.
 
-mod networks;
-
 use std::collections::BTreeSet;
 use std::thread;
 
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
+use guestnet_tests::bed::{reached, Bed, Server, Stream, BOUND, FIRST, FORWARDING};
 use guestnet_tests::client::{by_netns, by_pid, config};
 use guestnet_tests::snapshot::open_fds;
 use guestnet_tests::{poll, Guest, InNetns, Internet, Probe, Snapshot};
-use networks::{reached, Bed, Server, Stream, BOUND, FIRST, FORWARDING};
 use nix::net::if_::if_nametoindex;
 
-networks::with_both_backends!(
+guestnet_tests::with_both_backends!(
     a_neighbour_comes_and_goes_unnoticed,
     guests_do_not_reach_each_other,
     two_subnets_live_side_by_side,

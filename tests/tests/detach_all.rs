@@ -14,14 +14,12 @@
 
 //! All guests go at once, by the group of their links; nothing of others goes with them.
 
-mod networks;
-
+use guestnet_tests::bed::{Bed, BOUND, FIRST, FORWARDING};
 use guestnet_tests::client::{by_netns, config};
 use guestnet_tests::{poll, Guest, InNetns, Internet, Probe, Snapshot};
-use networks::{Bed, BOUND, FIRST, FORWARDING};
 use std::thread;
 
-networks::with_both_backends!(all_guests_go_and_nothing_else_does);
+guestnet_tests::with_both_backends!(all_guests_go_and_nothing_else_does);
 
 /// The group of guestnetd's links, and one of those that they get on their way out.
 const GROUP: u32 = 0x676e_6574;

@@ -12,16 +12,18 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! What the suites about guests' networks share: a device with guestnetd, and what they watch it
-//! with.
-#![allow(dead_code, unused_imports, unused_macros)] // Each test binary uses its own part.
+//! One bed for all suites: a device with the real guestnetd, a client of it, and what the test needs
+//! beside them. [`Bed::on`] says what; everything ends when the bed is dropped.
 
-mod fds;
+mod announcements;
+mod builder;
+mod held;
 mod listener;
+mod netd;
 mod server;
 mod stream;
+mod unchanged;
 
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest as Attached;
@@ -29,23 +31,31 @@ use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::Guest
 use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::GuestTarget;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use guestnet_platform::Connection;
-use guestnet_tests::client::{by_pid, config};
-use guestnet_tests::{poll, Daemon, Device, Guest, InNetns, Internet, Netns, Probe};
 
-pub use fds::held;
-pub use listener::{Event, Listener, Way};
+use crate::client::{by_pid, config};
+use crate::netd::Watch;
+use crate::{poll, Daemon, Device, Guest, InNetns, Internet, Probe};
+
+pub use announcements::Announcements;
+pub use builder::{distant_neighbour, Builder};
+pub use held::held;
+pub use listener::{deaf, Listener, Told};
+pub use netd::netd_daemon;
 pub use server::{reached, Server};
 pub use stream::Stream;
+pub use unchanged::{assert_words, Before};
 
 /// Longer than anything here may take on a busy machine.
 pub const BOUND: Duration = Duration::from_secs(20);
-/// The gateway of all guests that ask for no other, and the first one's address.
+/// The gateway of all guests that ask for no other.
 pub const GATEWAY: &str = "172.17.3.2";
+/// The first guest's address.
 pub const FIRST: &str = "172.17.3.3";
 /// The switch that guestnetd shares with the rest of the device.
 pub const FORWARDING: &str = "net/ipv4/ip_forward";
 
 /// Makes two tests of each function that takes the name of a packet filter.
+#[macro_export]
 macro_rules! with_both_backends {
     ($($test:ident),+ $(,)?) => {
         mod nftables {
@@ -56,30 +66,37 @@ macro_rules! with_both_backends {
         }
     };
 }
-pub(crate) use with_both_backends;
 
-/// A device with guestnetd and a client of it.
-pub struct Bed {
+/// A device with guestnetd, a client of it and a guest at hand.
+pub struct Bed<D: InNetns = Device> {
     // In this order: a client goes before the service, and that before its device.
+    /// The client's connection.
     pub service: Connection<dyn IGuestNet>,
+    /// Attached only where the bed was built so ([`Builder::attached`]).
+    pub guest: Guest,
+    neighbour: Option<unchanged::Neighbour>,
+    /// guestnetd.
     pub daemon: Daemon,
-    pub device: Device,
+    watch: Option<Watch>,
+    /// What guestnetd runs on.
+    pub device: D,
 }
 
 impl Bed {
-    /// The usual device, with this packet filter.
+    /// The usual device, with this packet filter: `nftables`, `iptables`, `auto`.
     #[track_caller]
     pub fn new(firewall: &str) -> Self {
-        Self::on(Device::new(), &format!("--firewall {firewall}"))
+        Self::on(Device::new()).args(&format!("--firewall {firewall}")).build()
     }
 
-    /// This device, with these arguments of guestnetd.
+    /// The usual device, where a guest `neighbour` of the original's set-up talks to the internet.
     #[track_caller]
-    pub fn on(device: Device, args: &str) -> Self {
-        let daemon = Daemon::new(&device).args(args).started();
-        Self { service: daemon.connect(), daemon, device }
+    pub fn with_neighbour() -> Self {
+        Self::on(Device::new()).neighbour(config("neighbour")).build()
     }
+}
 
+impl<D: InNetns> Bed<D> {
     /// Attaches a guest with the original's set-up.
     #[track_caller]
     pub fn attach(&self, name: &str, guest: &Guest) -> Attached {
@@ -99,6 +116,11 @@ impl Bed {
     pub fn detach(&self, name: &str) {
         let done = self.service.detach(name);
         done.unwrap_or_else(|e| panic!("detach {name}: {e}\n{}", self.daemon.log()));
+    }
+
+    /// The bed's guest, as the target of a call.
+    pub fn target(&self) -> GuestTarget {
+        by_pid(self.guest.pid())
     }
 
     /// The names of the attached guests.
@@ -131,6 +153,14 @@ impl Bed {
     /// Whether IPv4 forwarding is on.
     pub fn forwards(&self) -> bool {
         self.device.sysctl(FORWARDING) == "1"
+    }
+
+    /// So many letters; or many, where the kernel's Binder carries no more: it has a megabyte for all
+    /// calls to a process (BINDER_VM_SIZE), and a letter takes two bytes of it.
+    pub fn letters(&self, count: usize) -> String {
+        const MANY: usize = 200_000;
+        let all = !self.daemon.endpoint().starts_with("binder:");
+        "a".repeat(if all { count } else { count.min(MANY) })
     }
 }
 

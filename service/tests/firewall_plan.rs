@@ -22,13 +22,14 @@ mod firewall_cases;
 
 use firewall_cases::{folder, netds_helper_takes, wlan0};
 use guestnetd::firewall::iptables::entries::{parse, Chain, Entry, Info, Target};
-use guestnetd::firewall::iptables::{anchors, Anchor, Call, Parents};
+use guestnetd::firewall::iptables::{anchors, Anchor, Call, Parents, Written};
 use guestnetd::firewall::{Family, Hook, Rule};
 use std::collections::HashMap;
 use std::fs;
 
 const A: &str = "oem_guestnet_fwd";
 const B: &str = "oem_guestnet_fwd_b";
+const C: &str = "oem_guestnet_fwd_c";
 
 /// A table, and what is needed to run commands on it.
 #[derive(Clone)]
@@ -144,7 +145,7 @@ fn given() -> (Vec<Rule>, Table, Vec<Entry>) {
     let rules = |name: &str| chains.iter().find(|chain| chain.name == name).unwrap().rules.clone();
     let ours: Vec<Entry> =
         rules(A).into_iter().map(|rule| Entry { packets: 0, bytes: 0, ..rule }).collect();
-    let texts = anchor.change(&wanted, &[]).build;
+    let texts = anchor.change(&wanted, None, &anchor.found(&[])).build;
     let appended = texts.iter().filter(|call| call.arguments[3] == "-A");
     let entries: HashMap<_, _> =
         appended.map(|call| call.arguments[5..].join(" ")).zip(ours.iter().cloned()).collect();
@@ -232,9 +233,25 @@ fn table(state: &State, empty: &Table, ours: &[Entry]) -> Table {
 }
 
 /// The commands for this state, in the order in which they are run.
-fn plan(anchor: &Anchor, wanted: &[Rule], table: &Table) -> Vec<Call> {
-    let change = anchor.change(wanted, &table.chains);
+fn plan(anchor: &Anchor, wanted: &[Rule], written: Option<&Written>, table: &Table) -> Vec<Call> {
+    let change = anchor.change(wanted, written, &anchor.found(&table.chains));
     [change.build, change.hook, change.remove].concat()
+}
+
+/// As if these rules had been written under this name by this process.
+fn written(name: &'static str, rules: &[Rule], entries: &[Entry]) -> Written {
+    let marks = Some(entries.iter().map(Entry::fingerprint).collect());
+    Written { name, rules: rules.to_vec(), marks }
+}
+
+/// That there is nothing left to do.
+fn done(anchor: &Anchor, wanted: &[Rule], table: &Table, state: &impl std::fmt::Debug) -> Written {
+    let found = anchor.found(&table.chains);
+    let written = anchor.written(wanted, "", &found).unwrap_or_else(|e| panic!("{state:?}: {e}"));
+    assert_eq!(anchor.difference(wanted, Some(&written), &found), None, "{state:?}");
+    assert_eq!(plan(anchor, wanted, Some(&written), table), [], "{state:?}");
+    assert!(written.marks.is_some(), "{state:?}");
+    written
 }
 
 #[test]
@@ -242,25 +259,34 @@ fn every_state_is_mended_without_an_opening() {
     let states = states();
     assert!(states.len() > 10_000, "{}", states.len());
     let (wanted, empty, ours) = given();
-    for state in &states {
+    // Of an earlier process, and of this one under either name, whether it still is so or not.
+    let known = [(A, written(A, &wanted, &ours)), (B, written(B, &wanted, &ours))];
+    for (state, nth) in states.iter().flat_map(|state| (0..3).map(move |nth| (state, nth))) {
+        let known = known.get(nth).filter(|(name, _)| {
+            let kind = if *name == A { state.2 } else { state.3 };
+            ["ours", "another's"].contains(&kind)
+        });
+        if known.is_none() && nth < 2 {
+            continue;
+        }
+        let known = known.map(|(_, known)| known);
         let mut table = table(state, &empty, &ours);
         let anchor = anchor_for(&table);
         let mut fate = table.fate();
-        let calls = plan(&anchor, &wanted, &table);
-        for call in &calls {
-            table.run(call);
+        for call in plan(&anchor, &wanted, known, &table) {
+            table.run(&call);
             let now = table.fate();
             assert!((fate, now) != (Fate::Closed, Fate::Open), "{state:?}: opened by {call}");
             fate = now;
         }
-        assert_eq!(anchor.difference(&wanted, &table.chains), None, "{state:?}");
         assert_eq!(table.fate(), Fate::Closed, "{state:?}");
-        assert_eq!(plan(&anchor, &wanted, &table), [], "{state:?}");
+        let name = done(&anchor, &wanted, &table, state).name;
+        assert_eq!(table.chain(name).unwrap().rules, ours, "{state:?}");
         // And all of it goes.
-        for call in plan(&anchor, &[], &table) {
+        for call in plan(&anchor, &[], known, &table) {
             table.run(&call);
         }
-        assert!(table.chain(A).is_none() && table.chain(B).is_none(), "{state:?}");
+        assert!([A, B, C].iter().all(|name| table.chain(name).is_none()), "{state:?}");
     }
 }
 
@@ -281,8 +307,8 @@ fn a_death_on_the_way_opens_nothing() {
     for state in states().iter().filter(|state| state.0.len() < 3 && state.1.len() < 2) {
         let whole = table(state, &empty, &ours);
         let anchor = anchor_for(&whole);
-        let calls = plan(&anchor, &wanted, &whole);
-        // Other rules: the last drop twice. What stands is then somebody else's.
+        let calls = plan(&anchor, &wanted, None, &whole);
+        // Other rules: the last drop twice.
         let mut others = wanted.clone();
         others.push(wanted[wanted.len() - 1].clone());
         for died in 0..calls.len() {
@@ -290,97 +316,86 @@ fn a_death_on_the_way_opens_nothing() {
             calls.iter().take(died).for_each(|call| table.run(call));
             let anchor = anchor_for(&table);
             let mut fate = table.fate();
-            for call in plan(&anchor, &others, &table) {
+            for call in plan(&anchor, &others, None, &table) {
                 table.run(&call);
                 let now = table.fate();
                 let opened = (fate, now) == (Fate::Closed, Fate::Open);
                 assert!(!opened, "{state:?}, death after {died}: opened by {call}");
                 fate = now;
             }
-            assert_eq!(anchor.difference(&others, &table.chains), None, "{state:?}, {died}");
+            done(&anchor, &others, &table, &(state, died));
         }
     }
 }
 
-/// Rules that are too many go from the last to the first, and what is in another order is built anew.
+/// Rules that come or go are written where the chain stands; what is in another order is built again.
 #[test]
-fn what_is_too_much_goes_in_place() {
+fn what_comes_or_goes_is_written_in_place() {
     let (wanted, empty, ours) = given();
-    let with = |rules: Vec<Entry>| {
+    let from = |at: &[usize]| {
         let mut table = table(&(vec![A], vec![], "emptied", "absent"), &empty, &ours);
-        table.chain_mut(A).rules = rules;
-        let calls = plan(&anchor_for(&table), &wanted, &table);
-        (table, calls)
+        let rules: Vec<_> = at.iter().map(|at| wanted[*at].clone()).collect();
+        let entries: Vec<_> = at.iter().map(|at| ours[*at].clone()).collect();
+        let known = written(A, &rules, &entries);
+        table.chain_mut(A).rules = entries;
+        let calls = plan(&anchor_for(&table), &wanted, Some(&known), &table);
+        calls.iter().for_each(|call| table.run(call));
+        let name = done(&anchor_for(&table), &wanted, &table, &at).name;
+        assert_eq!(table.chain(name).unwrap().rules, ours, "{at:?}");
+        calls.iter().map(|call| call.arguments[3..5].join(" ")).collect::<Vec<_>>()
     };
-    let (first, last) = (&ours[..1], &ours[ours.len() - 1..]);
-    let (mut table, calls) = with([first, ours.as_slice(), last].concat());
-    calls.iter().for_each(|call| table.run(call));
-    assert_eq!(calls.len(), 2, "{calls:?}");
-    assert_eq!(table.chain(A).unwrap().rules, ours);
-    let (_, calls) = with(ours.iter().rev().cloned().collect());
-    assert_eq!(calls[0].arguments[3..], ["-N", B], "{calls:?}");
+    let (insert, delete) = (format!("-I {A}"), format!("-D {A}"));
+    assert_eq!(from(&[0, 1, 2, 3]), Vec::<String>::new());
+    assert_eq!(from(&[0, 0, 1, 2, 3, 3]), [delete.clone(), delete]);
+    assert_eq!(from(&[2]), [insert.clone(), insert.clone(), insert.clone()]);
+    assert_eq!(from(&[0, 2, 3]), [insert]);
+    assert_eq!(from(&[3, 2, 1, 0])[0], format!("-N {B}"));
+    assert_eq!(from(&[0, 1, 1, 3])[0], format!("-N {B}"));
 }
 
-/// What is lost costs little: a jump one command, a chain under the other name the way to remove it.
+/// What is lost costs little: a jump one command, a chain under another name the way to remove it.
 #[test]
 fn what_stands_is_not_built_again() {
     let (wanted, empty, ours) = given();
-    let commands = |root: &[&'static str], vendors: &[&'static str], a, b| {
+    let commands = |root: &[&'static str], vendors: &[&'static str], a, b, name| {
         let table = table(&(root.to_vec(), vendors.to_vec(), a, b), &empty, &ours);
         let anchor = anchor_for(&table);
-        let calls = plan(&anchor, &wanted, &table);
+        let calls = plan(&anchor, &wanted, Some(&written(name, &wanted, &ours)), &table);
         calls.iter().map(|call| call.arguments[3..].join(" ")).collect::<Vec<_>>()
     };
-    assert_eq!(commands(&[], &[], "ours", "absent"), ["-I FORWARD 1 -j oem_guestnet_fwd"]);
-    assert_eq!(commands(&[], &[], "absent", "ours"), ["-I FORWARD 1 -j oem_guestnet_fwd_b"]);
+    assert_eq!(commands(&[], &[], "ours", "absent", A), ["-I FORWARD 1 -j oem_guestnet_fwd"]);
+    assert_eq!(commands(&[], &[], "absent", "ours", B), ["-I FORWARD 1 -j oem_guestnet_fwd_b"]);
     // Netd has started.
-    assert_eq!(commands(&["oem_fwd"], &[], "ours", "absent"), ["-I oem_fwd 1 -j oem_guestnet_fwd"]);
+    assert_eq!(
+        commands(&["oem_fwd"], &[], "ours", "absent", A),
+        ["-I oem_fwd 1 -j oem_guestnet_fwd"]
+    );
     // It has come for the first time, and somebody has put our jump back.
     assert_eq!(
-        commands(&[A, "oem_fwd"], &[], "ours", "absent"),
+        commands(&[A, "oem_fwd"], &[], "ours", "absent", A),
         ["-I oem_fwd 1 -j oem_guestnet_fwd", "-D FORWARD -j oem_guestnet_fwd"]
     );
     // It has gone.
     assert_eq!(
-        commands(&[], &[A], "ours", "absent"),
+        commands(&[], &[A], "ours", "absent", A),
         ["-I FORWARD 1 -j oem_guestnet_fwd", "-D oem_fwd -j oem_guestnet_fwd"]
     );
-    assert_eq!(commands(&[A, A], &[], "ours", "absent"), ["-D FORWARD -j oem_guestnet_fwd"]);
+    assert_eq!(commands(&[A, A], &[], "ours", "absent", A), ["-D FORWARD -j oem_guestnet_fwd"]);
     assert_eq!(
-        commands(&[A], &[], "ours", "another's"),
+        commands(&[A], &[], "ours", "another's", A),
         ["-F oem_guestnet_fwd_b", "-X oem_guestnet_fwd_b"]
     );
-    // A new chain was built and not yet put to use.
-    assert_eq!(
-        commands(&[A], &[], "another's", "ours"),
-        [
-            "-I FORWARD 1 -j oem_guestnet_fwd_b",
-            "-D FORWARD -j oem_guestnet_fwd",
-            "-F oem_guestnet_fwd",
-            "-X oem_guestnet_fwd"
-        ]
-    );
-    // Only a rule is lost: it is put where it was, and nothing is built.
-    let lost = commands(&[A], &[], "another's", "absent");
-    assert_eq!(lost.len(), 1, "{lost:?}");
-    assert!(lost[0].starts_with("-I oem_guestnet_fwd 1 -s 172.17.0.0/16 -i vm_wlan+"), "{lost:?}");
-    // Not in front: as many commands, whatever the number of rules.
-    assert_eq!(
-        commands(&["accept", A], &[], "ours", "absent"),
-        [
-            "-I FORWARD 1 -j oem_guestnet_fwd",
-            "-N oem_guestnet_fwd_b",
-            "-A oem_guestnet_fwd_b -j oem_guestnet_fwd",
-            "-I FORWARD 1 -j oem_guestnet_fwd_b",
-            "-D FORWARD -j oem_guestnet_fwd",
-            "-D FORWARD -j oem_guestnet_fwd",
-            "-I FORWARD 1 -j oem_guestnet_fwd",
-            "-D FORWARD -j oem_guestnet_fwd_b",
-            "-F oem_guestnet_fwd_b",
-            "-X oem_guestnet_fwd_b"
-        ]
-    );
-    // Emptied by others: it is open, and is built under the other name.
-    let emptied = commands(&[A], &[], "emptied", "absent");
-    assert_eq!(emptied[0], "-N oem_guestnet_fwd_b");
+    // Not in front, or another's rule in it: it is built under another name.
+    for (root, kind) in
+        [(["accept", A].as_slice(), "ours"), (&[A, "accept", A], "ours"), (&[A], "another's")]
+    {
+        let built = commands(root, &[], kind, "absent", A);
+        assert_eq!(built[0], "-N oem_guestnet_fwd_b");
+        assert_eq!(built[1 + ours.len()], "-I FORWARD 1 -j oem_guestnet_fwd_b", "{built:?}");
+        assert_eq!(built[2 + ours.len()], "-D FORWARD -j oem_guestnet_fwd", "{built:?}");
+    }
+    // Emptied by others: it is open until the new one is in front of it.
+    assert_eq!(commands(&[A], &[], "emptied", "absent", A)[0], "-N oem_guestnet_fwd_b");
+    // Both are in use, where a process ended between two commands.
+    assert_eq!(commands(&[B, A], &[], "ours", "ours", C)[0], "-N oem_guestnet_fwd_c");
 }

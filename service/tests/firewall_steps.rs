@@ -24,7 +24,7 @@ use firewall_rig::{in_netns, saved_by_iptables, sh};
 use guestnetd::firewall::iptables::entries::{Entry, Target};
 use guestnetd::firewall::iptables::read::table;
 use guestnetd::firewall::iptables::{Call, Iptables, Programs};
-use guestnetd::firewall::{Family, Ruleset};
+use guestnetd::firewall::{Engine, Family, Ruleset};
 
 fn rulesets() -> [Ruleset; 5] {
     [
@@ -73,7 +73,7 @@ fn masqueraded(when: &str) {
 #[test]
 fn there_is_no_moment_without_the_drop() {
     in_netns(|| {
-        let iptables = iptables();
+        let mut iptables = iptables();
         let mut first = true;
         for turn in 0..9 {
             let wanted = &rulesets()[turn % 5];
@@ -84,6 +84,7 @@ fn there_is_no_moment_without_the_drop() {
             }
             first = false;
             closed(true, "at the end");
+            iptables.planned(wanted).unwrap();
             assert_eq!(iptables.plan(wanted).unwrap(), []);
         }
         // The way out: what is still let through is masqueraded to the last.
@@ -142,6 +143,7 @@ fn a_crash_at_any_command_is_mended() {
                     run(&call);
                     closed(from.is_some(), &format!("crash after {at}, then {call}"));
                 }
+                next.planned(then).unwrap();
                 assert_eq!(next.drift(then).unwrap(), None, "crash after {at}");
                 next.clear().unwrap();
                 let left = saved_by_iptables();

@@ -462,3 +462,95 @@ fn a_guest_leaves_by_its_own_way_out_nftables() {
 fn a_guest_leaves_by_its_own_way_out_iptables() {
     a_guest_leaves_by_its_own_way_out(Choice::Iptables);
 }
+
+/// What a neighbour sends to a port of the device's comes to the guest, at the port that is named or at
+/// the same one, and is answered from where it was sent to; another port leads nowhere.
+fn a_port_leads_to_a_guest(choice: Choice, device_at: &'static str, guest_at: &'static str) {
+    in_netns(move || {
+        let device = Device::new();
+        let brackets = |address: &str| match address.contains(':') {
+            true => format!("[{address}]"),
+            false => address.to_owned(),
+        };
+        let (to_device, to_guest) = (brackets(device_at), brackets(guest_at));
+        let wlan0 = &device.neighbour("wlan0").namespace;
+        sh("sysctl -qw net.ipv6.conf.all.forwarding=1
+            ip address add fd00:17::2/64 dev vm_wlan; ip address add fd00:c0::2/64 dev wlan0");
+        device
+            .guest
+            .sh("ip address add fd00:17::3/64 dev wlan0; ip route add default via fd00:17::2");
+        wlan0.sh("ip address add fd00:c0::1/64 dev peer");
+        let listen = |port: u16| {
+            let at = format!("{to_guest}:{port}");
+            device.guest.inside(move || TcpListener::bind(at).unwrap())
+        };
+        let echo = |listener: TcpListener| {
+            thread::spawn(move || {
+                let (mut stream, from) = listener.accept().unwrap();
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                stream.write_all(&byte).unwrap();
+                from.ip().to_string()
+            })
+        };
+        let ask = |port: u16, byte: u8| {
+            let to: SocketAddr = format!("{to_device}:{port}").parse().unwrap();
+            wlan0.inside(move || {
+                let mut stream =
+                    TcpStream::connect_timeout(&to, Duration::from_millis(500)).ok()?;
+                stream.write_all(&[byte]).unwrap();
+                let mut answer = [0];
+                stream.read_exact(&mut answer).unwrap();
+                Some(answer[0])
+            })
+        };
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
+        let base = "uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n";
+        let back = match guest_at.contains(':') {
+            true => format!("answers from {guest_at}/128 by wlan0\n"),
+            false => String::new(),
+        };
+        let with = |more: &str| ruleset(&format!("{base}{back}{more}"));
+        firewall.apply(&with("")).unwrap();
+        assert_eq!(ask(8080, 1), None, "no port leads to the guest yet");
+        let forwards = format!(
+            "forward tcp 8080 from wlan0 to {to_guest}:80\nforward tcp 9000-9001 from wlan0 to {guest_at}\n"
+        );
+        let wanted = with(&forwards);
+        firewall.apply(&wanted).unwrap();
+        assert_eq!(firewall.drift(&wanted).unwrap(), None);
+        let neighbour = if guest_at.contains(':') { "fd00:c0::1" } else { "192.0.2.1" };
+        for (port, at) in [(8080, 80), (9000, 9000), (9001, 9001)] {
+            let served = echo(listen(at));
+            assert_eq!(ask(port, 7), Some(7), "port {port}");
+            assert_eq!(served.join().unwrap(), neighbour, "port {port}");
+        }
+        let _listens = [listen(8081), listen(9002)];
+        for port in [80, 8081, 9002] {
+            assert_eq!(ask(port, 1), None, "port {port} leads to the guest");
+        }
+        firewall.apply(&with("")).unwrap();
+        let _listens = listen(80);
+        assert_eq!(ask(8080, 1), None, "the port still leads to the guest");
+    });
+}
+
+#[test]
+fn a_port_leads_to_a_guest_nftables() {
+    a_port_leads_to_a_guest(Choice::Nftables, "192.0.2.2", "172.17.3.3");
+}
+
+#[test]
+fn a_port_leads_to_a_guest_iptables() {
+    a_port_leads_to_a_guest(Choice::Iptables, "192.0.2.2", "172.17.3.3");
+}
+
+#[test]
+fn a_port_leads_to_a_guest_over_ipv6_nftables() {
+    a_port_leads_to_a_guest(Choice::Nftables, "fd00:c0::2", "fd00:17::3");
+}
+
+#[test]
+fn a_port_leads_to_a_guest_over_ipv6_iptables() {
+    a_port_leads_to_a_guest(Choice::Iptables, "fd00:c0::2", "fd00:17::3");
+}

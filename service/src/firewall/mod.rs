@@ -15,7 +15,7 @@
 //! The packet filter: one pure ruleset, two ways to put it into the kernel.
 //! Never edits a chain or a table that is not guestnetd's own, never changes rule by rule.
 
-pub mod foreign;
+pub mod diagnose;
 pub mod iptables;
 #[cfg(not(target_os = "android"))]
 pub mod nftables;
@@ -23,11 +23,12 @@ pub mod nftables;
 use iptables::Iptables;
 #[cfg(not(target_os = "android"))]
 use nftables::Nftables;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 pub use crate::model::ruleset::{
-    Family, GuestSubnet, Hook, Interface, Match, Rule, Ruleset, Verdict,
+    Family, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule, Ruleset, Verdict,
 };
 
 /// Which way to take.
@@ -78,29 +79,49 @@ pub enum Backend {
     Iptables,
 }
 
-/// The packet filter of the network namespace that it was opened in. Every call takes as long as
-/// the kernel or the programs take, milliseconds to some tens of them.
+/// One way to put the rules into the kernel. Every call takes as long as the kernel or the programs
+/// take, milliseconds to some tens of them.
+pub trait Engine: Send {
+    /// Which way it is.
+    fn backend(&self) -> Backend;
+
+    /// Makes the kernel have these rules, whatever it has now. Does nothing if it has them as this
+    /// process wrote them.
+    fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError>;
+
+    /// The same while nobody waits for its end: programs may take longer.
+    fn start(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        self.apply(wanted)
+    }
+
+    /// What differs from these rules in the kernel, in words; nothing if it has them as this process
+    /// wrote them. Rules that it has not written are not compared, and differ.
+    fn drift(&mut self, wanted: &Ruleset) -> Result<Option<String>, FirewallError>;
+
+    /// Removes all that is ours. Fine if nothing is there.
+    fn clear(&mut self) -> Result<(), FirewallError>;
+
+    /// Packets that our rules have dropped since they were last changed.
+    fn dropped(&mut self) -> Result<u64, FirewallError>;
+
+    /// The ruleset as this way puts it: commands, or the table as `nft` lists it.
+    fn text(&self, ruleset: &Ruleset) -> String;
+
+    /// Why the kernel's rules cannot be read, where they can be written. Then [`drift`](Self::drift)
+    /// runs a program for each jump to our chains, and sees only that one is lost.
+    fn unseen(&self) -> Option<&str> {
+        None
+    }
+
+    /// Removes our rules that the other way has made.
+    fn clear_the_others(&self) -> Result<(), FirewallError>;
+}
+
+/// The packet filter of the network namespace that it was opened in.
 pub struct Firewall {
-    engine: Engine,
+    engine: Box<dyn Engine>,
     /// The other way may have been taken before: its rules go once ours are in place.
     leftovers: bool,
-}
-
-enum Engine {
-    #[cfg(not(target_os = "android"))]
-    Nftables(Nftables),
-    Iptables(Iptables),
-}
-
-/// The same call on whichever engine it is.
-macro_rules! either {
-    ($engine:expr, $it:ident => $call:expr) => {
-        match $engine {
-            #[cfg(not(target_os = "android"))]
-            Engine::Nftables($it) => $call,
-            Engine::Iptables($it) => $call,
-        }
-    };
 }
 
 impl Firewall {
@@ -125,7 +146,7 @@ impl Firewall {
             #[cfg(not(target_os = "android"))]
             Choice::Nftables => nftables("asked for"),
             #[cfg(not(target_os = "android"))]
-            Choice::Auto => match iptables::netd_is_there() {
+            Choice::Auto => match diagnose::iptables::netd_is_there() {
                 true => iptables(
                     "netd's chains are there, and nf_tables lets nothing pass that they drop",
                 ),
@@ -136,64 +157,49 @@ impl Firewall {
         }
     }
 
-    /// [`apply`](Self::apply) while nobody waits for its end: programs may take longer.
+    /// See [`Engine::start`].
     pub fn start(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        match &mut self.engine {
-            #[cfg(not(target_os = "android"))]
-            Engine::Nftables(it) => it.apply(wanted),
-            Engine::Iptables(it) => it.start(wanted),
-        }?;
+        self.engine.start(wanted)?;
         self.clear_leftovers();
         Ok(())
     }
 
-    /// Makes the kernel have these rules, whatever it has now. Does nothing if it has them.
+    /// See [`Engine::apply`].
     pub fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        either!(&mut self.engine, it => it.apply(wanted))?;
+        self.engine.apply(wanted)?;
         self.clear_leftovers();
         Ok(())
     }
 
-    /// The same; but where the kernel's rules can be written and not read (see [`Drift`]), `apply`
-    /// takes what it has written to be there, and only puts back lost jumps: this writes it all.
-    pub fn reapply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        either!(&mut self.engine, it => it.reapply(wanted))?;
-        self.clear_leftovers();
-        Ok(())
+    /// See [`Engine::drift`].
+    pub fn drift(&mut self, wanted: &Ruleset) -> Result<Option<String>, FirewallError> {
+        self.engine.drift(wanted)
     }
 
-    /// What differs from these rules in the kernel; nothing if it has them.
-    pub fn drift(&mut self, wanted: &Ruleset) -> Result<Option<Drift>, FirewallError> {
-        either!(&mut self.engine, it => it.drift(wanted))
+    /// See [`Engine::unseen`].
+    pub fn unseen(&self) -> Option<&str> {
+        self.engine.unseen()
     }
 
-    /// Removes all that is ours. Fine if nothing is there.
+    /// See [`Engine::clear`].
     pub fn clear(&mut self) -> Result<(), FirewallError> {
         self.clear_leftovers();
-        either!(&mut self.engine, it => it.clear())
+        self.engine.clear()
     }
 
-    /// Packets that our rules have dropped since they were last changed.
+    /// See [`Engine::dropped`].
     pub fn dropped(&mut self) -> Result<u64, FirewallError> {
-        either!(&mut self.engine, it => it.dropped())
+        self.engine.dropped()
     }
 
-    /// Which way was taken.
+    /// See [`Engine::backend`].
     pub fn backend(&self) -> Backend {
-        match &self.engine {
-            #[cfg(not(target_os = "android"))]
-            Engine::Nftables(_) => Backend::Nftables,
-            Engine::Iptables(_) => Backend::Iptables,
-        }
+        self.engine.backend()
     }
 
-    /// The ruleset as this way puts it: commands, or the table as `nft` lists it.
+    /// See [`Engine::text`].
     pub fn text(&self, ruleset: &Ruleset) -> String {
-        match &self.engine {
-            #[cfg(not(target_os = "android"))]
-            Engine::Nftables(_) => nftables::text(ruleset),
-            Engine::Iptables(it) => it.commands(ruleset).join("\n") + "\n",
-        }
+        self.engine.text(ruleset)
     }
 
     /// Removes, once, what a run of guestnetd that took the other way has left.
@@ -206,30 +212,17 @@ impl Firewall {
     }
 }
 
-impl Engine {
-    /// Removes our rules that another engine has made.
-    fn clear_the_others(&self) -> Result<(), FirewallError> {
-        match self {
-            #[cfg(not(target_os = "android"))]
-            Self::Nftables(_) => iptables::clear_leftovers(),
-            #[cfg(not(target_os = "android"))]
-            Self::Iptables(_) => nftables::clear_leftovers(),
-            #[cfg(target_os = "android")]
-            Self::Iptables(_) => Ok(()),
-        }
+impl<E: Engine + 'static> From<E> for Firewall {
+    fn from(engine: E) -> Self {
+        Self { engine: Box::new(engine), leftovers: true }
     }
 }
 
-#[cfg(not(target_os = "android"))]
-impl From<Nftables> for Firewall {
-    fn from(nftables: Nftables) -> Self {
-        Self { engine: Engine::Nftables(nftables), leftovers: true }
-    }
-}
-
-impl From<Iptables> for Firewall {
-    fn from(iptables: Iptables) -> Self {
-        Self { engine: Engine::Iptables(iptables), leftovers: true }
+/// An address, and a port where there is one, as both programs write them.
+fn with_port(address: IpAddr, port: Option<u16>) -> String {
+    match port {
+        None => address.to_string(),
+        Some(port) => SocketAddr::new(address, port).to_string(),
     }
 }
 
@@ -306,13 +299,4 @@ impl FirewallError {
     pub fn is_stuck(&self) -> bool {
         matches!(self, Self::Stuck { .. })
     }
-}
-
-/// What differs between the ruleset and the kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Drift {
-    /// A hook, chain or table of ours is missing or has other rules; the text names it.
-    Changed(String),
-    /// The rules cannot be read here; the text says why.
-    Unreadable(String),
 }

@@ -20,7 +20,9 @@
 
 use crate::spec::{IfName, IfPattern, Subnet, HOST_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 
 /// Everything that the rules depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct Ruleset {
     pub resolver: Option<Ipv4Addr>,
     /// Guests, by their host ends, that leave by this interface and by no other.
     pub exits: BTreeMap<IfName, IfName>,
+    /// Rules of single guests, such as forwarded ports: they come before the others of their hook.
+    pub extra: Vec<Rule>,
 }
 
 /// A subnet of guests and the device's address in it.
@@ -84,20 +88,70 @@ pub enum Interface {
     Like(IfPattern),
 }
 
-/// What a packet must be, beyond interfaces and addresses.
+/// Addresses of one family that begin with the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// The lowest of them.
+    pub address: IpAddr,
+    /// How many bits they have in common.
+    pub prefix: u8,
+}
+
+impl From<Subnet> for Network {
+    fn from(subnet: Subnet) -> Self {
+        Self { address: subnet.network().into(), prefix: subnet.prefix() }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+/// A protocol that has ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// Its name, in nft and in iptables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// What a packet must be, beyond interfaces and addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Match {
     /// A reply, or related to a known connection: conntrack `ESTABLISHED,RELATED`.
     Established,
     /// Of a connection that conntrack knows, old or new: `NEW,RELATED,ESTABLISHED`. What it does not
     /// know NAT would let out with the guest's own address.
     Tracked,
-    /// An ICMP echo request.
+    /// An echo request of ICMP, or of ICMPv6.
     EchoRequest,
-    /// DNS over UDP.
-    UdpDns,
-    /// DNS over TCP.
-    TcpDns,
+    /// Sent to one of these ports.
+    Proto {
+        /// The protocol.
+        protocol: Protocol,
+        /// The ports.
+        ports: RangeInclusive<u16>,
+    },
+}
+
+impl Match {
+    /// DNS over this protocol.
+    fn dns(protocol: Protocol) -> Self {
+        Self::Proto { protocol, ports: 53..=53 }
+    }
 }
 
 /// What becomes of a packet that matches.
@@ -109,8 +163,13 @@ pub enum Verdict {
     Drop,
     /// It leaves with the uplink's address.
     Masquerade,
-    /// It goes to this address instead.
-    Dnat(Ipv4Addr),
+    /// It goes to this address of its own family instead.
+    Dnat {
+        /// The address.
+        address: IpAddr,
+        /// The port; none: the one that it was sent to.
+        port: Option<u16>,
+    },
 }
 
 /// One rule. All of its conditions must hold.
@@ -124,10 +183,10 @@ pub struct Rule {
     pub input: Option<Interface>,
     /// The interface it leaves by.
     pub output: Option<Interface>,
-    /// The subnet it comes from.
-    pub source: Option<Subnet>,
+    /// The network it comes from.
+    pub source: Option<Network>,
     /// The address it goes to.
-    pub destination: Option<Ipv4Addr>,
+    pub destination: Option<IpAddr>,
     /// What else it must be.
     pub matching: Option<Match>,
     /// What becomes of it.
@@ -135,27 +194,33 @@ pub struct Rule {
 }
 
 impl Rule {
-    fn new(hook: Hook, family: Family, verdict: Verdict) -> Self {
+    /// For every packet; what follows narrows it.
+    pub fn new(hook: Hook, family: Family, verdict: Verdict) -> Self {
         let (input, output, source, destination, matching) = (None, None, None, None, None);
         Self { hook, family, input, output, source, destination, matching, verdict }
     }
-    fn from(mut self, interface: Interface) -> Self {
+    /// What comes in by this interface.
+    pub fn from(mut self, interface: Interface) -> Self {
         self.input = Some(interface);
         self
     }
-    fn to(mut self, interface: Interface) -> Self {
+    /// What leaves by this interface.
+    pub fn to(mut self, interface: Interface) -> Self {
         self.output = Some(interface);
         self
     }
-    fn of(mut self, subnet: Subnet) -> Self {
-        self.source = Some(subnet);
+    /// What comes from there.
+    pub fn of(mut self, network: impl Into<Network>) -> Self {
+        self.source = Some(network.into());
         self
     }
-    fn at(mut self, address: Ipv4Addr) -> Self {
-        self.destination = Some(address);
+    /// What goes to this address.
+    pub fn at(mut self, address: impl Into<IpAddr>) -> Self {
+        self.destination = Some(address.into());
         self
     }
-    fn when(mut self, matching: Match) -> Self {
+    /// What is such.
+    pub fn when(mut self, matching: Match) -> Self {
         self.matching = Some(matching);
         self
     }
@@ -164,7 +229,8 @@ impl Rule {
 impl Ruleset {
     /// The rules, in the order in which the kernel must look at them within each hook and family.
     pub fn rules(&self) -> Vec<Rule> {
-        let mut rules = self.forward();
+        let mut rules = self.extra.clone();
+        rules.extend(self.forward());
         rules.extend(self.input());
         rules.extend(self.dns());
         rules.extend(self.masquerade());
@@ -233,15 +299,15 @@ impl Ruleset {
     /// anything else that the guest sends.
     fn dns(&self) -> Vec<Rule> {
         let Some(resolver) = self.resolver else { return Vec::new() };
-        let dnat = Rule::new(Hook::Prerouting, Family::V4, Verdict::Dnat(resolver));
-        self.asks_gateway(&dnat.from(Interface::Guests))
+        let verdict = Verdict::Dnat { address: resolver.into(), port: None };
+        self.asks_gateway(&Rule::new(Hook::Prerouting, Family::V4, verdict).from(Interface::Guests))
     }
 
     /// The rule for every question of a guest to its gateway.
     fn asks_gateway(&self, rule: &Rule) -> Vec<Rule> {
         let asks = |s: &GuestSubnet| {
             let rule = rule.clone().of(s.subnet).at(s.gateway);
-            [Match::UdpDns, Match::TcpDns].map(|dns| rule.clone().when(dns))
+            [Protocol::Udp, Protocol::Tcp].map(|by| rule.clone().when(Match::dns(by)))
         };
         self.usual().chain(self.unusual()).flat_map(asks).collect()
     }

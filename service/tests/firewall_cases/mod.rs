@@ -16,10 +16,13 @@
 //! The expected texts are written by people, never by a test.
 #![allow(dead_code)]
 
-use guestnetd::firewall::{Choice, Firewall, GuestSubnet, Ruleset};
+use guestnetd::firewall::{
+    Choice, Family, Firewall, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule,
+    Ruleset, Verdict,
+};
 use guestnetd::spec::{IfName, IfPattern, Subnet};
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// One folder of `golden/firewall`.
@@ -58,7 +61,9 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A ruleset from its lines: `uplink NAME`, `subnet ADDRESS/PREFIX gateway ADDRESS`,
-/// `resolver ADDRESS`, and `guest HOST-END by NAME`.
+/// `resolver ADDRESS`, `guest HOST-END by NAME`; and rules that no guest asks for yet:
+/// `forward PROTOCOL PORT[-LAST] from NAME to ADDRESS[:PORT]`, `echo from ADDRESS/PREFIX`,
+/// `masquerade ADDRESS/PREFIX by NAME`, `answers from ADDRESS/PREFIX by NAME`.
 pub fn ruleset(text: &str) -> Ruleset {
     let mut ruleset = Ruleset::default();
     for line in text.lines() {
@@ -76,10 +81,70 @@ pub fn ruleset(text: &str) -> Ruleset {
                 let [host_end, name] = [host_end, name].map(|name| IfName::new(name).unwrap());
                 ruleset.exits.insert(host_end, name);
             }
+            ["forward", protocol, ports, "from", name, "to", to] => {
+                ruleset.extra.extend(forward(protocol, ports, name, to));
+            }
+            ["echo", "from", from] => {
+                let from = network(from);
+                let rule = Rule::new(Hook::Input, family(from.address), Verdict::Accept).of(from);
+                ruleset.extra.push(rule.from(Interface::Guests).when(Match::EchoRequest));
+            }
+            ["answers", "from", from, "by", name] => {
+                let from = network(from);
+                let rule = Rule::new(Hook::Forward, family(from.address), Verdict::Accept).of(from);
+                let rule = rule.from(Interface::Guests).to(like(name));
+                ruleset.extra.push(rule.when(Match::Established));
+                // To ask for a neighbour is to send to the device itself.
+                let rule = Rule::new(Hook::Input, family(from.address), Verdict::Accept);
+                ruleset.extra.push(rule.from(Interface::Guests));
+            }
+            ["masquerade", from, "by", name] => {
+                let from = network(from);
+                let verdict = Verdict::Masquerade;
+                let rule = Rule::new(Hook::Postrouting, family(from.address), verdict).of(from);
+                ruleset.extra.push(rule.to(like(name)));
+            }
             _ => panic!("not a line of a ruleset: {line}"),
         }
     }
     ruleset
+}
+
+/// A port of the device's that leads to a guest, as rules: what is changed, and what is let through.
+fn forward(protocol: &str, ports: &str, name: &str, to: &str) -> [Rule; 2] {
+    let (address, port) = match to.parse::<SocketAddr>() {
+        Ok(to) => (to.ip(), Some(to.port())),
+        Err(_) => (to.parse().unwrap(), None),
+    };
+    let protocol = if protocol == "tcp" { Protocol::Tcp } else { Protocol::Udp };
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    let ports = first.parse().unwrap()..=last.parse().unwrap();
+    let arrives = port.map_or(ports.clone(), |port| port..=port);
+    let dnat = Rule::new(Hook::Prerouting, family(address), Verdict::Dnat { address, port });
+    let pass = Rule::new(Hook::Forward, family(address), Verdict::Accept);
+    [
+        dnat.from(like(name)).when(Match::Proto { protocol, ports }),
+        pass.from(like(name))
+            .to(Interface::Guests)
+            .at(address)
+            .when(Match::Proto { protocol, ports: arrives }),
+    ]
+}
+
+fn like(name: &str) -> Interface {
+    Interface::Like(IfPattern::new(name).unwrap())
+}
+
+fn family(address: IpAddr) -> Family {
+    match address {
+        IpAddr::V4(_) => Family::V4,
+        IpAddr::V6(_) => Family::V6,
+    }
+}
+
+fn network(text: &str) -> Network {
+    let (address, prefix) = text.split_once('/').unwrap();
+    Network { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
 }
 
 /// One guest's subnet, behind `wlan0`.

@@ -88,9 +88,15 @@ fn without_counts(line: &str) -> String {
 /// All of x_tables as iptables-save prints it, without comments and counts.
 pub fn saved_by_iptables() -> Vec<String> {
     let text = sh("iptables-legacy-save -t filter; iptables-legacy-save -t nat;
-                   ip6tables-legacy-save -t filter");
+                   ip6tables-legacy-save -t filter
+                   ! grep -qw nat /proc/net/ip6_tables_names || ip6tables-legacy-save -t nat");
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| line.split(" [").next().unwrap().to_owned()).collect()
+    let counts = |line: &&str| line.starts_with(':');
+    lines
+        .map(|line| {
+            Some(line).filter(counts).and_then(|l| l.split(" [").next()).unwrap_or(line).to_owned()
+        })
+        .collect()
 }
 
 /// From now on this thread may not do what `CAP_NET_ADMIN` is for; what it starts may, as root does.

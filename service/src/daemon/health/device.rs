@@ -18,7 +18,7 @@
 use crate::daemon::resolvers::Source;
 use crate::daemon::resource::Health;
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
-use crate::firewall::{foreign, Drift, GuestSubnet, Ruleset};
+use crate::firewall::{diagnose, GuestSubnet, Ruleset};
 use crate::kernel::{link, route, rule, sysctl};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{Lead, Shape, To, Whose};
@@ -155,6 +155,9 @@ impl Daemon {
                 "the present uplink's rules wait until netd has answered, which may be starting";
             return both(LayerState::Waiting, text.into());
         }
+        if let Some(why) = self.packet_filter.get().unseen() {
+            return both(LayerState::Unknown, format!("cannot see the rules: {why}"));
+        }
         let ruleset = self.ruleset();
         match self.packet_filter.get_mut().compare(&ruleset) {
             Ok(None) => {
@@ -171,27 +174,24 @@ impl Daemon {
                         "no uplink, so nothing is forwarded",
                     ),
                 };
-                let firewall = match foreign::refusing(self.packet_filter.get().backend(), &ruleset)
-                {
-                    None => LayerReport::ok(Layer::Firewall, firewall),
-                    Some(refusing) => LayerReport::new(
-                        Layer::Firewall,
-                        LayerState::Unknown,
-                        format!("{firewall}, but {refusing}"),
-                    ),
-                };
+                let firewall =
+                    match diagnose::refusing(self.packet_filter.get().backend(), &ruleset) {
+                        None => LayerReport::ok(Layer::Firewall, firewall),
+                        Some(refusing) => LayerReport::new(
+                            Layer::Firewall,
+                            LayerState::Unknown,
+                            format!("{firewall}, but {refusing}"),
+                        ),
+                    };
                 [firewall, nat]
             }
-            Ok(Some(Drift::Changed(what))) => both(
+            Ok(Some(what)) => both(
                 LayerState::Bad,
                 format!(
                     "changed by somebody else: {what}; it is put back within {} s",
                     self.config.check_every.as_secs()
                 ),
             ),
-            Ok(Some(Drift::Unreadable(why))) => {
-                both(LayerState::Unknown, format!("cannot see the rules: {why}"))
-            }
             Err(e) => both(LayerState::Unknown, e.to_string()),
         }
     }

@@ -25,7 +25,6 @@ mod triggers;
 use crate::daemon::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::daemon::{Daemon, GuestEvent, Notice};
 use crate::error::Error;
-use crate::firewall::Drift;
 use crate::kernel::{link, rule, sysctl};
 use crate::model::policy_rules::Shape;
 use crate::model::world::{Tun, World};
@@ -80,15 +79,14 @@ impl Daemon {
             self.repair(*index);
         }
         let netd = self.world.netd_routes();
-        if netd && rules == Outcome::PutBack {
-            self.packet_filter.get_mut().netd_has_started();
-        }
         // netd's start takes its switch, jumps and rules, and announces the first and the last of these.
         let started = rules == Outcome::PutBack && !netd_answered && self.netd_may_have_started();
         bring(&mut self.forwarding, &self.world, look(due.forwarding || started));
         self.world.awaits_netd = self.forwarding.get().awaits_netd();
-        self.packet_filter.get_mut().check_jumps(due.filter);
-        bring(&mut self.packet_filter, &self.world, look(due.filter || netd));
+        // Where the rules cannot be read, programs are run to compare.
+        let lost =
+            netd && (rules == Outcome::PutBack || self.packet_filter.get().unseen().is_none());
+        bring(&mut self.packet_filter, &self.world, look(due.filter || lost));
         if moved {
             self.tell_uplink(before, noticed);
         }
@@ -165,7 +163,7 @@ impl Daemon {
     fn netd_may_have_started(&mut self) -> bool {
         let Some(ruleset) = self.packet_filter.applied().cloned() else { return false };
         let changed = self.packet_filter.get_mut().compare(&ruleset);
-        !sysctl::forwarding().unwrap_or(false) || matches!(changed, Ok(Some(Drift::Changed(_))))
+        !sysctl::forwarding().unwrap_or(false) || matches!(changed, Ok(Some(_)))
     }
 }
 

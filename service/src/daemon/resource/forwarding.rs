@@ -287,7 +287,7 @@ impl Forwarding {
                 facts.elsewhere.push(link.name);
             }
         }
-        facts.rule = crate::firewall::foreign::forward_rule();
+        facts.rule = crate::firewall::diagnose::forward_rule();
         Ok(facts)
     }
 

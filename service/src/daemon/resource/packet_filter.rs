@@ -17,7 +17,7 @@
 use super::{Done, SharedResource, Task};
 use crate::daemon::resource::connections;
 use crate::error::Error;
-use crate::firewall::{Backend, Drift, Firewall, FirewallError, GuestSubnet, Ruleset};
+use crate::firewall::{Backend, Firewall, FirewallError, GuestSubnet, Ruleset};
 use crate::model::policy_rules::Shape;
 use crate::model::world::World;
 use crate::model::Step;
@@ -30,17 +30,13 @@ pub(in crate::daemon) struct PacketFilter {
     firewall: Firewall,
     /// Why this backend.
     reason: String,
-    /// Whether all rules are to be written again, though they may not be read: netd has started.
-    rewrite: bool,
-    /// Whether the jumps are to be asked for where the rules may not be read.
-    jumps_due: bool,
     /// Whether it was applied since the start: programs may take longer then, nobody waits.
     started: bool,
 }
 
 impl PacketFilter {
     pub(in crate::daemon) fn new(firewall: Firewall, reason: String) -> Self {
-        Self { firewall, reason, rewrite: false, jumps_due: false, started: false }
+        Self { firewall, reason, started: false }
     }
 
     /// Why this backend was taken.
@@ -58,19 +54,17 @@ impl PacketFilter {
         self.firewall.text(ruleset)
     }
 
+    /// Why its rules cannot be read here; none where they can.
+    pub(in crate::daemon) fn unseen(&self) -> Option<&str> {
+        self.firewall.unseen()
+    }
+
     /// What differs in the kernel.
-    pub(in crate::daemon) fn compare(&mut self, ruleset: &Ruleset) -> Result<Option<Drift>, Error> {
+    pub(in crate::daemon) fn compare(
+        &mut self,
+        ruleset: &Ruleset,
+    ) -> Result<Option<String>, Error> {
         Ok(self.firewall.drift(ruleset)?)
-    }
-
-    /// Whether the jumps are to be asked for where the rules may not be read: each costs a program.
-    pub(in crate::daemon) fn check_jumps(&mut self, due: bool) {
-        self.jumps_due = due;
-    }
-
-    /// netd has started: what is in its chains may be gone, also where that cannot be read.
-    pub(in crate::daemon) fn netd_has_started(&mut self) {
-        self.rewrite = true;
     }
 }
 
@@ -99,6 +93,7 @@ impl SharedResource for PacketFilter {
             exits: exits
                 .filter_map(|(host, one)| Some((host.clone(), one.vpn.tun()?.clone())))
                 .collect(),
+            extra: Vec::new(),
         }
     }
 
@@ -116,22 +111,8 @@ impl SharedResource for PacketFilter {
         vec![Step::Firewall { to: to.clone(), from: from.cloned().unwrap_or_default() }]
     }
 
-    /// Where the rules may not be read, the jumps to them are asked for whenever it is applied.
     fn drift(&mut self, want: &Ruleset, _world: &World) -> Result<Option<String>, Error> {
-        Ok(match self.firewall.drift(want)? {
-            None => None,
-            Some(Drift::Changed(what)) => Some(what),
-            Some(Drift::Unreadable(_)) => {
-                let rewrite = std::mem::take(&mut self.rewrite);
-                if rewrite {
-                    self.firewall.reapply(want)?;
-                    log::warn!("firewall: all rules are written again, as netd has started");
-                } else if self.jumps_due {
-                    self.firewall.apply(want)?;
-                }
-                None
-            }
-        })
+        self.compare(want)
     }
 
     fn apply(&mut self, task: &Task<'_, Ruleset>) -> Result<Done, Error> {

@@ -12,10 +12,12 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Where our chains hang: the hooks, the chains that jump to ours, and ours' names. Pure.
+//! Where our chains hang: the hooks, the chains that jump to ours, ours' names, and what of them is
+//! there. Pure.
 
 use super::entries::{Chain, Entry, Target};
 use crate::firewall::{Family, Hook, Rule, Ruleset};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The chains that ours are jumped to from, where there is a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,16 +38,15 @@ impl Parents {
     /// Those of IPv4's tables as they are. A vendor's chain is taken where it is what a packet meets
     /// first: behind somebody else's rule ours would not be the first to decide.
     pub fn seen(filter: &[Chain], nat: &[Chain]) -> Self {
-        let choose =
-            |chains: &[Chain], root: &'static str, vendors: &'static str, ours: [&str; 2]| {
-                let rules = chain(chains, root).map(|chain| chain.rules.as_slice());
-                let foreign = |entry: &&Entry| !ours.iter().any(|name| jumps_to(entry, name));
-                let first = rules.unwrap_or_default().iter().find(foreign);
-                match first.is_some_and(|entry| jumps_to(entry, vendors)) {
-                    true => vendors,
-                    false => root,
-                }
-            };
+        let choose = |chains: &[Chain], root: &'static str, vendors: &'static str, ours: Names| {
+            let rules = chain(chains, root).map(|chain| chain.rules.as_slice());
+            let foreign = |entry: &&Entry| !ours.iter().any(|name| jumps_to(entry, name));
+            let first = rules.unwrap_or_default().iter().find(foreign);
+            match first.is_some_and(|entry| jumps_to(entry, vendors)) {
+                true => vendors,
+                false => root,
+            }
+        };
         let (linux, netd) = (Self::LINUX, Self::ANDROID);
         Self {
             forward: choose(filter, linux.forward, netd.forward, FORWARD),
@@ -69,21 +70,60 @@ pub struct Anchor {
     pub parent: &'static str,
     /// Another chain that did, if netd came or went since.
     pub elsewhere: Option<&'static str>,
-    /// The two names.
-    pub names: [&'static str; 2],
+    /// The names that ours may have. Two are in use while rules change; should a run of guestnetd end
+    /// there, the next one has a third to build under.
+    pub names: Names,
+}
+
+/// The names of one of our chains.
+type Names = [&'static str; 3];
+
+/// What is there of an anchor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The jumps to our chains from those that may have one, in order.
+    pub jumps: Vec<Jump>,
+    /// Our chains, with a fingerprint of each of their rules. None: they cannot be read.
+    pub chains: Option<BTreeMap<&'static str, Vec<u64>>>,
+    /// Those of ours that any rule leads to.
+    pub entered: BTreeSet<&'static str>,
+}
+
+/// A rule that leads every packet to a chain of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Jump {
+    /// The chain that it is in.
+    pub from: &'static str,
+    /// Where it is there; the first rule is 0.
+    pub at: usize,
+    /// The chain of ours.
+    pub to: &'static str,
+}
+
+impl Found {
+    /// The jumps from one chain to another.
+    pub(super) fn from<'a>(&'a self, from: &'a str, to: &'a str) -> impl Iterator<Item = &'a Jump> {
+        self.jumps.iter().filter(move |jump| (jump.from, jump.to) == (from, to))
+    }
+
+    /// The fingerprints of the rules of a chain, if it is there.
+    pub(super) fn marks(&self, name: &str) -> Option<&[u64]> {
+        self.chains.as_ref()?.get(name).map(Vec::as_slice)
+    }
 }
 
 /// The anchors in the order in which they are put to use. Source NAT first: nothing may leave by a new
 /// uplink with a guest's own address. Then destination NAT, before INPUT closes the door that it
 /// leads past; the other way round a guest's question would be dropped in between. FORWARD last:
 /// only it lets packets through.
-pub fn anchors(parents: &Parents) -> [Anchor; 6] {
+pub fn anchors(parents: &Parents) -> [Anchor; 8] {
     let anchor = |hook, family| {
         let (table, root, parent, names) = match (hook, family) {
             (Hook::Forward, Family::V4) => ("filter", "FORWARD", parents.forward, FORWARD),
             (Hook::Forward, Family::V6) => ("filter", "FORWARD", "FORWARD", FORWARD),
             (Hook::Input, _) => ("filter", "INPUT", "INPUT", INPUT),
-            (Hook::Prerouting, _) => ("nat", "PREROUTING", parents.prerouting, PREROUTING),
+            (Hook::Prerouting, Family::V4) => ("nat", "PREROUTING", parents.prerouting, PREROUTING),
+            (Hook::Prerouting, Family::V6) => ("nat", "PREROUTING", "PREROUTING", PREROUTING),
             (Hook::Postrouting, _) => ("nat", "POSTROUTING", "POSTROUTING", POSTROUTING),
         };
         let candidates = match hook {
@@ -95,7 +135,9 @@ pub fn anchors(parents: &Parents) -> [Anchor; 6] {
         Anchor { hook, family, table, root, parent, elsewhere, names }
     };
     [
+        anchor(Hook::Postrouting, Family::V6),
         anchor(Hook::Postrouting, Family::V4),
+        anchor(Hook::Prerouting, Family::V6),
         anchor(Hook::Prerouting, Family::V4),
         anchor(Hook::Input, Family::V6),
         anchor(Hook::Input, Family::V4),
@@ -105,10 +147,10 @@ pub fn anchors(parents: &Parents) -> [Anchor; 6] {
 }
 
 /// Netd's helper that runs iptables for others takes no names but `oem_*` and two like it.
-const FORWARD: [&str; 2] = ["oem_guestnet_fwd", "oem_guestnet_fwd_b"];
-const INPUT: [&str; 2] = ["oem_guestnet_in", "oem_guestnet_in_b"];
-const PREROUTING: [&str; 2] = ["oem_guestnet_pre", "oem_guestnet_pre_b"];
-const POSTROUTING: [&str; 2] = ["oem_guestnet_post", "oem_guestnet_post_b"];
+const FORWARD: Names = ["oem_guestnet_fwd", "oem_guestnet_fwd_b", "oem_guestnet_fwd_c"];
+const INPUT: Names = ["oem_guestnet_in", "oem_guestnet_in_b", "oem_guestnet_in_c"];
+const PREROUTING: Names = ["oem_guestnet_pre", "oem_guestnet_pre_b", "oem_guestnet_pre_c"];
+const POSTROUTING: Names = ["oem_guestnet_post", "oem_guestnet_post_b", "oem_guestnet_post_c"];
 
 impl Anchor {
     /// Our rules for this anchor.
@@ -137,49 +179,34 @@ impl Anchor {
         [self.parent].into_iter().chain(self.elsewhere)
     }
 
-    /// The other of the two names.
-    pub(super) fn other(&self, name: &str) -> &'static str {
-        let [first, second] = self.names;
-        if name == first {
-            second
-        } else {
-            first
+    /// What of ours is in a table.
+    pub fn found(&self, chains: &[Chain]) -> Found {
+        let mut found = Found { chains: Some(BTreeMap::new()), ..Found::default() };
+        for from in self.parents() {
+            let rules = chain(chains, from).map(|chain| chain.rules.as_slice()).unwrap_or_default();
+            for (at, entry) in rules.iter().enumerate() {
+                let to = self.names.into_iter().find(|name| jumps_to(entry, name));
+                found.jumps.extend(to.map(|to| Jump { from, at, to }));
+            }
         }
-    }
-
-    /// Where a chain jumps to one of our names, whatever the packet is, and to which.
-    pub(super) fn jumps(&self, chains: &[Chain], from: &str) -> Vec<(usize, &'static str)> {
-        let rules = chain(chains, from).map(|chain| chain.rules.as_slice()).unwrap_or_default();
-        let ours = |entry| self.names.into_iter().find(|name| jumps_to(entry, name));
-        let rules = rules.iter().enumerate();
-        rules.filter_map(|(at, entry)| Some((at, ours(entry)?))).collect()
-    }
-
-    /// The one of our names that decides about a packet: the first that it meets, unless others have
-    /// emptied that.
-    pub(super) fn in_use(&self, chains: &[Chain]) -> Option<&'static str> {
-        let met = self.met(chains);
-        let decides =
-            |name: &&&str| chain(chains, name).is_some_and(|chain| !chain.rules.is_empty());
-        met.iter().find(decides).or(met.first()).copied()
-    }
-
-    /// Our names in the order in which a packet meets them.
-    fn met(&self, chains: &[Chain]) -> Vec<&'static str> {
-        let in_chain = |from: &str| self.jumps(chains, from).into_iter().map(|(_, name)| name);
-        let Some(root) = chain(chains, self.root) else { return Vec::new() };
-        let mut met = Vec::new();
-        for entry in &root.rules {
-            met.extend(self.names.into_iter().filter(|name| jumps_to(entry, name)));
-            let mut ways = self.parents().filter(|parent| *parent != self.root);
-            met.extend(ways.find(|way| jumps_to(entry, way)).into_iter().flat_map(in_chain));
+        for name in self.names {
+            let leads = |entry: &Entry| match &entry.target {
+                Target::Jump(to) | Target::Goto(to) => to == name,
+                _ => false,
+            };
+            if chains.iter().flat_map(|chain| &chain.rules).any(leads) {
+                found.entered.insert(name);
+            }
+            if let (Some(chain), Some(ours)) = (chain(chains, name), &mut found.chains) {
+                ours.insert(name, chain.rules.iter().map(Entry::fingerprint).collect());
+            }
         }
-        met
+        found
     }
 }
 
 /// The chain of this name.
-pub(super) fn chain<'a>(chains: &'a [Chain], name: &str) -> Option<&'a Chain> {
+pub(crate) fn chain<'a>(chains: &'a [Chain], name: &str) -> Option<&'a Chain> {
     chains.iter().find(|chain| chain.name == name)
 }
 

@@ -19,6 +19,7 @@
 //! The layouts are those of `linux/netfilter_ipv4/ip_tables.h`, `ip6_tables.h` and `x_tables.h`.
 
 use crate::firewall::Family;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
 /// Alignment of everything in a table: that of its 64-bit counters.
@@ -112,8 +113,21 @@ pub struct Entry {
     pub bytes: u64,
 }
 
+impl Entry {
+    /// A number that tells whether it has changed. What it has counted is left out, and the chains that
+    /// it leads to are taken by their names: their places in the table change with others' rules.
+    pub fn fingerprint(&self) -> u64 {
+        let Self { input, output, source, destination, protocol, .. } = self;
+        let Self { flags, inverted, matches, target, packets: _, bytes: _, .. } = self;
+        let mut hasher = DefaultHasher::new();
+        (input, output, source, destination, protocol).hash(&mut hasher);
+        (flags, inverted, matches, target).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
 /// What becomes of a packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// It passes.
     Accept,
@@ -132,7 +146,7 @@ pub enum Target {
 }
 
 /// A match or a target of a module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Extension {
     /// Its name.
     pub name: String,

@@ -20,33 +20,26 @@
 //! IP version; where there is not (Android), one after the other.
 
 mod anchor;
-mod blind;
+mod encode;
 pub mod entries;
 mod find;
-mod foreign;
-mod in_place;
-mod look;
-mod meaning;
-mod plan;
 mod programs;
 pub mod read;
-mod turn;
-pub mod walk;
-mod words;
+mod runner;
+mod view;
+mod writer;
 
-use super::{wait_for_packets_on_their_way, Drift, Family, FirewallError, Ruleset};
-use blind::{Blind, InUse};
-use look::{difference, view, View};
+use super::{
+    wait_for_packets_on_their_way, Backend, Engine, Family, FirewallError, Hook, Rule, Ruleset,
+};
 use std::path::Path;
-use std::rc::Rc;
+use view::View;
 
-pub use anchor::{anchors, Anchor, Parents};
-#[cfg(not(target_os = "android"))]
-pub(super) use foreign::netd_is_there;
-pub use foreign::{foreign_drop, foreign_forward_rule};
-pub use plan::Change;
+pub(super) use anchor::chain;
+pub use anchor::{anchors, Anchor, Found, Jump, Parents};
 pub use programs::{Call, Programs};
-use turn::Turn;
+use runner::Turn;
+pub use writer::{Change, Written};
 
 /// How often it is read, changed and read again while others change the tables.
 const ATTEMPTS: usize = 3;
@@ -54,8 +47,11 @@ const ATTEMPTS: usize = 3;
 /// x_tables, through the program `iptables`.
 pub struct Iptables {
     programs: Programs,
-    /// What was last written where nothing can be read.
-    written: Option<(Ruleset, InUse)>,
+    /// What was last written for each anchor.
+    written: Vec<((Hook, Family), Written)>,
+    /// Why it cannot be read, where it can be written. Then what was written is taken to be there, but
+    /// for the jumps to it, which are asked for.
+    unseen: Option<String>,
 }
 
 impl Iptables {
@@ -73,154 +69,170 @@ impl Iptables {
 
     /// Finds out whether the kernel and the programs can do all that is needed.
     pub fn new(programs: Programs) -> Result<Self, FirewallError> {
-        if let Some(why) = look::try_all(&programs)? {
+        let unseen = view::try_all(&programs)?;
+        if let Some(why) = &unseen {
             log::warn!(
                 "iptables: what is there cannot be read, and is taken for what was written: {why}"
             );
         }
-        Ok(Self { programs, written: None })
-    }
-
-    /// Makes the kernel have these rules, whatever it has now. Does nothing if it has them. Where it
-    /// cannot be read, what was written is taken to be there, but for the jumps to it.
-    pub fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        let programs = self.programs.clone();
-        self.apply_in(&programs.turn(), wanted)
-    }
-
-    /// The same at the start: dozens of programs may be needed, on a device that boots.
-    pub fn start(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        let programs = self.programs.clone();
-        self.apply_in(&programs.long_turn(), wanted)
+        Ok(Self { programs, written: Vec::new(), unseen })
     }
 
     fn apply_in(&mut self, turn: &Turn<'_>, wanted: &Ruleset) -> Result<(), FirewallError> {
-        match apply_seen(turn, wanted) {
-            Err(FirewallError::Unreadable(_)) => {}
-            result => return result,
-        }
-        if let Some((_, in_use)) = self.written.as_ref().filter(|(ruleset, _)| ruleset == wanted) {
-            match Blind::new(turn)?.hook_again(in_use) {
-                Err(e) if !e.is_stuck() => log::warn!("iptables: {e}; all is written anew"),
+        let mut attempt = 1;
+        loop {
+            let view = self.look(turn, Some(wanted))?;
+            if self.difference(&view).is_none() {
+                return Ok(());
+            }
+            let changes = self.changes(&view);
+            match run(turn, calls(&changes)).and_then(|()| self.note(turn, wanted, &changes)) {
+                // Somebody else may have changed the same tables meanwhile.
+                Err(e) if attempt < ATTEMPTS && !e.is_stuck() => {
+                    log::warn!("iptables: {e}; trying again");
+                }
                 result => return result,
             }
-        }
-        self.write(turn, wanted)
-    }
-
-    /// The same, but where nothing can be read all rules are written.
-    pub fn reapply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        let programs = self.programs.clone();
-        let turn = programs.turn();
-        match apply_seen(&turn, wanted) {
-            Err(FirewallError::Unreadable(_)) => self.write(&turn, wanted),
-            result => result,
+            attempt += 1;
         }
     }
 
-    fn write(&mut self, turn: &Turn<'_>, wanted: &Ruleset) -> Result<(), FirewallError> {
-        self.written = None;
-        let in_use = Blind::new(turn)?.write(wanted)?;
-        self.written = Some((wanted.clone(), in_use));
+    /// What is there, and what is wanted: nothing of ours, if there is no ruleset.
+    fn look(&self, turn: &Turn<'_>, wanted: Option<&Ruleset>) -> Result<View, FirewallError> {
+        let wanted = |anchor: &Anchor| wanted.map(|ruleset| anchor.wanted(ruleset));
+        match self.unseen {
+            None => view::read(|anchor| wanted(anchor).unwrap_or_default()),
+            Some(_) => view::ask(turn, |anchor| wanted(anchor).unwrap_or_default()),
+        }
+    }
+
+    fn written(&self, anchor: &Anchor) -> Option<&Written> {
+        let place = (anchor.hook, anchor.family);
+        self.written.iter().find(|(at, _)| *at == place).map(|(_, written)| written)
+    }
+
+    /// What differs in a view, in words.
+    fn difference(&self, view: &View) -> Option<String> {
+        let differs = |(anchor, wanted, found): &(Anchor, Vec<Rule>, Found)| {
+            anchor.difference(wanted, self.written(anchor), found)
+        };
+        view.iter().find_map(differs)
+    }
+
+    fn changes(&self, view: &View) -> Vec<Change> {
+        let change = |(anchor, wanted, found): &(Anchor, Vec<Rule>, Found)| {
+            anchor.change(wanted, self.written(anchor), found)
+        };
+        view.iter().map(change).collect()
+    }
+
+    /// Notes what the commands have made, to be compared with later.
+    fn note(
+        &mut self,
+        turn: &Turn<'_>,
+        wanted: &Ruleset,
+        changes: &[Change],
+    ) -> Result<(), FirewallError> {
+        self.written.clear();
+        let view = self.look(turn, Some(wanted))?;
+        for (at, (anchor, wanted, found)) in view.iter().enumerate() {
+            let name = changes.get(at).map_or("", |change| change.name);
+            let written = anchor.written(wanted, name, found).map_err(FirewallError::Verify)?;
+            self.written.push(((anchor.hook, anchor.family), written));
+        }
         Ok(())
     }
 
     /// The commands that lead from what is there to these rules. None: they are there.
     pub fn plan(&self, wanted: &Ruleset) -> Result<Vec<Call>, FirewallError> {
-        Ok(calls(&view(|anchor| anchor.wanted(wanted))?).concat())
+        Ok(calls(&self.changes(&self.look(&self.programs.turn(), Some(wanted))?)).concat())
     }
 
-    /// What would be run if nothing of ours was there.
-    pub fn commands(&self, wanted: &Ruleset) -> Vec<String> {
-        let seen = view(|_| Vec::new());
-        let seen = seen.map(|view| view.into_iter().map(|(anchor, ..)| anchor).collect());
-        let asked =
-            || Ok::<_, FirewallError>(Blind::new(&self.programs.turn())?.anchors().to_vec());
-        let places =
-            seen.or_else(|_| asked()).unwrap_or_else(|_| anchors(&Parents::LINUX).to_vec());
-        as_typed(&places, wanted)
-    }
-
-    /// What differs from these rules in the kernel.
-    pub fn drift(&mut self, wanted: &Ruleset) -> Result<Option<Drift>, FirewallError> {
-        Ok(match view(|anchor| anchor.wanted(wanted)) {
-            Ok(view) => difference(&view).map(Drift::Changed),
-            Err(e) => Some(Drift::Unreadable(e.to_string())),
-        })
-    }
-
-    /// Removes our chains and the jumps to them, under either name, as far as they are there.
-    pub fn clear(&mut self) -> Result<(), FirewallError> {
-        self.written = None;
-        match view(|_| Vec::new()) {
-            Ok(view) => run(&self.programs.turn(), calls(&view)),
-            Err(FirewallError::Unreadable(_)) => Blind::new(&self.programs.turn())?.clear(),
-            Err(e) => Err(e),
-        }
+    /// Takes what is there for these rules, as it is right after the commands of a
+    /// [`plan`](Self::plan).
+    pub fn planned(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        let programs = self.programs.clone();
+        self.note(&programs.turn(), wanted, &[])
     }
 
     /// The commands that clearing takes.
     pub fn plan_to_clear(&self) -> Result<Vec<Call>, FirewallError> {
-        Ok(calls(&view(|_| Vec::new())?).concat())
-    }
-
-    /// Packets that our rules have dropped since they were last changed.
-    pub fn dropped(&mut self) -> Result<u64, FirewallError> {
-        let view = view(|_| Vec::new())?;
-        Ok(view.iter().map(|(anchor, _, chains)| anchor.dropped(chains)).sum())
+        Ok(calls(&self.changes(&self.look(&self.programs.turn(), None)?)).concat())
     }
 }
 
-fn apply_seen(turn: &Turn<'_>, wanted: &Ruleset) -> Result<(), FirewallError> {
-    let mut attempt = 1;
-    loop {
-        let view = view(|anchor| anchor.wanted(wanted))?;
-        if difference(&view).is_none() {
-            return Ok(());
-        }
-        match run(turn, calls(&view)).and_then(|()| verify(wanted)) {
-            // Somebody else may have changed the same tables meanwhile.
-            Err(e) if attempt < ATTEMPTS && !e.is_stuck() => {
-                log::warn!("iptables: {e}; trying again");
-            }
-            result => return result,
-        }
-        attempt += 1;
+impl Engine for Iptables {
+    fn backend(&self) -> Backend {
+        Backend::Iptables
     }
-}
 
-fn verify(wanted: &Ruleset) -> Result<(), FirewallError> {
-    let now = difference(&view(|anchor| anchor.wanted(wanted))?);
-    now.map_or(Ok(()), |text| Err(FirewallError::Verify(text)))
+    fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        let programs = self.programs.clone();
+        self.apply_in(&programs.turn(), wanted)
+    }
+
+    /// Dozens of programs may be needed, on a device that boots.
+    fn start(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        let programs = self.programs.clone();
+        self.apply_in(&programs.long_turn(), wanted)
+    }
+
+    fn drift(&mut self, wanted: &Ruleset) -> Result<Option<String>, FirewallError> {
+        Ok(self.difference(&self.look(&self.programs.turn(), Some(wanted))?))
+    }
+
+    fn clear(&mut self) -> Result<(), FirewallError> {
+        self.written.clear();
+        let turn = self.programs.turn();
+        run(&turn, calls(&self.changes(&self.look(&turn, None)?)))
+    }
+
+    fn dropped(&mut self) -> Result<u64, FirewallError> {
+        let mut dropped = 0;
+        for (family, table, chains) in view::tables(|_| Vec::new())? {
+            let all = anchors(&Parents::LINUX);
+            let here = all.iter().filter(|a| (a.family, a.table) == (family, table));
+            dropped += here.map(|anchor| anchor.dropped(&chains)).sum::<u64>();
+        }
+        Ok(dropped)
+    }
+
+    /// What would be run if nothing of ours was there.
+    fn text(&self, wanted: &Ruleset) -> String {
+        let seen = self.look(&self.programs.turn(), Some(wanted));
+        let seen = seen.map(|view| view.into_iter().map(|(anchor, ..)| anchor).collect());
+        let anchors = seen.unwrap_or_else(|_| anchors(&Parents::LINUX).to_vec());
+        as_typed(&anchors, wanted).join("\n") + "\n"
+    }
+
+    fn unseen(&self) -> Option<&str> {
+        self.unseen.as_deref()
+    }
+
+    #[cfg(not(target_os = "android"))]
+    fn clear_the_others(&self) -> Result<(), FirewallError> {
+        super::nftables::clear_leftovers()
+    }
+
+    /// Android's kernels have no nf_tables.
+    #[cfg(target_os = "android")]
+    fn clear_the_others(&self) -> Result<(), FirewallError> {
+        Ok(())
+    }
 }
 
 /// Removes the rules of an earlier guestnetd where this one does without iptables. Looks only at
-/// tables that are in use: looking at another would make the kernel make it.
+/// tables that are in use.
 #[cfg(not(target_os = "android"))]
 pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
-    let mut view = Vec::new();
-    for anchor in anchors(&Parents::LINUX) {
-        if in_use(&anchor) {
-            let chains = read::table(anchor.family, anchor.table)
-                .map_err(|e| look::unreadable(anchor.family, anchor.table, &e))?;
-            view.push((anchor, Vec::new(), Rc::new(chains)));
-        }
+    let view = view::view(&view::tables_in_use()?, |_| Vec::new());
+    let changes: Vec<_> =
+        view.iter().map(|(anchor, _, found)| anchor.change(&[], None, found)).collect();
+    let calls = calls(&changes);
+    match calls.iter().all(Vec::is_empty) {
+        true => Ok(()),
+        false => run(&Programs::find()?.turn(), calls),
     }
-    if difference(&view).is_none() {
-        return Ok(());
-    }
-    let programs = Programs::find()?;
-    run(&programs.turn(), calls(&view))
-}
-
-#[cfg(not(target_os = "android"))]
-fn in_use(anchor: &Anchor) -> bool {
-    let names = match anchor.family {
-        Family::V4 => "ip_tables_names",
-        Family::V6 => "ip6_tables_names",
-    };
-    let names = std::fs::read_to_string(crate::kernel::netns::proc_net(names)).unwrap_or_default();
-    names.lines().any(|name| name == anchor.table)
 }
 
 /// What is run where nothing of ours is there yet.
@@ -229,16 +241,15 @@ pub fn commands(ruleset: &Ruleset, parents: &Parents) -> Vec<String> {
 }
 
 fn as_typed(anchors: &[Anchor], ruleset: &Ruleset) -> Vec<String> {
-    let look = |anchor: &Anchor| (*anchor, anchor.wanted(ruleset), Rc::default());
-    calls(&anchors.iter().map(look).collect()).concat().iter().map(Call::to_string).collect()
+    let change = |a: &Anchor| a.change(&a.wanted(ruleset), None, &a.found(&[]));
+    let changes: Vec<_> = anchors.iter().map(change).collect();
+    calls(&changes).concat().iter().map(Call::to_string).collect()
 }
 
 /// The commands for all anchors: those that make the new and those that remove the old. Every chain
 /// is built before the first is put to use, and an old one goes only when all new ones are in
 /// place: what the old FORWARD lets out is masqueraded to the last.
-fn calls(view: &View) -> [Vec<Call>; 2] {
-    let changes = view.iter().map(|(anchor, wanted, chains)| anchor.change(wanted, chains));
-    let changes: Vec<Change> = changes.collect();
+fn calls(changes: &[Change]) -> [Vec<Call>; 2] {
     let build = changes.iter().flat_map(|change| &change.build);
     let hook = changes.iter().flat_map(|change| &change.hook);
     let remove = changes.iter().rev().flat_map(|change| &change.remove);

@@ -14,7 +14,7 @@
 
 //! The programs `iptables` and `ip6tables`, and what they are given.
 
-use super::turn::{Limits, Turn};
+use super::runner::{Limits, Turn};
 use crate::firewall::{Family, FirewallError};
 use crate::platform::process;
 use std::fmt;
@@ -32,19 +32,32 @@ pub struct Call {
     pub family: Family,
     /// Its arguments, without a space in any.
     pub arguments: Vec<String>,
+    /// 0: it has to succeed. Else it is run until it is refused, so often at most.
+    pub at_most: u8,
 }
 
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let program = match self.family {
-            Family::V4 => "iptables",
-            Family::V6 => "ip6tables",
-        };
-        write!(f, "{program} {}", self.arguments.join(" "))
+        write!(f, "{} {}", self.family.program(), self.arguments.join(" "))
+    }
+}
+
+impl Family {
+    /// The program for it, as it is typed.
+    pub(super) fn program(self) -> &'static str {
+        match self {
+            Self::V4 => "iptables",
+            Self::V6 => "ip6tables",
+        }
     }
 }
 
 impl Call {
+    /// The same to be run until it is refused, so often at most.
+    pub(super) fn at_most(self, at_most: u8) -> Self {
+        Self { at_most, ..self }
+    }
+
     /// Whether it changes this table.
     pub(super) fn is_for(&self, table: &str) -> bool {
         self.arguments.get(TABLE).is_some_and(|name| name == table)
@@ -112,7 +125,8 @@ mod tests {
     #[test]
     fn an_error_names_the_command_and_the_cause() {
         let programs = Programs { v4: "/nonexistent".into(), v6: "/bin/false".into() };
-        let call = |family| Call { family, arguments: vec!["-w".to_owned(), "-N".to_owned()] };
+        let call =
+            |family| Call { family, arguments: vec!["-w".to_owned(), "-N".to_owned()], at_most: 0 };
         let text = |family| programs.run(&call(family)).unwrap_err().to_string();
         assert_eq!(
             text(Family::V4),

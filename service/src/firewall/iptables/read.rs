@@ -18,6 +18,7 @@
 
 use super::entries::{self, Chain, Info, Malformed, ALIGN};
 use crate::firewall::Family;
+use crate::kernel::netns::proc_net;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -86,6 +87,16 @@ pub(super) fn has_target(family: Family, name: &str) -> io::Result<()> {
 /// Whether the kernel has this IP version at all.
 pub(super) fn has_family(family: Family) -> bool {
     !socket(family).is_err_and(|e| e.raw_os_error() == Some(libc::EAFNOSUPPORT))
+}
+
+/// Whether a table is in use already: asking for another makes the kernel make it.
+pub(crate) fn is_in_use(family: Family, table: &str) -> bool {
+    let names = match family {
+        Family::V4 => "ip_tables_names",
+        Family::V6 => "ip6_tables_names",
+    };
+    let names = std::fs::read_to_string(proc_net(names)).unwrap_or_default();
+    names.lines().any(|name| name == table)
 }
 
 fn info(socket: &OwnedFd, family: Family, table: &str) -> Result<Info, ReadError> {

@@ -18,10 +18,10 @@
 //! Only the last operation asks for an answer. An error is answered in any case, and an answer for
 //! each of some hundred rules would overrun a socket's buffer.
 
-use super::expr::Expr;
-use super::layout::{Elements, Set};
+use super::encode;
+use super::layout::{Elements, Line, Set};
 use super::socket::{Refusal, Socket, Transaction};
-use super::{BaseChain, TABLE};
+use super::{chain_of, BaseChain, TABLE};
 use netlink_bindings::nftables::{
     Chained, Nfgenmsg, PushSetelemListAttrs, PushSetelemListElemAttrs,
 };
@@ -141,11 +141,11 @@ impl Batch {
     }
 
     /// Adds a rule behind those of its chain.
-    pub(super) fn rule(&mut self, chain: &str, exprs: &[Expr]) {
+    pub(super) fn rule(&mut self, line: &Line) {
         let op = self.chain.request().set_create().set_append().op_newrule_do(&inet());
         let rule = op.into_encoder().push_table_bytes(self.table.as_bytes());
-        let list = rule.push_chain_bytes(chain.as_bytes()).nested_expressions();
-        drop(exprs.iter().fold(list, |list, expr| expr.encode(list)).end_nested());
+        let rule = rule.push_chain_bytes(chain_of(line.hook).name.as_bytes());
+        drop(encode::rule(line, rule.nested_expressions()).end_nested());
     }
 
     /// Has the kernel take it.

@@ -19,10 +19,12 @@
 //! that lets a guest's packet pass need not ask whether it is a guest's: for every other packet it
 //! says what the end of the chain says. The drops ask, and so does what changes a packet.
 
-use crate::firewall::{Family, GuestSubnet, Hook, Interface, Match, Rule, Ruleset, Verdict};
+use crate::firewall::{
+    Family, GuestSubnet, Hook, Interface, Match, Network, Rule, Ruleset, Verdict,
+};
 use crate::spec::Subnet;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// One rule of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +42,8 @@ pub(super) struct Line {
 /// What a packet's addresses must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Addresses {
-    Any,
-    /// From a subnet.
-    From(Subnet),
-    /// From a subnet to an address.
-    FromTo(Subnet, Ipv4Addr),
+    /// From there and to there.
+    These(Option<Network>, Option<IpAddr>),
     /// As an element of a set says.
     In(Set),
 }
@@ -77,12 +76,6 @@ impl Set {
             Kind::Subnets => format!("subnets{}", self.prefix),
             Kind::Gateways => format!("gateways{}", self.prefix),
         }
-    }
-
-    /// The set of this name, if we would make one.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        let all = (0..=32).flat_map(|prefix| Self::KINDS.map(|kind| Self { kind, prefix }));
-        all.into_iter().find(|set| set.name() == name)
     }
 
     pub(super) fn mask(&self) -> [u8; 4] {
@@ -119,37 +112,6 @@ pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
     sets
 }
 
-/// The elements that go and those that come, by their sets, where nothing but elements differs.
-/// What it costs hardly grows with the number of subnets that stay.
-pub(super) fn changes(from: &Ruleset, to: &Ruleset) -> Option<BTreeMap<Set, (Elements, Elements)>> {
-    let (mut changes, original) =
-        (BTreeMap::<_, (Elements, Elements)>::new(), GuestSubnet::original());
-    let has = |ruleset: &Ruleset, like: &dyn Fn(&GuestSubnet) -> bool| ruleset.unusual().any(like);
-    if (&from.uplinks, from.resolver, &from.exits) != (&to.uplinks, to.resolver, &to.exits) {
-        return None;
-    }
-    for (at, there, other) in [(0, from, to), (1, to, from)] {
-        for s in there.subnets.difference(&other.subnets) {
-            // With the original's a rule comes or goes, with the first and last of a length a set.
-            let same_length = |o: &GuestSubnet| o.subnet.prefix() == s.subnet.prefix();
-            if Some(*s) == original || !has(other, &same_length) {
-                return None;
-            }
-            for kind in Set::KINDS {
-                // Two gateways may have one subnet.
-                let stays = kind == Kind::Subnets && has(other, &|o| o.subnet == s.subnet);
-                if !stays {
-                    let set = Set { kind, prefix: s.subnet.prefix() };
-                    let (gone, new) = changes.entry(set).or_default();
-                    let elements = if at == 0 { gone } else { new };
-                    elements.insert(set.element(s));
-                }
-            }
-        }
-    }
-    Some(changes)
-}
-
 /// The rules, in the order in which they are looked at within each chain. They change with the
 /// uplink, and when a subnet comes whose prefix is of a length that no other has.
 pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
@@ -160,15 +122,15 @@ pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
     };
     let prefixes: BTreeSet<u8> = ruleset.unusual().map(|s| s.subnet.prefix()).collect();
     let subnets = ruleset.usual().copied().chain(prefixes.into_iter().filter_map(stand_in));
-    let few = Ruleset { subnets: subnets.collect(), ..ruleset.clone() };
+    let few = Ruleset { subnets: subnets.collect(), extra: Vec::new(), ..ruleset.clone() };
 
-    let mut lines = Vec::<Line>::new();
+    let mut lines: Vec<Line> = ruleset.extra.iter().map(Line::plain).collect();
     for rule in few.rules().iter().filter(|rule| rule.hook != Hook::Postrouting) {
         let line = Line::of(rule);
         let other = Line { family: Some(Family::V4), ..line.clone() };
         // One rule for both IP versions where all else is the same.
         match lines.iter_mut().find(|earlier| **earlier == other) {
-            Some(earlier) if line.family == Some(Family::V6) => earlier.family = None,
+            Some(earlier) if line.is_of_either() => earlier.family = None,
             _ => lines.push(line),
         }
     }
@@ -184,34 +146,43 @@ const MASQUERADE: Line = Line {
     family: Some(Family::V4),
     input: Some(Interface::Guests),
     output: None,
-    addresses: Addresses::Any,
+    addresses: Addresses::These(None, None),
     matching: None,
     verdict: Verdict::Masquerade,
 };
 
 impl Line {
-    fn of(rule: &Rule) -> Self {
-        let asked = |interface: &Option<Interface>| match (interface, rule.verdict) {
-            (Some(Interface::Guests), Verdict::Accept) => None,
-            _ => interface.clone(),
-        };
-        let stands_in = |subnet: Subnet| subnet.network().is_unspecified();
-        let set = |kind, subnet: Subnet| Addresses::In(Set { kind, prefix: subnet.prefix() });
+    /// As it is said.
+    fn plain(rule: &Rule) -> Self {
         Self {
             hook: rule.hook,
             family: Some(rule.family),
-            input: asked(&rule.input),
-            output: asked(&rule.output),
-            addresses: match (rule.source, rule.destination) {
-                (Some(s), None) if stands_in(s) => set(Kind::Subnets, s),
-                (Some(s), Some(_)) if stands_in(s) => set(Kind::Gateways, s),
-                (Some(subnet), None) => Addresses::From(subnet),
-                (Some(subnet), Some(address)) => Addresses::FromTo(subnet, address),
-                // No rule of ours asks for a destination alone.
-                (None, _) => Addresses::Any,
-            },
-            matching: rule.matching,
+            input: rule.input.clone(),
+            output: rule.output.clone(),
+            addresses: Addresses::These(rule.source, rule.destination),
+            matching: rule.matching.clone(),
             verdict: rule.verdict,
         }
+    }
+
+    /// With no more than has to be asked, and with a set for the subnets that one stands in for.
+    fn of(rule: &Rule) -> Self {
+        let asked = |interface: &Option<Interface>| match (interface, &rule.verdict) {
+            (Some(Interface::Guests), Verdict::Accept) => None,
+            _ => interface.clone(),
+        };
+        let (input, output) = (asked(&rule.input), asked(&rule.output));
+        let stand_in = rule.source.filter(|network| network.address.is_unspecified());
+        let Some(Network { prefix, .. }) = stand_in else {
+            return Self { input, output, ..Self::plain(rule) };
+        };
+        let kind = if rule.destination.is_some() { Kind::Gateways } else { Kind::Subnets };
+        let addresses = Addresses::In(Set { kind, prefix });
+        Self { input, output, addresses, ..Self::plain(rule) }
+    }
+
+    /// Whether it is IPv6's, and says nothing that is said of one IP version in another way.
+    fn is_of_either(&self) -> bool {
+        self.family == Some(Family::V6) && self.matching != Some(Match::EchoRequest)
     }
 }

@@ -20,32 +20,30 @@
 //! without outliving is never asked for: the rules would go with the process.
 
 mod batch;
-mod expr;
-mod foreign;
+mod dump;
+mod encode;
 mod layout;
-mod observe;
 mod probe;
 mod socket;
 mod text;
 
-use super::{Drift, FirewallError, Hook, Ruleset};
+use super::{Backend, Engine, FirewallError, Hook, Ruleset};
 use batch::Batch;
-use layout::{changes, lines, sets, Elements};
+use dump::{dump, Dump, Shape};
+use layout::{lines, sets, Elements, Line, Set};
 use netlink_bindings::nftables::{TableFlags, VerdictCode};
 use netlink_socket2::NetlinkSocket;
-use observe::{observe, Observed, OWNERSHIP};
 use socket::{Refusal, Socket};
 use std::collections::BTreeMap;
 
-pub use foreign::{foreign_forward_policy, foreign_forward_rule};
 pub use text::text;
 
 /// Our table's name, in the `inet` family.
 pub const TABLE: &str = "guestnet";
 /// How often a transaction is tried while others change the tables.
 const ATTEMPTS: usize = 4;
-/// The flag that makes a table outlive its owner.
-const PERSIST: u32 = TableFlags::Persist as u32;
+/// The flags of a table that only its owner may change, and that outlives it.
+const OWNERSHIP: u32 = TableFlags::Owner as u32 | TableFlags::Persist as u32;
 
 /// A chain that hangs on a hook of the kernel.
 struct BaseChain {
@@ -111,10 +109,14 @@ pub struct Nftables {
     known: Option<Known>,
 }
 
-/// What the table holds, as long as the tables are of this generation.
+/// What was written, and what the kernel showed right afterwards.
 struct Known {
+    /// As long as the tables are of this generation nothing has changed.
     genid: u32,
     ruleset: Ruleset,
+    lines: Vec<Line>,
+    sets: BTreeMap<Set, Elements>,
+    shape: Shape,
 }
 
 impl Nftables {
@@ -127,148 +129,191 @@ impl Nftables {
         })
     }
 
-    /// Makes the kernel have these rules, whatever it has now. Does nothing if it has them.
-    pub fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        if self.apply_to_known(wanted) {
-            return Ok(());
+    /// What is there, and how it differs from what was written. Reads no table where none has changed.
+    fn look(&mut self) -> Result<Now, FirewallError> {
+        if let Some(Known { genid, .. }) = self.known {
+            if dump::genid(&mut self.reader).ok() == Some(genid) {
+                return Ok(Now { genid, is_there: true, owner: None, difference: None });
+            }
         }
-        let ownership = self.ownership;
-        let there = |have: &Observed| {
-            let as_we_own_it =
-                have.table.as_ref().is_some_and(|table| table.flags & OWNERSHIP == ownership);
-            as_we_own_it && have.difference(wanted).is_none()
-        };
-        for _ in 0..ATTEMPTS {
-            match self.transact(there, |have, batch| fill(have, batch, ownership, wanted))? {
-                Done::Changed => {}
-                Done::Nothing { genid } => {
-                    self.known = Some(Known { genid, ruleset: wanted.clone() });
-                    return Ok(());
+        let Dump { genid, table } = self.dump()?;
+        let difference = match (&mut self.known, &table) {
+            (_, None) => Some(format!("the nftables table `inet {TABLE}` is not there")),
+            (None, Some(_)) => Some(in_table("the rules are not this guestnetd's")),
+            (Some(known), Some(table)) => match known.differs(table) {
+                Some(what) => Some(in_table(&format!("{what} is not guestnetd's"))),
+                None => {
+                    known.genid = genid;
+                    None
                 }
-            }
-        }
-        let now = self.observe()?.difference(wanted);
-        now.map_or(Ok(()), |text| Err(FirewallError::Verify(text)))
+            },
+        };
+        let owner = table.as_ref().and_then(|table| table.owner);
+        Ok(Now { genid, is_there: table.is_some(), owner, difference })
     }
 
-    /// The same: what is there can always be read.
-    pub fn reapply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        self.apply(wanted)
-    }
-
-    /// The short way: nobody has changed any table since it was last known to be as we left it, and
-    /// only elements differ. Tells whether all is done; where it is not, the long way is taken,
-    /// which says why.
-    fn apply_to_known(&mut self, wanted: &Ruleset) -> bool {
-        let Some(known) = self.known.take() else { return false };
-        if observe::genid(&mut self.reader).ok() != Some(known.genid) {
-            return false;
-        }
-        let Some(changes) = changes(&known.ruleset, wanted) else { return false };
-        if changes.is_empty() {
-            self.known = Some(known);
-            return true;
-        }
-        let mut batch = Batch::begin(&mut self.writer, known.genid);
-        for (set, (gone, new)) in &changes {
-            batch.elements(set, gone, new);
-        }
-        if batch.commit(&self.writer).is_err() {
-            return false;
-        }
-        // What others did in the same moment makes it another one.
-        let genid = known.genid.checked_add(1).unwrap_or(1);
-        self.known = Some(Known { genid, ruleset: wanted.clone() });
-        true
-    }
-
-    /// Removes our table, if it is there.
-    pub fn clear(&mut self) -> Result<(), FirewallError> {
-        self.known = None;
-        self.transact(|have| have.table.is_none(), |_, batch| batch.delete_table()).map(drop)
-    }
-
-    /// One transaction from what is there to what should be, unless that is there already; again
-    /// if somebody changed the tables between the look and the leap. Tells whether there was one.
-    fn transact(
-        &mut self,
-        there: impl Fn(&Observed) -> bool,
-        mut fill: impl FnMut(&Observed, &mut Batch),
-    ) -> Result<Done, FirewallError> {
-        for _ in 0..ATTEMPTS {
-            let have = self.observe()?;
-            if there(&have) {
-                return Ok(Done::Nothing { genid: have.genid });
-            }
-            let mut batch = Batch::begin(&mut self.writer, have.genid);
-            fill(&have, &mut batch);
-            match batch.commit(&self.writer) {
-                Ok(()) => return Ok(Done::Changed),
-                Err(e) if e.errno == Some(libc::ERESTART) => {}
-                Err(e) => return Err(refused(&have, &e)),
-            }
-        }
-        Err(FirewallError::Netlink {
-            what: format!("changing the table `inet {TABLE}`"),
-            cause: format!("others changed the tables {ATTEMPTS} times meanwhile"),
-        })
-    }
-
-    /// What differs from these rules in the kernel.
-    pub fn drift(&mut self, wanted: &Ruleset) -> Result<Option<Drift>, FirewallError> {
-        Ok(self.observe()?.difference(wanted).map(Drift::Changed))
-    }
-
-    /// Packets that our rules have dropped since they were last changed.
-    pub fn dropped(&mut self) -> Result<u64, FirewallError> {
-        Ok(self.observe()?.table.map_or(0, |table| table.dropped()))
-    }
-
-    fn observe(&mut self) -> Result<Observed, FirewallError> {
-        observe(&mut self.reader).map_err(|e| FirewallError::Netlink {
+    fn dump(&mut self) -> Result<Dump, FirewallError> {
+        dump(&mut self.reader).map_err(|e| FirewallError::Netlink {
             what: format!("reading the table `inet {TABLE}`"),
             cause: e.to_string(),
         })
     }
 }
 
-/// What became of a transaction.
-enum Done {
-    /// It was made.
-    Changed,
-    /// It was not needed.
-    Nothing {
-        /// The tables' generation.
-        genid: u32,
-    },
+impl Engine for Nftables {
+    fn backend(&self) -> Backend {
+        Backend::Nftables
+    }
+
+    fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        for attempt in 1..=ATTEMPTS {
+            let now = self.look()?;
+            let from = self.known.as_ref().filter(|_| now.difference.is_none());
+            if from.is_some_and(|known| known.ruleset == *wanted) {
+                return Ok(());
+            }
+            let (lines, sets) = (lines(wanted), sets(wanted));
+            let mut batch = Batch::begin(&mut self.writer, now.genid);
+            if from.is_none() && now.is_there {
+                batch.delete_table();
+            }
+            let rules = fill(&mut batch, self.ownership, from, (&lines, &sets));
+            match batch.commit(&self.writer) {
+                Ok(()) => {}
+                Err(e) if e.errno == Some(libc::ERESTART) => continue,
+                Err(e) => return Err(refused(now.owner, &e)),
+            }
+            let ours = now.genid.checked_add(1).unwrap_or(1);
+            let (genid, shape) = match self.known.take().filter(|_| !rules) {
+                // Only elements have changed.
+                Some(known) => (ours, known.shape),
+                None => {
+                    let Dump { genid, table } = self.dump()?;
+                    let table = table.unwrap_or_default();
+                    // Others may have been at it in between.
+                    if genid != ours && attempt < ATTEMPTS {
+                        continue;
+                    }
+                    if table.rules != lines.len() {
+                        let (is, should) = (table.rules, lines.len());
+                        return Err(FirewallError::Verify(in_table(&format!(
+                            "{is} rules are there and not {should}"
+                        ))));
+                    }
+                    (genid, table.shape)
+                }
+            };
+            self.known = Some(Known { genid, ruleset: wanted.clone(), lines, sets, shape });
+            return Ok(());
+        }
+        Err(too_busy())
+    }
+
+    fn clear(&mut self) -> Result<(), FirewallError> {
+        self.known = None;
+        for _ in 0..ATTEMPTS {
+            let now = self.look()?;
+            if !now.is_there {
+                return Ok(());
+            }
+            let mut batch = Batch::begin(&mut self.writer, now.genid);
+            batch.delete_table();
+            match batch.commit(&self.writer) {
+                Ok(()) => return Ok(()),
+                Err(e) if e.errno == Some(libc::ERESTART) => {}
+                Err(e) => return Err(refused(now.owner, &e)),
+            }
+        }
+        Err(too_busy())
+    }
+
+    fn drift(&mut self, wanted: &Ruleset) -> Result<Option<String>, FirewallError> {
+        let now = self.look()?;
+        let others = || {
+            let other = self.known.as_ref().is_some_and(|known| known.ruleset != *wanted);
+            other.then(|| in_table("other rules were written"))
+        };
+        Ok(now.difference.or_else(others))
+    }
+
+    fn dropped(&mut self) -> Result<u64, FirewallError> {
+        Ok(self.dump()?.table.map_or(0, |table| table.dropped))
+    }
+
+    fn text(&self, ruleset: &Ruleset) -> String {
+        text(ruleset)
+    }
+
+    fn clear_the_others(&self) -> Result<(), FirewallError> {
+        super::iptables::clear_leftovers()
+    }
 }
 
-/// From what is there to what is wanted.
-fn fill(have: &Observed, batch: &mut Batch, ownership: u32, wanted: &Ruleset) {
-    // A table that was made without ownership cannot be given it.
-    let kept = have
-        .table
-        .as_ref()
-        .filter(|table| table.misshapen().is_none() && (table.flags ^ ownership) & PERSIST == 0);
-    if have.table.is_some() && kept.is_none() {
-        batch.delete_table();
+/// What is there at one generation of the tables.
+struct Now {
+    genid: u32,
+    is_there: bool,
+    /// Netlink port of the process that owns the table.
+    owner: Option<u32>,
+    /// How it differs from what was written, in words.
+    difference: Option<String>,
+}
+
+impl Known {
+    /// What in the table is not as it was written.
+    fn differs(&self, table: &dump::Table) -> Option<String> {
+        let (was, is) = (&self.shape, &table.shape);
+        let same = was.iter().zip(is).take_while(|(was, is)| was == is).count();
+        if let Some((what, _)) = is.get(same).or(was.get(same)) {
+            return Some(what.clone());
+        }
+        let differs = |set: &&Set| table.elements.get(&set.name()) != self.sets.get(set);
+        self.sets.keys().find(differs).map(|set| format!("what is in the set `{}`", set.name()))
     }
-    batch.table(ownership);
-    for base in &CHAINS {
-        batch.chain(base);
+}
+
+/// Writes what leads to these rules from what was written, or from nothing. Tells whether more than
+/// elements changes.
+fn fill(
+    batch: &mut Batch,
+    ownership: u32,
+    from: Option<&Known>,
+    (lines, sets): (&Vec<Line>, &BTreeMap<Set, Elements>),
+) -> bool {
+    let rules = from.map_or(true, |known| known.lines != *lines);
+    match from {
+        Some(_) if rules => batch.flush(),
+        Some(_) => {}
+        None => {
+            batch.table(ownership);
+            CHAINS.iter().for_each(|base| batch.chain(base));
+        }
     }
-    batch.flush();
-    let (nothing, none) = (BTreeMap::new(), Elements::new());
-    let (there, sets) = (kept.map_or(&nothing, |table| &table.sets), sets(wanted));
+    let nothing = BTreeMap::new();
+    let there = from.map_or(&nothing, |known| &known.sets);
     for set in there.keys().filter(|set| !sets.contains_key(set)) {
         batch.delete_set(set);
     }
-    for (set, elements) in &sets {
-        batch.set(set);
-        batch.elements(set, there.get(set).unwrap_or(&none), elements);
+    for (set, elements) in sets {
+        if !there.contains_key(set) {
+            batch.set(set);
+        }
+        batch.elements(set, there.get(set).unwrap_or(&Elements::new()), elements);
     }
-    for line in &lines(wanted) {
-        batch.rule(chain_of(line.hook).name, &expr::compile(line));
+    if rules {
+        lines.iter().for_each(|line| batch.rule(line));
+    }
+    rules
+}
+
+fn in_table(what: &str) -> String {
+    format!("in the nftables table `inet {TABLE}` {what}")
+}
+
+fn too_busy() -> FirewallError {
+    FirewallError::Netlink {
+        what: format!("changing the table `inet {TABLE}`"),
+        cause: format!("others changed the tables {ATTEMPTS} times meanwhile"),
     }
 }
 
@@ -276,7 +321,7 @@ fn fill(have: &Observed, batch: &mut Batch, ownership: u32, wanted: &Ruleset) {
 pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
     let mut this = Nftables::unchecked().map_err(unavailable)?;
     // No nf_tables, no table.
-    match observe::genid(&mut this.reader) {
+    match dump::genid(&mut this.reader) {
         Ok(_) => this.clear(),
         Err(_) => Ok(()),
     }
@@ -286,9 +331,8 @@ fn unavailable(e: Refusal) -> FirewallError {
     FirewallError::Unavailable(format!("nf_tables does not work here: {e}"))
 }
 
-fn refused(have: &Observed, e: &Refusal) -> FirewallError {
+fn refused(owner: Option<u32>, e: &Refusal) -> FirewallError {
     let what = format!("changing the table `inet {TABLE}`");
-    let owner = have.table.as_ref().and_then(|table| table.owner);
     let cause = match owner {
         Some(port) if e.errno == Some(libc::EPERM) => {
             format!("{e}: it belongs to {}; stop that first", process(port))

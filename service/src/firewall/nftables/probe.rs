@@ -15,10 +15,10 @@
 //! Whether nf_tables can do here what is needed. Leaves nothing behind.
 
 use super::batch::Batch;
+use super::dump::genid;
 use super::layout::{lines, sets};
-use super::observe::{self, OWNERSHIP};
 use super::socket::Refusal;
-use super::{chain_of, expr, unavailable, Nftables, ATTEMPTS};
+use super::{chain_of, unavailable, Nftables, ATTEMPTS, OWNERSHIP};
 use crate::firewall::{FirewallError, GuestSubnet, Hook, Ruleset};
 use crate::spec::{IfPattern, Subnet};
 use std::net::Ipv4Addr;
@@ -54,16 +54,15 @@ impl Nftables {
     fn check(&mut self, of: impl Fn(Hook) -> bool) -> Result<(), Refusal> {
         let mut refusal = None;
         for _ in 0..ATTEMPTS {
-            let genid = observe::genid(&mut self.reader)?;
+            let genid = genid(&mut self.reader)?;
             let mut batch = Batch::begin(&mut self.writer, genid).of_table(CHECKED);
             batch.table(self.ownership);
             for set in sets(&sample()).keys() {
                 batch.set(set);
             }
             for line in lines(&sample()).iter().filter(|line| of(line.hook)) {
-                let base = chain_of(line.hook);
-                batch.chain(base);
-                batch.rule(base.name, &expr::compile(line));
+                batch.chain(chain_of(line.hook));
+                batch.rule(line);
             }
             batch.delete_table();
             match batch.commit(&self.writer) {

@@ -17,7 +17,7 @@
 
 use super::layout::{lines, sets, Addresses, Elements, Kind, Line, Set};
 use super::{chain_of, CHAINS, TABLE};
-use crate::firewall::{Family, Interface, Match, Ruleset, Verdict};
+use crate::firewall::{with_port, Family, Interface, Match, Ruleset, Verdict};
 use crate::spec::HOST_PREFIX;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
@@ -63,41 +63,46 @@ fn line(rule: &Line) -> String {
     let mut words = Vec::new();
     words.extend(rule.input.as_ref().map(|i| format!("iifname \"{}\"", pattern(i))));
     words.extend(rule.output.as_ref().map(|i| format!("oifname \"{}\"", pattern(i))));
-    // nft leaves out what a condition behind it says already.
-    let said = rule.addresses != Addresses::Any || rule.matching == Some(Match::EchoRequest);
-    let family = match rule.family {
-        Some(Family::V4) if !said => Some("meta nfproto ipv4"),
-        Some(Family::V6) => Some("meta nfproto ipv6"),
-        _ => None,
-    };
-    words.extend(family.map(str::to_owned));
-    words.extend(match &rule.addresses {
-        Addresses::Any => None,
-        Addresses::From(subnet) => Some(format!("ip saddr {subnet}")),
-        Addresses::FromTo(subnet, to) => Some(format!("ip saddr {subnet} ip daddr {to}")),
+    let ip = if rule.family == Some(Family::V6) { "ip6" } else { "ip" };
+    let addresses = match &rule.addresses {
+        Addresses::These(from, to) => {
+            let from = from.map(|network| format!("{ip} saddr {network}"));
+            from.into_iter().chain(to.map(|to| format!("{ip} daddr {to}"))).collect()
+        }
         Addresses::In(set) => {
             let (mask, name) = (Ipv4Addr::from(set.mask()), set.name());
-            Some(match set.kind {
+            vec![match set.kind {
                 Kind::Subnets => format!("ip saddr & {mask} == @{name}"),
                 Kind::Gateways => format!("ip saddr & {mask} . ip daddr @{name}"),
-            })
+            }]
         }
+    };
+    // nft leaves out what a condition behind it says already.
+    let said = !addresses.is_empty() || rule.matching == Some(Match::EchoRequest);
+    words.extend(match rule.family {
+        Some(Family::V4) if !said => Some("meta nfproto ipv4".to_owned()),
+        Some(Family::V6) if !said => Some("meta nfproto ipv6".to_owned()),
+        _ => None,
     });
-    words.extend(rule.matching.map(|matching| {
-        match matching {
-            Match::Established => "ct state established,related",
-            Match::Tracked => "ct state established,related,new",
-            Match::EchoRequest => "icmp type echo-request",
-            Match::UdpDns => "udp dport 53",
-            Match::TcpDns => "tcp dport 53",
+    words.extend(addresses);
+    words.extend(rule.matching.as_ref().map(|matching| match matching {
+        Match::Established => "ct state established,related".to_owned(),
+        Match::Tracked => "ct state established,related,new".to_owned(),
+        Match::EchoRequest if ip == "ip6" => "icmpv6 type echo-request".to_owned(),
+        Match::EchoRequest => "icmp type echo-request".to_owned(),
+        Match::Proto { protocol, ports } => {
+            let (name, first, last) = (protocol.name(), ports.start(), ports.end());
+            match first == last {
+                true => format!("{name} dport {first}"),
+                false => format!("{name} dport {first}-{last}"),
+            }
         }
-        .to_owned()
     }));
-    words.push(match rule.verdict {
+    words.push(match &rule.verdict {
         Verdict::Accept => "accept".to_owned(),
         Verdict::Drop => "counter drop".to_owned(),
         Verdict::Masquerade => "masquerade".to_owned(),
-        Verdict::Dnat(to) => format!("dnat ip to {to}"),
+        Verdict::Dnat { address, port } => format!("dnat {ip} to {}", with_port(*address, *port)),
     });
     words.join(" ")
 }

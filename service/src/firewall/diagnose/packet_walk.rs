@@ -18,10 +18,10 @@
 //! that surely holds is said to drop it: one that asks for more (a protocol, a mark, a rate) drops
 //! some packets, which is its business.
 
-use super::anchor::chain;
-use super::entries::{Chain, Entry, Target};
-use super::meaning;
+use crate::firewall::iptables::chain;
+use crate::firewall::iptables::entries::{Chain, Entry, Extension, Target};
 use crate::spec::Subnet;
+use std::net::Ipv4Addr;
 
 /// What is known of some packets.
 #[derive(Clone, Debug)]
@@ -162,12 +162,11 @@ impl Walk<'_> {
             "" => Surely,
             asked => negated(bit, has.as_ref().map_or(Perhaps, |has| named(asked, has))),
         };
-        let address =
-            |bit, asked: &(Vec<u8>, Vec<u8>), has: Option<Subnet>| match meaning::subnet(asked) {
-                Some(None) => Surely,
-                Some(Some(asked)) => negated(bit, has.map_or(Perhaps, |has| within(asked, has))),
-                None => Perhaps,
-            };
+        let address = |bit, asked: &(Vec<u8>, Vec<u8>), has: Option<Subnet>| match subnet(asked) {
+            Some(None) => Surely,
+            Some(Some(asked)) => negated(bit, has.map_or(Perhaps, |has| within(asked, has))),
+            None => Perhaps,
+        };
         let more = match rule.inverted & !NEGATIONS == 0 && rule.flags == 0 && rule.protocol == 0 {
             true => Surely,
             false => Perhaps,
@@ -181,8 +180,8 @@ impl Walk<'_> {
         ];
         let matches = rule.matches.iter().map(|module| match module.name.as_str() {
             "comment" => Surely,
-            "conntrack" => match meaning::states(module) {
-                Some(states) if states & meaning::state(self.packets.replies) != 0 => Surely,
+            "conntrack" => match states(module) {
+                Some(states) if states & state(self.packets.replies) != 0 => Surely,
                 Some(_) => No,
                 None => Perhaps,
             },
@@ -228,5 +227,45 @@ fn within(asked: Subnet, has: Subnet) -> Holds {
         false => Holds::No,
         true if asked.prefix() <= has.prefix() => Holds::Surely,
         true => Holds::Perhaps,
+    }
+}
+
+/// None: not an IPv4 subnet. Some(None): any address.
+fn subnet((address, mask): &(Vec<u8>, Vec<u8>)) -> Option<Option<Subnet>> {
+    if mask.iter().chain(address).all(|byte| *byte == 0) {
+        return Some(None);
+    }
+    let address: [u8; 4] = address.as_slice().try_into().ok()?;
+    let mask: [u8; 4] = mask.as_slice().try_into().ok()?;
+    let prefix = u32::from_be_bytes(mask).leading_ones() as u8;
+    let subnet = Subnet::containing(Ipv4Addr::from(address), prefix)?;
+    (subnet.mask().octets() == mask && subnet.network().octets() == address).then_some(Some(subnet))
+}
+
+/// `xt_conntrack_mtinfo3.match_flags`, `.invert_flags`, `.state_mask`; the first two revisions have
+/// a byte for the last.
+const MATCH_FLAGS: usize = 146;
+const INVERT_FLAGS: usize = 148;
+const STATE_MASK: usize = 150;
+const XT_CONNTRACK_STATE: u8 = 1;
+const ESTABLISHED: u8 = 1 << 1;
+const NEW: u8 = 1 << 3;
+
+/// The states that a `conntrack` asks for, if it asks for nothing else.
+fn states(module: &Extension) -> Option<u8> {
+    let byte = |at: usize| module.data.get(at).copied();
+    let flags = [MATCH_FLAGS + 1, INVERT_FLAGS, INVERT_FLAGS + 1];
+    let by_state =
+        byte(MATCH_FLAGS)? == XT_CONNTRACK_STATE && flags.into_iter().all(|at| byte(at) == Some(0));
+    let high = module.revision >= 2 && byte(STATE_MASK + 1)? != 0;
+    byte(STATE_MASK).filter(|_| by_state && !high)
+}
+
+/// The state of a reply, or of the first packet of a connection.
+fn state(reply: bool) -> u8 {
+    if reply {
+        ESTABLISHED
+    } else {
+        NEW
     }
 }

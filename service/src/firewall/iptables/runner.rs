@@ -84,7 +84,24 @@ impl<'a> Turn<'a> {
 
     /// Runs one command to its end.
     pub(super) fn run(&self, call: &Call) -> Result<(), FirewallError> {
-        done(self.run_one(call), call)
+        if call.at_most == 0 {
+            return done(self.run_one(call), call);
+        }
+        for _ in 0..call.at_most {
+            if !self.yes(call)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a command succeeds, where both is an answer.
+    pub(super) fn yes(&self, call: &Call) -> Result<bool, FirewallError> {
+        match self.ask(call)? {
+            Answer::Yes => Ok(true),
+            Answer::No { code: Some(1 | 2), .. } => Ok(false),
+            Answer::No { text, .. } => Err(text),
+        }
     }
 
     /// Whether there are programs that take many commands.
@@ -125,7 +142,8 @@ impl<'a> Turn<'a> {
     pub(super) fn run_all(&self, calls: &[Call]) -> Result<(), FirewallError> {
         let restore =
             calls.first().and_then(|first| Some((first, self.programs.restore(first.family)?)));
-        let Some((first, restore)) = restore.filter(|_| calls.len() > 1) else {
+        let one_run = calls.len() > 1 && calls.iter().all(|call| call.at_most == 0);
+        let Some((first, restore)) = restore.filter(|_| one_run) else {
             return calls.iter().try_for_each(|call| self.run(call));
         };
         for call in calls {

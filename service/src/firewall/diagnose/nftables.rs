@@ -14,7 +14,7 @@
 
 //! Chains of others that see forwarded packets. Reads only.
 
-use super::TABLE;
+use crate::firewall::nftables::TABLE;
 use netlink_bindings::nftables::{Nfgenmsg, Request, VerdictCode};
 use netlink_socket2::{NetlinkSocket, ReplyError};
 

@@ -14,11 +14,10 @@
 
 //! Rules of others on the way of forwarded packets. Reads only.
 
-use super::entries::{Chain, Target};
-use super::read;
-use super::walk::{self, Dropped, Packets};
+use super::packet_walk::{self, Dropped, Packets};
+use crate::firewall::iptables::entries::{Chain, Target};
+use crate::firewall::iptables::read;
 use crate::firewall::{Family, Interface, Ruleset};
-use crate::kernel::netns::proc_net;
 
 /// What of FORWARD is somebody else's, in words.
 pub fn foreign_forward_rule() -> Option<String> {
@@ -28,15 +27,14 @@ pub fn foreign_forward_rule() -> Option<String> {
 /// What of somebody else's drops guests' packets, in words. `ours_first`: our own chains are among
 /// those of FORWARD; what is behind them there is not asked.
 pub fn foreign_drop(ruleset: &Ruleset, ours_first: bool) -> Option<String> {
-    let in_use = tables_in_use();
     for (table, hook) in ON_THE_WAY {
-        if !in_use.iter().any(|name| name == table) {
+        if !read::is_in_use(Family::V4, table) {
             continue;
         }
         let Ok(chains) = read::table(Family::V4, table) else { continue };
         let decides = |name: &str| ours_first && name.starts_with(OURS);
         for (packets, what) in guests_packets(ruleset, hook) {
-            if let Some(dropped) = walk::dropped(&chains, hook, &packets, &decides) {
+            if let Some(dropped) = packet_walk::dropped(&chains, hook, &packets, &decides) {
                 return Some(in_words(table, &dropped, &what));
             }
         }
@@ -111,17 +109,11 @@ pub fn netd_is_there() -> bool {
 }
 
 fn forward() -> Option<Chain> {
-    if !tables_in_use().iter().any(|name| name == "filter") {
+    if !read::is_in_use(Family::V4, "filter") {
         return None;
     }
     let chains = read::table(Family::V4, "filter").ok()?;
     chains.into_iter().find(|c| c.name == "FORWARD")
-}
-
-/// Asking for a table makes it appear; one that nobody has used is not in this list.
-fn tables_in_use() -> Vec<String> {
-    let names = std::fs::read_to_string(proc_net("ip_tables_names"));
-    names.unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 fn foreign_in(forward: &Chain) -> Option<String> {

@@ -19,7 +19,7 @@ mod firewall_rig;
 
 use firewall_cases::{open, ruleset, wlan0};
 use firewall_rig::{in_netns, run, sh};
-use guestnetd::firewall::foreign::refusing;
+use guestnetd::firewall::diagnose::refusing;
 use guestnetd::firewall::{Backend, Choice, Ruleset};
 
 /// Rules of others in FORWARD, and what is said of them where ours are in nf_tables; nothing is said

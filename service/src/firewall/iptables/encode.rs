@@ -16,13 +16,14 @@
 
 use super::anchor::Anchor;
 use super::programs::Call;
-use crate::firewall::{Interface, Match, Rule, Verdict};
+use crate::firewall::{with_port, Family, Interface, Match, Rule, Verdict};
+use std::net::IpAddr;
 
 impl Anchor {
     /// A command about this anchor's table.
     pub(super) fn call<const N: usize>(&self, arguments: [&str; N]) -> Call {
         let all = ["-w", "-t", self.table].into_iter().chain(arguments).map(str::to_owned);
-        Call { family: self.family, arguments: all.collect() }
+        Call { family: self.family, arguments: all.collect(), at_most: 0 }
     }
 
     /// A command about the jump from a chain to another: `-C`, `-D`, `-A`.
@@ -59,34 +60,39 @@ impl Anchor {
     }
 }
 
-/// The rule as arguments, in iptables-save's order. Names and addresses are values that hold nothing but such.
+/// The rule as arguments, in iptables-save's order. Names and addresses hold no space.
 fn conditions(rule: &Rule) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut option = |name: &str, value: Option<String>| {
         words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
     };
-    option("-s", rule.source.map(|subnet| subnet.to_string()));
-    option("-d", rule.destination.map(|address| format!("{address}/32")));
+    let whole = |address: IpAddr| format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 });
+    option("-s", rule.source.map(|network| network.to_string()));
+    option("-d", rule.destination.map(whole));
     option("-i", rule.input.as_ref().map(Interface::pattern));
     option("-o", rule.output.as_ref().map(Interface::pattern));
-    let matching: &[&str] = match rule.matching {
-        Some(Match::Established) => &["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"],
-        Some(Match::Tracked) => &["-m", "conntrack", "--ctstate", "NEW,RELATED,ESTABLISHED"],
-        Some(Match::EchoRequest) => &["-p", "icmp", "-m", "icmp", "--icmp-type", "8"],
-        Some(Match::UdpDns) => &["-p", "udp", "-m", "udp", "--dport", "53"],
-        Some(Match::TcpDns) => &["-p", "tcp", "-m", "tcp", "--dport", "53"],
-        None => &[],
+    let matching = match (&rule.matching, rule.family) {
+        (None, _) => String::new(),
+        (Some(Match::Established), _) => "-m conntrack --ctstate RELATED,ESTABLISHED ".to_owned(),
+        (Some(Match::Tracked), _) => "-m conntrack --ctstate NEW,RELATED,ESTABLISHED ".to_owned(),
+        (Some(Match::EchoRequest), Family::V4) => "-p icmp -m icmp --icmp-type 8 ".to_owned(),
+        (Some(Match::EchoRequest), Family::V6) => {
+            "-p ipv6-icmp -m icmp6 --icmpv6-type 128 ".to_owned()
+        }
+        (Some(Match::Proto { protocol, ports }), _) => {
+            let (name, first, last) = (protocol.name(), ports.start(), ports.end());
+            let ports = if first == last { first.to_string() } else { format!("{first}:{last}") };
+            format!("-p {name} -m {name} --dport {ports} ")
+        }
     };
-    words.extend(matching.iter().map(|word| (*word).to_owned()));
-    let verdict: &[&str] = match rule.verdict {
-        Verdict::Accept => &["ACCEPT"],
-        Verdict::Drop => &["DROP"],
-        Verdict::Masquerade => &["MASQUERADE"],
-        Verdict::Dnat(_) => &["DNAT", "--to-destination"],
+    let verdict = match &rule.verdict {
+        Verdict::Accept => "ACCEPT".to_owned(),
+        Verdict::Drop => "DROP".to_owned(),
+        Verdict::Masquerade => "MASQUERADE".to_owned(),
+        Verdict::Dnat { address, port } => {
+            format!("DNAT --to-destination {}", with_port(*address, *port))
+        }
     };
-    words.extend(["-j"].iter().chain(verdict).map(|word| (*word).to_owned()));
-    if let Verdict::Dnat(to) = rule.verdict {
-        words.push(to.to_string());
-    }
+    words.extend(format!("{matching}-j {verdict}").split(' ').map(str::to_owned));
     words
 }

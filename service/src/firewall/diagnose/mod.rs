@@ -15,7 +15,12 @@
 //! Rules of others about forwarded packets: who has them may need IPv4 forwarding.
 //! Reads only, and makes no table appear that was not there.
 
-use super::{iptables, Backend, Ruleset};
+pub mod iptables;
+#[cfg(not(target_os = "android"))]
+mod nftables;
+pub mod packet_walk;
+
+use super::{Backend, Ruleset};
 
 /// One such rule or policy, in words; nothing where there is none, or none can be read.
 pub fn forward_rule() -> Option<String> {
@@ -23,7 +28,7 @@ pub fn forward_rule() -> Option<String> {
         return Some(found);
     }
     #[cfg(not(target_os = "android"))]
-    if let Some(found) = super::nftables::foreign_forward_rule() {
+    if let Some(found) = nftables::foreign_forward_rule() {
         return Some(found);
     }
     None
@@ -45,7 +50,7 @@ pub fn refusing(backend: Backend, ruleset: &Ruleset) -> Option<String> {
         return Some(format!("{drop}: {REMEDY}{other_way}"));
     }
     #[cfg(not(target_os = "android"))]
-    if let Some(chain) = super::nftables::foreign_forward_policy() {
+    if let Some(chain) = nftables::foreign_forward_policy() {
         return Some(format!(
             "{chain} drops by policy what none of its own rules accepts: {REMEDY}"
         ));

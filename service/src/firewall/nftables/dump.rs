@@ -1,0 +1,199 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What the kernel has under our table's name, as fingerprints: whether it has changed, never what it
+//! means. Reads our own table only, and changes nothing.
+
+use super::batch::inet;
+use super::layout::Elements;
+use super::TABLE;
+use netlink_bindings::nftables::{
+    ExprOps, IterableChainAttrs, IterableExprAttrs, IterableRuleAttrs, IterableSetAttrs,
+    IterableSetelemAttrs, Nfgenmsg, Request,
+};
+use netlink_socket2::{NetlinkSocket, ReplyError};
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+
+/// Our table at one generation of the tables.
+pub(super) struct Dump {
+    /// The generation.
+    pub(super) genid: u32,
+    /// The table, if it is there.
+    pub(super) table: Option<Table>,
+}
+
+/// The table as it is.
+#[derive(Default)]
+pub(super) struct Table {
+    /// Netlink port of the process that owns it.
+    pub(super) owner: Option<u32>,
+    /// All but the sets' elements.
+    pub(super) shape: Shape,
+    /// The sets, by their names, with their elements.
+    pub(super) elements: BTreeMap<String, Elements>,
+    /// How many rules it has.
+    pub(super) rules: usize,
+    /// Packets that its rules have dropped.
+    pub(super) dropped: u64,
+}
+
+/// What a table is made of, each thing in words and as a fingerprint: its flags, its chains, its
+/// sets, its rules. Handles and counters are not in it, for they change by themselves.
+pub(super) type Shape = Vec<(String, u64)>;
+
+fn fingerprint(of: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Generation of all tables: it changes with every change of any of them.
+pub(super) fn genid(socket: &mut NetlinkSocket) -> Result<u32, ReplyError> {
+    let request = Request::new().op_getgen_do(&Nfgenmsg::new());
+    let mut reply = socket.request(&request)?;
+    let (_, generation) = reply.recv_one()?;
+    Ok(generation.get_id()?)
+}
+
+/// Reads our table; again if somebody changed the tables meanwhile.
+pub(super) fn dump(socket: &mut NetlinkSocket) -> Result<Dump, ReplyError> {
+    let mut genid_before = genid(socket)?;
+    for _ in 0..8 {
+        let table = table(socket)?;
+        let genid = genid(socket)?;
+        if genid == genid_before {
+            return Ok(Dump { genid, table });
+        }
+        genid_before = genid;
+    }
+    Err(io::Error::other("the tables are being changed all the time").into())
+}
+
+fn table(socket: &mut NetlinkSocket) -> Result<Option<Table>, ReplyError> {
+    let mut request = Request::new().op_gettable_do(&inet());
+    request.encode().push_name_bytes(TABLE.as_bytes());
+    let mut table = Table::default();
+    match socket.request(&request)?.recv_one() {
+        Ok((_, found)) => {
+            table.owner = found.get_owner().ok();
+            let flags = fingerprint(found.get_flags().unwrap_or(0));
+            table.shape.push(("the table's flags".to_owned(), flags));
+        }
+        Err(e) if e.as_io_error().raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+        Err(e) => return Err(e),
+    }
+    let request = Request::new().op_getchain_dump(&inet());
+    let mut reply = socket.request(&request)?;
+    while let Some(chain) = reply.recv() {
+        let (_, chain) = chain?;
+        if chain.get_table().is_ok_and(|table| table.to_bytes() == TABLE.as_bytes()) {
+            table.chain(&chain);
+        }
+    }
+    drop(reply);
+    let mut request = Request::new().op_getset_dump(&inet());
+    request.encode().push_table_bytes(TABLE.as_bytes());
+    let mut reply = socket.request(&request)?;
+    while let Some(set) = reply.recv() {
+        table.set(&set?.1);
+    }
+    drop(reply);
+    for (name, elements) in &mut table.elements {
+        read_elements(socket, name, elements)?;
+    }
+    let mut request = Request::new().op_getrule_dump(&inet());
+    request.encode().push_table_bytes(TABLE.as_bytes());
+    let mut reply = socket.request(&request)?;
+    while let Some(rule) = reply.recv() {
+        table.rule(&rule?.1);
+    }
+    drop(reply);
+    Ok(Some(table))
+}
+
+impl Table {
+    fn chain(&mut self, chain: &IterableChainAttrs<'_>) {
+        let name = text(chain.get_name());
+        let hook = chain.get_hook().map(|hook| (hook.get_num().ok(), hook.get_priority().ok()));
+        let flags = chain.get_flags().unwrap_or(0);
+        let is = (hook.ok(), chain.get_policy().ok(), text(chain.get_type()), flags);
+        self.shape.push((format!("the chain `{name}`"), fingerprint((&name, is))));
+    }
+
+    /// A map, ranges, timeouts and what is done with each element are looked at.
+    fn set(&mut self, set: &IterableSetAttrs<'_>) {
+        let name = text(set.get_name());
+        let plain = set.get_expr().next().is_none() && set.get_expressions().is_err();
+        let key = (set.get_key_type().ok(), set.get_key_len().ok());
+        let is = (key, set.get_flags().unwrap_or(0), set.get_timeout().ok(), plain);
+        self.shape.push((format!("the set `{name}`"), fingerprint((&name, is))));
+        self.elements.insert(name, Elements::new());
+    }
+
+    fn rule(&mut self, rule: &IterableRuleAttrs<'_>) {
+        let chain = text(rule.get_chain());
+        let mut instructions = Vec::new();
+        let list = rule.get_expressions().into_iter().flat_map(|list| list.get_elem());
+        for expr in list {
+            instructions.push(match expr.get_data() {
+                Ok(ExprOps::Counter(counter)) => {
+                    self.dropped += counter.get_packets().unwrap_or(0);
+                    b"counter"
+                }
+                _ => bytes(&expr),
+            });
+        }
+        self.rules += 1;
+        let label = format!("rule {} (in the chain `{chain}`)", self.rules);
+        self.shape.push((label, fingerprint((chain, instructions))));
+    }
+}
+
+/// An instruction's name and all that it is about.
+fn bytes<'a>(expr: &IterableExprAttrs<'a>) -> &'a [u8] {
+    expr.get_buf()
+}
+
+fn text<E>(name: Result<&CStr, E>) -> String {
+    name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn read_elements(
+    socket: &mut NetlinkSocket,
+    set: &str,
+    elements: &mut Elements,
+) -> Result<(), ReplyError> {
+    let mut request = Request::new().op_getsetelem_dump(&inet());
+    let list = request.encode().push_table_bytes(TABLE.as_bytes());
+    drop(list.push_set_bytes(set.as_bytes()));
+    let mut reply = socket.request(&request)?;
+    while let Some(list) = reply.recv() {
+        let (_, list) = list?;
+        elements.extend(list.get_elements()?.get_elem().map(|element| key(&element)));
+    }
+    Ok(())
+}
+
+/// What is no element of ours becomes one that we never have.
+fn key(element: &IterableSetelemAttrs<'_>) -> Vec<u8> {
+    let plain = element.get_flags().is_err()
+        && element.get_timeout().is_err()
+        && element.get_expr().is_err()
+        && element.get_expressions().is_err();
+    let key = element.get_key().ok().filter(|_| plain);
+    key.and_then(|key| key.get_value().ok()).map(<[u8]>::to_vec).unwrap_or_default()
+}

@@ -1,0 +1,219 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! A rule as nf_tables runs it: a list of small instructions around one register or two. Pure.
+
+use super::layout::{Addresses, Line, Set};
+use crate::firewall::{Family, Interface, Match, Network, Protocol, Verdict};
+use crate::spec::HOST_PREFIX;
+use netlink_bindings::nftables::{
+    CmpOps, CtKeys, MetaKeys, PayloadBase, PushExprListAttrs, PushRuleAttrs, VerdictCode,
+};
+use netlink_bindings::utils::RequestBuf;
+use std::net::IpAddr;
+
+/// The expression list of a rule that is being written.
+pub(super) type List<'a> = PushExprListAttrs<PushRuleAttrs<RequestBuf<'a>>>;
+
+/// The register that is used: 16 bytes, enough for an interface name.
+const REGISTER: u32 = 1;
+/// Its second 4 bytes, as a register of their own: for the second part of a set's key.
+const SECOND: u32 = 9;
+/// Another register, for a port beside an address.
+const OTHER: u32 = 2;
+/// Conntrack state bits, as nf_tables has them.
+const ESTABLISHED: u32 = 1 << 1;
+const RELATED: u32 = 1 << 2;
+const NEW: u32 = 1 << 3;
+/// `NFT_NAT_DNAT`.
+const DNAT: u32 = 1;
+
+/// Writes the instructions of a rule.
+pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
+    for (key, interface) in [(MetaKeys::Iifname, &line.input), (MetaKeys::Oifname, &line.output)] {
+        if let Some(interface) = interface {
+            list = equal(meta(list, key), &name(interface));
+        }
+    }
+    if let Some(family) = line.family {
+        list = equal(meta(list, MetaKeys::Nfproto), &[number(family)]);
+    }
+    list = match &line.addresses {
+        Addresses::These(source, destination) => {
+            let whole = |address: IpAddr| Network {
+                address,
+                prefix: if address.is_ipv4() { 32 } else { 128 },
+            };
+            list = source.iter().fold(list, |list, network| address(list, SOURCE, network));
+            let destination = destination.map(whole);
+            destination.iter().fold(list, |list, network| address(list, DESTINATION, network))
+        }
+        Addresses::In(set) => lookup(list, set),
+    };
+    list = match &line.matching {
+        None => list,
+        Some(Match::Established) => state(list, ESTABLISHED | RELATED),
+        Some(Match::Tracked) => state(list, ESTABLISHED | RELATED | NEW),
+        Some(Match::EchoRequest) => match line.family {
+            Some(Family::V6) => equal(transport(list, libc::IPPROTO_ICMPV6, 0, 1), &[128]),
+            _ => equal(transport(list, libc::IPPROTO_ICMP, 0, 1), &[8]),
+        },
+        Some(Match::Proto { protocol, ports }) => {
+            let number = match protocol {
+                Protocol::Tcp => libc::IPPROTO_TCP,
+                Protocol::Udp => libc::IPPROTO_UDP,
+            };
+            let list = transport(list, number, 2, 2);
+            let (first, last) = (ports.start().to_be_bytes(), ports.end().to_be_bytes());
+            match first == last {
+                true => equal(list, &first),
+                false => compare(compare(list, CmpOps::Gte, &first), CmpOps::Lte, &last),
+            }
+        }
+    };
+    match &line.verdict {
+        Verdict::Accept => verdict(list, VerdictCode::Accept),
+        Verdict::Drop => {
+            let list = list.nested_elem().nested_data_counter().end_nested().end_nested();
+            verdict(list, VerdictCode::Drop)
+        }
+        Verdict::Masquerade => list.nested_elem().push_name(c"masq").end_nested(),
+        Verdict::Dnat { address, port } => dnat(list, *address, *port),
+    }
+}
+
+/// A comparison of fewer than 16 bytes is one of a prefix: that is how `vm_wlan*` is said.
+fn name(interface: &Interface) -> Vec<u8> {
+    match interface {
+        Interface::Guests => HOST_PREFIX.as_bytes().to_vec(),
+        Interface::Like(pattern) => match pattern.as_str().strip_suffix('*') {
+            Some(beginning) => beginning.as_bytes().to_vec(),
+            None => {
+                let mut bytes = pattern.as_str().as_bytes().to_vec();
+                bytes.resize(libc::IFNAMSIZ, 0);
+                bytes
+            }
+        },
+    }
+}
+
+/// Enough bytes for a constant that is below 256.
+fn number(family: Family) -> u8 {
+    match family {
+        Family::V4 => libc::NFPROTO_IPV4 as u8,
+        Family::V6 => libc::NFPROTO_IPV6 as u8,
+    }
+}
+
+/// Where the addresses are in the headers of IPv4 and of IPv6.
+const SOURCE: [u32; 2] = [12, 8];
+const DESTINATION: [u32; 2] = [16, 24];
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+fn address<'a>(list: List<'a>, [v4, v6]: [u32; 2], network: &Network) -> List<'a> {
+    let (bytes, prefix) = (octets(network.address), usize::from(network.prefix));
+    let offset = if bytes.len() == 4 { v4 } else { v6 };
+    let whole = prefix.div_ceil(8).min(bytes.len());
+    // Whole bytes, of a number that the kernel loads at once, need no mask. (nft reads a masked IPv6
+    // network as an expression, and not as a network.)
+    if prefix == whole * 8 && (bytes.len() == 16 || matches!(whole, 1 | 2 | 4)) {
+        let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [offset, whole as u32]);
+        return equal(list, &bytes[..whole]);
+    }
+    let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [offset, bytes.len() as u32]);
+    let bits = |at: usize| prefix.saturating_sub(at * 8).min(8);
+    let bitmask: Vec<u8> = (0..bytes.len()).map(|at| !(0xff_u16 >> bits(at)) as u8).collect();
+    equal(mask(list, &bitmask), &bytes)
+}
+
+fn lookup<'a>(list: List<'a>, set: &Set) -> List<'a> {
+    let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [SOURCE[0], 4]);
+    let mut list = mask(list, &set.mask());
+    if set.len() > 4 {
+        list = payload(list, SECOND, PayloadBase::NetworkHeader, [DESTINATION[0], 4]);
+    }
+    // The library counts these attributes wrongly: by its numbers the register that is looked up is
+    // the set's id.
+    let e = list.nested_elem().nested_data_lookup().push_set_bytes(set.name().as_bytes());
+    e.push_set_id(REGISTER).end_nested().end_nested()
+}
+
+fn state(list: List<'_>, bits: u32) -> List<'_> {
+    let e = list.nested_elem().nested_data_ct().push_key(CtKeys::State as u32);
+    let list = e.push_dreg(REGISTER).end_nested().end_nested();
+    compare(mask(list, &bits.to_ne_bytes()), CmpOps::Neq, &[0; 4])
+}
+
+/// Loads so many bytes of a header of this protocol.
+fn transport(list: List<'_>, protocol: i32, offset: u32, len: u32) -> List<'_> {
+    let list = equal(meta(list, MetaKeys::L4Proto), &[protocol as u8]);
+    payload(list, REGISTER, PayloadBase::TransportHeader, [offset, len])
+}
+
+fn dnat(list: List<'_>, address: IpAddr, port: Option<u16>) -> List<'_> {
+    let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+    let mut list = constant(list, REGISTER, &octets(address));
+    if let Some(port) = port {
+        list = constant(list, OTHER, &port.to_be_bytes());
+    }
+    let e = list.nested_elem().nested_data_nat().push_type(DNAT);
+    let mut e = e.push_family(number(family).into()).push_reg_addr_min(REGISTER);
+    if port.is_some() {
+        e = e.push_reg_proto_min(OTHER);
+    }
+    e.end_nested().end_nested()
+}
+
+fn meta(list: List<'_>, key: MetaKeys) -> List<'_> {
+    let e = list.nested_elem().nested_data_meta().push_key(key as u32);
+    e.push_dreg(REGISTER).end_nested().end_nested()
+}
+
+fn payload(list: List<'_>, register: u32, base: PayloadBase, [offset, len]: [u32; 2]) -> List<'_> {
+    let e = list.nested_elem().nested_data_payload().push_dreg(register).push_base(base as u32);
+    e.push_offset(offset).push_len(len).end_nested().end_nested()
+}
+
+fn mask<'a>(list: List<'a>, mask: &[u8]) -> List<'a> {
+    let e = list.nested_elem().nested_data_bitwise().push_sreg(REGISTER).push_dreg(REGISTER);
+    let e = e.push_len(mask.len() as u32).nested_mask().push_value(mask).end_nested();
+    let e = e.nested_xor().push_value(&vec![0; mask.len()]).end_nested();
+    e.end_nested().end_nested()
+}
+
+fn equal<'a>(list: List<'a>, value: &[u8]) -> List<'a> {
+    compare(list, CmpOps::Eq, value)
+}
+
+fn compare<'a>(list: List<'a>, op: CmpOps, value: &[u8]) -> List<'a> {
+    let e = list.nested_elem().nested_data_cmp().push_sreg(REGISTER).push_op(op as u32);
+    e.nested_data().push_value(value).end_nested().end_nested().end_nested()
+}
+
+fn constant<'a>(list: List<'a>, register: u32, value: &[u8]) -> List<'a> {
+    let data = list.nested_elem().nested_data_immediate().push_dreg(register).nested_data();
+    data.push_value(value).end_nested().end_nested().end_nested()
+}
+
+fn verdict(list: List<'_>, code: VerdictCode) -> List<'_> {
+    let data = list.nested_elem().nested_data_immediate().push_dreg(0).nested_data();
+    let verdict = data.nested_verdict().push_code(code as u32);
+    verdict.end_nested().end_nested().end_nested().end_nested()
+}

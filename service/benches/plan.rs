@@ -19,7 +19,10 @@
 
 use criterion::{black_box, criterion_group, criterion_main, BenchmarkId, Criterion};
 use guestnetd::alloc::leases::Leases;
-use guestnetd::model::{diff, GuestNet, Observed, ObservedGuest, ObservedGuestLink};
+use guestnetd::model::desired::{desired_guest, may_remove};
+use guestnetd::model::diff::diff;
+use guestnetd::model::object::Loopback;
+use guestnetd::model::{GuestNet, Object, Reversible, Scope, Step};
 use guestnetd::spec::{GuestName, GuestSpec, IfName};
 use std::net::Ipv4Addr;
 
@@ -52,14 +55,12 @@ fn plan(c: &mut Criterion) {
 fn steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("diff");
     let net = net(&Leases::default(), &spec("guest"));
-    let link = Some(ObservedGuestLink::default());
-    let found = Observed { host: None, guest: Some(ObservedGuest { link, ..Default::default() }) };
-    group.bench_function("steps of an attach", |b| {
-        b.iter(|| diff::guest(black_box(&net), black_box(&found)));
-    });
-    let steps = diff::guest(&net, &found);
+    let found = [(Scope::Guest, Object::Loopback(Loopback::Up))];
+    let steps = |net: &GuestNet| diff(desired_guest(net), &found, may_remove(net, None));
+    group.bench_function("steps of an attach", |b| b.iter(|| steps(black_box(&net))));
+    let steps = steps(&net);
     group.bench_function("their words", |b| {
-        b.iter(|| black_box(&steps).iter().map(|step| step.what().len()).sum::<usize>());
+        b.iter(|| black_box(&steps).iter().map(|step: &Step| step.describe().len()).sum::<usize>());
     });
     group.finish();
 }

@@ -16,14 +16,19 @@
 //! what was done is undone, or is cleared by the next start. Needs root.
 
 use guestnetd::daemon::executor::kernel::KernelExecutor;
-use guestnetd::daemon::executor::{apply, Executor, Timeline};
+use guestnetd::daemon::executor::{apply, Executor};
 use guestnetd::daemon::{Config, Daemon};
 use guestnetd::error::Error;
 use guestnetd::firewall::{Choice, Firewall, Ruleset};
 use guestnetd::kernel::link_deleter::Deleter;
 use guestnetd::kernel::netlink::Netlink;
 use guestnetd::kernel::netns::Home;
-use guestnetd::model::{diff, GuestNet, Observed, ObservedGuest, Step};
+use guestnetd::model::desired::{desired_guest, may_remove};
+use guestnetd::model::diff::diff;
+use guestnetd::model::object::Loopback;
+use guestnetd::model::policy_rules::Shape;
+use guestnetd::model::timeline::Timeline;
+use guestnetd::model::{GuestNet, Object, Reversible, Scope, Step};
 use guestnetd::spec::{GuestName, GuestSpec, IfName};
 use nix::sched::{unshare, CloneFlags};
 use std::fs::File;
@@ -76,6 +81,14 @@ fn guest(netns: &File) -> String {
         .replace("qdisc noop", "qdisc noqueue")
 }
 
+/// Waits until both ends run, which is a little later than that they are up.
+fn settled(netns: &File) {
+    let waits = |text: String| text.contains("state UNKNOWN mode DEFAULT group 17");
+    while waits(device()) || waits(guest(netns)) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn net() -> GuestNet {
     let name = GuestName::new("faulty").unwrap();
     let wlan0 = IfName::new("wlan0").unwrap();
@@ -83,77 +96,160 @@ fn net() -> GuestNet {
     GuestNet::new(&spec, 3, [172, 17, 3, 6].into(), 1500)
 }
 
-/// Every kind of step that an attach can have.
+/// Every step that a guest's attach can have.
 fn steps() -> Vec<Step> {
-    let bare = ObservedGuest { loopback_bare: true, ..ObservedGuest::default() };
-    let nothing = Observed { host: None, guest: Some(bare) };
-    diff::guest(&net(), &nothing)
+    let found = [(Scope::Guest, Object::Loopback(Loopback::New))];
+    diff(desired_guest(&net()), &found, may_remove(&net(), None))
 }
 
-/// Where the kernel is made to fail.
-struct Faulty<'a> {
-    kernel: KernelExecutor<'a>,
+/// How a step fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// It is not done.
+    Refused,
+    /// It is done, and nobody is told.
+    AnswerLost,
+}
+
+impl Fault {
+    fn errno(self) -> i32 {
+        match self {
+            Self::Refused => libc::ENOSPC,
+            Self::AnswerLost => libc::ETIMEDOUT,
+        }
+    }
+}
+
+/// An executor that is made to fail once.
+struct Faulty<E> {
+    kernel: E,
     steps_left: usize,
+    fault: Fault,
 }
 
-impl Executor for Faulty<'_> {
-    fn run(&mut self, step: &Step) -> Result<(), Error> {
+impl<S: Reversible, E: Executor<S>> Executor<S> for Faulty<E> {
+    fn run(&mut self, step: &S) -> Result<(), Error> {
         if self.steps_left == 0 {
             self.steps_left = usize::MAX; // the way back works
-            return Err(Error::kernel(
-                step.what(),
-                std::io::Error::from_raw_os_error(libc::ENOSPC),
-            ));
+            if self.fault == Fault::AnswerLost {
+                self.kernel.run(step)?;
+            }
+            let cause = std::io::Error::from_raw_os_error(self.fault.errno());
+            return Err(Error::kernel(step.describe(), cause));
         }
         self.steps_left -= 1;
         self.kernel.run(step)
     }
+
+    fn is_done(&mut self, step: &S, error: &Error) -> bool {
+        self.kernel.is_done(step, error)
+    }
 }
 
-/// Does `first` steps of `steps`; then the next one fails, if there is one.
-fn attempt(choice: Choice, steps: &[Step], first: usize, guest: &File) -> Result<(), Error> {
+/// Does `first` of these steps; then the next one fails, if there is one.
+fn attempt(steps: &[Step], first: usize, fault: Fault, guest: &File) -> Result<(), Error> {
     let device = Netlink::open().unwrap();
     let (done, _deleted) = tokio::sync::mpsc::unbounded_channel();
     let deleter = Deleter::new(done);
-    let mut firewall = Firewall::open(&choice.into()).unwrap().0;
-    firewall.apply(&Ruleset::default()).unwrap();
     let inside = Home::here().unwrap().inside(guest.as_fd(), Netlink::open).unwrap();
     let kernel = KernelExecutor {
+        net: &net(),
         device: &device,
         deleter: &deleter,
         guest: Some((guest.as_fd(), &inside)),
         host_index: None,
         guest_index: None,
     };
-    let mut faulty = Faulty { kernel, steps_left: first };
+    let mut faulty = Faulty { kernel, steps_left: first, fault };
     apply("faulty", steps, &mut faulty, &mut Timeline::new(Instant::now()))
 }
 
-fn each_step_fails(choice: Choice) {
+fn each_step_fails(fault: Fault) {
     let steps = steps();
     for first in 0..steps.len() {
         in_a_device(|| {
             let netns = guest_netns();
-            Firewall::open(&choice.into()).unwrap().0.apply(&Ruleset::default()).unwrap();
             let (device_before, guest_before) = (device(), guest(&netns));
-            let error = attempt(choice, &steps, first, &netns).unwrap_err();
-            let text = error.to_string();
-            assert!(text.contains(&steps[first].what()), "{text}");
-            assert!(text.contains("ENOSPC") && error.errno() == Some(libc::ENOSPC), "{text}");
-            assert_eq!(device(), device_before, "after {} failed", steps[first].what());
-            assert_eq!(guest(&netns), guest_before, "after {} failed", steps[first].what());
+            let error = attempt(&steps, first, fault, &netns).unwrap_err();
+            let (text, what) = (error.to_string(), steps[first].describe());
+            assert!(text.starts_with(&format!("{what}: E")), "{text}");
+            assert_eq!(error.errno(), Some(fault.errno()), "{text}");
+            assert!(!text.contains("putting it back failed"), "{text}");
+            assert_eq!(device(), device_before, "after {what} failed: {fault:?}");
+            assert_eq!(guest(&netns), guest_before, "after {what} failed: {fault:?}");
         });
     }
 }
 
 #[test]
-fn each_step_fails_and_is_undone_nftables() {
-    each_step_fails(Choice::Nftables);
+fn each_step_fails_and_is_undone() {
+    each_step_fails(Fault::Refused);
 }
 
 #[test]
-fn each_step_fails_and_is_undone_iptables() {
-    each_step_fails(Choice::Iptables);
+fn each_answer_is_lost_and_the_step_undone() {
+    each_step_fails(Fault::AnswerLost);
+}
+
+/// From one address and MTU to another, on a guest that has the first.
+#[test]
+fn each_step_of_a_change_fails_and_is_undone() {
+    let was = net();
+    let mut now = GuestNet { mtu: 1400, ..was.clone() };
+    now.guest.address = [172, 17, 3, 9].into();
+    let now = now.routed(Shape::Main);
+    let steps = diff(desired_guest(&now), &desired_guest(&was), may_remove(&now, Some(&was)));
+    assert_eq!(steps.len(), 8);
+    for (first, fault) in
+        (0..=steps.len()).flat_map(|n| [(n, Fault::Refused), (n, Fault::AnswerLost)])
+    {
+        in_a_device(|| {
+            let netns = guest_netns();
+            let home = Home::here().unwrap();
+            // Its IPv6 address would become another one by itself, with time.
+            let no_ipv6 = || Ok(run("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"));
+            home.inside(netns.as_fd(), no_ipv6).unwrap();
+            attempt(&self::steps(), usize::MAX, fault, &netns).unwrap();
+            settled(&netns);
+            let (device_before, guest_before) = (device(), guest(&netns));
+            let device_socket = Netlink::open().unwrap();
+            let inside = home.inside(netns.as_fd(), Netlink::open).unwrap();
+            let (done, _deleted) = tokio::sync::mpsc::unbounded_channel();
+            let deleter = Deleter::new(done);
+            let kernel = KernelExecutor {
+                net: &now,
+                device: &device_socket,
+                deleter: &deleter,
+                guest: Some((netns.as_fd(), &inside)),
+                host_index: None,
+                guest_index: None,
+            };
+            let mut faulty = Faulty { kernel, steps_left: first, fault };
+            let result = apply("faulty", &steps, &mut faulty, &mut Timeline::new(Instant::now()));
+            let Some(step) = steps.get(first) else {
+                result.unwrap();
+                assert!(guest(&netns).contains("inet 172.17.3.9/16"), "{}", guest(&netns));
+                return;
+            };
+            let (error, what) = (result.unwrap_err().to_string(), step.describe());
+            assert!(error.starts_with(&format!("{what}: E")), "{error}");
+            assert!(!error.contains("putting it back failed"), "{error}");
+            assert_eq!(device(), device_before, "after {what} failed: {fault:?}");
+            assert_eq!(guest(&netns), guest_before, "after {what} failed: {fault:?}");
+        });
+    }
+}
+
+#[test]
+fn what_was_there_before_is_not_taken_for_a_lost_answer() {
+    in_a_device(|| {
+        let netns = guest_netns();
+        run("ip link add vm_wlan3 group 1735288180 address 02:67:01:02:03:04 type veth peer name p3");
+        let before = device();
+        let error = attempt(&steps(), usize::MAX, Fault::Refused, &netns);
+        assert!(matches!(error, Err(Error::HostInterfaceExists(_))), "{error:?}");
+        assert_eq!(device(), before);
+    });
 }
 
 fn config(choice: Choice, dir: &std::path::Path) -> Config {
@@ -182,9 +278,10 @@ fn a_crash_after_any_step_but_the_last_leaves_a_link_that_the_next_start_deletes
     for done in 0..steps.len() {
         in_a_device(|| {
             let netns = guest_netns();
-            attempt(Choice::Nftables, &steps[..done], usize::MAX, &netns).unwrap();
+            Firewall::open(&Choice::Nftables.into()).unwrap().0.apply(&Ruleset::default()).unwrap();
+            attempt(&steps[..done], usize::MAX, Fault::Refused, &netns).unwrap();
             let made = run("ip -o link").contains("vm_wlan3");
-            assert_eq!(made, steps[..done].contains(&Step::create(&net())));
+            assert_eq!(made, done > 0);
             let dir = state_dir("crash");
             let (owner, thread) = Daemon::spawn(config(Choice::Nftables, &dir), |_| {}).unwrap();
             let gone = (0..500).any(|_| {

@@ -16,10 +16,12 @@
 //! A case is a folder of `tests/golden/plan`: `given.json` and `steps.txt`, written by people.
 
 use guestnetd::alloc::leases::Leases;
-use guestnetd::model::policy_rules::Shape;
-use guestnetd::model::{
-    diff, GuestNet, Observed, ObservedGuest, ObservedGuestLink, ObservedHost, Place,
-};
+use guestnetd::model::change::Change;
+use guestnetd::model::desired::{desired_device_side, desired_guest, may_remove};
+use guestnetd::model::diff::diff;
+use guestnetd::model::object::{LinkKind, Loopback, Object, Scope, Setting};
+use guestnetd::model::policy_rules::{Shape, MAIN};
+use guestnetd::model::{GuestNet, Reversible, Step};
 use guestnetd::spec::{GuestName, GuestSpec, IfName, Subnet};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -50,6 +52,8 @@ struct Given {
     live: BTreeMap<u32, Ipv4Addr>,
     host: Option<Host>,
     guest: Option<Guest>,
+    /// The address that it had until now, where it gets another one.
+    had: Option<Ipv4Addr>,
 }
 
 #[derive(Deserialize)]
@@ -60,7 +64,10 @@ struct Host {
     mtu: u32,
     alias: Option<String>,
     addresses: Vec<(Ipv4Addr, u8)>,
+    /// Those of our protocol: to single addresses in table main, or with prefix and table.
     routes: Vec<Ipv4Addr>,
+    #[serde(default)]
+    more_routes: Vec<(Ipv4Addr, u8, u32)>,
 }
 
 #[derive(Deserialize)]
@@ -91,32 +98,53 @@ fn follow() -> i32 {
     -1
 }
 
-fn observed(host: Option<Host>, guest: Option<Guest>) -> Observed {
-    Observed {
-        host: host.map(|h| ObservedHost {
-            index: 7,
-            up: h.up,
-            running: h.up,
-            ipv6_disabled: h.ipv6_disabled,
-            mtu: h.mtu,
-            alias: h.alias,
-            addresses: h.addresses,
-            routes: h.routes.into_iter().map(|a| Subnet::containing(a, 32).unwrap()).collect(),
-        }),
-        guest: guest.map(|g| ObservedGuest {
-            loopback_up: g.loopback_up,
-            loopback_bare: !g.loopback_up,
-            link: g.link.map(|l| ObservedGuestLink {
-                index: 2,
-                up: l.up,
-                running: l.up,
-                addresses: l.addresses,
-                ..ObservedGuestLink::default()
-            }),
-            default_gateways: g.default_gateways,
-            other_default: None,
-        }),
+fn address(dev: &IfName, (address, prefix): (Ipv4Addr, u8)) -> Object {
+    Object::Address { dev: dev.clone(), address, prefix }
+}
+
+fn device_side(net: &GuestNet, host: Host) -> Vec<Object> {
+    let dev = || net.host.name.clone();
+    let kind = LinkKind::Veth { peer: net.guest.name.clone(), peer_mac: net.guest.mac };
+    let route = |(to, prefix, table)| Object::Route {
+        to: Subnet::containing(to, prefix).unwrap(),
+        via: None,
+        dev: dev(),
+        table,
+    };
+    let mut found = vec![
+        Object::Link { name: dev(), kind, mac: net.host.mac, mtu: host.mtu },
+        Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: host.ipv6_disabled },
+    ];
+    if host.up {
+        found.push(Object::Up { dev: dev() });
     }
+    found.extend(host.alias.map(|text| Object::Alias { dev: dev(), text }));
+    found.extend(host.addresses.into_iter().map(|a| address(&dev(), a)));
+    found.extend(host.routes.into_iter().map(|to| route((to, 32, MAIN))));
+    found.extend(host.more_routes.into_iter().map(route));
+    found
+}
+
+fn guest_side(net: &GuestNet, guest: Guest) -> Vec<Object> {
+    let dev = || net.guest.name.clone();
+    let state = if guest.loopback_up { Loopback::Up } else { Loopback::New };
+    let mut found = vec![Object::Loopback(state)];
+    if let Some(link) = guest.link {
+        let (kind, mac) = (LinkKind::VethPeer, net.guest.mac);
+        found.push(Object::Link { name: dev(), kind, mac, mtu: net.mtu });
+        if link.up {
+            found.push(Object::Up { dev: dev() });
+        }
+        found.extend(link.addresses.into_iter().map(|a| address(&dev(), a)));
+    }
+    let default = |gateway| Object::Route {
+        to: Subnet::containing(Ipv4Addr::UNSPECIFIED, 0).unwrap(),
+        via: Some(gateway),
+        dev: dev(),
+        table: MAIN,
+    };
+    found.extend(guest.default_gateways.into_iter().map(default));
+    found
 }
 
 fn steps(given: Given) -> String {
@@ -138,15 +166,28 @@ fn steps(given: Given) -> String {
     let shape = if given.netd { Shape::Netd { local: 20000 } } else { Shape::Main };
     let mtu = spec.mtu.unwrap_or(given.uplink_mtu);
     let net = GuestNet::new(&spec, slot, address, mtu).routed(shape);
+    let want = match &given.guest {
+        None => desired_device_side(&net),
+        Some(_) => desired_guest(&net),
+    };
+    let device = given.host.into_iter().flat_map(|host| device_side(&net, host));
+    let device = device.map(|object| (Scope::Device, object));
+    let guest = given.guest.into_iter().flat_map(|guest| guest_side(&net, guest));
+    let found: Vec<_> = device.chain(guest.map(|object| (Scope::Guest, object))).collect();
+    let had = given.had.map(|had| GuestNet::new(&spec, slot, had, mtu).routed(shape));
+    let steps = diff(want, &found, may_remove(&net, had.as_ref()));
+    let back = Step::way_back(&steps);
     let mut text = String::new();
-    for step in diff::guest(&net, &observed(given.host, given.guest)) {
-        let place = match step.place() {
-            Place::Device => "device",
-            Place::Guest => "guest",
+    for step in &steps {
+        let Change { place, operation, what, command } = Change::from(step);
+        let place = match place {
+            Scope::Device => "device",
+            Scope::Guest => "guest",
         };
-        let undo = step.undo().map_or("-".to_owned(), |s| s.what());
-        writeln!(text, "{place:<6} {:?}: {}", step.effect(), step.what()).unwrap();
-        writeln!(text, "       {}", step.command()).unwrap();
+        let undo = step.inverse().filter(|inverse| back.contains(inverse));
+        let undo = undo.map_or("-".to_owned(), |inverse| inverse.describe());
+        writeln!(text, "{place:<6} {:?}: {what}", operation.kind()).unwrap();
+        writeln!(text, "       {command}").unwrap();
         writeln!(text, "       undo: {undo}").unwrap();
     }
     text

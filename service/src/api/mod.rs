@@ -170,7 +170,7 @@ impl IGuestNet for GuestNet {
     fn plan(&self, config: &GuestConfig, target: &GuestTarget) -> binder::Result<Vec<Change>> {
         let uid = self.caller()?;
         let request = self.request(config, target, uid)?;
-        answer(self.owner.plan(request)).map(|steps| steps.iter().map(to_wire::change).collect())
+        answer(self.owner.plan(request)).map(|plan| plan.into_iter().map(to_wire::change).collect())
     }
 
     fn check(

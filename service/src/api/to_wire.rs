@@ -15,10 +15,11 @@
 //! From what the owner says to the wire.
 
 use super::from_wire::UNSUPPORTED;
-use crate::daemon::executor::Entry;
 use crate::daemon::{self, Attached, DeviceReport, GuestReport, Info, LayerReport};
 use crate::firewall::Backend;
-use crate::model::{Effect, Place as StepPlace, Step};
+use crate::model::change::{self, ChangeKind as Kind};
+use crate::model::timeline::Entry;
+use crate::model::Scope;
 use crate::spec;
 use crate::uplink::Uplink;
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -95,19 +96,19 @@ pub fn event(event: daemon::GuestEvent) -> GuestEvent {
 }
 
 /// One change.
-pub fn change(step: &Step) -> Change {
+pub fn change(change: change::Change) -> Change {
     Change {
-        kind: match step.effect() {
-            Effect::Add => ChangeKind::ADD,
-            Effect::Set => ChangeKind::SET,
-            Effect::Delete => ChangeKind::DELETE,
+        kind: match change.operation.kind() {
+            Kind::Add => ChangeKind::ADD,
+            Kind::Set => ChangeKind::SET,
+            Kind::Delete => ChangeKind::DELETE,
         },
-        place: match step.place() {
-            StepPlace::Device => Place::DEVICE,
-            StepPlace::Guest => Place::GUEST,
+        place: match change.place {
+            Scope::Device => Place::DEVICE,
+            Scope::Guest => Place::GUEST,
         },
-        what: step.what(),
-        command: step.command(),
+        what: change.what,
+        command: change.command,
     }
 }
 

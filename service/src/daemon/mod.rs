@@ -39,8 +39,8 @@ use crate::kernel::netlink::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::target::Target;
 use crate::kernel::netns::Home;
+use crate::model::change::Change;
 use crate::model::world::World;
-use crate::model::Step;
 use crate::spec::{GuestName, GuestSpec, IfName};
 use crate::store::Store;
 use guest::mtu;
@@ -115,7 +115,7 @@ impl Handle {
     }
 
     /// Says what attach would do.
-    pub fn plan(&self, request: AttachRequest) -> Result<Vec<Step>, Error> {
+    pub fn plan(&self, request: AttachRequest) -> Result<Vec<Change>, Error> {
         self.call(|daemon| daemon.plan(request))
     }
 

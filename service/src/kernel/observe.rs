@@ -14,19 +14,46 @@
 
 //! Reads a guest's network back from the kernel, for the diff: what is there, not what was done.
 
+use super::address::Address;
 use super::link::Link;
 use super::netlink::Netlink;
+use super::route::Route;
 use super::{address, link, route};
 use crate::error::{Error, KernelError};
+use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::subnet_conflict::DevicePrefix;
-use crate::model::{GuestNet, ObservedGuest, ObservedGuestLink, ObservedHost};
+use crate::model::{GuestNet, Object, Scope};
 use crate::spec::{IfName, Subnet};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 
+/// What was found of a guest's network in the device's namespace.
+#[derive(Clone, Debug)]
+pub struct FoundHost {
+    /// Interface index of the host end.
+    pub index: u32,
+    /// Whether the kernel sends by it.
+    pub running: bool,
+    /// The objects. Of routes only ours; addresses are whoever's.
+    pub objects: Vec<(Scope, Object)>,
+}
+
+/// What was found in a guest's namespace.
+#[derive(Clone, Debug, Default)]
+pub struct FoundGuest {
+    /// Interface index of the guest end; none if the guest has no interface of that name.
+    pub index: Option<u32>,
+    /// Whether the kernel sends by it.
+    pub running: bool,
+    /// The objects of the interface, whoever's, of routes the default routes in table main; and `lo`.
+    pub objects: Vec<(Scope, Object)>,
+    /// A default route that is in the way of ours, in words.
+    pub other_default: Option<String>,
+}
+
 /// The device's end of a guest's link, if it is there and bears our marks.
-pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<ObservedHost>, Error> {
+pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<FoundHost>, Error> {
     let name = &net.host.name;
     let failed = |cause: KernelError| Error::kernel(format!("read {name}"), cause);
     let Some(link) = link::by_name(netlink, name.as_str()).map_err(failed)? else {
@@ -35,26 +62,14 @@ pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<ObservedHost
     if !link.is_ours() {
         return Err(Error::HostInterfaceExists(name.clone()));
     }
-    let addresses = address::of(netlink, link.index).map_err(failed)?;
-    let routes = if net.host.route.is_some() {
-        route::of(netlink, Some(net.host.table), link.index).map_err(failed)?
-    } else {
-        Vec::new()
-    };
-    Ok(Some(ObservedHost {
-        index: link.index,
-        up: link.up,
-        running: link.running,
-        ipv6_disabled: !link.ipv6,
-        mtu: link.mtu,
-        alias: link.alias,
-        addresses: addresses.iter().map(|a| (a.address, a.prefix)).collect(),
-        routes: routes
-            .iter()
-            .filter(|r| r.protocol == ROUTE_PROTOCOL)
-            .map(|r| r.destination)
-            .collect(),
-    }))
+    let mut found = found_host(&link, net);
+    for address in address::of(netlink, link.index).map_err(failed)? {
+        found.push_address(name, &address);
+    }
+    for route in route::of(netlink, None, link.index).map_err(failed)? {
+        found.push_route(name, &route);
+    }
+    Ok(Some(found))
 }
 
 /// The device's ends of these guests' links, as far as they are there and bear our marks, by their
@@ -62,7 +77,7 @@ pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<ObservedHost
 pub fn host_ends<'a>(
     netlink: &Netlink,
     nets: impl Iterator<Item = &'a GuestNet>,
-) -> Result<BTreeMap<IfName, ObservedHost>, Error> {
+) -> Result<BTreeMap<IfName, FoundHost>, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guests' links", cause);
     let links: HashMap<String, Link> = link::all(netlink)
         .map_err(failed)?
@@ -70,43 +85,78 @@ pub fn host_ends<'a>(
         .filter(Link::is_ours)
         .map(|link| (link.name.clone(), link))
         .collect();
-    let mut ends: HashMap<u32, ObservedHost> = HashMap::new();
-    for a in address::of(netlink, 0).map_err(failed)? {
-        ends.entry(a.index).or_default().addresses.push((a.address, a.prefix));
-    }
-    let routes = route::of(netlink, None, 0).map_err(failed)?;
-    let ours = routes.into_iter().filter(|r| r.protocol == ROUTE_PROTOCOL);
-    let routes: HashSet<(u32, u32, Subnet)> =
-        ours.map(|r| (r.index, r.table, r.destination)).collect();
-    let mut found = BTreeMap::new();
+    let mut ends = HashMap::new();
     for net in nets {
-        let Some(link) = links.get(net.host.name.as_str()) else { continue };
-        let wanted = |to: &Subnet| routes.contains(&(link.index, net.host.table, *to));
-        let end = ObservedHost {
-            index: link.index,
-            up: link.up,
-            running: link.running,
-            ipv6_disabled: !link.ipv6,
-            mtu: link.mtu,
-            alias: link.alias.clone(),
-            routes: net.host.route.into_iter().filter(wanted).collect(),
-            ..ends.remove(&link.index).unwrap_or_default()
-        };
-        found.insert(net.host.name.clone(), end);
+        if let Some(link) = links.get(net.host.name.as_str()) {
+            ends.insert(link.index, (&net.host.name, found_host(link, net)));
+        }
     }
-    Ok(found)
+    for address in address::of(netlink, 0).map_err(failed)? {
+        if let Some((name, found)) = ends.get_mut(&address.index) {
+            found.push_address(name, &address);
+        }
+    }
+    for route in route::of(netlink, None, 0).map_err(failed)? {
+        if let Some((name, found)) = ends.get_mut(&route.index) {
+            found.push_route(name, &route);
+        }
+    }
+    Ok(ends.into_values().map(|(name, found)| (name.clone(), found)).collect())
+}
+
+/// What its link alone says.
+fn found_host(link: &Link, net: &GuestNet) -> FoundHost {
+    let dev = || net.host.name.clone();
+    // The other end cannot be seen from here, and the marks say that it was made by us.
+    let kind = LinkKind::Veth { peer: net.guest.name.clone(), peer_mac: net.guest.mac };
+    let mut objects = vec![
+        Object::Link { name: dev(), kind, mac: net.host.mac, mtu: link.mtu },
+        Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: !link.ipv6 },
+    ];
+    if link.up {
+        objects.push(Object::Up { dev: dev() });
+    }
+    let text = link.alias.clone();
+    objects.extend(text.map(|text| Object::Alias { dev: dev(), text }));
+    let objects = objects.into_iter().map(|object| (Scope::Device, object)).collect();
+    FoundHost { index: link.index, running: link.running, objects }
+}
+
+impl FoundHost {
+    fn push_address(&mut self, dev: &IfName, found: &Address) {
+        self.objects.push((Scope::Device, address_object(dev, found)));
+    }
+
+    fn push_route(&mut self, dev: &IfName, found: &Route) {
+        if found.protocol == ROUTE_PROTOCOL {
+            self.objects.push((Scope::Device, route_object(dev, found)));
+        }
+    }
+}
+
+fn address_object(dev: &IfName, found: &Address) -> Object {
+    Object::Address { dev: dev.clone(), address: found.address, prefix: found.prefix }
+}
+
+fn route_object(dev: &IfName, found: &Route) -> Object {
+    Object::Route {
+        to: found.destination,
+        via: found.gateway,
+        dev: dev.clone(),
+        table: found.table,
+    }
 }
 
 /// What has to be known of a guest before its link is made, by as few questions as possible: that
 /// it has no link of that name is the kernel's to say when it makes one.
-pub fn guest_before(netlink: &Netlink, interface: &IfName) -> Result<ObservedGuest, Error> {
+pub fn guest_before(netlink: &Netlink, net: &GuestNet) -> Result<FoundGuest, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guest's network", cause);
     // Any address that is no guest's own: who can reach it has a default route already.
     if route::towards(netlink, ELSEWHERE).map_err(failed)?.is_some() {
-        return guest_side(netlink, interface);
+        return guest_side(netlink, net);
     }
-    let (loopback_up, loopback_bare) = loopback(netlink).map_err(failed)?;
-    Ok(ObservedGuest { loopback_up, loopback_bare, ..ObservedGuest::default() })
+    let lo = loopback(netlink).map_err(failed)?;
+    Ok(FoundGuest { objects: vec![(Scope::Guest, lo)], ..FoundGuest::default() })
 }
 
 /// Some address of the internet, to ask where packets to it would go; nothing is sent there. Of TEST-NET-3
@@ -114,50 +164,48 @@ pub fn guest_before(netlink: &Netlink, interface: &IfName) -> Result<ObservedGue
 /// a route of its own, and says nothing about the rest.
 pub const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 
-/// Whether `lo` is up, and whether it was never up: the first time gives it its address.
-fn loopback(netlink: &Netlink) -> Result<(bool, bool), KernelError> {
-    // A namespace without lo has no use for it either.
-    let lo = link::by_index(netlink, link::LOOPBACK)?;
-    Ok(lo.map_or((true, false), |lo| (lo.up, !lo.up && lo.fresh)))
+/// `lo`; the first time that it comes up brings its address.
+fn loopback(netlink: &Netlink) -> Result<Object, KernelError> {
+    Ok(Object::Loopback(match link::by_index(netlink, link::LOOPBACK)? {
+        // A namespace without lo has no use for it either.
+        None => Loopback::Up,
+        Some(lo) if lo.up => Loopback::Up,
+        Some(lo) if lo.fresh => Loopback::New,
+        Some(_) => Loopback::Down,
+    }))
 }
 
 /// The guest's side, all of it. `netlink` is a socket in the guest's namespace.
-pub fn guest_side(netlink: &Netlink, interface: &IfName) -> Result<ObservedGuest, Error> {
+pub fn guest_side(netlink: &Netlink, net: &GuestNet) -> Result<FoundGuest, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guest's network", cause);
-    let (loopback_up, loopback_bare) = loopback(netlink).map_err(failed)?;
-    let link = match link::by_name(netlink, interface.as_str()).map_err(failed)? {
-        None => None,
-        Some(link) => {
-            let addresses = address::of(netlink, link.index).map_err(failed)?;
-            Some(ObservedGuestLink {
-                index: link.index,
-                up: link.up,
-                running: link.running,
-                mtu: link.mtu,
-                mac: link.mac,
-                addresses: addresses.iter().map(|a| (a.address, a.prefix)).collect(),
-            })
+    let dev = &net.guest.name;
+    let mut objects = vec![loopback(netlink).map_err(failed)?];
+    let link = link::by_name(netlink, dev.as_str()).map_err(failed)?;
+    if let Some(link) = &link {
+        let (kind, mac) = (LinkKind::VethPeer, net.guest.mac);
+        objects.push(Object::Link { name: dev.clone(), kind, mac, mtu: link.mtu });
+        if link.up {
+            objects.push(Object::Up { dev: dev.clone() });
         }
-    };
-    let index = link.as_ref().map_or(0, |l| l.index);
+        let addresses = address::of(netlink, link.index).map_err(failed)?;
+        objects.extend(addresses.iter().map(|found| address_object(dev, found)));
+    }
+    let index = link.as_ref().map(|link| link.index);
     let mut routes = route::of(netlink, Some(route::MAIN), 0).map_err(failed)?;
     routes.retain(|r| r.destination.prefix() == 0);
     let mut other_default = None;
     // Another metric is another route: only one of metric 0 is in the way of ours.
-    if let Some(r) = routes.iter().find(|r| r.index != index && r.priority == 0) {
+    if let Some(r) = routes.iter().find(|r| Some(r.index) != index && r.priority == 0) {
         let by = link::by_index(netlink, r.index).map_err(failed)?;
         let via = r.gateway.map(|g| format!(" via {g}")).unwrap_or_default();
         other_default = Some(via + &by.map(|l| format!(" dev {}", l.name)).unwrap_or_default());
     }
-    Ok(ObservedGuest {
-        loopback_up,
-        loopback_bare,
-        link,
-        default_gateways: routes
-            .iter()
-            .filter(|r| r.index == index)
-            .filter_map(|r| r.gateway)
-            .collect(),
+    let ours = routes.iter().filter(|r| Some(r.index) == index);
+    objects.extend(ours.map(|found| route_object(dev, found)));
+    Ok(FoundGuest {
+        index,
+        running: link.is_some_and(|link| link.running),
+        objects: objects.into_iter().map(|object| (Scope::Guest, object)).collect(),
         other_default,
     })
 }

@@ -43,22 +43,43 @@ pub struct Route {
     pub unicast: bool,
 }
 
-/// Adds a default route of ours to table main, by that next hop.
-pub fn add_gateway(netlink: &Netlink, index: u32, gateway: Ipv4Addr) -> Result<(), KernelError> {
-    let message = ours(index, None, MAIN, libc::RT_SCOPE_UNIVERSE);
-    let message = message.with(libc::RTA_GATEWAY, &gateway.octets());
-    netlink.change(libc::RTM_NEWROUTE, &message, NLM_F_CREATE | NLM_F_EXCL)
-}
-
-/// Adds a route of ours to what is reached directly.
-pub fn add_direct(
+/// Adds a route of ours: by a next hop, or to what is on the link.
+pub fn add(
     netlink: &Netlink,
     index: u32,
     to: Subnet,
+    via: Option<Ipv4Addr>,
     table: u32,
 ) -> Result<(), KernelError> {
-    let message = ours(index, Some(to), table, libc::RT_SCOPE_LINK);
+    let scope = if via.is_some() { libc::RT_SCOPE_UNIVERSE } else { libc::RT_SCOPE_LINK };
+    let message = whole(index, to, via, table, scope);
     netlink.change(libc::RTM_NEWROUTE, &message, NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Removes it. With its interface, or its interface's last address, it went already; the kernel
+/// does not take another protocol's for it (fib_table_delete()).
+pub fn delete(
+    netlink: &Netlink,
+    index: u32,
+    to: Subnet,
+    via: Option<Ipv4Addr>,
+    table: u32,
+) -> Result<(), KernelError> {
+    // RT_SCOPE_NOWHERE: whatever its scope is.
+    let message = whole(index, to, via, table, libc::RT_SCOPE_NOWHERE);
+    match netlink.change(libc::RTM_DELROUTE, &message, 0) {
+        Err(e) if e.errno != libc::ESRCH && e.errno != libc::ENODEV => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn whole(index: u32, to: Subnet, via: Option<Ipv4Addr>, table: u32, scope: u8) -> Request {
+    let to = Some(to).filter(|to| to.prefix() != 0);
+    let message = ours(index, to, table, scope);
+    match via {
+        Some(via) => message.with(libc::RTA_GATEWAY, &via.octets()),
+        None => message,
+    }
 }
 
 /// Makes a default route of ours by an interface, in a table of ours.

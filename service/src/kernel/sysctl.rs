@@ -64,9 +64,11 @@ fn is_one(path: &str) -> io::Result<bool> {
     Ok(fs::read_to_string(path)?.trim() == "1")
 }
 
-/// Switches IPv6 off on an interface, before it is up and would get a link-local address.
-pub fn disable_ipv6(interface: &IfName) -> io::Result<()> {
-    match fs::write(format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"), "1") {
+/// Writes `disable_ipv6` of an interface, before it is up and would get a link-local address. A
+/// kernel without IPv6 has no such file.
+pub fn disable_ipv6(interface: &IfName, disable: bool) -> io::Result<()> {
+    let path = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
+    match fs::write(path, if disable { "1" } else { "0" }) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! A guest's network as it is to be (`GuestNet`) and as it was found (`Observed`). Pure data.
+//! A guest's network as it should be. Pure data.
 
 use super::ownership::Mac;
 use super::policy_rules::{Shape, MAIN};
@@ -110,66 +110,4 @@ impl GuestNet {
         self.host.table = shape.guests_table();
         self
     }
-}
-
-/// What was found of one guest's network.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
-    /// The device's end, if it is there.
-    pub host: Option<ObservedHost>,
-    /// The guest's side; none when it was not looked at.
-    pub guest: Option<ObservedGuest>,
-}
-
-/// What was found of a device's end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ObservedHost {
-    /// Interface index.
-    pub index: u32,
-    /// Whether it is up.
-    pub up: bool,
-    /// Whether the kernel sends by it.
-    pub running: bool,
-    /// Whether IPv6 is off on it.
-    pub ipv6_disabled: bool,
-    /// MTU in bytes.
-    pub mtu: u32,
-    /// The alias.
-    pub alias: Option<String>,
-    /// Its IPv4 addresses.
-    pub addresses: Vec<(Ipv4Addr, u8)>,
-    /// The routes to it that are ours, in the table where they are to be.
-    pub routes: Vec<Subnet>,
-}
-
-/// What was found in a guest.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ObservedGuest {
-    /// Whether `lo` is up.
-    pub loopback_up: bool,
-    /// Whether `lo` has no IPv4 address.
-    pub loopback_bare: bool,
-    /// The interface, if it is there.
-    pub link: Option<ObservedGuestLink>,
-    /// The next hops of default routes by the interface, in table main.
-    pub default_gateways: Vec<Ipv4Addr>,
-    /// A default route that is there without us, in words.
-    pub other_default: Option<String>,
-}
-
-/// What was found of a guest's end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ObservedGuestLink {
-    /// Interface index in the guest.
-    pub index: u32,
-    /// Whether it is up.
-    pub up: bool,
-    /// Whether the kernel sends by it.
-    pub running: bool,
-    /// MTU in bytes.
-    pub mtu: u32,
-    /// Its MAC.
-    pub mac: Vec<u8>,
-    /// Its IPv4 addresses.
-    pub addresses: Vec<(Ipv4Addr, u8)>,
 }

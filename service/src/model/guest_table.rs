@@ -15,8 +15,8 @@
 //! The guests there are, and what they hold. Pure. No question here costs more with more guests.
 
 use crate::alloc::leases::Leases;
-use crate::daemon::executor::Entry;
 use crate::model::policy_rules::Shape;
+use crate::model::timeline::Entry;
 use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec, IfName, VpnPolicy};
 use std::collections::{BTreeMap, HashMap};

@@ -15,18 +15,21 @@
 //! The pure middle: what a guest's network is to be, and the steps there from what was found.
 //! Nothing here touches the kernel, the store or the wire.
 
+pub mod change;
+pub mod desired;
 pub mod diff;
 pub mod forwarding;
 mod guest_net;
 pub mod guest_table;
+pub mod object;
 pub mod ownership;
 pub mod policy_rules;
 pub mod ruleset;
-mod step;
+pub mod step;
 pub mod subnet_conflict;
+pub mod timeline;
 pub mod world;
 
-pub use guest_net::{
-    GuestEnd, GuestNet, HostEnd, Observed, ObservedGuest, ObservedGuestLink, ObservedHost,
-};
-pub use step::{Effect, Place, Step};
+pub use guest_net::{GuestEnd, GuestNet, HostEnd};
+pub use object::{Object, Scope};
+pub use step::{Reversible, Step};

@@ -12,258 +12,213 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! One change to a kernel, as a value. Pure: what each step means to a person, as a command that
-//! does the same, and its inverse. How it is done is `kernel/`'s.
+//! One change to one object. Pure: it says in words what it does, as a command what does the same,
+//! and what takes it back. How it is done is the executor's.
 
-use super::forwarding::Switch;
-use super::guest_net::GuestNet;
-use super::ownership::{alias, Mac};
-use super::policy_rules::{own_table, Lead, MAIN};
-use crate::firewall::Ruleset;
-use crate::spec::{GuestName, IfName, Subnet};
-use std::net::Ipv4Addr;
+use super::change::{Change, KernelOp};
+use super::object::{LinkKind, Loopback, Object, Scope};
+use super::ownership::{LINK_GROUP, ROUTE_PROTOCOL};
+use super::policy_rules::MAIN;
 
-/// One change. Interfaces are the host end or the guest end of one guest's link.
+/// One change to one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// IPv4 forwarding on.
-    ForwardingOn(Switch),
-    /// The same off, and what else changes by it back.
-    ForwardingOff(Switch),
-    /// The packet filter, as a whole.
-    Firewall {
-        /// What it is to be.
-        to: Ruleset,
-        /// What it was.
-        from: Ruleset,
-    },
-    /// The connections of an address that another guest had before.
-    ForgetConnections(Ipv4Addr),
-    /// The veth pair, both ends in their places, with names, MACs, MTU and group.
-    CreateLink {
-        /// The host end's name.
-        host: IfName,
-        /// The host end's MAC.
-        host_mac: Mac,
-        /// The guest end's name.
-        guest: IfName,
-        /// The guest end's MAC.
-        guest_mac: Mac,
-        /// MTU of both, in bytes.
-        mtu: u32,
-    },
-    /// The veth pair away, with all that is on it.
-    DeleteLink(IfName),
-    /// `disable_ipv6` of the host end to 1.
-    DisableIpv6(IfName),
-    /// The MTU of the host end, where it is another one.
-    HostMtu(IfName, u32),
-    /// An address on the host end.
-    HostAddress(IfName, Ipv4Addr, u8),
-    /// The host end up.
-    HostUp(IfName),
-    /// A route to the guest, or to its subnet, by the host end, in this table.
-    HostRoute(IfName, Subnet, u32),
-    /// A policy-routing rule of ours, and its route where that is ours.
-    AddRule(Lead),
-    /// The same away.
-    DeleteRule(Lead),
-    /// `lo` up in the guest. `bare`: it has no IPv4 address, so the kernel gives it 127.0.0.1/8
-    /// (`inetdev_event()`), which does not go when it is down again.
-    LoopbackUp {
-        /// Whether 127.0.0.1/8 comes with it.
-        bare: bool,
-    },
-    /// `lo` down in the guest, and without 127.0.0.1/8 if that came with it.
-    LoopbackDown {
-        /// Whether 127.0.0.1/8 came with it.
-        bare: bool,
-    },
-    /// An address on the guest end.
-    GuestAddress(IfName, Ipv4Addr, u8),
-    /// The guest end up.
-    GuestUp(IfName),
-    /// The guest's default route.
-    DefaultRoute(IfName, Ipv4Addr),
-    /// The alias of the host end: the link is whole and is this guest's.
-    Name(IfName, GuestName),
+pub struct Step {
+    /// What is done.
+    pub op: Op,
+    /// The namespace that the object is in.
+    pub scope: Scope,
+    /// The object: as it should be, or the one that is removed.
+    pub object: Object,
 }
 
-/// Where a step acts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In the device's network namespace.
-    Device,
-    /// In the guest's.
-    Guest,
-}
-
-/// What a step does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Something is there that was not.
+/// What is done with an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// It is not there and is made.
     Add,
-    /// Something has another value.
-    Set,
-    /// Something is gone.
-    Delete,
+    /// It is there with other values.
+    Change {
+        /// The object with these.
+        from: Object,
+    },
+    /// It is there and is removed.
+    Remove,
+}
+
+/// A change that can be taken back.
+pub trait Reversible: Sized {
+    /// In words, for logs, errors and timelines.
+    fn describe(&self) -> String;
+    /// What takes back `done`, in the order of doing.
+    fn way_back(done: &[Self]) -> Vec<Self>;
+}
+
+impl Reversible for Step {
+    fn describe(&self) -> String {
+        let object = &self.object;
+        match object {
+            Object::Loopback(Loopback::Up) => "lo up in the guest".into(),
+            Object::Loopback(_) => "lo down in the guest".into(),
+            Object::Link { name, kind, mtu, .. } => match (&self.op, kind) {
+                (Op::Change { .. }, _) => format!("MTU {mtu} on {}{name}", self.whose()),
+                (Op::Remove, _) => format!("delete link {name}"),
+                (Op::Add, LinkKind::Veth { peer, .. }) => {
+                    format!("link {name} with the guest's {peer}")
+                }
+                (Op::Add, LinkKind::VethPeer) => format!("link {}{name}", self.whose()),
+            },
+            Object::Sysctl { dev, value, .. } => {
+                format!("{}IPv6 on {}{dev}", if *value { "no " } else { "" }, self.whose())
+            }
+            Object::Address { dev, address, prefix } => {
+                let whose = self.whose();
+                match self.op {
+                    Op::Remove => format!("remove address {address}/{prefix} from {whose}{dev}"),
+                    _ => format!("address {address}/{prefix} on {whose}{dev}"),
+                }
+            }
+            Object::Up { dev } => {
+                format!("{}{dev} {}", self.whose(), if self.removes() { "down" } else { "up" })
+            }
+            Object::Route { to, via, dev, table } => {
+                let mut text = if self.removes() { "remove " } else { "" }.to_owned();
+                text.push_str(self.whose());
+                match to.prefix() {
+                    0 => text.push_str("default route"),
+                    32 if *table == MAIN => text.push_str(&format!("route {}", to.network())),
+                    _ => text.push_str(&format!("route {to}")),
+                }
+                if let Some(via) = via {
+                    text.push_str(&format!(" via {via}"));
+                }
+                text.push_str(&format!(" dev {dev}"));
+                if *table != MAIN {
+                    text.push_str(&format!(" table {table}"));
+                }
+                text
+            }
+            Object::Alias { dev, .. } if self.removes() => format!("remove alias of {dev}"),
+            Object::Alias { dev, text } => format!("set alias {text} on {dev}"),
+        }
+    }
+
+    fn way_back(done: &[Self]) -> Vec<Self> {
+        let made: Vec<&Self> = done.iter().filter(|step| step.makes_a_link()).collect();
+        let stays = |step: &&Self| !made.iter().any(|link| step.goes_with(link));
+        done.iter().rev().filter(stays).filter_map(Self::inverse).collect()
+    }
 }
 
 impl Step {
-    /// The link of `net`.
-    pub fn create(net: &GuestNet) -> Self {
-        Self::CreateLink {
-            host: net.host.name.clone(),
-            host_mac: net.host.mac,
-            guest: net.guest.name.clone(),
-            guest_mac: net.guest.mac,
-            mtu: net.mtu,
-        }
-    }
-
-    /// What takes the step back. None: it goes with the link, or it is itself a way back.
-    pub fn undo(&self) -> Option<Self> {
-        match self {
-            Self::ForwardingOn(switch) => Some(Self::ForwardingOff(switch.clone())),
-            Self::Firewall { to, from } => {
-                Some(Self::Firewall { to: from.clone(), from: to.clone() })
+    /// What takes the step back. None: the object is made with its link and goes with it.
+    pub fn inverse(&self) -> Option<Self> {
+        let Self { op, scope, object } = self.clone();
+        let (op, object) = match op {
+            Op::Add if matches!(object, Object::Sysctl { .. } | Object::Loopback(_)) => {
+                return None
             }
-            Self::CreateLink { host, .. } => Some(Self::DeleteLink(host.clone())),
-            Self::LoopbackUp { bare } => Some(Self::LoopbackDown { bare: *bare }),
-            Self::AddRule(lead) => Some(Self::DeleteRule(lead.clone())),
-            Self::DeleteRule(lead) => Some(Self::AddRule(lead.clone())),
-            _ => None,
-        }
-    }
-
-    /// Where it acts.
-    pub fn place(&self) -> Place {
-        match self {
-            Self::LoopbackUp { .. }
-            | Self::LoopbackDown { .. }
-            | Self::GuestAddress(..)
-            | Self::GuestUp(_)
-            | Self::DefaultRoute(..) => Place::Guest,
-            _ => Place::Device,
-        }
+            Op::Add => (Op::Remove, object),
+            Op::Change { from } => (Op::Change { from: object }, from),
+            Op::Remove => (Op::Add, object),
+        };
+        Some(Self { op, scope, object })
     }
 
     /// What it does.
-    pub fn effect(&self) -> Effect {
-        match self {
-            Self::DeleteLink(_) | Self::DeleteRule(_) | Self::ForgetConnections(_) => {
-                Effect::Delete
-            }
-            Self::CreateLink { .. }
-            | Self::HostAddress(..)
-            | Self::HostRoute(..)
-            | Self::AddRule(_)
-            | Self::GuestAddress(..)
-            | Self::DefaultRoute(..) => Effect::Add,
-            _ => Effect::Set,
+    pub fn operation(&self) -> KernelOp {
+        match (&self.op, &self.object) {
+            (_, Object::Loopback(Loopback::Up)) => KernelOp::SetLinkUp,
+            (_, Object::Loopback(_)) => KernelOp::SetLinkDown,
+            (Op::Add, Object::Link { .. }) => KernelOp::AddLink,
+            (Op::Change { .. }, Object::Link { .. }) => KernelOp::SetMtu,
+            (Op::Remove, Object::Link { .. }) => KernelOp::DeleteLink,
+            (_, Object::Sysctl { .. }) => KernelOp::SetSysctl,
+            (Op::Remove, Object::Address { .. }) => KernelOp::DeleteAddress,
+            (_, Object::Address { .. }) => KernelOp::AddAddress,
+            (Op::Remove, Object::Up { .. }) => KernelOp::SetLinkDown,
+            (_, Object::Up { .. }) => KernelOp::SetLinkUp,
+            (Op::Remove, Object::Route { .. }) => KernelOp::DeleteRoute,
+            (_, Object::Route { .. }) => KernelOp::AddRoute,
+            (_, Object::Alias { .. }) => KernelOp::SetAlias,
         }
     }
 
-    /// In words, for logs, errors and timelines.
-    pub fn what(&self) -> String {
-        match self {
-            Self::ForwardingOn(Switch::Sysctl(_)) => "forwarding on".into(),
-            Self::ForwardingOff(Switch::Sysctl(_)) => "forwarding off".into(),
-            Self::ForwardingOn(Switch::Netd) => "forwarding asked of netd".into(),
-            Self::ForwardingOff(Switch::Netd) => "forwarding not needed any more, to netd".into(),
-            Self::Firewall { to, .. } => match to.uplinks.is_empty() {
-                false => format!("firewall for uplink {}", to.ways_out()),
-                true => "firewall without uplink".into(),
-            },
-            Self::ForgetConnections(address) => format!("forget the connections of {address}"),
-            Self::CreateLink { host, guest, .. } => format!("link {host} with the guest's {guest}"),
-            Self::DeleteLink(host) => format!("delete link {host}"),
-            Self::DisableIpv6(host) => format!("no IPv6 on {host}"),
-            Self::HostMtu(host, mtu) => format!("MTU {mtu} on {host}"),
-            Self::HostAddress(host, address, prefix) => {
-                format!("address {address}/{prefix} on {host}")
-            }
-            Self::HostUp(host) => format!("{host} up"),
-            Self::HostRoute(host, to, MAIN) if to.prefix() == 32 => {
-                format!("route {} by {host}", to.network())
-            }
-            Self::HostRoute(host, to, MAIN) => format!("route {to} by {host}"),
-            Self::HostRoute(host, to, table) => format!("route {to} by {host} in table {table}"),
-            Self::AddRule(lead) => format!("rule {lead}"),
-            Self::DeleteRule(lead) => format!("rule {lead} away"),
-            Self::LoopbackUp { .. } => "lo up in the guest".into(),
-            Self::LoopbackDown { .. } => "lo down in the guest".into(),
-            Self::GuestAddress(guest, address, prefix) => {
-                format!("address {address}/{prefix} on the guest's {guest}")
-            }
-            Self::GuestUp(guest) => format!("the guest's {guest} up"),
-            Self::DefaultRoute(guest, gateway) => {
-                format!("the guest's default route by {gateway} on {guest}")
-            }
-            Self::Name(host, name) => format!("{host} is {name}'s"),
-        }
-    }
-
-    /// As a command that does the same; inside the guest where `place()` says so. For people: guestnetd
+    /// As a command that does the same; inside the guest where `scope` says so. For people: guestnetd
     /// runs no such command.
     pub fn command(&self) -> String {
-        match self {
-            Self::ForwardingOn(Switch::Sysctl(_)) => "sysctl -w net.ipv4.ip_forward=1".into(),
-            Self::ForwardingOff(Switch::Sysctl(_)) => "sysctl -w net.ipv4.ip_forward=0".into(),
-            Self::ForwardingOn(Switch::Netd) => "ndc ipfwd enable guestnetd".into(),
-            Self::ForwardingOff(Switch::Netd) => "ndc ipfwd disable guestnetd".into(),
-            Self::Firewall { .. } => "(see `guestnetctl dump`)".into(),
-            Self::ForgetConnections(address) => format!("conntrack -D -f ipv4 -s {address}"),
-            Self::CreateLink { host, host_mac, guest, guest_mac, mtu } => format!(
-                "ip link add {host} address {host_mac} mtu {mtu} group {group} numtxqueues 1 numrxqueues 1 \
-                 type veth peer name {guest} netns GUEST address {guest_mac} mtu {mtu} group {group} \
-                 numtxqueues 1 numrxqueues 1",
-                group = super::ownership::LINK_GROUP
-            ),
-            Self::DeleteLink(host) => format!("ip link del {host}"),
-            Self::DisableIpv6(host) => format!("sysctl -w net.ipv6.conf.{host}.disable_ipv6=1"),
-            Self::HostMtu(host, mtu) => format!("ip link set {host} mtu {mtu}"),
-            Self::HostAddress(host, address, prefix) => {
-                format!("ip addr add {address}/{prefix} brd + dev {host}")
-            }
-            Self::GuestAddress(guest, address, prefix) => {
-                format!("ip addr add {address}/{prefix} brd + dev {guest}")
-            }
-            Self::HostUp(name) | Self::GuestUp(name) => format!("ip link set {name} up"),
-            Self::HostRoute(host, to, table) => {
-                let table = if *table == MAIN { String::new() } else { format!(" table {table}") };
-                format!(
-                    "ip route add {to} dev {host} scope link{table} proto {}",
-                    super::ownership::ROUTE_PROTOCOL
-                )
-            }
-            Self::AddRule(lead) => rule("add", lead),
-            Self::DeleteRule(lead) => rule("del", lead),
-            Self::LoopbackUp { .. } => "ip link set lo up".into(),
-            Self::LoopbackDown { bare: false } => "ip link set lo down".into(),
-            Self::LoopbackDown { bare: true } => {
+        match &self.object {
+            Object::Loopback(Loopback::Up) => "ip link set lo up".into(),
+            Object::Loopback(Loopback::Down) => "ip link set lo down".into(),
+            Object::Loopback(Loopback::New) => {
                 "ip link set lo down && ip addr del 127.0.0.1/8 dev lo".into()
+            }
+            Object::Link { name, kind, mac, mtu } => match (&self.op, kind) {
+                (Op::Add, LinkKind::Veth { peer, peer_mac }) => format!(
+                    "ip link add {name} address {mac} mtu {mtu} group {LINK_GROUP} numtxqueues 1 numrxqueues 1 \
+                     type veth peer name {peer} netns GUEST address {peer_mac} mtu {mtu} group {LINK_GROUP} \
+                     numtxqueues 1 numrxqueues 1"
+                ),
+                (Op::Remove, _) => format!("ip link del {name}"),
+                _ => format!("ip link set {name} mtu {mtu}"),
             },
-            Self::DefaultRoute(guest, gateway) => format!(
-                "ip route add default via {gateway} dev {guest} proto {}",
-                super::ownership::ROUTE_PROTOCOL
-            ),
-            Self::Name(host, name) => format!("ip link set {host} alias {}", alias(name)),
+            Object::Sysctl { dev, setting, value } => {
+                format!("sysctl -w {}={}", setting.key(dev), u8::from(*value))
+            }
+            Object::Address { dev, address, prefix } => match self.op {
+                Op::Remove => format!("ip addr del {address}/{prefix} dev {dev}"),
+                _ => format!("ip addr add {address}/{prefix} brd + dev {dev}"),
+            },
+            Object::Up { dev } => {
+                format!("ip link set {dev} {}", if self.removes() { "down" } else { "up" })
+            }
+            Object::Route { to, via, dev, table } => {
+                let verb = if self.removes() { "del" } else { "add" };
+                let to = if to.prefix() == 0 { "default".to_owned() } else { to.to_string() };
+                let via = via.map(|via| format!(" via {via}"));
+                let on_link = if via.is_none() { " scope link" } else { "" };
+                let via = via.unwrap_or_default();
+                let table = if *table == MAIN { String::new() } else { format!(" table {table}") };
+                format!("ip route {verb} {to}{via} dev {dev}{on_link}{table} proto {ROUTE_PROTOCOL}")
+            }
+            Object::Alias { dev, .. } if self.removes() => format!("ip link set {dev} alias ''"),
+            Object::Alias { dev, text } => format!("ip link set {dev} alias {text}"),
         }
+    }
+
+    fn removes(&self) -> bool {
+        self.op == Op::Remove
+    }
+
+    fn whose(&self) -> &'static str {
+        match self.scope {
+            Scope::Device => "",
+            Scope::Guest => "the guest's ",
+        }
+    }
+
+    fn makes_a_link(&self) -> bool {
+        self.operation() == KernelOp::AddLink
+    }
+
+    /// Whether what it does goes when `link` is deleted, by itself.
+    fn goes_with(&self, link: &Self) -> bool {
+        let Object::Link { name, kind, .. } = &link.object else { return false };
+        let end = match (self.scope == link.scope, kind) {
+            (true, _) => name,
+            (false, LinkKind::Veth { peer, .. }) => peer,
+            (false, LinkKind::VethPeer) => return false,
+        };
+        !self.makes_a_link() && self.object.dev() == Some(end)
     }
 }
 
-/// A rule of ours as a command.
-fn rule(verb: &str, lead: &Lead) -> String {
-    let protocol = super::ownership::ROUTE_PROTOCOL;
-    let rule = format!("ip rule {verb} {lead} pref {} proto {protocol}", lead.priority);
-    match lead.own() {
-        Some(index) => {
-            let table = own_table(index);
-            format!(
-                "{rule} && ip route {verb} default dev if{index} table {table} proto {protocol}"
-            )
+impl From<&Step> for Change {
+    fn from(step: &Step) -> Self {
+        Self {
+            place: step.scope,
+            operation: step.operation(),
+            what: step.describe(),
+            command: step.command(),
         }
-        None => rule,
     }
 }

@@ -30,7 +30,7 @@ const KINDS: [(&str, &[&str]); 7] = [
     ("forwarding, IPv6 off", &["forward", "IPv6"]),
     ("look, read back, store", &["slot chosen", "looked", "read back", "stored", "running"]),
     ("addresses, up, routes", &["address", "ifconfig", " up", "route"]),
-    ("the pair, its marks", &["link", "pair", " is "]),
+    ("the pair, its marks", &["link", "pair", "alias", " is "]),
     ("call, queue", &["call"]),
 ];
 const REST: &str = "processes, transport, the rest";

@@ -77,6 +77,9 @@ fn uplink(traced: &Traced<Device>) {
 
 /// What others take away.
 fn repairs(traced: &Traced<Device>, firewall: &str) {
+    // Not wanted, and ours by its marks: removed with what is put back next.
+    traced.device.run("ip route add 172.17.3.200 dev vm_wlan1 proto 103");
+    traced.device.run("ip addr add 172.17.3.2/24 dev vm_wlan1");
     for (away, list, text) in [
         ("ip addr del 172.17.3.2/16 dev vm_wlan", "ip addr show vm_wlan", "172.17.3.2/16"),
         ("ip route del 172.17.3.4 dev vm_wlan1", "ip route", "172.17.3.4 dev vm_wlan1"),
@@ -87,6 +90,10 @@ fn repairs(traced: &Traced<Device>, firewall: &str) {
     ] {
         traced.is_put_back(away, list, text);
     }
+    let left = |list: &str, text: &str| traced.device.run(list).contains(text);
+    let removed =
+        || !left("ip route", "172.17.3.200") && !left("ip addr show vm_wlan1", "172.17.3.2/24");
+    traced.until("what is not wanted is gone", removed);
     if firewall == "iptables" {
         traced.device.run("iptables-legacy -w -F FORWARD");
         until_hooked(traced);

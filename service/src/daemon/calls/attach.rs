@@ -16,24 +16,33 @@
 
 use super::verify;
 use crate::daemon::executor::kernel::KernelExecutor;
-use crate::daemon::executor::{apply, undo, Timeline};
+use crate::daemon::executor::{apply, undo};
 use crate::daemon::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::daemon::{AttachRequest, Attached, Daemon, GuestEvent, LayerReport, Notice};
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::target::Target;
-use crate::kernel::{link, observe};
+use crate::kernel::observe::FoundGuest;
+use crate::kernel::{conntrack, link, observe};
+use crate::model::change::Change;
+use crate::model::desired::{desired_guest, may_remove};
+use crate::model::diff::diff;
+use crate::model::timeline::Timeline;
 use crate::model::world::{Tun, World};
-use crate::model::{diff, subnet_conflict, GuestNet, Observed, ObservedGuest, Step};
+use crate::model::{subnet_conflict, GuestNet, Step};
 use crate::spec::{GuestSpec, VpnPolicy, DEFAULT_MTU};
 use crate::store::{AttachedRecord, Record};
 use std::os::fd::AsFd;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// What is to be done, and in what it was looked at.
-struct Prepared {
-    net: GuestNet,
-    steps: Vec<Step>,
+/// A guest that is being attached.
+struct Arriving<'a> {
+    spec: &'a GuestSpec,
+    net: &'a GuestNet,
+    target: &'a Target,
+    /// A socket in its namespace.
+    inside: &'a Netlink,
+    uid: u32,
 }
 
 /// Which of what guests share an attach has changed.
@@ -57,7 +66,8 @@ impl Daemon {
         let inside = self.socket_in(&target)?;
         timeline.enter("entered netns", began);
 
-        let done = self.attach_inside(&net, &target, &inside, uid, &spec, &mut timeline);
+        let arriving = Arriving { spec: &spec, net: &net, target: &target, inside: &inside, uid };
+        let done = self.attach_inside(&arriving, &mut timeline);
 
         // Nothing of the guest's namespace outlives the call: it would pin the namespace.
         let began = Instant::now();
@@ -86,20 +96,20 @@ impl Daemon {
         self.world.guests.attach(guest);
     }
 
-    pub(in crate::daemon) fn plan(&mut self, request: AttachRequest) -> Result<Vec<Step>, Error> {
-        Ok(self.rehearse(&request)?.steps)
+    pub(in crate::daemon) fn plan(&mut self, request: AttachRequest) -> Result<Vec<Change>, Error> {
+        Ok(self.rehearse(&request)?.1)
     }
 
     pub(in crate::daemon) fn check(
         &mut self,
         request: AttachRequest,
     ) -> Result<Vec<LayerReport>, Error> {
-        let prepared = self.rehearse(&request)?;
-        Ok(self.predict(&prepared.net, &prepared.steps))
+        let (net, changes) = self.rehearse(&request)?;
+        Ok(self.predict(&net, &changes))
     }
 
     /// All of attach that changes nothing.
-    fn rehearse(&mut self, request: &AttachRequest) -> Result<Prepared, Error> {
+    fn rehearse(&mut self, request: &AttachRequest) -> Result<(GuestNet, Vec<Change>), Error> {
         self.settle();
         let net = self.choose_net(&request.spec)?;
         let inside = self.socket_in(&request.target)?;
@@ -107,12 +117,15 @@ impl Daemon {
         drop(inside);
         request.target.check_alive()?;
         self.world.guests.join(&net);
-        let mut steps = self.packet_filter.changes(&self.world);
-        steps.extend(self.policy_routing.changes(&self.world));
-        steps.extend(self.forwarding.changes(&self.world));
+        let mut changes = self.packet_filter.changes(&self.world);
+        changes.extend(self.policy_routing.changes(&self.world));
+        changes.extend(self.forwarding.changes(&self.world));
         self.world.guests.unjoin(&net);
-        steps.extend(self.steps(&net, guest));
-        Ok(Prepared { net, steps })
+        if self.world.guests.was_held_by_another(&net) {
+            changes.push(Change::forget_connections(net.guest.address));
+        }
+        changes.extend(steps(&net, &guest).iter().map(Change::from));
+        Ok((net, changes))
     }
 
     fn socket_in(&self, target: &Target) -> Result<Netlink, Error> {
@@ -148,46 +161,33 @@ impl Daemon {
         Ok(GuestNet::new(spec, slot, address, mtu).routed(world.platform.routing))
     }
 
-    /// The guest's own steps from what is there to `net`.
-    fn steps(&self, net: &GuestNet, guest: ObservedGuest) -> Vec<Step> {
-        let mut steps = Vec::new();
-        if self.world.guests.was_held_by_another(net) {
-            steps.push(Step::ForgetConnections(net.guest.address));
-        }
-        steps.extend(diff::guest(net, &Observed { host: None, guest: Some(guest) }));
-        steps
-    }
-
     /// Refuses what the kernel would refuse halfway.
-    fn look_closely(&self, net: &GuestNet, inside: &Netlink) -> Result<ObservedGuest, Error> {
+    fn look_closely(&self, net: &GuestNet, inside: &Netlink) -> Result<FoundGuest, Error> {
         if observe::host_end(&self.kernel.netlink, net)?.is_some() {
             return Err(Error::HostInterfaceExists(net.host.name.clone()));
         }
-        let guest = observe::guest_side(inside, &net.guest.name)?;
+        let guest = observe::guest_side(inside, net)?;
         refuse_what_is_there(net, &guest)?;
         Ok(guest)
     }
 
     fn attach_inside(
         &mut self,
-        net: &GuestNet,
-        target: &Target,
-        inside: &Netlink,
-        uid: u32,
-        spec: &GuestSpec,
+        guest: &Arriving<'_>,
         timeline: &mut Timeline,
     ) -> Result<Attached, Error> {
+        let Arriving { spec, net, inside, .. } = *guest;
         let began = Instant::now();
-        let mut guest = observe::guest_before(inside, &net.guest.name)?;
-        refuse_what_is_there(net, &guest)?;
+        let mut found = observe::guest_before(inside, net)?;
+        refuse_what_is_there(net, &found)?;
         self.world.guests.join(net);
         let shared = !self.packet_filter.changes(&self.world).is_empty()
             || !self.policy_routing.changes(&self.world).is_empty()
             || !self.forwarding.changes(&self.world).is_empty();
         if shared {
             // What all guests share must not even flicker for one that is refused.
-            guest = match self.look_closely(net, inside) {
-                Ok(guest) => guest,
+            found = match self.look_closely(net, inside) {
+                Ok(found) => found,
                 Err(e) => {
                     self.world.guests.unjoin(net);
                     return Err(e);
@@ -196,15 +196,30 @@ impl Daemon {
         }
         timeline.enter("looked at what is there", began);
         let mut changed = Shared::default();
-        let done = self
-            .bring_shared(&mut changed, timeline)
-            .and_then(|()| self.attach_link(net, guest, target, inside, uid, spec, timeline));
+        let done = self.bring_shared(&mut changed, timeline).and_then(|()| {
+            self.forget_last_holder(net, timeline);
+            self.make(guest, &steps(net, &found), timeline)
+        });
         if done.is_err() {
             self.restore_record(spec);
             self.world.guests.unjoin(net);
             self.undo_shared(changed, spec);
         }
         done
+    }
+
+    /// The connections of the guest that had the address before. To keep them must not cost this one
+    /// its network: they go with their timeouts, too.
+    fn forget_last_holder(&self, net: &GuestNet, timeline: &mut Timeline) {
+        if !self.world.guests.was_held_by_another(net) {
+            return;
+        }
+        let began = Instant::now();
+        let change = Change::forget_connections(net.guest.address);
+        match conntrack::forget(net.guest.address) {
+            Ok(()) => timeline.enter(change.what, began),
+            Err(e) => log::warn!("{}: {} failed: {e}", net.name, change.what),
+        }
     }
 
     /// Brings what guests share to the world with the one that has joined.
@@ -233,19 +248,14 @@ impl Daemon {
         }
     }
 
-    /// The guest's own link, as the last of it all.
-    #[allow(clippy::too_many_arguments)]
-    fn attach_link(
-        &mut self,
-        net: &GuestNet,
-        found: ObservedGuest,
-        target: &Target,
-        inside: &Netlink,
-        uid: u32,
-        spec: &GuestSpec,
+    /// The guest's own steps: does them, reads back, stores, and marks the link as whole.
+    fn make(
+        &self,
+        guest: &Arriving<'_>,
+        steps: &[Step],
         timeline: &mut Timeline,
     ) -> Result<Attached, Error> {
-        let steps = self.steps(net, found);
+        let Arriving { spec, net, target, inside, uid } = *guest;
         let who = spec.name.as_str();
         // The last step marks the link as whole, so it comes after everything that can fail.
         let Some((mark, body)) = steps.split_last() else {
@@ -253,6 +263,7 @@ impl Daemon {
         };
         let netlink = &self.kernel.netlink;
         let mut executor = KernelExecutor {
+            net,
             device: netlink,
             deleter: &self.kernel.deleter,
             guest: Some((target.netns.as_fd(), inside)),
@@ -268,9 +279,8 @@ impl Daemon {
             timeline.enter("read back", began);
             let attached = attached(spec, net, index, uid);
             let began = Instant::now();
-            let attached_record = AttachedRecord::of(&attached);
-            let record = Record { slot: net.slot, attached: Some(attached_record) };
-            self.store.put(&spec.name, &record)?;
+            let kept = Some(AttachedRecord::of(&attached));
+            self.store.put(&spec.name, &Record { slot: net.slot, attached: kept })?;
             timeline.enter("stored", began);
             apply(who, std::slice::from_ref(mark), &mut executor, timeline)?;
             Ok(attached)
@@ -305,14 +315,19 @@ fn bring<R: SharedResource>(
     *changed = !matches!(result, Ok(Outcome::Unchanged));
     if let Ok(Outcome::Applied) = result {
         for change in changes {
-            timeline.enter(change.what(), began);
+            timeline.enter(change.what, began);
         }
     }
     result.map(drop)
 }
 
-fn refuse_what_is_there(net: &GuestNet, guest: &ObservedGuest) -> Result<(), Error> {
-    if guest.link.is_some() {
+/// The guest's own steps from what is there to `net`.
+fn steps(net: &GuestNet, found: &FoundGuest) -> Vec<Step> {
+    diff(desired_guest(net), &found.objects, may_remove(net, None))
+}
+
+fn refuse_what_is_there(net: &GuestNet, guest: &FoundGuest) -> Result<(), Error> {
+    if guest.index.is_some() {
         return Err(Error::GuestInterfaceExists(net.guest.name.clone()));
     }
     match &guest.other_default {

@@ -17,7 +17,9 @@
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::{link, observe, route};
-use crate::model::{diff, GuestNet, Observed, Step};
+use crate::model::desired::{desired_guest, may_remove};
+use crate::model::diff::diff;
+use crate::model::{GuestNet, Reversible, Step};
 use std::time::{Duration, Instant};
 
 /// How long the kernel may take to find that both ends have carrier.
@@ -44,13 +46,16 @@ pub(in crate::daemon) fn read_back(
     let began = Instant::now();
     loop {
         let host = observe::host_end(device, net)?;
-        let guest = observe::guest_side(inside, &net.guest.name)?;
-        let index = host.as_ref().map_or(0, |h| h.index);
-        let running = host.as_ref().is_some_and(|h| h.running)
-            && guest.link.as_ref().is_some_and(|l| l.running);
-        let missing = diff::guest(net, &Observed { host, guest: Some(guest) });
-        let mut missing: Vec<String> =
-            missing.iter().filter(|s| *s != mark).map(Step::what).collect();
+        let guest = observe::guest_side(inside, net)?;
+        let index = host.as_ref().map_or(0, |host| host.index);
+        let running = host.as_ref().is_some_and(|host| host.running) && guest.running;
+        let mut found = guest.objects;
+        found.extend(host.into_iter().flat_map(|host| host.objects));
+        let mut missing: Vec<String> = diff(desired_guest(net), &found, may_remove(net, None))
+            .iter()
+            .filter(|step| *step != mark)
+            .map(Step::describe)
+            .collect();
         if missing.is_empty() && running {
             return Ok(index);
         }

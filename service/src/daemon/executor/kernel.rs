@@ -12,21 +12,26 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Does the steps of one guest in the kernel. The only place that turns a `Step` into a change.
+//! The executor of one guest's steps: each object, added, changed or removed.
 
 use crate::daemon::executor::Executor;
 use crate::error::{Error, KernelError};
-use crate::kernel::link::{self, End};
+use crate::kernel::link::{self, End, Link};
 use crate::kernel::link_deleter::{self, Deleter};
 use crate::kernel::netlink::Netlink;
-use crate::kernel::{address, conntrack, observe, route, sysctl};
-use crate::model::{ownership, Step};
+use crate::kernel::{address, observe, route, sysctl};
+use crate::model::object::{LinkKind, Loopback, Setting};
+use crate::model::ownership::{Mac, ROUTE_PROTOCOL};
+use crate::model::step::Op;
+use crate::model::{GuestNet, Object, Reversible, Scope, Step};
 use crate::spec::IfName;
 use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
 
 /// The kernel, as far as one guest's steps need it.
 pub struct KernelExecutor<'a> {
+    /// The guest's network as it should be.
+    pub net: &'a GuestNet,
     /// A socket in the device's namespace.
     pub device: &'a Netlink,
     /// Deletes links.
@@ -39,88 +44,110 @@ pub struct KernelExecutor<'a> {
     pub guest_index: Option<u32>,
 }
 
-impl Executor for KernelExecutor<'_> {
+impl Executor<Step> for KernelExecutor<'_> {
     fn run(&mut self, step: &Step) -> Result<(), Error> {
-        match step {
-            Step::ForgetConnections(address) => {
-                // It must not cost a guest its network: the connections go with their timeouts too.
-                if let Err(e) = conntrack::forget(*address) {
-                    log::warn!("{} failed: {e}", step.what());
+        let failed = |cause| Error::kernel(step.describe(), cause);
+        match (&step.op, &step.object) {
+            (Op::Add, Object::Link { .. }) => self.create(step),
+            (Op::Remove, Object::Link { name, .. }) => self.delete(name),
+            (Op::Add, Object::Route { .. }) => match self.change(step) {
+                Err(e) if e.errno == libc::EEXIST && step.scope == Scope::Guest => {
+                    let other = observe::guest_side(self.inside().map_err(failed)?, self.net)?;
+                    Err(other.other_default.map_or_else(|| failed(e), Error::GuestRouteExists))
                 }
-                Ok(())
-            }
-            Step::DeleteLink(host) => self.delete(host),
-            Step::DefaultRoute(guest, gateway) => self.default_route(step, guest, *gateway),
-            Step::CreateLink { .. } => self.create(step),
-            _ => self.change(step).map_err(|cause| Error::kernel(step.what(), cause)),
+                other => other.map_err(failed),
+            },
+            _ => self.change(step).map_err(failed),
+        }
+    }
+
+    fn is_done(&mut self, step: &Step, error: &Error) -> bool {
+        match (error, &step.op) {
+            // It was there before us.
+            (Error::Kernel { cause, .. }, Op::Add) if cause.errno == libc::EEXIST => false,
+            (Error::Kernel { .. }, Op::Add) => self.is_there(step).unwrap_or(true),
+            (Error::Kernel { .. }, Op::Remove) => !self.is_there(step).unwrap_or(true),
+            // The value from before can be set again in any case.
+            (Error::Kernel { .. }, Op::Change { .. }) => true,
+            // The kernel's refusal, in words of ours.
+            _ => false,
         }
     }
 }
 
 impl KernelExecutor<'_> {
     fn change(&mut self, step: &Step) -> Result<(), KernelError> {
-        match step {
-            Step::DisableIpv6(host) => Ok(sysctl::disable_ipv6(host)?),
-            Step::HostAddress(host, address, prefix) => {
-                address::add(self.device, self.host(host)?, *address, *prefix)
+        let removes = step.op == Op::Remove;
+        let scope = step.scope;
+        match &step.object {
+            Object::Loopback(state) => self.loopback(*state),
+            Object::Link { name, mtu, .. } => {
+                let index = self.index(scope, name)?;
+                link::set_mtu(self.netlink(scope)?, index, *mtu)
             }
-            Step::HostMtu(host, mtu) => link::set_mtu(self.device, self.host(host)?, *mtu),
-            Step::HostUp(host) => link::set_up(self.device, self.host(host)?, true),
-            Step::HostRoute(host, to, table) => {
-                route::add_direct(self.device, self.host(host)?, *to, *table)
+            Object::Sysctl { dev, setting: Setting::DisableIpv6, value } => match scope {
+                Scope::Device => Ok(sysctl::disable_ipv6(dev, *value)?),
+                // /proc/sys/net is of the thread's namespace.
+                Scope::Guest => Err(no_guest()),
+            },
+            Object::Address { dev, address, prefix } => {
+                let index = self.index(scope, dev)?;
+                let netlink = self.netlink(scope)?;
+                if removes {
+                    address::delete(netlink, index, *address, *prefix)
+                } else {
+                    address::add(netlink, index, *address, *prefix)
+                }
             }
-            Step::Name(host, name) => {
-                link::set_alias(self.device, self.host(host)?, &ownership::alias(name))
+            Object::Up { dev } => {
+                let index = self.index(scope, dev)?;
+                link::set_up(self.netlink(scope)?, index, !removes)
             }
-            Step::LoopbackUp { .. } => self.loopback(true, false),
-            Step::LoopbackDown { bare } => self.loopback(false, *bare),
-            Step::GuestAddress(guest, address, prefix) => {
-                let index = self.guest(guest)?;
-                address::add(self.inside()?, index, *address, *prefix)
+            Object::Route { to, via, dev, table } => {
+                let index = self.index(scope, dev)?;
+                let netlink = self.netlink(scope)?;
+                if removes {
+                    route::delete(netlink, index, *to, *via, *table)
+                } else {
+                    route::add(netlink, index, *to, *via, *table)
+                }
             }
-            Step::GuestUp(guest) => {
-                let index = self.guest(guest)?;
-                link::set_up(self.inside()?, index, true)
+            Object::Alias { dev, text } => {
+                let index = self.index(scope, dev)?;
+                // An empty one is none (rtnl_set_ifalias()).
+                link::set_alias(self.netlink(scope)?, index, if removes { "" } else { text })
             }
-            // Those of what guests share (`resource/`), and those that the caller has done.
-            Step::AddRule(_)
-            | Step::DeleteRule(_)
-            | Step::ForwardingOn(_)
-            | Step::ForwardingOff(_)
-            | Step::Firewall { .. }
-            | Step::ForgetConnections(_)
-            | Step::CreateLink { .. }
-            | Step::DefaultRoute(..)
-            | Step::DeleteLink(_) => Ok(()),
         }
     }
 
     fn create(&mut self, step: &Step) -> Result<(), Error> {
-        let Step::CreateLink { host, host_mac, guest, guest_mac, mtu } = step else {
-            return Ok(());
+        let Object::Link { name, kind: LinkKind::Veth { peer, peer_mac }, mac, mtu } = &step.object
+        else {
+            return Ok(()); // the guest's end comes with the device's
         };
-        let (netns, inside) = self.guest.ok_or_else(|| Error::kernel(step.what(), no_guest()))?;
-        let host_end = End { name: host.as_str(), mac: host_mac.0, mtu: *mtu };
-        let guest_end = End { name: guest.as_str(), mac: guest_mac.0, mtu: *mtu };
+        let (netns, inside) =
+            self.guest.ok_or_else(|| Error::kernel(step.describe(), no_guest()))?;
+        let host_end = End { name: name.as_str(), mac: mac.0, mtu: *mtu };
+        let guest_end = End { name: peer.as_str(), mac: peer_mac.0, mtu: *mtu };
         match link::create_veth(self.device, &host_end, &guest_end, netns) {
             Ok(()) => {
                 // Not to find it again is the next step's failure: this one is done.
-                let _ = self.find_ends(host);
+                let _ = self.find_ends(name);
                 Ok(())
             }
             // EEXIST does not say which end's name is taken.
             Err(e) if e.errno == libc::EEXIST => {
-                let there = link::by_name(inside, guest.as_str());
+                let there = link::by_name(inside, peer.as_str());
                 Err(match there {
-                    Ok(Some(_)) => Error::GuestInterfaceExists(guest.clone()),
-                    _ => Error::HostInterfaceExists(host.clone()),
+                    Ok(Some(_)) => Error::GuestInterfaceExists(peer.clone()),
+                    _ => Error::HostInterfaceExists(name.clone()),
                 })
             }
-            Err(e) => Err(Error::kernel(step.what(), e)),
+            Err(e) => Err(Error::kernel(step.describe(), e)),
         }
     }
 
-    /// One question gives the indexes of both ends.
+    /// One question answers with the indexes of both ends.
     fn find_ends(&mut self, host: &IfName) -> Result<(), KernelError> {
         let made = link::by_name(self.device, host.as_str())?.ok_or_else(gone)?;
         self.host_index = Some(made.index);
@@ -141,23 +168,10 @@ impl KernelExecutor<'_> {
         link_deleter::invisible(self.device, link.index).map_err(failed)
     }
 
-    fn default_route(&mut self, step: &Step, guest: &IfName, by: Ipv4Addr) -> Result<(), Error> {
-        let failed = |cause| Error::kernel(step.what(), cause);
-        let index = self.guest(guest).map_err(failed)?;
-        let inside = self.inside().map_err(failed)?;
-        match route::add_gateway(inside, index, by) {
-            Err(e) if e.errno == libc::EEXIST => {
-                let other = observe::guest_side(inside, guest)?.other_default;
-                Err(other.map_or_else(|| failed(e), Error::GuestRouteExists))
-            }
-            other => other.map_err(failed),
-        }
-    }
-
-    fn loopback(&self, up: bool, without_address: bool) -> Result<(), KernelError> {
+    fn loopback(&self, state: Loopback) -> Result<(), KernelError> {
         let inside = self.inside()?;
-        link::set_up(inside, link::LOOPBACK, up)?;
-        if !without_address {
+        link::set_up(inside, link::LOOPBACK, state == Loopback::Up)?;
+        if state != Loopback::New {
             return Ok(());
         }
         match address::delete(inside, link::LOOPBACK, Ipv4Addr::LOCALHOST, 8) {
@@ -166,31 +180,68 @@ impl KernelExecutor<'_> {
         }
     }
 
+    /// Whether the object is there, and is ours where that can be seen.
+    fn is_there(&mut self, step: &Step) -> Result<bool, KernelError> {
+        let scope = step.scope;
+        let Some(dev) = step.object.dev() else { return Ok(true) };
+        let Some(link) = link::by_name(self.netlink(scope)?, dev.as_str())? else {
+            return Ok(false);
+        };
+        let netlink = self.netlink(scope)?;
+        Ok(match &step.object {
+            Object::Link { mac, .. } => is_half_made(&link, *mac),
+            Object::Up { .. } => link.up,
+            Object::Alias { text, .. } => link.alias.as_ref() == Some(text),
+            Object::Address { address, prefix, .. } => address::of(netlink, link.index)?
+                .iter()
+                .any(|found| (found.address, found.prefix) == (*address, *prefix)),
+            Object::Route { to, via, table, .. } => {
+                route::of(netlink, Some(*table), link.index)?.iter().any(|found| {
+                    found.protocol == ROUTE_PROTOCOL
+                        && (found.destination, found.gateway) == (*to, *via)
+                })
+            }
+            Object::Sysctl { .. } | Object::Loopback(_) => true,
+        })
+    }
+
     fn inside(&self) -> Result<&Netlink, KernelError> {
         self.guest.map(|(_, netlink)| netlink).ok_or_else(no_guest)
     }
 
-    fn host(&mut self, name: &IfName) -> Result<u32, KernelError> {
-        if let Some(index) = self.host_index {
+    fn netlink(&self, scope: Scope) -> Result<&Netlink, KernelError> {
+        match scope {
+            Scope::Device => Ok(self.device),
+            Scope::Guest => self.inside(),
+        }
+    }
+
+    /// The index of one of both ends.
+    fn index(&mut self, scope: Scope, name: &IfName) -> Result<u32, KernelError> {
+        let known = match scope {
+            Scope::Device => self.host_index,
+            Scope::Guest => self.guest_index,
+        };
+        if let Some(index) = known {
             return Ok(index);
         }
-        let link = link::by_name(self.device, name.as_str())?.ok_or_else(gone)?;
-        if !link.is_ours() {
+        let link = link::by_name(self.netlink(scope)?, name.as_str())?.ok_or_else(gone)?;
+        if scope == Scope::Device && !link.is_ours() {
             return Err(KernelError {
                 errno: libc::EEXIST,
                 text: Some("it is not guestnetd's".into()),
             });
         }
-        Ok(*self.host_index.insert(link.index))
+        Ok(match scope {
+            Scope::Device => *self.host_index.insert(link.index),
+            Scope::Guest => *self.guest_index.insert(link.index),
+        })
     }
+}
 
-    fn guest(&mut self, name: &IfName) -> Result<u32, KernelError> {
-        if let Some(index) = self.guest_index {
-            return Ok(index);
-        }
-        let link = link::by_name(self.inside()?, name.as_str())?.ok_or_else(gone)?;
-        Ok(*self.guest_index.insert(link.index))
-    }
+/// Ours, this guest's, and not whole: that has an alias.
+fn is_half_made(link: &Link, mac: Mac) -> bool {
+    link.is_ours() && link.mac == mac.0 && link.alias.is_none()
 }
 
 fn gone() -> KernelError {

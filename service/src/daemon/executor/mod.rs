@@ -12,88 +12,66 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Does steps in order, and undoes them in reverse when one fails. The executor is the one seam
-//! to the kernel: tests make it fail, or die, at any step.
+//! Does steps one after the other; when one fails, takes those back that were done. It is the only
+//! way from a plan to the kernel: tests make it fail, or die, before and after any step.
 
 pub mod kernel;
 
 use crate::error::Error;
-use crate::model::Step;
+use crate::model::timeline::Timeline;
+use crate::model::Reversible;
 use std::time::Instant;
 
 /// Does one step.
-pub trait Executor {
+pub trait Executor<S> {
     /// Does `step`; when this is `Ok`, it is done in the kernel.
-    fn run(&mut self, step: &Step) -> Result<(), Error>;
-}
-
-/// What was done when, counted from the arrival of the call.
-#[derive(Clone, Debug)]
-pub struct Timeline {
-    start: Instant,
-    entries: Vec<Entry>,
-}
-
-/// One entry of a timeline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// What was done.
-    pub what: String,
-    /// Microseconds from the arrival of the call.
-    pub start: u64,
-    /// Microseconds that it took.
-    pub duration: u64,
-}
-
-impl Timeline {
-    /// A timeline of a call that arrived at `start`.
-    pub fn new(start: Instant) -> Self {
-        Self { start, entries: Vec::new() }
-    }
-
-    /// The entries, in order.
-    pub fn into_entries(self) -> Vec<Entry> {
-        self.entries
-    }
-
-    /// Enters what began at `began` and ends now.
-    pub fn enter(&mut self, what: impl Into<String>, began: Instant) {
-        let micros = |d: std::time::Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
-        self.entries.push(Entry {
-            what: what.into(),
-            start: micros(began.saturating_duration_since(self.start)),
-            duration: micros(began.elapsed()),
-        });
-    }
+    fn run(&mut self, step: &S) -> Result<(), Error>;
+    /// Whether a step that failed in this way was done all the same: an answer may be lost or torn.
+    /// Looks at what is there.
+    fn is_done(&mut self, step: &S, error: &Error) -> bool;
 }
 
 /// Does all `steps`, or none: a failure takes back what was done, and is the answer. What was done
 /// is in the timeline; `who` is for the log of what was not.
-pub fn apply(
+pub fn apply<S: Reversible>(
     who: &str,
-    steps: &[Step],
-    executor: &mut impl Executor,
+    steps: &[S],
+    executor: &mut impl Executor<S>,
     timeline: &mut Timeline,
 ) -> Result<(), Error> {
     for (done, step) in steps.iter().enumerate() {
-        let began = Instant::now();
-        if let Err(error) = executor.run(step) {
-            log::error!("{who}: {} failed: {error}", step.what());
-            return Err(undo(who, &steps[..done], executor, error));
+        if let Err(error) = run(who, step, executor, timeline) {
+            let done = done + usize::from(executor.is_done(step, &error));
+            return Err(undo(who, steps.get(..done).unwrap_or(steps), executor, error));
         }
-        timeline.enter(step.what(), began);
     }
     Ok(())
 }
 
+/// Does `steps` until one fails, which is the answer, and keeps what was done: for what others have
+/// taken away, where more of it is better than less.
+pub fn put_back<S: Reversible>(
+    who: &str,
+    steps: &[S],
+    executor: &mut impl Executor<S>,
+    timeline: &mut Timeline,
+) -> Result<(), Error> {
+    steps.iter().try_for_each(|step| run(who, step, executor, timeline))
+}
+
 /// Takes `done` back, in reverse. Goes on after a failure, and reports all of them.
-pub fn undo(who: &str, done: &[Step], executor: &mut impl Executor, first: Error) -> Error {
+pub fn undo<S: Reversible>(
+    who: &str,
+    done: &[S],
+    executor: &mut impl Executor<S>,
+    first: Error,
+) -> Error {
     let mut failures = Vec::new();
-    for step in done.iter().rev().filter_map(Step::undo) {
+    for step in S::way_back(done) {
         match executor.run(&step) {
-            Ok(()) => log::info!("{who}: undone by: {}", step.what()),
+            Ok(()) => log::info!("{who}: undone by: {}", step.describe()),
             Err(e) => {
-                log::error!("{who}: {} failed: {e}", step.what());
+                log::error!("{who}: {} failed: {e}", step.describe());
                 failures.push(e.to_string());
             }
         }
@@ -102,4 +80,19 @@ pub fn undo(who: &str, done: &[Step], executor: &mut impl Executor, first: Error
         return first;
     }
     Error::Undo { first: Box::new(first), then: failures.join("; ") }
+}
+
+fn run<S: Reversible>(
+    who: &str,
+    step: &S,
+    executor: &mut impl Executor<S>,
+    timeline: &mut Timeline,
+) -> Result<(), Error> {
+    let began = Instant::now();
+    let result = executor.run(step);
+    match &result {
+        Ok(()) => timeline.enter(step.describe(), began),
+        Err(error) => log::error!("{who}: {} failed: {error}", step.describe()),
+    }
+    result
 }

@@ -17,7 +17,8 @@
 use crate::daemon::{Attached, Daemon, DeviceReport, GuestReport, Layer, LayerReport};
 use crate::error::Error;
 use crate::kernel::{address, link, route};
-use crate::model::{GuestNet, Step};
+use crate::model::change::{Change, KernelOp};
+use crate::model::GuestNet;
 use crate::spec::GuestName;
 
 impl Daemon {
@@ -48,7 +49,7 @@ impl Daemon {
     pub(in crate::daemon) fn predict(
         &mut self,
         net: &GuestNet,
-        steps: &[Step],
+        changes: &[Change],
     ) -> Vec<LayerReport> {
         let host = &net.host;
         let end = &net.guest;
@@ -60,7 +61,7 @@ impl Daemon {
             LayerReport::ok(Layer::Address, format!("{}/{} is free", end.address, end.prefix)),
             LayerReport::ok(Layer::Route, format!("default via {} would be set", end.gateway)),
         ];
-        let switched = steps.iter().any(|s| matches!(s, Step::ForwardingOn(_)));
+        let switched = changes.iter().any(|c| c.operation == KernelOp::SetForwarding);
         layers.extend(self.device_layers(switched));
         layers
     }

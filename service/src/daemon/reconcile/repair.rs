@@ -15,12 +15,17 @@
 //! Puts back what the device's side of a guest lacks. What is inside a guest is the guest's.
 
 use crate::daemon::executor::kernel::KernelExecutor;
-use crate::daemon::executor::{apply, Timeline};
+use crate::daemon::executor::put_back;
 use crate::daemon::reconcile::backoff::Say;
 use crate::daemon::Daemon;
 use crate::error::Error;
+use crate::kernel::observe::FoundHost;
 use crate::kernel::{link, observe};
-use crate::model::{diff, GuestNet, Observed, ObservedHost};
+use crate::model::change::KernelOp;
+use crate::model::desired::{desired_device_side, may_remove};
+use crate::model::diff::diff;
+use crate::model::timeline::Timeline;
+use crate::model::{GuestNet, Step};
 use std::time::Instant;
 
 impl Daemon {
@@ -53,11 +58,12 @@ impl Daemon {
         }
     }
 
-    fn repair_from(&mut self, index: u32, net: &GuestNet, mut host: ObservedHost) {
+    fn repair_from(&mut self, index: u32, net: &GuestNet, host: FoundHost) {
+        let mut steps: Vec<Step> =
+            diff(desired_device_side(net), &host.objects, may_remove(net, None));
         if self.is_being_resized(index) {
-            host.mtu = net.mtu;
+            steps.retain(|step| step.operation() != KernelOp::SetMtu);
         }
-        let steps = diff::guest(net, &Observed { host: Some(host), guest: None });
         if steps.is_empty() {
             return;
         }
@@ -68,6 +74,7 @@ impl Daemon {
         }
         let say = pace.acted(now);
         let mut executor = KernelExecutor {
+            net,
             device: &self.kernel.netlink,
             deleter: &self.kernel.deleter,
             guest: None,
@@ -75,7 +82,7 @@ impl Daemon {
             guest_index: None,
         };
         let mut timeline = Timeline::new(Instant::now());
-        let result = apply(net.name.as_str(), &steps, &mut executor, &mut timeline);
+        let result = put_back(net.name.as_str(), &steps, &mut executor, &mut timeline);
         match say {
             Say::This => {
                 for entry in timeline.into_entries() {

@@ -20,9 +20,9 @@ use crate::daemon::Handle;
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::{link, sysctl};
+use crate::model::change::Change;
 use crate::model::forwarding::{why_it_stays, Facts, Switch};
 use crate::model::world::World;
-use crate::model::Step;
 use crate::platform::ndc::Ndc;
 use crate::store::{ForwardingRecord, Store};
 use std::collections::VecDeque;
@@ -321,13 +321,11 @@ impl SharedResource for Forwarding {
         world.guests.need_forwarding()
     }
 
-    fn changes(&self, _from: Option<&bool>, to: &bool) -> Vec<Step> {
+    fn changes(&self, _from: Option<&bool>, to: &bool) -> Vec<Change> {
         match (to, &self.netd) {
             (true, None) if self.on => Vec::new(),
-            (true, None) => vec![Step::ForwardingOn(Switch::Sysctl(Default::default()))],
-            (true, Some(_)) => vec![Step::ForwardingOn(Switch::Netd)],
-            (false, None) => vec![Step::ForwardingOff(Switch::Sysctl(Default::default()))],
-            (false, Some(_)) => vec![Step::ForwardingOff(Switch::Netd)],
+            (to, None) => vec![Change::forwarding(*to)],
+            (to, Some(_)) => vec![Change::forwarding_by_netd(*to)],
         }
     }
 

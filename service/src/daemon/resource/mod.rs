@@ -27,8 +27,8 @@ pub(in crate::daemon) use policy_routing::PolicyRouting;
 
 use crate::daemon::reconcile::backoff::{Backoff, Say, REPAIR, RETRY};
 use crate::error::Error;
+use crate::model::change::Change;
 use crate::model::world::World;
-use crate::model::Step;
 use std::time::Instant;
 
 /// One thing that all guests share. Its writes are called by [`Managed`] alone.
@@ -49,7 +49,7 @@ pub(in crate::daemon) trait SharedResource {
     }
 
     /// The changes from one to the other, for people to read. Pure.
-    fn changes(&self, from: Option<&Self::Want>, to: &Self::Want) -> Vec<Step>;
+    fn changes(&self, from: Option<&Self::Want>, to: &Self::Want) -> Vec<Change>;
 
     /// What others have taken from `want` since it was applied; none when nothing.
     fn drift(&mut self, want: &Self::Want, world: &World) -> Result<Option<String>, Error>;
@@ -203,7 +203,7 @@ impl<R: SharedResource> Managed<R> {
     }
 
     /// What a reconcile to this world would change, for people to read.
-    pub(in crate::daemon) fn changes(&self, world: &World) -> Vec<Step> {
+    pub(in crate::daemon) fn changes(&self, world: &World) -> Vec<Change> {
         let want = R::want(world);
         if !self.differs(&want) || R::waits(self.applied.as_ref(), &want, world).is_some() {
             return Vec::new();

@@ -18,9 +18,9 @@ use super::{Done, SharedResource, Task};
 use crate::daemon::resource::connections;
 use crate::error::Error;
 use crate::firewall::{Backend, Firewall, FirewallError, GuestSubnet, Ruleset};
+use crate::model::change::Change;
 use crate::model::policy_rules::Shape;
 use crate::model::world::World;
-use crate::model::Step;
 use crate::spec::IfPattern;
 use crate::uplink::Choice;
 use std::collections::BTreeSet;
@@ -107,8 +107,8 @@ impl SharedResource for PacketFilter {
         )
     }
 
-    fn changes(&self, from: Option<&Ruleset>, to: &Ruleset) -> Vec<Step> {
-        vec![Step::Firewall { to: to.clone(), from: from.cloned().unwrap_or_default() }]
+    fn changes(&self, _from: Option<&Ruleset>, to: &Ruleset) -> Vec<Change> {
+        vec![Change::packet_filter(to)]
     }
 
     fn drift(&mut self, want: &Ruleset, _world: &World) -> Result<Option<String>, Error> {

@@ -19,10 +19,10 @@ use crate::error::Error;
 use crate::firewall::GuestSubnet;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::{route, rule};
+use crate::model::change::Change;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{leads, own_table, Lead, Rule, To, Ways, Whose};
 use crate::model::world::World;
-use crate::model::Step;
 use crate::spec::VpnPolicy;
 use std::collections::BTreeSet;
 
@@ -117,10 +117,10 @@ impl SharedResource for PolicyRouting {
         leads(&ways, &world.rules, ROUTE_PROTOCOL)
     }
 
-    fn changes(&self, from: Option<&Vec<Lead>>, to: &Vec<Lead>) -> Vec<Step> {
+    fn changes(&self, from: Option<&Vec<Lead>>, to: &Vec<Lead>) -> Vec<Change> {
         let from = from.map_or(&[][..], Vec::as_slice);
-        let new = to.iter().filter(|lead| !from.contains(lead)).cloned().map(Step::AddRule);
-        let old = from.iter().filter(|lead| !to.contains(lead)).cloned().map(Step::DeleteRule);
+        let new = to.iter().filter(|lead| !from.contains(lead)).map(Change::add_rule);
+        let old = from.iter().filter(|lead| !to.contains(lead)).map(Change::delete_rule);
         new.chain(old).collect()
     }
 

@@ -1,0 +1,75 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What a guest's network is made of, as it should be, and what may be removed beside it. Pure.
+
+use super::guest_net::GuestNet;
+use super::object::{LinkKind, Loopback, Object, Scope, Setting};
+use super::ownership::alias;
+use super::policy_rules::MAIN;
+use crate::spec::Subnet;
+use std::net::Ipv4Addr;
+
+/// Every object of a guest's network.
+pub fn desired_guest(net: &GuestNet) -> Vec<(Scope, Object)> {
+    let mut objects = desired_device_side(net);
+    let end = &net.guest;
+    let dev = || end.name.clone();
+    let inside = [
+        Object::Loopback(Loopback::Up),
+        Object::Link { name: dev(), kind: LinkKind::VethPeer, mac: end.mac, mtu: net.mtu },
+        Object::Address { dev: dev(), address: end.address, prefix: end.prefix },
+        Object::Up { dev: dev() },
+    ];
+    objects.extend(inside.map(|object| (Scope::Guest, object)));
+    if let Some(to) = Subnet::containing(Ipv4Addr::UNSPECIFIED, 0) {
+        let via = Some(end.gateway);
+        objects.push((Scope::Guest, Object::Route { to, via, dev: dev(), table: MAIN }));
+    }
+    objects
+}
+
+/// Those of the device's namespace: what can be looked at while the guest's is not at hand.
+pub fn desired_device_side(net: &GuestNet) -> Vec<(Scope, Object)> {
+    let end = &net.host;
+    let dev = || end.name.clone();
+    let peer = LinkKind::Veth { peer: net.guest.name.clone(), peer_mac: net.guest.mac };
+    let mut objects = Vec::with_capacity(11);
+    objects.extend([
+        Object::Link { name: dev(), kind: peer, mac: end.mac, mtu: net.mtu },
+        Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: true },
+        Object::Address { dev: dev(), address: end.address, prefix: end.prefix },
+        Object::Up { dev: dev() },
+    ]);
+    let to_guest =
+        end.route.map(|to| Object::Route { to, via: None, dev: dev(), table: end.table });
+    objects.extend(to_guest);
+    objects.push(Object::Alias { dev: dev(), text: alias(&net.name) });
+    objects.into_iter().map(|object| (Scope::Device, object)).collect()
+}
+
+/// What may be removed of that which was found of a guest's network and is not wanted: routes by its
+/// host end, of which only those with our protocol are looked at; the gateway's address there; and
+/// what `before` says that we had set, where that was the guest's network until now.
+pub fn may_remove<'a>(
+    net: &'a GuestNet,
+    before: Option<&GuestNet>,
+) -> impl Fn(Scope, &Object) -> bool + 'a {
+    let set = before.map(desired_guest).unwrap_or_default();
+    move |scope, object| match (scope, object) {
+        (Scope::Device, Object::Route { .. }) => true,
+        (Scope::Device, Object::Address { address, .. }) if *address == net.host.address => true,
+        _ => set.iter().any(|(there, other)| *there == scope && other == object),
+    }
+}

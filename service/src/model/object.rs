@@ -1,0 +1,174 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! One thing in a kernel: what a guest's network is made of. Pure data. A feature is a variant, or
+//! more values of a variant. How a thing is made or removed is `step.rs`'s and the executor's.
+
+use super::ownership::Mac;
+use crate::spec::{IfName, Subnet};
+use std::net::Ipv4Addr;
+
+/// The network namespace that an object is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// The device's.
+    Device,
+    /// The guest's.
+    Guest,
+}
+
+/// One thing in a kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// `lo`, which is always there.
+    Loopback(Loopback),
+    /// A network interface.
+    Link {
+        /// Its name.
+        name: IfName,
+        /// What it is.
+        kind: LinkKind,
+        /// Its MAC.
+        mac: Mac,
+        /// MTU in bytes.
+        mtu: u32,
+    },
+    /// A setting of an interface.
+    Sysctl {
+        /// The interface.
+        dev: IfName,
+        /// Which one.
+        setting: Setting,
+        /// Its value.
+        value: bool,
+    },
+    /// An IPv4 address.
+    Address {
+        /// The interface that has it.
+        dev: IfName,
+        /// The address.
+        address: Ipv4Addr,
+        /// Length of its prefix.
+        prefix: u8,
+    },
+    /// An interface that is up.
+    Up {
+        /// The interface.
+        dev: IfName,
+    },
+    /// A route.
+    Route {
+        /// Where to; prefix 0 is a default route.
+        to: Subnet,
+        /// The next hop; none when the destination is on the link.
+        via: Option<Ipv4Addr>,
+        /// The interface that packets leave by.
+        dev: IfName,
+        /// The table that it is in.
+        table: u32,
+    },
+    /// The alias of an interface. The commit mark: set last, so a link that has it is whole.
+    Alias {
+        /// The interface.
+        dev: IfName,
+        /// The text.
+        text: String,
+    },
+}
+
+/// The state of a guest's `lo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loopback {
+    /// It is up.
+    Up,
+    /// It is down.
+    Down,
+    /// It was never up: the kernel adds 127.0.0.1/8 when it comes up (`inetdev_event()`), which
+    /// stays when it goes down again.
+    New,
+}
+
+/// What kind of interface a link is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// The device's end of a veth pair. Making it makes both ends.
+    Veth {
+        /// The guest's end.
+        peer: IfName,
+        /// Its MAC.
+        peer_mac: Mac,
+    },
+    /// The guest's end of one. It is made and deleted with the device's.
+    VethPeer,
+}
+
+/// A setting of an interface, under /proc/sys/net.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// `ipv6/conf/<interface>/disable_ipv6`.
+    DisableIpv6,
+}
+
+impl Setting {
+    /// Its name as sysctl(8) takes it.
+    pub fn key(self, dev: &IfName) -> String {
+        match self {
+            Self::DisableIpv6 => format!("net.ipv6.conf.{dev}.disable_ipv6"),
+        }
+    }
+}
+
+impl Object {
+    /// The order of doing; undoing and removing is the reverse. Nothing is up before it is filtered
+    /// and has its address, and a route needs its interface up.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Loopback(_) => 0,
+            Self::Link { .. } => 1,
+            Self::Sysctl { .. } => 2,
+            Self::Address { .. } => 3,
+            Self::Up { .. } => 4,
+            Self::Route { .. } => 5,
+            Self::Alias { .. } => 6,
+        }
+    }
+
+    /// Whether both are the same thing in one namespace, whatever values it has.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Loopback(_), Self::Loopback(_)) => true,
+            (Self::Link { name: a, .. }, Self::Link { name: b, .. })
+            | (Self::Alias { dev: a, .. }, Self::Alias { dev: b, .. }) => a == b,
+            (
+                Self::Sysctl { dev: a, setting: this, .. },
+                Self::Sysctl { dev: b, setting: that, .. },
+            ) => a == b && this == that,
+            // Nothing of these can change: with another value it is another one.
+            _ => self == other,
+        }
+    }
+
+    /// The interface that it is, or is on; none for `lo`.
+    pub fn dev(&self) -> Option<&IfName> {
+        match self {
+            Self::Loopback(_) => None,
+            Self::Link { name: dev, .. }
+            | Self::Sysctl { dev, .. }
+            | Self::Address { dev, .. }
+            | Self::Up { dev }
+            | Self::Route { dev, .. }
+            | Self::Alias { dev, .. } => Some(dev),
+        }
+    }
+}

@@ -66,7 +66,9 @@ pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<FoundHost>, 
     for address in address::of(netlink, link.index).map_err(failed)? {
         found.push_address(name, &address);
     }
-    for route in route::of(netlink, None, link.index).map_err(failed)? {
+    // What is left in another table, by a device that routed in another way, `host_ends()` finds: to
+    // read all tables for one guest costs more with every guest.
+    for route in route::of(netlink, Some(net.host.table), link.index).map_err(failed)? {
         found.push_route(name, &route);
     }
     Ok(Some(found))

@@ -17,9 +17,10 @@
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::{link, observe, route};
+use crate::model::change::KernelOp;
 use crate::model::desired::{desired_guest, may_remove};
 use crate::model::diff::diff;
-use crate::model::{GuestNet, Reversible, Step};
+use crate::model::{GuestNet, Reversible, Scope, Step};
 use std::time::{Duration, Instant};
 
 /// How long the kernel may take to find that both ends have carrier.
@@ -53,7 +54,7 @@ pub(in crate::daemon) fn read_back(
         found.extend(host.into_iter().flat_map(|host| host.objects));
         let mut missing: Vec<String> = diff(desired_guest(net), &found, may_remove(net, None))
             .iter()
-            .filter(|step| *step != mark)
+            .filter(|step| *step != mark && !is_the_guests(step))
             .map(Step::describe)
             .collect();
         if missing.is_empty() && running {
@@ -68,6 +69,11 @@ pub(in crate::daemon) fn read_back(
         }
         return Err(Error::Verify(missing.join(", ")));
     }
+}
+
+/// A guest's own network manager may have set another MTU meanwhile.
+fn is_the_guests(step: &Step) -> bool {
+    step.scope == Scope::Guest && step.operation() == KernelOp::SetMtu
 }
 
 /// Four questions whose answers hold all of it: both links run, the guest's packets leave by its

@@ -25,6 +25,7 @@ use firewall_cases::ruleset;
 use firewall_rig::{in_netns, sh};
 use guestnetd::firewall::{Choice, Firewall, Ruleset};
 use nix::sched::{setns, CloneFlags};
+use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
@@ -263,6 +264,64 @@ fn reaches(device: &Device, to: SocketAddr, sockets: &[UdpSocket]) -> bool {
         known
     });
     reached
+}
+
+/// Rules of an earlier process are written once more, and every packet of a guest goes on passing: those
+/// of one connection, and the first of each new one.
+fn a_new_process_loses_no_packet(choice: Choice) {
+    in_netns(move || {
+        let device = Device::new();
+        device.route_by("wlan0");
+        // Room for all that comes while nobody looks.
+        let remote = &device.neighbour("wlan0").remote;
+        setsockopt(remote, RcvBufForce, &(64 << 20)).unwrap();
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
+        firewall.apply(&by("wlan0")).unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let sender = {
+            let done = done.clone();
+            device.guest.spawn(move || {
+                let one = UdpSocket::bind("0.0.0.0:7000").unwrap();
+                let mut sent = 0;
+                while !done.load(Ordering::Relaxed) {
+                    let new = UdpSocket::bind("0.0.0.0:0").unwrap();
+                    for socket in [&one, &new] {
+                        sent += usize::from(socket.send_to(b"?", REMOTE).is_ok());
+                    }
+                    thread::sleep(Duration::from_micros(100));
+                }
+                sent
+            })
+        };
+        let mut came = 0;
+        for _ in 0..20 {
+            // As a process that ends: its table has no owner any more.
+            drop(firewall);
+            firewall = Firewall::open(&choice.into()).unwrap().0;
+            let applied = || firewall.apply(&by("wlan0")).is_ok();
+            soon("the rules are taken over", applied);
+            came += device.came_to("wlan0");
+        }
+        assert!(came > 100, "{came} packets in all that time");
+        done.store(true, Ordering::Relaxed);
+        let sent = sender.join().unwrap();
+        let begun = Instant::now();
+        while came < sent && begun.elapsed() < LONGEST {
+            came += device.came_to("wlan0");
+        }
+        assert_eq!(came, sent, "packets that arrived, and that were sent");
+        assert_eq!(firewall.dropped().unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_new_process_loses_no_packet_nftables() {
+    a_new_process_loses_no_packet(Choice::Nftables);
+}
+
+#[test]
+fn a_new_process_loses_no_packet_iptables() {
+    a_new_process_loses_no_packet(Choice::Iptables);
 }
 
 /// What a guest may say to the device itself, and what the device's neighbours may say to it.

@@ -155,9 +155,13 @@ const POSTROUTING: Names = ["oem_guestnet_post", "oem_guestnet_post_b", "oem_gue
 impl Anchor {
     /// Our rules for this anchor.
     pub fn wanted(&self, ruleset: &Ruleset) -> Vec<Rule> {
-        let mut rules = ruleset.rules();
-        rules.retain(|rule| rule.hook == self.hook && rule.family == self.family);
-        rules
+        self.among(&ruleset.rules())
+    }
+
+    /// Those that are for this anchor.
+    pub(super) fn among(&self, rules: &[Rule]) -> Vec<Rule> {
+        let here = rules.iter().filter(|rule| (rule.hook, rule.family) == (self.hook, self.family));
+        here.cloned().collect()
     }
 
     /// Packets that our rules in this anchor have dropped.

@@ -99,10 +99,10 @@ impl Iptables {
 
     /// What is there, and what is wanted: nothing of ours, if there is no ruleset.
     fn look(&self, turn: &Turn<'_>, wanted: Option<&Ruleset>) -> Result<View, FirewallError> {
-        let wanted = |anchor: &Anchor| wanted.map(|ruleset| anchor.wanted(ruleset));
+        let wanted = wanted.map(Ruleset::rules).unwrap_or_default();
         match self.unseen {
-            None => view::read(|anchor| wanted(anchor).unwrap_or_default()),
-            Some(_) => view::ask(turn, |anchor| wanted(anchor).unwrap_or_default()),
+            None => view::read(&wanted),
+            Some(_) => view::ask(turn, &wanted, |anchor| self.written(anchor)),
         }
     }
 
@@ -189,7 +189,7 @@ impl Engine for Iptables {
 
     fn dropped(&mut self) -> Result<u64, FirewallError> {
         let mut dropped = 0;
-        for (family, table, chains) in view::tables(|_| Vec::new())? {
+        for (family, table, chains) in view::tables(&[])? {
             let all = anchors(&Parents::LINUX);
             let here = all.iter().filter(|a| (a.family, a.table) == (family, table));
             dropped += here.map(|anchor| anchor.dropped(&chains)).sum::<u64>();
@@ -225,7 +225,7 @@ impl Engine for Iptables {
 /// tables that are in use.
 #[cfg(not(target_os = "android"))]
 pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
-    let view = view::view(&view::tables_in_use()?, |_| Vec::new());
+    let view = view::view(&view::tables_in_use()?, &[]);
     let changes: Vec<_> =
         view.iter().map(|(anchor, _, found)| anchor.change(&[], None, found)).collect();
     let calls = calls(&changes);
@@ -241,7 +241,8 @@ pub fn commands(ruleset: &Ruleset, parents: &Parents) -> Vec<String> {
 }
 
 fn as_typed(anchors: &[Anchor], ruleset: &Ruleset) -> Vec<String> {
-    let change = |a: &Anchor| a.change(&a.wanted(ruleset), None, &a.found(&[]));
+    let rules = ruleset.rules();
+    let change = |a: &Anchor| a.change(&a.among(&rules), None, &a.found(&[]));
     let changes: Vec<_> = anchors.iter().map(change).collect();
     calls(&changes).concat().iter().map(Call::to_string).collect()
 }

@@ -22,6 +22,7 @@ use super::entries::Chain;
 use super::programs::{Call, Programs};
 use super::read::{self, ReadError};
 use super::runner::{Answer, Turn};
+use super::writer::Written;
 use crate::firewall::{Family, FirewallError, Hook, Rule};
 
 /// The tables that we have chains in.
@@ -35,14 +36,14 @@ pub(super) type View = Vec<(Anchor, Vec<Rule>, Found)>;
 pub(super) type Table = (Family, &'static str, Vec<Chain>);
 
 /// The tables as they are, and where our chains hang in them.
-pub(super) fn read(wanted: impl Fn(&Anchor) -> Vec<Rule>) -> Result<View, FirewallError> {
-    Ok(view(&tables(&wanted)?, wanted))
+pub(super) fn read(wanted: &[Rule]) -> Result<View, FirewallError> {
+    Ok(view(&tables(wanted)?, wanted))
 }
 
 /// The tables that there may be anything of ours in. An error of the kind `Unreadable`: they can be
 /// asked about only.
-pub(super) fn tables(wanted: impl Fn(&Anchor) -> Vec<Rule>) -> Result<Vec<Table>, FirewallError> {
-    such_tables(|family, name| is_needed(family, name, &wanted))
+pub(super) fn tables(wanted: &[Rule]) -> Result<Vec<Table>, FirewallError> {
+    such_tables(|family, name| is_needed(family, name, wanted))
 }
 
 /// Those that are in use.
@@ -61,7 +62,7 @@ fn such_tables(which: impl Fn(Family, &str) -> bool) -> Result<Vec<Table>, Firew
 }
 
 /// The anchors in these tables.
-pub(super) fn view(tables: &[Table], wanted: impl Fn(&Anchor) -> Vec<Rule>) -> View {
+pub(super) fn view(tables: &[Table], wanted: &[Rule]) -> View {
     let of = |family, name: &str| {
         let table = tables.iter().find(|(f, n, _)| (*f, *n) == (family, name));
         table.map(|(.., chains)| chains.as_slice())
@@ -70,15 +71,17 @@ pub(super) fn view(tables: &[Table], wanted: impl Fn(&Anchor) -> Vec<Rule>) -> V
     let all = anchors(&Parents::seen(v4("filter"), v4("nat")));
     let look = |anchor: Anchor| {
         let chains = of(anchor.family, anchor.table)?;
-        Some((anchor, wanted(&anchor), anchor.found(chains)))
+        Some((anchor, anchor.among(wanted), anchor.found(chains)))
     };
     all.into_iter().filter_map(look).collect()
 }
 
-/// The anchors as they can be asked about: with the jumps that netd's helper lets be asked for.
-pub(super) fn ask(
+/// The anchors as they can be asked about: by the jumps that netd's helper lets be asked for. Where
+/// there is one that is `written`, no other is asked for.
+pub(super) fn ask<'a>(
     turn: &Turn<'_>,
-    wanted: impl Fn(&Anchor) -> Vec<Rule>,
+    wanted: &[Rule],
+    written: impl Fn(&Anchor) -> Option<&'a Written>,
 ) -> Result<View, FirewallError> {
     let (netd, mut parents) = (Parents::ANDROID, Parents::LINUX);
     for anchor in anchors(&netd).iter().filter(|anchor| anchor.parent != anchor.root) {
@@ -90,31 +93,37 @@ pub(super) fn ask(
     }
     let mut view = View::new();
     for anchor in anchors(&parents) {
-        if !is_needed(anchor.family, anchor.table, &wanted) {
+        if !is_needed(anchor.family, anchor.table, wanted) {
             continue;
         }
-        let mut found = Found::default();
-        for (from, to) in
-            anchor.parents().flat_map(|from| anchor.names.into_iter().map(move |to| (from, to)))
-        {
-            if turn.yes(&anchor.jump("-C", from, to))? {
-                found.jumps.push(Jump { from, at: 0, to });
-                found.entered.insert(to);
+        let (mut found, wanted) = (Found::default(), anchor.among(wanted));
+        let ask = |from, to| turn.yes(&anchor.jump("-C", from, to));
+        let written = written(&anchor).filter(|written| written.rules == wanted);
+        match written.filter(|written| !written.rules.is_empty()) {
+            Some(Written { name, .. }) if ask(anchor.parent, name)? => {
+                found.jumps.push(Jump { from: anchor.parent, at: 0, to: name });
+            }
+            _ => {
+                for (from, to) in
+                    anchor.parents().flat_map(|from| anchor.names.map(|to| (from, to)))
+                {
+                    if ask(from, to)? {
+                        found.jumps.push(Jump { from, at: 0, to });
+                        found.entered.insert(to);
+                    }
+                }
             }
         }
-        view.push((anchor, wanted(&anchor), found));
+        view.push((anchor, wanted, found));
     }
     Ok(view)
 }
 
 /// Few kernels have IPv6 NAT, and looking at a table would make the kernel make it.
-fn is_needed(family: Family, table: &str, wanted: impl Fn(&Anchor) -> Vec<Rule>) -> bool {
-    let in_table = |anchor: &Anchor| (anchor.family, anchor.table) == (family, table);
+fn is_needed(family: Family, table: &str, wanted: &[Rule]) -> bool {
     let optional = (family, table) == (Family::V6, "nat");
-    read::has_family(family)
-        && (!optional
-            || read::is_in_use(family, table)
-            || anchors(&Parents::LINUX).iter().any(|a| in_table(a) && !wanted(a).is_empty()))
+    let is_wanted = || wanted.iter().any(|rule| rule.family == family && rule.hook.is_nat());
+    read::has_family(family) && (!optional || read::is_in_use(family, table) || is_wanted())
 }
 
 /// Whether the tables can be read, and all of iptables is there. Says why they cannot be read where
@@ -122,8 +131,7 @@ fn is_needed(family: Family, table: &str, wanted: impl Fn(&Anchor) -> Vec<Rule>)
 pub(super) fn try_all(programs: &Programs) -> Result<Option<String>, FirewallError> {
     let mut blind = None;
     let turn = programs.long_turn();
-    for (family, name) in TABLES.into_iter().filter(|(f, name)| is_needed(*f, name, |_| Vec::new()))
-    {
+    for (family, name) in TABLES.into_iter().filter(|(f, name)| is_needed(*f, name, &[])) {
         // It changes nothing, and has the kernel load what it needs for the table. That there is no
         // such jump is an answer, too.
         let answer = turn.ask(&probe(family, name))?;

@@ -18,7 +18,6 @@ use super::to_wire;
 use crate::daemon::{Handle, LayerReport, LayerState};
 use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use binder::ParcelFileDescriptor;
-use nix::fcntl::{fcntl, FcntlArg};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{send, MsgFlags};
 use std::fmt::Write as _;
@@ -116,12 +115,22 @@ fn layers(out: &mut String, layers: &[LayerReport]) -> std::fmt::Result {
 /// How long a reader may take for all of it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How a file was opened: O_RDONLY, O_WRONLY or O_RDWR. (Not with nix: its fcntl takes a raw descriptor
+/// in some releases and a borrowed one in others.)
+fn access_mode(file: &File) -> io::Result<i32> {
+    // SAFETY: the descriptor is open, and F_GETFL takes no argument and returns flags.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) } {
+        -1 => Err(io::Error::last_os_error()),
+        flags => Ok(flags & libc::O_ACCMODE),
+    }
+}
+
 /// Writes the text to a caller's descriptor. A reader that does not read ends the dump.
 pub fn to_descriptor(owner: &Handle, listen: &str, fd: &ParcelFileDescriptor) -> io::Result<()> {
     // SAFETY: the parcel owns the descriptor and outlives this borrow.
     let fd = unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) }.try_clone_to_owned()?;
     let mut out = File::from(fd);
-    if fcntl(out.as_raw_fd(), FcntlArg::F_GETFL)? & libc::O_ACCMODE == libc::O_RDONLY {
+    if access_mode(&out)? == libc::O_RDONLY {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
     if out.metadata()?.file_type().is_char_device() {

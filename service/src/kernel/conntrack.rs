@@ -15,6 +15,7 @@
 //! Connection tracking: forgets the connections of an address, so that the next guest to have it
 //! does not get its predecessor's. A small codec of ctnetlink's own, for one message each way.
 
+use super::netlink::ask_for_words;
 use super::netlink::message::{
     acknowledged, attributes, ipv4, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR,
 };
@@ -141,7 +142,7 @@ fn name_of(body: &[u8], such: &dyn Fn(&Ends) -> bool) -> Option<Vec<u8>> {
 fn open() -> Result<Socket, KernelError> {
     let mut socket = Socket::new(NETLINK_NETFILTER)?;
     socket.bind_auto()?;
-    socket.set_ext_ack(true)?;
+    ask_for_words(&mut socket)?;
     Ok(socket)
 }
 

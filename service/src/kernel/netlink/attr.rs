@@ -16,8 +16,6 @@
 //! a type of everything that a message may hold (links, rules), that costs a binary on a device more
 //! than all the rest of this folder.
 
-use rtnetlink::packet_core::Emitable;
-
 /// A message's body in the making.
 #[derive(Clone, Debug, Default)]
 pub struct Request(Vec<u8>);
@@ -57,17 +55,5 @@ impl Request {
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.0
-    }
-}
-
-impl Emitable for Request {
-    fn buffer_len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn emit(&self, buffer: &mut [u8]) {
-        for (to, from) in buffer.iter_mut().zip(&self.0) {
-            *to = *from;
-        }
     }
 }

@@ -13,17 +13,18 @@
 // limitations under the License.
 
 //! One rtnetlink socket: a request and what the kernel answers, its errno and its own words.
-//! Knows no message's meaning. (Room for what differs between rtnetlink's versions.)
+//! Knows no message's meaning.
 
 pub mod attr;
 pub mod message;
 pub mod monitor;
 
 use crate::error::KernelError;
+use attr::Request;
 use message::{acknowledged, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR, NLM_F_DUMP_INTR};
 use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::TimeVal;
-use rtnetlink::packet_core::{Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::cell::{Cell, RefCell};
@@ -58,8 +59,8 @@ const BUFFER: usize = 64 << 10;
 impl Netlink {
     /// Opens a socket.
     pub fn open() -> io::Result<Self> {
-        let socket = Socket::new(NETLINK_ROUTE)?;
-        socket.set_ext_ack(true)?;
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        ask_for_words(&mut socket)?;
         // Kernels before 4.20 lack it: their dumps are not filtered, so every reader filters too.
         let _ = socket.set_netlink_get_strict_chk(true);
         setsockopt(&socket, ReceiveTimeout, &TimeVal::new(PATIENCE, 0))?;
@@ -68,12 +69,7 @@ impl Netlink {
 
     /// Asks for a change and waits for the kernel's word. `kind`: `RTM_NEWLINK` and the like;
     /// `flags`: `NLM_F_CREATE` and the like.
-    pub fn change(
-        &self,
-        kind: u16,
-        message: &impl Emitable,
-        flags: u16,
-    ) -> Result<(), KernelError> {
+    pub fn change(&self, kind: u16, message: &Request, flags: u16) -> Result<(), KernelError> {
         let flags = NLM_F_REQUEST | NLM_F_ACK | flags;
         self.exchange(kind, message, flags, |_| None::<()>).map(drop)
     }
@@ -82,7 +78,7 @@ impl Netlink {
     pub fn get<T>(
         &self,
         kind: u16,
-        message: &impl Emitable,
+        message: &Request,
         read: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<T, KernelError> {
         let answer = self.exchange(kind, message, NLM_F_REQUEST, read)?;
@@ -96,7 +92,7 @@ impl Netlink {
     pub fn dump<T>(
         &self,
         kind: u16,
-        message: &impl Emitable,
+        message: &Request,
         read: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<Vec<T>, KernelError> {
         let mut tries = 0;
@@ -113,7 +109,7 @@ impl Netlink {
     fn exchange<T>(
         &self,
         kind: u16,
-        message: &impl Emitable,
+        message: &Request,
         flags: u16,
         read: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<Answer<T>, KernelError> {
@@ -158,17 +154,20 @@ impl Netlink {
     }
 }
 
-/// A request as bytes. Each kind of message on its own, not as one of all kinds there are: that
-/// type brings the code of all.
-fn write(buffer: &mut Vec<u8>, kind: u16, flags: u16, sequence: u32, message: &impl Emitable) {
-    let length = HEADER + message.buffer_len();
+/// Has the kernel say in words what it refuses. (netlink-sys takes `&mut self` for it in some
+/// releases and `&self` in others: a parameter fits both.)
+pub fn ask_for_words(socket: &mut Socket) -> io::Result<()> {
+    socket.set_ext_ack(true)
+}
+
+/// A request as bytes.
+fn write(buffer: &mut Vec<u8>, kind: u16, flags: u16, sequence: u32, message: &Request) {
+    let length = HEADER + message.bytes().len();
     buffer.clear();
     buffer.extend(u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
     buffer.extend(kind.to_ne_bytes());
     buffer.extend(flags.to_ne_bytes());
     buffer.extend(sequence.to_ne_bytes());
-    buffer.resize(length, 0); // from nobody: the kernel knows
-    if let Some(body) = buffer.get_mut(HEADER..) {
-        message.emit(body);
-    }
+    buffer.extend(0_u32.to_ne_bytes()); // from nobody: the kernel knows
+    buffer.extend(message.bytes());
 }

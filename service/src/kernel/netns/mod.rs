@@ -20,6 +20,7 @@ pub mod reentry;
 pub mod target;
 
 use nix::sched::{setns, CloneFlags};
+use nix::sys::ioctl::ioctl_num_type;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -57,7 +58,7 @@ impl NetnsId {
 pub fn refuse(file: BorrowedFd<'_>) -> Option<String> {
     const NSFS_MAGIC: i64 = 0x6e73_6673;
     // _IO(0xb7, 3), linux/nsfs.h
-    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    const NS_GET_NSTYPE: ioctl_num_type = 0xb703;
     match nix::sys::statfs::fstatfs(file) {
         Err(e) => return Some(e.desc().into()),
         #[allow(clippy::unnecessary_cast)] // its width differs between targets

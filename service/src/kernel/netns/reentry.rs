@@ -23,6 +23,7 @@
 use crate::error::Error;
 use crate::kernel::link::{self, Namespace};
 use crate::kernel::netlink::Netlink;
+use nix::sys::ioctl::ioctl_num_type;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -73,8 +74,8 @@ pub fn of_process(pid: i32) -> Result<OwnedFd, Error> {
 }
 
 // linux/if_tun.h
-const TUNSETIFF: libc::Ioctl = nix::request_code_write!(b'T', 202, std::mem::size_of::<i32>());
-const TUNGETDEVNETNS: libc::Ioctl = nix::request_code_none!(b'T', 227);
+const TUNSETIFF: ioctl_num_type = nix::request_code_write!(b'T', 202, std::mem::size_of::<i32>());
+const TUNGETDEVNETNS: ioctl_num_type = nix::request_code_none!(b'T', 227);
 const IFF_TUN: i16 = 0x0001;
 const IFF_NO_PI: i16 = 0x1000;
 

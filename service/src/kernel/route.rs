@@ -191,8 +191,8 @@ pub fn of(netlink: &Netlink, table: Option<u32>, index: u32) -> Result<Vec<Route
         Err(e) if e.errno == libc::ENOENT || e.errno == libc::ENODEV => Vec::new(),
         other => other?,
     };
-    let wanted =
-        |r: &Route| table.map_or(true, |t| r.table == t) && (index == 0 || r.index == index);
+    let of_table = |r: &Route| table.is_none() || table == Some(r.table);
+    let wanted = |r: &Route| of_table(r) && (index == 0 || r.index == index);
     Ok(found.into_iter().filter(wanted).collect())
 }
 

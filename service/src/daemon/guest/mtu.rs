@@ -239,7 +239,8 @@ impl Device {
     /// Whether the host end is gone, or is about to go with the guest's namespace.
     fn ended(&self, change: &Change) -> bool {
         match link::by_index(&self.netlink, change.index) {
-            Ok(host) => host.map_or(true, |host| host.elsewhere.is_some_and(|id| id < 0)),
+            Ok(Some(host)) => host.elsewhere.is_some_and(|id| id < 0),
+            Ok(None) => true,
             Err(_) => false,
         }
     }

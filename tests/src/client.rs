@@ -12,21 +12,14 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! A client of guestnetd: the connection, and the two values that most calls take.
+//! A client of guestnetd: the connection. What it says is the same on a device.
 
-use std::os::fd::OwnedFd;
-
-use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
-use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::GuestTarget;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
-use android_system_guestnet::aidl::android::system::guestnet::TargetKind::TargetKind;
-use binder::ParcelFileDescriptor;
 use guestnet_platform::{Connection, Endpoint};
 
-use crate::Daemon;
+pub use guestnet_on_device::client::*;
 
-/// The name that guestnetd is registered under.
-pub const NAME: &str = "android.system.guestnet.IGuestNet/default";
+use crate::Daemon;
 
 impl Daemon {
     /// Connects to it; panics with its log when that fails.
@@ -36,24 +29,4 @@ impl Daemon {
         guestnet_platform::connect(&endpoint, NAME)
             .unwrap_or_else(|e| panic!("connecting to {endpoint}: {e}\n{}", self.log()))
     }
-}
-
-/// The original's set-up for a guest of this name.
-pub fn config(name: &str) -> GuestConfig {
-    GuestConfig { name: name.to_owned(), ..Default::default() }
-}
-
-/// The guest that a process is in.
-pub fn by_pid(pid: i32) -> GuestTarget {
-    GuestTarget { kind: TargetKind::PID, fd: None, pid }
-}
-
-/// The guest that the process of a pidfd is in.
-pub fn by_pidfd(fd: OwnedFd) -> GuestTarget {
-    GuestTarget { kind: TargetKind::PIDFD, fd: Some(ParcelFileDescriptor::new(fd)), pid: 0 }
-}
-
-/// The guest whose network namespace this is.
-pub fn by_netns(fd: OwnedFd) -> GuestTarget {
-    GuestTarget { kind: TargetKind::NETNS, fd: Some(ParcelFileDescriptor::new(fd)), pid: 0 }
 }

@@ -18,8 +18,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::netns::no_address_probing;
 use crate::{poll, InNetns, Internet, Netns, Probe};
+use guestnet_on_device::netns::no_address_probing;
 
 /// A device and the internet behind it; both are removed when it is dropped.
 #[derive(Debug)]

@@ -23,8 +23,8 @@ use std::thread::{self, JoinHandle};
 
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
-use crate::netns::no_address_probing;
 use crate::{InNetns, Netns};
+use guestnet_on_device::netns::no_address_probing;
 
 /// The namespace and its server; both end when it is dropped.
 #[derive(Debug)]

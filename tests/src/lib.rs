@@ -22,52 +22,19 @@ pub mod bed;
 pub mod client;
 pub mod daemon;
 pub mod device;
-pub mod guest;
 pub mod internet;
 pub mod lxc;
 pub mod netd;
 pub mod netns;
-pub mod probe;
 pub mod snapshot;
 pub mod traffic;
-
-use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 pub use bed::Bed;
 pub use daemon::Daemon;
 pub use device::Device;
-pub use guest::Guest;
+pub use guestnet_on_device::{guest, must, poll, probe, said, Guest, InNetns, Probe};
 pub use internet::Internet;
 pub use lxc::Container;
 pub use netd::NetdDevice;
-pub use netns::{InNetns, Netns};
-pub use probe::Probe;
+pub use netns::Netns;
 pub use snapshot::Snapshot;
-
-/// Runs a command to its end and gives what it wrote to stdout; panics when it fails.
-#[track_caller]
-pub fn must(command: &mut Command) -> String {
-    let out = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    assert!(out.status.success(), "{command:?}: {}", said(&out));
-    String::from_utf8_lossy(&out.stdout).into_owned()
-}
-
-/// What a command that has ended said: its exit status and both of its outputs.
-pub fn said(out: &Output) -> String {
-    let (stdout, stderr) =
-        (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    format!("{}: {}{}", out.status, stdout, stderr)
-}
-
-/// Asks every 2 ms until the answer is there, at most for `limit`.
-pub fn poll<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = Instant::now() + limit;
-    loop {
-        match ask() {
-            Some(answer) => return Some(answer),
-            None if Instant::now() > end => return None,
-            None => std::thread::sleep(Duration::from_millis(2)),
-        }
-    }
-}

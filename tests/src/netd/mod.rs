@@ -40,9 +40,9 @@ pub use rules::{table, LOCAL_NETWORK, TETHERING};
 pub use variant::Variant;
 pub use watch::{Found, Watch};
 
-use crate::netns::no_address_probing;
 use crate::{InNetns, Internet, Netns};
 use at_hand::Directory;
+use guestnet_on_device::netns::no_address_probing;
 use networks::Network;
 use resolver::Resolver;
 

@@ -28,13 +28,12 @@ use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::Guest
 use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
-    IGuestNet, ERROR_BAD_NAME, ERROR_NAME_IN_USE, ERROR_NO_SUCH_GUEST, ERROR_OWN_NETNS,
-    ERROR_SUBNET_OVERLAP,
+    ERROR_BAD_NAME, ERROR_NAME_IN_USE, ERROR_NO_SUCH_GUEST, ERROR_OWN_NETNS, ERROR_SUBNET_OVERLAP,
 };
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use binder::ParcelFileDescriptor;
-use guestnet_tests::client::{by_netns, by_pid, by_pidfd};
-use guestnet_tests::{poll, Guest, InNetns, Probe};
+use guestnet_on_device::client::{by_netns, by_pid, by_pidfd};
+use guestnet_on_device::{poll, Guest, InNetns, Probe};
 
 use bed::{config, device, ours, uplinks_gateway, Bed, BOUND};
 

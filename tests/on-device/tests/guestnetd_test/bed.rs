@@ -21,9 +21,9 @@ use std::time::Duration;
 use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest as Attached;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
+use guestnet_on_device::client::{by_pid, NAME};
+use guestnet_on_device::{Guest, Probe};
 use guestnet_platform::{Connection, Endpoint};
-use guestnet_tests::client::{by_pid, NAME};
-use guestnet_tests::{Guest, Probe};
 
 /// Longer than anything may take, in a machine that is emulated too.
 pub const BOUND: Duration = Duration::from_secs(20);

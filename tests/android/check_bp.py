@@ -14,10 +14,10 @@
 # limitations under the License.
 """Holds the Android.bp files against the tree they stand in: usage: check_bp.py ROOT.
 
-Every file and module they name exists, every package has its licence, and Soong builds each crate
-from what cargo builds it from: the same libraries, the same version, and no feature or release of
-an external crate that the Android tree does not offer (aosp_crates.toml). Formatting is bpfmt's
-matter; that the modules build is Soong's.
+Every file and module they name exists and is visible to the module that names it, names are one module's
+only, properties are Soong's, every package has its licence, and Soong builds each crate from what cargo
+builds it from: the same libraries, the same version, and no feature of an external crate that the Android
+tree does not offer (aosp_crates.toml). Formatting is bpfmt's matter; that the code compiles check-cargo's.
 """
 
 import re
@@ -25,83 +25,56 @@ import sys
 import tomllib
 from pathlib import Path
 
+import blueprint
+from visibility import Visibility
+
 # The properties that the product uses, by module type. One that is not here is a slip of the pen,
 # or belongs here.
 RUST = {
     "name", "defaults", "visibility", "crate_name", "srcs", "edition", "lints", "clippy_lints",
     "cargo_env_compat", "cargo_pkg_version", "system_ext_specific", "rustlibs", "prefer_rlib",
+    "apex_available", "licenses",
 }
 TEST = {"test_suites", "auto_gen_config", "test_config", "compile_multilib", "require_root", "data"}
 PROPERTIES = {
-    "package": {"default_applicable_licenses"},
+    "package": {"default_applicable_licenses", "default_visibility"},
     "license": {"name", "visibility", "license_kinds", "license_text"},
-    "filegroup": {"name", "srcs"},
-    "aidl_interface": {"name", "srcs", "unstable", "system_ext_specific", "flags", "backend"},
-    "rust_defaults": RUST,
+    "filegroup": {"name", "visibility", "srcs"},
+    "aidl_interface": {"name", "visibility", "srcs", "unstable", "system_ext_specific", "flags", "backend"},
+    "rust_defaults": RUST | {"defaults_visibility"},
     "rust_library": RUST,
     "rust_binary": RUST | {"init_rc"},
     "rust_test": RUST | TEST,
+}
+# What each property is: those not named are texts.
+LISTS = {
+    "apex_available", "data", "default_applicable_licenses", "default_visibility", "defaults",
+    "defaults_visibility", "flags", "init_rc", "license_kinds", "license_text", "licenses", "rustlibs",
+    "srcs", "test_suites", "visibility",
+}
+FLAGS = {
+    "auto_gen_config", "cargo_env_compat", "enabled", "prefer_rlib", "require_root", "system_ext_specific",
+    "unstable",
+}
+TABLES = {"backend", "cpp", "java", "ndk", "rust"}
+# What a property may say, where Soong knows a few words only.
+VALUES = {
+    "clippy_lints": {"android", "vendor", "none", "default"},
+    "compile_multilib": {"32", "64", "both", "first", "prefer32"},
+    "edition": {"2015", "2018", "2021"},
+    "license_kinds": {"SPDX-license-identifier-Apache-2.0"},
+    "lints": {"android", "vendor", "none", "default"},
+    "test_suites": {"device-tests", "general-tests"},
 }
 # Properties whose values are files of the module's folder, or ":module".
 FILES = ("srcs", "license_text", "init_rc", "test_config", "data")
 # Libraries of the platform itself, by the crate that cargo knows them as.
 PLATFORM = {"binder": "libbinder_rs", "android_system_guestnet": "android.system.guestnet-rust"}
+# The module types that are compiled.
+CRATES = ("rust_library", "rust_binary", "rust_test")
+PLATFORM_APEX = "//apex_available:platform"
 # The folder whose crate only Soong builds: cargo takes host/guestnet_platform.
 PLATFORM_FOLDER = "service/platform"
-
-TOKEN = re.compile(r'\s+|//[^\n]*|(?P<str>"(?:[^"\\]|\\.)*")|(?P<word>[A-Za-z_]\w*)|(?P<op>[{}\[\]:,])')
-
-
-class Blueprint:
-    """A parser for the part of Blueprint's language that has neither variables nor operators."""
-
-    def __init__(self, path):
-        text = path.read_text()
-        self.tokens, at = [], 0
-        while at < len(text):
-            match = TOKEN.match(text, at)
-            if not match:
-                raise ValueError(f"{path}: cannot read {text[at:at + 20]!r}")
-            if match.lastgroup:
-                self.tokens.append(match.group())
-            at = match.end()
-        self.at = 0
-
-    def next(self, expected=None):
-        token = self.tokens[self.at] if self.at < len(self.tokens) else None
-        if token is None or (expected and token != expected):
-            raise ValueError(f"{expected or 'a value'} expected, not {token}")
-        self.at += 1
-        return token
-
-    def value(self):
-        token = self.next()
-        if token.startswith('"'):
-            return token[1:-1]
-        if token in ("true", "false"):
-            return token == "true"
-        if token == "[":
-            return list(self.items("]", self.value))
-        if token == "{":
-            return dict(self.items("}", self.pair))
-        raise ValueError(f"a value expected, not {token}")
-
-    def pair(self):
-        key = self.next()
-        self.next(":")
-        return key, self.value()
-
-    def items(self, end, item):
-        while self.tokens[self.at:self.at + 1] != [end]:
-            yield item()
-            if self.tokens[self.at:self.at + 1] == [","]:
-                self.at += 1
-        self.next(end)
-
-    def modules(self):
-        while self.at < len(self.tokens):
-            kind = self.next()
-            yield kind, self.value()
 
 
 class Tree:
@@ -110,78 +83,124 @@ class Tree:
     def __init__(self, root):
         self.root = root
         self.errors = []
-        self.modules = []  # (folder, type, properties)
-        # Build products and what stands in for Android hold no Android.bp of the product's.
-        files = sorted(p for p in root.rglob("Android.bp") if "target" not in p.parts)
-        for path in files:
-            try:
-                for kind, properties in Blueprint(path).modules():
-                    self.modules.append((path.parent, kind, properties))
-            except ValueError as error:
-                self.error(path, error)
-        if not files:
+        self.modules = []
+        try:
+            self.modules = blueprint.modules(root)
+        except ValueError as error:
+            self.errors.append(str(error))
+        if not self.modules and not self.errors:
             self.errors.append("no Android.bp at all")
-        self.named = {p["name"]: (f, k, p) for f, k, p in self.modules if "name" in p}
+        self.named = {m.name: m for m in self.modules if m.name}
+        self.visibility = Visibility(root, self.modules, self.full)
         self.cargo = tomllib.loads((root / "Cargo.toml").read_text())["workspace"]
-        self.aosp = tomllib.loads((Path(__file__).parent / "aosp_crates.toml").read_text())
+        aosp = tomllib.loads((Path(__file__).parent / "aosp_crates.toml").read_text())
+        self.aosp, self.states = aosp["crates"], aosp["states"]
 
     def error(self, where, what):
         where = where.relative_to(self.root) if where.is_relative_to(self.root) else where
         self.errors.append(f"{where}: {what}")
 
-    def full(self, properties):
+    def full(self, module):
         """A module's properties with those of its defaults."""
-        whole = {}
-        for name in properties.get("defaults", []):
-            if name in self.named:
-                for key, value in self.full(self.named[name][2]).items():
-                    whole[key] = whole.get(key, []) + value if isinstance(value, list) else value
-        for key, value in properties.items():
-            whole[key] = whole.get(key, []) + value if isinstance(value, list) else value
-        return whole
+        return blueprint.with_defaults(module, self.named)
 
     def check(self):
-        names = [p["name"] for _, _, p in self.modules if "name" in p]
-        for name in {n for n in names if names.count(n) > 1}:
-            self.errors.append(f"two modules are named {name}")
-        for folder, kind, properties in self.modules:
-            where = folder / "Android.bp"
-            known = PROPERTIES.get(kind)
-            if known is None:
-                self.error(where, f"unknown module type {kind}")
+        for module in self.modules:
+            if module.kind not in PROPERTIES:
+                self.error(module.file, f"unknown module type {module.kind}")
                 continue
-            for key in properties.keys() - known:
-                self.error(where, f"{kind} has no property {key}")
-            if kind != "package" and "name" not in properties:
-                self.error(where, f"a {kind} has no name")
-            self.check_files(where, properties)
-            self.check_references(where, properties)
-            if kind in ("rust_library", "rust_binary", "rust_test"):
-                self.check_crate(where, kind, self.full(properties))
-            if kind == "aidl_interface":
-                self.check_dumps(where, properties)
+            self.check_properties(module, PROPERTIES[module.kind])
+            self.check_files(module)
+            self.check_references(module)
+            if module.kind in CRATES:
+                self.check_crate(module, self.full(module))
+                self.check_names(module, self.full(module))
+            if module.kind == "aidl_interface":
+                self.check_dumps(module.file, module.properties)
+        self.check_unique_names()
         self.check_licences()
         self.check_cargo()
         self.check_environment()
 
-    def check_files(self, where, properties):
+    def check_properties(self, module, known):
+        for key, value in module.properties.items():
+            if key not in known:
+                self.error(module.file, f"{module.kind} has no property {key}")
+            kind = list if key in LISTS else bool if key in FLAGS else dict if key in TABLES else str
+            if not isinstance(value, kind):
+                self.error(module.file, f"{key} is not a {kind.__name__}: {value!r}")
+                continue
+            if kind is list and len(set(value)) < len(value):
+                self.error(module.file, f"{key} names something twice")
+            for one in value if kind is list else [value]:
+                if key in VALUES and one not in VALUES[key]:
+                    self.error(module.file, f"{key}: {one!r} is not one of {', '.join(sorted(VALUES[key]))}")
+        if module.kind != "package" and not module.name:
+            self.error(module.file, f"a {module.kind} has no name")
+        for what in self.visibility.rule_errors(module):
+            self.error(module.file, what)
+
+    def check_names(self, module, properties):
+        """Soong finds a crate by the name of its file, which begins with the crate's (validateLibraryStem)."""
+        crate = properties.get("crate_name", "")
+        if module.kind == "rust_library" and not (crate and module.name.startswith("lib" + crate)):
+            self.error(module.file, f"{module.name}: a library's name begins with lib and its crate_name")
+
+    def check_unique_names(self):
+        """All modules of a tree share one space of names, those that Soong makes itself too."""
+        names = [m.name for m in self.modules if m.name]
+        for interface in (m for m in self.modules if m.kind == "aidl_interface" and m.name):
+            backends = interface.properties.get("backend", {})
+            names += [f"{interface.name}-{b}" for b, p in backends.items() if p.get("enabled")]
+            names += [f"{interface.name}{suffix}" for suffix in ("_interface", "-api", "-cpp-source", "-rust-source")]
+        names += [c["module"] for c in self.aosp.values()] + ["libbinder_rs"]
+        for name in {n for n in names if names.count(n) > 1}:
+            self.errors.append(f"two modules are named {name}")
+        # What is installed has the module's name, in one folder for each partition.
+        crates = [(self.full(m).get("crate_name"), m.name) for m in self.modules if m.kind == "rust_library"]
+        for crate in {c for c, _ in crates if [x for x, _ in crates].count(c) > 1}:
+            self.errors.append(f"two libraries are the crate {crate}")
+
+    def check_files(self, module):
         for key in FILES:
-            value = properties.get(key, [])
+            value = module.properties.get(key, [])
             for item in value if isinstance(value, list) else [value]:
                 if item.startswith(":"):
-                    if item[1:] not in self.named:
-                        self.error(where, f"{key}: no module {item[1:]}")
-                elif ".." in Path(item).parts or not any(where.parent.glob(item)):
-                    self.error(where, f"{key}: no file {item}")
+                    self.check_reference(module, key, item[1:], None)
+                elif ".." in Path(item).parts or not any(module.folder.glob(item)):
+                    self.error(module.file, f"{key}: no file {item}")
 
-    def check_references(self, where, properties):
-        for name in properties.get("defaults", []):
-            if self.named.get(name, (None, None))[1] != "rust_defaults":
-                self.error(where, f"defaults: no rust_defaults {name}")
+    def check_references(self, module):
+        for name in module.properties.get("defaults", []):
+            self.check_reference(module, "defaults", name, "rust_defaults")
+        for name in module.properties.get("licenses", []):
+            self.check_reference(module, "licenses", name, "license")
         elsewhere = {c["module"] for c in self.aosp.values()} | set(PLATFORM.values())
-        for name in properties.get("rustlibs", []):
-            if name not in elsewhere and self.named.get(name, (None, None))[1] != "rust_library":
-                self.error(where, f"rustlibs: no library {name} here, in aosp_crates.toml or the platform")
+        # Also those that come with the defaults: what they may use, the module must.
+        for name in self.full(module).get("rustlibs", []) if module.kind in CRATES else []:
+            if name not in elsewhere:
+                self.check_reference(module, "rustlibs", name, "rust_library")
+        self.check_apexes(module)
+
+    def check_reference(self, module, key, name, kind):
+        """A module that another one names is there, of the right kind, and visible to it."""
+        there = self.named.get(name)
+        if there is None or kind and there.kind != kind:
+            self.error(module.file, f"{key}: no {kind or 'module'} {name} here, in aosp_crates.toml or the platform")
+        elif not self.visibility.is_visible(there, module):
+            self.error(module.file, f"{module.name or 'the package'}: {name} is not visible to it (see {key})")
+
+    def check_apexes(self, module):
+        """Without apex_available a module is the platform's. What it links must be where it is."""
+        mine = self.apexes(module)
+        if PLATFORM_APEX not in mine:
+            self.error(module.file, f"{module.name}: apex_available without {PLATFORM_APEX}: it is installed there")
+        for name in module.properties.get("rustlibs", []):
+            if name in self.named and not mine <= self.apexes(self.named[name]):
+                self.error(module.file, f"{module.name}: apex_available: {name} is not available to all of it")
+
+    def apexes(self, module):
+        return set(self.full(module).get("apex_available", [PLATFORM_APEX]))
 
     def check_dumps(self, where, properties):
         """Soong refuses an unstable interface that has dumps (aidl_interface.go), and a stable one without."""
@@ -190,14 +209,19 @@ class Tree:
             self.error(where, f"{properties['name']}: either it is unstable or aidl_api has its dumps")
 
     def check_licences(self):
-        for folder in {f for f, _, _ in self.modules}:
-            packages = [p for f, k, p in self.modules if f == folder and k == "package"]
-            licences = [n for p in packages for n in p.get("default_applicable_licenses", [])]
-            if not licences:
+        for folder in {m.folder for m in self.modules}:
+            packages = [m for m in self.modules if m.folder == folder and m.kind == "package"]
+            if len(packages) != 1:
+                self.error(folder / "Android.bp", f"{len(packages)} package modules")
+            if not any(m.properties.get("default_applicable_licenses") for m in packages):
                 self.error(folder / "Android.bp", "the package has no default_applicable_licenses")
-            for name in licences:
-                if self.named.get(name, (None, None))[1] != "license":
-                    self.error(folder / "Android.bp", f"no license {name}")
+            for package in packages:
+                for name in package.properties.get("default_applicable_licenses", []):
+                    self.check_reference(package, "default_applicable_licenses", name, "license")
+        for licence in (m for m in self.modules if m.kind == "license"):
+            for key in ("license_kinds", "license_text"):
+                if not licence.properties.get(key):
+                    self.error(licence.file, f"{licence.name}: no {key}")
 
     def dependencies(self, manifest):
         """What cargo gives the crate on Android."""
@@ -212,30 +236,31 @@ class Tree:
             return PLATFORM[crate]
         if crate in self.aosp:
             return self.aosp[crate]["module"]
-        own = [n for n, (_, k, p) in self.named.items()
-               if k == "rust_library" and self.full(p).get("crate_name") == crate]
+        own = [m.name for m in self.modules
+               if m.kind == "rust_library" and self.full(m).get("crate_name") == crate]
         return own[0] if own else None
 
-    def check_crate(self, where, kind, properties):
+    def check_crate(self, module, properties):
+        where = module.file
         if properties.get("cargo_pkg_version") != self.cargo["package"]["version"]:
-            self.error(where, f"{properties['name']}: its version is not Cargo.toml's")
+            self.error(where, f"{module.name}: its version is not Cargo.toml's")
         if properties.get("edition") != self.cargo["package"]["edition"]:
-            self.error(where, f"{properties['name']}: its edition is not Cargo.toml's")
+            self.error(where, f"{module.name}: its edition is not Cargo.toml's")
         given = set(properties.get("rustlibs", []))
-        own = {n for n in given if self.named.get(n, (None,))[0] == where.parent}
-        sources = [where.parent / s for s in properties.get("srcs", [])]
-        if where.parent == self.root / PLATFORM_FOLDER:
+        own = {n for n in given if n in self.named and self.named[n].folder == module.folder}
+        sources = [module.folder / s for s in properties.get("srcs", [])]
+        if module.folder == self.root / PLATFORM_FOLDER:
             # Another source than cargo's: what its own files name counts.
-            wanted = self.mentioned(where.parent.glob("*.rs"))
+            wanted = self.mentioned(module.folder.glob("*.rs"))
         elif own:
             # A thin main, or a test, over the library beside it: only what it names itself.
             wanted = self.mentioned(f for s in sources for f in with_modules(s))
         else:
-            wanted = self.cargo_modules(where.parent / "Cargo.toml")
-        for module in wanted.keys() - given - own - {None}:
-            self.error(where, f"{properties['name']}: no {module}, but it uses {wanted[module]}")
-        for module in given - wanted.keys() - own:
-            self.error(where, f"{properties['name']}: {module}, but nothing says that it uses it")
+            wanted = self.cargo_modules(module.folder / "Cargo.toml")
+        for name in wanted.keys() - given - own - {None}:
+            self.error(where, f"{module.name}: no {name}, but it uses {wanted[name]}")
+        for name in given - wanted.keys() - own:
+            self.error(where, f"{module.name}: {name}, but nothing says that it uses it")
 
     def cargo_modules(self, path):
         """The modules of what a Cargo.toml asks for."""
@@ -250,7 +275,7 @@ class Tree:
     def mentioned(self, files):
         """The modules of the crates that Rust files name in a path."""
         text = "\n".join(re.sub(r"//[^\n]*", "", f.read_text()) for f in files if f.is_file())
-        own = [self.full(p).get("crate_name") for _, k, p in self.modules if k == "rust_library"]
+        own = [self.full(m).get("crate_name") for m in self.modules if m.kind == "rust_library"]
         crates = set(self.aosp) | set(PLATFORM) | set(filter(None, own))
         return {self.module_of(c): c for c in crates
                 if re.search(rf"(?<![\w:]){c.replace('-', '_')}(::|;| as )", text)}
@@ -259,7 +284,7 @@ class Tree:
         """The workspace asks for no release and no feature that the Android tree lacks."""
         path = self.root / "Cargo.toml"
         shared = self.cargo["dependencies"]
-        for folder in ("service", "ctl"):
+        for folder in ("service", "ctl", "tests/on-device"):
             manifest = tomllib.loads((self.root / folder / "Cargo.toml").read_text())
             for crate, asked in self.dependencies(manifest).items():
                 if crate not in self.aosp:
@@ -269,8 +294,9 @@ class Tree:
                 base = base if isinstance(base, dict) else {"version": base}
                 offer = self.aosp[crate]
                 version = asked.get("version") or base.get("version")
-                if not compatible(version, offer["version"]):
-                    self.error(path, f"{crate} {version}: does not take {offer['version']} (aosp_crates.toml)")
+                had = [v[crate] for v in self.states.values()]
+                if version and not is_between(version, had):
+                    self.error(path, f"{crate} {version}: the Android tree has had {', '.join(sorted(set(had)))}")
                 features = set(base.get("features", [])) | set(asked.get("features", []))
                 for feature in sorted(features - set(offer.get("features", []))):
                     self.error(path, f"{crate}: the Android tree builds it without {feature}")
@@ -280,7 +306,7 @@ class Tree:
 
     def check_environment(self):
         """Of cargo's variables Soong sets the version's only (cargo_env_compat)."""
-        for folder in ("service/src", "service/platform", "ctl/src"):
+        for folder in ("service/src", "service/platform", "ctl/src", "tests/on-device"):
             for path in (self.root / folder).rglob("*.rs"):
                 for name in re.findall(r'env!\("(CARGO_\w+)', path.read_text()):
                     if not name.startswith("CARGO_PKG_VERSION"):
@@ -300,12 +326,13 @@ def with_modules(path):
             yield from with_modules(folder / name / "mod.rs")
 
 
-def compatible(asked, offered):
-    """Whether cargo's requirement takes the release, as cargo's caret does."""
+def is_between(asked, had):
+    """Whether a requirement's release is neither older than all that the tree has had nor newer, as far as
+    its caret counts. check-cargo builds with each of them."""
     want = [int(n) for n in asked.lstrip("^=").split(".")]
-    have = [int(n) for n in offered.split(".")]
     significant = 1 if want[0] else 2
-    return have[:significant] == want[:significant] and have[:len(want)] >= want
+    have = sorted([int(n) for n in v.split(".")][:significant] for v in had)
+    return have[0] <= want[:significant] <= have[-1]
 
 
 def main():

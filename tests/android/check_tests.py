@@ -27,15 +27,32 @@ from pathlib import Path
 # What Android's own checker of TEST_MAPPING knows of a test, and of its options.
 KEYS = {"name", "options", "host", "file_patterns", "keywords", "preferred_targets"}
 OPTIONS = {"include-filter", "exclude-filter", "include-annotation", "exclude-annotation"}
-# The options that Tradefed's classes have, of those classes that the product uses.
+# What every preparer has (BaseTargetPreparer), and every test that takes filters.
+PREPARER = {"disable", "disable-tear-down"}
+# The options that Tradefed's classes have, of those classes that the product uses, as of 2025. Tradefed
+# ends on any other: "Could not find option with name". (test-options was RustTestBase's until 2021.)
 CLASSES = {
-    "RootTargetPreparer": {"force-root", "throw-on-error"},
-    "PushFilePreparer": {"abort-on-push-failure", "cleanup", "push", "push-file", "skip-abi-filtering"},
+    "RootTargetPreparer": PREPARER | {"force-root", "throw-on-error"},
+    "PushFilePreparer": PREPARER | {
+        "abort-on-push-failure", "backup-file", "cleanup", "post-push", "push", "push-file", "remount-system",
+        "remount-vendor", "skip-abi-filtering", "trigger-media-scan",
+    },
     "RustBinaryTest": {
-        "exclude-filter", "include-filter", "module-name", "test-device-path", "test-options",
-        "test-timeout",
+        "exclude-filter", "include-filter", "is-benchmark", "ld-library-path", "ld-library-path-32",
+        "ld-library-path-64", "module-name", "native-test-flag", "test-device-path", "test-timeout",
     },
 }
+# Of a configuration itself.
+CONFIGURATION = {"test-suite-tag", "test-tag", "config-descriptor:metadata"}
+# Those whose value is of a kind: Tradefed reads it, and ends where it cannot.
+BOOLEANS = {
+    "abort-on-push-failure", "cleanup", "disable", "disable-tear-down", "force-root", "is-benchmark",
+    "remount-system", "remount-vendor", "skip-abi-filtering", "throw-on-error", "trigger-media-scan",
+}
+TIMES = {"test-timeout"}
+TIME = re.compile(r"\d+|(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?")
+# What Rust's test harness takes, and RustTestBase does not give itself (--exact, --skip).
+HARNESS = re.compile(r"--(test-threads=\d+|nocapture|include-ignored|ignored|show-output)")
 GROUP = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -89,6 +106,11 @@ def config_errors(path, module):
         for option in element.findall("option"):
             if option.get("name") not in CLASSES.get(name, {option.get("name")}):
                 yield f"{name} has no option {option.get('name')}"
+    for option in tree.getroot().findall("option"):
+        if option.get("name") not in CONFIGURATION:
+            yield f"a configuration has no option {option.get('name')}"
+    for option in tree.iter("option"):
+        yield from value_errors(option.get("name"), option.get("value"))
     options = [(o.get("name"), o.get("value")) for o in tree.iter("option")]
     ran = [v for n, v in options if n == "module-name"]
     pushed = dict(v.split("->", 1) for n, v in options if n == "push" and "->" in v)
@@ -97,6 +119,15 @@ def config_errors(path, module):
         yield f"runs {ran}, but it is {module}'s test_config"
     if pushed.get(module) != f"{''.join(folder)}/{module}":
         yield f"{module} is not pushed to where it is run"
+
+
+def value_errors(name, value):
+    if name in BOOLEANS and value not in ("true", "false"):
+        yield f"{name}: {value!r} is neither true nor false"
+    if name in TIMES and not TIME.fullmatch(value):
+        yield f"{name}: {value!r} is no time: milliseconds, or 1h2m3s"
+    if name == "native-test-flag" and not HARNESS.fullmatch(value):
+        yield f"{name}: Rust's test harness has no {value!r}"
 
 
 def main():

@@ -16,10 +16,10 @@
 //!
 //! A slot is a number from 0; it decides the host end's name and the address. Slot 0 is the
 //! original's. A name keeps its slot while the store lives, so that a guest that comes back has
-//! its address again. No question here costs more with more guests.
+//! its address again.
 
 use crate::spec::{GuestName, GuestSpec};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// Number of slots: the most guests at a time, and the most names remembered.
@@ -30,16 +30,16 @@ pub const SLOTS: u32 = 4096;
 pub struct Slots {
     /// The slot of every name seen.
     of: BTreeMap<GuestName, u32>,
-    /// The name that had a slot last.
-    had: BTreeMap<u32, GuestName>,
-    /// Slots in use now.
-    live: BTreeSet<u32>,
-    /// Slots that a name has had and that are not in use.
-    freed: BTreeSet<u32>,
-    /// Slots below `next` that are neither in use nor any name's.
-    gaps: BTreeSet<u32>,
-    /// From here on no slot was ever touched.
-    next: u32,
+    /// By number; those that are missing were never touched.
+    slots: Vec<Slot>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    /// Whether it is in use.
+    live: bool,
+    /// The name that had it last.
+    had: Option<GuestName>,
 }
 
 impl Slots {
@@ -48,14 +48,17 @@ impl Slots {
     /// A remembered name gets its own; a new one gets slot 0 when nobody is attached, else one
     /// that no name has had, else a freed one.
     pub fn choose(&self, name: &GuestName) -> Option<u32> {
-        if let Some(slot) = self.of.get(name).filter(|slot| !self.live.contains(slot)) {
+        let is_live = |slot: &u32| self.slots.get(*slot as usize).is_some_and(|slot| slot.live);
+        if let Some(slot) = self.of.get(name).filter(|slot| !is_live(slot)) {
             return Some(*slot);
         }
-        if self.live.is_empty() {
+        if !self.slots.iter().any(|slot| slot.live) {
             return Some(0);
         }
-        let unused = || Some(self.next).filter(|next| *next < SLOTS);
-        self.gaps.first().copied().or_else(unused).or_else(|| self.freed.first().copied())
+        let first = |free: fn(&Slot) -> bool| self.slots.iter().position(free);
+        let untouched = Some(self.slots.len()).filter(|next| *next < SLOTS as usize);
+        let slot = first(|slot| !slot.live && slot.had.is_none()).or(untouched);
+        slot.or_else(|| first(|slot| !slot.live)).map(|slot| slot as u32)
     }
 
     /// The slot that a name has or had.
@@ -65,49 +68,37 @@ impl Slots {
 
     /// A slot is one name's: gives the name that is forgotten for it, if there is one.
     pub fn remember(&mut self, name: &GuestName, slot: u32) -> Option<GuestName> {
-        self.touch(slot);
         if let Some(old) = self.of.insert(name.clone(), slot).filter(|old| *old != slot) {
-            self.had.remove(&old);
-            self.settle(old);
+            self.change(old, |old| old.had = None);
         }
-        let before = self.had.insert(slot, name.clone()).filter(|other| other != name);
-        if let Some(other) = &before {
-            self.of.remove(other);
-        }
-        self.settle(slot);
-        before
+        let mut before = None;
+        self.change(slot, |slot| before = slot.had.replace(name.clone()));
+        let before = before.filter(|other| other != name)?;
+        self.of.remove(&before);
+        Some(before)
     }
 
     /// A slot is in use from now on.
     pub fn take(&mut self, slot: u32) {
-        self.touch(slot);
-        self.live.insert(slot);
-        self.settle(slot);
+        self.change(slot, |slot| slot.live = true);
     }
 
     /// A slot is in use no more.
     pub fn release(&mut self, slot: u32) {
-        self.live.remove(&slot);
-        self.settle(slot);
+        self.change(slot, |slot| slot.live = false);
     }
 
-    /// Everything below a slot that is touched is known one by one.
-    fn touch(&mut self, slot: u32) {
-        if slot >= self.next {
-            self.gaps.extend(self.next..=slot);
-            self.next = slot + 1;
+    /// Of numbers that are given to nobody nothing is kept.
+    fn change(&mut self, slot: u32, change: impl FnOnce(&mut Slot)) {
+        if slot >= SLOTS {
+            return;
         }
-    }
-
-    /// Sorts a slot into the set it belongs to now.
-    fn settle(&mut self, slot: u32) {
-        let (live, had) = (self.live.contains(&slot), self.had.contains_key(&slot));
-        for (set, belongs) in [(&mut self.freed, had && !live), (&mut self.gaps, !had && !live)] {
-            if belongs {
-                set.insert(slot);
-            } else {
-                set.remove(&slot);
-            }
+        let at = slot as usize;
+        if at >= self.slots.len() {
+            self.slots.resize_with(at + 1, Slot::default);
+        }
+        if let Some(slot) = self.slots.get_mut(at) {
+            change(slot);
         }
     }
 }
@@ -130,6 +121,7 @@ pub fn address(spec: &GuestSpec, slot: u32, taken: impl Fn(&Ipv4Addr) -> bool) -
 mod tests {
     use super::*;
     use crate::spec::IfName;
+    use std::collections::BTreeSet;
 
     fn name(text: &str) -> GuestName {
         GuestName::new(text).unwrap()

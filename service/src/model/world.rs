@@ -86,3 +86,23 @@ impl World {
         matches!(self.platform.routing, Shape::Netd { .. })
     }
 }
+
+#[cfg(test)]
+impl World {
+    /// A device by table main, without uplink, whose packet filter is nf_tables.
+    pub(crate) fn empty() -> Self {
+        Self {
+            platform: Platform {
+                routing: Shape::Main,
+                forwarding: ForwardingMode::Sysctl,
+                filter: Backend::Nftables,
+            },
+            rules: Vec::new(),
+            uplink: Uplink::unknown(crate::uplink::Choice::Default),
+            tuns: BTreeMap::new(),
+            prefixes: None,
+            awaits_netd: false,
+            guests: GuestTable::default(),
+        }
+    }
+}

@@ -181,4 +181,23 @@ mod tests {
         it.trigger(Due { guests: [7].into(), ..Due::default() }, Instant::now());
         assert!(it.at().is_some());
     }
+
+    #[test]
+    fn what_could_not_be_read_is_due_again() {
+        let now = Instant::now();
+        let mut it = Debounce::default();
+        assert_eq!(it.retry_at(), None);
+        it.retry(uplink(), now);
+        let at = it.retry_at().unwrap();
+        assert_eq!((at - now).as_secs(), 1);
+        assert_eq!(it.take_retry(now), Due::default(), "not yet");
+        assert_eq!(it.take_retry(at), uplink());
+        assert_eq!(it.retry_at(), None, "it is under way");
+        it.retry(uplink(), at);
+        assert_eq!((it.retry_at().unwrap() - at).as_secs(), 2);
+        it.take_retry(at + ms(2000));
+        it.read();
+        it.retry(uplink(), at);
+        assert_eq!((it.retry_at().unwrap() - at).as_secs(), 1, "it was read in between");
+    }
 }

@@ -333,3 +333,148 @@ impl<R: SharedResource> Managed<R> {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    /// What is wanted is whether netd is awaited: something to switch.
+    #[derive(Default)]
+    struct Fake {
+        /// How often it was written, and with what.
+        writes: Vec<bool>,
+        /// What others have taken.
+        taken: Option<String>,
+        fails: bool,
+        stuck: bool,
+    }
+
+    impl SharedResource for Fake {
+        type Want = bool;
+        const NAME: &'static str = "fake";
+        const FIND: &'static str = "nobody";
+
+        fn want(world: &World) -> bool {
+            world.awaits_netd
+        }
+
+        fn waits(_from: Option<&bool>, _to: &bool, world: &World) -> Option<&'static str> {
+            world.prefixes.is_some().then_some("prefixes")
+        }
+
+        fn changes(&self, _from: Option<&bool>, to: &bool) -> Vec<Change> {
+            vec![Change::forwarding(*to)]
+        }
+
+        fn drift(&mut self, _want: &bool, _world: &World) -> Result<Option<String>, Error> {
+            Ok(self.taken.clone())
+        }
+
+        fn apply(&mut self, task: &Task<'_, bool>) -> Result<Done, Error> {
+            self.writes.push(*task.to);
+            if self.fails {
+                let kind = if self.stuck { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
+                return Err(Error::Forwarding { switch: "on", cause: kind.into() });
+            }
+            self.taken = None;
+            Ok(Done::Applied)
+        }
+
+        fn clear(&mut self) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn is_stuck(failure: &Error) -> bool {
+            failure.is_unanswered()
+        }
+    }
+
+    fn on() -> World {
+        World { awaits_netd: true, ..World::empty() }
+    }
+
+    fn event(it: &mut Managed<Fake>, world: &World, look: Look) -> Option<Outcome> {
+        it.reconcile(world, look, Trigger::Event).ok()
+    }
+
+    #[test]
+    fn what_is_wanted_is_applied_once() {
+        let mut it = Managed::new(Fake::default(), Some(false));
+        assert!(it.changes(&World::empty()).is_empty());
+        assert_eq!(it.changes(&on()).len(), 1);
+        assert_eq!(event(&mut it, &on(), Look::Wanted), Some(Outcome::Applied));
+        assert_eq!(event(&mut it, &on(), Look::Kernel), Some(Outcome::Unchanged));
+        assert_eq!((it.applied(), &it.get().writes[..]), (Some(&true), &[true][..]));
+    }
+
+    #[test]
+    fn what_others_take_is_put_back_when_it_is_looked_for() {
+        let mut it = Managed::new(Fake::default(), Some(true));
+        it.get_mut().taken = Some("a chain".into());
+        assert_eq!(event(&mut it, &on(), Look::Wanted), Some(Outcome::Unchanged));
+        assert_eq!(event(&mut it, &on(), Look::Kernel), Some(Outcome::PutBack));
+        assert_eq!(it.get().writes, [true]);
+        // Again and again: then it waits.
+        for _ in 0..20 {
+            it.get_mut().taken = Some("a chain".into());
+            let _ = event(&mut it, &on(), Look::Kernel);
+        }
+        assert!(it.is_contested() && it.repair_at().is_some());
+        assert!(it.get().writes.len() < 15, "{}", it.get().writes.len());
+    }
+
+    #[test]
+    fn a_failure_is_kept_and_tried_again_in_its_time() {
+        let mut it = Managed::new(Fake { fails: true, ..Fake::default() }, Some(false));
+        assert_eq!(event(&mut it, &on(), Look::Wanted), None);
+        assert!(matches!(it.health(), Health::Failing { stuck: false, .. }));
+        assert_eq!(it.applied(), Some(&false), "what was there before is still known");
+        let at = it.retry_at(&on()).unwrap();
+        assert!(at > Instant::now());
+        // The same is not tried before its time by an event, but by a caller who waits for it.
+        assert_eq!(event(&mut it, &on(), Look::Kernel), Some(Outcome::Unchanged));
+        assert!(it.reconcile(&on(), Look::Wanted, Trigger::Call).is_err());
+        assert_eq!(it.get().writes.len(), 2);
+        // Another one is tried at once.
+        it.get_mut().fails = false;
+        assert_eq!(event(&mut it, &World::empty(), Look::Wanted), Some(Outcome::Applied));
+        assert_eq!((it.health(), it.retry_at(&World::empty())), (&Health::InPlace, None));
+    }
+
+    #[test]
+    fn while_a_program_hangs_nothing_is_tried_and_an_undo_waits() {
+        let mut it =
+            Managed::new(Fake { fails: true, stuck: true, ..Fake::default() }, Some(false));
+        assert!(it.reconcile(&on(), Look::Wanted, Trigger::Call).is_err());
+        assert_eq!(event(&mut it, &World::empty(), Look::Kernel), Some(Outcome::Unchanged));
+        it.undo(&World::empty()).unwrap();
+        assert_eq!(it.get().writes.len(), 1);
+        assert!(it.retry_at(&World::empty()).is_some(), "what was half done is looked at later");
+    }
+
+    #[test]
+    fn an_undo_brings_back_what_was_applied_before() {
+        let mut it = Managed::new(Fake::default(), Some(false));
+        it.reconcile(&on(), Look::Wanted, Trigger::Call).unwrap();
+        it.undo(&World::empty()).unwrap();
+        assert_eq!((it.applied(), &it.get().writes[..]), (Some(&false), &[true, false][..]));
+        // One that failed halfway is brought back, too.
+        it.get_mut().fails = true;
+        assert!(it.reconcile(&on(), Look::Wanted, Trigger::Call).is_err());
+        it.get_mut().fails = false;
+        it.undo(&World::empty()).unwrap();
+        assert_eq!(it.get().writes, [true, false, true, false]);
+        assert_eq!(it.health(), &Health::InPlace);
+    }
+
+    #[test]
+    fn what_has_to_wait_is_pending_and_no_failure() {
+        let mut it = Managed::new(Fake::default(), Some(false));
+        let waiting = World { prefixes: Some(Vec::new()), ..on() };
+        assert_eq!(event(&mut it, &waiting, Look::Kernel), Some(Outcome::Unchanged));
+        assert_eq!(it.health(), &Health::Pending("prefixes"));
+        assert!(it.changes(&waiting).is_empty() && it.retry_at(&waiting).is_none());
+        assert_eq!(event(&mut it, &on(), Look::Wanted), Some(Outcome::Applied));
+    }
+}

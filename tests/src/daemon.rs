@@ -18,7 +18,7 @@ use std::env;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -28,6 +28,7 @@ use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::program::binary;
 use crate::{poll, InNetns, Internet};
 
 /// What guestnetd says on stderr when it can be called.
@@ -257,20 +258,4 @@ impl Log {
         let wait = |now: &mut LogText| !there(now) && !now.ended;
         there(&self.grown.wait_timeout_while(now, limit, wait).expect("the log").0)
     }
-}
-
-/// One of the programs under test: where the variable of its name in capitals says, else in cargo's
-/// target directory, beside this program or beside the tests.
-pub fn binary(name: &str) -> PathBuf {
-    if let Some(path) = env::var_os(name.to_uppercase()) {
-        return path.into();
-    }
-    let this = env::current_exe().expect("the path of this program");
-    // A test is one directory below.
-    let found = this.ancestors().skip(1).take(2).map(|dir| dir.join(name)).find(|p| p.exists());
-    found.unwrap_or_else(|| {
-        let variable = name.to_uppercase();
-        let dir = this.parent().unwrap_or(Path::new("")).display();
-        panic!("no {name} near {dir}: run `cargo build` for it first, or set {variable}")
-    })
 }

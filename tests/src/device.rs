@@ -81,8 +81,14 @@ impl Device {
         self.internet.wait_until_up("device");
         self.netns.wait_until_up(name);
         if Path::new("/proc/sys/net/ipv6").exists() {
-            let local = || self.addresses(6, name).iter().any(|a| a.starts_with("fe80:"));
-            poll(Duration::from_secs(5), || local().then_some(())).expect("a link-local address");
+            // It is tentative for a moment even where nobody probes, and has its route after that.
+            let route = || self.netns.run("ip -6 route show table local type local");
+            let local = || route().lines().any(|l| l.contains("fe80:") && l.contains(name));
+            let settled = || {
+                local()
+                    && self.netns.run(&format!("ip -6 addr show dev {name} tentative")).is_empty()
+            };
+            poll(Duration::from_secs(5), || settled().then_some(())).expect("a link-local address");
         }
     }
 

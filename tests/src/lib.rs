@@ -26,6 +26,7 @@ pub mod internet;
 pub mod lxc;
 pub mod netd;
 pub mod netns;
+pub mod program;
 pub mod snapshot;
 pub mod traffic;
 

@@ -25,7 +25,7 @@ use binder::{ExceptionCode, Status};
 use guestnet_platform::{connect, status_message, Connection, Endpoint, PlatformError};
 use guestnet_tests::bed::{assert_words, deaf, Bed};
 use guestnet_tests::client::{by_netns, by_pid, config, NAME};
-use guestnet_tests::daemon::binary;
+use guestnet_tests::program::binary;
 use guestnet_tests::{said, Daemon, Device, InNetns, Internet, Probe};
 
 /// An ordinary user. No account needs to exist for it.

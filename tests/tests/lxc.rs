@@ -21,7 +21,7 @@ use std::path::Path;
 
 use guestnet_tests::bed::{eventually, Bed, BOUND, FIRST};
 use guestnet_tests::client::{by_pid, config};
-use guestnet_tests::daemon::binary;
+use guestnet_tests::program::binary;
 use guestnet_tests::{poll, said, Container, Device, Guest, Snapshot};
 use tempfile::TempDir;
 

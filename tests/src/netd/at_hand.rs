@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 use super::chains::{Family, Transaction};
 use super::{NetdDevice, Variant};
-use crate::daemon::binary;
+use crate::program::binary;
 use crate::{said, InNetns};
 
 /// A directory with the stand-ins, what they start, and what they know of the device.

@@ -25,7 +25,7 @@ use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestN
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_platform::Connection;
 use guestnet_tests::client::{by_pid, config};
-use guestnet_tests::daemon::binary;
+use guestnet_tests::program::binary;
 use guestnet_tests::{poll, Daemon, Guest, InNetns};
 use tempfile::TempDir;
 

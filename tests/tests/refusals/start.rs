@@ -23,7 +23,7 @@ use std::process::Output;
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use guestnet_tests::bed::Bed;
 use guestnet_tests::client::config;
-use guestnet_tests::daemon::binary;
+use guestnet_tests::program::binary;
 use guestnet_tests::{said, Device, InNetns, Snapshot};
 
 /// What clap answers a wrong command line with, and what everything else that fails ends with.

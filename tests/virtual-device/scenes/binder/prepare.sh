@@ -4,7 +4,7 @@
 # shellcheck source=../../../lib/sid.sh
 . tests/lib/sid.sh
 product
-tests_of guestnet_device_tests --test binder
+tests_of tests/virtual-device binder
 sid_fetch "$cache/gbinder" libgbinder-tools ||
     die "libgbinder-tools cannot be had from Debian sid: $(tail -1 "$cache/gbinder/log" 2>/dev/null)"
 mkdir -p "$stage/gbinder"

@@ -1,4 +1,4 @@
 # shellcheck shell=bash
 # Takes the product and the black-box suite along.
 product
-tests_of guestnet_tests
+tests_of tests

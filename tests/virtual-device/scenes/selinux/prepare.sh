@@ -5,7 +5,6 @@
 [ "$seconds" -ge 900 ] || seconds=900
 scene_boot='security=selinux enforcing=1'
 product
-user_cargo build --quiet --locked -p guestnet_device_tests
 program /system/bin "$target/debug/android-init"
 program /device "$target/debug/selinux-suite"
 cp init/guestnetd.rc "$stage/device/"

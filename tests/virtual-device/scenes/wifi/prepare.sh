@@ -1,4 +1,4 @@
 # shellcheck shell=bash
 # Takes the product and the tests of Wi-Fi along.
 product
-tests_of guestnet_device_tests --test wifi
+tests_of tests/virtual-device wifi

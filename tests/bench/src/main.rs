@@ -25,16 +25,15 @@ mod error;
 mod events;
 mod first_packet;
 mod floor;
-mod footprint;
 mod machine;
 mod measure;
 mod options;
-mod processes;
 mod progress;
 mod report;
 mod scale;
 mod service;
 mod settle;
+mod start;
 mod subject;
 mod timeline;
 
@@ -45,8 +44,8 @@ use clap::Parser;
 use error::{Error, Result};
 use machine::Machine;
 use options::Options;
+use report::markdown;
 use report::table::Table;
-use report::{files, markdown};
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -67,15 +66,14 @@ fn measure(options: &Options) -> Result<()> {
     }
     let words = std::env::var("BENCH_COMMAND").unwrap_or_else(|_| "guestnet_bench".to_owned());
     let machine = Machine::here(words);
-    let folder = options.home.join("results");
     let keep = |table: Table| {
         println!("\n## {}\n\n{}", table.title, markdown::grid(&table));
         for target in &table.targets {
             let report::table::Target { what, wanted, measured, .. } = target;
             println!("   {what}: {wanted}; measured: {measured} {}", markdown::mark(target));
         }
-        match options.report {
-            Some(_) => files::write(&folder, &machine, &table),
+        match &options.report {
+            Some(file) => report::put(file, &options.home.join("pictures"), &machine, &table),
             None => Ok(()),
         }
     };
@@ -89,35 +87,23 @@ fn measure(options: &Options) -> Result<()> {
             keep(run(options)?)?;
         }
     }
-    match &options.report {
-        Some(file) => {
-            let notes = options.home.join("notes");
-            files::report(file, &names(), &folder, &notes, RESULTS)
-        }
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Makes a table.
 type Run = fn(&Options) -> Result<Table>;
 
 /// All others, by name, in the order of the report.
-const TABLES: [(&str, Run); 9] = [
+const TABLES: [(&str, Run); 6] = [
     ("scale", scale::run),
     ("concurrent", concurrent::run),
     ("first-packet", first_packet::run),
-    ("processes", processes::run),
     ("datapath", datapath::run),
     ("events", events::run),
-    ("footprint", footprint::size),
-    ("idle", footprint::idle),
-    ("start", footprint::start),
+    ("start", start::run),
 ];
 
 /// The names of all tables, in the order of the report.
 fn names() -> Vec<&'static str> {
     ["attach", "detach"].into_iter().chain(TABLES.map(|(name, _)| name)).collect()
 }
-
-/// The results folder, as the report beside Cargo.toml sees it.
-const RESULTS: &str = "tests/bench/results";

@@ -41,15 +41,15 @@ pub struct Options {
     #[arg(long)]
     pub check: bool,
 
-    /// The release build's folder with guestnetd
+    /// The folder with guestnetd
     #[arg(long, value_name = "DIR")]
     pub bin: PathBuf,
 
-    /// tests/bench: where the rivals, the notes and the results are
+    /// tests/bench: where the rivals and the pictures are
     #[arg(long, value_name = "DIR")]
     pub home: PathBuf,
 
-    /// The report to write; none is written without
+    /// The report whose tables are replaced; none is written without
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }

@@ -112,8 +112,6 @@ fn marginal(options: &Options, sizes: &[usize], rounds: usize, table: &mut Table
         title: "Attach of guest N".to_owned(),
         x: "guests".to_owned(),
         y: "milliseconds, median".to_owned(),
-        log_x: true,
-        log_y: false,
         lines: lines.into(),
     }));
     plain.floor.delete_all().doing("the floor's group delete")?;

@@ -74,7 +74,7 @@ pub fn listed(subject: &Measured) -> String {
 fn bar(subject: &Measured, divisor: f64) -> Bar {
     let action = &subject.attach;
     let part = |(step, samples): &(String, crate::measure::Samples)| {
-        Part::new(kind(step), samples.median().unwrap_or_default() / divisor).hint(step)
+        Part::new(kind(step), samples.median().unwrap_or_default() / divisor)
     };
     let mut parts: Vec<Part> = action.steps.iter().map(part).collect();
     let known: f64 = parts.iter().map(|part| part.value).sum();
@@ -126,7 +126,7 @@ mod tests {
         subject.attach.steps = vec![("create the pair".into(), one(400.0))];
         let parts = bar(&subject, 1000.0).parts;
         assert_eq!(parts[1], Part::new(REST, 0.6));
-        assert_eq!(parts[0].hint, "create the pair");
+        assert_eq!(parts[0].name, "the pair, its marks");
         assert!(listed(&subject).ends_with("| create the pair | 400 | 400 |"));
     }
 }

@@ -15,12 +15,10 @@
 //! A table of the report: what a bench hands over. Everything that is printed, written and drawn
 //! is made from it, so it can be read back from a results file as well.
 
-use serde::{Deserialize, Serialize};
-
 /// A table with its targets and its pictures.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    /// Its name: of `--only`, and of its files in the results folder (`attach`).
+    /// Its name: of `--only`, and of its place in the report (`attach`).
     pub id: String,
     /// Its heading.
     pub title: String,
@@ -39,7 +37,7 @@ pub struct Table {
 }
 
 /// One subject.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
     /// Who it is.
     pub subject: String,
@@ -50,8 +48,7 @@ pub struct Row {
 }
 
 /// One figure.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Cell {
     /// There is none.
     #[default]
@@ -67,7 +64,7 @@ pub enum Cell {
 }
 
 /// A number to be reached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// Of what.
     pub what: String,
@@ -80,19 +77,18 @@ pub struct Target {
 }
 
 /// Something to be drawn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Picture {
     /// Horizontal bars, one below the other, each made of parts.
     Bars(Bars),
-    /// Lines over a logarithmic or linear axis.
+    /// Lines over a logarithmic axis; y begins at 0.
     Lines(Lines),
 }
 
 /// Horizontal bars.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bars {
-    /// Its file in the results folder, without `.svg`.
+    /// Its file in the folder of pictures, without `.svg`.
     pub id: String,
     /// Its heading.
     pub title: String,
@@ -103,7 +99,7 @@ pub struct Bars {
 }
 
 /// One bar.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bar {
     /// Its label.
     pub label: String,
@@ -112,21 +108,18 @@ pub struct Bar {
 }
 
 /// A part of a bar.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Part {
     /// What it stands for; parts of one name have one colour. May be empty.
     pub name: String,
     /// Its length.
     pub value: f64,
-    /// What is said when it is pointed at, before its length; may be empty.
-    #[serde(default)]
-    pub hint: String,
 }
 
 /// Lines.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lines {
-    /// Its file in the results folder, without `.svg`.
+    /// Its file in the folder of pictures, without `.svg`.
     pub id: String,
     /// Its heading.
     pub title: String,
@@ -134,16 +127,12 @@ pub struct Lines {
     pub x: String,
     /// What y is.
     pub y: String,
-    /// Whether x is logarithmic.
-    pub log_x: bool,
-    /// Whether y is logarithmic; otherwise it begins at 0.
-    pub log_y: bool,
     /// The lines.
     pub lines: Vec<Line>,
 }
 
 /// One line.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
     /// Its label.
     pub label: String,
@@ -185,7 +174,7 @@ impl Table {
 }
 
 impl Picture {
-    /// Its file in the results folder, without `.svg`.
+    /// Its file in the folder of pictures, without `.svg`.
     pub fn id(&self) -> &str {
         match self {
             Self::Bars(bars) => &bars.id,
@@ -197,11 +186,6 @@ impl Picture {
 impl Part {
     /// A part.
     pub fn new(name: impl Into<String>, value: f64) -> Self {
-        Self { name: name.into(), value, hint: String::new() }
-    }
-
-    /// The same, with a hint.
-    pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: hint.into(), ..self }
+        Self { name: name.into(), value }
     }
 }

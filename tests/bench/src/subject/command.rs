@@ -100,7 +100,7 @@ fn version(netavark: &str) -> String {
 }
 
 /// Compiles the original.
-pub fn original(home: &Path, scratch: &TempDir) -> Result<PathBuf> {
+fn original(home: &Path, scratch: &TempDir) -> Result<PathBuf> {
     let (source, program) = (home.join("rivals/original.c"), scratch.path().join("original"));
     let out =
         Command::new("cc").args(["-O2", "-o"]).arg(&program).arg(source).output().doing("cc")?;

@@ -25,7 +25,7 @@ use guestnet_tests::{Device, Guest};
 
 use crate::error::Result;
 
-pub use command::{original, rivals, Missing};
+pub use command::{rivals, Missing};
 pub use floor::{load, FloorSubject};
 pub use guestnetd::{Guestnetd, How};
 pub use null::{Call, NullCall};

@@ -229,6 +229,26 @@ fn a_subnet_costs_the_same_with_many_others() {
     });
 }
 
+/// Another uplink costs the two chains that name it, and nothing else is written.
+#[test]
+fn an_uplink_costs_the_chains_that_name_it() {
+    in_netns(|| {
+        sh(NETD);
+        let helper = Helper::new("uplink");
+        let mut firewall = helper.open();
+        firewall.apply(&wlan0()).unwrap();
+        for ruleset in [eth0(), wlan0(), eth0()] {
+            helper.commands();
+            firewall.apply(&ruleset).unwrap();
+            let commands = helper.commands();
+            // Each is made, hooked, and the old one unhooked, emptied and removed.
+            let (forward, postrouting) = (4, 1);
+            assert_eq!(commands.len(), forward + postrouting + 2 * 5, "{commands:#?}");
+            assert!(!commands.iter().any(|command| command.contains("oem_guestnet_in")));
+        }
+    });
+}
+
 /// Netd comes when guestnetd is there already, and goes: our jumps follow, and no old one stays.
 #[test]
 fn netds_chains_are_followed() {

@@ -14,10 +14,24 @@
 
 //! guestnetd: gives a guest on an Android device its network.
 //!
-//! Data flows one way: a call (`api`) becomes a `spec` that cannot be wrong; the `daemon` compares it
-//! with what is there (`model`), applies the steps to the `kernel` and the `firewall`, reads back
-//! what is there, and answers. `spec`, `model` and `alloc` are pure; the kernel is touched in `kernel`
-//! and `firewall` only.
+//! Data flows one way, whatever triggers it:
+//!
+//! ```text
+//! call, kernel event, timer → spec, world → model (pure) → apply → kernel, firewall → read back → answer, event
+//! ```
+//!
+//! | module | what | touches |
+//! |---|---|---|
+//! | [`api`] | who calls; parcels to [`spec`] and back; listeners, dumps | Binder |
+//! | [`spec`] | what was asked for, in types that cannot be wrong | nothing |
+//! | [`model`] | what should be, what is, and the steps between | nothing |
+//! | [`alloc`] | slots, addresses | nothing |
+//! | [`daemon`] | the guests, the order of things, repairs, health | by the three below |
+//! | [`kernel`] | netlink, network namespaces, sysctls | the kernel |
+//! | [`firewall`] | the packet filter, by nf_tables or iptables | the kernel |
+//! | [`store`] | what must survive a restart | the state directory |
+//!
+//! The contract is AIDL (`aidl/`): clients link against that and never against this crate.
 
 #![deny(missing_docs)]
 

@@ -9,8 +9,8 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 build_tests() {
     mkdir -p "$target"
     user_cargo build --workspace --bins --tests --examples --locked --message-format=json-render-diagnostics "$@" \
-        >"$target/tests.json.new" || return
-    mv "$target/tests.json.new" "$target/tests.json"
+        >"$target/tests.json.$$" || return
+    mv "$target/tests.json.$$" "$target/tests.json"
 }
 
 # tests_in FOLDER [NAME]: the test programs of the package in that folder, or the one of that name.

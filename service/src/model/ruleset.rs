@@ -18,6 +18,7 @@
 //! The rules are static over `vm_wlan+`: attaching a guest changes none of them. They change with
 //! the uplinks and the resolver, and when a guest asks for another subnet or way out than the others.
 
+pub use crate::spec::Family;
 use crate::spec::{IfName, IfPattern, Subnet, HOST_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -68,15 +69,6 @@ pub enum Hook {
     Prerouting,
     /// Source NAT, as packets leave.
     Postrouting,
-}
-
-/// IP version of a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
 }
 
 /// An interface as a rule names it.

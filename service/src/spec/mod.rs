@@ -16,12 +16,14 @@
 //! the wire, and nothing here touches the kernel.
 
 mod guest;
+mod ip_prefix;
 mod names;
 mod resolver;
 mod subnet;
 mod vpn;
 
 pub use guest::{GuestSpec, SpecError, DEFAULT_MTU, MAX_TEXT};
+pub use ip_prefix::{Family, IpPrefix, NotAPrefix};
 pub use names::{GuestName, IfName, IfPattern, HOST_PREFIX};
 pub use resolver::{resolver, MOST_RESOLVERS};
 pub use subnet::Subnet;

@@ -19,9 +19,9 @@ use crate::kernel::link::{self, Link};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::{address, route};
 use crate::model::policy_rules::{self, Rule, Shape};
-use crate::spec::{IfName, IfPattern};
+use crate::spec::{Family, IfName, IfPattern};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 /// How the uplink is chosen.
@@ -136,7 +136,8 @@ impl Uplink {
         let default = match shape {
             Shape::Netd { .. } => policy_rules::default_network(rules),
             Shape::Main => {
-                let routes = route::of(netlink, Some(policy_rules::MAIN), 0).map_err(failed)?;
+                let routes = route::of(netlink, Family::V4, Some(policy_rules::MAIN), 0);
+                let routes = routes.map_err(failed)?;
                 let leads =
                     |r: &&route::Route| r.destination.prefix() == 0 && r.unicast && r.index != 0;
                 routes.iter().filter(leads).min_by_key(|r| r.priority).map(|r| r.index)
@@ -153,11 +154,14 @@ impl Uplink {
         };
         let mut first = None;
         for link in found {
-            let addresses = address::of(netlink, link.index).map_err(failed)?;
+            let addresses = address::of(netlink, Family::V4, link.index).map_err(failed)?;
             uplink.name = IfName::new(&link.name);
             uplink.index = link.index;
             uplink.up = link.up && link.carrier;
-            uplink.address = addresses.first().map(|a| a.address);
+            uplink.address = addresses.iter().find_map(|a| match a.address {
+                IpAddr::V4(address) => Some(address),
+                IpAddr::V6(_) => None,
+            });
             uplink.mtu = link.mtu;
             uplink.table = shape.table_of(link.index);
             if uplink.usable() {

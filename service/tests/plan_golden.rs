@@ -22,7 +22,7 @@ use guestnetd::model::diff::diff;
 use guestnetd::model::object::{LinkKind, Loopback, Object, Scope, Setting};
 use guestnetd::model::policy_rules::{Shape, MAIN};
 use guestnetd::model::{GuestNet, Reversible, Step};
-use guestnetd::spec::{GuestName, GuestSpec, IfName, Subnet};
+use guestnetd::spec::{Family, GuestName, GuestSpec, IfName, IpPrefix};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -99,14 +99,14 @@ fn follow() -> i32 {
 }
 
 fn address(dev: &IfName, (address, prefix): (Ipv4Addr, u8)) -> Object {
-    Object::Address { dev: dev.clone(), address, prefix }
+    Object::Address { dev: dev.clone(), address: address.into(), prefix }
 }
 
 fn device_side(net: &GuestNet, host: Host) -> Vec<Object> {
     let dev = || net.host.name.clone();
     let kind = LinkKind::Veth { peer: net.guest.name.clone(), peer_mac: net.guest.mac };
     let route = |(to, prefix, table)| Object::Route {
-        to: Subnet::containing(to, prefix).unwrap(),
+        to: IpPrefix::containing(to, prefix).unwrap(),
         via: None,
         dev: dev(),
         table,
@@ -137,9 +137,9 @@ fn guest_side(net: &GuestNet, guest: Guest) -> Vec<Object> {
         }
         found.extend(link.addresses.into_iter().map(|a| address(&dev(), a)));
     }
-    let default = |gateway| Object::Route {
-        to: Subnet::containing(Ipv4Addr::UNSPECIFIED, 0).unwrap(),
-        via: Some(gateway),
+    let default = |gateway: Ipv4Addr| Object::Route {
+        to: IpPrefix::everything(Family::V4),
+        via: Some(gateway.into()),
         dev: dev(),
         table: MAIN,
     };

@@ -20,7 +20,7 @@ use guestnetd::kernel::netlink::Netlink;
 use guestnetd::kernel::rule;
 use guestnetd::model::ownership::ROUTE_PROTOCOL;
 use guestnetd::model::policy_rules::{default_network, leads, lockdown, Lead, Shape, To, Ways};
-use guestnetd::spec::{IfName, Subnet};
+use guestnetd::spec::{Family, IfName, Subnet};
 use nix::sched::{unshare, CloneFlags};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,7 +41,7 @@ fn made_of(rules_txt: &str) -> String {
         ip(&format!("rule add pref {number} {rule}"));
     }
     let netlink = Netlink::open().unwrap();
-    let found = rule::all(&netlink).unwrap();
+    let found = rule::all(&netlink, Family::V4).unwrap();
     let shape = Shape::of(&found);
     let subnet = Subnet::containing([172, 17, 0, 0].into(), 16).unwrap();
     let ways = Ways {
@@ -55,9 +55,9 @@ fn made_of(rules_txt: &str) -> String {
     for lead in &ours {
         // There is no such interface, so the route of a table of ours is left out.
         let to = lead.to.table().map_or(To::Nowhere, To::Table);
-        rule::add(&netlink, &Lead { to, ..lead.clone() }).unwrap();
+        rule::add(&netlink, Family::V4, &Lead { to, ..lead.clone() }).unwrap();
     }
-    let again = rule::all(&netlink).unwrap();
+    let again = rule::all(&netlink, Family::V4).unwrap();
     let read: Vec<_> = again.iter().filter_map(|r| Lead::read(r, ROUTE_PROTOCOL)).collect();
     assert_eq!(read, ours, "what was made is read back");
     // The kernel's own words for them.

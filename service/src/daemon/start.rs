@@ -36,6 +36,7 @@ use crate::model::policy_rules::Shape;
 use crate::model::world::{ForwardingMode, Platform, World};
 use crate::platform::ndc::Ndc;
 use crate::platform::resolv_conf;
+use crate::spec::Family;
 use crate::store::Store;
 use crate::uplink::{Choice, Uplink};
 use std::collections::BTreeMap;
@@ -136,7 +137,7 @@ impl Daemon {
         let home = Home::here().map_err(system("open the own network namespace"))?;
         let (store, found) = Store::open(&config.state_dir)?;
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
-        let rules = rule::all(&device).map_err(failed)?;
+        let rules = rule::all(&device, Family::V4).map_err(failed)?;
         let routing = Shape::of(&rules).unwrap_or_default();
         let uplink = Uplink::observe(&device, &config.uplink, routing, &rules)?;
         log::info!("the device routes by {}", routing.name());

@@ -12,15 +12,16 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! RTM_*ADDR messages, IPv4 only.
+//! RTM_*ADDR messages.
 
-use super::netlink::attr::Request;
-use super::netlink::message::{attributes, ipv4, u32_at};
+use super::netlink::message::Message;
 use super::netlink::Netlink;
 use crate::error::KernelError;
-use crate::spec::Subnet;
+use crate::spec::{Family, IpPrefix};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use std::net::Ipv4Addr;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::packet_route::RouteNetlinkMessage::{DelAddress, GetAddress, NewAddress};
+use std::net::IpAddr;
 
 /// An address as the kernel describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct Address {
     /// Index of its interface.
     pub index: u32,
     /// The address.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Length of its prefix.
     pub prefix: u8,
 }
@@ -37,58 +38,71 @@ pub struct Address {
 pub fn add(
     netlink: &Netlink,
     index: u32,
-    address: Ipv4Addr,
+    address: impl Into<IpAddr>,
     prefix: u8,
 ) -> Result<(), KernelError> {
-    let mut message = named(index, address, prefix).with(libc::IFA_ADDRESS, &address.octets());
-    if let Some(subnet) = Subnet::containing(address, prefix).filter(|s| s.prefix() < 31) {
-        message = message.with(libc::IFA_BROADCAST, &subnet.broadcast().octets());
-    }
-    netlink.change(libc::RTM_NEWADDR, &message, NLM_F_CREATE | NLM_F_EXCL)
+    let address = address.into();
+    let mut message = named(index, address, prefix);
+    message.attributes.push(AddressAttribute::Address(address));
+    let broadcast = IpPrefix::new(address, prefix).and_then(|own| own.broadcast());
+    message.attributes.extend(broadcast.map(AddressAttribute::Broadcast));
+    netlink.change(&NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Takes an address from a link.
 pub fn delete(
     netlink: &Netlink,
     index: u32,
-    address: Ipv4Addr,
+    address: impl Into<IpAddr>,
     prefix: u8,
 ) -> Result<(), KernelError> {
-    netlink.change(libc::RTM_DELADDR, &named(index, address, prefix), 0)
+    netlink.change(&DelAddress(named(index, address.into(), prefix)), 0)
 }
 
-fn named(index: u32, address: Ipv4Addr, prefix: u8) -> Request {
-    about(index, prefix).with(libc::IFA_LOCAL, &address.octets())
+fn named(index: u32, address: IpAddr, prefix: u8) -> AddressMessage {
+    let mut message = about(Family::of(address), index);
+    message.header.prefix_len = prefix;
+    message.attributes = vec![AddressAttribute::Local(address)];
+    message
 }
 
-/// `struct ifaddrmsg`: family, prefix, flags, scope, index.
-fn about(index: u32, prefix: u8) -> Request {
-    let [a, b, c, d] = index.to_ne_bytes();
-    Request::new(&[libc::AF_INET as u8, prefix, 0, 0, a, b, c, d])
+fn about(family: Family, index: u32) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = family.into();
+    message.header.index = index;
+    message
 }
 
 /// The addresses of one link, or of all with index 0.
-pub fn of(netlink: &Netlink, index: u32) -> Result<Vec<Address>, KernelError> {
-    let message = about(index, 0);
-    let found = match netlink.dump(libc::RTM_GETADDR, &message, Address::read) {
+pub fn of(netlink: &Netlink, family: Family, index: u32) -> Result<Vec<Address>, KernelError> {
+    let found = match netlink.dump(&GetAddress(about(family, index)), Address::read) {
         // The link went.
         Err(e) if e.errno == libc::ENODEV => Vec::new(),
         other => other?,
     };
-    Ok(found.into_iter().filter(|a| index == 0 || a.index == index).collect())
+    let wanted = |a: &Address| Family::of(a.address) == family && (index == 0 || a.index == index);
+    Ok(found.into_iter().filter(wanted).collect())
 }
 
 impl Address {
-    /// An address out of the body of an address message (`struct ifaddrmsg`); none if it is not
-    /// IPv4's.
-    fn read(body: &[u8]) -> Option<Self> {
+    /// An address out of an address message.
+    fn read(message: &Message<'_>) -> Option<Self> {
         const IFADDRMSG: usize = 8;
-        if i32::from(*body.first()?) != libc::AF_INET {
+        const READ: [u16; 2] = [libc::IFA_LOCAL, libc::IFA_ADDRESS];
+        let NewAddress(message) = message.typed(libc::RTM_NEWADDR, IFADDRMSG, &READ)? else {
             return None;
+        };
+        let (mut own, mut other) = (None, None);
+        for attribute in message.attributes {
+            match attribute {
+                AddressAttribute::Local(address) => own = Some(address),
+                AddressAttribute::Address(address) => other = Some(address),
+                _ => {}
+            }
         }
-        let all = attributes(body, IFADDRMSG);
-        // IFA_LOCAL is the own address; IFA_ADDRESS is the peer's on point-to-point links.
-        let own = all.clone().find(libc::IFA_LOCAL).or_else(|| all.find(libc::IFA_ADDRESS))?;
-        Some(Self { index: u32_at(body, 4)?, address: ipv4(own)?, prefix: *body.get(1)? })
+        // IFA_LOCAL is the own address; IFA_ADDRESS is the peer's on point-to-point links, and the own
+        // one where IPv6 has no IFA_LOCAL.
+        let (index, prefix) = (message.header.index, message.header.prefix_len);
+        Some(Self { index, address: own.or(other)?, prefix })
     }
 }

@@ -15,24 +15,16 @@
 //! Connection tracking: forgets the connections of an address, so that the next guest to have it
 //! does not get its predecessor's. A small codec of ctnetlink's own, for one message each way.
 
-use super::netlink::ask_for_words;
-use super::netlink::message::{
-    acknowledged, attributes, ipv4, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR,
-};
+use super::netlink::attr::{Request, Writer};
+use super::netlink::message::{attributes, ipv4, Message};
+use super::netlink::Netlink;
 use crate::error::KernelError;
-use rtnetlink::sys::protocols::NETLINK_NETFILTER;
-use rtnetlink::sys::{Socket, SocketAddr};
 use std::net::Ipv4Addr;
 
-// linux/netlink.h, linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h
-const NLM_F_REQUEST: u16 = 1;
-const NLM_F_ACK: u16 = 4;
-const NLM_F_DUMP: u16 = 0x300;
-const NFGENMSG: usize = 4;
-const CT_NEW: u16 = 1 << 8; // NFNL_SUBSYS_CTNETLINK << 8
-const CT_GET: u16 = CT_NEW | 1;
-const CT_DELETE: u16 = CT_NEW | 2;
-const NLA_F_NESTED: u16 = 1 << 15;
+// linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h
+const NFGENMSG: [u8; 4] = [libc::AF_INET as u8, 0, 0, 0];
+const CT_GET: u16 = 1 << 8 | 1; // NFNL_SUBSYS_CTNETLINK << 8
+const CT_DELETE: u16 = CT_GET + 1;
 const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_TUPLE_REPLY: u16 = 2;
 const CTA_ID: u16 = 12;
@@ -69,57 +61,41 @@ pub struct Ends {
 
 /// Forgets the IPv4 connections with such ends; gives their number. Reads all connections.
 pub fn forget_all(such: &dyn Fn(&Ends) -> bool) -> Result<usize, KernelError> {
-    let socket = open()?;
-    let found = names(&socket, such)?;
+    let netlink = Netlink::open_netfilter()?;
+    let found = names(&netlink, such)?;
     for name in &found {
-        change(&socket, CT_DELETE, name)?;
+        delete(&netlink, name)?;
     }
     Ok(found.len())
 }
 
 /// One message; nothing is listed.
 fn forget_at_once(source: Ipv4Addr) -> Result<(), KernelError> {
-    let source = attribute(CTA_IP_V4_SRC, &source.octets());
-    let ip = attribute(CTA_TUPLE_IP | NLA_F_NESTED, &source);
-    let filter = [
-        attribute(CTA_FILTER_ORIG_FLAGS, &CTA_FILTER_F_CTA_IP_SRC.to_ne_bytes()),
-        attribute(CTA_FILTER_REPLY_FLAGS, &0u32.to_ne_bytes()),
-    ];
-    let body = [
-        attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, &ip),
-        attribute(CTA_FILTER | NLA_F_NESTED, &filter.concat()),
-    ];
-    change(&open()?, CT_DELETE, &body.concat())
+    let source = Writer::default().with(CTA_IP_V4_SRC, &source.octets());
+    let tuple = Writer::default().with_nested(CTA_TUPLE_IP, &source);
+    let filter = Writer::default()
+        .with(CTA_FILTER_ORIG_FLAGS, &CTA_FILTER_F_CTA_IP_SRC.to_ne_bytes())
+        .with(CTA_FILTER_REPLY_FLAGS, &0u32.to_ne_bytes());
+    let name = Writer::after(&NFGENMSG)
+        .with_nested(CTA_TUPLE_ORIG, &tuple)
+        .with_nested(CTA_FILTER, &filter);
+    delete(&Netlink::open_netfilter()?, &name)
 }
 
 /// Reads all connections and forgets those of `source`, each by its own tuple.
 fn forget_each(source: Ipv4Addr) -> Result<(), KernelError> {
-    let socket = open()?;
-    for name in names(&socket, &|ends| ends.from == source)? {
-        change(&socket, CT_DELETE, &name)?;
-    }
-    Ok(())
+    forget_all(&|ends| ends.from == source).map(drop)
 }
 
 /// What names each connection with such ends.
-fn names(socket: &Socket, such: &dyn Fn(&Ends) -> bool) -> Result<Vec<Vec<u8>>, KernelError> {
-    send(socket, CT_GET, NLM_F_REQUEST | NLM_F_DUMP, &[])?;
-    let mut found = Vec::new();
-    loop {
-        let (datagram, _) = socket.recv_from_full()?;
-        for message in Messages(&datagram) {
-            match message.kind {
-                NLMSG_DONE => return Ok(found),
-                NLMSG_ERROR => return acknowledged(message.body).map(|()| found),
-                _ => found.extend(name_of(message.body, such)),
-            }
-        }
-    }
+fn names(netlink: &Netlink, such: &dyn Fn(&Ends) -> bool) -> Result<Vec<Writer>, KernelError> {
+    let all = Request { kind: CT_GET, body: Writer::after(&NFGENMSG) };
+    netlink.dump(&all, |message| name_of(message, such))
 }
 
 /// The attributes that name a connection, if it has such ends.
-fn name_of(body: &[u8], such: &dyn Fn(&Ends) -> bool) -> Option<Vec<u8>> {
-    let all = attributes(body, NFGENMSG);
+fn name_of(message: &Message<'_>, such: &dyn Fn(&Ends) -> bool) -> Option<Writer> {
+    let all = message.attributes(NFGENMSG.len());
     let tuple = all.clone().find(CTA_TUPLE_ORIG)?;
     let address = |tuple, kind| {
         let addresses = attributes(tuple, 0).find(CTA_TUPLE_IP)?;
@@ -132,52 +108,20 @@ fn name_of(body: &[u8], such: &dyn Fn(&Ends) -> bool) -> Option<Vec<u8>> {
         answered_by: address(reply, CTA_IP_V4_SRC)?,
         answered_to: address(reply, CTA_IP_V4_DST)?,
     };
-    let mut name = attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, tuple);
-    for kind in [CTA_ID, CTA_ZONE] {
-        name.extend(all.clone().find(kind).into_iter().flat_map(|value| attribute(kind, value)));
+    if !such(&ends) {
+        return None;
     }
-    such(&ends).then_some(name)
+    let name = Writer::after(&NFGENMSG).with_nested(CTA_TUPLE_ORIG, &Writer::after(tuple));
+    let others = all.filter(|(kind, _)| [CTA_ID, CTA_ZONE].contains(kind));
+    Some(others.fold(name, |name, (kind, value)| name.with(kind, value)))
 }
 
-fn open() -> Result<Socket, KernelError> {
-    let mut socket = Socket::new(NETLINK_NETFILTER)?;
-    socket.bind_auto()?;
-    ask_for_words(&mut socket)?;
-    Ok(socket)
-}
-
-fn send(socket: &Socket, kind: u16, flags: u16, body: &[u8]) -> Result<(), KernelError> {
-    let mut message = ((HEADER + NFGENMSG + body.len()) as u32).to_ne_bytes().to_vec();
-    message.extend(kind.to_ne_bytes());
-    message.extend(flags.to_ne_bytes());
-    message.extend([0; 8]); // sequence and port: one request at a time
-    message.extend([libc::AF_INET as u8, 0, 0, 0]); // struct nfgenmsg
-    message.extend(body);
-    socket.send_to(&message, &SocketAddr::new(0, 0), 0)?;
-    Ok(())
-}
-
-fn change(socket: &Socket, kind: u16, body: &[u8]) -> Result<(), KernelError> {
-    send(socket, kind, NLM_F_REQUEST | NLM_F_ACK, body)?;
-    match answered(socket) {
+fn delete(netlink: &Netlink, name: &Writer) -> Result<(), KernelError> {
+    match netlink.change(&Request { kind: CT_DELETE, body: name.clone() }, 0) {
         // It is gone already, which is what was asked for.
         Err(e) if e.errno == libc::ENOENT => Ok(()),
         other => other,
     }
-}
-
-fn answered(socket: &Socket) -> Result<(), KernelError> {
-    let (answer, _) = socket.recv_from_full()?;
-    let error = Messages(&answer).find(|message| message.kind == NLMSG_ERROR);
-    acknowledged(error.map(|message| message.body).unwrap_or_default())
-}
-
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let mut bytes = ((4 + value.len()) as u16).to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(value);
-    bytes.resize((bytes.len() + 3) & !3, 0);
-    bytes
 }
 
 #[cfg(test)]
@@ -189,35 +133,31 @@ mod tests {
     const B: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 4);
     const C: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
-    fn tuple(direction: u16, from: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> Vec<u8> {
-        let ip = [attribute(1, &from.0.octets()), attribute(2, &to.0.octets())].concat();
-        let udp = [
-            attribute(1, &[17]),
-            attribute(2, &from.1.to_be_bytes()),
-            attribute(3, &to.1.to_be_bytes()),
-        ];
-        let both = [attribute(1 | NLA_F_NESTED, &ip), attribute(2 | NLA_F_NESTED, &udp.concat())];
-        attribute(direction | NLA_F_NESTED, &both.concat())
+    fn tuple(from: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> Writer {
+        let ip = Writer::default().with(1, &from.0.octets()).with(2, &to.0.octets());
+        let udp = Writer::default().with(1, &[17]);
+        let udp = udp.with(2, &from.1.to_be_bytes()).with(3, &to.1.to_be_bytes());
+        Writer::default().with_nested(1, &ip).with_nested(2, &udp)
     }
 
     /// A connection as if a packet had passed.
-    fn connect(socket: &Socket, from: Ipv4Addr, port: u16) {
-        connect_as(socket, from, port, from);
+    fn connect(netlink: &Netlink, from: Ipv4Addr, port: u16) {
+        connect_as(netlink, from, port, from);
     }
 
     /// The same, leaving with another address.
-    fn connect_as(socket: &Socket, from: Ipv4Addr, port: u16, leaves_with: Ipv4Addr) {
+    fn connect_as(netlink: &Netlink, from: Ipv4Addr, port: u16, leaves_with: Ipv4Addr) {
         const NLM_F_CREATE: u16 = 0x400;
         let server = (Ipv4Addr::new(192, 0, 2, 1), 53);
-        let timeout = attribute(7, &600u32.to_be_bytes());
-        let tuples = [tuple(1, (from, port), server), tuple(2, server, (leaves_with, port))];
-        let body = [tuples.concat(), timeout].concat();
-        send(socket, CT_NEW, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE, &body).unwrap();
-        answered(socket).unwrap();
+        let body = Writer::after(&NFGENMSG)
+            .with_nested(1, &tuple((from, port), server))
+            .with_nested(2, &tuple(server, (leaves_with, port)))
+            .with(7, &600u32.to_be_bytes());
+        netlink.change(&Request { kind: CT_GET - 1, body }, NLM_F_CREATE).unwrap();
     }
 
     fn count(of: Ipv4Addr) -> usize {
-        names(&open().unwrap(), &|ends| ends.from == of).unwrap().len()
+        names(&Netlink::open_netfilter().unwrap(), &|ends| ends.from == of).unwrap().len()
     }
 
     fn forgets(how: fn(Ipv4Addr) -> Result<(), KernelError>) {
@@ -226,10 +166,10 @@ mod tests {
         }
         let test = move || {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
-            let socket = open().unwrap();
+            let netlink = Netlink::open_netfilter().unwrap();
             for port in 1000..1040 {
-                connect(&socket, A, port);
-                connect(&socket, B, port);
+                connect(&netlink, A, port);
+                connect(&netlink, B, port);
             }
             assert_eq!((count(A), count(B)), (40, 40));
             how(A).unwrap();
@@ -256,10 +196,10 @@ mod tests {
         }
         let test = || {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
-            let socket = open().unwrap();
-            connect_as(&socket, A, 1000, C);
-            connect_as(&socket, A, 1001, B);
-            connect_as(&socket, B, 1002, C);
+            let netlink = Netlink::open_netfilter().unwrap();
+            connect_as(&netlink, A, 1000, C);
+            connect_as(&netlink, A, 1001, B);
+            connect_as(&netlink, B, 1002, C);
             assert_eq!(forget_all(&|e| e.answered_to == C && e.from == A).unwrap(), 1);
             assert_eq!((count(A), count(B)), (1, 1), "another address; another's source");
         };
@@ -268,20 +208,23 @@ mod tests {
 
     #[test]
     fn no_message_makes_it_panic() {
-        let mut message = vec![0; NFGENMSG];
-        message.extend(tuple(1, (A, 1), (B, 2)));
-        message.extend(tuple(2, (B, 2), (C, 1)));
+        let body = Writer::after(&NFGENMSG)
+            .with_nested(1, &tuple((A, 1), (B, 2)))
+            .with_nested(2, &tuple((B, 2), (C, 1)));
+        let named = |body: &[u8], such: &dyn Fn(&Ends) -> bool| {
+            name_of(&Message { kind: CT_GET - 1, flags: 0, sequence: 0, body }, such).is_some()
+        };
         let ends = Ends { from: A, to: B, answered_by: B, answered_to: C };
-        assert!(name_of(&message, &|found| *found == ends).is_some());
-        assert!(name_of(&message, &|found| found.from == B).is_none());
-        for end in 0..message.len() {
-            let _ = name_of(&message[..end], &|_| true);
+        assert!(named(body.bytes(), &|found| *found == ends));
+        assert!(!named(body.bytes(), &|found| found.from == B));
+        for end in 0..body.bytes().len() {
+            named(&body.bytes()[..end], &|_| true);
         }
-        for at in 0..message.len() {
+        for at in 0..body.bytes().len() {
             for byte in [0, 1, 3, 4, 0x7f, 0xff] {
-                let mut bent = message.clone();
+                let mut bent = body.bytes().to_vec();
                 bent[at] = byte;
-                let _ = name_of(&bent, &|_| true);
+                named(&bent, &|_| true);
             }
         }
     }

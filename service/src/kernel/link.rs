@@ -13,13 +13,19 @@
 // limitations under the License.
 
 //! RTM_*LINK messages: what guestnetd asks for, and a link as it reads it.
+//!
+//! Links are read by hand: netlink-packet-route makes an object of every one of their hundreds of
+//! counters and switches, which costs an attach more than 5 % (docs/decisions/rtnetlink.md).
 
-use super::netlink::attr::Request;
-use super::netlink::message::{attributes, text, u32_at, u64_at};
+use super::netlink::message::{attributes, text, u32_at, u64_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::ownership::{self, LINK_GROUP};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use rtnetlink::packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+};
+use rtnetlink::packet_route::RouteNetlinkMessage::{DelLink, GetLink, NewLink, SetLink};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// A link as the kernel describes it.
@@ -88,18 +94,18 @@ impl Counters {
 }
 
 impl Link {
-    /// A link out of the body of a link message: `struct ifinfomsg` and its attributes.
-    pub fn read(body: &[u8]) -> Option<Self> {
+    /// A link out of a link message: `struct ifinfomsg` and its attributes.
+    pub fn read(message: &Message<'_>) -> Option<Self> {
         // linux/if.h
         const IF_OPER_UP: u8 = 6;
-        let flags = u32_at(body, 8)?;
+        let flags = u32_at(message.body, 8)?;
         let mut link = Self {
-            index: u32_at(body, 4)?,
+            index: u32_at(message.body, 4)?,
             up: flags & libc::IFF_UP as u32 != 0,
             carrier: flags & libc::IFF_LOWER_UP as u32 != 0,
             ..Self::default()
         };
-        for (kind, value) in attributes(body, IFINFOMSG) {
+        for (kind, value) in message.attributes(IFINFOMSG) {
             match kind {
                 libc::IFLA_IFNAME => link.name = text(value),
                 libc::IFLA_ADDRESS => link.mac = value.to_vec(),
@@ -132,6 +138,9 @@ fn has_ipv6(families: &[u8]) -> Option<bool> {
 
 /// Length of `struct ifinfomsg` (linux/rtnetlink.h).
 const IFINFOMSG: usize = 16;
+// linux/if_link.h
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INET6_CONF: u16 = 2;
 
 /// One end of a pair that is to be born.
 #[derive(Debug)]
@@ -144,30 +153,24 @@ pub struct End<'a> {
     pub mtu: u32,
 }
 
-// linux/if_link.h
-const IFLA_INFO_KIND: u16 = 1;
-const IFLA_INET6_CONF: u16 = 2;
-const IFLA_TARGET_NETNSID: u16 = 46;
-const IFLA_INFO_DATA: u16 = 2;
-const VETH_INFO_PEER: u16 = 1;
-const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
-
-/// `struct ifinfomsg`: family, type, index, flags, and which flags to change.
-fn about(index: u32, flags: u32, change: u32) -> Request {
-    let words = [0, index, flags, change];
-    Request::new(&words.map(u32::to_ne_bytes).concat())
+fn about(index: u32, attributes: Vec<LinkAttribute>) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = attributes;
+    message
 }
 
-fn end(end: &End<'_>) -> Request {
-    about(0, 0, 0)
-        .with_text(libc::IFLA_IFNAME, end.name)
-        .with(libc::IFLA_ADDRESS, &end.mac)
-        .with_u32(libc::IFLA_MTU, end.mtu)
-        .with_u32(libc::IFLA_GROUP, LINK_GROUP)
+fn end(end: &End<'_>) -> Vec<LinkAttribute> {
+    vec![
+        LinkAttribute::IfName(end.name.to_owned()),
+        LinkAttribute::Address(end.mac.to_vec()),
+        LinkAttribute::Mtu(end.mtu),
+        LinkAttribute::Group(LINK_GROUP),
         // One queue: with more, veth first makes one for each CPU and then shrinks them, asleep
         // in synchronize_rcu_expedited() (veth_init_queues()).
-        .with_u32(libc::IFLA_NUM_TX_QUEUES, 1)
-        .with_u32(libc::IFLA_NUM_RX_QUEUES, 1)
+        LinkAttribute::NumTxQueues(1),
+        LinkAttribute::NumRxQueues(1),
+    ]
 }
 
 /// Makes a pair: `host` here, `guest` in `netns`, under its final name from its first moment.
@@ -177,23 +180,29 @@ pub fn create_veth(
     guest: &End<'_>,
     netns: BorrowedFd<'_>,
 ) -> Result<(), KernelError> {
-    // The kernel reads the descriptor as a number of 32 bits.
-    let peer = end(guest).with(libc::IFLA_NET_NS_FD, &netns.as_raw_fd().to_ne_bytes());
-    let data = Request::default().with_nested(VETH_INFO_PEER, &peer);
-    let info = Request::default().with(IFLA_INFO_KIND, b"veth").with_nested(IFLA_INFO_DATA, &data);
-    let message = end(host).with_nested(libc::IFLA_LINKINFO, &info);
-    netlink.change(libc::RTM_NEWLINK, &message, NLM_F_CREATE | NLM_F_EXCL)
+    let mut peer = end(guest);
+    peer.push(LinkAttribute::NetNsFd(netns.as_raw_fd()));
+    let data = InfoData::Veth(InfoVeth::Peer(about(0, peer)));
+    let mut pair = end(host);
+    pair.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(data)]));
+    netlink.change(&NewLink(about(0, pair)), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Sets a link up or down.
 pub fn set_up(netlink: &Netlink, index: u32, up: bool) -> Result<(), KernelError> {
-    let flag = libc::IFF_UP as u32;
-    netlink.change(libc::RTM_SETLINK, &about(index, if up { flag } else { 0 }, flag), 0)
+    let mut message = about(index, Vec::new());
+    message.header.change_mask = LinkFlags::Up;
+    message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
+    netlink.change(&SetLink(message), 0)
 }
 
 /// Sets a link's MTU.
 pub fn set_mtu(netlink: &Netlink, index: u32, mtu: u32) -> Result<(), KernelError> {
-    netlink.change(libc::RTM_SETLINK, &about(index, 0, 0).with_u32(libc::IFLA_MTU, mtu), 0)
+    set(netlink, index, LinkAttribute::Mtu(mtu))
+}
+
+fn set(netlink: &Netlink, index: u32, attribute: LinkAttribute) -> Result<(), KernelError> {
+    netlink.change(&SetLink(about(index, vec![attribute])), 0)
 }
 
 /// How the kernel is told which network namespace is meant, where nobody has a descriptor of it.
@@ -207,32 +216,32 @@ pub enum Namespace {
 
 /// Moves a link into a network namespace. Sleeps as [`delete`] does.
 pub fn set_netns(netlink: &Netlink, index: u32, namespace: Namespace) -> Result<(), KernelError> {
-    let (kind, number) = match namespace {
-        Namespace::Id(id) => (IFLA_TARGET_NETNSID, id),
-        Namespace::Process(pid) => (libc::IFLA_NET_NS_PID, pid),
+    let target = match namespace {
+        Namespace::Id(id) => LinkAttribute::IfNetnsId(id),
+        // A pid is never negative.
+        Namespace::Process(pid) => LinkAttribute::NetNsPid(pid as u32),
     };
-    netlink.change(libc::RTM_SETLINK, &about(index, 0, 0).with(kind, &number.to_ne_bytes()), 0)
+    set(netlink, index, target)
 }
 
 /// Sets a link's alias.
 pub fn set_alias(netlink: &Netlink, index: u32, alias: &str) -> Result<(), KernelError> {
-    let message = about(index, 0, 0).with_text(libc::IFLA_IFALIAS, alias);
-    netlink.change(libc::RTM_SETLINK, &message, 0)
+    set(netlink, index, LinkAttribute::IfAlias(alias.to_owned()))
 }
 
 /// Deletes a link. Sleeps in rcu_barrier for 15 ms and more: never on the owner's thread.
 pub fn delete(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
-    netlink.change(libc::RTM_DELLINK, &about(index, 0, 0), 0)
+    netlink.change(&DelLink(about(index, Vec::new())), 0)
 }
 
 /// Puts a link into a group.
 pub fn set_group(netlink: &Netlink, index: u32, group: u32) -> Result<(), KernelError> {
-    netlink.change(libc::RTM_SETLINK, &about(index, 0, 0).with_u32(libc::IFLA_GROUP, group), 0)
+    set(netlink, index, LinkAttribute::Group(group))
 }
 
 /// Deletes every link of a group, whoever made it. Sleeps as [`delete`] does.
 pub fn delete_group(netlink: &Netlink, group: u32) -> Result<(), KernelError> {
-    netlink.change(libc::RTM_DELLINK, &about(0, 0, 0).with_u32(libc::IFLA_GROUP, group), 0)
+    netlink.change(&DelLink(about(0, vec![LinkAttribute::Group(group)])), 0)
 }
 
 /// Index of `lo`, in every namespace (linux/net_namespace.h, `LOOPBACK_IFINDEX`).
@@ -240,32 +249,31 @@ pub const LOOPBACK: u32 = 1;
 
 /// The link of this name, if there is one; without counters.
 pub fn by_name(netlink: &Netlink, name: &str) -> Result<Option<Link>, KernelError> {
-    one(netlink, &without_counters(about(0, 0, 0)).with_text(libc::IFLA_IFNAME, name))
+    one(netlink, about(0, vec![without_counters(), LinkAttribute::IfName(name.to_owned())]))
 }
 
 /// The link of this index, if there is one; without counters.
 pub fn by_index(netlink: &Netlink, index: u32) -> Result<Option<Link>, KernelError> {
-    one(netlink, &without_counters(about(index, 0, 0)))
+    one(netlink, about(index, vec![without_counters()]))
 }
 
 /// The link of this index in the network namespace of this id, if there is one; without counters.
 pub fn beyond(netlink: &Netlink, netnsid: i32, index: u32) -> Result<Option<Link>, KernelError> {
-    let message = about(index, 0, 0).with(IFLA_TARGET_NETNSID, &netnsid.to_ne_bytes());
-    one(netlink, &without_counters(message))
+    one(netlink, about(index, vec![without_counters(), LinkAttribute::IfNetnsId(netnsid)]))
 }
 
 /// The link of this index, if there is one, with its counters.
 pub fn counted(netlink: &Netlink, index: u32) -> Result<Option<Link>, KernelError> {
-    one(netlink, &about(index, 0, 0))
+    one(netlink, about(index, Vec::new()))
 }
 
 /// They are summed up over all CPUs, which costs more than all the rest.
-fn without_counters(message: Request) -> Request {
-    message.with_u32(libc::IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+fn without_counters() -> LinkAttribute {
+    LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])
 }
 
-fn one(netlink: &Netlink, message: &Request) -> Result<Option<Link>, KernelError> {
-    match netlink.get(libc::RTM_GETLINK, message, Link::read) {
+fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, KernelError> {
+    match netlink.get(&GetLink(message), Link::read) {
         Ok(link) => Ok(Some(link)),
         Err(e) if e.errno == libc::ENODEV => Ok(None),
         Err(e) => Err(e),
@@ -274,5 +282,5 @@ fn one(netlink: &Netlink, message: &Request) -> Result<Option<Link>, KernelError
 
 /// All links, without counters.
 pub fn all(netlink: &Netlink) -> Result<Vec<Link>, KernelError> {
-    netlink.dump(libc::RTM_GETLINK, &without_counters(about(0, 0, 0)), Link::read)
+    netlink.dump(&GetLink(about(0, vec![without_counters()])), Link::read)
 }

@@ -20,9 +20,12 @@ pub mod conntrack;
 pub mod group_delete;
 pub mod link;
 pub mod link_deleter;
+pub mod neighbour;
 pub mod netlink;
 pub mod netns;
 pub mod observe;
 pub mod route;
 pub mod rule;
 pub mod sysctl;
+#[cfg(test)]
+mod testing;

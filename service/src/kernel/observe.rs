@@ -24,7 +24,7 @@ use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::{GuestNet, Object, Scope};
-use crate::spec::{IfName, Subnet};
+use crate::spec::{Family, IfName, IpPrefix};
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 
@@ -63,12 +63,12 @@ pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<FoundHost>, 
         return Err(Error::HostInterfaceExists(name.clone()));
     }
     let mut found = found_host(&link, net);
-    for address in address::of(netlink, link.index).map_err(failed)? {
+    for address in address::of(netlink, Family::V4, link.index).map_err(failed)? {
         found.push_address(name, &address);
     }
     // What is left in another table, by a device that routed in another way, `host_ends()` finds: to
     // read all tables for one guest costs more with every guest.
-    for route in route::of(netlink, Some(net.host.table), link.index).map_err(failed)? {
+    for route in route::of(netlink, Family::V4, Some(net.host.table), link.index).map_err(failed)? {
         found.push_route(name, &route);
     }
     Ok(Some(found))
@@ -93,12 +93,12 @@ pub fn host_ends<'a>(
             ends.insert(link.index, (&net.host.name, found_host(link, net)));
         }
     }
-    for address in address::of(netlink, 0).map_err(failed)? {
+    for address in address::of(netlink, Family::V4, 0).map_err(failed)? {
         if let Some((name, found)) = ends.get_mut(&address.index) {
             found.push_address(name, &address);
         }
     }
-    for route in route::of(netlink, None, 0).map_err(failed)? {
+    for route in route::of(netlink, Family::V4, None, 0).map_err(failed)? {
         if let Some((name, found)) = ends.get_mut(&route.index) {
             found.push_route(name, &route);
         }
@@ -189,11 +189,11 @@ pub fn guest_side(netlink: &Netlink, net: &GuestNet) -> Result<FoundGuest, Error
         if link.up {
             objects.push(Object::Up { dev: dev.clone() });
         }
-        let addresses = address::of(netlink, link.index).map_err(failed)?;
+        let addresses = address::of(netlink, Family::V4, link.index).map_err(failed)?;
         objects.extend(addresses.iter().map(|found| address_object(dev, found)));
     }
     let index = link.as_ref().map(|link| link.index);
-    let mut routes = route::of(netlink, Some(route::MAIN), 0).map_err(failed)?;
+    let mut routes = route::of(netlink, Family::V4, Some(route::MAIN), 0).map_err(failed)?;
     routes.retain(|r| r.destination.prefix() == 0);
     let mut other_default = None;
     // Another metric is another route: only one of metric 0 is in the way of ours.
@@ -220,21 +220,21 @@ pub fn device_prefixes(netlink: &Netlink) -> Result<Vec<DevicePrefix>, Error> {
     let names: BTreeMap<u32, String> =
         links.iter().filter(|l| !l.is_ours()).map(|l| (l.index, l.name.clone())).collect();
     let mut prefixes = Vec::new();
-    for a in address::of(netlink, 0).map_err(failed)? {
-        let subnet = Subnet::containing(a.address, a.prefix);
+    for a in address::of(netlink, Family::V4, 0).map_err(failed)? {
+        let subnet = IpPrefix::containing(a.address, a.prefix).and_then(|prefix| prefix.v4());
         if let (Some(interface), Some(subnet)) = (names.get(&a.index), subnet) {
             prefixes.push(DevicePrefix { subnet, interface: interface.clone(), table: None });
         }
     }
-    for r in route::of(netlink, None, 0).map_err(failed)? {
+    for r in route::of(netlink, Family::V4, None, 0).map_err(failed)? {
         let interface = match names.get(&r.index) {
             Some(name) => name.clone(),
             None if r.index == 0 => String::new(),
             None => continue, // on a link of ours
         };
         // 0/1 and 128/1 together are a VPN's way to put a default route in front of the default route.
-        if r.destination.prefix() > 1 {
-            prefixes.push(DevicePrefix { subnet: r.destination, interface, table: Some(r.table) });
+        if let Some(subnet) = r.destination.v4().filter(|subnet| subnet.prefix() > 1) {
+            prefixes.push(DevicePrefix { subnet, interface, table: Some(r.table) });
         }
     }
     Ok(prefixes)

@@ -12,27 +12,34 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! RTM_*ROUTE messages, IPv4 only.
+//! RTM_*ROUTE messages.
 
-use super::netlink::attr::Request;
-use super::netlink::message::{attributes, ipv4, u32_at};
+use super::netlink::message::Message;
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::ownership::ROUTE_PROTOCOL;
 pub use crate::model::policy_rules::MAIN;
-use crate::spec::Subnet;
+use crate::spec::{Family, IpPrefix};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use std::net::Ipv4Addr;
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteScope, RouteType, RouteVia,
+};
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::RouteNetlinkMessage::{DelRoute, GetRoute, NewRoute};
+use std::net::IpAddr;
+
+// linux/rtnetlink.h
+const RTA_VIA: u16 = 18;
 
 /// A route as the kernel describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Where to; prefix 0 is a default route.
-    pub destination: Subnet,
+    pub destination: IpPrefix,
     /// By which interface, the first where there are several; 0 where there is none.
     pub index: u32,
     /// Next hop.
-    pub gateway: Option<Ipv4Addr>,
+    pub gateway: Option<IpAddr>,
     /// Routing table.
     pub table: u32,
     /// `rtm_protocol`: who made it.
@@ -47,13 +54,13 @@ pub struct Route {
 pub fn add(
     netlink: &Netlink,
     index: u32,
-    to: Subnet,
-    via: Option<Ipv4Addr>,
+    to: impl Into<IpPrefix>,
+    via: Option<impl Into<IpAddr>>,
     table: u32,
 ) -> Result<(), KernelError> {
-    let scope = if via.is_some() { libc::RT_SCOPE_UNIVERSE } else { libc::RT_SCOPE_LINK };
-    let message = whole(index, to, via, table, scope);
-    netlink.change(libc::RTM_NEWROUTE, &message, NLM_F_CREATE | NLM_F_EXCL)
+    let scope = if via.is_some() { RouteScope::Universe } else { RouteScope::Link };
+    let message = whole(index, to.into(), via.map(Into::into), table, scope);
+    netlink.change(&NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Removes it. With its interface, or its interface's last address, it went already; the kernel
@@ -61,85 +68,111 @@ pub fn add(
 pub fn delete(
     netlink: &Netlink,
     index: u32,
-    to: Subnet,
-    via: Option<Ipv4Addr>,
+    to: impl Into<IpPrefix>,
+    via: Option<impl Into<IpAddr>>,
     table: u32,
 ) -> Result<(), KernelError> {
     // RT_SCOPE_NOWHERE: whatever its scope is.
-    let message = whole(index, to, via, table, libc::RT_SCOPE_NOWHERE);
-    match netlink.change(libc::RTM_DELROUTE, &message, 0) {
+    let message = whole(index, to.into(), via.map(Into::into), table, RouteScope::NoWhere);
+    match netlink.change(&DelRoute(message), 0) {
         Err(e) if e.errno != libc::ESRCH && e.errno != libc::ENODEV => Err(e),
         _ => Ok(()),
     }
 }
 
-fn whole(index: u32, to: Subnet, via: Option<Ipv4Addr>, table: u32, scope: u8) -> Request {
-    let to = Some(to).filter(|to| to.prefix() != 0);
-    let message = ours(index, to, table, scope);
-    match via {
-        Some(via) => message.with(libc::RTA_GATEWAY, &via.octets()),
-        None => message,
-    }
+fn whole(
+    index: u32,
+    to: IpPrefix,
+    via: Option<IpAddr>,
+    table: u32,
+    scope: RouteScope,
+) -> RouteMessage {
+    let mut message = ours(index, to, table, scope);
+    message.attributes.extend(via.map(|via| RouteAttribute::Gateway(via.into())));
+    message
 }
 
 /// Makes a default route of ours by an interface, in a table of ours.
-pub fn add_default(netlink: &Netlink, index: u32, table: u32) -> Result<(), KernelError> {
-    let message = ours(index, None, table, libc::RT_SCOPE_LINK);
-    match netlink.change(libc::RTM_NEWROUTE, &message, NLM_F_CREATE) {
+pub fn add_default(
+    netlink: &Netlink,
+    family: Family,
+    index: u32,
+    table: u32,
+) -> Result<(), KernelError> {
+    let message = ours(index, IpPrefix::everything(family), table, RouteScope::Link);
+    match netlink.change(&NewRoute(message), NLM_F_CREATE) {
         Err(e) if e.errno != libc::EEXIST => Err(e),
         _ => Ok(()),
     }
 }
 
 /// Removes it; with its interface it went already.
-pub fn delete_default(netlink: &Netlink, index: u32, table: u32) -> Result<(), KernelError> {
-    let message = ours(index, None, table, libc::RT_SCOPE_LINK);
-    match netlink.change(libc::RTM_DELROUTE, &message, 0) {
+pub fn delete_default(
+    netlink: &Netlink,
+    family: Family,
+    index: u32,
+    table: u32,
+) -> Result<(), KernelError> {
+    let message = ours(index, IpPrefix::everything(family), table, RouteScope::Link);
+    match netlink.change(&DelRoute(message), 0) {
         Err(e) if e.errno != libc::ESRCH && e.errno != libc::ENODEV => Err(e),
         _ => Ok(()),
     }
 }
 
-/// A route of ours by this interface; to everywhere, or to a subnet.
-fn ours(index: u32, to: Option<Subnet>, table: u32, scope: u8) -> Request {
-    let (protocol, kind) = (ROUTE_PROTOCOL, libc::RTN_UNICAST);
-    let prefix = to.map_or(0, |to| to.prefix());
-    let message = about(prefix, protocol, scope, kind)
-        .with_u32(libc::RTA_OIF, index)
-        .with_u32(libc::RTA_TABLE, table);
-    match to {
-        Some(to) => message.with(libc::RTA_DST, &to.network().octets()),
-        None => message,
+/// A route of ours by this interface.
+fn ours(index: u32, to: IpPrefix, table: u32, scope: RouteScope) -> RouteMessage {
+    let mut message = about(to.family(), to.prefix(), 0);
+    message.header.protocol = ROUTE_PROTOCOL.into();
+    message.header.scope = scope;
+    message.header.kind = RouteType::Unicast;
+    // The header has no room for a table above 255.
+    message.attributes = vec![RouteAttribute::Oif(index), RouteAttribute::Table(table)];
+    if to.prefix() != 0 {
+        message.attributes.push(RouteAttribute::Destination(to.network().into()));
     }
+    message
 }
 
-/// `struct rtmsg`: family, lengths of two prefixes, TOS, table, protocol, scope, type, flags. The table
-/// has no room here when it is above 255, and is in its attribute.
-fn about(to: u8, protocol: u8, scope: u8, kind: u8) -> Request {
-    Request::new(&[libc::AF_INET as u8, to, 0, 0, 0, protocol, scope, kind, 0, 0, 0, 0])
+/// With the lengths of two prefixes.
+fn about(family: Family, to: u8, from: u8) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family.into();
+    message.header.destination_prefix_length = to;
+    message.header.source_prefix_length = from;
+    message
 }
 
 /// The route by which a packet to `destination` leaves, as the kernel chooses it; none if it
 /// would not. One object, no list.
-pub fn towards(netlink: &Netlink, destination: Ipv4Addr) -> Result<Option<WayOut>, KernelError> {
-    let message = about(32, 0, 0, 0).with(libc::RTA_DST, &destination.octets());
-    found(netlink.get(libc::RTM_GETROUTE, &message, WayOut::read))
+pub fn towards(
+    netlink: &Netlink,
+    destination: impl Into<IpAddr>,
+) -> Result<Option<WayOut>, KernelError> {
+    let destination = destination.into();
+    let family = Family::of(destination);
+    let mut message = about(family, family.bits(), 0);
+    message.attributes = vec![RouteAttribute::Destination(destination.into())];
+    found(netlink.get(&GetRoute(message), WayOut::read))
 }
 
 /// The route by which the kernel would pass on a packet that comes in by this interface; none if it
-/// would not.
+/// would not. Both addresses are of one family.
 pub fn passing(
     netlink: &Netlink,
     index: u32,
-    from: Ipv4Addr,
-    to: Ipv4Addr,
+    from: impl Into<IpAddr>,
+    to: impl Into<IpAddr>,
 ) -> Result<Option<WayOut>, KernelError> {
-    // `struct rtmsg` with the lengths of both addresses: inet_rtm_valid_getroute_req() insists on them.
-    let message = Request::new(&[libc::AF_INET as u8, 32, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0])
-        .with(libc::RTA_DST, &to.octets())
-        .with(libc::RTA_SRC, &from.octets())
-        .with_u32(libc::RTA_IIF, index);
-    found(netlink.get(libc::RTM_GETROUTE, &message, WayOut::read))
+    let (from, to) = (from.into(), to.into());
+    // With the lengths of both addresses: inet_rtm_valid_getroute_req() insists on them.
+    let mut message = about(Family::of(to), Family::of(to).bits(), Family::of(from).bits());
+    message.attributes = vec![
+        RouteAttribute::Destination(to.into()),
+        RouteAttribute::Source(from.into()),
+        RouteAttribute::Iif(index),
+    ];
+    found(netlink.get(&GetRoute(message), WayOut::read))
 }
 
 fn found(answer: Result<WayOut, KernelError>) -> Result<Option<WayOut>, KernelError> {
@@ -156,79 +189,214 @@ pub struct WayOut {
     /// By which interface.
     pub index: u32,
     /// Next hop; none when it is the destination itself.
-    pub gateway: Option<Ipv4Addr>,
+    pub gateway: Option<IpAddr>,
     /// The address that it leaves with.
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
     /// Whether it does not leave at all: it is to the device itself.
     pub local: bool,
 }
 
 impl WayOut {
-    fn read(body: &[u8]) -> Option<Self> {
-        let all = attributes(body, RTMSG);
-        let address = |kind| all.clone().find(kind).and_then(ipv4);
-        Some(Self {
-            index: u32_at(all.clone().find(libc::RTA_OIF)?, 0)?,
-            gateway: address(libc::RTA_GATEWAY),
-            source: address(libc::RTA_PREFSRC),
-            local: *body.get(7)? == libc::RTN_LOCAL,
-        })
+    fn read(message: &Message<'_>) -> Option<Self> {
+        const READ: [u16; 4] = [libc::RTA_OIF, libc::RTA_GATEWAY, RTA_VIA, libc::RTA_PREFSRC];
+        let message = typed(message, &READ)?;
+        let local = message.header.kind == RouteType::Local;
+        let (mut index, mut gateway, mut source) = (None, None, None);
+        for attribute in message.attributes {
+            match attribute {
+                RouteAttribute::Oif(by) => index = Some(by),
+                RouteAttribute::PrefSource(address) => source = ip(&address),
+                other => gateway = next_hop(&other).or(gateway),
+            }
+        }
+        Some(Self { index: index?, gateway, source, local })
     }
 }
 
 /// The routes of one table, or of all; by one interface, or by any (`index` 0).
-pub fn of(netlink: &Netlink, table: Option<u32>, index: u32) -> Result<Vec<Route>, KernelError> {
-    let mut message = about(0, 0, 0, 0);
+pub fn of(
+    netlink: &Netlink,
+    family: Family,
+    table: Option<u32>,
+    index: u32,
+) -> Result<Vec<Route>, KernelError> {
+    let mut message = about(family, 0, 0);
     if index != 0 {
-        message = message.with_u32(libc::RTA_OIF, index);
+        message.attributes.push(RouteAttribute::Oif(index));
     }
-    if let Some(table) = table {
-        message = message.with_u32(libc::RTA_TABLE, table);
-    }
-    let found = match netlink.dump(libc::RTM_GETROUTE, &message, Route::read) {
+    message.attributes.extend(table.map(RouteAttribute::Table));
+    let found = match netlink.dump(&GetRoute(message), Route::read) {
         // A filter for a table that does not exist yet (fib_dump_info: "FIB table does not exist").
         // Or the link went.
         Err(e) if e.errno == libc::ENOENT || e.errno == libc::ENODEV => Vec::new(),
         other => other?,
     };
-    let of_table = |r: &Route| table.is_none() || table == Some(r.table);
-    let wanted = |r: &Route| of_table(r) && (index == 0 || r.index == index);
+    let wanted = |r: &Route| {
+        let here = index == 0 || r.index == index;
+        here && r.destination.family() == family && (table.is_none() || table == Some(r.table))
+    };
     Ok(found.into_iter().filter(wanted).collect())
 }
 
-/// Length of `struct rtmsg` (linux/rtnetlink.h).
-const RTMSG: usize = 12;
+/// A route message with these attributes.
+fn typed(message: &Message<'_>, wanted: &[u16]) -> Option<RouteMessage> {
+    /// Length of `struct rtmsg` (linux/rtnetlink.h).
+    const RTMSG: usize = 12;
+    match message.typed(libc::RTM_NEWROUTE, RTMSG, wanted)? {
+        NewRoute(message) => Some(message),
+        _ => None,
+    }
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(address) => Some((*address).into()),
+        RouteAddress::Inet6(address) => Some((*address).into()),
+        _ => None,
+    }
+}
+
+/// The next hop that an attribute says; RTA_VIA is one of the other family.
+fn next_hop(attribute: &RouteAttribute) -> Option<IpAddr> {
+    match attribute {
+        RouteAttribute::Gateway(address) => ip(address),
+        RouteAttribute::Via(RouteVia::Inet(address)) => Some((*address).into()),
+        RouteAttribute::Via(RouteVia::Inet6(address)) => Some((*address).into()),
+        _ => None,
+    }
+}
 
 impl Route {
-    /// A route out of the body of a route message; none if it is not IPv4's.
-    pub fn read(body: &[u8]) -> Option<Self> {
-        let byte = |at: usize| body.get(at).copied();
-        if i32::from(byte(0)?) != libc::AF_INET {
-            return None;
-        }
-        let mut destination = Ipv4Addr::UNSPECIFIED;
+    /// A route out of a route message; none if it is neither IPv4's nor IPv6's.
+    pub fn read(message: &Message<'_>) -> Option<Self> {
+        const READ: [u16; 7] = [
+            libc::RTA_DST,
+            libc::RTA_GATEWAY,
+            RTA_VIA,
+            libc::RTA_OIF,
+            libc::RTA_MULTIPATH,
+            libc::RTA_TABLE,
+            libc::RTA_PRIORITY,
+        ];
+        let message = typed(message, &READ)?;
+        let header = message.header;
+        let everything = IpPrefix::everything(match header.address_family {
+            AddressFamily::Inet => Family::V4,
+            AddressFamily::Inet6 => Family::V6,
+            _ => return None,
+        });
+        let mut destination = everything.address();
         let mut route = Self {
-            destination: Subnet::containing(destination, 0)?,
+            destination: everything,
             index: 0,
             gateway: None,
-            table: byte(4)?.into(),
-            protocol: byte(5)?,
+            table: header.table.into(),
+            protocol: header.protocol.into(),
             priority: 0,
-            unicast: byte(7)? == libc::RTN_UNICAST,
+            unicast: header.kind == RouteType::Unicast,
         };
-        for (kind, value) in attributes(body, RTMSG) {
-            match kind {
-                libc::RTA_DST => destination = ipv4(value)?,
-                libc::RTA_GATEWAY => route.gateway = ipv4(value),
-                libc::RTA_OIF => route.index = u32_at(value, 0)?,
-                // `struct rtnexthop`: the interface's index is behind 4 bytes of its own.
-                libc::RTA_MULTIPATH => route.index = u32_at(value, 4)?,
-                libc::RTA_TABLE => route.table = u32_at(value, 0)?,
-                libc::RTA_PRIORITY => route.priority = u32_at(value, 0)?,
-                _ => {}
+        for attribute in message.attributes {
+            match attribute {
+                RouteAttribute::Destination(address) => destination = ip(&address)?,
+                RouteAttribute::Oif(index) => route.index = index,
+                RouteAttribute::MultiPath(hops) => route.index = hops.first()?.interface_index,
+                RouteAttribute::Table(table) => route.table = table,
+                RouteAttribute::Priority(priority) => route.priority = priority,
+                other => route.gateway = next_hop(&other).or(route.gateway),
             }
         }
-        route.destination = Subnet::containing(destination, byte(1)?)?;
+        route.destination = IpPrefix::containing(destination, header.destination_prefix_length)?;
         Some(route)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{in_a_netns, ip};
+    use crate::kernel::{address, link};
+
+    fn network(text: &str) -> IpPrefix {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn routes_of_both_families_are_made_read_and_removed() {
+        in_a_netns(|netlink| {
+            ip("link add one type veth peer name other");
+            ip("link set one up");
+            ip("link set other up");
+            let index = link::by_name(netlink, "one").unwrap().unwrap().index;
+            ip("link set lo up");
+            for (own, gateway, beyond, loopback) in [
+                ("172.17.0.1/16", "172.17.0.2", "172.30.0.0/16", "127.0.0.1"),
+                ("fd00::1/64", "fd00::2", "fd30::/64", "::1"),
+            ] {
+                let loopback: IpAddr = loopback.parse().unwrap();
+                let (own, beyond) = (network(own), network(beyond));
+                let family = own.family();
+                let gateway: IpAddr = gateway.parse().unwrap();
+                address::add(netlink, index, own.address(), own.prefix()).unwrap();
+                let there = address::of(netlink, family, index).unwrap();
+                let added =
+                    address::Address { index, address: own.address(), prefix: own.prefix() };
+                assert!(there.contains(&added), "{there:?}");
+                add(netlink, index, beyond, None::<IpAddr>, 1007).unwrap();
+                let found = of(netlink, family, Some(1007), index).unwrap();
+                let [route] = found[..] else { panic!("{found:?}") };
+                assert_eq!((route.destination, route.table), (beyond, 1007));
+                assert_eq!((route.protocol, route.unicast), (ROUTE_PROTOCOL, true));
+                let to = IpPrefix::everything(Family::of(gateway));
+                add(netlink, index, to, Some(gateway), MAIN).unwrap();
+                let main = of(netlink, family, Some(MAIN), 0).unwrap();
+                let default = main.iter().find(|r| r.destination.prefix() == 0).unwrap();
+                assert_eq!((default.gateway, default.index), (Some(gateway), index));
+                let way = towards(netlink, gateway).unwrap().unwrap();
+                assert_eq!((way.index, way.local), (index, false));
+                assert!(towards(netlink, loopback).unwrap().unwrap().local);
+                add_default(netlink, family, index, 0x6700_0007).unwrap();
+                add_default(netlink, family, index, 0x6700_0007).unwrap();
+                assert_eq!(of(netlink, family, Some(0x6700_0007), 0).unwrap().len(), 1);
+                delete_default(netlink, family, index, 0x6700_0007).unwrap();
+                delete_default(netlink, family, index, 0x6700_0007).unwrap();
+                assert_eq!(of(netlink, family, Some(0x6700_0007), 0).unwrap().len(), 0);
+                address::delete(netlink, index, own.address(), own.prefix()).unwrap();
+                assert!(!address::of(netlink, family, 0).unwrap().contains(&added));
+            }
+        });
+    }
+
+    /// netlink-packet-route refuses a whole message for some of these.
+    #[test]
+    fn a_route_with_attributes_that_nobody_asks_for_is_read() {
+        in_a_netns(|netlink| {
+            ip("link add one type veth peer name other");
+            ip("link set one up");
+            ip("link set other up");
+            ip("addr add 10.0.0.1/24 dev one");
+            let to = |number: u8| IpPrefix::containing([10, 20, number, 0], 24).unwrap();
+            for (number, how) in [
+                "dev one congctl cubic mtu lock 1300 features ecn quickack 1",
+                "dev one fastopen_no_cookie 1 initcwnd 10 rto_min 5ms realm 3/4 src 10.0.0.1",
+                "dev one encap ip id 5 dst 10.0.0.9",
+                "nexthop via 10.0.0.2 dev one weight 2 nexthop via 10.0.0.3 dev one onlink",
+            ]
+            .iter()
+            .enumerate()
+            {
+                ip(&format!("route add {} metric 7 {how}", to(number as u8)));
+            }
+            ip(&format!("route add unreachable {} table 5000", to(4)));
+            ip(&format!("route add {} via inet6 fe80::5 dev one", to(5)));
+            let index = link::by_name(netlink, "one").unwrap().unwrap().index;
+            let all = of(netlink, Family::V4, None, 0).unwrap();
+            let route = |number| *all.iter().find(|r| r.destination == to(number)).unwrap();
+            for number in 0..4 {
+                let route = route(number);
+                assert_eq!((route.index, route.priority, route.unicast), (index, 7, true));
+            }
+            assert_eq!((route(4).index, route(4).table, route(4).unicast), (0, 5000, false));
+            assert_eq!(route(5).gateway, Some("fe80::5".parse().unwrap()));
+        });
     }
 }

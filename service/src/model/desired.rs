@@ -18,8 +18,7 @@ use super::guest_net::GuestNet;
 use super::object::{LinkKind, Loopback, Object, Scope, Setting};
 use super::ownership::alias;
 use super::policy_rules::MAIN;
-use crate::spec::Subnet;
-use std::net::Ipv4Addr;
+use crate::spec::{Family, IpPrefix};
 
 /// Every object of a guest's network.
 pub fn desired_guest(net: &GuestNet) -> Vec<(Scope, Object)> {
@@ -29,14 +28,12 @@ pub fn desired_guest(net: &GuestNet) -> Vec<(Scope, Object)> {
     let inside = [
         Object::Loopback(Loopback::Up),
         Object::Link { name: dev(), kind: LinkKind::VethPeer, mac: end.mac, mtu: net.mtu },
-        Object::Address { dev: dev(), address: end.address, prefix: end.prefix },
+        Object::Address { dev: dev(), address: end.address.into(), prefix: end.prefix },
         Object::Up { dev: dev() },
     ];
     objects.extend(inside.map(|object| (Scope::Guest, object)));
-    if let Some(to) = Subnet::containing(Ipv4Addr::UNSPECIFIED, 0) {
-        let via = Some(end.gateway);
-        objects.push((Scope::Guest, Object::Route { to, via, dev: dev(), table: MAIN }));
-    }
+    let (to, via) = (IpPrefix::everything(Family::V4), Some(end.gateway.into()));
+    objects.push((Scope::Guest, Object::Route { to, via, dev: dev(), table: MAIN }));
     objects
 }
 
@@ -49,11 +46,15 @@ pub fn desired_device_side(net: &GuestNet) -> Vec<(Scope, Object)> {
     objects.extend([
         Object::Link { name: dev(), kind: peer, mac: end.mac, mtu: net.mtu },
         Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: true },
-        Object::Address { dev: dev(), address: end.address, prefix: end.prefix },
+        Object::Address { dev: dev(), address: end.address.into(), prefix: end.prefix },
         Object::Up { dev: dev() },
     ]);
-    let to_guest =
-        end.route.map(|to| Object::Route { to, via: None, dev: dev(), table: end.table });
+    let to_guest = end.route.map(|to| Object::Route {
+        to: to.into(),
+        via: None,
+        dev: dev(),
+        table: end.table,
+    });
     objects.extend(to_guest);
     objects.push(Object::Alias { dev: dev(), text: alias(&net.name) });
     objects.into_iter().map(|object| (Scope::Device, object)).collect()

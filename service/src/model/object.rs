@@ -16,8 +16,8 @@
 //! more values of a variant. How a thing is made or removed is `step.rs`'s and the executor's.
 
 use super::ownership::Mac;
-use crate::spec::{IfName, Subnet};
-use std::net::Ipv4Addr;
+use crate::spec::{IfName, IpPrefix};
+use std::net::IpAddr;
 
 /// The network namespace that an object is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +58,7 @@ pub enum Object {
         /// The interface that has it.
         dev: IfName,
         /// The address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Length of its prefix.
         prefix: u8,
     },
@@ -70,9 +70,9 @@ pub enum Object {
     /// A route.
     Route {
         /// Where to; prefix 0 is a default route.
-        to: Subnet,
+        to: IpPrefix,
         /// The next hop; none when the destination is on the link.
-        via: Option<Ipv4Addr>,
+        via: Option<IpAddr>,
         /// The interface that packets leave by.
         dev: IfName,
         /// The table that it is in.

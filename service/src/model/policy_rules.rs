@@ -18,7 +18,7 @@
 //! netd's `RouteController::Init()` flushes every rule but that for table local, and ends with
 //! `32000 unreachable`. Which of the two it is can be seen by the rules that are there.
 
-use crate::spec::{IfName, Subnet};
+use crate::spec::{IfName, IpPrefix, Subnet};
 use std::fmt;
 
 /// Table `main`.
@@ -56,7 +56,7 @@ pub struct Rule {
     /// What it does (`FR_ACT_*`).
     pub action: u8,
     /// The source that it is for.
-    pub from: Option<Subnet>,
+    pub from: Option<IpPrefix>,
     /// The interface that a packet came in by; `lo` is the device itself.
     pub input: Option<String>,
     /// Mark and mask.
@@ -201,7 +201,7 @@ pub fn own_table(index: u32) -> u32 {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Whose {
     /// Those of all guests in a subnet.
-    Subnet(Subnet),
+    Subnet(IpPrefix),
     /// Those of the guest behind this host end.
     Guest(IfName),
 }
@@ -257,7 +257,7 @@ pub fn leads(ways: &Ways, rules: &[Rule], ours: u8) -> Vec<Lead> {
     if matches!(ways.shape, Shape::Netd { .. }) && ways.uplink != 0 {
         let priority = free(begin + IN_SLOT);
         let to = by(ways.uplink);
-        let lead = |subnet: &Subnet| Lead { priority, whose: Whose::Subnet(*subnet), to };
+        let lead = |subnet: &Subnet| Lead { priority, whose: Whose::Subnet((*subnet).into()), to };
         leads.extend(ways.subnets.iter().map(lead));
     }
     leads.sort();
@@ -339,7 +339,7 @@ mod tests {
             let rules = netd(local, default, 7);
             let shape = Shape::of(&rules).unwrap();
             let found = leads(&ways(shape), &rules, OURS);
-            let whose = Whose::Subnet(subnet());
+            let whose = Whose::Subnet(subnet().into());
             assert_eq!(found, [Lead { priority: expected, whose, to: To::Table(1007) }]);
         }
         assert!(leads(&ways(Shape::Main), &[], OURS).is_empty());
@@ -403,7 +403,7 @@ mod tests {
             Rule { mark: (0, u32::MAX), ..netds.clone() },
             Rule { input: None, ..netds.clone() },
             Rule { input: Some("wlan0".into()), ..netds.clone() },
-            Rule { from: Some(subnet()), ..netds.clone() },
+            Rule { from: Some(subnet().into()), ..netds.clone() },
             Rule { more: true, ..netds.clone() },
         ] {
             assert!(!lockdown(&[Rule { priority, ..others.clone() }]), "{others:?}");
@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn what_was_made_is_known_again() {
-        let rule = Rule { from: Some(subnet()), protocol: OURS, ..lookup(21500, 1007) };
+        let rule = Rule { from: Some(subnet().into()), protocol: OURS, ..lookup(21500, 1007) };
         let lead = Lead::read(&rule, OURS).unwrap();
         assert_eq!(lead, leads(&ways(Shape::Netd { local: 20000 }), &[], OURS)[0]);
         assert_eq!(Lead::read(&Rule { protocol: 4, ..rule.clone() }, OURS), None);

@@ -84,14 +84,14 @@ fn at_a_glance(net: &GuestNet, ends: (u32, u32), device: &Netlink, inside: &Netl
     let way = |netlink, to| route::towards(netlink, to).ok().flatten();
     let out = route::WayOut {
         index: ends.1,
-        gateway: Some(net.guest.gateway),
-        source: Some(net.guest.address),
+        gateway: Some(net.guest.gateway.into()),
+        source: Some(net.guest.address.into()),
         local: false,
     };
     let back = route::WayOut {
         index: ends.0,
         gateway: None,
-        source: Some(net.host.address),
+        source: Some(net.host.address.into()),
         local: false,
     };
     runs(device, ends.0)

@@ -24,7 +24,7 @@ use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::{Mac, ROUTE_PROTOCOL};
 use crate::model::step::Op;
 use crate::model::{GuestNet, Object, Reversible, Scope, Step};
-use crate::spec::IfName;
+use crate::spec::{Family, IfName};
 use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
 
@@ -192,11 +192,13 @@ impl KernelExecutor<'_> {
             Object::Link { mac, .. } => is_half_made(&link, *mac),
             Object::Up { .. } => link.up,
             Object::Alias { text, .. } => link.alias.as_ref() == Some(text),
-            Object::Address { address, prefix, .. } => address::of(netlink, link.index)?
-                .iter()
-                .any(|found| (found.address, found.prefix) == (*address, *prefix)),
+            Object::Address { address, prefix, .. } => {
+                address::of(netlink, Family::V4, link.index)?
+                    .iter()
+                    .any(|found| (found.address, found.prefix) == (*address, *prefix))
+            }
             Object::Route { to, via, table, .. } => {
-                route::of(netlink, Some(*table), link.index)?.iter().any(|found| {
+                route::of(netlink, Family::V4, Some(*table), link.index)?.iter().any(|found| {
                     found.protocol == ROUTE_PROTOCOL
                         && (found.destination, found.gateway) == (*to, *via)
                 })

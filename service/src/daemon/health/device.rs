@@ -25,7 +25,7 @@ use crate::model::policy_rules::{Lead, Shape, To, Whose};
 use crate::model::world::ForwardingMode;
 use crate::model::GuestNet;
 use crate::platform::resolv_conf;
-use crate::spec::VpnPolicy;
+use crate::spec::{Family, VpnPolicy};
 
 impl Daemon {
     fn asks_netd(&self) -> bool {
@@ -70,7 +70,7 @@ impl Daemon {
 
     /// Whether these rules of ours are in the kernel.
     fn rules_in_place(&self, leads: &[&Lead]) -> LayerReport {
-        let there = match rule::all(&self.kernel.netlink) {
+        let there = match rule::all(&self.kernel.netlink, Family::V4) {
             Ok(rules) => rules,
             Err(e) => return LayerReport::new(Layer::Rule, LayerState::Unknown, e.to_string()),
         };
@@ -246,7 +246,8 @@ impl Daemon {
     }
 
     fn leads_out(&self, table: u32) -> bool {
-        let routes = route::of(&self.kernel.netlink, Some(table), 0).unwrap_or_default();
+        let routes =
+            route::of(&self.kernel.netlink, Family::V4, Some(table), 0).unwrap_or_default();
         routes.iter().any(|route| route.destination.prefix() == 0 && route.unicast)
     }
 

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::kernel::{address, link, route};
 use crate::model::change::{Change, KernelOp};
 use crate::model::GuestNet;
-use crate::spec::GuestName;
+use crate::spec::{Family, GuestName};
 
 impl Daemon {
     pub(in crate::daemon) fn status(
@@ -71,9 +71,9 @@ impl Daemon {
         let host = &net.host.name;
         let failed = |cause| Error::kernel(format!("read {host}"), cause);
         let link = link::counted(&self.kernel.netlink, guest.index).map_err(failed)?;
-        let found = address::of(&self.kernel.netlink, guest.index).map_err(failed)?;
-        let routes =
-            route::of(&self.kernel.netlink, Some(net.host.table), guest.index).map_err(failed)?;
+        let found = address::of(&self.kernel.netlink, Family::V4, guest.index).map_err(failed)?;
+        let routes = route::of(&self.kernel.netlink, Family::V4, Some(net.host.table), guest.index)
+            .map_err(failed)?;
         let end = &net.guest;
         let mut layers = vec![match &link {
             None => LayerReport::bad(Layer::Link, format!("{host} is gone: detach and attach")),
@@ -93,8 +93,9 @@ impl Daemon {
                 LayerReport::ok(Layer::Link, format!("{host} and the guest's {} up", end.name))
             }
         }];
-        let has =
-            found.iter().any(|a| (a.address, a.prefix) == (net.host.address, net.host.prefix));
+        let has = found
+            .iter()
+            .any(|a| (a.address, a.prefix) == (net.host.address.into(), net.host.prefix));
         layers.push(if has {
             // The guest's own end cannot be read: nothing of its namespace is held.
             LayerReport::ok(
@@ -114,7 +115,7 @@ impl Daemon {
             )
         });
         let to_guest = net.host.route.unwrap_or(net.subnet);
-        let there = routes.iter().any(|r| r.destination == to_guest);
+        let there = routes.iter().any(|r| r.destination == to_guest.into());
         layers.push(if let Some(why) = self.astray(&guest).filter(|_| there) {
             LayerReport::bad(Layer::Route, why)
         } else if there {

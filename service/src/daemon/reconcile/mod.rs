@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::kernel::{link, rule, sysctl};
 use crate::model::policy_rules::Shape;
 use crate::model::world::{Tun, World};
-use crate::spec::IfName;
+use crate::spec::{Family, IfName};
 use crate::uplink::Uplink;
 use debounce::Due;
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ impl Daemon {
     fn read_rules(&mut self) -> Result<(), Error> {
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
         let lockdown = self.world.lockdown();
-        self.world.rules = rule::all(&self.kernel.netlink).map_err(failed)?;
+        self.world.rules = rule::all(&self.kernel.netlink, Family::V4).map_err(failed)?;
         if self.world.lockdown() != lockdown {
             log::info!("a lockdown VPN is {}", if lockdown { "gone" } else { "up" });
         }

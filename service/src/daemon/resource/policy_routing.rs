@@ -23,7 +23,7 @@ use crate::model::change::Change;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{leads, own_table, Lead, Rule, To, Ways, Whose};
 use crate::model::world::World;
-use crate::spec::VpnPolicy;
+use crate::spec::{Family, VpnPolicy};
 use std::collections::BTreeSet;
 
 /// The rules of the network namespace that it was opened in.
@@ -41,7 +41,7 @@ impl PolicyRouting {
     /// The rules of ours that are in the kernel now.
     pub(in crate::daemon) fn observe(&self) -> Result<Vec<Lead>, Error> {
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
-        Ok(ours(&rule::all(&self.netlink).map_err(failed)?))
+        Ok(ours(&rule::all(&self.netlink, Family::V4).map_err(failed)?))
     }
 
     /// Goes on after a failure, and reports the first.
@@ -56,14 +56,14 @@ impl PolicyRouting {
         };
         // The new ones first: a packet always finds one.
         for lead in wanted.iter().filter(|lead| !there.contains(lead)) {
-            let result = rule::add(&self.netlink, lead);
+            let result = rule::add(&self.netlink, Family::V4, lead);
             if result.is_ok() {
                 added(lead);
             }
             note(format!("rule {lead}"), result);
         }
         for lead in there.iter().filter(|lead| !wanted.contains(lead)) {
-            note(format!("remove rule {lead}"), rule::delete(&self.netlink, lead));
+            note(format!("remove rule {lead}"), rule::delete(&self.netlink, Family::V4, lead));
         }
         first.and(self.bring_tables(wanted))
     }
@@ -75,9 +75,9 @@ impl PolicyRouting {
             let failed = |cause| Error::kernel("the default route of a VPN's guests", cause);
             let table = own_table(index);
             if wanted.iter().any(|lead| lead.own() == Some(index)) {
-                route::add_default(&self.netlink, index, table).map_err(failed)?;
+                route::add_default(&self.netlink, Family::V4, index, table).map_err(failed)?;
             } else {
-                route::delete_default(&self.netlink, index, table).map_err(failed)?;
+                route::delete_default(&self.netlink, Family::V4, index, table).map_err(failed)?;
                 self.own_tables.remove(&index);
             }
         }

@@ -12,18 +12,26 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! A request to the kernel, written by hand: a header and attributes. Where netlink-packet-route has
-//! a type of everything that a message may hold (links, rules), that costs a binary on a device more
-//! than all the rest of this folder.
+//! Attributes as they are sent, and a request of them for which netlink-packet-route has no type.
 
-/// A message's body in the making.
+use rtnetlink::packet_core::NetlinkSerializable;
+
+const NLA_F_NESTED: u16 = 1 << 15;
+
+/// A message's body in the making, or the attributes inside an attribute.
 #[derive(Clone, Debug, Default)]
-pub struct Request(Vec<u8>);
+pub struct Writer(Vec<u8>);
 
-impl Request {
-    /// Begins with the bytes of the kind's own header, a multiple of 4.
-    pub fn new(header: &[u8]) -> Self {
+impl Writer {
+    /// Begins with the bytes of the message's own header, a multiple of 4.
+    pub fn after(header: &[u8]) -> Self {
         Self(header.to_vec())
+    }
+
+    /// The same, with room for as much in all.
+    pub fn with_room(mut self, bytes: usize) -> Self {
+        self.0.reserve_exact(bytes.saturating_sub(self.0.len()));
+        self
     }
 
     /// Adds an attribute.
@@ -37,23 +45,38 @@ impl Request {
         self
     }
 
-    /// Adds an attribute of 32 bits.
-    pub fn with_u32(self, kind: u16, value: u32) -> Self {
-        self.with(kind, &value.to_ne_bytes())
-    }
-
-    /// Adds a text with its NUL.
-    pub fn with_text(self, kind: u16, value: &str) -> Self {
-        self.with(kind, &[value.as_bytes(), &[0]].concat())
-    }
-
     /// Adds an attribute that holds others.
     pub fn with_nested(self, kind: u16, inner: &Self) -> Self {
-        self.with(kind, &inner.0)
+        self.with(kind | NLA_F_NESTED, &inner.0)
     }
 
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// A request by hand.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its type in `struct nlmsghdr`.
+    pub kind: u16,
+    /// What comes after that.
+    pub body: Writer,
+}
+
+impl NetlinkSerializable for Request {
+    fn message_type(&self) -> u16 {
+        self.kind
+    }
+
+    fn buffer_len(&self) -> usize {
+        self.body.0.len()
+    }
+
+    fn serialize(&self, buffer: &mut [u8]) {
+        for (to, from) in buffer.iter_mut().zip(&self.body.0) {
+            *to = *from;
+        }
     }
 }

@@ -14,11 +14,11 @@
 
 //! Netlink messages as they come: their headers, their attributes, the kernel's refusals. Reads
 //! bytes that may be anything, and says nothing when they are not what they should be.
-//!
-//! Answers are read by hand and not by netlink-packet-route, which makes an object of every
-//! attribute there is: reading one link cost as much as asking for it.
 
+use super::attr::Writer;
 use crate::error::KernelError;
+use rtnetlink::packet_core::{NetlinkDeserializable, NetlinkHeader};
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use std::net::Ipv4Addr;
 
 /// Length of a message's header (linux/netlink.h, `struct nlmsghdr`).
@@ -44,6 +44,39 @@ pub struct Message<'a> {
     pub sequence: u32,
     /// What comes after the header.
     pub body: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Its attributes, behind a header of its own of so many bytes.
+    pub fn attributes(&self, header: usize) -> Attributes<'a> {
+        attributes(self.body, header)
+    }
+
+    /// The message as netlink-packet-route reads it, with these attributes only. It refuses a whole
+    /// message for one attribute that it takes for another type than the kernel's: a route's
+    /// `congctl`, a rule's `tun_id`. What nobody asks for it does not see.
+    ///
+    /// `new`: `RTM_NEWROUTE` and the like, also for a message that says that a route is gone: its
+    /// body is the same. A constant, so that only the code for such messages is in the binary.
+    #[inline(always)]
+    pub fn typed(&self, new: u16, header: usize, wanted: &[u16]) -> Option<RouteNetlinkMessage> {
+        let body = self.only(new, header, wanted)?;
+        let mut header = NetlinkHeader::default();
+        header.message_type = new;
+        RouteNetlinkMessage::deserialize(&header, body.bytes()).ok()
+    }
+
+    fn only(&self, new: u16, header: usize, wanted: &[u16]) -> Option<Writer> {
+        // `RTM_DEL*` is the number after `RTM_NEW*` (linux/rtnetlink.h).
+        if self.kind.wrapping_sub(new) > 1 {
+            return None;
+        }
+        let mut body = Writer::after(self.body.get(..header)?).with_room(self.body.len());
+        for (kind, value) in self.attributes(header).filter(|(kind, _)| wanted.contains(kind)) {
+            body = body.with(kind, value);
+        }
+        Some(body)
+    }
 }
 
 /// The messages of a datagram; ends at the first that is not whole.

@@ -15,7 +15,8 @@
 //! What the kernel announces: links, addresses, routes, rules, forwarding. Reads and sorts; decides
 //! nothing. A lost announcement is one too (`Event::Overrun`): whoever hears it reads anew.
 
-use super::message::{attributes, u32_at, Message, Messages};
+use super::message::{u32_at, Message, Messages};
+use super::trace;
 use crate::kernel::link::Link;
 use crate::kernel::route::Route;
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
@@ -36,14 +37,14 @@ pub enum Event {
         /// Its index.
         index: u32,
     },
-    /// An IPv4 address came or went.
+    /// An address came or went.
     Address {
         /// Index of its interface.
         index: u32,
         /// Whether it went.
         gone: bool,
     },
-    /// An IPv4 route came or went.
+    /// A route came or went.
     Route {
         /// Index of its interface; 0 where there is none.
         index: u32,
@@ -170,23 +171,24 @@ fn sort(datagram: &[u8], events: &mut Vec<Event>) {
 }
 
 fn event(message: &Message<'_>) -> Option<Event> {
+    trace::received(message);
     let body = message.body;
     let read = match message.kind {
         // A bridge announces its ports too (AF_BRIDGE): there, "deleted" means that one left it.
         libc::RTM_NEWLINK | libc::RTM_DELLINK if body.first() != Some(&0) => return None,
-        libc::RTM_NEWLINK => Link::read(body).map(|link| Event::Link(Box::new(link))),
+        libc::RTM_NEWLINK => Link::read(message).map(|link| Event::Link(Box::new(link))),
         libc::RTM_DELLINK => u32_at(body, 4).map(|index| Event::LinkGone { index }),
         libc::RTM_NEWADDR | libc::RTM_DELADDR => {
             let gone = message.kind == libc::RTM_DELADDR;
             u32_at(body, 4).map(|index| Event::Address { index, gone })
         }
-        libc::RTM_NEWROUTE | libc::RTM_DELROUTE => Route::read(body).map(|route| {
+        libc::RTM_NEWROUTE | libc::RTM_DELROUTE => Route::read(message).map(|route| {
             let default = route.destination.prefix() == 0;
             let gone = message.kind == libc::RTM_DELROUTE;
             Event::Route { index: route.index, default, gone }
         }),
         libc::RTM_NEWRULE | libc::RTM_DELRULE => Some(Event::Rule),
-        RTM_NEWNETCONF => return netconf(body),
+        RTM_NEWNETCONF => return netconf(message),
         // Whatever went by it.
         RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
             Some(Event::Route { index: 0, default: true, gone: false })
@@ -199,12 +201,12 @@ fn event(message: &Message<'_>) -> Option<Event> {
 }
 
 /// `struct netconfmsg` and its attributes (linux/netconf.h).
-fn netconf(body: &[u8]) -> Option<Event> {
+fn netconf(message: &Message<'_>) -> Option<Event> {
     const NETCONFMSG: usize = 1;
     const NETCONFA_IFINDEX: u16 = 1;
     const NETCONFA_FORWARDING: u16 = 2;
     const NETCONFA_IFINDEX_ALL: i32 = -1;
-    let all = attributes(body, NETCONFMSG);
+    let all = message.attributes(NETCONFMSG);
     let value = |kind| all.clone().find(kind).and_then(|value| u32_at(value, 0));
     let on = value(NETCONFA_FORWARDING)? != 0;
     (value(NETCONFA_IFINDEX)? as i32 == NETCONFA_IFINDEX_ALL).then_some(Event::Forwarding { on })

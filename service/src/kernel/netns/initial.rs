@@ -21,8 +21,8 @@
 
 use super::NetnsId;
 use crate::error::KernelError;
-use crate::kernel::netlink::attr::Request;
-use crate::kernel::netlink::message::{attributes, u32_at};
+use crate::kernel::netlink::attr::{Request, Writer};
+use crate::kernel::netlink::message::{u32_at, Message};
 use crate::kernel::netlink::Netlink;
 use nix::sched::{unshare, CloneFlags};
 use std::fmt::Display;
@@ -87,7 +87,8 @@ impl Initial {
         let Known::ByNumber(numbered) = &self.0 else { return false };
         let mut numbered = numbered.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(netlink) = numbered.netlink() else { return false };
-        match netlink.get(libc::RTM_GETNSID, &message(kind, named), number) {
+        match netlink.get(&Request { kind: libc::RTM_GETNSID, body: named_by(kind, named) }, number)
+        {
             Ok(number) => number == NUMBER,
             Err(e) => {
                 log::warn!("a network namespace could not be compared with init's: {e}");
@@ -115,8 +116,8 @@ impl Numbered {
 fn numbered() -> Result<Netlink, KernelError> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
     let netlink = Netlink::open()?;
-    let named = message(NETNSA_PID, 1).with(NETNSA_NSID, &NUMBER.to_ne_bytes());
-    netlink.change(libc::RTM_NEWNSID, &named, 0)?;
+    let inits = named_by(NETNSA_PID, 1).with(NETNSA_NSID, &NUMBER.to_ne_bytes());
+    netlink.change(&Request { kind: libc::RTM_NEWNSID, body: inits }, 0)?;
     Ok(netlink)
 }
 
@@ -130,14 +131,14 @@ const NETNSA_PID: u16 = 2;
 const NETNSA_FD: u16 = 3;
 
 /// `struct rtgenmsg`, padded, and what names a namespace.
-fn message(kind: u16, named: i32) -> Request {
-    Request::new(&[0; 4]).with(kind, &named.to_ne_bytes())
+fn named_by(kind: u16, named: i32) -> Writer {
+    Writer::after(&[0; 4]).with(kind, &named.to_ne_bytes())
 }
 
-/// The number out of the body of an answer: `struct rtgenmsg` and its attributes.
-fn number(body: &[u8]) -> Option<i32> {
+/// The number out of an answer: `struct rtgenmsg` and its attributes.
+fn number(message: &Message<'_>) -> Option<i32> {
     const RTGENMSG: usize = 1;
-    attributes(body, RTGENMSG).find(NETNSA_NSID).and_then(|v| u32_at(v, 0)).map(|n| n as i32)
+    message.attributes(RTGENMSG).find(NETNSA_NSID).and_then(|v| u32_at(v, 0)).map(|n| n as i32)
 }
 
 #[cfg(test)]

@@ -115,8 +115,8 @@ fn netns_of(tun: &File) -> io::Result<OwnedFd> {
 mod tests {
     use super::*;
     use crate::kernel::netns::{Home, NetnsId};
+    use crate::kernel::testing::in_a_netns;
     use nix::sched::{unshare, CloneFlags};
-    use std::io::Write;
 
     /// A pair whose other end is in a namespace that nothing holds but `File`.
     fn pair(device: &Netlink) -> (File, i32) {
@@ -133,19 +133,6 @@ mod tests {
         link::create_veth(device, &host, &inside, guest.as_fd()).unwrap();
         let id = link::by_name(device, "host").unwrap().unwrap().elsewhere.unwrap();
         (guest, id)
-    }
-
-    fn in_a_netns(test: impl FnOnce(&Netlink) + Send + 'static) {
-        if !nix::unistd::geteuid().is_root() {
-            let name = std::thread::current().name().unwrap_or("?").to_owned();
-            let _ = writeln!(io::stderr(), "SKIPPED {name}: it needs root");
-            return;
-        }
-        let inside = || {
-            unshare(CloneFlags::CLONE_NEWNET).unwrap();
-            test(&Netlink::open().unwrap());
-        };
-        std::thread::spawn(inside).join().unwrap();
     }
 
     fn names(netlink: &Netlink) -> Vec<String> {

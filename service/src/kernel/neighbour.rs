@@ -1,0 +1,136 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! RTM_*NEIGH messages: what a link knows of its neighbours, by ARP and neighbour discovery.
+
+use super::netlink::message::Message;
+use super::netlink::Netlink;
+use crate::error::KernelError;
+use crate::spec::Family;
+use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
+use rtnetlink::packet_route::RouteNetlinkMessage::{DelNeighbour, GetNeighbour, NewNeighbour};
+use std::net::IpAddr;
+
+/// A neighbour as the kernel describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Index of the interface that it is behind.
+    pub index: u32,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its link-layer address; empty while that is not known.
+    pub mac: Vec<u8>,
+    /// `NUD_*` (linux/neighbour.h).
+    pub state: u16,
+}
+
+/// The neighbours behind one link, or behind all with index 0.
+pub fn of(netlink: &Netlink, family: Family, index: u32) -> Result<Vec<Neighbour>, KernelError> {
+    let mut message = about(family);
+    if index != 0 {
+        // In its header a dump may not have an index (neigh_valid_dump_req()).
+        message.attributes.push(NeighbourAttribute::IfIndex(index));
+    }
+    let found = match netlink.dump(&GetNeighbour(message), Neighbour::read) {
+        // The link went.
+        Err(e) if e.errno == libc::ENODEV => Vec::new(),
+        other => other?,
+    };
+    let wanted =
+        |n: &Neighbour| Family::of(n.address) == family && (index == 0 || n.index == index);
+    Ok(found.into_iter().filter(wanted).collect())
+}
+
+/// Forgets a neighbour. That it is not there is no failure.
+pub fn delete(
+    netlink: &Netlink,
+    index: u32,
+    address: impl Into<IpAddr>,
+) -> Result<(), KernelError> {
+    let address = address.into();
+    let mut message = about(Family::of(address));
+    message.header.ifindex = index;
+    message.attributes = vec![NeighbourAttribute::Destination(match address {
+        IpAddr::V4(address) => NeighbourAddress::Inet(address),
+        IpAddr::V6(address) => NeighbourAddress::Inet6(address),
+    })];
+    match netlink.change(&DelNeighbour(message), 0) {
+        Err(e) if e.errno != libc::ENOENT => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn about(family: Family) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = family.into();
+    message
+}
+
+impl Neighbour {
+    fn read(message: &Message<'_>) -> Option<Self> {
+        const NDMSG: usize = 12;
+        const NDA_DST: u16 = 1;
+        const NDA_LLADDR: u16 = 2;
+        // netlink-packet-route has another name for NDA_LLADDR from one release to the next.
+        let mac = message.attributes(NDMSG).find(NDA_LLADDR).unwrap_or_default().to_vec();
+        let NewNeighbour(message) = message.typed(libc::RTM_NEWNEIGH, NDMSG, &[NDA_DST])? else {
+            return None;
+        };
+        let address = match message.attributes.first()? {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => (*address).into(),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => (*address).into(),
+            _ => return None,
+        };
+        Some(Self {
+            index: message.header.ifindex,
+            address,
+            mac,
+            state: message.header.state.into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::link;
+    use crate::kernel::testing::{in_a_netns, ip};
+
+    #[test]
+    fn neighbours_of_both_families_are_read_and_forgotten() {
+        in_a_netns(|netlink| {
+            ip("link add one type veth peer name other");
+            ip("link set one up");
+            ip("neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 dev one nud permanent");
+            ip("neigh add fd00::2 lladdr 02:00:00:00:00:03 dev one nud permanent");
+            ip("neigh add 10.0.0.3 lladdr 02:00:00:00:00:04 dev other nud permanent");
+            let index = link::by_name(netlink, "one").unwrap().unwrap().index;
+            let four: IpAddr = [10, 0, 0, 2].into();
+            let six: IpAddr = "fd00::2".parse().unwrap();
+            for (family, address, last) in [(Family::V4, four, 2), (Family::V6, six, 3)] {
+                let of = |index| of(netlink, family, index).unwrap();
+                let mac = vec![2, 0, 0, 0, 0, last];
+                // NUD_PERMANENT
+                let one = Neighbour { index, address, mac, state: 0x80 };
+                assert_eq!(of(index), std::slice::from_ref(&one));
+                assert!(of(0).contains(&one));
+                delete(netlink, index, address).unwrap();
+                assert_eq!(of(index), []);
+                delete(netlink, index, address).unwrap();
+            }
+            assert_eq!(of(netlink, Family::V4, 0).unwrap().len(), 1, "the other link's");
+            assert_eq!(of(netlink, Family::V4, 999).unwrap(), []);
+        });
+    }
+}

@@ -1,0 +1,97 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Every netlink message as a line of the log, at level trace. Costs one comparison when that is off.
+
+use super::message::{acknowledged, Message, Messages, NLMSG_DONE, NLMSG_ERROR};
+use std::fmt;
+
+/// A request.
+pub fn sent(datagram: &[u8]) {
+    for message in Messages(datagram) {
+        log::trace!("netlink > {}", Line(&message));
+    }
+}
+
+/// An answer or an announcement.
+pub fn received(message: &Message<'_>) {
+    log::trace!("netlink < {}", Line(message));
+}
+
+struct Line<'a>(&'a Message<'a>);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Message { kind, flags, sequence, body } = self.0;
+        match name(*kind) {
+            Some(name) => write!(f, "{name}")?,
+            None => write!(f, "type {kind:#x}")?,
+        }
+        write!(f, " flags {flags:#x} seq {sequence}")?;
+        match acknowledged(body) {
+            Err(e) if [NLMSG_ERROR, NLMSG_DONE].contains(kind) => write!(f, " {e}")?,
+            _ => {}
+        }
+        write!(f, " {} bytes ", body.len())?;
+        body.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The names of linux/netlink.h, linux/rtnetlink.h and linux/netfilter/nfnetlink_conntrack.h.
+fn name(kind: u16) -> Option<&'static str> {
+    Some(match kind {
+        NLMSG_ERROR => "NLMSG_ERROR",
+        NLMSG_DONE => "NLMSG_DONE",
+        libc::RTM_NEWLINK => "RTM_NEWLINK",
+        libc::RTM_DELLINK => "RTM_DELLINK",
+        libc::RTM_GETLINK => "RTM_GETLINK",
+        libc::RTM_SETLINK => "RTM_SETLINK",
+        libc::RTM_NEWADDR => "RTM_NEWADDR",
+        libc::RTM_DELADDR => "RTM_DELADDR",
+        libc::RTM_GETADDR => "RTM_GETADDR",
+        libc::RTM_NEWROUTE => "RTM_NEWROUTE",
+        libc::RTM_DELROUTE => "RTM_DELROUTE",
+        libc::RTM_GETROUTE => "RTM_GETROUTE",
+        libc::RTM_NEWNEIGH => "RTM_NEWNEIGH",
+        libc::RTM_DELNEIGH => "RTM_DELNEIGH",
+        libc::RTM_GETNEIGH => "RTM_GETNEIGH",
+        libc::RTM_NEWRULE => "RTM_NEWRULE",
+        libc::RTM_DELRULE => "RTM_DELRULE",
+        libc::RTM_GETRULE => "RTM_GETRULE",
+        libc::RTM_NEWNSID => "RTM_NEWNSID",
+        libc::RTM_GETNSID => "RTM_GETNSID",
+        0x100 => "IPCTNL_MSG_CT_NEW",
+        0x101 => "IPCTNL_MSG_CT_GET",
+        0x102 => "IPCTNL_MSG_CT_DELETE",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_the_message_its_errno_and_its_bytes() {
+        let body = [&(-libc::EEXIST).to_ne_bytes()[..], &[0xab; 2]].concat();
+        let mut message = Message { kind: NLMSG_ERROR, flags: 0x100, sequence: 7, body: &body };
+        let line = Line(&message).to_string();
+        assert!(line.starts_with("NLMSG_ERROR flags 0x100 seq 7 EEXIST, "), "{line}");
+        assert!(line.ends_with("6 bytes efffffffabab") || cfg!(target_endian = "big"), "{line}");
+        message.kind = libc::RTM_NEWROUTE;
+        assert!(!Line(&message).to_string().contains("EEXIST"));
+        message.kind = 0x7777;
+        assert!(Line(&message).to_string().starts_with("type 0x7777 flags"));
+    }
+}

@@ -29,3 +29,4 @@ pub mod rule;
 pub mod sysctl;
 #[cfg(test)]
 mod testing;
+pub mod write;

@@ -15,8 +15,10 @@
 //! The sysctls that guestnetd writes: the forwarding switch and disable_ipv6. `/proc/sys/net` shows the network namespace of the
 //! thread that opens it, so no mount is needed.
 
+use super::write;
 use crate::model::forwarding::Before;
 use crate::spec::IfName;
+use std::path::Path;
 use std::{fs, io};
 
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
@@ -44,20 +46,24 @@ pub fn before_forwarding() -> io::Result<Before> {
 
 /// Switches IPv4 forwarding on, for all interfaces.
 pub fn forwarding_on() -> io::Result<()> {
-    fs::write(IP_FORWARD, "1")
+    set(IP_FORWARD, "1")
 }
 
 /// Switches it off, and puts back what changes by that.
 pub fn forwarding_off(before: &Before) -> io::Result<()> {
-    fs::write(IP_FORWARD, "0")?;
-    fs::write(ACCEPT_REDIRECTS, if before.accept_redirects { "1" } else { "0" })?;
+    set(IP_FORWARD, "0")?;
+    set(ACCEPT_REDIRECTS, if before.accept_redirects { "1" } else { "0" })?;
     for name in before.forwarding.iter().filter(|name| !name.contains('/')) {
-        match fs::write(format!("{CONF}/{name}/forwarding"), "1") {
+        match set(format!("{CONF}/{name}/forwarding"), "1") {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
     }
     Ok(())
+}
+
+fn set(path: impl AsRef<Path>, value: &str) -> io::Result<()> {
+    write::through(|| fs::write(path, value))
 }
 
 fn is_one(path: &str) -> io::Result<bool> {
@@ -68,7 +74,7 @@ fn is_one(path: &str) -> io::Result<bool> {
 /// kernel without IPv6 has no such file.
 pub fn disable_ipv6(interface: &IfName, disable: bool) -> io::Result<()> {
     let path = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
-    match fs::write(path, if disable { "1" } else { "0" }) {
+    match set(path, if disable { "1" } else { "0" }) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }

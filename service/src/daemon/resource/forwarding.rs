@@ -167,7 +167,12 @@ impl Forwarding {
         // Before it is written: after a crash the next start knows whose it is.
         let was = self.remember(record)?;
         if let Err(cause) = sysctl::forwarding_on() {
-            self.remember_or_say(was);
+            // Only its answer may be lost. If it cannot be taken back now, the record says whose it is.
+            if !sysctl::forwarding().unwrap_or(true) {
+                self.remember_or_say(was);
+            } else if let Err(e) = self.switch_off(was) {
+                log::error!("{e}");
+            }
             return Err(failed(cause));
         }
         log::info!("forwarding: net.ipv4.ip_forward set to 1, which guests need");
@@ -254,7 +259,9 @@ impl Forwarding {
             self.remember_or_say(ForwardingRecord::default());
             return Ok(());
         }
-        if !sysctl::forwarding().map_err(failed)? {
+        // Where we have begun to switch it off, the rest is still to be put back.
+        let half_done = self.record.ours && !self.record.contested;
+        if !sysctl::forwarding().map_err(failed)? && !half_done {
             self.remember_or_say(ForwardingRecord::default());
             return Ok(());
         }
@@ -354,8 +361,9 @@ impl SharedResource for Forwarding {
         Ok(())
     }
 
-    fn is_stuck(failure: &Error) -> bool {
-        failure.is_unanswered()
+    /// Only netd may keep its callers waiting.
+    fn is_stuck(&self, failure: &Error) -> bool {
+        self.netd.is_some() && failure.is_unanswered()
     }
 }
 

@@ -61,7 +61,7 @@ pub(in crate::daemon) trait SharedResource {
     fn clear(&mut self) -> Result<(), Error>;
 
     /// Whether a failure means that a program hangs: each try costs every caller some seconds.
-    fn is_stuck(_failure: &Error) -> bool {
+    fn is_stuck(&self, _failure: &Error) -> bool {
         false
     }
 }
@@ -313,7 +313,8 @@ impl<R: SharedResource> Managed<R> {
                 self.retries.reset();
             }
             Err(e) => {
-                self.health = Health::Failing { cause: e.to_string(), stuck: R::is_stuck(e) };
+                self.health =
+                    Health::Failing { cause: e.to_string(), stuck: self.resource.is_stuck(e) };
                 self.retries.acted(Instant::now());
             }
         }
@@ -385,7 +386,7 @@ mod tests {
             Ok(())
         }
 
-        fn is_stuck(failure: &Error) -> bool {
+        fn is_stuck(&self, failure: &Error) -> bool {
             failure.is_unanswered()
         }
     }

@@ -134,7 +134,7 @@ impl SharedResource for PacketFilter {
         Ok(self.firewall.clear()?)
     }
 
-    fn is_stuck(failure: &Error) -> bool {
+    fn is_stuck(&self, failure: &Error) -> bool {
         matches!(failure, Error::Firewall(e) if FirewallError::is_stuck(e))
     }
 }

@@ -22,6 +22,7 @@ use super::encode;
 use super::layout::{Elements, Line, Set};
 use super::socket::{Refusal, Socket, Transaction};
 use super::{chain_of, BaseChain, TABLE};
+use crate::kernel::write;
 use netlink_bindings::nftables::{
     Chained, Nfgenmsg, PushSetelemListAttrs, PushSetelemListElemAttrs,
 };
@@ -156,7 +157,8 @@ impl Batch {
         let names: Vec<_> = (0..chain.chain_len()).map(|index| chain.name(index)).collect();
         let answered = names.len().saturating_sub(2);
         ask_for_one_answer(chain.buf_mut(), answered);
-        socket.send(&Transaction { bytes: chain.buf(), first: self.first, names, answered })
+        let transaction = Transaction { bytes: chain.buf(), first: self.first, names, answered };
+        write::through(|| socket.send(&transaction))
     }
 }
 

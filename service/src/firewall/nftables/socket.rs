@@ -48,6 +48,12 @@ impl From<ReplyError> for Refusal {
     }
 }
 
+impl From<io::Error> for Refusal {
+    fn from(e: io::Error) -> Self {
+        Self { errno: e.raw_os_error(), text: e.to_string() }
+    }
+}
+
 impl From<Errno> for Refusal {
     fn from(errno: Errno) -> Self {
         Self { errno: Some(errno as i32), text: io::Error::from(errno).to_string() }

@@ -25,6 +25,7 @@ pub mod monitor;
 mod trace;
 
 use crate::error::KernelError;
+use crate::kernel::write;
 use crate::spec::Family;
 use message::{acknowledged, Message, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR, NLM_F_DUMP_INTR};
 use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
@@ -89,7 +90,7 @@ impl Netlink {
         flags: u16,
     ) -> Result<(), KernelError> {
         let flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        self.exchange(message, flags, |_| None::<()>).map(drop)
+        write::through(|| self.exchange(message, flags, |_| None::<()>).map(drop))
     }
 
     /// Asks for one object. `read` makes it of the answer.

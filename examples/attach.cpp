@@ -18,6 +18,7 @@
 
 #include <aidl/android/system/guestnet/IGuestNet.h>
 #include <android-base/logging.h>
+#include <android-base/strings.h>
 #include <android/binder_manager.h>
 #include <fcntl.h>
 
@@ -53,7 +54,8 @@ int main(int argc, char** argv) {
         LOG(ERROR) << status.getServiceSpecificError() << ": " << status.getMessage();
         return 1;
     }
-    LOG(INFO) << config.name << ": " << guest.interfaceName << " " << guest.address;
+    LOG(INFO) << config.name << ": " << guest.interfaceName << " "
+              << android::base::Join(guest.addresses, ", ");
     net->detach(config.name);
     return 0;
 }

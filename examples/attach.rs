@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         Err(e) => return Err(guestnet_platform::status_message(&e).into()),
     };
-    println!("{name}: {} {}/{}", guest.interfaceName, guest.address, guest.prefixLength);
+    println!("{name}: {} {}", guest.interfaceName, guest.addresses.join(", "));
 
     net.detach(name)?;
     Ok(())

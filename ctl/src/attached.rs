@@ -16,9 +16,9 @@
 
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Output};
-use crate::{json, render, uplink, verdict};
+use crate::{json, render, verdict};
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Guest::Guest, GuestState::GuestState, IGuestNet::IGuestNet, Status::Status,
+    Guest::Guest, GuestState::GuestState, IGuestNet::IGuestNet, LayerStatus::LayerStatus,
 };
 
 /// Says what was attached, and when its traffic waits, for what.
@@ -28,9 +28,12 @@ pub fn tell(
     guest: &Guest,
     timeline: bool,
 ) -> Result<Exit, Failure> {
-    let advice = (guest.state == GuestState::WAITING_FOR_UPLINK).then(|| advice(guestnet, guest));
+    let waits = guest.state == GuestState::WAITING_FOR_UPLINK;
+    let why = waits.then(|| why(guestnet, guest));
+    let reason = why.as_ref().and_then(|why| why.as_ref().ok());
+    let advice = why.as_ref().map(|why| why.as_ref().map_or_else(String::clone, verdict::advice));
     output.answer(
-        || json::attached(guest, advice.as_deref()),
+        || json::attached(guest, advice.as_deref(), reason),
         || render::guest::attached(guest, timeline),
     )?;
     match advice {
@@ -42,19 +45,11 @@ pub fn tell(
     }
 }
 
-/// The guest is attached whatever becomes of this second question.
-fn advice(guestnet: &dyn IGuestNet, guest: &Guest) -> String {
-    match guestnet.status(Some(&guest.name)) {
-        Ok(status) => cause(&status, guest),
-        Err(e) => format!("there is no uplink, and why could not be asked: {}", Failure::from(e)),
-    }
-}
-
-/// The uplink's trouble; where that is not what the guest waits for, its own.
-fn cause(status: &Status, guest: &Guest) -> String {
-    let layers = status.guests.first().map_or(&[][..], |of| &of.layers);
-    match verdict::of(layers).layer() {
-        Some(own) if guest.uplink.is_some() || uplink::ready(&status.uplink) => own.text.clone(),
-        _ => uplink::advice(&status.uplink),
-    }
+/// The layer that it waits at. The guest is attached whatever becomes of this second question.
+fn why(guestnet: &dyn IGuestNet, guest: &Guest) -> Result<LayerStatus, String> {
+    let status = guestnet.status(Some(&guest.name)).map_err(|e| {
+        format!("there is no uplink, and guestnetd could not be asked why: {}", Failure::from(e))
+    })?;
+    let reason = status.guests.into_iter().next().and_then(|of| of.reason);
+    reason.ok_or_else(|| "there was no uplink at first; now there is".to_owned())
 }

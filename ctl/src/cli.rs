@@ -82,15 +82,18 @@ Examples:
   guestnetctl dns wlan0";
 
 const STATUS_HELP: &str = "\
-The first line is the verdict. No internet: the lowest layer that is BAD is the cause, and what
-waits, waits for the uplink when that waits.
+The first line is the verdict. No internet: the lowest layer that is BAD is to blame; where none is,
+a lockdown VPN, then the uplink, then the lowest layer that waits. Unsure: nothing is known to be
+wrong, but a layer could not be judged. Behind what is wrong is its cause, a word that does not change.
 
   ok    as it should be
   wait  nothing is wrong here, but traffic waits for something to appear
-  BAD   not as it should be: the cause, and the next step
-  ?     it could not be read: why
+  BAD   not as it should be
+  ?     it could not be read or judged
+  next  what to do about it
 
-Exit codes: 0 no layer is BAD and none waits, 5 a layer is BAD, 10 a layer waits.";
+Exit codes: 0 no layer is BAD and none waits (also when the verdict is unsure), 5 a layer is BAD,
+10 a layer waits.";
 
 /// Gives guests (LXC containers) their wlan0, through guestnetd
 #[derive(Debug, Parser)]
@@ -239,7 +242,7 @@ pub struct ConfigArgs {
     /// MTU in bytes, 68 to 65535 [default: the uplink's]
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
     pub mtu: Option<i32>,
-    /// Under a VPN: leave by the uplink (follow), by this tun only (tun:NAME), or by the uplink but
+    /// Under a VPN: leave via the uplink (follow), via this tun only (tun:NAME), or via the uplink but
     /// not while a lockdown VPN is up (block) [default: follow]
     #[arg(long, value_name = "HOW")]
     pub vpn: Option<Vpn>,

@@ -61,7 +61,10 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
         }
         Command::List => {
             let guests = guestnet.list()?;
-            output.answer(|| json::guests(&guests), || render::guest::table(&guests))?;
+            // The table is as good without the number, which is a second question.
+            let dropped = || guestnet.status(None).map_or(-1, |status| status.droppedPackets);
+            let text = || render::guest::table(&guests) + &render::status::dropped(dropped());
+            output.answer(|| json::guests(&guests), text)?;
         }
         Command::Show { name } => {
             let guest = guestnet.get(name)?.ok_or_else(|| Failure {
@@ -103,7 +106,7 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
         }
         Command::Dump => {
             let text = dump(guestnet)?;
-            output.answer(|| json::dump(&text), || text.clone())?;
+            output.answer(|| json::dump(&text), || render::plain::plain(&text, true))?;
         }
         // Not questions: run() has seen to them.
         _ => {}

@@ -59,7 +59,7 @@ pub fn parse(args: &[String], env: impl Fn(&str) -> Option<String>) -> Result<Ho
         (get("LXC_NAME")?, get("LXC_HOOK_SECTION")?, get("LXC_HOOK_TYPE")?)
     };
     if section != "lxc" {
-        return Err(format!("this is no hook of lxc.net: use lxc.hook.*, not section {section}"));
+        return Err(format!("use lxc.hook.*: this is a hook of section {section}"));
     }
     match kind.as_str() {
         "start-host" => {
@@ -136,7 +136,7 @@ mod tests {
             ("web lxc", &[], "LXC's arguments are missing: NAME lxc TYPE"),
             ("", &[("LXC_HOOK_VERSION", "0")], "LXC's arguments are missing: NAME lxc TYPE"),
             ("", &[("LXC_HOOK_VERSION", "2")], "lxc.hook.version 2 is not known; use 0 or 1"),
-            ("web net up", &[], "this is no hook of lxc.net: use lxc.hook.*, not section net"),
+            ("web net up", &[], "use lxc.hook.*: this is a hook of section net"),
             (
                 "web lxc start-host",
                 &[],

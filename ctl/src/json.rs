@@ -36,12 +36,16 @@ pub fn guest(guest: &Guest) -> Value {
         .iter()
         .map(|step| {
             json!({
+                "operation": step.operation.name(),
                 "what": step.what,
                 "start_micros": step.startMicros,
                 "duration_micros": step.durationMicros,
             })
         })
         .collect();
+    let first = guest.addresses.first().map_or("", String::as_str);
+    let (address, length) = first.split_once('/').unwrap_or((first, ""));
+    let prefix_length = length.parse::<u8>().ok();
     json!({
         "name": guest.name,
         "kind": guest.kind.name(),
@@ -50,9 +54,10 @@ pub fn guest(guest: &Guest) -> Value {
         "host_interface": guest.hostInterface,
         "host_interface_index": guest.hostInterfaceIndex,
         "interface_name": guest.interfaceName,
-        "address": guest.address,
+        "addresses": guest.addresses,
+        "address": address,
         "gateway": guest.gateway,
-        "prefix_length": guest.prefixLength,
+        "prefix_length": prefix_length,
         "mtu": guest.mtu,
         "mac": guest.mac,
         "owner_uid": guest.ownerUid,
@@ -68,9 +73,9 @@ pub fn guests(guests: &[Guest]) -> Value {
     all(guests, guest)
 }
 
-/// attach: the guest, and the advice when its traffic waits.
-pub fn attached(attached: &Guest, advice: Option<&str>) -> Value {
-    json!({ "guest": guest(attached), "advice": advice })
+/// attach: the guest; when its traffic waits, the advice and the layer that it is about.
+pub fn attached(attached: &Guest, advice: Option<&str>, reason: Option<&LayerStatus>) -> Value {
+    json!({ "guest": guest(attached), "advice": advice, "reason": reason.map(layer) })
 }
 
 /// detach
@@ -88,6 +93,7 @@ pub fn changes(changes: &[Change]) -> Value {
     all(changes, |change| {
         json!({
             "kind": change.kind.name(),
+            "operation": change.operation.name(),
             "place": change.place.name(),
             "what": change.what,
             "command": change.command,
@@ -96,12 +102,17 @@ pub fn changes(changes: &[Change]) -> Value {
 }
 
 fn layers(layers: &[LayerStatus]) -> Value {
-    all(layers, |layer| {
-        json!({
-            "layer": layer.layer.name(),
-            "state": layer.state.name(),
-            "text": layer.text,
-        })
+    all(layers, layer)
+}
+
+fn layer(layer: &LayerStatus) -> Value {
+    json!({
+        "layer": layer.layer.name(),
+        "state": layer.state.name(),
+        "cause": layer.cause.name(),
+        "text": layer.text,
+        "next_step": layer.nextStep,
+        "retry_in_millis": (layer.retryInMillis >= 0).then_some(layer.retryInMillis),
     })
 }
 
@@ -121,17 +132,20 @@ fn uplink(uplink: &Uplink) -> Value {
         "default_route_interface": uplink.defaultRouteInterface,
         "dns_servers": uplink.dnsServers,
         "route_table": uplink.routeTable,
+        "cause": uplink.cause.name(),
+        "text": uplink.text,
     })
 }
 
 /// status
 pub fn status(status: &Status) -> Value {
     let guests = all(&status.guests, |of| {
-        let verdict = verdict::of(&of.layers);
         json!({
             "guest": guest(&of.guest),
-            "internet": verdict.name(),
-            "cause": verdict.layer().map(|layer| layer.layer.name()),
+            "internet": verdict::name(of.verdict),
+            "cause": of.reason.as_ref().map(|layer| layer.layer.name()),
+            "verdict": of.verdict.name(),
+            "reason": of.reason.as_ref().map(layer),
             "layers": layers(&of.layers),
             "rx_bytes": of.rxBytes,
             "tx_bytes": of.txBytes,
@@ -141,6 +155,9 @@ pub fn status(status: &Status) -> Value {
     });
     json!({
         "uplink": uplink(&status.uplink),
+        "verdict": status.verdict.name(),
+        "reason": status.reason.as_ref().map(layer),
+        "dropped_packets": (status.droppedPackets >= 0).then_some(status.droppedPackets),
         "device": layers(&status.device),
         "guests": guests,
     })
@@ -207,7 +224,7 @@ mod tests {
     use crate::exit::Exit;
     use crate::samples;
     use android_system_guestnet::aidl::android::system::guestnet::{
-        Layer::Layer, LayerState::LayerState,
+        Cause::Cause, Layer::Layer, LayerState::LayerState, Verdict::Verdict,
     };
 
     /// Every object key of a document.
@@ -227,13 +244,13 @@ mod tests {
         assert_eq!(
             guest(&samples::guest()).to_string(),
             concat!(
-                r#"{"address":"172.17.3.3","attached_at_millis":1795458119123,"gateway":"172.17.3.2","#,
+                r#"{"address":"172.17.3.3","addresses":["172.17.3.3/16"],"attached_at_millis":1795458119123,"gateway":"172.17.3.2","#,
                 r#""host_interface":"vm_wlan","host_interface_index":7,"interface_name":"wlan0","#,
                 r#""kind":"veth","mac":"02:67:6e:01:02:03","mtu":1500,"name":"demo","owner_uid":0,"#,
                 r#""prefix_length":16,"slot":0,"state":"attached","timeline":["#,
-                r#"{"duration_micros":200,"start_micros":0,"what":"open the guest's namespace"},"#,
-                r#"{"duration_micros":800,"start_micros":200,"what":"create the link"},"#,
-                r#"{"duration_micros":250,"start_micros":1000,"what":"read back"}],"#,
+                r#"{"duration_micros":200,"operation":"open_target","start_micros":0,"what":"open the guest's namespace"},"#,
+                r#"{"duration_micros":800,"operation":"add_link","start_micros":200,"what":"create the link"},"#,
+                r#"{"duration_micros":250,"operation":"read_back","start_micros":1000,"what":"read back"}],"#,
                 r#""uplink":null,"vpn_policy":"follow_uplink"}"#,
             )
         );
@@ -264,17 +281,26 @@ mod tests {
             shown.to_string(),
             concat!(
                 r#"{"device":["#,
-                r#"{"layer":"forwarding","state":"ok","text":"net.ipv4.ip_forward is 1"},"#,
-                r#"{"layer":"firewall","state":"bad","text":"chain FORWARD of table filter drops: "#,
-                r#"add a rule for vm_wlan+"},"#,
-                r#"{"layer":"nat","state":"unknown","text":"cannot be read: permission denied"},"#,
-                r#"{"layer":"uplink","state":"waiting","text":"no interface wlan0"}],"#,
+                r#"{"cause":"healthy","layer":"forwarding","next_step":null,"retry_in_millis":null,"#,
+                r#""state":"ok","text":"net.ipv4.ip_forward is 1"},"#,
+                r#"{"cause":"filter_program_failed","layer":"firewall","next_step":null,"#,
+                r#""retry_in_millis":3200,"state":"bad","text":"iptables failed"},"#,
+                r#"{"cause":"unreadable","layer":"nat","next_step":null,"retry_in_millis":null,"#,
+                r#""state":"unknown","text":"cannot be read: permission denied"},"#,
+                r#"{"cause":"uplink_missing","layer":"uplink","#,
+                r#""next_step":"start guestnetd with --uplink eth0","retry_in_millis":null,"#,
+                r#""state":"waiting","text":"no interface wlan0"}],"dropped_packets":12,"#,
                 r#""guests":[{"cause":null,"guest":null,"internet":"yes","#,
-                r#""layers":[{"layer":"link","state":"ok","text":"vm_wlan is up"}],"#,
-                r#""rx_bytes":2048,"rx_packets":20,"tx_bytes":1000,"tx_packets":1}],"#,
-                r#""uplink":{"address":"","choice":"wlan0","default_route_interface":"eth0","#,
+                r#""layers":[{"cause":"healthy","layer":"link","next_step":null,"#,
+                r#""retry_in_millis":null,"state":"ok","text":"vm_wlan is up"}],"reason":null,"#,
+                r#""rx_bytes":2048,"rx_packets":20,"tx_bytes":1000,"tx_packets":1,"#,
+                r#""verdict":"internet"}],"#,
+                r#""reason":{"cause":"filter_program_failed","layer":"firewall","next_step":null,"#,
+                r#""retry_in_millis":3200,"state":"bad","text":"iptables failed"},"#,
+                r#""uplink":{"address":"","cause":"uplink_missing","choice":"wlan0","#,
+                r#""default_route_interface":"eth0","#,
                 r#""dns_servers":[],"interface_index":0,"interface_name":"wlan0","mtu":1500,"#,
-                r#""route_table":254,"up":false}}"#,
+                r#""route_table":254,"text":"no interface wlan0","up":false},"verdict":"no_internet"}"#,
             )
         );
         status_of.uplink.up = true;
@@ -282,9 +308,14 @@ mod tests {
         assert_eq!(status(&status_of)["uplink"]["up"], true);
         assert_eq!(status(&status_of)["uplink"]["dns_servers"], json!(["192.0.2.53"]));
         let mut broken = samples::well();
-        samples::set(&mut broken, Layer::NAT, LayerState::BAD, "gone");
-        let shown = &status(&broken)["guests"][0];
+        samples::set(&mut broken, Layer::NAT, LayerState::BAD, Cause::FILTER_CHANGED, "gone");
+        samples::judge(&mut broken, Verdict::NO_INTERNET, Layer::NAT);
+        broken.droppedPackets = -1;
+        let document = status(&broken);
+        assert_eq!(document["dropped_packets"], Value::Null);
+        let shown = &document["guests"][0];
         assert_eq!((&shown["internet"], &shown["cause"]), (&json!("no"), &json!("nat")));
+        assert_eq!(shown["reason"]["cause"], "filter_changed");
     }
 
     #[test]
@@ -293,7 +324,7 @@ mod tests {
             changes(&samples::changes()[..1]).to_string(),
             concat!(
                 r#"[{"command":"sysctl -w net.ipv4.ip_forward=1","kind":"set","#,
-                r#""place":"device","what":"IPv4 forwarding"}]"#,
+                r#""operation":"set_forwarding","place":"device","what":"IPv4 forwarding"}]"#,
             )
         );
         let lost = guest_event(GuestEvent::LOST, &samples::guest());
@@ -329,7 +360,7 @@ mod tests {
         let status_of = samples::status();
         let mut found = Vec::new();
         for document in [
-            attached(&samples::guest(), None),
+            attached(&samples::guest(), None, None),
             detached("demo"),
             all_detached(3),
             changes(&samples::changes()),

@@ -29,7 +29,6 @@ mod render;
 #[cfg(test)]
 mod samples;
 mod target;
-mod uplink;
 mod verdict;
 mod vpn;
 mod watch;

@@ -16,9 +16,9 @@
 //! know is shown by its number.
 
 use android_system_guestnet::aidl::android::system::guestnet::{
-    ChangeKind::ChangeKind, FirewallBackend::FirewallBackend, GuestEvent::GuestEvent,
+    Cause::Cause, ChangeKind::ChangeKind, FirewallBackend::FirewallBackend, GuestEvent::GuestEvent,
     GuestKind::GuestKind, GuestState::GuestState, Layer::Layer, LayerState::LayerState,
-    Place::Place, VpnPolicy::VpnPolicy,
+    Operation::Operation, Place::Place, Verdict::Verdict, VpnPolicy::VpnPolicy,
 };
 
 /// A value of an enum as a word.
@@ -46,6 +46,34 @@ macro_rules! names {
 }
 
 names! {
+    Cause {
+        HEALTHY => "healthy",
+        UNREADABLE => "unreadable",
+        LINK_GONE => "link_gone",
+        LINK_DOWN => "link_down",
+        GUEST_LINK_DOWN => "guest_link_down",
+        ADDRESS_MISSING => "address_missing",
+        SUBNET_CONFLICT => "subnet_conflict",
+        GUEST_ROUTE_MISSING => "guest_route_missing",
+        VPN_CAPTURES => "vpn_captures",
+        RULE_MISSING => "rule_missing",
+        LOCKDOWN => "lockdown",
+        FORWARDING_OFF => "forwarding_off",
+        FORWARDING_NOT_OURS => "forwarding_not_ours",
+        NETD_UNANSWERED => "netd_unanswered",
+        FILTER_PROGRAM_FAILED => "filter_program_failed",
+        FILTER_PROGRAM_STUCK => "filter_program_stuck",
+        FILTER_CHANGED => "filter_changed",
+        FORWARD_DROPPED => "forward_dropped",
+        DNS_NONE => "dns_none",
+        UPLINK_MISSING => "uplink_missing",
+        NO_CARRIER => "no_carrier",
+        UPLINK_NO_ADDRESS => "uplink_no_address",
+        NO_DEFAULT_ROUTE => "no_default_route",
+        DEFAULT_ROUTE_ELSEWHERE => "default_route_elsewhere",
+        TUN_MISSING => "tun_missing",
+        TUN_DOWN => "tun_down",
+    }
     ChangeKind { ADD => "add", SET => "set", DELETE => "delete", }
     FirewallBackend { NFTABLES => "nftables", IPTABLES => "iptables", }
     GuestEvent { ATTACHED => "attached", STATE => "state", DETACHED => "detached", LOST => "lost", }
@@ -67,7 +95,39 @@ names! {
         UPLINK => "uplink",
     }
     LayerState { OK => "ok", WAITING => "waiting", BAD => "bad", UNKNOWN => "unknown", }
+    Operation {
+        ADD_LINK => "add_link",
+        DELETE_LINK => "delete_link",
+        SET_LINK_UP => "set_link_up",
+        SET_LINK_DOWN => "set_link_down",
+        SET_MTU => "set_mtu",
+        SET_ALIAS => "set_alias",
+        ADD_ADDRESS => "add_address",
+        DELETE_ADDRESS => "delete_address",
+        ADD_ROUTE => "add_route",
+        DELETE_ROUTE => "delete_route",
+        ADD_RULE => "add_rule",
+        DELETE_RULE => "delete_rule",
+        SET_SYSCTL => "set_sysctl",
+        SET_FORWARDING => "set_forwarding",
+        SET_PACKET_FILTER => "set_packet_filter",
+        FORGET_CONNECTIONS => "forget_connections",
+        OPEN_TARGET => "open_target",
+        CHOOSE_SLOT => "choose_slot",
+        ENTER_NETNS => "enter_netns",
+        OBSERVE => "observe",
+        READ_BACK => "read_back",
+        STORE => "store",
+        LEAVE_NETNS => "leave_netns",
+    }
     Place { DEVICE => "device", GUEST => "guest", }
+    Verdict {
+        INTERNET => "internet",
+        NO_NAMES => "no_names",
+        NO_INTERNET => "no_internet",
+        WAITING => "waiting",
+        UNSURE => "unsure",
+    }
     VpnPolicy {
         FOLLOW_UPLINK => "follow_uplink",
         NAMED_TUN => "named_tun",
@@ -97,9 +157,22 @@ mod tests {
             ),
             (names(&LayerState::enum_values()), "ok waiting bad unknown"),
             (names(&Place::enum_values()), "device guest"),
+            (names(&Verdict::enum_values()), "internet no_names no_internet waiting unsure"),
             (names(&VpnPolicy::enum_values()), "follow_uplink named_tun block_under_lockdown"),
         ] {
             assert_eq!(names, expected);
+        }
+    }
+
+    /// No value is shown by its number, and README.md has the word of each.
+    #[test]
+    fn causes_and_operations_have_names_too() {
+        let readme = include_str!("../README.md");
+        let causes = Cause::enum_values().map(|value| value.name());
+        let operations = Operation::enum_values().map(|value| value.name());
+        for name in causes.iter().chain(&operations) {
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
+            assert!(readme.contains(&format!("`{name}`")), "{name}");
         }
     }
 

@@ -16,6 +16,7 @@
 
 use crate::exit::{Exit, Failure};
 use crate::json;
+use crate::render::plain::plain;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -83,5 +84,5 @@ pub fn write(text: &str) -> Result<(), Failure> {
 /// Says something on stderr, in one write, so that no log splits it; if that is closed there is
 /// no better place.
 pub fn complain(message: &str) {
-    let _ = io::stderr().write_all(format!("guestnetctl: {message}\n").as_bytes());
+    let _ = io::stderr().write_all(format!("guestnetctl: {}\n", plain(message, true)).as_bytes());
 }

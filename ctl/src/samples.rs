@@ -15,15 +15,16 @@
 //! Answers as guestnetd gives them, for tests.
 
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Change::Change, ChangeKind::ChangeKind, FirewallBackend::FirewallBackend, Guest::Guest,
-    GuestStatus::GuestStatus, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
-    Place::Place, ServiceInfo::ServiceInfo, Status::Status, TimelineStep::TimelineStep,
-    Uplink::Uplink,
+    Cause::Cause, Change::Change, ChangeKind::ChangeKind, FirewallBackend::FirewallBackend,
+    Guest::Guest, GuestStatus::GuestStatus, Layer::Layer, LayerState::LayerState,
+    LayerStatus::LayerStatus, Operation::Operation, Place::Place, ServiceInfo::ServiceInfo,
+    Status::Status, TimelineStep::TimelineStep, Uplink::Uplink, Verdict::Verdict,
 };
 
 /// The original set-up.
 pub fn guest() -> Guest {
-    let step = |what: &str, start, duration| TimelineStep {
+    let step = |operation, what: &str, start, duration| TimelineStep {
+        operation,
         what: what.to_owned(),
         startMicros: start,
         durationMicros: duration,
@@ -33,16 +34,15 @@ pub fn guest() -> Guest {
         hostInterface: "vm_wlan".to_owned(),
         hostInterfaceIndex: 7,
         interfaceName: "wlan0".to_owned(),
-        address: "172.17.3.3".to_owned(),
+        addresses: vec!["172.17.3.3/16".to_owned()],
         gateway: "172.17.3.2".to_owned(),
-        prefixLength: 16,
         mtu: 1500,
         mac: "02:67:6e:01:02:03".to_owned(),
         attachedAtMillis: 1_795_458_119_123,
         timeline: vec![
-            step("open the guest's namespace", 0, 200),
-            step("create the link", 200, 800),
-            step("read back", 1000, 250),
+            step(Operation::OPEN_TARGET, "open the guest's namespace", 0, 200),
+            step(Operation::ADD_LINK, "create the link", 200, 800),
+            step(Operation::READ_BACK, "read back", 1000, 250),
         ],
         ..Guest::default()
     }
@@ -50,7 +50,8 @@ pub fn guest() -> Guest {
 
 /// A plan of three changes, one without a command.
 pub fn changes() -> Vec<Change> {
-    let change = |kind, place, what: &str, command: &str| Change {
+    let change = |operation, kind, place, what: &str, command: &str| Change {
+        operation,
         kind,
         place,
         what: what.to_owned(),
@@ -58,24 +59,34 @@ pub fn changes() -> Vec<Change> {
     };
     vec![
         change(
+            Operation::SET_FORWARDING,
             ChangeKind::SET,
             Place::DEVICE,
             "IPv4 forwarding",
             "sysctl -w net.ipv4.ip_forward=1",
         ),
         change(
+            Operation::ADD_ROUTE,
             ChangeKind::ADD,
             Place::GUEST,
             "default route via 172.17.3.2",
             "ip route add default via 172.17.3.2 dev wlan0",
         ),
-        change(ChangeKind::ADD, Place::DEVICE, "alias guestnet:demo", ""),
+        change(Operation::SET_ALIAS, ChangeKind::ADD, Place::DEVICE, "alias guestnet:demo", ""),
     ]
 }
 
 /// No uplink, one layer in each state, one guest.
 pub fn status() -> Status {
-    let layer = |layer, state, text: &str| LayerStatus { layer, state, text: text.to_owned() };
+    let failed = LayerStatus {
+        retryInMillis: 3_200,
+        ..layer(Layer::FIREWALL, LayerState::BAD, Cause::FILTER_PROGRAM_FAILED, "iptables failed")
+    };
+    let missing = LayerStatus {
+        nextStep: Some("start guestnetd with --uplink eth0".to_owned()),
+        ..layer(Layer::UPLINK, LayerState::WAITING, Cause::UPLINK_MISSING, "no interface wlan0")
+    };
+    let unread = "cannot be read: permission denied";
     Status {
         uplink: Uplink {
             choice: "wlan0".to_owned(),
@@ -83,57 +94,73 @@ pub fn status() -> Status {
             mtu: 1500,
             defaultRouteInterface: "eth0".to_owned(),
             routeTable: 254,
+            cause: Cause::UPLINK_MISSING,
+            text: "no interface wlan0".to_owned(),
             ..Uplink::default()
         },
+        verdict: Verdict::NO_INTERNET,
+        reason: Some(copy(&failed)),
         device: vec![
-            layer(Layer::FORWARDING, LayerState::OK, "net.ipv4.ip_forward is 1"),
-            layer(
-                Layer::FIREWALL,
-                LayerState::BAD,
-                "chain FORWARD of table filter drops: add a rule for vm_wlan+",
-            ),
-            layer(Layer::NAT, LayerState::UNKNOWN, "cannot be read: permission denied"),
-            layer(Layer::UPLINK, LayerState::WAITING, "no interface wlan0"),
+            ok(Layer::FORWARDING, "net.ipv4.ip_forward is 1"),
+            failed,
+            layer(Layer::NAT, LayerState::UNKNOWN, Cause::UNREADABLE, unread),
+            missing,
         ],
         guests: vec![GuestStatus {
             guest: guest(),
-            layers: vec![layer(Layer::LINK, LayerState::OK, "vm_wlan is up")],
+            verdict: Verdict::INTERNET,
+            reason: None,
+            layers: vec![ok(Layer::LINK, "vm_wlan is up")],
             rxBytes: 2048,
             txBytes: 1000,
             rxPackets: 20,
             txPackets: 1,
         }],
+        droppedPackets: 12,
     }
+}
+
+fn layer(layer: Layer, state: LayerState, cause: Cause, text: &str) -> LayerStatus {
+    LayerStatus { layer, state, cause, text: text.to_owned(), ..LayerStatus::default() }
+}
+
+/// Parcelables are not Clone.
+fn copy(of: &LayerStatus) -> LayerStatus {
+    LayerStatus {
+        nextStep: of.nextStep.clone(),
+        retryInMillis: of.retryInMillis,
+        ..layer(of.layer, of.state, of.cause, &of.text)
+    }
+}
+
+fn ok(which: Layer, text: &str) -> LayerStatus {
+    layer(which, LayerState::OK, Cause::HEALTHY, text)
 }
 
 /// One guest, every layer as it should be.
 pub fn well() -> Status {
     let texts = [
-        (Layer::LINK, "vm_wlan and the guest's wlan0 up"),
+        (Layer::LINK, "vm_wlan and the guest's wlan0 are up"),
         (Layer::ADDRESS, "172.17.3.2/16 here; 172.17.3.3/16 was set in the guest"),
-        (Layer::ROUTE, "172.17.0.0/16 by vm_wlan; default via 172.17.3.2 was set in the guest"),
+        (Layer::ROUTE, "172.17.0.0/16 dev vm_wlan; default via 172.17.3.2 was set in the guest"),
         (Layer::RULE, "from 172.17.0.0/16 lookup 1021"),
         (Layer::FORWARDING, "net.ipv4.ip_forward is 1"),
         (Layer::FIREWALL, "iptables rules in place"),
-        (Layer::NAT, "masquerade by wlan0"),
+        (Layer::NAT, "masquerade via wlan0"),
         (Layer::DNS, "192.0.2.53, behind wlan0"),
         (Layer::UPLINK, "wlan0 192.0.2.7, MTU 1500"),
     ];
-    let layers = |from: usize| {
-        let of = texts.iter().skip(from);
-        of.map(|(layer, text)| LayerStatus {
-            layer: *layer,
-            state: LayerState::OK,
-            text: (*text).to_owned(),
-        })
-        .collect()
-    };
+    let layers =
+        |from: usize| texts.iter().skip(from).map(|(layer, text)| ok(*layer, text)).collect();
     let mut status = status();
     status.uplink.interfaceIndex = 2;
     status.uplink.up = true;
     status.uplink.address = "192.0.2.7".to_owned();
     status.uplink.dnsServers = vec!["192.0.2.53".to_owned()];
     status.uplink.routeTable = 1021;
+    status.verdict = Verdict::INTERNET;
+    status.reason = None;
+    status.droppedPackets = 0;
     status.device = layers(3);
     for of in &mut status.guests {
         of.layers = layers(0);
@@ -142,11 +169,20 @@ pub fn well() -> Status {
 }
 
 /// Gives a layer of everybody another state.
-pub fn set(status: &mut Status, layer: Layer, state: LayerState, text: &str) {
+pub fn set(status: &mut Status, layer: Layer, state: LayerState, cause: Cause, text: &str) {
     let guests = status.guests.iter_mut().flat_map(|of| &mut of.layers);
     for of in guests.chain(&mut status.device).filter(|l| l.layer == layer) {
         of.state = state;
+        of.cause = cause;
         of.text = text.to_owned();
+    }
+}
+
+/// Gives every guest this verdict, due to this layer.
+pub fn judge(status: &mut Status, verdict: Verdict, layer: Layer) {
+    for of in &mut status.guests {
+        of.verdict = verdict;
+        of.reason = of.layers.iter().find(|l| l.layer == layer).map(copy);
     }
 }
 

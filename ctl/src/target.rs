@@ -36,7 +36,7 @@ pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
     GuestConfig {
         name: name.to_owned(),
         interfaceName: args.interface.clone().unwrap_or(default.interfaceName),
-        address: args.address.clone(),
+        addresses: args.address.iter().cloned().collect(),
         gateway: args.gateway.clone().unwrap_or(default.gateway),
         prefixLength: args.prefix.unwrap_or(default.prefixLength),
         mtu: args.mtu.unwrap_or(default.mtu),
@@ -109,7 +109,7 @@ mod tests {
         let expected = GuestConfig {
             name: "demo".to_owned(),
             interfaceName: "eth7".to_owned(),
-            address: Some("10.0.0.3".to_owned()),
+            addresses: vec!["10.0.0.3".to_owned()],
             gateway: "10.0.0.1".to_owned(),
             prefixLength: 24,
             mtu: 1400,

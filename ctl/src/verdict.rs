@@ -12,84 +12,54 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Whether there is internet, and if not, which layer is the cause. Pure: nothing is asked here.
+//! guestnetd's verdict in words, and what it tells a script. Decides by the contract's enums alone.
 
 use crate::exit::Exit;
 use crate::names::Name;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus, Status::Status,
+    LayerState::LayerState, LayerStatus::LayerStatus, Status::Status, Uplink::Uplink,
+    Verdict::Verdict,
 };
 
-/// What a guest's layers come to, with the layer that is the cause.
-#[derive(Clone, Copy, Debug)]
-pub enum Verdict<'a> {
-    /// Every layer is as it should be.
-    Internet,
-    /// Addresses are reached, but no names are resolved.
-    NoNames(&'a LayerStatus),
-    /// Nothing is reached.
-    None(&'a LayerStatus),
-    /// A layer could not be read.
-    Unsure(&'a LayerStatus),
-}
-
-/// Judges layers, which come from the bottom up. What is BAD is a cause, and the lowest is the
-/// first to put right. What waits, waits for the uplink when that waits too. Without DNS there
-/// is still internet.
-pub fn of(layers: &[LayerStatus]) -> Verdict<'_> {
-    let lowest = |state| layers.iter().find(|l| l.state == state && l.layer != Layer::DNS);
-    let waits = |l: &&LayerStatus| l.layer == Layer::UPLINK && l.state == LayerState::WAITING;
-    let uplink = || layers.iter().find(waits);
-    let known = |state| matches!(state, LayerState::BAD | LayerState::WAITING);
-    let stopped = lowest(LayerState::BAD).or_else(uplink).or_else(|| lowest(LayerState::WAITING));
-    if let Some(cause) = stopped {
-        Verdict::None(cause)
-    } else if let Some(dns) = layers.iter().find(|l| known(l.state)) {
-        Verdict::NoNames(dns)
-    } else if let Some(unread) = layers.iter().find(|l| l.state != LayerState::OK) {
-        Verdict::Unsure(unread)
-    } else {
-        Verdict::Internet
+/// Its word in JSON: whether there is internet.
+pub fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::INTERNET => "yes",
+        Verdict::NO_NAMES => "no_names",
+        Verdict::NO_INTERNET | Verdict::WAITING => "no",
+        _ => "unsure",
     }
 }
 
-impl Verdict<'_> {
-    /// Its word in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Internet => "yes",
-            Verdict::NoNames(_) => "no_names",
-            Verdict::None(_) => "no",
-            Verdict::Unsure(_) => "unsure",
-        }
-    }
-
-    /// The layer that is the cause.
-    pub fn layer(&self) -> Option<&LayerStatus> {
-        match self {
-            Verdict::Internet => None,
-            Verdict::NoNames(layer) | Verdict::None(layer) | Verdict::Unsure(layer) => Some(layer),
-        }
-    }
-
-    /// The verdict in one sentence; `way` is what traffic leaves by.
-    pub fn words(self, way: &str) -> String {
-        match self {
-            Verdict::Internet => format!("internet by {way}"),
-            Verdict::NoNames(l) => format!("internet by {way}, but no names: {}", cause(l)),
-            Verdict::None(l) => format!("no internet: {}", cause(l)),
-            Verdict::Unsure(l) => format!("internet by {way} is unsure: {}", cause(l)),
-        }
+/// The verdict in one sentence; `way` is what traffic leaves by.
+pub fn words(verdict: Verdict, reason: Option<&LayerStatus>, way: &str) -> String {
+    let why = reason.map(|layer| format!("{}: {}", layer.layer.name(), layer.text));
+    let why = why.unwrap_or_else(|| "guestnetd does not say why".to_owned());
+    match verdict {
+        Verdict::INTERNET => format!("internet via {way}"),
+        Verdict::NO_NAMES => format!("internet via {way}, but no names: {why}"),
+        Verdict::NO_INTERNET | Verdict::WAITING => format!("no internet: {why}"),
+        _ => format!("internet via {way} is unsure: {why}"),
     }
 }
 
-/// A layer and what is wrong with it, without the next step.
-fn cause(layer: &LayerStatus) -> String {
-    let cause = layer.text.split_once(": ").map_or(layer.text.as_str(), |(cause, _)| cause);
-    format!("{}: {cause}", layer.layer.name())
+/// What is wrong and what to do about it, in one line.
+pub fn advice(reason: &LayerStatus) -> String {
+    match &reason.nextStep {
+        Some(step) => format!("{}; {step}", reason.text),
+        None => reason.text.clone(),
+    }
 }
 
-/// What `status` tells a script. What could not be read is no failure of a guest.
+/// What traffic leaves by: the uplink's name; what was asked for when there is none.
+pub fn way(uplink: &Uplink) -> &str {
+    match uplink.interfaceName.as_str() {
+        "" => &uplink.choice,
+        name => name,
+    }
+}
+
+/// What `status` tells a script. What could not be read is not a guest's failure.
 pub fn exit(status: &Status) -> Exit {
     let layers = || status.guests.iter().flat_map(|of| &of.layers).chain(&status.device);
     let any = |state| layers().any(|layer| layer.state == state);
@@ -106,52 +76,44 @@ pub fn exit(status: &Status) -> Exit {
 mod tests {
     use super::*;
     use android_system_guestnet::aidl::android::system::guestnet::{
-        GuestStatus::GuestStatus, LayerState::LayerState as S,
+        GuestStatus::GuestStatus, Layer::Layer, LayerState::LayerState as S,
     };
 
-    /// All layers, those named in another state than OK.
-    fn layers(odd: &[(Layer, S)]) -> Vec<LayerStatus> {
-        let one = |layer| {
-            let state = odd.iter().find(|(l, _)| *l == layer).map_or(S::OK, |(_, state)| *state);
-            LayerStatus { layer, state, text: "a cause: the next step".to_owned() }
-        };
-        Layer::enum_values().into_iter().map(one).collect()
-    }
-
-    #[test]
-    fn the_lowest_cause_is_named() {
-        use Layer as L;
-        for (odd, words) in [
-            (&[][..], "internet by wlan0"),
-            (&[(L::FIREWALL, S::BAD)], "no internet: firewall: a cause"),
-            (&[(L::NAT, S::BAD), (L::ROUTE, S::BAD)], "no internet: route: a cause"),
-            (&[(L::LINK, S::UNKNOWN), (L::NAT, S::BAD)], "no internet: nat: a cause"),
-            // What waits on the way to an uplink that waits is no cause.
-            (&[(L::UPLINK, S::WAITING)], "no internet: uplink: a cause"),
-            (&[(L::NAT, S::WAITING), (L::UPLINK, S::WAITING)], "no internet: uplink: a cause"),
-            (&[(L::NAT, S::WAITING), (L::UPLINK, S::BAD)], "no internet: uplink: a cause"),
-            (&[(L::LINK, S::BAD), (L::UPLINK, S::WAITING)], "no internet: link: a cause"),
-            (&[(L::RULE, S::WAITING)], "no internet: rule: a cause"),
-            (&[(L::DNS, S::BAD), (L::UPLINK, S::WAITING)], "no internet: uplink: a cause"),
-            (&[(L::DNS, S::BAD)], "internet by wlan0, but no names: dns: a cause"),
-            (
-                &[(L::DNS, S::WAITING), (L::NAT, S::UNKNOWN)],
-                "internet by wlan0, but no names: dns: a cause",
-            ),
-            (&[(L::DNS, S::UNKNOWN)], "internet by wlan0 is unsure: dns: a cause"),
-            (&[(L::NAT, S::UNKNOWN)], "internet by wlan0 is unsure: nat: a cause"),
-            (&[(L::NAT, S(9))], "internet by wlan0 is unsure: nat: a cause"),
-        ] {
-            assert_eq!(of(&layers(odd)).words("wlan0"), words);
+    fn nat(next_step: Option<&str>) -> LayerStatus {
+        LayerStatus {
+            layer: Layer::NAT,
+            text: "gone: all of it".to_owned(),
+            nextStep: next_step.map(str::to_owned),
+            ..LayerStatus::default()
         }
-        assert_eq!(of(&[]).words("wlan0"), "internet by wlan0");
     }
 
     #[test]
-    fn a_text_without_a_next_step_is_the_cause() {
-        let text = "no uplink, so nothing is forwarded".to_owned();
-        let nat = [LayerStatus { layer: Layer::NAT, state: S::WAITING, text }];
-        assert_eq!(of(&nat).words(""), "no internet: nat: no uplink, so nothing is forwarded");
+    fn each_verdict_has_its_word_and_its_sentence() {
+        let why = nat(Some("a step"));
+        for (verdict, name, words) in [
+            (Verdict::INTERNET, "yes", "internet via wlan0"),
+            (
+                Verdict::NO_NAMES,
+                "no_names",
+                "internet via wlan0, but no names: nat: gone: all of it",
+            ),
+            (Verdict::NO_INTERNET, "no", "no internet: nat: gone: all of it"),
+            (Verdict::WAITING, "no", "no internet: nat: gone: all of it"),
+            (Verdict::UNSURE, "unsure", "internet via wlan0 is unsure: nat: gone: all of it"),
+            (Verdict(9), "unsure", "internet via wlan0 is unsure: nat: gone: all of it"),
+        ] {
+            assert_eq!(super::name(verdict), name);
+            assert_eq!(super::words(verdict, Some(&why), "wlan0"), words);
+        }
+        let silent = super::words(Verdict::NO_INTERNET, None, "");
+        assert_eq!(silent, "no internet: guestnetd does not say why");
+    }
+
+    #[test]
+    fn advice_is_the_text_and_the_next_step() {
+        assert_eq!(advice(&nat(Some("a step"))), "gone: all of it; a step");
+        assert_eq!(advice(&nat(None)), "gone: all of it");
     }
 
     #[test]
@@ -164,11 +126,9 @@ mod tests {
             (S::WAITING, S::BAD, Exit::System),
             (S::BAD, S::OK, Exit::System),
         ] {
-            let guests = vec![GuestStatus {
-                layers: layers(&[(Layer::LINK, guest)]),
-                ..GuestStatus::default()
-            }];
-            let device = layers(&[(Layer::NAT, device)]);
+            let layers = |state| vec![LayerStatus { state, ..nat(None) }];
+            let guests = vec![GuestStatus { layers: layers(guest), ..GuestStatus::default() }];
+            let device = layers(device);
             assert_eq!(exit(&Status { device, guests, ..Status::default() }), code);
         }
         assert_eq!(exit(&Status::default()), Exit::Ok);

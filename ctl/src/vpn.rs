@@ -22,11 +22,11 @@ use std::str::FromStr;
 /// What `--vpn` takes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Vpn {
-    /// Out by the uplink.
+    /// Out via the uplink.
     Follow,
-    /// Out by this tun only.
+    /// Out via this tun only.
     Tun(String),
-    /// Out by the uplink, but not under a lockdown VPN.
+    /// Out via the uplink, but not under a lockdown VPN.
     Block,
 }
 
@@ -56,11 +56,11 @@ impl Vpn {
 /// What a guest's policy comes to, in words.
 pub fn words(guest: &Guest) -> String {
     match (guest.vpnPolicy, &guest.uplink) {
-        (VpnPolicy::FOLLOW_UPLINK, None) => "leaves by the uplink".to_owned(),
+        (VpnPolicy::FOLLOW_UPLINK, None) => "leaves via the uplink".to_owned(),
         (VpnPolicy::BLOCK_UNDER_LOCKDOWN, None) => {
-            "leaves by the uplink; stopped while a lockdown VPN is up".to_owned()
+            "leaves via the uplink; stopped while a lockdown VPN is up".to_owned()
         }
-        (_, Some(tun)) => format!("leaves by {tun} only"),
+        (_, Some(tun)) => format!("leaves via {tun} only"),
         (other, None) => format!("VPN policy {}", other.0),
     }
 }
@@ -88,9 +88,9 @@ mod tests {
     #[test]
     fn each_policy_in_words() {
         for (vpn, text) in [
-            (Vpn::Follow, "leaves by the uplink"),
-            (Vpn::Tun("tun0".to_owned()), "leaves by tun0 only"),
-            (Vpn::Block, "leaves by the uplink; stopped while a lockdown VPN is up"),
+            (Vpn::Follow, "leaves via the uplink"),
+            (Vpn::Tun("tun0".to_owned()), "leaves via tun0 only"),
+            (Vpn::Block, "leaves via the uplink; stopped while a lockdown VPN is up"),
         ] {
             let (policy, uplink) = vpn.wire();
             assert_eq!(words(&Guest { vpnPolicy: policy, uplink, ..Guest::default() }), text);

@@ -58,7 +58,9 @@ pub enum Error {
     #[error("no free {0}; detach a guest first")]
     NoFreeSlot(&'static str),
     /// The host end's name is taken by somebody else.
-    #[error("the device has an interface {0} that is no attached guest's; rename or delete it")]
+    #[error(
+        "the device has an interface {0} that belongs to no attached guest; rename or delete it"
+    )]
     HostInterfaceExists(IfName),
     /// A listener too many.
     #[error("{0} listeners are registered, which is the most; unregister one")]
@@ -106,11 +108,39 @@ pub enum Error {
     /// The interface that a guest is to leave by is not there.
     #[error("the device has no interface {0}: start the VPN first, or choose another VPN policy")]
     NoSuchTun(IfName),
+    /// A live guest cannot change in this.
+    #[error("{0} of an attached guest cannot change; detach it and attach it again")]
+    FieldNotUpdatable(&'static str),
+    /// It is being detached.
+    #[error("guest {0} is being detached; attach it again when that is done")]
+    GuestLeaving(GuestName),
+    /// Another update has not ended.
+    #[error("another update of guest {0} is running; try again when it is done")]
+    UpdateRunning(GuestName),
+    /// Its namespace ended.
+    #[error("the network namespace of guest {0} ended meanwhile; nothing is left of it")]
+    GuestGone(GuestName),
+    /// Its end is not where it was put.
+    #[error("the guest's {interface} is not where guestnetd put it; rename or move it back, or detach {guest} and attach it again")]
+    GuestInterfaceMoved {
+        /// The guest.
+        guest: GuestName,
+        /// Its interface, as it was attached.
+        interface: IfName,
+    },
+    /// The kernel has no such link kind.
+    #[error("{step}: {cause}; the kernel needs CONFIG_VETH")]
+    NoVeth {
+        /// What was done.
+        step: String,
+        /// errno and the kernel's own words.
+        cause: KernelError,
+    },
     /// Nobody answers.
     #[error("guestnetd is ending")]
     Ending,
     /// The call failed, and so did putting back what it had done.
-    #[error("{first}; and putting it back failed too: {then}")]
+    #[error("{first}; undoing it failed too: {then}")]
     Undo {
         /// Why the call failed.
         first: Box<Error>,
@@ -123,7 +153,7 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// pid 0 or less.
-    #[error("pid {0} is no process: pass a pid of 1 or more, a pidfd or a netns descriptor")]
+    #[error("{0} is not a valid pid: pass a pid of 1 or more, a pidfd or a netns descriptor")]
     BadPid(i32),
     /// No such process.
     #[error("no process {0}")]
@@ -147,7 +177,7 @@ pub enum TargetError {
     #[error("the target is in guestnetd's own network namespace: it is the device, not a guest; give the container its own (lxc.net.0.type = empty)")]
     OwnNetns,
     /// The machine's.
-    #[error("the target is in the network namespace of the machine's init: it is no guest; give the container its own (lxc.net.0.type = empty)")]
+    #[error("the target is in the network namespace of the machine's init: it is the machine, not a guest; give the container its own (lxc.net.0.type = empty)")]
     InitialNetns,
     /// No access.
     #[error("the network namespace of process {pid} cannot be opened ({cause}): pass its netns descriptor instead")]
@@ -205,7 +235,7 @@ impl Error {
     /// errno of the kernel step that failed, if that is what happened.
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Kernel { cause, .. } => Some(cause.errno),
+            Self::Kernel { cause, .. } | Self::NoVeth { cause, .. } => Some(cause.errno),
             Self::Undo { first, .. } => first.errno(),
             _ => None,
         }

@@ -18,6 +18,7 @@ use crate::error::{Error, KernelError};
 use crate::kernel::link::{self, Link};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::{address, route};
+use crate::model::fault::{Cause, Fault};
 use crate::model::policy_rules::{self, Rule, Shape};
 use crate::spec::{Family, IfName, IfPattern};
 use std::fmt;
@@ -44,7 +45,7 @@ impl FromStr for Choice {
             IfPattern::new(one).filter(|p| !p.matches("lo") && !p.matches_host_ends()).ok_or_else(
                 || {
                     format!(
-                        "{one:?} is no uplink: use an interface such as wlan0, \
+                        "{one:?} is not a valid uplink: use an interface such as wlan0, \
                          a list of them such as wlan0,v4-wlan0,rmnet*, or \"default\""
                     )
                 },
@@ -179,49 +180,74 @@ impl Uplink {
 
     /// What makes it doubtful that traffic reaches the internet though the uplink is usable; none
     /// when nothing does. Where netd routes, guests leave by the uplink whatever the default network.
-    pub fn doubt(&self) -> Option<String> {
+    pub fn doubt(&self) -> Option<Fault> {
         let name =
             self.name.as_ref().filter(|_| self.usable() && self.table == policy_rules::MAIN)?;
         match &self.default_route {
             Some(other) if other == name.as_str() => None,
-            Some(other) => Some(format!(
-                "{name} is up, but the default route leaves by {other}: \
-                 start guestnetd with --uplink {other} or --uplink default"
-            )),
-            None => Some(format!(
-                "{name} is up, but the device has no default route: guests reach its neighbours only; \
-                 ip route add default via ROUTER dev {name}"
-            )),
+            Some(other) => {
+                let text = format!("{name} is up, but the default route leaves via {other}");
+                Some(Fault::new(Cause::DefaultRouteElsewhere, text).with_step(follow(other)))
+            }
+            None => {
+                let text = format!(
+                    "{name} is up, but the device has no default route: guests reach its neighbours only"
+                );
+                let step = format!("ip route add default via ROUTER dev {name}");
+                Some(Fault::new(Cause::NoDefaultRoute, text).with_step(step))
+            }
         }
     }
 
-    /// What keeps traffic from leaving, and the next step; none when nothing does.
-    pub fn trouble(&self) -> Option<String> {
+    /// What is wrong with it, or doubtful; none when nothing is.
+    pub fn fault(&self) -> Option<Fault> {
+        self.trouble().or_else(|| self.doubt())
+    }
+
+    /// What keeps traffic from leaving; none when nothing does.
+    pub fn trouble(&self) -> Option<Fault> {
         if self.usable() {
             return None;
         }
         let Some(name) = &self.name else {
             return Some(match &self.choice {
-                Choice::Default => "the device has no default route, so there is no uplink".into(),
-                Choice::Listed(_) => format!("none of {} is there: traffic waits", self.choice),
+                Choice::Default => Fault::new(
+                    Cause::NoDefaultRoute,
+                    "the device has no default route, so there is no uplink",
+                ),
+                Choice::Listed(_) => self
+                    .or_elsewhere(Cause::UplinkMissing, format!("none of {} exists", self.choice)),
             });
         };
         Some(if self.index == 0 {
-            match &self.default_route {
-                Some(other) => format!(
-                    "no interface {name}; the default route leaves by {other}: \
-                     start guestnetd with --uplink {other} or --uplink default"
-                ),
-                None => {
-                    format!("no interface {name}, and no default route: traffic waits for {name}")
-                }
-            }
+            let none = match &self.default_route {
+                Some(_) => format!("no interface {name}"),
+                None => format!("no interface {name}, and no default route"),
+            };
+            self.or_elsewhere(Cause::UplinkMissing, none)
         } else if !self.up {
-            format!("{name} is down or has no carrier: traffic waits for it")
+            self.or_elsewhere(Cause::NoCarrier, format!("{name} is down or has no carrier"))
         } else {
-            format!("{name} has no IPv4 address: traffic waits for one")
+            self.or_elsewhere(Cause::UplinkNoAddress, format!("{name} has no IPv4 address"))
         })
     }
+
+    /// The fault; where the device itself leaves by another interface, guests could too.
+    fn or_elsewhere(&self, cause: Cause, text: String) -> Fault {
+        let own = self.name.as_ref().map(IfName::as_str);
+        match self.default_route.as_deref().filter(|other| own != Some(other)) {
+            Some(other) => {
+                let text = format!("{text}; the default route leaves via {other}");
+                Fault::new(cause, text).with_step(follow(other))
+            }
+            None => Fault::new(cause, text),
+        }
+    }
+}
+
+/// How to have guests leave by the interface that the device leaves by.
+fn follow(other: &str) -> String {
+    format!("start guestnetd with --uplink {other} or --uplink default")
 }
 
 impl fmt::Display for Uplink {
@@ -246,4 +272,78 @@ fn candidates(netlink: &Netlink, list: &[IfPattern]) -> Result<Vec<Link>, Kernel
     let mut found: Vec<_> = all.into_iter().filter_map(|l| Some((place(&l)?, l))).collect();
     found.sort_by_key(|(place, link)| (*place, link.index));
     Ok(found.into_iter().map(|(_, link)| link).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uplink(choice: &str, seen: (u32, bool, Option<Ipv4Addr>), route: &str) -> Uplink {
+        let mut uplink = Uplink::unknown(choice.parse().unwrap());
+        (uplink.index, uplink.up, uplink.address) = seen;
+        uplink.default_route = (!route.is_empty()).then(|| route.to_owned());
+        uplink
+    }
+
+    #[test]
+    fn each_fault_of_an_uplink_has_its_cause_and_its_sentence() {
+        use Cause::*;
+        let has = Some(Ipv4Addr::new(10, 0, 0, 5));
+        let [gone, down, bare, well] =
+            [(0, false, None), (3, false, has), (3, true, None), (3, true, has)];
+        for (uplink, cause, text, step) in [
+            (
+                uplink("wlan0", gone, ""),
+                UplinkMissing,
+                "no interface wlan0, and no default route",
+                None,
+            ),
+            (
+                uplink("wlan0", gone, "eth0"),
+                UplinkMissing,
+                "no interface wlan0; the default route leaves via eth0",
+                Some("eth0"),
+            ),
+            (
+                uplink("default", gone, ""),
+                NoDefaultRoute,
+                "the device has no default route, so there is no uplink",
+                None,
+            ),
+            (uplink("wlan7,rmnet*", gone, ""), UplinkMissing, "none of wlan7,rmnet* exists", None),
+            (
+                uplink("wlan7,rmnet*", gone, "eth0"),
+                UplinkMissing,
+                "none of wlan7,rmnet* exists; the default route leaves via eth0",
+                Some("eth0"),
+            ),
+            (uplink("wlan0", down, "wlan0"), NoCarrier, "wlan0 is down or has no carrier", None),
+            (
+                uplink("wlan0", down, "eth0"),
+                NoCarrier,
+                "wlan0 is down or has no carrier; the default route leaves via eth0",
+                Some("eth0"),
+            ),
+            (uplink("wlan0", bare, ""), UplinkNoAddress, "wlan0 has no IPv4 address", None),
+            (
+                uplink("wlan0", well, "eth0"),
+                DefaultRouteElsewhere,
+                "wlan0 is up, but the default route leaves via eth0",
+                Some("eth0"),
+            ),
+        ] {
+            let fault = uplink.trouble().or_else(|| uplink.doubt()).unwrap();
+            let step = step
+                .map(|other| format!("start guestnetd with --uplink {other} or --uplink default"));
+            assert_eq!(fault, Fault { cause, text: text.to_owned(), next_step: step });
+        }
+        let no_route = uplink("wlan0", well, "").doubt().unwrap();
+        assert_eq!(no_route.cause, NoDefaultRoute);
+        assert_eq!(
+            no_route.next_step.as_deref(),
+            Some("ip route add default via ROUTER dev wlan0")
+        );
+        let well = uplink("wlan0", well, "wlan0");
+        assert_eq!((well.trouble(), well.doubt()), (None, None));
+    }
 }

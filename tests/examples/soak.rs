@@ -42,7 +42,7 @@ fn client(daemon: &Daemon, guests: &[(String, Guest)], over: &AtomicBool, done: 
             let _ = net.detach(name);
             let attached = net.attach(&config(name), &by_netns(guest.open_netns()), None);
             let attached = attached.unwrap_or_else(|e| panic!("{name}: {e:?}"));
-            assert!(guest.ping("192.0.2.1"), "{name} {} has no network", attached.address);
+            assert!(guest.ping("192.0.2.1"), "{name} {:?} has no network", attached.addresses);
             done.fetch_add(1, Ordering::SeqCst);
         }
     }

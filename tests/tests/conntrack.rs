@@ -14,7 +14,8 @@
 
 //! An address that another guest gets has no connections of the guest that had it before.
 
-use guestnet_tests::client::{by_netns, config};
+use android_system_guestnet::aidl::android::system::guestnet::Operation::Operation;
+use guestnet_tests::client::{address, by_netns, config};
 use guestnet_tests::{Daemon, Device, Guest, InNetns, Internet, Probe};
 
 /// The tracked connections that an address opened.
@@ -37,9 +38,9 @@ fn the_next_guest_with_an_address_has_none_of_its_predecessors_connections() {
     assert!(connections(&device, "172.17.3.3") > 0, "the control: it outlives the guest");
 
     let guest = net.attach(&config("second"), &by_netns(second.open_netns()), None).unwrap();
-    assert_eq!(guest.address, "172.17.3.3");
+    assert_eq!(address(&guest), "172.17.3.3");
     assert_eq!(connections(&device, "172.17.3.3"), 0);
-    assert!(guest.timeline.iter().any(|s| s.what == "forget the connections of 172.17.3.3"));
+    assert!(guest.timeline.iter().any(|s| s.operation == Operation::FORGET_CONNECTIONS));
     second.udp(Internet::UDP, "hello").unwrap();
 
     // The same guest again keeps them: they are its own.

@@ -76,11 +76,12 @@ fn all_defaults_are_the_original(firewall: &str) {
     assert_eq!(attached.name, "demo");
     assert_eq!(attached.kind, GuestKind::VETH);
     assert_eq!(attached.state, GuestState::ATTACHED);
-    assert_eq!((attached.slot, attached.mtu, attached.prefixLength), (0, 1400, 16));
+    assert_eq!((attached.slot, attached.mtu), (0, 1400));
     assert_eq!(attached.hostInterface, "vm_wlan");
     assert_eq!(attached.hostInterfaceIndex, host["ifindex"]);
     assert_eq!(attached.interfaceName, "wlan0");
-    assert_eq!((attached.address.as_str(), attached.gateway.as_str()), (FIRST, GATEWAY));
+    assert_eq!(attached.addresses, [format!("{FIRST}/16")]);
+    assert_eq!(attached.gateway, GATEWAY);
     assert_eq!(attached.mac, mac(&end));
     assert_eq!(attached.ownerUid, 0);
     assert!(!attached.timeline.is_empty());
@@ -127,13 +128,13 @@ fn what_is_asked_for_is_taken(firewall: &str) {
         interfaceName: "eth7".to_owned(),
         gateway: "10.9.8.1".to_owned(),
         prefixLength: 24,
-        address: Some("10.9.8.77".to_owned()),
+        addresses: vec!["10.9.8.77".to_owned()],
         mtu: 1280,
         ..config("custom")
     };
     let attached = bed.attach_as(&wanted, &by_pid(guest.pid()));
     assert_eq!((attached.interfaceName.as_str(), attached.mtu), ("eth7", 1280));
-    assert_eq!((attached.address.as_str(), attached.prefixLength), ("10.9.8.77", 24));
+    assert_eq!(attached.addresses, ["10.9.8.77/24"]);
     assert_eq!(bed.device.addresses(4, "vm_wlan"), ["10.9.8.1/24"]);
     assert_eq!(guest.links(), ["lo", "eth7"]);
     assert_eq!(guest.addresses(4, "eth7"), ["10.9.8.77/24"]);
@@ -144,8 +145,8 @@ fn what_is_asked_for_is_taken(firewall: &str) {
     bed.detach("custom");
 
     // Without an address of its own: the gateway's and one more.
-    let wanted = GuestConfig { address: None, ..wanted };
-    assert_eq!(bed.attach_as(&wanted, &by_pid(guest.pid())).address, "10.9.8.2");
+    let wanted = GuestConfig { addresses: Vec::new(), ..wanted };
+    assert_eq!(bed.attach_as(&wanted, &by_pid(guest.pid())).addresses, ["10.9.8.2/24"]);
     assert_eq!(guest.addresses(4, "eth7"), ["10.9.8.2/24"]);
 }
 

@@ -15,7 +15,7 @@
 //! All guests go at once, by the group of their links; nothing of others goes with them.
 
 use guestnet_tests::bed::{Bed, BOUND, FIRST, FORWARDING};
-use guestnet_tests::client::{by_netns, config};
+use guestnet_tests::client::{address, by_netns, config};
 use guestnet_tests::{poll, Guest, InNetns, Internet, Probe, Snapshot};
 use std::thread;
 
@@ -58,7 +58,7 @@ fn all_guests_go_and_nothing_else_does(firewall: &str) {
     }
     assert!(!bed.daemon.log().contains("one by one"), "{}", bed.daemon.log());
 
-    assert_eq!(bed.attach("guest0", &guests[0]).address, FIRST);
+    assert_eq!(address(&bed.attach("guest0", &guests[0])), FIRST);
     assert!(guests[0].tcp(Internet::TCP, "again").is_ok(), "{}", bed.daemon.log());
 }
 
@@ -107,5 +107,5 @@ fn a_crash_on_the_way_out_leaves_a_link_that_the_next_start_deletes() {
     poll(BOUND, || bed.device.link("vm_wlan").is_none().then_some(())).expect("it goes");
     assert_eq!(bed.names(), [""; 0]);
     assert!(bed.device.link("theirs").is_some());
-    assert_eq!(bed.attach("demo", &guest).address, FIRST);
+    assert_eq!(address(&bed.attach("demo", &guest)), FIRST);
 }

@@ -22,6 +22,7 @@ use android_system_guestnet::aidl::android::system::guestnet::ChangeKind::Change
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use android_system_guestnet::aidl::android::system::guestnet::Operation::Operation;
 use android_system_guestnet::aidl::android::system::guestnet::Place::Place;
 use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::client::{by_netns, by_pid, by_pidfd, config};
@@ -29,14 +30,14 @@ use guestnet_tests::{poll, said, Daemon, Device, Guest, InNetns, Internet, Probe
 use serde_json::Value;
 
 /// What an attach spends its time on beside its changes to the kernel.
-const NO_CHANGES: [&str; 7] = [
-    "target opened, daemon entered",
-    "slot chosen",
-    "entered netns",
-    "looked at what is there",
-    "read back",
-    "stored",
-    "left netns",
+const BESIDE: [Operation; 7] = [
+    Operation::OPEN_TARGET,
+    Operation::CHOOSE_SLOT,
+    Operation::ENTER_NETNS,
+    Operation::OBSERVE,
+    Operation::READ_BACK,
+    Operation::STORE,
+    Operation::LEAVE_NETNS,
 ];
 
 /// The device's uplink, by a name that no guest's interface has.
@@ -47,7 +48,7 @@ fn configurations() -> [GuestConfig; 4] {
     [
         config("first"),
         config("second"),
-        GuestConfig { address: Some("172.17.200.1".into()), mtu: 1280, ..config("by-address") },
+        GuestConfig { addresses: vec!["172.17.200.1".into()], mtu: 1280, ..config("by-address") },
         GuestConfig {
             interfaceName: "eth0".into(),
             gateway: "10.9.8.1".into(),
@@ -57,8 +58,8 @@ fn configurations() -> [GuestConfig; 4] {
     ]
 }
 
-fn words(plan: &[Change]) -> Vec<&str> {
-    plan.iter().map(|change| change.what.as_str()).collect()
+fn changes(plan: &[Change]) -> Vec<(Operation, &str)> {
+    plan.iter().map(|change| (change.operation, change.what.as_str())).collect()
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn dry_runs_change_nothing_and_attach_does_what_was_planned() {
         bed.assert_unchanged(&before, "plan()");
         for target in [by_pidfd(bed.guest.pidfd()), by_netns(bed.guest.open_netns())] {
             let again = bed.service.plan(&config, &target).expect("plan");
-            assert_eq!(words(&again), words(&plan), "{name}: by another kind of target");
+            assert_eq!(changes(&again), changes(&plan), "{name}: by another kind of target");
         }
         let layers = bed.service.check(&config, &bed.target()).expect("check");
         bed.assert_unchanged(&before, "check()");
@@ -93,9 +94,12 @@ fn dry_runs_change_nothing_and_attach_does_what_was_planned() {
         );
 
         let attached = bed.service.attach(&config, &bed.target(), None).expect("attach");
-        let steps = attached.timeline.iter().map(|step| step.what.as_str());
-        let changes: Vec<&str> = steps.filter(|what| !NO_CHANGES.contains(what)).collect();
-        assert_eq!(changes, words(&plan), "{name}");
+        let steps = attached.timeline.iter().map(|step| (step.operation, step.what.as_str()));
+        let (done, beside): (Vec<_>, Vec<_>) =
+            steps.partition(|(operation, _)| operation.0 < Operation::OPEN_TARGET.0);
+        assert_eq!(done, changes(&plan), "{name}");
+        let beside: Vec<_> = beside.into_iter().map(|(operation, _)| operation).collect();
+        assert_eq!(beside, BESIDE, "{name}");
         let mut end = 0;
         for step in &attached.timeline {
             assert!(step.startMicros >= 0 && step.durationMicros >= 0, "{step:?}");
@@ -139,7 +143,7 @@ fn the_commands_of_a_plan_do_what_attach_does() {
         let attached = service.attach(&config, &by_pid(guest.pid()), None).expect("attach");
         for change in &plan {
             assert!(!change.command.is_empty() && !change.what.is_empty(), "{change:?}");
-            if change.command.starts_with('(') {
+            if change.operation == Operation::SET_PACKET_FILTER {
                 // The packet filter is no single command, and says where it can be read.
                 assert_eq!(change.place, Place::DEVICE);
                 assert!(change.command.contains("guestnetctl dump"), "{change:?}");

@@ -16,6 +16,7 @@
 //! and what guestnetd says afterwards is so.
 
 use guestnet_tests::bed::{eventually, Bed, FIRST};
+use guestnet_tests::client::address;
 use guestnet_tests::{Device, Guest, InNetns, Internet, Probe};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -32,7 +33,7 @@ fn an_alias_that_is_no_text_hangs_nobody() {
     let bed = Bed::new("auto");
     let (odd, other) = (Guest::new(), Guest::new());
     unreadable_alias(&odd, "lo");
-    assert_eq!(bed.attach("odd", &odd).address, FIRST);
+    assert_eq!(address(&bed.attach("odd", &odd)), FIRST);
     unreadable_alias(&odd, "wlan0");
     unreadable_alias(&bed.device, "wlan0");
     bed.attach("other", &other);

@@ -31,7 +31,7 @@ use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener:
 use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use binder::Strong;
 use guestnet_tests::bed::{assert_words, deaf, Bed, Listener, Told, BOUND};
-use guestnet_tests::client::{by_pid, config, NAME};
+use guestnet_tests::client::{address, by_pid, config, NAME};
 use guestnet_tests::{poll, Daemon, Device, Guest, InNetns};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
@@ -143,7 +143,7 @@ fn what_happens_to_a_guest_is_told_in_order() {
     guest.kill();
     let (event, lost) = listener.next_guest();
     assert_eq!((event, lost.state), (GuestEvent::LOST, GuestState::GONE));
-    assert_eq!((lost.name.as_str(), lost.address.as_str()), ("a", "172.17.3.4"));
+    assert_eq!((lost.name.as_str(), address(&lost)), ("a", "172.17.3.4"));
 
     service.attach(&config("b"), &bed.target(), None).expect("attach");
     assert_eq!(listener.next_guest().0, GuestEvent::ATTACHED);

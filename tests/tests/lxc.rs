@@ -20,7 +20,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use guestnet_tests::bed::{eventually, Bed, BOUND, FIRST};
-use guestnet_tests::client::{by_pid, config};
+use guestnet_tests::client::{address, by_pid, config};
 use guestnet_tests::program::binary;
 use guestnet_tests::{poll, said, Container, Device, Guest, Snapshot};
 use tempfile::TempDir;
@@ -64,7 +64,7 @@ fn one_call_gives_a_container_its_wlan0(firewall: &str) {
     let pid = container.pid().expect("its init");
 
     let guest = bed.attach_as(&config(container.name()), &by_pid(pid));
-    assert_eq!(guest.address, FIRST);
+    assert_eq!(address(&guest), FIRST);
     assert_eq!(inside(&container), [lo[0].clone(), pair("wlan0", FIRST)]);
     assert!(container.exec(&["ifconfig", "wlan0"]).contains("Mask:255.255.0.0"));
     let routes = container.exec(&["route", "-n"]);

@@ -21,7 +21,7 @@ use std::thread;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use guestnet_tests::bed::{reached, Bed, Server, Stream, BOUND, FIRST, FORWARDING};
-use guestnet_tests::client::{by_netns, by_pid, config};
+use guestnet_tests::client::{address, by_netns, by_pid, config};
 use guestnet_tests::snapshot::open_fds;
 use guestnet_tests::{poll, Guest, InNetns, Internet, Probe, Snapshot};
 use nix::net::if_::if_nametoindex;
@@ -40,8 +40,8 @@ const SECOND: &str = "172.17.3.4";
 fn a_neighbour_comes_and_goes_unnoticed(firewall: &str) {
     let bed = Bed::new(firewall);
     let (a, b, c) = (Guest::new(), Guest::new(), Guest::new());
-    assert_eq!(bed.attach("a", &a).address, FIRST);
-    assert_eq!(bed.attach("b", &b).address, SECOND);
+    assert_eq!(address(&bed.attach("a", &a)), FIRST);
+    assert_eq!(address(&bed.attach("b", &b)), SECOND);
     assert_eq!(bed.device.addresses(4, "vm_wlan1"), ["172.17.3.2/32"]);
     assert_eq!(b.addresses(4, "wlan0"), ["172.17.3.4/16"]);
     let stream = Stream::open(&b);
@@ -50,12 +50,12 @@ fn a_neighbour_comes_and_goes_unnoticed(firewall: &str) {
     bed.detach("a");
     stream.assert_flows();
     assert_eq!(a.links(), ["lo"]);
-    assert_eq!(bed.attach("c", &c).address, "172.17.3.5", "a's address is kept for a");
+    assert_eq!(address(&bed.attach("c", &c)), "172.17.3.5", "a's address is kept for a");
     stream.assert_flows();
     assert_eq!(c.tcp(Internet::TCP, "c").unwrap(), "192.0.2.2 c");
 
     let again = bed.attach("a", &a);
-    assert_eq!((again.address.as_str(), again.slot), (FIRST, 0));
+    assert_eq!((address(&again), again.slot), (FIRST, 0));
     assert_eq!(a.tcp(Internet::TCP, "a").unwrap(), "192.0.2.2 a");
     assert_eq!(bed.names(), ["a", "b", "c"]);
     stream.assert_flows();
@@ -129,7 +129,7 @@ fn one_name_is_attached_and_detached_200_times(firewall: &str) {
     bed.device.enter(|| {
         for round in 0..200 {
             let attached = bed.attach("demo", &guest);
-            assert_eq!((attached.slot, attached.address.as_str()), (0, FIRST), "round {round}");
+            assert_eq!((attached.slot, address(&attached)), (0, FIRST), "round {round}");
             assert!(is_there(), "round {round}");
             bed.detach("demo");
             assert!(!is_there(), "round {round}");
@@ -149,7 +149,8 @@ fn two_hundred_guests_leave_nothing(firewall: &str) {
     // Four clients at a time.
     let attach = |service: &dyn IGuestNet, (name, guest): &(String, Guest)| {
         let attached = service.attach(&config(name), &by_netns(guest.open_netns()), None);
-        attached.unwrap_or_else(|e| panic!("attach {name}: {e}")).address
+        let attached = attached.unwrap_or_else(|e| panic!("attach {name}: {e}"));
+        address(&attached).to_owned()
     };
     let client = |share: &[(String, Guest)]| -> Vec<String> {
         let service = bed.daemon.connect();

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_HOST_INTERFACE_EXISTS;
 use guestnet_tests::bed::{eventually, guests_rules, guests_table, Bed, Stream, FIRST};
-use guestnet_tests::client::{by_pid, config};
+use guestnet_tests::client::{address, by_pid, config};
 use guestnet_tests::{Daemon, Device, Guest, InNetns, Internet, Probe, Snapshot};
 
 guestnet_tests::with_both_backends!(
@@ -50,12 +50,12 @@ fn a_guest_does_not_notice_a_restart(firewall: &str) {
         attached.assert_same(&Snapshot::of(&bed.device));
         assert_eq!(bed.names(), ["b"]);
         let now = bed.service.get("b").unwrap().expect("b");
-        assert_eq!((&now.address, now.slot), (&told.address, told.slot));
+        assert_eq!((&now.addresses, now.slot), (&told.addresses, told.slot));
         assert_eq!((now.ownerUid, now.attachedAtMillis), (told.ownerUid, told.attachedAtMillis));
         assert_eq!((&now.mac, now.mtu, now.state), (&told.mac, told.mtu, told.state));
     }
     // Who has gone keeps its slot, too.
-    assert_eq!(bed.attach("a", &a).address, FIRST);
+    assert_eq!(address(&bed.attach("a", &a)), FIRST);
     bed.detach("a");
     stream.end();
     bed.detach("b");
@@ -228,7 +228,7 @@ fn a_guest_whose_state_file_is_bad_keeps_its_network() {
     assert_eq!(guest.tcp(Internet::TCP, "demo").unwrap(), "192.0.2.2 demo", "{}", bed.daemon.log());
     // The way out that the log names.
     bed.device.run("ip link del vm_wlan");
-    assert_eq!(bed.attach("demo", &guest).address, FIRST);
+    assert_eq!(address(&bed.attach("demo", &guest)), FIRST);
     bed.detach("demo");
 }
 
@@ -237,7 +237,7 @@ fn a_guest_whose_state_file_is_bad_is_in_nobodys_way() {
     let (bed, guest) = with_a_torn_file(Device::options().forwarding().build());
     let other = Guest::new();
     let attached = bed.attach("other", &other);
-    assert_ne!(attached.address, FIRST, "it is still demo's");
+    assert_ne!(address(&attached), FIRST, "it is still demo's");
     for (guest, name) in [(&guest, "demo"), (&other, "other")] {
         assert_eq!(guest.tcp(Internet::TCP, name).unwrap(), format!("192.0.2.2 {name}"));
     }

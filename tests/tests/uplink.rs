@@ -14,10 +14,12 @@
 
 //! The uplink comes, goes, and becomes another: guests wait for it and follow it.
 
+use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use android_system_guestnet::aidl::android::system::guestnet::LayerStatus::LayerStatus;
 use guestnet_tests::bed::{eventually, second_way, Bed, Listener, GATEWAY};
 use guestnet_tests::{Device, Guest, InNetns, Internet, Probe, Snapshot};
 
@@ -28,18 +30,17 @@ guestnet_tests::with_both_backends!(
 );
 
 /// The uplink's layer, of the device and of each guest.
-fn uplink_layers(bed: &Bed) -> Vec<(LayerState, String)> {
+fn uplink_layers(bed: &Bed) -> Vec<LayerStatus> {
     let status = bed.service.status(None).expect("status");
     let guests = status.guests.into_iter().flat_map(|guest| guest.layers);
     let layers = status.device.into_iter().chain(guests);
-    layers.filter(|l| l.layer == Layer::UPLINK).map(|l| (l.state, l.text)).collect()
+    layers.filter(|layer| layer.layer == Layer::UPLINK).collect()
 }
 
 #[track_caller]
-fn assert_waits(bed: &Bed, why: &str) {
-    for (state, text) in uplink_layers(bed) {
-        assert_eq!(state, LayerState::WAITING, "{text}");
-        assert!(text.contains(why), "{why} is not in {text}");
+fn assert_waits(bed: &Bed, cause: Cause) {
+    for layer in uplink_layers(bed) {
+        assert_eq!((layer.state, layer.cause), (LayerState::WAITING, cause), "{layer:?}");
     }
     let guests = bed.service.list().expect("list");
     assert!(guests.iter().all(|guest| guest.state == GuestState::WAITING_FOR_UPLINK));
@@ -53,7 +54,7 @@ fn a_guest_waits_for_the_uplink_and_goes_on(firewall: &str) {
     assert_eq!(bed.attach("demo", &guest).state, GuestState::WAITING_FOR_UPLINK);
     assert_eq!(listener.wait_guest().0, GuestEvent::ATTACHED);
     assert_eq!(guest.link("wlan0").expect("wlan0")["mtu"], 1500);
-    assert_waits(&bed, "no interface wlan0");
+    assert_waits(&bed, Cause::UPLINK_MISSING);
     assert!(guest.ping(GATEWAY));
     let works = || guest.tcp(Internet::TCP, "on").is_ok_and(|line| line == "192.0.2.2 on");
     assert!(!works());
@@ -64,19 +65,19 @@ fn a_guest_waits_for_the_uplink_and_goes_on(firewall: &str) {
         bed.device.add_uplink("wlan0");
         state(GuestState::ATTACHED);
         assert!(works(), "round {round}");
-        assert!(uplink_layers(&bed).iter().all(|(state, _)| *state == LayerState::OK));
+        assert!(uplink_layers(&bed).iter().all(|layer| layer.state == LayerState::OK));
         match round {
             0 => bed.device.run("ip link set wlan0 down"),
             1 => bed.device.run("ip addr flush dev wlan0"),
             _ => String::new(),
         };
         match round {
-            0 => assert_waits(&bed, "wlan0 is down"),
-            1 => assert_waits(&bed, "wlan0 has no IPv4 address"),
+            0 => assert_waits(&bed, Cause::NO_CARRIER),
+            1 => assert_waits(&bed, Cause::UPLINK_NO_ADDRESS),
             _ => {}
         }
         bed.device.remove_uplink("wlan0");
-        assert_waits(&bed, "no interface wlan0");
+        assert_waits(&bed, Cause::UPLINK_MISSING);
         state(GuestState::WAITING_FOR_UPLINK);
     }
 }
@@ -110,7 +111,7 @@ fn default_is_where_the_default_route_leaves(firewall: &str) {
     assert_eq!(status.defaultRouteInterface, "eth1");
 
     bed.device.run("ip route del default");
-    assert_waits(&bed, "no default route");
+    assert_waits(&bed, Cause::NO_DEFAULT_ROUTE);
     assert!(guest.tcp("198.51.100.1:80", "none").is_err());
     bed.device.run(&format!("ip route add default via {}", Internet::ADDRESS));
     eventually("back to the first", || {
@@ -147,9 +148,7 @@ fn an_uplink_of_another_name() {
     // And who was not told of it says what to do.
     let bed = Bed::on(Device::options().uplink("eth0").build()).build();
     assert_eq!(bed.attach("demo", &Guest::new()).state, GuestState::WAITING_FOR_UPLINK);
-    assert_waits(
-        &bed,
-        "no interface wlan0; the default route leaves by eth0: start guestnetd with --uplink eth0 \
-         or --uplink default",
-    );
+    assert_waits(&bed, Cause::UPLINK_MISSING);
+    let step = "start guestnetd with --uplink eth0 or --uplink default";
+    assert!(uplink_layers(&bed).iter().all(|layer| layer.nextStep.as_deref() == Some(step)));
 }

@@ -14,9 +14,11 @@
 
 //! On a device that routes by table main: guests that leave by an interface of their own.
 
+use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use android_system_guestnet::aidl::android::system::guestnet::LayerStatus::LayerStatus;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_tests::bed::{eventually, second_way, Bed, Stream};
 use guestnet_tests::client::{by_pid, config};
@@ -91,8 +93,8 @@ fn a_guest_is_stopped_under_lockdown(firewall: &str) {
         let layers = bed.service.status(Some(name)).expect("status").guests.remove(0).layers;
         layers.into_iter().find(|layer| layer.layer == Layer::RULE).expect("the layer")
     };
-    assert_eq!(layer("demo").state, LayerState::WAITING, "{}", layer("demo").text);
-    assert!(layer("demo").text.contains("lockdown"), "{}", layer("demo").text);
+    assert_eq!(layer("demo").state, LayerState::WAITING, "{:?}", layer("demo"));
+    assert_eq!(layer("demo").cause, Cause::LOCKDOWN, "{:?}", layer("demo"));
     assert_eq!(layer("other").state, LayerState::OK, "{}", layer("other").text);
     bed.device.run(&format!("ip rule del {lockdown}"));
     eventually("it goes on", || goes(&guest));
@@ -110,12 +112,11 @@ fn a_vpn_that_guests_may_not_leave_by_is_named(firewall: &str) {
     bed.attach_as(&by_tun("vpn"), &by_pid(in_vpn.pid()));
     let route = |name: &str| {
         let layers = bed.service.status(Some(name)).expect("status").guests.remove(0).layers;
-        let layer = layers.into_iter().find(|layer| layer.layer == Layer::ROUTE);
-        layer.map(|layer| (layer.state, layer.text)).expect("the layer")
+        layers.into_iter().find(|layer| layer.layer == Layer::ROUTE).expect("the layer")
     };
     #[track_caller]
-    fn is_ok((state, text): (LayerState, String)) {
-        assert_eq!(state, LayerState::OK, "{text}");
+    fn is_ok(layer: LayerStatus) {
+        assert_eq!(layer.state, LayerState::OK, "{layer:?}");
     }
     // A route to nowhere, as some have for addresses that nobody has, is no VPN.
     for quiet in ["true", "ip route add blackhole 203.0.113.0/24", "ip route del 203.0.113.0/24"] {
@@ -127,10 +128,14 @@ fn a_vpn_that_guests_may_not_leave_by_is_named(firewall: &str) {
     for vpn in [halves, table] {
         vpn.iter().for_each(|add| drop(bed.device.run(&format!("ip {add}"))));
         assert!(guest.tcp(BEYOND, "x").is_err(), "the filter forbids it");
-        let (state, text) = route("demo");
-        assert_eq!(state, LayerState::BAD, "{text}");
-        for word in ["by tun0,", "by wlan0 only", "--vpn tun:tun0", "--uplink tun0"] {
-            assert!(text.contains(word), "{word} is not in: {text}");
+        let layer = route("demo");
+        assert_eq!((layer.state, layer.cause), (LayerState::BAD, Cause::VPN_CAPTURES), "{layer:?}");
+        for word in ["via tun0,", "via wlan0 only"] {
+            assert!(layer.text.contains(word), "{word} is not in: {layer:?}");
+        }
+        for word in ["--vpn tun:tun0", "--uplink tun0"] {
+            let step = layer.nextStep.as_deref().unwrap_or_default();
+            assert!(step.contains(word), "{word} is not in: {layer:?}");
         }
         assert_eq!(bed.service.status(None).unwrap().uplink.interfaceName, "wlan0");
         vpn.iter()

@@ -23,11 +23,10 @@ use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest;
 /// A guest in one line, without a newline.
 pub fn line(guest: &Guest) -> String {
     format!(
-        "{}: {} {}/{} behind {}, default via {}",
+        "{}: {} {} behind {}, default via {}",
         guest.name,
         guest.interfaceName,
-        guest.address,
-        guest.prefixLength,
+        guest.addresses.join(" "),
         guest.hostInterface,
         guest.gateway
     )
@@ -36,10 +35,9 @@ pub fn line(guest: &Guest) -> String {
 /// Both of its ends, without its name and without a newline.
 pub fn ends(guest: &Guest) -> String {
     format!(
-        "{} {}/{} behind {}, default via {}, MTU {}",
+        "{} {} behind {}, default via {}, MTU {}",
         guest.interfaceName,
-        guest.address,
-        guest.prefixLength,
+        guest.addresses.join(" "),
         guest.hostInterface,
         guest.gateway,
         guest.mtu
@@ -70,7 +68,7 @@ pub fn table(guests: &[Guest]) -> String {
             guest.name.clone(),
             guest.state.words(),
             guest.interfaceName.clone(),
-            format!("{}/{}", guest.address, guest.prefixLength),
+            guest.addresses.join(" "),
             guest.gateway.clone(),
             guest.hostInterface.clone(),
             guest.mtu.to_string(),
@@ -87,7 +85,7 @@ pub fn details(guest: &Guest) -> String {
     table.row(["state", &guest.state.words()]);
     table.row(["kind", &guest.kind.words()]);
     table.row(["interface", &guest.interfaceName]);
-    table.row(["address", &format!("{}/{}", guest.address, guest.prefixLength)]);
+    table.row(["address", &guest.addresses.join(" ")]);
     table.row(["gateway", &guest.gateway]);
     table.row(["mac", &guest.mac]);
     table.row(["mtu", &guest.mtu.to_string()]);
@@ -123,7 +121,7 @@ mod tests {
         let mut cam = samples::guest();
         cam.name = "camera-2".to_owned();
         cam.state = GuestState::WAITING_FOR_UPLINK;
-        cam.address = "172.17.3.14".to_owned();
+        cam.addresses = vec!["172.17.3.14/16".to_owned()];
         cam.hostInterface = "vm_wlan11".to_owned();
         cam.mtu = 576;
         assert_eq!(
@@ -151,7 +149,7 @@ address      172.17.3.3/16
 gateway      172.17.3.2
 mac          02:67:6e:01:02:03
 mtu          1500
-under a VPN  leaves by the uplink
+under a VPN  leaves via the uplink
 behind       vm_wlan (index 7)
 slot         0
 attached     2026-11-23 18:21:59 UTC

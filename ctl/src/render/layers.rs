@@ -14,22 +14,44 @@
 
 //! Layers with a mark each, for check and status.
 
+use super::units;
 use super::wrap::wrap;
 use crate::names::Name;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    LayerState::LayerState, LayerStatus::LayerStatus,
+    Cause::Cause, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
 };
 
 /// Columns before a layer's text.
 const INDENT: usize = 20;
 
-/// Each layer: its mark, its name, and what is there or what is wrong.
+/// Each layer: its mark, its name, what is there or what is wrong, and why in the contract's word. Then
+/// what to do about it.
 pub fn text<'a>(layers: impl IntoIterator<Item = &'a LayerStatus>, colour: bool) -> String {
-    let one = |l: &LayerStatus| {
-        let before = format!("  {}  {:<10}  ", mark(l.state, colour), l.layer.name());
-        wrap(&before, INDENT, &l.text)
-    };
-    layers.into_iter().map(one).collect()
+    let (mut shown, mut steps) = (String::new(), Vec::<(Layer, &str)>::new());
+    for layer in layers {
+        let before = format!("  {}  {:<10}  ", mark(layer.state, colour), layer.layer.name());
+        shown += &wrap(&before, INDENT, &sentence(layer));
+        if let Some(step) = layer.nextStep.as_deref() {
+            if steps.iter().all(|(_, known)| *known != step) {
+                steps.push((layer.layer, step));
+            }
+        }
+    }
+    for (layer, step) in steps {
+        shown += &wrap(&format!("  next  {:<10}  ", layer.name()), INDENT, step);
+    }
+    shown
+}
+
+fn sentence(layer: &LayerStatus) -> String {
+    let mut text = layer.text.clone();
+    if layer.retryInMillis >= 0 {
+        text += &format!("; tried again in {}", units::seconds(layer.retryInMillis));
+    }
+    if layer.cause != Cause::HEALTHY {
+        text += &format!(" ({})", layer.cause.name());
+    }
+    text
 }
 
 /// Four cells wide, whatever it is.
@@ -59,14 +81,31 @@ mod tests {
             text(&layers, false),
             concat!(
                 "  ok    forwarding  net.ipv4.ip_forward is 1\n",
-                "  BAD   firewall    chain FORWARD of table filter drops: add a rule for vm_wlan+\n",
-                "  ?     nat         cannot be read: permission denied\n",
-                "  wait  uplink      no interface wlan0\n",
+                "  BAD   firewall    iptables failed; tried again in 4 s (filter_program_failed)\n",
+                "  ?     nat         cannot be read: permission denied (unreadable)\n",
+                "  wait  uplink      no interface wlan0 (uplink_missing)\n",
+                "  next  uplink      start guestnetd with --uplink eth0\n",
             )
         );
         assert_eq!(
             text(&layers, true).lines().next(),
             Some("  \x1b[32mok  \x1b[0m  forwarding  net.ipv4.ip_forward is 1")
         );
+    }
+
+    #[test]
+    fn one_step_for_two_layers_is_said_once() {
+        let mut layers = samples::status().device;
+        for layer in &mut layers {
+            layer.nextStep = Some("the same".to_owned());
+        }
+        assert_eq!(text(&layers, false).matches("  next  forwarding  the same\n").count(), 1);
+        assert_eq!(text(&layers, false).matches("the same").count(), 1);
+    }
+
+    #[test]
+    fn a_cause_of_a_newer_contract_is_shown_by_its_number() {
+        let layers = [LayerStatus { cause: Cause(777), ..LayerStatus::default() }];
+        assert_eq!(text(&layers, false), "  ok    link        (777)\n");
     }
 }

@@ -19,6 +19,7 @@ pub mod events;
 pub mod guest;
 pub mod info;
 pub mod layers;
+pub mod plain;
 pub mod plan;
 pub mod status;
 mod table;

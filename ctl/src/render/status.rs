@@ -16,7 +16,7 @@
 
 use super::wrap::wrap;
 use super::{guest as guests, layers, units};
-use crate::{uplink, verdict, vpn};
+use crate::{verdict, vpn};
 use android_system_guestnet::aidl::android::system::guestnet::{
     Guest::Guest, GuestStatus::GuestStatus, LayerState::LayerState, LayerStatus::LayerStatus,
     Status::Status, VpnPolicy::VpnPolicy,
@@ -25,25 +25,38 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 /// The verdicts first, then why. One guest: all its layers. Several: what they share, then the
 /// layers of their own of those that have a fault there.
 pub fn text(status: &Status, colour: bool) -> String {
+    let dropped = dropped(status.droppedPackets);
     match status.guests.as_slice() {
         [] => {
-            let words = verdict::of(&status.device).words(uplink::name(&status.uplink));
-            let verdict = wrap("device: ", 4, &words);
-            verdict + &layers::text(&status.device, colour) + "no guest is attached\n"
+            let way = verdict::way(&status.uplink);
+            let words = verdict::words(status.verdict, status.reason.as_ref(), way);
+            let layers = layers::text(&status.device, colour);
+            wrap("device: ", 4, &words) + &layers + &dropped + "no guest is attached\n"
         }
-        [of] => verdict_line(status, of) + &facts(of) + &layers::text(&of.layers, colour),
+        [of] => {
+            let layers = layers::text(&of.layers, colour);
+            verdict_line(status, of) + &facts(of) + &layers + &dropped
+        }
         several => {
             let verdicts: String = several.iter().map(|of| verdict_line(status, of)).collect();
             let device = format!("device\n{}", layers::text(&status.device, colour));
             let faults = several.iter().map(|of| of_its_own(status, of, colour));
-            verdicts + &device + &faults.collect::<String>()
+            verdicts + &device + &dropped + &faults.collect::<String>()
         }
     }
 }
 
+/// Nothing where none were dropped, or the packet filter cannot be read.
+pub fn dropped(packets: i64) -> String {
+    match packets {
+        ..=0 => String::new(),
+        some => format!("guestnetd's rules have dropped {} of guests\n", units::packets(some)),
+    }
+}
+
 fn verdict_line(status: &Status, of: &GuestStatus) -> String {
-    let way = of.guest.uplink.as_deref().unwrap_or_else(|| uplink::name(&status.uplink));
-    let words = verdict::of(&of.layers).words(way);
+    let way = of.guest.uplink.as_deref().unwrap_or_else(|| verdict::way(&status.uplink));
+    let words = verdict::words(of.verdict, of.reason.as_ref(), way);
     wrap(&format!("{}: ", of.guest.name), 4, &words)
 }
 
@@ -65,10 +78,8 @@ fn policy(guest: &Guest) -> String {
 
 /// The layers that it does not share, if one of them is not ok.
 fn of_its_own(status: &Status, of: &GuestStatus, colour: bool) -> String {
-    let shared = |l: &LayerStatus| {
-        let same = |d: &&LayerStatus| (d.layer, d.state, &d.text) == (l.layer, l.state, &l.text);
-        status.device.iter().any(|d| same(&d))
-    };
+    let facts_of = |l: &LayerStatus| (l.layer, l.state, l.cause, l.text.clone());
+    let shared = |l: &LayerStatus| status.device.iter().any(|d| facts_of(d) == facts_of(l));
     let own: Vec<&LayerStatus> = of.layers.iter().filter(|l| !shared(l)).collect();
     if own.iter().all(|l| l.state == LayerState::OK) {
         return String::new();
@@ -80,7 +91,9 @@ fn of_its_own(status: &Status, of: &GuestStatus, colour: bool) -> String {
 mod tests {
     use super::*;
     use crate::samples;
-    use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
+    use android_system_guestnet::aidl::android::system::guestnet::{
+        Cause::Cause, Layer::Layer, Verdict::Verdict,
+    };
 
     #[track_caller]
     fn fits_one_screen(text: &str) {
@@ -94,17 +107,17 @@ mod tests {
         assert_eq!(
             shown,
             "\
-demo: internet by wlan0
+demo: internet via wlan0
   wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2, MTU 1500
   sent 2.0 KiB in 20 packets, received 1000 B in 1 packet
-  ok    link        vm_wlan and the guest's wlan0 up
+  ok    link        vm_wlan and the guest's wlan0 are up
   ok    address     172.17.3.2/16 here; 172.17.3.3/16 was set in the guest
-  ok    route       172.17.0.0/16 by vm_wlan; default via 172.17.3.2 was set in
+  ok    route       172.17.0.0/16 dev vm_wlan; default via 172.17.3.2 was set in
                     the guest
   ok    rule        from 172.17.0.0/16 lookup 1021
   ok    forwarding  net.ipv4.ip_forward is 1
   ok    firewall    iptables rules in place
-  ok    nat         masquerade by wlan0
+  ok    nat         masquerade via wlan0
   ok    dns         192.0.2.53, behind wlan0
   ok    uplink      wlan0 192.0.2.7, MTU 1500
 "
@@ -115,25 +128,17 @@ demo: internet by wlan0
     #[test]
     fn a_guest_whose_uplink_is_down() {
         let mut status = samples::well();
-        samples::set(
-            &mut status,
-            Layer::NAT,
-            LayerState::WAITING,
-            "no uplink, so nothing is forwarded",
-        );
-        samples::set(
-            &mut status,
-            Layer::UPLINK,
-            LayerState::WAITING,
-            "wlan0 is down or has no carrier: traffic waits for it",
-        );
+        let nothing = "no uplink, so nothing is forwarded";
+        samples::set(&mut status, Layer::NAT, LayerState::WAITING, Cause::NO_CARRIER, nothing);
+        let down = "wlan0 is down or has no carrier";
+        samples::set(&mut status, Layer::UPLINK, LayerState::WAITING, Cause::NO_CARRIER, down);
+        samples::judge(&mut status, Verdict::WAITING, Layer::UPLINK);
         let shown = text(&status, false);
         let expected = "demo: no internet: uplink: wlan0 is down or has no carrier\n";
         assert!(shown.starts_with(expected), "{shown}");
-        let expected = "  wait  nat         no uplink, so nothing is forwarded\n";
+        let expected = "  wait  nat         no uplink, so nothing is forwarded (no_carrier)\n";
         assert!(shown.contains(expected), "{shown}");
-        let expected =
-            "  wait  uplink      wlan0 is down or has no carrier: traffic waits for it\n";
+        let expected = "  wait  uplink      wlan0 is down or has no carrier (no_carrier)\n";
         assert!(shown.ends_with(expected), "{shown}");
         fits_one_screen(&shown);
     }
@@ -145,16 +150,27 @@ demo: internet by wlan0
         status.guests[0].guest.interfaceName = "fifteen-bytes-x".to_owned();
         status.guests[0].guest.vpnPolicy = VpnPolicy::NAMED_TUN;
         status.guests[0].guest.uplink = Some("fifteen-bytes-y".to_owned());
-        let cause = "the state of this layer is not as it should be for these reasons: ";
+        let cause = "the state of this layer is not as it should be for some reason";
         let step = "do this and do that, and then see whether it has become better";
         for layer in Layer::enum_values() {
-            samples::set(&mut status, layer, LayerState::OK, "as it should be");
+            samples::set(&mut status, layer, LayerState::OK, Cause::HEALTHY, "as it should be");
         }
         for layer in [Layer::ROUTE, Layer::FIREWALL, Layer::NAT, Layer::UPLINK] {
-            samples::set(&mut status, layer, LayerState::BAD, &format!("{cause}{step}"));
+            samples::set(
+                &mut status,
+                layer,
+                LayerState::BAD,
+                Cause::DEFAULT_ROUTE_ELSEWHERE,
+                cause,
+            );
+        }
+        samples::judge(&mut status, Verdict::NO_INTERNET, Layer::ROUTE);
+        let layers = status.guests[0].layers.iter_mut();
+        for layer in layers.filter(|l| l.layer == Layer::ROUTE || l.layer == Layer::NAT) {
+            layer.nextStep = Some(format!("{step}, {:?}", layer.layer));
         }
         let shown = text(&status, false);
-        assert!(shown.contains("leaves by fifteen-bytes-y only\n"), "{shown}");
+        assert!(shown.contains("leaves via fifteen-bytes-y only\n"), "{shown}");
         fits_one_screen(&shown);
     }
 
@@ -165,11 +181,13 @@ demo: internet by wlan0
         assert_eq!(
             text(&status, false),
             "\
-device: no internet: firewall: chain FORWARD of table filter drops
+device: no internet: firewall: iptables failed
   ok    forwarding  net.ipv4.ip_forward is 1
-  BAD   firewall    chain FORWARD of table filter drops: add a rule for vm_wlan+
-  ?     nat         cannot be read: permission denied
-  wait  uplink      no interface wlan0
+  BAD   firewall    iptables failed; tried again in 4 s (filter_program_failed)
+  ?     nat         cannot be read: permission denied (unreadable)
+  wait  uplink      no interface wlan0 (uplink_missing)
+  next  uplink      start guestnetd with --uplink eth0
+guestnetd's rules have dropped 12 packets of guests
 no guest is attached
 "
         );
@@ -179,31 +197,33 @@ no guest is attached
     fn several_guests_share_the_devices_layers() {
         let mut status = samples::well();
         let [mut lost, well] = [samples::well(), samples::well()];
-        let down = "the guest's wlan0 is down: in the guest, ip link set wlan0 up";
-        samples::set(&mut lost, Layer::LINK, LayerState::BAD, down);
+        let down = "the guest's wlan0 is down";
+        samples::set(&mut lost, Layer::LINK, LayerState::BAD, Cause::GUEST_LINK_DOWN, down);
+        samples::judge(&mut lost, Verdict::NO_INTERNET, Layer::LINK);
+        lost.guests[0].layers[0].nextStep = Some("in the guest: ip link set wlan0 up".to_owned());
         lost.guests[0].guest.name = "lost".to_owned();
         status.guests.extend(lost.guests.into_iter().chain(well.guests));
         assert_eq!(
             text(&status, false),
             "\
-demo: internet by wlan0
+demo: internet via wlan0
 lost: no internet: link: the guest's wlan0 is down
-demo: internet by wlan0
+demo: internet via wlan0
 device
   ok    rule        from 172.17.0.0/16 lookup 1021
   ok    forwarding  net.ipv4.ip_forward is 1
   ok    firewall    iptables rules in place
-  ok    nat         masquerade by wlan0
+  ok    nat         masquerade via wlan0
   ok    dns         192.0.2.53, behind wlan0
   ok    uplink      wlan0 192.0.2.7, MTU 1500
 lost
   wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2, MTU 1500
   sent 2.0 KiB in 20 packets, received 1000 B in 1 packet
-  BAD   link        the guest's wlan0 is down: in the guest, ip link set wlan0
-                    up
+  BAD   link        the guest's wlan0 is down (guest_link_down)
   ok    address     172.17.3.2/16 here; 172.17.3.3/16 was set in the guest
-  ok    route       172.17.0.0/16 by vm_wlan; default via 172.17.3.2 was set in
+  ok    route       172.17.0.0/16 dev vm_wlan; default via 172.17.3.2 was set in
                     the guest
+  next  link        in the guest: ip link set wlan0 up
 "
         );
     }
@@ -214,7 +234,7 @@ lost
         status.guests[0].guest.vpnPolicy = VpnPolicy::NAMED_TUN;
         status.guests[0].guest.uplink = Some("tun0".to_owned());
         let shown = text(&status, false);
-        assert!(shown.starts_with("demo: internet by tun0\n  wlan0 172"), "{shown}");
-        assert!(shown.contains("\n  leaves by tun0 only\n"), "{shown}");
+        assert!(shown.starts_with("demo: internet via tun0\n  wlan0 172"), "{shown}");
+        assert!(shown.contains("\n  leaves via tun0 only\n"), "{shown}");
     }
 }

@@ -14,6 +14,8 @@
 
 //! Aligned columns.
 
+use super::plain::plain;
+
 /// To which side a column's cells keep.
 #[derive(Clone, Copy)]
 pub enum Align {
@@ -37,7 +39,8 @@ impl Table {
 
     /// Adds a row; a cell without a column is not shown.
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
+        let cells = cells.into_iter().map(|cell| plain(&cell.into(), false));
+        self.rows.push(cells.collect());
     }
 
     /// One line for each row, without newlines and without blanks at the end.

@@ -30,6 +30,11 @@ pub fn micros(micros: i64) -> String {
     }
 }
 
+/// Milliseconds as whole seconds, not sooner than it is.
+pub fn seconds(millis: i32) -> String {
+    format!("{} s", (i64::from(millis) + 999).div_euclid(1000).max(1))
+}
+
 /// Bytes in the unit that fits.
 pub fn bytes(bytes: i64) -> String {
     let mut amount = bytes.max(0) as f64;

@@ -14,6 +14,8 @@
 
 //! Text in lines no wider than a terminal.
 
+use super::plain::plain;
+
 /// Columns of the narrowest terminal that people use.
 pub const WIDTH: usize = 80;
 
@@ -25,6 +27,8 @@ pub fn wrap(first: &str, indent: usize, text: &str) -> String {
     let mut used = width(first);
     let mut fresh = true;
     for word in text.split_whitespace() {
+        let word = plain(word, false);
+        let word = word.as_str();
         if !fresh && used + 1 + width(word) > WIDTH {
             lines += line.trim_end();
             lines.push('\n');

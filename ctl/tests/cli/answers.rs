@@ -60,14 +60,15 @@ fn without_an_uplink_it_is_attached_and_told() {
         assert_eq!(said.code, Some(10));
         assert_eq!(
             said.err,
-            "guestnetctl: no interface wlan0; the default route leaves by eth0: \
-             start guestnetd with --uplink eth0 or --uplink default\n"
+            "guestnetctl: no interface wlan0: the default route leaves via eth0; \
+             start guestnetd with --uplink eth0\n"
         );
         if json.is_empty() {
             assert_eq!(said.out, DEMO.replace("demo", "waiting"));
         } else {
             let document = said.json();
             assert_eq!(document["guest"]["state"], "waiting_for_uplink");
+            assert_eq!(document["reason"]["cause"], "uplink_missing");
             assert_eq!(
                 format!("guestnetctl: {}\n", document["advice"].as_str().unwrap()),
                 said.err
@@ -110,10 +111,12 @@ fn every_command_has_text_for_people() {
         ("detach demo".to_owned(), "demo: detached\n"),
         ("detach --all".to_owned(), "3 guests detached\n"),
         ("list".to_owned(), "waiting  waiting for uplink  wlan0"),
+        ("list".to_owned(), "\nguestnetd's rules have dropped 7 packets of guests\n"),
+        ("status demo".to_owned(), "\nguestnetd's rules have dropped 7 packets of guests\n"),
         ("show demo".to_owned(), "address      172.17.3.3/16\n"),
         (format!("plan {target}"), "\n   $ ip link add vm_wlan\n"),
         (format!("check {target}"), "  ok    link        as read\n"),
-        ("status".to_owned(), "a: internet by wlan0\n"),
+        ("status".to_owned(), "a: internet via wlan0\n"),
         ("status".to_owned(), "\n  ok    link        as read\n"),
         ("dns wlan0 192.0.2.53".to_owned(), "wlan0: resolver 192.0.2.53\n"),
         ("info".to_owned(), "guestnetd    9.9.9\n"),
@@ -132,7 +135,7 @@ fn what_is_asked_for_arrives() {
     let options = "--interface eth7 --address 10.9.0.7 --gateway 10.9.0.1 --prefix 24 --mtu 1400";
     let args = format!("--json plan --name demo --netns /proc/self/ns/net {options}");
     let asked = stub.run(&args).json()[0]["what"].as_str().unwrap().to_owned();
-    for part in ["\"demo\"", "\"eth7\"", "Some(\"10.9.0.7\")", "\"10.9.0.1\"", ": 24", ": 1400"] {
+    for part in ["\"demo\"", "\"eth7\"", "[\"10.9.0.7\"]", "\"10.9.0.1\"", ": 24", ": 1400"] {
         assert!(asked.contains(part), "{part}: {asked}");
     }
 }
@@ -149,20 +152,27 @@ fn check_tells_a_script() {
 #[test]
 fn status_tells_a_person_in_the_first_line_and_a_script_by_its_exit_code() {
     let stub = Stub::start();
-    for (name, code, verdict) in [
-        ("demo", 0, "demo: internet by wlan0"),
-        ("waiting", 10, "waiting: no internet: link: as read"),
-        ("bad-layer", 5, "bad-layer: no internet: link: vm_wlan is down"),
-        ("unread", 0, "unread: internet by wlan0 is unsure: link: cannot be read"),
-        ("tunnelled", 10, "tunnelled: no internet: link: no interface tun0"),
+    let waiting = "waiting: no internet: link: no interface wlan0: the default route leaves via";
+    for (name, code, cause, verdict) in [
+        ("demo", 0, None, "demo: internet via wlan0"),
+        ("waiting", 10, Some("uplink_missing"), waiting),
+        ("bad-layer", 5, Some("link_down"), "bad-layer: no internet: link: vm_wlan is down"),
+        (
+            "unread",
+            0,
+            Some("unreadable"),
+            "unread: internet via wlan0 is unsure: link: cannot be read: EPERM",
+        ),
+        ("tunnelled", 10, Some("tun_missing"), "tunnelled: no internet: link: no interface tun0"),
     ] {
         let said = stub.run(&format!("status {name}"));
         assert_eq!((said.code, said.err.as_str()), (Some(code), ""), "{said:?}");
         assert_eq!(said.out.lines().next(), Some(verdict));
         let said = stub.run(&format!("status {name} --json"));
         assert_eq!(said.code, Some(code), "{said:?}");
-        let cause = &said.json()["guests"][0]["cause"];
-        assert_eq!(cause.as_str(), (name != "demo").then_some("link"), "{said:?}");
+        let guest = &said.json()["guests"][0];
+        assert_eq!(guest["cause"].as_str(), cause.map(|_| "link"), "{said:?}");
+        assert_eq!(guest["reason"]["cause"].as_str(), cause, "{said:?}");
     }
 }
 
@@ -207,7 +217,7 @@ fn a_vpn_policy_arrives() {
 fn a_guest_that_waits_for_its_own_way_out_is_told_so() {
     let said = Stub::start().run("attach --name tunnelled --netns /proc/self/ns/net");
     assert_eq!(said.code, Some(10));
-    assert_eq!(said.err, "guestnetctl: no interface tun0: traffic waits for it\n");
+    assert_eq!(said.err, "guestnetctl: no interface tun0\n");
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn no_uplink_stops_no_container() {
     let stub = Stub::start();
     let said = hook(&stub, 1, "waiting", "start-host", "");
     assert_eq!(said.code, Some(0));
-    assert!(said.err.starts_with("guestnetctl: no interface wlan0; "), "{said:?}");
+    assert!(said.err.starts_with("guestnetctl: no interface wlan0: "), "{said:?}");
 }
 
 #[test]

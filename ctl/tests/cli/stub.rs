@@ -15,6 +15,7 @@
 //! The stub of guestnetd, and the way to run guestnetctl against it.
 
 use android_system_guestnet::aidl::android::system::guestnet::{
+    Cause::Cause,
     Change::Change,
     Guest::Guest,
     GuestConfig::GuestConfig,
@@ -26,11 +27,13 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     IGuestNetListener::IGuestNetListener,
     LayerState::LayerState,
     LayerStatus::LayerStatus,
+    Operation::Operation,
     ServiceInfo::ServiceInfo,
     Status::Status,
     TargetKind::TargetKind,
     TimelineStep::TimelineStep,
     Uplink::Uplink,
+    Verdict::Verdict,
     VpnPolicy::VpnPolicy,
 };
 use binder::{BinderFeatures, ExceptionCode, Interface, IntoBinderResult, Strong};
@@ -163,7 +166,12 @@ fn guest(name: &str) -> Guest {
         "waiting" | "tunnelled" => GuestState::WAITING_FOR_UPLINK,
         _ => GuestState::ATTACHED,
     };
-    let step = TimelineStep { what: "create the link".into(), startMicros: 0, durationMicros: 900 };
+    let step = TimelineStep {
+        operation: Operation::ADD_LINK,
+        what: "create the link".into(),
+        startMicros: 0,
+        durationMicros: 900,
+    };
     let tun = (name == "tunnelled").then(|| "tun0".to_owned());
     Guest {
         name: name.to_owned(),
@@ -172,23 +180,41 @@ fn guest(name: &str) -> Guest {
         uplink: tun,
         hostInterface: "vm_wlan".to_owned(),
         interfaceName: "wlan0".to_owned(),
-        address: "172.17.3.3".to_owned(),
+        addresses: vec!["172.17.3.3/16".to_owned()],
         gateway: "172.17.3.2".to_owned(),
-        prefixLength: 16,
         timeline: vec![step],
         ..Guest::default()
     }
 }
 
-fn layers(name: &str) -> Vec<LayerStatus> {
-    let (state, text) = match name {
-        "waiting" => (LayerState::WAITING, "as read"),
-        "tunnelled" => (LayerState::WAITING, "no interface tun0: traffic waits for it"),
-        "bad-layer" => (LayerState::BAD, "vm_wlan is down: ip link set vm_wlan up"),
-        "unread" => (LayerState::UNKNOWN, "cannot be read: EPERM"),
-        _ => (LayerState::OK, "as read"),
+/// The layer that decides, and what it comes to.
+fn layer(name: &str) -> (Verdict, LayerStatus) {
+    let (verdict, state, cause, text, next_step) = match name {
+        "waiting" => (
+            Verdict::WAITING,
+            LayerState::WAITING,
+            Cause::UPLINK_MISSING,
+            "no interface wlan0: the default route leaves via eth0",
+            Some("start guestnetd with --uplink eth0"),
+        ),
+        "tunnelled" => {
+            (Verdict::WAITING, LayerState::WAITING, Cause::TUN_MISSING, "no interface tun0", None)
+        }
+        "bad-layer" => (
+            Verdict::NO_INTERNET,
+            LayerState::BAD,
+            Cause::LINK_DOWN,
+            "vm_wlan is down",
+            Some("ip link set vm_wlan up"),
+        ),
+        "unread" => {
+            (Verdict::UNSURE, LayerState::UNKNOWN, Cause::UNREADABLE, "cannot be read: EPERM", None)
+        }
+        _ => (Verdict::INTERNET, LayerState::OK, Cause::HEALTHY, "as read", None),
     };
-    vec![LayerStatus { state, text: text.to_owned(), ..LayerStatus::default() }]
+    let (text, next_step) = (text.to_owned(), next_step.map(str::to_owned));
+    let layer = LayerStatus { state, cause, text, nextStep: next_step, ..LayerStatus::default() };
+    (verdict, layer)
 }
 
 fn no_uplink() -> Uplink {
@@ -196,6 +222,8 @@ fn no_uplink() -> Uplink {
         choice: "wlan0".to_owned(),
         interfaceName: "wlan0".to_owned(),
         defaultRouteInterface: "eth0".to_owned(),
+        cause: Cause::UPLINK_MISSING,
+        text: "no interface wlan0".to_owned(),
         ..Uplink::default()
     }
 }
@@ -223,7 +251,7 @@ impl IGuestNet for Service {
     ) -> binder::Result<Guest> {
         assert!(owner.is_none());
         let name = config.name.as_str();
-        let address = config.address.as_deref().unwrap_or("any");
+        let address = config.addresses.first().map_or("any", String::as_str);
         let way = config.uplink.as_ref().map(|tun| format!("by {tun} ")).unwrap_or_default();
         self.called(format!("attach {name} {address} {way}{}", seen(target)));
         self.refuse::<()>(name)?;
@@ -272,18 +300,27 @@ impl IGuestNet for Service {
 
     fn check(&self, config: &GuestConfig, _: &GuestTarget) -> binder::Result<Vec<LayerStatus>> {
         self.refuse::<()>(&config.name)?;
-        Ok(layers(&config.name))
+        Ok(vec![layer(&config.name).1])
     }
 
     fn status(&self, name: Option<&str>) -> binder::Result<Status> {
         let name = name.unwrap_or("a");
         self.refuse::<()>(name)?;
+        let (verdict, decides) = layer(name);
         let guests = vec![GuestStatus {
             guest: guest(name),
-            layers: layers(name),
+            verdict,
+            reason: (verdict != Verdict::INTERNET).then_some(decides),
+            layers: vec![layer(name).1],
             ..GuestStatus::default()
         }];
-        Ok(Status { uplink: no_uplink(), device: layers("a"), guests })
+        Ok(Status {
+            uplink: no_uplink(),
+            device: vec![layer("a").1],
+            guests,
+            droppedPackets: 7,
+            ..Status::default()
+        })
     }
 
     fn info(&self) -> binder::Result<ServiceInfo> {

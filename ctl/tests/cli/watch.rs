@@ -30,7 +30,7 @@ fn events_in_order_until_the_count() {
         said.out,
         "\
 attached  a: wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2
-uplink    no wlan0 -> no wlan0, rules in place after 1.5 ms
+uplink    no interface wlan0 -> no interface wlan0, rules in place after 1.5 ms
 lost      a: its link disappeared
 "
     );
@@ -48,6 +48,7 @@ fn a_document_in_each_line() {
     assert_eq!(lines[0]["guest"]["name"], "a");
     assert_eq!(lines[1]["event"], "uplink");
     assert_eq!(lines[1]["gap_micros"], 1500);
+    assert_eq!(lines[1]["current"]["cause"], "uplink_missing");
     assert_eq!(lines[2]["event"], "lost");
 }
 

@@ -27,9 +27,10 @@ pub mod aidl {
         pub mod system {
             pub mod guestnet {
                 pub use crate::gen::android::system::guestnet::{
-                    Change, ChangeKind, FirewallBackend, Guest, GuestConfig, GuestEvent, GuestKind,
-                    GuestState, GuestStatus, GuestTarget, Layer, LayerState, LayerStatus, Place,
-                    ServiceInfo, Status, TargetKind, TimelineStep, Uplink, VpnPolicy,
+                    Cause, Change, ChangeKind, FirewallBackend, Guest, GuestConfig, GuestEvent,
+                    GuestKind, GuestState, GuestStatus, GuestTarget, Layer, LayerState,
+                    LayerStatus, Operation, Place, ServiceInfo, Status, TargetKind, TimelineStep,
+                    Uplink, Verdict, VpnPolicy,
                 };
                 binder::aidl_interface_module!(
                     crate::gen::android::system::guestnet,

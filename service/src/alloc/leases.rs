@@ -44,7 +44,8 @@ impl Leases {
     /// Slot and address for `spec`. Refuses an address that another guest has, and a subnet that
     /// other guests use in another way.
     pub fn choose(&self, spec: &GuestSpec) -> Result<(u32, Ipv4Addr), Error> {
-        if let Some((address, guest)) = spec.address.and_then(|a| self.addresses.get_key_value(&a))
+        if let Some((address, guest)) =
+            spec.address().and_then(|a| self.addresses.get_key_value(&a))
         {
             return Err(Error::AddressInUse { address: *address, guest: guest.clone() });
         }
@@ -52,7 +53,7 @@ impl Leases {
         let slot = self.slots.choose(&spec.name).ok_or(Error::NoFreeSlot("slot"))?;
         let free = || slots::address(spec, slot, |a| self.addresses.contains_key(a));
         let address =
-            spec.address.or_else(free).ok_or(Error::NoFreeSlot("address in the subnet"))?;
+            spec.address().or_else(free).ok_or(Error::NoFreeSlot("address in the subnet"))?;
         Ok((slot, address))
     }
 

@@ -54,6 +54,10 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
             uplink(out, &to_wire::uplink(&report.uplink))?;
             writeln!(out, "\ndevice")?;
             layers(out, &report.layers)?;
+            match report.dropped {
+                Some(packets) => writeln!(out, "dropped {packets} packets of guests")?,
+                None => writeln!(out, "dropped packets cannot be read")?,
+            }
             for guest in &report.guests {
                 let net = &guest.guest.net;
                 writeln!(
@@ -107,7 +111,14 @@ fn layers(out: &mut String, layers: &[LayerReport]) -> std::fmt::Result {
             LayerState::Bad => "BAD",
             LayerState::Unknown => "?",
         };
-        writeln!(out, "  {:<10} {state:<4} {}", format!("{:?}", l.layer).to_lowercase(), l.text)?;
+        write!(out, "  {:<10} {state:<4} {}", format!("{:?}", l.layer).to_lowercase(), l.text)?;
+        if let Some(step) = &l.next_step {
+            write!(out, "; {step}")?;
+        }
+        if let Some(left) = l.retry_in {
+            write!(out, "; tried again in {:.1} s", left.as_secs_f32())?;
+        }
+        writeln!(out)?;
     }
     Ok(())
 }

@@ -31,12 +31,7 @@ pub fn code(error: &Error) -> i32 {
         Error::NoFreeSlot(_) => wire::ERROR_NO_FREE_SLOT,
         Error::HostInterfaceExists(_) => wire::ERROR_HOST_INTERFACE_EXISTS,
         Error::TooManyListeners(_) => wire::ERROR_TOO_MANY_LISTENERS,
-        // The kernel has no such link kind, or guestnetd may not make one.
-        Error::Kernel { step, cause }
-            if step.starts_with("link ") && cause.errno == libc::EOPNOTSUPP =>
-        {
-            wire::ERROR_NO_VETH
-        }
+        Error::NoVeth { .. } => wire::ERROR_NO_VETH,
         Error::Kernel { cause, .. } if cause.errno == libc::EPERM => wire::ERROR_NO_CAPABILITY,
         Error::Kernel { .. } => wire::ERROR_KERNEL,
         Error::Firewall(_) => wire::ERROR_FIREWALL,
@@ -44,6 +39,11 @@ pub fn code(error: &Error) -> i32 {
         Error::Verify(_) => wire::ERROR_VERIFY,
         Error::GuestRouteExists(_) => wire::ERROR_GUEST_ROUTE_EXISTS,
         Error::NoSuchTun(_) => wire::ERROR_NO_SUCH_TUN,
+        Error::FieldNotUpdatable(_) => wire::ERROR_FIELD_NOT_UPDATABLE,
+        Error::GuestLeaving(_) => wire::ERROR_GUEST_LEAVING,
+        Error::UpdateRunning(_) => wire::ERROR_UPDATE_RUNNING,
+        Error::GuestGone(_) => wire::ERROR_GUEST_GONE,
+        Error::GuestInterfaceMoved { .. } => wire::ERROR_GUEST_INTERFACE_MOVED,
         Error::Store { .. } | Error::StateInUse(_) => wire::ERROR_STORE,
         Error::Ending => wire::ERROR_UNAVAILABLE,
         Error::Undo { first, .. } => code(first),
@@ -57,7 +57,7 @@ fn spec(error: &SpecError) -> i32 {
         SpecError::Address { .. } | SpecError::Resolver { .. } => wire::ERROR_BAD_ADDRESS,
         SpecError::Outside { .. } => wire::ERROR_ADDRESS_OUTSIDE_SUBNET,
         SpecError::Reserved { .. } => wire::ERROR_ADDRESS_RESERVED,
-        SpecError::Prefix(_) => wire::ERROR_BAD_PREFIX,
+        SpecError::Prefix(_) | SpecError::Length { .. } => wire::ERROR_BAD_PREFIX,
         SpecError::Mtu(_) => wire::ERROR_BAD_MTU,
         SpecError::TooLarge(_) | SpecError::TooManyResolvers(_) => wire::ERROR_CONFIG_TOO_LARGE,
         SpecError::Unknown { .. } => wire::ERROR_BAD_ENUM,

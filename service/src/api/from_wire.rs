@@ -24,7 +24,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     TargetKind::TargetKind, VpnPolicy::VpnPolicy as Wire,
 };
 use binder::ParcelFileDescriptor;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// What the contract has and this version has not.
@@ -33,16 +33,47 @@ pub const UPDATE: &str = "update()";
 pub const OWNER: &str = "an owner";
 const BRIDGED: &str = "GuestKind.BRIDGED";
 const TAP: &str = "GuestKind.TAP";
+const IPV6: &str = "an IPv6 address (GuestConfig.addresses)";
+const SECOND: &str = "a second address (GuestConfig.addresses)";
 
 /// All of it, for `info()`.
-pub const UNSUPPORTED: [&str; 4] = [UPDATE, OWNER, BRIDGED, TAP];
+pub const UNSUPPORTED: [&str; 6] = [UPDATE, OWNER, BRIDGED, TAP, IPV6, SECOND];
 
 /// What a configuration asks for that this version has not.
 pub fn unsupported(config: &GuestConfig) -> Option<&'static str> {
     match config.kind {
         GuestKind::BRIDGED => Some(BRIDGED),
         GuestKind::TAP => Some(TAP),
+        _ if config.addresses.iter().any(|text| parsed(text).is_some_and(is_ipv6)) => Some(IPV6),
+        _ if config.addresses.len() > 1 => Some(SECOND),
         _ => None,
+    }
+}
+
+/// The address of "ADDRESS" or "ADDRESS/LENGTH", and its length.
+fn parsed(text: &str) -> Option<(IpAddr, Option<&str>)> {
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    Some((address.parse().ok()?, length))
+}
+
+fn is_ipv6((address, _): (IpAddr, Option<&str>)) -> bool {
+    address.is_ipv6()
+}
+
+/// The guest's address, where one is asked for.
+fn address(config: &GuestConfig) -> Result<Option<Ipv4Addr>, SpecError> {
+    let Some(text) = config.addresses.first() else { return Ok(None) };
+    let Some((IpAddr::V4(address), length)) = parsed(text) else {
+        return Err(SpecError::Address { what: "address", text: start_of(text) });
+    };
+    match length {
+        Some(length) if length != config.prefixLength.to_string() => {
+            Err(SpecError::Length { text: start_of(text), subnet: config.prefixLength })
+        }
+        _ => Ok(Some(address)),
     }
 }
 
@@ -62,8 +93,7 @@ fn start_of(text: &str) -> String {
 /// A configuration.
 pub fn spec(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
     let texts = [&config.name, &config.interfaceName, &config.gateway];
-    let optional = [&config.address, &config.uplink];
-    let given = texts.into_iter().chain(optional.into_iter().flatten());
+    let given = texts.into_iter().chain(&config.addresses).chain(&config.uplink);
     let size = given.map(|text| text.len()).sum::<usize>();
     if size > MAX_TEXT {
         return Err(SpecError::TooLarge(size));
@@ -73,16 +103,17 @@ pub fn spec(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
         return unknown("GuestKind", config.kind.0);
     }
     let vpn = vpn_policy(config.vpnPolicy, config.uplink.as_deref())?;
-    let address = |what, text: &str| {
-        text.parse::<Ipv4Addr>().map_err(|_| SpecError::Address { what, text: start_of(text) })
-    };
+    let gateway = config
+        .gateway
+        .parse()
+        .map_err(|_| SpecError::Address { what: "gateway", text: start_of(&config.gateway) })?;
     let interface = IfName::new(&config.interfaceName)
         .ok_or_else(|| SpecError::Interface(start_of(&config.interfaceName)))?;
     GuestSpec::new(
         name(&config.name)?,
         interface,
-        config.address.as_deref().map(|text| address("address", text)).transpose()?,
-        address("gateway", &config.gateway)?,
+        address(config)?,
+        gateway,
         config.prefixLength,
         config.mtu,
     )?
@@ -199,6 +230,34 @@ mod tests {
         let megabyte = "a".repeat(1 << 20);
         let large = spec(&config(Wire::NAMED_TUN, Some(&megabyte)));
         assert_eq!(code(large), wire::ERROR_CONFIG_TOO_LARGE);
+    }
+
+    #[test]
+    fn addresses_are_a_list_with_or_without_the_subnets_length() {
+        let with = |addresses: &[&str]| GuestConfig {
+            addresses: addresses.iter().map(|text| (*text).to_owned()).collect(),
+            ..config(Wire::FOLLOW_UPLINK, None)
+        };
+        assert_eq!(spec(&with(&[])).unwrap().address(), None);
+        for good in ["172.17.3.9", "172.17.3.9/16"] {
+            assert_eq!(unsupported(&with(&[good])), None);
+            let asked = spec(&with(&[good])).unwrap();
+            assert_eq!(asked.addresses, [IpAddr::V4(Ipv4Addr::new(172, 17, 3, 9))]);
+        }
+        for bad in ["", "/16", "172.17.3", "172.17.3.9 ", " 172.17.3.9", "localhost", "fd00::zz"] {
+            assert_eq!(unsupported(&with(&[bad])), None, "{bad}");
+            assert_eq!(code(spec(&with(&[bad]))), wire::ERROR_BAD_ADDRESS, "{bad}");
+        }
+        for length in ["24", "016", "+16", "", "16 ", "-1", "16/16"] {
+            let bad = with(&[&format!("172.17.3.9/{length}")]);
+            assert_eq!(code(spec(&bad)), wire::ERROR_BAD_PREFIX, "{length}");
+        }
+        for ipv6 in [&["fd00::3"][..], &["::ffff:172.17.3.9"], &["172.17.3.9", "fd00::3/64"]] {
+            assert_eq!(unsupported(&with(ipv6)), Some(IPV6), "{ipv6:?}");
+        }
+        assert_eq!(unsupported(&with(&["172.17.3.9", "172.17.3.10"])), Some(SECOND));
+        let many = with(&["172.17.3.9"; 1000]);
+        assert_eq!(code(spec(&many)), wire::ERROR_CONFIG_TOO_LARGE);
     }
 
     #[test]

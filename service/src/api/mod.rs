@@ -18,6 +18,7 @@
 mod authorization;
 mod dump;
 mod error_codes;
+mod facts;
 mod from_wire;
 mod listeners;
 mod to_wire;

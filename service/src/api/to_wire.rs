@@ -14,10 +14,12 @@
 
 //! From what the owner says to the wire.
 
+use super::facts;
 use super::from_wire::UNSUPPORTED;
 use crate::daemon::{self, Attached, DeviceReport, GuestReport, Info, LayerReport};
 use crate::firewall::Backend;
 use crate::model::change::{self, ChangeKind as Kind};
+use crate::model::fault::Cause;
 use crate::model::timeline::Entry;
 use crate::model::Scope;
 use crate::spec;
@@ -50,9 +52,8 @@ pub fn guest(guest: &Attached) -> Guest {
         hostInterface: net.host.name.to_string(),
         hostInterfaceIndex: small(guest.index),
         interfaceName: net.guest.name.to_string(),
-        address: net.guest.address.to_string(),
+        addresses: vec![format!("{}/{}", net.guest.address, net.guest.prefix)],
         gateway: net.guest.gateway.to_string(),
-        prefixLength: net.guest.prefix.into(),
         mtu: small(net.mtu),
         mac: net.guest.mac.to_string(),
         // A uid has 32 bits and AIDL no unsigned int: the same bits.
@@ -79,6 +80,7 @@ pub fn gone(attached: &Attached) -> Guest {
 
 fn step(entry: &Entry) -> TimelineStep {
     TimelineStep {
+        operation: facts::operation(entry.operation),
         what: entry.what.clone(),
         startMicros: signed(entry.start),
         durationMicros: signed(entry.duration),
@@ -107,6 +109,7 @@ pub fn change(change: change::Change) -> Change {
             Scope::Device => Place::DEVICE,
             Scope::Guest => Place::GUEST,
         },
+        operation: facts::kernel_op(change.operation),
         what: change.what,
         command: change.command,
     }
@@ -132,12 +135,19 @@ pub fn layer(report: &LayerReport) -> LayerStatus {
             daemon::LayerState::Bad => LayerState::BAD,
             daemon::LayerState::Unknown => LayerState::UNKNOWN,
         },
+        cause: facts::cause(report.cause),
         text: report.text.clone(),
+        nextStep: report.next_step.clone(),
+        retryInMillis: report.retry_in.map_or(-1, |left| small(left.as_millis())),
     }
 }
 
 /// The uplink.
 pub fn uplink(uplink: &Uplink) -> wire::Uplink::Uplink {
+    let (cause, text) = match uplink.fault() {
+        Some(fault) => (fault.cause, fault.text),
+        None => (Cause::Healthy, uplink.to_string()),
+    };
     wire::Uplink::Uplink {
         choice: uplink.choice.to_string(),
         interfaceName: uplink.name.as_ref().map(|n| n.to_string()).unwrap_or_default(),
@@ -149,6 +159,8 @@ pub fn uplink(uplink: &Uplink) -> wire::Uplink::Uplink {
         dnsServers: uplink.resolvers.iter().map(|r| r.to_string()).collect(),
         // A table's number has 32 bits, as a uid.
         routeTable: uplink.table as i32,
+        cause: facts::cause(cause),
+        text,
     }
 }
 
@@ -156,14 +168,19 @@ pub fn uplink(uplink: &Uplink) -> wire::Uplink::Uplink {
 pub fn status(report: &DeviceReport) -> Status {
     Status {
         uplink: uplink(&report.uplink),
+        verdict: facts::verdict(report.verdict),
+        reason: report.reason.as_ref().map(layer),
         device: report.layers.iter().map(layer).collect(),
         guests: report.guests.iter().map(guest_status).collect(),
+        droppedPackets: report.dropped.map_or(-1, signed),
     }
 }
 
 fn guest_status(report: &GuestReport) -> GuestStatus {
     GuestStatus {
         guest: guest(&report.guest),
+        verdict: facts::verdict(report.verdict),
+        reason: report.reason.as_ref().map(layer),
         layers: report.layers.iter().map(layer).collect(),
         rxBytes: signed(report.rx_bytes),
         txBytes: signed(report.tx_bytes),
@@ -213,6 +230,12 @@ mod tests {
         let shown = uplink(&seen);
         assert_eq!((shown.interfaceName.as_str(), shown.routeTable), ("wlan0", 1021));
         assert_eq!(shown.dnsServers, ["9.9.9.9", "1.1.1.1"]);
+        assert_eq!(shown.cause, wire::Cause::Cause::UPLINK_MISSING);
+        assert_eq!(shown.text, "no interface wlan0, and no default route");
+        (seen.index, seen.up, seen.address) = (3, true, Some(Ipv4Addr::new(192, 0, 2, 2)));
+        let shown = uplink(&seen);
+        assert_eq!(shown.cause, wire::Cause::Cause::HEALTHY);
+        assert_eq!(shown.text, "wlan0 192.0.2.2, MTU 0");
     }
 
     #[test]

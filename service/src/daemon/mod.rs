@@ -29,7 +29,7 @@ mod start;
 
 pub use crate::model::guest_table::Attached;
 pub use report::{
-    DeviceReport, GuestEvent, GuestReport, Info, Layer, LayerReport, LayerState, Notice,
+    DeviceReport, GuestEvent, GuestReport, Info, Layer, LayerReport, LayerState, Notice, Verdict,
 };
 pub use start::{Config, StartError};
 

@@ -15,9 +15,12 @@
 //! What the owner tells others: guests, reports, notices. Plain data.
 
 use crate::firewall::Backend;
+use crate::model::fault::{Cause, Fault};
 use crate::model::guest_table::Attached;
 use crate::uplink::Uplink;
+use std::fmt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// What has to be right for a guest to have internet, from the bottom up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,25 +65,63 @@ pub struct LayerReport {
     pub layer: Layer,
     /// How it is.
     pub state: LayerState,
-    /// What is there; or the cause, and the next step.
+    /// Why: [`Cause::Healthy`] when it is as it should be, and only then.
+    pub cause: Cause,
+    /// What is there, or what is wrong.
     pub text: String,
+    /// What to do about it.
+    pub next_step: Option<String>,
+    /// How long until guestnetd tries again by itself.
+    pub retry_in: Option<Duration>,
 }
 
 impl LayerReport {
-    /// A layer in some state.
-    pub fn new(layer: Layer, state: LayerState, text: impl Into<String>) -> Self {
-        Self { layer, state, text: text.into() }
+    /// A layer in some state, with what is wrong.
+    pub fn new(layer: Layer, state: LayerState, fault: Fault) -> Self {
+        let Fault { cause, text, next_step } = fault;
+        Self { layer, state, cause, text, next_step, retry_in: None }
     }
 
     /// A layer that is as it should be.
     pub fn ok(layer: Layer, text: impl Into<String>) -> Self {
-        Self::new(layer, LayerState::Ok, text)
+        Self::new(layer, LayerState::Ok, Fault::new(Cause::Healthy, text))
     }
 
     /// A layer that is not.
-    pub fn bad(layer: Layer, text: impl Into<String>) -> Self {
-        Self::new(layer, LayerState::Bad, text)
+    pub fn bad(layer: Layer, fault: Fault) -> Self {
+        Self::new(layer, LayerState::Bad, fault)
     }
+
+    /// A layer that traffic waits at.
+    pub fn waiting(layer: Layer, fault: Fault) -> Self {
+        Self::new(layer, LayerState::Waiting, fault)
+    }
+
+    /// A layer that could not be read.
+    pub fn unread(layer: Layer, why: impl fmt::Display) -> Self {
+        Self::new(layer, LayerState::Unknown, Fault::new(Cause::Unreadable, why.to_string()))
+    }
+
+    /// The same, tried again then.
+    pub fn retried(self, at: Option<Instant>) -> Self {
+        let retry_in = at.map(|at| at.saturating_duration_since(Instant::now()));
+        Self { retry_in, ..self }
+    }
+}
+
+/// What layers come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every layer is as it should be.
+    Internet,
+    /// Addresses are reached, names are not resolved.
+    NoNames,
+    /// A layer is bad.
+    NoInternet,
+    /// No layer is bad, but one waits.
+    Waiting,
+    /// A layer could not be read.
+    Unsure,
 }
 
 /// One guest, layer by layer.
@@ -88,6 +129,10 @@ impl LayerReport {
 pub struct GuestReport {
     /// The guest.
     pub guest: Attached,
+    /// What they come to.
+    pub verdict: Verdict,
+    /// The layer to blame.
+    pub reason: Option<LayerReport>,
     /// Its layers and the device's, from the bottom up.
     pub layers: Vec<LayerReport>,
     /// Bytes received from it.
@@ -105,8 +150,14 @@ pub struct GuestReport {
 pub struct DeviceReport {
     /// The uplink.
     pub uplink: Uplink,
+    /// What they come to.
+    pub verdict: Verdict,
+    /// The layer to blame.
+    pub reason: Option<LayerReport>,
     /// The layers that all guests share.
     pub layers: Vec<LayerReport>,
+    /// Packets that our rules have dropped; none where they cannot be read.
+    pub dropped: Option<u64>,
     /// The guests.
     pub guests: Vec<GuestReport>,
 }

@@ -18,6 +18,7 @@
 pub mod change;
 pub mod desired;
 pub mod diff;
+pub mod fault;
 pub mod forwarding;
 mod guest_net;
 pub mod guest_table;

@@ -47,6 +47,8 @@ pub enum Op {
 
 /// A change that can be taken back.
 pub trait Reversible: Sized {
+    /// What it does.
+    fn operation(&self) -> KernelOp;
     /// In words, for logs, errors and timelines.
     fn describe(&self) -> String;
     /// What takes back `done`, in the order of doing.
@@ -54,6 +56,24 @@ pub trait Reversible: Sized {
 }
 
 impl Reversible for Step {
+    fn operation(&self) -> KernelOp {
+        match (&self.op, &self.object) {
+            (_, Object::Loopback(Loopback::Up)) => KernelOp::SetLinkUp,
+            (_, Object::Loopback(_)) => KernelOp::SetLinkDown,
+            (Op::Add, Object::Link { .. }) => KernelOp::AddLink,
+            (Op::Change { .. }, Object::Link { .. }) => KernelOp::SetMtu,
+            (Op::Remove, Object::Link { .. }) => KernelOp::DeleteLink,
+            (_, Object::Sysctl { .. }) => KernelOp::SetSysctl,
+            (Op::Remove, Object::Address { .. }) => KernelOp::DeleteAddress,
+            (_, Object::Address { .. }) => KernelOp::AddAddress,
+            (Op::Remove, Object::Up { .. }) => KernelOp::SetLinkDown,
+            (_, Object::Up { .. }) => KernelOp::SetLinkUp,
+            (Op::Remove, Object::Route { .. }) => KernelOp::DeleteRoute,
+            (_, Object::Route { .. }) => KernelOp::AddRoute,
+            (_, Object::Alias { .. }) => KernelOp::SetAlias,
+        }
+    }
+
     fn describe(&self) -> String {
         let object = &self.object;
         match object {
@@ -122,25 +142,6 @@ impl Step {
             Op::Remove => (Op::Add, object),
         };
         Some(Self { op, scope, object })
-    }
-
-    /// What it does.
-    pub fn operation(&self) -> KernelOp {
-        match (&self.op, &self.object) {
-            (_, Object::Loopback(Loopback::Up)) => KernelOp::SetLinkUp,
-            (_, Object::Loopback(_)) => KernelOp::SetLinkDown,
-            (Op::Add, Object::Link { .. }) => KernelOp::AddLink,
-            (Op::Change { .. }, Object::Link { .. }) => KernelOp::SetMtu,
-            (Op::Remove, Object::Link { .. }) => KernelOp::DeleteLink,
-            (_, Object::Sysctl { .. }) => KernelOp::SetSysctl,
-            (Op::Remove, Object::Address { .. }) => KernelOp::DeleteAddress,
-            (_, Object::Address { .. }) => KernelOp::AddAddress,
-            (Op::Remove, Object::Up { .. }) => KernelOp::SetLinkDown,
-            (_, Object::Up { .. }) => KernelOp::SetLinkUp,
-            (Op::Remove, Object::Route { .. }) => KernelOp::DeleteRoute,
-            (_, Object::Route { .. }) => KernelOp::AddRoute,
-            (_, Object::Alias { .. }) => KernelOp::SetAlias,
-        }
     }
 
     /// As a command that does the same; inside the guest where `scope` says so. For people: guestnetd

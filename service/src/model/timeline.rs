@@ -14,6 +14,7 @@
 
 //! What was done when, counted from the arrival of a call. Pure data, but for the clock.
 
+use super::change::KernelOp;
 use std::time::{Duration, Instant};
 
 /// What was done when.
@@ -23,10 +24,39 @@ pub struct Timeline {
     entries: Vec<Entry>,
 }
 
+/// What a call spends its time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// A change to a kernel.
+    Kernel(KernelOp),
+    /// The target was opened, and the call waited for its turn.
+    OpenTarget,
+    /// Slot, address and MTU were chosen.
+    ChooseSlot,
+    /// The guest's network namespace was entered.
+    EnterNetns,
+    /// What is there already was read.
+    Observe,
+    /// What was set up was read back.
+    ReadBack,
+    /// The guest was written to the state directory.
+    Store,
+    /// The guest's network namespace was left.
+    LeaveNetns,
+}
+
+impl From<KernelOp> for Operation {
+    fn from(operation: KernelOp) -> Self {
+        Self::Kernel(operation)
+    }
+}
+
 /// One entry of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// What was done.
+    pub operation: Operation,
+    /// The same in words.
     pub what: String,
     /// Microseconds from the arrival of the call.
     pub start: u64,
@@ -46,9 +76,15 @@ impl Timeline {
     }
 
     /// Enters what began at `began` and ends now.
-    pub fn enter(&mut self, what: impl Into<String>, began: Instant) {
+    pub fn enter(
+        &mut self,
+        operation: impl Into<Operation>,
+        what: impl Into<String>,
+        began: Instant,
+    ) {
         let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
         self.entries.push(Entry {
+            operation: operation.into(),
             what: what.into(),
             start: micros(began.saturating_duration_since(self.start)),
             duration: micros(began.elapsed()),

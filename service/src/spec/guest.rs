@@ -16,7 +16,7 @@
 
 use super::{GuestName, IfName, Subnet, VpnPolicy, MOST_RESOLVERS};
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Why a configuration is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +60,16 @@ pub enum SpecError {
     /// Not a prefix for a gateway and a guest.
     #[error("prefix length {0} leaves no room for a gateway and a guest: use 1 to 30")]
     Prefix(i32),
+    /// An address with the length of another subnet.
+    #[error(
+        "address {text:?} has another prefix length than the subnet, {subnet}: use that, or none"
+    )]
+    Length {
+        /// What was passed.
+        text: String,
+        /// The subnet's.
+        subnet: i32,
+    },
     /// Not an MTU.
     #[error("MTU {0} is not possible: use 68 to 65535, or -1 for the uplink's")]
     Mtu(i32),
@@ -68,7 +78,7 @@ pub enum SpecError {
     TooLarge(usize),
     /// A way out that is none.
     #[error(
-        "{0:?} is no interface of a VPN: use its name, such as tun0; not lo, not a guest's link"
+        "{0:?} is not a valid name of a VPN's interface: use its name, such as tun0; not lo, not a guest's link"
     )]
     Tun(String),
     /// A policy without its way out.
@@ -78,7 +88,9 @@ pub enum SpecError {
     #[error("GuestConfig.uplink is for NAMED_TUN only: choose that policy, or leave {0:?} out")]
     StrayTun(String),
     /// Not an uplink's name.
-    #[error("{0:?} is no uplink: use an interface such as wlan0; not lo, not a guest's link")]
+    #[error(
+        "{0:?} is not a valid uplink: use an interface such as wlan0; not lo, not a guest's link"
+    )]
     Uplink(String),
     /// Not a resolver's address.
     #[error("{text:?} cannot be a resolver: {why}")]
@@ -114,8 +126,9 @@ pub struct GuestSpec {
     pub name: GuestName,
     /// The interface's name in the guest.
     pub interface: IfName,
-    /// The guest's address; none: its slot's.
-    pub address: Option<Ipv4Addr>,
+    /// The guest's addresses, at most one of each family; none: its slot's. IPv4 only, as [`Self::new`]
+    /// takes them today.
+    pub addresses: Vec<IpAddr>,
     /// The device's address on the link.
     pub gateway: Ipv4Addr,
     /// The subnet that both are in.
@@ -131,6 +144,10 @@ pub struct GuestSpec {
 struct Stored {
     name: GuestName,
     interface: IfName,
+    #[serde(default)]
+    addresses: Vec<IpAddr>,
+    /// What was stored before there could be more than one.
+    #[serde(default)]
     address: Option<Ipv4Addr>,
     gateway: Ipv4Addr,
     subnet: Subnet,
@@ -144,7 +161,15 @@ impl TryFrom<Stored> for GuestSpec {
     fn try_from(s: Stored) -> Result<Self, SpecError> {
         let mtu = s.mtu.map_or(-1, |mtu| i32::try_from(mtu).unwrap_or(0));
         let prefix = s.subnet.prefix().into();
-        Self::new(s.name, s.interface, s.address, s.gateway, prefix, mtu)?.under(s.vpn)
+        let mut given = s.addresses.into_iter().chain(s.address.map(IpAddr::V4));
+        let address = match (given.next(), given.next()) {
+            (None, _) => None,
+            (Some(IpAddr::V4(address)), None) => Some(address),
+            (Some(other), None) | (_, Some(other)) => {
+                return Err(SpecError::Address { what: "address", text: other.to_string() })
+            }
+        };
+        Self::new(s.name, s.interface, address, s.gateway, prefix, mtu)?.under(s.vpn)
     }
 }
 
@@ -188,7 +213,16 @@ impl GuestSpec {
             }
         }
         let vpn = VpnPolicy::default();
-        Ok(Self { name, interface, address, gateway, subnet, mtu, vpn })
+        let addresses = address.into_iter().map(IpAddr::V4).collect();
+        Ok(Self { name, interface, addresses, gateway, subnet, mtu, vpn })
+    }
+
+    /// The IPv4 address that was asked for.
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        self.addresses.iter().find_map(|address| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        })
     }
 
     /// The same under another VPN policy.
@@ -236,7 +270,7 @@ mod tests {
     fn the_original_is_valid() {
         let s = spec("", "172.17.3.2", 16, -1).unwrap();
         assert_eq!(
-            (s.subnet.to_string().as_str(), s.mtu, s.address),
+            (s.subnet.to_string().as_str(), s.mtu, s.address()),
             ("172.17.0.0/16", None, None)
         );
     }
@@ -264,7 +298,16 @@ mod tests {
         let error = serde_json::from_value::<GuestSpec>(stored.clone()).unwrap_err();
         assert!(error.to_string().contains("not a guest's link"), "{error}");
         stored.as_object_mut().unwrap().remove("vpn");
-        assert_eq!(serde_json::from_value::<GuestSpec>(stored).unwrap(), asked);
+        assert_eq!(serde_json::from_value::<GuestSpec>(stored.clone()).unwrap(), asked);
+        // Before there could be more than one address.
+        stored.as_object_mut().unwrap().remove("addresses");
+        stored["address"] = "172.17.3.9".into();
+        let read = serde_json::from_value::<GuestSpec>(stored.clone()).unwrap();
+        assert_eq!(read, spec("172.17.3.9", "172.17.3.2", 16, -1).unwrap());
+        for odd in [serde_json::json!(["::1"]), serde_json::json!(["172.17.3.8"])] {
+            stored["addresses"] = odd;
+            assert!(serde_json::from_value::<GuestSpec>(stored.clone()).is_err());
+        }
     }
 
     #[test]

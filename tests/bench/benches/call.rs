@@ -18,6 +18,7 @@
 #![allow(missing_docs)] // The macros make functions without.
 
 use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest;
+use android_system_guestnet::aidl::android::system::guestnet::Operation::Operation;
 use android_system_guestnet::aidl::android::system::guestnet::TimelineStep::TimelineStep;
 use binder::__rsbinder::Parcel;
 use criterion::{black_box, criterion_group, criterion_main, Criterion};
@@ -34,6 +35,7 @@ fn call(c: &mut Criterion) {
 
 fn parcel(c: &mut Criterion) {
     let step = |at| TimelineStep {
+        operation: Operation::ADD_ADDRESS,
         what: format!("step {at} of an attach, in words"),
         startMicros: at,
         durationMicros: 1,
@@ -42,7 +44,7 @@ fn parcel(c: &mut Criterion) {
         name: "guest".into(),
         hostInterface: "vm_wlan".into(),
         interfaceName: "wlan0".into(),
-        address: "172.17.3.3".into(),
+        addresses: vec!["172.17.3.3/16".into()],
         gateway: "172.17.3.2".into(),
         mac: "06:67:ae:fd:35:36".into(),
         timeline: (0..12).map(step).collect(),

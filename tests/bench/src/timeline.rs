@@ -28,7 +28,7 @@ const KINDS: [(&str, &[&str]); 7] = [
         &["netns", " name wlan0", "left", "leave", "socket"],
     ),
     ("forwarding, IPv6 off", &["forward", "IPv6"]),
-    ("look, read back, store", &["slot chosen", "looked", "read back", "stored", "running"]),
+    ("look, read back, store", &["slot", "observed", "read back", "stored", "running"]),
     ("addresses, up, routes", &["address", "ifconfig", " up", "route"]),
     ("the pair, its marks", &["link", "pair", "alias", " is "]),
     ("call, queue", &["call"]),

@@ -16,6 +16,7 @@
 
 use std::os::fd::OwnedFd;
 
+use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::GuestTarget;
 use android_system_guestnet::aidl::android::system::guestnet::TargetKind::TargetKind;
@@ -27,6 +28,12 @@ pub const NAME: &str = "android.system.guestnet.IGuestNet/default";
 /// The original's set-up for a guest of this name.
 pub fn config(name: &str) -> GuestConfig {
     GuestConfig { name: name.to_owned(), ..Default::default() }
+}
+
+/// A guest's first address, without its prefix length.
+pub fn address(guest: &Guest) -> &str {
+    let first = guest.addresses.first().map_or("", String::as_str);
+    first.split_once('/').map_or(first, |(address, _)| address)
 }
 
 /// The guest that a process is in.

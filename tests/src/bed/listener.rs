@@ -150,9 +150,8 @@ fn copy(guest: &Guest) -> Guest {
         hostInterface: guest.hostInterface.clone(),
         hostInterfaceIndex: guest.hostInterfaceIndex,
         interfaceName: guest.interfaceName.clone(),
-        address: guest.address.clone(),
+        addresses: guest.addresses.clone(),
         gateway: guest.gateway.clone(),
-        prefixLength: guest.prefixLength,
         mtu: guest.mtu,
         mac: guest.mac.clone(),
         ownerUid: guest.ownerUid,
@@ -174,5 +173,7 @@ fn copy_uplink(uplink: &Uplink) -> Uplink {
         defaultRouteInterface: uplink.defaultRouteInterface.clone(),
         dnsServers: uplink.dnsServers.clone(),
         routeTable: uplink.routeTable,
+        cause: uplink.cause,
+        text: uplink.text.clone(),
     }
 }

@@ -15,7 +15,7 @@
 //! What a bed on a device shaped by netd is asked for, and how guestnetd is started there.
 
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
-use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use android_system_guestnet::aidl::android::system::guestnet::LayerStatus::LayerStatus;
 
 use super::{Bed, Builder, BOUND};
 use crate::netd::{Found, NetdDevice};
@@ -45,11 +45,10 @@ impl Bed<NetdDevice> {
 
     /// One layer of the guest `demo`.
     #[track_caller]
-    pub fn layer(&self, which: Layer) -> (LayerState, String) {
-        let status = self.service.status(Some("demo")).expect("status");
-        let layers = &status.guests[0].layers;
-        let layer = layers.iter().find(|layer| layer.layer == which).expect("the layer");
-        (layer.state, layer.text.clone())
+    pub fn layer(&self, which: Layer) -> LayerStatus {
+        let mut status = self.service.status(Some("demo")).expect("status");
+        let mut layers = status.guests.remove(0).layers.into_iter();
+        layers.find(|layer| layer.layer == which).expect("the layer")
     }
 
     /// What has left the device up to now.

@@ -51,7 +51,7 @@ pub fn life(firewall: &str) -> Seen {
     // The next guest of an address has none of its predecessor's connections.
     let next = Guest::new();
     traced.detach("first");
-    let next_config = GuestConfig { address: Some("172.17.3.3".to_owned()), ..config("next") };
+    let next_config = GuestConfig { addresses: vec!["172.17.3.3".to_owned()], ..config("next") };
     traced.attach_as(&next_config, &by_pid(next.pid()));
     for name in ["vpn", "too", "own"] {
         traced.detach(name);

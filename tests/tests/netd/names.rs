@@ -14,6 +14,7 @@
 
 //! A guest asks its gateway for names, and a resolver of the uplink answers.
 
+use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use guestnet_tests::bed::{Bed, BOUND, GATEWAY};
@@ -41,14 +42,13 @@ fn the_resolver_goes_with_the_uplink() {
         .attached("demo")
         .build();
     bed.device.connect("rmnet0", NetdDevice::RMNET0);
-    let (state, text) = bed.layer(Layer::DNS);
-    assert_eq!(state, LayerState::BAD, "{text}");
-    assert!(text.contains("no DNS"), "{text}");
+    let dns = bed.layer(Layer::DNS);
+    assert_eq!((dns.state, dns.cause), (LayerState::BAD, Cause::DNS_NONE), "{dns:?}");
     let [wifi, _] = bed.device.resolvers("wlan0");
     let [mobile, _] = bed.device.resolvers("rmnet0");
     bed.service.setDns("wlan0", std::slice::from_ref(&wifi)).expect("setDns");
     bed.service.setDns("rmnet0", std::slice::from_ref(&mobile)).expect("setDns");
-    assert_eq!(bed.layer(Layer::DNS).0, LayerState::OK);
+    assert_eq!(bed.layer(Layer::DNS).state, LayerState::OK);
     bed.flows_as("192.0.2.2");
     is_answered_by(&bed, "wlan0");
     bed.device.wifi_lost();
@@ -59,7 +59,7 @@ fn the_resolver_goes_with_the_uplink() {
     bed.flows_as("192.0.2.2");
     is_answered_by(&bed, "wlan0");
     bed.service.setDns("wlan0", &[]).expect("setDns");
-    assert_eq!(bed.layer(Layer::DNS).0, LayerState::BAD);
+    assert_eq!(bed.layer(Layer::DNS).state, LayerState::BAD);
     assert_eq!(answers(&bed), None);
     bed.end();
 }
@@ -76,7 +76,7 @@ fn what_was_named_outlives_guestnetd() {
     bed.daemon.start();
     bed.service = bed.daemon.connect();
     is_answered_by(&bed, "wlan0");
-    assert_eq!(bed.layer(Layer::DNS).0, LayerState::OK);
+    assert_eq!(bed.layer(Layer::DNS).state, LayerState::OK);
     bed.flows_as("192.0.2.2");
     bed.end();
 }
@@ -100,6 +100,6 @@ fn another_resolver_answers_from_the_next_question_on() {
     is_answered_by(&bed, "wlan0");
     // One that is the device's own cannot be reached by guests.
     bed.service.setDns("wlan0", &["192.0.2.2".to_owned()]).expect("setDns");
-    assert_eq!(bed.layer(Layer::DNS).0, LayerState::BAD);
+    assert_eq!(bed.layer(Layer::DNS).state, LayerState::BAD);
     bed.end();
 }

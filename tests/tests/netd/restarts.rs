@@ -96,7 +96,7 @@ fn nothing_is_hooked_in_while_netd_is_asked() {
     bed.device.default_to("rmnet0");
     let uplink = || bed.service.status(None).expect("status").uplink.interfaceName;
     poll(BOUND, || (uplink() == "rmnet0").then_some(())).expect("the other uplink");
-    assert_eq!(bed.layer(Layer::FIREWALL).0, LayerState::WAITING);
+    assert_eq!(bed.layer(Layer::FIREWALL).state, LayerState::WAITING);
     let calls = bed.device.noted_calls();
     assert!(bed.device.sysctl("net/ipv4/ip_forward") == "0", "it has not answered: {calls:?}");
     let changes = |call: &&String| call.contains("tables") && !call.contains(" -C ");

@@ -70,7 +70,7 @@ fn every_layer_is_right_and_says_so() {
     for layer in &status.guests[0].layers {
         assert_eq!(layer.state, LayerState::OK, "{layer:?}");
     }
-    let (_, rule) = bed.layer(Layer::RULE);
+    let rule = bed.layer(Layer::RULE).text;
     assert!(rule.contains("21500: from 172.17.0.0/16 lookup"), "{rule}");
     bed.end();
 }

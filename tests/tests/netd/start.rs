@@ -51,7 +51,7 @@ fn a_wrapper_that_refuses() {
 #[test]
 fn an_uplink_that_is_none() {
     for bad in ["vm_wlan", "lo", "wlan0,", "*", "vm_wlan*", "a/b"] {
-        does_not_start(&format!("--uplink {bad}"), &["is no uplink"]);
+        does_not_start(&format!("--uplink {bad}"), &["is not a valid uplink"]);
     }
 }
 
@@ -77,7 +77,7 @@ fn a_forward_policy_that_drops_is_no_obstacle() {
     let bed = guestnet_tests::bed::Bed::on_netd(NetdDevice::new()).attached("demo").build();
     bed.device.run("iptables-legacy -w -P FORWARD DROP");
     bed.flows_as("192.0.2.2");
-    let (state, text) = bed.layer(Layer::FIREWALL);
-    assert_eq!(state, LayerState::OK, "{text}");
+    let firewall = bed.layer(Layer::FIREWALL);
+    assert_eq!(firewall.state, LayerState::OK, "{firewall:?}");
     bed.end();
 }

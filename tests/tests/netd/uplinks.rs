@@ -66,8 +66,8 @@ fn wifi_comes_back_with_its_address_another_or_as_another_interface() {
         bed.flows_as("192.0.2.2");
         bed.device.wifi_lost();
         assert!(bed.seen_as().is_none());
-        let (state, why) = bed.layer(Layer::UPLINK);
-        assert_eq!(state, LayerState::WAITING, "{why}");
+        let uplink = bed.layer(Layer::UPLINK);
+        assert_eq!(uplink.state, LayerState::WAITING, "{uplink:?}");
         let guest = bed.service.get("demo").expect("get").expect("the guest");
         assert_eq!(guest.state, GuestState::WAITING_FOR_UPLINK);
         bed.device.wifi_back();
@@ -98,7 +98,7 @@ fn a_list_is_followed_in_its_order() {
         bed.device.wifi_lost();
         bed.device.default_to("rmnet0");
         bed.flows_as("203.0.113.2");
-        assert_eq!(bed.layer(Layer::UPLINK).0, LayerState::OK);
+        assert_eq!(bed.layer(Layer::UPLINK).state, LayerState::OK);
         bed.device.wifi_back();
         bed.device.default_to("wlan0");
         bed.flows_as("192.0.2.2");
@@ -132,7 +132,7 @@ fn default_is_netds_default_network() {
 fn a_guest_may_come_before_the_uplink() {
     let bed = Bed::on_netd(NetdDevice::offline(Variant::Android13)).attached("demo").build();
     assert!(bed.seen_as().is_none());
-    assert_eq!(bed.layer(Layer::RULE).0, LayerState::WAITING);
+    assert_eq!(bed.layer(Layer::RULE).state, LayerState::WAITING);
     bed.device.connect("wlan0", NetdDevice::WLAN0);
     bed.flows_as("192.0.2.2");
     bed.end();

@@ -14,6 +14,7 @@
 
 //! Guests under a VPN, by their policy.
 
+use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_NO_SUCH_TUN;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
@@ -59,9 +60,9 @@ fn a_named_tun_is_the_only_way() {
         bed.device.vpn_down("tun0");
         let gone = || bed.seen_as().is_none().then_some(());
         poll(BOUND, gone).expect("no traffic without the VPN");
-        let (state, why) = bed.layer(Layer::UPLINK);
-        assert_eq!(state, LayerState::WAITING, "{why}");
-        assert!(why.contains("tun0"), "{why}");
+        let tun = bed.layer(Layer::UPLINK);
+        assert_eq!((tun.state, tun.cause), (LayerState::WAITING, Cause::TUN_MISSING), "{tun:?}");
+        assert!(tun.text.contains("tun0"), "{tun:?}");
         assert_eq!(other.udp(NetdDevice::UDP, "y").expect("UDP"), "192.0.2.2 y");
         bed.device.vpn_up("tun0");
         bed.flows_as(IN_VPN);
@@ -86,9 +87,8 @@ fn a_guest_can_be_stopped_under_lockdown() {
         bed.device.lockdown(true);
         let stopped = || bed.seen_as().is_none().then_some(());
         poll(BOUND, stopped).expect("it is stopped");
-        let (state, why) = bed.layer(Layer::RULE);
-        assert_eq!(state, LayerState::WAITING, "{why}");
-        assert!(why.contains("lockdown"), "{why}");
+        let rule = bed.layer(Layer::RULE);
+        assert_eq!((rule.state, rule.cause), (LayerState::WAITING, Cause::LOCKDOWN), "{rule:?}");
         bed.device.lockdown(false);
         bed.flows_as("192.0.2.2");
         bed.device.vpn_down("tun0");

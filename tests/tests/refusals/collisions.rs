@@ -28,7 +28,7 @@ fn a_name_that_is_attached() {
         codes::ERROR_NAME_IN_USE,
         &["a guest named neighbour is attached", "detach it first", "another name"],
     );
-    let config = GuestConfig { address: Some("172.17.9.9".into()), ..config("neighbour") };
+    let config = GuestConfig { addresses: vec!["172.17.9.9".into()], ..config("neighbour") };
     let again = by_pidfd(bed.guest.pidfd());
     bed.all_refuse(&before, "an attached name", &config, &bed.target(), refusal);
     bed.all_refuse(&before, "an attached name and a pidfd", &config, &again, refusal);
@@ -97,7 +97,7 @@ fn a_first_guest_that_is_refused() {
 fn an_address_that_another_guest_has() {
     let bed = Bed::with_neighbour();
     let before = bed.before();
-    let taken = GuestConfig { address: Some("172.17.3.3".into()), ..config("b") };
+    let taken = GuestConfig { addresses: vec!["172.17.3.3".into()], ..config("b") };
     let refusal: (i32, &[&str]) =
         (codes::ERROR_ADDRESS_IN_USE, &["172.17.3.3 is the address of guest neighbour"]);
     bed.all_refuse(&before, "a taken address", &taken, &bed.target(), refusal);
@@ -112,7 +112,7 @@ fn an_interface_of_the_device_with_our_name() {
         let before = bed.before();
         let refusal: (i32, &[&str]) = (
             codes::ERROR_HOST_INTERFACE_EXISTS,
-            &["interface vm_wlan1", "no attached guest's", "rename or delete"],
+            &["interface vm_wlan1", "belongs to no attached guest", "rename or delete"],
         );
         let what = format!("a foreign {kind}");
         bed.all_refuse(&before, &what, &config("b"), &bed.target(), refusal);

@@ -77,7 +77,8 @@ fn takes(bed: &Bed, what: &str, config: &GuestConfig) {
     let guest = guest.unwrap_or_else(|e| panic!("{what}: {e}"));
     assert_eq!(guest.name, config.name);
     assert_eq!(guest.interfaceName, config.interfaceName);
-    assert_eq!(guest.prefixLength, config.prefixLength);
+    let length = format!("/{}", config.prefixLength);
+    assert!(guest.addresses.iter().all(|a| a.ends_with(&length)), "{what}: {guest:?}");
     assert!(bed.guest.link(&config.interfaceName).is_some(), "{what}");
     bed.service.detach(&config.name).unwrap_or_else(|e| panic!("{what}: {e}"));
 }
@@ -158,9 +159,9 @@ fn a_text_that_is_no_address() {
         "",
         "1.2.3",
         "1.2.3.4.5",
-        "::1",
-        "::ffff:172.17.3.9",
-        "172.17.3.9/16",
+        "::1 ",
+        "172.17.3.9.1/16",
+        "/16",
         "172.017.3.9",
         "01.2.3.4",
         " 172.17.3.9",
@@ -180,7 +181,7 @@ fn a_text_that_is_no_address() {
     ];
     let address = texts.map(|text| {
         let words: &[&str] = &["address", "is not an IPv4 unicast address", "such as"];
-        let config = with(|c| c.address = Some(text.to_owned()));
+        let config = with(|c| c.addresses = vec![text.to_owned()]);
         (format!("the address {text:?}"), config, codes::ERROR_BAD_ADDRESS, words)
     });
     // The gateway is read in the same way: the odd ones of each kind will do.
@@ -197,11 +198,11 @@ fn a_text_that_is_no_address() {
 fn an_address_that_cannot_be_the_guests() {
     let bed = Bed::with_neighbour();
     let reserved = codes::ERROR_ADDRESS_RESERVED;
-    let address = |text: &str| with(|c| c.address = Some(text.to_owned()));
+    let address = |text: &str| with(|c| c.addresses = vec![text.to_owned()]);
     let gateway = |text: &str| with(|c| c.gateway = text.to_owned());
     let outside: &[&str] = &["is not in 172.17.0.0/16", "gateway's subnet"];
     let another = "choose another";
-    let rows: [(&str, GuestConfig, i32, &[&str]); 9] = [
+    let rows: [(&str, GuestConfig, i32, &[&str]); 10] = [
         (
             "an address before the subnet",
             address("172.16.255.255"),
@@ -215,6 +216,12 @@ fn an_address_that_cannot_be_the_guests() {
             outside,
         ),
         ("an address far away", address("8.8.8.8"), codes::ERROR_ADDRESS_OUTSIDE_SUBNET, outside),
+        (
+            "an address with another length",
+            address("172.17.3.9/24"),
+            codes::ERROR_BAD_PREFIX,
+            &["172.17.3.9/24", "another prefix length than the subnet, 16", "use that, or none"],
+        ),
         (
             "the gateway's address",
             address("172.17.3.2"),
@@ -248,8 +255,8 @@ fn an_address_that_cannot_be_the_guests() {
         (
             "the broadcast address of a small subnet",
             with(|c| {
-                (c.gateway, c.prefixLength, c.address) =
-                    ("10.9.8.1".into(), 30, Some("10.9.8.3".into()))
+                (c.gateway, c.prefixLength, c.addresses) =
+                    ("10.9.8.1".into(), 30, vec!["10.9.8.3".into()])
             }),
             reserved,
             &["10.9.8.3 is the broadcast address of 10.9.8.0/30", another],
@@ -261,6 +268,7 @@ fn an_address_that_cannot_be_the_guests() {
     );
     takes(&bed, "the first address", &address("172.17.0.1"));
     takes(&bed, "the last address", &address("172.17.255.254"));
+    takes(&bed, "an address with the subnet's length", &address("172.17.3.9/16"));
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn servers(texts: &[&str]) -> Vec<String> {
 fn an_uplink_that_is_none() {
     let bed = Bed::with_neighbour();
     let before = bed.before();
-    let words: &[&str] = &["is no uplink", "such as wlan0"];
+    let words: &[&str] = &["is not a valid uplink", "such as wlan0"];
     let long = bed.letters(1 << 20);
     let names =
         ["", "lo", "vm_wlan", "vm_wlan1", "default", "wlan*", "wlan0,eth0", "a b", "w\0", &long];

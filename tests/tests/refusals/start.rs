@@ -167,7 +167,11 @@ fn a_value_that_is_none() {
     let (device, place) = (Device::new(), Place::new());
     let args = place.args();
     for (option, values, why) in [
-        ("--uplink", &["", "a/b", "sixteen-bytes-xx", "wlan+", "a b", ".."] as &[_], "no uplink"),
+        (
+            "--uplink",
+            &["", "a/b", "sixteen-bytes-xx", "wlan+", "a b", ".."] as &[_],
+            "not a valid uplink",
+        ),
         (
             "--firewall",
             &["", "ipfw", "NFTABLES", "nftables,iptables"],

@@ -151,7 +151,7 @@ fn the_device_however_it_is_named() {
 }
 
 /// The answer to all that is in the machine's initial namespace.
-const INITIAL: (i32, &[&str]) = (codes::ERROR_INITIAL_NETNS, &["machine's init", "no guest"]);
+const INITIAL: (i32, &[&str]) = (codes::ERROR_INITIAL_NETNS, &["machine's init", "not a guest"]);
 
 #[test]
 fn the_machines_init() {

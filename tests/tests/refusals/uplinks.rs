@@ -15,6 +15,7 @@
 //! A missing uplink is no bad input: the guest is attached, its traffic waits, and everybody who
 //! asks is told why.
 
+use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
@@ -23,14 +24,20 @@ use guestnet_tests::bed::BOUND;
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::{poll, Daemon, Device, Guest, InNetns, Internet, Probe};
 
-const BY_ETH0: &str = "no interface wlan0; the default route leaves by eth0: start guestnetd with \
-                       --uplink eth0 or --uplink default";
+const BY_ETH0: &str = "start guestnetd with --uplink eth0 or --uplink default";
 
 /// The state and the text of one layer.
-fn layer(layers: &[LayerStatus], which: Layer) -> (LayerState, String) {
+#[track_caller]
+fn layer(layers: &[LayerStatus], which: Layer) -> &LayerStatus {
     let found = layers.iter().find(|layer| layer.layer == which);
-    let found = found.unwrap_or_else(|| panic!("no {which:?} in {layers:?}"));
-    (found.state, found.text.clone())
+    found.unwrap_or_else(|| panic!("no {which:?} in {layers:?}"))
+}
+
+#[track_caller]
+fn assert_waits(layers: &[LayerStatus], cause: Cause, step: Option<&str>) {
+    let uplink = layer(layers, Layer::UPLINK);
+    assert_eq!((uplink.state, uplink.cause), (LayerState::WAITING, cause), "{uplink:?}");
+    assert_eq!(uplink.nextStep.as_deref(), step, "{uplink:?}");
 }
 
 #[test]
@@ -40,7 +47,7 @@ fn a_guest_waits_for_the_uplink_and_follows_it() {
     let (service, guest) = (daemon.connect(), Guest::new());
 
     let layers = service.check(&config("a"), &by_pid(guest.pid())).expect("check");
-    assert_eq!(layer(&layers, Layer::UPLINK), (LayerState::WAITING, BY_ETH0.to_owned()));
+    assert_waits(&layers, Cause::UPLINK_MISSING, Some(BY_ETH0));
     let attached = service.attach(&config("a"), &by_pid(guest.pid()), None).expect("attach");
     assert_eq!(attached.state, GuestState::WAITING_FOR_UPLINK);
     assert_eq!(attached.mtu, 1500);
@@ -49,17 +56,16 @@ fn a_guest_waits_for_the_uplink_and_follows_it() {
     let status = service.status(None).expect("status");
     assert_eq!((status.uplink.interfaceIndex, status.uplink.up), (0, false));
     assert_eq!(status.uplink.defaultRouteInterface, "eth0");
-    assert_eq!(layer(&status.device, Layer::UPLINK), (LayerState::WAITING, BY_ETH0.to_owned()));
+    assert_waits(&status.device, Cause::UPLINK_MISSING, Some(BY_ETH0));
     let of_guest = &status.guests[0].layers;
-    assert_eq!(layer(of_guest, Layer::UPLINK), (LayerState::WAITING, BY_ETH0.to_owned()));
+    assert_waits(of_guest, Cause::UPLINK_MISSING, Some(BY_ETH0));
     for lower in [Layer::LINK, Layer::ADDRESS, Layer::ROUTE, Layer::FORWARDING, Layer::FIREWALL] {
-        assert_eq!(layer(of_guest, lower).0, LayerState::OK, "{of_guest:?}");
+        assert_eq!(layer(of_guest, lower).state, LayerState::OK, "{of_guest:?}");
     }
 
     device.remove_uplink("eth0");
-    let none = "no interface wlan0, and no default route: traffic waits for wlan0";
     let status = service.status(Some("a")).expect("status");
-    assert_eq!(layer(&status.device, Layer::UPLINK), (LayerState::WAITING, none.to_owned()));
+    assert_waits(&status.device, Cause::UPLINK_MISSING, None);
 
     for _ in 0..2 {
         device.add_uplink("wlan0");
@@ -69,8 +75,8 @@ fn a_guest_waits_for_the_uplink_and_follows_it() {
         let now = service.get("a").expect("get").expect("the guest");
         assert_eq!(now.state, GuestState::ATTACHED);
         let status = service.status(Some("a")).expect("status");
-        assert_eq!(layer(&status.device, Layer::UPLINK).0, LayerState::OK);
-        assert_eq!(layer(&status.device, Layer::NAT).0, LayerState::OK);
+        assert_eq!(layer(&status.device, Layer::UPLINK).state, LayerState::OK);
+        assert_eq!(layer(&status.device, Layer::NAT).state, LayerState::OK);
 
         device.remove_uplink("wlan0");
         let now = service.get("a").expect("get").expect("the guest");
@@ -84,18 +90,14 @@ fn an_uplink_that_is_down_or_has_no_address_is_named() {
     let device = Device::new();
     let daemon = Daemon::new(&device).started();
     let (service, guest) = (daemon.connect(), Guest::new());
-    let text = || layer(&service.status(None).expect("status").device, Layer::UPLINK);
-    assert_eq!(text().0, LayerState::OK);
+    let device_layers = || service.status(None).expect("status").device;
+    assert_eq!(layer(&device_layers(), Layer::UPLINK).state, LayerState::OK);
     device.run("ip addr flush dev wlan0 scope global");
     let attached = service.attach(&config("a"), &by_pid(guest.pid()), None).expect("attach");
     assert_eq!(attached.state, GuestState::WAITING_FOR_UPLINK);
-    let (state, words) = text();
-    assert_eq!(state, LayerState::WAITING);
-    assert!(words.contains("wlan0 has no IPv4 address"), "{words}");
+    assert_waits(&device_layers(), Cause::UPLINK_NO_ADDRESS, None);
     device.run("ip link set wlan0 down");
-    let (state, words) = text();
-    assert_eq!(state, LayerState::WAITING);
-    assert!(words.contains("wlan0 is down"), "{words}");
+    assert_waits(&device_layers(), Cause::NO_CARRIER, None);
     device.run("ip link set wlan0 up");
     device.run(&format!("ip addr add {}/24 dev wlan0", Device::ADDRESS));
     device.run(&format!("ip route replace default via {}", Internet::ADDRESS));

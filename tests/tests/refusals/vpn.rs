@@ -36,7 +36,7 @@ fn an_uplink_of_its_own_is_a_tuns_name_and_belongs_to_one_policy() {
     refuses(VpnPolicy::NAMED_TUN, None, &["NAMED_TUN", "GuestConfig.uplink", "tun0"]);
     // The neighbour's link is vm_wlan; that vm_wlan1 is nobody's does not make it a way out.
     for name in ["", "lo", "vm_wlan", "vm_wlan1", "tun*", "tun0,tun1", "default", "a b", "a\0"] {
-        refuses(VpnPolicy::NAMED_TUN, Some(name), &["no interface of a VPN", "tun0"]);
+        refuses(VpnPolicy::NAMED_TUN, Some(name), &["valid name of a VPN's interface", "tun0"]);
     }
     for policy in [VpnPolicy::FOLLOW_UPLINK, VpnPolicy::BLOCK_UNDER_LOCKDOWN] {
         for name in ["tun0", "wlan0", ""] {

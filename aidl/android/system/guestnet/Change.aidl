@@ -17,6 +17,7 @@
 package android.system.guestnet;
 
 import android.system.guestnet.ChangeKind;
+import android.system.guestnet.Operation;
 import android.system.guestnet.Place;
 
 /** One change to a kernel. */
@@ -25,7 +26,9 @@ parcelable Change {
     ChangeKind kind = ChangeKind.ADD;
     /** Where. */
     Place place = Place.DEVICE;
-    /** What, in words. */
+    /** What is done. */
+    Operation operation = Operation.ADD_LINK;
+    /** The same with its details, in words for people. */
     @utf8InCpp String what;
     /** The same as a command for people to read; guestnetd runs no such command. */
     @utf8InCpp String command;

@@ -37,12 +37,10 @@ parcelable Guest {
     int hostInterfaceIndex;
     /** Name of the guest's end. */
     @utf8InCpp String interfaceName;
-    /** The guest's IPv4 address. */
-    @utf8InCpp String address;
+    /** The guest's addresses with their prefix lengths, as "172.17.3.3/16". One, IPv4, in this version. */
+    @utf8InCpp String[] addresses;
     /** The device's IPv4 address on the link, the guest's default route. */
     @utf8InCpp String gateway;
-    /** Length of the subnet's prefix in bits. */
-    int prefixLength;
     /** MTU of both ends in bytes. */
     int mtu;
     /** MAC address of the guest's end, as "02:00:00:00:00:00"; the same at every attach of this name. */

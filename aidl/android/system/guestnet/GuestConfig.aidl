@@ -30,8 +30,13 @@ parcelable GuestConfig {
     GuestKind kind = GuestKind.VETH;
     /** The interface's name inside the guest: 1 to 15 bytes, as the kernel takes it. */
     @utf8InCpp String interfaceName = "wlan0";
-    /** IPv4 address of the guest; null: its slot's, counted from the gateway's (172.17.3.3 for the first guest). */
-    @nullable @utf8InCpp String address;
+    /**
+     * The guest's addresses, IPv4 or IPv6, as "172.17.3.9" or "172.17.3.9/16"; a length given here has
+     * to be the subnet's, so that Guest.addresses can be passed back. Empty: its slot's IPv4 address,
+     * counted from the gateway's (172.17.3.3 for the first guest). In this version at most one, IPv4;
+     * an IPv6 address, or a second one, is EX_UNSUPPORTED_OPERATION.
+     */
+    @utf8InCpp String[] addresses;
     /** IPv4 address of the device on the guest's link, and the guest's default route. */
     @utf8InCpp String gateway = "172.17.3.2";
     /** Length of the subnet's prefix in bits, 1 to 30. */

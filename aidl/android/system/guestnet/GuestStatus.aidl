@@ -18,11 +18,16 @@ package android.system.guestnet;
 
 import android.system.guestnet.Guest;
 import android.system.guestnet.LayerStatus;
+import android.system.guestnet.Verdict;
 
 /** One guest, layer by layer. */
 parcelable GuestStatus {
     /** The guest. */
     Guest guest;
+    /** What its layers come to. */
+    Verdict verdict = Verdict.INTERNET;
+    /** The layer that the verdict is due to; null when that is INTERNET. */
+    @nullable LayerStatus reason;
     /** Its layers, from LINK up to UPLINK. */
     LayerStatus[] layers;
     /** Bytes received from the guest. */

@@ -51,19 +51,19 @@ interface IGuestNet {
     const int ERROR_BAD_NAME = 100;
     /**
      * GuestConfig.interfaceName is not a name that the kernel takes, or is "lo". setDns(): uplink is
-     * no interface's name, or is that of "lo" or of a guest's link.
+     * not a valid interface name, or is that of "lo" or of a guest's link.
      */
     const int ERROR_BAD_INTERFACE_NAME = 101;
     /**
-     * GuestConfig.address or .gateway is not the text of a usable IPv4 unicast address. setDns(): a
-     * server is not, or is a loopback address.
+     * One of GuestConfig.addresses is not the text of an address, or it or .gateway is not a usable IPv4
+     * unicast address. setDns(): a server is not, or is a loopback address.
      */
     const int ERROR_BAD_ADDRESS = 102;
-    /** GuestConfig.address is not in the gateway's subnet. */
+    /** One of GuestConfig.addresses is not in the gateway's subnet. */
     const int ERROR_ADDRESS_OUTSIDE_SUBNET = 103;
-    /** GuestConfig.address or .gateway is the subnet's network or broadcast address, or both are the same. */
+    /** One of GuestConfig.addresses, or .gateway, is the subnet's network or broadcast address, or both are the same. */
     const int ERROR_ADDRESS_RESERVED = 104;
-    /** GuestConfig.prefixLength is not 1 to 30. */
+    /** GuestConfig.prefixLength is not 1 to 30, or one of .addresses has another length. */
     const int ERROR_BAD_PREFIX = 105;
     /** GuestConfig.mtu is neither MTU_FOLLOW_UPLINK nor 68 to 65535. */
     const int ERROR_BAD_MTU = 106;
@@ -72,10 +72,12 @@ interface IGuestNet {
     /** GuestConfig or GuestTarget holds an enum value that this version does not know. */
     const int ERROR_BAD_ENUM = 108;
     /**
-     * VpnPolicy.NAMED_TUN without GuestConfig.uplink, or with one that is no interface's name, is "lo"
-     * or is a guest's link; or GuestConfig.uplink with another policy.
+     * VpnPolicy.NAMED_TUN without GuestConfig.uplink, or with one that is not a valid interface name, is
+     * "lo" or is a guest's link; or GuestConfig.uplink with another policy.
      */
     const int ERROR_BAD_VPN_POLICY = 109;
+    /** update(): a field differs from what the guest has and cannot change while it is attached; the message names it. */
+    const int ERROR_FIELD_NOT_UPDATABLE = 110;
 
     /** GuestTarget.pid is zero or negative. */
     const int ERROR_BAD_PID = 200;
@@ -116,6 +118,14 @@ interface IGuestNet {
     const int ERROR_GUEST_ROUTE_EXISTS = 308;
     /** GuestConfig.uplink (VpnPolicy.NAMED_TUN) names no interface of the device. */
     const int ERROR_NO_SUCH_TUN = 309;
+    /** update(): the guest is being detached. */
+    const int ERROR_GUEST_LEAVING = 310;
+    /** update(): another update() of the same guest has not ended yet. */
+    const int ERROR_UPDATE_RUNNING = 311;
+    /** update(): the guest's network namespace ended meanwhile, and its link with it. */
+    const int ERROR_GUEST_GONE = 312;
+    /** update(): the guest's end is not where attach() put it: the guest renamed it, or moved it to another namespace. */
+    const int ERROR_GUEST_INTERFACE_MOVED = 313;
 
     /** A kernel operation failed; the message names the step, the errno and the kernel's own words. */
     const int ERROR_KERNEL = 400;
@@ -151,11 +161,23 @@ interface IGuestNet {
     Guest attach(in GuestConfig config, in GuestTarget target, @nullable IBinder owner);
 
     /**
-     * Changes a live guest (EX_UNSUPPORTED_OPERATION in this version: detach and attach).
+     * Changes a live guest, while its link stays (EX_UNSUPPORTED_OPERATION in this version: detach and
+     * attach).
+     *
+     * These fields change: addresses, mtu, vpnPolicy and uplink. The others have to be as they are, or
+     * it is ERROR_FIELD_NOT_UPDATABLE: name, kind, interfaceName, gateway and prefixLength. Empty
+     * addresses mean those that the guest has. As with attach(), all is done or nothing: after a
+     * failure the guest has what it had before. A new address costs the connections of the old one, and
+     * at most one ping; nothing else that changes costs a TCP stream.
+     *
+     * One call for a guest runs at a time. attach() of its name, and detach(), are answered meanwhile.
      *
      * @param name the guest.
-     * @param config what it is to have from now on.
+     * @param config all of what it should have from now on, as attach() takes it.
      * @return the guest as it is then.
+     * @throws ServiceSpecificException any 1xx; ERROR_NO_SUCH_GUEST, ERROR_ADDRESS_IN_USE,
+     *         ERROR_NO_SUCH_TUN, ERROR_GUEST_LEAVING, ERROR_UPDATE_RUNNING, ERROR_GUEST_GONE,
+     *         ERROR_GUEST_INTERFACE_MOVED; any 4xx.
      */
     Guest update(@utf8InCpp String name, in GuestConfig config);
 

@@ -16,6 +16,7 @@
 
 package android.system.guestnet;
 
+import android.system.guestnet.Cause;
 import android.system.guestnet.Layer;
 import android.system.guestnet.LayerState;
 
@@ -25,6 +26,12 @@ parcelable LayerStatus {
     Layer layer = Layer.LINK;
     /** How it is. */
     LayerState state = LayerState.OK;
-    /** What is there. When the state is not OK: the cause, and after the first ": " details and the next step. */
+    /** Why it is so: HEALTHY when the state is OK, and only then. */
+    Cause cause = Cause.HEALTHY;
+    /** What is there, or what is wrong: one sentence for people, without a full stop. */
     @utf8InCpp String text;
+    /** What to do about it, as a command where there is one; null: nothing is wrong, or nothing can be done but wait. */
+    @nullable @utf8InCpp String nextStep;
+    /** Milliseconds until guestnetd tries again by itself; -1: it does not, or it acts as soon as something changes. */
+    int retryInMillis = -1;
 }

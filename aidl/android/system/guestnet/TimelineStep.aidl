@@ -16,9 +16,13 @@
 
 package android.system.guestnet;
 
+import android.system.guestnet.Operation;
+
 /** One step of an attach. */
 parcelable TimelineStep {
     /** What was done. */
+    Operation operation = Operation.ADD_LINK;
+    /** The same with its details, in words for people. */
     @utf8InCpp String what;
     /** Microseconds from the arrival of the call to the start of this step. */
     long startMicros;

@@ -16,6 +16,8 @@
 
 package android.system.guestnet;
 
+import android.system.guestnet.Cause;
+
 /** The device's way out. */
 parcelable Uplink {
     /**
@@ -40,4 +42,8 @@ parcelable Uplink {
     @utf8InCpp String[] dnsServers;
     /** Number of the routing table that leads to it: 254 (main), or its own where ServiceInfo.routing is "netd". */
     int routeTable;
+    /** What keeps guests from leaving by it, or makes it doubtful that they reach the internet. */
+    Cause cause = Cause.HEALTHY;
+    /** The same in words, as the layer UPLINK has it; the interface, its address and MTU when nothing does. */
+    @utf8InCpp String text;
 }

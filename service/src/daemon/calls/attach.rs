@@ -27,7 +27,7 @@ use crate::kernel::{conntrack, link, observe};
 use crate::model::change::Change;
 use crate::model::desired::{desired_guest, may_remove};
 use crate::model::diff::diff;
-use crate::model::timeline::Timeline;
+use crate::model::timeline::{Operation, Timeline};
 use crate::model::world::{Tun, World};
 use crate::model::{subnet_conflict, GuestNet, Step};
 use crate::spec::{GuestSpec, VpnPolicy, DEFAULT_MTU};
@@ -57,14 +57,14 @@ impl Daemon {
     pub(in crate::daemon) fn attach(&mut self, request: AttachRequest) -> Result<Attached, Error> {
         let AttachRequest { spec, target, uid, arrived } = request;
         let mut timeline = Timeline::new(arrived);
-        timeline.enter("target opened, daemon entered", arrived);
+        timeline.enter(Operation::OpenTarget, "target opened, lock taken", arrived);
         let began = Instant::now();
         self.settle();
         let net = self.choose_net(&spec)?;
-        timeline.enter("slot chosen", began);
+        timeline.enter(Operation::ChooseSlot, "slot chosen", began);
         let began = Instant::now();
         let inside = self.socket_in(&target)?;
-        timeline.enter("entered netns", began);
+        timeline.enter(Operation::EnterNetns, "entered netns", began);
 
         let arriving = Arriving { spec: &spec, net: &net, target: &target, inside: &inside, uid };
         let done = self.attach_inside(&arriving, &mut timeline);
@@ -73,7 +73,7 @@ impl Daemon {
         let began = Instant::now();
         drop(inside);
         drop(target);
-        timeline.enter("left netns", began);
+        timeline.enter(Operation::LeaveNetns, "left netns", began);
         let mut guest = done?;
         guest.timeline = timeline.into_entries();
         log_attach(&guest, arrived);
@@ -194,7 +194,7 @@ impl Daemon {
                 }
             };
         }
-        timeline.enter("looked at what is there", began);
+        timeline.enter(Operation::Observe, "observed", began);
         let mut changed = Shared::default();
         let done = self.bring_shared(&mut changed, timeline).and_then(|()| {
             self.forget_last_holder(net, timeline);
@@ -217,7 +217,7 @@ impl Daemon {
         let began = Instant::now();
         let change = Change::forget_connections(net.guest.address);
         match conntrack::forget(net.guest.address) {
-            Ok(()) => timeline.enter(change.what, began),
+            Ok(()) => timeline.enter(change.operation, change.what, began),
             Err(e) => log::warn!("{}: {} failed: {e}", net.name, change.what),
         }
     }
@@ -276,12 +276,12 @@ impl Daemon {
             let ends = executor.host_index.zip(executor.guest_index);
             let index = verify::read_back(net, ends, netlink, inside, mark)?;
             target.check_alive()?;
-            timeline.enter("read back", began);
+            timeline.enter(Operation::ReadBack, "read back", began);
             let attached = attached(spec, net, index, uid);
             let began = Instant::now();
             let kept = Some(AttachedRecord::of(&attached));
             self.store.put(&spec.name, &Record { slot: net.slot, attached: kept })?;
-            timeline.enter("stored", began);
+            timeline.enter(Operation::Store, "stored", began);
             apply(who, std::slice::from_ref(mark), &mut executor, timeline)?;
             Ok(attached)
         };
@@ -315,7 +315,7 @@ fn bring<R: SharedResource>(
     *changed = !matches!(result, Ok(Outcome::Unchanged));
     if let Ok(Outcome::Applied) = result {
         for change in changes {
-            timeline.enter(change.what, began);
+            timeline.enter(change.operation, change.what, began);
         }
     }
     result.map(drop)

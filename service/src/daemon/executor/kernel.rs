@@ -143,6 +143,9 @@ impl KernelExecutor<'_> {
                     _ => Error::HostInterfaceExists(name.clone()),
                 })
             }
+            Err(cause) if cause.errno == libc::EOPNOTSUPP => {
+                Err(Error::NoVeth { step: step.describe(), cause })
+            }
             Err(e) => Err(Error::kernel(step.describe(), e)),
         }
     }

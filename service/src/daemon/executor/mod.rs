@@ -91,7 +91,7 @@ fn run<S: Reversible>(
     let began = Instant::now();
     let result = executor.run(step);
     match &result {
-        Ok(()) => timeline.enter(step.describe(), began),
+        Ok(()) => timeline.enter(step.operation(), step.describe(), began),
         Err(error) => log::error!("{who}: {} failed: {error}", step.describe()),
     }
     result

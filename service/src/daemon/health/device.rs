@@ -16,16 +16,17 @@
 //! guest.
 
 use crate::daemon::resolvers::Source;
-use crate::daemon::resource::Health;
+use crate::daemon::resource::{Health, PacketFilter, SharedResource};
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
 use crate::firewall::{diagnose, GuestSubnet, Ruleset};
 use crate::kernel::{link, route, rule, sysctl};
+use crate::model::fault::{Cause, Fault};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{Lead, Shape, To, Whose};
 use crate::model::world::ForwardingMode;
 use crate::model::GuestNet;
 use crate::platform::resolv_conf;
-use crate::spec::{Family, VpnPolicy};
+use crate::spec::{Family, IfName, VpnPolicy};
 
 impl Daemon {
     fn asks_netd(&self) -> bool {
@@ -42,6 +43,11 @@ impl Daemon {
         self.packet_filter.applied().cloned().unwrap_or_default()
     }
 
+    /// The packet filter, as it is to be.
+    pub(in crate::daemon) fn wanted_ruleset(&self) -> Ruleset {
+        PacketFilter::want(&self.world)
+    }
+
     /// The layers that all guests share. With `off_is_fine`, forwarding need not be on yet.
     pub(in crate::daemon) fn device_layers(&mut self, off_is_fine: bool) -> Vec<LayerReport> {
         let mut layers = vec![self.rule_layer(), self.forwarding_layer(off_is_fine)];
@@ -52,18 +58,15 @@ impl Daemon {
     }
 
     fn rule_layer(&self) -> LayerReport {
-        let report = |state, text: String| LayerReport::new(Layer::Rule, state, text);
         if self.world.platform.routing == Shape::Main {
-            return report(
-                LayerState::Ok,
-                "none is needed: the device routes by table main".into(),
-            );
+            let text = "not needed: the device routes by table main";
+            return LayerReport::ok(Layer::Rule, text);
         }
         let shared: Vec<_> =
             self.leads().iter().filter(|lead| matches!(lead.whose, Whose::Subnet(_))).collect();
         if shared.is_empty() {
-            let text = "made when the uplink is there; netd's rules let nothing out without it";
-            return report(LayerState::Waiting, text.into());
+            let text = "added when the uplink is there; netd's rules let nothing out without it";
+            return LayerReport::waiting(Layer::Rule, Fault::new(self.uplink_cause(), text));
         }
         self.rules_in_place(&shared)
     }
@@ -72,7 +75,7 @@ impl Daemon {
     fn rules_in_place(&self, leads: &[&Lead]) -> LayerReport {
         let there = match rule::all(&self.kernel.netlink, Family::V4) {
             Ok(rules) => rules,
-            Err(e) => return LayerReport::new(Layer::Rule, LayerState::Unknown, e.to_string()),
+            Err(e) => return LayerReport::unread(Layer::Rule, e),
         };
         let there: Vec<_> =
             there.iter().filter_map(|rule| Lead::read(rule, ROUTE_PROTOCOL)).collect();
@@ -81,168 +84,187 @@ impl Daemon {
                 let text = leads.iter().map(|l| format!("{}: {l}", l.priority));
                 LayerReport::ok(Layer::Rule, text.collect::<Vec<_>>().join("; "))
             }
-            Some(lead) => LayerReport::bad(
-                Layer::Rule,
-                format!(
-                    "the rule {lead} is not there: it could not be put back, see guestnetd's log"
-                ),
-            ),
+            Some(lead) => {
+                let text = format!("the rule {lead} is missing, and could not be put back");
+                let step =
+                    format!("ip rule add {lead} pref {} proto {ROUTE_PROTOCOL}", lead.priority);
+                let fault = Fault::new(Cause::RuleMissing, text).with_step(step);
+                LayerReport::bad(Layer::Rule, fault)
+            }
         }
     }
 
     /// The same for a guest that does not simply follow the uplink: its own rule counts, if it has one.
     fn own_rule_layer(&self, net: &GuestNet, shared: &LayerReport) -> LayerReport {
-        let waits = |why: String| LayerReport::new(Layer::Rule, LayerState::Waiting, why);
         let own = Whose::Guest(net.host.name.clone());
         match (self.leads().iter().find(|lead| lead.whose == own), net.vpn.tun()) {
             (None, None) => shared.clone(),
-            (None, Some(tun)) => waits(format!("made when {tun} is there")),
+            (None, Some(tun)) => {
+                let text = format!("added when {tun} is there");
+                LayerReport::waiting(Layer::Rule, Fault::new(Cause::TunMissing, text))
+            }
             (Some(lead), _) => match self.rules_in_place(&[lead]) {
-                there if there.state == LayerState::Ok && lead.to == To::Nowhere => waits(format!(
-                    "{}: stopped while a lockdown VPN is up, as the guest's VPN policy says",
-                    there.text
-                )),
+                there if there.state == LayerState::Ok && lead.to == To::Nowhere => {
+                    let text = format!(
+                        "stopped while a lockdown VPN is up, as the guest's VPN policy says ({})",
+                        there.text
+                    );
+                    LayerReport::waiting(Layer::Rule, Fault::new(Cause::Lockdown, text))
+                }
                 other => other,
             },
         }
     }
 
     fn forwarding_layer(&self, off_is_fine: bool) -> LayerReport {
-        let report = |state, text: &str| LayerReport::new(Layer::Forwarding, state, text);
+        let ok = |text: &str| LayerReport::ok(Layer::Forwarding, text);
+        let off = |text: &str| Fault::new(Cause::ForwardingOff, text);
         match (sysctl::forwarding(), self.asks_netd()) {
-            (Ok(true), false) => report(LayerState::Ok, "net.ipv4.ip_forward is 1"),
+            (Ok(true), false) => ok("net.ipv4.ip_forward is 1"),
             (Ok(true), true) if self.forwarding.get().is_ours() => {
-                report(LayerState::Ok, "net.ipv4.ip_forward is 1, and asked of netd")
+                ok("net.ipv4.ip_forward is 1, and requested from netd")
             }
-            (Ok(_), true) if off_is_fine => {
-                report(LayerState::Ok, "asked of netd with the first guest")
+            (Ok(_), true) if off_is_fine => ok("requested from netd with the first guest"),
+            (Ok(true), true) => LayerReport::waiting(
+                Layer::Forwarding,
+                Fault::new(
+                    Cause::ForwardingNotOurs,
+                    "net.ipv4.ip_forward is 1, but only for as long as others need it",
+                ),
+            )
+            .retried(self.forwarding.retry_at(&self.world)),
+            (Ok(false), false) if off_is_fine => {
+                ok("net.ipv4.ip_forward is 0, and is set to 1 with the first guest")
             }
-            (Ok(true), true) => {
-                report(LayerState::Waiting, "net.ipv4.ip_forward is 1, but for others only")
+            (Ok(false), false) => {
+                let text = "somebody set net.ipv4.ip_forward to 0, and it could not be put back";
+                let fault = off(text).with_step("sysctl -w net.ipv4.ip_forward=1");
+                LayerReport::bad(Layer::Forwarding, fault)
+                    .retried(self.forwarding.retry_at(&self.world))
             }
-            (Ok(false), false) if off_is_fine => report(
-                LayerState::Ok,
-                "net.ipv4.ip_forward is 0, and is switched on with the first guest",
-            ),
-            (Ok(false), false) => report(
-                LayerState::Bad,
-                "net.ipv4.ip_forward was switched off by somebody, and could not be put back: \
-                 sysctl -w net.ipv4.ip_forward=1",
-            ),
-            (Ok(false), true) => report(
-                LayerState::Bad,
-                "netd was asked, but net.ipv4.ip_forward is 0: see guestnetd's log",
-            ),
-            (Err(e), _) => report(LayerState::Unknown, &e.to_string()),
+            (Ok(false), true) if matches!(self.forwarding.health(), Health::Pending(_)) => {
+                let text = "net.ipv4.ip_forward is 0, and netd has not answered yet";
+                LayerReport::bad(Layer::Forwarding, Fault::new(Cause::NetdUnanswered, text))
+            }
+            (Ok(false), true) => {
+                let text =
+                    "netd was asked, but net.ipv4.ip_forward is 0; guestnetd's log says more";
+                LayerReport::bad(Layer::Forwarding, off(text))
+                    .retried(self.forwarding.retry_at(&self.world))
+            }
+            (Err(e), _) => LayerReport::unread(Layer::Forwarding, e),
         }
     }
 
     fn filter_layers(&mut self) -> [LayerReport; 2] {
-        if let Health::Failing { cause, .. } = self.packet_filter.health() {
-            let text =
-                format!("not set for the present uplink: {cause}; it is tried again every second");
-            return [Layer::Firewall, Layer::Nat]
-                .map(|layer| LayerReport::bad(layer, text.clone()));
-        }
-        let both = |state, text: String| {
-            [
-                LayerReport::new(Layer::Firewall, state, text.clone()),
-                LayerReport::new(Layer::Nat, state, text),
-            ]
+        let both = |one: fn(Layer, Fault) -> LayerReport, fault: &Fault, retry| {
+            [Layer::Firewall, Layer::Nat].map(|layer| one(layer, fault.clone()).retried(retry))
         };
-        if matches!(self.packet_filter.health(), Health::Pending(_)) {
-            let text =
-                "the present uplink's rules wait until netd has answered, which may be starting";
-            return both(LayerState::Waiting, text.into());
+        match self.packet_filter.health() {
+            Health::Failing { cause, stuck } => {
+                let retry = self.packet_filter.retry_at(&self.world);
+                let what = match stuck {
+                    true => Cause::FilterProgramStuck,
+                    false => Cause::FilterProgramFailed,
+                };
+                let text = format!("the rules for the present uplink could not be set: {cause}");
+                return both(LayerReport::bad, &Fault::new(what, text), retry);
+            }
+            Health::Pending(_) => {
+                let text =
+                    "the rules for the present uplink wait for netd's answer; it may be starting";
+                let fault = Fault::new(Cause::NetdUnanswered, text);
+                return both(LayerReport::waiting, &fault, None);
+            }
+            Health::InPlace => {}
         }
         if let Some(why) = self.packet_filter.get().unseen() {
-            return both(LayerState::Unknown, format!("cannot see the rules: {why}"));
+            let why = format!("the rules cannot be read: {why}");
+            return [Layer::Firewall, Layer::Nat].map(|layer| LayerReport::unread(layer, &why));
         }
         let ruleset = self.ruleset();
         match self.packet_filter.get_mut().compare(&ruleset) {
-            Ok(None) => {
-                let firewall = format!("{:?} rules in place", self.packet_filter.get().backend())
-                    .to_lowercase();
-                let nat = match self.ruleset().uplinks.is_empty() {
-                    false => {
-                        let by = self.ruleset().ways_out();
-                        LayerReport::ok(Layer::Nat, format!("masquerade by {by}"))
-                    }
-                    true => LayerReport::new(
-                        Layer::Nat,
-                        LayerState::Waiting,
-                        "no uplink, so nothing is forwarded",
-                    ),
-                };
-                let firewall =
-                    match diagnose::refusing(self.packet_filter.get().backend(), &ruleset) {
-                        None => LayerReport::ok(Layer::Firewall, firewall),
-                        Some(refusing) => LayerReport::new(
-                            Layer::Firewall,
-                            LayerState::Unknown,
-                            format!("{firewall}, but {refusing}"),
-                        ),
-                    };
-                [firewall, nat]
+            Ok(None) => [self.whole_filter_layer(&ruleset), self.nat_layer(&ruleset)],
+            Ok(Some(what)) => {
+                // Compared again only while there are guests.
+                let check = self.debounce.next_check(self.config.check_every);
+                let check = check.filter(|_| !self.world.guests.is_empty());
+                let text = format!("somebody else changed guestnetd's rules: {what}");
+                both(LayerReport::bad, &Fault::new(Cause::FilterChanged, text), check)
             }
-            Ok(Some(what)) => both(
-                LayerState::Bad,
-                format!(
-                    "changed by somebody else: {what}; it is put back within {} s",
-                    self.config.check_every.as_secs()
-                ),
-            ),
-            Err(e) => both(LayerState::Unknown, e.to_string()),
+            Err(e) => [Layer::Firewall, Layer::Nat].map(|layer| LayerReport::unread(layer, &e)),
         }
+    }
+
+    /// Our rules are as they should be; others' may stand in the way.
+    fn whole_filter_layer(&self, ruleset: &Ruleset) -> LayerReport {
+        let backend = self.packet_filter.get().backend();
+        let text = format!("{backend:?} rules in place").to_lowercase();
+        match diagnose::refusing(backend, ruleset) {
+            None => LayerReport::ok(Layer::Firewall, text),
+            Some(fault) => {
+                let text = format!("{text}, but {}", fault.text);
+                LayerReport::new(Layer::Firewall, LayerState::Unknown, Fault { text, ..fault })
+            }
+        }
+    }
+
+    fn nat_layer(&self, ruleset: &Ruleset) -> LayerReport {
+        if ruleset.uplinks.is_empty() {
+            let text = "no uplink, so nothing is forwarded";
+            return LayerReport::waiting(Layer::Nat, Fault::new(self.uplink_cause(), text));
+        }
+        LayerReport::ok(Layer::Nat, format!("masquerade via {}", ruleset.ways_out()))
+    }
+
+    /// What keeps traffic from leaving by the uplink.
+    fn uplink_cause(&self) -> Cause {
+        self.world.uplink.trouble().map_or(Cause::UplinkMissing, |fault| fault.cause)
     }
 
     /// Whether a guest's questions for names are answered.
     fn dns_layer(&self) -> LayerReport {
-        let report = |state, text: String| LayerReport::new(Layer::Dns, state, text);
         let uplink = self.world.uplink.name.as_ref().map_or("the uplink", |name| name.as_str());
-        match self.ruleset().resolver {
-            Some(resolver) => {
-                let whose = match self.resolvers.source(self.world.uplink.name.as_ref()) {
-                    Source::Named => format!("named for {uplink}"),
-                    Source::Fallback => "by --dns".to_owned(),
-                    Source::File(path) => format!("by {}", path.display()),
-                    Source::Earlier => "named earlier".to_owned(),
-                };
-                                report(LayerState::Ok, format!("port 53 of the gateway goes to {resolver} ({whose})"))
-            }
-            None if resolv_conf::is_served_here(|at| {
-                self.ruleset().subnets.iter().any(|s| s.gateway == at)
-            }) =>
-            {
-                report(LayerState::Ok, "a resolver on the device answers at the gateway".into())
-            }
-            None => report(
-                LayerState::Bad,
-                format!("no DNS: no resolver is known for {uplink}: guestnetctl dns {uplink} ADDRESS, or --dns"),
-            ),
+        if let Some(resolver) = self.ruleset().resolver {
+            let whose = match self.resolvers.source(self.world.uplink.name.as_ref()) {
+                Source::Named => format!("named for {uplink}"),
+                Source::Fallback => "from --dns".to_owned(),
+                Source::File(path) => format!("from {}", path.display()),
+                Source::Earlier => "named earlier".to_owned(),
+            };
+            let text = format!("port 53 of the gateway goes to {resolver} ({whose})");
+            return LayerReport::ok(Layer::Dns, text);
         }
+        if resolv_conf::is_served_here(|at| self.ruleset().subnets.iter().any(|s| s.gateway == at))
+        {
+            let text = "a resolver on the device answers at the gateway";
+            return LayerReport::ok(Layer::Dns, text);
+        }
+        let name = self.world.uplink.name.as_ref().map_or("UPLINK", |name| name.as_str());
+        let fault = Fault::new(Cause::DnsNone, format!("no DNS resolver is known for {uplink}"));
+        let step = format!("guestnetctl dns {name} ADDRESS, or start guestnetd with --dns ADDRESS");
+        LayerReport::bad(Layer::Dns, fault.with_step(step))
     }
 
     fn uplink_layer(&self) -> LayerReport {
-        let report = |state, text: String| LayerReport::new(Layer::Uplink, state, text);
-        if let Some(trouble) = self.world.uplink.trouble().or_else(|| self.world.uplink.doubt()) {
-            return report(LayerState::Waiting, trouble);
+        if let Some(fault) = self.world.uplink.fault() {
+            return LayerReport::waiting(Layer::Uplink, fault);
         }
         let text = self.world.uplink.to_string();
         let within =
             self.world.uplink.address.and_then(|a| self.world.guests.leases.subnet_with(a));
         if let Some(GuestSubnet { subnet, .. }) = within {
-            let text =
-                format!("{text}: that is in the guests' subnet {subnet}; give them another one");
-            return report(LayerState::Bad, text);
+            let text = format!("{text} is in the guests' subnet {subnet}");
+            let fault = Fault::new(Cause::SubnetConflict, text)
+                .with_step("attach the guests with a --gateway in another subnet");
+            return LayerReport::bad(Layer::Uplink, fault);
         }
         let table = self.world.uplink.table;
         if self.world.platform.routing != Shape::Main && !self.leads_out(table) {
-            let text =
-                format!("{text}: table {table} has no default route: traffic waits for netd's");
-            return report(LayerState::Waiting, text);
+            let text = format!("{text}: its table {table} has no default route from netd yet");
+            return LayerReport::waiting(Layer::Uplink, Fault::new(Cause::NoDefaultRoute, text));
         }
-        report(LayerState::Ok, text)
+        LayerReport::ok(Layer::Uplink, text)
     }
 
     fn leads_out(&self, table: u32) -> bool {
@@ -254,28 +276,23 @@ impl Daemon {
     /// A layer that is another one for a guest that does not follow the uplink.
     pub(in crate::daemon) fn as_for(&self, net: &GuestNet, layer: &LayerReport) -> LayerReport {
         match (&net.vpn, layer.layer) {
-            (VpnPolicy::NamedTun(tun), Layer::Uplink) => {
-                match link::by_name(&self.kernel.netlink, tun.as_str()) {
-                    Ok(Some(link)) if link.up => {
-                        LayerReport::ok(Layer::Uplink, format!("{tun}, its VPN"))
-                    }
-                    Ok(Some(_)) => LayerReport::new(
-                        Layer::Uplink,
-                        LayerState::Waiting,
-                        format!("{tun} is down: the guest waits for its VPN"),
-                    ),
-                    Ok(None) => LayerReport::new(
-                        Layer::Uplink,
-                        LayerState::Waiting,
-                        format!("no interface {tun}: the guest waits for its VPN"),
-                    ),
-                    Err(e) => LayerReport::new(Layer::Uplink, LayerState::Unknown, e.to_string()),
-                }
-            }
+            (VpnPolicy::NamedTun(tun), Layer::Uplink) => self.tun_layer(tun),
             (VpnPolicy::NamedTun(_) | VpnPolicy::BlockUnderLockdown, Layer::Rule) => {
                 self.own_rule_layer(net, layer)
             }
             _ => layer.clone(),
+        }
+    }
+
+    fn tun_layer(&self, tun: &IfName) -> LayerReport {
+        let waits = |cause, text| LayerReport::waiting(Layer::Uplink, Fault::new(cause, text));
+        match link::by_name(&self.kernel.netlink, tun.as_str()) {
+            Ok(Some(link)) if link.up => LayerReport::ok(Layer::Uplink, format!("{tun}, its VPN")),
+            Ok(Some(_)) => waits(Cause::TunDown, format!("{tun}, the guest's VPN, is down")),
+            Ok(None) => {
+                waits(Cause::TunMissing, format!("no interface {tun}, which is the guest's VPN"))
+            }
+            Err(e) => LayerReport::unread(Layer::Uplink, e),
         }
     }
 }

@@ -14,10 +14,15 @@
 
 //! Why guests have, or have not, internet: each layer as the kernel has it now.
 
+use super::verdict;
 use crate::daemon::{Attached, Daemon, DeviceReport, GuestReport, Layer, LayerReport};
 use crate::error::Error;
-use crate::kernel::{address, link, route};
+use crate::kernel::address::{self, Address};
+use crate::kernel::link::{self, Link};
+use crate::kernel::route::{self, Route};
 use crate::model::change::{Change, KernelOp};
+use crate::model::fault::{Cause, Fault};
+use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::GuestNet;
 use crate::spec::{Family, GuestName};
 
@@ -42,7 +47,11 @@ impl Daemon {
         for guest in chosen {
             guests.push(self.guest_report(guest, &layers)?);
         }
-        Ok(DeviceReport { uplink: self.world.uplink.clone(), layers, guests })
+        let (verdict, reason) = verdict::of(&layers);
+        let (verdict, reason) = (verdict, reason.cloned());
+        let dropped = self.packet_filter.get_mut().dropped().ok();
+        let uplink = self.world.uplink.clone();
+        Ok(DeviceReport { uplink, verdict, reason, layers, dropped, guests })
     }
 
     /// The layers as they would be after `steps`.
@@ -74,67 +83,18 @@ impl Daemon {
         let found = address::of(&self.kernel.netlink, Family::V4, guest.index).map_err(failed)?;
         let routes = route::of(&self.kernel.netlink, Family::V4, Some(net.host.table), guest.index)
             .map_err(failed)?;
-        let end = &net.guest;
-        let mut layers = vec![match &link {
-            None => LayerReport::bad(Layer::Link, format!("{host} is gone: detach and attach")),
-            Some(l) if !l.up => {
-                LayerReport::bad(Layer::Link, format!("{host} is down: ip link set {host} up"))
-            }
-            Some(l) if !l.carrier => LayerReport::bad(
-                Layer::Link,
-                format!(
-                    "the guest's {name} is down: in the guest, ip link set {name} up; \
-                     ip route add default via {}",
-                    end.gateway,
-                    name = end.name
-                ),
-            ),
-            Some(_) => {
-                LayerReport::ok(Layer::Link, format!("{host} and the guest's {} up", end.name))
-            }
-        }];
-        let has = found
-            .iter()
-            .any(|a| (a.address, a.prefix) == (net.host.address.into(), net.host.prefix));
-        layers.push(if has {
-            // The guest's own end cannot be read: nothing of its namespace is held.
-            LayerReport::ok(
-                Layer::Address,
-                format!(
-                    "{}/{} here; {}/{} was set in the guest",
-                    net.host.address, net.host.prefix, end.address, end.prefix
-                ),
-            )
-        } else {
-            LayerReport::bad(
-                Layer::Address,
-                format!(
-                    "{host} has no {}/{}: it could not be put back, see guestnetd's log",
-                    net.host.address, net.host.prefix
-                ),
-            )
-        });
-        let to_guest = net.host.route.unwrap_or(net.subnet);
-        let there = routes.iter().any(|r| r.destination == to_guest.into());
-        layers.push(if let Some(why) = self.astray(&guest).filter(|_| there) {
-            LayerReport::bad(Layer::Route, why)
-        } else if there {
-            LayerReport::ok(
-                Layer::Route,
-                format!("{to_guest} by {host}; default via {} was set in the guest", end.gateway),
-            )
-        } else {
-            LayerReport::bad(
-                Layer::Route,
-                format!(
-                    "no route {to_guest} by {host}: it could not be put back, see guestnetd's log"
-                ),
-            )
-        });
+        let mut layers = vec![
+            link_layer(net, link.as_ref()),
+            address_layer(net, &found),
+            self.route_layer(&guest, &routes),
+        ];
         layers.extend(device.iter().map(|layer| self.as_for(net, layer)));
         let counters = link.and_then(|l| l.counters).unwrap_or_default();
+        let (verdict, reason) = verdict::of(&layers);
         Ok(GuestReport {
             guest,
+            verdict,
+            reason: reason.cloned(),
             layers,
             rx_bytes: counters.rx_bytes,
             tx_bytes: counters.tx_bytes,
@@ -142,4 +102,61 @@ impl Daemon {
             tx_packets: counters.tx_packets,
         })
     }
+
+    fn route_layer(&self, guest: &Attached, routes: &[Route]) -> LayerReport {
+        let net = &guest.net;
+        let (host, table) = (&net.host.name, net.host.table);
+        let to = net.host.route.unwrap_or(net.subnet);
+        if !routes.iter().any(|route| route.destination == to.into()) {
+            let text = format!("the route {to} dev {host} is missing, and could not be put back");
+            let step = format!(
+                "ip route add {to} dev {host} scope link table {table} proto {ROUTE_PROTOCOL}"
+            );
+            let fault = Fault::new(Cause::GuestRouteMissing, text).with_step(step);
+            return LayerReport::bad(Layer::Route, fault);
+        }
+        if let Some(fault) = self.astray(guest) {
+            return LayerReport::bad(Layer::Route, fault);
+        }
+        let gateway = net.guest.gateway;
+        let text = format!("{to} dev {host}; default via {gateway} was set in the guest");
+        LayerReport::ok(Layer::Route, text)
+    }
+}
+
+fn link_layer(net: &GuestNet, link: Option<&Link>) -> LayerReport {
+    let (host, end) = (&net.host.name, &net.guest);
+    let fault = match link {
+        Some(link) if link.up && link.carrier => {
+            let text = format!("{host} and the guest's {} are up", end.name);
+            return LayerReport::ok(Layer::Link, text);
+        }
+        None => Fault::new(Cause::LinkGone, format!("{host} does not exist any more"))
+            .with_step(format!("guestnetctl detach {}, then attach again", net.name)),
+        Some(link) if !link.up => Fault::new(Cause::LinkDown, format!("{host} is down"))
+            .with_step(format!("ip link set {host} up")),
+        Some(_) => Fault::new(Cause::GuestLinkDown, format!("the guest's {} is down", end.name))
+            .with_step(format!(
+                "in the guest: ip link set {name} up; ip route add default via {gateway}",
+                name = end.name,
+                gateway = end.gateway
+            )),
+    };
+    LayerReport::bad(Layer::Link, fault)
+}
+
+/// The guest's own end cannot be read: nothing of its namespace is held.
+fn address_layer(net: &GuestNet, found: &[Address]) -> LayerReport {
+    let (host, end) = (&net.host, &net.guest);
+    if found.iter().any(|a| (a.address, a.prefix) == (host.address.into(), host.prefix)) {
+        let text = format!(
+            "{}/{} here; {}/{} was set in the guest",
+            host.address, host.prefix, end.address, end.prefix
+        );
+        return LayerReport::ok(Layer::Address, text);
+    }
+    let (name, address, prefix) = (&host.name, host.address, host.prefix);
+    let text = format!("{name} has no {address}/{prefix}, and it could not be put back");
+    let step = format!("ip addr add {address}/{prefix} brd + dev {name}");
+    LayerReport::bad(Layer::Address, Fault::new(Cause::AddressMissing, text).with_step(step))
 }

@@ -17,3 +17,4 @@
 mod device;
 mod guest;
 mod route_check;
+mod verdict;

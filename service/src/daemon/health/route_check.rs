@@ -18,12 +18,13 @@
 
 use crate::daemon::{Attached, Daemon};
 use crate::kernel::{link, observe, route};
+use crate::model::fault::{Cause, Fault};
 use crate::spec::IfPattern;
 
 impl Daemon {
     /// What is wrong, and the next step; nothing where the kernel would send them nowhere, which
     /// other layers have a reason for, and where it cannot be asked.
-    pub(in crate::daemon) fn astray(&self, guest: &Attached) -> Option<String> {
+    pub(in crate::daemon) fn astray(&self, guest: &Attached) -> Option<Fault> {
         let net = &guest.net;
         // Before there is a way out, and where the uplink layer has its doubts, nothing new is said.
         let leaves = self.world.uplink.usable() && self.world.uplink.doubt().is_none();
@@ -43,20 +44,24 @@ impl Daemon {
             None => {
                 let lets = |uplink: &IfPattern| uplink.matches(&by);
                 (
-                    self.ruleset().uplinks.iter().any(lets),
+                    self.wanted_ruleset().uplinks.iter().any(lets),
                     self.world.uplink.name.as_ref()?.to_string(),
                 )
             }
         };
-        (!allowed).then(|| {
-            format!(
-                "the device's rules and routes send the guest's packets by {by}, but it may leave by \
-                 {wanted} only, so they are dropped: attach it with --vpn tun:{by}, start guestnetd with \
-                 --uplink {by}, or see `ip route get {to} from {from} iif {host}`",
-                to = observe::ELSEWHERE,
-                from = net.guest.address,
-                host = net.host.name,
-            )
-        })
+        if allowed {
+            return None;
+        }
+        let text = format!(
+            "the device's rules and routes send the guest's packets via {by}, but it may leave via \
+             {wanted} only, so they are dropped"
+        );
+        Some(Fault::new(Cause::VpnCaptures, text).with_step(format!(
+            "attach it with --vpn tun:{by}, or start guestnetd with --uplink {by}; \
+             `ip route get {to} from {from} iif {host}` shows the way",
+            to = observe::ELSEWHERE,
+            from = net.guest.address,
+            host = net.host.name,
+        )))
     }
 }

@@ -25,7 +25,7 @@ use crate::model::change::KernelOp;
 use crate::model::desired::{desired_device_side, may_remove};
 use crate::model::diff::diff;
 use crate::model::timeline::Timeline;
-use crate::model::{GuestNet, Step};
+use crate::model::{GuestNet, Reversible, Step};
 use std::time::Instant;
 
 impl Daemon {

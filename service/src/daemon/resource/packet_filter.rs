@@ -66,6 +66,11 @@ impl PacketFilter {
     ) -> Result<Option<String>, Error> {
         Ok(self.firewall.drift(ruleset)?)
     }
+
+    /// Packets that our rules have dropped.
+    pub(in crate::daemon) fn dropped(&mut self) -> Result<u64, Error> {
+        Ok(self.firewall.dropped()?)
+    }
 }
 
 /// The interfaces that guests may leave by. Where netd routes, our own rule leads to one of them and

@@ -21,6 +21,7 @@ mod nftables;
 pub mod packet_walk;
 
 use super::{Backend, Ruleset};
+use crate::model::fault::{Cause, Fault};
 
 /// One such rule or policy, in words; nothing where there is none, or none can be read.
 pub fn forward_rule() -> Option<String> {
@@ -40,22 +41,22 @@ pub fn forward_rule() -> Option<String> {
 /// Behind our chains in iptables' FORWARD nothing is looked at: what they let pass is through. In
 /// nf_tables every chain of a hook is asked, whatever another has said; so is iptables' whole
 /// FORWARD where our rules are in nf_tables.
-pub fn refusing(backend: Backend, ruleset: &Ruleset) -> Option<String> {
+pub fn refusing(backend: Backend, ruleset: &Ruleset) -> Option<Fault> {
     let ours_first = backend == Backend::Iptables;
     if let Some(drop) = iptables::foreign_drop(ruleset, ours_first) {
         let other_way = match ours_first {
             true => "",
             false => ", or use --firewall iptables, whose rules come before those of FORWARD",
         };
-        return Some(format!("{drop}: {REMEDY}{other_way}"));
+        let fault = Fault::new(Cause::ForwardDropped, drop);
+        return Some(fault.with_step(format!("{REMEDY}{other_way}")));
     }
     #[cfg(not(target_os = "android"))]
     if let Some(chain) = nftables::foreign_forward_policy() {
-        return Some(format!(
-            "{chain} drops by policy what none of its own rules accepts: {REMEDY}"
-        ));
+        let what = format!("{chain} drops by policy what none of its own rules accepts");
+        return Some(Fault::new(Cause::ForwardDropped, what).with_step(REMEDY));
     }
     None
 }
 
-const REMEDY: &str = "accept what comes in and goes out by vm_wlan* there too";
+const REMEDY: &str = "accept what comes in or goes out via vm_wlan* there too";

@@ -89,7 +89,7 @@ pub fn life(bed: &Bed, rc: &Path) -> Result<(), String> {
     flows(&first)?;
     service.detach("first").map_err(|e| format!("detach: {e}"))?;
     // The address's connections are forgotten before another guest has it.
-    let next = GuestConfig { address: Some("172.17.3.3".to_owned()), ..config("second") };
+    let next = GuestConfig { addresses: vec!["172.17.3.3".to_owned()], ..config("second") };
     let attached = service.attach(&next, &by_netns(second.open_netns()), None);
     attached.map_err(|e| format!("attach by netns: {e}"))?;
     flows(&second)?;

@@ -35,6 +35,7 @@ package android.system.guestnet;
 parcelable Change {
   android.system.guestnet.ChangeKind kind = android.system.guestnet.ChangeKind.ADD;
   android.system.guestnet.Place place = android.system.guestnet.Place.DEVICE;
+  android.system.guestnet.Operation operation = android.system.guestnet.Operation.ADD_LINK;
   @utf8InCpp String what;
   @utf8InCpp String command;
 }

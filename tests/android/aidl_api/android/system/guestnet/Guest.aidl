@@ -40,9 +40,8 @@ parcelable Guest {
   @utf8InCpp String hostInterface;
   int hostInterfaceIndex;
   @utf8InCpp String interfaceName;
-  @utf8InCpp String address;
+  @utf8InCpp String[] addresses;
   @utf8InCpp String gateway;
-  int prefixLength;
   int mtu;
   @utf8InCpp String mac;
   int ownerUid;

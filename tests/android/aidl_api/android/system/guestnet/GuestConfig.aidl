@@ -36,7 +36,7 @@ parcelable GuestConfig {
   @utf8InCpp String name;
   android.system.guestnet.GuestKind kind = android.system.guestnet.GuestKind.VETH;
   @utf8InCpp String interfaceName = "wlan0";
-  @nullable @utf8InCpp String address;
+  @utf8InCpp String[] addresses;
   @utf8InCpp String gateway = "172.17.3.2";
   int prefixLength = 16;
   int mtu = (-1) /* -1 */;

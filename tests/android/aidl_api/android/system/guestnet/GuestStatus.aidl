@@ -34,6 +34,8 @@
 package android.system.guestnet;
 parcelable GuestStatus {
   android.system.guestnet.Guest guest;
+  android.system.guestnet.Verdict verdict = android.system.guestnet.Verdict.INTERNET;
+  @nullable android.system.guestnet.LayerStatus reason;
   android.system.guestnet.LayerStatus[] layers;
   long rxBytes;
   long txBytes;

@@ -60,6 +60,7 @@ interface IGuestNet {
   const int ERROR_CONFIG_TOO_LARGE = 107;
   const int ERROR_BAD_ENUM = 108;
   const int ERROR_BAD_VPN_POLICY = 109;
+  const int ERROR_FIELD_NOT_UPDATABLE = 110;
   const int ERROR_BAD_PID = 200;
   const int ERROR_NO_SUCH_PROCESS = 201;
   const int ERROR_KERNEL_THREAD = 202;
@@ -79,6 +80,10 @@ interface IGuestNet {
   const int ERROR_TOO_MANY_LISTENERS = 307;
   const int ERROR_GUEST_ROUTE_EXISTS = 308;
   const int ERROR_NO_SUCH_TUN = 309;
+  const int ERROR_GUEST_LEAVING = 310;
+  const int ERROR_UPDATE_RUNNING = 311;
+  const int ERROR_GUEST_GONE = 312;
+  const int ERROR_GUEST_INTERFACE_MOVED = 313;
   const int ERROR_KERNEL = 400;
   const int ERROR_NO_VETH = 401;
   const int ERROR_FIREWALL = 402;

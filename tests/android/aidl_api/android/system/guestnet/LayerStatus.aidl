@@ -35,5 +35,8 @@ package android.system.guestnet;
 parcelable LayerStatus {
   android.system.guestnet.Layer layer = android.system.guestnet.Layer.LINK;
   android.system.guestnet.LayerState state = android.system.guestnet.LayerState.OK;
+  android.system.guestnet.Cause cause = android.system.guestnet.Cause.HEALTHY;
   @utf8InCpp String text;
+  @nullable @utf8InCpp String nextStep;
+  int retryInMillis = (-1) /* -1 */;
 }

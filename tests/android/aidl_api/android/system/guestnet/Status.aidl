@@ -34,6 +34,9 @@
 package android.system.guestnet;
 parcelable Status {
   android.system.guestnet.Uplink uplink;
+  android.system.guestnet.Verdict verdict = android.system.guestnet.Verdict.INTERNET;
+  @nullable android.system.guestnet.LayerStatus reason;
   android.system.guestnet.LayerStatus[] device;
   android.system.guestnet.GuestStatus[] guests;
+  long droppedPackets = (-1) /* -1 */;
 }

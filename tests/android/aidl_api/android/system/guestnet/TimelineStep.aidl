@@ -33,6 +33,7 @@
 
 package android.system.guestnet;
 parcelable TimelineStep {
+  android.system.guestnet.Operation operation = android.system.guestnet.Operation.ADD_LINK;
   @utf8InCpp String what;
   long startMicros;
   long durationMicros;

@@ -42,4 +42,6 @@ parcelable Uplink {
   @utf8InCpp String defaultRouteInterface;
   @utf8InCpp String[] dnsServers;
   int routeTable;
+  android.system.guestnet.Cause cause = android.system.guestnet.Cause.HEALTHY;
+  @utf8InCpp String text;
 }

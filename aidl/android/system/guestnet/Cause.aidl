@@ -1,0 +1,86 @@
+/*
+ * Copyright (C) 2026 The Android Open Source Project
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at
+ *
+ *      http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+package android.system.guestnet;
+
+/**
+ * Why a layer is as it is. The values are grouped by layer, with room in each group: a later version
+ * adds values and renumbers none. Take one that you do not know as "something is wrong here", and go by
+ * LayerState.
+ */
+@Backing(type="int")
+enum Cause {
+    /** Nothing is wrong. */
+    HEALTHY = 0,
+    /** The layer could not be read. */
+    UNREADABLE = 1,
+
+    /** The link to the guest does not exist any more. */
+    LINK_GONE = 100,
+    /** The device's end of the link is down. */
+    LINK_DOWN = 101,
+    /** The guest's end of the link is down. */
+    GUEST_LINK_DOWN = 102,
+
+    /** The device's end of the link has lost its address. */
+    ADDRESS_MISSING = 200,
+    /** The uplink's address is in the guests' subnet. */
+    SUBNET_CONFLICT = 201,
+
+    /** The device has no route to the guest. */
+    GUEST_ROUTE_MISSING = 300,
+    /** The device's rules and routes send the guest's packets by an interface that it may not leave by: a VPN, as a rule. */
+    VPN_CAPTURES = 301,
+
+    /** A policy-routing rule of guestnetd's is missing. */
+    RULE_MISSING = 400,
+    /** A lockdown VPN is up, and the guest's VpnPolicy stops it meanwhile. */
+    LOCKDOWN = 401,
+
+    /** IPv4 forwarding is off. */
+    FORWARDING_OFF = 500,
+    /** IPv4 forwarding is on, but only for as long as others need it. */
+    FORWARDING_NOT_OURS = 501,
+    /** netd has been asked and has not answered yet; it may be starting. */
+    NETD_UNANSWERED = 502,
+
+    /** The packet filter could not be set: iptables or the kernel refused, or could not be run. */
+    FILTER_PROGRAM_FAILED = 600,
+    /** iptables hangs, or waits for somebody who holds its lock. */
+    FILTER_PROGRAM_STUCK = 601,
+    /** guestnetd's rules in the packet filter were changed by somebody else. */
+    FILTER_CHANGED = 602,
+    /** A chain of somebody else's drops what guests send. */
+    FORWARD_DROPPED = 603,
+
+    /** No resolver is known for the uplink. */
+    DNS_NONE = 800,
+
+    /** None of the interfaces that may be the uplink exists. */
+    UPLINK_MISSING = 900,
+    /** The uplink is down or has no carrier. */
+    NO_CARRIER = 901,
+    /** The uplink has no IPv4 address. */
+    UPLINK_NO_ADDRESS = 902,
+    /** The device has no default route, or the uplink's routing table has none. */
+    NO_DEFAULT_ROUTE = 903,
+    /** The uplink is up, but the device's default route leaves by another interface. */
+    DEFAULT_ROUTE_ELSEWHERE = 904,
+    /** The tun that the guest leaves by does not exist. */
+    TUN_MISSING = 905,
+    /** The tun that the guest leaves by is down. */
+    TUN_DOWN = 906,
+}

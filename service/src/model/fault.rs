@@ -1,0 +1,107 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Why a layer is not as it should be: the fact, the words for it, and the next step. Whoever tells of
+//! it (status, attach, check, log, dump) has it from one place, in the same words. Pure.
+
+use std::fmt;
+
+/// The fact: the contract's `Cause`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nothing is wrong.
+    Healthy,
+    /// It could not be read.
+    Unreadable,
+    /// The link does not exist any more.
+    LinkGone,
+    /// The device's end is down.
+    LinkDown,
+    /// The guest's end is down.
+    GuestLinkDown,
+    /// The device's end has lost its address.
+    AddressMissing,
+    /// The uplink's address is in the guests' subnet.
+    SubnetConflict,
+    /// The device has no route to the guest.
+    GuestRouteMissing,
+    /// The device sends the guest's packets where they may not leave.
+    VpnCaptures,
+    /// A rule of ours is missing.
+    RuleMissing,
+    /// A lockdown VPN is up, and the guest's policy stops it.
+    Lockdown,
+    /// Forwarding is off.
+    ForwardingOff,
+    /// Forwarding is on for others only.
+    ForwardingNotOurs,
+    /// netd has not answered yet.
+    NetdUnanswered,
+    /// The packet filter could not be set.
+    FilterProgramFailed,
+    /// The program that sets it hangs.
+    FilterProgramStuck,
+    /// Our rules were changed by somebody else.
+    FilterChanged,
+    /// Somebody else's chain drops what guests send.
+    ForwardDropped,
+    /// No resolver is known.
+    DnsNone,
+    /// No interface that may be the uplink exists.
+    UplinkMissing,
+    /// The uplink is down or has no carrier.
+    NoCarrier,
+    /// The uplink has no address.
+    UplinkNoAddress,
+    /// There is no default route.
+    NoDefaultRoute,
+    /// The default route leaves by another interface.
+    DefaultRouteElsewhere,
+    /// The guest's tun does not exist.
+    TunMissing,
+    /// The guest's tun is down.
+    TunDown,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The fact.
+    pub cause: Cause,
+    /// What is wrong, in one sentence; no remedy.
+    pub text: String,
+    /// What to do about it, as a command where there is one.
+    pub next_step: Option<String>,
+}
+
+impl Fault {
+    /// A fault that nobody but guestnetd can do anything about, or that passes by itself.
+    pub fn new(cause: Cause, text: impl Into<String>) -> Self {
+        Self { cause, text: text.into(), next_step: None }
+    }
+
+    /// The same with a remedy.
+    pub fn with_step(self, next_step: impl Into<String>) -> Self {
+        Self { next_step: Some(next_step.into()), ..self }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.next_step {
+            Some(next_step) => write!(f, "{}; {next_step}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}

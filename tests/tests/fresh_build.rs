@@ -16,12 +16,11 @@
 //! what cannot be built is not tested.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::time::SystemTime;
 
 use guestnet_tests::must;
-use guestnet_tests::program::{binary, build};
+use guestnet_tests::program::build;
 use tempfile::TempDir;
 
 /// A package with one program, which says a word.
@@ -62,24 +61,4 @@ fn a_source_that_does_not_compile_is_not_tested_as_it_was_before() {
     says(&dir, "compile_error!(\"as planted\");\nfn main() {}\n");
     let why = built(&dir).expect_err("nothing to test");
     assert!(why.contains("as planted"), "{why}");
-}
-
-#[test]
-fn guestnetd_under_test_is_not_older_than_its_source() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../service");
-    let program = binary("guestnetd");
-    let built = modified(&program);
-    for file in files(&source.join("src")) {
-        assert!(modified(&file) <= built, "{} is newer than {}", file.display(), program.display());
-    }
-}
-
-fn modified(path: &Path) -> SystemTime {
-    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-    modified.unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).expect("a folder").flatten().map(|entry| entry.path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

@@ -142,7 +142,7 @@ need_hub() {
     version=$(sed -n '/^name = "rsbinder"$/{n; s/version = "\(.*\)"/\1/p}' "$here/../../Cargo.lock")
     [ ! -x "$cache/tools/bin/rsb_hub-$version" ] || return 0
     note "building the service manager, rsb_hub $version"
-    CARGO_TARGET_DIR=$cache/tools/target user_cargo install --quiet --debug --locked --root "$cache/tools" \
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=$cache/tools/target user_cargo install --quiet --debug --locked --root "$cache/tools" \
         --version "=$version" rsbinder-tools --bin rsb_hub --bin rsb_service ||
         die "rsbinder-tools cannot be built"
     rm -rf "$cache/tools/target"

@@ -29,6 +29,7 @@ start_hub() {
 }
 
 export GUESTNETD=/system_ext/bin/guestnetd GUESTNETCTL=/system_ext/bin/guestnetctl
+export NETUTILS_WRAPPER=/device/netutils-wrapper
 
 # run_tests PROGRAM...: one after another, one test at a time; only those named $only.
 run_tests() {
@@ -36,7 +37,7 @@ run_tests() {
     for program; do
         start=$SECONDS status=0
         printf '\n== %s\n' "${program##*/}"
-        timeout -k 5 "${limit:-600}" env NETUTILS_WRAPPER=/device/netutils-wrapper "$program" ${only-} --test-threads=1 2>&1 || status=$?
+        timeout -k 5 "${limit:-600}" "$program" ${only-} --test-threads=1 2>&1 || status=$?
         [ $status = 0 ] || failed+=("${program##*/}")
         [ $status != 124 ] || echo "it did not end within ${limit:-600} s"
         table+=("$(printf '%-24s %4d s' "${program##*/}" $((SECONDS - start)))")

@@ -95,7 +95,7 @@ class Module:
 
 def files(root):
     """The Android.bp files of a tree, without cargo's build products."""
-    return sorted(p for p in root.rglob("Android.bp") if "target" not in p.parts)
+    return sorted(p for p in root.rglob("Android.bp") if "target" not in p.relative_to(root).parts)
 
 
 def modules(root):

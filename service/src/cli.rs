@@ -16,8 +16,9 @@
 
 use crate::api::Allowed;
 use crate::daemon::Config;
+use crate::firewall;
+use crate::model::uplink;
 use crate::platform::ndc::Ndc;
-use crate::{firewall, uplink};
 use clap::Parser;
 use guestnet_platform::Endpoint;
 use std::net::Ipv4Addr;

@@ -15,7 +15,6 @@
 //! Every way in which a call can fail, one variant for each cause. The message names the cause
 //! and, where there is one, the remedy. The numbers of the contract are in `api/error_codes.rs`.
 
-use crate::firewall::FirewallError;
 use crate::spec::{GuestName, IfName, SpecError, Subnet};
 use std::io;
 use std::net::Ipv4Addr;
@@ -187,6 +186,54 @@ pub enum TargetError {
         /// errno text.
         cause: std::io::Error,
     },
+}
+
+/// Why the packet filter could not be programmed or read.
+#[derive(Debug, thiserror::Error)]
+pub enum FirewallError {
+    /// It cannot be programmed or read here.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It can be programmed, but this process may not read it.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The kernel has the filter but no NAT.
+    #[error("the kernel has no IPv4 NAT ({0}): enable CONFIG_NF_NAT and a masquerade target")]
+    NoNat(String),
+    /// A command failed.
+    #[error("`{command}` failed: {cause}")]
+    Command {
+        /// The command line as it was run.
+        command: String,
+        /// Exit status and what it said.
+        cause: String,
+    },
+    /// A command hangs, or waits for somebody who does.
+    #[error("`{command}` hangs: {cause}; whoever holds the lock of iptables keeps it waiting, or the program itself is stuck")]
+    Stuck {
+        /// The command line as it was run.
+        command: String,
+        /// How long it had.
+        cause: String,
+    },
+    /// nf_tables refused.
+    #[error("nf_tables: {what}: {cause}")]
+    Netlink {
+        /// What was asked.
+        what: String,
+        /// errno and the kernel's own words.
+        cause: String,
+    },
+    /// What was applied is not what is there.
+    #[error("after it was applied, {0}")]
+    Verify(String),
+}
+
+impl FirewallError {
+    /// Whether a program hangs: one more would, too.
+    pub fn is_stuck(&self) -> bool {
+        matches!(self, Self::Stuck { .. })
+    }
 }
 
 /// What the kernel said.

@@ -48,4 +48,3 @@ mod platform;
 pub mod run;
 pub mod spec;
 pub mod store;
-pub mod uplink;

@@ -17,7 +17,7 @@
 
 use super::slots::{self, Slots};
 use crate::error::Error;
-use crate::firewall::GuestSubnet;
+use crate::model::ruleset::GuestSubnet;
 use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec, Subnet};
 use std::collections::{BTreeMap, BTreeSet};

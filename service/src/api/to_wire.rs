@@ -17,13 +17,13 @@
 use super::facts;
 use super::from_wire::UNSUPPORTED;
 use crate::daemon::{self, Attached, DeviceReport, GuestReport, Info, LayerReport};
-use crate::firewall::Backend;
 use crate::model::change::{self, ChangeKind as Kind};
 use crate::model::fault::Cause;
 use crate::model::timeline::Entry;
+use crate::model::uplink::Uplink;
+use crate::model::world::Backend;
 use crate::model::Scope;
 use crate::spec;
-use crate::uplink::Uplink;
 use android_system_guestnet::aidl::android::system::guestnet::{
     self as wire, Change::Change, ChangeKind::ChangeKind, FirewallBackend::FirewallBackend,
     Guest::Guest, GuestEvent::GuestEvent, GuestKind::GuestKind, GuestState::GuestState,
@@ -216,8 +216,8 @@ pub fn info(info: &Info, listen: &str) -> ServiceInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::uplink::Choice;
     use crate::spec::IfName;
-    use crate::uplink::Choice;
     use std::net::Ipv4Addr;
 
     #[test]

@@ -14,10 +14,10 @@
 
 //! What the owner tells others: guests, reports, notices. Plain data.
 
-use crate::firewall::Backend;
 use crate::model::fault::{Cause, Fault};
 use crate::model::guest_table::Attached;
-use crate::uplink::Uplink;
+use crate::model::uplink::Uplink;
+use crate::model::world::Backend;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -30,15 +30,15 @@ use crate::kernel::link_deleter::Deleter;
 use crate::kernel::netlink::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::Home;
-use crate::kernel::rule;
+use crate::kernel::{rule, uplink};
 use crate::model::guest_table::GuestTable;
 use crate::model::policy_rules::Shape;
+use crate::model::uplink::Choice;
 use crate::model::world::{ForwardingMode, Platform, World};
 use crate::platform::ndc::Ndc;
 use crate::platform::resolv_conf;
 use crate::spec::Family;
 use crate::store::Store;
-use crate::uplink::{Choice, Uplink};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -139,7 +139,7 @@ impl Daemon {
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
         let rules = rule::all(&device, Family::V4).map_err(failed)?;
         let routing = Shape::of(&rules).unwrap_or_default();
-        let uplink = Uplink::observe(&device, &config.uplink, routing, &rules)?;
+        let uplink = uplink::observe(&device, &config.uplink, routing, &rules)?;
         log::info!("the device routes by {}", routing.name());
         let ndc = config.ndc.clone().map(Ndc);
         if let Some(ndc) = &ndc {

@@ -27,9 +27,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+pub use crate::error::FirewallError;
 pub use crate::model::ruleset::{
     Family, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule, Ruleset, Verdict,
 };
+pub use crate::model::world::Backend;
 
 /// Which way to take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,15 +70,6 @@ impl From<Choice> for Options {
     fn from(choice: Choice) -> Self {
         Self { choice, iptables: None }
     }
-}
-
-/// Which way was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backend {
-    /// nf_tables, over netlink.
-    Nftables,
-    /// x_tables, through the program `iptables`.
-    Iptables,
 }
 
 /// One way to put the rules into the kernel. Every call takes as long as the kernel or the programs
@@ -250,53 +243,5 @@ fn neither(nftables: FirewallError, iptables: FirewallError) -> FirewallError {
             FirewallError::NoNat(format!("nf_tables: {a}; iptables: {b}"))
         }
         (a, b) => FirewallError::Unavailable(format!("{a}; {b}")),
-    }
-}
-
-/// Why the packet filter could not be programmed or read.
-#[derive(Debug, thiserror::Error)]
-pub enum FirewallError {
-    /// It cannot be programmed or read here.
-    #[error("{0}")]
-    Unavailable(String),
-    /// It can be programmed, but this process may not read it.
-    #[error("{0}")]
-    Unreadable(String),
-    /// The kernel has the filter but no NAT.
-    #[error("the kernel has no IPv4 NAT ({0}): enable CONFIG_NF_NAT and a masquerade target")]
-    NoNat(String),
-    /// A command failed.
-    #[error("`{command}` failed: {cause}")]
-    Command {
-        /// The command line as it was run.
-        command: String,
-        /// Exit status and what it said.
-        cause: String,
-    },
-    /// A command hangs, or waits for somebody who does.
-    #[error("`{command}` hangs: {cause}; whoever holds the lock of iptables keeps it waiting, or the program itself is stuck")]
-    Stuck {
-        /// The command line as it was run.
-        command: String,
-        /// How long it had.
-        cause: String,
-    },
-    /// nf_tables refused.
-    #[error("nf_tables: {what}: {cause}")]
-    Netlink {
-        /// What was asked.
-        what: String,
-        /// errno and the kernel's own words.
-        cause: String,
-    },
-    /// What was applied is not what is there.
-    #[error("after it was applied, {0}")]
-    Verify(String),
-}
-
-impl FirewallError {
-    /// Whether a program hangs: one more would, too.
-    pub fn is_stuck(&self) -> bool {
-        matches!(self, Self::Stuck { .. })
     }
 }

@@ -29,4 +29,5 @@ pub mod rule;
 pub mod sysctl;
 #[cfg(test)]
 mod testing;
+pub mod uplink;
 pub mod write;

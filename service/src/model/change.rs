@@ -17,7 +17,7 @@
 use super::object::Scope;
 use super::ownership::ROUTE_PROTOCOL;
 use super::policy_rules::{own_table, Lead};
-use crate::firewall::Ruleset;
+use super::ruleset::Ruleset;
 use std::net::Ipv4Addr;
 
 /// A change as a caller sees it.

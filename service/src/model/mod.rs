@@ -29,6 +29,7 @@ pub mod ruleset;
 pub mod step;
 pub mod subnet_conflict;
 pub mod timeline;
+pub mod uplink;
 pub mod world;
 
 pub use guest_net::{GuestEnd, GuestNet, HostEnd};

@@ -18,9 +18,8 @@
 use super::guest_table::GuestTable;
 use super::policy_rules::{self, Rule, Shape};
 use super::subnet_conflict::DevicePrefix;
-use crate::firewall::Backend;
+use super::uplink::Uplink;
 use crate::spec::IfName;
-use crate::uplink::Uplink;
 use std::collections::BTreeMap;
 
 /// The device and its guests.
@@ -53,6 +52,15 @@ pub struct Platform {
     pub forwarding: ForwardingMode,
     /// How its packet filter is programmed.
     pub filter: Backend,
+}
+
+/// How the packet filter is programmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// nf_tables, over netlink.
+    Nftables,
+    /// x_tables, through the program `iptables`.
+    Iptables,
 }
 
 /// Who switches IPv4 forwarding on.
@@ -98,7 +106,7 @@ impl World {
                 filter: Backend::Nftables,
             },
             rules: Vec::new(),
-            uplink: Uplink::unknown(crate::uplink::Choice::Default),
+            uplink: Uplink::unknown(super::uplink::Choice::Default),
             tuns: BTreeMap::new(),
             prefixes: None,
             awaits_netd: false,

@@ -18,11 +18,12 @@
 use crate::daemon::resolvers::Source;
 use crate::daemon::resource::{Health, PacketFilter, SharedResource};
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
-use crate::firewall::{diagnose, GuestSubnet, Ruleset};
+use crate::firewall::diagnose;
 use crate::kernel::{link, route, rule, sysctl};
 use crate::model::fault::{Cause, Fault};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{Lead, Shape, To, Whose};
+use crate::model::ruleset::{GuestSubnet, Ruleset};
 use crate::model::world::ForwardingMode;
 use crate::model::GuestNet;
 use crate::platform::resolv_conf;

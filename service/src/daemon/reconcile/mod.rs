@@ -25,11 +25,11 @@ mod triggers;
 use crate::daemon::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::daemon::{Daemon, GuestEvent, Notice};
 use crate::error::Error;
-use crate::kernel::{link, rule, sysctl};
+use crate::kernel::{link, rule, sysctl, uplink};
 use crate::model::policy_rules::Shape;
+use crate::model::uplink::Uplink;
 use crate::model::world::{Tun, World};
 use crate::spec::{Family, IfName};
-use crate::uplink::Uplink;
 use debounce::Due;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -105,7 +105,7 @@ impl Daemon {
             let Self { kernel, config, world, .. } = self;
             let routing = world.platform.routing;
             let mut uplink =
-                Uplink::observe(&kernel.netlink, &config.uplink, routing, &world.rules)?;
+                uplink::observe(&kernel.netlink, &config.uplink, routing, &world.rules)?;
             uplink.resolvers = self.resolvers.behind(&self.kernel.netlink, uplink.name.as_ref());
             self.world.uplink = uplink;
         }

@@ -17,12 +17,15 @@
 use super::{Done, SharedResource, Task};
 use crate::daemon::resource::connections;
 use crate::error::Error;
-use crate::firewall::{Backend, Firewall, FirewallError, GuestSubnet, Ruleset};
+use crate::error::FirewallError;
+use crate::firewall::Firewall;
 use crate::model::change::Change;
 use crate::model::policy_rules::Shape;
+use crate::model::ruleset::{GuestSubnet, Ruleset};
+use crate::model::uplink::Choice;
+use crate::model::world::Backend;
 use crate::model::world::World;
 use crate::spec::IfPattern;
-use crate::uplink::Choice;
 use std::collections::BTreeSet;
 
 /// The filter of the network namespace that it was opened in.

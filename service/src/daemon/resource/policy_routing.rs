@@ -16,12 +16,12 @@
 
 use super::{connections, Done, SharedResource, Task};
 use crate::error::Error;
-use crate::firewall::GuestSubnet;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::{route, rule};
 use crate::model::change::Change;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{leads, own_table, Lead, Rule, To, Ways, Whose};
+use crate::model::ruleset::GuestSubnet;
 use crate::model::world::World;
 use crate::spec::{Family, VpnPolicy};
 use std::collections::BTreeSet;

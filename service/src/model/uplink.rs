@@ -12,17 +12,13 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The device's way out: which interface it is, and how it is. Reads; changes nothing.
+//! The device's way out: which interface it is, how it is, and what keeps traffic from leaving. Pure.
 
-use crate::error::{Error, KernelError};
-use crate::kernel::link::{self, Link};
-use crate::kernel::netlink::Netlink;
-use crate::kernel::{address, route};
-use crate::model::fault::{Cause, Fault};
-use crate::model::policy_rules::{self, Rule, Shape};
-use crate::spec::{Family, IfName, IfPattern};
+use super::fault::{Cause, Fault};
+use super::policy_rules;
+use crate::spec::{IfName, IfPattern};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 /// How the uplink is chosen.
@@ -77,7 +73,7 @@ impl Choice {
     }
 
     /// The name, where there is but one.
-    fn only(&self) -> Option<IfName> {
+    pub fn only(&self) -> Option<IfName> {
         match self {
             Self::Listed(list) => list.first().filter(|_| list.len() == 1)?.name(),
             Self::Default => None,
@@ -122,55 +118,6 @@ impl Uplink {
             resolvers: Vec::new(),
             default_route: None,
         }
-    }
-
-    /// The uplink as the kernel has it now, on a device that routes so, by these rules. Its resolvers
-    /// are not the kernel's to say.
-    pub fn observe(
-        netlink: &Netlink,
-        choice: &Choice,
-        shape: Shape,
-        rules: &[Rule],
-    ) -> Result<Self, Error> {
-        let failed = |cause: KernelError| Error::kernel("read the uplink", cause);
-        let mut uplink = Self::unknown(choice.clone());
-        let default = match shape {
-            Shape::Netd { .. } => policy_rules::default_network(rules),
-            Shape::Main => {
-                let routes = route::of(netlink, Family::V4, Some(policy_rules::MAIN), 0);
-                let routes = routes.map_err(failed)?;
-                let leads =
-                    |r: &&route::Route| r.destination.prefix() == 0 && r.unicast && r.index != 0;
-                routes.iter().filter(leads).min_by_key(|r| r.priority).map(|r| r.index)
-            }
-        };
-        let leaves_by = match default {
-            Some(index) => link::by_index(netlink, index).map_err(failed)?,
-            None => None,
-        };
-        uplink.default_route = leaves_by.as_ref().map(|l| l.name.clone());
-        let found = match choice {
-            Choice::Listed(list) => candidates(netlink, list).map_err(failed)?,
-            Choice::Default => leaves_by.into_iter().collect(),
-        };
-        let mut first = None;
-        for link in found {
-            let addresses = address::of(netlink, Family::V4, link.index).map_err(failed)?;
-            uplink.name = IfName::new(&link.name);
-            uplink.index = link.index;
-            uplink.up = link.up && link.carrier;
-            uplink.address = addresses.iter().find_map(|a| match a.address {
-                IpAddr::V4(address) => Some(address),
-                IpAddr::V6(_) => None,
-            });
-            uplink.mtu = link.mtu;
-            uplink.table = shape.table_of(link.index);
-            if uplink.usable() {
-                return Ok(uplink);
-            }
-            first.get_or_insert_with(|| uplink.clone());
-        }
-        Ok(first.unwrap_or(uplink))
     }
 
     /// Whether guests' traffic can leave.
@@ -256,22 +203,6 @@ impl fmt::Display for Uplink {
         let address = self.address.map_or("without address".to_owned(), |a| a.to_string());
         write!(f, "{name} {address}, MTU {}", self.mtu)
     }
-}
-
-/// The links that may be the uplink, the most wanted first. One that is named is asked for; for
-/// others all links are read.
-fn candidates(netlink: &Netlink, list: &[IfPattern]) -> Result<Vec<Link>, KernelError> {
-    if let [only] = list {
-        if only.name().is_some() {
-            return Ok(link::by_name(netlink, only.as_str())?.into_iter().collect());
-        }
-    }
-    let mut all = link::all(netlink)?;
-    all.retain(|link| !link.is_ours());
-    let place = |link: &Link| list.iter().position(|pattern| pattern.matches(&link.name));
-    let mut found: Vec<_> = all.into_iter().filter_map(|l| Some((place(&l)?, l))).collect();
-    found.sort_by_key(|(place, link)| (*place, link.index));
-    Ok(found.into_iter().map(|(_, link)| link).collect())
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub fn add(
     table: u32,
 ) -> Result<(), KernelError> {
     let scope = if via.is_some() { RouteScope::Universe } else { RouteScope::Link };
-    let message = whole(index, to.into(), via.map(Into::into), table, scope);
+    let message = ours(index, to.into(), via.map(Into::into), table, scope);
     netlink.change(&NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
@@ -73,23 +73,11 @@ pub fn delete(
     table: u32,
 ) -> Result<(), KernelError> {
     // RT_SCOPE_NOWHERE: whatever its scope is.
-    let message = whole(index, to.into(), via.map(Into::into), table, RouteScope::NoWhere);
+    let message = ours(index, to.into(), via.map(Into::into), table, RouteScope::NoWhere);
     match netlink.change(&DelRoute(message), 0) {
         Err(e) if e.errno != libc::ESRCH && e.errno != libc::ENODEV => Err(e),
         _ => Ok(()),
     }
-}
-
-fn whole(
-    index: u32,
-    to: IpPrefix,
-    via: Option<IpAddr>,
-    table: u32,
-    scope: RouteScope,
-) -> RouteMessage {
-    let mut message = ours(index, to, table, scope);
-    message.attributes.extend(via.map(|via| RouteAttribute::Gateway(via.into())));
-    message
 }
 
 /// Makes a default route of ours by an interface, in a table of ours.
@@ -99,7 +87,7 @@ pub fn add_default(
     index: u32,
     table: u32,
 ) -> Result<(), KernelError> {
-    let message = ours(index, IpPrefix::everything(family), table, RouteScope::Link);
+    let message = ours(index, IpPrefix::everything(family), None, table, RouteScope::Link);
     match netlink.change(&NewRoute(message), NLM_F_CREATE) {
         Err(e) if e.errno != libc::EEXIST => Err(e),
         _ => Ok(()),
@@ -113,15 +101,17 @@ pub fn delete_default(
     index: u32,
     table: u32,
 ) -> Result<(), KernelError> {
-    let message = ours(index, IpPrefix::everything(family), table, RouteScope::Link);
-    match netlink.change(&DelRoute(message), 0) {
-        Err(e) if e.errno != libc::ESRCH && e.errno != libc::ENODEV => Err(e),
-        _ => Ok(()),
-    }
+    delete(netlink, index, IpPrefix::everything(family), None::<IpAddr>, table)
 }
 
 /// A route of ours by this interface.
-fn ours(index: u32, to: IpPrefix, table: u32, scope: RouteScope) -> RouteMessage {
+fn ours(
+    index: u32,
+    to: IpPrefix,
+    via: Option<IpAddr>,
+    table: u32,
+    scope: RouteScope,
+) -> RouteMessage {
     let mut message = about(to.family(), to.prefix(), 0);
     message.header.protocol = ROUTE_PROTOCOL.into();
     message.header.scope = scope;
@@ -131,6 +121,7 @@ fn ours(index: u32, to: IpPrefix, table: u32, scope: RouteScope) -> RouteMessage
     if to.prefix() != 0 {
         message.attributes.push(RouteAttribute::Destination(to.network().into()));
     }
+    message.attributes.extend(via.map(|via| RouteAttribute::Gateway(via.into())));
     message
 }
 
@@ -351,6 +342,10 @@ mod tests {
                 let main = of(netlink, family, Some(MAIN), 0).unwrap();
                 let default = main.iter().find(|r| r.destination.prefix() == 0).unwrap();
                 assert_eq!((default.gateway, default.index), (Some(gateway), index));
+                for _ in 0..2 {
+                    delete(netlink, index, beyond, None::<IpAddr>, 1007).unwrap();
+                    assert_eq!(of(netlink, family, Some(1007), index).unwrap(), []);
+                }
                 let way = towards(netlink, gateway).unwrap().unwrap();
                 assert_eq!((way.index, way.local), (index, false));
                 assert!(towards(netlink, loopback).unwrap().unwrap().local);

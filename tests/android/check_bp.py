@@ -132,16 +132,17 @@ class Tree:
                 continue
             if kind is list and len(set(value)) < len(value):
                 self.error(module.file, f"{key} names something twice")
-            for one in value if kind is list else [value]:
-                if key in VALUES and one not in VALUES[key]:
-                    self.error(module.file, f"{key}: {one!r} is not one of {', '.join(sorted(VALUES[key]))}")
+            for one in (value if kind is list else [value]) if key in VALUES else []:
+                if one not in VALUES[key]:
+                    known = ", ".join(sorted(VALUES[key]))
+                    self.error(module.file, f"{key}: {one!r} is not one of {known}")
         if module.kind != "package" and not module.name:
             self.error(module.file, f"a {module.kind} has no name")
         for what in self.visibility.rule_errors(module):
             self.error(module.file, what)
 
     def check_names(self, module, properties):
-        """Soong finds a crate by the name of its file, which begins with the crate's (validateLibraryStem)."""
+        """Soong finds a crate by the name of its file (validateLibraryStem)."""
         crate = properties.get("crate_name", "")
         if module.kind == "rust_library" and not (crate and module.name.startswith("lib" + crate)):
             self.error(module.file, f"{module.name}: a library's name begins with lib and its crate_name")
@@ -152,13 +153,12 @@ class Tree:
         for interface in (m for m in self.modules if m.kind == "aidl_interface" and m.name):
             backends = interface.properties.get("backend", {})
             names += [f"{interface.name}-{b}" for b, p in backends.items() if p.get("enabled")]
-            names += [f"{interface.name}{suffix}" for suffix in ("_interface", "-api", "-cpp-source", "-rust-source")]
+            names += [interface.name + s for s in ("_interface", "-api", "-cpp-source", "-rust-source")]
         names += [c["module"] for c in self.aosp.values()] + ["libbinder_rs"]
         for name in {n for n in names if names.count(n) > 1}:
             self.errors.append(f"two modules are named {name}")
-        # What is installed has the module's name, in one folder for each partition.
-        crates = [(self.full(m).get("crate_name"), m.name) for m in self.modules if m.kind == "rust_library"]
-        for crate in {c for c, _ in crates if [x for x, _ in crates].count(c) > 1}:
+        crates = [self.full(m).get("crate_name") for m in self.modules if m.kind == "rust_library"]
+        for crate in {c for c in crates if crates.count(c) > 1}:
             self.errors.append(f"two libraries are the crate {crate}")
 
     def check_files(self, module):

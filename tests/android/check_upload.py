@@ -33,7 +33,9 @@ FIELDS = {
     "name": "text", "description": "text",
     "third_party": {
         "homepage": "text", "version": "text",
-        "license_type": {"RESTRICTED", "RECIPROCAL", "NOTICE", "PERMISSIVE", "BY_EXCEPTION_ONLY", "UNENCUMBERED"},
+        "license_type": {
+            "BY_EXCEPTION_ONLY", "NOTICE", "PERMISSIVE", "RECIPROCAL", "RESTRICTED", "UNENCUMBERED",
+        },
     },
 }
 FIELD_TOKEN = re.compile(r'\s+|#[^\n]*|(?P<token>"[^"\n]*"|[\w.]+|[{}:])')
@@ -125,6 +127,10 @@ def hooks_errors(root):
 
 def main():
     root = Path(sys.argv[1]).resolve()
+    missing = [n for n in ("OWNERS", "METADATA", "PREUPLOAD.cfg") if not (root / n).is_file()]
+    if missing:
+        print(f"there is no {', '.join(missing)}")
+        return 1
     errors = [f"OWNERS: {e}" for e in owners_errors((root / "OWNERS").read_text())]
     errors += [f"METADATA: {e}" for e in metadata_errors((root / "METADATA").read_text())]
     errors += [f"PREUPLOAD.cfg: {e}" for e in hooks_errors(root)]

@@ -92,9 +92,12 @@ class Workspace:
         kind = module.kind.removeprefix("rust_")
         # Tests are modules of their own.
         target = {"name": properties.get("crate_name", name), "path": source, "test": kind == "test"}
-        targets = {"lib": target} if kind == "library" else {"bin": [target]} if kind == "binary" else {"test": [target]}
-        manifest(self.out / name, package=package(name, properties["edition"], properties["cargo_pkg_version"]),
-                 dependencies=dict(self.library(lib) for lib in properties.get("rustlibs", [])), **targets)
+        targets = {"library": {"lib": target}, "binary": {"bin": [target]}, "test": {"test": [target]}}[kind]
+        manifest(
+            self.out / name,
+            package=package(name, properties["edition"], properties["cargo_pkg_version"]),
+            dependencies=dict(self.library(lib) for lib in properties.get("rustlibs", [])),
+            **targets)
 
     def library(self, module):
         """A module in rustlibs as a dependency."""
@@ -150,31 +153,40 @@ class Workspace:
     def published(self, names):
         """The folders of crates as they were published, which cargo fetches."""
         folder = self.out.parent / "published" / self.state
+        asked = {n: {"version": "=" + self.versions[n], "default-features": False} for n in names}
         manifest(folder, package=package("published", "2021"), lib={"path": "lib.rs"}, workspace={},
-                 dependencies={n: {"version": "=" + self.versions[n], "default-features": False} for n in names})
+                 dependencies=asked)
         write(folder / "lib.rs", "")
-        answer = subprocess.run(["cargo", "metadata", "--quiet", "--format-version=1"], cwd=folder, check=True,
-                                stdout=subprocess.PIPE)
+        metadata = ["cargo", "metadata", "--quiet", "--format-version=1"]
+        answer = subprocess.run(metadata, cwd=folder, check=True, stdout=subprocess.PIPE)
         return {p["name"]: Path(p["manifest_path"]).parent for p in json.loads(answer.stdout)["packages"]
                 if p["name"] in names and p["version"] == self.versions[p["name"]]}
 
     def unify(self, folder):
         """Has a crate take the tree's one version of each other crate; its tests and examples go."""
         old = tomllib.loads((folder / "Cargo.toml").read_text())
-        tables = {"package": package(old["package"]["name"], old["package"]["edition"], old["package"]["version"]),
-                  "lib": {k: v for k, v in old.get("lib", {}).items() if k in ("name", "path")},
-                  "features": old.get("features", {}), "dependencies": old.get("dependencies", {})}
+        of = old["package"]
+        tables = {
+            "package": package(of["name"], of["edition"], of["version"]),
+            "lib": {k: v for k, v in old.get("lib", {}).items() if k in ("name", "path")},
+            "features": old.get("features", {}),
+            "dependencies": self.one_version(old.get("dependencies", {})),
+        }
         for target, table in old.get("target", {}).items():
-            tables[f"target.'{target}'.dependencies"] = table.get("dependencies", {})
-        for name, table in tables.items():
-            if name.endswith("dependencies"):
-                for crate, asked in table.items():
-                    if crate in self.versions:
-                        table[crate] = (asked if isinstance(asked, dict) else {}) | {"version": "=" + self.versions[crate]}
+            tables[f"target.'{target}'.dependencies"] = self.one_version(table.get("dependencies", {}))
         manifest(folder, **tables)
         # As for every crate that is not ours: Soong asks external crates for no lints.
         root = folder / tables["lib"].get("path", "src/lib.rs")
         write(root, "#![allow(warnings)]\n" + root.read_text())
+
+    def one_version(self, dependencies):
+        changed = {}
+        for crate, asked in dependencies.items():
+            asked = asked if isinstance(asked, dict) else {"version": asked}
+            if crate in self.versions:
+                asked = asked | {"version": "=" + self.versions[crate]}
+            changed[crate] = asked
+        return changed
 
 
 def package(name, edition, version="0.0.0"):

@@ -79,6 +79,7 @@ class Visibility:
         if OVERRIDE in rules:
             rules = rules[len(rules) - rules[::-1].index(OVERRIDE):]
         for rule in rules:
-            if rule == PUBLIC or rule.endswith(":__subpackages__") and user.folder.is_relative_to(module.folder):
+            below = rule.endswith(":__subpackages__") and user.folder.is_relative_to(module.folder)
+            if rule == PUBLIC or below:
                 return True
         return False

@@ -112,6 +112,35 @@ pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
     sets
 }
 
+/// The sets without.
+pub(super) fn names(ruleset: &Ruleset) -> BTreeSet<Set> {
+    let prefixes: BTreeSet<u8> = ruleset.unusual().map(|s| s.subnet.prefix()).collect();
+    prefixes
+        .iter()
+        .flat_map(|prefix| Set::KINDS.map(|kind| Set { kind, prefix: *prefix }))
+        .collect()
+}
+
+/// The elements that go from one ruleset to another, by their sets, and those that come. What it costs
+/// hardly grows with the number of subnets that stay.
+pub(super) fn moved(from: &Ruleset, to: &Ruleset) -> [BTreeMap<Set, Elements>; 2] {
+    let beyond = |a: &Ruleset, b: &Ruleset| -> Ruleset {
+        let subnets = a.subnets.difference(&b.subnets).copied().collect();
+        Ruleset { subnets, ..Ruleset::default() }
+    };
+    let left = beyond(from, to);
+    let (mut gone, new) = (sets(&left), sets(&beyond(to, from)));
+    for s in &left.subnets {
+        // Two gateways may have one subnet.
+        let first = GuestSubnet { gateway: Ipv4Addr::UNSPECIFIED, ..*s };
+        if to.subnets.range(first..).next().is_some_and(|other| other.subnet == s.subnet) {
+            let set = Set { kind: Kind::Subnets, prefix: s.subnet.prefix() };
+            gone.entry(set).or_default().remove(&set.element(s));
+        }
+    }
+    [gone, new]
+}
+
 /// The rules, in the order in which they are looked at within each chain. They change with the
 /// uplink, and when a subnet comes whose prefix is of a length that no other has.
 pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
@@ -122,7 +151,10 @@ pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
     };
     let prefixes: BTreeSet<u8> = ruleset.unusual().map(|s| s.subnet.prefix()).collect();
     let subnets = ruleset.usual().copied().chain(prefixes.into_iter().filter_map(stand_in));
-    let few = Ruleset { subnets: subnets.collect(), extra: Vec::new(), ..ruleset.clone() };
+    let Ruleset { uplinks, resolver, exits, .. } = ruleset;
+    let (uplinks, exits) = (uplinks.clone(), exits.clone());
+    let subnets = subnets.collect();
+    let few = Ruleset { uplinks, subnets, resolver: *resolver, exits, extra: Vec::new() };
 
     let mut lines: Vec<Line> = ruleset.extra.iter().map(Line::plain).collect();
     for rule in few.rules().iter().filter(|rule| rule.hook != Hook::Postrouting) {

@@ -30,11 +30,11 @@ mod text;
 use super::{Backend, Engine, FirewallError, Hook, Ruleset};
 use batch::Batch;
 use dump::{dump, Dump, Shape};
-use layout::{lines, sets, Elements, Line, Set};
+use layout::{lines, moved, names, sets, Elements, Line, Set};
 use netlink_bindings::nftables::{TableFlags, VerdictCode};
 use netlink_socket2::NetlinkSocket;
 use socket::{Refusal, Socket};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 pub use text::text;
 
@@ -115,7 +115,6 @@ struct Known {
     genid: u32,
     ruleset: Ruleset,
     lines: Vec<Line>,
-    sets: BTreeMap<Set, Elements>,
     shape: Shape,
 }
 
@@ -172,12 +171,12 @@ impl Engine for Nftables {
             if from.is_some_and(|known| known.ruleset == *wanted) {
                 return Ok(());
             }
-            let (lines, sets) = (lines(wanted), sets(wanted));
+            let lines = lines(wanted);
             let mut batch = Batch::begin(&mut self.writer, now.genid);
             if from.is_none() && now.is_there {
                 batch.delete_table();
             }
-            let rules = fill(&mut batch, self.ownership, from, (&lines, &sets));
+            let rules = fill(&mut batch, self.ownership, from, (wanted, &lines));
             match batch.commit(&self.writer) {
                 Ok(()) => {}
                 Err(e) if e.errno == Some(libc::ERESTART) => continue,
@@ -203,7 +202,7 @@ impl Engine for Nftables {
                     (genid, table.shape)
                 }
             };
-            self.known = Some(Known { genid, ruleset: wanted.clone(), lines, sets, shape });
+            self.known = Some(Known { genid, ruleset: wanted.clone(), lines, shape });
             return Ok(());
         }
         Err(too_busy())
@@ -267,8 +266,9 @@ impl Known {
         if let Some((what, _)) = is.get(same).or(was.get(same)) {
             return Some(what.clone());
         }
-        let differs = |set: &&Set| table.elements.get(&set.name()) != self.sets.get(set);
-        self.sets.keys().find(differs).map(|set| format!("what is in the set `{}`", set.name()))
+        let sets = sets(&self.ruleset);
+        let differs = |set: &&Set| table.elements.get(&set.name()) != sets.get(set);
+        sets.keys().find(differs).map(|set| format!("what is in the set `{}`", set.name()))
     }
 }
 
@@ -278,27 +278,32 @@ fn fill(
     batch: &mut Batch,
     ownership: u32,
     from: Option<&Known>,
-    (lines, sets): (&Vec<Line>, &BTreeMap<Set, Elements>),
+    (wanted, lines): (&Ruleset, &[Line]),
 ) -> bool {
-    let rules = from.map_or(true, |known| known.lines != *lines);
-    match from {
-        Some(_) if rules => batch.flush(),
-        Some(_) => {}
-        None => {
-            batch.table(ownership);
-            CHAINS.iter().for_each(|base| batch.chain(base));
-        }
+    let rules = match from {
+        Some(known) => known.lines != lines,
+        None => true,
+    };
+    if from.is_none() {
+        batch.table(ownership);
+        CHAINS.iter().for_each(|base| batch.chain(base));
+    } else if rules {
+        batch.flush();
     }
-    let nothing = BTreeMap::new();
-    let there = from.map_or(&nothing, |known| &known.sets);
-    for set in there.keys().filter(|set| !sets.contains_key(set)) {
-        batch.delete_set(set);
-    }
-    for (set, elements) in sets {
-        if !there.contains_key(set) {
-            batch.set(set);
+    let nothing = Ruleset::default();
+    let before = from.map_or(&nothing, |known| &known.ruleset);
+    let [mut gone, new] = moved(before, wanted);
+    if rules {
+        let (there, sets) = (names(before), names(wanted));
+        for set in there.difference(&sets) {
+            batch.delete_set(set);
+            gone.remove(set);
         }
-        batch.elements(set, there.get(set).unwrap_or(&Elements::new()), elements);
+        sets.difference(&there).for_each(|set| batch.set(set));
+    }
+    let none = Elements::new();
+    for set in gone.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        batch.elements(set, gone.get(set).unwrap_or(&none), new.get(set).unwrap_or(&none));
     }
     if rules {
         lines.iter().for_each(|line| batch.rule(line));

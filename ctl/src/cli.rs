@@ -15,6 +15,7 @@
 //! The command line: what clap parses, and the texts of `--help`. Nothing is done here.
 
 use crate::vpn::Vpn;
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::MTU_FOLLOW_UPLINK;
 use clap::{Args, Parser, Subcommand};
 
 /// What every `--help` of the program as a whole ends with.
@@ -56,6 +57,17 @@ Examples:
   guestnetctl attach --name work --pid 4242 --vpn tun:tun0
 
 Exit code 10: attached, but there is no uplink; stderr says what to do.";
+
+const UPDATE_EXAMPLES: &str = "\
+Examples:
+  guestnetctl update demo --mtu 1400
+  guestnetctl update demo --address 172.17.3.9 --mtu uplink
+  guestnetctl update demo --vpn tun:tun0
+
+A new address ends the guest's connections; nothing else that changes ends one, unless the guest
+leaves by another way from now on. All of it is done, or nothing.
+
+Exit code 10: updated, but there is no uplink; stderr says what to do.";
 
 const HOOK_HELP: &str = "\
 In the container's configuration:
@@ -120,6 +132,26 @@ pub enum Command {
     Attach {
         #[command(flatten)]
         guest: GuestArgs,
+        /// Show what the time was spent on
+        #[arg(long)]
+        timeline: bool,
+    },
+    /// Change a live guest; what is not given stays
+    #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
+    #[command(after_help = UPDATE_EXAMPLES)]
+    Update {
+        /// The guest
+        name: String,
+        /// Another IPv4 address in its subnet
+        #[arg(long, value_name = "ADDRESS", group = "what")]
+        address: Option<String>,
+        /// MTU in bytes, 68 to 65535, or uplink: the uplink's
+        #[arg(long, value_name = "BYTES", group = "what", allow_negative_numbers = true, value_parser = mtu)]
+        mtu: Option<i32>,
+        /// Under a VPN: leave via the uplink (follow), via this tun only (tun:NAME), or via the uplink but
+        /// not while a lockdown VPN is up (block)
+        #[arg(long, value_name = "HOW", group = "what")]
+        vpn: Option<Vpn>,
         /// Show what the time was spent on
         #[arg(long)]
         timeline: bool,
@@ -198,6 +230,14 @@ Examples:
         #[arg(trailing_var_arg = true, value_name = "LXC")]
         lxc: Vec<String>,
     },
+}
+
+/// What `update --mtu` takes; guestnetd judges the number.
+fn mtu(text: &str) -> Result<i32, String> {
+    match text {
+        "uplink" => Ok(MTU_FOLLOW_UPLINK),
+        number => number.parse().map_err(|_| "use a number of bytes, or uplink".to_owned()),
+    }
 }
 
 /// A guest to be: its name, where it is and what it gets.
@@ -290,6 +330,21 @@ mod tests {
             ValueValidation
         );
         assert_eq!(parse("guestnetctl watch --count 0").unwrap_err(), ValueValidation);
+    }
+
+    #[test]
+    fn an_update_changes_something() {
+        let parse = |args: &str| Cli::try_parse_from(args.split(' ')).map(|cli| cli.command);
+        let mtu = |args| match parse(args) {
+            Ok(Command::Update { mtu, .. }) => mtu,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(mtu("guestnetctl update a --mtu uplink"), Some(-1));
+        assert_eq!(mtu("guestnetctl update a --mtu 1400 --vpn block"), Some(1400));
+        assert_eq!(mtu("guestnetctl update a --address 172.17.3.9"), None);
+        for bad in ["update a", "update --mtu 1400", "update a --mtu most", "update a --timeline"] {
+            assert!(parse(&format!("guestnetctl {bad}")).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -50,6 +50,12 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             let guest = guestnet.attach(&config, &target, None)?;
             return attached::tell(guestnet, output, &guest, *timeline);
         }
+        Command::Update { name, address, mtu, vpn, timeline } => {
+            let has = guestnet.get(name)?.ok_or_else(|| no_such_guest(name))?;
+            let config = target::updated(&has, address.as_deref(), *mtu, vpn.as_ref());
+            let guest = guestnet.update(name, &config)?;
+            return attached::tell(guestnet, output, &guest, *timeline);
+        }
         Command::Detach { name: Some(name), .. } => {
             guestnet.detach(name)?;
             output.answer(|| json::detached(name), || format!("{name}: detached\n"))?;
@@ -67,11 +73,7 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             output.answer(|| json::guests(&guests), text)?;
         }
         Command::Show { name } => {
-            let guest = guestnet.get(name)?.ok_or_else(|| Failure {
-                exit: Exit::Conflict,
-                code: Some(ERROR_NO_SUCH_GUEST),
-                message: format!("no guest named {name} is attached"),
-            })?;
+            let guest = guestnet.get(name)?.ok_or_else(|| no_such_guest(name))?;
             output.answer(|| json::guest(&guest), || render::guest::details(&guest))?;
         }
         Command::Plan { guest } => {
@@ -112,6 +114,14 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
         _ => {}
     }
     Ok(Exit::Ok)
+}
+
+fn no_such_guest(name: &str) -> Failure {
+    Failure {
+        exit: Exit::Conflict,
+        code: Some(ERROR_NO_SUCH_GUEST),
+        message: format!("no guest named {name} is attached"),
+    }
 }
 
 /// What attach, plan and check are asked about.

@@ -19,7 +19,7 @@ use crate::cli::{ConfigArgs, TargetArgs};
 use crate::exit::{Exit, Failure};
 use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    GuestConfig::GuestConfig, GuestTarget::GuestTarget, TargetKind::TargetKind,
+    Guest::Guest, GuestConfig::GuestConfig, GuestTarget::GuestTarget, TargetKind::TargetKind,
 };
 use binder::ParcelFileDescriptor;
 use nix::libc;
@@ -42,6 +42,30 @@ pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
         mtu: args.mtu.unwrap_or(default.mtu),
         kind: default.kind,
         vpnPolicy: vpn,
+        uplink: tun,
+    }
+}
+
+/// All of what a live guest should have: what it has, but for what was given.
+pub fn updated(
+    has: &Guest,
+    address: Option<&str>,
+    mtu: Option<i32>,
+    vpn: Option<&Vpn>,
+) -> GuestConfig {
+    // Every address that guestnetd tells has it.
+    let length = has.addresses.first().and_then(|text| text.split_once('/')?.1.parse().ok());
+    let (policy, tun) = vpn.map_or((has.vpnPolicy, has.uplink.clone()), Vpn::wire);
+    GuestConfig {
+        name: has.name.clone(),
+        kind: has.kind,
+        interfaceName: has.interfaceName.clone(),
+        // None: the one that it has.
+        addresses: address.map(str::to_owned).into_iter().collect(),
+        gateway: has.gateway.clone(),
+        prefixLength: length.unwrap_or(GuestConfig::default().prefixLength),
+        mtu: mtu.unwrap_or(has.configuredMtu),
+        vpnPolicy: policy,
         uplink: tun,
     }
 }
@@ -118,6 +142,39 @@ mod tests {
             ..GuestConfig::default()
         };
         assert_eq!(format!("{:?}", config("demo", &args)), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn an_update_keeps_what_is_not_given() {
+        let has = Guest {
+            name: "demo".to_owned(),
+            interfaceName: "eth7".to_owned(),
+            gateway: "10.0.0.1".to_owned(),
+            addresses: vec!["10.0.0.3/24".to_owned()],
+            mtu: 1500,
+            configuredMtu: -1,
+            vpnPolicy: VpnPolicy::NAMED_TUN,
+            uplink: Some("tun0".to_owned()),
+            ..Guest::default()
+        };
+        let kept = || GuestConfig {
+            name: "demo".to_owned(),
+            interfaceName: "eth7".to_owned(),
+            gateway: "10.0.0.1".to_owned(),
+            prefixLength: 24,
+            vpnPolicy: VpnPolicy::NAMED_TUN,
+            uplink: Some("tun0".to_owned()),
+            ..GuestConfig::default()
+        };
+        let same = |ours: GuestConfig, wanted: GuestConfig| {
+            assert_eq!(format!("{ours:?}"), format!("{wanted:?}"));
+        };
+        same(updated(&has, None, None, None), kept());
+        same(updated(&has, None, Some(1400), None), GuestConfig { mtu: 1400, ..kept() });
+        let moved = updated(&has, Some("10.0.0.9"), None, Some(&Vpn::Block));
+        let policy = VpnPolicy::BLOCK_UNDER_LOCKDOWN;
+        let addresses = vec!["10.0.0.9".to_owned()];
+        same(moved, GuestConfig { addresses, vpnPolicy: policy, uplink: None, ..kept() });
     }
 
     #[test]

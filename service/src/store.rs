@@ -21,6 +21,7 @@
 use crate::alloc::slots;
 use crate::error::Error;
 use crate::model::forwarding::{Before, Switch};
+use crate::model::guest_net::NetnsRef;
 use crate::model::guest_table::Attached;
 use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec, IfName};
@@ -56,10 +57,16 @@ pub struct AttachedRecord {
     pub address: Ipv4Addr,
     /// MTU of its link in bytes.
     pub mtu: u32,
+    /// Its network namespace; an earlier version kept none.
+    #[serde(default)]
+    pub netns: NetnsRef,
     /// Who attached it.
     pub owner_uid: u32,
     /// When: milliseconds since the epoch.
     pub attached_at: i64,
+    /// An update that has begun and has not ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateRecord>,
 }
 
 impl AttachedRecord {
@@ -69,8 +76,10 @@ impl AttachedRecord {
             spec: guest.spec.clone(),
             address: guest.net.guest.address,
             mtu: guest.net.mtu,
+            netns: guest.netns.clone(),
             owner_uid: guest.owner_uid,
             attached_at: guest.attached_at,
+            update: None,
         }
     }
 
@@ -78,6 +87,24 @@ impl AttachedRecord {
     pub fn net(&self, slot: u32) -> GuestNet {
         GuestNet::new(&self.spec, slot, self.address, self.mtu)
     }
+
+    /// The network that an update which was cut off was bringing about.
+    pub fn interrupted(&self, slot: u32) -> Option<GuestNet> {
+        let update = self.update.as_ref()?;
+        Some(GuestNet::new(&update.spec, slot, update.address, update.mtu))
+    }
+}
+
+/// What a live guest is about to become. Written before its ends are touched, and gone with the record
+/// that says what it has become: a start that finds it brings the guest back to what it had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateRecord {
+    /// What was asked for.
+    pub spec: GuestSpec,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// MTU of its link in bytes.
+    pub mtu: u32,
 }
 
 /// What is kept of the forwarding switch.
@@ -338,7 +365,15 @@ mod tests {
         let wlan0 = IfName::new("wlan0").unwrap();
         let spec = GuestSpec::new(name("a"), wlan0, None, [172, 17, 3, 2].into(), 16, -1).unwrap();
         let address = [172, 17, 3, 3].into();
-        let attached = AttachedRecord { spec, address, mtu: 1500, owner_uid: 0, attached_at: 1 };
+        let attached = AttachedRecord {
+            spec,
+            address,
+            mtu: 1500,
+            netns: NetnsRef { id: Some(0), handle: Some([255; 16]) },
+            owner_uid: 0,
+            attached_at: 1,
+            update: None,
+        };
         Record { slot: 0, attached: Some(attached) }
     }
 

@@ -53,7 +53,7 @@ fn assert_nothing_stays(bed: &Bed, guests: &[&Guest], before: &[String]) {
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads").flatten();
         tasks.map(|task| fs::read_to_string(task.path().join("comm")).unwrap_or_default())
     };
-    eventually("no thread is left", || threads().all(|name| name.trim() != "mtu"));
+    eventually("no thread is left", || threads().all(|name| name.trim() != "guests"));
     let mut open = open_fds(pid);
     open.sort();
     assert_eq!(open.len(), before.len(), "{before:?}\n{open:?}");
@@ -186,6 +186,32 @@ fn a_guest_that_ends_meanwhile_is_no_error() {
     assert!(!bed.daemon.log().contains("keeps MTU"), "{}", bed.daemon.log());
 }
 
+/// As an earlier version, or a kernel that has no handles of namespaces, leaves a guest's record.
+fn forget_handle(bed: &Bed, name: &str) {
+    let path = bed.daemon.state_dir().join(format!("guests/{name}.json"));
+    let text = fs::read_to_string(&path).expect("the record");
+    let mut record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    record["attached"]["netns"] = serde_json::json!({"id": null, "handle": null});
+    fs::write(path, record.to_string()).expect("written");
+}
+
+#[test]
+fn without_a_handle_the_way_in_is_by_a_tun_device() {
+    let mut bed = Bed::new("auto");
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    let open = open_fds(bed.daemon.pid());
+    for mtu in [1400, 1500, 1300] {
+        bed.daemon.kill();
+        forget_handle(&bed, "demo");
+        bed.start();
+        set_mtu(&bed.device, mtu);
+        assert_follows(&bed, "demo", &guest, mtu.into());
+    }
+    assert_eq!(guest.tcp(Internet::TCP, "demo").unwrap(), "192.0.2.2 demo");
+    assert_nothing_stays(&bed, &[&guest], &open);
+}
+
 #[test]
 fn without_a_way_in_a_guest_keeps_its_mtu_and_works() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -195,11 +221,14 @@ fn without_a_way_in_a_guest_keeps_its_mtu_and_works() {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("chmod");
     let device = Device::new();
     let daemon = Daemon::new(&device).by(&format!("unshare -m {}", program.display())).started();
-    let bed = Bed::around(device, daemon).build();
+    let mut bed = Bed::around(device, daemon).build();
     let guest = Guest::new();
     bed.attach("demo", &guest);
+    bed.daemon.kill();
+    forget_handle(&bed, "demo");
+    bed.start();
     set_mtu(&bed.device, 1400);
-    let words = "demo: keeps MTU 1500, the uplink has 1400: open /dev/net/tun: ENOENT";
+    let words = "demo: keeps MTU 1500, 1400 is due: open /dev/net/tun: ENOENT";
     assert!(bed.daemon.wait_log(words, BOUND), "{}", bed.daemon.log());
     assert_eq!(mtus(&bed, "demo", &guest), [1500; 3]);
     assert_eq!(guest.tcp(Internet::TCP, "demo").unwrap(), "192.0.2.2 demo");

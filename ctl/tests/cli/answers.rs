@@ -83,6 +83,7 @@ fn every_command_has_a_document() {
     let target = "--name demo --netns /proc/self/ns/net";
     for (args, pointer, value) in [
         (format!("attach {target}"), "/guest/address", "172.17.3.3"),
+        ("update demo --mtu 1400".to_owned(), "/guest/name", "demo"),
         ("detach demo".to_owned(), "/name", "demo"),
         ("list".to_owned(), "/1/state", "waiting_for_uplink"),
         ("show demo".to_owned(), "/host_interface", "vm_wlan"),
@@ -101,6 +102,28 @@ fn every_command_has_a_document() {
     assert_eq!(stub.run("--json detach --all").json()["guests"], 3);
     let dump = stub.run("dump --json").json();
     assert_eq!(dump["dump"].as_str().unwrap().lines().count(), DUMP_LINES);
+}
+
+#[test]
+fn an_update_asks_for_what_the_guest_has_but_for_what_is_given() {
+    let stub = Stub::start();
+    for (args, exit, asked) in [
+        (
+            "update tunnelled --mtu uplink",
+            10,
+            "mtu: -1, vpnPolicy: VpnPolicy(1), uplink: Some(\"tun0\")",
+        ),
+        ("update demo --mtu 1400", 0, "mtu: 1400, vpnPolicy: VpnPolicy(0), uplink: None"),
+        ("update demo --vpn block", 0, "mtu: -1, vpnPolicy: VpnPolicy(2), uplink: None"),
+        ("update demo --address 172.17.3.9", 0, "172.17.3.9"),
+    ] {
+        let said = stub.run(args);
+        assert_eq!(said.code, Some(exit), "{said:?}");
+        let calls = stub.calls();
+        assert!(calls.iter().any(|c| c.starts_with("update ") && c.contains(asked)), "{calls:?}");
+    }
+    assert_eq!(stub.run("update gone --mtu 1400").code, Some(4));
+    assert_eq!(stub.run("update demo").code, Some(2));
 }
 
 #[test]

@@ -262,8 +262,10 @@ impl IGuestNet for Service {
         Ok(guest(name))
     }
 
-    fn update(&self, _: &str, _: &GuestConfig) -> binder::Result<Guest> {
-        self.refuse::<()>("later").map(|_| Guest::default())
+    fn update(&self, name: &str, config: &GuestConfig) -> binder::Result<Guest> {
+        self.called(format!("update {name} {config:?}"));
+        self.refuse::<()>(name)?;
+        Ok(guest(name))
     }
 
     fn detach(&self, name: &str) -> binder::Result<()> {

@@ -78,7 +78,7 @@ impl Leases {
     /// A guest has these from now on.
     pub fn take(&mut self, net: &GuestNet) {
         self.slots.take(net.slot);
-        self.addresses.insert(net.guest.address, net.name.clone());
+        self.take_address(net);
         let new = || Shared { subnet: subnet_of(net), guests: BTreeSet::new() };
         let shared = self.subnets.entry(net.subnet.network()).or_insert_with(new);
         shared.guests.insert(net.name.clone());
@@ -87,9 +87,7 @@ impl Leases {
     /// A guest has these no more.
     pub fn release(&mut self, net: &GuestNet) {
         self.slots.release(net.slot);
-        if self.addresses.get(&net.guest.address) == Some(&net.name) {
-            self.addresses.remove(&net.guest.address);
-        }
+        self.release_address(net);
         let network = net.subnet.network();
         if let Some(shared) = self.subnets.get_mut(&network) {
             shared.guests.remove(&net.name);
@@ -97,6 +95,23 @@ impl Leases {
                 self.subnets.remove(&network);
             }
         }
+    }
+
+    /// A guest has this address from now on, too.
+    pub fn take_address(&mut self, net: &GuestNet) {
+        self.addresses.insert(net.guest.address, net.name.clone());
+    }
+
+    /// A guest has this address no more.
+    pub fn release_address(&mut self, net: &GuestNet) {
+        if self.addresses.get(&net.guest.address) == Some(&net.name) {
+            self.addresses.remove(&net.guest.address);
+        }
+    }
+
+    /// Whose address this is.
+    pub fn holder(&self, address: Ipv4Addr) -> Option<&GuestName> {
+        self.addresses.get(&address)
     }
 
     /// Whether a guest has this subnet.

@@ -28,8 +28,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// What the contract has and this version has not.
-pub const UPDATE: &str = "update()";
-/// See [`UPDATE`].
 pub const OWNER: &str = "an owner";
 const BRIDGED: &str = "GuestKind.BRIDGED";
 const TAP: &str = "GuestKind.TAP";
@@ -37,7 +35,7 @@ const IPV6: &str = "an IPv6 address (GuestConfig.addresses)";
 const SECOND: &str = "a second address (GuestConfig.addresses)";
 
 /// All of it, for `info()`.
-pub const UNSUPPORTED: [&str; 6] = [UPDATE, OWNER, BRIDGED, TAP, IPV6, SECOND];
+pub const UNSUPPORTED: [&str; 5] = [OWNER, BRIDGED, TAP, IPV6, SECOND];
 
 /// What a configuration asks for that this version has not.
 pub fn unsupported(config: &GuestConfig) -> Option<&'static str> {
@@ -48,6 +46,11 @@ pub fn unsupported(config: &GuestConfig) -> Option<&'static str> {
         _ if config.addresses.len() > 1 => Some(SECOND),
         _ => None,
     }
+}
+
+/// Whether it asks for a kind of link that no guest has.
+pub fn is_another_kind(config: &GuestConfig) -> bool {
+    [GuestKind::BRIDGED, GuestKind::TAP].contains(&config.kind)
 }
 
 /// The address of "ADDRESS" or "ADDRESS/LENGTH", and its length.
@@ -92,6 +95,14 @@ fn start_of(text: &str) -> String {
 
 /// A configuration.
 pub fn spec(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
+    if is_another_kind(config) {
+        return Err(SpecError::Unknown { what: "GuestKind", value: config.kind.0 });
+    }
+    checked(config)
+}
+
+/// All but its kind, if that is one of the contract's.
+fn checked(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
     let texts = [&config.name, &config.interfaceName, &config.gateway];
     let given = texts.into_iter().chain(&config.addresses).chain(&config.uplink);
     let size = given.map(|text| text.len()).sum::<usize>();
@@ -99,7 +110,7 @@ pub fn spec(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
         return Err(SpecError::TooLarge(size));
     }
     let unknown = |what, value| Err(SpecError::Unknown { what, value });
-    if config.kind != GuestKind::VETH {
+    if ![GuestKind::VETH, GuestKind::BRIDGED, GuestKind::TAP].contains(&config.kind) {
         return unknown("GuestKind", config.kind.0);
     }
     let vpn = vpn_policy(config.vpnPolicy, config.uplink.as_deref())?;
@@ -118,6 +129,12 @@ pub fn spec(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
         config.mtu,
     )?
     .under(vpn)
+}
+
+/// What a live guest should have, and whether that is another kind of link than it has: every one is
+/// a veth.
+pub fn update(config: &GuestConfig) -> Result<(GuestSpec, bool), SpecError> {
+    Ok((checked(config)?, is_another_kind(config)))
 }
 
 /// A policy, and the way out that belongs to one of them.

@@ -26,7 +26,7 @@ mod to_wire;
 pub use authorization::Allowed;
 pub use listeners::Listeners;
 
-use crate::daemon::{AttachRequest, Handle};
+use crate::daemon::{AttachRequest, Handle, UpdateRequest};
 use crate::error::Error;
 use crate::kernel::netns::initial::Initial;
 use crate::kernel::netns::target::Target;
@@ -140,10 +140,19 @@ impl IGuestNet for GuestNet {
         answer(self.owner.attach(request)).map(|g| to_wire::guest(&g))
     }
 
-    fn update(&self, name: &str, _config: &GuestConfig) -> binder::Result<Guest> {
+    fn update(&self, name: &str, config: &GuestConfig) -> binder::Result<Guest> {
         self.caller()?;
-        self.name(name)?;
-        unsupported(from_wire::UPDATE)
+        let arrived = Instant::now();
+        match from_wire::unsupported(config) {
+            // Which a live guest cannot change to, whatever this version has.
+            Some(what) if !from_wire::is_another_kind(config) => return unsupported(what),
+            _ => {}
+        }
+        let asked = || -> Result<UpdateRequest, Error> {
+            let (spec, other_kind) = from_wire::update(config)?;
+            Ok(UpdateRequest { name: from_wire::name(name)?, spec, other_kind, arrived })
+        };
+        answer(asked().and_then(|request| self.owner.update(request))).map(|g| to_wire::guest(&g))
     }
 
     fn detach(&self, name: &str) -> binder::Result<()> {

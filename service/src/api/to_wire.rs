@@ -27,9 +27,9 @@ use crate::spec;
 use android_system_guestnet::aidl::android::system::guestnet::{
     self as wire, Change::Change, ChangeKind::ChangeKind, FirewallBackend::FirewallBackend,
     Guest::Guest, GuestEvent::GuestEvent, GuestKind::GuestKind, GuestState::GuestState,
-    GuestStatus::GuestStatus, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
-    Place::Place, ServiceInfo::ServiceInfo, Status::Status, TimelineStep::TimelineStep,
-    VpnPolicy::VpnPolicy,
+    GuestStatus::GuestStatus, IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer, LayerState::LayerState,
+    LayerStatus::LayerStatus, Place::Place, ServiceInfo::ServiceInfo, Status::Status,
+    TimelineStep::TimelineStep, VpnPolicy::VpnPolicy,
 };
 
 /// A number that the wire has signed; no counter here reaches the difference.
@@ -62,6 +62,7 @@ pub fn guest(guest: &Attached) -> Guest {
         timeline: guest.timeline.iter().map(step).collect(),
         vpnPolicy: vpn_policy(&guest.spec.vpn),
         uplink: guest.spec.vpn.tun().map(|tun| tun.to_string()),
+        configuredMtu: guest.spec.mtu.map_or(MTU_FOLLOW_UPLINK, small),
     }
 }
 

@@ -18,6 +18,7 @@ use super::{Attached, Daemon};
 use crate::error::{Error, KernelError};
 use crate::kernel::link::{self, Link};
 use crate::kernel::link_deleter;
+use crate::model::guest_net::NetnsRef;
 use crate::model::ownership::{self, guest_of_alias};
 use crate::spec::{GuestName, IfName};
 use crate::store::{AttachedRecord, Record};
@@ -101,13 +102,18 @@ impl Daemon {
                         `ip link del` removes it"
                 .into());
         };
-        let AttachedRecord { spec, owner_uid, attached_at, .. } = attached.clone();
+        let AttachedRecord { spec, owner_uid, attached_at, netns, .. } = attached.clone();
         let net = attached.net(slot).routed(self.world.platform.routing);
+        if let Some(before) = attached.interrupted(slot) {
+            log::warn!("{name}: an update was cut off; it gets back what it had");
+            self.worker.restore(link.index, before.routed(self.world.platform.routing));
+        }
         log::info!("{name}: taken over with {} {}", link.name, net.guest.address);
         let guest = Attached {
             spec,
             net,
             index: link.index,
+            netns: NetnsRef { id: netns.id.or(link.elsewhere), ..netns },
             owner_uid,
             attached_at,
             timeline: Vec::new(),

@@ -28,6 +28,7 @@ mod resource;
 mod start;
 
 pub use crate::model::guest_table::Attached;
+pub use calls::update::UpdateRequest;
 pub use report::{
     DeviceReport, GuestEvent, GuestReport, Info, Layer, LayerReport, LayerState, Notice, Verdict,
 };
@@ -43,7 +44,7 @@ use crate::model::change::Change;
 use crate::model::world::World;
 use crate::spec::{GuestName, GuestSpec, IfName};
 use crate::store::Store;
-use guest::mtu;
+use guest::worker::Worker;
 use reconcile::backoff::Backoffs;
 use reconcile::debounce::{Debounce, Due};
 use resolvers::Resolvers;
@@ -52,7 +53,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::{oneshot, Notify};
 
@@ -79,6 +80,8 @@ pub struct Handle {
     detaching: Arc<Notify>,
     /// Told when something is left to do for the thread that follows.
     restless: Arc<Notify>,
+    /// Told when nobody works at a guest's ends any more.
+    work_ended: Arc<Condvar>,
     /// Whether guestnetd ends: who waits for the daemon does not get it any more.
     ending: Arc<AtomicBool>,
 }
@@ -209,8 +212,8 @@ pub struct Daemon {
     connections: Connections,
     /// How often what others take from guests' host ends is put back, by their index.
     guest_repairs: Backoffs<u32>,
-    /// How guests follow the uplink's MTU.
-    mtus: mtu::Mtus,
+    /// Brings live guests' ends to what they should be.
+    worker: Worker,
     /// What the next pass has to read, and when.
     debounce: Debounce,
     /// Callers that wait for a guest's link to be gone.

@@ -15,7 +15,7 @@
 //! Start-up: what is needed is there, the device is read, and what an earlier guestnetd left is taken
 //! over (`adopt.rs`) and brought to what is wanted now.
 
-use super::guest::mtu::Mtus;
+use super::guest::worker::Worker;
 use super::reconcile::backoff::{Backoffs, REPAIR};
 use super::reconcile::debounce::{Debounce, Due};
 use super::reconcile::event_loop::{self, Sources};
@@ -106,15 +106,15 @@ impl Daemon {
             });
             (daemon.kernel.monitor.bell().map_err(failed)?, resolv)
         };
-        let (deleter, mtu) = (daemon.kernel.deleter.clone(), Arc::clone(&daemon.mtus.due));
+        let (deleter, guests) = (daemon.kernel.deleter.clone(), Arc::clone(&daemon.worker.due));
         let netd = daemon.forwarding.get().due();
         let daemon = Arc::new(Mutex::new(Some(daemon)));
-        let (detaching, restless, ending) = Default::default();
-        let handle = Handle { daemon, deleter, detaching, restless, ending };
+        let (detaching, restless, work_ended, ending) = Default::default();
+        let handle = Handle { daemon, deleter, detaching, restless, work_ended, ending };
         let sources = Sources {
             bell,
             deleted,
-            mtu,
+            guests,
             netd,
             restless: Arc::clone(&handle.restless),
             resolv,
@@ -188,7 +188,7 @@ impl Daemon {
             policy_routing: Managed::new(PolicyRouting::new(netlink()?), None),
             forwarding: Managed::new(forwarding, Some(was_on)),
             guest_repairs: Backoffs::new(&REPAIR),
-            mtus: Mtus::default(),
+            worker: Worker::default(),
             debounce: Debounce::default(),
             detaching: BTreeMap::new(),
             notify,

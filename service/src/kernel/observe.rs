@@ -35,6 +35,8 @@ pub struct FoundHost {
     pub index: u32,
     /// Whether the kernel sends by it.
     pub running: bool,
+    /// The id of the network namespace that the guest's end is in; see [`Link::elsewhere`].
+    pub elsewhere: Option<i32>,
     /// The objects. Of routes only ours; addresses are whoever's.
     pub objects: Vec<(Scope, Object)>,
 }
@@ -121,7 +123,7 @@ fn found_host(link: &Link, net: &GuestNet) -> FoundHost {
     let text = link.alias.clone();
     objects.extend(text.map(|text| Object::Alias { dev: dev(), text }));
     let objects = objects.into_iter().map(|object| (Scope::Device, object)).collect();
-    FoundHost { index: link.index, running: link.running, objects }
+    FoundHost { index: link.index, running: link.running, elsewhere: link.elsewhere, objects }
 }
 
 impl FoundHost {

@@ -14,10 +14,13 @@
 
 //! What a guest's network is made of, as it should be, and what may be removed beside it. Pure.
 
+use super::change::KernelOp;
+use super::diff::diff;
 use super::guest_net::GuestNet;
 use super::object::{LinkKind, Loopback, Object, Scope, Setting};
 use super::ownership::alias;
 use super::policy_rules::MAIN;
+use super::step::{Reversible, Step};
 use crate::spec::{Family, IpPrefix};
 
 /// Every object of a guest's network.
@@ -73,4 +76,26 @@ pub fn may_remove<'a>(
         (Scope::Device, Object::Address { address, .. }) if *address == net.host.address => true,
         _ => set.iter().any(|(there, other)| *there == scope && other == object),
     }
+}
+
+/// How far a live guest's ends are brought to its network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scale {
+    /// Whether the guest's end gets its MTU; else it keeps its own, which the guest may have set.
+    pub mtu: bool,
+    /// What the guest's end had that it no longer should have; none: its address and routes are the
+    /// guest's own, and stay as they are.
+    pub before: Option<GuestNet>,
+}
+
+/// The steps that bring a live guest's ends to `net`. The device's end is brought to it in any case.
+pub fn live_steps(net: &GuestNet, scale: &Scale, found: &[(Scope, Object)]) -> Vec<Step> {
+    let mut steps = diff(desired_guest(net), found, may_remove(net, scale.before.as_ref()));
+    steps.retain(|step| match (step.operation(), step.scope) {
+        (_, Scope::Device) => true,
+        (KernelOp::SetMtu, Scope::Guest) => scale.mtu,
+        // Whether its lo is up is the guest's own affair.
+        (_, Scope::Guest) => scale.before.is_some() && step.object.dev().is_some(),
+    });
+    steps
 }

@@ -15,11 +15,13 @@
 //! What has to be done to get from what was found to what is wanted. Pure, and knows no feature.
 //!
 //! Removals of what is ours and no longer wanted come first, in reverse order; then what is missing
-//! or has other values, the device's before the guest's; the alias comes last, because a link that
-//! has it counts as whole.
+//! or has other values, the device's before the guest's, but for an MTU that shrinks: the device's
+//! end always takes what the guest sends. The alias comes last, because a link that has it counts as
+//! whole.
 
 use super::object::{LinkKind, Object, Scope};
 use super::step::{Op, Step};
+use crate::spec::IfName;
 
 /// The steps from `found` to `want`; none when nothing is missing. Of what is found and not wanted
 /// only that is removed which `ours` accepts; the rest is left alone.
@@ -35,6 +37,11 @@ pub fn diff(
         }
     }
     let removals = steps.len();
+    let born_again: Vec<_> = want
+        .iter()
+        .filter(|(scope, link)| gets_ipv6(link, same(found, *scope, link)))
+        .map(|(scope, link)| (*scope, link.dev().cloned()))
+        .collect();
     for (scope, object) in want {
         let there = same(found, scope, &object);
         let (first, second) = match there {
@@ -42,6 +49,7 @@ pub fn diff(
             None if is_peer(&object) => continue,
             None => (Op::Add, None),
             Some(was) if *was != object => (Op::Change { from: was.clone() }, None),
+            Some(_) if is_lost(&object, scope, &born_again) => (Op::Add, None),
             Some(_) => match fate(scope, &object, found, steps.get(..removals).unwrap_or(&[])) {
                 Fate::Stays => continue,
                 Fate::Gone => (Op::Add, None),
@@ -55,6 +63,25 @@ pub fn diff(
     }
     steps.sort_by_key(order);
     steps
+}
+
+/// Whether a link becomes wide enough for IPv6, which begins with the namespace's defaults
+/// (addrconf_notify(), NETDEV_CHANGEMTU).
+fn gets_ipv6(link: &Object, there: Option<&Object>) -> bool {
+    // linux/ipv6.h, IPV6_MIN_MTU
+    const LEAST: u32 = 1280;
+    match (link, there) {
+        (Object::Link { mtu, .. }, Some(Object::Link { mtu: was, .. })) => {
+            *was < LEAST && *mtu >= LEAST
+        }
+        _ => false,
+    }
+}
+
+/// Whether a setting goes with what its interface was.
+fn is_lost(object: &Object, scope: Scope, born_again: &[(Scope, Option<IfName>)]) -> bool {
+    matches!(object, Object::Sysctl { .. })
+        && born_again.iter().any(|(at, dev)| *at == scope && dev.as_ref() == object.dev())
 }
 
 /// What becomes of a thing that is found as it is wanted.
@@ -102,6 +129,12 @@ fn order(step: &Step) -> (u8, u8) {
     match (&step.op, &step.object) {
         (Op::Remove, _) => (0, u8::MAX - place),
         (_, Object::Alias { .. }) => (2, place),
+        // is_skb_forwardable(): an end of a veth drops what is longer than its own MTU.
+        (Op::Change { from: Object::Link { mtu: was, .. } }, Object::Link { mtu, .. })
+            if mtu < was && step.scope == Scope::Guest =>
+        {
+            (1, 0)
+        }
         _ => (1, place),
     }
 }
@@ -112,7 +145,7 @@ mod tests {
     use super::super::guest_net::GuestNet;
     use super::super::step::Reversible;
     use super::*;
-    use crate::spec::{GuestName, GuestSpec, IfName};
+    use crate::spec::{GuestName, GuestSpec};
 
     fn net(address: [u8; 4], mtu: u32) -> GuestNet {
         let (name, wlan0) = (GuestName::new("b").unwrap(), IfName::new("wlan0").unwrap());
@@ -133,9 +166,9 @@ mod tests {
             "remove the guest's default route via 172.17.3.2 dev wlan0",
             "remove address 172.17.3.4/16 from the guest's wlan0",
             "remove route 172.17.3.4 dev vm_wlan1",
+            "MTU 1400 on the guest's wlan0",
             "MTU 1400 on vm_wlan1",
             "route 172.17.3.9 dev vm_wlan1",
-            "MTU 1400 on the guest's wlan0",
             "address 172.17.3.9/16 on the guest's wlan0",
             "the guest's default route via 172.17.3.2 dev wlan0",
         ];
@@ -143,15 +176,28 @@ mod tests {
         let back = [
             "remove the guest's default route via 172.17.3.2 dev wlan0",
             "remove address 172.17.3.9/16 from the guest's wlan0",
-            "MTU 1500 on the guest's wlan0",
             "remove route 172.17.3.9 dev vm_wlan1",
             "MTU 1500 on vm_wlan1",
+            "MTU 1500 on the guest's wlan0",
             "route 172.17.3.4 dev vm_wlan1",
             "address 172.17.3.4/16 on the guest's wlan0",
             "the guest's default route via 172.17.3.2 dev wlan0",
         ];
         assert_eq!(words(&Step::way_back(&steps)), back);
         assert!(diff(desired_guest(&now), &desired_guest(&now), |_, _| true).is_empty());
+    }
+
+    #[test]
+    fn ipv6_is_off_again_where_an_mtu_brings_it_back() {
+        let (narrow, wide) = (net([172, 17, 3, 4], 1000), net([172, 17, 3, 4], 1500));
+        let steps = diff(desired_guest(&wide), &desired_guest(&narrow), may_remove(&wide, None));
+        let there =
+            ["MTU 1500 on vm_wlan1", "no IPv6 on vm_wlan1", "MTU 1500 on the guest's wlan0"];
+        assert_eq!(words(&steps), there);
+        let back = ["MTU 1000 on the guest's wlan0", "MTU 1000 on vm_wlan1"];
+        assert_eq!(words(&Step::way_back(&steps)), back);
+        // What is found after a second has no use for it.
+        assert!(diff(desired_guest(&wide), &desired_guest(&wide), |_, _| true).is_empty());
     }
 
     #[test]

@@ -17,7 +17,18 @@
 use super::ownership::Mac;
 use super::policy_rules::{Shape, MAIN};
 use crate::spec::{GuestName, GuestSpec, IfName, Subnet, VpnPolicy};
+use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
+
+/// What is kept of a guest's network namespace. It holds nothing there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetnsRef {
+    /// The kernel's number for it in the device's (IFLA_LINK_NETNSID of the host end), the same for
+    /// as long as both live; none: it is not known.
+    pub id: Option<i32>,
+    /// nsfs's file handle, where the kernel has one for namespaces.
+    pub handle: Option<[u8; 16]>,
+}
 
 /// A guest's network as it is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]

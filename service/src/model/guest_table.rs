@@ -15,6 +15,7 @@
 //! The guests there are, and what they hold. Pure. No question here costs more with more guests.
 
 use crate::alloc::leases::Leases;
+use crate::model::guest_net::NetnsRef;
 use crate::model::policy_rules::Shape;
 use crate::model::timeline::Entry;
 use crate::model::GuestNet;
@@ -31,6 +32,8 @@ pub struct Attached {
     pub net: GuestNet,
     /// Index of the host end.
     pub index: u32,
+    /// Its network namespace.
+    pub netns: NetnsRef,
     /// Who attached it.
     pub owner_uid: u32,
     /// When: milliseconds since the epoch.
@@ -57,6 +60,23 @@ pub struct EgressOverride {
     pub address: Ipv4Addr,
 }
 
+/// What is being done at a guest's ends, with the daemon not entered meanwhile.
+#[derive(Debug)]
+enum Work {
+    /// They are brought to what they should be.
+    Align,
+    /// An update. The network that the guest comes to; once it has that, the one that it had.
+    Update(Box<GuestNet>),
+}
+
+/// The same, and what waits for its end.
+#[derive(Debug)]
+struct InWork {
+    work: Work,
+    /// The device's end may have been changed by others meanwhile.
+    repair: bool,
+}
+
 /// All guests: attached, about to be, and leaving.
 #[derive(Debug, Default)]
 pub struct GuestTable {
@@ -65,6 +85,8 @@ pub struct GuestTable {
     leaving: BTreeMap<GuestName, Attached>,
     /// Whose link has this index; also while it is leaving.
     by_index: HashMap<u32, GuestName>,
+    /// At whose ends something is being done, by their host ends' indexes.
+    work: HashMap<u32, InWork>,
     /// What guests have, also while they are leaving.
     pub leases: Leases,
     /// By their host ends; also of one that is about to be attached.
@@ -108,10 +130,84 @@ impl GuestTable {
         self.attached.get(name)
     }
 
-    /// The same, to change what it has. Its slot, subnet, address and VPN policy stay: see
-    /// [`leave`](Self::leave) and [`attach`](Self::attach).
-    pub fn get_mut(&mut self, name: &GuestName) -> Option<&mut Attached> {
-        self.attached.get_mut(name)
+    /// A guest's ends have this MTU in bytes now.
+    pub fn set_mtu(&mut self, index: u32, mtu: u32) {
+        let guest = self.by_index.get(&index).and_then(|name| self.attached.get_mut(name));
+        guest.into_iter().for_each(|guest| guest.net.mtu = mtu);
+    }
+
+    /// Whether something is being done at a guest's ends.
+    pub fn is_in_work(&self, index: u32) -> bool {
+        self.work.contains_key(&index)
+    }
+
+    /// Whether that is an update.
+    pub fn is_updating(&self, index: u32) -> bool {
+        self.work.get(&index).is_some_and(|one| matches!(one.work, Work::Update(_)))
+    }
+
+    /// They are about to be brought to what they should be.
+    pub fn begin_align(&mut self, index: u32) {
+        self.work.insert(index, InWork { work: Work::Align, repair: false });
+    }
+
+    /// A guest is about to get another network, in the same slot and subnet: what guests share has to
+    /// suit that one already. It has both addresses until the end.
+    pub fn begin_update(&mut self, index: u32, to: GuestNet) {
+        self.leases.take_address(&to);
+        self.set_override(&to);
+        self.work.insert(index, InWork { work: Work::Update(Box::new(to)), repair: false });
+    }
+
+    /// It has that network now.
+    pub fn commit_update(&mut self, index: u32, spec: GuestSpec) {
+        let Some(InWork { work: Work::Update(to), .. }) = self.work.get_mut(&index) else { return };
+        let Some(guest) = self.by_index.get(&index).and_then(|name| self.attached.get_mut(name))
+        else {
+            return;
+        };
+        self.last_holder.insert(to.guest.address, guest.spec.name.clone());
+        guest.spec = spec;
+        std::mem::swap(&mut guest.net, to);
+    }
+
+    /// Whether a repair has to wait: half of a change must not be taken for damage. It is remembered
+    /// that one waits.
+    pub fn postpones_repair(&mut self, index: u32) -> bool {
+        let work = self.work.get_mut(&index);
+        work.is_some_and(|one| {
+            one.repair = true;
+            true
+        })
+    }
+
+    /// It is done, or given up: a guest that was updated has one network again. Tells whether a repair
+    /// waits.
+    pub fn end_work(&mut self, index: u32) -> bool {
+        let Some(InWork { work, repair }) = self.work.remove(&index) else { return false };
+        if let (Work::Update(other), Some(net)) = (work, self.net_of(index)) {
+            if other.guest.address != net.guest.address {
+                self.leases.release_address(&other);
+            }
+            self.set_override(&net);
+        }
+        repair
+    }
+
+    fn net_of(&self, index: u32) -> Option<GuestNet> {
+        let name = self.by_index.get(&index)?;
+        let guest = self.attached.get(name).or_else(|| self.leaving.get(name))?;
+        Some(guest.net.clone())
+    }
+
+    fn set_override(&mut self, net: &GuestNet) {
+        let host = net.host.name.clone();
+        if net.vpn == VpnPolicy::FollowUplink {
+            self.egress_overrides.remove(&host);
+        } else {
+            let its = EgressOverride { vpn: net.vpn.clone(), address: net.guest.address };
+            self.egress_overrides.insert(host, its);
+        }
     }
 
     /// Whether a guest of that name is leaving.
@@ -138,10 +234,7 @@ impl GuestTable {
     pub fn join(&mut self, net: &GuestNet) {
         self.joining += 1;
         self.leases.take(net);
-        if net.vpn != VpnPolicy::FollowUplink {
-            let its = EgressOverride { vpn: net.vpn.clone(), address: net.guest.address };
-            self.egress_overrides.insert(net.host.name.clone(), its);
-        }
+        self.set_override(net);
     }
 
     /// It is not attached after all.
@@ -176,6 +269,7 @@ impl GuestTable {
         if let Some(slot) = self.unadopted_links.remove(&index) {
             self.leases.slots.release(slot);
         }
+        self.end_work(index);
         let name = self.by_index.remove(&index)?;
         let (guest, was_leaving) = match self.leaving.remove(&name) {
             Some(guest) => (guest, true),
@@ -225,6 +319,88 @@ impl GuestTable {
     pub fn route(&mut self, mode: Shape) {
         for guest in self.attached.values_mut() {
             guest.net = guest.net.clone().routed(mode);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn net(name: &str, slot: u32, address: [u8; 4], vpn: VpnPolicy) -> (GuestSpec, GuestNet) {
+        let (name, wlan0) = (GuestName::new(name).unwrap(), IfName::new("wlan0").unwrap());
+        let spec = GuestSpec::new(name, wlan0, None, [172, 17, 3, 2].into(), 16, -1).unwrap();
+        let spec = GuestSpec { vpn, ..spec };
+        let net = GuestNet::new(&spec, slot, address.into(), 1500);
+        (spec, net)
+    }
+
+    const OLD: [u8; 4] = [172, 17, 3, 3];
+    const NEW: [u8; 4] = [172, 17, 9, 9];
+
+    /// A guest with index 7, at the beginning of an update to another address and policy.
+    fn updating() -> (GuestTable, GuestSpec) {
+        let mut table = GuestTable::default();
+        let (spec, has) = net("demo", 0, OLD, VpnPolicy::FollowUplink);
+        table.join(&has);
+        table.attach(Attached {
+            spec,
+            net: has,
+            index: 7,
+            netns: NetnsRef::default(),
+            owner_uid: 0,
+            attached_at: 0,
+            timeline: Vec::new(),
+            waiting: false,
+        });
+        let (spec, to) = net("demo", 0, NEW, VpnPolicy::BlockUnderLockdown);
+        table.begin_update(7, to);
+        (table, spec)
+    }
+
+    fn held(table: &GuestTable) -> [bool; 2] {
+        [OLD, NEW].map(|address| table.leases.holder(address.into()).is_some())
+    }
+
+    #[test]
+    fn an_update_holds_both_addresses_until_its_end() {
+        let (mut table, spec) = updating();
+        assert!(table.is_updating(7) && table.is_in_work(7));
+        assert_eq!((held(&table), table.egress_overrides().len()), ([true, true], 1));
+        table.commit_update(7, spec.clone());
+        let guest = table.get(&spec.name).unwrap();
+        assert_eq!((guest.net.guest.address, &guest.spec), (NEW.into(), &spec));
+        assert_eq!(held(&table), [true, true]);
+        assert!(!table.end_work(7));
+        assert_eq!((held(&table), table.egress_overrides().len()), ([false, true], 1));
+        assert!(
+            !table.is_in_work(7) && !table.was_held_by_another(&table.attached[&spec.name].net)
+        );
+    }
+
+    #[test]
+    fn an_update_that_is_given_up_leaves_what_was() {
+        let (mut table, spec) = updating();
+        assert!(table.postpones_repair(7));
+        assert!(table.end_work(7), "a repair waits");
+        assert_eq!((held(&table), table.egress_overrides().len()), ([true, false], 0));
+        assert_eq!(table.get(&spec.name).unwrap().net.guest.address, Ipv4Addr::from(OLD));
+        assert!(!table.postpones_repair(7) && !table.end_work(7));
+    }
+
+    #[test]
+    fn a_guest_that_goes_meanwhile_takes_both_along() {
+        for (commits, leaves) in [(false, false), (true, false), (false, true), (true, true)] {
+            let (mut table, spec) = updating();
+            if leaves {
+                table.leave(&spec.name).unwrap();
+            }
+            if commits {
+                table.commit_update(7, spec.clone());
+            }
+            assert_eq!(table.remove(7).map(|(_, was_leaving)| was_leaving), Some(leaves));
+            assert_eq!((held(&table), table.egress_overrides().len()), ([false, false], 0));
+            assert!(!table.is_in_work(7) && table.is_deserted());
         }
     }
 }

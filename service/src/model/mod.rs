@@ -20,7 +20,7 @@ pub mod desired;
 pub mod diff;
 pub mod fault;
 pub mod forwarding;
-mod guest_net;
+pub mod guest_net;
 pub mod guest_table;
 pub mod object;
 pub mod ownership;

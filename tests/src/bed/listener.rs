@@ -159,6 +159,7 @@ fn copy(guest: &Guest) -> Guest {
         timeline: Vec::new(),
         vpnPolicy: guest.vpnPolicy,
         uplink: guest.uplink.clone(),
+        configuredMtu: guest.configuredMtu,
     }
 }
 

@@ -48,6 +48,8 @@ pub fn life(firewall: &str) -> Seen {
             has(traced.device.link("vm_wlan1")) && has(guests[1].link("wlan0"))
         });
     }
+    let moved = GuestConfig { addresses: vec!["172.17.3.99".to_owned()], ..config("second") };
+    let _ = traced.service().update("second", &moved).expect("update");
     // The next guest of an address has none of its predecessor's connections.
     let next = Guest::new();
     traced.detach("first");
@@ -178,12 +180,22 @@ pub fn leftovers(first: &str, then: &str) -> Seen {
         r#"{"version":1,"boot":"another","ours":true,"contested":false,
         "before":{"accept_redirects":false,"forwarding":[]},"netd":false}"#,
     );
+    // A guest of which a kernel without handles of namespaces, or an earlier version, left none.
+    let stays_record = fs::read_to_string(state.join("guests/stays.json")).expect("the record");
+    let mut stays_record: serde_json::Value = serde_json::from_str(&stays_record).expect("JSON");
+    stays_record["attached"]["netns"] = serde_json::json!({"id": null, "handle": null});
+    put("guests/stays.json", &stays_record.to_string());
     put("resolvers.json", r#"{"version":1,"boot":"another","behind":{}}"#);
     // As the creating message leaves it: with all marks but the alias.
     let half = "ip link add vm_wlan9 address 02:67:00:00:00:01 group 0x676e6574 type veth peer b9";
     traced.device.run(half);
     choose(then);
     traced.start();
+    traced.device.run("ip link set wlan0 mtu 1400");
+    let has = |link: Option<serde_json::Value>| link.is_some_and(|link| link["mtu"] == 1400);
+    traced.until("the guest follows the MTU", || {
+        has(traced.device.link("vm_wlan")) && has(stays.link("wlan0"))
+    });
     traced.detach("stays");
     traced.stop();
     traced.seen(&format!("leftovers-{first}-{then}"), false)

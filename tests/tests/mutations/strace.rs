@@ -36,6 +36,8 @@ pub const HARMLESS: &[&str] = &[
     "fstat",
     "newfstatat",
     "statx",
+    "name_to_handle_at",
+    "open_by_handle_at",
     "statfs",
     "fstatfs",
     "access",

@@ -34,7 +34,6 @@ fn each_is_refused_by_its_name_and_info_lists_exactly_these() {
         named.push(name);
     };
 
-    unsupported("update()", "update()", service.update("neighbour", &config("neighbour")).err());
     // Any object of ours is one.
     let owner = deaf().as_binder();
     let attached = service.attach(&config("b"), &bed.target(), Some(&owner));

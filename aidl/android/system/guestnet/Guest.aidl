@@ -55,4 +55,6 @@ parcelable Guest {
     VpnPolicy vpnPolicy = VpnPolicy.FOLLOW_UPLINK;
     /** NAMED_TUN: the tun that it leaves by. Otherwise null: it leaves by Status.uplink. */
     @nullable @utf8InCpp String uplink;
+    /** GuestConfig.mtu as it was asked for: bytes, or MTU_FOLLOW_UPLINK (-1). */
+    int configuredMtu = -1;
 }

@@ -161,8 +161,7 @@ interface IGuestNet {
     Guest attach(in GuestConfig config, in GuestTarget target, @nullable IBinder owner);
 
     /**
-     * Changes a live guest, while its link stays (EX_UNSUPPORTED_OPERATION in this version: detach and
-     * attach).
+     * Changes a live guest, while its link stays.
      *
      * These fields change: addresses, mtu, vpnPolicy and uplink. The others have to be as they are, or
      * it is ERROR_FIELD_NOT_UPDATABLE: name, kind, interfaceName, gateway and prefixLength. Empty
@@ -170,7 +169,9 @@ interface IGuestNet {
      * failure the guest has what it had before. A new address costs the connections of the old one, and
      * at most one ping; nothing else that changes costs a TCP stream.
      *
-     * One call for a guest runs at a time. attach() of its name, and detach(), are answered meanwhile.
+     * Listeners are told once, by GuestEvent.STATE. One call for a guest runs at a time. attach() of its
+     * name, and detach(), are answered meanwhile. Routes that the guest itself made by its old address go
+     * with that.
      *
      * @param name the guest.
      * @param config all of what it should have from now on, as attach() takes it.

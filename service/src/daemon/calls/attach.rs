@@ -14,21 +14,23 @@
 
 //! Attach, and its dry runs plan and check: the same preparation, the same steps.
 
+use super::shared::Shared;
 use super::verify;
 use crate::daemon::executor::kernel::KernelExecutor;
 use crate::daemon::executor::{apply, undo};
-use crate::daemon::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::daemon::{AttachRequest, Attached, Daemon, GuestEvent, LayerReport, Notice};
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
+use crate::kernel::netns::handle;
 use crate::kernel::netns::target::Target;
 use crate::kernel::observe::FoundGuest;
-use crate::kernel::{conntrack, link, observe};
+use crate::kernel::{link, observe};
 use crate::model::change::Change;
 use crate::model::desired::{desired_guest, may_remove};
 use crate::model::diff::diff;
+use crate::model::guest_net::NetnsRef;
 use crate::model::timeline::{Operation, Timeline};
-use crate::model::world::{Tun, World};
+use crate::model::world::Tun;
 use crate::model::{subnet_conflict, GuestNet, Step};
 use crate::spec::{GuestSpec, VpnPolicy, DEFAULT_MTU};
 use crate::store::{AttachedRecord, Record};
@@ -43,14 +45,6 @@ struct Arriving<'a> {
     /// A socket in its namespace.
     inside: &'a Netlink,
     uid: u32,
-}
-
-/// Which of what guests share an attach has changed.
-#[derive(Clone, Copy, Default)]
-struct Shared {
-    packet_filter: bool,
-    policy_routing: bool,
-    forwarding: bool,
 }
 
 impl Daemon {
@@ -146,8 +140,17 @@ impl Daemon {
             None => observe::device_prefixes(&self.kernel.netlink)?,
         };
         subnet_conflict::check(spec, world.prefixes.insert(prefixes))?;
+        let way = self.look_at_way(&spec.vpn)?;
+        let (slot, address) = self.world.guests.leases.choose(spec)?;
+        let mtu = spec.mtu.or(way).unwrap_or(DEFAULT_MTU);
+        Ok(GuestNet::new(spec, slot, address, mtu).routed(self.world.platform.routing))
+    }
+
+    /// Reads the way out that belongs to a policy; gives its MTU, if it has one.
+    pub(super) fn look_at_way(&mut self, vpn: &VpnPolicy) -> Result<Option<u32>, Error> {
+        let world = &mut self.world;
         let mut way = world.uplink.mtu;
-        if let VpnPolicy::NamedTun(name) = &spec.vpn {
+        if let VpnPolicy::NamedTun(name) = vpn {
             let failed = |cause| Error::kernel(format!("read {name}"), cause);
             let there = link::by_name(&self.kernel.netlink, name.as_str()).map_err(failed)?;
             let link = there.ok_or_else(|| Error::NoSuchTun(name.clone()))?;
@@ -155,10 +158,7 @@ impl Daemon {
             world.tuns.insert(name.clone(), tun);
             way = tun.mtu;
         }
-        let (slot, address) = world.guests.leases.choose(spec)?;
-        let way = Some(way).filter(|mtu| *mtu >= 68);
-        let mtu = spec.mtu.or(way).unwrap_or(DEFAULT_MTU).min(65535);
-        Ok(GuestNet::new(spec, slot, address, mtu).routed(world.platform.routing))
+        Ok(Some(way).filter(|mtu| *mtu >= 68).map(|mtu| mtu.min(65535)))
     }
 
     /// Refuses what the kernel would refuse halfway.
@@ -203,49 +203,9 @@ impl Daemon {
         if done.is_err() {
             self.restore_record(spec);
             self.world.guests.unjoin(net);
-            self.undo_shared(changed, spec);
+            self.undo_shared(changed, &spec.name);
         }
         done
-    }
-
-    /// The connections of the guest that had the address before. To keep them must not cost this one
-    /// its network: they go with their timeouts, too.
-    fn forget_last_holder(&self, net: &GuestNet, timeline: &mut Timeline) {
-        if !self.world.guests.was_held_by_another(net) {
-            return;
-        }
-        let began = Instant::now();
-        let change = Change::forget_connections(net.guest.address);
-        match conntrack::forget(net.guest.address) {
-            Ok(()) => timeline.enter(change.operation, change.what, began),
-            Err(e) => log::warn!("{}: {} failed: {e}", net.name, change.what),
-        }
-    }
-
-    /// Brings what guests share to the world with the one that has joined.
-    fn bring_shared(&mut self, changed: &mut Shared, timeline: &mut Timeline) -> Result<(), Error> {
-        let Self { packet_filter, policy_routing, forwarding, world, .. } = self;
-        // Set before: one that fails has to be looked at, too.
-        bring(packet_filter, world, &mut changed.packet_filter, timeline)?;
-        bring(policy_routing, world, &mut changed.policy_routing, timeline)?;
-        let result = bring(forwarding, world, &mut changed.forwarding, timeline);
-        world.awaits_netd = forwarding.get().awaits_netd();
-        result
-    }
-
-    /// Takes that back, in reverse. What cannot be taken back now is tried again later.
-    fn undo_shared(&mut self, changed: Shared, spec: &GuestSpec) {
-        let Self { packet_filter, policy_routing, forwarding, world, .. } = self;
-        let undone = [
-            changed.forwarding.then(|| forwarding.undo(world)),
-            changed.policy_routing.then(|| policy_routing.undo(world)),
-            changed.packet_filter.then(|| packet_filter.undo(world)),
-        ];
-        for result in undone.into_iter().flatten() {
-            if let Err(e) = result {
-                log::error!("{}: what it had changed is put back later: {e}", spec.name);
-            }
-        }
     }
 
     /// The guest's own steps: does them, reads back, stores, and marks the link as whole.
@@ -274,10 +234,11 @@ impl Daemon {
         let mut finish = || {
             let began = Instant::now();
             let ends = executor.host_index.zip(executor.guest_index);
-            let index = verify::read_back(net, ends, netlink, inside, mark)?;
+            let (index, id) = verify::read_back(net, ends, netlink, inside, mark)?;
             target.check_alive()?;
             timeline.enter(Operation::ReadBack, "read back", began);
-            let attached = attached(spec, net, index, uid);
+            let netns = NetnsRef { id, handle: handle::of(target.netns.as_fd()) };
+            let attached = attached(spec, net, (index, netns), uid);
             let began = Instant::now();
             let kept = Some(AttachedRecord::of(&attached));
             self.store.put(&spec.name, &Record { slot: net.slot, attached: kept })?;
@@ -300,25 +261,6 @@ impl Daemon {
             None => self.store.forget(&spec.name),
         }
     }
-}
-
-/// One of what guests share. Whether it is `changed` is set also where it failed.
-fn bring<R: SharedResource>(
-    managed: &mut Managed<R>,
-    world: &World,
-    changed: &mut bool,
-    timeline: &mut Timeline,
-) -> Result<(), Error> {
-    let began = Instant::now();
-    let changes = managed.changes(world);
-    let result = managed.reconcile(world, Look::Wanted, Trigger::Call);
-    *changed = !matches!(result, Ok(Outcome::Unchanged));
-    if let Ok(Outcome::Applied) = result {
-        for change in changes {
-            timeline.enter(change.operation, change.what, began);
-        }
-    }
-    result.map(drop)
 }
 
 /// The guest's own steps from what is there to `net`.
@@ -351,12 +293,18 @@ fn log_attach(guest: &Attached, arrived: Instant) {
     }
 }
 
-fn attached(spec: &GuestSpec, net: &GuestNet, index: u32, uid: u32) -> Attached {
+fn attached(
+    spec: &GuestSpec,
+    net: &GuestNet,
+    (index, netns): (u32, NetnsRef),
+    uid: u32,
+) -> Attached {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Attached {
         spec: spec.clone(),
         net: net.clone(),
         index,
+        netns,
         owner_uid: uid,
         attached_at: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
         timeline: Vec::new(),

@@ -17,4 +17,6 @@
 mod attach;
 mod detach;
 mod dns;
+mod shared;
+pub(in crate::daemon) mod update;
 mod verify;

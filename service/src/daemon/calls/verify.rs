@@ -15,8 +15,9 @@
 //! Reads back what was set up: an attach answers for what is there, not for what was done.
 
 use crate::error::Error;
+use crate::kernel::link::{self, Link};
 use crate::kernel::netlink::Netlink;
-use crate::kernel::{link, observe, route};
+use crate::kernel::{observe, route};
 use crate::model::change::KernelOp;
 use crate::model::desired::{desired_guest, may_remove};
 use crate::model::diff::diff;
@@ -26,8 +27,9 @@ use std::time::{Duration, Instant};
 /// How long the kernel may take to find that both ends have carrier.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Reads both ends back: nothing but the mark may be missing. Gives the host end's index. `ends`
-/// are the indexes of both, where the kernel gave them.
+/// Reads both ends back: nothing but the mark may be missing. Gives the host end's index, and the id
+/// of the namespace that the other end is in. `ends` are the indexes of both, where the kernel gave
+/// them.
 ///
 /// The end that comes up first learns of its carrier from linkwatch, a work queue of the kernel:
 /// until then what is sent by it is dropped. Asking for a single link works the queue off on
@@ -38,17 +40,17 @@ pub(in crate::daemon) fn read_back(
     device: &Netlink,
     inside: &Netlink,
     mark: &Step,
-) -> Result<u32, Error> {
+) -> Result<(u32, Option<i32>), Error> {
     if let Some((host, guest)) = ends {
-        if at_a_glance(net, (host, guest), device, inside) {
-            return Ok(host);
+        if let Some(link) = at_a_glance(net, (host, guest), device, inside) {
+            return Ok((host, link.elsewhere));
         }
     }
     let began = Instant::now();
     loop {
         let host = observe::host_end(device, net)?;
         let guest = observe::guest_side(inside, net)?;
-        let index = host.as_ref().map_or(0, |host| host.index);
+        let end = host.as_ref().map_or((0, None), |host| (host.index, host.elsewhere));
         let running = host.as_ref().is_some_and(|host| host.running) && guest.running;
         let mut found = guest.objects;
         found.extend(host.into_iter().flat_map(|host| host.objects));
@@ -58,7 +60,7 @@ pub(in crate::daemon) fn read_back(
             .map(Step::describe)
             .collect();
         if missing.is_empty() && running {
-            return Ok(index);
+            return Ok(end);
         }
         if missing.is_empty() && began.elapsed() < SETTLE {
             std::thread::sleep(Duration::from_millis(1));
@@ -79,8 +81,16 @@ fn is_the_guests(step: &Step) -> bool {
 /// Four questions whose answers hold all of it: both links run, the guest's packets leave by its
 /// end, with its address, to the gateway, and the device's reach it. A yes is sure; a no is not,
 /// because a guest or a device may route by rules of its own, and is looked into.
-fn at_a_glance(net: &GuestNet, ends: (u32, u32), device: &Netlink, inside: &Netlink) -> bool {
-    let runs = |netlink, index| matches!(link::by_index(netlink, index), Ok(Some(l)) if l.up && l.running && l.mtu == net.mtu);
+fn at_a_glance(
+    net: &GuestNet,
+    ends: (u32, u32),
+    device: &Netlink,
+    inside: &Netlink,
+) -> Option<Link> {
+    let runs = |netlink, index| {
+        let link = link::by_index(netlink, index).ok().flatten();
+        link.filter(|l| l.up && l.running && l.mtu == net.mtu)
+    };
     let way = |netlink, to| route::towards(netlink, to).ok().flatten();
     let out = route::WayOut {
         index: ends.1,
@@ -94,8 +104,9 @@ fn at_a_glance(net: &GuestNet, ends: (u32, u32), device: &Netlink, inside: &Netl
         source: Some(net.host.address.into()),
         local: false,
     };
-    runs(device, ends.0)
-        && runs(inside, ends.1)
-        && way(inside, observe::ELSEWHERE) == Some(out)
-        && way(device, net.guest.address) == Some(back)
+    let host = runs(device, ends.0)?;
+    runs(inside, ends.1)?;
+    let ways = way(inside, observe::ELSEWHERE) == Some(out)
+        && way(device, net.guest.address) == Some(back);
+    ways.then_some(host)
 }

@@ -14,4 +14,6 @@
 
 //! What goes on inside a guest after its attach.
 
-pub(in crate::daemon) mod mtu;
+pub(in crate::daemon) mod ends;
+mod mtu;
+pub(in crate::daemon) mod worker;

@@ -14,9 +14,9 @@
 
 //! The daemon's own thread: it enters the daemon when the kernel announces something, when a delete
 //! has come to its end, and when something is due by the clock; and it starts the threads that bring
-//! guests to the uplink's MTU and ask netd. It decides nothing.
+//! live guests to what they should be and ask netd. It decides nothing.
 
-use crate::daemon::guest::mtu;
+use crate::daemon::guest::worker;
 use crate::daemon::reconcile::debounce::Due;
 use crate::daemon::{resource, Daemon, Handle};
 use crate::kernel::link_deleter::Deleted;
@@ -40,8 +40,8 @@ pub(in crate::daemon) struct Sources {
     pub(in crate::daemon) bell: Bell,
     /// Deletes that have come to their end.
     pub(in crate::daemon) deleted: UnboundedReceiver<Deleted>,
-    /// Told when guests have another MTU than the uplink.
-    pub(in crate::daemon) mtu: Arc<Notify>,
+    /// Told when live guests' ends should change.
+    pub(in crate::daemon) guests: Arc<Notify>,
     /// Told when netd is to be asked for forwarding.
     pub(in crate::daemon) netd: Arc<Notify>,
     /// Told when another thread has left something to do.
@@ -124,8 +124,7 @@ async fn changed(resolv: &mut Option<resolv_conf::Watch>) {
 }
 
 async fn follow(handle: Handle, sources: Sources) {
-    let Sources { bell, mut deleted, mtu: to_resize, netd, restless, mut resolv, mut ended } =
-        sources;
+    let Sources { bell, mut deleted, guests, netd, restless, mut resolv, mut ended } = sources;
     loop {
         // Whoever makes it another one on another thread rings.
         let alarm = handle.enter(|daemon| Ok(daemon.alarm())).unwrap_or_default();
@@ -154,7 +153,7 @@ async fn follow(handle: Handle, sources: Sources) {
                 daemon.deleted(one);
                 Ok(())
             }),
-            () = to_resize.notified() => mtu::start(&handle),
+            () = guests.notified() => worker::start(&handle),
             () = netd.notified() => resource::ask_netd(&handle),
             () = until(alarm) => with_daemon(Daemon::on_alarm),
             () = changed(&mut resolv) => with_daemon(|daemon| {

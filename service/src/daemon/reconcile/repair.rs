@@ -59,9 +59,12 @@ impl Daemon {
     }
 
     fn repair_from(&mut self, index: u32, net: &GuestNet, host: FoundHost) {
+        if self.world.guests.postpones_repair(index) {
+            return;
+        }
         let mut steps: Vec<Step> =
             diff(desired_device_side(net), &host.objects, may_remove(net, None));
-        if self.is_being_resized(index) {
+        if self.worker.doubts(index).is_some() {
             steps.retain(|step| step.operation() != KernelOp::SetMtu);
         }
         if steps.is_empty() {

@@ -15,6 +15,7 @@
 //! Network namespaces: which one a descriptor is, and a socket inside one.
 //! Nothing of a guest's namespace is kept: a descriptor, and a mere socket in it, pin it.
 
+pub mod handle;
 pub mod initial;
 pub mod reentry;
 pub mod target;
@@ -23,7 +24,7 @@ use nix::sched::{setns, CloneFlags};
 use nix::sys::ioctl::ioctl_num_type;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 
 /// A file of the calling thread's network namespace: `udp` is /proc/net/udp. Not by /proc/thread-self,
@@ -98,6 +99,12 @@ impl Home {
         setns(netns, CloneFlags::CLONE_NEWNET)?;
         let _back = Back(self);
         work()
+    }
+}
+
+impl AsFd for Home {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -20,6 +20,8 @@
 //! The guest sees the device, down and without address, for some 20 ms: the move sleeps in
 //! rcu_barrier. So never with the owner's lock held.
 
+use super::handle::{self, NetnsHandle};
+use super::Home;
 use crate::error::Error;
 use crate::kernel::link::{self, Namespace};
 use crate::kernel::netlink::Netlink;
@@ -34,7 +36,21 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 pub struct WayBack {
     // In this order: the namespace is let go first, for the device's end takes as long as its move.
     netns: OwnedFd,
-    _tun: File,
+    _tun: Option<File>,
+}
+
+/// Opens the namespace behind a host end: by its handle where the kernel has one for it, which takes
+/// microseconds, else by its id.
+pub fn behind(
+    device: &Netlink,
+    home: &Home,
+    id: i32,
+    handle: Option<&NetnsHandle>,
+) -> Result<WayBack, Error> {
+    match handle.and_then(|handle| handle::open(home.as_fd(), handle).ok()) {
+        Some(netns) => Ok(WayBack { netns, _tun: None }),
+        None => open(device, Namespace::Id(id)),
+    }
 }
 
 impl AsFd for WayBack {
@@ -62,7 +78,7 @@ pub fn open(device: &Netlink, namespace: Namespace) -> Result<WayBack, Error> {
     let link = link::by_name(device, &name).map_err(moved)?;
     link::set_netns(device, link.map_or(0, |link| link.index), namespace).map_err(moved)?;
     let netns = netns_of(&tun).map_err(failed("ask where a TUN device is"))?;
-    Ok(WayBack { netns, _tun: tun })
+    Ok(WayBack { netns, _tun: Some(tun) })
 }
 
 /// Opens the namespace of a process. The device is gone when this returns.
@@ -114,7 +130,7 @@ fn netns_of(tun: &File) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::netns::{Home, NetnsId};
+    use crate::kernel::netns::NetnsId;
     use crate::kernel::testing::in_a_netns;
     use nix::sched::{unshare, CloneFlags};
 

@@ -1,0 +1,99 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What guests share, brought to the world of a call, and back when the call fails.
+
+use crate::daemon::resource::{Look, Managed, Outcome, SharedResource, Trigger};
+use crate::daemon::Daemon;
+use crate::error::Error;
+use crate::kernel::conntrack;
+use crate::model::change::Change;
+use crate::model::timeline::Timeline;
+use crate::model::world::World;
+use crate::model::GuestNet;
+use crate::spec::GuestName;
+use std::time::Instant;
+
+/// Which of what guests share a call has changed.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Shared {
+    packet_filter: bool,
+    policy_routing: bool,
+    forwarding: bool,
+}
+
+impl Daemon {
+    /// The connections of the guest that had the address before. To keep them must not cost this one
+    /// its network: they go with their timeouts, too.
+    pub(super) fn forget_last_holder(&self, net: &GuestNet, timeline: &mut Timeline) {
+        if !self.world.guests.was_held_by_another(net) {
+            return;
+        }
+        let began = Instant::now();
+        let change = Change::forget_connections(net.guest.address);
+        match conntrack::forget(net.guest.address) {
+            Ok(()) => timeline.enter(change.operation, change.what, began),
+            Err(e) => log::warn!("{}: {} failed: {e}", net.name, change.what),
+        }
+    }
+
+    /// Brings what guests share to the world with the one that has joined, or is about to change.
+    pub(super) fn bring_shared(
+        &mut self,
+        changed: &mut Shared,
+        timeline: &mut Timeline,
+    ) -> Result<(), Error> {
+        let Self { packet_filter, policy_routing, forwarding, world, .. } = self;
+        // Set before: one that fails has to be looked at, too.
+        bring(packet_filter, world, &mut changed.packet_filter, timeline)?;
+        bring(policy_routing, world, &mut changed.policy_routing, timeline)?;
+        let result = bring(forwarding, world, &mut changed.forwarding, timeline);
+        world.awaits_netd = forwarding.get().awaits_netd();
+        result
+    }
+
+    /// Takes that back, in reverse. What cannot be taken back now is tried again later.
+    pub(super) fn undo_shared(&mut self, changed: Shared, name: &GuestName) {
+        let Self { packet_filter, policy_routing, forwarding, world, .. } = self;
+        let undone = [
+            changed.forwarding.then(|| forwarding.undo(world)),
+            changed.policy_routing.then(|| policy_routing.undo(world)),
+            changed.packet_filter.then(|| packet_filter.undo(world)),
+        ];
+        for result in undone.into_iter().flatten() {
+            if let Err(e) = result {
+                log::error!("{name}: what it had changed is put back later: {e}");
+            }
+        }
+    }
+}
+
+/// One of what guests share. Whether it is `changed` is set also where it failed.
+fn bring<R: SharedResource>(
+    managed: &mut Managed<R>,
+    world: &World,
+    changed: &mut bool,
+    timeline: &mut Timeline,
+) -> Result<(), Error> {
+    let began = Instant::now();
+    let changes = managed.changes(world);
+    let result = managed.reconcile(world, Look::Wanted, Trigger::Call);
+    *changed = !matches!(result, Ok(Outcome::Unchanged));
+    if let Ok(Outcome::Applied) = result {
+        for change in changes {
+            timeline.enter(change.operation, change.what, began);
+        }
+    }
+    result.map(drop)
+}

@@ -1,0 +1,289 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Changes a live guest: its address, its MTU, its VPN policy. The world with the changed guest is
+//! what everything is brought to: first what guests share, then its own ends, with the daemon not
+//! entered, because the way into a guest may sleep. The record says all the while what the guest goes
+//! back to, until it says what it has become; after that nothing can fail.
+
+use super::shared::Shared;
+use crate::daemon::guest::ends::{Ends, Job};
+use crate::daemon::{Attached, Daemon, GuestEvent, Handle, Notice};
+use crate::error::Error;
+use crate::kernel::conntrack;
+use crate::model::change::Change;
+use crate::model::desired::Scale;
+use crate::model::timeline::{Operation, Timeline};
+use crate::model::GuestNet;
+use crate::spec::{GuestName, GuestSpec};
+use crate::store::{AttachedRecord, Record, UpdateRecord};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+/// A request to change a live guest.
+#[derive(Debug)]
+pub struct UpdateRequest {
+    /// Who.
+    pub name: GuestName,
+    /// All of what it should have from now on; no address: the one that it has.
+    pub spec: GuestSpec,
+    /// Whether it asks for another kind of link.
+    pub other_kind: bool,
+    /// When the call arrived.
+    pub arrived: Instant,
+}
+
+/// How long an update waits until the worker has left the guest.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A change that has begun.
+struct Update {
+    before: Attached,
+    spec: GuestSpec,
+    net: GuestNet,
+    /// What is to be done at its ends; none: nothing.
+    job: Option<Job>,
+    shared: Shared,
+}
+
+/// How a change begins.
+enum Begun {
+    /// The guest is as it should be.
+    Same(Box<Attached>),
+    /// The worker is at the guest's ends.
+    Busy,
+    /// It is up to its ends.
+    Update(Box<Update>),
+}
+
+impl Handle {
+    /// Changes a live guest.
+    pub fn update(&self, request: UpdateRequest) -> Result<Attached, Error> {
+        let mut timeline = Timeline::new(request.arrived);
+        let update = match self.begin_update(&request, &mut timeline)? {
+            Some(Begun::Update(update)) => update,
+            Some(Begun::Same(guest)) => return Ok(*guest),
+            Some(Begun::Busy) | None => return Err(Error::UpdateRunning(request.name)),
+        };
+        let commit = || self.call(|daemon| daemon.commit_update(&update));
+        let result = match &update.job {
+            Some(job) => Ends::open(self.deleter.clone())
+                .and_then(|ends| ends.bring(job, &mut timeline, commit)),
+            None => commit(),
+        };
+        let done = self.call(|daemon| daemon.finish_update(&update, result, timeline));
+        self.work_ended.notify_all();
+        done
+    }
+
+    /// When the worker is at the guest's ends, waits until it has left them.
+    fn begin_update(
+        &self,
+        request: &UpdateRequest,
+        timeline: &mut Timeline,
+    ) -> Result<Option<Begun>, Error> {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            match self.call(|daemon| daemon.begin_update(request, timeline))? {
+                Begun::Busy => {}
+                begun => return Ok(Some(begun)),
+            }
+            let daemon = self.daemon.lock().unwrap_or_else(PoisonError::into_inner);
+            // It may have left between the two: not for long.
+            let _ = self.work_ended.wait_timeout(daemon, Duration::from_millis(10));
+        }
+        Ok(None)
+    }
+}
+
+impl Daemon {
+    /// Refuses what cannot be, and brings what guests share to the guest as it should be.
+    fn begin_update(
+        &mut self,
+        request: &UpdateRequest,
+        timeline: &mut Timeline,
+    ) -> Result<Begun, Error> {
+        let began = Instant::now();
+        let UpdateRequest { name, spec, .. } = request;
+        self.settle();
+        let guests = &self.world.guests;
+        if guests.is_leaving(name) {
+            return Err(Error::GuestLeaving(name.clone()));
+        }
+        let before = guests.get(name).ok_or_else(|| Error::NoSuchGuest(name.clone()))?.clone();
+        refuse_fixed(&before.spec, request)?;
+        if guests.is_updating(before.index) {
+            return Err(Error::UpdateRunning(name.clone()));
+        }
+        if guests.is_in_work(before.index) || self.worker.is_restoring(before.index) {
+            return Ok(Begun::Busy);
+        }
+        let (spec, net) = self.choose_update(&before, spec)?;
+        let in_doubt = self.worker.doubts(before.index).is_some();
+        if spec == before.spec && net == before.net && !in_doubt {
+            return Ok(Begun::Same(Box::new(self.seen(&before))));
+        }
+        timeline.enter(Operation::Observe, "looked at the guest", began);
+
+        let moves = net.guest.address != before.net.guest.address;
+        self.world.guests.begin_update(before.index, net.clone());
+        let mut shared = Shared::default();
+        let begun = self.bring_shared(&mut shared, timeline).and_then(|()| {
+            let update =
+                UpdateRecord { spec: spec.clone(), address: net.guest.address, mtu: net.mtu };
+            self.keep(AttachedRecord { update: Some(update), ..AttachedRecord::of(&before) }, &net)
+        });
+        if let Err(e) = begun {
+            self.take_back_update(&before, shared);
+            return Err(e);
+        }
+        if moves {
+            self.forget_last_holder(&net, timeline);
+        }
+        let scale = Scale {
+            mtu: net.mtu != before.net.mtu || in_doubt,
+            before: moves.then(|| before.net.clone()),
+        };
+        let job = (scale != Scale::default()).then(|| Job {
+            index: before.index,
+            netns: before.netns.clone(),
+            net: net.clone(),
+            scale,
+        });
+        Ok(Begun::Update(Box::new(Update { before, spec, net, job, shared })))
+    }
+
+    /// What the guest should have from now on; refuses what collides.
+    fn choose_update(
+        &mut self,
+        before: &Attached,
+        asked: &GuestSpec,
+    ) -> Result<(GuestSpec, GuestNet), Error> {
+        let mut spec = asked.clone();
+        if spec.addresses.is_empty() {
+            spec.addresses.clone_from(&before.spec.addresses);
+        }
+        let address = asked.address().unwrap_or(before.net.guest.address);
+        match self.world.guests.leases.holder(address) {
+            Some(guest) if *guest != spec.name => {
+                return Err(Error::AddressInUse { address, guest: guest.clone() });
+            }
+            _ => {}
+        }
+        let way = if spec.vpn == before.spec.vpn {
+            // A tun that it has may be away for now.
+            self.mtu_of_way(&spec.vpn)
+        } else {
+            self.look_at_way(&spec.vpn)?
+        };
+        let mtu = spec.mtu.or(way).unwrap_or(before.net.mtu);
+        let net = GuestNet::new(&spec, before.net.slot, address, mtu);
+        Ok((spec, net.routed(self.world.platform.routing)))
+    }
+
+    /// The last that can fail: with this record the guest has become what was asked for.
+    fn commit_update(&mut self, update: &Update) -> Result<(), Error> {
+        self.take_in();
+        let index = update.before.index;
+        let guest = self.world.guests.by_index(index).ok_or_else(|| self.where_is(update))?;
+        let net = update.net.clone();
+        let after = Attached { spec: update.spec.clone(), net, ..guest.clone() };
+        self.keep(AttachedRecord::of(&after), &after.net)?;
+        self.world.guests.commit_update(index, after.spec);
+        self.worker.is_sure(index);
+        Ok(())
+    }
+
+    /// Tells the caller, and everybody.
+    fn finish_update(
+        &mut self,
+        update: &Update,
+        result: Result<(), Error>,
+        mut timeline: Timeline,
+    ) -> Result<Attached, Error> {
+        let Update { before, net, shared, .. } = update;
+        if let Err(e) = result {
+            self.take_in();
+            let there = self.world.guests.by_index(before.index).is_some();
+            self.take_back_update(before, *shared);
+            let e = if there { e } else { self.where_is(update) };
+            log::error!("{}: not updated: {e}", before.name());
+            return Err(e);
+        }
+        self.end_work(before.index);
+        // Those of an address that it has no more; those that left by another way.
+        if net.guest.address != before.net.guest.address || net.vpn.tun() != before.net.vpn.tun() {
+            let address = before.net.guest.address;
+            let began = Instant::now();
+            let change = Change::forget_connections(address);
+            match conntrack::forget(address) {
+                Ok(()) => timeline.enter(change.operation, change.what, began),
+                Err(e) => log::warn!("{}: {} failed: {e}", before.name(), change.what),
+            }
+        }
+        let guest =
+            self.world.guests.by_index(before.index).ok_or_else(|| self.where_is(update))?;
+        let guest = Attached { timeline: timeline.into_entries(), ..guest.clone() };
+        let (address, mtu) = (guest.net.guest.address, guest.net.mtu);
+        log::info!("{}: updated: {address}, MTU {mtu}", guest.name());
+        let lags = self.job_of(&guest).is_some();
+        self.worker.queue(lags.then_some(guest.index).into_iter().collect());
+        let seen = self.seen(&guest);
+        (self.notify)(Notice::Guest(GuestEvent::State, seen.clone()));
+        Ok(seen)
+    }
+
+    /// Everything but the guest's ends, as before.
+    fn take_back_update(&mut self, before: &Attached, shared: Shared) {
+        let there = self.world.guests.by_index(before.index).is_some();
+        self.end_work(before.index);
+        if there {
+            self.look_at_ends(before.index);
+            if let Err(e) = self.keep(AttachedRecord::of(before), &before.net) {
+                log::error!("{}: {e}", before.name());
+            }
+        }
+        self.undo_shared(shared, before.name());
+    }
+
+    fn keep(&self, record: AttachedRecord, net: &GuestNet) -> Result<(), Error> {
+        self.store.put(&net.name, &Record { slot: net.slot, attached: Some(record) })
+    }
+
+    /// Why a guest is not attached any more.
+    fn where_is(&self, update: &Update) -> Error {
+        let name = update.before.name();
+        match self.world.guests.is_leaving(name) {
+            true => Error::GuestLeaving(name.clone()),
+            false => Error::GuestGone(name.clone()),
+        }
+    }
+}
+
+/// What a live guest cannot change: names and addresses that others know it by, or that its link was
+/// made with.
+fn refuse_fixed(has: &GuestSpec, request: &UpdateRequest) -> Result<(), Error> {
+    let asked = &request.spec;
+    let fields = [
+        ("kind", !request.other_kind),
+        ("name", has.name == asked.name),
+        ("interfaceName", has.interface == asked.interface),
+        ("gateway", has.gateway == asked.gateway),
+        ("prefixLength", has.subnet.prefix() == asked.subnet.prefix()),
+    ];
+    match fields.into_iter().find(|(_, same)| !same) {
+        Some((field, _)) => Err(Error::FieldNotUpdatable(field)),
+        None => Ok(()),
+    }
+}

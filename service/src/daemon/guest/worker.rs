@@ -1,0 +1,212 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The guest worker: brings live guests' ends to what they should be, guest by guest, on threads that
+//! end when nothing is left to do.
+
+use super::ends::{Ends, Job};
+use crate::daemon::reconcile::debounce::Due;
+use crate::daemon::{Daemon, GuestEvent, Handle, Notice};
+use crate::error::{Error, KernelError};
+use crate::model::timeline::Timeline;
+use crate::model::GuestNet;
+use crate::spec::IfName;
+use crate::store::{AttachedRecord, Record};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Notify;
+
+/// The most threads. More of them gain nothing: by a handle a guest takes microseconds, and by a TUN
+/// device most of the 40 ms are grace periods of RCU that its move and its end wait for with the RTNL
+/// held (synchronize_net()).
+const THREADS: usize = 4;
+
+/// What there is to do, and how many threads do it.
+#[derive(Debug, Default)]
+pub(in crate::daemon) struct Worker {
+    /// Told when there is something to do.
+    pub(in crate::daemon) due: Arc<Notify>,
+    /// The guests to look at, by their host ends' indexes.
+    queue: BTreeSet<u32>,
+    threads: usize,
+    /// Links of which one end may have what is not known of, by their index.
+    doubts: BTreeMap<u32, Doubt>,
+}
+
+/// What may be at a guest's ends.
+#[derive(Clone, Debug, Default)]
+pub(in crate::daemon) struct Doubt {
+    /// Either end may have this network: an update was cut off.
+    pub(in crate::daemon) before: Option<GuestNet>,
+}
+
+impl Worker {
+    /// The ends may not have the same MTU.
+    pub(in crate::daemon) fn doubt(&mut self, index: u32) {
+        self.doubts.entry(index).or_default();
+    }
+
+    /// The ends may have `before`, which is taken back.
+    pub(in crate::daemon) fn restore(&mut self, index: u32, before: GuestNet) {
+        self.doubts.insert(index, Doubt { before: Some(before) });
+        self.queue.insert(index);
+    }
+
+    /// Whether that is still to be done.
+    pub(in crate::daemon) fn is_restoring(&self, index: u32) -> bool {
+        self.queue.contains(&index) && self.doubts(index).is_some_and(|d| d.before.is_some())
+    }
+
+    /// Both ends are as they are known.
+    pub(in crate::daemon) fn is_sure(&mut self, index: u32) {
+        self.doubts.remove(&index);
+    }
+
+    /// What is not known of a link.
+    pub(in crate::daemon) fn doubts(&self, index: u32) -> Option<&Doubt> {
+        self.doubts.get(&index)
+    }
+
+    /// Has these looked at.
+    pub(in crate::daemon) fn queue(&mut self, links: Vec<u32>) {
+        if !links.is_empty() {
+            self.queue.extend(links);
+            self.due.notify_one();
+        }
+    }
+
+    /// A link is gone.
+    pub(in crate::daemon) fn forget(&mut self, index: u32) {
+        self.queue.remove(&index);
+        self.doubts.remove(&index);
+    }
+}
+
+impl Daemon {
+    /// The next guest, which is in work from now on; with none the thread ends.
+    fn next_or_end(&mut self) -> Option<Job> {
+        while let Some(index) = self.worker.queue.pop_first() {
+            let Some(guest) = self.world.guests.by_index(index) else { continue };
+            // One that is in work is looked at again when that ends.
+            if self.world.guests.is_in_work(index) {
+                continue;
+            }
+            if let Some(job) = self.job_of(guest) {
+                self.world.guests.begin_align(index);
+                return Some(job);
+            }
+        }
+        self.worker.threads -= 1;
+        None
+    }
+
+    /// Both ends have the MTU.
+    fn is_brought(&mut self, job: &Job) {
+        self.worker.doubts.remove(&job.index);
+        let Some(guest) = self.world.guests.by_index(job.index) else { return };
+        let mut guest = guest.clone();
+        let was = std::mem::replace(&mut guest.net.mtu, job.net.mtu);
+        if was == job.net.mtu && job.scale.before.is_none() {
+            return;
+        }
+        self.world.guests.set_mtu(job.index, job.net.mtu);
+        let record = Record { slot: guest.net.slot, attached: Some(AttachedRecord::of(&guest)) };
+        if let Err(e) = self.store.put(guest.name(), &record) {
+            log::error!("{}: {e}", guest.name());
+        }
+        let way = guest.net.vpn.tun().map_or("the uplink", IfName::as_str);
+        log::info!("{}: MTU {}, as {way}", guest.name(), guest.net.mtu);
+        let seen = self.seen(&guest);
+        (self.notify)(Notice::Guest(GuestEvent::State, seen));
+    }
+
+    /// It is tried again when its way out changes again.
+    fn is_not_brought(&mut self, job: &Job, why: &Error) {
+        self.catch_up();
+        if matches!(why, Error::GuestGone(_)) {
+            return;
+        }
+        let Some(guest) = self.world.guests.by_index(job.index) else { return };
+        let (name, mtu) = (guest.name(), guest.net.mtu);
+        log::error!("{name}: keeps MTU {mtu}, {} is due: {why}", job.net.mtu);
+        self.worker.doubt(job.index);
+        self.look_at_ends(job.index);
+    }
+
+    /// After a failure: an MTU that was taken back may have brought IPv6 back.
+    pub(in crate::daemon) fn look_at_ends(&mut self, index: u32) {
+        let guests = [index].into();
+        self.debounce.trigger(Due { guests, ..Due::default() }, Instant::now());
+    }
+
+    /// Nobody works at a guest's ends any more. What was announced of it meanwhile was left alone.
+    pub(in crate::daemon) fn end_work(&mut self, index: u32) {
+        if self.world.guests.end_work(index) {
+            self.look_at_ends(index);
+        }
+    }
+}
+
+/// Starts as many threads as there is work for.
+pub(in crate::daemon) fn start(handle: &Handle) -> Result<(), Error> {
+    let wanted = handle.enter(|daemon| {
+        let worker = &mut daemon.worker;
+        let more = worker.queue.len().min(THREADS).saturating_sub(worker.threads);
+        worker.threads += more;
+        Ok(more)
+    })?;
+    for _ in 0..wanted {
+        let with = handle.clone();
+        let spawned = std::thread::Builder::new().name("guests".into()).spawn(move || work(&with));
+        if let Err(e) = spawned {
+            log::error!("a thread for guests' ends cannot be started: {e}");
+            handle.enter(|daemon| {
+                daemon.worker.threads -= 1;
+                Ok(())
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// A thread.
+fn work(handle: &Handle) {
+    let ends = Ends::open(handle.deleter.clone());
+    let mut job = handle.enter(|daemon| Ok(daemon.next_or_end()));
+    while let Ok(Some(this)) = job {
+        let result = match &ends {
+            Ok(ends) => ends.bring(&this, &mut Timeline::new(Instant::now()), || Ok(())),
+            Err(e) => {
+                let errno = e.errno().unwrap_or(libc::EIO);
+                Err(Error::kernel("open a socket", KernelError { errno, text: None }))
+            }
+        };
+        // Else guestnetd ends.
+        job = handle.call(|daemon| {
+            match &result {
+                Ok(()) => daemon.is_brought(&this),
+                Err(why) => daemon.is_not_brought(&this, why),
+            }
+            daemon.end_work(this.index);
+            // Its way out may have become another one meanwhile.
+            let again = daemon.world.guests.by_index(this.index);
+            if result.is_ok() && again.is_some_and(|guest| daemon.job_of(guest).is_some()) {
+                daemon.worker.queue.insert(this.index);
+            }
+            Ok(daemon.next_or_end())
+        });
+        handle.work_ended.notify_all();
+    }
+}

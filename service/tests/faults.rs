@@ -26,7 +26,7 @@ use guestnetd::kernel::netns::Home;
 use guestnetd::model::desired::{desired_guest, may_remove};
 use guestnetd::model::diff::diff;
 use guestnetd::model::object::Loopback;
-use guestnetd::model::policy_rules::Shape;
+use guestnetd::model::policy_rules::RoutingMode;
 use guestnetd::model::timeline::Timeline;
 use guestnetd::model::{GuestNet, Object, Reversible, Scope, Step};
 use guestnetd::spec::{GuestName, GuestSpec, IfName};
@@ -197,7 +197,7 @@ fn each_step_of_a_change_fails_and_is_undone() {
     let was = net();
     let mut now = GuestNet { mtu: 1400, ..was.clone() };
     now.guest.address = [172, 17, 3, 9].into();
-    let now = now.routed(Shape::Main);
+    let now = now.routed(RoutingMode::Main);
     let steps = diff(desired_guest(&now), &desired_guest(&was), may_remove(&now, Some(&was)));
     assert_eq!(steps.len(), 8);
     for (first, fault) in

@@ -20,7 +20,7 @@ use guestnetd::model::change::Change;
 use guestnetd::model::desired::{desired_device_side, desired_guest, may_remove};
 use guestnetd::model::diff::diff;
 use guestnetd::model::object::{LinkKind, Loopback, Object, Scope, Setting};
-use guestnetd::model::policy_rules::{Shape, MAIN};
+use guestnetd::model::policy_rules::{RoutingMode, MAIN};
 use guestnetd::model::{GuestNet, Reversible, Step};
 use guestnetd::spec::{Family, GuestName, GuestSpec, IfName, IpPrefix};
 use serde::Deserialize;
@@ -163,7 +163,7 @@ fn steps(given: Given) -> String {
         leases.take(&GuestNet::new(&other, *slot, *address, 1500));
     }
     let (slot, address) = leases.choose(&spec).unwrap();
-    let shape = if given.netd { Shape::Netd { local: 20000 } } else { Shape::Main };
+    let shape = if given.netd { RoutingMode::Netd { local: 20000 } } else { RoutingMode::Main };
     let mtu = spec.mtu.unwrap_or(given.uplink_mtu);
     let net = GuestNet::new(&spec, slot, address, mtu).routed(shape);
     let want = match &given.guest {

@@ -19,7 +19,9 @@
 use guestnetd::kernel::netlink::Netlink;
 use guestnetd::kernel::rule;
 use guestnetd::model::ownership::ROUTE_PROTOCOL;
-use guestnetd::model::policy_rules::{default_network, leads, lockdown, Lead, Shape, To, Ways};
+use guestnetd::model::policy_rules::{
+    default_network, leads, lockdown, Action, PolicyRule, RoutingMode, RuleInputs,
+};
 use guestnetd::spec::{Family, IfName, Subnet};
 use nix::sched::{unshare, CloneFlags};
 use std::path::{Path, PathBuf};
@@ -42,9 +44,9 @@ fn made_of(rules_txt: &str) -> String {
     }
     let netlink = Netlink::open().unwrap();
     let found = rule::all(&netlink, Family::V4).unwrap();
-    let shape = Shape::of(&found);
+    let shape = RoutingMode::of(&found);
     let subnet = Subnet::containing([172, 17, 0, 0].into(), 16).unwrap();
-    let ways = Ways {
+    let ways = RuleInputs {
         shape: shape.unwrap_or_default(),
         uplink: default_network(&found).unwrap_or(0),
         subnets: vec![subnet],
@@ -54,11 +56,11 @@ fn made_of(rules_txt: &str) -> String {
     let ours = leads(&ways, &found, ROUTE_PROTOCOL);
     for lead in &ours {
         // There is no such interface, so the route of a table of ours is left out.
-        let to = lead.to.table().map_or(To::Nowhere, To::Table);
-        rule::add(&netlink, Family::V4, &Lead { to, ..lead.clone() }).unwrap();
+        let to = lead.to.table().map_or(Action::Nowhere, Action::Table);
+        rule::add(&netlink, Family::V4, &PolicyRule { to, ..lead.clone() }).unwrap();
     }
     let again = rule::all(&netlink, Family::V4).unwrap();
-    let read: Vec<_> = again.iter().filter_map(|r| Lead::read(r, ROUTE_PROTOCOL)).collect();
+    let read: Vec<_> = again.iter().filter_map(|r| PolicyRule::read(r, ROUTE_PROTOCOL)).collect();
     assert_eq!(read, ours, "what was made is read back");
     // The kernel's own words for them.
     let listed = ip("rule show");

@@ -32,7 +32,7 @@ use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::Home;
 use crate::kernel::{rule, uplink};
 use crate::model::guest_table::GuestTable;
-use crate::model::policy_rules::Shape;
+use crate::model::policy_rules::RoutingMode;
 use crate::model::uplink::Choice;
 use crate::model::world::{ForwardingMode, Platform, World};
 use crate::platform::ndc::Ndc;
@@ -138,7 +138,7 @@ impl Daemon {
         let (store, found) = Store::open(&config.state_dir)?;
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
         let rules = rule::all(&device, Family::V4).map_err(failed)?;
-        let routing = Shape::of(&rules).unwrap_or_default();
+        let routing = RoutingMode::of(&rules).unwrap_or_default();
         let uplink = uplink::observe(&device, &config.uplink, routing, &rules)?;
         log::info!("the device routes by {}", routing.name());
         let ndc = config.ndc.clone().map(Ndc);

@@ -19,7 +19,9 @@ use super::netlink::Netlink;
 use super::route;
 use crate::error::KernelError;
 use crate::model::ownership::ROUTE_PROTOCOL;
-use crate::model::policy_rules::{own_table, Lead, Rule, To, Whose, PROHIBIT, TO_TABLE};
+use crate::model::policy_rules::{
+    own_table, Action, PolicyRule, Rule, Selector, PROHIBIT, TO_TABLE,
+};
 use crate::spec::{Family, IpPrefix};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::rule::{RuleAttribute, RuleFlags, RuleMessage};
@@ -97,7 +99,7 @@ pub fn all(netlink: &Netlink, family: Family) -> Result<Vec<Rule>, KernelError> 
 
 /// Makes a rule of ours, and the route that it leads to where that is ours, too. The route may be
 /// another guest's as well.
-pub fn add(netlink: &Netlink, family: Family, lead: &Lead) -> Result<(), KernelError> {
+pub fn add(netlink: &Netlink, family: Family, lead: &PolicyRule) -> Result<(), KernelError> {
     if let Some(index) = lead.own() {
         route::add_default(netlink, family, index, own_table(index))?;
     }
@@ -105,22 +107,22 @@ pub fn add(netlink: &Netlink, family: Family, lead: &Lead) -> Result<(), KernelE
 }
 
 /// Removes a rule of ours, and leaves its route. That it is not there is no failure.
-pub fn delete(netlink: &Netlink, family: Family, lead: &Lead) -> Result<(), KernelError> {
+pub fn delete(netlink: &Netlink, family: Family, lead: &PolicyRule) -> Result<(), KernelError> {
     match netlink.change(&DelRule(request(family, lead)), 0) {
         Err(e) if e.errno != libc::ENOENT => Err(e),
         _ => Ok(()),
     }
 }
 
-fn request(family: Family, lead: &Lead) -> RuleMessage {
-    let action = if lead.to == To::Nowhere { PROHIBIT } else { TO_TABLE };
-    let (from, whose) = match &lead.whose {
-        Whose::Subnet(subnet) => (subnet.prefix(), RuleAttribute::Source(subnet.network())),
-        Whose::Guest(host) => (0, RuleAttribute::Iifname(host.to_string())),
+fn request(family: Family, lead: &PolicyRule) -> RuleMessage {
+    let action = if lead.to == Action::Nowhere { PROHIBIT } else { TO_TABLE };
+    let (from, selector) = match &lead.selector {
+        Selector::Subnet(subnet) => (subnet.prefix(), RuleAttribute::Source(subnet.network())),
+        Selector::Guest(host) => (0, RuleAttribute::Iifname(host.to_string())),
     };
     let mut message = about(family, from, action);
     message.attributes = vec![
-        whose,
+        selector,
         RuleAttribute::Priority(lead.priority),
         RuleAttribute::Protocol(ROUTE_PROTOCOL.into()),
     ];
@@ -143,29 +145,29 @@ mod tests {
     use crate::spec::IfName;
     use rtnetlink::packet_core::NetlinkSerializable;
 
-    fn lead(subnet: &str) -> Lead {
-        let whose = Whose::Subnet(subnet.parse().unwrap());
-        Lead { priority: 21500, whose, to: To::Table(1007) }
+    fn lead(subnet: &str) -> PolicyRule {
+        let selector = Selector::Subnet(subnet.parse().unwrap());
+        PolicyRule { priority: 21500, selector, to: Action::Table(1007) }
     }
 
-    fn leads() -> [Lead; 4] {
-        let whose = Whose::Guest(IfName::host_end(4));
+    fn leads() -> [PolicyRule; 4] {
+        let selector = Selector::Guest(IfName::host_end(4));
         [
             lead("172.17.0.0/16"),
             lead("fd00:17::/64"),
-            Lead { priority: 21400, whose: whose.clone(), to: To::Own(0x1_0009) },
-            Lead { priority: 21400, whose, to: To::Nowhere },
+            PolicyRule { priority: 21400, selector: selector.clone(), to: Action::Own(0x1_0009) },
+            PolicyRule { priority: 21400, selector, to: Action::Nowhere },
         ]
     }
 
-    fn family(lead: &Lead) -> Family {
-        match &lead.whose {
-            Whose::Subnet(subnet) => subnet.family(),
-            Whose::Guest(_) => Family::V4,
+    fn family(lead: &PolicyRule) -> Family {
+        match &lead.selector {
+            Selector::Subnet(subnet) => subnet.family(),
+            Selector::Guest(_) => Family::V4,
         }
     }
 
-    fn bytes(lead: &Lead) -> Vec<u8> {
+    fn bytes(lead: &PolicyRule) -> Vec<u8> {
         let request = NewRule(request(family(lead), lead));
         let mut bytes = vec![0; request.buffer_len()];
         request.serialize(&mut bytes);
@@ -180,7 +182,7 @@ mod tests {
     fn what_is_sent_is_read_back() {
         for lead in leads() {
             let rule = parse(&bytes(&lead)).unwrap();
-            assert_eq!(Lead::read(&rule, ROUTE_PROTOCOL), Some(lead));
+            assert_eq!(PolicyRule::read(&rule, ROUTE_PROTOCOL), Some(lead));
         }
     }
 
@@ -207,8 +209,9 @@ mod tests {
             for (lead, other) in [("10.9.0.0/16", Family::V6), ("fd09::/64", Family::V4)] {
                 let lead = self::lead(lead);
                 let of = |family| all(netlink, family).unwrap();
-                let ours =
-                    |rules: Vec<Rule>| rules.iter().find_map(|r| Lead::read(r, ROUTE_PROTOCOL));
+                let ours = |rules: Vec<Rule>| {
+                    rules.iter().find_map(|r| PolicyRule::read(r, ROUTE_PROTOCOL))
+                };
                 let before = of(family(&lead)).len();
                 add(netlink, family(&lead), &lead).unwrap();
                 assert_eq!(ours(of(family(&lead))), Some(lead.clone()));

@@ -18,7 +18,7 @@ use super::link::{self, Link};
 use super::netlink::Netlink;
 use super::{address, route};
 use crate::error::{Error, KernelError};
-use crate::model::policy_rules::{self, Rule, Shape};
+use crate::model::policy_rules::{self, RoutingMode, Rule};
 use crate::model::uplink::{Choice, Uplink};
 use crate::spec::{Family, IfName, IfPattern};
 use std::net::IpAddr;
@@ -28,14 +28,14 @@ use std::net::IpAddr;
 pub fn observe(
     netlink: &Netlink,
     choice: &Choice,
-    shape: Shape,
+    shape: RoutingMode,
     rules: &[Rule],
 ) -> Result<Uplink, Error> {
     let failed = |cause: KernelError| Error::kernel("read the uplink", cause);
     let mut uplink = Uplink::unknown(choice.clone());
     let default = match shape {
-        Shape::Netd { .. } => policy_rules::default_network(rules),
-        Shape::Main => {
+        RoutingMode::Netd { .. } => policy_rules::default_network(rules),
+        RoutingMode::Main => {
             let routes = route::of(netlink, Family::V4, Some(policy_rules::MAIN), 0);
             let routes = routes.map_err(failed)?;
             let leads =

@@ -16,7 +16,7 @@
 
 use super::object::Scope;
 use super::ownership::ROUTE_PROTOCOL;
-use super::policy_rules::{own_table, Lead};
+use super::policy_rules::{own_table, PolicyRule};
 use super::ruleset::Ruleset;
 use std::net::Ipv4Addr;
 
@@ -48,12 +48,12 @@ impl Change {
     }
 
     /// A policy-routing rule of ours is added, with its route where that is ours, too.
-    pub fn add_rule(rule: &Lead) -> Self {
+    pub fn add_rule(rule: &PolicyRule) -> Self {
         Self::on_device(KernelOp::AddRule, format!("rule {rule}"), rule_command("add", rule))
     }
 
     /// The same is removed.
-    pub fn delete_rule(rule: &Lead) -> Self {
+    pub fn delete_rule(rule: &PolicyRule) -> Self {
         let what = format!("remove rule {rule}");
         Self::on_device(KernelOp::DeleteRule, what, rule_command("del", rule))
     }
@@ -84,7 +84,7 @@ impl Change {
 }
 
 /// A rule of ours as a command.
-fn rule_command(verb: &str, rule: &Lead) -> String {
+fn rule_command(verb: &str, rule: &PolicyRule) -> String {
     let text = format!("ip rule {verb} {rule} pref {} proto {ROUTE_PROTOCOL}", rule.priority);
     let Some(index) = rule.own() else { return text };
     let table = own_table(index);

@@ -15,7 +15,7 @@
 //! A guest's network as it should be. Pure data.
 
 use super::ownership::Mac;
-use super::policy_rules::{Shape, MAIN};
+use super::policy_rules::{RoutingMode, MAIN};
 use crate::spec::{GuestName, GuestSpec, IfName, Subnet, VpnPolicy};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -107,16 +107,16 @@ impl GuestNet {
             mtu,
             vpn: spec.vpn.clone(),
         };
-        net.routed(Shape::Main)
+        net.routed(RoutingMode::Main)
     }
 
     /// The same on a device that routes so.
-    pub fn routed(mut self, shape: Shape) -> Self {
+    pub fn routed(mut self, shape: RoutingMode) -> Self {
         let of_its_own = Subnet::containing(self.guest.address, 32).filter(|_| self.slot != 0);
         self.host.route = match shape {
-            Shape::Main => of_its_own,
+            RoutingMode::Main => of_its_own,
             // Nobody looks at what the kernel makes in table main.
-            Shape::Netd { .. } => of_its_own.or(Some(self.subnet)),
+            RoutingMode::Netd { .. } => of_its_own.or(Some(self.subnet)),
         };
         self.host.table = shape.guests_table();
         self

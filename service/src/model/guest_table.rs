@@ -16,7 +16,7 @@
 
 use crate::alloc::leases::Leases;
 use crate::model::guest_net::NetnsRef;
-use crate::model::policy_rules::Shape;
+use crate::model::policy_rules::RoutingMode;
 use crate::model::timeline::Entry;
 use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec, IfName, VpnPolicy};
@@ -316,7 +316,7 @@ impl GuestTable {
     }
 
     /// The device routes in another way now.
-    pub fn route(&mut self, mode: Shape) {
+    pub fn route(&mut self, mode: RoutingMode) {
         for guest in self.attached.values_mut() {
             guest.net = guest.net.clone().routed(mode);
         }

@@ -76,7 +76,7 @@ pub const PROHIBIT: u8 = 8;
 
 /// How the device routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shape {
+pub enum RoutingMode {
     /// By table main.
     #[default]
     Main,
@@ -87,7 +87,7 @@ pub enum Shape {
     },
 }
 
-impl Shape {
+impl RoutingMode {
     /// What the rules say; none when they say nothing: while netd starts they are not all there.
     pub fn of(rules: &[Rule]) -> Option<Self> {
         let lookup = |rule: &&Rule| rule.action == TO_TABLE && !rule.users && !rule.more;
@@ -143,26 +143,26 @@ pub fn default_network(rules: &[Rule]) -> Option<u32> {
 /// the same up to 15. A prohibition for users of another kind is somebody else's.
 pub fn lockdown(rules: &[Rule]) -> bool {
     rules.iter().any(|rule| {
-        let whose = rule.users && rule.input.as_deref() == Some("lo");
+        let of_users = rule.users && rule.input.as_deref() == Some("lo");
         let unprotected = rule.mark == (0, PROTECTED_FROM_VPN) && rule.from.is_none() && !rule.more;
-        rule.action == PROHIBIT && whose && unprotected
+        rule.action == PROHIBIT && of_users && unprotected
     })
 }
 
 /// A rule of ours.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lead {
+pub struct PolicyRule {
     /// Its number.
     pub priority: u32,
     /// Whose packets.
-    pub whose: Whose,
+    pub selector: Selector,
     /// Where they are led.
-    pub to: To,
+    pub to: Action,
 }
 
 /// Where a rule of ours leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum To {
+pub enum Action {
     /// To a table of the device's.
     Table(u32),
     /// To our table for the interface of this index, which has a default route by it and no other.
@@ -171,7 +171,7 @@ pub enum To {
     Nowhere,
 }
 
-impl To {
+impl Action {
     /// The table, where there is one.
     pub fn table(self) -> Option<u32> {
         match self {
@@ -182,12 +182,12 @@ impl To {
     }
 }
 
-impl Lead {
+impl PolicyRule {
     /// The interface whose table is ours, too.
     pub fn own(&self) -> Option<u32> {
         match self.to {
-            To::Own(index) => Some(index),
-            To::Table(_) | To::Nowhere => None,
+            Action::Own(index) => Some(index),
+            Action::Table(_) | Action::Nowhere => None,
         }
     }
 }
@@ -199,18 +199,18 @@ pub fn own_table(index: u32) -> u32 {
 
 /// Whose packets a rule is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Whose {
+pub enum Selector {
     /// Those of all guests in a subnet.
     Subnet(IpPrefix),
     /// Those of the guest behind this host end.
     Guest(IfName),
 }
 
-impl fmt::Display for Lead {
+impl fmt::Display for PolicyRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.whose {
-            Whose::Subnet(subnet) => write!(f, "from {subnet} ")?,
-            Whose::Guest(host) => write!(f, "iif {host} ")?,
+        match &self.selector {
+            Selector::Subnet(subnet) => write!(f, "from {subnet} ")?,
+            Selector::Guest(host) => write!(f, "iif {host} ")?,
         }
         match self.to.table() {
             Some(table) => write!(f, "lookup {table}"),
@@ -221,9 +221,9 @@ impl fmt::Display for Lead {
 
 /// What our rules depend on.
 #[derive(Clone, Debug, Default)]
-pub struct Ways {
+pub struct RuleInputs {
     /// How the device routes.
-    pub shape: Shape,
+    pub shape: RoutingMode,
     /// Index of the uplink; 0: there is none.
     pub uplink: u32,
     /// The guests' subnets.
@@ -236,35 +236,43 @@ pub struct Ways {
 
 /// The rules that there are to be. One for each subnet and none for each guest: the kernel looks at
 /// every rule for every packet, and an interface can be named by no pattern.
-pub fn leads(ways: &Ways, rules: &[Rule], ours: u8) -> Vec<Lead> {
+pub fn leads(ways: &RuleInputs, rules: &[Rule], ours: u8) -> Vec<PolicyRule> {
     let begin = match ways.shape {
-        Shape::Main => BEFORE_MAIN,
-        Shape::Netd { local } => local + TETHERING,
+        RoutingMode::Main => BEFORE_MAIN,
+        RoutingMode::Netd { local } => local + TETHERING,
     };
     let free = |wanted: u32| {
         let taken = |at: &u32| rules.iter().any(|r| r.priority == *at && r.protocol != ours);
         (wanted..wanted + FOR_ONE).find(|at| !taken(at)).unwrap_or(wanted)
     };
     let by = |index: u32| match ways.shape {
-        Shape::Main => To::Own(index),
-        Shape::Netd { .. } => To::Table(ways.shape.table_of(index)),
+        RoutingMode::Main => Action::Own(index),
+        RoutingMode::Netd { .. } => Action::Table(ways.shape.table_of(index)),
     };
     let single = ways.single.iter().map(|(host, index)| (host, by(*index)));
-    let one = single.chain(ways.stopped.iter().map(|host| (host, To::Nowhere)));
+    let one = single.chain(ways.stopped.iter().map(|host| (host, Action::Nowhere)));
     let priority = free(begin + IN_SLOT - FOR_ONE);
-    let lead = |(host, to): (&IfName, To)| Lead { priority, whose: Whose::Guest(host.clone()), to };
+    let lead = |(host, to): (&IfName, Action)| PolicyRule {
+        priority,
+        selector: Selector::Guest(host.clone()),
+        to,
+    };
     let mut leads: Vec<_> = one.map(lead).collect();
-    if matches!(ways.shape, Shape::Netd { .. }) && ways.uplink != 0 {
+    if matches!(ways.shape, RoutingMode::Netd { .. }) && ways.uplink != 0 {
         let priority = free(begin + IN_SLOT);
         let to = by(ways.uplink);
-        let lead = |subnet: &Subnet| Lead { priority, whose: Whose::Subnet((*subnet).into()), to };
+        let lead = |subnet: &Subnet| PolicyRule {
+            priority,
+            selector: Selector::Subnet((*subnet).into()),
+            to,
+        };
         leads.extend(ways.subnets.iter().map(lead));
     }
     leads.sort();
     leads
 }
 
-impl Lead {
+impl PolicyRule {
     /// The rule as one of ours, if it is one that we would make.
     pub fn read(rule: &Rule, ours: u8) -> Option<Self> {
         let plain = rule.mark == (0, 0) && !rule.users && !rule.more;
@@ -273,20 +281,22 @@ impl Lead {
         }
         let own = |table: u32| table.checked_sub(OWN).filter(|index| *index >> 24 == 0);
         let to = match (rule.action, rule.table) {
-            (PROHIBIT, _) => To::Nowhere,
+            (PROHIBIT, _) => Action::Nowhere,
             // A table that we would take.
-            (TO_TABLE, OF_INTERFACE..) => own(rule.table).map_or(To::Table(rule.table), To::Own),
+            (TO_TABLE, OF_INTERFACE..) => {
+                own(rule.table).map_or(Action::Table(rule.table), Action::Own)
+            }
             _ => return None,
         };
-        let whose = match (rule.from, &rule.input) {
-            (Some(subnet), None) => Whose::Subnet(subnet),
-            (None, Some(host)) => Whose::Guest(IfName::new(host)?),
+        let selector = match (rule.from, &rule.input) {
+            (Some(subnet), None) => Selector::Subnet(subnet),
+            (None, Some(host)) => Selector::Guest(IfName::new(host)?),
             _ => return None,
         };
         // A number that we would take: a protocol's number is anybody's.
         let numbers = [17_000, 20_000].map(|local| local + TETHERING + IN_SLOT);
         let ours = |at: &u32| (at - FOR_ONE..at + FOR_ONE).contains(&rule.priority);
-        numbers.iter().any(ours).then_some(Self { priority: rule.priority, whose, to })
+        numbers.iter().any(ours).then_some(Self { priority: rule.priority, selector, to })
     }
 }
 
@@ -315,34 +325,43 @@ mod tests {
         Subnet::containing([172, 17, 0, 0].into(), 16).unwrap()
     }
 
-    fn ways(shape: Shape) -> Ways {
-        Ways { shape, uplink: 7, subnets: vec![subnet()], ..Ways::default() }
+    fn ways(shape: RoutingMode) -> RuleInputs {
+        RuleInputs { shape, uplink: 7, subnets: vec![subnet()], ..RuleInputs::default() }
     }
 
     #[test]
     fn the_shape_is_seen_by_the_rules() {
         let linux = [lookup(0, 255), lookup(32766, MAIN), lookup(32767, 253)];
-        assert_eq!(Shape::of(&linux), Some(Shape::Main));
-        assert_eq!(Shape::of(&netd(20000, 31000, 7)), Some(Shape::Netd { local: 20000 }));
-        assert_eq!(Shape::of(&netd(17000, 22000, 7)), Some(Shape::Netd { local: 17000 }));
+        assert_eq!(RoutingMode::of(&linux), Some(RoutingMode::Main));
+        assert_eq!(
+            RoutingMode::of(&netd(20000, 31000, 7)),
+            Some(RoutingMode::Netd { local: 20000 })
+        );
+        assert_eq!(
+            RoutingMode::of(&netd(17000, 22000, 7)),
+            Some(RoutingMode::Netd { local: 17000 })
+        );
         let both = [netd(20000, 31000, 7), vec![lookup(9999, MAIN)]].concat();
-        assert_eq!(Shape::of(&both), Some(Shape::Netd { local: 20000 }));
+        assert_eq!(RoutingMode::of(&both), Some(RoutingMode::Netd { local: 20000 }));
         // A VPN's rule for table main with a mark is not the device's; nothing is said while netd starts.
         let marked = [lookup(0, 255), Rule { mark: (1, 1), ..lookup(9, MAIN) }];
-        assert_eq!(Shape::of(&marked), None);
-        assert_eq!(Shape::of(&[lookup(0, 255)]), None);
+        assert_eq!(RoutingMode::of(&marked), None);
+        assert_eq!(RoutingMode::of(&[lookup(0, 255)]), None);
     }
 
     #[test]
     fn ours_are_in_the_slot_for_tethering() {
         for (local, default, expected) in [(17000, 22000, 18500), (20000, 29000, 21500)] {
             let rules = netd(local, default, 7);
-            let shape = Shape::of(&rules).unwrap();
+            let shape = RoutingMode::of(&rules).unwrap();
             let found = leads(&ways(shape), &rules, OURS);
-            let whose = Whose::Subnet(subnet().into());
-            assert_eq!(found, [Lead { priority: expected, whose, to: To::Table(1007) }]);
+            let selector = Selector::Subnet(subnet().into());
+            assert_eq!(
+                found,
+                [PolicyRule { priority: expected, selector, to: Action::Table(1007) }]
+            );
         }
-        assert!(leads(&ways(Shape::Main), &[], OURS).is_empty());
+        assert!(leads(&ways(RoutingMode::Main), &[], OURS).is_empty());
     }
 
     #[test]
@@ -350,23 +369,27 @@ mod tests {
         let mut rules = netd(20000, 31000, 7);
         rules.push(lookup(21500, 9));
         rules.push(Rule { protocol: OURS, ..lookup(21501, 1007) });
-        let found = leads(&ways(Shape::Netd { local: 20000 }), &rules, OURS);
+        let found = leads(&ways(RoutingMode::Netd { local: 20000 }), &rules, OURS);
         assert_eq!(found[0].priority, 21501);
     }
 
     #[test]
     fn a_guest_with_a_way_of_its_own_or_none_comes_first() {
         let (one, other) = (IfName::host_end(3), IfName::host_end(4));
-        let lead =
-            |host: &IfName, to| Lead { priority: 21400, whose: Whose::Guest(host.clone()), to };
-        for (shape, to) in
-            [(Shape::Main, To::Own(9)), (Shape::Netd { local: 20000 }, To::Table(1009))]
-        {
+        let lead = |host: &IfName, to| PolicyRule {
+            priority: 21400,
+            selector: Selector::Guest(host.clone()),
+            to,
+        };
+        for (shape, to) in [
+            (RoutingMode::Main, Action::Own(9)),
+            (RoutingMode::Netd { local: 20000 }, Action::Table(1009)),
+        ] {
             let (single, stopped) = (vec![(one.clone(), 9)], vec![other.clone()]);
-            let found = leads(&Ways { single, stopped, ..ways(shape) }, &[], OURS);
-            assert_eq!(found[..2], [lead(&one, to), lead(&other, To::Nowhere)]);
+            let found = leads(&RuleInputs { single, stopped, ..ways(shape) }, &[], OURS);
+            assert_eq!(found[..2], [lead(&one, to), lead(&other, Action::Nowhere)]);
         }
-        assert_eq!(lead(&other, To::Nowhere).to_string(), "iif vm_wlan4 prohibit");
+        assert_eq!(lead(&other, Action::Nowhere).to_string(), "iif vm_wlan4 prohibit");
     }
 
     #[test]
@@ -414,13 +437,13 @@ mod tests {
     #[test]
     fn what_was_made_is_known_again() {
         let rule = Rule { from: Some(subnet().into()), protocol: OURS, ..lookup(21500, 1007) };
-        let lead = Lead::read(&rule, OURS).unwrap();
-        assert_eq!(lead, leads(&ways(Shape::Netd { local: 20000 }), &[], OURS)[0]);
-        assert_eq!(Lead::read(&Rule { protocol: 4, ..rule.clone() }, OURS), None);
-        assert_eq!(Lead::read(&Rule { mark: (1, 1), ..rule.clone() }, OURS), None);
-        assert_eq!(Lead::read(&Rule { table: 999, ..rule.clone() }, OURS), None);
-        assert_eq!(Lead::read(&Rule { action: 7, ..rule.clone() }, OURS), None);
+        let lead = PolicyRule::read(&rule, OURS).unwrap();
+        assert_eq!(lead, leads(&ways(RoutingMode::Netd { local: 20000 }), &[], OURS)[0]);
+        assert_eq!(PolicyRule::read(&Rule { protocol: 4, ..rule.clone() }, OURS), None);
+        assert_eq!(PolicyRule::read(&Rule { mark: (1, 1), ..rule.clone() }, OURS), None);
+        assert_eq!(PolicyRule::read(&Rule { table: 999, ..rule.clone() }, OURS), None);
+        assert_eq!(PolicyRule::read(&Rule { action: 7, ..rule.clone() }, OURS), None);
         let stopped = Rule { action: PROHIBIT, table: 0, ..rule };
-        assert_eq!(Lead::read(&stopped, OURS).map(|lead| lead.to), Some(To::Nowhere));
+        assert_eq!(PolicyRule::read(&stopped, OURS).map(|lead| lead.to), Some(Action::Nowhere));
     }
 }

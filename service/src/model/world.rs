@@ -16,7 +16,7 @@
 //! is another world. Pure: the kernel is read into it, and nothing in here reads the kernel.
 
 use super::guest_table::GuestTable;
-use super::policy_rules::{self, Rule, Shape};
+use super::policy_rules::{self, RoutingMode, Rule};
 use super::subnet_conflict::DevicePrefix;
 use super::uplink::Uplink;
 use crate::spec::IfName;
@@ -47,7 +47,7 @@ pub struct World {
 #[derive(Clone, Debug)]
 pub struct Platform {
     /// How it routes.
-    pub routing: Shape,
+    pub routing: RoutingMode,
     /// Who switches forwarding on.
     pub forwarding: ForwardingMode,
     /// How its packet filter is programmed.
@@ -91,7 +91,7 @@ impl World {
 
     /// Whether netd routes.
     pub fn netd_routes(&self) -> bool {
-        matches!(self.platform.routing, Shape::Netd { .. })
+        matches!(self.platform.routing, RoutingMode::Netd { .. })
     }
 }
 
@@ -101,7 +101,7 @@ impl World {
     pub(crate) fn empty() -> Self {
         Self {
             platform: Platform {
-                routing: Shape::Main,
+                routing: RoutingMode::Main,
                 forwarding: ForwardingMode::Sysctl,
                 filter: Backend::Nftables,
             },

@@ -237,7 +237,7 @@ mod tests {
     use crate::model::desired::desired_guest;
     use crate::model::diff::diff;
     use crate::model::object::Loopback;
-    use crate::model::policy_rules::Shape;
+    use crate::model::policy_rules::RoutingMode;
     use crate::spec::{GuestName, GuestSpec, IfName};
     use nix::sched::{unshare, CloneFlags};
     use std::fs::File;
@@ -246,7 +246,7 @@ mod tests {
     fn net(address: [u8; 4], mtu: u32) -> GuestNet {
         let (name, wlan0) = (GuestName::new("demo").unwrap(), IfName::new("wlan0").unwrap());
         let spec = GuestSpec::new(name, wlan0, None, [172, 17, 3, 2].into(), 16, -1).unwrap();
-        GuestNet::new(&spec, 1, address.into(), mtu).routed(Shape::Main)
+        GuestNet::new(&spec, 1, address.into(), mtu).routed(RoutingMode::Main)
     }
 
     /// An attached guest in a device of its own, and the ways to both.

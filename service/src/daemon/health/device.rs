@@ -22,7 +22,7 @@ use crate::firewall::diagnose;
 use crate::kernel::{link, route, rule, sysctl};
 use crate::model::fault::{Cause, Fault};
 use crate::model::ownership::ROUTE_PROTOCOL;
-use crate::model::policy_rules::{Lead, Shape, To, Whose};
+use crate::model::policy_rules::{Action, PolicyRule, RoutingMode, Selector};
 use crate::model::ruleset::{GuestSubnet, Ruleset};
 use crate::model::world::ForwardingMode;
 use crate::model::GuestNet;
@@ -35,7 +35,7 @@ impl Daemon {
     }
 
     /// The rules of ours, as they were applied last.
-    fn leads(&self) -> &[Lead] {
+    fn leads(&self) -> &[PolicyRule] {
         self.policy_routing.applied().map_or(&[], Vec::as_slice)
     }
 
@@ -59,12 +59,15 @@ impl Daemon {
     }
 
     fn rule_layer(&self) -> LayerReport {
-        if self.world.platform.routing == Shape::Main {
+        if self.world.platform.routing == RoutingMode::Main {
             let text = "not needed: the device routes by table main";
             return LayerReport::ok(Layer::Rule, text);
         }
-        let shared: Vec<_> =
-            self.leads().iter().filter(|lead| matches!(lead.whose, Whose::Subnet(_))).collect();
+        let shared: Vec<_> = self
+            .leads()
+            .iter()
+            .filter(|lead| matches!(lead.selector, Selector::Subnet(_)))
+            .collect();
         if shared.is_empty() {
             let text = "added when the uplink is there; netd's rules let nothing out without it";
             return LayerReport::waiting(Layer::Rule, Fault::new(self.uplink_cause(), text));
@@ -73,13 +76,13 @@ impl Daemon {
     }
 
     /// Whether these rules of ours are in the kernel.
-    fn rules_in_place(&self, leads: &[&Lead]) -> LayerReport {
+    fn rules_in_place(&self, leads: &[&PolicyRule]) -> LayerReport {
         let there = match rule::all(&self.kernel.netlink, Family::V4) {
             Ok(rules) => rules,
             Err(e) => return LayerReport::unread(Layer::Rule, e),
         };
         let there: Vec<_> =
-            there.iter().filter_map(|rule| Lead::read(rule, ROUTE_PROTOCOL)).collect();
+            there.iter().filter_map(|rule| PolicyRule::read(rule, ROUTE_PROTOCOL)).collect();
         match leads.iter().find(|lead| !there.contains(lead)) {
             None => {
                 let text = leads.iter().map(|l| format!("{}: {l}", l.priority));
@@ -97,15 +100,15 @@ impl Daemon {
 
     /// The same for a guest that does not simply follow the uplink: its own rule counts, if it has one.
     fn own_rule_layer(&self, net: &GuestNet, shared: &LayerReport) -> LayerReport {
-        let own = Whose::Guest(net.host.name.clone());
-        match (self.leads().iter().find(|lead| lead.whose == own), net.vpn.tun()) {
+        let own = Selector::Guest(net.host.name.clone());
+        match (self.leads().iter().find(|lead| lead.selector == own), net.vpn.tun()) {
             (None, None) => shared.clone(),
             (None, Some(tun)) => {
                 let text = format!("added when {tun} is there");
                 LayerReport::waiting(Layer::Rule, Fault::new(Cause::TunMissing, text))
             }
             (Some(lead), _) => match self.rules_in_place(&[lead]) {
-                there if there.state == LayerState::Ok && lead.to == To::Nowhere => {
+                there if there.state == LayerState::Ok && lead.to == Action::Nowhere => {
                     let text = format!(
                         "stopped while a lockdown VPN is up, as the guest's VPN policy says ({})",
                         there.text
@@ -227,13 +230,13 @@ impl Daemon {
     fn dns_layer(&self) -> LayerReport {
         let uplink = self.world.uplink.name.as_ref().map_or("the uplink", |name| name.as_str());
         if let Some(resolver) = self.ruleset().resolver {
-            let whose = match self.resolvers.source(self.world.uplink.name.as_ref()) {
+            let selector = match self.resolvers.source(self.world.uplink.name.as_ref()) {
                 Source::Named => format!("named for {uplink}"),
                 Source::Fallback => "from --dns".to_owned(),
                 Source::File(path) => format!("from {}", path.display()),
                 Source::Earlier => "named earlier".to_owned(),
             };
-            let text = format!("port 53 of the gateway goes to {resolver} ({whose})");
+            let text = format!("port 53 of the gateway goes to {resolver} ({selector})");
             return LayerReport::ok(Layer::Dns, text);
         }
         if resolv_conf::is_served_here(|at| self.ruleset().subnets.iter().any(|s| s.gateway == at))
@@ -261,7 +264,7 @@ impl Daemon {
             return LayerReport::bad(Layer::Uplink, fault);
         }
         let table = self.world.uplink.table;
-        if self.world.platform.routing != Shape::Main && !self.leads_out(table) {
+        if self.world.platform.routing != RoutingMode::Main && !self.leads_out(table) {
             let text = format!("{text}: its table {table} has no default route from netd yet");
             return LayerReport::waiting(Layer::Uplink, Fault::new(Cause::NoDefaultRoute, text));
         }

@@ -26,7 +26,7 @@ use crate::daemon::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::daemon::{Daemon, GuestEvent, Notice};
 use crate::error::Error;
 use crate::kernel::{link, rule, sysctl, uplink};
-use crate::model::policy_rules::Shape;
+use crate::model::policy_rules::RoutingMode;
 use crate::model::uplink::Uplink;
 use crate::model::world::{Tun, World};
 use crate::spec::{Family, IfName};
@@ -125,7 +125,7 @@ impl Daemon {
         if self.world.lockdown() != lockdown {
             log::info!("a lockdown VPN is {}", if lockdown { "gone" } else { "up" });
         }
-        match Shape::of(&self.world.rules) {
+        match RoutingMode::of(&self.world.rules) {
             Some(routing) if routing != self.world.platform.routing => self.reroute(routing),
             _ => {}
         }
@@ -133,7 +133,7 @@ impl Daemon {
     }
 
     /// The device routes in another way than it did.
-    fn reroute(&mut self, routing: Shape) {
+    fn reroute(&mut self, routing: RoutingMode) {
         log::info!("the device routes by {} now", routing.name());
         self.world.platform.routing = routing;
         self.world.prefixes = None;

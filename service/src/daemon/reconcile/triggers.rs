@@ -19,7 +19,7 @@ use crate::daemon::resource::{Managed, SharedResource};
 use crate::daemon::Daemon;
 use crate::kernel::link;
 use crate::kernel::netlink::monitor::Event;
-use crate::model::policy_rules::Shape;
+use crate::model::policy_rules::RoutingMode;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -111,7 +111,9 @@ impl Daemon {
             Event::Address { index, .. } => {
                 *index == uplink.index && *index != 0 || !guests.has_link(*index)
             }
-            Event::Route { default, .. } => *default && self.world.platform.routing == Shape::Main,
+            Event::Route { default, .. } => {
+                *default && self.world.platform.routing == RoutingMode::Main
+            }
             Event::Rule | Event::Forwarding { .. } | Event::Overrun => false,
         }
     }

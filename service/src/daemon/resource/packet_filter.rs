@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::error::FirewallError;
 use crate::firewall::Firewall;
 use crate::model::change::Change;
-use crate::model::policy_rules::Shape;
+use crate::model::policy_rules::RoutingMode;
 use crate::model::ruleset::{GuestSubnet, Ruleset};
 use crate::model::uplink::Choice;
 use crate::model::world::Backend;
@@ -81,7 +81,7 @@ impl PacketFilter {
 /// a change of that rule, and runs no program.
 fn ways_out(world: &World) -> BTreeSet<IfPattern> {
     match (world.platform.routing, &world.uplink.choice) {
-        (Shape::Netd { .. }, Choice::Listed(list)) => list.iter().cloned().collect(),
+        (RoutingMode::Netd { .. }, Choice::Listed(list)) => list.iter().cloned().collect(),
         _ => world.uplink.name.iter().cloned().map(IfPattern::from).collect(),
     }
 }

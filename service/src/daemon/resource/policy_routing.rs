@@ -20,7 +20,9 @@ use crate::kernel::netlink::Netlink;
 use crate::kernel::{route, rule};
 use crate::model::change::Change;
 use crate::model::ownership::ROUTE_PROTOCOL;
-use crate::model::policy_rules::{leads, own_table, Lead, Rule, To, Ways, Whose};
+use crate::model::policy_rules::{
+    leads, own_table, Action, PolicyRule, Rule, RuleInputs, Selector,
+};
 use crate::model::ruleset::GuestSubnet;
 use crate::model::world::World;
 use crate::spec::{Family, VpnPolicy};
@@ -39,15 +41,15 @@ impl PolicyRouting {
     }
 
     /// The rules of ours that are in the kernel now.
-    pub(in crate::daemon) fn observe(&self) -> Result<Vec<Lead>, Error> {
+    pub(in crate::daemon) fn observe(&self) -> Result<Vec<PolicyRule>, Error> {
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
         Ok(ours(&rule::all(&self.netlink, Family::V4).map_err(failed)?))
     }
 
     /// Goes on after a failure, and reports the first.
-    fn bring(&mut self, wanted: &[Lead], added: &dyn Fn(&Lead)) -> Result<(), Error> {
+    fn bring(&mut self, wanted: &[PolicyRule], added: &dyn Fn(&PolicyRule)) -> Result<(), Error> {
         let there = self.observe()?;
-        self.own_tables.extend(wanted.iter().chain(&there).filter_map(Lead::own));
+        self.own_tables.extend(wanted.iter().chain(&there).filter_map(PolicyRule::own));
         let mut first = Ok(());
         let mut note = |what: String, result: Result<(), _>| match result {
             Ok(()) => log::info!("{what}"),
@@ -70,7 +72,7 @@ impl PolicyRouting {
 
     /// The routes that our rules lead to, where those are ours, too: one for all guests of an
     /// interface. It goes with the interface.
-    fn bring_tables(&mut self, wanted: &[Lead]) -> Result<(), Error> {
+    fn bring_tables(&mut self, wanted: &[PolicyRule]) -> Result<(), Error> {
         for index in self.own_tables.clone() {
             let failed = |cause| Error::kernel("the default route of a VPN's guests", cause);
             let table = own_table(index);
@@ -85,23 +87,23 @@ impl PolicyRouting {
     }
 }
 
-fn ours(rules: &[Rule]) -> Vec<Lead> {
-    rules.iter().filter_map(|rule| Lead::read(rule, ROUTE_PROTOCOL)).collect()
+fn ours(rules: &[Rule]) -> Vec<PolicyRule> {
+    rules.iter().filter_map(|rule| PolicyRule::read(rule, ROUTE_PROTOCOL)).collect()
 }
 
 impl SharedResource for PolicyRouting {
-    type Want = Vec<Lead>;
+    type Want = Vec<PolicyRule>;
     const NAME: &'static str = "policy rules";
     const FIND: &'static str = "`ip monitor rule` shows when";
 
-    fn want(world: &World) -> Vec<Lead> {
+    fn want(world: &World) -> Vec<PolicyRule> {
         let subnets = world.guests.leases.subnets().chain(GuestSubnet::original());
         let subnets: BTreeSet<_> = subnets.map(|s| s.subnet).collect();
-        let mut ways = Ways {
+        let mut ways = RuleInputs {
             shape: world.platform.routing,
             uplink: world.uplink.index,
             subnets: subnets.into_iter().collect(),
-            ..Ways::default()
+            ..RuleInputs::default()
         };
         for (host, one) in world.guests.egress_overrides() {
             match &one.vpn {
@@ -117,14 +119,14 @@ impl SharedResource for PolicyRouting {
         leads(&ways, &world.rules, ROUTE_PROTOCOL)
     }
 
-    fn changes(&self, from: Option<&Vec<Lead>>, to: &Vec<Lead>) -> Vec<Change> {
+    fn changes(&self, from: Option<&Vec<PolicyRule>>, to: &Vec<PolicyRule>) -> Vec<Change> {
         let from = from.map_or(&[][..], Vec::as_slice);
         let new = to.iter().filter(|lead| !from.contains(lead)).map(Change::add_rule);
         let old = from.iter().filter(|lead| !to.contains(lead)).map(Change::delete_rule);
         new.chain(old).collect()
     }
 
-    fn drift(&mut self, want: &Vec<Lead>, world: &World) -> Result<Option<String>, Error> {
+    fn drift(&mut self, want: &Vec<PolicyRule>, world: &World) -> Result<Option<String>, Error> {
         let mut there = ours(&world.rules);
         there.sort();
         if there == *want {
@@ -137,11 +139,11 @@ impl SharedResource for PolicyRouting {
         }))
     }
 
-    fn apply(&mut self, task: &Task<'_, Vec<Lead>>) -> Result<Done, Error> {
+    fn apply(&mut self, task: &Task<'_, Vec<PolicyRule>>) -> Result<Done, Error> {
         let overrides = task.world.guests.egress_overrides();
         self.bring(task.to, &|lead| {
             // A guest that a rule stops sends nothing any more.
-            if let (Whose::Guest(host), To::Nowhere) = (&lead.whose, lead.to) {
+            if let (Selector::Guest(host), Action::Nowhere) = (&lead.selector, lead.to) {
                 overrides
                     .get(host)
                     .into_iter()

@@ -133,6 +133,7 @@ mod tests {
     use crate::kernel::netns::NetnsId;
     use crate::kernel::testing::in_a_netns;
     use nix::sched::{unshare, CloneFlags};
+    use std::time::{Duration, Instant};
 
     /// A pair whose other end is in a namespace that nothing holds but `File`.
     fn pair(device: &Netlink) -> (File, i32) {
@@ -180,6 +181,11 @@ mod tests {
             let seen = link::beyond(device, id, guest_end.index).unwrap().unwrap();
             assert_eq!((seen.name.as_str(), seen.mtu), ("inside", 1500));
             drop(way);
+            // A child that another test forks has the descriptor until it calls exec().
+            let until = Instant::now() + Duration::from_secs(2);
+            while names(&inside) != ["inside"] && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             assert_eq!(
                 (names(device), names(&inside)),
                 (vec!["host".into()], vec!["inside".into()])

@@ -97,6 +97,8 @@ class Workspace:
             self.out / name,
             package=package(name, properties["edition"], properties["cargo_pkg_version"]),
             dependencies=dict(self.library(lib) for lib in properties.get("rustlibs", [])),
+            # Soong has no --check-cfg, without which rustc takes every feature's name.
+            **{"lints.rust": {"unexpected_cfgs": "allow"}},
             **targets)
 
     def library(self, module):

@@ -280,7 +280,7 @@ impl<R: SharedResource> Managed<R> {
     fn may_try(&self, want: &R::Want, now: Instant) -> bool {
         let Health::Failing { stuck, .. } = self.health else { return true };
         let fresh = !stuck && self.failed.as_ref() != Some(want);
-        fresh || !self.retries.next().is_some_and(|at| now < at)
+        fresh || !matches!(self.retries.next(), Some(at) if now < at)
     }
 
     fn apply(&mut self, want: &R::Want, world: &World, trigger: Trigger) -> Result<(), Error> {

@@ -282,6 +282,9 @@ class Tree:
 
     def check_cargo(self):
         """The workspace asks for no release and no feature that the Android tree lacks."""
+        for state, versions in self.states.items():
+            for crate in self.aosp.keys() - versions.keys():
+                self.errors.append(f"aosp_crates.toml: {crate}: which release is that of {state}?")
         path = self.root / "Cargo.toml"
         shared = self.cargo["dependencies"]
         for folder in ("service", "ctl", "tests/on-device"):
@@ -294,7 +297,7 @@ class Tree:
                 base = base if isinstance(base, dict) else {"version": base}
                 offer = self.aosp[crate]
                 version = asked.get("version") or base.get("version")
-                had = [v[crate] for v in self.states.values()]
+                had = [v[crate] for v in self.states.values() if crate in v]
                 if version and not is_between(version, had):
                     self.error(path, f"{crate} {version}: the Android tree has had {', '.join(sorted(set(had)))}")
                 features = set(base.get("features", [])) | set(asked.get("features", []))

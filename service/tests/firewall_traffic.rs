@@ -534,11 +534,11 @@ fn a_port_leads_to_a_guest(choice: Choice, device_at: &'static str, guest_at: &'
         let (to_device, to_guest) = (brackets(device_at), brackets(guest_at));
         let wlan0 = &device.neighbour("wlan0").namespace;
         sh("sysctl -qw net.ipv6.conf.all.forwarding=1
-            ip address add fd00:17::2/64 dev vm_wlan; ip address add fd00:c0::2/64 dev wlan0");
-        device
-            .guest
-            .sh("ip address add fd00:17::3/64 dev wlan0; ip route add default via fd00:17::2");
-        wlan0.sh("ip address add fd00:c0::1/64 dev peer");
+            ip address add fd00:17::2/64 dev vm_wlan nodad; ip address add fd00:c0::2/64 dev wlan0 nodad");
+        device.guest.sh(
+            "ip address add fd00:17::3/64 dev wlan0 nodad; ip route add default via fd00:17::2",
+        );
+        wlan0.sh("ip address add fd00:c0::1/64 dev peer nodad");
         let listen = |port: u16| {
             let at = format!("{to_guest}:{port}");
             device.guest.inside(move || TcpListener::bind(at).unwrap())

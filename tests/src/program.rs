@@ -27,6 +27,14 @@ use std::sync::OnceLock;
 /// Whose programs they are.
 const PACKAGES: [&str; 3] = ["guestnetd", "guestnetctl", "guestnet_tests"];
 
+/// Copies a program under test to where other users may run it. By a process of its own: a child that
+/// another test forks meanwhile would have the copy open for writing, and exec() refuses such a file.
+#[track_caller]
+pub fn copy(name: &str, to: &Path) {
+    let copied = Command::new("cp").arg(binary(name)).arg(to).status();
+    assert!(copied.expect("cp").success(), "{name} cannot be copied to {}", to.display());
+}
+
 /// A program under test: where the variable of its name in capitals (`NETUTILS_WRAPPER`) says, else as cargo builds it now.
 #[track_caller]
 pub fn binary(name: &str) -> PathBuf {

@@ -25,7 +25,7 @@ use binder::{ExceptionCode, Status};
 use guestnet_platform::{connect, status_message, Connection, Endpoint, PlatformError};
 use guestnet_tests::bed::{assert_words, deaf, Bed};
 use guestnet_tests::client::{by_netns, by_pid, config, NAME};
-use guestnet_tests::program::binary;
+use guestnet_tests::program;
 use guestnet_tests::{said, Daemon, Device, InNetns, Internet, Probe};
 
 /// An ordinary user. No account needs to exist for it.
@@ -70,7 +70,7 @@ fn ctl_as(uid: u32, daemon: &Daemon, device: &Device, words: &[&str]) -> Output 
     let home = tempfile::Builder::new().prefix("gnt-ctl-").tempdir().expect("a directory");
     fs::set_permissions(home.path(), Permissions::from_mode(0o755)).expect("chmod");
     let ctl = home.path().join("guestnetctl");
-    fs::copy(binary("guestnetctl"), &ctl).expect("a copy");
+    program::copy("guestnetctl", &ctl);
     let mut command: Command = device.command("setpriv");
     command.args(["--reuid", &uid.to_string(), "--regid", &uid.to_string(), "--clear-groups"]);
     command.arg(ctl).args(words).env("GUESTNET_URI", daemon.endpoint());

@@ -23,7 +23,7 @@ use std::process::Output;
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use guestnet_tests::bed::Bed;
 use guestnet_tests::client::config;
-use guestnet_tests::program::binary;
+use guestnet_tests::program::{self, binary};
 use guestnet_tests::{said, Device, InNetns, Snapshot};
 
 /// What clap answers a wrong command line with, and what everything else that fails ends with.
@@ -84,7 +84,7 @@ fn without_a_capability_it_names_the_capability() {
     let user = "setpriv --reuid 4242 --regid 4242 --clear-groups";
     // The programs under test need not be where every user may run them.
     let copy = place.path("guestnetd");
-    fs::copy(binary("guestnetd"), &copy).expect("a copy");
+    program::copy("guestnetd", Path::new(&copy));
     fs::set_permissions(place.0.path(), Permissions::from_mode(0o755)).expect("chmod");
     let user = format!("{user} {copy}");
     let before = Snapshot::of(&device);

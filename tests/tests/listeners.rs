@@ -289,9 +289,10 @@ fn a_listener_that_stands_still_delays_nobody_and_is_dropped() {
 
     let (start, mut slowest) = (Instant::now(), Duration::ZERO);
     let extra = deaf();
-    // There is room again when it is dropped: after its queue, or its patience, has run out.
+    // There is room again when it is dropped: after its queue, or its patience, has run out. In an
+    // emulator that takes over a minute; how long a call takes meanwhile is what counts.
     while bed.service.registerListener(&extra).is_err() {
-        assert!(start.elapsed() < BOUND * 3, "it is not dropped: {}", bed.daemon.log());
+        assert!(start.elapsed() < BOUND * 12, "it is not dropped: {}", bed.daemon.log());
         for (event, attach) in [(GuestEvent::ATTACHED, true), (GuestEvent::DETACHED, false)] {
             let call = Instant::now();
             if attach {

@@ -209,7 +209,7 @@ pub enum FirewallError {
         cause: String,
     },
     /// A command hangs, or waits for somebody who does.
-    #[error("`{command}` hangs: {cause}; whoever holds the lock of iptables keeps it waiting, or the program itself is stuck")]
+    #[error("`{command}` hangs: {cause}; another holder of iptables's lock keeps it waiting, or the program itself is stuck")]
     Stuck {
         /// The command line as it was run.
         command: String,

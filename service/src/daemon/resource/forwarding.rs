@@ -396,7 +396,7 @@ impl crate::daemon::Daemon {
         let again = self.forwarding.get_mut().answered(&result);
         self.world.awaits_netd = false;
         let result = match result {
-            // Between its answer and this it may have started anew.
+            // Between its answer and this it may have started again.
             Ok(()) if !self.forwarding.get().is_on() => Err(Error::Forwarding {
                 switch: "on",
                 cause: std::io::Error::other("netd was asked, but net.ipv4.ip_forward is 0"),

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Every write of an attach, whoever makes it, fails once before it is made and once with its answer
+//! Every write of an attach, from any part of it, fails once before it is made and once with its answer
 //! lost: the call fails and leaves the device as it was, and the same call succeeds afterwards.
 //! On the real kernel. Needs root and the feature `faults`.
 
@@ -62,7 +62,7 @@ fn guest_netns() -> File {
 }
 
 /// All that an attach may change in the device, without counters and handles. Chains that are built
-/// anew have the other of two names.
+/// again have the other of two names.
 fn device() -> String {
     run("ip -d link; ip addr; ip route show table all; ip rule; \
          nft -s list ruleset | sed 's/ # progname.*//; /^\tflags/d'; \

@@ -37,7 +37,7 @@ pub struct FoundHost {
     pub running: bool,
     /// The id of the network namespace that the guest's end is in; see [`Link::elsewhere`].
     pub elsewhere: Option<i32>,
-    /// The objects. Of routes only ours; addresses are whoever's.
+    /// The objects. Of routes only ours; addresses of any origin.
     pub objects: Vec<(Scope, Object)>,
 }
 
@@ -48,7 +48,7 @@ pub struct FoundGuest {
     pub index: Option<u32>,
     /// Whether the kernel sends by it.
     pub running: bool,
-    /// The objects of the interface, whoever's, of routes the default routes in table main; and `lo`.
+    /// The objects of the interface, of any origin; of routes the default routes in table main; and `lo`.
     pub objects: Vec<(Scope, Object)>,
     /// A default route that is in the way of ours, in words.
     pub other_default: Option<String>,

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! What a change to a kernel is, apart from how it is worded: for plans and whoever shows them.
+//! What a change to a kernel is, apart from how it is worded: for plans and their readers.
 
 use super::object::Scope;
 use super::ownership::ROUTE_PROTOCOL;

@@ -54,7 +54,7 @@ impl PolicyRouting {
         let mut note = |what: String, result: Result<(), _>| match result {
             Ok(()) => log::info!("{what}"),
             Err(cause) if first.is_ok() => first = Err(Error::kernel(what, cause)),
-            Err(_) => {}
+            Err(cause) => log::error!("{what}: {cause}"),
         };
         // The new ones first: a packet always finds one.
         for lead in wanted.iter().filter(|lead| !there.contains(lead)) {

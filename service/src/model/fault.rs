@@ -30,6 +30,8 @@ pub enum Cause {
     LinkDown,
     /// The guest's end is down.
     GuestLinkDown,
+    /// Somebody else changed the device's end, and it cannot be put back.
+    LinkChanged,
     /// The device's end has lost its address.
     AddressMissing,
     /// The uplink's address is in the guests' subnet.
@@ -38,8 +40,16 @@ pub enum Cause {
     GuestRouteMissing,
     /// The device sends the guest's packets where they may not leave.
     VpnCaptures,
+    /// Somebody else's route or rule takes the answers.
+    AnswersElsewhere,
+    /// The default route leads into an interface that leads nowhere.
+    KillSwitch,
+    /// The reverse-path filter drops the guest's packets.
+    RpFilter,
     /// A rule of ours is missing.
     RuleMissing,
+    /// Somebody else's rule comes before ours.
+    RuleShadowed,
     /// A lockdown VPN is up, and the guest's policy stops it.
     Lockdown,
     /// Forwarding is off.
@@ -56,8 +66,26 @@ pub enum Cause {
     FilterChanged,
     /// Somebody else's chain drops what guests send.
     ForwardDropped,
+    /// netd's tetherctrl_FORWARD drops what guests send.
+    NetdTetherctrlDrop,
+    /// Somebody else's chain drops what guests ask of the device.
+    InputDropped,
+    /// Our source NAT is not in place.
+    MasqueradeMissing,
+    /// Packets leave with another address than the uplink's.
+    WrongSource,
+    /// Connections are not tracked, so they are not translated.
+    NotTracked,
+    /// The table of connections is full, or nearly so.
+    ConntrackFull,
     /// No resolver is known.
     DnsNone,
+    /// No resolver answers.
+    DnsSilent,
+    /// The resolver refuses.
+    DnsRefused,
+    /// The resolver is behind another interface.
+    DnsElsewhere,
     /// No interface that may be the uplink exists.
     UplinkMissing,
     /// The uplink is down or has no carrier.
@@ -72,6 +100,24 @@ pub enum Cause {
     TunMissing,
     /// The guest's tun is down.
     TunDown,
+    /// The uplink has IPv6 alone.
+    UplinkIpv6Only,
+    /// The network wants a sign-in first.
+    CaptivePortal,
+    /// Large packets are lost on the way.
+    MtuBlackhole,
+    /// The device itself gets no answer.
+    UpstreamDown,
+    /// The guest has lost its address.
+    GuestAddressLost,
+    /// The guest has lost its default route.
+    GuestRouteLost,
+    /// The guest's own set-up keeps it from its resolver.
+    GuestResolver,
+    /// The guest's own packet filter drops.
+    GuestFirewall,
+    /// Packets without a checksum are lost.
+    TxChecksum,
 }
 
 /// Something that is wrong.

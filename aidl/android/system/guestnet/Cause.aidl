@@ -34,6 +34,8 @@ enum Cause {
     LINK_DOWN = 101,
     /** The guest's end of the link is down. */
     GUEST_LINK_DOWN = 102,
+    /** Somebody else has renamed the device's end, put it into a bridge or changed it otherwise, and it cannot be put back. */
+    LINK_CHANGED = 103,
 
     /** The device's end of the link has lost its address. */
     ADDRESS_MISSING = 200,
@@ -44,9 +46,17 @@ enum Cause {
     GUEST_ROUTE_MISSING = 300,
     /** The device's rules and routes send the guest's packets by an interface that it may not leave by: a VPN, as a rule. */
     VPN_CAPTURES = 301,
+    /** A route or rule of somebody else's sends the answers to the guest elsewhere. */
+    ANSWERS_ELSEWHERE = 302,
+    /** The device's default route leads into an interface that leads nowhere: a VPN's kill switch. */
+    KILL_SWITCH = 303,
+    /** The kernel's reverse-path filter drops what comes back for the guest, or what it sends. */
+    RP_FILTER = 304,
 
     /** A policy-routing rule of guestnetd's is missing. */
     RULE_MISSING = 400,
+    /** A policy-routing rule of somebody else's comes before guestnetd's and decides. */
+    RULE_SHADOWED = 402,
     /** A lockdown VPN is up, and the guest's VpnPolicy stops it meanwhile. */
     LOCKDOWN = 401,
 
@@ -65,9 +75,28 @@ enum Cause {
     FILTER_CHANGED = 602,
     /** A chain of somebody else's drops what guests send. */
     FORWARD_DROPPED = 603,
+    /** netd's chain tetherctrl_FORWARD drops what guests send. */
+    NETD_TETHERCTRL_DROP = 604,
+    /** A chain of somebody else's drops what guests ask of the device itself, such as names. */
+    INPUT_DROPPED = 605,
+
+    /** guestnetd's source NAT is not in place. */
+    MASQUERADE_MISSING = 700,
+    /** The guest's packets leave with an address that is not the uplink's: another rule decided before guestnetd's. */
+    WRONG_SOURCE = 701,
+    /** Somebody else's rule switches connection tracking off for the guest's packets, so they are not translated. */
+    NOT_TRACKED = 702,
+    /** The table of connections is full, or nearly so. */
+    CONNTRACK_FULL = 703,
 
     /** No resolver is known for the uplink. */
     DNS_NONE = 800,
+    /** No resolver answers. */
+    DNS_SILENT = 801,
+    /** The resolver refuses. */
+    DNS_REFUSED = 802,
+    /** The resolver is reached by another interface than the guest leaves by. */
+    DNS_ELSEWHERE = 803,
 
     /** None of the interfaces that may be the uplink exists. */
     UPLINK_MISSING = 900,
@@ -83,4 +112,23 @@ enum Cause {
     TUN_MISSING = 905,
     /** The tun that the guest leaves by is down. */
     TUN_DOWN = 906,
+    /** The uplink has IPv6 alone. */
+    UPLINK_IPV6_ONLY = 907,
+    /** The network wants a sign-in first. */
+    CAPTIVE_PORTAL = 908,
+    /** Large packets are lost on the way. */
+    MTU_BLACKHOLE = 909,
+    /** The uplink's network has no internet: the device itself gets no answer. */
+    UPSTREAM_DOWN = 910,
+
+    /** The guest has lost the address that it was given. */
+    GUEST_ADDRESS_LOST = 1000,
+    /** The guest has lost its default route, or has another one before it. */
+    GUEST_ROUTE_LOST = 1001,
+    /** The guest asks another resolver than its gateway, or reaches its gateway by another interface. */
+    GUEST_RESOLVER = 1002,
+    /** The guest's own packet filter drops. */
+    GUEST_FIREWALL = 1003,
+    /** Packets with checksums left to the hardware are lost: checksum offload of the link. */
+    TX_CHECKSUM = 1004,
 }

@@ -26,9 +26,8 @@
 //! | [`spec`] | what was asked for, in types that cannot be wrong | nothing |
 //! | [`model`] | what should be, what is, and the steps between | nothing |
 //! | [`alloc`] | slots, addresses | nothing |
-//! | [`daemon`] | the guests, the order of things, repairs, health | by the three below |
-//! | [`kernel`] | netlink, network namespaces, sysctls | the kernel |
-//! | [`firewall`] | the packet filter, by nf_tables or iptables | the kernel |
+//! | [`daemon`] | the guests, the order of things, repairs, health | by the two below |
+//! | [`effects`] | the executor, what guests share, kernel, packet filter, platform: the only writers | the kernel, netd |
 //! | [`store`] | what must survive a restart | the state directory |
 //!
 //! The contract is AIDL (`aidl/`): clients link against that and never against this crate.
@@ -39,12 +38,14 @@ pub mod alloc;
 pub mod api;
 pub mod cli;
 pub mod daemon;
+pub mod effects;
 pub mod error;
-pub mod firewall;
-pub mod kernel;
 pub mod logging;
 pub mod model;
-mod platform;
 pub mod run;
 pub mod spec;
 pub mod store;
+
+pub use effects::{firewall, kernel};
+
+use effects::platform;

@@ -15,12 +15,12 @@
 //! Every step made to fail, and every step made the last before a crash, on the real kernel:
 //! what was done is undone, or is cleared by the next start. Needs root.
 
-use guestnetd::daemon::executor::kernel::KernelExecutor;
-use guestnetd::daemon::executor::{apply, Executor};
 use guestnetd::daemon::{Config, Daemon};
+use guestnetd::effects::executor::kernel::KernelExecutor;
+use guestnetd::effects::executor::link_deleter::Deleter;
+use guestnetd::effects::executor::{apply, Executor};
 use guestnetd::error::Error;
 use guestnetd::firewall::{Choice, Firewall, Ruleset};
-use guestnetd::kernel::link_deleter::Deleter;
 use guestnetd::kernel::netlink::Netlink;
 use guestnetd::kernel::netns::Home;
 use guestnetd::model::desired::{desired_guest, may_remove};

@@ -57,7 +57,8 @@ fn made_of(rules_txt: &str) -> String {
     for lead in &ours {
         // There is no such interface, so the route of a table of ours is left out.
         let to = lead.to.table().map_or(Action::Nowhere, Action::Table);
-        rule::add(&netlink, Family::V4, &PolicyRule { to, ..lead.clone() }).unwrap();
+        let rule = PolicyRule { to, ..lead.clone() };
+        ip(&format!("rule add pref {} {rule} protocol {ROUTE_PROTOCOL}", rule.priority));
     }
     let again = rule::all(&netlink, Family::V4).unwrap();
     let read: Vec<_> = again.iter().filter_map(|r| PolicyRule::read(r, ROUTE_PROTOCOL)).collect();

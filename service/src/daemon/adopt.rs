@@ -15,9 +15,9 @@
 //! Takes over what an earlier guestnetd left: guests whose link is whole; half-made links go.
 
 use super::{Attached, Daemon};
+use crate::effects::executor::link_deleter;
 use crate::error::{Error, KernelError};
 use crate::kernel::link::{self, Link};
-use crate::kernel::link_deleter;
 use crate::model::guest_net::NetnsRef;
 use crate::model::ownership::{self, guest_of_alias};
 use crate::spec::{GuestName, IfName};

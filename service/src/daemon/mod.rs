@@ -18,13 +18,11 @@
 
 mod adopt;
 mod calls;
-pub mod executor;
 mod guest;
 mod health;
 mod reconcile;
 mod report;
 mod resolvers;
-mod resource;
 mod start;
 
 pub use crate::model::guest_table::Attached;
@@ -34,21 +32,21 @@ pub use report::{
 };
 pub use start::{Config, StartError};
 
+use crate::effects::executor::link_deleter::Deleter;
+use crate::effects::resource::{Connections, Forwarding, Managed, PacketFilter, PolicyRouting};
 use crate::error::Error;
-use crate::kernel::link_deleter::Deleter;
 use crate::kernel::netlink::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::target::Target;
 use crate::kernel::netns::Home;
+use crate::model::backoff::Backoffs;
 use crate::model::change::Change;
 use crate::model::world::World;
 use crate::spec::{GuestName, GuestSpec, IfName};
 use crate::store::Store;
 use guest::worker::Worker;
-use reconcile::backoff::Backoffs;
 use reconcile::debounce::{Debounce, Due};
 use resolvers::Resolvers;
-use resource::{Connections, Forwarding, Managed, PacketFilter, PolicyRouting};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -16,21 +16,21 @@
 //! over (`adopt.rs`) and brought to what is wanted now.
 
 use super::guest::worker::Worker;
-use super::reconcile::backoff::{Backoffs, REPAIR};
 use super::reconcile::debounce::{Debounce, Due};
 use super::reconcile::event_loop::{self, Sources};
 use super::resolvers::Resolvers;
-use super::resource::{
+use super::{Daemon, Handle, Kernel, Notice};
+use crate::effects::executor::link_deleter::Deleter;
+use crate::effects::resource::{
     Connections, Forwarding, Look, Managed, PacketFilter, PolicyRouting, Trigger,
 };
-use super::{Daemon, Handle, Kernel, Notice};
 use crate::error::Error;
 use crate::firewall::{self, Firewall, FirewallError};
-use crate::kernel::link_deleter::Deleter;
 use crate::kernel::netlink::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::Home;
 use crate::kernel::{rule, uplink};
+use crate::model::backoff::{Backoffs, REPAIR};
 use crate::model::guest_table::GuestTable;
 use crate::model::policy_rules::RoutingMode;
 use crate::model::uplink::Choice;

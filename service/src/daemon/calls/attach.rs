@@ -16,9 +16,9 @@
 
 use super::shared::Shared;
 use super::verify;
-use crate::daemon::executor::kernel::KernelExecutor;
-use crate::daemon::executor::{apply, undo};
 use crate::daemon::{AttachRequest, Attached, Daemon, GuestEvent, LayerReport, Notice};
+use crate::effects::executor::kernel::KernelExecutor;
+use crate::effects::executor::{apply, undo};
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::handle;

@@ -15,8 +15,8 @@
 //! Detach, and guests that went by themselves.
 
 use crate::daemon::{Attached, Daemon, Gone, GuestEvent, Notice};
+use crate::effects::executor::link_deleter::Deleted;
 use crate::error::{Error, KernelError};
-use crate::kernel::link_deleter::Deleted;
 use crate::spec::GuestName;
 use crate::store::Record;
 

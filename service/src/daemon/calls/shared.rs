@@ -14,10 +14,9 @@
 
 //! What guests share, brought to the world of a call, and back when the call fails.
 
-use crate::daemon::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::daemon::Daemon;
+use crate::effects::resource::{forget_address, Look, Managed, Outcome, SharedResource, Trigger};
 use crate::error::Error;
-use crate::kernel::conntrack;
 use crate::model::change::Change;
 use crate::model::timeline::Timeline;
 use crate::model::world::World;
@@ -42,7 +41,7 @@ impl Daemon {
         }
         let began = Instant::now();
         let change = Change::forget_connections(net.guest.address);
-        match conntrack::forget(net.guest.address) {
+        match forget_address(net.guest.address) {
             Ok(()) => timeline.enter(change.operation, change.what, began),
             Err(e) => log::warn!("{}: {} failed: {e}", net.name, change.what),
         }

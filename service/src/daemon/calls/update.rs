@@ -20,8 +20,8 @@
 use super::shared::Shared;
 use crate::daemon::guest::ends::{Ends, Job};
 use crate::daemon::{Attached, Daemon, GuestEvent, Handle, Notice};
+use crate::effects::resource::forget_address;
 use crate::error::Error;
-use crate::kernel::conntrack;
 use crate::model::change::Change;
 use crate::model::desired::Scale;
 use crate::model::timeline::{Operation, Timeline};
@@ -227,7 +227,7 @@ impl Daemon {
             let address = before.net.guest.address;
             let began = Instant::now();
             let change = Change::forget_connections(address);
-            match conntrack::forget(address) {
+            match forget_address(address) {
                 Ok(()) => timeline.enter(change.operation, change.what, began),
                 Err(e) => log::warn!("{}: {} failed: {e}", before.name(), change.what),
             }

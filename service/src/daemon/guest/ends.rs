@@ -17,11 +17,11 @@
 //! this returns. It sleeps for some 20 ms on the way in and on the way out: never with the daemon
 //! entered.
 
-use crate::daemon::executor::kernel::KernelExecutor;
-use crate::daemon::executor::{apply, undo};
+use crate::effects::executor::kernel::KernelExecutor;
+use crate::effects::executor::link_deleter::Deleter;
+use crate::effects::executor::{apply, undo};
 use crate::error::{Error, KernelError};
 use crate::kernel::link::{self, Link};
-use crate::kernel::link_deleter::Deleter;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::{reentry, Home};
 use crate::kernel::observe;
@@ -310,7 +310,8 @@ mod tests {
             let left = live_steps(&was, &Scale::default(), &host.objects);
             let left: Vec<_> = left.iter().map(Reversible::describe).collect();
             assert_eq!(left, ["no IPv6 on vm_wlan1"]);
-            crate::kernel::sysctl::disable_ipv6(&was.host.name, true).unwrap();
+            let switch = format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", was.host.name);
+            std::fs::write(switch, "1").unwrap();
             assert!(has(ends, guest, &was, &job.net));
             ends.bring(&job, &mut timeline, || Ok(())).unwrap();
             assert!(has(ends, guest, &job.net, &was));

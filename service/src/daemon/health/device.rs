@@ -16,8 +16,8 @@
 //! guest.
 
 use crate::daemon::resolvers::Source;
-use crate::daemon::resource::{Health, PacketFilter, SharedResource};
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
+use crate::effects::resource::{Health, PacketFilter, SharedResource};
 use crate::firewall::diagnose;
 use crate::kernel::{link, route, rule, sysctl};
 use crate::model::fault::{Cause, Fault};

@@ -18,7 +18,7 @@
 //! which waits until nothing more has come for [`QUIET`]: a Wi-Fi that comes back is a dozen
 //! announcements, and the guests' traffic waits for the last one.
 
-use super::backoff::{Backoff, RETRY};
+use crate::model::backoff::{Backoff, RETRY};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 

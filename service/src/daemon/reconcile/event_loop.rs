@@ -18,8 +18,9 @@
 
 use crate::daemon::guest::worker;
 use crate::daemon::reconcile::debounce::Due;
-use crate::daemon::{resource, Daemon, Handle};
-use crate::kernel::link_deleter::Deleted;
+use crate::daemon::reconcile::netd;
+use crate::daemon::{Daemon, Handle};
+use crate::effects::executor::link_deleter::Deleted;
 use crate::kernel::netlink::monitor::Bell;
 use crate::platform::resolv_conf;
 use std::sync::Arc;
@@ -124,7 +125,8 @@ async fn changed(resolv: &mut Option<resolv_conf::Watch>) {
 }
 
 async fn follow(handle: Handle, sources: Sources) {
-    let Sources { bell, mut deleted, guests, netd, restless, mut resolv, mut ended } = sources;
+    let Sources { bell, mut deleted, guests, netd: netd_due, restless, mut resolv, mut ended } =
+        sources;
     loop {
         // Whoever makes it another one on another thread rings.
         let alarm = handle.enter(|daemon| Ok(daemon.alarm())).unwrap_or_default();
@@ -154,7 +156,7 @@ async fn follow(handle: Handle, sources: Sources) {
                 Ok(())
             }),
             () = guests.notified() => worker::start(&handle),
-            () = netd.notified() => resource::ask_netd(&handle),
+            () = netd_due.notified() => netd::ask(&handle),
             () = until(alarm) => with_daemon(Daemon::on_alarm),
             () = changed(&mut resolv) => with_daemon(|daemon| {
                 let due = Due { uplink: true, ..Due::default() };

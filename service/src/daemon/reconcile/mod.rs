@@ -16,14 +16,14 @@
 //! brought to what that wants: rules, connections of an old address, host ends, forwarding, packet
 //! filter, MTU. It does not matter what was announced, nor whether an announcement was lost.
 
-pub(in crate::daemon) mod backoff;
 pub(in crate::daemon) mod debounce;
 pub(in crate::daemon) mod event_loop;
+mod netd;
 mod repair;
 mod triggers;
 
-use crate::daemon::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::daemon::{Daemon, GuestEvent, Notice};
+use crate::effects::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::error::Error;
 use crate::kernel::{link, rule, sysctl, uplink};
 use crate::model::policy_rules::RoutingMode;

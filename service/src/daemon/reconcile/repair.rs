@@ -14,13 +14,13 @@
 
 //! Puts back what the device's side of a guest lacks. What is inside a guest is the guest's.
 
-use crate::daemon::executor::kernel::KernelExecutor;
-use crate::daemon::executor::put_back;
-use crate::daemon::reconcile::backoff::Say;
 use crate::daemon::Daemon;
+use crate::effects::executor::kernel::KernelExecutor;
+use crate::effects::executor::put_back;
 use crate::error::Error;
 use crate::kernel::observe::FoundHost;
 use crate::kernel::{link, observe};
+use crate::model::backoff::Say;
 use crate::model::change::KernelOp;
 use crate::model::desired::{desired_device_side, may_remove};
 use crate::model::diff::diff;

@@ -15,8 +15,8 @@
 //! What the kernel announced, and what has to be read for it.
 
 use super::debounce::Due;
-use crate::daemon::resource::{Managed, SharedResource};
 use crate::daemon::Daemon;
+use crate::effects::resource::{Managed, SharedResource};
 use crate::kernel::link;
 use crate::kernel::netlink::monitor::Event;
 use crate::model::policy_rules::RoutingMode;

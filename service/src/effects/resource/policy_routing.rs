@@ -14,7 +14,7 @@
 
 //! Our policy-routing rules, and the tables of ours that some of them lead to.
 
-use super::{connections, Done, SharedResource, Task};
+use super::{connections, Done, Ending, SharedResource, Task};
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::{route, rule};
@@ -29,19 +29,19 @@ use crate::spec::{Family, VpnPolicy};
 use std::collections::BTreeSet;
 
 /// The rules of the network namespace that it was opened in.
-pub(in crate::daemon) struct PolicyRouting {
+pub(crate) struct PolicyRouting {
     netlink: Netlink,
     /// Indexes of interfaces that may have a table of ours.
     own_tables: BTreeSet<u32>,
 }
 
 impl PolicyRouting {
-    pub(in crate::daemon) fn new(netlink: Netlink) -> Self {
+    pub(crate) fn new(netlink: Netlink) -> Self {
         Self { netlink, own_tables: BTreeSet::new() }
     }
 
     /// The rules of ours that are in the kernel now.
-    pub(in crate::daemon) fn observe(&self) -> Result<Vec<PolicyRule>, Error> {
+    pub(crate) fn observe(&self) -> Result<Vec<PolicyRule>, Error> {
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
         Ok(ours(&rule::all(&self.netlink, Family::V4).map_err(failed)?))
     }
@@ -153,7 +153,7 @@ impl SharedResource for PolicyRouting {
         Ok(Done::Applied)
     }
 
-    fn clear(&mut self) -> Result<(), Error> {
+    fn clear(&mut self, _: Ending) -> Result<(), Error> {
         self.bring(&[], &|_| {})
     }
 }

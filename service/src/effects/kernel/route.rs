@@ -51,7 +51,7 @@ pub struct Route {
 }
 
 /// Adds a route of ours: by a next hop, or to what is on the link.
-pub fn add(
+pub(in crate::effects) fn add(
     netlink: &Netlink,
     index: u32,
     to: impl Into<IpPrefix>,
@@ -65,7 +65,7 @@ pub fn add(
 
 /// Removes it. With its interface, or its interface's last address, it went already; the kernel
 /// does not take another protocol's for it (fib_table_delete()).
-pub fn delete(
+pub(in crate::effects) fn delete(
     netlink: &Netlink,
     index: u32,
     to: impl Into<IpPrefix>,
@@ -81,7 +81,7 @@ pub fn delete(
 }
 
 /// Makes a default route of ours by an interface, in a table of ours.
-pub fn add_default(
+pub(in crate::effects) fn add_default(
     netlink: &Netlink,
     family: Family,
     index: u32,
@@ -95,7 +95,7 @@ pub fn add_default(
 }
 
 /// Removes it; with its interface it went already.
-pub fn delete_default(
+pub(in crate::effects) fn delete_default(
     netlink: &Netlink,
     family: Family,
     index: u32,

@@ -14,8 +14,8 @@
 
 //! The packet filter, as all guests share it.
 
-use super::{Done, SharedResource, Task};
-use crate::daemon::resource::connections;
+use super::{Done, Ending, SharedResource, Task};
+use crate::effects::resource::connections;
 use crate::error::Error;
 use crate::error::FirewallError;
 use crate::firewall::Firewall;
@@ -29,7 +29,7 @@ use crate::spec::IfPattern;
 use std::collections::BTreeSet;
 
 /// The filter of the network namespace that it was opened in.
-pub(in crate::daemon) struct PacketFilter {
+pub(crate) struct PacketFilter {
     firewall: Firewall,
     /// Why this backend.
     reason: String,
@@ -38,40 +38,37 @@ pub(in crate::daemon) struct PacketFilter {
 }
 
 impl PacketFilter {
-    pub(in crate::daemon) fn new(firewall: Firewall, reason: String) -> Self {
+    pub(crate) fn new(firewall: Firewall, reason: String) -> Self {
         Self { firewall, reason, started: false }
     }
 
     /// Why this backend was taken.
-    pub(in crate::daemon) fn reason(&self) -> &str {
+    pub(crate) fn reason(&self) -> &str {
         &self.reason
     }
 
     /// The backend.
-    pub(in crate::daemon) fn backend(&self) -> Backend {
+    pub(crate) fn backend(&self) -> Backend {
         self.firewall.backend()
     }
 
     /// The rules as text.
-    pub(in crate::daemon) fn text(&self, ruleset: &Ruleset) -> String {
+    pub(crate) fn text(&self, ruleset: &Ruleset) -> String {
         self.firewall.text(ruleset)
     }
 
     /// Why its rules cannot be read here; none where they can.
-    pub(in crate::daemon) fn unseen(&self) -> Option<&str> {
+    pub(crate) fn unseen(&self) -> Option<&str> {
         self.firewall.unseen()
     }
 
     /// What differs in the kernel.
-    pub(in crate::daemon) fn compare(
-        &mut self,
-        ruleset: &Ruleset,
-    ) -> Result<Option<String>, Error> {
+    pub(crate) fn compare(&mut self, ruleset: &Ruleset) -> Result<Option<String>, Error> {
         Ok(self.firewall.drift(ruleset)?)
     }
 
     /// Packets that our rules have dropped.
-    pub(in crate::daemon) fn dropped(&mut self) -> Result<u64, Error> {
+    pub(crate) fn dropped(&mut self) -> Result<u64, Error> {
         Ok(self.firewall.dropped()?)
     }
 }
@@ -138,7 +135,7 @@ impl SharedResource for PacketFilter {
         Ok(Done::Applied)
     }
 
-    fn clear(&mut self) -> Result<(), Error> {
+    fn clear(&mut self, _: Ending) -> Result<(), Error> {
         Ok(self.firewall.clear()?)
     }
 

@@ -20,13 +20,17 @@ use std::io;
 /// Does a write.
 #[cfg(not(feature = "faults"))]
 #[inline(always)]
-pub fn through<T, E: From<io::Error>>(write: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+pub(in crate::effects) fn through<T, E: From<io::Error>>(
+    write: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
     write()
 }
 
 /// Does a write, unless a test makes it fail.
 #[cfg(feature = "faults")]
-pub fn through<T, E: From<io::Error>>(write: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+pub(in crate::effects) fn through<T, E: From<io::Error>>(
+    write: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
     match faults::due() {
         Some(faults::Fault::Before(errno)) => Err(io::Error::from_raw_os_error(errno).into()),
         Some(faults::Fault::After) => {

@@ -35,7 +35,7 @@ pub struct Address {
 }
 
 /// Adds an address to a link.
-pub fn add(
+pub(in crate::effects) fn add(
     netlink: &Netlink,
     index: u32,
     address: impl Into<IpAddr>,
@@ -50,7 +50,7 @@ pub fn add(
 }
 
 /// Takes an address from a link.
-pub fn delete(
+pub(in crate::effects) fn delete(
     netlink: &Netlink,
     index: u32,
     address: impl Into<IpAddr>,

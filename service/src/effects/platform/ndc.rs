@@ -47,17 +47,17 @@ impl Ndc {
     }
 
     /// Asks for forwarding; again is no failure.
-    pub fn enable(&self) -> io::Result<()> {
+    pub(in crate::effects) fn enable(&self) -> io::Result<()> {
         self.ask("enable", BRIEF)
     }
 
     /// The same, also while netd starts: for a thread that nobody waits for.
-    pub fn enable_patiently(&self) -> io::Result<()> {
+    pub(in crate::effects) fn enable_patiently(&self) -> io::Result<()> {
         self.ask("enable", PATIENT)
     }
 
     /// Needs it no more.
-    pub fn disable(&self) -> io::Result<()> {
+    pub(in crate::effects) fn disable(&self) -> io::Result<()> {
         self.ask("disable", BRIEF)
     }
 

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 /// How acts are paced.
 #[derive(Debug)]
-pub(in crate::daemon) struct Policy {
+pub(crate) struct Policy {
     /// So many acts do not wait.
     free: u32,
     /// The first wait, and the longest.
@@ -34,7 +34,7 @@ pub(in crate::daemon) struct Policy {
 
 /// For repairs: netd's start takes the same thing two or three times. Against somebody who takes it
 /// again and again, each repair costs the device time and wins guests nothing.
-pub(in crate::daemon) static REPAIR: Policy = Policy {
+pub(crate) static REPAIR: Policy = Policy {
     free: 8,
     shortest: Duration::from_millis(2),
     longest: Duration::from_secs(4),
@@ -42,7 +42,7 @@ pub(in crate::daemon) static REPAIR: Policy = Policy {
 };
 
 /// For failures: a program that hangs costs every caller some seconds.
-pub(in crate::daemon) static RETRY: Policy = Policy {
+pub(crate) static RETRY: Policy = Policy {
     free: 0,
     shortest: Duration::from_secs(1),
     longest: Duration::from_secs(32),
@@ -54,7 +54,7 @@ const SAY: Duration = Duration::from_secs(60);
 
 /// What to say of a repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::daemon) enum Say {
+pub(crate) enum Say {
     /// What was put back.
     This,
     /// How often, and in what time.
@@ -65,7 +65,7 @@ pub(in crate::daemon) enum Say {
 
 impl Say {
     /// Says that something keeps being taken away, when it is time to.
-    pub(in crate::daemon) fn sum(self, what: &str, find: &str) {
+    pub(crate) fn sum(self, what: &str, find: &str) {
         if let Self::Sum(times, within) = self {
             let within = within.as_secs_f32();
             log::warn!(
@@ -78,7 +78,7 @@ impl Say {
 
 /// The pace of one thing.
 #[derive(Clone, Debug)]
-pub(in crate::daemon) struct Backoff {
+pub(crate) struct Backoff {
     policy: &'static Policy,
     /// Acts that are not forgotten.
     heat: u32,
@@ -94,7 +94,7 @@ pub(in crate::daemon) struct Backoff {
 
 impl Backoff {
     /// Nothing was done yet.
-    pub(in crate::daemon) fn new(policy: &'static Policy) -> Self {
+    pub(crate) fn new(policy: &'static Policy) -> Self {
         Self {
             policy,
             heat: 0,
@@ -108,7 +108,7 @@ impl Backoff {
     }
 
     /// Whether it may be done now. If not, [`at`](Self::at) says when.
-    pub(in crate::daemon) fn may_act(&mut self, now: Instant) -> bool {
+    pub(crate) fn may_act(&mut self, now: Instant) -> bool {
         self.cool(now);
         let at = self.last.map(|last| last + self.wait());
         self.held = at.filter(|at| *at > now);
@@ -116,7 +116,7 @@ impl Backoff {
     }
 
     /// It was done: counted from its end, since it may have taken its time.
-    pub(in crate::daemon) fn acted(&mut self, now: Instant) -> Say {
+    pub(crate) fn acted(&mut self, now: Instant) -> Say {
         self.cool(now);
         self.since.get_or_insert(now);
         self.cooled.get_or_insert(now);
@@ -134,17 +134,17 @@ impl Backoff {
     }
 
     /// When the next may be done, whether or not one is asked for.
-    pub(in crate::daemon) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.last.map(|last| last + self.wait())
     }
 
     /// When the one that waits may be done.
-    pub(in crate::daemon) fn at(&self) -> Option<Instant> {
+    pub(crate) fn at(&self) -> Option<Instant> {
         self.held
     }
 
     /// Whether one has waited until now; told once.
-    pub(in crate::daemon) fn is_due(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
         let due = self.held.is_some_and(|at| at <= now);
         if due {
             self.held = None;
@@ -153,12 +153,12 @@ impl Backoff {
     }
 
     /// Whether acts wait.
-    pub(in crate::daemon) fn is_hot(&self) -> bool {
+    pub(crate) fn is_hot(&self) -> bool {
         self.heat > self.policy.free
     }
 
     /// It is over.
-    pub(in crate::daemon) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Self::new(self.policy);
     }
 
@@ -190,34 +190,34 @@ impl Backoff {
 
 /// The paces of many things, each by its key; only of those that something was done for.
 #[derive(Debug)]
-pub(in crate::daemon) struct Backoffs<K> {
+pub(crate) struct Backoffs<K> {
     policy: &'static Policy,
     each: BTreeMap<K, Backoff>,
 }
 
 impl<K: Copy + Ord> Backoffs<K> {
     /// Nothing was done yet.
-    pub(in crate::daemon) fn new(policy: &'static Policy) -> Self {
+    pub(crate) fn new(policy: &'static Policy) -> Self {
         Self { policy, each: BTreeMap::new() }
     }
 
     /// Of this one.
-    pub(in crate::daemon) fn of(&mut self, key: K) -> &mut Backoff {
+    pub(crate) fn of(&mut self, key: K) -> &mut Backoff {
         self.each.entry(key).or_insert_with(|| Backoff::new(self.policy))
     }
 
     /// Those that have waited until now.
-    pub(in crate::daemon) fn due(&mut self, now: Instant) -> Vec<K> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<K> {
         self.each.iter_mut().filter_map(|(key, one)| one.is_due(now).then_some(*key)).collect()
     }
 
     /// When the first of those that wait may be done.
-    pub(in crate::daemon) fn at(&self) -> Option<Instant> {
+    pub(crate) fn at(&self) -> Option<Instant> {
         self.each.values().filter_map(Backoff::at).min()
     }
 
     /// This one is no more.
-    pub(in crate::daemon) fn forget(&mut self, key: K) {
+    pub(crate) fn forget(&mut self, key: K) {
         self.each.remove(&key);
     }
 }

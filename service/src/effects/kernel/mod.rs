@@ -17,9 +17,7 @@
 pub mod address;
 pub mod capabilities;
 pub mod conntrack;
-pub mod group_delete;
 pub mod link;
-pub mod link_deleter;
 pub mod neighbour;
 pub mod netlink;
 pub mod netns;

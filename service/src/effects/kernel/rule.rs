@@ -99,7 +99,11 @@ pub fn all(netlink: &Netlink, family: Family) -> Result<Vec<Rule>, KernelError> 
 
 /// Makes a rule of ours, and the route that it leads to where that is ours, too. The route may be
 /// another guest's as well.
-pub fn add(netlink: &Netlink, family: Family, lead: &PolicyRule) -> Result<(), KernelError> {
+pub(in crate::effects) fn add(
+    netlink: &Netlink,
+    family: Family,
+    lead: &PolicyRule,
+) -> Result<(), KernelError> {
     if let Some(index) = lead.own() {
         route::add_default(netlink, family, index, own_table(index))?;
     }
@@ -107,7 +111,11 @@ pub fn add(netlink: &Netlink, family: Family, lead: &PolicyRule) -> Result<(), K
 }
 
 /// Removes a rule of ours, and leaves its route. That it is not there is no failure.
-pub fn delete(netlink: &Netlink, family: Family, lead: &PolicyRule) -> Result<(), KernelError> {
+pub(in crate::effects) fn delete(
+    netlink: &Netlink,
+    family: Family,
+    lead: &PolicyRule,
+) -> Result<(), KernelError> {
     match netlink.change(&DelRule(request(family, lead)), 0) {
         Err(e) if e.errno != libc::ENOENT => Err(e),
         _ => Ok(()),
@@ -219,6 +227,24 @@ mod tests {
                 delete(netlink, family(&lead), &lead).unwrap();
                 delete(netlink, family(&lead), &lead).unwrap();
                 assert_eq!(of(family(&lead)).len(), before);
+            }
+        });
+    }
+
+    #[test]
+    fn a_rule_is_listed_as_it_is_displayed() {
+        in_a_netns(|netlink| {
+            for lead in leads() {
+                let v6 = if family(&lead) == Family::V6 { "-6 " } else { "" };
+                // There is no such interface, so no route of a table of ours.
+                let to = lead.to.table().map_or(Action::Nowhere, Action::Table);
+                let lead = PolicyRule { to, ..lead };
+                add(netlink, family(&lead), &lead).unwrap();
+                let listed = ip(&format!("{v6}rule show pref {}", lead.priority));
+                let listed = listed.replace("from all ", "").replace("[detached] ", "");
+                let wanted = format!("{}:\t{lead} proto {ROUTE_PROTOCOL}", lead.priority);
+                assert_eq!(listed.trim_end(), wanted);
+                delete(netlink, family(&lead), &lead).unwrap();
             }
         });
     }

@@ -45,12 +45,12 @@ pub fn before_forwarding() -> io::Result<Before> {
 }
 
 /// Switches IPv4 forwarding on, for all interfaces.
-pub fn forwarding_on() -> io::Result<()> {
+pub(in crate::effects) fn forwarding_on() -> io::Result<()> {
     set(IP_FORWARD, "1")
 }
 
 /// Switches it off, and puts back what changes by that.
-pub fn forwarding_off(before: &Before) -> io::Result<()> {
+pub(in crate::effects) fn forwarding_off(before: &Before) -> io::Result<()> {
     set(IP_FORWARD, "0")?;
     set(ACCEPT_REDIRECTS, if before.accept_redirects { "1" } else { "0" })?;
     for name in before.forwarding.iter().filter(|name| !name.contains('/')) {
@@ -72,7 +72,7 @@ fn is_one(path: &str) -> io::Result<bool> {
 
 /// Writes `disable_ipv6` of an interface, before it is up and would get a link-local address. A
 /// kernel without IPv6 has no such file.
-pub fn disable_ipv6(interface: &IfName, disable: bool) -> io::Result<()> {
+pub(in crate::effects) fn disable_ipv6(interface: &IfName, disable: bool) -> io::Result<()> {
     let path = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
     match set(path, if disable { "1" } else { "0" }) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -15,8 +15,7 @@
 //! IPv4 forwarding: when guestnetd switched it on, and whether it may switch it off again. The kernel
 //! has one switch and no owner for it; netd has one, and counts who needs it.
 
-use super::{Done, SharedResource, Task, Trigger};
-use crate::daemon::Handle;
+use super::{Done, Ending, SharedResource, Task, Trigger};
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::{link, sysctl};
@@ -30,7 +29,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// The switch of the network namespace that it was opened in.
-pub(in crate::daemon) struct Forwarding {
+pub(crate) struct Forwarding {
     netlink: Netlink,
     store: Arc<Store>,
     /// Whether it stays on when the last guest is gone.
@@ -64,11 +63,22 @@ enum Asking {
     Again,
 }
 
+/// A request to netd for forwarding that may take as long as netd takes to start.
+pub(crate) struct NetdRequest(Ndc);
+
+impl NetdRequest {
+    /// Asks, and waits for the answer.
+    pub(crate) fn ask(self) -> Result<(), Error> {
+        let failed = |cause| Error::Forwarding { switch: "on", cause };
+        self.0.enable_patiently().map_err(failed)
+    }
+}
+
 const NETD_ASKED: &str = "netd was asked, and has not answered yet";
 
 impl Forwarding {
     /// Reads the switch.
-    pub(in crate::daemon) fn new(
+    pub(crate) fn new(
         netlink: Netlink,
         store: Arc<Store>,
         record: ForwardingRecord,
@@ -89,27 +99,27 @@ impl Forwarding {
     }
 
     /// Whether guestnetd switched it on, or has it of netd.
-    pub(in crate::daemon) fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         self.record.ours
     }
 
     /// What the switch was last read or announced as.
-    pub(in crate::daemon) fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.on
     }
 
     /// Told when netd is to be asked.
-    pub(in crate::daemon) fn due(&self) -> Arc<Notify> {
+    pub(crate) fn due(&self) -> Arc<Notify> {
         self.netd.as_ref().map(|netd| Arc::clone(&netd.due)).unwrap_or_default()
     }
 
     /// Whether netd was asked and has not answered.
-    pub(in crate::daemon) fn awaits_netd(&self) -> bool {
+    pub(crate) fn awaits_netd(&self) -> bool {
         self.netd.as_ref().is_some_and(|netd| netd.asking != Asking::No)
     }
 
     /// Reads the switch again: announcements were lost, or a while has passed.
-    pub(in crate::daemon) fn reread(&mut self, announcements_lost: bool) {
+    pub(crate) fn reread(&mut self, announcements_lost: bool) {
         if announcements_lost {
             // Among what was lost may be the announcement of our own writes.
             self.unannounced.clear();
@@ -118,7 +128,7 @@ impl Forwarding {
     }
 
     /// The kernel announced that it was written. Tells whether that was somebody else's doing.
-    pub(in crate::daemon) fn announced(&mut self, on: bool, contested: bool) -> bool {
+    pub(crate) fn announced(&mut self, on: bool, contested: bool) -> bool {
         self.on = on;
         if self.unannounced.front() == Some(&on) {
             self.unannounced.pop_front();
@@ -137,8 +147,13 @@ impl Forwarding {
         true
     }
 
+    /// The request that netd has not answered yet.
+    pub(crate) fn request(&self) -> Option<NetdRequest> {
+        self.netd.as_ref().map(|netd| NetdRequest(netd.ndc.clone()))
+    }
+
     /// netd has answered. Tells whether it is to be asked once more.
-    fn answered(&mut self, result: &Result<(), Error>) -> bool {
+    pub(crate) fn answered(&mut self, result: &Result<(), Error>) -> bool {
         self.on = sysctl::forwarding().unwrap_or(false);
         if result.is_ok() {
             self.remember_or_say(ForwardingRecord::of(&Switch::Netd));
@@ -220,7 +235,7 @@ impl Forwarding {
     }
 
     /// netd is asked while nobody waits; once more if it is being asked.
-    fn ask_later(&mut self) -> Done {
+    pub(crate) fn ask_later(&mut self) -> Done {
         if let Some(netd) = &mut self.netd {
             netd.asking = match netd.asking {
                 Asking::No => {
@@ -357,63 +372,12 @@ impl SharedResource for Forwarding {
     }
 
     /// It was given back with the last guest.
-    fn clear(&mut self) -> Result<(), Error> {
+    fn clear(&mut self, _: Ending) -> Result<(), Error> {
         Ok(())
     }
 
     /// Only netd may keep its callers waiting.
     fn is_stuck(&self, failure: &Error) -> bool {
         self.netd.is_some() && failure.is_unanswered()
-    }
-}
-
-/// Asks netd on a thread of its own, without the daemon's lock.
-pub(in crate::daemon) fn ask_netd(handle: &Handle) -> Result<(), Error> {
-    let ndc = handle
-        .enter(|daemon| Ok(daemon.forwarding.get().netd.as_ref().map(|netd| netd.ndc.clone())))?;
-    let Some(ndc) = ndc else { return Ok(()) };
-    let with = handle.clone();
-    let work = move || {
-        let failed = |cause| Error::Forwarding { switch: "on", cause };
-        let result = ndc.enable_patiently().map_err(failed);
-        // Else guestnetd ends.
-        let _ = with.call(|daemon| {
-            daemon.netd_answered(result);
-            Ok(())
-        });
-    };
-    let spawned = std::thread::Builder::new().name("netd".into()).spawn(work);
-    let Err(cause) = spawned else { return Ok(()) };
-    handle.enter(|daemon| {
-        daemon.netd_answered(Err(Error::Forwarding { switch: "on", cause }));
-        Ok(())
-    })
-}
-
-impl crate::daemon::Daemon {
-    /// netd has answered.
-    fn netd_answered(&mut self, result: Result<(), Error>) {
-        let again = self.forwarding.get_mut().answered(&result);
-        self.world.awaits_netd = false;
-        let result = match result {
-            // Between its answer and this it may have started again.
-            Ok(()) if !self.forwarding.get().is_on() => Err(Error::Forwarding {
-                switch: "on",
-                cause: std::io::Error::other("netd was asked, but net.ipv4.ip_forward is 0"),
-            }),
-            other => other,
-        };
-        if let Err(e) = &result {
-            log::error!("forwarding: {e}");
-        } else {
-            log::info!("forwarding: netd has answered");
-        }
-        self.forwarding.answered(&result);
-        if again && !self.world.guests.is_empty() {
-            self.forwarding.get_mut().ask_later();
-            self.world.awaits_netd = true;
-        }
-        // What netd does when it starts is done now.
-        self.pass_after_netd();
     }
 }

@@ -38,7 +38,7 @@ const CTA_FILTER_REPLY_FLAGS: u16 = 2;
 const CTA_FILTER_F_CTA_IP_SRC: u32 = 1;
 
 /// Forgets every IPv4 connection that `source` opened.
-pub fn forget(source: Ipv4Addr) -> Result<(), KernelError> {
+pub(in crate::effects) fn forget(source: Ipv4Addr) -> Result<(), KernelError> {
     match forget_at_once(source) {
         // Kernels before 6.11 know the filter for reading only: there a tuple has to be whole.
         Err(e) if e.errno == libc::EINVAL || e.errno == libc::EOPNOTSUPP => forget_each(source),
@@ -60,7 +60,7 @@ pub struct Ends {
 }
 
 /// Forgets the IPv4 connections with such ends; gives their number. Reads all connections.
-pub fn forget_all(such: &dyn Fn(&Ends) -> bool) -> Result<usize, KernelError> {
+pub(in crate::effects) fn forget_all(such: &dyn Fn(&Ends) -> bool) -> Result<usize, KernelError> {
     let netlink = Netlink::open_netfilter()?;
     let found = names(&netlink, such)?;
     for name in &found {

@@ -47,7 +47,10 @@ fn running() -> MutexGuard<'static, Vec<(i32, Instant)>> {
 /// Runs a command and takes what it says on either stream, for a limited time. An error of the kind
 /// `TimedOut` or `Interrupted`: it was killed, here or by somebody else, and is better not run again
 /// at once.
-pub fn run(command: Command, limit: Duration) -> io::Result<(ExitStatus, String)> {
+pub(in crate::effects) fn run(
+    command: Command,
+    limit: Duration,
+) -> io::Result<(ExitStatus, String)> {
     // What it will write cannot be seen from here: each counts as a write.
     write::through(|| run_to_its_end(command, limit))
 }

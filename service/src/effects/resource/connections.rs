@@ -15,6 +15,7 @@
 //! Tracked connections that no longer fit: of an address that the uplink has no more, to a resolver
 //! that was replaced, of a guest that is stopped.
 
+use crate::error::KernelError;
 use crate::kernel::conntrack::{self, Ends};
 use crate::model::guest_table::GuestTable;
 use crate::model::world::World;
@@ -22,19 +23,19 @@ use std::net::Ipv4Addr;
 
 /// What guests' connections leave with.
 #[derive(Debug)]
-pub(in crate::daemon) struct Connections {
+pub(crate) struct Connections {
     /// The uplink's address, as it was when there was one last.
     source: Option<Ipv4Addr>,
 }
 
 impl Connections {
-    pub(in crate::daemon) fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         Self { source: world.uplink.address }
     }
 
     /// Connections that left with an address that the uplink has no more would go on with it, to
     /// nobody's use. An address that comes back finds its own.
-    pub(in crate::daemon) fn reconcile(&mut self, world: &World) {
+    pub(crate) fn reconcile(&mut self, world: &World) {
         let Some(address) = world.uplink.address.filter(|_| world.uplink.usable()) else { return };
         if let Some(old) = self.source.replace(address).filter(|old| *old != address) {
             forget(&format!("of the uplink's address {old}"), &|ends| {
@@ -46,6 +47,11 @@ impl Connections {
 
 /// After another resolver was set: who asks again from the same port would be answered by the old
 /// one, or by nobody.
+/// Those of an address that another guest had, or that a guest has had.
+pub(crate) fn forget_address(address: Ipv4Addr) -> Result<(), KernelError> {
+    conntrack::forget(address)
+}
+
 pub(super) fn forget_questions(guests: &GuestTable) {
     forget("to the resolver", &|ends| {
         ends.to != ends.answered_by

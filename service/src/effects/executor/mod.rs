@@ -15,7 +15,9 @@
 //! Does steps one after the other; when one fails, takes those back that were done. It is the only
 //! way from a plan to the kernel: tests make it fail, or die, before and after any step.
 
+mod group_delete;
 pub mod kernel;
+pub mod link_deleter;
 
 use crate::error::Error;
 use crate::model::timeline::Timeline;

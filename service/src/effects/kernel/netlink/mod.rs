@@ -41,7 +41,7 @@ use std::io;
 ///
 /// The kernel does its work inside `sendmsg()`, so nothing is gained by waiting for it in another
 /// way: a message is two system calls and no other thread. What may sleep long (RTM_DELLINK: 15 ms
-/// in rcu_barrier) has a socket of its own on a thread of its own (`kernel/link_deleter.rs`).
+/// in rcu_barrier) has a socket of its own on a thread of its own (`executor/link_deleter.rs`).
 #[derive(Debug)]
 pub struct Netlink {
     socket: Socket,
@@ -84,7 +84,7 @@ impl Netlink {
     }
 
     /// Asks for a change and waits for the kernel's word. `flags`: `NLM_F_CREATE` and the like.
-    pub fn change(
+    pub(in crate::effects) fn change(
         &self,
         message: &impl NetlinkSerializable,
         flags: u16,

@@ -14,10 +14,10 @@
 
 //! The executor of one guest's steps: each object, added, changed or removed.
 
-use crate::daemon::executor::Executor;
+use crate::effects::executor::link_deleter::{self, Deleter};
+use crate::effects::executor::Executor;
 use crate::error::{Error, KernelError};
 use crate::kernel::link::{self, End, Link};
-use crate::kernel::link_deleter::{self, Deleter};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::{address, observe, route, sysctl};
 use crate::model::object::{LinkKind, Loopback, Setting};

@@ -174,7 +174,7 @@ fn end(end: &End<'_>) -> Vec<LinkAttribute> {
 }
 
 /// Makes a pair: `host` here, `guest` in `netns`, under its final name from its first moment.
-pub fn create_veth(
+pub(in crate::effects) fn create_veth(
     netlink: &Netlink,
     host: &End<'_>,
     guest: &End<'_>,
@@ -189,7 +189,11 @@ pub fn create_veth(
 }
 
 /// Sets a link up or down.
-pub fn set_up(netlink: &Netlink, index: u32, up: bool) -> Result<(), KernelError> {
+pub(in crate::effects) fn set_up(
+    netlink: &Netlink,
+    index: u32,
+    up: bool,
+) -> Result<(), KernelError> {
     let mut message = about(index, Vec::new());
     message.header.change_mask = LinkFlags::Up;
     message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
@@ -197,7 +201,11 @@ pub fn set_up(netlink: &Netlink, index: u32, up: bool) -> Result<(), KernelError
 }
 
 /// Sets a link's MTU.
-pub fn set_mtu(netlink: &Netlink, index: u32, mtu: u32) -> Result<(), KernelError> {
+pub(in crate::effects) fn set_mtu(
+    netlink: &Netlink,
+    index: u32,
+    mtu: u32,
+) -> Result<(), KernelError> {
     set(netlink, index, LinkAttribute::Mtu(mtu))
 }
 
@@ -215,7 +223,11 @@ pub enum Namespace {
 }
 
 /// Moves a link into a network namespace. Sleeps as [`delete`] does.
-pub fn set_netns(netlink: &Netlink, index: u32, namespace: Namespace) -> Result<(), KernelError> {
+pub(in crate::effects) fn set_netns(
+    netlink: &Netlink,
+    index: u32,
+    namespace: Namespace,
+) -> Result<(), KernelError> {
     let target = match namespace {
         Namespace::Id(id) => LinkAttribute::IfNetnsId(id),
         // A pid is never negative.
@@ -225,22 +237,30 @@ pub fn set_netns(netlink: &Netlink, index: u32, namespace: Namespace) -> Result<
 }
 
 /// Sets a link's alias.
-pub fn set_alias(netlink: &Netlink, index: u32, alias: &str) -> Result<(), KernelError> {
+pub(in crate::effects) fn set_alias(
+    netlink: &Netlink,
+    index: u32,
+    alias: &str,
+) -> Result<(), KernelError> {
     set(netlink, index, LinkAttribute::IfAlias(alias.to_owned()))
 }
 
 /// Deletes a link. Sleeps in rcu_barrier for 15 ms and more: never on the owner's thread.
-pub fn delete(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
+pub(in crate::effects) fn delete(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
     netlink.change(&DelLink(about(index, Vec::new())), 0)
 }
 
 /// Puts a link into a group.
-pub fn set_group(netlink: &Netlink, index: u32, group: u32) -> Result<(), KernelError> {
+pub(in crate::effects) fn set_group(
+    netlink: &Netlink,
+    index: u32,
+    group: u32,
+) -> Result<(), KernelError> {
     set(netlink, index, LinkAttribute::Group(group))
 }
 
 /// Deletes every link of a group, whoever made it. Sleeps as [`delete`] does.
-pub fn delete_group(netlink: &Netlink, group: u32) -> Result<(), KernelError> {
+pub(in crate::effects) fn delete_group(netlink: &Netlink, group: u32) -> Result<(), KernelError> {
     netlink.change(&DelLink(about(0, vec![LinkAttribute::Group(group)])), 0)
 }
 

@@ -16,15 +16,15 @@
 //! asleep: RTM_DELLINK by IFLA_GROUP deletes every link of a group. So first they get a group that
 //! nobody has, and it must then name them and nothing else.
 
-use super::link::{self, Link};
-use super::netlink::Netlink;
 use crate::error::KernelError;
+use crate::kernel::link::{self, Link};
+use crate::kernel::netlink::Netlink;
 use crate::model::ownership;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Deletes these links. On failure none or some are deleted, and nothing else is.
-pub fn delete(netlink: &Netlink, indexes: &[u32]) -> Result<(), KernelError> {
+pub(in crate::effects) fn delete(netlink: &Netlink, indexes: &[u32]) -> Result<(), KernelError> {
     let found = link::all(netlink)?;
     let group = unused(&found);
     let mut ours: BTreeSet<u32> =

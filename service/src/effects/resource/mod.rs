@@ -20,19 +20,19 @@ mod forwarding;
 mod packet_filter;
 mod policy_routing;
 
-pub(in crate::daemon) use connections::Connections;
-pub(in crate::daemon) use forwarding::{ask_netd, Forwarding};
-pub(in crate::daemon) use packet_filter::PacketFilter;
-pub(in crate::daemon) use policy_routing::PolicyRouting;
+pub(crate) use connections::{forget_address, Connections};
+pub(crate) use forwarding::Forwarding;
+pub(crate) use packet_filter::PacketFilter;
+pub(crate) use policy_routing::PolicyRouting;
 
-use crate::daemon::reconcile::backoff::{Backoff, Say, REPAIR, RETRY};
 use crate::error::Error;
+use crate::model::backoff::{Backoff, Say, REPAIR, RETRY};
 use crate::model::change::Change;
 use crate::model::world::World;
 use std::time::Instant;
 
 /// One thing that all guests share. Its writes are called by [`Managed`] alone.
-pub(in crate::daemon) trait SharedResource {
+pub(crate) trait SharedResource {
     /// What it is to be.
     type Want: Clone + PartialEq;
     /// Its name in the log.
@@ -58,7 +58,7 @@ pub(in crate::daemon) trait SharedResource {
     fn apply(&mut self, task: &Task<'_, Self::Want>) -> Result<Done, Error>;
 
     /// Removes all of it that is ours.
-    fn clear(&mut self) -> Result<(), Error>;
+    fn clear(&mut self, _: Ending) -> Result<(), Error>;
 
     /// Whether a failure means that a program hangs: each try costs every caller some seconds.
     fn is_stuck(&self, _failure: &Error) -> bool {
@@ -66,21 +66,24 @@ pub(in crate::daemon) trait SharedResource {
     }
 }
 
-/// Something to bring about.
-pub(in crate::daemon) struct Task<'a, W> {
+/// Something to bring about. Only [`Managed`] makes one, so nobody else can apply a resource.
+pub(crate) struct Task<'a, W> {
     /// What was applied last.
-    pub(in crate::daemon) from: Option<&'a W>,
+    from: Option<&'a W>,
     /// What is wanted.
-    pub(in crate::daemon) to: &'a W,
+    to: &'a W,
     /// The world that wants it.
-    pub(in crate::daemon) world: &'a World,
+    world: &'a World,
     /// Who waits for it.
-    pub(in crate::daemon) trigger: Trigger,
+    trigger: Trigger,
 }
+
+/// Nobody needs it any more. Only [`Managed`] makes one.
+pub(crate) struct Ending(());
 
 /// Why something is brought about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::daemon) enum Trigger {
+pub(crate) enum Trigger {
     /// A caller waits, and is told of a failure.
     Call,
     /// A call failed: what it has changed goes back exactly to what it was.
@@ -91,7 +94,7 @@ pub(in crate::daemon) enum Trigger {
 
 /// How something was brought about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::daemon) enum Done {
+pub(crate) enum Done {
     /// It is there.
     Applied,
     /// Somebody was asked for it, and will answer.
@@ -100,7 +103,7 @@ pub(in crate::daemon) enum Done {
 
 /// What is known of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::daemon) enum Health {
+pub(crate) enum Health {
     /// It is as it was applied last.
     InPlace,
     /// It waits for something.
@@ -116,7 +119,7 @@ pub(in crate::daemon) enum Health {
 
 /// How far a reconcile looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::daemon) enum Look {
+pub(crate) enum Look {
     /// Whether something else is wanted than was applied.
     Wanted,
     /// Whether the kernel still has it, too.
@@ -125,7 +128,7 @@ pub(in crate::daemon) enum Look {
 
 /// What a reconcile has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::daemon) enum Outcome {
+pub(crate) enum Outcome {
     /// Nothing was to be done, or it is not time yet.
     Unchanged,
     /// What is wanted now was applied.
@@ -135,7 +138,7 @@ pub(in crate::daemon) enum Outcome {
 }
 
 /// A resource, what it was brought to, and how that went.
-pub(in crate::daemon) struct Managed<R: SharedResource> {
+pub(crate) struct Managed<R: SharedResource> {
     resource: R,
     applied: Option<R::Want>,
     /// What was tried last and failed.
@@ -149,7 +152,7 @@ pub(in crate::daemon) struct Managed<R: SharedResource> {
 
 impl<R: SharedResource> Managed<R> {
     /// Nothing of it was applied; or it was, by an earlier run of guestnetd.
-    pub(in crate::daemon) fn new(resource: R, applied: Option<R::Want>) -> Self {
+    pub(crate) fn new(resource: R, applied: Option<R::Want>) -> Self {
         Self {
             resource,
             applied,
@@ -162,48 +165,48 @@ impl<R: SharedResource> Managed<R> {
     }
 
     /// The resource, to ask it.
-    pub(in crate::daemon) fn get(&self) -> &R {
+    pub(crate) fn get(&self) -> &R {
         &self.resource
     }
 
     /// The same, to read the kernel or to tell it what was announced.
-    pub(in crate::daemon) fn get_mut(&mut self) -> &mut R {
+    pub(crate) fn get_mut(&mut self) -> &mut R {
         &mut self.resource
     }
 
     /// What it was brought to last.
-    pub(in crate::daemon) fn applied(&self) -> Option<&R::Want> {
+    pub(crate) fn applied(&self) -> Option<&R::Want> {
         self.applied.as_ref()
     }
 
     /// What is known of it.
-    pub(in crate::daemon) fn health(&self) -> &Health {
+    pub(crate) fn health(&self) -> &Health {
         &self.health
     }
 
     /// Whether it keeps being taken away, and repairs wait.
-    pub(in crate::daemon) fn is_contested(&self) -> bool {
+    pub(crate) fn is_contested(&self) -> bool {
         self.repairs.is_hot()
     }
 
     /// When what failed is tried again; none while it has to wait for something else.
-    pub(in crate::daemon) fn retry_at(&self, world: &World) -> Option<Instant> {
+    pub(crate) fn retry_at(&self, world: &World) -> Option<Instant> {
         let waits = R::waits(self.applied.as_ref(), &R::want(world), world).is_some();
         (self.is_failing() && !waits).then(|| self.retries.next()).flatten()
     }
 
     /// When a repair that waits may be made.
-    pub(in crate::daemon) fn repair_at(&self) -> Option<Instant> {
+    pub(crate) fn repair_at(&self) -> Option<Instant> {
         self.repairs.at()
     }
 
     /// Whether a repair has waited until now; told once.
-    pub(in crate::daemon) fn is_repair_due(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_repair_due(&mut self, now: Instant) -> bool {
         self.repairs.is_due(now)
     }
 
     /// What a reconcile to this world would change, for people to read.
-    pub(in crate::daemon) fn changes(&self, world: &World) -> Vec<Change> {
+    pub(crate) fn changes(&self, world: &World) -> Vec<Change> {
         let want = R::want(world);
         if !self.differs(&want) || R::waits(self.applied.as_ref(), &want, world).is_some() {
             return Vec::new();
@@ -212,7 +215,7 @@ impl<R: SharedResource> Managed<R> {
     }
 
     /// Brings it to what the world wants. The only caller of its writes.
-    pub(in crate::daemon) fn reconcile(
+    pub(crate) fn reconcile(
         &mut self,
         world: &World,
         look: Look,
@@ -250,7 +253,7 @@ impl<R: SharedResource> Managed<R> {
 
     /// After a call that failed: back to what this world wants. Where a program hangs that is tried
     /// later, as any failure: the caller has waited long enough.
-    pub(in crate::daemon) fn undo(&mut self, world: &World) -> Result<(), Error> {
+    pub(crate) fn undo(&mut self, world: &World) -> Result<(), Error> {
         match self.health {
             Health::Failing { stuck: true, .. } => Ok(()),
             _ => self.reconcile(world, Look::Wanted, Trigger::Undo).map(drop),
@@ -258,12 +261,12 @@ impl<R: SharedResource> Managed<R> {
     }
 
     /// At the end, when nobody needs it.
-    pub(in crate::daemon) fn clear(&mut self) -> Result<(), Error> {
-        self.resource.clear()
+    pub(crate) fn clear(&mut self) -> Result<(), Error> {
+        self.resource.clear(Ending(()))
     }
 
     /// Somebody who was asked for it has answered.
-    pub(in crate::daemon) fn answered(&mut self, result: &Result<(), Error>) {
+    pub(crate) fn answered(&mut self, result: &Result<(), Error>) {
         self.note(result);
     }
 
@@ -382,7 +385,7 @@ mod tests {
             Ok(Done::Applied)
         }
 
-        fn clear(&mut self) -> Result<(), Error> {
+        fn clear(&mut self, _: Ending) -> Result<(), Error> {
             Ok(())
         }
 

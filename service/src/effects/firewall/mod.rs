@@ -105,9 +105,6 @@ pub trait Engine: Send {
     fn unseen(&self) -> Option<&str> {
         None
     }
-
-    /// Removes our rules that the other way has made.
-    fn clear_the_others(&self) -> Result<(), FirewallError>;
 }
 
 /// The packet filter of the network namespace that it was opened in.
@@ -198,7 +195,16 @@ impl Firewall {
     /// Removes, once, what a run of guestnetd that took the other way has left.
     fn clear_leftovers(&mut self) {
         if std::mem::take(&mut self.leftovers) {
-            if let Err(e) = self.engine.clear_the_others() {
+            let cleared = match self.engine.backend() {
+                #[cfg(not(target_os = "android"))]
+                Backend::Nftables => iptables::clear_leftovers(),
+                #[cfg(not(target_os = "android"))]
+                Backend::Iptables => nftables::clear_leftovers(),
+                // Android's kernels have no nf_tables.
+                #[cfg(target_os = "android")]
+                _ => Ok(()),
+            };
+            if let Err(e) = cleared {
                 log::warn!("rules of an earlier guestnetd are left: {e}");
             }
         }

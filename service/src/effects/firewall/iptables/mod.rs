@@ -145,19 +145,19 @@ impl Iptables {
 
     /// The commands that lead from what is there to these rules. None: they are there.
     pub fn plan(&self, wanted: &Ruleset) -> Result<Vec<Call>, FirewallError> {
-        Ok(calls(&self.changes(&self.look(&self.programs.turn(), Some(wanted))?)).concat())
+        Ok(calls(&self.changes(&self.look(&Turn::brief(&self.programs), Some(wanted))?)).concat())
     }
 
     /// Takes what is there for these rules, as it is right after the commands of a
     /// [`plan`](Self::plan).
     pub fn planned(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
         let programs = self.programs.clone();
-        self.note(&programs.turn(), wanted, &[])
+        self.note(&Turn::brief(&programs), wanted, &[])
     }
 
     /// The commands that clearing takes.
     pub fn plan_to_clear(&self) -> Result<Vec<Call>, FirewallError> {
-        Ok(calls(&self.changes(&self.look(&self.programs.turn(), None)?)).concat())
+        Ok(calls(&self.changes(&self.look(&Turn::brief(&self.programs), None)?)).concat())
     }
 }
 
@@ -168,22 +168,22 @@ impl Engine for Iptables {
 
     fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
         let programs = self.programs.clone();
-        self.apply_in(&programs.turn(), wanted)
+        self.apply_in(&Turn::brief(&programs), wanted)
     }
 
     /// Dozens of programs may be needed, on a device that boots.
     fn start(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
         let programs = self.programs.clone();
-        self.apply_in(&programs.long_turn(), wanted)
+        self.apply_in(&Turn::long(&programs), wanted)
     }
 
     fn drift(&mut self, wanted: &Ruleset) -> Result<Option<String>, FirewallError> {
-        Ok(self.difference(&self.look(&self.programs.turn(), Some(wanted))?))
+        Ok(self.difference(&self.look(&Turn::brief(&self.programs), Some(wanted))?))
     }
 
     fn clear(&mut self) -> Result<(), FirewallError> {
         self.written.clear();
-        let turn = self.programs.turn();
+        let turn = Turn::brief(&self.programs);
         run(&turn, calls(&self.changes(&self.look(&turn, None)?)))
     }
 
@@ -199,7 +199,7 @@ impl Engine for Iptables {
 
     /// What would be run if nothing of ours was there.
     fn text(&self, wanted: &Ruleset) -> String {
-        let seen = self.look(&self.programs.turn(), Some(wanted));
+        let seen = self.look(&Turn::brief(&self.programs), Some(wanted));
         let seen = seen.map(|view| view.into_iter().map(|(anchor, ..)| anchor).collect());
         let anchors = seen.unwrap_or_else(|_| anchors(&Parents::LINUX).to_vec());
         as_typed(&anchors, wanted).join("\n") + "\n"
@@ -207,17 +207,6 @@ impl Engine for Iptables {
 
     fn unseen(&self) -> Option<&str> {
         self.unseen.as_deref()
-    }
-
-    #[cfg(not(target_os = "android"))]
-    fn clear_the_others(&self) -> Result<(), FirewallError> {
-        super::nftables::clear_leftovers()
-    }
-
-    /// Android's kernels have no nf_tables.
-    #[cfg(target_os = "android")]
-    fn clear_the_others(&self) -> Result<(), FirewallError> {
-        Ok(())
     }
 }
 
@@ -231,7 +220,7 @@ pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
     let calls = calls(&changes);
     match calls.iter().all(Vec::is_empty) {
         true => Ok(()),
-        false => run(&Programs::find()?.turn(), calls),
+        false => run(&Turn::brief(&Programs::find()?), calls),
     }
 }
 

@@ -14,16 +14,34 @@
 
 //! The programs `iptables` and `ip6tables`, and what they are given.
 
-use super::runner::{Limits, Turn};
-use crate::firewall::{Family, FirewallError};
+use crate::firewall::Family;
 use crate::platform::process;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Where the table's name is among a command's arguments: `-w -t TABLE`.
 pub(super) const TABLE: usize = 2;
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// One program. It may have to wait for others' (`-w`).
+    pub(super) program: Duration,
+    /// What all of them take longer than [`USUAL`], together.
+    pub(super) turn: Duration,
+}
+
+impl Limits {
+    /// While others wait.
+    pub(super) const BRIEF: Self =
+        Self { program: Duration::from_secs(3), turn: Duration::from_secs(6) };
+    /// While nobody does.
+    pub(super) const LONG: Self =
+        Self { program: Duration::from_secs(10), turn: Duration::from_secs(30) };
+}
 
 /// One run of iptables. Printed as it would be typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,21 +92,6 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Runs one command to its end.
-    pub fn run(&self, call: &Call) -> Result<(), FirewallError> {
-        self.turn().run(call)
-    }
-
-    /// The time that one change of the packet filter has: others wait for its end.
-    pub(super) fn turn(&self) -> Turn<'_> {
-        Turn::new(self, Limits::BRIEF)
-    }
-
-    /// The same where nobody waits: others may have long commands when a device boots.
-    pub(super) fn long_turn(&self) -> Turn<'_> {
-        Turn::new(self, Limits::LONG)
-    }
-
     /// Whether there is such a program for either family.
     pub(super) fn take_many(&self) -> bool {
         self.restore(Family::V4).is_some() && self.restore(Family::V6).is_some()
@@ -115,23 +118,5 @@ impl Programs {
         let mut path = self.path(family).as_os_str().to_owned();
         path.push("-restore");
         Some(PathBuf::from(path)).filter(|path| path.is_file())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_names_the_command_and_the_cause() {
-        let programs = Programs { v4: "/nonexistent".into(), v6: "/bin/false".into() };
-        let call =
-            |family| Call { family, arguments: vec!["-w".to_owned(), "-N".to_owned()], at_most: 0 };
-        let text = |family| programs.run(&call(family)).unwrap_err().to_string();
-        assert_eq!(
-            text(Family::V4),
-            "`iptables -w -N` failed: No such file or directory (os error 2)"
-        );
-        assert_eq!(text(Family::V6), "`ip6tables -w -N` failed: exit status: 1");
     }
 }

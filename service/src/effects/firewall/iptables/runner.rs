@@ -17,7 +17,7 @@
 //! A program that hangs, or that waits for somebody who has locked the tables, is killed and not run
 //! again by the same turn.
 
-use super::programs::{Call, Programs, TABLE};
+use super::programs::{Call, Limits, Programs, TABLE};
 use crate::firewall::FirewallError;
 use crate::platform::process;
 use nix::sys::memfd::{memfd_create, MemFdCreateFlag};
@@ -33,26 +33,8 @@ const REMEDY: &str =
     "on Android guestnetd has to be let into the domain netutils_wrapper and to be in \
                       the group net_admin; --iptables PATH names another program";
 
-/// How long things may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// One program. It may have to wait for others' (`-w`).
-    pub(super) program: Duration,
-    /// What all of them take longer than [`USUAL`], together.
-    pub(super) turn: Duration,
-}
-
 /// A program that nothing holds up takes a tenth of it on a slow device.
 const USUAL: Duration = Duration::from_millis(100);
-
-impl Limits {
-    /// While others wait.
-    pub(super) const BRIEF: Self =
-        Self { program: Duration::from_secs(3), turn: Duration::from_secs(6) };
-    /// While nobody does.
-    pub(super) const LONG: Self =
-        Self { program: Duration::from_secs(10), turn: Duration::from_secs(30) };
-}
 
 /// What iptables says to a command that may fail.
 #[derive(Debug)]
@@ -77,8 +59,17 @@ pub(super) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    /// One that begins now.
-    pub(super) fn new(programs: &'a Programs, limits: Limits) -> Self {
+    /// One that begins now, while others wait for it.
+    pub(super) fn brief(programs: &'a Programs) -> Self {
+        Self::new(programs, Limits::BRIEF)
+    }
+
+    /// The same while nobody does.
+    pub(super) fn long(programs: &'a Programs) -> Self {
+        Self::new(programs, Limits::LONG)
+    }
+
+    fn new(programs: &'a Programs, limits: Limits) -> Self {
         Self { programs, longest: limits.program, left: Cell::new(limits.turn) }
     }
 
@@ -231,4 +222,23 @@ fn hangs(e: &io::Error) -> bool {
 
 fn stuck(command: &impl fmt::Display, e: &io::Error) -> FirewallError {
     FirewallError::Stuck { command: command.to_string(), cause: e.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firewall::Family;
+
+    #[test]
+    fn an_error_names_the_command_and_the_cause() {
+        let programs = Programs { v4: "/nonexistent".into(), v6: "/bin/false".into() };
+        let call =
+            |family| Call { family, arguments: vec!["-w".to_owned(), "-N".to_owned()], at_most: 0 };
+        let text = |family| Turn::brief(&programs).run(&call(family)).unwrap_err().to_string();
+        assert_eq!(
+            text(Family::V4),
+            "`iptables -w -N` failed: No such file or directory (os error 2)"
+        );
+        assert_eq!(text(Family::V6), "`ip6tables -w -N` failed: exit status: 1");
+    }
 }

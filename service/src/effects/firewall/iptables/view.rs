@@ -130,7 +130,7 @@ fn is_needed(family: Family, table: &str, wanted: &[Rule]) -> bool {
 /// they can be written all the same.
 pub(super) fn try_all(programs: &Programs) -> Result<Option<String>, FirewallError> {
     let mut blind = None;
-    let turn = programs.long_turn();
+    let turn = Turn::long(programs);
     for (family, name) in TABLES.into_iter().filter(|(f, name)| is_needed(*f, name, &[])) {
         // It changes nothing, and has the kernel load what it needs for the table. That there is no
         // such jump is an answer, too.

@@ -242,10 +242,6 @@ impl Engine for Nftables {
     fn text(&self, ruleset: &Ruleset) -> String {
         text(ruleset)
     }
-
-    fn clear_the_others(&self) -> Result<(), FirewallError> {
-        super::iptables::clear_leftovers()
-    }
 }
 
 /// What is there at one generation of the tables.

@@ -32,6 +32,7 @@ use crate::kernel::netns::Home;
 use crate::kernel::{rule, uplink};
 use crate::model::backoff::{Backoffs, REPAIR};
 use crate::model::guest_table::GuestTable;
+use crate::model::lockdown::Lockdown;
 use crate::model::policy_rules::RoutingMode;
 use crate::model::uplink::Choice;
 use crate::model::world::{ForwardingMode, Platform, World};
@@ -157,8 +158,10 @@ impl Daemon {
             },
             filter: filter.backend(),
         };
+        let netd_routes = routing != RoutingMode::Main;
         let world = World {
             platform,
+            lockdown: Lockdown::first(&rules, netd_routes, Instant::now()),
             rules,
             uplink,
             tuns: BTreeMap::new(),

@@ -23,6 +23,7 @@ pub mod fault;
 pub mod forwarding;
 pub mod guest_net;
 pub mod guest_table;
+pub mod lockdown;
 pub mod object;
 pub mod ownership;
 pub mod policy_rules;

@@ -16,7 +16,8 @@
 //! is another world. Pure: the kernel is read into it, and nothing in here reads the kernel.
 
 use super::guest_table::GuestTable;
-use super::policy_rules::{self, RoutingMode, Rule};
+use super::lockdown::Lockdown;
+use super::policy_rules::{RoutingMode, Rule};
 use super::subnet_conflict::DevicePrefix;
 use super::uplink::Uplink;
 use crate::spec::IfName;
@@ -29,6 +30,8 @@ pub struct World {
     pub platform: Platform,
     /// Its policy-routing rules, as they were read last.
     pub rules: Vec<Rule>,
+    /// Whether a VPN is up that nobody may go around, as those rules and the ones before had it.
+    pub lockdown: Lockdown,
     /// The way out.
     pub uplink: Uplink,
     /// The tuns that guests leave by, as far as they are there.
@@ -84,11 +87,6 @@ pub struct Tun {
 }
 
 impl World {
-    /// Whether a VPN is up that nobody may go around.
-    pub fn lockdown(&self) -> bool {
-        policy_rules::lockdown(&self.rules)
-    }
-
     /// Whether netd routes.
     pub fn netd_routes(&self) -> bool {
         matches!(self.platform.routing, RoutingMode::Netd { .. })
@@ -106,6 +104,7 @@ impl World {
                 filter: Backend::Nftables,
             },
             rules: Vec::new(),
+            lockdown: Lockdown::Off,
             uplink: Uplink::unknown(super::uplink::Choice::Default),
             tuns: BTreeMap::new(),
             prefixes: None,

@@ -36,6 +36,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard};
 
 pub use resolver::ask;
+pub use restart::First;
 pub use rules::{table, LOCAL_NETWORK, TETHERING};
 pub use variant::Variant;
 pub use watch::{Found, Watch};

@@ -20,6 +20,15 @@ use std::time::{Duration, Instant};
 use super::{chains, rules, sysctls, NetdDevice};
 use crate::InNetns;
 
+/// What the framework brings back first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// The lockdown, as a rule.
+    Lockdown,
+    /// The networks and the default one; the lockdown 2 s later.
+    Default,
+}
+
 impl NetdDevice {
     /// netd ends and starts again, with `pace` between its steps; then the networks come back, the
     /// hotspot does not: who asked for it is gone as well. Gives the instant of the last change.
@@ -29,10 +38,26 @@ impl NetdDevice {
     /// chains of their own. Lost: all that is in netd's chains and in the built-in ones that it
     /// calls its own, all routing rules but that of `local`, and who asked for forwarding.
     pub fn netd_restarts(&self, pace: Duration) -> Instant {
+        self.netd_restarts_alone(pace);
+        self.framework_returns(pace, First::Lockdown)
+    }
+
+    /// netd alone: the framework brings nothing back yet, which takes it 10 to 30 s on a device.
+    pub fn netd_restarts_alone(&self, pace: Duration) {
         self.netd_starts(true, pace);
         let mut state = self.state();
         if std::mem::take(&mut state.hotspot) {
             self.run("ip link del ap0");
+        }
+    }
+
+    /// The framework brings back what it wants of a netd that has started again. Gives the instant of
+    /// the last change.
+    pub fn framework_returns(&self, pace: Duration, first: First) -> Instant {
+        let mut state = self.state();
+        let lockdown = if state.lockdown { vec![rules::lockdown()] } else { Vec::new() };
+        if first == First::Lockdown {
+            self.add_rules(&lockdown);
         }
         let networks = state.networks.clone();
         for network in &networks {
@@ -45,9 +70,9 @@ impl NetdDevice {
         }
         let default = state.default.take();
         self.switch_default(&mut state, default.as_deref());
-        if std::mem::take(&mut state.lockdown) {
-            self.add_rules(&[rules::lockdown()]);
-            state.lockdown = true;
+        if first == First::Default {
+            sleep(Duration::from_secs(2));
+            self.add_rules(&lockdown);
         }
         Instant::now()
     }

@@ -21,6 +21,7 @@ use crate::effects::resource::{Health, PacketFilter, SharedResource};
 use crate::firewall::diagnose;
 use crate::kernel::{link, route, rule, sysctl};
 use crate::model::fault::{Cause, Fault};
+use crate::model::lockdown::Lockdown;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{Action, PolicyRule, RoutingMode, Selector};
 use crate::model::ruleset::{GuestSubnet, Ruleset};
@@ -109,10 +110,14 @@ impl Daemon {
             }
             (Some(lead), _) => match self.rules_in_place(&[lead]) {
                 there if there.state == LayerState::Ok && lead.to == Action::Nowhere => {
-                    let text = format!(
-                        "stopped while a lockdown VPN is up, as the guest's VPN policy says ({})",
-                        there.text
-                    );
+                    let when = match self.world.lockdown {
+                        Lockdown::Held { started: true, .. } => {
+                            "until it is known whether the lockdown VPN is up again"
+                        }
+                        _ => "while a lockdown VPN is up",
+                    };
+                    let text =
+                        format!("stopped {when}, as the guest's VPN policy says ({})", there.text);
                     LayerReport::waiting(Layer::Rule, Fault::new(Cause::Lockdown, text))
                 }
                 other => other,

@@ -73,6 +73,7 @@ impl Daemon {
             // A pass that is due tries it, too.
             self.retry_at().filter(|_| !self.debounce.due.any()),
             self.repair_at(),
+            self.world.lockdown.over_at(),
         ];
         times.into_iter().flatten().min()
     }
@@ -85,8 +86,13 @@ impl Daemon {
 
     /// Whether there are alarms that the thread may not know of.
     pub(in crate::daemon) fn is_restless(&self) -> bool {
-        let waits =
-            [self.debounce.at(), self.debounce.retry_at(), self.retry_at(), self.repair_at()];
+        let waits = [
+            self.debounce.at(),
+            self.debounce.retry_at(),
+            self.retry_at(),
+            self.repair_at(),
+            self.world.lockdown.over_at(),
+        ];
         waits.iter().any(Option::is_some)
     }
 

@@ -120,10 +120,12 @@ impl Daemon {
 
     fn read_rules(&mut self) -> Result<(), Error> {
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
-        let lockdown = self.world.lockdown();
+        let before = self.world.lockdown;
         self.world.rules = rule::all(&self.kernel.netlink, Family::V4).map_err(failed)?;
-        if self.world.lockdown() != lockdown {
-            log::info!("a lockdown VPN is {}", if lockdown { "gone" } else { "up" });
+        self.world.lockdown =
+            before.after(&self.world.rules, self.world.netd_routes(), Instant::now());
+        if self.world.lockdown.stops() != before.stops() {
+            log::info!("a lockdown VPN is {}", if before.stops() { "gone" } else { "up" });
         }
         match RoutingMode::of(&self.world.rules) {
             Some(routing) if routing != self.world.platform.routing => self.reroute(routing),

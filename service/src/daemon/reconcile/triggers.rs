@@ -129,7 +129,8 @@ impl Daemon {
     /// tried again.
     pub(in crate::daemon) fn trigger_what_waited(&mut self, now: Instant) {
         let due = Due {
-            rules: self.policy_routing.is_repair_due(now),
+            rules: self.policy_routing.is_repair_due(now)
+                || self.world.lockdown.over_at().is_some_and(|at| at <= now),
             filter: self.packet_filter.is_repair_due(now),
             forwarding: self.forwarding.is_repair_due(now),
             guests: self.guest_repairs.due(now).into_iter().collect(),

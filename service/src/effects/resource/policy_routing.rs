@@ -110,7 +110,7 @@ impl SharedResource for PolicyRouting {
                 VpnPolicy::NamedTun(tun) => {
                     ways.single.extend(world.tuns.get(tun).map(|tun| (host.clone(), tun.index)));
                 }
-                VpnPolicy::BlockUnderLockdown if world.lockdown() => {
+                VpnPolicy::BlockUnderLockdown if world.lockdown.stops() => {
                     ways.stopped.push(host.clone())
                 }
                 VpnPolicy::BlockUnderLockdown | VpnPolicy::FollowUplink => {}

@@ -1,0 +1,166 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Whether a lockdown VPN is up, as guests that it stops must meet it: what stops them has to be seen to be
+//! over, not only to be absent. Pure.
+//!
+//! netd adds its rule anew when the users of a lockdown change, and a start of netd takes it with all
+//! others. Then the framework brings everything back, seconds later: the lockdown, the networks, the
+//! default network, in an order of its own.
+
+use super::policy_rules::{self, Rule};
+use std::time::{Duration, Instant};
+
+/// The rule is away, and so long at least before it is believed: netd deletes one and adds the next.
+const FLIP: Duration = Duration::from_millis(250);
+/// The same after a start of netd, once there is a default network again: that may come first.
+const FRAMEWORK: Duration = Duration::from_secs(10);
+
+/// What is known of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lockdown {
+    /// There is none.
+    #[default]
+    Off,
+    /// netd's rule is there.
+    On,
+    /// It was there. It still counts until then; none: until netd has a default network again.
+    Held {
+        /// Whether netd has started since.
+        started: bool,
+        /// When it is over.
+        until: Option<Instant>,
+    },
+}
+
+impl Lockdown {
+    /// What a start of guestnetd makes of the rules: while netd has no default network nobody knows
+    /// whether a lockdown comes before it.
+    pub fn first(rules: &[Rule], netd_routes: bool, now: Instant) -> Self {
+        let unknown = netd_routes && policy_rules::default_network(rules).is_none();
+        if unknown { Self::On } else { Self::Off }.after(rules, netd_routes, now)
+    }
+
+    /// The same after these rules were read.
+    pub fn after(self, rules: &[Rule], netd_routes: bool, now: Instant) -> Self {
+        if policy_rules::lockdown(rules) {
+            return Self::On;
+        }
+        let default = !netd_routes || policy_rules::default_network(rules).is_some();
+        let (started, until) = match self {
+            Self::Off => return Self::Off,
+            Self::Held { until: Some(at), .. } if default && at <= now => return Self::Off,
+            Self::On => (!default, None),
+            Self::Held { started, until } => (started || !default, until),
+        };
+        let longer = if started { FRAMEWORK } else { FLIP };
+        let until = default.then(|| until.unwrap_or(now + longer));
+        Self::Held { started, until }
+    }
+
+    /// Whether it stops guests.
+    pub fn stops(self) -> bool {
+        self != Self::Off
+    }
+
+    /// When it has to be looked at though nothing is announced.
+    pub fn over_at(self) -> Option<Instant> {
+        match self {
+            Self::Held { until, .. } => until,
+            Self::Off | Self::On => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::policy_rules::{PROHIBIT, TO_TABLE};
+    use super::*;
+
+    /// As netd has them (`RouteController.cpp`).
+    fn rules(lockdown: bool, default: bool) -> Vec<Rule> {
+        let own = Rule { input: Some("lo".into()), ..Rule::default() };
+        let mut rules = Vec::new();
+        if lockdown {
+            let mark = (0, 0x2_0000);
+            rules.push(Rule {
+                priority: 14000,
+                action: PROHIBIT,
+                users: true,
+                mark,
+                ..own.clone()
+            });
+        }
+        if default {
+            let mark = (0, 0xffff);
+            rules.push(Rule { priority: 31000, action: TO_TABLE, table: 1002, mark, ..own });
+        }
+        rules
+    }
+
+    fn after(was: Lockdown, lockdown: bool, default: bool, now: Instant) -> Lockdown {
+        was.after(&rules(lockdown, default), true, now)
+    }
+
+    #[test]
+    fn a_rule_that_is_replaced_is_there_all_the_time() {
+        let now = Instant::now();
+        let on = after(Lockdown::Off, true, true, now);
+        assert_eq!(on, Lockdown::On);
+        let away = after(on, false, true, now);
+        assert!(away.stops());
+        assert_eq!(away.over_at(), Some(now + FLIP));
+        assert_eq!(after(away, true, true, now), Lockdown::On);
+        let still = after(away, false, true, now + FLIP / 2);
+        assert_eq!(still.over_at(), Some(now + FLIP), "other rules do not prolong it");
+        assert_eq!(after(still, false, true, now + FLIP), Lockdown::Off);
+    }
+
+    #[test]
+    fn a_start_of_netd_does_not_end_it() {
+        let now = Instant::now();
+        // Its rules go one by one; then there is none of them for as long as the framework takes.
+        let mut it = after(Lockdown::On, false, true, now);
+        for second in 0..30 {
+            it = after(it, false, false, now + Duration::from_secs(second));
+            assert!(it.stops() && it.over_at().is_none(), "{it:?}");
+        }
+        assert_eq!(after(it, true, false, now), Lockdown::On, "the lockdown comes first");
+        let back = now + Duration::from_secs(30);
+        it = after(it, false, true, back);
+        assert_eq!(it.over_at(), Some(back + FRAMEWORK), "or the default network does");
+        assert!(after(it, false, true, back + FLIP).stops());
+        assert_eq!(after(it, false, true, back + FRAMEWORK), Lockdown::Off);
+    }
+
+    #[test]
+    fn a_default_network_that_goes_again_is_waited_for_again() {
+        let now = Instant::now();
+        let it = after(after(Lockdown::On, false, false, now), false, true, now);
+        let gone = after(it, false, false, now + FRAMEWORK);
+        assert!(gone.stops() && gone.over_at().is_none());
+    }
+
+    #[test]
+    fn nothing_is_assumed_of_a_netd_without_a_default_network() {
+        let now = Instant::now();
+        let first = |lockdown, default| Lockdown::first(&rules(lockdown, default), true, now);
+        assert_eq!(first(false, true), Lockdown::Off);
+        assert_eq!(first(true, true), Lockdown::On);
+        assert!(first(false, false).stops());
+        assert_eq!(Lockdown::first(&[], false, now), Lockdown::Off, "there is no netd");
+        let away = Lockdown::On.after(&[], false, now);
+        assert_eq!(away.over_at(), Some(now + FLIP), "nor a start of it");
+    }
+}

@@ -59,6 +59,22 @@ fn the_hotspot_and_guests_share_the_switch() {
     bed.end();
 }
 
+/// netd has switched forwarding off for the hotspot, and guestnetd has not been told of it yet.
+#[test]
+fn an_attach_right_after_a_hotspot_is_not_contested() {
+    let bed = Bed::on_netd(NetdDevice::new()).build();
+    for _ in 0..5 {
+        bed.device.hotspot(true);
+        bed.device.hotspot(false);
+        bed.attach("demo", &bed.guest);
+        bed.flows_as("192.0.2.2");
+        bed.service.detach("demo").expect("detach");
+    }
+    let log = bed.daemon.log();
+    assert!(!log.contains("put back") && !log.contains("somebody"), "{log}");
+    bed.end();
+}
+
 #[test]
 fn a_switch_that_somebody_writes_is_asked_for_again() {
     let bed = Bed::on_netd(NetdDevice::new()).attached("demo").build();

@@ -129,20 +129,23 @@ impl Forwarding {
 
     /// The kernel announced that it was written. Tells whether that was somebody else's doing.
     pub(crate) fn announced(&mut self, on: bool, contested: bool) -> bool {
-        self.on = on;
+        // It may be older than what was written since: netd switches it off after a hotspot, and is
+        // asked by us right after that.
+        self.on = sysctl::forwarding().unwrap_or(on);
         if self.unannounced.front() == Some(&on) {
             self.unannounced.pop_front();
             return false;
         }
         // netd writes it for all who need it.
-        if self.netd.is_none() {
-            if !contested {
-                log::warn!("net.ipv4.ip_forward was set to {} by somebody else", u8::from(on));
-            }
-            if self.record.ours {
-                let record = ForwardingRecord { contested: true, ..self.record.clone() };
-                self.remember_or_say(record);
-            }
+        if self.netd.is_some() {
+            return self.on == on;
+        }
+        if !contested {
+            log::warn!("net.ipv4.ip_forward was set to {} by somebody else", u8::from(on));
+        }
+        if self.record.ours {
+            let record = ForwardingRecord { contested: true, ..self.record.clone() };
+            self.remember_or_say(record);
         }
         true
     }

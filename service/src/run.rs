@@ -18,6 +18,7 @@ use crate::api::{GuestNet, Listeners, NAME};
 use crate::cli::Args;
 use crate::daemon::{Daemon, StartError};
 use crate::kernel::capabilities;
+use crate::kernel::netns::claim::{Claim, ClaimError};
 use crate::platform::process;
 use guestnet_platform::{Limits, PlatformError};
 use nix::sys::signal::{SigSet, Signal};
@@ -37,6 +38,9 @@ pub enum RunError {
     /// Something that it cannot do without.
     #[error(transparent)]
     Missing(#[from] capabilities::Missing),
+    /// Another guestnetd is here.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
     /// It could not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -62,6 +66,7 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     capabilities::probe()?;
     // Before all that changes something: a second guestnetd must not touch what the first one has set up.
     let place = guestnet_platform::reserve(&args.listen, NAME)?;
+    let _here = Claim::take()?;
     let listeners = Listeners::default();
     let told = listeners.clone();
     let (owner, thread) = Daemon::spawn(args.config(), move |notice| told.tell(&notice))?;

@@ -218,6 +218,32 @@ fn a_second_one_is_refused(firewall: &str) {
     }
 }
 
+/// Whatever socket and state it is given: in one network namespace there is one.
+fn a_stranger_to_the_first_is_refused(firewall: &str) {
+    let bed = Bed::on(Device::new())
+        .args(&format!("--firewall {firewall}"))
+        .neighbour(config("neighbour"))
+        .build();
+    let (before, place) = (bed.before(), Place::new());
+    for uplink in ["wlan0", "eth9"] {
+        let args = place.args();
+        let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+        args.extend(["--uplink", uplink, "--firewall", firewall]);
+        let out = run(&bed.device, "", &args);
+        let text = said(&out);
+        assert_eq!(out.status.code(), Some(FAILURE), "{text}");
+        let first = format!("another guestnetd (pid {})", bed.daemon.pid());
+        assert!(text.contains(&first) && text.contains("stop it"), "{text}");
+        bed.assert_unchanged(&before, "a second guestnetd with a socket and a state of its own");
+    }
+    assert!(!Path::new(&place.path("run/guests")).exists(), "it made a state all the same");
+    // In another network namespace it is the first.
+    let elsewhere = Device::new();
+    let _other = guestnet_tests::Daemon::new(&elsewhere).started();
+}
+
+guestnet_tests::with_both_backends!(a_stranger_to_the_first_is_refused);
+
 #[test]
 fn a_second_guestnetd_is_refused_and_the_first_lives_on_with_nftables() {
     a_second_one_is_refused("nftables");

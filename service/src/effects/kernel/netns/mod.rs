@@ -15,6 +15,7 @@
 //! Network namespaces: which one a descriptor is, and a socket inside one.
 //! Nothing of a guest's namespace is kept: a descriptor, and a mere socket in it, pin it.
 
+pub mod claim;
 pub mod handle;
 pub mod initial;
 pub mod reentry;

@@ -15,10 +15,11 @@
 //! The resolvers behind an uplink: named by setDns(), told in status() and to listeners, kept
 //! while the uplink is away, and forgotten when none are named.
 
+use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use guestnet_tests::bed::{Bed, BOUND};
-use guestnet_tests::poll;
+use guestnet_tests::{poll, Device};
 
 const NAMED: [&str; 2] = ["192.0.2.53", "198.51.100.53"];
 
@@ -91,6 +92,79 @@ fn the_devices_own_are_followed_as_their_file_changes() {
     are_found(&bed, NAMED[0]);
     write(&target, NAMED[1]);
     are_found(&bed, NAMED[1]);
+}
+
+#[test]
+fn a_file_whose_folder_is_made_later_is_found() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (link, folder) = (dir.path().join("resolv.conf"), dir.path().join("run/manager"));
+    std::os::unix::fs::symlink(folder.join("resolv.conf"), &link).expect("a link");
+    let args = format!("--firewall nftables --resolv-conf {}", link.display());
+    let bed = Bed::on(Device::new()).args(&args).build();
+    let layer = || {
+        let status = bed.service.status(None).expect("status");
+        status.device.into_iter().find(|l| l.layer == Layer::DNS).expect("the layer DNS")
+    };
+    assert_eq!((layer().state, layer().cause), (LayerState::BAD, Cause::DNS_NONE));
+    assert!(layer().text.contains("No such file"), "{:?}", layer());
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    std::fs::write(folder.join("resolv.conf"), format!("nameserver {}\n", NAMED[0]))
+        .expect("a file");
+    are_found(&bed, NAMED[0]);
+    // And again, after the folder went and came.
+    std::fs::remove_dir_all(dir.path().join("run")).expect("remove");
+    poll(BOUND, || known(&bed).is_empty().then_some(())).expect("none is known");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("resolv.conf"), format!("nameserver {}\n", NAMED[1]))
+        .expect("a file");
+    are_found(&bed, NAMED[1]);
+}
+
+#[test]
+fn what_can_be_no_resolver_is_left_out_and_said() {
+    let bed = Bed::with_neighbour();
+    let file = bed.daemon.resolv_conf();
+    let beside = file.with_file_name("beside");
+    let neighbour = bed.service.get("neighbour").expect("get").expect("a guest").addresses[0]
+        .split('/')
+        .next()
+        .expect("an address")
+        .to_owned();
+    for (n, bad) in [
+        "224.0.0.251",
+        "255.255.255.255",
+        "169.254.7.7",
+        "127.0.0.1",
+        "192.0.2.255",
+        "172.17.255.255",
+        "172.17.3.2",
+        "192.0.2.2",
+        &neighbour,
+    ]
+    .iter()
+    .enumerate()
+    {
+        let good = format!("192.0.2.{}", 100 + n);
+        std::fs::write(&beside, format!("nameserver {bad}\nnameserver {good}\n")).expect("a file");
+        std::fs::rename(&beside, &file).expect("rename");
+        are_found(&bed, &good);
+        let status = bed.service.status(None).expect("status");
+        let dns = status.device.iter().find(|l| l.layer == Layer::DNS).expect("the layer DNS");
+        assert!(dns.text.contains(&format!("{bad} is not taken")), "{dns:?}");
+    }
+    // Nobody waits for who writes into a FIFO, and a device has no end.
+    nix::unistd::mkfifo(&beside, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    std::fs::rename(&beside, &file).expect("rename");
+    poll(BOUND, || known(&bed).is_empty().then_some(())).expect("none is known");
+    std::os::unix::fs::symlink("/dev/zero", &beside).expect("a link");
+    std::fs::rename(&beside, &file).expect("rename");
+    poll(BOUND, || {
+        let status = bed.service.status(None).expect("status");
+        let dns = status.device.iter().find(|l| l.layer == Layer::DNS).expect("the layer DNS");
+        (dns.cause == Cause::DNS_NONE && dns.text.contains("no regular file")).then_some(())
+    })
+    .expect("said");
 }
 
 #[test]

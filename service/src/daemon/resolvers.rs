@@ -15,10 +15,12 @@
 //! Which resolvers are behind an uplink: those that were named for it, else those for any, else the
 //! device's own.
 
+use crate::alloc::leases::Leases;
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::route;
-use crate::platform::resolv_conf;
+use crate::model::fault::{Cause, Fault};
+use crate::platform::resolv_conf::{self, Found};
 use crate::spec::IfName;
 use crate::store::{ResolversRecord, Store};
 use std::net::Ipv4Addr;
@@ -36,6 +38,10 @@ pub(in crate::daemon) struct Resolvers {
     file: Option<PathBuf>,
     /// When that was written, as it was read last.
     written: Option<SystemTime>,
+    /// What it said then.
+    found: Found,
+    /// Those that were named and that no guest can ask, and why.
+    refused: Vec<(Ipv4Addr, &'static str)>,
 }
 
 /// Who said that a resolver is the one.
@@ -57,7 +63,7 @@ impl Resolvers {
         fallback: Vec<Ipv4Addr>,
         file: Option<PathBuf>,
     ) -> Self {
-        Self { named, fallback, file, written: None }
+        Self { named, fallback, file, written: None, found: Found::default(), refused: Vec::new() }
     }
 
     /// Who said which are behind an uplink.
@@ -71,27 +77,85 @@ impl Resolvers {
         }
     }
 
-    /// Those behind an uplink, the one to use first.
+    /// Those behind an uplink, in the order in which they are asked. What a guest cannot ask is left out.
     pub(in crate::daemon) fn behind(
         &mut self,
         netlink: &Netlink,
+        guests: &Leases,
         uplink: Option<&IfName>,
     ) -> Vec<Ipv4Addr> {
         self.written = self.file.as_deref().and_then(resolv_conf::written);
-        let mut found = match self.source(uplink) {
+        self.found = self.file.as_deref().map(resolv_conf::read).unwrap_or_default();
+        let mut servers = match self.source(uplink) {
             Source::Named => uplink.and_then(|name| self.named.behind.get(name)).cloned(),
             Source::Fallback => Some(self.fallback.clone()),
-            Source::File(file) => Some(resolv_conf::servers(file)),
+            Source::File(_) => Some(self.found.servers.clone()),
             Source::Earlier => None,
         }
         .unwrap_or_default();
-        // What is for the device itself does not pass through it. Where that is not known, it is tried.
-        let local = |server: &Ipv4Addr| {
-            let way = route::towards(netlink, *server);
-            matches!(way, Ok(Some(way)) if way.local)
+        let mut refused = Vec::new();
+        servers.retain(|server| {
+            let why = of_the_guests(guests, *server).or_else(|| of_the_device(netlink, *server));
+            refused.extend(why.map(|why| (*server, why)));
+            why.is_none()
+        });
+        if let Source::File(_) = self.source(uplink) {
+            refused.extend(&self.found.refused);
+        }
+        if refused != self.refused {
+            for (server, why) in &refused {
+                log::info!("{server} is not taken as resolver: {why}");
+            }
+            self.refused = refused;
+        }
+        servers
+    }
+
+    /// Where the resolvers behind an uplink are from, and what else is named there.
+    pub(in crate::daemon) fn origin(&self, uplink: Option<&IfName>) -> String {
+        let name = uplink.map_or("the uplink", IfName::as_str);
+        let from = match (self.source(uplink), &self.found.behind) {
+            (Source::Named, _) => format!("named for {name}"),
+            (Source::Fallback, _) => "from --dns".to_owned(),
+            (Source::Earlier, _) => "named earlier".to_owned(),
+            (Source::File(path), None) => format!("from {}", path.display()),
+            (Source::File(path), Some(behind)) => {
+                let stub = self.found.refused.first().map(|(server, _)| server.to_string());
+                let stub = stub.unwrap_or_default();
+                return format!(
+                    "from {}, as {} names {stub} only",
+                    behind.display(),
+                    path.display()
+                );
+            }
         };
-        found.retain(|server| !local(server));
-        found
+        match self.refused.first() {
+            Some((server, why)) => format!("{from}; {server} is not taken: {why}"),
+            None => from,
+        }
+    }
+
+    /// Why there are none, and what to do.
+    pub(in crate::daemon) fn none(&self, uplink: Option<&IfName>) -> Fault {
+        let behind = uplink.map_or("the uplink", IfName::as_str);
+        let mut text = format!("no DNS resolver is known for {behind}");
+        let named = self.refused.first().map(|(server, why)| {
+            let file = match self.source(uplink) {
+                Source::File(path) => path.display().to_string(),
+                _ => "it".to_owned(),
+            };
+            format!("{file} names {server}, which guests cannot ask: {why}")
+        });
+        let trouble = || match self.source(uplink) {
+            Source::File(_) => self.found.trouble.clone(),
+            _ => None,
+        };
+        if let Some(why) = named.or_else(trouble) {
+            text = format!("{text}: {why}");
+        }
+        let name = uplink.map_or("UPLINK", IfName::as_str);
+        let step = format!("guestnetctl dns {name} ADDRESS, or start guestnetd with --dns ADDRESS");
+        Fault::new(Cause::DnsNone, text).with_step(step)
     }
 
     /// Whether the file was written since it was read.
@@ -114,5 +178,27 @@ impl Resolvers {
             self.named = record;
         }
         Ok(())
+    }
+}
+
+/// Whose address no question of a guest's can be sent to: it would come back to it, or to all.
+fn of_the_guests(guests: &Leases, server: Ipv4Addr) -> Option<&'static str> {
+    if guests.holder(server).is_some() {
+        return Some("it is a guest's address");
+    }
+    let in_use = guests.subnet_with(server)?;
+    let (subnet, gateway) = (in_use.subnet, in_use.gateway);
+    [subnet.network(), subnet.broadcast(), gateway]
+        .contains(&server)
+        .then_some("it is the gateway's, or the network's or broadcast address of the guests")
+}
+
+/// What is for the device itself, or for all on a link, does not pass through the device. Where that is
+/// not known, it is tried.
+fn of_the_device(netlink: &Netlink, server: Ipv4Addr) -> Option<&'static str> {
+    match route::kind_of_way(netlink, server) {
+        Ok(Some(route::Kind::Here)) => Some("it is the device's own address"),
+        Ok(Some(route::Kind::Many)) => Some("it is a broadcast or multicast address"),
+        _ => None,
     }
 }

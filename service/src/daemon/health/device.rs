@@ -15,7 +15,6 @@
 //! The layers that all guests share, as the kernel has them now, and what is different for one
 //! guest.
 
-use crate::daemon::resolvers::Source;
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
 use crate::effects::resource::{Health, PacketFilter, SharedResource};
 use crate::firewall::diagnose;
@@ -233,15 +232,10 @@ impl Daemon {
 
     /// Whether a guest's questions for names are answered.
     fn dns_layer(&self) -> LayerReport {
-        let uplink = self.world.uplink.name.as_ref().map_or("the uplink", |name| name.as_str());
+        let uplink = self.world.uplink.name.as_ref();
         if let Some(resolver) = self.ruleset().resolver {
-            let selector = match self.resolvers.source(self.world.uplink.name.as_ref()) {
-                Source::Named => format!("named for {uplink}"),
-                Source::Fallback => "from --dns".to_owned(),
-                Source::File(path) => format!("from {}", path.display()),
-                Source::Earlier => "named earlier".to_owned(),
-            };
-            let text = format!("port 53 of the gateway goes to {resolver} ({selector})");
+            let origin = self.resolvers.origin(uplink);
+            let text = format!("port 53 of the gateway goes to {resolver} ({origin})");
             return LayerReport::ok(Layer::Dns, text);
         }
         if resolv_conf::is_served_here(|at| self.ruleset().subnets.iter().any(|s| s.gateway == at))
@@ -249,10 +243,7 @@ impl Daemon {
             let text = "a resolver on the device answers at the gateway";
             return LayerReport::ok(Layer::Dns, text);
         }
-        let name = self.world.uplink.name.as_ref().map_or("UPLINK", |name| name.as_str());
-        let fault = Fault::new(Cause::DnsNone, format!("no DNS resolver is known for {uplink}"));
-        let step = format!("guestnetctl dns {name} ADDRESS, or start guestnetd with --dns ADDRESS");
-        LayerReport::bad(Layer::Dns, fault.with_step(step))
+        LayerReport::bad(Layer::Dns, self.resolvers.none(uplink))
     }
 
     fn uplink_layer(&self) -> LayerReport {

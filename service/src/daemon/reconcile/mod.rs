@@ -106,7 +106,9 @@ impl Daemon {
             let routing = world.platform.routing;
             let mut uplink =
                 uplink::observe(&kernel.netlink, &config.uplink, routing, &world.rules)?;
-            uplink.resolvers = self.resolvers.behind(&self.kernel.netlink, uplink.name.as_ref());
+            let guests = &self.world.guests.leases;
+            uplink.resolvers =
+                self.resolvers.behind(&self.kernel.netlink, guests, uplink.name.as_ref());
             self.world.uplink = uplink;
         }
         if !due.uplink {

@@ -166,12 +166,45 @@ pub fn passing(
     found(netlink.get(&GetRoute(message), WayOut::read))
 }
 
-fn found(answer: Result<WayOut, KernelError>) -> Result<Option<WayOut>, KernelError> {
+fn found<T>(answer: Result<T, KernelError>) -> Result<Option<T>, KernelError> {
     match answer {
         Ok(way) => Ok(Some(way)),
         Err(e) if matches!(e.errno, libc::ENETUNREACH | libc::EHOSTUNREACH) => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// Whom a packet reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The device itself.
+    Here,
+    /// One host elsewhere.
+    One,
+    /// All on a link, or a group.
+    Many,
+    /// Nobody.
+    None,
+}
+
+/// Whom a packet of the device's to `destination` reaches; none if the kernel has no way to it.
+pub fn kind_of_way(
+    netlink: &Netlink,
+    destination: impl Into<IpAddr>,
+) -> Result<Option<Kind>, KernelError> {
+    let destination = destination.into();
+    let family = Family::of(destination);
+    let mut message = about(family, family.bits(), 0);
+    message.attributes = vec![RouteAttribute::Destination(destination.into())];
+    let kind = |message: &Message<'_>| {
+        Some(match typed(message, &[])?.header.kind {
+            RouteType::Local => Kind::Here,
+            RouteType::Unicast => Kind::One,
+            RouteType::Broadcast | RouteType::Anycast | RouteType::Multicast => Kind::Many,
+            _ => Kind::None,
+        })
+    };
+    found(netlink.get(&GetRoute(message), kind))
 }
 
 /// How a packet leaves.

@@ -12,38 +12,121 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The resolvers that the device itself uses, where they are in a file (resolv.conf(5)). Reads only.
+//! The resolvers that the device itself uses, where they are in a file (resolv.conf(5)). Reads only, and
+//! takes the file for what it may be: anything that somebody put there.
 
 mod watch;
 
 pub use watch::Watch;
 
 use crate::kernel::netns::proc_net;
-use std::fs;
-use std::net::Ipv4Addr;
-use std::path::Path;
+use crate::spec::{resolver, MOST_RESOLVERS};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read};
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Where a resolver on the device's own loopback (a stub) says whom it asks: systemd-resolved's and
 /// NetworkManager's own files. A guest cannot reach the stub itself.
 const BEHIND_STUBS: [&str; 2] =
     ["/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf"];
+/// systemd-resolved's file for the device: the one for others is `resolv.conf` beside it.
+const STUB: &str = "stub-resolv.conf";
+/// As much of a file is read, in bytes. A sensible one has some hundred.
+const MOST: u64 = 1 << 20;
+
+/// What a file says of resolvers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Those that guests may ask, in the file's order.
+    pub servers: Vec<Ipv4Addr>,
+    /// The file that they are in, where that is another one: the asked one names a stub alone.
+    pub behind: Option<PathBuf>,
+    /// IPv4 addresses that it names and that can be no guest's resolver, and why.
+    pub refused: Vec<(Ipv4Addr, &'static str)>,
+    /// Why it was not read, or not all of it.
+    pub trouble: Option<String>,
+}
 
 /// When a file was written last; none when it is not there.
 pub fn written(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|meta| meta.modified()).ok()
 }
 
-/// The IPv4 resolvers in `path` that are not on the loopback, or those that a stub there asks.
-pub fn servers(path: &Path) -> Vec<Ipv4Addr> {
-    let read = |path: &Path| fs::read_to_string(path).map(|text| parse(&text)).unwrap_or_default();
-    let all = read(path);
-    let others = beyond_loopback(&all);
-    if !others.is_empty() || all.is_empty() {
-        return others;
+/// The resolvers that `path` names, or where those are stubs on the loopback alone, whom they ask.
+pub fn read(path: &Path) -> Found {
+    let found = one(path);
+    let stub = found.refused.iter().any(|(server, _)| server.is_loopback());
+    if !found.servers.is_empty() || !stub {
+        return found;
     }
-    let behind = BEHIND_STUBS.iter().map(|path| beyond_loopback(&read(Path::new(path))));
-    behind.into_iter().find(|servers| !servers.is_empty()).unwrap_or_default()
+    let beside = fs::canonicalize(path).ok().filter(|file| file.ends_with(STUB));
+    let beside = beside.map(|file| file.with_file_name("resolv.conf"));
+    for file in beside.into_iter().chain(BEHIND_STUBS.map(PathBuf::from)) {
+        let servers = one(&file).servers;
+        if !servers.is_empty() {
+            return Found { servers, behind: Some(file), ..found };
+        }
+    }
+    found
+}
+
+fn one(path: &Path) -> Found {
+    match text(path) {
+        Ok((text, whole)) => {
+            let more =
+                || format!("{} is larger than {MOST} bytes; the rest is not read", path.display());
+            Found { trouble: (!whole).then(more), ..parse(&text) }
+        }
+        Err(e) => Found { trouble: Some(format!("{}: {e}", path.display())), ..Found::default() },
+    }
+}
+
+/// A regular file's first bytes as text, and whether that is all. What is no text in it is replaced. What
+/// is no regular file is not opened, as that may do something (a FIFO waits, a watchdog starts); one
+/// that takes its place meanwhile does not wait, and is not read.
+fn text(path: &Path) -> io::Result<(String, bool)> {
+    let regular = |meta: fs::Metadata| match meta.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is no regular file")),
+    };
+    regular(fs::metadata(path)?)?;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    regular(file.metadata()?)?;
+    let mut bytes = Vec::new();
+    file.take(MOST + 1).read_to_end(&mut bytes)?;
+    let whole = bytes.len() as u64 <= MOST;
+    bytes.truncate(MOST as usize);
+    Ok((String::from_utf8_lossy(&bytes).into_owned(), whole))
+}
+
+/// The IPv4 addresses of `nameserver` lines. Guests have no IPv6: such lines are none.
+fn parse(text: &str) -> Found {
+    let mut found = Found::default();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let server = (words.next() == Some("nameserver")).then(|| words.next()).flatten();
+        let Some(Ok(IpAddr::V4(address))) = server.map(str::parse) else { continue };
+        match refuse(address) {
+            None if found.servers.contains(&address) => {}
+            None if found.servers.len() < MOST_RESOLVERS => found.servers.push(address),
+            Some(why) if found.refused.len() < MOST_RESOLVERS => found.refused.push((address, why)),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Why an address of a file can be no guest's resolver. A link-local one (RFC 3927) is another host
+/// on each link; who means it names it himself.
+fn refuse(address: Ipv4Addr) -> Option<&'static str> {
+    if address.is_link_local() {
+        return Some("it is a link-local address");
+    }
+    resolver(&address.to_string()).err()
 }
 
 /// Whether a resolver of the device itself listens at one of these addresses, or at all.
@@ -59,36 +142,88 @@ fn listens_for_names(line: &str) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(address.to_ne_bytes()))
 }
 
-fn beyond_loopback(servers: &[Ipv4Addr]) -> Vec<Ipv4Addr> {
-    let usable = |server: &&Ipv4Addr| !server.is_loopback() && !server.is_unspecified();
-    servers.iter().filter(usable).copied().collect()
-}
-
-/// The IPv4 addresses of `nameserver` lines.
-fn parse(text: &str) -> Vec<Ipv4Addr> {
-    let server = |line: &str| {
-        let mut words = line.split_whitespace();
-        (words.next() == Some("nameserver")).then(|| words.next()?.parse().ok())?
-    };
-    text.lines().filter_map(server).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::stat::Mode;
+    use std::os::unix::fs::symlink;
+
+    fn directory(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("guestnetd-{name}-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
 
     #[test]
     fn only_servers_that_a_guest_can_reach_count() {
         let text = "# nameserver 9.9.9.9\nsearch example.org\nnameserver 127.0.0.53\n\
                     nameserver  192.0.2.53 \nnameserver fe80::1%wlan0\nnameserver\nnameserver x\n\
-                    ; nameserver 1.1.1.1\n\tnameserver 192.0.2.54\nnameserver 0.0.0.0";
-        let found = beyond_loopback(&parse(text));
-        assert_eq!(found, [Ipv4Addr::new(192, 0, 2, 53), Ipv4Addr::new(192, 0, 2, 54)]);
+                    ; nameserver 1.1.1.1\n\tnameserver 192.0.2.54\nnameserver 0.0.0.0\n\
+                    nameserver 224.0.0.251\nnameserver 255.255.255.255\nnameserver 169.254.1.1\n\
+                    nameserver 192.0.2.53";
+        let found = parse(text);
+        assert_eq!(found.servers, [Ipv4Addr::new(192, 0, 2, 53), Ipv4Addr::new(192, 0, 2, 54)]);
+        let why: Vec<_> =
+            found.refused.iter().map(|(server, why)| format!("{server}: {why}")).collect();
+        for (line, word) in
+            why.iter().zip(["loopback", "0.0.0.0/8", "multicast", "240.0.0.0/4", "link-local"])
+        {
+            assert!(line.contains(word), "{line}: {word}");
+        }
+        assert_eq!(why.len(), 5);
+        let many: String =
+            (0..99).map(|n| format!("nameserver 10.0.0.{n}\nnameserver 127.0.0.{n}\n")).collect();
+        let found = parse(&many);
+        assert_eq!((found.servers.len(), found.refused.len()), (MOST_RESOLVERS, MOST_RESOLVERS));
+    }
+
+    #[test]
+    fn a_socket_for_names_is_known_by_its_port() {
         let udp = |at: &str| listens_for_names(&format!("  1: {at} 00000000:0000 07 00000000"));
         assert_eq!(udp("00000000:0035"), Some(Ipv4Addr::UNSPECIFIED));
         let gateway = u32::from_ne_bytes([172, 17, 3, 2]);
         assert_eq!(udp(&format!("{gateway:08X}:0035")), Some(Ipv4Addr::new(172, 17, 3, 2)));
         assert_eq!((udp("0100007F:0036"), udp("local_address")), (None, None));
-        assert!(servers(Path::new("/nonexistent/resolv.conf")).is_empty());
+    }
+
+    #[test]
+    fn whom_a_stub_asks_is_in_the_file_beside_its_own() {
+        let dir = directory("stub");
+        let (link, stub) = (dir.join("link"), dir.join("stub-resolv.conf"));
+        let _ = fs::remove_file(&link);
+        symlink("stub-resolv.conf", &link).unwrap();
+        fs::write(&stub, "nameserver 127.0.0.53\n").unwrap();
+        fs::write(dir.join("resolv.conf"), "nameserver 192.0.2.53\n").unwrap();
+        let found = read(&link);
+        assert_eq!(found.servers, [Ipv4Addr::new(192, 0, 2, 53)]);
+        assert!(found.behind.unwrap().ends_with("resolv.conf"));
+        assert_eq!(found.refused[0].0, Ipv4Addr::new(127, 0, 0, 53));
+        fs::write(&stub, "nameserver 127.0.0.53\nnameserver 192.0.2.1\n").unwrap();
+        assert_eq!((read(&link).servers, read(&link).behind), (vec![[192, 0, 2, 1].into()], None));
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_file_of_resolvers_is_not_waited_for_and_is_said() {
+        let dir = directory("no-file");
+        let fifo = dir.join("fifo");
+        let _ = nix::unistd::mkfifo(&fifo, Mode::S_IRWXU);
+        for path in [&fifo, &dir, Path::new("/dev/zero")] {
+            let trouble = read(path).trouble.unwrap();
+            assert!(trouble.contains("no regular file"), "{trouble}");
+        }
+        let missing = read(Path::new("/nonexistent/resolv.conf"));
+        assert!(missing.trouble.unwrap().contains("/nonexistent/resolv.conf: No such file"));
+        let large = dir.join("large");
+        let mut bytes = vec![0xfe; 300_000];
+        bytes.extend(b"\nnameserver 192.0.2.53\n");
+        fs::write(&large, &bytes).unwrap();
+        assert_eq!(read(&large).servers, [Ipv4Addr::new(192, 0, 2, 53)], "it is no text before");
+        bytes.resize(3 << 20, b'\n');
+        fs::write(&large, &bytes).unwrap();
+        let found = read(&large);
+        assert_eq!(found.servers.len(), 1);
+        assert!(found.trouble.unwrap().contains("larger"));
+        fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -13,29 +13,33 @@
 // limitations under the License.
 
 //! Tells when the file of the device's resolvers has changed. It is replaced by another that takes its
-//! name, most often, so that its directory is watched; where it is a symbolic link, also those that it
-//! leads to, and those of the files behind stubs.
+//! name, most often; it may be a symbolic link; and its folder may be made later, at boot. So every
+//! folder on the way to it is watched for the name of the next one, as far as the way goes today, and
+//! the same for the files behind stubs.
 
 use super::BEHIND_STUBS;
 use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
 
-/// More symbolic links than the kernel follows (path_resolution(7)).
+/// As many symbolic links as the kernel follows (path_resolution(7)).
 const LINKS: usize = 40;
+/// So often a way is gone again that changes while it is gone.
+const TRIES: usize = 8;
 
 /// A watched file.
 #[derive(Debug)]
 pub struct Watch {
     path: PathBuf,
     inotify: AsyncFd<Fd>,
-    /// The names, in whatever directory, that tell of a change.
-    names: Vec<OsString>,
+    /// The names that tell of a change, by the watch of their folder.
+    names: HashMap<WatchDescriptor, BTreeSet<OsString>>,
 }
 
 #[derive(Debug)]
@@ -54,7 +58,8 @@ impl Watch {
         // Android 16's tokio has no newer name for it.
         #[allow(deprecated)]
         let inotify = AsyncFd::with_interest(Fd(inotify), Interest::READABLE)?;
-        let mut watch = Self { path: path.to_owned(), inotify, names: Vec::new() };
+        let mut watch =
+            Self { path: std::env::current_dir()?.join(path), inotify, names: HashMap::new() };
         watch.follow();
         Ok(watch)
     }
@@ -78,10 +83,14 @@ impl Watch {
         let mut changed = false;
         loop {
             match self.inotify.get_ref().0.read_events() {
-                // Without a name: the directory itself has gone, or events were lost.
+                // Without a name: the folder itself has gone, or events were lost.
                 Ok(events) => {
-                    let other = |name: &OsString| !self.names.contains(name);
-                    changed |= events.iter().any(|e| !e.name.as_ref().is_some_and(other));
+                    changed |= events.iter().any(|event| match &event.name {
+                        Some(name) => {
+                            self.names.get(&event.wd).is_some_and(|all| all.contains(name))
+                        }
+                        None => true,
+                    })
                 }
                 Err(Errno::EINTR) => {}
                 Err(_) => return changed,
@@ -89,33 +98,113 @@ impl Watch {
         }
     }
 
-    /// Watches the directories of what the path leads to now. Again is fine: it is the same watch.
+    /// Watches what is on the way now, and nothing else.
     fn follow(&mut self) {
-        self.names.clear();
-        let mut next = Some(self.path.clone());
-        for _ in 0..LINKS {
-            let Some(file) = next.take() else { break };
-            self.watch(&file);
-            next = std::fs::read_link(&file)
-                .ok()
-                .map(|to| file.parent().unwrap_or(Path::new("/")).join(to));
-        }
-        for file in BEHIND_STUBS {
-            self.watch(Path::new(file));
+        let mut way = self.way();
+        for _ in 0..TRIES {
+            self.watch(&way);
+            // What came before it was watched was not announced.
+            let now = self.way();
+            if now == way {
+                break;
+            }
+            way = now;
         }
     }
 
-    fn watch(&mut self, file: &Path) {
-        let (Some(directory), Some(name)) = (file.parent(), file.file_name()) else { return };
-        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    fn way(&self) -> BTreeSet<(PathBuf, OsString)> {
+        let stubs = BEHIND_STUBS.iter().map(|file| Path::new(*file));
+        [self.path.as_path()].into_iter().chain(stubs).flat_map(way_to).collect()
+    }
+
+    fn watch(&mut self, way: &BTreeSet<(PathBuf, OsString)>) {
         let what = AddWatchFlags::IN_CLOSE_WRITE
             | AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_DELETE
             | AddWatchFlags::IN_MOVE
             | AddWatchFlags::IN_ONLYDIR;
-        match self.inotify.get_ref().0.add_watch(directory, what) {
-            Ok(_) => self.names.push(name.to_owned()),
-            Err(e) => log::debug!("{} is not watched: {e}", directory.display()),
+        let inotify = &self.inotify.get_ref().0;
+        let mut names: HashMap<_, BTreeSet<_>> = HashMap::new();
+        for (folder, name) in way {
+            // Again is fine: it is the same watch.
+            match inotify.add_watch(folder, what) {
+                Ok(watch) => drop(names.entry(watch).or_default().insert(name.clone())),
+                Err(e) => log::debug!("{} is not watched: {e}", folder.display()),
+            }
         }
+        for old in self.names.keys().filter(|old| !names.contains_key(old)) {
+            // It went with its folder, most often.
+            let _ = inotify.rm_watch(*old);
+        }
+        self.names = names;
+    }
+}
+
+/// The folders on the way to a file, each with the name that is looked up in it, as far as they are there.
+fn way_to(file: &Path) -> Vec<(PathBuf, OsString)> {
+    let mut left: VecDeque<OsString> = names_of(file);
+    let (mut at, mut way, mut links) = (PathBuf::from("/"), Vec::new(), 0);
+    while let Some(name) = left.pop_front() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        way.push((at.clone(), name.clone()));
+        let next = at.join(&name);
+        match std::fs::symlink_metadata(&next) {
+            Ok(meta) if meta.is_symlink() && links < LINKS => {
+                links += 1;
+                let Ok(to) = std::fs::read_link(&next) else { break };
+                if to.is_absolute() {
+                    at = PathBuf::from("/");
+                }
+                let mut all = names_of(&to);
+                all.append(&mut left);
+                left = all;
+            }
+            Ok(meta) if meta.is_dir() => at = next,
+            _ => break,
+        }
+    }
+    way
+}
+
+fn names_of(path: &Path) -> VecDeque<OsString> {
+    let name = |component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        _ => None,
+    };
+    path.components().filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn the_way_goes_by_links_as_far_as_there_is_one() {
+        let dir = std::env::temp_dir().join(format!("guestnetd-way-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("etc")).unwrap();
+        let dir = dir.canonicalize().unwrap();
+        symlink("../run/manager/resolv.conf", dir.join("etc/resolv.conf")).unwrap();
+        let seen = || {
+            let way = way_to(&dir.join("etc/resolv.conf"));
+            let inside = way.iter().filter(|(at, _)| at.starts_with(&dir));
+            let text = |(at, name): &(PathBuf, OsString)| {
+                let at = at.strip_prefix(&dir).unwrap().display().to_string();
+                format!("{at}:{}", name.to_string_lossy())
+            };
+            inside.map(text).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(seen(), ":etc etc:resolv.conf :run");
+        std::fs::create_dir_all(dir.join("elsewhere/manager")).unwrap();
+        symlink(dir.join("elsewhere"), dir.join("run")).unwrap();
+        assert!(seen().ends_with(":elsewhere elsewhere:manager elsewhere/manager:resolv.conf"));
+        // A link to itself comes to an end.
+        symlink("loop", dir.join("loop")).unwrap();
+        assert!(way_to(&dir.join("loop")).len() < 100);
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

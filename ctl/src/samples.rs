@@ -142,7 +142,7 @@ pub fn well() -> Status {
     let texts = [
         (Layer::LINK, "vm_wlan and the guest's wlan0 are up"),
         (Layer::ADDRESS, "172.17.3.2/16 here; 172.17.3.3/16 was set in the guest"),
-        (Layer::ROUTE, "172.17.0.0/16 dev vm_wlan; default via 172.17.3.2 was set in the guest"),
+        (Layer::ROUTE, "172.17.3.3/32 dev vm_wlan; default via 172.17.3.2 was set in the guest"),
         (Layer::RULE, "from 172.17.0.0/16 lookup 1021"),
         (Layer::FORWARDING, "net.ipv4.ip_forward is 1"),
         (Layer::FIREWALL, "iptables rules in place"),

@@ -43,12 +43,14 @@ pub enum Error {
         guest: GuestName,
     },
     /// The subnet is in use on the device.
-    #[error("{subnet} overlaps {what}; choose a gateway in another subnet")]
+    #[error("{subnet} overlaps {what}; choose a gateway in another subnet{}", for_example(*free))]
     SubnetOverlap {
         /// The subnet asked for.
         subnet: Subnet,
         /// What it overlaps, with its interface.
         what: String,
+        /// The gateway of a subnet that is free.
+        free: Option<Ipv4Addr>,
     },
     /// No such guest.
     #[error("no guest named {0} is attached")]
@@ -260,6 +262,11 @@ impl From<std::io::Error> for KernelError {
     fn from(e: std::io::Error) -> Self {
         Self { errno: e.raw_os_error().unwrap_or(libc::EIO), text: None }
     }
+}
+
+/// A gateway that can be asked for instead, as guestnetctl takes it.
+fn for_example(free: Option<Ipv4Addr>) -> String {
+    free.map_or_else(String::new, |gateway| format!(", for example --gateway {gateway}"))
 }
 
 impl Error {

@@ -64,6 +64,9 @@ struct Host {
     mtu: u32,
     alias: Option<String>,
     addresses: Vec<(Ipv4Addr, u8)>,
+    /// Whether the kernel has made routes to their prefixes, as for an earlier guestnetd.
+    #[serde(default)]
+    prefix_routes: bool,
     /// Those of our protocol: to single addresses in table main, or with prefix and table.
     routes: Vec<Ipv4Addr>,
     #[serde(default)]
@@ -98,8 +101,8 @@ fn follow() -> i32 {
     -1
 }
 
-fn address(dev: &IfName, (address, prefix): (Ipv4Addr, u8)) -> Object {
-    Object::Address { dev: dev.clone(), address: address.into(), prefix }
+fn address(dev: &IfName, (address, prefix): (Ipv4Addr, u8), prefix_route: bool) -> Object {
+    Object::Address { dev: dev.clone(), address: address.into(), prefix, prefix_route }
 }
 
 fn device_side(net: &GuestNet, host: Host) -> Vec<Object> {
@@ -119,7 +122,7 @@ fn device_side(net: &GuestNet, host: Host) -> Vec<Object> {
         found.push(Object::Up { dev: dev() });
     }
     found.extend(host.alias.map(|text| Object::Alias { dev: dev(), text }));
-    found.extend(host.addresses.into_iter().map(|a| address(&dev(), a)));
+    found.extend(host.addresses.into_iter().map(|a| address(&dev(), a, host.prefix_routes)));
     found.extend(host.routes.into_iter().map(|to| route((to, 32, MAIN))));
     found.extend(host.more_routes.into_iter().map(route));
     found
@@ -135,7 +138,7 @@ fn guest_side(net: &GuestNet, guest: Guest) -> Vec<Object> {
         if link.up {
             found.push(Object::Up { dev: dev() });
         }
-        found.extend(link.addresses.into_iter().map(|a| address(&dev(), a)));
+        found.extend(link.addresses.into_iter().map(|a| address(&dev(), a, true)));
     }
     let default = |gateway: Ipv4Addr| Object::Route {
         to: IpPrefix::everything(Family::V4),

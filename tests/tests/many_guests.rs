@@ -42,7 +42,7 @@ fn a_neighbour_comes_and_goes_unnoticed(firewall: &str) {
     let (a, b, c) = (Guest::new(), Guest::new(), Guest::new());
     assert_eq!(address(&bed.attach("a", &a)), FIRST);
     assert_eq!(address(&bed.attach("b", &b)), SECOND);
-    assert_eq!(bed.device.addresses(4, "vm_wlan1"), ["172.17.3.2/32"]);
+    assert_eq!(bed.device.addresses(4, "vm_wlan1"), ["172.17.3.2/16"]);
     assert_eq!(b.addresses(4, "wlan0"), ["172.17.3.4/16"]);
     let stream = Stream::open(&b);
     stream.assert_flows();

@@ -112,7 +112,7 @@ demo: internet via wlan0
   sent 2.0 KiB in 20 packets, received 1000 B in 1 packet
   ok    link        vm_wlan and the guest's wlan0 are up
   ok    address     172.17.3.2/16 here; 172.17.3.3/16 was set in the guest
-  ok    route       172.17.0.0/16 dev vm_wlan; default via 172.17.3.2 was set in
+  ok    route       172.17.3.3/32 dev vm_wlan; default via 172.17.3.2 was set in
                     the guest
   ok    rule        from 172.17.0.0/16 lookup 1021
   ok    forwarding  net.ipv4.ip_forward is 1
@@ -221,7 +221,7 @@ lost
   sent 2.0 KiB in 20 packets, received 1000 B in 1 packet
   BAD   link        the guest's wlan0 is down (guest_link_down)
   ok    address     172.17.3.2/16 here; 172.17.3.3/16 was set in the guest
-  ok    route       172.17.0.0/16 dev vm_wlan; default via 172.17.3.2 was set in
+  ok    route       172.17.3.3/32 dev vm_wlan; default via 172.17.3.2 was set in
                     the guest
   next  link        in the guest: ip link set wlan0 up
 "

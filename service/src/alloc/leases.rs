@@ -57,19 +57,28 @@ impl Leases {
         Ok((slot, address))
     }
 
-    /// Those that begin nearest are the only ones that can overlap, as none overlap each other:
+    /// The subnets that begin nearest are the only ones that can overlap, as none overlap each other:
     /// the last at or before it, and the first behind it.
-    fn check_subnet(&self, spec: &GuestSpec) -> Result<(), Error> {
-        let first = spec.subnet.network();
+    fn nearest(&self, subnet: &Subnet) -> impl Iterator<Item = &Shared> {
+        let first = subnet.network();
         let before = self.subnets.range(..=first).next_back();
         let behind = self.subnets.range(first..).next();
-        for (_, other) in before.into_iter().chain(behind) {
+        before.into_iter().chain(behind).map(|(_, shared)| shared)
+    }
+
+    /// Whether a guest's subnet has an address in common with this one.
+    pub fn overlap(&self, subnet: &Subnet) -> bool {
+        self.nearest(subnet).any(|shared| shared.subnet.subnet.overlaps(subnet))
+    }
+
+    fn check_subnet(&self, spec: &GuestSpec) -> Result<(), Error> {
+        for other in self.nearest(&spec.subnet) {
             let GuestSubnet { subnet, gateway } = other.subnet;
             let same = subnet == spec.subnet && gateway == spec.gateway;
             if !same && subnet.overlaps(&spec.subnet) {
                 let guest = other.guests.first().map(GuestName::as_str).unwrap_or_default();
                 let what = format!("{subnet} of guest {guest} (gateway {gateway})");
-                return Err(Error::SubnetOverlap { subnet: spec.subnet, what });
+                return Err(Error::SubnetOverlap { subnet: spec.subnet, what, free: None });
             }
         }
         Ok(())

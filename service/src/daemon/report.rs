@@ -65,7 +65,8 @@ pub struct LayerReport {
     pub layer: Layer,
     /// How it is.
     pub state: LayerState,
-    /// Why: [`Cause::Healthy`] when it is as it should be, and only then.
+    /// Why; [`Cause::Healthy`] when nothing is to be said. Where the state is Ok, another one costs the
+    /// guest no internet.
     pub cause: Cause,
     /// What is there, or what is wrong.
     pub text: String,

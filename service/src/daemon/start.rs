@@ -166,6 +166,7 @@ impl Daemon {
             uplink,
             tuns: BTreeMap::new(),
             prefixes: None,
+            conflicts: Vec::new(),
             awaits_netd: false,
             guests: GuestTable::default(),
         };
@@ -204,7 +205,7 @@ impl Daemon {
 
     /// The first pass: what is there may be an earlier guestnetd's, and is not believed.
     fn begin(&mut self) -> Result<(), Error> {
-        self.read_world(&Due { uplink: true, ..Due::default() })?;
+        self.read_world(&Due { uplink: true, prefixes: true, ..Due::default() })?;
         self.packet_filter.reconcile(&self.world, Look::Wanted, Trigger::Call)?;
         // Not before the packet filter: it may be gone, and guests may be there.
         self.policy_routing.reconcile(&self.world, Look::Wanted, Trigger::Call)?;

@@ -31,7 +31,12 @@ pub fn desired_guest(net: &GuestNet) -> Vec<(Scope, Object)> {
     let inside = [
         Object::Loopback(Loopback::Up),
         Object::Link { name: dev(), kind: LinkKind::VethPeer, mac: end.mac, mtu: net.mtu },
-        Object::Address { dev: dev(), address: end.address.into(), prefix: end.prefix },
+        Object::Address {
+            dev: dev(),
+            address: end.address.into(),
+            prefix: end.prefix,
+            prefix_route: true,
+        },
         Object::Up { dev: dev() },
     ];
     objects.extend(inside.map(|object| (Scope::Guest, object)));
@@ -49,17 +54,18 @@ pub fn desired_device_side(net: &GuestNet) -> Vec<(Scope, Object)> {
     objects.extend([
         Object::Link { name: dev(), kind: peer, mac: end.mac, mtu: net.mtu },
         Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: true },
-        Object::Address { dev: dev(), address: end.address.into(), prefix: end.prefix },
+        // A route to all of the subnet would be in front of a network that has the same one: a
+        // device that joins a Wi-Fi of 172.17.0.0/16 would lose it. So each guest has its own.
+        Object::Address {
+            dev: dev(),
+            address: end.address.into(),
+            prefix: end.prefix,
+            prefix_route: false,
+        },
         Object::Up { dev: dev() },
+        Object::Route { to: end.route.into(), via: None, dev: dev(), table: end.table },
+        Object::Alias { dev: dev(), text: alias(&net.name) },
     ]);
-    let to_guest = end.route.map(|to| Object::Route {
-        to: to.into(),
-        via: None,
-        dev: dev(),
-        table: end.table,
-    });
-    objects.extend(to_guest);
-    objects.push(Object::Alias { dev: dev(), text: alias(&net.name) });
     objects.into_iter().map(|object| (Scope::Device, object)).collect()
 }
 

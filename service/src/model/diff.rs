@@ -220,6 +220,7 @@ mod tests {
             dev: dev.clone(),
             address: address.into(),
             prefix,
+            prefix_route: true,
         };
         let mut found = desired_guest(&net);
         found.push((Scope::Device, address(&host, [10, 0, 0, 1], 8)));

@@ -34,7 +34,7 @@ pub enum Cause {
     LinkChanged,
     /// The device's end has lost its address.
     AddressMissing,
-    /// The uplink's address is in the guests' subnet.
+    /// A network of the device's has addresses in common with the guest's subnet.
     SubnetConflict,
     /// The device has no route to the guest.
     GuestRouteMissing,

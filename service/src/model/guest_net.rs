@@ -58,10 +58,10 @@ pub struct HostEnd {
     pub mac: Mac,
     /// The gateway's address.
     pub address: Ipv4Addr,
-    /// The subnet's prefix length on slot 0, as the original has it; 32 on the others.
+    /// Length of the subnet's prefix.
     pub prefix: u8,
-    /// What needs a route of ours by this end. In table main the kernel makes slot 0's itself.
-    pub route: Option<Subnet>,
+    /// What has a route by this end: the guest's address.
+    pub route: Subnet,
     /// The table that it is in.
     pub table: u32,
 }
@@ -84,16 +84,15 @@ pub struct GuestEnd {
 impl GuestNet {
     /// The network for `spec` in `slot` with `address` and `mtu`.
     pub fn new(spec: &GuestSpec, slot: u32, address: Ipv4Addr, mtu: u32) -> Self {
-        let prefix = if slot == 0 { spec.subnet.prefix() } else { 32 };
-        let net = Self {
+        Self {
             name: spec.name.clone(),
             slot,
             host: HostEnd {
                 name: IfName::host_end(slot),
                 mac: Mac::host(&spec.name),
                 address: spec.gateway,
-                prefix,
-                route: None,
+                prefix: spec.subnet.prefix(),
+                route: Subnet::of_one(address),
                 table: MAIN,
             },
             guest: GuestEnd {
@@ -106,18 +105,11 @@ impl GuestNet {
             subnet: spec.subnet,
             mtu,
             vpn: spec.vpn.clone(),
-        };
-        net.routed(RoutingMode::Main)
+        }
     }
 
     /// The same on a device that routes so.
     pub fn routed(mut self, shape: RoutingMode) -> Self {
-        let of_its_own = Subnet::containing(self.guest.address, 32).filter(|_| self.slot != 0);
-        self.host.route = match shape {
-            RoutingMode::Main => of_its_own,
-            // Nobody looks at what the kernel makes in table main.
-            RoutingMode::Netd { .. } => of_its_own.or(Some(self.subnet)),
-        };
         self.host.table = shape.guests_table();
         self
     }

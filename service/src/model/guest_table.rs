@@ -19,7 +19,7 @@ use crate::model::guest_net::NetnsRef;
 use crate::model::policy_rules::RoutingMode;
 use crate::model::timeline::Entry;
 use crate::model::GuestNet;
-use crate::spec::{GuestName, GuestSpec, IfName, VpnPolicy};
+use crate::spec::{GuestName, GuestSpec, IfName, IpPrefix, VpnPolicy};
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 
@@ -223,6 +223,12 @@ impl GuestTable {
     /// Whether a link is of a guest, attached or leaving.
     pub fn has_link(&self, index: u32) -> bool {
         self.by_index.contains_key(&index)
+    }
+
+    /// The link of the guest that has this one address.
+    pub fn at(&self, subnet: &IpPrefix) -> Option<u32> {
+        let one = subnet.v4().filter(|subnet| subnet.prefix() == 32)?;
+        Some(self.get(self.leases.holder(one.network())?)?.index)
     }
 
     /// The links of guests, attached or leaving.

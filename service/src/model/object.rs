@@ -61,6 +61,8 @@ pub enum Object {
         address: IpAddr,
         /// Length of its prefix.
         prefix: u8,
+        /// Whether the kernel makes a route to that prefix with it (not with `IFA_F_NOPREFIXROUTE`).
+        prefix_route: bool,
     },
     /// An interface that is up.
     Up {

@@ -90,11 +90,14 @@ impl Reversible for Step {
             Object::Sysctl { dev, value, .. } => {
                 format!("{}IPv6 on {}{dev}", if *value { "no " } else { "" }, self.whose())
             }
-            Object::Address { dev, address, prefix } => {
+            Object::Address { dev, address, prefix, prefix_route } => {
                 let whose = self.whose();
+                let alone = without_route(*prefix_route);
                 match self.op {
-                    Op::Remove => format!("remove address {address}/{prefix} from {whose}{dev}"),
-                    _ => format!("address {address}/{prefix} on {whose}{dev}"),
+                    Op::Remove => {
+                        format!("remove address {address}/{prefix}{alone} from {whose}{dev}")
+                    }
+                    _ => format!("address {address}/{prefix}{alone} on {whose}{dev}"),
                 }
             }
             Object::Up { dev } => {
@@ -165,9 +168,12 @@ impl Step {
             Object::Sysctl { dev, setting, value } => {
                 format!("sysctl -w {}={}", setting.key(dev), u8::from(*value))
             }
-            Object::Address { dev, address, prefix } => match self.op {
+            Object::Address { dev, address, prefix, prefix_route } => match self.op {
                 Op::Remove => format!("ip addr del {address}/{prefix} dev {dev}"),
-                _ => format!("ip addr add {address}/{prefix} brd + dev {dev}"),
+                _ => {
+                    let alone = without_route(*prefix_route);
+                    format!("ip addr add {address}/{prefix} brd + dev {dev}{alone}")
+                }
             },
             Object::Up { dev } => {
                 format!("ip link set {dev} {}", if self.removes() { "down" } else { "up" })
@@ -210,6 +216,15 @@ impl Step {
             (false, LinkKind::VethPeer) => return false,
         };
         !self.makes_a_link() && self.object.dev() == Some(end)
+    }
+}
+
+/// In ip-address(8)'s word.
+fn without_route(prefix_route: bool) -> &'static str {
+    if prefix_route {
+        ""
+    } else {
+        " noprefixroute"
     }
 }
 

@@ -20,7 +20,7 @@ use super::lockdown::Lockdown;
 use super::policy_rules::{RoutingMode, Rule};
 use super::subnet_conflict::DevicePrefix;
 use super::uplink::Uplink;
-use crate::spec::IfName;
+use crate::spec::{IfName, Subnet};
 use std::collections::BTreeMap;
 
 /// The device and its guests.
@@ -38,6 +38,8 @@ pub struct World {
     pub tuns: BTreeMap<IfName, Tun>,
     /// What the device uses for itself; none when that may have changed.
     pub prefixes: Option<Vec<DevicePrefix>>,
+    /// Those of them that guests' subnets have addresses in common with.
+    pub conflicts: Vec<DevicePrefix>,
     /// Whether netd was asked for forwarding and has not answered: it may be starting, and about to
     /// flush its chains.
     pub awaits_netd: bool,
@@ -87,6 +89,16 @@ pub struct Tun {
 }
 
 impl World {
+    /// What the device uses for itself, as far as it was read.
+    pub fn device_prefixes(&self) -> &[DevicePrefix] {
+        self.prefixes.as_deref().unwrap_or_default()
+    }
+
+    /// What the device uses of a guest's subnet, too.
+    pub fn conflict(&self, subnet: &Subnet) -> Option<&DevicePrefix> {
+        self.conflicts.iter().find(|prefix| prefix.subnet.overlaps(subnet))
+    }
+
     /// Whether netd routes.
     pub fn netd_routes(&self) -> bool {
         matches!(self.platform.routing, RoutingMode::Netd { .. })
@@ -108,6 +120,7 @@ impl World {
             uplink: Uplink::unknown(super::uplink::Choice::Default),
             tuns: BTreeMap::new(),
             prefixes: None,
+            conflicts: Vec::new(),
             awaits_netd: false,
             guests: GuestTable::default(),
         }

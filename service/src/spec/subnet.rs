@@ -47,6 +47,11 @@ impl Subnet {
             .then(|| Self { network: Ipv4Addr::from(u32::from(address) & mask(prefix)), prefix })
     }
 
+    /// The subnet of one address.
+    pub fn of_one(address: Ipv4Addr) -> Self {
+        Self { network: address, prefix: 32 }
+    }
+
     /// The network address, the lowest one.
     pub fn network(&self) -> Ipv4Addr {
         self.network

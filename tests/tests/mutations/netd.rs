@@ -59,8 +59,8 @@ pub fn life() -> Seen {
     traced.until_uplink("wlan0", "192.0.2.2");
     traced.service().setDns("wlan0", &["192.0.2.53".to_owned()]).expect("setDns");
     traced.is_put_back("ip rule del from 172.17.0.0/16", "ip rule", "from 172.17.0.0/16");
-    let to_guests = "172.17.0.0/16 dev vm_wlan";
-    traced.is_put_back("ip route del 172.17.0.0/16 table 97", "ip route show table 97", to_guests);
+    let to_guests = "172.17.3.3 dev vm_wlan";
+    traced.is_put_back("ip route del 172.17.3.3 table 97", "ip route show table 97", to_guests);
     traced.device.netd_restarts(Duration::ZERO);
     traced.until("netd is asked again, and all is hooked", || {
         traced.device.forwarding_requesters() == ["guestnetd"]

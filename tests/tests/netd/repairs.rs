@@ -51,7 +51,7 @@ fn the_rule() {
 
 #[test]
 fn the_route_to_guests() {
-    is_put_back("", &["ip route del 172.17.0.0/16 table 97"]);
+    is_put_back("", &["ip route del 172.17.3.3 table 97"]);
 }
 
 #[test]

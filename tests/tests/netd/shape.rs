@@ -35,7 +35,7 @@ fn a_guest_has_internet_on_every_android() {
         let ours = format!("21500:\tfrom 172.17.0.0/16 lookup {lookup} proto 103");
         assert!(rules.contains(&ours), "{rules}");
         let local = bed.device.routes(4, "97");
-        assert!(local.iter().any(|r| r.starts_with("172.17.0.0/16 dev vm_wlan")), "{local:?}");
+        assert!(local.iter().any(|r| r.starts_with("172.17.3.3 dev vm_wlan")), "{local:?}");
         assert_eq!(bed.device.forwarding_requesters(), ["guestnetd"]);
         assert_eq!(bed.service.info().expect("info").routing, "netd");
 

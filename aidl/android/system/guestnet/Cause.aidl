@@ -39,7 +39,7 @@ enum Cause {
 
     /** The device's end of the link has lost its address. */
     ADDRESS_MISSING = 200,
-    /** The uplink's address is in the guests' subnet. */
+    /** A network that the device is in, or has a route to, has addresses in common with the guest's subnet. */
     SUBNET_CONFLICT = 201,
 
     /** The device has no route to the guest. */

@@ -26,7 +26,7 @@ parcelable LayerStatus {
     Layer layer = Layer.LINK;
     /** How it is. */
     LayerState state = LayerState.OK;
-    /** Why it is so: HEALTHY when the state is OK, and only then. */
+    /** Why it is so; HEALTHY when nothing is wrong. With state OK, another cause costs the guest something, but not its internet. */
     Cause cause = Cause.HEALTHY;
     /** What is there, or what is wrong: one sentence for people, without a full stop. */
     @utf8InCpp String text;

@@ -131,17 +131,19 @@ impl Daemon {
 
     /// Slot, address and MTU; refuses what collides.
     fn choose_net(&mut self, spec: &GuestSpec) -> Result<GuestNet, Error> {
-        let world = &mut self.world;
-        if world.guests.get(&spec.name).is_some() || world.guests.is_leaving(&spec.name) {
+        let guests = &self.world.guests;
+        if guests.get(&spec.name).is_some() || guests.is_leaving(&spec.name) {
             return Err(Error::NameInUse(spec.name.clone()));
         }
-        let prefixes = match world.prefixes.take() {
-            Some(prefixes) => prefixes,
-            None => observe::device_prefixes(&self.kernel.netlink)?,
-        };
-        subnet_conflict::check(spec, world.prefixes.insert(prefixes))?;
+        self.read_prefixes()?;
+        let (device, leases) = (self.world.device_prefixes(), &self.world.guests.leases);
+        let chosen = subnet_conflict::check(spec, device).and_then(|()| leases.choose(spec));
+        let (slot, address) = chosen.map_err(|error| {
+            subnet_conflict::with_a_free_gateway(error, spec.gateway, |subnet| {
+                leases.overlap(subnet) || device.iter().any(|p| p.subnet.overlaps(subnet))
+            })
+        })?;
         let way = self.look_at_way(&spec.vpn)?;
-        let (slot, address) = self.world.guests.leases.choose(spec)?;
         let mtu = spec.mtu.or(way).unwrap_or(DEFAULT_MTU);
         Ok(GuestNet::new(spec, slot, address, mtu).routed(self.world.platform.routing))
     }

@@ -23,7 +23,7 @@ use crate::model::fault::{Cause, Fault};
 use crate::model::lockdown::Lockdown;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{Action, PolicyRule, RoutingMode, Selector};
-use crate::model::ruleset::{GuestSubnet, Ruleset};
+use crate::model::ruleset::Ruleset;
 use crate::model::world::ForwardingMode;
 use crate::model::GuestNet;
 use crate::platform::resolv_conf;
@@ -251,14 +251,6 @@ impl Daemon {
             return LayerReport::waiting(Layer::Uplink, fault);
         }
         let text = self.world.uplink.to_string();
-        let within =
-            self.world.uplink.address.and_then(|a| self.world.guests.leases.subnet_with(a));
-        if let Some(GuestSubnet { subnet, .. }) = within {
-            let text = format!("{text} is in the guests' subnet {subnet}");
-            let fault = Fault::new(Cause::SubnetConflict, text)
-                .with_step("attach the guests with a --gateway in another subnet");
-            return LayerReport::bad(Layer::Uplink, fault);
-        }
         let table = self.world.uplink.table;
         if self.world.platform.routing != RoutingMode::Main && !self.leads_out(table) {
             let text = format!("{text}: its table {table} has no default route from netd yet");

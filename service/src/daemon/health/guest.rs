@@ -15,7 +15,7 @@
 //! Why guests have, or have not, internet: each layer as the kernel has it now.
 
 use super::verdict;
-use crate::daemon::{Attached, Daemon, DeviceReport, GuestReport, Layer, LayerReport};
+use crate::daemon::{Attached, Daemon, DeviceReport, GuestReport, Layer, LayerReport, LayerState};
 use crate::error::Error;
 use crate::kernel::address::{self, Address};
 use crate::kernel::link::{self, Link};
@@ -23,6 +23,7 @@ use crate::kernel::route::{self, Route};
 use crate::model::change::{Change, KernelOp};
 use crate::model::fault::{Cause, Fault};
 use crate::model::ownership::ROUTE_PROTOCOL;
+use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::GuestNet;
 use crate::spec::{Family, GuestName};
 
@@ -85,7 +86,7 @@ impl Daemon {
             .map_err(failed)?;
         let mut layers = vec![
             link_layer(net, link.as_ref()),
-            address_layer(net, &found),
+            address_layer(net, &found, self.world.conflict(&net.subnet)),
             self.route_layer(&guest, &routes),
         ];
         layers.extend(device.iter().map(|layer| self.as_for(net, layer)));
@@ -106,7 +107,7 @@ impl Daemon {
     fn route_layer(&self, guest: &Attached, routes: &[Route]) -> LayerReport {
         let net = &guest.net;
         let (host, table) = (&net.host.name, net.host.table);
-        let to = net.host.route.unwrap_or(net.subnet);
+        let to = net.host.route;
         if !routes.iter().any(|route| route.destination == to.into()) {
             let text = format!("the route {to} dev {host} is missing, and could not be put back");
             let step = format!(
@@ -146,17 +147,30 @@ fn link_layer(net: &GuestNet, link: Option<&Link>) -> LayerReport {
 }
 
 /// The guest's own end cannot be read: nothing of its namespace is held.
-fn address_layer(net: &GuestNet, found: &[Address]) -> LayerReport {
+fn address_layer(
+    net: &GuestNet,
+    found: &[Address],
+    conflict: Option<&DevicePrefix>,
+) -> LayerReport {
     let (host, end) = (&net.host, &net.guest);
-    if found.iter().any(|a| (a.address, a.prefix) == (host.address.into(), host.prefix)) {
+    let is_ours = |a: &Address| (a.address, a.prefix) == (host.address.into(), host.prefix);
+    if found.iter().any(is_ours) {
         let text = format!(
             "{}/{} here; {}/{} was set in the guest",
             host.address, host.prefix, end.address, end.prefix
         );
-        return LayerReport::ok(Layer::Address, text);
+        let Some(other) = conflict else { return LayerReport::ok(Layer::Address, text) };
+        // Single addresses of it are lost, so it is no reason for the guest to have no internet.
+        let text = format!(
+            "{text}; {other} is in that subnet too: the guest cannot reach what is there, nor the              device {} and {}",
+            host.address, end.address
+        );
+        let fault = Fault::new(Cause::SubnetConflict, text)
+            .with_step("detach the guest, and attach it with a --gateway in another subnet");
+        return LayerReport::new(Layer::Address, LayerState::Ok, fault);
     }
     let (name, address, prefix) = (&host.name, host.address, host.prefix);
     let text = format!("{name} has no {address}/{prefix}, and it could not be put back");
-    let step = format!("ip addr add {address}/{prefix} brd + dev {name}");
+    let step = format!("ip addr add {address}/{prefix} brd + dev {name} noprefixroute");
     LayerReport::bad(Layer::Address, Fault::new(Cause::AddressMissing, text).with_step(step))
 }

@@ -38,6 +38,8 @@ pub(in crate::daemon) struct Due {
     pub(in crate::daemon) filter: bool,
     /// The forwarding switch: it was switched off, or netd may have forgotten who needs it.
     pub(in crate::daemon) forwarding: bool,
+    /// The device's own prefixes: one may be in the guests' subnets now, or no more.
+    pub(in crate::daemon) prefixes: bool,
     /// The host ends of guests, by their index.
     pub(in crate::daemon) guests: BTreeSet<u32>,
     /// Nothing is read: what is wanted may have changed, or what failed is tried again.
@@ -60,6 +62,7 @@ impl Due {
         self.rules |= other.rules;
         self.filter |= other.filter;
         self.forwarding |= other.forwarding;
+        self.prefixes |= other.prefixes;
         self.guests.extend(other.guests);
         self.wanted |= other.wanted;
     }

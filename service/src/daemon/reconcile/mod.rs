@@ -25,8 +25,9 @@ mod triggers;
 use crate::daemon::{Daemon, GuestEvent, Notice};
 use crate::effects::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::error::Error;
-use crate::kernel::{link, rule, sysctl, uplink};
+use crate::kernel::{link, observe, rule, sysctl, uplink};
 use crate::model::policy_rules::RoutingMode;
+use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::uplink::Uplink;
 use crate::model::world::{Tun, World};
 use crate::spec::{Family, IfName};
@@ -111,6 +112,9 @@ impl Daemon {
                 self.resolvers.behind(&self.kernel.netlink, guests, uplink.name.as_ref());
             self.world.uplink = uplink;
         }
+        if due.prefixes {
+            self.read_conflicts()?;
+        }
         if !due.uplink {
             return Ok(false);
         }
@@ -118,6 +122,34 @@ impl Daemon {
         let resized = tuns != self.world.tuns;
         self.world.tuns = tuns;
         Ok(resized)
+    }
+
+    /// What the device uses for itself, unless that is known.
+    pub(in crate::daemon) fn read_prefixes(&mut self) -> Result<(), Error> {
+        if self.world.prefixes.is_none() {
+            self.world.prefixes = Some(observe::device_prefixes(&self.kernel.netlink)?);
+        }
+        Ok(())
+    }
+
+    /// A network that the device joins may have addresses that guests have.
+    fn read_conflicts(&mut self) -> Result<(), Error> {
+        let mut conflicts = Vec::new();
+        if !self.world.guests.is_empty() {
+            self.read_prefixes()?;
+            let leases = &self.world.guests.leases;
+            let ours = |prefix: &&DevicePrefix| leases.overlap(&prefix.subnet);
+            conflicts.extend(self.world.device_prefixes().iter().filter(ours).cloned());
+        }
+        let before = std::mem::replace(&mut self.world.conflicts, conflicts);
+        let now = &self.world.conflicts;
+        for prefix in now.iter().filter(|prefix| !before.contains(prefix)) {
+            log::warn!("{prefix} is in the guests' subnet now: guests cannot reach what is there");
+        }
+        for prefix in before.iter().filter(|prefix| !now.contains(prefix)) {
+            log::info!("{prefix} is in the guests' subnet no more");
+        }
+        Ok(())
     }
 
     fn read_rules(&mut self) -> Result<(), Error> {

@@ -49,12 +49,22 @@ impl Daemon {
             let mut due = Due { uplink: self.concerns_uplink(&event), ..Due::default() };
             match event {
                 Event::LinkGone { index } => gone.push(index),
-                Event::Address { index, gone } | Event::Route { index, gone, .. } => {
-                    if !self.world.guests.has_link(index) {
-                        self.world.prefixes = None;
-                    } else if gone {
+                Event::Address { index, gone } | Event::Route { index, gone, .. }
+                    if self.world.guests.has_link(index) =>
+                {
+                    if gone {
                         due.guests.insert(index);
                     }
+                }
+                Event::Address { .. } => {
+                    self.world.prefixes = None;
+                    due.prefixes = true;
+                }
+                Event::Route { to, .. } => {
+                    self.world.prefixes = None;
+                    due.prefixes = to.v4().is_some_and(|to| self.world.guests.leases.overlap(&to));
+                    // Made instead of ours, which nothing else announces.
+                    due.guests.extend(self.world.guests.at(&to));
                 }
                 Event::Rule => due.rules = true,
                 // A new name for an interface that a prefix is on.
@@ -86,7 +96,8 @@ impl Daemon {
         self.forwarding.get_mut().reread(true);
         let forwarding = !self.forwarding.get().is_on();
         let guests = self.world.guests.links().collect();
-        self.debounce.trigger(Due { forwarding, guests, ..Due::shared() }, now);
+        let due = Due { forwarding, prefixes: true, guests, ..Due::shared() };
+        self.debounce.trigger(due, now);
     }
 
     /// Tells whether it has to be looked at.
@@ -111,8 +122,8 @@ impl Daemon {
             Event::Address { index, .. } => {
                 *index == uplink.index && *index != 0 || !guests.has_link(*index)
             }
-            Event::Route { default, .. } => {
-                *default && self.world.platform.routing == RoutingMode::Main
+            Event::Route { to, .. } => {
+                to.prefix() == 0 && self.world.platform.routing == RoutingMode::Main
             }
             Event::Rule | Event::Forwarding { .. } | Event::Overrun => false,
         }

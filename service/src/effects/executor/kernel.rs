@@ -17,9 +17,10 @@
 use crate::effects::executor::link_deleter::{self, Deleter};
 use crate::effects::executor::Executor;
 use crate::error::{Error, KernelError};
+use crate::kernel::address::{self, Address};
 use crate::kernel::link::{self, End, Link};
 use crate::kernel::netlink::Netlink;
-use crate::kernel::{address, observe, route, sysctl};
+use crate::kernel::{observe, route, sysctl};
 use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::{Mac, ROUTE_PROTOCOL};
 use crate::model::step::Op;
@@ -90,13 +91,13 @@ impl KernelExecutor<'_> {
                 // /proc/sys/net is of the thread's namespace.
                 Scope::Guest => Err(no_guest()),
             },
-            Object::Address { dev, address, prefix } => {
+            Object::Address { dev, address, prefix, prefix_route } => {
                 let index = self.index(scope, dev)?;
                 let netlink = self.netlink(scope)?;
                 if removes {
                     address::delete(netlink, index, *address, *prefix)
                 } else {
-                    address::add(netlink, index, *address, *prefix)
+                    address::add(netlink, index, *address, *prefix, *prefix_route)
                 }
             }
             Object::Up { dev } => {
@@ -195,10 +196,13 @@ impl KernelExecutor<'_> {
             Object::Link { mac, .. } => is_half_made(&link, *mac),
             Object::Up { .. } => link.up,
             Object::Alias { text, .. } => link.alias.as_ref() == Some(text),
-            Object::Address { address, prefix, .. } => {
-                address::of(netlink, Family::V4, link.index)?
-                    .iter()
-                    .any(|found| (found.address, found.prefix) == (*address, *prefix))
+            Object::Address { address, prefix, prefix_route, .. } => {
+                address::of(netlink, Family::V4, link.index)?.contains(&Address {
+                    index: link.index,
+                    address: *address,
+                    prefix: *prefix,
+                    prefix_route: *prefix_route,
+                })
             }
             Object::Route { to, via, table, .. } => {
                 route::of(netlink, Family::V4, Some(*table), link.index)?.iter().any(|found| {

@@ -19,7 +19,7 @@ use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::spec::{Family, IpPrefix};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use rtnetlink::packet_route::RouteNetlinkMessage::{DelAddress, GetAddress, NewAddress};
 use std::net::IpAddr;
 
@@ -32,20 +32,26 @@ pub struct Address {
     pub address: IpAddr,
     /// Length of its prefix.
     pub prefix: u8,
+    /// Whether the kernel has made a route to that prefix with it.
+    pub prefix_route: bool,
 }
 
-/// Adds an address to a link.
+/// Adds an address to a link, with or without a route to all of its prefix.
 pub(in crate::effects) fn add(
     netlink: &Netlink,
     index: u32,
     address: impl Into<IpAddr>,
     prefix: u8,
+    prefix_route: bool,
 ) -> Result<(), KernelError> {
     let address = address.into();
     let mut message = named(index, address, prefix);
     message.attributes.push(AddressAttribute::Address(address));
     let broadcast = IpPrefix::new(address, prefix).and_then(|own| own.broadcast());
     message.attributes.extend(broadcast.map(AddressAttribute::Broadcast));
+    if !prefix_route {
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Noprefixroute));
+    }
     netlink.change(&NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
@@ -88,21 +94,53 @@ impl Address {
     /// An address out of an address message.
     fn read(message: &Message<'_>) -> Option<Self> {
         const IFADDRMSG: usize = 8;
-        const READ: [u16; 2] = [libc::IFA_LOCAL, libc::IFA_ADDRESS];
+        const READ: [u16; 3] = [libc::IFA_LOCAL, libc::IFA_ADDRESS, libc::IFA_FLAGS];
         let NewAddress(message) = message.typed(libc::RTM_NEWADDR, IFADDRMSG, &READ)? else {
             return None;
         };
         let (mut own, mut other) = (None, None);
+        let mut prefix_route = true;
         for attribute in message.attributes {
             match attribute {
                 AddressAttribute::Local(address) => own = Some(address),
                 AddressAttribute::Address(address) => other = Some(address),
+                AddressAttribute::Flags(flags) => {
+                    prefix_route = !flags.contains(AddressFlags::Noprefixroute);
+                }
                 _ => {}
             }
         }
         // IFA_LOCAL is the own address; IFA_ADDRESS is the peer's on point-to-point links, and the own
         // one where IPv6 has no IFA_LOCAL.
         let (index, prefix) = (message.header.index, message.header.prefix_len);
-        Some(Self { index, address: own.or(other)?, prefix })
+        Some(Self { index, address: own.or(other)?, prefix, prefix_route })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{in_a_netns, ip};
+    use crate::kernel::{link, route};
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn an_address_without_a_prefix_route_takes_no_network() {
+        in_a_netns(|netlink| {
+            ip("link add one type veth peer name other");
+            ip("link set one up");
+            ip("link set other up");
+            let index = link::by_name(netlink, "one").unwrap().unwrap().index;
+            let (own, prefix) = (Ipv4Addr::new(172, 17, 3, 2), 16);
+            for prefix_route in [false, true] {
+                add(netlink, index, own, prefix, prefix_route).unwrap();
+                let address = Address { index, address: own.into(), prefix, prefix_route };
+                assert_eq!(of(netlink, Family::V4, index).unwrap(), [address]);
+                let routes = route::of(netlink, Family::V4, Some(route::MAIN), index).unwrap();
+                assert_eq!(routes.len(), usize::from(prefix_route), "{routes:?}");
+                delete(netlink, index, own, prefix).unwrap();
+                assert_eq!(of(netlink, Family::V4, index).unwrap(), []);
+            }
+        });
     }
 }

@@ -139,7 +139,12 @@ impl FoundHost {
 }
 
 fn address_object(dev: &IfName, found: &Address) -> Object {
-    Object::Address { dev: dev.clone(), address: found.address, prefix: found.prefix }
+    Object::Address {
+        dev: dev.clone(),
+        address: found.address,
+        prefix: found.prefix,
+        prefix_route: found.prefix_route,
+    }
 }
 
 fn route_object(dev: &IfName, found: &Route) -> Object {

@@ -360,10 +360,14 @@ mod tests {
                 let (own, beyond) = (network(own), network(beyond));
                 let family = own.family();
                 let gateway: IpAddr = gateway.parse().unwrap();
-                address::add(netlink, index, own.address(), own.prefix()).unwrap();
+                address::add(netlink, index, own.address(), own.prefix(), true).unwrap();
                 let there = address::of(netlink, family, index).unwrap();
-                let added =
-                    address::Address { index, address: own.address(), prefix: own.prefix() };
+                let added = address::Address {
+                    index,
+                    address: own.address(),
+                    prefix: own.prefix(),
+                    prefix_route: true,
+                };
                 assert!(there.contains(&added), "{there:?}");
                 add(netlink, index, beyond, None::<IpAddr>, 1007).unwrap();
                 let found = of(netlink, family, Some(1007), index).unwrap();

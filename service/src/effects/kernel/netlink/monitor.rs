@@ -19,6 +19,7 @@ use super::message::{u32_at, Message, Messages};
 use super::trace;
 use crate::kernel::link::Link;
 use crate::kernel::route::Route;
+use crate::spec::{Family, IpPrefix};
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::io;
@@ -48,8 +49,8 @@ pub enum Event {
     Route {
         /// Index of its interface; 0 where there is none.
         index: u32,
-        /// Whether it is a default route.
-        default: bool,
+        /// Where it leads; prefix 0 is a default route.
+        to: IpPrefix,
         /// Whether it went.
         gone: bool,
     },
@@ -183,15 +184,15 @@ fn event(message: &Message<'_>) -> Option<Event> {
             u32_at(body, 4).map(|index| Event::Address { index, gone })
         }
         libc::RTM_NEWROUTE | libc::RTM_DELROUTE => Route::read(message).map(|route| {
-            let default = route.destination.prefix() == 0;
             let gone = message.kind == libc::RTM_DELROUTE;
-            Event::Route { index: route.index, default, gone }
+            Event::Route { index: route.index, to: route.destination, gone }
         }),
         libc::RTM_NEWRULE | libc::RTM_DELRULE => Some(Event::Rule),
         RTM_NEWNETCONF => return netconf(message),
         // Whatever went by it.
         RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
-            Some(Event::Route { index: 0, default: true, gone: false })
+            let to = IpPrefix::everything(Family::V4);
+            Some(Event::Route { index: 0, to, gone: false })
         }
         // An interface's switches go with it (RTM_DELNETCONF).
         _ => return None,

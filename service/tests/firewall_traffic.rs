@@ -247,6 +247,57 @@ fn packets_leave_by_the_uplink_only_iptables() {
     packets_leave_by_the_uplink_only(Choice::Iptables);
 }
 
+/// Others' rules in front of ours, in either filter, that take guests out of source NAT, give them
+/// another address, or send their questions elsewhere: every packet leaves with the uplink's address.
+fn nat_is_decided_before_others(choice: Choice) {
+    const THEIRS: [&str; 4] = [
+        "iptables-legacy -t nat -I POSTROUTING -s 172.16.0.0/12 -j RETURN",
+        "iptables-legacy -t nat -I POSTROUTING -s 172.16.0.0/12 -j ACCEPT",
+        "iptables-legacy -t nat -I POSTROUTING -s 172.16.0.0/12 -j SNAT --to-source 192.0.2.77",
+        "nft add chain ip nat theirs \"{ type nat hook postrouting priority srcnat; }\"
+         nft add rule ip nat theirs ip saddr 172.16.0.0/12 snat to 192.0.2.78",
+    ];
+    in_netns(move || {
+        let device = Device::new();
+        device.route_by("wlan0");
+        sh("nft add table ip nat");
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
+        firewall.apply(&by("wlan0")).unwrap();
+        for theirs in THEIRS {
+            // What nf_tables decides at the priority of iptables is decided behind it.
+            if choice == Choice::Nftables || theirs.starts_with("iptables") {
+                sh(theirs);
+            }
+            let first = firewall.drift(&by("wlan0")).unwrap();
+            let lost = choice == Choice::Iptables && theirs.starts_with("iptables");
+            assert_eq!(first.is_some(), lost, "{theirs}: {first:?}");
+            firewall.apply(&by("wlan0")).unwrap();
+            assert_eq!(firewall.drift(&by("wlan0")).unwrap(), None);
+            // Each is a connection of its own.
+            device.guest.inside(|| {
+                for _ in 0..5 {
+                    UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"?", REMOTE).unwrap();
+                }
+            });
+            let mut came = 0;
+            soon(theirs, || {
+                came += device.came_to("wlan0");
+                came == 5
+            });
+        }
+    });
+}
+
+#[test]
+fn nat_is_decided_before_others_nftables() {
+    nat_is_decided_before_others(Choice::Nftables);
+}
+
+#[test]
+fn nat_is_decided_before_others_iptables() {
+    nat_is_decided_before_others(Choice::Iptables);
+}
+
 /// Whether a packet of the guest comes to any of these sockets before one that is known to pass and
 /// was sent behind it.
 fn reaches(device: &Device, to: SocketAddr, sockets: &[UdpSocket]) -> bool {

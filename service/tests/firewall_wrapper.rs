@@ -186,7 +186,7 @@ fn a_restart_of_netd_costs_one_command_for_each_jump() {
                 [
                     "ip6tables -w -t filter -I INPUT 1 -j oem_guestnet_in",
                     "ip6tables -w -t filter -I FORWARD 1 -j oem_guestnet_fwd",
-                    "iptables -w -t nat -A POSTROUTING -j oem_guestnet_post",
+                    "iptables -w -t nat -I POSTROUTING 1 -j oem_guestnet_post",
                     "iptables -w -t nat -I oem_nat_pre 1 -j oem_guestnet_pre",
                     "iptables -w -t filter -I INPUT 1 -j oem_guestnet_in",
                     "iptables -w -t filter -I oem_fwd 1 -j oem_guestnet_fwd",

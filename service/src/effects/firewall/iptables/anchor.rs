@@ -172,12 +172,6 @@ impl Anchor {
         dropping.map(|entry| entry.packets).sum()
     }
 
-    /// In front of others' rules, so that none of them lets a guest's packet through, or sends its
-    /// question elsewhere. A masquerade has nothing to be in front of.
-    pub(super) fn must_be_first(&self) -> bool {
-        self.hook != Hook::Postrouting
-    }
-
     /// The chains that may have a jump to ours, that which should have it first.
     pub(super) fn parents(&self) -> impl Iterator<Item = &'static str> {
         [self.parent].into_iter().chain(self.elsewhere)

@@ -26,18 +26,14 @@ impl Anchor {
         Call { family: self.family, arguments: all.collect(), at_most: 0 }
     }
 
-    /// A command about the jump from a chain to another: `-C`, `-D`, `-A`.
+    /// A command about the jump from a chain to another: `-C`, `-D`.
     pub(super) fn jump(&self, verb: &str, from: &str, to: &str) -> Call {
         self.call([verb, from, "-j", to])
     }
 
-    /// Puts the jump to a chain of ours where it belongs: in front, where others' rules must not
-    /// come first.
+    /// Puts the jump to a chain of ours in front of others' rules.
     pub(super) fn put(&self, to: &str) -> Call {
-        match self.must_be_first() {
-            true => self.call(["-I", self.parent, "1", "-j", to]),
-            false => self.jump("-A", self.parent, to),
-        }
+        self.call(["-I", self.parent, "1", "-j", to])
     }
 
     /// Puts a rule at this place in a chain of ours; the first is 0.

@@ -89,7 +89,9 @@ impl Anchor {
                 n => format!("`{}` has {n} jumps to guestnetd's chains", self.parent),
             });
         };
-        if self.must_be_first() && jump.at != 0 {
+        // Else a rule of others lets a guest's packet through, sends its question elsewhere, or takes it
+        // out of source NAT.
+        if jump.at != 0 {
             let (name, parent) = (jump.to, self.parent);
             return Err(format!("the jump to `{name}` is not the first rule of `{parent}`"));
         }
@@ -154,7 +156,7 @@ impl Anchor {
         let at: Vec<_> = found.from(self.parent, written.name).map(|jump| jump.at).collect();
         let first = at.iter().enumerate().all(|(nth, at)| nth == *at);
         let marks = written.marks.as_deref().filter(|marks| !marks.is_empty());
-        (first || !self.must_be_first()) && marks.is_some() && found.marks(written.name) == marks
+        first && marks.is_some() && found.marks(written.name) == marks
     }
 
     /// Changes a chain where it stands, and hooks it once.

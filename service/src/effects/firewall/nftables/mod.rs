@@ -76,16 +76,17 @@ const CHAINS: [BaseChain; 4] = [
         name: "prerouting",
         kind: "nat",
         hook: libc::NF_INET_PRE_ROUTING as u32,
-        priority: libc::NF_IP_PRI_NAT_DST,
-        priority_name: "dstnat",
+        // The first chain that binds a connection decides its NAT: before others', and iptables'.
+        priority: libc::NF_IP_PRI_NAT_DST - 1,
+        priority_name: "dstnat - 1",
         policy: VerdictCode::Accept as u32,
     },
     BaseChain {
         name: "postrouting",
         kind: "nat",
         hook: libc::NF_INET_POST_ROUTING as u32,
-        priority: libc::NF_IP_PRI_NAT_SRC,
-        priority_name: "srcnat",
+        priority: libc::NF_IP_PRI_NAT_SRC - 1,
+        priority_name: "srcnat - 1",
         policy: VerdictCode::Accept as u32,
     },
 ];

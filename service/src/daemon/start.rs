@@ -22,7 +22,7 @@ use super::resolvers::Resolvers;
 use super::{Daemon, Handle, Kernel, Notice};
 use crate::effects::executor::link_deleter::Deleter;
 use crate::effects::resource::{
-    Connections, Forwarding, Look, Managed, PacketFilter, PolicyRouting, Trigger,
+    Connections, Forgetter, Forwarding, Look, Managed, PacketFilter, PolicyRouting, Trigger,
 };
 use crate::error::Error;
 use crate::firewall::{self, Firewall, FirewallError};
@@ -149,7 +149,8 @@ impl Daemon {
         let (firewall, firewall_reason) = Firewall::open(&config.firewall)?;
         log::info!("firewall: {:?} ({firewall_reason})", firewall.backend());
         let store = Arc::new(store);
-        let filter = PacketFilter::new(firewall, firewall_reason);
+        let forgetter = Forgetter::default();
+        let filter = PacketFilter::new(firewall, firewall_reason, forgetter.clone());
         let platform = Platform {
             routing,
             forwarding: match ndc {
@@ -185,11 +186,11 @@ impl Daemon {
             config,
             kernel: Kernel { home, netlink: device, monitor, deleter },
             store,
-            connections: Connections::new(&world),
+            connections: Connections::new(&world, forgetter.clone()),
             world,
             resolvers: Resolvers::new(found.resolvers, fallback, file),
             packet_filter: Managed::new(filter, None),
-            policy_routing: Managed::new(PolicyRouting::new(netlink()?), None),
+            policy_routing: Managed::new(PolicyRouting::new(netlink()?, forgetter), None),
             forwarding: Managed::new(forwarding, Some(was_on)),
             guest_repairs: Backoffs::new(&REPAIR),
             worker: Worker::default(),

@@ -49,13 +49,14 @@ impl Daemon {
 
     /// The kernel said that these links are gone.
     pub(in crate::daemon) fn links_gone(&mut self, indexes: &[u32]) {
-        let mut told = Vec::new();
+        let (mut told, mut addresses) = (Vec::new(), Vec::new());
         for index in indexes {
             self.kernel.deleter.seen(*index);
             self.guest_repairs.forget(*index);
             self.worker.forget(*index);
             let Some((guest, was_leaving)) = self.world.guests.remove(*index) else { continue };
             let (name, host) = (guest.name().clone(), &guest.net.host.name);
+            addresses.push(guest.net.guest.address);
             if was_leaving {
                 log::info!("{name}: link {host} deleted");
                 told.extend(self.detaching.remove(&name).unwrap_or_default());
@@ -65,6 +66,7 @@ impl Daemon {
                 self.forget(guest, GuestEvent::Lost);
             }
         }
+        self.connections.guests_gone(addresses);
         // Once for all of them: what nobody needs any more.
         self.reconcile_wanted();
         for gone in told {

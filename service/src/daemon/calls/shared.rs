@@ -33,10 +33,11 @@ pub(super) struct Shared {
 }
 
 impl Daemon {
-    /// The connections of the guest that had the address before. To keep them must not cost this one
-    /// its network: they go with their timeouts, too.
+    /// The connections of who had the address before. To keep them must not cost this one its network:
+    /// they go with their timeouts, too.
     pub(super) fn forget_last_holder(&self, net: &GuestNet, timeline: &mut Timeline) {
-        if !self.world.guests.was_held_by_another(net) {
+        let waits = self.connections.take_over(net.guest.address);
+        if !waits && !self.world.guests.was_held_by_another(net) {
             return;
         }
         let began = Instant::now();

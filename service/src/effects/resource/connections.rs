@@ -13,24 +13,30 @@
 // limitations under the License.
 
 //! Tracked connections that no longer fit: of an address that the uplink has no more, to a resolver
-//! that was replaced, of a guest that is stopped.
+//! that was replaced, of a guest that is stopped or gone, and those that no NAT has touched.
+//!
+//! Reading the kernel's table takes long when it is full (262 144 connections: half a second), so a
+//! thread of its own does it; nobody who holds the daemon's lock waits for it.
 
 use crate::error::KernelError;
 use crate::kernel::conntrack::{self, Ends};
-use crate::model::guest_table::GuestTable;
+use crate::model::ruleset::GuestSubnet;
 use crate::model::world::World;
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What guests' connections leave with.
 #[derive(Debug)]
 pub(crate) struct Connections {
     /// The uplink's address, as it was when there was one last.
     source: Option<Ipv4Addr>,
+    forgetter: Forgetter,
 }
 
 impl Connections {
-    pub(crate) fn new(world: &World) -> Self {
-        Self { source: world.uplink.address }
+    pub(crate) fn new(world: &World, forgetter: Forgetter) -> Self {
+        Self { source: world.uplink.address, forgetter }
     }
 
     /// Connections that left with an address that the uplink has no more would go on with it, to
@@ -38,36 +44,218 @@ impl Connections {
     pub(crate) fn reconcile(&mut self, world: &World) {
         let Some(address) = world.uplink.address.filter(|_| world.uplink.usable()) else { return };
         if let Some(old) = self.source.replace(address).filter(|old| *old != address) {
-            forget(&format!("of the uplink's address {old}"), &|ends| {
-                ends.answered_to == old && world.guests.leases.subnet_with(ends.from).is_some()
-            });
+            self.forgetter.forget(Unfit::LeftWith(old, subnets(world)));
         }
+    }
+
+    /// Guests that are gone leave theirs behind: for five days, in a table that all share.
+    pub(crate) fn guests_gone(&self, addresses: Vec<Ipv4Addr>) {
+        addresses.into_iter().for_each(|address| self.forgetter.forget(Unfit::Of(address)));
+    }
+
+    /// Whether those of an address were to be forgotten and are not yet. The caller does that itself:
+    /// whoever has the address next must not lose connections of its own.
+    pub(crate) fn take_over(&self, address: Ipv4Addr) -> bool {
+        self.forgetter.take_over(address)
     }
 }
 
-/// After another resolver was set: who asks again from the same port would be answered by the old
-/// one, or by nobody.
+/// The subnets that guests have.
+pub(super) fn subnets(world: &World) -> Vec<GuestSubnet> {
+    world.guests.leases.subnets().collect()
+}
+
 /// Those of an address that another guest had, or that a guest has had.
 pub(crate) fn forget_address(address: Ipv4Addr) -> Result<(), KernelError> {
     conntrack::forget(address)
 }
 
-pub(super) fn forget_questions(guests: &GuestTable) {
-    forget("to the resolver", &|ends| {
-        ends.to != ends.answered_by
-            && guests.leases.subnet_with(ends.from).is_some_and(|s| s.gateway == ends.to)
-    });
+/// Connections that no longer fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// Guests', that left with this address.
+    LeftWith(Ipv4Addr, Vec<GuestSubnet>),
+    /// Guests' questions to their gateway: who asks again from the same port would be answered by the
+    /// resolver before this one, or by nobody.
+    Questions(Vec<GuestSubnet>),
+    /// All that this guest has opened. With those of a stopped one go the answers that it would still
+    /// receive.
+    Of(Ipv4Addr),
+    /// Guests' that began while our source NAT was gone. A connection is bound once: its packets would
+    /// leave with the guest's own address as long as it lasts, whatever the rules say.
+    Untranslated(Vec<GuestSubnet>),
 }
 
-/// After a guest was stopped: with its connections go the answers that it would still receive.
-pub(super) fn forget_guest(address: Ipv4Addr) {
-    forget(&format!("of the stopped guest {address}"), &|ends| ends.from == address);
+impl Unfit {
+    fn address(&self) -> Option<Ipv4Addr> {
+        match self {
+            Self::Of(address) => Some(*address),
+            _ => None,
+        }
+    }
+
+    fn is(&self, ends: &Ends) -> bool {
+        let subnet = |all: &[GuestSubnet]| {
+            all.iter().find(|s| s.subnet.contains(ends.from) && s.gateway != ends.from).copied()
+        };
+        match self {
+            Self::LeftWith(address, all) => ends.answered_to == *address && subnet(all).is_some(),
+            Self::Questions(all) => {
+                ends.to != ends.answered_by && subnet(all).is_some_and(|s| s.gateway == ends.to)
+            }
+            Self::Of(address) => ends.from == *address,
+            Self::Untranslated(all) => ends.answered_to == ends.from && subnet(all).is_some(),
+        }
+    }
+
+    /// In words, behind a number of connections.
+    fn what(&self) -> String {
+        match self {
+            Self::LeftWith(address, _) => format!("of the uplink's address {address}"),
+            Self::Questions(_) => "to the resolver".to_owned(),
+            Self::Of(address) => format!("of the guest with {address}"),
+            Self::Untranslated(_) => "that no source NAT had touched".to_owned(),
+        }
+    }
 }
 
-fn forget(which: &str, such: &dyn Fn(&Ends) -> bool) {
-    match conntrack::forget_all(such) {
+/// The thread that forgets connections; it ends when there is nothing to do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Forgetter(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told whenever something is done.
+    done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<Unfit>,
+    in_work: Vec<Unfit>,
+    running: bool,
+}
+
+impl Forgetter {
+    /// Has these forgotten, soon.
+    pub(super) fn forget(&self, unfit: Unfit) {
+        let mut state = self.0.lock();
+        if !state.waiting.contains(&unfit) {
+            state.waiting.push(unfit);
+        }
+        if state.running {
+            return;
+        }
+        let shared = Arc::clone(&self.0);
+        let spawned =
+            std::thread::Builder::new().name("conntrack".into()).spawn(move || work(&shared));
+        match spawned {
+            Ok(_) => state.running = true,
+            // They are tried with the next.
+            Err(e) => log::warn!("connections stay that no longer fit: no thread: {e}"),
+        }
+    }
+
+    fn take_over(&self, address: Ipv4Addr) -> bool {
+        let mut state = self.0.lock();
+        let of = Unfit::Of(address);
+        while state.in_work.contains(&of) {
+            state = self.0.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let before = state.waiting.len();
+        state.waiting.retain(|unfit| *unfit != of);
+        state.waiting.len() != before
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn work(shared: &Shared) {
+    loop {
+        let mut state = shared.lock();
+        state.in_work = std::mem::take(&mut state.waiting);
+        if state.in_work.is_empty() {
+            state.running = false;
+            return;
+        }
+        let in_work = state.in_work.clone();
+        drop(state);
+        forget(&in_work);
+        shared.lock().in_work.clear();
+        shared.done.notify_all();
+    }
+}
+
+/// One message for each of a few guests; else all are read once.
+fn forget(unfit: &[Unfit]) {
+    const FEW: usize = 8;
+    let addresses: BTreeSet<Ipv4Addr> = unfit.iter().filter_map(Unfit::address).collect();
+    let others: Vec<_> = unfit.iter().filter(|one| one.address().is_none()).collect();
+    if others.is_empty() && addresses.len() <= FEW {
+        for address in addresses {
+            if let Err(e) = forget_address(address) {
+                log::warn!("the connections of {address}, which no guest has, stay: {e}");
+            }
+        }
+        return;
+    }
+    let such =
+        |ends: &Ends| addresses.contains(&ends.from) || others.iter().any(|unfit| unfit.is(ends));
+    let what: Vec<_> = others.iter().map(|unfit| unfit.what()).collect();
+    let gone = (!addresses.is_empty()).then(|| format!("of {} guests", addresses.len()));
+    let what = what.into_iter().chain(gone).collect::<Vec<_>>().join(", ");
+    match conntrack::forget_all(&such) {
         Ok(0) => {}
-        Ok(n) => log::info!("{n} connections {which} forgotten"),
-        Err(e) => log::warn!("connections {which} stay: {e}"),
+        Ok(n) => log::info!("{n} connections {what} forgotten"),
+        Err(e) => log::warn!("connections {what} stay: {e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUEST: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 3);
+    const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 2);
+    const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 80);
+    const UPLINK: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+
+    fn ends(from: Ipv4Addr, to: Ipv4Addr, answered_by: Ipv4Addr, answered_to: Ipv4Addr) -> Ends {
+        Ends { from, to, answered_by, answered_to }
+    }
+
+    #[test]
+    fn what_no_nat_has_touched_does_not_fit_unless_it_is_the_devices() {
+        let unfit = Unfit::Untranslated(GuestSubnet::original().into_iter().collect());
+        assert!(unfit.is(&ends(GUEST, SERVER, SERVER, GUEST)));
+        assert!(unfit.is(&ends(GUEST, GATEWAY, SERVER, GUEST)), "its question, with DNAT alone");
+        assert!(!unfit.is(&ends(GUEST, SERVER, SERVER, UPLINK)));
+        assert!(!unfit.is(&ends(GATEWAY, GUEST, GUEST, GATEWAY)), "the device's own to a guest");
+        assert!(!unfit.is(&ends(UPLINK, SERVER, SERVER, UPLINK)), "the device's own");
+    }
+
+    #[test]
+    fn questions_to_the_resolver_are_told_from_others() {
+        let unfit = Unfit::Questions(GuestSubnet::original().into_iter().collect());
+        assert!(unfit.is(&ends(GUEST, GATEWAY, SERVER, UPLINK)));
+        assert!(!unfit.is(&ends(GUEST, SERVER, SERVER, UPLINK)));
+        assert!(!unfit.is(&ends(GUEST, GATEWAY, GATEWAY, GUEST)));
+    }
+
+    #[test]
+    fn whoever_has_an_address_next_takes_over_what_waits() {
+        let forgetter = Forgetter::default();
+        // Nothing is forgotten meanwhile.
+        forgetter.0.lock().running = true;
+        forgetter.forget(Unfit::Of(GUEST));
+        forgetter.forget(Unfit::Of(GUEST));
+        assert_eq!(forgetter.0.lock().waiting.len(), 1);
+        assert!(forgetter.take_over(GUEST));
+        assert!(!forgetter.take_over(GUEST));
     }
 }

@@ -14,8 +14,8 @@
 
 //! The packet filter, as all guests share it.
 
+use super::connections::{subnets, Forgetter, Unfit};
 use super::{Done, Ending, SharedResource, Task};
-use crate::effects::resource::connections;
 use crate::error::Error;
 use crate::error::FirewallError;
 use crate::firewall::Firewall;
@@ -35,11 +35,12 @@ pub(crate) struct PacketFilter {
     reason: String,
     /// Whether it was applied since the start: programs may take longer then, nobody waits.
     started: bool,
+    forgetter: Forgetter,
 }
 
 impl PacketFilter {
-    pub(crate) fn new(firewall: Firewall, reason: String) -> Self {
-        Self { firewall, reason, started: false }
+    pub(crate) fn new(firewall: Firewall, reason: String, forgetter: Forgetter) -> Self {
+        Self { firewall, reason, started: false, forgetter }
     }
 
     /// Why this backend was taken.
@@ -126,11 +127,15 @@ impl SharedResource for PacketFilter {
         } else {
             self.firewall.start(task.to)?;
         }
-        if let Some(from) = task.from.filter(|from| *from != task.to) {
-            log::info!("firewall: {}", task.to.ways_out());
-            if from.resolver != task.to.resolver {
-                connections::forget_questions(&task.world.guests);
+        match task.from {
+            Some(from) if from != task.to => {
+                log::info!("firewall: {}", task.to.ways_out());
+                if from.resolver != task.to.resolver {
+                    self.forgetter.forget(Unfit::Questions(subnets(task.world)));
+                }
             }
+            // There may have been none for a while.
+            _ => self.forgetter.forget(Unfit::Untranslated(subnets(task.world))),
         }
         Ok(Done::Applied)
     }

@@ -14,7 +14,8 @@
 
 //! Our policy-routing rules, and the tables of ours that some of them lead to.
 
-use super::{connections, Done, Ending, SharedResource, Task};
+use super::connections::{Forgetter, Unfit};
+use super::{Done, Ending, SharedResource, Task};
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::{route, rule};
@@ -33,11 +34,12 @@ pub(crate) struct PolicyRouting {
     netlink: Netlink,
     /// Indexes of interfaces that may have a table of ours.
     own_tables: BTreeSet<u32>,
+    forgetter: Forgetter,
 }
 
 impl PolicyRouting {
-    pub(crate) fn new(netlink: Netlink) -> Self {
-        Self { netlink, own_tables: BTreeSet::new() }
+    pub(crate) fn new(netlink: Netlink, forgetter: Forgetter) -> Self {
+        Self { netlink, own_tables: BTreeSet::new(), forgetter }
     }
 
     /// The rules of ours that are in the kernel now.
@@ -141,13 +143,12 @@ impl SharedResource for PolicyRouting {
 
     fn apply(&mut self, task: &Task<'_, Vec<PolicyRule>>) -> Result<Done, Error> {
         let overrides = task.world.guests.egress_overrides();
+        let forgetter = self.forgetter.clone();
         self.bring(task.to, &|lead| {
             // A guest that a rule stops sends nothing any more.
             if let (Selector::Guest(host), Action::Nowhere) = (&lead.selector, lead.to) {
-                overrides
-                    .get(host)
-                    .into_iter()
-                    .for_each(|one| connections::forget_guest(one.address));
+                let guest = overrides.get(host).map(|one| Unfit::Of(one.address));
+                guest.into_iter().for_each(|of| forgetter.forget(of));
             }
         })?;
         Ok(Done::Applied)

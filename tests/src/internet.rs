@@ -23,14 +23,16 @@ use std::thread::{self, JoinHandle};
 
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
+use crate::resolver::{Resolver, Says};
 use crate::{InNetns, Netns};
 use guestnet_on_device::netns::no_address_probing;
 
 /// The namespace and its server; both end when it is dropped.
 #[derive(Debug)]
 pub struct Internet {
-    // In this order: the server's sockets would keep the namespace alive.
+    // In this order: the servers' sockets would keep the namespace alive.
     _server: Server,
+    _resolver: Resolver,
     /// The namespace.
     pub netns: Netns,
 }
@@ -52,7 +54,14 @@ impl Internet {
             if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
         let netns = Self::netns();
         let server = netns.enter(|| Server::start(any)).expect("the internet's server");
-        Self { _server: server, netns }
+        let resolver = Resolver::start(&netns, any, Says::All);
+        Self { _server: server, _resolver: resolver, netns }
+    }
+
+    /// A resolver at another address of the internet's, `192.0.2.53`.
+    pub fn resolver(&self, address: &str, says: Says) -> Resolver {
+        self.netns.run(&format!("ip addr add {address}/32 dev lo"));
+        Resolver::start(&self.netns, address.parse().expect("an address"), says)
     }
 
     /// The same with the server at one address, which no link has: it answers from there, by
@@ -62,7 +71,8 @@ impl Internet {
         netns.run(&format!("ip addr add {address}/32 dev lo"));
         let address = address.parse().expect("an address");
         let server = netns.enter(|| Server::start(address)).expect("the internet's server");
-        Self { _server: server, netns }
+        let resolver = Resolver::start(&netns, address, Says::All);
+        Self { _server: server, _resolver: resolver, netns }
     }
 
     fn netns() -> Netns {

@@ -27,6 +27,7 @@ pub mod lxc;
 pub mod netd;
 pub mod netns;
 pub mod program;
+pub mod resolver;
 pub mod snapshot;
 pub mod traffic;
 

@@ -19,6 +19,7 @@ use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use guestnet_tests::bed::{Bed, BOUND};
+use guestnet_tests::resolver::Says;
 use guestnet_tests::{poll, Device};
 
 const NAMED: [&str; 2] = ["192.0.2.53", "198.51.100.53"];
@@ -36,6 +37,7 @@ fn known(bed: &Bed) -> Vec<String> {
 fn named_ones_are_in_use_at_once_and_forgotten_when_none_are_named() {
     let bed = Bed::with_neighbour();
     let found = known(&bed);
+    let _resolver = bed.device.internet.resolver(NAMED[0], Says::All);
     name(&bed, "wlan0", &NAMED);
     assert_eq!(known(&bed), NAMED);
     let status = bed.service.status(None).expect("status");

@@ -20,6 +20,7 @@ mod adopt;
 mod calls;
 mod guest;
 mod health;
+mod names;
 mod reconcile;
 mod report;
 mod resolvers;
@@ -45,6 +46,7 @@ use crate::model::world::World;
 use crate::spec::{GuestName, GuestSpec, IfName};
 use crate::store::Store;
 use guest::worker::Worker;
+use names::Asking;
 use reconcile::debounce::{Debounce, Due};
 use resolvers::Resolvers;
 use std::collections::BTreeMap;
@@ -80,6 +82,8 @@ pub struct Handle {
     restless: Arc<Notify>,
     /// Told when nobody works at a guest's ends any more.
     work_ended: Arc<Condvar>,
+    /// Told when the resolvers' answers are known.
+    names_known: Arc<Condvar>,
     /// Whether guestnetd ends: who waits for the daemon does not get it any more.
     ending: Arc<AtomicBool>,
 }
@@ -164,6 +168,7 @@ impl Handle {
 
     /// Why there is, or is no, internet.
     pub fn status(&self, name: Option<GuestName>) -> Result<DeviceReport, Error> {
+        self.await_names();
         self.call(|daemon| daemon.status(name))
     }
 
@@ -212,6 +217,8 @@ pub struct Daemon {
     guest_repairs: Backoffs<u32>,
     /// Brings live guests' ends to what they should be.
     worker: Worker,
+    /// Asks the resolvers.
+    asking: Asking,
     /// What the next pass has to read, and when.
     debounce: Debounce,
     /// Callers that wait for a guest's link to be gone.

@@ -16,6 +16,7 @@
 //! over (`adopt.rs`) and brought to what is wanted now.
 
 use super::guest::worker::Worker;
+use super::names::Asking;
 use super::reconcile::debounce::{Debounce, Due};
 use super::reconcile::event_loop::{self, Sources};
 use super::resolvers::Resolvers;
@@ -33,6 +34,7 @@ use crate::kernel::{rule, uplink};
 use crate::model::backoff::{Backoffs, REPAIR};
 use crate::model::guest_table::GuestTable;
 use crate::model::lockdown::Lockdown;
+use crate::model::names::Names;
 use crate::model::policy_rules::RoutingMode;
 use crate::model::uplink::Choice;
 use crate::model::world::{ForwardingMode, Platform, World};
@@ -109,14 +111,17 @@ impl Daemon {
         };
         let (deleter, guests) = (daemon.kernel.deleter.clone(), Arc::clone(&daemon.worker.due));
         let netd = daemon.forwarding.get().due();
+        let names = Arc::clone(&daemon.asking.begins);
         let daemon = Arc::new(Mutex::new(Some(daemon)));
-        let (detaching, restless, work_ended, ending) = Default::default();
-        let handle = Handle { daemon, deleter, detaching, restless, work_ended, ending };
+        let (detaching, restless, work_ended, names_known, ending) = Default::default();
+        let handle =
+            Handle { daemon, deleter, detaching, restless, work_ended, names_known, ending };
         let sources = Sources {
             bell,
             deleted,
             guests,
             netd,
+            names,
             restless: Arc::clone(&handle.restless),
             resolv,
             ended,
@@ -169,6 +174,7 @@ impl Daemon {
             prefixes: None,
             conflicts: Vec::new(),
             awaits_netd: false,
+            names: Names::default(),
             guests: GuestTable::default(),
         };
         let was_on = found.forwarding.ours;
@@ -194,6 +200,7 @@ impl Daemon {
             forwarding: Managed::new(forwarding, Some(was_on)),
             guest_repairs: Backoffs::new(&REPAIR),
             worker: Worker::default(),
+            asking: Asking::default(),
             debounce: Debounce::default(),
             detaching: BTreeMap::new(),
             notify,

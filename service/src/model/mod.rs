@@ -24,6 +24,7 @@ pub mod forwarding;
 pub mod guest_net;
 pub mod guest_table;
 pub mod lockdown;
+pub mod names;
 pub mod object;
 pub mod ownership;
 pub mod policy_rules;

@@ -17,11 +17,13 @@
 
 use super::guest_table::GuestTable;
 use super::lockdown::Lockdown;
+use super::names::Names;
 use super::policy_rules::{RoutingMode, Rule};
 use super::subnet_conflict::DevicePrefix;
 use super::uplink::Uplink;
 use crate::spec::{IfName, Subnet};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 /// The device and its guests.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub struct World {
     /// Whether netd was asked for forwarding and has not answered: it may be starting, and about to
     /// flush its chains.
     pub awaits_netd: bool,
+    /// Which resolvers answer.
+    pub names: Names,
     /// The guests.
     pub guests: GuestTable,
 }
@@ -99,6 +103,13 @@ impl World {
         self.conflicts.iter().find(|prefix| prefix.subnet.overlaps(subnet))
     }
 
+    /// The resolver that guests' questions go to. One that is a guest's own address would be that guest.
+    pub fn resolver(&self) -> Option<Ipv4Addr> {
+        let is_a_guest = |server: &Ipv4Addr| self.guests.leases.holder(*server).is_some();
+        let servers = self.uplink.resolvers.iter().copied();
+        self.names.in_use(servers.filter(|server| !is_a_guest(server)))
+    }
+
     /// Whether netd routes.
     pub fn netd_routes(&self) -> bool {
         matches!(self.platform.routing, RoutingMode::Netd { .. })
@@ -122,6 +133,7 @@ impl World {
             prefixes: None,
             conflicts: Vec::new(),
             awaits_netd: false,
+            names: Names::default(),
             guests: GuestTable::default(),
         }
     }

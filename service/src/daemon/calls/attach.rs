@@ -87,7 +87,11 @@ impl Daemon {
             }
         }
         self.remember_slot(guest.name(), guest.net.slot);
+        let way = guest.net.vpn.tun().cloned();
         self.world.guests.attach(guest);
+        if !self.world.names.has(&way) {
+            self.ask_names();
+        }
     }
 
     pub(in crate::daemon) fn plan(&mut self, request: AttachRequest) -> Result<Vec<Change>, Error> {

@@ -26,7 +26,6 @@ use crate::model::policy_rules::{Action, PolicyRule, RoutingMode, Selector};
 use crate::model::ruleset::Ruleset;
 use crate::model::world::ForwardingMode;
 use crate::model::GuestNet;
-use crate::platform::resolv_conf;
 use crate::spec::{Family, IfName, VpnPolicy};
 
 impl Daemon {
@@ -53,7 +52,7 @@ impl Daemon {
     pub(in crate::daemon) fn device_layers(&mut self, off_is_fine: bool) -> Vec<LayerReport> {
         let mut layers = vec![self.rule_layer(), self.forwarding_layer(off_is_fine)];
         layers.extend(self.filter_layers());
-        layers.push(self.dns_layer());
+        layers.push(self.names_layer(&None));
         layers.push(self.uplink_layer());
         layers
     }
@@ -226,24 +225,8 @@ impl Daemon {
     }
 
     /// What keeps traffic from leaving by the uplink.
-    fn uplink_cause(&self) -> Cause {
+    pub(super) fn uplink_cause(&self) -> Cause {
         self.world.uplink.trouble().map_or(Cause::UplinkMissing, |fault| fault.cause)
-    }
-
-    /// Whether a guest's questions for names are answered.
-    fn dns_layer(&self) -> LayerReport {
-        let uplink = self.world.uplink.name.as_ref();
-        if let Some(resolver) = self.ruleset().resolver {
-            let origin = self.resolvers.origin(uplink);
-            let text = format!("port 53 of the gateway goes to {resolver} ({origin})");
-            return LayerReport::ok(Layer::Dns, text);
-        }
-        if resolv_conf::is_served_here(|at| self.ruleset().subnets.iter().any(|s| s.gateway == at))
-        {
-            let text = "a resolver on the device answers at the gateway";
-            return LayerReport::ok(Layer::Dns, text);
-        }
-        LayerReport::bad(Layer::Dns, self.resolvers.none(uplink))
     }
 
     fn uplink_layer(&self) -> LayerReport {
@@ -269,6 +252,7 @@ impl Daemon {
     pub(in crate::daemon) fn as_for(&self, net: &GuestNet, layer: &LayerReport) -> LayerReport {
         match (&net.vpn, layer.layer) {
             (VpnPolicy::NamedTun(tun), Layer::Uplink) => self.tun_layer(tun),
+            (VpnPolicy::NamedTun(tun), Layer::Dns) => self.names_layer(&Some(tun.clone())),
             (VpnPolicy::NamedTun(_) | VpnPolicy::BlockUnderLockdown, Layer::Rule) => {
                 self.own_rule_layer(net, layer)
             }

@@ -16,5 +16,6 @@
 
 mod device;
 mod guest;
+mod names;
 mod route_check;
 mod verdict;

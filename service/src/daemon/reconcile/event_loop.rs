@@ -19,7 +19,7 @@
 use crate::daemon::guest::worker;
 use crate::daemon::reconcile::debounce::Due;
 use crate::daemon::reconcile::netd;
-use crate::daemon::{Daemon, Handle};
+use crate::daemon::{names, Daemon, Handle};
 use crate::effects::executor::link_deleter::Deleted;
 use crate::kernel::netlink::monitor::Bell;
 use crate::platform::resolv_conf;
@@ -45,6 +45,8 @@ pub(in crate::daemon) struct Sources {
     pub(in crate::daemon) guests: Arc<Notify>,
     /// Told when netd is to be asked for forwarding.
     pub(in crate::daemon) netd: Arc<Notify>,
+    /// Told when the resolvers are to be asked.
+    pub(in crate::daemon) names: Arc<Notify>,
     /// Told when another thread has left something to do.
     pub(in crate::daemon) restless: Arc<Notify>,
     /// Tells when the device's own resolvers are others, where they are in a file.
@@ -74,6 +76,7 @@ impl Daemon {
             self.retry_at().filter(|_| !self.debounce.due.any()),
             self.repair_at(),
             self.world.lockdown.over_at(),
+            self.names_at(),
         ];
         times.into_iter().flatten().min()
     }
@@ -102,6 +105,9 @@ impl Daemon {
             self.check_all(now);
         }
         self.trigger_what_waited(now);
+        if self.names_at().is_some_and(|at| at <= now) {
+            self.ask_names();
+        }
         self.catch_up();
     }
 
@@ -113,6 +119,7 @@ impl Daemon {
         self.debounce.trigger(Due { forwarding, ..Due::shared() }, now);
         self.settle();
         self.repair_all();
+        self.ask_names_for_choice();
     }
 }
 
@@ -131,8 +138,16 @@ async fn changed(resolv: &mut Option<resolv_conf::Watch>) {
 }
 
 async fn follow(handle: Handle, sources: Sources) {
-    let Sources { bell, mut deleted, guests, netd: netd_due, restless, mut resolv, mut ended } =
-        sources;
+    let Sources {
+        bell,
+        mut deleted,
+        guests,
+        netd: netd_due,
+        names: asks,
+        restless,
+        mut resolv,
+        mut ended,
+    } = sources;
     loop {
         // Whoever makes it another one on another thread rings.
         let alarm = handle.enter(|daemon| Ok(daemon.alarm())).unwrap_or_default();
@@ -163,6 +178,10 @@ async fn follow(handle: Handle, sources: Sources) {
             }),
             () = guests.notified() => worker::start(&handle),
             () = netd_due.notified() => netd::ask(&handle),
+            () = asks.notified() => {
+                names::start(&handle);
+                Ok(())
+            }
             () = until(alarm) => with_daemon(Daemon::on_alarm),
             () = changed(&mut resolv) => with_daemon(|daemon| {
                 let due = Due { uplink: true, ..Due::default() };

@@ -72,6 +72,10 @@ impl Daemon {
             }
         };
         let moved = self.world.uplink != before;
+        if moved {
+            self.world.names.clear();
+            self.ask_names();
+        }
         let rules = bring(&mut self.policy_routing, &self.world, Look::Kernel);
         if moved {
             self.connections.reconcile(&self.world);

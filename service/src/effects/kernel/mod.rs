@@ -26,6 +26,6 @@ pub mod route;
 pub mod rule;
 pub mod sysctl;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod uplink;
 pub mod write;

@@ -17,3 +17,4 @@
 pub mod ndc;
 pub mod process;
 pub mod resolv_conf;
+pub mod resolver_query;

@@ -95,7 +95,7 @@ impl SharedResource for PacketFilter {
         Ruleset {
             uplinks: ways_out(world),
             subnets: GuestSubnet::original().into_iter().chain(guests.leases.subnets()).collect(),
-            resolver: world.uplink.resolvers.first().copied(),
+            resolver: world.resolver(),
             exits: exits
                 .filter_map(|(host, one)| Some((host.clone(), one.vpn.tun()?.clone())))
                 .collect(),

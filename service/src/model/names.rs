@@ -1,0 +1,123 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Which resolvers answer, as they were asked last, and which one guests' questions go to. Pure.
+
+use crate::spec::IfName;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+/// By what guests leave: a tun of their own; none: the uplink.
+pub type Way = Option<IfName>;
+
+/// What became of a question to a resolver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It was answered.
+    Answers,
+    /// It was not, and why, where something is known.
+    Silent(Option<&'static str>),
+    /// It was refused, by this code (RFC 1035, 4.1.1).
+    Refuses(&'static str),
+    /// The device sends what guests ask it by this interface, which they may not leave by.
+    Elsewhere(String),
+    /// The device has no way there for guests.
+    NoWay,
+    /// It could not be sent.
+    Unasked(String),
+}
+
+impl Answer {
+    /// Whether another resolver is better.
+    fn is_bad(&self) -> bool {
+        !matches!(self, Self::Answers | Self::Unasked(_))
+    }
+}
+
+/// What is known of the resolvers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(BTreeMap<(Way, Ipv4Addr), Answer>);
+
+impl Names {
+    /// What a resolver said last to guests that leave so.
+    pub fn answer(&self, way: &Way, server: Ipv4Addr) -> Option<&Answer> {
+        self.0.get(&(way.clone(), server))
+    }
+
+    /// Whether guests that leave so have asked.
+    pub fn has(&self, way: &Way) -> bool {
+        self.0.keys().any(|(known, _)| known == way)
+    }
+
+    /// All that is known from now on.
+    pub fn set(&mut self, answers: impl IntoIterator<Item = (Way, Ipv4Addr, Answer)>) {
+        self.0 = answers.into_iter().map(|(way, server, is)| ((way, server), is)).collect();
+    }
+
+    /// The network is another one: nothing is known.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The one that guests' questions go to: the first that is not known to be of no use, for those
+    /// that leave by the uplink, or where there are none of these for the others. Where all are bad, the
+    /// first.
+    pub fn in_use(&self, servers: impl Iterator<Item = Ipv4Addr> + Clone) -> Option<Ipv4Addr> {
+        let shared = self.0.keys().any(|(way, _)| way.is_none());
+        let counts = |way: &Way| way.is_none() || !shared;
+        let bad = |server: &Ipv4Addr| {
+            let of = self.0.iter().filter(|((way, of), _)| of == server && counts(way));
+            of.clone().count() > 0 && of.clone().all(|(_, answer)| answer.is_bad())
+        };
+        let mut all = servers.clone();
+        servers.clone().find(|server| !bad(server)).or_else(|| all.next())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
+    const B: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 53);
+
+    fn in_use(answers: &[(Option<&str>, Ipv4Addr, Answer)]) -> Option<Ipv4Addr> {
+        let mut names = Names::default();
+        let way = |name: &Option<&str>| name.map(|name| IfName::new(name).unwrap());
+        names.set(answers.iter().map(|(by, server, is)| (way(by), *server, is.clone())));
+        names.in_use([A, B].into_iter())
+    }
+
+    #[test]
+    fn the_first_that_is_of_use_is_taken() {
+        use Answer::*;
+        let elsewhere = || Elsewhere("tun0".into());
+        for (answers, expected) in [
+            (&[][..], A),
+            (&[(None, A, Answers), (None, B, Answers)], A),
+            (&[(None, A, Silent(None)), (None, B, Answers)], B),
+            (&[(None, A, Silent(None))], B),
+            (&[(None, A, Refuses("REFUSED")), (None, B, Answers)], B),
+            (&[(None, A, elsewhere()), (None, B, Answers)], B),
+            (&[(None, A, NoWay), (None, B, NoWay)], A),
+            (&[(None, A, Unasked("".into())), (None, B, Answers)], A),
+            // A guest with a way of its own does not decide for the others; but where all have one.
+            (&[(None, A, Answers), (Some("tun0"), A, Silent(None)), (None, B, Answers)], A),
+            (&[(Some("tun0"), A, Silent(None)), (Some("tun0"), B, Answers)], B),
+        ] {
+            assert_eq!(in_use(answers), Some(expected), "{answers:?}");
+        }
+        assert_eq!(Names::default().in_use(std::iter::empty()), None);
+    }
+}

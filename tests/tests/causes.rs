@@ -110,8 +110,8 @@ fn iptables_that_fails_while_the_uplink_moves_is_the_reason() {
     breakable(directory.path(), &broken);
     let device = Device::new();
     let beyond = second_way(&device, "eth1");
-    let bed =
-        Bed::on(device).args(&format!("--uplink default --iptables {}", program.display())).build();
+    let args = format!("--uplink default --dns 198.51.100.1 --iptables {}", program.display());
+    let bed = Bed::on(device).args(&args).build();
     let guest = Guest::new();
     bed.attach("demo", &guest);
     assert!(guest.tcp(Internet::TCP, "x").is_ok());

@@ -49,7 +49,7 @@ use guest::worker::Worker;
 use names::Asking;
 use reconcile::debounce::{Debounce, Due};
 use resolvers::Resolvers;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
@@ -169,7 +169,8 @@ impl Handle {
     /// Why there is, or is no, internet.
     pub fn status(&self, name: Option<GuestName>) -> Result<DeviceReport, Error> {
         self.await_names();
-        self.call(|daemon| daemon.status(name))
+        let seen = self.look_inside(name.as_ref())?;
+        self.call(|daemon| daemon.status(name, &seen))
     }
 
     /// Names the resolvers that are to be used behind an uplink; none: those that are found.
@@ -219,6 +220,8 @@ pub struct Daemon {
     worker: Worker,
     /// Asks the resolvers.
     asking: Asking,
+    /// How often guests' ends had come up when all was well there, by their host ends' indexes.
+    well_at: HashMap<u32, u32>,
     /// What the next pass has to read, and when.
     debounce: Debounce,
     /// Callers that wait for a guest's link to be gone.

@@ -18,11 +18,11 @@
 //! choice, also at every comparison of everything, and soon again while not all is well.
 
 use super::{Attached, Daemon, Handle};
-use crate::kernel::{link, route};
+use crate::kernel::{address, link, route};
 use crate::model::names::{Answer, Way};
 use crate::platform::resolv_conf;
 use crate::platform::resolver_query::{self, Question};
-use crate::spec::{IfName, IfPattern};
+use crate::spec::{Family, IfName, IfPattern};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError};
@@ -193,14 +193,20 @@ impl Daemon {
         let passes = route::passing(netlink, guest.index, guest.net.guest.address, server);
         let passes = passes.map_err(unread)?.filter(|passes| !passes.local);
         let passes = passes.ok_or(Answer::NoWay)?;
-        let by = link::by_index(netlink, passes.index).map_err(unread)?.ok_or(Answer::NoWay)?.name;
+        let link = link::by_index(netlink, passes.index).map_err(unread)?.ok_or(Answer::NoWay)?;
+        let vpn = ["tun", "wireguard", "xfrm"].contains(&link.kind.as_str());
+        let by = link.name;
         let allowed = match way {
             Some(tun) => tun.as_str() == by,
             None => self.may_leave_by(&by),
         };
+        // The kernel would take another interface's address, for guests as for us.
+        if address::of(netlink, Family::V4, passes.index).map_err(unread)?.is_empty() {
+            return Err(Answer::Unasked(format!("{by} has no IPv4 address")));
+        }
         match IfName::new(&by).filter(|_| allowed) {
             Some(by) => Ok(Question { server, by: Some(by) }),
-            None => Err(Answer::Elsewhere(by)),
+            None => Err(Answer::Elsewhere { by, vpn }),
         }
     }
 

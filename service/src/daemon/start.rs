@@ -42,7 +42,7 @@ use crate::platform::ndc::Ndc;
 use crate::platform::resolv_conf;
 use crate::spec::Family;
 use crate::store::Store;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -201,6 +201,7 @@ impl Daemon {
             guest_repairs: Backoffs::new(&REPAIR),
             worker: Worker::default(),
             asking: Asking::default(),
+            well_at: HashMap::new(),
             debounce: Debounce::default(),
             detaching: BTreeMap::new(),
             notify,

@@ -30,8 +30,13 @@ pub enum Answer {
     Silent(Option<&'static str>),
     /// It was refused, by this code (RFC 1035, 4.1.1).
     Refuses(&'static str),
-    /// The device sends what guests ask it by this interface, which they may not leave by.
-    Elsewhere(String),
+    /// The device sends what guests ask it by an interface that they may not leave by.
+    Elsewhere {
+        /// Its name.
+        by: String,
+        /// Whether it is a VPN's.
+        vpn: bool,
+    },
     /// The device has no way there for guests.
     NoWay,
     /// It could not be sent.
@@ -102,7 +107,7 @@ mod tests {
     #[test]
     fn the_first_that_is_of_use_is_taken() {
         use Answer::*;
-        let elsewhere = || Elsewhere("tun0".into());
+        let elsewhere = || Elsewhere { by: "tun0".into(), vpn: true };
         for (answers, expected) in [
             (&[][..], A),
             (&[(None, A, Answers), (None, B, Answers)], A),

@@ -89,10 +89,12 @@ fn another_resolver_answers_from_the_next_question_on() {
     let [first, second] = bed.device.resolvers("wlan0");
     bed.service.setDns("wlan0", std::slice::from_ref(&first)).expect("setDns");
     is_answered_by(&bed, "wlan0");
+    // The guest's, not guestnetd's own.
     let tracked = |server: &str| {
         let list = bed.device.run("cat /proc/self/net/nf_conntrack");
-        list.lines()
-            .any(|line| line.contains("dport=53") && line.contains(&format!("src={server}")))
+        let asks =
+            |line: &&str| line.contains(&format!("dst={GATEWAY} ")) && line.contains("dport=53");
+        list.lines().filter(asks).any(|line| line.contains(&format!("src={server}")))
     };
     assert!(tracked(&first));
     bed.service.setDns("wlan0", std::slice::from_ref(&second)).expect("setDns");

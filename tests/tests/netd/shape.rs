@@ -64,7 +64,9 @@ fn a_guest_has_internet_on_every_android() {
 
 #[test]
 fn every_layer_is_right_and_says_so() {
-    let bed = Bed::on_netd(NetdDevice::new()).args("--dns 192.0.2.53").attached("demo").build();
+    let device = NetdDevice::new();
+    let [dns, _] = device.resolvers("wlan0");
+    let bed = Bed::on_netd(device).args(&format!("--dns {dns}")).attached("demo").build();
     bed.flows_as("192.0.2.2");
     let status = bed.service.status(Some("demo")).expect("status");
     for layer in &status.guests[0].layers {

@@ -14,10 +14,12 @@
 
 //! Why guests have, or have not, internet: each layer as the kernel has it now.
 
+use super::inside::{self, Seen};
 use super::verdict;
 use crate::daemon::{Attached, Daemon, DeviceReport, GuestReport, Layer, LayerReport, LayerState};
 use crate::error::Error;
 use crate::kernel::address::{self, Address};
+use crate::kernel::inside::Inside;
 use crate::kernel::link::{self, Link};
 use crate::kernel::route::{self, Route};
 use crate::model::change::{Change, KernelOp};
@@ -31,8 +33,10 @@ impl Daemon {
     pub(in crate::daemon) fn status(
         &mut self,
         name: Option<GuestName>,
+        seen: &Seen,
     ) -> Result<DeviceReport, Error> {
         self.settle();
+        self.remember_well(seen);
         let chosen: Vec<Attached> = match &name {
             None => {
                 let short = |g| Attached { timeline: Vec::new(), ..self.seen(g) };
@@ -46,7 +50,8 @@ impl Daemon {
         let layers = self.device_layers(self.world.guests.is_empty());
         let mut guests = Vec::new();
         for guest in chosen {
-            guests.push(self.guest_report(guest, &layers)?);
+            let inside = seen.get(&guest.index);
+            guests.push(self.guest_report(guest, &layers, inside)?);
         }
         let (verdict, reason) = verdict::of(&layers);
         let (verdict, reason) = (verdict, reason.cloned());
@@ -76,7 +81,12 @@ impl Daemon {
         layers
     }
 
-    fn guest_report(&self, guest: Attached, device: &[LayerReport]) -> Result<GuestReport, Error> {
+    fn guest_report(
+        &self,
+        guest: Attached,
+        device: &[LayerReport],
+        inside: Option<&Result<Option<Inside>, String>>,
+    ) -> Result<GuestReport, Error> {
         let net = &guest.net;
         let host = &net.host.name;
         let failed = |cause| Error::kernel(format!("read {host}"), cause);
@@ -84,12 +94,18 @@ impl Daemon {
         let found = address::of(&self.kernel.netlink, Family::V4, guest.index).map_err(failed)?;
         let routes = route::of(&self.kernel.netlink, Family::V4, Some(net.host.table), guest.index)
             .map_err(failed)?;
+        let known = inside.and_then(|seen| seen.as_ref().ok()?.as_ref());
+        let has = if known.is_some() { "is" } else { "was set" };
+        let leads = if known.is_some_and(|i| i.ways.is_some()) { "is" } else { "was set" };
         let mut layers = vec![
             link_layer(net, link.as_ref()),
-            address_layer(net, &found, self.world.conflict(&net.subnet)),
-            self.route_layer(&guest, &routes),
+            address_layer(net, &found, self.world.conflict(&net.subnet), has),
+            self.route_layer(&guest, &routes, leads),
         ];
         layers.extend(device.iter().map(|layer| self.as_for(net, layer)));
+        if link.is_some() {
+            inside::put_into(&mut layers, net, inside);
+        }
         let counters = link.and_then(|l| l.counters).unwrap_or_default();
         let (verdict, reason) = verdict::of(&layers);
         Ok(GuestReport {
@@ -104,7 +120,8 @@ impl Daemon {
         })
     }
 
-    fn route_layer(&self, guest: &Attached, routes: &[Route]) -> LayerReport {
+    /// `is`: the guest's default route "is" there, or "was set" and has not been looked at.
+    fn route_layer(&self, guest: &Attached, routes: &[Route], is: &str) -> LayerReport {
         let net = &guest.net;
         let (host, table) = (&net.host.name, net.host.table);
         let to = net.host.route;
@@ -120,7 +137,7 @@ impl Daemon {
             return LayerReport::bad(Layer::Route, fault);
         }
         let gateway = net.guest.gateway;
-        let text = format!("{to} dev {host}; default via {gateway} was set in the guest");
+        let text = format!("{to} dev {host}; default via {gateway} {is} in the guest");
         LayerReport::ok(Layer::Route, text)
     }
 }
@@ -138,7 +155,9 @@ fn link_layer(net: &GuestNet, link: Option<&Link>) -> LayerReport {
             .with_step(format!("ip link set {host} up")),
         Some(_) => Fault::new(Cause::GuestLinkDown, format!("the guest's {} is down", end.name))
             .with_step(format!(
-                "in the guest: ip link set {name} up; ip route add default via {gateway}",
+                "guestnetctl repair {guest}, or in the guest: ip link set {name} up; ip route add \
+                 default via {gateway}",
+                guest = net.name,
                 name = end.name,
                 gateway = end.gateway
             )),
@@ -146,17 +165,18 @@ fn link_layer(net: &GuestNet, link: Option<&Link>) -> LayerReport {
     LayerReport::bad(Layer::Link, fault)
 }
 
-/// The guest's own end cannot be read: nothing of its namespace is held.
+/// `is`: the guest's address "is" there, or "was set" and has not been looked at.
 fn address_layer(
     net: &GuestNet,
     found: &[Address],
     conflict: Option<&DevicePrefix>,
+    is: &str,
 ) -> LayerReport {
     let (host, end) = (&net.host, &net.guest);
     let is_ours = |a: &Address| (a.address, a.prefix) == (host.address.into(), host.prefix);
     if found.iter().any(is_ours) {
         let text = format!(
-            "{}/{} here; {}/{} was set in the guest",
+            "{}/{} here; {}/{} {is} in the guest",
             host.address, host.prefix, end.address, end.prefix
         );
         let Some(other) = conflict else { return LayerReport::ok(Layer::Address, text) };

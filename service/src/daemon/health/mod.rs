@@ -16,6 +16,7 @@
 
 mod device;
 mod guest;
+pub(in crate::daemon) mod inside;
 mod names;
 mod route_check;
 mod verdict;

@@ -100,14 +100,17 @@ impl Daemon {
                 let text = format!("the resolver {resolver} does not resolve: it answers {code}");
                 Fault::new(Cause::DnsRefused, text)
             }
-            Answer::Elsewhere(by) => {
+            Answer::Elsewhere { by, vpn } => {
                 let text = format!(
                     "the device reaches the resolver {resolver} via {by}, and guests may leave via \
                      {leaves} only, so it does not hear them"
                 );
                 let fault = Fault::new(Cause::DnsElsewhere, text);
-                let step = format!("{other} behind {leaves}, or attach with --vpn tun:{by}");
-                return fault.with_step(step);
+                let way = match vpn {
+                    true => format!(", or attach with --vpn tun:{by}"),
+                    false => String::new(),
+                };
+                return fault.with_step(format!("{other} behind {leaves}{way}"));
             }
             _ => {
                 let text = format!("the device has no way for guests to the resolver {resolver}");

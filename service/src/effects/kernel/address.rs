@@ -14,6 +14,7 @@
 
 //! RTM_*ADDR messages.
 
+use super::netlink::attr::{Request, Writer};
 use super::netlink::message::Message;
 use super::netlink::Netlink;
 use crate::error::KernelError;
@@ -90,10 +91,37 @@ pub fn of(netlink: &Netlink, family: Family, index: u32) -> Result<Vec<Address>,
     Ok(found.into_iter().filter(wanted).collect())
 }
 
+/// The IPv4 addresses of one link in the network namespace of this id, at most so many, and whether these
+/// are all. Nothing there is entered. Takes a socket of its own: a guest may have any number of them.
+pub fn beyond(
+    netlink: Netlink,
+    netnsid: i32,
+    index: u32,
+    most: usize,
+) -> Result<(Vec<Address>, bool), KernelError> {
+    /// linux/if_addr.h
+    const IFA_TARGET_NETNSID: u16 = 10;
+    let mut header = vec![libc::AF_INET as u8, 0, 0, 0];
+    header.extend(index.to_ne_bytes());
+    let body = Writer::after(&header).with(IFA_TARGET_NETNSID, &netnsid.to_ne_bytes());
+    // A kernel that does not know the attribute (before 4.20) would tell of its own namespace.
+    let there = |message: &Message<'_>| {
+        let of = message.attributes(IFADDRMSG).find(IFA_TARGET_NETNSID)?;
+        Address::read(message).filter(|found| of == netnsid.to_ne_bytes() && found.index == index)
+    };
+    let request = Request { kind: libc::RTM_GETADDR, body };
+    match netlink.dump_at_most(&request, most, there) {
+        Err(e) if e.errno == libc::ENODEV => Ok((Vec::new(), true)),
+        other => other,
+    }
+}
+
+/// Length of `struct ifaddrmsg` (linux/if_addr.h).
+const IFADDRMSG: usize = 8;
+
 impl Address {
     /// An address out of an address message.
     fn read(message: &Message<'_>) -> Option<Self> {
-        const IFADDRMSG: usize = 8;
         const READ: [u16; 3] = [libc::IFA_LOCAL, libc::IFA_ADDRESS, libc::IFA_FLAGS];
         let NewAddress(message) = message.typed(libc::RTM_NEWADDR, IFADDRMSG, &READ)? else {
             return None;

@@ -60,6 +60,8 @@ pub struct Link {
     pub elsewhere: Option<i32>,
     /// Whether IPv6 is on: not where the kernel has none, and not on links that are too narrow for it.
     pub ipv6: bool,
+    /// How often it has got carrier: once, where nobody has set the other end down since.
+    pub carrier_ups: Option<u32>,
     /// Counters, if asked for.
     pub counters: Option<Counters>,
 }
@@ -117,6 +119,7 @@ impl Link {
                 libc::IFLA_QDISC => link.fresh = text(value) == "noop",
                 libc::IFLA_LINK_NETNSID => link.elsewhere = Some(u32_at(value, 0)? as i32),
                 libc::IFLA_AF_SPEC => link.ipv6 = has_ipv6(value).unwrap_or(false),
+                IFLA_CARRIER_UP_COUNT => link.carrier_ups = u32_at(value, 0),
                 libc::IFLA_STATS64 => link.counters = Counters::read(value),
                 libc::IFLA_LINKINFO => {
                     link.kind = attributes(value, 0).find(IFLA_INFO_KIND).map(text)?;
@@ -139,6 +142,7 @@ fn has_ipv6(families: &[u8]) -> Option<bool> {
 /// Length of `struct ifinfomsg` (linux/rtnetlink.h).
 const IFINFOMSG: usize = 16;
 // linux/if_link.h
+const IFLA_CARRIER_UP_COUNT: u16 = 47;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INET6_CONF: u16 = 2;
 

@@ -122,12 +122,46 @@ impl Netlink {
         }
     }
 
+    /// The same, but no more than so many, whoever made them; and whether that is all. What is left
+    /// unread goes with the socket, which is good for nothing else after that.
+    pub fn dump_at_most<T>(
+        self,
+        message: &impl NetlinkSerializable,
+        most: usize,
+        read: impl Fn(&Message<'_>) -> Option<T>,
+    ) -> Result<(Vec<T>, bool), KernelError> {
+        let left = Cell::new(most);
+        let enough = || KernelError { errno: libc::EOVERFLOW, text: None };
+        let found = RefCell::new(Vec::new());
+        let answer = self.exchange_while(message, NLM_F_REQUEST | NLM_F_DUMP, |message| {
+            let Some(now) = left.get().checked_sub(1) else { return Err(enough()) };
+            left.set(now);
+            found.borrow_mut().extend(read(message));
+            Ok(None::<()>)
+        });
+        match answer {
+            Ok(_) => Ok((found.into_inner(), true)),
+            Err(e) if e == enough() => Ok((found.into_inner(), false)),
+            Err(e) => Err(e),
+        }
+    }
+
     /// One request and all of its answer.
     fn exchange<T>(
         &self,
         message: &impl NetlinkSerializable,
         flags: u16,
         read: impl Fn(&Message<'_>) -> Option<T>,
+    ) -> Result<Answer<T>, KernelError> {
+        self.exchange_while(message, flags, |message| Ok(read(message)))
+    }
+
+    /// The same; ends where `read` fails.
+    fn exchange_while<T>(
+        &self,
+        message: &impl NetlinkSerializable,
+        flags: u16,
+        read: impl Fn(&Message<'_>) -> Result<Option<T>, KernelError>,
     ) -> Result<Answer<T>, KernelError> {
         let sequence = self.sequence.get().wrapping_add(1);
         self.sequence.set(sequence);
@@ -162,7 +196,7 @@ impl Netlink {
                         acknowledged(message.body)?;
                         return Ok(answer);
                     }
-                    _ => answer.objects.extend(read(&message)),
+                    _ => answer.objects.extend(read(&message)?),
                 }
                 if single {
                     return Ok(answer);

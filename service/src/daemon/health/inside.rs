@@ -1,0 +1,214 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What a guest has lost of its own side: to its network manager, its VPN, its Docker, its admin.
+
+use crate::daemon::{Daemon, Handle, Layer, LayerReport, LayerState};
+use crate::error::Error;
+use crate::kernel::inside::{self, Effort, Inside, Way};
+use crate::kernel::link;
+use crate::kernel::netlink::Netlink;
+use crate::kernel::netns::Home;
+use crate::model::fault::{Cause, Fault};
+use crate::model::guest_net::NetnsRef;
+use crate::model::GuestNet;
+use crate::spec::GuestName;
+use std::collections::HashMap;
+
+/// A guest to look into.
+pub(in crate::daemon) struct Visit {
+    index: u32,
+    net: GuestNet,
+    netns: NetnsRef,
+    /// How often its end had come up when all was well there, where a look is dear.
+    well_at: Option<u32>,
+}
+
+/// What was seen, by the host ends' indexes.
+pub(in crate::daemon) type Seen = HashMap<u32, Result<Option<Inside>, String>>;
+
+impl Handle {
+    /// Looks into one guest, or all, without the daemon's lock.
+    pub(in crate::daemon) fn look_inside(&self, name: Option<&GuestName>) -> Result<Seen, Error> {
+        let visits = self.call(|daemon| Ok(daemon.visits(name)))?;
+        if visits.is_empty() {
+            return Ok(Seen::new());
+        }
+        let device = Netlink::open().map_err(|e| Error::kernel("open a netlink socket", e))?;
+        let home = Home::here().map_err(|e| Error::kernel("open the own network namespace", e))?;
+        let see =
+            |visit: Visit| (visit.index, look(&home, &device, &visit).map_err(|e| e.to_string()));
+        Ok(visits.into_iter().map(see).collect())
+    }
+}
+
+fn look(home: &Home, device: &Netlink, visit: &Visit) -> Result<Option<Inside>, Error> {
+    let failed = |e| Error::kernel("read the link", e);
+    let Some(host) = link::by_index(device, visit.index).map_err(failed)? else { return Ok(None) };
+    // With the guest's end down its routes are gone, which need not be looked at.
+    let flapped = host.carrier_ups.is_some_and(|ups| ups > visit.well_at.unwrap_or(1));
+    let effort = if host.carrier && flapped { Effort::Thorough } else { Effort::Quick };
+    inside::look(home, device, &visit.net, &visit.netns, &host, effort)
+}
+
+impl Daemon {
+    fn visits(&mut self, name: Option<&GuestName>) -> Vec<Visit> {
+        self.settle();
+        let guests = &self.world.guests;
+        let chosen =
+            guests.attached().filter(|guest| name.map_or(true, |name| guest.name() == name));
+        // What is in work has half of it.
+        let chosen = chosen.filter(|guest| !guests.is_in_work(guest.index));
+        let visit = |guest: &crate::daemon::Attached| Visit {
+            index: guest.index,
+            net: guest.net.clone(),
+            netns: guest.netns.clone(),
+            well_at: self.well_at.get(&guest.index).copied(),
+        };
+        chosen.map(visit).collect()
+    }
+
+    /// After a dear look that found nothing: it is not repeated before the end comes up again.
+    pub(super) fn remember_well(&mut self, seen: &Seen) {
+        for (index, inside) in seen {
+            let Ok(Some(inside)) = inside else { continue };
+            let host = link::by_index(&self.kernel.netlink, *index).ok().flatten();
+            let ups = host.and_then(|host| host.carrier_ups).filter(|_| inside.ways.is_some());
+            if let (Some(ups), Some(guest)) = (ups, self.world.guests.by_index(*index)) {
+                if faults(&guest.net, inside).is_empty() {
+                    self.well_at.insert(*index, ups);
+                }
+            }
+        }
+        let guests = &self.world.guests;
+        self.well_at.retain(|index, _| guests.has_link(*index));
+    }
+}
+
+/// A guest's layers with what was seen inside.
+pub(super) fn put_into(
+    layers: &mut [LayerReport],
+    net: &GuestNet,
+    seen: Option<&Result<Option<Inside>, String>>,
+) {
+    let inside = match seen {
+        Some(Ok(Some(inside))) => inside,
+        Some(Ok(None)) => return set(layers, Layer::Link, gone(net)),
+        Some(Err(why)) => return add(layers, &format!("; its side cannot be looked at: {why}")),
+        None => return,
+    };
+    for (layer, fault) in faults(net, inside) {
+        set(layers, layer, fault);
+    }
+}
+
+/// What is wrong with a guest's side, by layer.
+fn faults(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
+    let (name, end) = (&net.guest.name, &net.guest);
+    let repair = format!("guestnetctl repair {}", net.name);
+    let mut faults = Vec::new();
+    if !inside.link.up {
+        let text = format!("the guest's {name} is down");
+        let fault = Fault::new(Cause::GuestLinkDown, text)
+            .with_step(format!("{repair}, or in the guest: ip link set {name} up"));
+        faults.push((Layer::Link, fault));
+    }
+    let mut lost_address = false;
+    if let Some(addresses) = &inside.addresses {
+        let own = |address: std::net::IpAddr| address == end.address;
+        if !addresses.found.iter().any(|found| own(found.address)) {
+            lost_address = true;
+            let others = addresses.found.iter().take(3);
+            let others: Vec<_> =
+                others.map(|found| format!("{}/{}", found.address, found.prefix)).collect();
+            let has = match (others.is_empty(), addresses.whole) {
+                (true, _) => String::new(),
+                (false, true) => format!(", and has {}", others.join(", ")),
+                (false, false) => {
+                    format!(", as far as can be seen: it has over {} others", addresses.found.len())
+                }
+            };
+            let own = format!("{}/{}", end.address, end.prefix);
+            let text = format!("the guest's {name} has lost its address {own}{has}");
+            let fault = Fault::new(Cause::GuestAddressLost, text)
+                .with_step(format!("{repair}, or in the guest: ip addr add {own} dev {name}"));
+            faults.push((Layer::Address, fault));
+        }
+    }
+    let Some(ways) = &inside.ways else { return faults };
+    if let Some(fault) = lost_route(net, ways.out.as_ref()) {
+        let step = format!(
+            "{repair}, or in the guest: ip route add default via {} dev {name}",
+            end.gateway
+        );
+        faults.push((Layer::Route, fault.with_step(step)));
+    }
+    let shadow = ways.gateway.as_ref().and_then(|way| way.other.as_ref());
+    if let Some(other) = shadow.filter(|_| inside.link.up && !lost_address) {
+        let text = format!(
+            "the guest's own {} takes its way to {}, where its names are resolved",
+            other.name, end.gateway
+        );
+        let step = format!("in the guest: ip route add {}/32 dev {name}", end.gateway);
+        faults.push((Layer::Dns, Fault::new(Cause::GuestResolver, text).with_step(step)));
+    }
+    faults
+}
+
+/// What is wrong with a guest's way to the internet.
+fn lost_route(net: &GuestNet, out: Option<&Way>) -> Option<Fault> {
+    let lost = |text| Some(Fault::new(Cause::GuestRouteLost, text));
+    let (name, gateway) = (&net.guest.name, net.guest.gateway);
+    let Some(out) = out else {
+        return lost(format!("the guest has lost its default route via {gateway}"));
+    };
+    match &out.other {
+        // A VPN of its own that something comes back by: its way out goes by wlan0 in the end.
+        Some(other) if is_a_vpn_in_use(other) => None,
+        Some(other) => lost(format!(
+            "the guest sends what is for the internet via its own {}, not via {name}",
+            other.name
+        )),
+        None if out.way.gateway != Some(gateway.into()) => {
+            let other = out.way.gateway.map_or("nobody".to_owned(), |other| other.to_string());
+            lost(format!("the guest's default route goes via {other}, not via {gateway}"))
+        }
+        None => None,
+    }
+}
+
+fn is_a_vpn_in_use(link: &link::Link) -> bool {
+    let received = link.counters.is_some_and(|counters| counters.rx_packets > 0);
+    ["tun", "wireguard", "xfrm"].contains(&link.kind.as_str()) && received
+}
+
+fn gone(net: &GuestNet) -> Fault {
+    let text = format!("the guest's {} is not where guestnetd put it", net.guest.name);
+    Fault::new(Cause::GuestLinkDown, text)
+        .with_step(format!("move it back, or guestnetctl detach {}, then attach again", net.name))
+}
+
+/// A layer that is bad for another reason stays so: that is nearer to the root.
+fn set(layers: &mut [LayerReport], layer: Layer, fault: Fault) {
+    let wrong = |one: &&mut LayerReport| one.layer == layer && one.state != LayerState::Bad;
+    if let Some(one) = layers.iter_mut().find(wrong) {
+        *one = LayerReport::bad(layer, fault);
+    }
+}
+
+fn add(layers: &mut [LayerReport], words: &str) {
+    if let Some(one) = layers.iter_mut().find(|one| one.layer == Layer::Address) {
+        one.text.push_str(words);
+    }
+}

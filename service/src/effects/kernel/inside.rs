@@ -1,0 +1,149 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! A guest's own side, as it is now. Its link and its addresses can be read from outside, by the id of its
+//! namespace; its routes from inside alone. Reads as little as says it, whatever a guest has there.
+
+use super::address::{self, Address};
+use super::link::{self, Link};
+use super::netlink::Netlink;
+use super::netns::{handle, reentry, Home};
+use super::observe::ELSEWHERE;
+use super::route::{self, WayOut};
+use crate::error::{Error, KernelError};
+use crate::model::guest_net::NetnsRef;
+use crate::model::GuestNet;
+use std::io;
+use std::os::fd::AsFd;
+
+/// Most addresses that are read of one end.
+const MOST: usize = 1024;
+
+/// What a guest's side is like.
+#[derive(Clone, Debug)]
+pub struct Inside {
+    /// Its end of the link.
+    pub link: Link,
+    /// The addresses of that, where it is not plain from its routes that it has its own.
+    pub addresses: Option<Addresses>,
+    /// How its packets leave; none where nobody looked.
+    pub ways: Option<Ways>,
+}
+
+/// Addresses of a guest's end.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    /// They.
+    pub found: Vec<Address>,
+    /// Whether these are all.
+    pub whole: bool,
+}
+
+/// How a guest's packets leave, as its kernel would send them.
+#[derive(Clone, Debug)]
+pub struct Ways {
+    /// To the internet; none: it has no route there.
+    pub out: Option<Way>,
+    /// To its gateway.
+    pub gateway: Option<Way>,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// How.
+    pub way: WayOut,
+    /// The interface, where it is another one than guestnetd's.
+    pub other: Option<Link>,
+}
+
+/// How far it is worth looking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// Inside only where the kernel has a handle of its namespace, which takes microseconds.
+    Quick,
+    /// By a TUN device, too, which takes 40 ms, and which the guest sees.
+    Thorough,
+}
+
+/// Looks at the side of a guest behind the host end `host`. None where its end is not where it was put.
+pub fn look(
+    home: &Home,
+    device: &Netlink,
+    net: &GuestNet,
+    netns: &NetnsRef,
+    host: &Link,
+    effort: Effort,
+) -> Result<Option<Inside>, Error> {
+    let failed = |e: KernelError| Error::kernel("look at the guest's link", e);
+    let id = host.elsewhere.filter(|id| *id >= 0 && netns.id.map_or(true, |known| known == *id));
+    let Some(id) = id else { return Ok(None) };
+    let Some(link) = link::beyond(device, id, host.other_end).map_err(failed)? else {
+        return Ok(None);
+    };
+    let opened = match (netns.handle.as_ref(), effort) {
+        (Some(known), _) => Some(handle::open(home.as_fd(), known).map_err(|e| entered(&e))?),
+        (None, Effort::Quick) => None,
+        (None, Effort::Thorough) => {
+            let way = reentry::behind(device, home, id, None)?;
+            let ways = ways(home, way.as_fd(), net, link.index)?;
+            return with_addresses(id, link, Some(ways), net).map(Some);
+        }
+    };
+    let ways = opened.map(|netns| ways(home, netns.as_fd(), net, link.index)).transpose()?;
+    with_addresses(id, link, ways, net).map(Some)
+}
+
+fn entered(e: &io::Error) -> Error {
+    let errno = e.raw_os_error().unwrap_or(libc::EIO);
+    Error::kernel("look into the guest's network namespace", KernelError { errno, text: None })
+}
+
+fn ways(
+    home: &Home,
+    netns: std::os::fd::BorrowedFd<'_>,
+    net: &GuestNet,
+    index: u32,
+) -> Result<Ways, Error> {
+    let inside = home.inside(netns, Netlink::open).map_err(|e| entered(&e))?;
+    let failed = |e: KernelError| Error::kernel("look at the guest's routes", e);
+    let look = |to| -> Result<Option<Way>, KernelError> {
+        let Some(way) = route::towards(&inside, to)? else { return Ok(None) };
+        let other = match way.index == index {
+            true => None,
+            false => link::counted(&inside, way.index)?,
+        };
+        Ok(Some(Way { way, other }))
+    };
+    let out = look(ELSEWHERE).map_err(failed)?;
+    let gateway = look(net.guest.gateway).map_err(failed)?;
+    Ok(Ways { out, gateway })
+}
+
+/// Its addresses are read where its packets do not leave with its own.
+fn with_addresses(
+    id: i32,
+    link: Link,
+    ways: Option<Ways>,
+    net: &GuestNet,
+) -> Result<Inside, Error> {
+    let source = ways.as_ref().and_then(|ways| ways.out.as_ref()).map(|out| out.way.source);
+    if source == Some(Some(net.guest.address.into())) {
+        return Ok(Inside { link, addresses: None, ways });
+    }
+    let own = Netlink::open().map_err(|e| Error::kernel("open a netlink socket", e))?;
+    let (found, whole) = address::beyond(own, id, link.index, MOST)
+        .map_err(|e| Error::kernel("look at the guest's addresses", e))?;
+    Ok(Inside { link, addresses: Some(Addresses { found, whole }), ways })
+}

@@ -1,0 +1,223 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What a guest has lost of its own side is seen by status, and put back by repair() alone.
+
+use android_system_guestnet::aidl::android::system::guestnet::{
+    Cause::Cause, GuestStatus::GuestStatus, Layer::Layer, Verdict::Verdict,
+};
+use guestnet_tests::bed::{eventually, Bed, GATEWAY};
+use guestnet_tests::resolver::resolve;
+use guestnet_tests::{Guest, InNetns, Internet, Probe};
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+#[track_caller]
+fn status(bed: &Bed, name: &str) -> GuestStatus {
+    let status =
+        bed.service.status(Some(name)).unwrap_or_else(|e| panic!("{e}\n{}", bed.daemon.log()));
+    status.guests.into_iter().next().expect("a guest")
+}
+
+/// The verdict, and the layer and cause that it is due to.
+fn blamed(of: &GuestStatus) -> (Verdict, Option<(Layer, Cause)>) {
+    (of.verdict, of.reason.as_ref().map(|reason| (reason.layer, reason.cause)))
+}
+
+fn run(guest: &Guest, commands: &[&str]) {
+    for command in commands {
+        guest.run(command);
+    }
+}
+
+/// What somebody in the guest does, and what is then to blame.
+const LOSSES: [(&[&str], Layer, Cause, &str); 6] = [
+    (
+        &["ip addr flush dev wlan0"],
+        Layer::ADDRESS,
+        Cause::GUEST_ADDRESS_LOST,
+        "has lost its address 172.17.3.3/16",
+    ),
+    (
+        &["ip addr flush dev wlan0", "ip addr add 10.7.7.7/24 dev wlan0"],
+        Layer::ADDRESS,
+        Cause::GUEST_ADDRESS_LOST,
+        "and has 10.7.7.7/24",
+    ),
+    (
+        &["ip link set wlan0 down", "ip link set wlan0 up"],
+        Layer::ROUTE,
+        Cause::GUEST_ROUTE_LOST,
+        "lost its default route",
+    ),
+    (&["ip route del default"], Layer::ROUTE, Cause::GUEST_ROUTE_LOST, "lost its default route"),
+    (&["ip link set wlan0 down"], Layer::LINK, Cause::GUEST_LINK_DOWN, "wlan0 is down"),
+    (
+        &[
+            "ip link add vpn0 type veth peer name vpn1",
+            "ip link set vpn0 up",
+            "ip route add 0.0.0.0/1 dev vpn0",
+            "ip route add 128.0.0.0/1 dev vpn0",
+        ],
+        Layer::ROUTE,
+        Cause::GUEST_ROUTE_LOST,
+        "via its own vpn0",
+    ),
+];
+
+#[test]
+fn what_a_guest_has_lost_is_named() {
+    for (commands, layer, cause, text) in LOSSES {
+        let bed = Bed::new("nftables");
+        let guest = Guest::new();
+        bed.attach("box", &guest);
+        assert_eq!(blamed(&status(&bed, "box")), (Verdict::INTERNET, None));
+        run(&guest, commands);
+        assert!(guest.tcp(Internet::TCP, "x").is_err());
+        let of = status(&bed, "box");
+        assert_eq!(
+            blamed(&of),
+            (Verdict::NO_INTERNET, Some((layer, cause))),
+            "{commands:?}: {of:?}"
+        );
+        let reason = of.reason.as_ref().expect("a reason");
+        assert!(reason.text.contains(text), "{reason:?}");
+        let step = reason.nextStep.as_deref().expect("a next step");
+        assert!(step.contains("guestnetctl repair box, or in the guest: ip "), "{step}");
+    }
+}
+
+#[test]
+fn a_guest_that_hides_its_gateway_from_itself_has_no_names() {
+    let bed = Bed::new("nftables");
+    let guest = Guest::new();
+    run(
+        &guest,
+        &[
+            "ip link add docker0 type bridge",
+            "ip addr add 172.17.0.1/16 dev docker0",
+            "ip link set docker0 up",
+            "ip link add v0 type veth peer name v1",
+            "ip link set v0 master docker0 up",
+            "ip link set v1 up",
+        ],
+    );
+    bed.attach("box", &guest);
+    assert!(guest.tcp(Internet::TCP, "x").is_ok());
+    let of = status(&bed, "box");
+    assert_eq!(blamed(&of), (Verdict::NO_NAMES, Some((Layer::DNS, Cause::GUEST_RESOLVER))));
+    assert!(of.reason.as_ref().expect("a reason").text.contains("docker0"), "{of:?}");
+    assert!(resolve(&guest, GATEWAY).is_err());
+    // The next step is one.
+    let step = of.reason.and_then(|reason| reason.nextStep).expect("a next step");
+    guest.run(step.strip_prefix("in the guest: ").expect("a command"));
+    assert!(resolve(&guest, GATEWAY).is_ok());
+    assert_eq!(blamed(&status(&bed, "box")), (Verdict::INTERNET, None));
+}
+
+#[test]
+fn what_a_guest_may_do_is_no_loss() {
+    let bed = Bed::new("nftables");
+    let guest = Guest::new();
+    bed.attach("box", &guest);
+    run(
+        &guest,
+        &[
+            "ip link set wlan0 mtu 1400",
+            "ip addr add 10.7.7.7/24 dev wlan0",
+            "ip link add dummy0 type veth peer name dummy1",
+            "ip link set dummy0 up",
+            "ip addr add 10.8.8.8/24 dev dummy0",
+            "ip route add default dev dummy0 metric 50",
+            "ip route add 10.9.0.0/16 dev dummy0",
+        ],
+    );
+    assert!(guest.tcp(Internet::TCP, "x").is_ok());
+    assert_eq!(blamed(&status(&bed, "box")), (Verdict::INTERNET, None));
+    // The same packets by another name, and by an address with another length.
+    run(
+        &guest,
+        &[
+            "ip link set wlan0 down",
+            "ip link set wlan0 name eth7",
+            "ip addr flush dev eth7",
+            "ip addr add 172.17.3.3/24 dev eth7",
+            "ip link set eth7 up",
+            "ip route add default via 172.17.3.2",
+        ],
+    );
+    assert!(guest.tcp(Internet::TCP, "x").is_ok());
+    assert_eq!(blamed(&status(&bed, "box")), (Verdict::INTERNET, None));
+}
+
+/// A guest with very many addresses, or routes.
+fn crowd(guest: &Guest, many: usize) {
+    let mut batch = String::new();
+    for n in 0..many {
+        let (high, low) = (n / 250, n % 250 + 1);
+        writeln!(batch, "addr add 10.{}.{}.{low}/32 dev wlan0", high / 250, high % 250)
+            .expect("text");
+        writeln!(batch, "route add 11.{}.{}.{low}/32 dev wlan0", high / 250, high % 250)
+            .expect("text");
+    }
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), batch).expect("a batch");
+    guest.run(&format!("ip -batch {}", file.path().display()));
+}
+
+#[test]
+fn ten_thousand_addresses_and_routes_cost_a_status_nothing() {
+    let bed = Bed::new("nftables");
+    let guest = Guest::new();
+    bed.attach("box", &guest);
+    crowd(&guest, 10_000);
+    let took = || {
+        let began = Instant::now();
+        let of = status(&bed, "box");
+        (began.elapsed(), blamed(&of), of)
+    };
+    took();
+    let (well, verdict, _) = took();
+    assert_eq!(verdict, (Verdict::INTERNET, None));
+    assert!(well < Duration::from_millis(100), "{well:?}");
+    guest.run("ip addr del 172.17.3.3/16 dev wlan0");
+    let (lost, verdict, of) = took();
+    assert_eq!(verdict.1, Some((Layer::ADDRESS, Cause::GUEST_ADDRESS_LOST)));
+    assert!(of.reason.expect("a reason").text.contains("others"));
+    assert!(lost < Duration::from_millis(200), "{lost:?}");
+}
+
+#[test]
+fn a_guest_that_ends_meanwhile_is_gone_and_nobody_waits() {
+    let bed = Bed::new("nftables");
+    for round in 0..20 {
+        let guest = Guest::new();
+        let name = format!("g{round}");
+        bed.attach(&name, &guest);
+        let asks = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| {
+                let began = Instant::now();
+                while began.elapsed() < Duration::from_millis(60) {
+                    bed.service.status(None).expect("status of all");
+                }
+                began.elapsed()
+            });
+            std::thread::sleep(Duration::from_millis(round));
+            drop(guest);
+            asked.join().expect("a thread")
+        });
+        assert!(asks < Duration::from_secs(2), "{asks:?}");
+        eventually("its link has gone with it", || bed.service.get(&name).expect("get").is_none());
+    }
+}

@@ -49,8 +49,8 @@ pub struct Args {
     #[arg(long, value_name = "URI", default_value_t = Endpoint::platform_default())]
     pub listen: Endpoint,
 
-    /// The device's way out: an interface, the first usable of a list (wlan0,v4-wlan0,rmnet*), or
-    /// "default": the one that the device itself uses
+    /// The device's way out: an interface, the first of a list (wlan0,rmnet*) that carries a default
+    /// route, or "default": whatever the kernel sends packets to the internet by
     #[arg(long, value_name = "NAMES", default_value = "wlan0")]
     pub uplink: uplink::Choice,
 

@@ -48,7 +48,7 @@ fn made_of(rules_txt: &str) -> String {
     let subnet = Subnet::containing([172, 17, 0, 0].into(), 16).unwrap();
     let ways = RuleInputs {
         shape: shape.unwrap_or_default(),
-        uplink: default_network(&found).unwrap_or(0),
+        uplink: default_network(&found).first().copied().unwrap_or(0),
         subnets: vec![subnet],
         single: vec![(IfName::host_end(3), 7)],
         stopped: lockdown(&found).then(|| IfName::host_end(4)).into_iter().collect(),

@@ -106,7 +106,7 @@ fn a_guest_is_stopped_under_lockdown(firewall: &str) {
 fn a_vpn_that_guests_may_not_leave_by_is_named(firewall: &str) {
     let device = Device::new();
     let beyond = second_way(&device, "tun0");
-    let bed = Bed::on(device).args(&format!("--firewall {firewall} --uplink default")).build();
+    let bed = Bed::on(device).args(&format!("--firewall {firewall}")).build();
     let (guest, in_vpn) = (Guest::new(), Guest::new());
     bed.attach("demo", &guest);
     bed.attach_as(&by_tun("vpn"), &by_pid(in_vpn.pid()));

@@ -156,7 +156,7 @@ pub fn uplink(uplink: &Uplink) -> wire::Uplink::Uplink {
         up: uplink.up,
         address: uplink.address.map(|a| a.to_string()).unwrap_or_default(),
         mtu: small(uplink.mtu),
-        defaultRouteInterface: uplink.default_route.clone().unwrap_or_default(),
+        defaultRouteInterface: uplink.default_route().unwrap_or_default().to_owned(),
         dnsServers: uplink.resolvers.iter().map(|r| r.to_string()).collect(),
         // A table's number has 32 bits, as a uid.
         routeTable: uplink.table as i32,
@@ -234,6 +234,7 @@ mod tests {
         assert_eq!(shown.cause, wire::Cause::Cause::UPLINK_MISSING);
         assert_eq!(shown.text, "no interface wlan0, and no default route");
         (seen.index, seen.up, seen.address) = (3, true, Some(Ipv4Addr::new(192, 0, 2, 2)));
+        seen.carries = true;
         let shown = uplink(&seen);
         assert_eq!(shown.cause, wire::Cause::Cause::HEALTHY);
         assert_eq!(shown.text, "wlan0 192.0.2.2, MTU 0");

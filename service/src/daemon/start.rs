@@ -30,7 +30,8 @@ use crate::firewall::{self, Firewall, FirewallError};
 use crate::kernel::netlink::monitor::Monitor;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::Home;
-use crate::kernel::{rule, uplink};
+use crate::kernel::rule;
+use crate::kernel::uplink::{self, Question};
 use crate::model::backoff::{Backoffs, REPAIR};
 use crate::model::guest_table::GuestTable;
 use crate::model::lockdown::Lockdown;
@@ -145,7 +146,8 @@ impl Daemon {
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
         let rules = rule::all(&device, Family::V4).map_err(failed)?;
         let routing = RoutingMode::of(&rules).unwrap_or_default();
-        let uplink = uplink::observe(&device, &config.uplink, routing, &rules)?;
+        let question = Question { choice: &config.uplink, routing, rules: &rules, sender: None };
+        let uplink = uplink::observe(&device, &question)?;
         log::info!("the device routes by {}", routing.name());
         let ndc = config.ndc.clone().map(Ndc);
         if let Some(ndc) = &ndc {

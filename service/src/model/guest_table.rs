@@ -105,6 +105,11 @@ impl GuestTable {
         self.attached.values()
     }
 
+    /// Some attached guest that follows the uplink.
+    pub fn follower(&self) -> Option<&Attached> {
+        self.attached.values().find(|guest| guest.net.vpn == VpnPolicy::FollowUplink)
+    }
+
     /// How many are attached.
     pub fn len(&self) -> usize {
         self.attached.len()

@@ -48,7 +48,7 @@ impl Lockdown {
     /// What a start of guestnetd makes of the rules: while netd has no default network nobody knows
     /// whether a lockdown comes before it.
     pub fn first(rules: &[Rule], netd_routes: bool, now: Instant) -> Self {
-        let unknown = netd_routes && policy_rules::default_network(rules).is_none();
+        let unknown = netd_routes && policy_rules::default_network(rules).is_empty();
         if unknown { Self::On } else { Self::Off }.after(rules, netd_routes, now)
     }
 
@@ -57,7 +57,7 @@ impl Lockdown {
         if policy_rules::lockdown(rules) {
             return Self::On;
         }
-        let default = !netd_routes || policy_rules::default_network(rules).is_some();
+        let default = !netd_routes || !policy_rules::default_network(rules).is_empty();
         let (started, until) = match self {
             Self::Off => return Self::Off,
             Self::Held { until: Some(at), .. } if default && at <= now => return Self::Off,

@@ -127,15 +127,25 @@ impl RoutingMode {
     }
 }
 
-/// The interface of netd's default network: its rule is the last one that looks up an interface's
-/// table for the device's own packets, whatever their user.
-pub fn default_network(rules: &[Rule]) -> Option<u32> {
+/// The interfaces of netd's default network, in the order of being asked: their rules are the last ones
+/// that look up an interface's table for the device's own packets, whatever their user. More than one
+/// where a clat is stacked on it (PhysicalNetwork::addAsDefault()).
+pub fn default_network(rules: &[Rule]) -> Vec<u32> {
     let default = |rule: &&Rule| {
         let own = rule.input.as_deref() == Some("lo") && rule.mark == (0, NET_ID);
         own && rule.action == TO_TABLE && !rule.users && !rule.more && rule.from.is_none()
     };
-    let last = rules.iter().filter(default).max_by_key(|rule| rule.priority)?;
-    last.table.checked_sub(OF_INTERFACE).filter(|index| *index != 0)
+    let rules = rules.iter().filter(default);
+    let Some(last) = rules.clone().map(|rule| rule.priority).max() else { return Vec::new() };
+    let tables = rules.filter(|rule| rule.priority == last).map(|rule| rule.table);
+    tables.filter_map(|t| t.checked_sub(OF_INTERFACE).filter(|index| *index != 0)).collect()
+}
+
+/// Whether rules of others may lead what the device passes on elsewhere than what it sends itself: by the
+/// interface that it comes in by (`lo`, for its own) or by its source.
+pub fn tell_senders_apart(rules: &[Rule], ours: u8) -> bool {
+    let asks = |rule: &Rule| rule.input.is_some() || rule.from.is_some() || rule.more;
+    rules.iter().any(|rule| rule.protocol != ours && asks(rule))
 }
 
 /// Whether there are users that may not go around a VPN. netd has one rule for each range of them
@@ -395,14 +405,31 @@ mod tests {
     #[test]
     fn the_default_network_is_the_last_for_everybody() {
         let mut rules = netd(20000, 31000, 7);
-        assert_eq!(default_network(&rules), Some(7));
+        assert_eq!(default_network(&rules), [7]);
         let vpn = Rule { users: true, ..rules[3].clone() };
         rules.push(Rule { priority: 31500, table: 1009, ..vpn });
         rules.push(Rule { priority: 17000, table: 1008, ..rules[3].clone() });
-        assert_eq!(default_network(&rules), Some(7));
+        assert_eq!(default_network(&rules), [7]);
         rules.remove(3);
-        assert_eq!(default_network(&rules), Some(8));
-        assert_eq!(default_network(&[]), None);
+        assert_eq!(default_network(&rules), [8]);
+        assert_eq!(default_network(&[]), [0; 0]);
+        let mut rules = netd(20000, 31000, 7);
+        rules.insert(4, Rule { table: 1009, ..rules[3].clone() });
+        assert_eq!(default_network(&rules), [7, 9], "with its clat");
+    }
+
+    #[test]
+    fn a_rule_by_interface_or_source_tells_senders_apart() {
+        let plain = [lookup(0, 255), Rule { mark: (1, 1), ..lookup(9, 100) }, lookup(32766, MAIN)];
+        assert!(!tell_senders_apart(&plain, OURS));
+        for rule in [
+            Rule { input: Some("lo".into()), ..lookup(9, 100) },
+            Rule { from: Some(subnet().into()), ..lookup(9, 100) },
+            Rule { more: true, ..lookup(9, 100) },
+        ] {
+            assert!(tell_senders_apart(&[rule.clone(), lookup(32766, MAIN)], OURS));
+            assert!(!tell_senders_apart(&[Rule { protocol: OURS, ..rule }], OURS));
+        }
     }
 
     #[test]

@@ -56,6 +56,7 @@ fn the_resolver_goes_with_the_uplink() {
     bed.flows_as("203.0.113.2");
     is_answered_by(&bed, "rmnet0");
     bed.device.wifi_back();
+    bed.device.default_to("wlan0");
     bed.flows_as("192.0.2.2");
     is_answered_by(&bed, "wlan0");
     bed.service.setDns("wlan0", &[]).expect("setDns");

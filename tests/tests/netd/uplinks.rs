@@ -17,10 +17,11 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
-use guestnet_tests::bed::{Bed, BOUND};
+use guestnet_tests::bed::{eventually, Bed, BOUND};
 use guestnet_tests::netd::{table, NetdDevice, Variant};
 use guestnet_tests::probe::exchange;
 use guestnet_tests::{InNetns, Probe};
@@ -151,7 +152,62 @@ fn on_ipv6_only_wifi_the_stacked_interface_is_taken() {
     assert_eq!(status.uplink.interfaceName, "v4-wlan0");
     assert_eq!(status.uplink.choice, "wlan0,v4-wlan0,rmnet*");
     bed.device.connect("wlan0", NetdDevice::WLAN0);
+    bed.device.default_to("wlan0");
     bed.flows_as("192.0.2.2");
+    bed.end();
+}
+
+#[test]
+fn a_clat_is_taken_without_being_named() {
+    for choice in ["default", "wlan0"] {
+        let args = format!("--uplink {choice}");
+        let bed = Bed::on_netd(NetdDevice::new()).args(&args).attached("demo").build();
+        bed.flows_as("192.0.2.2");
+        for _ in 0..2 {
+            // Wi-Fi has IPv6 alone; its clat comes later, and goes.
+            bed.device.run("ip -4 addr flush dev wlan0");
+            assert!(bed.seen_as().is_none());
+            assert_eq!(bed.layer(Layer::UPLINK).state, LayerState::WAITING);
+            bed.device.connect("v4-wlan0", "10.64.0.2/24");
+            bed.flows_as("10.64.0.2");
+            assert_eq!(bed.layer(Layer::UPLINK).state, LayerState::OK);
+            bed.device.disconnect("v4-wlan0");
+            assert!(bed.seen_as().is_none());
+        }
+        bed.device.disconnect("wlan0");
+        bed.device.connect("wlan0", NetdDevice::WLAN0);
+        bed.flows_as("192.0.2.2");
+        bed.end();
+    }
+}
+
+#[test]
+fn a_network_that_is_not_the_default_one_is_not_the_internet() {
+    let device = NetdDevice::new();
+    // As IMS: it is up, with an address and a default route of its own, and no server is behind it.
+    device.connect("rmnet_data0", "10.55.0.2/24");
+    let ims = device.ifindex("rmnet_data0");
+    device.connect("rmnet0", NetdDevice::RMNET0);
+    let bed = Bed::on_netd(device).args("--uplink wlan0,rmnet*").attached("demo").build();
+    bed.flows_as("192.0.2.2");
+    bed.device.default_to("rmnet0");
+    bed.flows_as("203.0.113.2");
+    bed.device.wifi_lost();
+    bed.flows_as("203.0.113.2");
+    assert_eq!(bed.layer(Layer::UPLINK).state, LayerState::OK);
+    // Whichever is the default network: one without a default route carries nothing.
+    let table = table(bed.device.ifindex("rmnet0"));
+    let route = bed.device.run(&format!("ip route show default table {table}"));
+    bed.device.run(&format!("ip route del default table {}", self::table(ims)));
+    for _ in 0..2 {
+        bed.device.run(&format!("ip route del default table {table}"));
+        eventually("it is said", || {
+            let layer = bed.layer(Layer::UPLINK);
+            (layer.state, layer.cause) == (LayerState::WAITING, Cause::NO_DEFAULT_ROUTE)
+        });
+        bed.device.run(&format!("ip route add {} table {table}", route.trim()));
+        bed.flows_as("203.0.113.2");
+    }
     bed.end();
 }
 

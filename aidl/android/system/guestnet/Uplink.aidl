@@ -22,8 +22,8 @@ import android.system.guestnet.Cause;
 parcelable Uplink {
     /**
      * How it is chosen: an interface's name; names and beginnings of names with a '*', of which the
-     * first that is usable is taken ("wlan0,v4-wlan0,rmnet*"); or "default" for the interface of the
-     * device's default route.
+     * first that carries a default route is taken ("wlan0,rmnet*"); or "default" for whatever the
+     * kernel sends packets to the internet by. A clat comes with its network ("v4-wlan0").
      */
     @utf8InCpp String choice;
     /** The interface's name; empty when "default" or a list finds none. */
@@ -36,11 +36,11 @@ parcelable Uplink {
     @utf8InCpp String address;
     /** Its MTU in bytes; 0 when there is no such interface. */
     int mtu;
-    /** Interface that the device's default route leaves by; empty when there is none. */
+    /** Interface that packets to the internet leave by, the first of several; empty when there is none. */
     @utf8InCpp String defaultRouteInterface;
     /** IPv4 addresses of the resolvers behind it; the first is the one in use. Empty when none is known. */
     @utf8InCpp String[] dnsServers;
-    /** Number of the routing table that leads to it: 254 (main), or its own where ServiceInfo.routing is "netd". */
+    /** Number of the routing table that leads to it: 254 (main) mostly, or its own where ServiceInfo.routing is "netd". */
     int routeTable;
     /** What keeps guests from leaving by it, or makes it doubtful that they reach the internet. */
     Cause cause = Cause.HEALTHY;

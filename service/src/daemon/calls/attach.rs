@@ -29,9 +29,10 @@ use crate::model::change::Change;
 use crate::model::desired::{desired_guest, may_remove};
 use crate::model::diff::diff;
 use crate::model::guest_net::NetnsRef;
+use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::timeline::{Operation, Timeline};
 use crate::model::world::Tun;
-use crate::model::{subnet_conflict, GuestNet, Step};
+use crate::model::{policy_rules, subnet_conflict, GuestNet, Step};
 use crate::spec::{GuestSpec, VpnPolicy, DEFAULT_MTU};
 use crate::store::{AttachedRecord, Record};
 use std::os::fd::AsFd;
@@ -88,9 +89,15 @@ impl Daemon {
         }
         self.remember_slot(guest.name(), guest.net.slot);
         let way = guest.net.vpn.tun().cloned();
+        let first = self.world.guests.follower().is_none();
         self.world.guests.attach(guest);
         if !self.world.names.has(&way) {
             self.ask_names();
+        }
+        // Until now the kernel was asked where the device's own packets go.
+        let asked = first && self.world.guests.follower().is_some() && !self.world.netd_routes();
+        if asked && policy_rules::tell_senders_apart(&self.world.rules, ROUTE_PROTOCOL) {
+            self.look_at_uplink();
         }
     }
 

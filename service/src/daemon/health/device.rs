@@ -18,7 +18,7 @@
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
 use crate::effects::resource::{Health, PacketFilter, SharedResource};
 use crate::firewall::diagnose;
-use crate::kernel::{link, route, rule, sysctl};
+use crate::kernel::{link, rule, sysctl};
 use crate::model::fault::{Cause, Fault};
 use crate::model::lockdown::Lockdown;
 use crate::model::ownership::ROUTE_PROTOCOL;
@@ -230,22 +230,16 @@ impl Daemon {
     }
 
     fn uplink_layer(&self) -> LayerReport {
-        if let Some(fault) = self.world.uplink.fault() {
-            return LayerReport::waiting(Layer::Uplink, fault);
+        match self.world.uplink.fault() {
+            // It does not wait for anything: what guests send is dropped.
+            Some(fault) if fault.cause == Cause::VpnCaptures => {
+                return LayerReport::bad(Layer::Uplink, fault)
+            }
+            Some(fault) => return LayerReport::waiting(Layer::Uplink, fault),
+            None => {}
         }
         let text = self.world.uplink.to_string();
-        let table = self.world.uplink.table;
-        if self.world.platform.routing != RoutingMode::Main && !self.leads_out(table) {
-            let text = format!("{text}: its table {table} has no default route from netd yet");
-            return LayerReport::waiting(Layer::Uplink, Fault::new(Cause::NoDefaultRoute, text));
-        }
         LayerReport::ok(Layer::Uplink, text)
-    }
-
-    fn leads_out(&self, table: u32) -> bool {
-        let routes =
-            route::of(&self.kernel.netlink, Family::V4, Some(table), 0).unwrap_or_default();
-        routes.iter().any(|route| route.destination.prefix() == 0 && route.unicast)
     }
 
     /// A layer that is another one for a guest that does not follow the uplink.

@@ -35,6 +35,10 @@ impl Daemon {
         name: Option<GuestName>,
         seen: &Seen,
     ) -> Result<DeviceReport, Error> {
+        // Of IPv6, which only says why there is no IPv4, nothing is announced.
+        if self.world.uplink.trouble().is_some() {
+            self.look_at_uplink();
+        }
         self.settle();
         self.remember_well(seen);
         let chosen: Vec<Attached> = match &name {

@@ -27,7 +27,8 @@ impl Daemon {
     pub(in crate::daemon) fn astray(&self, guest: &Attached) -> Option<Fault> {
         let net = &guest.net;
         // Before there is a way out, and where the uplink layer has its doubts, nothing new is said.
-        let leaves = self.world.uplink.usable() && self.world.uplink.doubt().is_none();
+        let doubt = self.world.uplink.doubt().filter(|fault| fault.cause != Cause::VpnCaptures);
+        let leaves = self.world.uplink.usable() && doubt.is_none();
         if !self.forwarding.get().is_on() || net.vpn.tun().is_none() && !leaves {
             return None;
         }

@@ -25,7 +25,9 @@ mod triggers;
 use crate::daemon::{Daemon, GuestEvent, Notice};
 use crate::effects::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::error::Error;
-use crate::kernel::{link, observe, rule, sysctl, uplink};
+use crate::kernel::fib::Sender;
+use crate::kernel::uplink::{self, Question};
+use crate::kernel::{link, observe, rule, sysctl};
 use crate::model::policy_rules::RoutingMode;
 use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::uplink::Uplink;
@@ -107,10 +109,7 @@ impl Daemon {
             self.read_rules()?;
         }
         if due.uplink || due.rules {
-            let Self { kernel, config, world, .. } = self;
-            let routing = world.platform.routing;
-            let mut uplink =
-                uplink::observe(&kernel.netlink, &config.uplink, routing, &world.rules)?;
+            let mut uplink = self.read_uplink()?;
             let guests = &self.world.guests.leases;
             uplink.resolvers =
                 self.resolvers.behind(&self.kernel.netlink, guests, uplink.name.as_ref());
@@ -154,6 +153,20 @@ impl Daemon {
             log::info!("{prefix} is in the guests' subnet no more");
         }
         Ok(())
+    }
+
+    fn read_uplink(&self) -> Result<Uplink, Error> {
+        let world = &self.world;
+        let question = Question {
+            choice: &self.config.uplink,
+            routing: world.platform.routing,
+            rules: &world.rules,
+            sender: world
+                .guests
+                .follower()
+                .map(|guest| Sender { index: guest.index, address: guest.net.guest.address }),
+        };
+        uplink::observe(&self.kernel.netlink, &question)
     }
 
     fn read_rules(&mut self) -> Result<(), Error> {

@@ -19,7 +19,7 @@ use crate::daemon::Daemon;
 use crate::effects::resource::{Managed, SharedResource};
 use crate::kernel::link;
 use crate::kernel::netlink::monitor::Event;
-use crate::model::policy_rules::RoutingMode;
+use crate::model::uplink::way::is_internet;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -110,21 +110,15 @@ impl Daemon {
         let guests = &self.world.guests;
         let uplink = &self.world.uplink;
         match event {
-            // The kernel does not announce the routes that go down with a link.
-            Event::Link(link) => {
-                uplink.choice.lists(&link.name)
-                    || link.index == uplink.index
-                    || uplink.default_route.as_ref() == Some(&link.name)
-                    || guests.leaves_by(&link.name)
-            }
-            Event::LinkGone { index } => !guests.has_link(*index),
+            // The kernel does not announce the routes that go down with a link, nor those that are
+            // used again when it has carrier.
+            Event::Link(link) => uplink.way.leads_by(link.index) || !guests.has_link(link.index),
+            Event::LinkGone { index } => uplink.way.leads_by(*index) || !guests.has_link(*index),
             // One of several may be the better one now.
             Event::Address { index, .. } => {
                 *index == uplink.index && *index != 0 || !guests.has_link(*index)
             }
-            Event::Route { to, .. } => {
-                to.prefix() == 0 && self.world.platform.routing == RoutingMode::Main
-            }
+            Event::Route { to, .. } => is_internet(to),
             Event::Rule | Event::Forwarding { .. } | Event::Overrun => false,
         }
     }

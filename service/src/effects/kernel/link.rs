@@ -45,6 +45,10 @@ pub struct Link {
     pub alias: Option<String>,
     /// MTU in bytes.
     pub mtu: u32,
+    /// IFF_LOOPBACK.
+    pub loopback: bool,
+    /// Index of the link that it is a port of, or in (IFLA_MASTER): a bridge, a bond, a VRF; 0 if none.
+    pub master: u32,
     /// IFF_UP.
     pub up: bool,
     /// IFF_LOWER_UP: carrier, which on veth means that the other end is up.
@@ -103,6 +107,7 @@ impl Link {
         let flags = u32_at(message.body, 8)?;
         let mut link = Self {
             index: u32_at(message.body, 4)?,
+            loopback: flags & libc::IFF_LOOPBACK as u32 != 0,
             up: flags & libc::IFF_UP as u32 != 0,
             carrier: flags & libc::IFF_LOWER_UP as u32 != 0,
             ..Self::default()
@@ -113,6 +118,7 @@ impl Link {
                 libc::IFLA_ADDRESS => link.mac = value.to_vec(),
                 libc::IFLA_GROUP => link.group = u32_at(value, 0)?,
                 libc::IFLA_IFALIAS => link.alias = Some(text(value)),
+                libc::IFLA_MASTER => link.master = u32_at(value, 0)?,
                 libc::IFLA_MTU => link.mtu = u32_at(value, 0)?,
                 libc::IFLA_OPERSTATE => link.running = value.first() == Some(&IF_OPER_UP),
                 libc::IFLA_LINK => link.other_end = u32_at(value, 0)?,

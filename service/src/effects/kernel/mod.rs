@@ -17,6 +17,7 @@
 pub mod address;
 pub mod capabilities;
 pub mod conntrack;
+pub mod fib;
 pub mod inside;
 pub mod link;
 pub mod neighbour;

@@ -23,6 +23,7 @@ use crate::error::{Error, KernelError};
 use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::subnet_conflict::DevicePrefix;
+use crate::model::uplink::way::INTERNET;
 use crate::model::{GuestNet, Object, Scope};
 use crate::spec::{Family, IfName, IpPrefix};
 use std::collections::{BTreeMap, HashMap};
@@ -168,10 +169,8 @@ pub fn guest_before(netlink: &Netlink, net: &GuestNet) -> Result<FoundGuest, Err
     Ok(FoundGuest { objects: vec![(Scope::Guest, lo)], ..FoundGuest::default() })
 }
 
-/// Some address of the internet, to ask where packets to it would go; nothing is sent there. Of TEST-NET-3
-/// (RFC 5737), which nobody has: a resolver, a gateway, or a server that everybody knows may well have
-/// a route of its own, and says nothing about the rest.
-pub const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+/// Some address of the internet, to ask where packets to it would go.
+pub const ELSEWHERE: Ipv4Addr = INTERNET[0];
 
 /// `lo`; the first time that it comes up brings its address.
 fn loopback(netlink: &Netlink) -> Result<Object, KernelError> {

@@ -12,78 +12,197 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Reads the device's way out. Changes nothing.
+//! Reads the device's way out. Changes nothing; which of the interfaces it is, `model/uplink` decides.
 
+use super::fib::{self, Sender};
 use super::link::{self, Link};
 use super::netlink::Netlink;
 use super::{address, route};
 use crate::error::{Error, KernelError};
 use crate::model::policy_rules::{self, RoutingMode, Rule};
-use crate::model::uplink::{Choice, Uplink};
+use crate::model::uplink::select::{carries, rank, select, Candidate, TableRoute};
+use crate::model::uplink::way::{merge, Behind, Hop, NextHop, Way, INTERNET};
+use crate::model::uplink::{clat_of, Choice, Uplink};
 use crate::spec::{Family, IfName, IfPattern};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-/// The uplink as the kernel has it now, on a device that routes so, by these rules. Its resolvers
-/// are not the kernel's to say.
-pub fn observe(
-    netlink: &Netlink,
-    choice: &Choice,
-    shape: RoutingMode,
-    rules: &[Rule],
-) -> Result<Uplink, Error> {
-    let failed = |cause: KernelError| Error::kernel("read the uplink", cause);
-    let mut uplink = Uplink::unknown(choice.clone());
-    let default = match shape {
-        RoutingMode::Netd { .. } => policy_rules::default_network(rules),
-        RoutingMode::Main => {
-            let routes = route::of(netlink, Family::V4, Some(policy_rules::MAIN), 0);
-            let routes = routes.map_err(failed)?;
-            let leads =
-                |r: &&route::Route| r.destination.prefix() == 0 && r.unicast && r.index != 0;
-            routes.iter().filter(leads).min_by_key(|r| r.priority).map(|r| r.index)
-        }
-    };
-    let leaves_by = match default {
-        Some(index) => link::by_index(netlink, index).map_err(failed)?,
-        None => None,
-    };
-    uplink.default_route = leaves_by.as_ref().map(|l| l.name.clone());
-    let found = match choice {
-        Choice::Listed(list) => candidates(netlink, list).map_err(failed)?,
-        Choice::Default => leaves_by.into_iter().collect(),
-    };
-    let mut first = None;
-    for link in found {
-        let addresses = address::of(netlink, Family::V4, link.index).map_err(failed)?;
-        uplink.name = IfName::new(&link.name);
-        uplink.index = link.index;
-        uplink.up = link.up && link.carrier;
-        uplink.address = addresses.iter().find_map(|a| match a.address {
-            IpAddr::V4(address) => Some(address),
-            IpAddr::V6(_) => None,
-        });
-        uplink.mtu = link.mtu;
-        uplink.table = shape.table_of(link.index);
-        if uplink.usable() {
-            return Ok(uplink);
-        }
-        first.get_or_insert_with(|| uplink.clone());
-    }
-    Ok(first.unwrap_or(uplink))
+/// Some IPv6 address of the internet (RFC 3849), to ask where packets to it would go.
+const INTERNET_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 1);
+
+/// What the uplink is read for.
+pub struct Question<'a> {
+    /// How it is chosen.
+    pub choice: &'a Choice,
+    /// How the device routes.
+    pub routing: RoutingMode,
+    /// By these rules.
+    pub rules: &'a [Rule],
+    /// A guest that follows the uplink, if there is one.
+    pub sender: Option<Sender>,
 }
 
-/// The links that may be the uplink, the most wanted first. One that is named is asked for; for
-/// others all links are read.
-fn candidates(netlink: &Netlink, list: &[IfPattern]) -> Result<Vec<Link>, KernelError> {
-    if let [only] = list {
-        if only.name().is_some() {
-            return Ok(link::by_name(netlink, only.as_str())?.into_iter().collect());
+/// The uplink as the kernel has it now. Its resolvers are not the kernel's to say.
+pub fn observe(netlink: &Netlink, question: &Question<'_>) -> Result<Uplink, Error> {
+    read(netlink, question).map_err(|cause| Error::kernel("read the uplink", cause))
+}
+
+fn read(netlink: &Netlink, question: &Question<'_>) -> Result<Uplink, KernelError> {
+    let Question { choice, routing, .. } = question;
+    let way = read_way(netlink, question)?;
+    let mut ranked: Vec<_> = links(netlink, choice, &way)?
+        .into_iter()
+        .filter(|link| !link.is_ours())
+        .filter_map(|link| Some((rank(choice, &way, &link.name, link.index)?, link)))
+        .collect();
+    ranked.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut candidates = Vec::new();
+    for (_, link) in ranked {
+        let one = candidate(netlink, *routing, &way, &link)?;
+        let best = one.is_best();
+        candidates.push(one);
+        if best {
+            break;
         }
     }
-    let mut all = link::all(netlink)?;
-    all.retain(|link| !link.is_ours());
-    let place = |link: &Link| list.iter().position(|pattern| pattern.matches(&link.name));
-    let mut found: Vec<_> = all.into_iter().filter_map(|l| Some((place(&l)?, l))).collect();
-    found.sort_by_key(|(place, link)| (*place, link.index));
-    Ok(found.into_iter().map(|(_, link)| link).collect())
+    let mut uplink = select(choice, *routing, way, &candidates);
+    if uplink.name.is_none() && uplink.way.first().is_none() {
+        uplink.ipv6_by = default_of_ipv6(netlink)?;
+    }
+    Ok(uplink)
+}
+
+/// Where packets to the internet go: what guests send, or, where netd routes, the device itself.
+fn read_way(netlink: &Netlink, question: &Question<'_>) -> Result<Way, KernelError> {
+    let (hops, mut way) = match question.routing {
+        RoutingMode::Netd { .. } => {
+            let network = policy_rules::default_network(question.rules);
+            let hops = network.into_iter().map(|index| NextHop { index, dead: false }).collect();
+            (hops, Way { plain: true, ..Way::default() })
+        }
+        RoutingMode::Main => {
+            let mut answers = Vec::new();
+            for to in INTERNET {
+                answers.push(fib::lookup(netlink, to, question.sender)?);
+            }
+            merge(&answers)
+        }
+    };
+    for NextHop { index, dead } in hops {
+        if let Some(link) = link::by_index(netlink, index)? {
+            let behind = behind(netlink, &link)?;
+            let up = link.up && link.carrier;
+            way.hops.push(Hop { index, name: link.name, behind, dead, up });
+        }
+    }
+    Ok(way)
+}
+
+fn behind(netlink: &Netlink, link: &Link) -> Result<Behind, KernelError> {
+    let mut comes_back = false;
+    if link.kind == "veth" && link.elsewhere.is_none() && link.other_end != 0 {
+        let other = link::by_index(netlink, link.other_end)?;
+        comes_back = other.is_some_and(|other| other.master == 0);
+    }
+    Ok(Behind::interface(&link.kind, link.is_ours(), link.loopback, comes_back))
+}
+
+/// The links that may be the uplink, and perhaps others. Where they are known by name they are asked
+/// for; otherwise all are read.
+fn links(netlink: &Netlink, choice: &Choice, way: &Way) -> Result<Vec<Link>, KernelError> {
+    let named = match choice {
+        Choice::Listed(list) => list.iter().map(IfPattern::name).collect(),
+        Choice::Default => Some(way.hops.iter().filter_map(|hop| IfName::new(&hop.name)).collect()),
+    };
+    let Some(named): Option<Vec<IfName>> = named else { return link::all(netlink) };
+    let mut found: Vec<Link> = Vec::new();
+    for name in named {
+        for name in [clat_of(&name), Some(name)].into_iter().flatten() {
+            let link = link::by_name(netlink, name.as_str())?;
+            let known = |link: &Link| found.iter().any(|other| other.index == link.index);
+            found.extend(link.filter(|link| !known(link)));
+        }
+    }
+    Ok(found)
+}
+
+fn candidate(
+    netlink: &Netlink,
+    routing: RoutingMode,
+    way: &Way,
+    link: &Link,
+) -> Result<Candidate, KernelError> {
+    let addresses = address::of(netlink, Family::V4, link.index)?;
+    let address = addresses.iter().find_map(|a| match a.address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    });
+    let carries = match routing {
+        RoutingMode::Main => way.leads_by(link.index),
+        RoutingMode::Netd { .. } => {
+            let table = Some(routing.table_of(link.index));
+            let routes = route::of(netlink, Family::V4, table, 0)?;
+            carries(&routes.iter().map(table_route).collect::<Vec<_>>(), link.index)
+        }
+    };
+    let (port_of, vrf) = master(netlink, link)?;
+    Ok(Candidate {
+        name: link.name.clone(),
+        index: link.index,
+        up: link.up && link.carrier,
+        address,
+        mtu: link.mtu,
+        behind: behind(netlink, link)?,
+        port_of,
+        vrf,
+        ipv6: address.is_none() && has_ipv6(netlink, link.index)?,
+        carries,
+    })
+}
+
+fn table_route(route: &route::Route) -> TableRoute {
+    let by = Some(route.index).filter(|index| route.unicast && *index != 0);
+    TableRoute { to: route.destination, metric: route.priority, by }
+}
+
+/// What a link is a port of, and has its traffic; or the VRF that it is in, where it keeps its own.
+fn master(netlink: &Netlink, link: &Link) -> Result<(Option<String>, Option<String>), KernelError> {
+    let master = match link.master {
+        0 => None,
+        index => link::by_index(netlink, index)?,
+    };
+    Ok(match master {
+        Some(vrf) if vrf.kind == "vrf" => (None, Some(vrf.name)),
+        other => (other.map(|other| other.name), None),
+    })
+}
+
+/// Whether a link has an IPv6 address that leads further than the link.
+fn has_ipv6(netlink: &Netlink, index: u32) -> Result<bool, KernelError> {
+    let found = without_ipv6(address::of(netlink, Family::V6, index))?;
+    Ok(found.unwrap_or_default().iter().any(|found| match found.address {
+        // fe80::/10
+        IpAddr::V6(address) => address.segments()[0] & 0xffc0 != 0xfe80,
+        IpAddr::V4(_) => false,
+    }))
+}
+
+/// The interface of the default route of IPv6.
+fn default_of_ipv6(netlink: &Netlink) -> Result<Option<String>, KernelError> {
+    let way = without_ipv6(route::towards(netlink, INTERNET_V6))?.flatten();
+    let Some(way) = way.filter(|way| !way.local) else { return Ok(None) };
+    Ok(link::by_index(netlink, way.index)?.filter(|link| !link.is_ours()).map(|link| link.name))
+}
+
+/// A kernel without IPv6 has none to say anything of.
+fn without_ipv6<T>(answer: Result<T, KernelError>) -> Result<Option<T>, KernelError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(e)
+            if [libc::EAFNOSUPPORT, libc::EOPNOTSUPP, libc::EACCES, libc::EINVAL]
+                .contains(&e.errno) =>
+        {
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
 }

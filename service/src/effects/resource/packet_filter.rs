@@ -76,12 +76,19 @@ impl PacketFilter {
 
 /// The interfaces that guests may leave by. Where netd routes, our own rule leads to one of them and
 /// nothing else does, so all that may ever be the uplink can be named once: a change of the uplink is
-/// a change of that rule, and runs no program.
+/// a change of that rule, and runs no program. The exception is a clat that no name was given of.
 fn ways_out(world: &World) -> BTreeSet<IfPattern> {
-    match (world.platform.routing, &world.uplink.choice) {
+    let uplink = &world.uplink;
+    let mut ways: BTreeSet<IfPattern> = match (world.platform.routing, &uplink.choice) {
         (RoutingMode::Netd { .. }, Choice::Listed(list)) => list.iter().cloned().collect(),
-        _ => world.uplink.name.iter().cloned().map(IfPattern::from).collect(),
+        _ => BTreeSet::new(),
+    };
+    for name in uplink.ways_out() {
+        if !ways.iter().any(|way| way.matches(name.as_str())) {
+            ways.insert(name.clone().into());
+        }
     }
+    ways
 }
 
 impl SharedResource for PacketFilter {

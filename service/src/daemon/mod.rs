@@ -49,7 +49,7 @@ use guest::worker::Worker;
 use names::Asking;
 use reconcile::debounce::{Debounce, Due};
 use resolvers::Resolvers;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
@@ -216,6 +216,8 @@ pub struct Daemon {
     connections: Connections,
     /// How often what others take from guests' host ends is put back, by their index.
     guest_repairs: Backoffs<u32>,
+    /// Host ends that are down until their marks can be put back, by their index.
+    shut: BTreeSet<u32>,
     /// Brings live guests' ends to what they should be.
     worker: Worker,
     /// Asks the resolvers.

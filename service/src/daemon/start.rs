@@ -43,7 +43,7 @@ use crate::platform::ndc::Ndc;
 use crate::platform::resolv_conf;
 use crate::spec::Family;
 use crate::store::Store;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -201,6 +201,7 @@ impl Daemon {
             policy_routing: Managed::new(PolicyRouting::new(netlink()?, forgetter), None),
             forwarding: Managed::new(forwarding, Some(was_on)),
             guest_repairs: Backoffs::new(&REPAIR),
+            shut: BTreeSet::new(),
             worker: Worker::default(),
             asking: Asking::default(),
             well_at: HashMap::new(),

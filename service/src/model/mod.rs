@@ -23,6 +23,7 @@ pub mod fault;
 pub mod forwarding;
 pub mod guest_net;
 pub mod guest_table;
+pub mod identity;
 pub mod lockdown;
 pub mod names;
 pub mod object;

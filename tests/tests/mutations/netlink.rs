@@ -106,7 +106,10 @@ fn link(body: &[u8], verb: &str) -> String {
     }
     for (kind, value) in all {
         words.push(match kind {
+            1 => "address".into(),
+            3 => "name".into(),
             4 => "mtu".into(),
+            10 => "master".into(),
             19 => "pid".into(),
             20 => "alias".into(),
             27 if verb == "NEW" => format!("group {:#x}", u32_at(value, 0).unwrap_or_default()),

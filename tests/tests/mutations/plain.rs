@@ -82,11 +82,16 @@ fn repairs(traced: &Traced<Device>, firewall: &str) {
     // Not wanted, and ours by its marks: removed with what is put back next.
     traced.device.run("ip route add 172.17.3.200 dev vm_wlan1 proto 103");
     traced.device.run("ip addr add 172.17.3.2/24 dev vm_wlan1");
+    traced.device.run("ip link add odd-br type bridge");
     for (away, list, text) in [
         ("ip addr del 172.17.3.2/16 dev vm_wlan", "ip addr show vm_wlan", "172.17.3.2/16"),
         ("ip route del 172.17.3.4 dev vm_wlan1", "ip route", "172.17.3.4 dev vm_wlan1"),
         ("ip link set vm_wlan1 down", "ip link show vm_wlan1", ",UP"),
         ("ip link set vm_wlan1 alias none", "ip link show vm_wlan1", "guestnet:second"),
+        ("ip link set vm_wlan1 name odd", "ip -o link", "vm_wlan1"),
+        ("ip link set vm_wlan1 master odd-br", "ip -o link show nomaster", "vm_wlan1"),
+        ("ip link set vm_wlan1 group 7", "ip -o link show group 0x676e6574", "vm_wlan1"),
+        ("ip link set vm_wlan1 address 02:00:00:00:00:01", "ip link show vm_wlan1", "02:67"),
         ("ip rule del iif vm_wlan4", "ip rule", "iif vm_wlan4"),
         ("sysctl -qw net.ipv4.ip_forward=0", "sysctl net.ipv4.ip_forward", "= 1"),
     ] {
@@ -96,6 +101,15 @@ fn repairs(traced: &Traced<Device>, firewall: &str) {
     let removed =
         || !left("ip route", "172.17.3.200") && !left("ip addr show vm_wlan1", "172.17.3.2/24");
     traced.until("what is not wanted is gone", removed);
+    // Whenever it is put back: then it is down until the next time.
+    traced.until("the link is down until it has its name", || {
+        let _ = traced.device.words("ip link set vm_wlan1 name odd").output();
+        traced.daemon.log().contains("vm_wlan1 is down until it can be put back")
+    });
+    traced.until("it is up again", || {
+        left("ip link", "vm_wlan1") && left("ip link show vm_wlan1", ",UP")
+    });
+    traced.device.run("ip link del odd-br");
     if firewall == "iptables" {
         traced.device.run("iptables-legacy -w -F FORWARD");
         until_hooked(traced);

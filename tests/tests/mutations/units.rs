@@ -149,8 +149,8 @@ fn what_nobody_knows_has_a_key_and_no_row() {
         sent(route, &message(28, &[0; 12])),
         sent(route, &message(36, &[0; 20])),
         sent(route, &message(120, &[0; 4])),
-        // A link is renamed, or goes without being named; a route and a rule that are not ours.
-        sent(route, &message(19, &[&[0; 16][..], &[5, 0, 3, 0, 0x61, 0, 0, 0]].concat())),
+        // A link has another queue; a route and a rule that are not ours.
+        sent(route, &message(19, &[&[0; 16][..], &[8, 0, 13, 0, 1, 0, 0, 0]].concat())),
         sent(route, &message(24, &[2, 0, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0])),
         sent(route, &message(32, &[2, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0])),
         // A link with a queue of another length; an address with a label.

@@ -53,6 +53,7 @@ impl Daemon {
         for index in indexes {
             self.kernel.deleter.seen(*index);
             self.guest_repairs.forget(*index);
+            self.shut.remove(index);
             self.worker.forget(*index);
             let Some((guest, was_leaving)) = self.world.guests.remove(*index) else { continue };
             let (name, host) = (guest.name().clone(), &guest.net.host.name);

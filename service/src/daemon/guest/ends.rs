@@ -119,7 +119,7 @@ impl Ends {
         let failed = |cause| Error::kernel("read the link", cause);
         let gone = || Error::GuestGone(job.net.name.clone());
         let host = link::by_index(&self.netlink, job.index).map_err(failed)?;
-        let host = host.filter(Link::is_ours).ok_or_else(gone)?;
+        let host = host.filter(|host| host.kind == "veth").ok_or_else(gone)?;
         let netns = host.elsewhere.ok_or_else(|| moved(&job.net))?;
         if netns < 0 {
             return Err(gone());
@@ -170,8 +170,7 @@ impl Ends {
     /// What is left to do; `inside` is none where the guest's end is as it should be.
     fn steps(&self, job: &Job, pair: &Pair, inside: Option<&Netlink>) -> Result<Vec<Step>, Error> {
         let net = &job.net;
-        let host = observe::host_end(&self.netlink, net)?;
-        let host = host.filter(|host| host.index == job.index);
+        let host = observe::host_end_at(&self.netlink, job.index, net)?;
         let host =
             host.ok_or_else(|| Error::kernel(format!("find {}", net.host.name), no_device()))?;
         let mut found = host.objects;

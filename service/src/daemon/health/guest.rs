@@ -24,6 +24,7 @@ use crate::kernel::link::{self, Link};
 use crate::kernel::route::{self, Route};
 use crate::model::change::{Change, KernelOp};
 use crate::model::fault::{Cause, Fault};
+use crate::model::identity::{self, Changed};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::GuestNet;
@@ -102,7 +103,7 @@ impl Daemon {
         let has = if known.is_some() { "is" } else { "was set" };
         let leads = if known.is_some_and(|i| i.ways.is_some()) { "is" } else { "was set" };
         let mut layers = vec![
-            link_layer(net, link.as_ref()),
+            self.link_layer(&guest, link.as_ref()),
             address_layer(net, &found, self.world.conflict(&net.subnet), has),
             self.route_layer(&guest, &routes, leads),
         ];
@@ -122,6 +123,30 @@ impl Daemon {
             rx_packets: counters.rx_packets,
             tx_packets: counters.tx_packets,
         })
+    }
+
+    fn link_layer(&self, guest: &Attached, link: Option<&Link>) -> LayerReport {
+        let net = &guest.net;
+        let Some(link) = link else { return link_layer(net, None) };
+        let mut changed: Vec<_> =
+            identity::changed(net, &link.marks()).iter().map(Changed::to_string).collect();
+        // While work is done at its ends, or one of them is not known, it may have another MTU. What
+        // the guest sends and is longer is dropped (is_skb_forwardable()).
+        let known =
+            !self.world.guests.is_in_work(guest.index) && self.worker.doubts(guest.index).is_none();
+        if known && link.mtu < net.mtu {
+            changed.push(format!("its MTU (it is {} instead of {})", link.mtu, net.mtu));
+        }
+        if changed.is_empty() {
+            return link_layer(net, Some(link));
+        }
+        let (host, changed) = (&net.host.name, changed.join(", "));
+        let text = format!("somebody else keeps changing {host}: {changed}; it is put back later");
+        let step = format!(
+            "find out who does it (`ip -ts monitor link` shows when), and have udev, \
+             NetworkManager and the like leave {host} alone"
+        );
+        LayerReport::bad(Layer::Link, Fault::new(Cause::LinkChanged, text).with_step(step))
     }
 
     /// `is`: the guest's default route "is" there, or "was set" and has not been looked at.

@@ -14,9 +14,10 @@
 
 //! Puts back what the device's side of a guest lacks. What is inside a guest is the guest's.
 
+use super::debounce::Due;
 use crate::daemon::Daemon;
 use crate::effects::executor::kernel::KernelExecutor;
-use crate::effects::executor::put_back;
+use crate::effects::executor::{marks, put_back};
 use crate::error::Error;
 use crate::kernel::observe::FoundHost;
 use crate::kernel::{link, observe};
@@ -24,6 +25,7 @@ use crate::model::backoff::Say;
 use crate::model::change::KernelOp;
 use crate::model::desired::{desired_device_side, may_remove};
 use crate::model::diff::diff;
+use crate::model::identity::Changed;
 use crate::model::timeline::Timeline;
 use crate::model::{GuestNet, Reversible, Step};
 use std::time::Instant;
@@ -33,7 +35,7 @@ impl Daemon {
     pub(in crate::daemon) fn repair_all(&mut self) {
         let nets: Vec<_> = self.world.guests.attached().map(|g| (g.index, g.net.clone())).collect();
         let mut found =
-            match observe::host_ends(&self.kernel.netlink, nets.iter().map(|(_, net)| net)) {
+            match observe::host_ends(&self.kernel.netlink, nets.iter().map(|(i, net)| (*i, net))) {
                 Ok(found) => found,
                 Err(e) => {
                     log::error!("the guests' links could not be read: {e}");
@@ -41,7 +43,7 @@ impl Daemon {
                 }
             };
         for (index, net) in nets {
-            if let Some(host) = found.remove(&net.host.name) {
+            if let Some(host) = found.remove(&index) {
                 self.repair_from(index, &net, host);
             }
         }
@@ -51,7 +53,7 @@ impl Daemon {
     pub(in crate::daemon) fn repair(&mut self, index: u32) {
         let Some(guest) = self.world.guests.by_index(index) else { return };
         let net = guest.net.clone();
-        match observe::host_end(&self.kernel.netlink, &net) {
+        match observe::host_end_at(&self.kernel.netlink, index, &net) {
             Ok(Some(host)) => self.repair_from(index, &net, host),
             Ok(None) => {} // gone meanwhile: announced
             Err(e) => self.not_repaired(index, &net, &e),
@@ -59,6 +61,9 @@ impl Daemon {
     }
 
     fn repair_from(&mut self, index: u32, net: &GuestNet, host: FoundHost) {
+        let restored = !host.changed.is_empty();
+        // Whatever else is being done to it: its rules do not hold.
+        let Some(host) = self.restore_marks(index, net, host) else { return };
         if self.world.guests.postpones_repair(index) {
             return;
         }
@@ -72,7 +77,7 @@ impl Daemon {
         }
         let now = Instant::now();
         let pace = self.guest_repairs.of(index);
-        if !pace.may_act(now) {
+        if !restored && !pace.may_act(now) {
             return;
         }
         let say = pace.acted(now);
@@ -99,11 +104,65 @@ impl Daemon {
         }
     }
 
-    /// With its link the guest goes, which is announced.
-    fn not_repaired(&self, index: u32, net: &GuestNet, e: &Error) {
-        match link::by_index(&self.kernel.netlink, index) {
-            Ok(None) => {}
-            _ => log::error!("{}: not whole: {e}", net.name),
+    /// Puts back the marks of a host end: gives the end as it is then. None when that has to wait or
+    /// fails: the link is down until it is done, since rules that match by its name do not hold.
+    fn restore_marks(&mut self, index: u32, net: &GuestNet, host: FoundHost) -> Option<FoundHost> {
+        if host.changed.is_empty() {
+            return Some(host);
         }
+        let now = Instant::now();
+        let pace = self.guest_repairs.of(index);
+        if !pace.may_act(now) {
+            self.shut(index, net, &host);
+            return None;
+        }
+        let say = pace.acted(now);
+        if let Err(e) = marks::put_back(&self.kernel.netlink, net, index, &host.changed) {
+            self.shut(index, net, &host);
+            self.not_repaired(index, net, &e);
+            return None;
+        }
+        self.shut.remove(&index);
+        match say {
+            Say::This => {
+                for one in &host.changed {
+                    log::warn!("{}: {}: put back: {one}", net.name, net.host.name);
+                }
+            }
+            say => say.sum(&format!("{}: {}", net.name, net.host.name), "`ip monitor` shows when"),
+        }
+        if host.changed.iter().any(Changed::moves_packets) {
+            self.connections.met_no_rule(net.guest.address);
+        }
+        match observe::host_end_at(&self.kernel.netlink, index, net) {
+            Ok(there) => there,
+            Err(e) => {
+                self.not_repaired(index, net, &e);
+                None
+            }
+        }
+    }
+
+    fn shut(&mut self, index: u32, net: &GuestNet, host: &FoundHost) {
+        if host.up {
+            if let Err(e) = marks::shut(&self.kernel.netlink, index) {
+                log::error!("{}: {} cannot be set down: {e}", net.name, net.host.name);
+            }
+        }
+        if self.shut.insert(index) {
+            let changed: Vec<_> = host.changed.iter().map(Changed::to_string).collect();
+            let (changed, link) = (changed.join(", "), &net.host.name);
+            log::warn!("{}: {link} is down until it can be put back: {changed}", net.name);
+        }
+    }
+
+    /// With its link the guest goes, which is announced. Else it is tried again.
+    fn not_repaired(&mut self, index: u32, net: &GuestNet, e: &Error) {
+        if let Ok(None) = link::by_index(&self.kernel.netlink, index) {
+            return;
+        }
+        log::error!("{}: not whole, which is tried again: {e}", net.name);
+        let due = Due { guests: [index].into(), ..Due::default() };
+        self.debounce.retry(due, Instant::now());
     }
 }

@@ -17,11 +17,22 @@
 use super::debounce::Due;
 use crate::daemon::Daemon;
 use crate::effects::resource::{Managed, SharedResource};
-use crate::kernel::link;
+use crate::kernel::link::{self, Link};
 use crate::kernel::netlink::monitor::Event;
 use crate::model::uplink::way::is_internet;
+use crate::model::{identity, ownership};
 use std::collections::BTreeMap;
 use std::time::Instant;
+
+/// How a host end is.
+enum Condition {
+    /// As its guest has it.
+    Whole,
+    /// It is down, or has another MTU or alias.
+    Lacking,
+    /// It bears other marks: name, master, group, MAC.
+    Changed,
+}
 
 impl Daemon {
     /// Takes in everything announced up to now; what follows from it is done when it is due.
@@ -44,11 +55,14 @@ impl Daemon {
     /// Takes in everything announced up to now.
     pub(in crate::daemon) fn take_in(&mut self) {
         let now = Instant::now();
-        let (mut gone, mut lost, mut up) = (Vec::new(), false, BTreeMap::new());
+        let (mut gone, mut lost, mut links) = (Vec::new(), false, BTreeMap::new());
         for event in self.kernel.monitor.drain() {
             let mut due = Due { uplink: self.concerns_uplink(&event), ..Due::default() };
             match event {
-                Event::LinkGone { index } => gone.push(index),
+                Event::LinkGone { index } => {
+                    gone.push(index);
+                    due.guests.extend(&self.shut);
+                }
                 Event::Address { index, gone } | Event::Route { index, gone, .. }
                     if self.world.guests.has_link(index) =>
                 {
@@ -67,17 +81,32 @@ impl Daemon {
                     due.guests.extend(self.world.guests.at(&to));
                 }
                 Event::Rule => due.rules = true,
-                // A new name for an interface that a prefix is on.
-                Event::Link(link) if !link.is_ours() => self.world.prefixes = None,
                 // What it was before it was as it is now is of no interest.
-                Event::Link(link) => drop(up.insert(link.index, link.up)),
+                Event::Link(link) if self.world.guests.has_link(link.index) => {
+                    links.insert(link.index, link);
+                }
+                // A new name for an interface that a prefix is on; and an old one that is free again.
+                Event::Link(link) if !link.is_ours() => {
+                    self.world.prefixes = None;
+                    due.guests.extend(&self.shut);
+                }
+                Event::Link(_) => {}
                 Event::Forwarding { on } => due.forwarding = self.forwarding_changed(on),
                 Event::Overrun => lost = true,
             }
             self.debounce.trigger(due, now);
         }
-        let down = up.iter().filter(|(_, up)| !**up).map(|(index, _)| *index);
-        self.debounce.due.guests.extend(down);
+        for link in links.values() {
+            match self.condition(link) {
+                Condition::Whole => {}
+                Condition::Lacking => {
+                    let due = Due { guests: [link.index].into(), ..Due::default() };
+                    self.debounce.trigger(due, now);
+                }
+                // Its packets may meet no rule: not a moment is waited.
+                Condition::Changed => self.repair(link.index),
+            }
+        }
         if lost {
             self.announcements_were_lost(now);
             gone.extend(self.vanished());
@@ -89,6 +118,24 @@ impl Daemon {
         // What is of a guest that leaves, or of none of ours, goes by itself.
         let guests = &self.world.guests;
         self.debounce.due.guests.retain(|index| guests.by_index(*index).is_some());
+    }
+
+    /// How a guest's host end is, as far as its announcement says.
+    fn condition(&self, link: &Link) -> Condition {
+        let Some(guest) = self.world.guests.by_index(link.index) else { return Condition::Whole };
+        let net = &guest.net;
+        // While work is done at its ends, or one of them is not known, it may have another MTU.
+        let mtu = link.mtu == net.mtu
+            || self.world.guests.is_in_work(link.index)
+            || self.worker.doubts(link.index).is_some();
+        let alias = link.alias.as_deref() == Some(ownership::alias(&net.name).as_str());
+        if !identity::changed(net, &link.marks()).is_empty() {
+            return Condition::Changed;
+        }
+        match link.up && mtu && alias {
+            true => Condition::Whole,
+            false => Condition::Lacking,
+        }
     }
 
     fn announcements_were_lost(&mut self, now: Instant) {

@@ -28,7 +28,7 @@ pub(in crate::effects) fn delete(netlink: &Netlink, indexes: &[u32]) -> Result<(
     let found = link::all(netlink)?;
     let group = unused(&found);
     let mut ours: BTreeSet<u32> =
-        found.iter().filter(|link| link.is_ours()).map(|link| link.index).collect();
+        found.iter().filter(|link| link.kind == "veth").map(|link| link.index).collect();
     ours.retain(|index| indexes.contains(index));
     for index in ours.clone() {
         match link::set_group(netlink, index, group) {

@@ -18,6 +18,7 @@
 mod group_delete;
 pub mod kernel;
 pub mod link_deleter;
+pub(crate) mod marks;
 
 use crate::error::Error;
 use crate::model::timeline::Timeline;

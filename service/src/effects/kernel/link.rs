@@ -20,6 +20,7 @@
 use super::netlink::message::{attributes, text, u32_at, u64_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
+use crate::model::identity::Marks;
 use crate::model::ownership::{self, LINK_GROUP};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::link::{
@@ -39,6 +40,8 @@ pub struct Link {
     pub kind: String,
     /// Link-layer address.
     pub mac: Vec<u8>,
+    /// IFLA_MASTER: index of the link that it is a port of, or in: a bridge, a bond, a VRF; 0 if none.
+    pub master: u32,
     /// IFLA_GROUP.
     pub group: u32,
     /// IFLA_IFALIAS.
@@ -47,8 +50,6 @@ pub struct Link {
     pub mtu: u32,
     /// IFF_LOOPBACK.
     pub loopback: bool,
-    /// Index of the link that it is a port of, or in (IFLA_MASTER): a bridge, a bond, a VRF; 0 if none.
-    pub master: u32,
     /// IFF_UP.
     pub up: bool,
     /// IFF_LOWER_UP: carrier, which on veth means that the other end is up.
@@ -74,6 +75,11 @@ impl Link {
     /// Whether it was born with guestnetd's marks.
     pub fn is_ours(&self) -> bool {
         ownership::is_ours(&self.name, &self.kind, self.group, &self.mac)
+    }
+
+    /// What others may change of one that is.
+    pub fn marks(&self) -> Marks<'_> {
+        Marks { name: &self.name, master: self.master, group: self.group, mac: &self.mac }
     }
 }
 
@@ -116,9 +122,9 @@ impl Link {
             match kind {
                 libc::IFLA_IFNAME => link.name = text(value),
                 libc::IFLA_ADDRESS => link.mac = value.to_vec(),
+                libc::IFLA_MASTER => link.master = u32_at(value, 0)?,
                 libc::IFLA_GROUP => link.group = u32_at(value, 0)?,
                 libc::IFLA_IFALIAS => link.alias = Some(text(value)),
-                libc::IFLA_MASTER => link.master = u32_at(value, 0)?,
                 libc::IFLA_MTU => link.mtu = u32_at(value, 0)?,
                 libc::IFLA_OPERSTATE => link.running = value.first() == Some(&IF_OPER_UP),
                 libc::IFLA_LINK => link.other_end = u32_at(value, 0)?,
@@ -217,6 +223,33 @@ pub(in crate::effects) fn set_mtu(
     mtu: u32,
 ) -> Result<(), KernelError> {
     set(netlink, index, LinkAttribute::Mtu(mtu))
+}
+
+/// Gives a link another name.
+pub(in crate::effects) fn rename(
+    netlink: &Netlink,
+    index: u32,
+    name: &str,
+) -> Result<(), KernelError> {
+    set(netlink, index, LinkAttribute::IfName(name.to_owned()))
+}
+
+/// Gives a link another link-layer address.
+pub(in crate::effects) fn set_mac(
+    netlink: &Netlink,
+    index: u32,
+    mac: [u8; 6],
+) -> Result<(), KernelError> {
+    set(netlink, index, LinkAttribute::Address(mac.to_vec()))
+}
+
+/// Makes a link a port of the one with this index; 0: of none.
+pub(in crate::effects) fn set_master(
+    netlink: &Netlink,
+    index: u32,
+    master: u32,
+) -> Result<(), KernelError> {
+    set(netlink, index, LinkAttribute::Controller(master))
 }
 
 fn set(netlink: &Netlink, index: u32, attribute: LinkAttribute) -> Result<(), KernelError> {

@@ -20,6 +20,7 @@ use super::netlink::Netlink;
 use super::route::Route;
 use super::{address, link, route};
 use crate::error::{Error, KernelError};
+use crate::model::identity::{self, Changed};
 use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::subnet_conflict::DevicePrefix;
@@ -34,6 +35,10 @@ use std::net::Ipv4Addr;
 pub struct FoundHost {
     /// Interface index of the host end.
     pub index: u32,
+    /// Its marks that somebody else has changed.
+    pub changed: Vec<Changed>,
+    /// Whether it is up.
+    pub up: bool,
     /// Whether the kernel sends by it.
     pub running: bool,
     /// The id of the network namespace that the guest's end is in; see [`Link::elsewhere`].
@@ -65,7 +70,29 @@ pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<FoundHost>, 
     if !link.is_ours() {
         return Err(Error::HostInterfaceExists(name.clone()));
     }
-    let mut found = found_host(&link, net);
+    with_addresses(netlink, &link, net).map(Some)
+}
+
+/// The device's end of a guest's link by its index, whatever it is called now; none if it is gone.
+pub fn host_end_at(
+    netlink: &Netlink,
+    index: u32,
+    net: &GuestNet,
+) -> Result<Option<FoundHost>, Error> {
+    let failed = |cause: KernelError| Error::kernel(format!("read {}", net.host.name), cause);
+    let link = link::by_index(netlink, index).map_err(failed)?.filter(is_veth);
+    link.map(|link| with_addresses(netlink, &link, net)).transpose()
+}
+
+/// An index is given to another link only after its own is gone, which is announced.
+fn is_veth(link: &Link) -> bool {
+    link.kind == "veth"
+}
+
+fn with_addresses(netlink: &Netlink, link: &Link, net: &GuestNet) -> Result<FoundHost, Error> {
+    let name = &net.host.name;
+    let failed = |cause: KernelError| Error::kernel(format!("read {name}"), cause);
+    let mut found = found_host(link, net);
     for address in address::of(netlink, Family::V4, link.index).map_err(failed)? {
         found.push_address(name, &address);
     }
@@ -74,26 +101,22 @@ pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<FoundHost>, 
     for route in route::of(netlink, Family::V4, Some(net.host.table), link.index).map_err(failed)? {
         found.push_route(name, &route);
     }
-    Ok(Some(found))
+    Ok(found)
 }
 
-/// The device's ends of these guests' links, as far as they are there and bear our marks, by their
-/// names: three lists, however many guests there are.
+/// The device's ends of these guests' links, as far as they are there, by their indexes: three lists,
+/// however many guests there are.
 pub fn host_ends<'a>(
     netlink: &Netlink,
-    nets: impl Iterator<Item = &'a GuestNet>,
-) -> Result<BTreeMap<IfName, FoundHost>, Error> {
+    nets: impl Iterator<Item = (u32, &'a GuestNet)>,
+) -> Result<BTreeMap<u32, FoundHost>, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guests' links", cause);
-    let links: HashMap<String, Link> = link::all(netlink)
-        .map_err(failed)?
-        .into_iter()
-        .filter(Link::is_ours)
-        .map(|link| (link.name.clone(), link))
-        .collect();
+    let links = link::all(netlink).map_err(failed)?.into_iter().filter(is_veth);
+    let links: HashMap<u32, Link> = links.map(|link| (link.index, link)).collect();
     let mut ends = HashMap::new();
-    for net in nets {
-        if let Some(link) = links.get(net.host.name.as_str()) {
-            ends.insert(link.index, (&net.host.name, found_host(link, net)));
+    for (index, net) in nets {
+        if let Some(link) = links.get(&index) {
+            ends.insert(index, (&net.host.name, found_host(link, net)));
         }
     }
     for address in address::of(netlink, Family::V4, 0).map_err(failed)? {
@@ -106,7 +129,7 @@ pub fn host_ends<'a>(
             found.push_route(name, &route);
         }
     }
-    Ok(ends.into_values().map(|(name, found)| (name.clone(), found)).collect())
+    Ok(ends.into_iter().map(|(index, (_, found))| (index, found)).collect())
 }
 
 /// What its link alone says.
@@ -124,7 +147,14 @@ fn found_host(link: &Link, net: &GuestNet) -> FoundHost {
     let text = link.alias.clone();
     objects.extend(text.map(|text| Object::Alias { dev: dev(), text }));
     let objects = objects.into_iter().map(|object| (Scope::Device, object)).collect();
-    FoundHost { index: link.index, running: link.running, elsewhere: link.elsewhere, objects }
+    FoundHost {
+        index: link.index,
+        changed: identity::changed(net, &link.marks()),
+        up: link.up,
+        running: link.running,
+        elsewhere: link.elsewhere,
+        objects,
+    }
 }
 
 impl FoundHost {

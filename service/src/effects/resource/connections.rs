@@ -48,6 +48,11 @@ impl Connections {
         }
     }
 
+    /// After a guest's link had another name for a moment, or was a bridge's port.
+    pub(crate) fn met_no_rule(&self, address: Ipv4Addr) {
+        self.forgetter.forget(Unfit::Unruled(address));
+    }
+
     /// Guests that are gone leave theirs behind: for five days, in a table that all share.
     pub(crate) fn guests_gone(&self, addresses: Vec<Ipv4Addr>) {
         addresses.into_iter().for_each(|address| self.forgetter.forget(Unfit::Of(address)));
@@ -84,6 +89,9 @@ pub(super) enum Unfit {
     /// Guests' that began while our source NAT was gone. A connection is bound once: its packets would
     /// leave with the guest's own address as long as it lasts, whatever the rules say.
     Untranslated(Vec<GuestSubnet>),
+    /// Of this guest, from it or to it, that may have met no rule of ours, nor any NAT: they would pass
+    /// as replies from now on.
+    Unruled(Ipv4Addr),
 }
 
 impl Unfit {
@@ -105,6 +113,10 @@ impl Unfit {
             }
             Self::Of(address) => ends.from == *address,
             Self::Untranslated(all) => ends.answered_to == ends.from && subnet(all).is_some(),
+            Self::Unruled(address) => {
+                let untouched = ends.answered_to == ends.from && ends.answered_by == ends.to;
+                untouched && [ends.from, ends.to].contains(address)
+            }
         }
     }
 
@@ -115,6 +127,7 @@ impl Unfit {
             Self::Questions(_) => "to the resolver".to_owned(),
             Self::Of(address) => format!("of the guest with {address}"),
             Self::Untranslated(_) => "that no source NAT had touched".to_owned(),
+            Self::Unruled(address) => format!("of {address} that may have met no rule"),
         }
     }
 }

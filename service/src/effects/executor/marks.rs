@@ -1,0 +1,61 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The marks of a guest's host end, put back when somebody else has changed them.
+
+use crate::error::{Error, KernelError};
+use crate::kernel::link;
+use crate::kernel::netlink::Netlink;
+use crate::model::identity::Changed;
+use crate::model::ownership::LINK_GROUP;
+use crate::model::GuestNet;
+
+/// Puts back what was changed; the first failure is the answer. The link may be down afterwards.
+pub(crate) fn put_back(
+    netlink: &Netlink,
+    net: &GuestNet,
+    index: u32,
+    changed: &[Changed],
+) -> Result<(), Error> {
+    changed.iter().try_for_each(|one| {
+        put_back_one(netlink, net, index, one)
+            .map_err(|cause| Error::kernel(format!("put back {one} on {}", net.host.name), cause))
+    })
+}
+
+fn put_back_one(
+    netlink: &Netlink,
+    net: &GuestNet,
+    index: u32,
+    changed: &Changed,
+) -> Result<(), KernelError> {
+    match changed {
+        Changed::Name(_) => match link::rename(netlink, index, net.host.name.as_str()) {
+            // Before Linux 6.2 a link that is up keeps its name (dev_change_name()).
+            Err(e) if e.errno == libc::EBUSY => {
+                link::set_up(netlink, index, false)?;
+                link::rename(netlink, index, net.host.name.as_str())
+            }
+            other => other,
+        },
+        Changed::Master(_) => link::set_master(netlink, index, 0),
+        Changed::Group(_) => link::set_group(netlink, index, LINK_GROUP),
+        Changed::Mac(_) => link::set_mac(netlink, index, net.host.mac.0),
+    }
+}
+
+/// Sets a host end down: while its marks are not its own, nothing may come in by it.
+pub(crate) fn shut(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
+    link::set_up(netlink, index, false)
+}

@@ -98,6 +98,27 @@ pub enum Error {
         /// errno text.
         cause: std::io::Error,
     },
+    /// The store's directory.
+    #[error(
+        "the state cannot be kept in {path}: {cause}; mend that, or choose another --state-dir"
+    )]
+    StateDir {
+        /// The directory.
+        path: String,
+        /// What is wrong with it.
+        cause: std::io::Error,
+    },
+    /// What is stored cannot be read for now.
+    #[error("{path} cannot be read: {cause}; nothing of the state was changed: start again")]
+    StateUnreadable {
+        /// The file.
+        path: String,
+        /// errno text.
+        cause: std::io::Error,
+    },
+    /// Which boot this is cannot be read.
+    #[error("the boot id cannot be read (/proc/sys/kernel/random/boot_id: {0}): without it what is stored may be of an earlier boot; nothing of it was changed: start again")]
+    BootId(std::io::Error),
     /// Another guestnetd has the state.
     #[error(
         "another guestnetd uses {0}: stop it, or choose another --state-dir for another device"

@@ -44,7 +44,11 @@ pub fn code(error: &Error) -> i32 {
         Error::UpdateRunning(_) => wire::ERROR_UPDATE_RUNNING,
         Error::GuestGone(_) => wire::ERROR_GUEST_GONE,
         Error::GuestInterfaceMoved { .. } => wire::ERROR_GUEST_INTERFACE_MOVED,
-        Error::Store { .. } | Error::StateInUse(_) => wire::ERROR_STORE,
+        Error::Store { .. }
+        | Error::StateDir { .. }
+        | Error::StateUnreadable { .. }
+        | Error::BootId(_)
+        | Error::StateInUse(_) => wire::ERROR_STORE,
         Error::Ending => wire::ERROR_UNAVAILABLE,
         Error::Undo { first, .. } => code(first),
     }

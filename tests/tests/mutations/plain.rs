@@ -197,6 +197,8 @@ pub fn leftovers(first: &str, then: &str) -> Seen {
     // A guest of which a kernel without handles of namespaces, or an earlier version, left none.
     let stays_record = fs::read_to_string(state.join("guests/stays.json")).expect("the record");
     let mut stays_record: serde_json::Value = serde_json::from_str(&stays_record).expect("JSON");
+    stays_record["version"] = 1.into();
+    stays_record.as_object_mut().expect("an object").remove("crc32").expect("its checksum");
     stays_record["attached"]["netns"] = serde_json::json!({"id": null, "handle": null});
     put("guests/stays.json", &stays_record.to_string());
     put("resolvers.json", r#"{"version":1,"boot":"another","behind":{}}"#);

@@ -20,7 +20,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_HOST_INTERFACE_EXISTS;
+use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_tests::bed::{eventually, guests_rules, guests_table, Bed, Stream, FIRST};
 use guestnet_tests::client::{address, by_pid, config};
 use guestnet_tests::{Daemon, Device, Guest, InNetns, Internet, Probe, Snapshot};
@@ -207,42 +209,171 @@ fn a_bad_state_file_is_set_aside_and_never_fatal() {
     stream.end();
 }
 
-/// A guest whose state file is torn while guestnetd is away, which then starts again.
-fn with_a_torn_file(device: Device) -> (Bed, Guest) {
-    let mut bed = Bed::on(device).build();
-    let guest = Guest::new();
-    bed.attach("demo", &guest);
+/// A guest of which nothing is stored any more.
+fn forgotten(bed: &mut Bed, torn: bool) {
     bed.daemon.kill();
-    fs::write(record(&bed), "{").expect("the record");
+    match torn {
+        true => fs::write(record(bed), "{").expect("the record"),
+        false => fs::remove_dir_all(bed.daemon.state_dir()).expect("the state"),
+    }
     bed.start();
-    assert_eq!(bed.names(), [""; 0]);
-    let log = bed.daemon.log();
-    assert!(log.contains("vm_wlan: demo cannot be taken over"), "{log}");
-    (bed, guest)
 }
 
-/// Without its file guestnetd cannot answer for a guest, and leaves it alone.
+/// Its link says who it is, and what it has.
 #[test]
-fn a_guest_whose_state_file_is_bad_keeps_its_network() {
-    let (bed, guest) = with_a_torn_file(Device::new());
-    assert_eq!(guest.tcp(Internet::TCP, "demo").unwrap(), "192.0.2.2 demo", "{}", bed.daemon.log());
-    // The way out that the log names.
-    bed.device.run("ip link del vm_wlan");
-    assert_eq!(address(&bed.attach("demo", &guest)), FIRST);
+fn a_guest_of_which_nothing_is_stored_is_known_by_its_link() {
+    for torn in [true, false] {
+        let mut bed = Bed::new("auto");
+        let (other, guest) = (Guest::new(), Guest::new());
+        bed.attach("other", &other);
+        // Nothing of it is as usual.
+        let odd = GuestConfig {
+            interfaceName: "eth7".into(),
+            addresses: vec!["10.20.3.77".into()],
+            gateway: "10.20.3.1".into(),
+            prefixLength: 24,
+            mtu: 1320,
+            vpnPolicy: VpnPolicy::BLOCK_UNDER_LOCKDOWN,
+            ..config("demo")
+        };
+        bed.attach_as(&odd, &by_pid(guest.pid()));
+        let (device, told) = (Snapshot::of(&bed.device), bed.service.get("demo").unwrap().unwrap());
+        let stream = Stream::open(&guest);
+        forgotten(&mut bed, torn);
+        stream.assert_flows();
+        assert_eq!(bed.names(), ["demo", "other"], "{}", bed.daemon.log());
+        let now = bed.service.get("demo").unwrap().unwrap();
+        for (was, is) in [(&told.interfaceName, &now.interfaceName), (&told.gateway, &now.gateway)]
+        {
+            assert_eq!(was, is);
+        }
+        assert_eq!((&told.addresses, told.slot), (&now.addresses, now.slot));
+        assert_eq!((told.mtu, &told.mac), (now.mtu, &now.mac));
+        assert_eq!((told.vpnPolicy, &told.uplink), (now.vpnPolicy, &now.uplink));
+        device.assert_same(&Snapshot::of(&bed.device));
+        // It is stored again: the next start has more to go by than its link.
+        bed.daemon.kill();
+        bed.start();
+        assert!(bed.daemon.log().contains("demo: taken over with vm_wlan1 10.20.3.77"));
+        assert_eq!(bed.names(), ["demo", "other"]);
+        stream.assert_flows();
+        stream.end();
+        // It can change, and it can go.
+        let update = GuestConfig { mtu: 1400, ..odd };
+        bed.service.update("demo", &update).expect("update");
+        bed.detach("demo");
+        assert_eq!(guest.links(), ["lo"]);
+        assert_eq!(address(&bed.attach("demo", &guest)), "172.17.3.4");
+        assert!(guest.tcp(Internet::TCP, "again").is_ok());
+    }
+}
+
+/// It must not leave by the uplink because nobody remembers that it may not.
+#[test]
+fn a_guest_of_which_nothing_is_stored_keeps_its_vpn() {
+    let mut bed = Bed::new("auto");
+    bed.device.run("ip tuntap add tun0 mode tun");
+    bed.device.run("ip link set tun0 up");
+    let guest = Guest::new();
+    let by_tun = GuestConfig {
+        vpnPolicy: VpnPolicy::NAMED_TUN,
+        uplink: Some("tun0".into()),
+        ..config("demo")
+    };
+    bed.attach("demo", &guest);
+    assert!(guest.tcp(Internet::TCP, "hello").is_ok());
+    bed.service.update("demo", &by_tun).expect("update");
+    assert!(guest.tcp(Internet::TCP, "hello").is_err());
+    // Its rule is away with it, too.
+    bed.device.run("ip link del tun0");
+    forgotten(&mut bed, false);
+    let now = bed.service.get("demo").unwrap().expect("demo");
+    assert_eq!((now.vpnPolicy, now.uplink.as_deref()), (VpnPolicy::NAMED_TUN, Some("tun0")));
+    assert!(guest.tcp(Internet::TCP, "hello").is_err());
     bed.detach("demo");
 }
 
+/// What is stored says which link it is: others may have changed all but two of its marks.
 #[test]
-fn a_guest_whose_state_file_is_bad_is_in_nobodys_way() {
-    let (bed, guest) = with_a_torn_file(Device::options().forwarding().build());
-    let other = Guest::new();
-    let attached = bed.attach("other", &other);
-    assert_ne!(address(&attached), FIRST, "it is still demo's");
-    for (guest, name) in [(&guest, "demo"), (&other, "other")] {
-        assert_eq!(guest.tcp(Internet::TCP, name).unwrap(), format!("192.0.2.2 {name}"));
+fn a_guest_whose_link_was_changed_meanwhile_is_known() {
+    let mut bed = Bed::new("auto");
+    let (guest, other) = (Guest::new(), Guest::new());
+    bed.attach("demo", &guest);
+    let before = Snapshot::of(&bed.device);
+    for changes in [
+        "address 02:aa:bb:cc:dd:ee",
+        "name enx001122",
+        "group 7",
+        "alias none",
+        "name enx001122 address 02:aa:bb:cc:dd:ee",
+        "group 7 alias mine",
+        "name enx001122 address 02:aa:bb:cc:dd:ee group 7 alias mine",
+    ] {
+        bed.daemon.kill();
+        bed.device.run(&format!("ip link set vm_wlan {changes}"));
+        bed.start();
+        assert_eq!(bed.names(), ["demo"], "{changes}: {}", bed.daemon.log());
+        before.assert_same(&Snapshot::of(&bed.device));
+        assert_eq!(guest.tcp(Internet::TCP, "demo").unwrap(), "192.0.2.2 demo", "{changes}");
+        // Nor is it in anybody's way.
+        bed.attach("other", &other);
+        bed.detach("other");
     }
-    bed.detach("other");
-    assert_eq!(guest.tcp(Internet::TCP, "demo").unwrap(), "192.0.2.2 demo");
+    // Without what is stored two marks are enough.
+    for change in ["address 02:aa:bb:cc:dd:ee", "name enx001122", "group 7"] {
+        bed.daemon.kill();
+        bed.device.run(&format!("ip link set vm_wlan {change}"));
+        fs::remove_file(record(&bed)).expect("the record");
+        bed.start();
+        // Its slot is in its name; else it may be another one.
+        assert_eq!(bed.names(), ["demo"], "{change}: {}", bed.daemon.log());
+        assert_eq!(guest.tcp(Internet::TCP, "demo").unwrap(), "192.0.2.2 demo", "{change}");
+    }
+    bed.detach("demo");
+    assert_eq!(guest.links(), ["lo"]);
+}
+
+/// All marks of a link of guestnetd's, and somebody else's word for whose it is.
+#[test]
+fn a_link_of_nobodys_can_be_detached_and_is_in_nobodys_way() {
+    let mut bed = Bed::new("auto");
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    bed.daemon.kill();
+    bed.device.command("ip").args(["link", "set", "vm_wlan", "alias", "my lxc"]).status().unwrap();
+    fs::remove_file(record(&bed)).expect("the record");
+    bed.start();
+    let log = bed.daemon.log();
+    assert!(log.contains("vm_wlan cannot be taken over (its alias names no guest)"), "{log}");
+    assert!(log.contains("`guestnetctl detach vm_wlan` removes it"), "{log}");
+    assert!(guest.tcp(Internet::TCP, "hello").is_ok());
+    let other = Guest::new();
+    assert_ne!(address(&bed.attach("other", &other)), FIRST, "it is still demo's");
+    bed.detach("vm_wlan");
+    assert!(bed.device.link("vm_wlan").is_none());
+    assert_eq!(guest.links(), ["lo"]);
+    assert!(other.tcp(Internet::TCP, "hello").is_ok());
+}
+
+/// A digit that a worn flash has flipped is a digit all the same.
+#[test]
+fn a_flipped_digit_changes_no_address() {
+    let mut bed = Bed::new("auto");
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    let before = Snapshot::of(&bed.device);
+    let text = fs::read_to_string(record(&bed)).expect("the record");
+    for (is, flipped) in [("172.17.3.2\"", "192.0.2.1\""), ("172.17.3.3\"", "172.17.3.1\"")] {
+        bed.daemon.kill();
+        assert!(text.contains(is), "{is} is not in {text}");
+        fs::write(record(&bed), text.replace(is, flipped)).expect("the record");
+        bed.start();
+        assert!(bed.daemon.log().contains("its checksum is another one"), "{}", bed.daemon.log());
+        before.assert_same(&Snapshot::of(&bed.device));
+        assert_eq!(bed.names(), ["demo"]);
+        assert!(guest.tcp(Internet::TCP, "hello").is_ok());
+    }
+    bed.detach("demo");
 }
 
 /// The four marks of a link of guestnetd's: kind veth, name, group, MAC.

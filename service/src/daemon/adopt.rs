@@ -12,21 +12,26 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Takes over what an earlier guestnetd left: guests whose link is whole; half-made links go.
+//! Takes over what an earlier guestnetd left. A guest is known by what is stored of it and by its link's
+//! marks; where one of both is lost, the other is enough. Half-made links go.
 
+use super::recover::Recovered;
 use super::{Attached, Daemon};
 use crate::effects::executor::link_deleter;
 use crate::error::{Error, KernelError};
 use crate::kernel::link::{self, Link};
 use crate::model::guest_net::NetnsRef;
-use crate::model::ownership::{self, guest_of_alias};
+use crate::model::ownership::{self, guest_of_alias, Mac, LINK_GROUP};
 use crate::spec::{GuestName, IfName};
 use crate::store::{AttachedRecord, Record};
 use std::collections::BTreeMap;
 
+/// The links that may be guests', by their indexes; those that are found a guest of are taken out.
+type Links = BTreeMap<u32, Link>;
+
 impl Daemon {
-    /// Takes over the guests whose link is whole, deletes half-made links of ours, and forgets
-    /// the guests whose link is gone.
+    /// Takes over the guests whose link is there, deletes half-made links of ours, and forgets the
+    /// guests whose link is gone.
     pub(super) fn adopt(&mut self, mut records: Vec<(GuestName, Record)>) -> Result<(), Error> {
         // Of two names with one slot (a crash between two files) the attached one has it.
         records.sort_by_key(|(_, record)| record.attached.is_some());
@@ -34,41 +39,38 @@ impl Daemon {
             self.remember_slot(name, record.slot);
         }
         let failed = |cause: KernelError| Error::kernel("read the links", cause);
-        let mut records: BTreeMap<GuestName, Record> = records.into_iter().collect();
-        let mut half_made = Vec::new();
-        for link in link::all(&self.kernel.netlink).map_err(failed)? {
-            if !link.is_ours() {
-                continue;
+        let links = link::all(&self.kernel.netlink).map_err(failed)?.into_iter();
+        let veths = links.filter(|link| link.kind == "veth");
+        let mut links: Links = veths.map(|link| (link.index, link)).collect();
+        let known = records.into_iter().filter_map(|(n, r)| Some((n, r.slot, r.attached?)));
+        // By the index first, which no other link has.
+        let (mut sure, mut others) = (Vec::new(), Vec::new());
+        for (name, slot, attached) in known {
+            match by_index(&mut links, &name, slot, &attached) {
+                Some(link) => sure.push((link, name, slot, attached)),
+                None => others.push((name, slot, attached)),
             }
-            let alias = link.alias.as_deref().filter(|alias| !alias.is_empty());
-            // Regrouped, it was about to be deleted.
-            let Some(alias) = alias.filter(|_| !ownership::is_leaving(link.group)) else {
+        }
+        for (name, slot, attached) in others {
+            match by_marks(&mut links, &name, slot) {
+                Some(link) => sure.push((link, name, slot, attached)),
+                None => self.ended_meanwhile(&name, slot),
+            }
+        }
+        for (link, name, slot, attached) in sure {
+            self.adopt_one(&link, &name, slot, attached);
+        }
+        let mut half_made = Vec::new();
+        // Those whose names say their slots first: others get what is left.
+        let mut rest: Vec<Link> = links.into_values().collect();
+        rest.sort_by_key(|link| link_slot(link).is_none());
+        for link in rest {
+            if is_half_made(&link) {
                 log::warn!("{} is a half-made link of an earlier guestnetd: deleted", link.name);
                 self.kernel.deleter.delete(link.index);
                 half_made.push(link.index);
-                continue;
-            };
-            let Some(name) = guest_of_alias(alias) else {
-                log::error!(
-                    "{}: its alias {alias:?} is not guestnetd's; it is left alone",
-                    link.name
-                );
-                self.leave_alone(&link);
-                continue;
-            };
-            let record = records.remove(&name);
-            if let Err(why) = self.adopt_one(&link, &name, record) {
-                log::error!("{}: {name} cannot be taken over ({why}); it is left alone", link.name);
-                self.leave_alone(&link);
-            }
-        }
-        for (name, record) in records {
-            if record.attached.is_some() {
-                log::info!("{name} ended while guestnetd was not running");
-                let gone = Record { slot: record.slot, attached: None };
-                if let Err(e) = self.store.put(&name, &gone) {
-                    log::error!("{name}: {e}");
-                }
+            } else {
+                self.adopt_unknown(&link);
             }
         }
         for index in half_made {
@@ -77,38 +79,22 @@ impl Daemon {
         Ok(())
     }
 
-    /// A link of ours by its marks that nothing is known of: its slot is not given to anybody.
-    fn leave_alone(&mut self, link: &Link) {
-        if let Some(slot) = IfName::new(&link.name).and_then(|n| n.slot()) {
-            self.world.guests.leave_unadopted(link.index, slot);
+    fn ended_meanwhile(&self, name: &GuestName, slot: u32) {
+        log::info!("{name} ended while guestnetd was not running");
+        if let Err(e) = self.store.put(name, &Record { slot, attached: None }) {
+            log::error!("{name}: {e}");
         }
     }
 
-    fn adopt_one(
-        &mut self,
-        link: &Link,
-        name: &GuestName,
-        record: Option<Record>,
-    ) -> Result<(), String> {
-        let slot = IfName::new(&link.name)
-            .and_then(|n| n.slot())
-            .ok_or("its name is not vm_wlan<slot>")?;
-        if link.mac != ownership::Mac::host(name).0 {
-            return Err("its MAC is another guest's".into());
-        }
-        let attached = record.filter(|r| r.slot == slot).and_then(|r| r.attached);
-        let Some(attached) = attached else {
-            return Err("nothing is stored of it; `guestnetctl detach` does not know it, \
-                        `ip link del` removes it"
-                .into());
-        };
-        let AttachedRecord { spec, owner_uid, attached_at, netns, .. } = attached.clone();
+    fn adopt_one(&mut self, link: &Link, name: &GuestName, slot: u32, attached: AttachedRecord) {
         let net = attached.net(slot).routed(self.world.platform.routing);
         if let Some(before) = attached.interrupted(slot) {
             log::warn!("{name}: an update was cut off; it gets back what it had");
             self.worker.restore(link.index, before.routed(self.world.platform.routing));
         }
-        log::info!("{name}: taken over with {} {}", link.name, net.guest.address);
+        log::info!("{name}: taken over with {} {}", net.host.name, net.guest.address);
+        let is_stored = attached.index == Some(link.index);
+        let AttachedRecord { spec, owner_uid, attached_at, netns, .. } = attached;
         let guest = Attached {
             spec,
             net,
@@ -119,8 +105,101 @@ impl Daemon {
             timeline: Vec::new(),
             waiting: false,
         };
+        if !is_stored && !self.worker.is_restoring(link.index) {
+            self.remember(&guest);
+        }
         self.world.guests.join(&guest.net);
         self.know(guest);
-        Ok(())
     }
+
+    /// A link that nothing is stored of: its marks and its addresses say enough.
+    fn adopt_unknown(&mut self, link: &Link) {
+        let Some((name, vpn)) = link.alias.as_deref().and_then(guest_of_alias) else {
+            if link.is_ours() {
+                self.leave_alone(link, "its alias names no guest");
+            }
+            return;
+        };
+        if marks(link, &name, link_slot(link)) < 2 {
+            return; // somebody else's, whatever its alias says
+        }
+        match self.recover(link, &name, vpn) {
+            Ok(Recovered { slot, attached }) => {
+                log::warn!(
+                    "{name}: nothing is stored of it; it is known by its link {}",
+                    link.name
+                );
+                self.remember_slot(&name, slot);
+                self.adopt_one(link, &name, slot, attached);
+            }
+            Err(why) => self.leave_alone(link, &why),
+        }
+    }
+
+    fn remember(&self, guest: &Attached) {
+        let attached = Some(AttachedRecord::of(guest));
+        if let Err(e) = self.store.put(guest.name(), &Record { slot: guest.net.slot, attached }) {
+            log::error!("{}: {e}", guest.name());
+        }
+    }
+
+    /// A link of ours by its marks of which nothing else is known: its slot is given to nobody, and it
+    /// can be detached by its own name.
+    fn leave_alone(&mut self, link: &Link, why: &str) {
+        let host = &link.name;
+        log::error!("{host} cannot be taken over ({why}): `guestnetctl detach {host}` removes it");
+        if let (Some(name), Some(slot)) = (GuestName::new(host), link_slot(link)) {
+            self.world.guests.leave_unadopted(link.index, name, slot);
+        }
+    }
+}
+
+fn link_slot(link: &Link) -> Option<u32> {
+    IfName::new(&link.name).and_then(|name| name.slot())
+}
+
+/// How many of a guest's marks a link has: name, MAC, group, alias.
+fn marks(link: &Link, name: &GuestName, slot: Option<u32>) -> usize {
+    let alias = link.alias.as_deref().and_then(guest_of_alias);
+    let marks = [
+        slot.is_some() && link_slot(link) == slot,
+        link.mac == Mac::host(name).0,
+        link.group == LINK_GROUP,
+        alias.is_some_and(|(other, _)| other == *name),
+    ];
+    marks.iter().filter(|has| **has).count()
+}
+
+/// Whether a link may be this guest's: not where it says that it is another's, nor on its way out.
+fn may_be(link: &Link, name: &GuestName) -> bool {
+    let alias = link.alias.as_deref().and_then(guest_of_alias);
+    alias.map_or(true, |(other, _)| other == *name) && !ownership::is_leaving(link.group)
+}
+
+/// The link with the index that is stored, where it leads to the namespace that is stored, or has one
+/// mark at the least: others may have changed the rest.
+fn by_index(
+    links: &mut Links,
+    name: &GuestName,
+    slot: u32,
+    attached: &AttachedRecord,
+) -> Option<Link> {
+    let link = links.get(&attached.index?)?;
+    let same = attached.netns.id.is_some() && attached.netns.id == link.elsewhere;
+    let it = may_be(link, name) && (same || marks(link, name, Some(slot)) > 0);
+    links.remove(&attached.index?).filter(|_| it)
+}
+
+/// A link with any two of the marks. One without an alias was not whole when it was stored last.
+fn by_marks(links: &mut Links, name: &GuestName, slot: u32) -> Option<Link> {
+    let whole = |link: &&Link| link.alias.as_ref().is_some_and(|alias| !alias.is_empty());
+    let has = |link: &&Link| marks(link, name, Some(slot)) >= 2 && may_be(link, name);
+    let index = links.values().filter(whole).find(has)?.index;
+    links.remove(&index)
+}
+
+/// Born with all marks, and not whole: that has an alias. Regrouped, it was about to be deleted.
+fn is_half_made(link: &Link) -> bool {
+    let whole = link.alias.as_ref().is_some_and(|alias| !alias.is_empty());
+    link.is_ours() && (!whole || ownership::is_leaving(link.group))
 }

@@ -22,6 +22,7 @@ mod guest;
 mod health;
 mod names;
 mod reconcile;
+mod recover;
 mod report;
 mod resolvers;
 mod start;

@@ -93,8 +93,9 @@ pub struct GuestTable {
     egress_overrides: BTreeMap<IfName, EgressOverride>,
     /// Which name had an address last: its connections may still be tracked.
     last_holder: BTreeMap<Ipv4Addr, GuestName>,
-    /// Slots of links that bear our marks and belong to no guest that is known, by their index.
-    unadopted_links: BTreeMap<u32, u32>,
+    /// Links that bear our marks and belong to no guest that is known, by their index: the names that
+    /// they can be detached by, and their slots.
+    unadopted_links: BTreeMap<u32, (GuestName, u32)>,
     /// A guest that is being attached: what guests share has to suit it already.
     joining: usize,
 }
@@ -277,7 +278,7 @@ impl GuestTable {
 
     /// A link is gone, and its guest with it, if it was one's; and whether that was leaving.
     pub fn remove(&mut self, index: u32) -> Option<(Attached, bool)> {
-        if let Some(slot) = self.unadopted_links.remove(&index) {
+        if let Some((_, slot)) = self.unadopted_links.remove(&index) {
             self.leases.slots.release(slot);
         }
         self.end_work(index);
@@ -296,9 +297,20 @@ impl GuestTable {
     }
 
     /// A link that bears our marks belongs to no guest that is known: its slot is given to nobody.
-    pub fn leave_unadopted(&mut self, index: u32, slot: u32) {
-        self.unadopted_links.insert(index, slot);
+    pub fn leave_unadopted(&mut self, index: u32, name: GuestName, slot: u32) {
+        self.unadopted_links.insert(index, (name, slot));
         self.leases.slots.take(slot);
+    }
+
+    /// That one's name.
+    pub fn unadopted_name(&self, index: u32) -> Option<&GuestName> {
+        self.unadopted_links.get(&index).map(|(name, _)| name)
+    }
+
+    /// The one of this name.
+    pub fn unadopted_index(&self, name: &GuestName) -> Option<u32> {
+        let mut all = self.unadopted_links.iter();
+        all.find(|(_, (other, _))| other == name).map(|(index, _)| *index)
     }
 
     /// The links of those.

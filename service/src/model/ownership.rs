@@ -15,7 +15,7 @@
 //! How guestnetd knows its own objects again, after a crash or under somebody else's hands.
 //! Pure. Nothing that lacks these marks is ever changed or deleted.
 
-use crate::spec::{GuestName, IfName};
+use crate::spec::{GuestName, IfName, VpnPolicy};
 use std::fmt;
 
 /// Link group of both ends ("gnet"). Taken by the kernel in the creating message, unlike the
@@ -43,6 +43,9 @@ pub fn is_leaving(group: u32) -> bool {
 pub const ROUTE_PROTOCOL: u8 = 103;
 
 const ALIAS_PREFIX: &str = "guestnet:";
+/// What follows the guest's name: a blank, and one of these.
+const BLOCK: &str = "block";
+const TUN: &str = "tun:";
 
 /// A link-layer address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,14 +91,27 @@ impl fmt::Display for Mac {
     }
 }
 
-/// The alias that says which guest a link is of. It is set last: a link that has it is whole.
-pub fn alias(name: &GuestName) -> String {
-    format!("{ALIAS_PREFIX}{name}")
+/// The alias that says which guest a link is of, and by which ways it may not leave: without what is
+/// stored it must not get further than with it. It is set last: a link that has it is whole.
+pub fn alias(name: &GuestName, vpn: &VpnPolicy) -> String {
+    match vpn {
+        VpnPolicy::FollowUplink => format!("{ALIAS_PREFIX}{name}"),
+        VpnPolicy::BlockUnderLockdown => format!("{ALIAS_PREFIX}{name} {BLOCK}"),
+        VpnPolicy::NamedTun(tun) => format!("{ALIAS_PREFIX}{name} {TUN}{tun}"),
+    }
 }
 
-/// The guest that an alias names.
-pub fn guest_of_alias(alias: &str) -> Option<GuestName> {
-    GuestName::new(alias.strip_prefix(ALIAS_PREFIX)?)
+/// The guest that an alias names, and its VPN policy.
+pub fn guest_of_alias(alias: &str) -> Option<(GuestName, VpnPolicy)> {
+    let text = alias.strip_prefix(ALIAS_PREFIX)?;
+    let Some((name, policy)) = text.split_once(' ') else {
+        return Some((GuestName::new(text)?, VpnPolicy::FollowUplink));
+    };
+    let policy = match policy.strip_prefix(TUN) {
+        Some(tun) => VpnPolicy::NamedTun(IfName::new(tun)?),
+        None => Some(VpnPolicy::BlockUnderLockdown).filter(|_| policy == BLOCK)?,
+    };
+    Some((GuestName::new(name)?, policy))
 }
 
 /// Whether a link was born with all four marks: kind, group, MAC and name.
@@ -140,8 +156,21 @@ mod tests {
     #[test]
     fn an_alias_names_one_guest() {
         let name = GuestName::new("a.b").unwrap();
-        assert_eq!(guest_of_alias(&alias(&name)), Some(name));
-        for other in ["", "guestnet:", "guestnet:a b", "other:a"] {
+        let tun = VpnPolicy::NamedTun(IfName::new("tun0").unwrap());
+        for vpn in [VpnPolicy::FollowUplink, VpnPolicy::BlockUnderLockdown, tun] {
+            assert_eq!(guest_of_alias(&alias(&name, &vpn)), Some((name.clone(), vpn)));
+        }
+        assert_eq!(alias(&name, &VpnPolicy::FollowUplink), "guestnet:a.b");
+        for other in [
+            "",
+            "guestnet:",
+            "guestnet:a b",
+            "other:a",
+            "guestnet:a tun:",
+            "guestnet:a block x",
+            "guestnet: block",
+            "guestnet:a ",
+        ] {
             assert_eq!(guest_of_alias(other), None, "{other}");
         }
     }

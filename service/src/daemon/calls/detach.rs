@@ -25,8 +25,9 @@ impl Daemon {
     pub(in crate::daemon) fn detach(&mut self, name: GuestName, gone: Gone) -> Result<(), Error> {
         self.catch_up();
         if !self.world.guests.is_leaving(&name) {
-            let guest = self.world.guests.leave(&name);
-            let index = guest.ok_or_else(|| Error::NoSuchGuest(name.clone()))?.index;
+            let unadopted = self.world.guests.unadopted_index(&name);
+            let guest = self.world.guests.leave(&name).map(|guest| guest.index);
+            let index = guest.or(unadopted).ok_or_else(|| Error::NoSuchGuest(name.clone()))?;
             self.kernel.deleter.delete(index);
         }
         self.detaching.entry(name).or_default().push(gone);
@@ -55,6 +56,10 @@ impl Daemon {
             self.guest_repairs.forget(*index);
             self.shut.remove(index);
             self.worker.forget(*index);
+            if let Some(name) = self.world.guests.unadopted_name(*index) {
+                log::info!("link {name} deleted");
+                told.extend(self.detaching.remove(name).unwrap_or_default());
+            }
             let Some((guest, was_leaving)) = self.world.guests.remove(*index) else { continue };
             let (name, host) = (guest.name().clone(), &guest.net.host.name);
             addresses.push(guest.net.guest.address);
@@ -86,12 +91,13 @@ impl Daemon {
     }
 
     fn not_deleted(&mut self, index: u32, cause: &KernelError) {
-        let Some(guest) = self.world.guests.stay(index) else {
+        let unadopted = self.world.guests.unadopted_name(index).cloned();
+        let guest = self.world.guests.stay(index);
+        let Some(name) = guest.map(|guest| guest.name().clone()).or(unadopted) else {
             log::error!("delete link with index {index} failed: {cause}");
             return;
         };
-        let name = guest.name().clone();
-        let what = format!("delete link {}", guest.net.host.name);
+        let what = format!("delete the link of {name}");
         log::error!("{name}: {what} failed: {cause}");
         for gone in self.detaching.remove(&name).unwrap_or_default() {
             let _ = gone.send(Err(Error::kernel(what.clone(), cause.clone())));

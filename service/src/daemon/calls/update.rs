@@ -20,6 +20,7 @@
 use super::shared::Shared;
 use crate::daemon::guest::ends::{Ends, Job};
 use crate::daemon::{Attached, Daemon, GuestEvent, Handle, Notice};
+use crate::effects::executor::marks;
 use crate::effects::resource::forget_address;
 use crate::error::Error;
 use crate::model::change::Change;
@@ -200,6 +201,12 @@ impl Daemon {
         let net = update.net.clone();
         let after = Attached { spec: update.spec.clone(), net, ..guest.clone() };
         self.keep(AttachedRecord::of(&after), &after.net)?;
+        if update.net.vpn != update.before.net.vpn {
+            // Else it is put back later, as what others change.
+            if let Err(e) = marks::set_alias(&self.kernel.netlink, &update.net, index) {
+                log::warn!("{}: {e}", update.net.name);
+            }
+        }
         self.world.guests.commit_update(index, after.spec);
         self.worker.is_sure(index);
         Ok(())

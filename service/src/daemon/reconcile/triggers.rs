@@ -128,7 +128,7 @@ impl Daemon {
         let mtu = link.mtu == net.mtu
             || self.world.guests.is_in_work(link.index)
             || self.worker.doubts(link.index).is_some();
-        let alias = link.alias.as_deref() == Some(ownership::alias(&net.name).as_str());
+        let alias = link.alias.as_deref() == Some(ownership::alias(&net.name, &net.vpn).as_str());
         if !identity::changed(net, &link.marks()).is_empty() {
             return Condition::Changed;
         }

@@ -18,7 +18,7 @@ use crate::error::{Error, KernelError};
 use crate::kernel::link;
 use crate::kernel::netlink::Netlink;
 use crate::model::identity::Changed;
-use crate::model::ownership::LINK_GROUP;
+use crate::model::ownership::{self, LINK_GROUP};
 use crate::model::GuestNet;
 
 /// Puts back what was changed; the first failure is the answer. The link may be down afterwards.
@@ -53,6 +53,13 @@ fn put_back_one(
         Changed::Group(_) => link::set_group(netlink, index, LINK_GROUP),
         Changed::Mac(_) => link::set_mac(netlink, index, net.host.mac.0),
     }
+}
+
+/// Writes the alias, which says the guest's VPN policy, too.
+pub(crate) fn set_alias(netlink: &Netlink, net: &GuestNet, index: u32) -> Result<(), Error> {
+    let text = ownership::alias(&net.name, &net.vpn);
+    link::set_alias(netlink, index, &text)
+        .map_err(|cause| Error::kernel(format!("set alias {text} on {}", net.host.name), cause))
 }
 
 /// Sets a host end down: while its marks are not its own, nothing may come in by it.

@@ -1,0 +1,123 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What a guest's link says of it, where nothing is stored: who it is, its slot, addresses, MTU and VPN
+//! policy. Reads only.
+
+use super::{Attached, Daemon};
+use crate::alloc::slots;
+use crate::kernel::address::{self, Address};
+use crate::kernel::link::{self, Link};
+use crate::kernel::netlink::Netlink;
+use crate::kernel::route;
+use crate::model::guest_net::NetnsRef;
+use crate::model::ownership::ROUTE_PROTOCOL;
+use crate::spec::{Family, GuestName, GuestSpec, IfName, Subnet, VpnPolicy};
+use crate::store::AttachedRecord;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Most addresses of a guest that are looked at.
+const MOST: usize = 256;
+
+/// What is known again of a guest.
+pub(super) struct Recovered {
+    /// Its slot.
+    pub(super) slot: u32,
+    /// As it would have been stored.
+    pub(super) attached: AttachedRecord,
+}
+
+impl Daemon {
+    /// All that can be known of the guest behind a link; or what cannot.
+    pub(super) fn recover(
+        &self,
+        link: &Link,
+        name: &GuestName,
+        vpn: VpnPolicy,
+    ) -> Result<Recovered, String> {
+        let netlink = &self.kernel.netlink;
+        let own = IfName::new(&link.name).and_then(|name| name.slot());
+        let slots = &self.world.guests.leases.slots;
+        let slot = own.or_else(|| slots.choose(name)).ok_or("no slot is free")?;
+        let netns = link.elsewhere.filter(|id| *id >= 0).ok_or("its other end is gone")?;
+        let there = link::beyond(netlink, netns, link.other_end);
+        let end = there.map_err(|e| e.to_string())?.ok_or("its other end is gone")?;
+        let interface = IfName::new(&end.name).ok_or("its other end has no plain name")?;
+        let here = address::of(netlink, Family::V4, link.index).map_err(|e| e.to_string())?;
+        let gateway = here.iter().find_map(v4).ok_or("it has no address")?;
+        // Kernels before 4.20 do not look there: a route of ours to the guest is as good.
+        let own = Netlink::open().map_err(|e| e.to_string())?;
+        let beyond = address::beyond(own, netns, end.index, MOST).unwrap_or_default().0;
+        let (address, prefix) = beyond
+            .iter()
+            .find_map(|found| in_subnet(found, gateway))
+            .or_else(|| self.by_route(link.index, &here))
+            .ok_or("its guest's address is not known")?;
+        let of = |address, mtu| {
+            GuestSpec::new(name.clone(), interface.clone(), address, gateway, prefix, mtu)
+                .and_then(|spec| spec.under(vpn.clone()))
+                .map_err(|e| e.to_string())
+        };
+        let spec = of(None, -1)?;
+        let guests = &self.world.guests;
+        let taken = |guest: &Attached| guest.net.slot == slot || guest.name() == name;
+        if let Some(other) = guests.attached().find(|guest| taken(guest)) {
+            return Err(format!("{} has its name or its slot", other.name()));
+        }
+        if let Some(other) = guests.leases.holder(address) {
+            return Err(format!("guest {other} has its address {address}"));
+        }
+        // What it was not given by its slot and its way out it has asked for.
+        let usual = slots::address(&spec, slot, |_| false) == Some(address);
+        let follows = self.mtu_of_way(&vpn).map_or(true, |mtu| mtu == link.mtu);
+        let mtu = if follows { -1 } else { i32::try_from(link.mtu).unwrap_or(-1) };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let attached = AttachedRecord {
+            spec: of(Some(address).filter(|_| !usual), mtu)?,
+            address,
+            mtu: link.mtu,
+            index: None, // it is not stored yet
+            netns: NetnsRef { id: Some(netns), handle: None },
+            owner_uid: nix::unistd::geteuid().as_raw(),
+            attached_at: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+            update: None,
+        };
+        Ok(Recovered { slot, attached })
+    }
+
+    /// The address that a route of ours leads to, and the prefix that the device's end has.
+    fn by_route(&self, index: u32, here: &[Address]) -> Option<(Ipv4Addr, i32)> {
+        let table = self.world.platform.routing.guests_table();
+        let routes = route::of(&self.kernel.netlink, Family::V4, Some(table), index).ok()?;
+        let ours = routes.iter().filter(|route| route.protocol == ROUTE_PROTOCOL);
+        let one = ours.filter_map(|r| r.destination.v4()).find(|to| to.prefix() == 32)?;
+        let prefix = here.iter().map(|found| found.prefix).find(|prefix| *prefix <= 30)?;
+        Some((one.network(), prefix.into()))
+    }
+}
+
+fn v4(found: &Address) -> Option<Ipv4Addr> {
+    match found.address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    }
+}
+
+/// An address that is in one subnet with its gateway.
+fn in_subnet(found: &Address, gateway: Ipv4Addr) -> Option<(Ipv4Addr, i32)> {
+    let address = v4(found)?;
+    let subnet = Subnet::containing(address, found.prefix)?;
+    subnet.contains(gateway).then_some((address, found.prefix.into()))
+}

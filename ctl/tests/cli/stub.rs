@@ -17,6 +17,8 @@
 use android_system_guestnet::aidl::android::system::guestnet::{
     Cause::Cause,
     Change::Change,
+    DiagnoseOptions::DiagnoseOptions,
+    Diagnosis::Diagnosis,
     Guest::Guest,
     GuestConfig::GuestConfig,
     GuestEvent::GuestEvent,
@@ -327,6 +329,26 @@ impl IGuestNet for Service {
 
     fn info(&self) -> binder::Result<ServiceInfo> {
         Ok(ServiceInfo { version: "9.9.9".to_owned(), ..ServiceInfo::default() })
+    }
+
+    fn diagnose(&self, name: Option<&str>, options: &DiagnoseOptions) -> binder::Result<Diagnosis> {
+        let DiagnoseOptions { targets, url, name: asked } = options;
+        self.called(format!(
+            "diagnose {} {} {url} {asked}",
+            name.unwrap_or("-"),
+            targets.join(",")
+        ));
+        if name == Some("nobody") {
+            return Err("no guest named nobody is attached")
+                .or_service_specific_exception_with(ERROR_NO_SUCH_GUEST, |text| text);
+        }
+        Ok(Diagnosis {
+            guest: name.unwrap_or_default().to_owned(),
+            verdict: Verdict::NO_NAMES,
+            cause: Cause::DNS_SILENT,
+            text: "the resolver 192.0.2.53 does not answer".to_owned(),
+            ..Diagnosis::default()
+        })
     }
 
     fn setDns(&self, uplink: &str, servers: &[String]) -> binder::Result<()> {

@@ -31,6 +31,8 @@ use std::time::Duration;
 
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change,
+    DiagnoseOptions::DiagnoseOptions,
+    Diagnosis::Diagnosis,
     Guest::Guest,
     GuestConfig::GuestConfig,
     GuestEvent::GuestEvent,
@@ -167,6 +169,14 @@ impl IGuestNet for Stub {
     }
 
     fn status(&self, _name: Option<&str>) -> binder::Result<Status> {
+        unsupported()
+    }
+
+    fn diagnose(
+        &self,
+        _name: Option<&str>,
+        _options: &DiagnoseOptions,
+    ) -> binder::Result<Diagnosis> {
         unsupported()
     }
 

@@ -64,6 +64,7 @@ fn spec(error: &SpecError) -> i32 {
         SpecError::Prefix(_) | SpecError::Length { .. } => wire::ERROR_BAD_PREFIX,
         SpecError::Mtu(_) => wire::ERROR_BAD_MTU,
         SpecError::TooLarge(_) | SpecError::TooManyResolvers(_) => wire::ERROR_CONFIG_TOO_LARGE,
+        SpecError::ProbeTarget { .. } => wire::ERROR_BAD_PROBE_TARGET,
         SpecError::Unknown { .. } => wire::ERROR_BAD_ENUM,
         SpecError::Tun(_) | SpecError::NoTun | SpecError::StrayTun(_) => wire::ERROR_BAD_VPN_POLICY,
     }

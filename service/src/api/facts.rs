@@ -15,10 +15,11 @@
 //! The facts of a report as the contract numbers them: causes, verdicts, operations.
 
 use crate::daemon;
+use crate::doctor::probe::Outcome;
 use crate::model::change::KernelOp;
 use crate::model::{fault, timeline};
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Cause::Cause, Operation::Operation, Verdict::Verdict,
+    Cause::Cause, Operation::Operation, ProbeOutcome::ProbeOutcome, Verdict::Verdict,
 };
 
 /// Why a layer is as it is.
@@ -85,6 +86,20 @@ pub fn verdict(verdict: daemon::Verdict) -> Verdict {
         daemon::Verdict::NoInternet => Verdict::NO_INTERNET,
         daemon::Verdict::Waiting => Verdict::WAITING,
         daemon::Verdict::Unsure => Verdict::UNSURE,
+    }
+}
+
+/// What became of a probe.
+pub fn outcome(outcome: Outcome) -> ProbeOutcome {
+    match outcome {
+        Outcome::NotMade => ProbeOutcome::NOT_MADE,
+        Outcome::Ok => ProbeOutcome::OK,
+        Outcome::Silent => ProbeOutcome::SILENT,
+        Outcome::Refused => ProbeOutcome::REFUSED,
+        Outcome::NotSent => ProbeOutcome::NOT_SENT,
+        Outcome::TooLarge => ProbeOutcome::TOO_LARGE,
+        Outcome::Portal => ProbeOutcome::PORTAL,
+        Outcome::Odd => ProbeOutcome::ODD,
     }
 }
 

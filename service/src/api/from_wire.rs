@@ -14,14 +14,15 @@
 
 //! From the wire to types that cannot hold a bad value.
 
+use crate::doctor::targets::Targets;
 use crate::error::{Error, TargetError};
 use crate::kernel::netns::target::Named;
 use crate::spec::{
     resolver, GuestName, GuestSpec, IfName, SpecError, VpnPolicy, MAX_TEXT, MOST_RESOLVERS,
 };
 use android_system_guestnet::aidl::android::system::guestnet::{
-    GuestConfig::GuestConfig, GuestKind::GuestKind, GuestTarget::GuestTarget,
-    TargetKind::TargetKind, VpnPolicy::VpnPolicy as Wire,
+    DiagnoseOptions::DiagnoseOptions, GuestConfig::GuestConfig, GuestKind::GuestKind,
+    GuestTarget::GuestTarget, TargetKind::TargetKind, VpnPolicy::VpnPolicy as Wire,
 };
 use binder::ParcelFileDescriptor;
 use std::net::{IpAddr, Ipv4Addr};
@@ -83,6 +84,11 @@ fn address(config: &GuestConfig) -> Result<Option<Ipv4Addr>, SpecError> {
 /// A guest's name.
 pub fn name(text: &str) -> Result<GuestName, SpecError> {
     GuestName::new(text).ok_or_else(|| SpecError::Name(start_of(text)))
+}
+
+/// Where probes go.
+pub fn targets(options: &DiagnoseOptions) -> Result<Targets, SpecError> {
+    Targets::new(&options.targets, &options.url, &options.name)
 }
 
 /// As much of a text as helps to know it again.

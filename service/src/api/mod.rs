@@ -33,6 +33,8 @@ use crate::kernel::netns::target::Target;
 use crate::spec::GuestName;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change,
+    DiagnoseOptions::DiagnoseOptions,
+    Diagnosis::Diagnosis,
     Guest::Guest,
     GuestConfig::GuestConfig,
     GuestTarget::GuestTarget,
@@ -197,6 +199,13 @@ impl IGuestNet for GuestNet {
         self.caller()?;
         let name = name.map(|name| self.name(name)).transpose()?;
         answer(self.owner.status(name)).map(|s| to_wire::status(&s))
+    }
+
+    fn diagnose(&self, name: Option<&str>, options: &DiagnoseOptions) -> binder::Result<Diagnosis> {
+        self.caller()?;
+        let name = name.map(|name| self.name(name)).transpose()?;
+        let targets = answer(from_wire::targets(options).map_err(Error::from))?;
+        answer(self.owner.diagnose(name, &targets)).map(|found| to_wire::diagnosis(&found))
     }
 
     fn info(&self) -> binder::Result<ServiceInfo> {

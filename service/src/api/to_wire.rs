@@ -17,6 +17,8 @@
 use super::facts;
 use super::from_wire::UNSUPPORTED;
 use crate::daemon::{self, Attached, DeviceReport, GuestReport, Info, LayerReport};
+use crate::doctor::probe::Found;
+use crate::doctor::{Diagnosis, Row};
 use crate::model::change::{self, ChangeKind as Kind};
 use crate::model::fault::Cause;
 use crate::model::timeline::Entry;
@@ -28,8 +30,8 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     self as wire, Change::Change, ChangeKind::ChangeKind, FirewallBackend::FirewallBackend,
     Guest::Guest, GuestEvent::GuestEvent, GuestKind::GuestKind, GuestState::GuestState,
     GuestStatus::GuestStatus, IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer, LayerState::LayerState,
-    LayerStatus::LayerStatus, Place::Place, ServiceInfo::ServiceInfo, Status::Status,
-    TimelineStep::TimelineStep, VpnPolicy::VpnPolicy,
+    LayerStatus::LayerStatus, Place::Place, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo,
+    Status::Status, TimelineStep::TimelineStep, VpnPolicy::VpnPolicy,
 };
 
 /// A number that the wire has signed; no counter here reaches the difference.
@@ -162,6 +164,29 @@ pub fn uplink(uplink: &Uplink) -> wire::Uplink::Uplink {
         routeTable: uplink.table as i32,
         cause: facts::cause(cause),
         text,
+    }
+}
+
+/// What probes found out.
+pub fn diagnosis(found: &Diagnosis) -> wire::Diagnosis::Diagnosis {
+    let micros = |found: &Found| found.micros.map_or(-1, signed);
+    let probe = |row: &Row| ProbeReport {
+        name: row.name.clone(),
+        guest: facts::outcome(row.guest.outcome),
+        guestMicros: micros(&row.guest),
+        device: facts::outcome(row.device.outcome),
+        deviceMicros: micros(&row.device),
+        detail: row.detail.clone(),
+    };
+    wire::Diagnosis::Diagnosis {
+        guest: found.guest.as_ref().map(|name| name.to_string()).unwrap_or_default(),
+        verdict: facts::verdict(found.verdict),
+        cause: facts::cause(found.fault.cause),
+        text: found.fault.text.clone(),
+        nextStep: found.fault.next_step.clone(),
+        probes: found.probes.iter().map(probe).collect(),
+        droppedPackets: found.dropped.map_or(-1, signed),
+        durationMillis: small(found.took.as_millis()),
     }
 }
 

@@ -34,6 +34,8 @@ pub use report::{
 };
 pub use start::{Config, StartError};
 
+use crate::doctor::targets::Targets;
+use crate::doctor::Diagnosis;
 use crate::effects::executor::link_deleter::Deleter;
 use crate::effects::resource::{Connections, Forwarding, Managed, PacketFilter, PolicyRouting};
 use crate::error::Error;
@@ -172,6 +174,11 @@ impl Handle {
         self.await_names();
         let seen = self.look_inside(name.as_ref())?;
         self.call(|daemon| daemon.status(name, &seen))
+    }
+
+    /// Finds out by packets why there is, or is no, internet. Not within the daemon.
+    pub fn diagnose(&self, name: Option<GuestName>, targets: &Targets) -> Result<Diagnosis, Error> {
+        calls::diagnose::diagnose(self, name, targets)
     }
 
     /// Names the resolvers that are to be used behind an uplink; none: those that are found.

@@ -105,6 +105,14 @@ pub enum SpecError {
         "{0} resolvers are too many: name {MOST_RESOLVERS} at most; the first is the one in use"
     )]
     TooManyResolvers(usize),
+    /// Not where a probe can go.
+    #[error("{text:?} cannot be probed: {why}")]
+    ProbeTarget {
+        /// What was passed.
+        text: String,
+        /// Cause and remedy.
+        why: &'static str,
+    },
     /// An enum value of another version.
     #[error("{what} {value} is unknown to this version")]
     Unknown {

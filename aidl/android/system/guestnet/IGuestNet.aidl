@@ -17,6 +17,8 @@
 package android.system.guestnet;
 
 import android.system.guestnet.Change;
+import android.system.guestnet.DiagnoseOptions;
+import android.system.guestnet.Diagnosis;
 import android.system.guestnet.Guest;
 import android.system.guestnet.GuestConfig;
 import android.system.guestnet.GuestTarget;
@@ -46,6 +48,9 @@ interface IGuestNet {
 
     /** Most servers that setDns() takes for one uplink. */
     const int MAX_DNS_SERVERS = 8;
+
+    /** Most targets that diagnose() takes. */
+    const int MAX_PROBE_TARGETS = 4;
 
     /** GuestConfig.name is empty, over 63 bytes, or not [A-Za-z0-9][A-Za-z0-9._-]*. */
     const int ERROR_BAD_NAME = 100;
@@ -78,6 +83,11 @@ interface IGuestNet {
     const int ERROR_BAD_VPN_POLICY = 109;
     /** update(): a field differs from what the guest has and cannot change while it is attached; the message names it. */
     const int ERROR_FIELD_NOT_UPDATABLE = 110;
+    /**
+     * DiagnoseOptions: a target is not an IPv4 address of a host, or there are too many; .url is not
+     * http://HOST[:PORT]/PATH; .name is not a name.
+     */
+    const int ERROR_BAD_PROBE_TARGET = 120;
 
     /** GuestTarget.pid is zero or negative. */
     const int ERROR_BAD_PID = 200;
@@ -280,4 +290,19 @@ interface IGuestNet {
      *         ERROR_CONFIG_TOO_LARGE, ERROR_STORE.
      */
     void setDns(@utf8InCpp String uplink, in @utf8InCpp String[] servers);
+
+    /**
+     * Finds out by packets why a guest has, or has not, internet: probes are sent from the guest's network
+     * namespace and, for comparison, from the device, all at once; what becomes of them is compared with
+     * what status() reads. Answers within three seconds. Nothing is changed, and nothing but the probes is
+     * sent; no other method sends any. While it runs, its sockets keep the guest's network namespace: a
+     * guest that ends meanwhile loses its link when this returns.
+     *
+     * @param name the guest; null: the device alone.
+     * @param options where to.
+     * @return one cause, and the probes.
+     * @throws ServiceSpecificException ERROR_BAD_NAME, ERROR_BAD_PROBE_TARGET, ERROR_NO_SUCH_GUEST,
+     *         ERROR_GUEST_GONE: the guest ended meanwhile; ERROR_KERNEL: no probe could be made at all.
+     */
+    Diagnosis diagnose(@nullable @utf8InCpp String name, in DiagnoseOptions options);
 }

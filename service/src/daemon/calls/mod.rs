@@ -16,6 +16,7 @@
 
 mod attach;
 mod detach;
+pub(in crate::daemon) mod diagnose;
 mod dns;
 mod shared;
 pub(in crate::daemon) mod update;

@@ -19,4 +19,4 @@ mod guest;
 pub(in crate::daemon) mod inside;
 mod names;
 mod route_check;
-mod verdict;
+pub(in crate::daemon) mod verdict;

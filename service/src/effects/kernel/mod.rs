@@ -29,5 +29,6 @@ pub mod rule;
 pub mod sysctl;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tracked;
 pub mod uplink;
 pub mod write;

@@ -62,6 +62,33 @@ pub(in crate::effects) fn forwarding_off(before: &Before) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the reverse-path filter of an interface is strict: the higher of its own value and of that
+/// for all counts (net.ipv4.conf.all.rp_filter in ip-sysctl). Not where it cannot be read.
+pub fn is_strict(interface: &str) -> bool {
+    let value = |name: &str| {
+        let text = fs::read_to_string(format!("{CONF}/{name}/rp_filter")).ok()?;
+        text.trim().parse::<u8>().ok()
+    };
+    !interface.contains('/') && value("all").max(value(interface)) == Some(1)
+}
+
+/// Whether IPv4 that comes in by an interface is forwarded. So it is where that cannot be read.
+pub fn forwards(interface: &str) -> bool {
+    interface.contains('/') || is_one(&format!("{CONF}/{interface}/forwarding")).unwrap_or(true)
+}
+
+/// Whether the table of connections has no room, or nearly none. Not where it cannot be read.
+pub fn connections_are_full() -> bool {
+    let value = |name| {
+        let text =
+            fs::read_to_string(format!("/proc/sys/net/netfilter/nf_conntrack_{name}")).ok()?;
+        text.trim().parse::<u64>().ok()
+    };
+    let full =
+        |(count, max): (u64, u64)| max != 0 && count.saturating_mul(100) >= max.saturating_mul(99);
+    value("count").zip(value("max")).is_some_and(full)
+}
+
 fn set(path: impl AsRef<Path>, value: &str) -> io::Result<()> {
     write::through(|| fs::write(path, value))
 }

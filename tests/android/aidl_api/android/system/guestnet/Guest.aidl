@@ -49,5 +49,5 @@ parcelable Guest {
   android.system.guestnet.TimelineStep[] timeline;
   android.system.guestnet.VpnPolicy vpnPolicy = android.system.guestnet.VpnPolicy.FOLLOW_UPLINK;
   @nullable @utf8InCpp String uplink;
-  int configuredMtu = -1;
+  int configuredMtu = (-1) /* -1 */;
 }

@@ -48,8 +48,10 @@ interface IGuestNet {
   void unregisterListener(in android.system.guestnet.IGuestNetListener listener);
   void dumpTo(in ParcelFileDescriptor fd, in @utf8InCpp String[] args);
   void setDns(@utf8InCpp String uplink, in @utf8InCpp String[] servers);
+  android.system.guestnet.Diagnosis diagnose(@nullable @utf8InCpp String name, in android.system.guestnet.DiagnoseOptions options);
   const int MTU_FOLLOW_UPLINK = (-1) /* -1 */;
   const int MAX_DNS_SERVERS = 8;
+  const int MAX_PROBE_TARGETS = 4;
   const int ERROR_BAD_NAME = 100;
   const int ERROR_BAD_INTERFACE_NAME = 101;
   const int ERROR_BAD_ADDRESS = 102;
@@ -61,6 +63,7 @@ interface IGuestNet {
   const int ERROR_BAD_ENUM = 108;
   const int ERROR_BAD_VPN_POLICY = 109;
   const int ERROR_FIELD_NOT_UPDATABLE = 110;
+  const int ERROR_BAD_PROBE_TARGET = 120;
   const int ERROR_BAD_PID = 200;
   const int ERROR_NO_SUCH_PROCESS = 201;
   const int ERROR_KERNEL_THREAD = 202;

@@ -1,0 +1,449 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! A caller has probes sent. What is known is read within the daemon; the probes are sent, and answers are
+//! waited for, without it. Sockets in the guest's namespace keep that for as long, and no longer.
+
+use crate::daemon::health::verdict;
+use crate::daemon::{Attached, Daemon, Handle, LayerReport, Verdict};
+use crate::doctor::echo::{self, Echo};
+use crate::doctor::probe::{self, Found, Kind, Probe, Role, Surroundings};
+use crate::doctor::run::Run;
+use crate::doctor::tap::Tap;
+use crate::doctor::targets::Targets;
+use crate::doctor::trail::{Mark, Side, Trail};
+use crate::doctor::verdict::{self as table, Facts, GuestFacts, Inside, Probed, Route, Way};
+use crate::doctor::{Diagnosis, Row};
+use crate::error::{Error, KernelError};
+use crate::kernel::link::Link;
+use crate::kernel::neighbour::{self, Neighbour};
+use crate::kernel::netlink::Netlink;
+use crate::kernel::netns::{handle, reentry, Home};
+use crate::kernel::{address, link, route, sysctl, tracked};
+use crate::spec::{Family, GuestName};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// How long the kernel may take to clear away a namespace whose last process has ended.
+const CLEARED: Duration = Duration::from_millis(60);
+
+/// What the daemon knows.
+struct Known {
+    layers: Vec<LayerReport>,
+    reason: Option<LayerReport>,
+    dropped: Option<u64>,
+    guest: Option<Attached>,
+    /// The interface that the subject leaves by, and the table of its routes.
+    way: Option<String>,
+    table: u32,
+    netd: bool,
+    resolver: Option<Ipv4Addr>,
+}
+
+impl Daemon {
+    fn known(&mut self, name: Option<GuestName>) -> Result<Known, Error> {
+        let guest = match &name {
+            Some(name) => self.world.guests.get(name).cloned(),
+            None => None,
+        };
+        if let (Some(name), None) = (&name, &guest) {
+            return Err(Error::NoSuchGuest(name.clone()));
+        }
+        let status = self.status(name)?;
+        let layers = match status.guests.into_iter().next() {
+            Some(report) if guest.is_some() => report.layers,
+            _ => status.layers,
+        };
+        let (verdict, reason) = verdict::of(&layers);
+        let reason = reason.filter(|_| verdict != Verdict::NoNames).cloned();
+        let tun = guest.as_ref().and_then(|guest| guest.net.vpn.tun());
+        let way = tun.or(self.world.uplink.name.as_ref()).map(|name| name.to_string());
+        Ok(Known {
+            reason,
+            layers,
+            dropped: status.dropped,
+            way,
+            table: self.world.uplink.table,
+            netd: self.world.netd_routes(),
+            resolver: self.ruleset().resolver,
+            guest,
+        })
+    }
+}
+
+/// The call.
+pub(in crate::daemon) fn diagnose(
+    handle: &Handle,
+    name: Option<GuestName>,
+    targets: &Targets,
+) -> Result<Diagnosis, Error> {
+    let began = Instant::now();
+    let known = handle.call(|daemon| daemon.known(name.clone()))?;
+    let mut facts = Examination::begin(&known, targets)?.end(&known, targets)?;
+    // What broke a moment before may have been noticed only now.
+    let now = handle.call(|daemon| daemon.known(name))?;
+    (facts.layers, facts.reason) = (now.layers, now.reason);
+    let dropped = known.dropped.zip(now.dropped);
+    let dropped = dropped.map(|(before, after)| after.saturating_sub(before));
+    facts.dropped = dropped.unwrap_or_default();
+    let (verdict, fault) = table::of(&facts);
+    Ok(Diagnosis {
+        guest: known.guest.as_ref().map(|guest| guest.name().clone()),
+        verdict,
+        fault,
+        probes: facts.probes.iter().map(|probed| row(probed, &facts)).collect(),
+        dropped,
+        took: began.elapsed(),
+    })
+}
+
+/// The sockets of one examination, and what is known around it.
+struct Examination {
+    netlink: Netlink,
+    home: Home,
+    way: Way,
+    probes: Vec<Probe>,
+    run: Run,
+    /// The guest's end of the link, and a socket beside it; or why there is none.
+    inside: Result<(u32, Netlink), String>,
+    host_end: Option<Link>,
+}
+
+/// What is opened in a guest's namespace.
+struct Opened {
+    netlink: Netlink,
+    run: Run,
+    echoes: [io::Result<UdpSocket>; 2],
+}
+
+impl Examination {
+    /// Opens all sockets. What cannot be opened in the guest is said later.
+    fn begin(known: &Known, targets: &Targets) -> Result<Self, Error> {
+        let netlink = Netlink::open().map_err(|e| Error::kernel("open a socket", e))?;
+        let home = Home::here().map_err(|e| Error::kernel("open the own network namespace", e))?;
+        let way = way(known, &netlink);
+        let around = Surroundings {
+            guest: known.guest.as_ref().map(|g| (g.net.guest.gateway, g.net.guest.address)),
+            router: router(known, &netlink, &way),
+            resolver: known.resolver,
+        };
+        let probes = probe::all(targets, &around);
+        let tapped = tapped(targets, &around);
+        let mut run = Run::default();
+        let interface = Some(way.name.as_str()).filter(|name| !name.is_empty());
+        run.open(&probes, Side::Device, interface, targets);
+        let mut inside = Err("no guest".to_owned());
+        let mut host_end = None;
+        if let Some(guest) = &known.guest {
+            host_end = link::by_index(&netlink, guest.index).ok().flatten();
+            let opened = host_end.as_ref().ok_or_else(|| Error::GuestGone(guest.name().clone()));
+            let opened = opened.and_then(|end| {
+                enter(&netlink, &home, guest, end, || open_inside(&probes, targets, &tapped, guest))
+            });
+            match opened {
+                Err(e @ Error::GuestGone(_)) => return Err(e),
+                Err(e) => inside = Err(e.to_string()),
+                Ok(Opened { netlink, run: theirs, echoes }) => {
+                    let end = host_end.as_ref().map_or(0, |end| end.other_end);
+                    inside = Ok((end, netlink));
+                    run.flights.extend(theirs.flights);
+                    run.taps = theirs.taps;
+                    let gateway = guest.net.guest.gateway;
+                    let [checked, unchecked] = echoes;
+                    run.echoes = vec![
+                        Echo::begin(checked, gateway, false),
+                        Echo::begin(unchecked, gateway, true),
+                    ];
+                }
+            }
+            run.taps.extend(Tap::open(Side::Device, &tapped).map_err(|e| untapped(&e)).ok());
+        }
+        Ok(Self { netlink, home, way, probes, run, inside, host_end })
+    }
+
+    /// Sends the probes, waits, and reads what is known only then.
+    fn end(mut self, known: &Known, targets: &Targets) -> Result<Facts, Error> {
+        self.run.go(&self.probes, targets);
+        let taps = std::mem::take(&mut self.run.taps);
+        let tapped = taps.len() == 2;
+        let seen: Vec<_> = taps.into_iter().flat_map(|tap| tap.sightings).collect();
+        let host = known.guest.as_ref().map_or(0, |guest| guest.index);
+        let mut probes: Vec<Probed> = self.probes.iter().cloned().map(Probed::from).collect();
+        let mut connection = None;
+        for flight in std::mem::take(&mut self.run.flights) {
+            let Some(probed) = probes.get_mut(flight.probe) else { continue };
+            match (flight.side, flight.mark()) {
+                (Side::Device, _) => probed.device = flight.found,
+                (Side::Guest, mark) => {
+                    if let (Some(Mark::Tcp(port, to)), Kind::Tcp) = (mark, probed.probe.kind) {
+                        connection.get_or_insert((port, to));
+                    }
+                    probed.trail =
+                        mark.map(|mark| Trail::of(mark, host, &seen)).unwrap_or_default();
+                    probed.guest = flight.found;
+                }
+            }
+        }
+        let echo = match self.run.echoes.as_slice() {
+            [checked, unchecked] => Some((checked.there.outcome, unchecked.there.outcome)),
+            _ => None,
+        };
+        self.run.echoes.clear();
+        let host_target = targets.hosts.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let guest = known.guest.as_ref().map(|guest| {
+            let facts = self.of_guest(guest, known, host_target);
+            let tracked = connection.and_then(|(port, to)| {
+                tracked::is_known(SocketAddrV4::new(guest.net.guest.address, port), to).ok()
+            });
+            GuestFacts { tapped, tracked, ..facts }
+        });
+        let mut facts = Facts {
+            probes,
+            echo,
+            guest,
+            uplink: self.way.clone(),
+            table_is_full: sysctl::connections_are_full(),
+            ..Facts::default()
+        };
+        facts.interfaces = self.interfaces(&facts);
+        self.leave(known)?;
+        Ok(facts)
+    }
+
+    fn of_guest(&self, guest: &Attached, known: &Known, host: Ipv4Addr) -> GuestFacts {
+        let net = &guest.net;
+        let (address, gateway) = (net.guest.address, net.guest.gateway);
+        let passing = |index, from, to| -> Route {
+            route::passing(&self.netlink, index, from, to).map_err(|e: KernelError| e.errno)
+        };
+        let at_host_end = neighbours(&self.netlink, guest.index);
+        let inside = match &self.inside {
+            Ok((end, netlink)) => Ok(inside(netlink, *end, address, gateway, host)),
+            Err(why) => Err(why.clone()),
+        };
+        GuestFacts {
+            name: net.name.to_string(),
+            address,
+            gateway,
+            host_end: self
+                .host_end
+                .as_ref()
+                .map_or_else(|| net.host.name.to_string(), |l| l.name.clone()),
+            host_index: guest.index,
+            interface: net.guest.name.to_string(),
+            inside,
+            tapped: false,
+            out: passing(guest.index, address, host),
+            back: match self.way.index {
+                0 => Ok(None),
+                index => passing(index, host, address),
+            },
+            strict: (sysctl::is_strict(net.host.name.as_str()), sysctl::is_strict(&self.way.name)),
+            forwards: (sysctl::forwards(net.host.name.as_str()), sysctl::forwards(&self.way.name)),
+            is_deaf: is_deaf(&at_host_end, address),
+            tracked: None,
+            to_resolver: match known.resolver {
+                Some(resolver) => passing(guest.index, address, resolver),
+                None => Ok(None),
+            },
+            asks_beyond: known.resolver.is_some(),
+        }
+    }
+
+    /// The names of all interfaces that anything was seen at.
+    fn interfaces(&self, facts: &Facts) -> BTreeMap<u32, String> {
+        let trails = facts.probes.iter().map(|probed| &probed.trail);
+        let hops = trails.flat_map(|t| [t.arrived, t.left, t.answered, t.passed, t.astray]);
+        let mut indexes: Vec<u32> = hops.flatten().map(|hop| hop.index).collect();
+        if let Some(guest) = &facts.guest {
+            let routes = [&guest.out, &guest.back, &guest.to_resolver];
+            indexes.extend(routes.into_iter().flatten().flatten().map(|way| way.index));
+        }
+        indexes.sort_unstable();
+        indexes.dedup();
+        let name = |index| Some((index, link::by_index(&self.netlink, index).ok().flatten()?.name));
+        indexes.into_iter().filter_map(name).collect()
+    }
+
+    /// Lets the guest's namespace go, and says whether it ended meanwhile.
+    fn leave(self, known: &Known) -> Result<(), Error> {
+        let Self { netlink, home, inside, run, .. } = self;
+        drop((inside, run));
+        let Some(guest) = &known.guest else { return Ok(()) };
+        let gone = || Error::GuestGone(guest.name().clone());
+        if let Some(known) = &guest.netns.handle {
+            return match handle::open(home.as_fd(), known) {
+                Err(e) if e.raw_os_error() == Some(libc::ESTALE) => Err(gone()),
+                _ => Ok(()),
+            };
+        }
+        let began = Instant::now();
+        while link::by_index(&netlink, guest.index).is_ok_and(|link| link.is_some()) {
+            if began.elapsed() > CLEARED {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Err(gone())
+    }
+}
+
+/// Does something in a guest's namespace, and is back.
+fn enter<T>(
+    netlink: &Netlink,
+    home: &Home,
+    guest: &Attached,
+    host_end: &Link,
+    work: impl FnOnce() -> io::Result<T>,
+) -> Result<T, Error> {
+    let id = match host_end.elsewhere {
+        Some(id) if id < 0 => return Err(Error::GuestGone(guest.name().clone())),
+        Some(id) => id,
+        None => {
+            let (guest, interface) = (guest.name().clone(), guest.net.guest.name.clone());
+            return Err(Error::GuestInterfaceMoved { guest, interface });
+        }
+    };
+    let way = reentry::behind(netlink, home, id, guest.netns.handle.as_ref())?;
+    let entered = home.inside(way.as_fd(), work);
+    entered.map_err(|e| Error::kernel("enter the guest's network namespace", e))
+}
+
+fn open_inside(
+    probes: &[Probe],
+    targets: &Targets,
+    tapped: &[Ipv4Addr],
+    guest: &Attached,
+) -> io::Result<Opened> {
+    let netlink = Netlink::open()?;
+    let mut run = Run::default();
+    run.open(probes, Side::Guest, None, targets);
+    run.taps.extend(Tap::open(Side::Guest, tapped).map_err(|e| untapped(&e)).ok());
+    let address = guest.net.guest.address;
+    let echoes = [false, true].map(|unchecked| echo::guest_end(address, unchecked));
+    Ok(Opened { netlink, run, echoes })
+}
+
+fn untapped(e: &io::Error) {
+    log::warn!("doctor: packets cannot be watched: {e}");
+}
+
+fn way(known: &Known, netlink: &Netlink) -> Way {
+    let link = known.way.as_ref().and_then(|name| link::by_name(netlink, name).ok().flatten());
+    let Some(link) = link else { return Way { netd: known.netd, ..Way::default() } };
+    let addresses = address::of(netlink, Family::V4, link.index).unwrap_or_default();
+    let v4 = addresses.iter().filter_map(|found| match found.address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    });
+    Way { addresses: v4.collect(), name: link.name, index: link.index, netd: known.netd }
+}
+
+/// The next hop of the way out's default route.
+fn router(known: &Known, netlink: &Netlink, way: &Way) -> Option<Ipv4Addr> {
+    if way.index == 0 {
+        return None;
+    }
+    let routes = route::of(netlink, Family::V4, Some(known.table), way.index).ok()?;
+    let default = routes.iter().filter(|route| route.destination.prefix() == 0);
+    match default.min_by_key(|route| route.priority)?.gateway? {
+        IpAddr::V4(router) => Some(router),
+        IpAddr::V6(_) => None,
+    }
+}
+
+/// The addresses whose packets taps are told of.
+fn tapped(targets: &Targets, around: &Surroundings) -> Vec<Ipv4Addr> {
+    let gateway = around.guest.map(|(gateway, _)| gateway);
+    let near = [gateway, around.router, around.resolver].into_iter().flatten();
+    targets.hosts.iter().copied().chain(targets.page.address).chain(near).collect()
+}
+
+fn inside(
+    netlink: &Netlink,
+    end: u32,
+    address: Ipv4Addr,
+    gateway: Ipv4Addr,
+    host: Ipv4Addr,
+) -> Inside {
+    let there = link::by_index(netlink, end).ok().flatten();
+    let addresses = address::of(netlink, Family::V4, end).unwrap_or_default();
+    let towards = |to: Ipv4Addr| route::towards(netlink, to).ok().flatten();
+    Inside {
+        index: there.map_or(0, |link| link.index),
+        has_address: addresses.iter().any(|found| found.address == IpAddr::V4(address)),
+        out: towards(host),
+        to_gateway: towards(gateway),
+        gateway_is_deaf: is_deaf(&neighbours(netlink, end), gateway),
+    }
+}
+
+fn neighbours(netlink: &Netlink, index: u32) -> Vec<Neighbour> {
+    neighbour::of(netlink, Family::V4, index).unwrap_or_default()
+}
+
+/// Whether nobody has answered for an address that was asked for.
+fn is_deaf(neighbours: &[Neighbour], address: Ipv4Addr) -> bool {
+    // linux/neighbour.h
+    const NUD_INCOMPLETE: u16 = 0x01;
+    const NUD_FAILED: u16 = 0x20;
+    let known = neighbours.iter().find(|known| known.address == IpAddr::V4(address));
+    known.is_some_and(|known| known.state & (NUD_INCOMPLETE | NUD_FAILED) != 0)
+}
+
+impl From<Probe> for Probed {
+    fn from(probe: Probe) -> Self {
+        let (guest, device) = (Found::default(), Found::default());
+        Self { probe, guest, device, trail: Trail::default() }
+    }
+}
+
+/// A probe, with what is known beside it.
+fn row(probed: &Probed, facts: &Facts) -> Row {
+    let name = |index| facts.interfaces.get(&index).cloned().unwrap_or_else(|| index.to_string());
+    let mut words = Vec::new();
+    let guest = facts.guest.as_ref();
+    match (probed.probe.role, guest) {
+        (Role::Gateway, Some(guest)) => {
+            let deaf = guest.inside.as_ref().is_ok_and(|inside| inside.gateway_is_deaf);
+            words.push(format!("arp {}", if deaf { "unanswered" } else { "ok" }));
+        }
+        (Role::Host, Some(guest)) => words.extend(kernels_way(&guest.out, &name)),
+        _ => {}
+    }
+    words.push(probed.trail.words(&name));
+    words.push(probed.guest.detail.clone());
+    if probed.device.detail != probed.guest.detail && !probed.device.detail.is_empty() {
+        words.push(format!("device: {}", probed.device.detail));
+    }
+    words.retain(|word| !word.is_empty());
+    Row {
+        name: probed.probe.name.clone(),
+        guest: probed.guest.clone(),
+        device: probed.device.clone(),
+        detail: words.join("; "),
+    }
+}
+
+/// What the kernel says of the way that the guest's packets take.
+fn kernels_way(way: &Route, name: &dyn Fn(u32) -> String) -> Option<String> {
+    Some(match way {
+        Ok(Some(way)) => format!("route by {}", name(way.index)),
+        Ok(None) => "no route".to_owned(),
+        Err(errno) => format!("no route: {:?}", nix::errno::Errno::from_raw(*errno)),
+    })
+}

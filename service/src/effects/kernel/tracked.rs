@@ -1,0 +1,82 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Whether connection tracking knows a TCP connection (ctnetlink). Reads only.
+
+use super::netlink::attr::{Request, Writer};
+use super::netlink::Netlink;
+use crate::error::KernelError;
+use std::net::SocketAddrV4;
+
+// linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h
+const NFGENMSG: [u8; 4] = [libc::AF_INET as u8, 0, 0, 0];
+const CT_GET: u16 = 1 << 8 | 1; // NFNL_SUBSYS_CTNETLINK << 8
+const CTA_TUPLE_ORIG: u16 = 1;
+const CTA_TUPLE_IP: u16 = 1;
+const CTA_TUPLE_PROTO: u16 = 2;
+const CTA_IP_V4_SRC: u16 = 1;
+const CTA_IP_V4_DST: u16 = 2;
+const CTA_PROTO_NUM: u16 = 1;
+const CTA_PROTO_SRC_PORT: u16 = 2;
+const CTA_PROTO_DST_PORT: u16 = 3;
+
+/// Whether there is a connection that was opened from here to there.
+pub fn is_known(from: SocketAddrV4, to: SocketAddrV4) -> Result<bool, KernelError> {
+    let addresses = Writer::default()
+        .with(CTA_IP_V4_SRC, &from.ip().octets())
+        .with(CTA_IP_V4_DST, &to.ip().octets());
+    let ports = Writer::default()
+        .with(CTA_PROTO_NUM, &[libc::IPPROTO_TCP as u8])
+        .with(CTA_PROTO_SRC_PORT, &from.port().to_be_bytes())
+        .with(CTA_PROTO_DST_PORT, &to.port().to_be_bytes());
+    let tuple = Writer::default()
+        .with_nested(CTA_TUPLE_IP, &addresses)
+        .with_nested(CTA_TUPLE_PROTO, &ports);
+    let body = Writer::after(&NFGENMSG).with_nested(CTA_TUPLE_ORIG, &tuple);
+    match Netlink::open_netfilter()?.get(&Request { kind: CT_GET, body }, |_| Some(())) {
+        Ok(()) => Ok(true),
+        Err(e) if e.errno == libc::ENOENT => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{in_a_netns, ip};
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn a_connection_is_known_once_it_was_tracked() {
+        in_a_netns(|_| {
+            ip("link set lo up");
+            // Tracking begins with the first rule that asks for a connection's state.
+            let nft = std::process::Command::new("nft")
+                .arg("add table ip t; add chain ip t c { type filter hook output priority 0; }; add rule ip t c ct state new accept")
+                .status();
+            if !nft.is_ok_and(|status| status.success()) {
+                return;
+            }
+            let server = TcpListener::bind("127.0.0.1:0").unwrap();
+            let client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+            let v4 = |address| match address {
+                std::net::SocketAddr::V4(address) => address,
+                other => panic!("{other}"),
+            };
+            let (from, to) = (v4(client.local_addr().unwrap()), v4(server.local_addr().unwrap()));
+            assert_eq!(is_known(from, to), Ok(true));
+            assert_eq!(is_known(to, from), Ok(false));
+        });
+    }
+}

@@ -27,12 +27,12 @@ Exit codes:
   3   bad input: the configuration or the target is wrong
   4   conflict: it collides with what is there, or no such guest
   5   the system could not do it; nothing was changed
-      check, status: a layer is BAD
+      check, status: a layer is BAD; doctor: a cause was found
   6   not allowed
   7   guestnetd cannot be reached
   8   not supported by this guestnetd
   10  attached, but there is no uplink: traffic waits (stderr says why)
-      check, status: a layer waits
+      check, status: a layer waits; doctor: traffic waits
 
 Environment:
   GUESTNET_URI  where guestnetd is, when --connect is not given
@@ -106,6 +106,22 @@ wrong, but a layer could not be judged. Behind what is wrong is its cause, a wor
 
 Exit codes: 0 no layer is BAD and none waits (also when the verdict is unsure), 5 a layer is BAD,
 10 a layer waits.";
+
+const DOCTOR_HELP: &str = "\
+Sends packets, from the guest and for comparison from the device: pings of the gateway and of the
+uplink's router, TCP to ports 443 and 80 of the targets, questions to the resolver over UDP and TCP,
+the page that tells a sign-in, pings of 1280 to 1500 bytes. What becomes of them makes one cause;
+each takes less than three seconds. No other command sends any packet.
+
+  ok         answered                 not sent   no route, or the sender's own rules
+  silent     not answered in time     too large  the sender was told so
+  refused    a reset, an ICMP error   portal     a sign-in page answered
+
+Examples:
+  guestnetctl doctor demo
+  guestnetctl doctor demo --probe-target 192.0.2.1 --probe-url http://192.0.2.1/generate_204
+
+Exit codes: 0 healthy, 5 a cause was found, 10 traffic waits for the uplink.";
 
 /// Gives guests (LXC containers) their wlan0, through guestnetd
 #[derive(Debug, Parser)]
@@ -197,6 +213,14 @@ Exit codes: 0 all layers are ok, 5 a layer is BAD or cannot be read, 10 a layer 
         /// Only this guest
         name: Option<String>,
     },
+    /// Find out by packets why a guest has, or has not, internet
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor {
+        /// The guest [default: each; the device, if there is none]
+        guest: Option<String>,
+        #[command(flatten)]
+        targets: ProbeArgs,
+    },
     /// Name the resolvers behind an uplink; without a server, forget them
     #[command(after_help = DNS_HELP)]
     Dns {
@@ -286,6 +310,21 @@ pub struct ConfigArgs {
     /// not while a lockdown VPN is up (block) [default: follow]
     #[arg(long, value_name = "HOW")]
     pub vpn: Option<Vpn>,
+}
+
+/// Where doctor's probes go; what is not given has the contract's default.
+#[derive(Debug, Default, Args)]
+pub struct ProbeArgs {
+    /// A host that answers TCP 443 or 80; may be given again, up to 4 times [default: 1.1.1.1, 8.8.8.8]
+    #[arg(long = "probe-target", value_name = "ADDRESS")]
+    pub targets: Vec<String>,
+    /// A page that is answered with status 204 [default:
+    /// http://connectivitycheck.gstatic.com/generate_204]
+    #[arg(long = "probe-url", value_name = "URL")]
+    pub url: Option<String>,
+    /// The name that resolvers are asked for [default: the URL's host]
+    #[arg(long = "probe-name", value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 #[cfg(test)]

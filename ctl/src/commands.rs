@@ -14,14 +14,16 @@
 
 //! The commands: each asks guestnetd and renders the answer.
 
-use crate::cli::{Cli, Command, GuestArgs};
+use crate::cli::{Cli, Command, GuestArgs, ProbeArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::{attached, client, json, lxc, render, target, verdict, watch};
 use android_system_guestnet::aidl::android::system::guestnet::{
+    DiagnoseOptions::DiagnoseOptions,
+    Diagnosis::Diagnosis,
     GuestConfig::GuestConfig,
     GuestTarget::GuestTarget,
-    IGuestNet::{IGuestNet, ERROR_NO_SUCH_GUEST},
+    IGuestNet::{IGuestNet, ERROR_GUEST_GONE, ERROR_NO_SUCH_GUEST},
     LayerState::LayerState,
     LayerStatus::LayerStatus,
 };
@@ -98,6 +100,12 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             )?;
             return Ok(verdict::exit(&status));
         }
+        Command::Doctor { guest, targets } => {
+            let found = diagnoses(guestnet, guest.as_deref(), targets)?;
+            let text = || found.iter().map(render::doctor::text).collect();
+            output.answer(|| json::diagnoses(&found), text)?;
+            return Ok(verdict::exit_of_all(&found));
+        }
         Command::Dns { uplink, servers } => {
             guestnet.setDns(uplink, servers)?;
             output.answer(|| json::dns(uplink, servers), || render::dns::text(uplink, servers))?;
@@ -114,6 +122,35 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
         _ => {}
     }
     Ok(Exit::Ok)
+}
+
+/// Of the guest; without one, of each, one after another; of the device where there is none.
+fn diagnoses(
+    guestnet: &dyn IGuestNet,
+    guest: Option<&str>,
+    targets: &ProbeArgs,
+) -> Result<Vec<Diagnosis>, Failure> {
+    let options = DiagnoseOptions {
+        targets: targets.targets.clone(),
+        url: targets.url.clone().unwrap_or_default(),
+        name: targets.name.clone().unwrap_or_default(),
+    };
+    let all = match guest {
+        Some(_) => Vec::new(),
+        None => guestnet.list()?,
+    };
+    if all.is_empty() {
+        return Ok(vec![guestnet.diagnose(guest, &options)?]);
+    }
+    let mut found = Vec::new();
+    for guest in &all {
+        match guestnet.diagnose(Some(&guest.name), &options).map_err(Failure::from) {
+            // It left meanwhile.
+            Err(e) if e.is(ERROR_NO_SUCH_GUEST) || e.is(ERROR_GUEST_GONE) => {}
+            other => found.push(other?),
+        }
+    }
+    Ok(found)
 }
 
 fn no_such_guest(name: &str) -> Failure {

@@ -19,8 +19,9 @@ use crate::exit::Failure;
 use crate::names::Name;
 use crate::verdict;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Change::Change, Guest::Guest, GuestEvent::GuestEvent, LayerStatus::LayerStatus,
-    ServiceInfo::ServiceInfo, Status::Status, Uplink::Uplink,
+    Change::Change, Diagnosis::Diagnosis, Guest::Guest, GuestEvent::GuestEvent,
+    LayerStatus::LayerStatus, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo, Status::Status,
+    Uplink::Uplink,
 };
 use serde_json::{json, Value};
 
@@ -161,6 +162,38 @@ pub fn status(status: &Status) -> Value {
         "dropped_packets": (status.droppedPackets >= 0).then_some(status.droppedPackets),
         "device": layers(&status.device),
         "guests": guests,
+    })
+}
+
+/// How long an answer took, or how many packets: null where that is not known.
+fn known(number: i64) -> Option<i64> {
+    (number >= 0).then_some(number)
+}
+
+fn probe(probe: &ProbeReport) -> Value {
+    json!({
+        "name": probe.name,
+        "guest": probe.guest.name(),
+        "guest_micros": known(probe.guestMicros),
+        "device": probe.device.name(),
+        "device_micros": known(probe.deviceMicros),
+        "detail": probe.detail,
+    })
+}
+
+/// doctor
+pub fn diagnoses(found: &[Diagnosis]) -> Value {
+    all(found, |of| {
+        json!({
+            "guest": (!of.guest.is_empty()).then_some(&of.guest),
+            "verdict": of.verdict.name(),
+            "cause": of.cause.name(),
+            "text": of.text,
+            "next_step": of.nextStep,
+            "probes": all(&of.probes, probe),
+            "dropped_packets": known(of.droppedPackets),
+            "duration_millis": of.durationMillis,
+        })
     })
 }
 
@@ -345,6 +378,22 @@ mod tests {
     }
 
     #[test]
+    fn a_diagnosis_in_full() {
+        let mut found = samples::diagnosis();
+        found.probes.truncate(1);
+        assert_eq!(
+            diagnoses(&[found]).to_string(),
+            concat!(
+                r#"[{"cause":"answers_elsewhere","dropped_packets":3,"duration_millis":2400,"guest":"demo","#,
+                r#""next_step":"ip route get 172.17.3.3 and ip rule show why","probes":[{"detail":"","#,
+                r#""device":"ok","device_micros":80,"guest":"ok","guest_micros":120,"#,
+                r#""name":"ping 172.17.3.2"}],"#,
+                r#""text":"answers to demo are sent to tun0 and not to vm_wlan","verdict":"no_internet"}]"#,
+            )
+        );
+    }
+
+    #[test]
     fn a_failure_in_full() {
         let conflict = Failure { exit: Exit::Conflict, code: Some(300), message: "taken".into() };
         assert_eq!(
@@ -370,6 +419,7 @@ mod tests {
             status(&status_of),
             info(&samples::info()),
             dns("wlan0", &[]),
+            diagnoses(&[samples::diagnosis()]),
             dump("text"),
             guest_event(GuestEvent::LOST, &samples::guest()),
             uplink_event(&status_of.uplink, &status_of.uplink, 1),

@@ -18,7 +18,8 @@
 use android_system_guestnet::aidl::android::system::guestnet::{
     Cause::Cause, ChangeKind::ChangeKind, FirewallBackend::FirewallBackend, GuestEvent::GuestEvent,
     GuestKind::GuestKind, GuestState::GuestState, Layer::Layer, LayerState::LayerState,
-    Operation::Operation, Place::Place, Verdict::Verdict, VpnPolicy::VpnPolicy,
+    Operation::Operation, Place::Place, ProbeOutcome::ProbeOutcome, Verdict::Verdict,
+    VpnPolicy::VpnPolicy,
 };
 
 /// A value of an enum as a word.
@@ -52,11 +53,16 @@ names! {
         LINK_GONE => "link_gone",
         LINK_DOWN => "link_down",
         GUEST_LINK_DOWN => "guest_link_down",
+        LINK_CHANGED => "link_changed",
         ADDRESS_MISSING => "address_missing",
         SUBNET_CONFLICT => "subnet_conflict",
         GUEST_ROUTE_MISSING => "guest_route_missing",
         VPN_CAPTURES => "vpn_captures",
+        ANSWERS_ELSEWHERE => "answers_elsewhere",
+        KILL_SWITCH => "kill_switch",
+        RP_FILTER => "rp_filter",
         RULE_MISSING => "rule_missing",
+        RULE_SHADOWED => "rule_shadowed",
         LOCKDOWN => "lockdown",
         FORWARDING_OFF => "forwarding_off",
         FORWARDING_NOT_OURS => "forwarding_not_ours",
@@ -65,7 +71,16 @@ names! {
         FILTER_PROGRAM_STUCK => "filter_program_stuck",
         FILTER_CHANGED => "filter_changed",
         FORWARD_DROPPED => "forward_dropped",
+        NETD_TETHERCTRL_DROP => "netd_tetherctrl_drop",
+        INPUT_DROPPED => "input_dropped",
+        MASQUERADE_MISSING => "masquerade_missing",
+        WRONG_SOURCE => "wrong_source",
+        NOT_TRACKED => "not_tracked",
+        CONNTRACK_FULL => "conntrack_full",
         DNS_NONE => "dns_none",
+        DNS_SILENT => "dns_silent",
+        DNS_REFUSED => "dns_refused",
+        DNS_ELSEWHERE => "dns_elsewhere",
         UPLINK_MISSING => "uplink_missing",
         NO_CARRIER => "no_carrier",
         UPLINK_NO_ADDRESS => "uplink_no_address",
@@ -73,6 +88,15 @@ names! {
         DEFAULT_ROUTE_ELSEWHERE => "default_route_elsewhere",
         TUN_MISSING => "tun_missing",
         TUN_DOWN => "tun_down",
+        UPLINK_IPV6_ONLY => "uplink_ipv6_only",
+        CAPTIVE_PORTAL => "captive_portal",
+        MTU_BLACKHOLE => "mtu_blackhole",
+        UPSTREAM_DOWN => "upstream_down",
+        GUEST_ADDRESS_LOST => "guest_address_lost",
+        GUEST_ROUTE_LOST => "guest_route_lost",
+        GUEST_RESOLVER => "guest_resolver",
+        GUEST_FIREWALL => "guest_firewall",
+        TX_CHECKSUM => "tx_checksum",
     }
     ChangeKind { ADD => "add", SET => "set", DELETE => "delete", }
     FirewallBackend { NFTABLES => "nftables", IPTABLES => "iptables", }
@@ -121,6 +145,16 @@ names! {
         LEAVE_NETNS => "leave_netns",
     }
     Place { DEVICE => "device", GUEST => "guest", }
+    ProbeOutcome {
+        NOT_MADE => "not_made",
+        OK => "ok",
+        SILENT => "silent",
+        REFUSED => "refused",
+        NOT_SENT => "not_sent",
+        TOO_LARGE => "too_large",
+        PORTAL => "portal",
+        ODD => "odd",
+    }
     Verdict {
         INTERNET => "internet",
         NO_NAMES => "no_names",
@@ -157,6 +191,10 @@ mod tests {
             ),
             (names(&LayerState::enum_values()), "ok waiting bad unknown"),
             (names(&Place::enum_values()), "device guest"),
+            (
+                names(&ProbeOutcome::enum_values()),
+                "not_made ok silent refused not_sent too_large portal odd",
+            ),
             (names(&Verdict::enum_values()), "internet no_names no_internet waiting unsure"),
             (names(&VpnPolicy::enum_values()), "follow_uplink named_tun block_under_lockdown"),
         ] {
@@ -171,7 +209,8 @@ mod tests {
         let causes = Cause::enum_values().map(|value| value.name());
         let operations = Operation::enum_values().map(|value| value.name());
         for name in causes.iter().chain(&operations) {
-            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            assert!(name.chars().all(fits), "{name}");
             assert!(readme.contains(&format!("`{name}`")), "{name}");
         }
     }

@@ -15,10 +15,11 @@
 //! Answers as guestnetd gives them, for tests.
 
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Cause::Cause, Change::Change, ChangeKind::ChangeKind, FirewallBackend::FirewallBackend,
-    Guest::Guest, GuestStatus::GuestStatus, Layer::Layer, LayerState::LayerState,
-    LayerStatus::LayerStatus, Operation::Operation, Place::Place, ServiceInfo::ServiceInfo,
-    Status::Status, TimelineStep::TimelineStep, Uplink::Uplink, Verdict::Verdict,
+    Cause::Cause, Change::Change, ChangeKind::ChangeKind, Diagnosis::Diagnosis,
+    FirewallBackend::FirewallBackend, Guest::Guest, GuestStatus::GuestStatus, Layer::Layer,
+    LayerState::LayerState, LayerStatus::LayerStatus, Operation::Operation, Place::Place,
+    ProbeOutcome::ProbeOutcome, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo, Status::Status,
+    TimelineStep::TimelineStep, Uplink::Uplink, Verdict::Verdict,
 };
 
 /// The original set-up.
@@ -183,6 +184,33 @@ pub fn judge(status: &mut Status, verdict: Verdict, layer: Layer) {
     for of in &mut status.guests {
         of.verdict = verdict;
         of.reason = of.layers.iter().find(|l| l.layer == layer).map(copy);
+    }
+}
+
+/// A guest whose answers go elsewhere: one probe that is answered, one that is not.
+pub fn diagnosis() -> Diagnosis {
+    let probe = |name: &str, guest, guest_micros, device_micros, detail: &str| ProbeReport {
+        name: name.to_owned(),
+        guest,
+        guestMicros: guest_micros,
+        device: ProbeOutcome::OK,
+        deviceMicros: device_micros,
+        detail: detail.to_owned(),
+    };
+    let way =
+        "sent, in by vm_wlan, out by wlan0 as 192.0.2.2, answer in by wlan0, answer out by tun0";
+    Diagnosis {
+        guest: "demo".to_owned(),
+        verdict: Verdict::NO_INTERNET,
+        cause: Cause::ANSWERS_ELSEWHERE,
+        text: "answers to demo are sent to tun0 and not to vm_wlan".to_owned(),
+        nextStep: Some("ip route get 172.17.3.3 and ip rule show why".to_owned()),
+        probes: vec![
+            probe("ping 172.17.3.2", ProbeOutcome::OK, 120, 80, ""),
+            probe("tcp 1.1.1.1:443", ProbeOutcome::SILENT, -1, 9000, way),
+        ],
+        droppedPackets: 3,
+        durationMillis: 2400,
     }
 }
 

@@ -17,8 +17,8 @@
 use crate::exit::Exit;
 use crate::names::Name;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    LayerState::LayerState, LayerStatus::LayerStatus, Status::Status, Uplink::Uplink,
-    Verdict::Verdict,
+    Diagnosis::Diagnosis, LayerState::LayerState, LayerStatus::LayerStatus, Status::Status,
+    Uplink::Uplink, Verdict::Verdict,
 };
 
 /// Its word in JSON: whether there is internet.
@@ -40,6 +40,28 @@ pub fn words(verdict: Verdict, reason: Option<&LayerStatus>, way: &str) -> Strin
         Verdict::NO_NAMES => format!("internet via {way}, but no names: {why}"),
         Verdict::NO_INTERNET | Verdict::WAITING => format!("no internet: {why}"),
         _ => format!("internet via {way} is unsure: {why}"),
+    }
+}
+
+/// What packets found, in short.
+pub fn found(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::INTERNET => "internet",
+        Verdict::NO_NAMES => "internet, but no names",
+        Verdict::NO_INTERNET | Verdict::WAITING => "no internet",
+        _ => "unsure",
+    }
+}
+
+/// What `doctor` tells a script: the worst of them.
+pub fn exit_of_all(all: &[Diagnosis]) -> Exit {
+    let any = |bad: &dyn Fn(Verdict) -> bool| all.iter().any(|found| bad(found.verdict));
+    if any(&|verdict| ![Verdict::INTERNET, Verdict::WAITING].contains(&verdict)) {
+        Exit::System
+    } else if any(&|verdict| verdict == Verdict::WAITING) {
+        Exit::NoUplink
+    } else {
+        Exit::Ok
     }
 }
 
@@ -108,6 +130,22 @@ mod tests {
         }
         let silent = super::words(Verdict::NO_INTERNET, None, "");
         assert_eq!(silent, "no internet: guestnetd does not say why");
+    }
+
+    #[test]
+    fn the_worst_diagnosis_makes_the_exit_code() {
+        use Verdict as V;
+        for (verdicts, code) in [
+            (&[][..], Exit::Ok),
+            (&[V::INTERNET, V::INTERNET], Exit::Ok),
+            (&[V::INTERNET, V::WAITING], Exit::NoUplink),
+            (&[V::NO_NAMES, V::WAITING], Exit::System),
+            (&[V::NO_INTERNET], Exit::System),
+            (&[V::UNSURE], Exit::System),
+        ] {
+            let found = |verdict: &V| Diagnosis { verdict: *verdict, ..Diagnosis::default() };
+            assert_eq!(exit_of_all(&verdicts.iter().map(found).collect::<Vec<_>>()), code);
+        }
     }
 
     #[test]

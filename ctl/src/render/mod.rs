@@ -15,6 +15,7 @@
 //! Answers as text for people. All of it is pure; every text ends with a newline.
 
 pub mod dns;
+pub mod doctor;
 pub mod events;
 pub mod guest;
 pub mod info;

@@ -295,3 +295,21 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     drop(dump.stdout.take());
     assert_eq!(dump.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn doctor_asks_for_a_guest_with_its_targets_and_tells_by_its_exit_code() {
+    let stub = Stub::start();
+    let said = stub.run(
+        "doctor demo --probe-target 192.0.2.1 --probe-target 192.0.2.2 --probe-url http://a.test/ \
+         --probe-name b.test",
+    );
+    assert_eq!(said.code, Some(5), "{said:?}");
+    let text = "demo: internet, but no names: the resolver 192.0.2.53 does not answer";
+    assert!(said.out.starts_with(text), "{said:?}");
+    assert_eq!(stub.calls(), ["diagnose demo 192.0.2.1,192.0.2.2 http://a.test/ b.test"]);
+    let document = stub.run("--json doctor demo").json();
+    assert_eq!(document[0]["cause"], "dns_silent");
+    assert_eq!(document[0]["verdict"], "no_names");
+    assert_eq!(stub.calls(), ["diagnose demo  "], "the contract's defaults");
+    assert_eq!(stub.run("doctor nobody").code, Some(4));
+}

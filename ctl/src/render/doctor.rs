@@ -1,0 +1,114 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What probes found out: the verdict, the next step, and the probes beside each other.
+
+use super::table::{Align, Table};
+use super::units;
+use super::wrap::wrap;
+use crate::names::Name;
+use crate::verdict;
+use android_system_guestnet::aidl::android::system::guestnet::{
+    Cause::Cause, Diagnosis::Diagnosis, ProbeOutcome::ProbeOutcome, ProbeReport::ProbeReport,
+};
+
+/// One guest, or the device alone. What a probe that was not answered has to tell is below it.
+pub fn text(found: &Diagnosis) -> String {
+    let guest = !found.guest.is_empty();
+    let who = if guest { found.guest.as_str() } else { "device" };
+    let mut shown = wrap(&format!("{who}: "), 4, &sentence(found));
+    if let Some(step) = &found.nextStep {
+        shown += &wrap("  next  ", 8, step);
+    }
+    let mut table = Table::new(&[Align::Left, Align::Left, Align::Left]);
+    let head = ["  probe", if guest { "guest" } else { "" }, "device"];
+    table.row(head.map(str::to_owned));
+    for probe in &found.probes {
+        let theirs = if guest { cell(probe.guest, probe.guestMicros) } else { String::new() };
+        table.row([format!("  {}", probe.name), theirs, cell(probe.device, probe.deviceMicros)]);
+    }
+    let mut lines = table.lines().into_iter();
+    shown += &format!("{}\n", lines.next().unwrap_or_default());
+    for (line, probe) in lines.zip(&found.probes) {
+        shown += &format!("{line}\n");
+        if is_of_interest(probe, guest) {
+            shown += &wrap("      ", 6, &probe.detail);
+        }
+    }
+    if found.droppedPackets > 0 {
+        let packets = units::packets(found.droppedPackets);
+        shown += &format!("  guestnetd's rules have dropped {packets} of guests meanwhile\n");
+    }
+    shown
+}
+
+fn sentence(found: &Diagnosis) -> String {
+    let words = verdict::found(found.verdict);
+    match found.cause {
+        Cause::HEALTHY => format!("{words}: {}", found.text),
+        cause => format!("{words}: {} ({})", found.text, cause.name()),
+    }
+}
+
+fn is_of_interest(probe: &ProbeReport, guest: bool) -> bool {
+    let outcome = if guest { probe.guest } else { probe.device };
+    !probe.detail.is_empty() && ![ProbeOutcome::OK, ProbeOutcome::NOT_MADE].contains(&outcome)
+}
+
+fn cell(outcome: ProbeOutcome, micros: i64) -> String {
+    match outcome {
+        ProbeOutcome::NOT_MADE => "-".to_owned(),
+        _ if micros >= 0 => format!("{} {}", outcome.words(), units::micros(micros)),
+        _ => outcome.words(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn the_cause_comes_first_and_what_failed_has_its_detail() {
+        assert_eq!(
+            text(&samples::diagnosis()),
+            "\
+demo: no internet: answers to demo are sent to tun0 and not to vm_wlan
+    (answers_elsewhere)
+  next  ip route get 172.17.3.3 and ip rule show why
+  probe            guest      device
+  ping 172.17.3.2  ok 120 us  ok 80 us
+  tcp 1.1.1.1:443  silent     ok 9.0 ms
+      sent, in by vm_wlan, out by wlan0 as 192.0.2.2, answer in by wlan0, answer
+      out by tun0
+  guestnetd's rules have dropped 3 packets of guests meanwhile
+"
+        );
+    }
+
+    #[test]
+    fn a_device_alone_has_one_column() {
+        let mut found = samples::diagnosis();
+        found.guest.clear();
+        found.droppedPackets = 0;
+        found.cause = Cause::HEALTHY;
+        found.nextStep = None;
+        found.text = "hosts are answered".to_owned();
+        found.verdict =
+            android_system_guestnet::aidl::android::system::guestnet::Verdict::Verdict::INTERNET;
+        let shown = text(&found);
+        assert!(shown.starts_with("device: internet: hosts are answered\n"), "{shown}");
+        assert!(!shown.contains("guest") && !shown.contains("sent"), "{shown}");
+    }
+}

@@ -15,6 +15,7 @@
 //! A caller has probes sent. What is known is read within the daemon; the probes are sent, and answers are
 //! waited for, without it. Sockets in the guest's namespace keep that for as long, and no longer.
 
+use crate::daemon::health::inside::Seen;
 use crate::daemon::health::verdict;
 use crate::daemon::{Attached, Daemon, Handle, LayerReport, Verdict};
 use crate::doctor::echo::{self, Echo};
@@ -55,7 +56,7 @@ struct Known {
 }
 
 impl Daemon {
-    fn known(&mut self, name: Option<GuestName>) -> Result<Known, Error> {
+    fn known(&mut self, name: Option<GuestName>, seen: &Seen) -> Result<Known, Error> {
         let guest = match &name {
             Some(name) => self.world.guests.get(name).cloned(),
             None => None,
@@ -63,7 +64,7 @@ impl Daemon {
         if let (Some(name), None) = (&name, &guest) {
             return Err(Error::NoSuchGuest(name.clone()));
         }
-        let status = self.status(name)?;
+        let status = self.status(name, seen)?;
         let layers = match status.guests.into_iter().next() {
             Some(report) if guest.is_some() => report.layers,
             _ => status.layers,
@@ -92,10 +93,12 @@ pub(in crate::daemon) fn diagnose(
     targets: &Targets,
 ) -> Result<Diagnosis, Error> {
     let began = Instant::now();
-    let known = handle.call(|daemon| daemon.known(name.clone()))?;
+    let seen = handle.look_inside(name.as_ref())?;
+    let known = handle.call(|daemon| daemon.known(name.clone(), &seen))?;
     let mut facts = Examination::begin(&known, targets)?.end(&known, targets)?;
     // What broke a moment before may have been noticed only now.
-    let now = handle.call(|daemon| daemon.known(name))?;
+    let seen = handle.look_inside(name.as_ref())?;
+    let now = handle.call(|daemon| daemon.known(name, &seen))?;
     (facts.layers, facts.reason) = (now.layers, now.reason);
     let dropped = known.dropped.zip(now.dropped);
     let dropped = dropped.map(|(before, after)| after.saturating_sub(before));

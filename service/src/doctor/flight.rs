@@ -72,9 +72,9 @@ impl Flight {
     /// named. None where the side has no such probe.
     pub fn open(
         (number, probe): (usize, &Probe),
-        side: Side,
-        interface: Option<&str>,
+        (side, interface): (Side, Option<&str>),
         targets: &Targets,
+        magic: u32,
     ) -> Option<Self> {
         let to = match side {
             Side::Guest => probe.from_guest,
@@ -83,7 +83,7 @@ impl Flight {
         if to.is_none() && probe.kind != Kind::Page {
             return None;
         }
-        let id = random();
+        let id = u64::from(magic) << 32 | random() & 0xffff_ffff;
         let mut flight = Self {
             probe: number,
             side,

@@ -26,7 +26,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// How long the probes have. With what is read before and after, a diagnosis takes less than three seconds.
-pub const PATIENCE: Duration = Duration::from_millis(2300);
+pub const PATIENCE: Duration = Duration::from_millis(2100);
 /// Between the last answer and the end, for what taps have not told yet.
 const LAST: Duration = Duration::from_millis(5);
 
@@ -42,17 +42,18 @@ pub struct Run {
 }
 
 impl Run {
-    /// Opens the sockets of one side, in the calling thread's network namespace.
+    /// Opens the sockets of one side, in the calling thread's network namespace. `magic` begins the tokens
+    /// of echoes.
     pub fn open(
         &mut self,
         probes: &[Probe],
-        side: Side,
-        interface: Option<&str>,
+        (side, interface): (Side, Option<&str>),
         targets: &Targets,
+        magic: u32,
     ) {
         let flights = probes.iter().enumerate().filter_map(|probe| {
             let interface = interface.filter(|_| !probe.1.is_near);
-            Flight::open(probe, side, interface, targets)
+            Flight::open(probe, (side, interface), targets, magic)
         });
         self.flights.extend(flights);
     }

@@ -17,7 +17,8 @@
 
 use super::trail::{Side, Sighting};
 use super::wire::packet;
-use nix::sys::socket::{recvfrom, socket, AddressFamily, LinkAddr, SockFlag, SockType};
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
+use nix::sys::socket::{recvfrom, setsockopt, socket, AddressFamily, LinkAddr, SockFlag, SockType};
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -26,6 +27,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 const MOST: usize = 4096;
 /// Bytes of each that are read: all headers, with options.
 const SNAP: u32 = 160;
+/// Bytes of packets that may wait.
+const ROOM: usize = 4 << 20;
 /// Most addresses that a filter of 8-bit jumps has room for.
 const ADDRESSES: usize = 60;
 
@@ -39,12 +42,17 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Opens one in the calling thread's network namespace.
-    pub fn open(side: Side, addresses: &[Ipv4Addr]) -> io::Result<Self> {
+    /// Opens one in the calling thread's network namespace. Of echoes it sees those whose payload begins
+    /// with `magic`.
+    pub fn open(side: Side, addresses: &[Ipv4Addr], magic: u32) -> io::Result<Self> {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         // Of no protocol, and so deaf, until the filter is there.
         let fd = socket(AddressFamily::Packet, SockType::Datagram, flags, None)?;
-        filter(&fd, addresses)?;
+        filter(&fd, addresses, magic)?;
+        // Room for all packets of a run; without the right to it, for most of them.
+        if setsockopt(&fd, RcvBufForce, &ROOM).is_err() {
+            setsockopt(&fd, RcvBuf, &ROOM)?;
+        }
         listen(&fd)?;
         Ok(Self { fd, side, sightings: Vec::new() })
     }
@@ -96,8 +104,8 @@ fn listen(fd: &OwnedFd) -> io::Result<()> {
     }
 }
 
-fn filter(fd: &OwnedFd, addresses: &[Ipv4Addr]) -> io::Result<()> {
-    let mut code = program(addresses);
+fn filter(fd: &OwnedFd, addresses: &[Ipv4Addr], magic: u32) -> io::Result<()> {
+    let mut code = program(addresses, magic);
     let program = libc::sock_fprog { len: code.len() as u16, filter: code.as_mut_ptr() };
     let size = std::mem::size_of::<libc::sock_fprog>() as libc::socklen_t;
     // SAFETY: the descriptor is open; the kernel reads one `struct sock_fprog` and the instructions that
@@ -124,9 +132,12 @@ const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
 const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
 const IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+const LOAD_HEADER: u16 = 0xb1; // BPF_LDX | BPF_B | BPF_MSH
+const LOAD_BEHIND: u16 = 0x40; // BPF_LD | BPF_W | BPF_IND
 
-/// IPv4 whose source or destination is one of these.
-fn program(addresses: &[Ipv4Addr]) -> Vec<libc::sock_filter> {
+/// IPv4 whose source or destination is one of these; no ICMP but what has `magic` where an echo has its
+/// payload.
+fn program(addresses: &[Ipv4Addr], magic: u32) -> Vec<libc::sock_filter> {
     let addresses = addresses.get(..ADDRESSES).unwrap_or(addresses);
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     let count = addresses.len();
@@ -145,7 +156,13 @@ fn program(addresses: &[Ipv4Addr]) -> Vec<libc::sock_filter> {
         }
     }
     code.push(step(RETURN, 0, 0, 0));
+    code.push(step(LOAD_BYTE, 0, 0, 9));
+    code.push(step(IF_EQUAL, 0, 3, libc::IPPROTO_ICMP as u32));
+    code.push(step(LOAD_HEADER, 0, 0, 0));
+    code.push(step(LOAD_BEHIND, 0, 0, 8));
+    code.push(step(IF_EQUAL, 0, 1, magic));
     code.push(step(RETURN, 0, 0, SNAP));
+    code.push(step(RETURN, 0, 0, 0));
     code
 }
 
@@ -155,7 +172,7 @@ mod tests {
 
     /// Runs a program of these five instructions.
     fn run(code: &[libc::sock_filter], packet: &[u8]) -> u32 {
-        let (mut at, mut a) = (0, 0);
+        let (mut at, mut a, mut x) = (0, 0, 0);
         loop {
             let step = code[at];
             at += 1;
@@ -164,6 +181,8 @@ mod tests {
                 LOAD_BYTE => a = u32::from(packet[k]),
                 LOAD_WORD => a = u32::from_be_bytes(packet[k..k + 4].try_into().unwrap()),
                 AND => a &= step.k,
+                LOAD_HEADER => x = usize::from(packet[k] & 0xf) * 4,
+                LOAD_BEHIND => a = u32::from_be_bytes(packet[x + k..x + k + 4].try_into().unwrap()),
                 IF_EQUAL => at += usize::from(if a == step.k { step.jt } else { step.jf }),
                 RETURN => return step.k,
                 other => panic!("{other}"),
@@ -172,12 +191,24 @@ mod tests {
     }
 
     #[test]
+    fn of_icmp_the_filter_takes_what_begins_with_the_magic() {
+        let code = program(&[Ipv4Addr::new(192, 0, 2, 1)], 0x0102_0304);
+        let mut packet = vec![0x46; 24];
+        packet[9] = 1;
+        packet[16..20].copy_from_slice(&[192, 0, 2, 1]);
+        packet.extend([8, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 0, 0, 0, 0]);
+        assert_eq!(run(&code, &packet), SNAP);
+        packet[35] = 5;
+        assert_eq!(run(&code, &packet), 0);
+    }
+
+    #[test]
     fn the_filter_takes_what_is_from_or_to_an_address() {
         let addresses: Vec<_> = (1..=70).map(|n| Ipv4Addr::new(192, 0, 2, n)).collect();
         for count in [1, 2, 60, 70] {
-            let code = program(&addresses[..count]);
+            let code = program(&addresses[..count], 7);
             let packet = |version: u8, from: u8, to: u8| {
-                let mut bytes = vec![version; 20];
+                let mut bytes = vec![version; 40];
                 bytes[12..16].copy_from_slice(&[192, 0, 2, from]);
                 bytes[16..20].copy_from_slice(&[192, 0, 2, to]);
                 bytes

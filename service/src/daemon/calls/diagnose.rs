@@ -15,10 +15,10 @@
 //! A caller has probes sent. What is known is read within the daemon; the probes are sent, and answers are
 //! waited for, without it. Sockets in the guest's namespace keep that for as long, and no longer.
 
-use crate::daemon::health::inside::Seen;
 use crate::daemon::health::verdict;
-use crate::daemon::{Attached, Daemon, Handle, LayerReport, Verdict};
+use crate::daemon::{Attached, Daemon, Handle, Verdict};
 use crate::doctor::echo::{self, Echo};
+use crate::doctor::flight::random;
 use crate::doctor::probe::{self, Found, Kind, Probe, Role, Surroundings};
 use crate::doctor::run::Run;
 use crate::doctor::tap::Tap;
@@ -39,13 +39,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// How long the kernel may take to clear away a namespace whose last process has ended.
+/// How long the kernel takes to let go of a namespace whose last process has ended, behind sockets that were
+/// closed: a netlink socket's reference goes with a grace period of RCU.
 const CLEARED: Duration = Duration::from_millis(60);
 
 /// What the daemon knows.
 struct Known {
-    layers: Vec<LayerReport>,
-    reason: Option<LayerReport>,
     dropped: Option<u64>,
     guest: Option<Attached>,
     /// The interface that the subject leaves by, and the table of its routes.
@@ -56,27 +55,17 @@ struct Known {
 }
 
 impl Daemon {
-    fn known(&mut self, name: Option<GuestName>, seen: &Seen) -> Result<Known, Error> {
-        let guest = match &name {
-            Some(name) => self.world.guests.get(name).cloned(),
-            None => None,
+    fn known(&mut self, name: Option<&GuestName>) -> Result<Known, Error> {
+        self.settle();
+        let find = |name: &GuestName| {
+            let guest = self.world.guests.get(name).cloned();
+            guest.ok_or_else(|| Error::NoSuchGuest(name.clone()))
         };
-        if let (Some(name), None) = (&name, &guest) {
-            return Err(Error::NoSuchGuest(name.clone()));
-        }
-        let status = self.status(name, seen)?;
-        let layers = match status.guests.into_iter().next() {
-            Some(report) if guest.is_some() => report.layers,
-            _ => status.layers,
-        };
-        let (verdict, reason) = verdict::of(&layers);
-        let reason = reason.filter(|_| verdict != Verdict::NoNames).cloned();
+        let guest = name.map(find).transpose()?;
         let tun = guest.as_ref().and_then(|guest| guest.net.vpn.tun());
         let way = tun.or(self.world.uplink.name.as_ref()).map(|name| name.to_string());
         Ok(Known {
-            reason,
-            layers,
-            dropped: status.dropped,
+            dropped: self.packet_filter.get_mut().dropped().ok(),
             way,
             table: self.world.uplink.table,
             netd: self.world.netd_routes(),
@@ -93,16 +82,24 @@ pub(in crate::daemon) fn diagnose(
     targets: &Targets,
 ) -> Result<Diagnosis, Error> {
     let began = Instant::now();
-    let seen = handle.look_inside(name.as_ref())?;
-    let known = handle.call(|daemon| daemon.known(name.clone(), &seen))?;
+    let known = handle.call(|daemon| daemon.known(name.as_ref()))?;
     let mut facts = Examination::begin(&known, targets)?.end(&known, targets)?;
-    // What broke a moment before may have been noticed only now.
+    // Read now: what broke a moment before may have been noticed only meanwhile. Resolvers have been asked
+    // by then, and by the guest.
     let seen = handle.look_inside(name.as_ref())?;
-    let now = handle.call(|daemon| daemon.known(name, &seen))?;
-    (facts.layers, facts.reason) = (now.layers, now.reason);
-    let dropped = known.dropped.zip(now.dropped);
+    let status = match handle.call(|daemon| daemon.status(name, &seen)) {
+        Err(Error::NoSuchGuest(name)) => return Err(Error::GuestGone(name)),
+        other => other?,
+    };
+    let dropped = known.dropped.zip(status.dropped);
     let dropped = dropped.map(|(before, after)| after.saturating_sub(before));
     facts.dropped = dropped.unwrap_or_default();
+    facts.layers = match status.guests.into_iter().next() {
+        Some(report) if known.guest.is_some() => report.layers,
+        _ => status.layers,
+    };
+    let (verdict, reason) = verdict::of(&facts.layers);
+    facts.reason = reason.filter(|_| verdict != Verdict::NoNames).cloned();
     let (verdict, fault) = table::of(&facts);
     Ok(Diagnosis {
         guest: known.guest.as_ref().map(|guest| guest.name().clone()),
@@ -126,6 +123,12 @@ struct Examination {
     host_end: Option<Link>,
 }
 
+/// What taps see: packets from and to these addresses; of echoes those of this examination.
+struct Tapped {
+    addresses: Vec<Ipv4Addr>,
+    magic: u32,
+}
+
 /// What is opened in a guest's namespace.
 struct Opened {
     netlink: Netlink,
@@ -138,17 +141,18 @@ impl Examination {
     fn begin(known: &Known, targets: &Targets) -> Result<Self, Error> {
         let netlink = Netlink::open().map_err(|e| Error::kernel("open a socket", e))?;
         let home = Home::here().map_err(|e| Error::kernel("open the own network namespace", e))?;
-        let way = way(known, &netlink);
+        let mut way = way(known, &netlink);
+        way.router = router(known, &netlink, &way);
         let around = Surroundings {
             guest: known.guest.as_ref().map(|g| (g.net.guest.gateway, g.net.guest.address)),
-            router: router(known, &netlink, &way),
+            router: way.router,
             resolver: known.resolver,
         };
         let probes = probe::all(targets, &around);
-        let tapped = tapped(targets, &around);
+        let tapped = Tapped { addresses: tapped(targets, &around), magic: random() as u32 };
         let mut run = Run::default();
         let interface = Some(way.name.as_str()).filter(|name| !name.is_empty());
-        run.open(&probes, Side::Device, interface, targets);
+        run.open(&probes, (Side::Device, interface), targets, tapped.magic);
         let mut inside = Err("no guest".to_owned());
         let mut host_end = None;
         if let Some(guest) = &known.guest {
@@ -173,7 +177,11 @@ impl Examination {
                     ];
                 }
             }
-            run.taps.extend(Tap::open(Side::Device, &tapped).map_err(|e| untapped(&e)).ok());
+            run.taps.extend(
+                Tap::open(Side::Device, &tapped.addresses, tapped.magic)
+                    .map_err(|e| untapped(&e))
+                    .ok(),
+            );
         }
         Ok(Self { netlink, home, way, probes, run, inside, host_end })
     }
@@ -214,6 +222,8 @@ impl Examination {
             });
             GuestFacts { tapped, tracked, ..facts }
         });
+        let beyond = neighbours(&self.netlink, self.way.index);
+        self.way.router_is_deaf = self.way.router.is_some_and(|router| is_deaf(&beyond, router));
         let mut facts = Facts {
             probes,
             echo,
@@ -287,21 +297,19 @@ impl Examination {
         let Self { netlink, home, inside, run, .. } = self;
         drop((inside, run));
         let Some(guest) = &known.guest else { return Ok(()) };
-        let gone = || Error::GuestGone(guest.name().clone());
-        if let Some(known) = &guest.netns.handle {
-            return match handle::open(home.as_fd(), known) {
-                Err(e) if e.raw_os_error() == Some(libc::ESTALE) => Err(gone()),
-                _ => Ok(()),
-            };
-        }
         let began = Instant::now();
-        while link::by_index(&netlink, guest.index).is_ok_and(|link| link.is_some()) {
-            if began.elapsed() > CLEARED {
-                return Ok(());
+        while began.elapsed() < CLEARED {
+            let there = link::by_index(&netlink, guest.index);
+            let alive = guest.netns.handle.as_ref().map(|known| handle::open(home.as_fd(), known));
+            let ended = |e: &io::Error| e.raw_os_error() == Some(libc::ESTALE);
+            if there.is_ok_and(|link| link.is_none())
+                || alive.is_some_and(|a| a.is_err_and(|e| ended(&e)))
+            {
+                return Err(Error::GuestGone(guest.name().clone()));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        Err(gone())
+        Ok(())
     }
 }
 
@@ -329,13 +337,15 @@ fn enter<T>(
 fn open_inside(
     probes: &[Probe],
     targets: &Targets,
-    tapped: &[Ipv4Addr],
+    tapped: &Tapped,
     guest: &Attached,
 ) -> io::Result<Opened> {
     let netlink = Netlink::open()?;
     let mut run = Run::default();
-    run.open(probes, Side::Guest, None, targets);
-    run.taps.extend(Tap::open(Side::Guest, tapped).map_err(|e| untapped(&e)).ok());
+    run.open(probes, (Side::Guest, None), targets, tapped.magic);
+    run.taps.extend(
+        Tap::open(Side::Guest, &tapped.addresses, tapped.magic).map_err(|e| untapped(&e)).ok(),
+    );
     let address = guest.net.guest.address;
     let echoes = [false, true].map(|unchecked| echo::guest_end(address, unchecked));
     Ok(Opened { netlink, run, echoes })
@@ -353,7 +363,9 @@ fn way(known: &Known, netlink: &Netlink) -> Way {
         IpAddr::V4(address) => Some(address),
         IpAddr::V6(_) => None,
     });
-    Way { addresses: v4.collect(), name: link.name, index: link.index, netd: known.netd }
+    let addresses = v4.collect();
+    let (name, index, netd) = (link.name, link.index, known.netd);
+    Way { name, index, addresses, netd, ..Way::default() }
 }
 
 /// The next hop of the way out's default route.

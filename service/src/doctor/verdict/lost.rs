@@ -31,6 +31,9 @@ pub fn of(facts: &Facts, guest: &GuestFacts, probed: &Probed) -> Option<Fault> {
     if let Some(fault) = in_guest(guest, probed) {
         return Some(fault);
     }
+    if let Some(fault) = conflict(facts, guest) {
+        return Some(fault);
+    }
     if !guest.tapped {
         return untapped(facts, guest);
     }
@@ -61,6 +64,15 @@ pub fn of(facts: &Facts, guest: &GuestFacts, probed: &Probed) -> Option<Fault> {
         return Some(on_the_way_back(facts, guest, trail.astray.as_ref()));
     }
     in_guest_on_the_way_back(guest, probed)
+}
+
+/// The network behind the uplink has given the device an address of the link's.
+fn conflict(facts: &Facts, guest: &GuestFacts) -> Option<Fault> {
+    let taken = [guest.address, guest.gateway];
+    let address = facts.uplink.addresses.iter().find(|own| taken.contains(own))?;
+    let text = format!("{address} of the guest's link is {}'s address, too", facts.uplink.name);
+    let step = "attach the guest with a --gateway in another subnet";
+    Some(Fault::new(Cause::SubnetConflict, text).with_step(step))
 }
 
 /// What the guest's own side says.
@@ -94,12 +106,7 @@ fn in_guest(guest: &GuestFacts, probed: &Probed) -> Option<Fault> {
 }
 
 fn repair(guest: &GuestFacts) -> String {
-    let GuestFacts { interface, address, gateway, .. } = guest;
-    format!(
-        "in the guest: ip addr add {address}/PREFIX dev {interface}; ip route add default via {gateway}; \
-         or detach {name} and attach it again",
-        name = guest.name
-    )
+    format!("guestnetctl repair {}", guest.name)
 }
 
 fn firewall(guest: &GuestFacts, what: &str) -> Fault {
@@ -110,6 +117,10 @@ fn firewall(guest: &GuestFacts, what: &str) -> Fault {
 
 /// The guest's address is its own, and nothing leaves by its link.
 fn never_sent(guest: &GuestFacts) -> Fault {
+    // Strict, it keeps the device from answering ARP, too (arp_process() asks for a route).
+    if guest.strict.0 && matches!(guest.out, Err(libc::EXDEV | libc::EINVAL)) {
+        return reverse_path(&guest.host_end);
+    }
     if guest.inside.as_ref().is_ok_and(|inside| inside.gateway_is_deaf) {
         let gateway = guest.gateway;
         let text = format!("nobody answers {} for the gateway's address {gateway}", guest.name);
@@ -139,6 +150,9 @@ fn on_the_way_out(facts: &Facts, guest: &GuestFacts) -> Fault {
     if let Some(fault) = route(facts, guest) {
         return fault;
     }
+    if facts.uplink.router_is_deaf {
+        return deaf_router(facts);
+    }
     // Our own rules let out what comes from the guest's address, leaves by the uplink and is tracked: the
     // first two are so. One more packet may be anybody's; each of the probes is not.
     if guest.tracked == Some(false) && facts.dropped >= facts.hosts().count() as u64 {
@@ -158,6 +172,14 @@ fn on_the_way_out(facts: &Facts, guest: &GuestFacts) -> Fault {
 const ACCEPT: &str =
     "find it with nft list ruleset and iptables-save -c, and accept what comes in or \
      goes out via vm_wlan* before it";
+
+/// Packets that wait for ARP's answer leave by no interface.
+fn deaf_router(facts: &Facts) -> Fault {
+    let uplink = &facts.uplink;
+    let router = uplink.router.map_or_else(|| "its router".to_owned(), |router| router.to_string());
+    let text = format!("{router}, the next hop behind {}, does not answer ARP", uplink.name);
+    Fault::new(Cause::UpstreamDown, text).with_step("connect the device again")
+}
 
 fn not_forwarded(interface: &str) -> Fault {
     let text = format!("IPv4 that comes in by {interface} is not forwarded");

@@ -82,6 +82,10 @@ pub struct Way {
     pub index: u32,
     /// Its addresses.
     pub addresses: Vec<Ipv4Addr>,
+    /// Its next hop.
+    pub router: Option<Ipv4Addr>,
+    /// Whether that does not answer ARP.
+    pub router_is_deaf: bool,
     /// Whether netd routes.
     pub netd: bool,
 }

@@ -88,7 +88,7 @@ fn healthy() -> Facts {
     Facts {
         probes: all(&targets, &around).into_iter().map(probed).collect(),
         guest: Some(guest),
-        uplink: Way { name: "wlan0".into(), index: WAY, addresses: vec![UPLINK], netd: false },
+        uplink: Way { name: "wlan0".into(), index: WAY, addresses: vec![UPLINK], ..Way::default() },
         echo: Some((Outcome::Ok, Outcome::Ok)),
         ..Facts::default()
     }
@@ -152,8 +152,10 @@ fn a_bad_layer_comes_first_and_one_that_waits_only_where_nothing_flows() {
 fn what_did_not_leave_has_its_cause() {
     use Cause::*;
     type Change = fn(&mut Facts);
-    let rows: [(Change, Cause); 13] = [
+    let rows: [(Change, Cause); 15] = [
         (|_| {}, ForwardDropped),
+        (|f| f.uplink.addresses.push(GUEST), SubnetConflict),
+        (|f| f.uplink.router_is_deaf = true, UpstreamDown),
         (|f| f.table_is_full = true, ConntrackFull),
         (|f| guest(f).forwards.0 = false, ForwardingOff),
         (|f| guest(f).out = Ok(way(9)), VpnCaptures),

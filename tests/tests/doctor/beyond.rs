@@ -15,8 +15,8 @@
 //! The internet's servers: two hosts, a resolver and the page that tells a sign-in, each with its moods.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
+use std::net::{SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use guestnet_tests::InNetns;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::{bind, setsockopt, socket, AddressFamily, SockFlag, SockType, SockaddrIn};
 
 /// Hosts on the internet; each answers TCP 80 and pings.
 pub const HOSTS: [&str; 2] = ["203.0.113.80", "203.0.113.81"];
@@ -32,6 +34,7 @@ pub const PAGE: &str = "http://beyond.test:8080/generate_204";
 /// What resolvers are asked for.
 pub const NAME: &str = "beyond.test";
 
+const RESOLVER: &str = "203.0.113.53";
 const OCTETS: [u8; 4] = [203, 0, 113, 80];
 
 /// What a server does.
@@ -46,6 +49,10 @@ pub enum Mood {
     Refuses,
     /// Nobody answers a question.
     Silent,
+    /// Nobody answers a question for an IPv6 address.
+    NoAaaa,
+    /// The page has no content, and another status.
+    Empty,
 }
 
 /// The servers, until it is dropped.
@@ -53,34 +60,48 @@ pub struct Beyond {
     mood: Arc<AtomicU8>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+    _hosts: Vec<TcpListener>,
 }
 
 impl Beyond {
-    /// In the internet of a device, whose resolver is `192.0.2.1`.
+    /// In the internet of a device, beside the resolver that answers everywhere.
     pub fn behind(internet: &impl InNetns) -> Self {
         for host in HOSTS {
             internet.run(&format!("ip addr add {host}/32 dev lo"));
         }
-        Self::resolver_in(internet, "0.0.0.0")
+        internet.run(&format!("ip addr add {RESOLVER}/32 dev lo"));
+        Self::resolver_in(internet, RESOLVER)
     }
 
     /// A resolver and a page in a namespace.
     pub fn resolver_in(netns: &impl InNetns, address: &str) -> Self {
-        let (udp, tcp, page) = netns.enter(|| {
-            let udp = UdpSocket::bind((address, 53)).expect("UDP 53");
+        let (udp, tcp, page, hosts) = netns.enter(|| {
+            let udp = udp_at(address).expect("UDP 53");
             let tcp = TcpListener::bind((address, 53)).expect("TCP 53");
-            let page = TcpListener::bind((address, 8080)).expect("TCP 8080");
-            (udp, tcp, page)
+            let page = TcpListener::bind(("0.0.0.0", 8080)).expect("TCP 8080");
+            // Where nobody answers on all addresses. To listen is enough.
+            let hosts = HOSTS.map(|host| TcpListener::bind((host, 80)));
+            (udp, tcp, page, hosts)
         });
         let (mood, stop) = (Arc::<AtomicU8>::default(), Arc::<AtomicBool>::default());
         let (theirs, ends) = (Arc::clone(&mood), Arc::clone(&stop));
         let thread = thread::spawn(move || serve(&udp, &tcp, &page, &theirs, &ends));
-        Self { mood, stop, threads: vec![thread] }
+        Self { mood, stop, threads: vec![thread], _hosts: hosts.into_iter().flatten().collect() }
     }
 
     pub fn is_now(&self, mood: Mood) {
         self.mood.store(mood as u8, Ordering::Relaxed);
     }
+}
+
+/// It may be beside one at all addresses, and gets what is for this one.
+fn udp_at(address: &str) -> std::io::Result<UdpSocket> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, flags, None)?;
+    setsockopt(&socket, ReuseAddr, &true)?;
+    let at: SocketAddrV4 = format!("{address}:53").parse().expect("an address");
+    bind(socket.as_raw_fd(), &SockaddrIn::from(at))?;
+    Ok(socket.into())
 }
 
 impl Drop for Beyond {
@@ -132,6 +153,8 @@ fn serve(
                     "HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/sign-in\r\nContent-Length: 0\r\n\r\n"
                 } else if is(Mood::Page) {
                     "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsign in!"
+                } else if is(Mood::Empty) {
+                    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
                 } else {
                     "HTTP/1.1 204 No Content\r\n\r\n"
                 };

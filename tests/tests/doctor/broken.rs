@@ -14,9 +14,6 @@
 
 //! A device by table main, with both packet filters, broken by a script: doctor names the cause.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
@@ -26,55 +23,6 @@ use guestnet_tests::{Device, InNetns, Probe};
 
 use crate::beyond::{Beyond, Mood};
 use crate::Ward;
-
-/// A case, by its name.
-type Case = (&'static str, fn(&str));
-
-macro_rules! cases {
-    ($($case:ident),+ $(,)?) => {
-        const CASES: &[Case] = &[$((stringify!($case), $case)),+];
-    };
-}
-
-cases! {
-    no_carrier,
-    no_address,
-    no_default_route,
-    answers_go_elsewhere,
-    answers_go_elsewhere_by_a_rule,
-    forwarding_is_off_at_the_uplink,
-    forwarding_is_off_at_the_link,
-    a_strict_reverse_path,
-    what_guests_send_is_dropped,
-    what_guests_are_answered_is_dropped,
-    what_guests_ask_the_device_is_dropped,
-    another_source,
-    not_translated,
-    not_tracked,
-    lockdown,
-    a_vpn_captures,
-    a_rule_forbids,
-    a_subnet_conflict,
-    a_captive_portal,
-    no_resolver,
-    a_silent_resolver,
-    a_resolver_that_refuses,
-    a_resolver_elsewhere,
-    large_packets_vanish,
-    no_checksums,
-    no_checksums_of_datagrams,
-    the_guests_rules_drop_what_it_sends,
-    the_guests_rules_drop_what_it_is_answered,
-    the_guest_lost_its_address,
-    the_guest_lost_its_route,
-    the_guest_has_another_route,
-    the_guests_own_bridge_has_the_gateway,
-    upstream_is_down,
-    upstream_answers_the_device_alone,
-}
-
-/// How many cases at a time: most of the time they wait for what does not answer.
-const AT_A_TIME: usize = 8;
 
 #[test]
 fn every_cause_is_named_with_nftables() {
@@ -86,22 +34,44 @@ fn every_cause_is_named_with_iptables() {
     all("iptables");
 }
 
-/// All cases; each that fails has said why by then.
 fn all(firewall: &str) {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut failed = Vec::new();
-        while let Some((name, case)) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let done = std::panic::catch_unwind(|| case(firewall));
-            failed.extend(done.is_err().then_some(*name));
-        }
-        failed
-    };
-    let failed: Vec<_> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
-    });
-    assert!(failed.is_empty(), "{firewall}: {failed:?}");
+    crate::cases!(firewall;
+        no_carrier,
+        no_address,
+        no_default_route,
+        answers_go_elsewhere,
+        answers_go_elsewhere_by_a_rule,
+        forwarding_is_off_at_the_uplink,
+        forwarding_is_off_at_the_link,
+        a_strict_reverse_path,
+        what_guests_send_is_dropped,
+        what_guests_are_answered_is_dropped,
+        what_guests_ask_the_device_is_dropped,
+        another_source,
+        not_translated,
+        not_tracked,
+        lockdown,
+        a_vpn_captures,
+        a_kill_switch,
+        a_rule_forbids,
+        a_subnet_conflict,
+        a_captive_portal,
+        no_resolver,
+        a_silent_resolver,
+        a_resolver_that_refuses,
+        a_resolver_elsewhere,
+        large_packets_vanish,
+        no_checksums,
+        no_checksums_of_datagrams,
+        the_guests_rules_drop_what_it_sends,
+        the_guests_rules_drop_what_it_is_answered,
+        the_guest_lost_its_address,
+        the_guest_lost_its_route,
+        the_guest_has_another_route,
+        the_guests_own_bridge_has_the_gateway,
+        upstream_is_down,
+        upstream_answers_the_device_alone,
+    );
 }
 
 fn nft(on: &impl InNetns, rule: &str) {
@@ -109,7 +79,7 @@ fn nft(on: &impl InNetns, rule: &str) {
 }
 
 /// A base chain of somebody else's, with one rule.
-fn hook(on: &impl InNetns, kind: &str, hook: &str, priority: i32, rule: &str) {
+pub fn hook(on: &impl InNetns, kind: &str, hook: &str, priority: i32, rule: &str) {
     nft(on, "add table ip others");
     let chain = format!("{kind}_{hook}");
     nft(
@@ -138,7 +108,7 @@ fn no_default_route(firewall: &str) {
 }
 
 /// An interface that leads nowhere.
-fn nowhere(at: &impl InNetns, name: &str) {
+pub fn nowhere(at: &impl InNetns, name: &str) {
     at.run(&format!("ip link add {name} type veth peer name {name}far"));
     at.run(&format!("ip link set {name} up"));
     at.run(&format!("ip link set {name}far up"));
@@ -152,7 +122,7 @@ fn vpn(ward: &Ward) {
 fn answers_go_elsewhere(firewall: &str) {
     let ward = Ward::new(firewall);
     vpn(&ward);
-    ward.bed.device.run("ip route add 172.17.3.0/24 dev tun7");
+    ward.bed.device.run("ip route prepend 172.17.3.3/32 dev tun7");
     ward.is(Cause::ANSWERS_ELSEWHERE, "tun7");
 }
 
@@ -188,7 +158,8 @@ fn a_strict_reverse_path(firewall: &str) {
     let ward = Ward::new(firewall);
     vpn(&ward);
     ward.bed.device.set_sysctl("net/ipv4/conf/vm_wlan/rp_filter", "1");
-    ward.bed.device.run("ip route add 172.17.3.0/24 dev tun7");
+    ward.bed.device.run("ip rule add pref 100 to 172.17.3.0/24 lookup 77");
+    ward.bed.device.run("ip route add 172.17.3.0/24 dev tun7 table 77");
     let found = ward.diagnose();
     assert!(
         [Cause::RP_FILTER, Cause::ANSWERS_ELSEWHERE].contains(&found.cause),
@@ -260,10 +231,20 @@ fn lockdown(firewall: &str) {
 
 fn a_vpn_captures(firewall: &str) {
     let ward = Ward::new(firewall);
+    let beyond = second_way(&ward.bed.device, "tun7");
+    for half in ["0.0.0.0/1", "128.0.0.0/1"] {
+        ward.bed.device.run(&format!("ip route add {half} via 198.51.100.1 dev tun7"));
+    }
+    ward.is(Cause::VPN_CAPTURES, "tun7");
+    drop(beyond);
+}
+
+fn a_kill_switch(firewall: &str) {
+    let ward = Ward::new(firewall);
     vpn(&ward);
     ward.bed.device.run("ip route add 0.0.0.0/1 dev tun7");
     ward.bed.device.run("ip route add 128.0.0.0/1 dev tun7");
-    ward.is(Cause::VPN_CAPTURES, "tun7");
+    ward.is(Cause::KILL_SWITCH, "tun7");
 }
 
 fn a_rule_forbids(firewall: &str) {
@@ -272,13 +253,11 @@ fn a_rule_forbids(firewall: &str) {
     ward.is(Cause::KILL_SWITCH, "");
 }
 
+/// The new network gives the device the guest's own address.
 fn a_subnet_conflict(firewall: &str) {
     let ward = Ward::new(firewall);
-    ward.bed.device.run("ip addr flush dev wlan0");
-    ward.bed.device.run("ip addr add 172.17.9.9/16 dev wlan0");
-    ward.bed.device.run("ip route replace default via 172.17.9.1 dev wlan0");
-    eventually("it is noticed", || ward.diagnose().cause != Cause::UPLINK_NO_ADDRESS);
-    ward.is(Cause::SUBNET_CONFLICT, "");
+    ward.bed.device.run("ip addr add 172.17.3.3/24 dev wlan0");
+    ward.is(Cause::SUBNET_CONFLICT, "172.17.3.3");
 }
 
 fn a_captive_portal(firewall: &str) {

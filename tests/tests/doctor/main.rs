@@ -17,6 +17,7 @@
 
 mod beyond;
 mod broken;
+mod cases;
 mod healthy;
 mod netd;
 mod odd;
@@ -26,7 +27,7 @@ use android_system_guestnet::aidl::android::system::guestnet::DiagnoseOptions::D
 use android_system_guestnet::aidl::android::system::guestnet::Diagnosis::Diagnosis;
 use beyond::{Beyond, HOSTS, NAME, PAGE};
 use guestnet_tests::bed::Bed;
-use guestnet_tests::{Device, Guest, InNetns};
+use guestnet_tests::{Device, Guest, InNetns, NetdDevice};
 
 /// Probes go to the tests' own internet.
 fn options() -> DiagnoseOptions {
@@ -61,12 +62,24 @@ impl Ward {
     /// The same with a guest that is not attached.
     fn empty(device: Device, args: &str) -> Self {
         let beyond = Beyond::behind(&device.internet);
-        Self { beyond, bed: Bed::on(device).args(args).build(), guest: Guest::new() }
+        let bed = Bed::on(device).args(args).args(resolver_of(args)).build();
+        Self { beyond, bed, guest: Guest::new() }
     }
 
     /// A command in the internet.
     fn out_there(&self, line: &str) {
         self.bed.device.internet.run(line);
+    }
+}
+
+impl Ward<NetdDevice> {
+    /// On a device that netd shapes.
+    fn on_netd(device: NetdDevice, args: &str) -> Self {
+        let beyond = Beyond::behind(&device.internet);
+        let bed = Bed::on_netd(device).args(args).args(resolver_of(args)).build();
+        let guest = Guest::new();
+        bed.attach("demo", &guest);
+        Self { beyond, bed, guest }
     }
 }
 
@@ -95,6 +108,15 @@ impl<D: InNetns> Ward<D> {
     #[track_caller]
     fn is_healthy(&self) {
         self.is(Cause::HEALTHY, "");
+    }
+}
+
+/// The internet's resolver, unless another one is named.
+fn resolver_of(args: &str) -> &'static str {
+    if args.contains("--resolv-conf") {
+        ""
+    } else {
+        "--resolv-conf /nonexistent --dns 203.0.113.53"
     }
 }
 

@@ -12,4 +12,100 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! A device that netd shapes.
+//! A device that netd shapes, broken by a script: doctor names the cause.
+
+use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
+use guestnet_tests::bed::eventually;
+use guestnet_tests::{InNetns, NetdDevice, Probe};
+
+use crate::beyond::Mood;
+use crate::broken::{hook, nowhere};
+use crate::Ward;
+
+#[test]
+fn every_cause_is_named_where_netd_is() {
+    crate::cases!(
+        no_carrier,
+        a_rule_comes_first,
+        a_rule_forbids,
+        answers_go_elsewhere,
+        what_guests_send_is_dropped,
+        a_captive_portal,
+        a_silent_resolver,
+        large_packets_vanish,
+        upstream_is_down,
+        the_guest_lost_its_route,
+    );
+}
+
+fn ward() -> Ward<NetdDevice> {
+    Ward::on_netd(NetdDevice::new(), "")
+}
+
+fn no_carrier() {
+    let ward = ward();
+    ward.bed.device.wifi_lost();
+    let ends = [Cause::NO_CARRIER, Cause::UPLINK_NO_ADDRESS];
+    eventually("it is noticed", || ends.contains(&ward.diagnose().cause));
+}
+
+fn a_rule_comes_first() {
+    let ward = ward();
+    ward.bed.device.run("ip rule add pref 12000 iif vm_wlan unreachable");
+    ward.is(Cause::RULE_SHADOWED, "");
+}
+
+fn a_rule_forbids() {
+    let ward = ward();
+    ward.bed.device.run("ip rule add pref 12000 iif vm_wlan prohibit");
+    let found = ward.diagnose();
+    let ends = [Cause::KILL_SWITCH, Cause::RULE_SHADOWED];
+    assert!(ends.contains(&found.cause), "{}", crate::shown(&found));
+}
+
+fn answers_go_elsewhere() {
+    let ward = ward();
+    nowhere(&ward.bed.device, "usb0");
+    ward.bed.device.run("ip route prepend 172.17.3.3/32 dev usb0 table 97");
+    ward.is(Cause::ANSWERS_ELSEWHERE, "usb0");
+}
+
+fn what_guests_send_is_dropped() {
+    let ward = ward();
+    ward.bed.device.run("iptables-legacy -I FORWARD 1 -i vm_wlan+ -j DROP");
+    // What is before guestnetd's jump may be named as that.
+    let found = ward.diagnose();
+    let ends = [Cause::FORWARD_DROPPED, Cause::FILTER_CHANGED];
+    assert!(ends.contains(&found.cause), "{}", crate::shown(&found));
+}
+
+fn a_captive_portal() {
+    let ward = ward();
+    ward.beyond.is_now(Mood::Portal);
+    ward.is(Cause::CAPTIVE_PORTAL, "http://192.0.2.1/sign-in");
+}
+
+fn a_silent_resolver() {
+    let ward = ward();
+    ward.beyond.is_now(Mood::Silent);
+    ward.is(Cause::DNS_SILENT, "");
+}
+
+fn large_packets_vanish() {
+    let ward = ward();
+    hook(&ward.bed.device.internet, "filter", "prerouting", 0, "ip length > 1430 drop");
+    ward.is(Cause::MTU_BLACKHOLE, "1420");
+}
+
+fn upstream_is_down() {
+    let ward = ward();
+    hook(&ward.bed.device.internet, "filter", "prerouting", 0, "ip daddr 203.0.113.0/24 drop");
+    ward.is(Cause::UPSTREAM_DOWN, "neither");
+}
+
+fn the_guest_lost_its_route() {
+    let ward = ward();
+    ward.guest.run("ip route del default");
+    ward.is(Cause::GUEST_ROUTE_LOST, "");
+    assert!(ward.guest.link("wlan0").is_some());
+}

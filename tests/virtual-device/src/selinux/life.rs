@@ -22,12 +22,16 @@ use std::sync::mpsc::{channel, Sender};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use android_system_guestnet::aidl::android::system::guestnet::DiagnoseOptions::DiagnoseOptions;
 use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest as WireGuest;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::{
     BnGuestNetListener, IGuestNetListener,
 };
+use android_system_guestnet::aidl::android::system::guestnet::ProbeOutcome::ProbeOutcome;
+use android_system_guestnet::aidl::android::system::guestnet::ProbeReport::ProbeReport;
 use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use binder::{BinderFeatures, Interface};
 use guestnet_tests::client::{by_netns, by_pid, config};
@@ -73,6 +77,7 @@ pub fn life(bed: &Bed, rc: &Path) -> Result<(), String> {
     let heard = hears.recv_timeout(Duration::from_secs(20));
     heard.map_err(|_| "the listener hears nothing".to_owned())?;
     service.status(None).map_err(|e| format!("status: {e}"))?;
+    examined(&**service)?;
     for domain in ["guest_manager", "shell", "dumpstate"] {
         let out = visitor(domain, "dump");
         if !out.0 || !out.1.contains("first") {
@@ -101,6 +106,27 @@ pub fn life(bed: &Bed, rc: &Path) -> Result<(), String> {
     // SAFETY: the descriptor is open, and flock() takes nothing else of ours.
     unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX) };
     started.end(libc::SIGTERM);
+    Ok(())
+}
+
+/// Every probe of doctor's can be sent, from both sides, and is seen on its way.
+fn examined(service: &dyn IGuestNet) -> Result<(), String> {
+    let options = DiagnoseOptions {
+        targets: vec![NetdDevice::SERVER.to_owned()],
+        url: format!("http://{}/", NetdDevice::SERVER),
+        ..DiagnoseOptions::default()
+    };
+    let found = service.diagnose(Some("first"), &options).map_err(|e| format!("diagnose: {e}"))?;
+    for probe in &found.probes {
+        let sent = |outcome| outcome != ProbeOutcome::NOT_SENT;
+        if !sent(probe.guest) || !sent(probe.device) {
+            return Err(format!("doctor cannot send {}: {}", probe.name, probe.detail));
+        }
+    }
+    let seen = |probe: &ProbeReport| probe.detail.contains("sent, in by vm_wlan");
+    if !found.probes.iter().any(seen) {
+        return Err(format!("doctor sees no packet: {found:?}"));
+    }
     Ok(())
 }
 

@@ -18,11 +18,18 @@
 mod firewall_cases;
 
 use firewall_cases::{cases, folder, netds_helper_takes, ruleset, wlan0};
-use guestnetd::firewall::diagnose::packet_walk::{self, Packets};
+use guestnetd::firewall::diagnose::chains::Filters;
+use guestnetd::firewall::diagnose::journey::{outcome, Guest, Outcome, Probe};
+use guestnetd::firewall::diagnose::packet::Link;
+use guestnetd::firewall::diagnose::registers::{Device, Onward};
+use guestnetd::firewall::diagnose::walk::How;
+use guestnetd::firewall::diagnose::xtables;
 use guestnetd::firewall::iptables::entries::{parse, Chain, Entry, Info, Malformed, Target};
 use guestnetd::firewall::iptables::{anchors, commands, Anchor, Change, Parents};
 use guestnetd::firewall::{nftables, Choice, Family, Hook, Rule, Verdict};
 use std::fs;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 #[test]
 fn every_case_is_written_as_expected() {
@@ -187,16 +194,38 @@ fn judged(chains: &[Chain]) {
         }
         anchor.dropped(chains);
     }
-    let packets = Packets {
-        input: Some("vm_wlan+".to_owned()),
-        output: Some("wlan0".to_owned()),
-        source: wanted.subnets.first().map(|s| s.subnet),
-        destination: None,
-        replies: false,
-    };
-    for hook in ["FORWARD", "INPUT", "PREROUTING"] {
-        packet_walk::dropped(chains, hook, &packets, &|_| false);
+    walked(&["filter"], chains);
+}
+
+/// What guests' packets come to in such tables.
+fn walked(tables: &[&str], chains: &[Chain]) -> Outcome {
+    struct Nobody;
+    impl Device for Nobody {
+        fn towards(&self, _: Ipv4Addr, _: u32) -> Option<Link> {
+            None
+        }
+        fn onward(&self, _: Ipv4Addr, _: Ipv4Addr, _: &Link, _: u32) -> Onward {
+            Onward::Nowhere
+        }
+        fn address_type(&self, _: Ipv4Addr) -> u8 {
+            libc::RTN_UNICAST
+        }
+        fn listens(&self, _: u8, _: u16) -> bool {
+            false
+        }
     }
+    let link = |name: &str, address: [u8; 4]| {
+        let (name, address) = (name.to_owned(), Some(address.into()));
+        Arc::new(Link { name, address, ..Link::default() })
+    };
+    let guest = Guest {
+        link: link("vm_wlan", [172, 17, 3, 2]),
+        address: [172, 17, 3, 3].into(),
+        gateway: [172, 17, 3, 2].into(),
+        uplink: link("wlan0", [192, 0, 2, 2]),
+    };
+    let tables = tables.iter().map(|name| xtables::table(name, chains)).collect();
+    outcome(&Filters { tables, unread: Vec::new() }, &Nobody, &guest, Probe::Https)
 }
 
 /// A way without an end, and one that is too long: none is followed for ever.
@@ -206,16 +235,22 @@ fn no_way_through_a_table_is_without_an_end() {
     let jump = chains.iter().find(|chain| chain.name == "FORWARD").unwrap().rules[0].clone();
     let to = |name: String| Entry { target: Target::Jump(name), ..jump.clone() };
     let chain = |name: String, rules| Chain { name, rules, end: Target::Return, end_packets: 0 };
-    let packets =
-        Packets { input: None, output: None, source: None, destination: None, replies: true };
+    // It comes to the end of FORWARD, and only lacks a source NAT.
+    let nothing = |chains: &[Chain]| match walked(&["filter"], chains) {
+        Outcome::Stops(_, stop) | Outcome::May(_, stop, _) => {
+            assert_eq!(stop.how, How::WrongSource);
+        }
+        Outcome::Passes => panic!("nobody masquerades"),
+    };
     let circle = [chain("FORWARD".to_owned(), vec![to("FORWARD".to_owned())])];
-    assert_eq!(packet_walk::dropped(&circle, "FORWARD", &packets, &|_| false), None);
+    nothing(&circle);
     // Each is gone through twice from the one before it.
     let mut doubled: Vec<_> = (0..31)
         .map(|k| chain(format!("{k}"), vec![to(format!("{}", k + 1)), to(format!("{}", k + 1))]))
         .collect();
     doubled.push(chain("31".to_owned(), Vec::new()));
-    assert_eq!(packet_walk::dropped(&doubled, "0", &packets, &|_| false), None);
+    doubled[0].name = "FORWARD".to_owned();
+    nothing(&doubled);
 }
 
 /// Whether other bytes of a table are seen to differ from these, which were just written.

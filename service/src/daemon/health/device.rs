@@ -17,7 +17,6 @@
 
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
 use crate::effects::resource::{Health, PacketFilter, SharedResource};
-use crate::firewall::diagnose;
 use crate::kernel::{link, rule, sysctl};
 use crate::model::fault::{Cause, Fault};
 use crate::model::lockdown::Lockdown;
@@ -191,7 +190,7 @@ impl Daemon {
         }
         let ruleset = self.ruleset();
         match self.packet_filter.get_mut().compare(&ruleset) {
-            Ok(None) => [self.whole_filter_layer(&ruleset), self.nat_layer(&ruleset)],
+            Ok(None) => [self.own_filter_layer(), self.nat_layer(&ruleset)],
             Ok(Some(what)) => {
                 // Compared again only while there are guests.
                 let check = self.debounce.next_check(self.config.check_every);
@@ -203,17 +202,10 @@ impl Daemon {
         }
     }
 
-    /// Our rules are as they should be; others' may stand in the way.
-    fn whole_filter_layer(&self, ruleset: &Ruleset) -> LayerReport {
+    /// Our rules are as they should be; others' are looked at for each guest.
+    fn own_filter_layer(&self) -> LayerReport {
         let backend = self.packet_filter.get().backend();
-        let text = format!("{backend:?} rules in place").to_lowercase();
-        match diagnose::refusing(backend, ruleset) {
-            None => LayerReport::ok(Layer::Firewall, text),
-            Some(fault) => {
-                let text = format!("{text}, but {}", fault.text);
-                LayerReport::new(Layer::Firewall, LayerState::Unknown, Fault { text, ..fault })
-            }
-        }
+        LayerReport::ok(Layer::Firewall, format!("{backend:?} rules in place").to_lowercase())
     }
 
     fn nat_layer(&self, ruleset: &Ruleset) -> LayerReport {

@@ -15,6 +15,7 @@
 //! Why guests have, or have not, internet: each layer as the kernel has it now.
 
 use super::inside::{self, Seen};
+use super::others::Others;
 use super::verdict;
 use crate::daemon::{Attached, Daemon, DeviceReport, GuestReport, Layer, LayerReport, LayerState};
 use crate::error::Error;
@@ -52,11 +53,15 @@ impl Daemon {
                 vec![self.seen(guest)]
             }
         };
-        let layers = self.device_layers(self.world.guests.is_empty());
+        let mut layers = self.device_layers(self.world.guests.is_empty());
+        let others = self.others(&layers);
         let mut guests = Vec::new();
         for guest in chosen {
             let inside = seen.get(&guest.index);
-            guests.push(self.guest_report(guest, &layers, inside)?);
+            guests.push(self.guest_report(guest, &layers, inside, others.as_ref())?);
+        }
+        if let Some(others) = &others {
+            others.judge_any(self, &mut layers);
         }
         let (verdict, reason) = verdict::of(&layers);
         let (verdict, reason) = (verdict, reason.cloned());
@@ -83,6 +88,9 @@ impl Daemon {
         ];
         let switched = changes.iter().any(|c| c.operation == KernelOp::SetForwarding);
         layers.extend(self.device_layers(switched));
+        if let Some(others) = self.others(&layers) {
+            others.judge(self, net, None, &mut layers);
+        }
         layers
     }
 
@@ -91,6 +99,7 @@ impl Daemon {
         guest: Attached,
         device: &[LayerReport],
         inside: Option<&Result<Option<Inside>, String>>,
+        others: Option<&Others>,
     ) -> Result<GuestReport, Error> {
         let net = &guest.net;
         let host = &net.host.name;
@@ -108,6 +117,9 @@ impl Daemon {
             self.route_layer(&guest, &routes, leads),
         ];
         layers.extend(device.iter().map(|layer| self.as_for(net, layer)));
+        if let Some(others) = others {
+            others.judge(self, net, Some(guest.index), &mut layers);
+        }
         if link.is_some() {
             inside::put_into(&mut layers, net, inside);
         }

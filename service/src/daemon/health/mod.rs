@@ -18,5 +18,6 @@ mod device;
 mod guest;
 pub(in crate::daemon) mod inside;
 mod names;
+mod others;
 mod route_check;
 pub(in crate::daemon) mod verdict;

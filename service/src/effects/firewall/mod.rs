@@ -136,7 +136,7 @@ impl Firewall {
             #[cfg(not(target_os = "android"))]
             Choice::Nftables => nftables("asked for"),
             #[cfg(not(target_os = "android"))]
-            Choice::Auto => match diagnose::iptables::netd_is_there() {
+            Choice::Auto => match diagnose::netd_is_there() {
                 true => iptables(
                     "netd's chains are there, and nf_tables lets nothing pass that they drop",
                 ),

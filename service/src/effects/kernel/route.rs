@@ -26,7 +26,7 @@ use rtnetlink::packet_route::route::{
 };
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::RouteNetlinkMessage::{DelRoute, GetRoute, NewRoute};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 // linux/rtnetlink.h
 const RTA_VIA: u16 = 18;
@@ -163,6 +163,26 @@ pub fn passing(
         RouteAttribute::Source(from.into()),
         RouteAttribute::Iif(index),
     ];
+    found(netlink.get(&GetRoute(message), WayOut::read))
+}
+
+/// The route of a packet with this mark: of one that comes in by an interface from an address, or of
+/// one of the device's own; none if it would go nowhere. As netfilter asks, and as it routes what it
+/// has marked.
+pub fn marked(
+    netlink: &Netlink,
+    from: Option<(u32, Ipv4Addr)>,
+    to: Ipv4Addr,
+    mark: u32,
+) -> Result<Option<WayOut>, KernelError> {
+    let bits = Family::V4.bits();
+    let mut message = about(Family::V4, bits, if from.is_some() { bits } else { 0 });
+    message.attributes = vec![RouteAttribute::Destination(IpAddr::from(to).into())];
+    if let Some((index, source)) = from {
+        message.attributes.push(RouteAttribute::Source(IpAddr::from(source).into()));
+        message.attributes.push(RouteAttribute::Iif(index));
+    }
+    message.attributes.push(RouteAttribute::Mark(mark));
     found(netlink.get(&GetRoute(message), WayOut::read))
 }
 

@@ -12,51 +12,57 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Rules of others about forwarded packets: who has them may need IPv4 forwarding.
-//! Reads only, and makes no table appear that was not there.
+//! What the packet filters of others make of guests' packets. Reads only, and makes no table appear that
+//! was not there.
+//!
+//! ```text
+//! nf_tables, x_tables → Filters (chains) → journey of each probe's packets (walk) → Findings (words)
+//! ```
 
-pub mod iptables;
+mod advice;
+pub mod chains;
+mod device;
+mod forward_iptables;
+#[cfg(not(target_os = "android"))]
+mod forward_nftables;
+pub mod journey;
 #[cfg(not(target_os = "android"))]
 mod nftables;
-pub mod packet_walk;
+pub mod packet;
+pub mod registers;
+mod verdict;
+pub mod walk;
+pub mod xtables;
 
-use super::{Backend, Ruleset};
-use crate::model::fault::{Cause, Fault};
+use chains::Filters;
 
-/// One such rule or policy, in words; nothing where there is none, or none can be read.
+pub use device::Kernel;
+#[cfg(not(target_os = "android"))]
+pub use forward_iptables::netd_is_there;
+pub use verdict::{findings, About, Finding, Findings};
+
+/// One rule or policy of others about forwarded packets, in words: who has such may need forwarding.
+/// Nothing where there is none, or none can be read.
 pub fn forward_rule() -> Option<String> {
-    if let Some(found) = iptables::foreign_forward_rule() {
+    if let Some(found) = forward_iptables::foreign_forward_rule() {
         return Some(found);
     }
     #[cfg(not(target_os = "android"))]
-    if let Some(found) = nftables::foreign_forward_rule() {
+    if let Some(found) = forward_nftables::foreign_forward_rule() {
         return Some(found);
     }
     None
 }
 
-/// What of somebody else's drops guests' packets that our own rules let pass, in words, and what is
-/// to be done. Nothing where there is none, or none can be read.
-///
-/// Behind our chains in iptables' FORWARD nothing is looked at: what they let pass is through. In
-/// nf_tables every chain of a hook is asked, whatever another has said; so is iptables' whole
-/// FORWARD where our rules are in nf_tables.
-pub fn refusing(backend: Backend, ruleset: &Ruleset) -> Option<Fault> {
-    let ours_first = backend == Backend::Iptables;
-    if let Some(drop) = iptables::foreign_drop(ruleset, ours_first) {
-        let other_way = match ours_first {
-            true => "",
-            false => ", or use --firewall iptables, whose rules come before those of FORWARD",
-        };
-        let fault = Fault::new(Cause::ForwardDropped, drop);
-        return Some(fault.with_step(format!("{REMEDY}{other_way}")));
-    }
+/// All packet filters of this network namespace, and what of them cannot be read.
+pub fn read() -> Filters {
+    let (mut tables, mut unread) = xtables::read();
     #[cfg(not(target_os = "android"))]
-    if let Some(chain) = nftables::foreign_forward_policy() {
-        let what = format!("{chain} drops by policy what none of its own rules accepts");
-        return Some(Fault::new(Cause::ForwardDropped, what).with_step(REMEDY));
+    match nftables::read() {
+        // nf_tables' chains come first where priorities are the same: it does not matter to what
+        // drops, and those who translate are asked by their priorities alone.
+        Ok(others) => tables.splice(..0, others).for_each(drop),
+        Err(e) => unread.push(format!("nftables: {e}")),
     }
-    None
+    Filters { tables, unread }
 }
-
-const REMEDY: &str = "accept what comes in or goes out via vm_wlan* there too";

@@ -204,7 +204,7 @@ impl Anchor {
 }
 
 /// The chain of this name.
-pub(crate) fn chain<'a>(chains: &'a [Chain], name: &str) -> Option<&'a Chain> {
+fn chain<'a>(chains: &'a [Chain], name: &str) -> Option<&'a Chain> {
     chains.iter().find(|chain| chain.name == name)
 }
 

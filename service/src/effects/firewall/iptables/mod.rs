@@ -35,7 +35,6 @@ use super::{
 use std::path::Path;
 use view::View;
 
-pub(super) use anchor::chain;
 pub use anchor::{anchors, Anchor, Found, Jump, Parents};
 pub use programs::{Call, Programs};
 use runner::Turn;

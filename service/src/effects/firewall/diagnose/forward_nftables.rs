@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Chains of others that see forwarded packets. Reads only.
+//! Chains of others in nf_tables that see forwarded packets. Reads only.
 
 use crate::firewall::nftables::TABLE;
 use netlink_bindings::nftables::{Nfgenmsg, Request, VerdictCode};
@@ -21,13 +21,6 @@ use netlink_socket2::{NetlinkSocket, ReplyError};
 /// A chain of somebody else's that does something about forwarded packets, in words.
 pub fn foreign_forward_rule() -> Option<String> {
     find(&mut NetlinkSocket::new()).ok().flatten()
-}
-
-/// A chain of somebody else's that drops what no rule of it accepts, in words.
-pub fn foreign_forward_policy() -> Option<String> {
-    let chains = chains(&mut NetlinkSocket::new()).ok()?;
-    let (table, name, _) = chains.into_iter().find(|(_, _, refuses)| *refuses)?;
-    Some(format!("the nftables chain {table} {name}"))
 }
 
 /// The chains of others on the forward hook: table, name, whether the policy is not to accept.

@@ -1,0 +1,167 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What the packet filters of others make of guests' packets. Read once for all guests, and gone
+//! through for each.
+
+use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
+use crate::firewall::diagnose::chains::Filters;
+use crate::firewall::diagnose::journey::Guest;
+use crate::firewall::diagnose::packet::Link;
+use crate::firewall::diagnose::{self, About, Finding, Findings, Kernel};
+use crate::kernel::{address, link};
+use crate::model::fault::{Cause, Fault};
+use crate::model::ownership::LINK_GROUP;
+use crate::model::ruleset::GuestSubnet;
+use crate::model::GuestNet;
+use crate::spec::{Family, IfName};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// All packet filters, as they are now.
+pub(in crate::daemon) struct Others {
+    filters: Filters,
+    /// Where guests leave that have no way out of their own.
+    uplink: Option<Arc<Link>>,
+}
+
+impl Daemon {
+    /// Reads them; not where our own rules are not in place, which is what is wrong then.
+    pub(in crate::daemon) fn others(&self, layers: &[LayerReport]) -> Option<Others> {
+        let ours = layers.iter().filter(|l| matches!(l.layer, Layer::Firewall | Layer::Nat));
+        if ours
+            .clone()
+            .any(|layer| layer.state == LayerState::Bad || layer.cause == Cause::Unreadable)
+        {
+            return None;
+        }
+        let uplink = &self.world.uplink;
+        let usable = uplink.usable() && self.forwarding.get().is_on();
+        let name = uplink.name.as_ref().filter(|_| usable);
+        let uplink = name.and_then(|name| self.way_out(name, uplink.address));
+        Some(Others { filters: diagnose::read(), uplink })
+    }
+
+    /// A link that guests leave by.
+    fn way_out(&self, name: &IfName, address: Option<Ipv4Addr>) -> Option<Arc<Link>> {
+        let found = link::by_name(&self.kernel.netlink, name.as_str()).ok().flatten()?;
+        Some(Arc::new(Link { address, ..Link::from(&found) }))
+    }
+
+    /// A tun's address, which is what masquerades what leaves by it.
+    fn tun(&self, name: &IfName) -> Option<Arc<Link>> {
+        let found = link::by_name(&self.kernel.netlink, name.as_str()).ok().flatten()?;
+        let all = address::of(&self.kernel.netlink, Family::V4, found.index).ok()?;
+        let first = all.iter().find_map(|found| match found.address {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        });
+        Some(Arc::new(Link { address: first, ..Link::from(&found) }))
+    }
+}
+
+impl Others {
+    /// What they mean for a guest: its layers say so. One without an index is not there yet.
+    pub(in crate::daemon) fn judge(
+        &self,
+        daemon: &Daemon,
+        net: &GuestNet,
+        index: Option<u32>,
+        layers: &mut [LayerReport],
+    ) {
+        let uplink = match net.vpn.tun() {
+            Some(tun) => daemon.tun(tun),
+            None => self.uplink.clone(),
+        };
+        let Some(uplink) = uplink else { return };
+        let guest = Guest {
+            link: host_end(&net.host.name, index, net.host.address),
+            address: net.guest.address,
+            gateway: net.guest.gateway,
+            uplink,
+        };
+        self.say(daemon, &guest, index.is_none(), layers);
+    }
+
+    /// What they mean for a guest as any other.
+    pub(in crate::daemon) fn judge_any(&self, daemon: &Daemon, layers: &mut [LayerReport]) {
+        let (Some(uplink), Some(GuestSubnet { gateway, .. })) =
+            (self.uplink.clone(), GuestSubnet::original())
+        else {
+            return;
+        };
+        let address = Ipv4Addr::from(u32::from(gateway).wrapping_add(1));
+        let link = host_end(&IfName::host_end(0), None, gateway);
+        self.say(daemon, &Guest { link, address, gateway, uplink }, true, layers);
+    }
+
+    fn say(&self, daemon: &Daemon, guest: &Guest, expected: bool, layers: &mut [LayerReport]) {
+        let netlink = &daemon.kernel.netlink;
+        let kernel = Kernel { netlink, expected: expected.then_some(guest) };
+        let Findings { internet, names, other_resolvers } =
+            diagnose::findings(&self.filters, &kernel, guest);
+        for (finding, layer) in internet
+            .map(|finding| (layer_of(finding.about), finding))
+            .into_iter()
+            .chain(names.map(|finding| (Layer::Dns, finding)))
+            .map(|(layer, finding)| (finding, layer))
+        {
+            put(layers, layer, finding);
+        }
+        let mut names = layers.iter_mut().filter(|layer| layer.layer == Layer::Dns);
+        if let (Some(said), Some(layer)) = (other_resolvers, names.next()) {
+            layer.text += &format!("; {said}");
+        }
+        if !self.filters.unread.is_empty() {
+            let text = format!("others' rules cannot be read: {}", self.filters.unread.join("; "));
+            let fault = Fault::new(Cause::Unreadable, text);
+            put(layers, Layer::Firewall, Finding { sure: false, about: About::Filter, fault });
+        }
+    }
+}
+
+fn layer_of(about: About) -> Layer {
+    match about {
+        About::Filter => Layer::Firewall,
+        About::Nat => Layer::Nat,
+        About::Route => Layer::Route,
+    }
+}
+
+/// The device's end of a guest's link.
+fn host_end(name: &IfName, index: Option<u32>, address: Ipv4Addr) -> Arc<Link> {
+    Arc::new(Link {
+        name: name.to_string(),
+        index: index.unwrap_or_default(),
+        group: LINK_GROUP,
+        kind: "veth".to_owned(),
+        address: Some(address),
+    })
+}
+
+/// A layer that is fine as far as it is ours says what of others' is in the way.
+fn put(layers: &mut [LayerReport], layer: Layer, finding: Finding) {
+    let there = |wanted: Layer| layers.iter().position(|other| other.layer == wanted);
+    let Some(at) = there(layer).or_else(|| there(Layer::Firewall)) else { return };
+    let Some(place) = layers.get_mut(at).filter(|place| place.state == LayerState::Ok) else {
+        return;
+    };
+    let Finding { sure, fault, .. } = finding;
+    let state = if sure { LayerState::Bad } else { LayerState::Unknown };
+    let text = match place.layer {
+        Layer::Firewall => format!("{}, but {}", place.text, fault.text),
+        _ => fault.text,
+    };
+    *place = LayerReport::new(place.layer, state, Fault { text, ..fault });
+}

@@ -1,0 +1,245 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What a guest's packets come to: the first of a connection, its answer, and what follows, through
+//! every hook on their way. Pure.
+
+use super::chains::{Filters, Hook};
+use super::packet::{Connection, Link, Packet, Payload, ECHO_REQUEST, SYN};
+use super::registers::{Device, Onward};
+use super::walk::{Doubt, How, Stop, Walk, Walker};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// A server of the internet as any other, in no list of special addresses (RFC 6890): what is said of
+/// some addresses only is not said of it. Nothing is sent there. (example.com's.)
+pub const SERVER: Ipv4Addr = Ipv4Addr::new(93, 184, 215, 14);
+/// A port that a client opens.
+const CLIENT_PORT: u16 = 40_000;
+const DNS: u16 = 53;
+const HTTPS: u16 = 443;
+const HTTP: u16 = 80;
+
+/// A guest, and where its packets leave.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// The device's end of its link.
+    pub link: Arc<Link>,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The device's address that it knows.
+    pub gateway: Ipv4Addr,
+    /// The link that it is to leave by.
+    pub uplink: Arc<Link>,
+}
+
+/// What is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// A page of a server, by TCP's port 443.
+    Https,
+    /// The same by port 80.
+    Http,
+    /// An echo of a server.
+    Ping,
+    /// A question to a resolver of the internet.
+    Ask,
+    /// A question to the gateway.
+    AskGateway,
+}
+
+/// Which packet of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leg {
+    /// The first.
+    First,
+    /// Its answer.
+    Answer,
+    /// The guest's next.
+    Next,
+}
+
+/// What becomes of a connection.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It is let through.
+    Passes,
+    /// One of its packets is not.
+    Stops(Leg, Box<Stop>),
+    /// One of its packets may not be; the doubt is what makes the difference.
+    May(Leg, Box<Stop>, Option<Doubt>),
+}
+
+impl Probe {
+    fn packet(self, guest: &Guest) -> Packet {
+        let ask = Payload::Udp { from: CLIENT_PORT, to: DNS };
+        let web = |to| Payload::Tcp { from: CLIENT_PORT, to, flags: SYN };
+        let (to, payload) = match self {
+            Self::Https => (SERVER, web(HTTPS)),
+            Self::Http => (SERVER, web(HTTP)),
+            Self::Ping => (SERVER, Payload::Echo { kind: ECHO_REQUEST }),
+            Self::Ask => (SERVER, ask),
+            Self::AskGateway => (guest.gateway, ask),
+        };
+        let mut packet = Packet::first(guest.address, to, payload);
+        packet.input = Some(guest.link.clone());
+        packet
+    }
+}
+
+/// Goes with a probe's packets there and back.
+pub fn outcome(filters: &Filters, device: &dyn Device, guest: &Guest, probe: Probe) -> Outcome {
+    let first = probe.packet(guest);
+    let mut walk = Walk::new(filters, device);
+    let arrived = go(&mut walk, guest, vec![Walker::new(first.clone())]);
+    if let Some(outcome) = judged(Leg::First, &mut walk, arrived.is_empty()) {
+        return outcome;
+    }
+    let answers = arrived
+        .iter()
+        .map(|walker| Walker { doubt: walker.doubt.clone(), ..Walker::new(back(&walker.packet)) });
+    let received = come(&mut walk, guest, answers.collect());
+    if let Some(outcome) = judged(Leg::Answer, &mut walk, received.is_empty()) {
+        return outcome;
+    }
+    let next = arrived.iter().map(|walker| {
+        let of = walker.packet.connection().cloned();
+        let of = of.map(|of| Connection { new: false, answer: false, ..of });
+        let packet = Packet { of, payload: first.payload.next(), ..first.clone() };
+        Walker { doubt: walker.doubt.clone(), ..Walker::new(packet) }
+    });
+    let arrived = go(&mut walk, guest, next.collect());
+    judged(Leg::Next, &mut walk, arrived.is_empty()).unwrap_or(Outcome::Passes)
+}
+
+/// What the stops of a leg come to, if any. Where a stop had nothing open before it, or nobody came
+/// through, it is certain.
+fn judged(leg: Leg, walk: &mut Walk<'_>, nobody_came: bool) -> Option<Outcome> {
+    let stops = std::mem::take(&mut walk.stops);
+    let certain = |stop: &&Stop| stop.walker.doubt.is_none();
+    let worst = stops.iter().find(certain).or(stops.first())?.clone();
+    if nobody_came && !walk.gave_up {
+        return Some(Outcome::Stops(leg, Box::new(worst)));
+    }
+    let doubt = worst.walker.doubt.clone();
+    Some(Outcome::May(leg, Box::new(worst), doubt))
+}
+
+/// From the guest on.
+fn go(walk: &mut Walk<'_>, guest: &Guest, walkers: Vec<Walker>) -> Vec<Walker> {
+    let walkers = walk.through(Hook::Ingress, walkers);
+    let walkers = walk.through(Hook::Prerouting, walkers);
+    let (mut on, mut here) = (Vec::new(), Vec::new());
+    for mut walker in walkers {
+        match onward(walk.device(), guest, &walker) {
+            Onward::Here => here.push(walker),
+            Onward::By(_) if walker.packet.connection().is_none() => {
+                stop(walk, How::NotTracked, walker);
+            }
+            Onward::By(link) => {
+                walker.packet.output = Some(Arc::new(link));
+                walker.packet.ttl = walker.packet.ttl.saturating_sub(1);
+                on.push(walker);
+            }
+            Onward::Nowhere => stop(walk, How::Nowhere, walker),
+        }
+    }
+    let mut arrived = walk.through(Hook::Input, here);
+    let on = walk.through(Hook::Forward, on);
+    let on = walk.through(Hook::Postrouting, on);
+    for walker in walk.through(Hook::Egress, on) {
+        match walker.packet.source == guest.address {
+            true => stop(walk, How::WrongSource, walker),
+            false => arrived.push(walker),
+        }
+    }
+    arrived
+}
+
+/// Where the device passes a guest's packet on to. Only what somebody has marked, or sent elsewhere, is
+/// asked about: that the rest leaves by the uplink is another layer's to say.
+fn onward(device: &dyn Device, guest: &Guest, walker: &Walker) -> Onward {
+    let packet = &walker.packet;
+    if walker.marked.is_none() && walker.sent.is_none() && packet.destination != guest.gateway {
+        return Onward::By((*guest.uplink).clone());
+    }
+    if packet.destination == guest.gateway {
+        return Onward::Here;
+    }
+    match packet.mark {
+        Some(mark) => device.onward(packet.source, packet.destination, &guest.link, mark),
+        None => Onward::By((*guest.uplink).clone()),
+    }
+}
+
+/// The answer to a packet that has arrived.
+fn back(packet: &Packet) -> Packet {
+    let mut answer = packet.answered();
+    answer.input = packet.output.clone();
+    answer
+}
+
+/// An answer's way to the guest.
+fn come(walk: &mut Walk<'_>, guest: &Guest, walkers: Vec<Walker>) -> Vec<Walker> {
+    let (own, others): (Vec<_>, Vec<_>) =
+        walkers.into_iter().partition(|walker| walker.packet.input.is_none());
+    let to_guest = |mut walker: Walker| {
+        walker.packet.output = Some(guest.link.clone());
+        walker
+    };
+    let own = walk.through(Hook::Output, own.into_iter().map(to_guest).collect());
+    let others = walk.through(Hook::Ingress, others);
+    let others = walk.through(Hook::Prerouting, others);
+    let mut on = Vec::new();
+    for mut walker in others {
+        if walker.packet.connection().is_none() {
+            stop(walk, How::NotTracked, walker);
+            continue;
+        }
+        match homeward(walk.device(), guest, &walker) {
+            Onward::By(link) if link.index == guest.link.index => on.push(to_guest(walker)),
+            Onward::By(link) => {
+                walker.packet.output = Some(Arc::new(link));
+                stop(walk, How::Elsewhere, walker);
+            }
+            Onward::Here => stop(walk, How::Here, walker),
+            Onward::Nowhere => stop(walk, How::Nowhere, walker),
+        }
+    }
+    let mut all = walk.through(Hook::Forward, on);
+    all.extend(own);
+    let all = walk.through(Hook::Postrouting, all);
+    walk.through(Hook::Egress, all)
+}
+
+/// Where the device passes an answer on to.
+fn homeward(device: &dyn Device, guest: &Guest, walker: &Walker) -> Onward {
+    let packet = &walker.packet;
+    let home = || Onward::By((*guest.link).clone());
+    match (packet.mark, &packet.input, &walker.marked) {
+        (Some(mark), Some(input), Some(_)) => {
+            device.onward(packet.source, packet.destination, input, mark)
+        }
+        _ => home(),
+    }
+}
+
+fn stop(walk: &mut Walk<'_>, how: How, walker: Walker) {
+    let at = match how {
+        How::NotTracked => walker.untracked.clone(),
+        How::WrongSource => walker.spared.clone(),
+        _ => walker.sent.clone().or(walker.marked.clone()),
+    };
+    walk.stops.push(Stop { how, at, walker });
+}

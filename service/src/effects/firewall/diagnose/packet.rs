@@ -1,0 +1,208 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! A packet as rules see it: what is known of it at some place on its way. Pure.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// A link, as rules name one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Its name.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+    /// Its group (IFLA_GROUP).
+    pub group: u32,
+    /// Its kind (IFLA_INFO_KIND); empty for physical ones.
+    pub kind: String,
+    /// The address that what is masqueraded leaves it with.
+    pub address: Option<Ipv4Addr>,
+}
+
+/// What a packet carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// TCP, with the flags of its header.
+    Tcp {
+        /// Port that it comes from.
+        from: u16,
+        /// Port that it goes to.
+        to: u16,
+        /// Flags.
+        flags: u8,
+    },
+    /// UDP.
+    Udp {
+        /// Port that it comes from.
+        from: u16,
+        /// Port that it goes to.
+        to: u16,
+    },
+    /// An echo request or reply of ICMP.
+    Echo {
+        /// Its type.
+        kind: u8,
+    },
+}
+
+/// TCP's flags, as they stand in its header.
+pub const SYN: u8 = 0x02;
+/// See [`SYN`].
+pub const ACK: u8 = 0x10;
+/// ICMP's types of an echo.
+pub const ECHO_REQUEST: u8 = 8;
+/// See [`ECHO_REQUEST`].
+pub const ECHO_REPLY: u8 = 0;
+
+impl Payload {
+    /// Its number in the IP header.
+    pub fn protocol(&self) -> u8 {
+        match self {
+            Self::Tcp { .. } => libc::IPPROTO_TCP as u8,
+            Self::Udp { .. } => libc::IPPROTO_UDP as u8,
+            Self::Echo { .. } => libc::IPPROTO_ICMP as u8,
+        }
+    }
+
+    /// Its ports, where it has some.
+    pub fn ports(&self) -> Option<(u16, u16)> {
+        match self {
+            Self::Tcp { from, to, .. } | Self::Udp { from, to } => Some((*from, *to)),
+            Self::Echo { .. } => None,
+        }
+    }
+
+    /// What answers it.
+    pub fn answer(&self) -> Self {
+        match *self {
+            Self::Tcp { from, to, .. } => Self::Tcp { from: to, to: from, flags: SYN | ACK },
+            Self::Udp { from, to } => Self::Udp { from: to, to: from },
+            Self::Echo { .. } => Self::Echo { kind: ECHO_REPLY },
+        }
+    }
+
+    /// What its sender sends next.
+    pub fn next(&self) -> Self {
+        match *self {
+            Self::Tcp { from, to, .. } => Self::Tcp { from, to, flags: ACK },
+            other => other,
+        }
+    }
+}
+
+/// A connection as conntrack has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Who opened it.
+    pub from: Ipv4Addr,
+    /// To whom, before any NAT.
+    pub to: Ipv4Addr,
+    /// To whom it really goes.
+    pub translated_to: Option<Ipv4Addr>,
+    /// From whom it really comes.
+    pub translated_from: Option<Ipv4Addr>,
+    /// Its mark; none if that cannot be told.
+    pub mark: Option<u32>,
+    /// Whether the packet is its first.
+    pub new: bool,
+    /// Whether the packet is an answer.
+    pub answer: bool,
+}
+
+/// What conntrack knows of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tracking {
+    /// It has not seen it yet. Rules take that for an invalid one.
+    NotYet,
+    /// It is not to see it.
+    Off,
+    /// It is of this connection.
+    Known(Connection),
+}
+
+/// A packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// The link that it came in by.
+    pub input: Option<Arc<Link>>,
+    /// The one that it leaves by.
+    pub output: Option<Arc<Link>>,
+    /// From.
+    pub source: Ipv4Addr,
+    /// To.
+    pub destination: Ipv4Addr,
+    /// What it carries.
+    pub payload: Payload,
+    /// Its mark; none if that cannot be told.
+    pub mark: Option<u32>,
+    /// Its connection.
+    pub tracking: Tracking,
+    /// The connection that conntrack will find for it; none: a new one.
+    pub of: Option<Connection>,
+    /// Its time to live.
+    pub ttl: u8,
+}
+
+impl Packet {
+    /// The first packet of a connection.
+    pub fn first(source: Ipv4Addr, destination: Ipv4Addr, payload: Payload) -> Self {
+        let (input, output, of) = (None, None, None);
+        let tracking = Tracking::NotYet;
+        Self { input, output, source, destination, payload, mark: Some(0), tracking, of, ttl: 64 }
+    }
+
+    /// Conntrack sees it.
+    pub fn track(&mut self) {
+        if self.tracking != Tracking::NotYet {
+            return;
+        }
+        let new = || Connection {
+            from: self.source,
+            to: self.destination,
+            translated_to: None,
+            translated_from: None,
+            mark: Some(0),
+            new: true,
+            answer: false,
+        };
+        self.tracking = Tracking::Known(self.of.take().unwrap_or_else(new));
+    }
+
+    /// Its connection, if conntrack knows it.
+    pub fn connection(&self) -> Option<&Connection> {
+        match &self.tracking {
+            Tracking::Known(connection) => Some(connection),
+            _ => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub fn connection_mut(&mut self) -> Option<&mut Connection> {
+        match &mut self.tracking {
+            Tracking::Known(connection) => Some(connection),
+            _ => None,
+        }
+    }
+
+    /// What answers it, where it has arrived; it is sent from there.
+    pub fn answered(&self) -> Self {
+        let (source, destination) = (self.destination, self.source);
+        let mut answer = Self::first(source, destination, self.payload.answer());
+        answer.of =
+            self.connection().cloned().map(|of| Connection { new: false, answer: true, ..of });
+        answer
+    }
+}

@@ -1,0 +1,348 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! x_tables' matches as steps, of iptables' own and of those that iptables-nft hands to nf_tables. Pure.
+//! The layouts are those of `linux/netfilter/xt_*.h`. A match that is not known here leaves it open
+//! whether the rule holds.
+
+use super::super::chains::{End, Field, Found, Lookup, Side, Step, Tuple};
+use crate::kernel::netlink::message::{u16_at, u32_at};
+
+/// What a match asks for.
+pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8]) -> Vec<Step> {
+    let known = match name {
+        "comment" | "nfacct" => Some(Vec::new()),
+        "conntrack" => conntrack(revision, data),
+        "state" => state(data),
+        "tcp" => tcp(data),
+        "udp" => udp(data),
+        "icmp" => icmp(data),
+        "multiport" => multiport(revision, data),
+        "iprange" => iprange(data),
+        "addrtype" => addrtype(revision, data),
+        "mark" => marked(Field::Mark, data),
+        "connmark" => marked(Field::ConnectionMark, data),
+        "pkttype" => pkttype(data),
+        "devgroup" => devgroup(data),
+        "rpfilter" => rpfilter(data),
+        "physdev" => physdev(data),
+        "policy" => policy(data),
+        "owner" => owner(data),
+        "ttl" => ttl(data),
+        "dscp" => dscp(data),
+        "tos" => tos(data),
+        "helper" => helper(data),
+        "connlimit" => connlimit(data),
+        "hashlimit" => hashlimit(revision, data),
+        "socket" => Some(vec![Step::Never]), // what passes through has none
+        "limit" => Some(doubt("a rate")),
+        "set" => Some(doubt("an ipset")),
+        "time" => Some(doubt("the time")),
+        "statistic" => Some(doubt("chance")),
+        "string" | "u32" | "bpf" | "length" | "tcpmss" => Some(doubt("the packets' content")),
+        "mac" => Some(doubt("a link-layer address")),
+        "recent" => Some(doubt("what was seen before")),
+        "quota" | "quota2" | "connbytes" => Some(doubt("how much was sent before")),
+        _ => None,
+    };
+    known.unwrap_or_else(|| doubt(&format!("the match `{name}`")))
+}
+
+fn doubt(what: &str) -> Vec<Step> {
+    vec![Step::Doubt(what.to_owned())]
+}
+
+/// One that holds for all guests' packets, or for none.
+fn always(holds: bool) -> Option<Vec<Step>> {
+    Some(if holds { Vec::new() } else { vec![Step::Never] })
+}
+
+fn load(len: usize, field: Field) -> Step {
+    Step::Load { to: 0, len, field }
+}
+
+/// In one of these ranges.
+fn among(ranges: Vec<(Vec<u8>, Vec<u8>)>, negated: bool) -> Step {
+    Step::Is { at: 0, ranges, negated }
+}
+
+/// A value of which only some bits count.
+fn masked(field: Field, len: usize, mask: Vec<u8>, value: Vec<u8>, negated: bool) -> Vec<Step> {
+    let xor = vec![0; mask.len()];
+    let bits = Step::Bits { from: 0, to: 0, mask, xor };
+    vec![load(len, field), bits, among(vec![(value.clone(), value)], negated)]
+}
+
+/// Some of these bits are set, or none.
+fn some_bit(field: Field, bits: u32, negated: bool) -> Vec<Step> {
+    masked(field, 4, bits.to_ne_bytes().to_vec(), vec![0; 4], !negated)
+}
+
+fn conntrack(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
+    const STATE: u16 = 1 << 0;
+    const PROTOCOL: u16 = 1 << 1;
+    const ADDRESSES: [(u16, usize, Tuple, Side); 4] = [
+        (1 << 2, 0, Tuple::Original, Side::Source),
+        (1 << 3, 32, Tuple::Original, Side::Destination),
+        (1 << 4, 64, Tuple::Reply, Side::Source),
+        (1 << 5, 96, Tuple::Reply, Side::Destination),
+    ];
+    const STATUS: u16 = 1 << 6;
+    const DIRECTION: u16 = 1 << 12;
+    // What XT_CONNTRACK_STATE_ALIAS says is only how it was written.
+    const ALIAS: u16 = 1 << 13;
+    const MASKS: usize = 150;
+    let (asked, inverted) = (u16_at(data, 146)?, u16_at(data, 148)?);
+    let (states, status) = match revision {
+        0 => return None,
+        1 => (u16::from(*data.get(MASKS)?), u16::from(*data.get(MASKS + 1)?)),
+        _ => (u16_at(data, MASKS)?, u16_at(data, MASKS + 2)?),
+    };
+    let is = |bit: u16| asked & bit != 0;
+    let not = |bit: u16| inverted & bit != 0;
+    let mut steps = Vec::new();
+    if is(STATE) {
+        steps.extend(some_bit(Field::StateAndNat, states.into(), not(STATE)));
+    }
+    // Without a connection nothing else holds (conntrack_mt()); the state may.
+    let known = STATE | PROTOCOL | STATUS | DIRECTION | ALIAS | 0x3c;
+    if is(DIRECTION) {
+        let answer = u8::from(not(DIRECTION));
+        steps.extend([load(1, Field::Direction), among(vec![(vec![answer], vec![answer])], false)]);
+    }
+    if is(PROTOCOL) {
+        let protocol = *data.get(136)?;
+        let one = vec![(vec![protocol], vec![protocol])];
+        steps.extend([load(1, Field::Protocol), among(one, not(PROTOCOL))]);
+    }
+    for (bit, at, tuple, side) in ADDRESSES {
+        if is(bit) {
+            let (address, mask) = (data.get(at..at + 4)?, data.get(at + 16..at + 20)?);
+            let field = Field::ConnectionAddress(tuple, side);
+            steps.extend(masked(field, 4, mask.to_vec(), address.to_vec(), not(bit)));
+        }
+    }
+    if is(STATUS) {
+        steps.extend(match status {
+            // NONE: a connection without any.
+            0 => return None,
+            status => some_bit(Field::Status, status.into(), not(STATUS)),
+        });
+    }
+    if asked & !known != 0 {
+        steps.extend(doubt("a connection's ports or age"));
+    }
+    Some(steps)
+}
+
+fn state(data: &[u8]) -> Option<Vec<Step>> {
+    Some(some_bit(Field::State, u32_at(data, 0)?, false))
+}
+
+/// Ports as they are given: in the machine's order.
+fn ports(data: &[u8], at: usize, place: usize, negated: bool) -> Option<Vec<Step>> {
+    let (low, high) = (u16_at(data, at)?, u16_at(data, at + 2)?);
+    if (low, high) == (0, u16::MAX) && !negated {
+        return Some(Vec::new());
+    }
+    let range = (low.to_be_bytes().to_vec(), high.to_be_bytes().to_vec());
+    Some(vec![load(2, Field::Transport(place)), among(vec![range], negated)])
+}
+
+fn tcp(data: &[u8]) -> Option<Vec<Step>> {
+    let (option, mask) = (*data.get(8)?, *data.get(9)?);
+    let (flags, inverted) = (*data.get(10)?, *data.get(11)?);
+    let mut steps = ports(data, 0, 0, inverted & 1 != 0)?;
+    steps.extend(ports(data, 4, 2, inverted & 2 != 0)?);
+    if mask != 0 || inverted & 4 != 0 {
+        let field = Field::Transport(13);
+        steps.extend(masked(field, 1, vec![mask], vec![flags], inverted & 4 != 0));
+    }
+    if option != 0 {
+        steps.extend(doubt("a TCP option"));
+    }
+    Some(steps)
+}
+
+fn udp(data: &[u8]) -> Option<Vec<Step>> {
+    let inverted = *data.get(8)?;
+    let mut steps = ports(data, 0, 0, inverted & 1 != 0)?;
+    steps.extend(ports(data, 4, 2, inverted & 2 != 0)?);
+    Some(steps)
+}
+
+fn icmp(data: &[u8]) -> Option<Vec<Step>> {
+    const ANY: u8 = 0xff;
+    let [kind, low, high, inverted] = *data.get(..4)? else { return None };
+    if kind == ANY {
+        return always(inverted & 1 == 0);
+    }
+    let range = (vec![kind, low], vec![kind, high]);
+    Some(vec![load(2, Field::Transport(0)), among(vec![range], inverted & 1 != 0)])
+}
+
+fn multiport(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
+    const PORTS: usize = 15;
+    let (which, count) = (*data.first()?, usize::from(*data.get(1)?).min(PORTS));
+    let begins =
+        |n: usize| revision > 0 && data.get(2 + 2 * PORTS + n).is_some_and(|flag| *flag != 0);
+    let negated = revision > 0 && data.get(2 + 3 * PORTS).is_some_and(|invert| *invert != 0);
+    let port = |n: usize| Some(u16_at(data, 2 + 2 * n)?.to_be_bytes().to_vec());
+    let (mut ranges, mut n) = (Vec::new(), 0);
+    while n < count {
+        let last = if begins(n) { n + 1 } else { n };
+        ranges.push((port(n)?, port(last)?));
+        n = last + 1;
+    }
+    let place = match which {
+        0 => 0,
+        1 => 2,
+        _ => return Some(doubt("a port of either side")),
+    };
+    Some(vec![load(2, Field::Transport(place)), among(ranges, negated)])
+}
+
+fn iprange(data: &[u8]) -> Option<Vec<Step>> {
+    let flags = *data.get(64)?;
+    let address = |at: usize| data.get(at..at + 4).map(<[u8]>::to_vec);
+    let mut steps = Vec::new();
+    for (asked, inverted, place, at) in [(0x01, 0x10, 12, 0), (0x02, 0x20, 16, 32)] {
+        if flags & asked != 0 {
+            let range = vec![(address(at)?, address(at + 16)?)];
+            steps.extend([load(4, Field::Network(place)), among(range, flags & inverted != 0)]);
+        }
+    }
+    Some(steps)
+}
+
+fn addrtype(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
+    const LIMITED: u32 = 0x04 | 0x08;
+    let (source, destination) = (u16_at(data, 0)?, u16_at(data, 2)?);
+    let flags = match revision {
+        0 => u32_at(data, 4)? & 1 | (u32_at(data, 8)? & 1) << 1,
+        _ => u32_at(data, 4)?,
+    };
+    if flags & LIMITED != 0 {
+        return Some(doubt("a type of address on one link"));
+    }
+    let mut steps = Vec::new();
+    for (types, of, inverted) in
+        [(source, Side::Source, flags & 1 != 0), (destination, Side::Destination, flags & 2 != 0)]
+    {
+        if types != 0 {
+            let one = |bit: u32| (bit.to_ne_bytes().to_vec(), bit.to_ne_bytes().to_vec());
+            let ranges = (0..16).filter(|bit| types >> bit & 1 == 1).map(one).collect();
+            let lookup = Lookup { of, mark: false, only: None, what: Found::Type };
+            steps.extend([load(4, Field::Route(lookup)), among(ranges, inverted)]);
+        }
+    }
+    Some(steps)
+}
+
+fn marked(field: Field, data: &[u8]) -> Option<Vec<Step>> {
+    let (value, mask) = (data.get(..4)?.to_vec(), data.get(4..8)?.to_vec());
+    Some(masked(field, 4, mask, value, *data.get(8)? != 0))
+}
+
+fn pkttype(data: &[u8]) -> Option<Vec<Step>> {
+    let kind = u32_at(data, 0)? as u8;
+    let step = among(vec![(vec![kind], vec![kind])], u32_at(data, 4)? != 0);
+    Some(vec![load(1, Field::PacketType), step])
+}
+
+fn devgroup(data: &[u8]) -> Option<Vec<Step>> {
+    let flags = u32_at(data, 0)?;
+    let bytes = |at: usize| data.get(at..at + 4).map(<[u8]>::to_vec);
+    let mut steps = Vec::new();
+    for (asked, inverted, end, at) in [(1, 2, End::Input, 4), (4, 8, End::Output, 12)] {
+        if flags & asked != 0 {
+            let (group, mask) = (bytes(at)?, bytes(at + 4)?);
+            steps.extend(masked(Field::LinkGroup(end), 4, mask, group, flags & inverted != 0));
+        }
+    }
+    Some(steps)
+}
+
+fn rpfilter(data: &[u8]) -> Option<Vec<Step>> {
+    let flags = *data.first()?;
+    let only = (flags & 1 == 0).then_some(End::Input);
+    let lookup = Lookup { of: Side::Source, mark: flags & 2 != 0, only, what: Found::Present };
+    let step = among(vec![(vec![1], vec![1])], flags & 8 != 0);
+    Some(vec![load(1, Field::Route(lookup)), step])
+}
+
+/// What does not come by a bridge matches what is negated only (physdev_mt()).
+fn physdev(data: &[u8]) -> Option<Vec<Step>> {
+    let (inverted, asked) = (*data.get(64)?, *data.get(65)?);
+    always(asked & !inverted & 0x1f == 0)
+}
+
+/// Guests' packets are under no IPsec policy (policy_mt()).
+fn policy(data: &[u8]) -> Option<Vec<Step>> {
+    const ELEMENTS: usize = 4 * 76;
+    const NONE: u16 = 0x4;
+    always(u16_at(data, ELEMENTS)? & NONE != 0)
+}
+
+/// What passes through has no socket (owner_mt()).
+fn owner(data: &[u8]) -> Option<Vec<Step>> {
+    let (asked, inverted) = (*data.get(16)?, *data.get(17)?);
+    always(asked ^ inverted == 0)
+}
+
+fn ttl(data: &[u8]) -> Option<Vec<Step>> {
+    let [mode, ttl] = *data.get(..2)? else { return None };
+    let (low, high, negated) = match mode {
+        0 => (ttl, ttl, false),
+        1 => (ttl, ttl, true),
+        2 => (ttl, u8::MAX, true),
+        3 => (0, ttl, true),
+        _ => return None,
+    };
+    Some(vec![load(1, Field::Network(8)), among(vec![(vec![low], vec![high])], negated)])
+}
+
+fn dscp(data: &[u8]) -> Option<Vec<Step>> {
+    let [class, inverted] = *data.get(..2)? else { return None };
+    Some(masked(Field::Network(1), 1, vec![0xfc], vec![class << 2], inverted != 0))
+}
+
+fn tos(data: &[u8]) -> Option<Vec<Step>> {
+    let [mask, value, inverted] = *data.get(..3)? else { return None };
+    Some(masked(Field::Network(1), 1, vec![mask], vec![value], inverted != 0))
+}
+
+/// Nobody helps conntrack with what a guest sends.
+fn helper(data: &[u8]) -> Option<Vec<Step>> {
+    always(u32_at(data, 0)? != 0)
+}
+
+/// One connection is never too many.
+fn connlimit(data: &[u8]) -> Option<Vec<Step>> {
+    const AT_MOST: u32 = 1;
+    always(u32_at(data, 20)? & AT_MOST != 0)
+}
+
+/// One packet exceeds no rate; whether it is within one depends on what came before.
+fn hashlimit(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
+    const ABOVE: u32 = 1 << 4;
+    let mode = match revision {
+        0 | 1 => u32_at(data, 16)?,
+        _ => u32_at(data, 272)?,
+    };
+    match mode & ABOVE {
+        0 => Some(doubt("a rate")),
+        _ => always(false),
+    }
+}

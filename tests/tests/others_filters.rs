@@ -1,0 +1,220 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What status says of others' packet filters is what becomes of a guest's packets: rules of all kinds are
+//! put beside guestnetd's, and each time the guest's traffic and the verdict are compared.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use android_system_guestnet::aidl::android::system::guestnet::Verdict::Verdict;
+use guestnet_tests::bed::{eventually, Bed, GATEWAY};
+use guestnet_tests::resolver::{resolve, Resolver, Says};
+use guestnet_tests::{Guest, InNetns, Internet, Probe};
+
+guestnet_tests::with_both_backends!(
+    status_says_what_becomes_of_packets,
+    names_that_the_device_itself_answers_are_followed_to_its_input,
+);
+
+/// Shapes that are all right, and shapes that are not; `$i` is one of iptables' variants.
+const SHAPES: &[&str] = &[
+    "true",
+    // Distributions' firewalls.
+    "nft 'table inet firewalld {
+        chain filter_FORWARD { type filter hook forward priority filter + 10; policy accept;
+            ct state established,related accept; ct status dnat accept; iifname \"lo\" accept
+            ct state invalid drop; jump filter_FORWARD_POLICIES; reject with icmpx type admin-prohibited; }
+        chain filter_FORWARD_POLICIES { iifname \"vm_wlan*\" goto filter_FWD_trusted; iifname \"eth9\" goto filter_FWD_public; }
+        chain filter_FWD_trusted { accept; }
+        chain filter_FWD_public { return; }; }'",
+    "nft 'table inet firewalld {
+        chain filter_FORWARD { type filter hook forward priority filter + 10; policy accept;
+            ct state { established, related } accept; ct status dnat accept; ct state invalid drop
+            reject with icmpx type admin-prohibited; }; }'",
+    "nft 'table inet firewalld { chain raw_PREROUTING { type filter hook prerouting priority raw + 10;
+            icmpv6 type nd-neighbor-solicit accept; meta nfproto ipv6 fib saddr . mark . iif oif missing drop; }; }'",
+    "$i -N ufw-before-forward; $i -N ufw-user-forward; $i -P FORWARD DROP; $i -A FORWARD -j ufw-before-forward
+     $i -A ufw-before-forward -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+     $i -A ufw-before-forward -p icmp --icmp-type 8 -j ACCEPT; $i -A ufw-before-forward -j ufw-user-forward",
+    "$i -N ufw-user-forward; $i -P FORWARD DROP; $i -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+     $i -A FORWARD -j ufw-user-forward; $i -A ufw-user-forward -i vm_wlan+ -j ACCEPT",
+    // Docker's, libvirt's, Kubernetes'.
+    "$i -P FORWARD DROP; for c in DOCKER-USER DOCKER-FORWARD DOCKER-CT; do $i -N $c; done
+     $i -A FORWARD -j DOCKER-USER; $i -A FORWARD -j DOCKER-FORWARD; $i -A DOCKER-FORWARD -j DOCKER-CT
+     $i -A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+     $i -A DOCKER-FORWARD -i docker0 -j ACCEPT",
+    "$i -P FORWARD DROP; $i -N DOCKER-USER; $i -A FORWARD -j DOCKER-USER
+     $i -A DOCKER-USER -i vm_wlan+ -j ACCEPT; $i -A DOCKER-USER -o vm_wlan+ -j ACCEPT",
+    "$i -N LIBVIRT_FWI; $i -A FORWARD -j LIBVIRT_FWI; $i -A LIBVIRT_FWI -o virbr0 -j REJECT
+     $i -t nat -A POSTROUTING -s 192.168.122.0/24 ! -d 192.168.122.0/24 -j MASQUERADE",
+    "$i -N KUBE-FORWARD; $i -A FORWARD -j KUBE-FORWARD; $i -A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
+     $i -A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT; $i -t nat -N KUBE-POSTROUTING
+     $i -t nat -A POSTROUTING -j KUBE-POSTROUTING; $i -t nat -A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
+     $i -t nat -A KUBE-POSTROUTING -j MARK --set-xmark 0x4000; $i -t nat -A KUBE-POSTROUTING -j MASQUERADE",
+    // Every hook.
+    "$i -t raw -A PREROUTING -i vm_wlan+ -j DROP",
+    "$i -t raw -A PREROUTING -i vm_wlan+ -p tcp -j DROP",
+    "$i -t raw -A PREROUTING -j NOTRACK",
+    "$i -t raw -A PREROUTING -i wlan0 -j NOTRACK",
+    "$i -t raw -A PREROUTING -p tcp --dport 8080 -j NOTRACK",
+    "$i -t raw -A PREROUTING -m rpfilter --invert -j DROP",
+    "$i -t raw -A PREROUTING -m conntrack --ctstate INVALID -j DROP",
+    "$i -t mangle -A PREROUTING -m conntrack --ctstate INVALID -j DROP",
+    "$i -t mangle -A FORWARD -o vm_wlan+ -j DROP",
+    "$i -t mangle -A POSTROUTING -s 172.17.0.0/16 -j DROP",
+    "$i -t mangle -A POSTROUTING -p icmp --icmp-type echo-reply -j DROP",
+    "$i -A INPUT -i vm_wlan+ -j DROP",
+    "$i -t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 3128",
+    "$i -t mangle -A PREROUTING -i vm_wlan+ -j MARK --set-mark 0x77; ip rule add fwmark 0x77 pref 90 blackhole",
+    "$i -t mangle -A PREROUTING -i vm_wlan+ -j MARK --set-mark 0x78",
+    "$i -t mangle -A FORWARD -p tcp --syn -j TCPMSS --clamp-mss-to-pmtu",
+    "$i -A FORWARD -p udp -j DROP",
+    "$i -A FORWARD -p icmp -j DROP",
+    "$i -A FORWARD -p tcp -m multiport --dports 22,25 -j DROP",
+    "$i -A FORWARD -m iprange --src-range 172.17.3.2-172.17.3.200 -j DROP",
+    "$i -A FORWARD -m addrtype --dst-type LOCAL -j DROP",
+    "$i -A FORWARD -m physdev --physdev-is-bridged -j DROP",
+    "$i -A FORWARD -m pkttype --pkt-type broadcast -j DROP",
+    "$i -A FORWARD -m conntrack --ctstate NEW -j ACCEPT; $i -P FORWARD DROP",
+    // nf_tables' own.
+    "nft 'table inet t { chain p { type filter hook prerouting priority raw; iifname != \"lo\" drop; }; }'",
+    "nft 'table ip t { chain p { type filter hook prerouting priority raw; notrack; }; }'",
+    "nft 'table inet t { chain p { type filter hook prerouting priority raw; fib saddr . iif oif missing drop; }; }'",
+    "nft 'table inet t { chain p { type filter hook prerouting priority raw; ct state invalid drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; policy drop; ct state vmap { established : accept, related : accept, invalid : drop }; iifname . oifname { \"vm_wlan\" . \"wlan0\" } accept; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; policy drop; ct state vmap { established : accept, invalid : drop }; ip saddr { 172.16.0.0-172.17.3.2 } accept; }; }'",
+    "nft 'table inet t { map v { type ifname : verdict; elements = { \"vm_wlan\" : goto g, \"eth9\" : drop }; }; chain g { meta l4proto tcp reject with tcp reset; accept; }; chain f { type filter hook forward priority 0; iifname vmap @v; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; meta iifgroup 0 accept; meta oifgroup 0 drop; }; }'",
+    "nft 'table inet t { set s { type ipv4_addr; flags timeout; elements = { 172.17.3.3 timeout 1h }; }; chain f { type filter hook forward priority 0; ip saddr @s drop; }; }'",
+    "nft 'table inet t { flags dormant; chain f { type filter hook forward priority 0; policy drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; meta nfproto ipv6 drop; meta skuid 0 drop; ip ttl < 2 drop; ip frag-off & 0x1fff != 0 drop; tcp flags & (fin|syn|rst|ack) == 0 drop; }; }'",
+    "nft 'table inet t { set s { type ipv4_addr; flags dynamic; size 999; }; chain f { type filter hook forward priority 0; ct state new add @s { ip saddr ct count over 500 } drop; limit rate over 5000/second burst 5000 packets drop; }; }'",
+    "nft 'table netdev t { chain i { type filter hook ingress device wlan0 priority 0; ip protocol icmp drop; }; }'",
+    "nft 'table netdev t { chain i { type filter hook ingress device vm_wlan priority 0; ip daddr != 172.17.3.2 drop; }; }'",
+    "nft 'table ip t { chain p { type nat hook postrouting priority 90; ip saddr 172.16.0.0/12 accept; }; }'",
+    "nft 'table ip t { chain p { type filter hook postrouting priority 200; oifname \"wlan0\" ip saddr 172.16.0.0/12 drop; }; }'",
+    "nft 'table ip t { chain p { type filter hook prerouting priority -150; ct mark set 0x5; meta mark set ct mark; }; chain f { type filter hook forward priority 0; meta mark != 0x5 drop; ct mark != 0x5 drop; }; }'",
+    "nft 'table ip t { chain p { type filter hook prerouting priority -50; ct status snat drop; ct direction reply ct original ip saddr != 172.17.3.3 drop; }; }'",
+];
+
+/// All that is not guestnetd's goes; what iptables-legacy-save said before comes back.
+fn clean(device: &impl InNetns, saved: &str) {
+    const CLEAN: &str = "{
+        while read -r table; do
+            ! grep -qx \"\\*$table\" saved || continue
+            case $table in raw) c='PREROUTING OUTPUT' ;; nat) c='PREROUTING INPUT OUTPUT POSTROUTING' ;;
+                mangle) c='PREROUTING INPUT FORWARD OUTPUT POSTROUTING' ;; *) c='INPUT FORWARD OUTPUT' ;; esac
+            echo \"*$table\"; printf ':%s ACCEPT\\n' $c; echo COMMIT
+        done </proc/net/ip_tables_names
+        cat saved; } | iptables-legacy-restore
+        nft list tables | sed '/guestnet/d; s/^/delete /' | nft -f -
+        ip rule del pref 90 2>/dev/null || true";
+    sh(device, &format!("cat >saved <<'S'\n{saved}\nS\n{CLEAN}"));
+}
+
+#[track_caller]
+fn sh(device: &impl InNetns, script: &str) {
+    let folder = tempfile::tempdir().expect("a directory");
+    let mut shell = device.command("sh");
+    let out = shell.args(["-ec", script]).current_dir(&folder).output().expect("sh");
+    assert!(out.status.success(), "{script}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// What goes through: a page, an echo, a name.
+fn flows(guest: &Guest) -> [bool; 3] {
+    thread::scope(|scope| {
+        let web = scope.spawn(|| guest.tcp(Internet::TCP, "x").is_ok());
+        let ping = scope.spawn(|| guest.ping(Internet::ADDRESS));
+        let name = scope.spawn(|| resolve(guest, GATEWAY).is_ok());
+        [web.join(), ping.join(), name.join()].map(|done| done.expect("a probe"))
+    })
+}
+
+/// The verdict is what the traffic is; a resolver that was asked before may have to be asked again.
+#[track_caller]
+fn compare(bed: &Bed, guest: &Guest, shape: &str) {
+    let [web, ping, name] = flows(guest);
+    let expected = match (web && ping, name) {
+        (true, true) => Verdict::INTERNET,
+        (true, false) => Verdict::NO_NAMES,
+        (false, _) => Verdict::NO_INTERNET,
+    };
+    let until = Instant::now() + Duration::from_secs(3);
+    loop {
+        let status = bed.service.status(Some("demo")).expect("status").guests.remove(0);
+        if status.verdict == expected {
+            return;
+        }
+        let seen = format!("web {web}, ping {ping}, name {name}");
+        assert!(Instant::now() < until, "{shape}: {seen}: {:?}", status.reason);
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn status_says_what_becomes_of_packets(firewall: &str) {
+    let bed = Bed::on(guestnet_tests::Device::new())
+        .args(&format!("--firewall {firewall} --dns {}", Internet::ADDRESS))
+        .build();
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    let saved = bed.device.run("iptables-legacy-save");
+    for shape in SHAPES {
+        let variants: &[&str] = match shape.contains("$i") {
+            true => &["iptables-nft", "iptables-legacy"],
+            false => &[""],
+        };
+        for variant in variants {
+            sh(&bed.device, &format!("i={variant}\n{shape}"));
+            compare(&bed, &guest, &format!("{variant}: {shape}"));
+            clean(&bed.device, &saved);
+        }
+    }
+    eventually("all is as before", || flows(&guest) == [true; 3]);
+}
+
+fn names_that_the_device_itself_answers_are_followed_to_its_input(firewall: &str) {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("resolv.conf");
+    std::fs::write(&file, "nameserver 127.0.0.1\n").expect("a file");
+    let device = guestnet_tests::Device::new();
+    let resolver = Resolver::start(&device, "0.0.0.0".parse().expect("an address"), Says::All);
+    let bed = Bed::on(device)
+        .args(&format!("--firewall {firewall} --resolv-conf {}", file.display()))
+        .build();
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    let basics =
+        "-A INPUT -i lo -j ACCEPT; $i -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+        $i -A INPUT -p icmp -j ACCEPT; $i -A INPUT -p tcp --dport 22 -j ACCEPT";
+    let saved = bed.device.run("iptables-legacy-save");
+    for shape in [
+        "true".to_owned(),
+        format!("$i -P INPUT DROP; $i {basics}"),
+        format!("$i -P INPUT DROP; $i {basics}; $i -A INPUT -i vm_wlan+ -p udp --dport 53 -j ACCEPT"),
+        "$i -t mangle -A INPUT -p udp --dport 53 -j DROP".to_owned(),
+        "$i -A OUTPUT -p udp --sport 53 -j REJECT".to_owned(),
+        "$i -t mangle -A POSTROUTING -s 172.17.3.2 -j DROP".to_owned(),
+        "$i -t raw -A PREROUTING -p udp --dport 53 -j NOTRACK".to_owned(),
+        "nft 'table inet t { chain i { type filter hook input priority 10; policy drop; ct state established accept; iif \"lo\" accept; iifname \"vm_wlan*\" meta l4proto { tcp, udp } th dport 53 accept; }; }'".to_owned(),
+        "nft 'table inet t { chain i { type filter hook input priority 10; ip saddr 172.16.0.0/12 drop; }; }'".to_owned(),
+    ] {
+        for variant in ["iptables-nft", "iptables-legacy"] {
+            sh(&bed.device, &format!("i={variant}\n{shape}"));
+            compare(&bed, &guest, &format!("{variant}: {shape}"));
+            clean(&bed.device, &saved);
+        }
+    }
+    drop(resolver);
+}

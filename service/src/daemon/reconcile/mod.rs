@@ -130,7 +130,8 @@ impl Daemon {
     /// What the device uses for itself, unless that is known.
     pub(in crate::daemon) fn read_prefixes(&mut self) -> Result<(), Error> {
         if self.world.prefixes.is_none() {
-            self.world.prefixes = Some(observe::device_prefixes(&self.kernel.netlink)?);
+            let guests = |index| self.world.guests.has_link(index);
+            self.world.prefixes = Some(observe::device_prefixes(&self.kernel.netlink, guests)?);
         }
         Ok(())
     }

@@ -248,13 +248,17 @@ pub fn guest_side(netlink: &Netlink, net: &GuestNet) -> Result<FoundGuest, Error
     })
 }
 
-/// Every prefix that the device uses, but for default routes and what is on links of ours.
-pub fn device_prefixes(netlink: &Netlink) -> Result<Vec<DevicePrefix>, Error> {
+/// Every prefix that the device uses, but for default routes and what is on links of ours: by their
+/// marks, or by their indexes, whatever others have made of those.
+pub fn device_prefixes(
+    netlink: &Netlink,
+    is_guests: impl Fn(u32) -> bool,
+) -> Result<Vec<DevicePrefix>, Error> {
     let failed =
         |cause: KernelError| Error::kernel("read the device's addresses and routes", cause);
     let links = link::all(netlink).map_err(failed)?;
-    let names: BTreeMap<u32, String> =
-        links.iter().filter(|l| !l.is_ours()).map(|l| (l.index, l.name.clone())).collect();
+    let others = links.iter().filter(|l| !l.is_ours() && !is_guests(l.index));
+    let names: BTreeMap<u32, String> = others.map(|l| (l.index, l.name.clone())).collect();
     let mut prefixes = Vec::new();
     for a in address::of(netlink, Family::V4, 0).map_err(failed)? {
         let subnet = IpPrefix::containing(a.address, a.prefix).and_then(|prefix| prefix.v4());

@@ -21,11 +21,13 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let args = cli::Args::parse();
     logging::start();
-    match run::run(&args) {
+    let code = match run::run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             log::error!("{e}");
             ExitCode::FAILURE
         }
-    }
+    };
+    logging::finish();
+    code
 }

@@ -115,6 +115,7 @@ impl Drop for Back<'_> {
     fn drop(&mut self) {
         if let Err(e) = setns(&self.0 .0, CloneFlags::CLONE_NEWNET) {
             log::error!("a thread cannot leave a guest's network namespace ({e}): ending");
+            crate::logging::finish();
             std::process::abort();
         }
     }

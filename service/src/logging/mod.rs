@@ -15,6 +15,20 @@
 //! Where log lines go: logd on Android, standard error elsewhere, with the time. Which lines: `RUST_LOG`
 //! says it on Linux, the property `log.tag.guestnetd` on Android.
 
+#[cfg(not(target_os = "android"))]
+mod stderr;
+
+#[cfg(not(target_os = "android"))]
+use std::{sync::OnceLock, time::Duration};
+
+/// How long the end of the process waits for who reads the log.
+#[cfg(not(target_os = "android"))]
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// Where it goes, once it is started.
+#[cfg(not(target_os = "android"))]
+static STDERR: OnceLock<stderr::Stderr> = OnceLock::new();
+
 /// What is logged when nobody says otherwise. rsbinder warns of every stranger on the socket.
 #[cfg(not(target_os = "android"))]
 const FILTER: &str = "info,rsbinder=error";
@@ -23,7 +37,21 @@ const FILTER: &str = "info,rsbinder=error";
 #[cfg(not(target_os = "android"))]
 pub fn start() {
     let filter = env_logger::Env::default().default_filter_or(FILTER);
-    env_logger::Builder::from_env(filter).format_timestamp_millis().init();
+    let mut builder = env_logger::Builder::from_env(filter);
+    builder.format_timestamp_millis();
+    if let Ok(stderr) = stderr::Stderr::open() {
+        let stderr = STDERR.get_or_init(|| stderr);
+        builder.target(env_logger::Target::Pipe(Box::new(stderr.clone())));
+    }
+    builder.init();
+}
+
+/// To be called before the process ends: what was logged is written, if somebody reads it.
+pub fn finish() {
+    #[cfg(not(target_os = "android"))]
+    if let Some(stderr) = STDERR.get() {
+        stderr.finish(LONGEST);
+    }
 }
 
 /// Starts logging. Nothing that is logged before is seen.

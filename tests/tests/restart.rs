@@ -20,8 +20,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_HOST_INTERFACE_EXISTS;
+use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_tests::bed::{eventually, guests_rules, guests_table, Bed, Stream, FIRST};
 use guestnet_tests::client::{address, by_pid, config};
@@ -419,6 +421,55 @@ fn a_slow_iptables_is_waited_for_at_the_end() {
     assert!(begun.elapsed() > Duration::from_secs(1), "it was not slow: {:?}", begun.elapsed());
     assert!(!bed.daemon.log().contains("hangs"), "{}", bed.daemon.log());
     before.assert_same(&Snapshot::of(&bed.device));
+}
+
+/// Somebody holds iptables's lock while guestnetd starts: guests have what they have, calls are answered,
+/// and when the lock is free all is as ever.
+#[test]
+fn a_start_does_not_end_because_iptables_hangs() {
+    let programs = tempfile::tempdir().expect("a directory");
+    let hang = programs.path().join("hang");
+    for name in ["iptables", "ip6tables"] {
+        let program = programs.path().join(name);
+        // In the file stands which commands hang.
+        let script = format!(
+            "#!/bin/sh\nwhile [ -e {hang} ] && echo \" $*\" | /bin/grep -q -e \"$(/bin/cat {hang})\"; \
+             do /bin/sleep 0.1; done\nexec /usr/sbin/{name}-legacy \"$@\"\n",
+            hang = hang.display()
+        );
+        fs::write(&program, script).expect("a script");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("chmod");
+    }
+    let iptables = programs.path().join("iptables");
+    let mut bed = Bed::on(Device::new())
+        .args(&format!("--firewall iptables --iptables {}", iptables.display()))
+        .build();
+    let (guest, other) = (Guest::new(), Guest::new());
+    bed.attach("demo", &guest);
+    // Whatever is asked of it; and what changes or reads a table.
+    for which in [" -V", " -w"] {
+        bed.daemon.kill();
+        fs::write(&hang, which).expect("the file");
+        let begun = Instant::now();
+        bed.start();
+        assert!(begun.elapsed() < Duration::from_secs(8), "{which}: {:?}", begun.elapsed());
+        assert_eq!(bed.names(), ["demo"], "{which}");
+        assert!(guest.tcp(Internet::TCP, "hello").is_ok());
+        let status = bed.service.status(Some("demo")).expect("status").guests.remove(0);
+        let reason = status.reason.as_ref().map(|layer| (layer.layer, layer.cause));
+        assert_eq!(reason, Some((Layer::FIREWALL, Cause::FILTER_PROGRAM_STUCK)), "{status:?}");
+        let refused = bed.service.attach(&config("other"), &by_pid(other.pid()), None).unwrap_err();
+        assert!(refused.to_string().contains("hangs"), "{refused}");
+        fs::remove_file(&hang).expect("the file");
+        let healthy = || {
+            let status = bed.service.status(Some("demo")).expect("status").guests.remove(0);
+            status.reason.is_none()
+        };
+        eventually("it goes on", healthy);
+        bed.attach("other", &other);
+        assert!(other.tcp(Internet::TCP, "hello").is_ok());
+        bed.detach("other");
+    }
 }
 
 #[test]

@@ -218,7 +218,13 @@ impl Daemon {
     /// The first pass: what is there may be an earlier guestnetd's, and is not believed.
     fn begin(&mut self) -> Result<(), Error> {
         self.read_world(&Due { uplink: true, prefixes: true, ..Due::default() })?;
-        self.packet_filter.reconcile(&self.world, Look::Wanted, Trigger::Call)?;
+        match self.packet_filter.reconcile(&self.world, Look::Wanted, Trigger::Call) {
+            // Guests keep the rules that they have, and calls are answered until it goes on.
+            Err(Error::Firewall(e)) if e.is_stuck() => {
+                log::error!("firewall: {e}; the start waits no longer, and it is tried again");
+            }
+            other => drop(other?),
+        }
         // Not before the packet filter: it may be gone, and guests may be there.
         self.policy_routing.reconcile(&self.world, Look::Wanted, Trigger::Call)?;
         self.doubt_mtus();

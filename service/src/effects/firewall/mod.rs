@@ -19,6 +19,7 @@ pub mod diagnose;
 pub mod iptables;
 #[cfg(not(target_os = "android"))]
 pub mod nftables;
+mod unopened;
 
 use iptables::Iptables;
 #[cfg(not(target_os = "android"))]
@@ -26,6 +27,7 @@ use nftables::Nftables;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use unopened::Unopened;
 
 pub use crate::error::FirewallError;
 pub use crate::model::ruleset::{
@@ -118,7 +120,16 @@ impl Firewall {
     /// Finds a way that can do all that is needed, and says why it is this one. Changes nothing.
     pub fn open(options: &Options) -> Result<(Self, String), FirewallError> {
         let program = options.iptables.as_deref();
-        let iptables = |why: &str| Ok((Iptables::open(program)?.into(), why.to_owned()));
+        let iptables = |why: &str| {
+            let firewall = match Iptables::open(program) {
+                Err(e) if e.is_stuck() => {
+                    log::warn!("firewall: {e}; it is looked for again when it is needed");
+                    Unopened::new(program, e).into()
+                }
+                other => other?.into(),
+            };
+            Ok((firewall, why.to_owned()))
+        };
         match options.choice {
             Choice::Nftables if program.is_some() => Err(FirewallError::Unavailable(
                 "--iptables names a program that nf_tables does without: leave it out, or use \

@@ -129,10 +129,11 @@ impl SharedResource for PacketFilter {
     }
 
     fn apply(&mut self, task: &Task<'_, Ruleset>) -> Result<Done, Error> {
-        if std::mem::replace(&mut self.started, true) {
+        if self.started {
             self.firewall.apply(task.to)?;
         } else {
             self.firewall.start(task.to)?;
+            self.started = true;
         }
         match task.from {
             Some(from) if from != task.to => {

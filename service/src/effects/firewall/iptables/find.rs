@@ -40,6 +40,7 @@ impl Programs {
             let path = found(name).ok_or_else(|| none(format!("there is no program {name}")))?;
             match Self::version(&path) {
                 Ok(_) => readable(path),
+                Err(e) if e.is_stuck() => Err(e),
                 Err(e) => Err(none(format!("{} does not run: {e}", path.display()))),
             }
         };
@@ -88,9 +89,14 @@ impl Programs {
 /// helper is not asked: it would log that it refuses to say so.
 fn readable(path: PathBuf) -> Result<PathBuf, FirewallError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let version = || Programs::version(&path).unwrap_or_default();
-    if name.contains(WRAPPER) || !version().contains("nf_tables") {
+    if name.contains(WRAPPER) {
         return Ok(path);
+    }
+    match Programs::version(&path) {
+        Ok(version) if version.contains("nf_tables") => {}
+        // Which of both it is cannot be told now.
+        Err(e) if e.is_stuck() => return Err(e),
+        _ => return Ok(path),
     }
     let plain = name.split('-').next().unwrap_or_default();
     Err(none(format!(

@@ -14,6 +14,7 @@
 
 //! The programs `iptables` and `ip6tables`, and what they are given.
 
+use crate::error::FirewallError;
 use crate::firewall::Family;
 use crate::platform::process;
 use std::fmt;
@@ -38,9 +39,10 @@ impl Limits {
     /// While others wait.
     pub(super) const BRIEF: Self =
         Self { program: Duration::from_secs(3), turn: Duration::from_secs(6) };
-    /// While nobody does.
+    /// While nobody does: there may be dozens of them, on a device that boots. One that hangs is tried
+    /// again later, and calls are answered meanwhile.
     pub(super) const LONG: Self =
-        Self { program: Duration::from_secs(10), turn: Duration::from_secs(30) };
+        Self { program: Duration::from_secs(3), turn: Duration::from_secs(30) };
 }
 
 /// One run of iptables. Printed as it would be typed.
@@ -91,6 +93,11 @@ pub struct Programs {
     pub v6: PathBuf,
 }
 
+/// Whether a program was killed, and is better not run again at once.
+pub(super) fn hangs(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
+}
+
 impl Programs {
     /// Whether there is such a program for either family.
     pub(super) fn take_many(&self) -> bool {
@@ -99,11 +106,20 @@ impl Programs {
 
     /// What a program says of itself: `iptables v1.8.9 (nf_tables)`; before 1.8 there was no other
     /// kind and no parenthesis.
-    pub(super) fn version(path: &Path) -> io::Result<String> {
+    pub(super) fn version(path: &Path) -> Result<String, FirewallError> {
         let mut command = Command::new(path);
         command.arg("-V").stdin(Stdio::null());
-        let (status, said) = process::run(command, Limits::LONG.program)?;
-        status.success().then_some(said).ok_or_else(|| io::Error::other(status.to_string()))
+        let command_line = format!("{} -V", path.display());
+        match process::run(command, Limits::LONG.program) {
+            Ok((status, said)) if status.success() => Ok(said),
+            Ok((status, _)) => {
+                Err(FirewallError::Command { command: command_line, cause: status.to_string() })
+            }
+            Err(e) if hangs(&e) => {
+                Err(FirewallError::Stuck { command: command_line, cause: e.to_string() })
+            }
+            Err(e) => Err(FirewallError::Command { command: command_line, cause: e.to_string() }),
+        }
     }
 
     pub(super) fn path(&self, family: Family) -> &Path {

@@ -17,7 +17,7 @@
 //! A program that hangs, or that waits for somebody who has locked the tables, is killed and not run
 //! again by the same turn.
 
-use super::programs::{Call, Limits, Programs, TABLE};
+use super::programs::{hangs, Call, Limits, Programs, TABLE};
 use crate::firewall::FirewallError;
 use crate::platform::process;
 use nix::sys::memfd::{memfd_create, MemFdCreateFlag};
@@ -213,11 +213,6 @@ fn failed(command: &impl fmt::Display, cause: String) -> FirewallError {
 /// iptables, and says these words, if any, of what is not on its list (`NetUtilsWrapper-1.0.cpp`).
 fn is_refusal(said: &str) -> bool {
     said.trim().is_empty() || said.contains("Unexpected command")
-}
-
-/// Whether it was killed, and is better not run again at once.
-fn hangs(e: &io::Error) -> bool {
-    matches!(e.kind(), io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
 
 fn stuck(command: &impl fmt::Display, e: &io::Error) -> FirewallError {

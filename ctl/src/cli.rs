@@ -69,6 +69,14 @@ leaves by another way from now on. All of it is done, or nothing.
 
 Exit code 10: updated, but there is no uplink; stderr says what to do.";
 
+const REPAIR_HELP: &str = "\
+Nothing else of the guest's is touched: a default route of its own that is in the way has to be
+removed there. `guestnetctl status NAME` tells what is lost. guestnetd does this by itself, within
+some seconds, only for guests that were attached with --keep.
+
+Examples:
+  guestnetctl repair demo";
+
 const HOOK_HELP: &str = "\
 In the container's configuration:
   lxc.net.0.type = empty
@@ -168,6 +176,15 @@ pub enum Command {
         /// not while a lockdown VPN is up (block)
         #[arg(long, value_name = "HOW", group = "what")]
         vpn: Option<Vpn>,
+        /// Show what the time was spent on
+        #[arg(long)]
+        timeline: bool,
+    },
+    /// Put back what a guest has lost of its own side: its link, its address, its default route
+    #[command(after_help = REPAIR_HELP)]
+    Repair {
+        /// The guest
+        name: String,
         /// Show what the time was spent on
         #[arg(long)]
         timeline: bool,
@@ -310,6 +327,9 @@ pub struct ConfigArgs {
     /// not while a lockdown VPN is up (block) [default: follow]
     #[arg(long, value_name = "HOW")]
     pub vpn: Option<Vpn>,
+    /// Put back, without being asked, what the guest loses: its link, its address, its default route
+    #[arg(long)]
+    pub keep: bool,
 }
 
 /// Where doctor's probes go; what is not given has the contract's default.

@@ -58,6 +58,10 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             let guest = guestnet.update(name, &config)?;
             return attached::tell(guestnet, output, &guest, *timeline);
         }
+        Command::Repair { name, timeline } => {
+            let guest = guestnet.repair(name)?;
+            return attached::tell(guestnet, output, &guest, *timeline);
+        }
         Command::Detach { name: Some(name), .. } => {
             guestnet.detach(name)?;
             output.answer(|| json::detached(name), || format!("{name}: detached\n"))?;

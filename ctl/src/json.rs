@@ -67,6 +67,7 @@ pub fn guest(guest: &Guest) -> Value {
         "vpn_policy": guest.vpnPolicy.name(),
         "uplink": guest.uplink,
         "configured_mtu": guest.configuredMtu,
+        "keep": guest.keep,
     })
 }
 
@@ -281,7 +282,7 @@ mod tests {
                 r#"{"address":"172.17.3.3","addresses":["172.17.3.3/16"],"attached_at_millis":1795458119123,"#,
                 r#""configured_mtu":-1,"gateway":"172.17.3.2","#,
                 r#""host_interface":"vm_wlan","host_interface_index":7,"interface_name":"wlan0","#,
-                r#""kind":"veth","mac":"02:67:6e:01:02:03","mtu":1500,"name":"demo","owner_uid":0,"#,
+                r#""keep":false,"kind":"veth","mac":"02:67:6e:01:02:03","mtu":1500,"name":"demo","owner_uid":0,"#,
                 r#""prefix_length":16,"slot":0,"state":"attached","timeline":["#,
                 r#"{"duration_micros":200,"operation":"open_target","start_micros":0,"what":"open the guest's namespace"},"#,
                 r#"{"duration_micros":800,"operation":"add_link","start_micros":200,"what":"create the link"},"#,

@@ -43,6 +43,7 @@ pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
         kind: default.kind,
         vpnPolicy: vpn,
         uplink: tun,
+        keep: args.keep,
     }
 }
 
@@ -67,6 +68,7 @@ pub fn updated(
         mtu: mtu.unwrap_or(has.configuredMtu),
         vpnPolicy: policy,
         uplink: tun,
+        keep: has.keep,
     }
 }
 
@@ -129,6 +131,7 @@ mod tests {
             prefix: Some(24),
             mtu: Some(1400),
             vpn: Some(Vpn::Tun("tun0".to_owned())),
+            keep: true,
         };
         let expected = GuestConfig {
             name: "demo".to_owned(),
@@ -139,6 +142,7 @@ mod tests {
             mtu: 1400,
             vpnPolicy: VpnPolicy::NAMED_TUN,
             uplink: Some("tun0".to_owned()),
+            keep: true,
             ..GuestConfig::default()
         };
         assert_eq!(format!("{:?}", config("demo", &args)), format!("{expected:?}"));

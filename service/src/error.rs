@@ -125,7 +125,7 @@ pub enum Error {
     )]
     StateInUse(String),
     /// The guest has a way out already.
-    #[error("the guest has a default route already{0}; remove it there, then attach again")]
+    #[error("the guest has a default route already{0}; remove it there, then try again")]
     GuestRouteExists(String),
     /// The interface that a guest is to leave by is not there.
     #[error("the device has no interface {0}: start the VPN first, or choose another VPN policy")]

@@ -15,9 +15,18 @@
 //! What a guest has lost of its own side is seen by status, and put back by repair() alone.
 
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Cause::Cause, GuestStatus::GuestStatus, Layer::Layer, Verdict::Verdict,
+    Cause::Cause,
+    GuestConfig::GuestConfig,
+    GuestStatus::GuestStatus,
+    IGuestNet::{
+        ERROR_BAD_NAME, ERROR_GUEST_GONE, ERROR_GUEST_INTERFACE_MOVED, ERROR_GUEST_ROUTE_EXISTS,
+        ERROR_NO_SUCH_GUEST,
+    },
+    Layer::Layer,
+    Verdict::Verdict,
 };
 use guestnet_tests::bed::{eventually, Bed, GATEWAY};
+use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::resolver::resolve;
 use guestnet_tests::{Guest, InNetns, Internet, Probe};
 use std::fmt::Write as _;
@@ -220,4 +229,93 @@ fn a_guest_that_ends_meanwhile_is_gone_and_nobody_waits() {
         assert!(asks < Duration::from_secs(2), "{asks:?}");
         eventually("its link has gone with it", || bed.service.get(&name).expect("get").is_none());
     }
+}
+
+#[test]
+fn a_repair_puts_back_what_is_lost_and_touches_nothing_else() {
+    for (commands, _, cause, _) in LOSSES {
+        let bed = Bed::new("nftables");
+        let guest = Guest::new();
+        bed.attach("box", &guest);
+        run(&guest, &["ip addr add 10.8.8.8/24 dev lo", "ip route add 10.9.0.0/16 dev lo"]);
+        run(&guest, commands);
+        let before = status(&bed, "box");
+        assert!(before.verdict != Verdict::INTERNET);
+        bed.service
+            .repair("box")
+            .unwrap_or_else(|e| panic!("{commands:?}: {e}\n{}", bed.daemon.log()));
+        let others = commands.iter().any(|command| command.contains("vpn0"));
+        if others {
+            // Its own routes are its own.
+            assert_eq!(blamed(&status(&bed, "box")).1, Some((Layer::ROUTE, cause)));
+            guest.run("ip link del vpn0");
+        }
+        assert_eq!(blamed(&status(&bed, "box")), (Verdict::INTERNET, None), "{commands:?}");
+        assert_eq!(guest.tcp(Internet::TCP, "x").unwrap(), "192.0.2.2 x");
+        let routes = guest.run("ip route");
+        assert!(routes.contains("10.9.0.0/16 dev lo"), "{routes}");
+        // Again is nothing.
+        let steps = bed.service.repair("box").expect("repair").timeline;
+        assert!(steps.iter().all(|step| step.operation.0 >= 100), "{steps:?}");
+    }
+}
+
+#[test]
+fn a_repair_that_cannot_be_says_why_and_changes_nothing() {
+    let bed = Bed::new("nftables");
+    let guest = Guest::new();
+    bed.attach("box", &guest);
+    let code = |name: &str| bed.service.repair(name).map_err(|e| e.service_specific_error()).err();
+    assert_eq!(code("nobody"), Some(ERROR_NO_SUCH_GUEST));
+    assert_eq!(code("no name!"), Some(ERROR_BAD_NAME));
+    run(
+        &guest,
+        &[
+            "ip link add eth1 type veth peer name eth2",
+            "ip link set eth1 up",
+            "ip link set eth2 up",
+            "ip route replace default dev eth1",
+            "ip addr del 172.17.3.3/16 dev wlan0",
+        ],
+    );
+    let before = guest.run("ip addr show dev wlan0") + &guest.run("ip route");
+    assert_eq!(code("box"), Some(ERROR_GUEST_ROUTE_EXISTS));
+    assert_eq!(guest.run("ip addr show dev wlan0") + &guest.run("ip route"), before);
+    guest.run("ip link del eth1");
+    assert_eq!(code("box"), None);
+    run(&guest, &["ip link set wlan0 down", "ip link set wlan0 name eth7"]);
+    assert_eq!(code("box"), Some(ERROR_GUEST_INTERFACE_MOVED));
+    let gone = guest.pid();
+    drop(guest);
+    let answer = code("box");
+    let ended =
+        [Some(ERROR_GUEST_GONE), Some(ERROR_NO_SUCH_GUEST), Some(ERROR_GUEST_INTERFACE_MOVED)];
+    assert!(ended.contains(&answer), "{answer:?} {gone}");
+}
+
+#[test]
+fn a_guest_that_is_kept_gets_it_back_by_itself_and_another_does_not() {
+    let bed = Bed::new("nftables");
+    let (kept, other) = (Guest::new(), Guest::new());
+    let asked = GuestConfig { keep: true, ..config("kept") };
+    assert!(bed.attach_as(&asked, &by_pid(kept.pid())).keep);
+    assert!(!bed.attach_as(&config("other"), &by_pid(other.pid())).keep);
+    for guest in [&kept, &other] {
+        guest.run("ip addr flush dev wlan0");
+    }
+    eventually("it is put back", || kept.tcp(Internet::TCP, "x").is_ok());
+    assert!(bed.daemon.log().contains("kept: put back: "), "{}", bed.daemon.log());
+    assert!(other.tcp(Internet::TCP, "x").is_err());
+    // After a restart, too.
+    let mut bed = bed;
+    bed.daemon.stop();
+    kept.run("ip route del default");
+    bed.start();
+    eventually("it is put back again", || kept.tcp(Internet::TCP, "x").is_ok());
+    assert!(bed.service.get("kept").expect("get").expect("a guest").keep);
+    // And no more when that is taken back.
+    bed.service.update("kept", &config("kept")).expect("update");
+    kept.run("ip route del default");
+    std::thread::sleep(Duration::from_secs(12));
+    assert!(kept.tcp(Internet::TCP, "x").is_err());
 }

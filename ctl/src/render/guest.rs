@@ -90,6 +90,9 @@ pub fn details(guest: &Guest) -> String {
     table.row(["mac", &guest.mac]);
     table.row(["mtu", &guest.mtu.to_string()]);
     table.row(["under a VPN", &vpn::words(guest)]);
+    if guest.keep {
+        table.row(["kept", "what it loses of its own side is put back"]);
+    }
     table.row(["behind", &format!("{} (index {})", guest.hostInterface, guest.hostInterfaceIndex)]);
     table.row(["slot", &guest.slot.to_string()]);
     table.row(["attached", &units::date(guest.attachedAtMillis)]);

@@ -84,6 +84,7 @@ fn every_command_has_a_document() {
     for (args, pointer, value) in [
         (format!("attach {target}"), "/guest/address", "172.17.3.3"),
         ("update demo --mtu 1400".to_owned(), "/guest/name", "demo"),
+        ("repair demo".to_owned(), "/guest/name", "demo"),
         ("detach demo".to_owned(), "/name", "demo"),
         ("list".to_owned(), "/1/state", "waiting_for_uplink"),
         ("show demo".to_owned(), "/host_interface", "vm_wlan"),
@@ -122,6 +123,7 @@ fn an_update_asks_for_what_the_guest_has_but_for_what_is_given() {
         let calls = stub.calls();
         assert!(calls.iter().any(|c| c.starts_with("update ") && c.contains(asked)), "{calls:?}");
     }
+    assert_eq!(stub.run("repair gone").code, Some(4));
     assert_eq!(stub.run("update gone --mtu 1400").code, Some(4));
     assert_eq!(stub.run("update demo").code, Some(2));
 }

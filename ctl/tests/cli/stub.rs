@@ -270,6 +270,12 @@ impl IGuestNet for Service {
         Ok(guest(name))
     }
 
+    fn repair(&self, name: &str) -> binder::Result<Guest> {
+        self.called(format!("repair {name}"));
+        self.refuse::<()>(name)?;
+        Ok(guest(name))
+    }
+
     fn detach(&self, name: &str) -> binder::Result<()> {
         self.called(format!("detach {name}"));
         self.refuse::<()>(name)?;

@@ -144,6 +144,10 @@ impl IGuestNet for Stub {
         unsupported()
     }
 
+    fn repair(&self, _name: &str) -> binder::Result<Guest> {
+        unsupported()
+    }
+
     fn detachAll(&self) -> binder::Result<i32> {
         Ok(0)
     }

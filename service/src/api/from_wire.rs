@@ -126,7 +126,7 @@ fn checked(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
         .map_err(|_| SpecError::Address { what: "gateway", text: start_of(&config.gateway) })?;
     let interface = IfName::new(&config.interfaceName)
         .ok_or_else(|| SpecError::Interface(start_of(&config.interfaceName)))?;
-    GuestSpec::new(
+    let spec = GuestSpec::new(
         name(&config.name)?,
         interface,
         address(config)?,
@@ -134,7 +134,8 @@ fn checked(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
         config.prefixLength,
         config.mtu,
     )?
-    .under(vpn)
+    .under(vpn)?;
+    Ok(spec.kept(config.keep))
 }
 
 /// What a live guest should have, and whether that is another kind of link than it has: every one is

@@ -157,6 +157,13 @@ impl IGuestNet for GuestNet {
         answer(asked().and_then(|request| self.owner.update(request))).map(|g| to_wire::guest(&g))
     }
 
+    fn repair(&self, name: &str) -> binder::Result<Guest> {
+        self.caller()?;
+        let arrived = Instant::now();
+        let name = self.name(name)?;
+        answer(self.owner.repair(&name, arrived)).map(|g| to_wire::guest(&g))
+    }
+
     fn detach(&self, name: &str) -> binder::Result<()> {
         self.caller()?;
         let name = self.name(name)?;

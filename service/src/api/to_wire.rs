@@ -64,6 +64,7 @@ pub fn guest(guest: &Attached) -> Guest {
         timeline: guest.timeline.iter().map(step).collect(),
         vpnPolicy: vpn_policy(&guest.spec.vpn),
         uplink: guest.spec.vpn.tun().map(|tun| tun.to_string()),
+        keep: guest.spec.keep,
         configuredMtu: guest.spec.mtu.map_or(MTU_FOLLOW_UPLINK, small),
     }
 }

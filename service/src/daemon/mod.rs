@@ -48,6 +48,7 @@ use crate::model::change::Change;
 use crate::model::world::World;
 use crate::spec::{GuestName, GuestSpec, IfName};
 use crate::store::Store;
+use calls::repair::Keeping;
 use guest::worker::Worker;
 use names::Asking;
 use reconcile::debounce::{Debounce, Due};
@@ -230,6 +231,10 @@ pub struct Daemon {
     worker: Worker,
     /// Asks the resolvers.
     asking: Asking,
+    /// Guests that are kept as they are.
+    keeping: Keeping,
+    /// How often what they keep losing is put back, by their host ends' indexes.
+    kept_repairs: Backoffs<u32>,
     /// How often guests' ends had come up when all was well there, by their host ends' indexes.
     well_at: HashMap<u32, u32>,
     /// What the next pass has to read, and when.

@@ -15,6 +15,7 @@
 //! Start-up: what is needed is there, the device is read, and what an earlier guestnetd left is taken
 //! over (`adopt.rs`) and brought to what is wanted now.
 
+use super::calls::repair::Keeping;
 use super::guest::worker::Worker;
 use super::names::Asking;
 use super::reconcile::debounce::{Debounce, Due};
@@ -113,6 +114,7 @@ impl Daemon {
         let (deleter, guests) = (daemon.kernel.deleter.clone(), Arc::clone(&daemon.worker.due));
         let netd = daemon.forwarding.get().due();
         let names = Arc::clone(&daemon.asking.begins);
+        let keep = Arc::clone(&daemon.keeping.begins);
         let daemon = Arc::new(Mutex::new(Some(daemon)));
         let (detaching, restless, work_ended, names_known, ending) = Default::default();
         let handle =
@@ -123,6 +125,7 @@ impl Daemon {
             guests,
             netd,
             names,
+            keep,
             restless: Arc::clone(&handle.restless),
             resolv,
             ended,
@@ -204,6 +207,8 @@ impl Daemon {
             shut: BTreeSet::new(),
             worker: Worker::default(),
             asking: Asking::default(),
+            keeping: Keeping::default(),
+            kept_repairs: Backoffs::new(&REPAIR),
             well_at: HashMap::new(),
             debounce: Debounce::default(),
             detaching: BTreeMap::new(),

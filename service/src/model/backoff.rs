@@ -216,6 +216,11 @@ impl<K: Copy + Ord> Backoffs<K> {
         self.each.values().filter_map(Backoff::at).min()
     }
 
+    /// Only such are left.
+    pub(crate) fn retain(&mut self, is_left: impl Fn(&K) -> bool) {
+        self.each.retain(|key, _| is_left(key));
+    }
+
     /// This one is no more.
     pub(crate) fn forget(&mut self, key: K) {
         self.each.remove(&key);

@@ -145,6 +145,9 @@ pub struct GuestSpec {
     pub mtu: Option<u32>,
     /// What becomes of its traffic under a VPN.
     pub vpn: VpnPolicy,
+    /// Whether what it loses of its own side is put back unasked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
 }
 
 /// A specification as it is stored, which may be anything.
@@ -162,6 +165,8 @@ struct Stored {
     mtu: Option<u32>,
     #[serde(default)]
     vpn: VpnPolicy,
+    #[serde(default)]
+    keep: bool,
 }
 
 impl TryFrom<Stored> for GuestSpec {
@@ -177,7 +182,8 @@ impl TryFrom<Stored> for GuestSpec {
                 return Err(SpecError::Address { what: "address", text: other.to_string() })
             }
         };
-        Self::new(s.name, s.interface, address, s.gateway, prefix, mtu)?.under(s.vpn)
+        let spec = Self::new(s.name, s.interface, address, s.gateway, prefix, mtu)?;
+        Ok(spec.under(s.vpn)?.kept(s.keep))
     }
 }
 
@@ -222,7 +228,7 @@ impl GuestSpec {
         }
         let vpn = VpnPolicy::default();
         let addresses = address.into_iter().map(IpAddr::V4).collect();
-        Ok(Self { name, interface, addresses, gateway, subnet, mtu, vpn })
+        Ok(Self { name, interface, addresses, gateway, subnet, mtu, vpn, keep: false })
     }
 
     /// The IPv4 address that was asked for.
@@ -237,6 +243,11 @@ impl GuestSpec {
     pub fn under(self, vpn: VpnPolicy) -> Result<Self, SpecError> {
         vpn.check()?;
         Ok(Self { vpn, ..self })
+    }
+
+    /// The same, with what it loses put back unasked or not.
+    pub fn kept(self, keep: bool) -> Self {
+        Self { keep, ..self }
     }
 }
 

@@ -160,6 +160,7 @@ fn copy(guest: &Guest) -> Guest {
         vpnPolicy: guest.vpnPolicy,
         uplink: guest.uplink.clone(),
         configuredMtu: guest.configuredMtu,
+        keep: guest.keep,
     }
 }
 

@@ -57,4 +57,6 @@ parcelable Guest {
     @nullable @utf8InCpp String uplink;
     /** GuestConfig.mtu as it was asked for: bytes, or MTU_FOLLOW_UPLINK (-1). */
     int configuredMtu = -1;
+    /** GuestConfig.keep as it was asked for. */
+    boolean keep = false;
 }

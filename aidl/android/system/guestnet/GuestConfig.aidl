@@ -47,4 +47,10 @@ parcelable GuestConfig {
     VpnPolicy vpnPolicy = VpnPolicy.FOLLOW_UPLINK;
     /** NAMED_TUN: name of the tun that the guest leaves by, and by nothing else; it must be there. Any other policy: null. */
     @nullable @utf8InCpp String uplink;
+    /**
+     * Whether guestnetd puts back by itself, within some seconds, what the guest loses of its own side:
+     * its end up, its address, its default route. Else that is for repair(): a guest may do there what it
+     * likes.
+     */
+    boolean keep = false;
 }

@@ -128,13 +128,13 @@ interface IGuestNet {
     const int ERROR_GUEST_ROUTE_EXISTS = 308;
     /** GuestConfig.uplink (VpnPolicy.NAMED_TUN) names no interface of the device. */
     const int ERROR_NO_SUCH_TUN = 309;
-    /** update(): the guest is being detached. */
+    /** update(), repair(): the guest is being detached. */
     const int ERROR_GUEST_LEAVING = 310;
-    /** update(): another update() of the same guest has not ended yet. */
+    /** update(), repair(): another update() or repair() of the same guest has not ended yet. */
     const int ERROR_UPDATE_RUNNING = 311;
-    /** update(): the guest's network namespace ended meanwhile, and its link with it. */
+    /** update(), repair(): the guest's network namespace ended meanwhile, and its link with it. */
     const int ERROR_GUEST_GONE = 312;
-    /** update(): the guest's end is not where attach() put it: the guest renamed it, or moved it to another namespace. */
+    /** update(), repair(): the guest's end is not where attach() put it: the guest renamed it, or moved it to another namespace. */
     const int ERROR_GUEST_INTERFACE_MOVED = 313;
 
     /** A kernel operation failed; the message names the step, the errno and the kernel's own words. */
@@ -173,7 +173,7 @@ interface IGuestNet {
     /**
      * Changes a live guest, while its link stays.
      *
-     * These fields change: addresses, mtu, vpnPolicy and uplink. The others have to be as they are, or
+     * These fields change: addresses, mtu, vpnPolicy, uplink and keep. The others have to be as they are, or
      * it is ERROR_FIELD_NOT_UPDATABLE: name, kind, interfaceName, gateway and prefixLength. Empty
      * addresses mean those that the guest has. As with attach(), all is done or nothing: after a
      * failure the guest has what it had before. A new address costs the connections of the old one, and
@@ -242,7 +242,9 @@ interface IGuestNet {
     LayerStatus[] check(in GuestConfig config, in GuestTarget target);
 
     /**
-     * Why guests have, or have not, internet: each layer read from the kernel now.
+     * Why guests have, or have not, internet: each layer read from the kernel now, also in the guests.
+     * Where guests are attached and the resolvers' last answers are older than two seconds, they are asked
+     * again, for which this waits a second at most.
      *
      * @param name the guest to report on; null for all.
      * @throws ServiceSpecificException ERROR_BAD_NAME, ERROR_NO_SUCH_GUEST.
@@ -295,7 +297,7 @@ interface IGuestNet {
      * Finds out by packets why a guest has, or has not, internet: probes are sent from the guest's network
      * namespace and, for comparison, from the device, all at once; what becomes of them is compared with
      * what status() reads. Answers within three seconds. Nothing is changed, and nothing but the probes is
-     * sent; no other method sends any. While it runs, its sockets keep the guest's network namespace: a
+     * sent; no other method sends any, but for status(), which asks the resolvers. While it runs, its sockets keep the guest's network namespace: a
      * guest that ends meanwhile loses its link when this returns.
      *
      * @param name the guest; null: the device alone.
@@ -305,4 +307,20 @@ interface IGuestNet {
      *         ERROR_GUEST_GONE: the guest ended meanwhile; ERROR_KERNEL: no probe could be made at all.
      */
     Diagnosis diagnose(@nullable @utf8InCpp String name, in DiagnoseOptions options);
+
+    /**
+     * Puts back what a guest has lost of its own side: its end is set up, and has its address and its
+     * default route. What else is there stays, so that a default route of the guest's own which is in the
+     * way is an error. A guest that has lost nothing is as it was. As with update(), all is done or
+     * nothing, and one such call for a guest runs at a time. status() tells what is lost.
+     *
+     * guestnetd does so by itself only for guests with GuestConfig.keep.
+     *
+     * @param name the guest.
+     * @return the guest, with the time each step took.
+     * @throws ServiceSpecificException ERROR_BAD_NAME, ERROR_NO_SUCH_GUEST, ERROR_GUEST_ROUTE_EXISTS,
+     *         ERROR_GUEST_LEAVING, ERROR_UPDATE_RUNNING, ERROR_GUEST_GONE, ERROR_GUEST_INTERFACE_MOVED;
+     *         any 4xx.
+     */
+    Guest repair(@utf8InCpp String name);
 }

@@ -90,6 +90,9 @@ impl Daemon {
         self.remember_slot(guest.name(), guest.net.slot);
         let way = guest.net.vpn.tun().cloned();
         let first = self.world.guests.follower().is_none();
+        if guest.spec.keep {
+            self.keep_an_eye();
+        }
         self.world.guests.attach(guest);
         if !self.world.names.has(&way) {
             self.ask_names();

@@ -18,6 +18,7 @@ mod attach;
 mod detach;
 pub(in crate::daemon) mod diagnose;
 mod dns;
+pub(in crate::daemon) mod repair;
 mod shared;
 pub(in crate::daemon) mod update;
 mod verify;

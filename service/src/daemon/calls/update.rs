@@ -207,6 +207,9 @@ impl Daemon {
                 log::warn!("{}: {e}", update.net.name);
             }
         }
+        if after.spec.keep {
+            self.keep_an_eye();
+        }
         self.world.guests.commit_update(index, after.spec);
         self.worker.is_sure(index);
         Ok(())

@@ -25,6 +25,7 @@ use crate::kernel::link::{self, Link};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::{reentry, Home};
 use crate::kernel::observe;
+use crate::model::change::KernelOp;
 use crate::model::desired::{live_steps, Scale};
 use crate::model::guest_net::NetnsRef;
 use crate::model::object::LinkKind;
@@ -174,6 +175,7 @@ impl Ends {
         let host =
             host.ok_or_else(|| Error::kernel(format!("find {}", net.host.name), no_device()))?;
         let mut found = host.objects;
+        let mut other_default = None;
         match inside {
             Some(inside) => {
                 let there = observe::guest_side(inside, net)?;
@@ -181,6 +183,7 @@ impl Ends {
                     return Err(moved(net));
                 }
                 found.extend(there.objects);
+                other_default = there.other_default;
             }
             None => found.push((
                 Scope::Guest,
@@ -192,7 +195,13 @@ impl Ends {
                 },
             )),
         }
-        Ok(live_steps(net, &job.scale, &found))
+        let steps = live_steps(net, &job.scale, &found);
+        let routed =
+            |step: &Step| (step.scope, step.operation()) == (Scope::Guest, KernelOp::AddRoute);
+        match other_default.filter(|_| steps.iter().any(routed)) {
+            Some(route) => Err(Error::GuestRouteExists(route)),
+            None => Ok(steps),
+        }
     }
 
     /// Whether the host end is gone, or is about to go with the guest's namespace.

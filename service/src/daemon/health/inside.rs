@@ -14,7 +14,7 @@
 
 //! What a guest has lost of its own side: to its network manager, its VPN, its Docker, its admin.
 
-use crate::daemon::{Daemon, Handle, Layer, LayerReport, LayerState};
+use crate::daemon::{Attached, Daemon, Handle, Layer, LayerReport, LayerState};
 use crate::error::Error;
 use crate::kernel::inside::{self, Effort, Inside, Way};
 use crate::kernel::link;
@@ -41,7 +41,15 @@ pub(in crate::daemon) type Seen = HashMap<u32, Result<Option<Inside>, String>>;
 impl Handle {
     /// Looks into one guest, or all, without the daemon's lock.
     pub(in crate::daemon) fn look_inside(&self, name: Option<&GuestName>) -> Result<Seen, Error> {
-        let visits = self.call(|daemon| Ok(daemon.visits(name)))?;
+        self.look_into(|guest| name.map_or(true, |name| guest.name() == name))
+    }
+
+    /// The same with such guests.
+    pub(in crate::daemon) fn look_into(
+        &self,
+        which: impl Fn(&Attached) -> bool,
+    ) -> Result<Seen, Error> {
+        let visits = self.call(|daemon| Ok(daemon.visits(which)))?;
         if visits.is_empty() {
             return Ok(Seen::new());
         }
@@ -63,14 +71,13 @@ fn look(home: &Home, device: &Netlink, visit: &Visit) -> Result<Option<Inside>, 
 }
 
 impl Daemon {
-    fn visits(&mut self, name: Option<&GuestName>) -> Vec<Visit> {
+    fn visits(&mut self, which: impl Fn(&Attached) -> bool) -> Vec<Visit> {
         self.settle();
         let guests = &self.world.guests;
-        let chosen =
-            guests.attached().filter(|guest| name.map_or(true, |name| guest.name() == name));
+        let chosen = guests.attached().filter(|guest| which(guest));
         // What is in work has half of it.
         let chosen = chosen.filter(|guest| !guests.is_in_work(guest.index));
-        let visit = |guest: &crate::daemon::Attached| Visit {
+        let visit = |guest: &Attached| Visit {
             index: guest.index,
             net: guest.net.clone(),
             netns: guest.netns.clone(),
@@ -111,6 +118,12 @@ pub(super) fn put_into(
     for (layer, fault) in faults(net, inside) {
         set(layers, layer, fault);
     }
+}
+
+/// Whether the guest has lost what repair() puts back.
+pub(in crate::daemon) fn has_lost(net: &GuestNet, seen: &Result<Option<Inside>, String>) -> bool {
+    let Ok(Some(inside)) = seen else { return false };
+    faults(net, inside).iter().any(|(layer, _)| *layer != Layer::Dns)
 }
 
 /// What is wrong with a guest's side, by layer.

@@ -16,6 +16,7 @@
 //! has come to its end, and when something is due by the clock; and it starts the threads that bring
 //! live guests to what they should be and ask netd. It decides nothing.
 
+use crate::daemon::calls::repair;
 use crate::daemon::guest::worker;
 use crate::daemon::reconcile::debounce::Due;
 use crate::daemon::reconcile::netd;
@@ -47,6 +48,8 @@ pub(in crate::daemon) struct Sources {
     pub(in crate::daemon) netd: Arc<Notify>,
     /// Told when the resolvers are to be asked.
     pub(in crate::daemon) names: Arc<Notify>,
+    /// Told when guests are to be looked at that are kept as they are.
+    pub(in crate::daemon) keep: Arc<Notify>,
     /// Told when another thread has left something to do.
     pub(in crate::daemon) restless: Arc<Notify>,
     /// Tells when the device's own resolvers are others, where they are in a file.
@@ -77,6 +80,7 @@ impl Daemon {
             self.repair_at(),
             self.world.lockdown.over_at(),
             self.names_at(),
+            self.keep_at(),
         ];
         times.into_iter().flatten().min()
     }
@@ -105,6 +109,9 @@ impl Daemon {
             self.check_all(now);
         }
         self.trigger_what_waited(now);
+        if self.keep_at().is_some_and(|at| at <= now) {
+            self.mind_kept(now);
+        }
         if self.names_at().is_some_and(|at| at <= now) {
             self.ask_names();
         }
@@ -144,6 +151,7 @@ async fn follow(handle: Handle, sources: Sources) {
         guests,
         netd: netd_due,
         names: asks,
+        keep,
         restless,
         mut resolv,
         mut ended,
@@ -178,6 +186,7 @@ async fn follow(handle: Handle, sources: Sources) {
             }),
             () = guests.notified() => worker::start(&handle),
             () = netd_due.notified() => netd::ask(&handle),
+            () = keep.notified() => repair::look_after(&handle),
             () = asks.notified() => {
                 names::start(&handle);
                 Ok(())

@@ -50,4 +50,5 @@ parcelable Guest {
   android.system.guestnet.VpnPolicy vpnPolicy = android.system.guestnet.VpnPolicy.FOLLOW_UPLINK;
   @nullable @utf8InCpp String uplink;
   int configuredMtu = (-1) /* -1 */;
+  boolean keep = false;
 }

@@ -42,4 +42,5 @@ parcelable GuestConfig {
   int mtu = (-1) /* -1 */;
   android.system.guestnet.VpnPolicy vpnPolicy = android.system.guestnet.VpnPolicy.FOLLOW_UPLINK;
   @nullable @utf8InCpp String uplink;
+  boolean keep = false;
 }

@@ -49,6 +49,7 @@ interface IGuestNet {
   void dumpTo(in ParcelFileDescriptor fd, in @utf8InCpp String[] args);
   void setDns(@utf8InCpp String uplink, in @utf8InCpp String[] servers);
   android.system.guestnet.Diagnosis diagnose(@nullable @utf8InCpp String name, in android.system.guestnet.DiagnoseOptions options);
+  android.system.guestnet.Guest repair(@utf8InCpp String name);
   const int MTU_FOLLOW_UPLINK = (-1) /* -1 */;
   const int MAX_DNS_SERVERS = 8;
   const int MAX_PROBE_TARGETS = 4;

@@ -139,8 +139,7 @@ pub fn default_route() -> Seen {
     let device = Device::new();
     device.set_sysctl("net/ipv4/conf/wlan0/forwarding", "1");
     for command in [
-        "ip link add eth1 type veth peer name eth1b",
-        "ip link set eth1b up",
+        "ip link add eth1 link wlan0 type macvlan mode bridge",
         "ip link set eth1 up",
         "ip addr add 198.51.100.2/24 dev eth1",
     ] {
@@ -152,7 +151,6 @@ pub fn default_route() -> Seen {
     assert_eq!(guest.udp(Internet::UDP, "x").expect("UDP"), "192.0.2.2 x");
     traced.device.run("ip route replace default via 198.51.100.1");
     traced.until_uplink("eth1", "198.51.100.2");
-    // While it is not the uplink, its other namespace might need forwarding.
     traced.device.run(&format!("ip route replace default via {}", Internet::ADDRESS));
     traced.until_uplink("wlan0", Device::ADDRESS);
     traced.detach("demo");

@@ -303,7 +303,7 @@ impl Forwarding {
         for link in link::all(&self.netlink).map_err(failed)? {
             // Ours are guests', or half made and about to go; but those that nobody knows may be used.
             let ours = link.is_ours() && !unadopted.contains(&link.index);
-            if ours || link.index == world.uplink.index {
+            if ours || world.uplink.ways_out().any(|name| name.as_str() == link.name) {
                 continue;
             }
             if link.kind == "bridge" {

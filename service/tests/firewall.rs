@@ -280,7 +280,7 @@ fn counters_are_not_compared() {
     rules.for_each(|rule| (rule.packets, rule.bytes) = (rule.packets + 1, rule.bytes + 40));
     assert_eq!(anchor.found(&chains), found);
     let written = anchor.written(&anchor.wanted(&wanted), "", &found).unwrap();
-    assert_eq!(written.rules.len(), 4);
+    assert_eq!(written.rules.len(), 6);
 }
 
 /// Each way of saying something else than we mean is seen, whatever bits it takes.
@@ -298,10 +298,12 @@ fn a_changed_rule_is_not_ours() {
     // Our own chain, found by its name: behind the head's target its rules begin.
     let name = b"oem_guestnet_fwd";
     let head = whole.windows(name.len()).position(|window| window == name).unwrap();
-    let tracked = head + 32;
+    let answered = head + 32;
     let next = |at: usize| at + usize::from(u16::from_ne_bytes([whole[at + 90], whole[at + 91]]));
-    let established = next(tracked);
-    let drop = next(established);
+    let established = next(answered);
+    let new = next(established);
+    let related = next(new);
+    let drop = next(related);
     for (rule, what, bytes) in [
         (drop, "addresses and masks", 0..16),
         (drop, "interface", 16..23),
@@ -311,7 +313,10 @@ fn a_changed_rule_is_not_ours() {
         (drop, "offsets", 88..92),
         (drop, "name of the target", 114..115),
         (drop, "verdict", 144..148),
-        (tracked, "which states new packets may have", 144 + 150..144 + 152),
+        (answered, "which states known packets may have", 144 + 150..144 + 152),
+        (new, "which states new packets may have", 144 + 150..144 + 152),
+        (related, "who may have opened the connection", 144..144 + 4),
+        (related, "the mask of that", 144 + 16..144 + 20),
         (established, "name of the match", 114..124),
         (established, "which conditions of conntrack, which states", 144 + 146..144 + 152),
     ] {

@@ -70,10 +70,10 @@ fn iptables_damage_is_seen_and_mended() {
                     --ctstate NEW,ESTABLISHED,RELATED -j ACCEPT",
                 "iptables-legacy -R oem_guestnet_fwd 1 -i wlan0 -o vm_wlan+ -m conntrack \
                     ! --ctstate ESTABLISHED,RELATED -j ACCEPT",
-                "iptables-legacy -R oem_guestnet_fwd 4 ! -i vm_wlan+ -j DROP",
-                "iptables-legacy -R oem_guestnet_fwd 4 -i vm_wlan -j DROP",
-                "iptables-legacy -R oem_guestnet_fwd 4 -i vm_wlan+ -p tcp -j DROP",
-                "iptables-legacy -R oem_guestnet_fwd 4 -i vm_wlan+ -j RETURN",
+                "iptables-legacy -R oem_guestnet_fwd 5 ! -i vm_wlan+ -j DROP",
+                "iptables-legacy -R oem_guestnet_fwd 5 -i vm_wlan -j DROP",
+                "iptables-legacy -R oem_guestnet_fwd 5 -i vm_wlan+ -p tcp -j DROP",
+                "iptables-legacy -R oem_guestnet_fwd 5 -i vm_wlan+ -j RETURN",
                 "iptables-legacy -R oem_guestnet_in 3 -s 172.17.0.0/16 -d 172.17.3.2/32 \
                     -i vm_wlan+ -p udp -m udp --dport 53:5353 -j ACCEPT",
                 "iptables-legacy -R oem_guestnet_in 2 -i vm_wlan+ -p icmp -j ACCEPT",
@@ -133,16 +133,16 @@ const NFT_DAMAGES: &[&str] = &[
     "nft add chain inet guestnet early '{ type filter hook forward priority -5; policy drop; }'",
     "nft chain inet guestnet forward '{ policy drop; }'",
     "nft add table inet guestnet '{ flags dormant; }'",
-    "nft delete rule inet guestnet forward handle $(handle forward saddr)",
-    "nft replace rule inet guestnet forward handle $(handle forward saddr) \
+    "nft delete rule inet guestnet forward handle $(handle forward saddr.*established)",
+    "nft replace rule inet guestnet forward handle $(handle forward saddr.*established) \
         oifname wlan0 ip saddr 172.17.0.0/16 accept",
-    "nft replace rule inet guestnet forward handle $(handle forward nfproto) \
+    "nft replace rule inet guestnet forward handle $(handle forward established,related) \
         iifname wlan0 meta nfproto ipv4 ct state established,related,new accept",
-    "nft replace rule inet guestnet forward handle $(handle forward nfproto) \
+    "nft replace rule inet guestnet forward handle $(handle forward established,related) \
         iifname wlan0 meta nfproto ipv4 ct state != established,related accept",
-    "nft replace rule inet guestnet forward handle $(handle forward saddr) \
+    "nft replace rule inet guestnet forward handle $(handle forward saddr.*established) \
         oifname 'wlan0*' ip saddr 172.17.0.0/16 ct state established,related,new accept",
-    "nft replace rule inet guestnet forward handle $(handle forward saddr) \
+    "nft replace rule inet guestnet forward handle $(handle forward saddr.*established) \
         oifname wlan0 ip saddr 172.16.0.0/15 ct state established,related,new accept",
     "nft replace rule inet guestnet input handle $(handle input udp) \
         ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 udp sport 53 accept",
@@ -167,6 +167,9 @@ const SET_DAMAGES: &[&str] = &[
     "nft delete element inet guestnet subnets20 '{ 10.20.48.0 }'",
     "nft add element inet guestnet subnets20 '{ 10.20.64.0 }'",
     "nft add element inet guestnet gateways20 '{ 10.20.48.0 . 192.0.2.2 }'",
+    "nft flush set inet guestnet guests",
+    "nft add element inet guestnet guests '{ vm_wlan . 172.17.3.4 }'",
+    "nft add element inet guestnet addresses '{ 192.0.2.2 }'",
     "nft add set inet guestnet subnets8 '{ type ipv4_addr; }'",
     "nft add set inet guestnet another '{ type ipv4_addr; }'",
     "nft add set inet guestnet subnets24 '{ type ipv4_addr; flags interval; }'",
@@ -186,7 +189,7 @@ fn damage_to_a_set_is_seen_and_mended() {
 /// The original's subnet and another.
 fn two() -> Ruleset {
     ruleset(
-        "uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n\
+        "uplink wlan0\naddress vm_wlan 172.17.3.3\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n\
          subnet 10.20.48.0/20 gateway 10.20.48.1\n",
     )
 }
@@ -208,23 +211,55 @@ fn one_word_makes_another_rule() {
         let wanted = all_kinds();
         let mut firewall = Firewall::from(Nftables::unowned().unwrap());
         firewall.apply(&wanted).unwrap();
-        let out = "ct state new,established,related accept";
+        let out = "ct state established accept";
         let ours = [
             (
                 "forward",
                 "^..iifname..wlan0..meta",
                 "iifname wlan0 meta nfproto ipv4 ct state established,related accept".to_owned(),
             ),
-            ("forward", "wlan0.*172.17", format!("oifname wlan0 ip saddr 172.17.0.0/16 {out}")),
             (
                 "forward",
-                "wlan0.*subnets20",
+                "wlan0.*172.17.*established",
+                format!("oifname wlan0 ip saddr 172.17.0.0/16 {out}"),
+            ),
+            (
+                "forward",
+                "wlan0.*subnets20.*established",
                 format!("oifname wlan0 ip saddr & 255.255.240.0 @subnets20 {out}"),
             ),
-            ("forward", "oifname..vm_wlan[*]", "oifname vm_wlan* counter drop".to_owned()),
             (
                 "forward",
-                "iifname..vm_wlan1.*172.17",
+                "wlan0.*172.17.*new",
+                "iifname vm_wlan* oifname wlan0 ip saddr 172.17.0.0/16 ct state new accept"
+                    .to_owned(),
+            ),
+            (
+                "forward",
+                "wlan[*].*wlan0.*ct.state.related",
+                "iifname vm_wlan* oifname wlan0 meta nfproto ipv4 ct state related \
+                 iifname . ct original ip saddr @guests accept"
+                    .to_owned(),
+            ),
+            ("ingress", "guests", "iifname . ip saddr != @guests counter drop".to_owned()),
+            (
+                "ingress",
+                "frag-off",
+                "ip frag-off & 0x3fff != 0 update @fragments { ip saddr \
+                 limit rate over 40/second burst 128 packets } counter drop"
+                    .to_owned(),
+            ),
+            (
+                "egress",
+                "172.17",
+                "iifname vm_wlan* ip saddr 172.17.0.0/16 iifname . ip saddr @guests counter drop"
+                    .to_owned(),
+            ),
+            ("input", "addresses", "iifname != lo ip daddr @addresses counter drop".to_owned()),
+            ("forward", "^..oifname..vm_wlan[*]", "oifname vm_wlan* counter drop".to_owned()),
+            (
+                "forward",
+                "iifname..vm_wlan1.*172.17.*established",
                 format!("iifname vm_wlan1 oifname tun0 ip saddr 172.17.0.0/16 {out}"),
             ),
             (
@@ -260,6 +295,16 @@ fn one_word_makes_another_rule() {
             ("established,related", "new"),
             ("established,related", "established,related,invalid"),
             ("established,related", "established,related,untracked"),
+            ("established accept", "established,related accept"),
+            ("new accept", "new,established accept"),
+            ("original ip", "reply ip"),
+            ("40/second", "41/second"),
+            ("128", "129"),
+            (" over", ""),
+            ("0x3fff", "0x1fff"),
+            ("@guests", "@gateways20"),
+            ("!= @guests", "@guests"),
+            ("!= lo", "!= eth0"),
             ("ct state", "ct state !="),
             ("ct state", "ct original protocol 6 ct state"),
             ("ipv4", "ipv6"),

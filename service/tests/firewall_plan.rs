@@ -345,12 +345,12 @@ fn what_comes_or_goes_is_written_in_place() {
         calls.iter().map(|call| call.arguments[3..5].join(" ")).collect::<Vec<_>>()
     };
     let (insert, delete) = (format!("-I {A}"), format!("-D {A}"));
-    assert_eq!(from(&[0, 1, 2, 3]), Vec::<String>::new());
-    assert_eq!(from(&[0, 0, 1, 2, 3, 3]), [delete.clone(), delete]);
-    assert_eq!(from(&[2]), [insert.clone(), insert.clone(), insert.clone()]);
-    assert_eq!(from(&[0, 2, 3]), [insert]);
-    assert_eq!(from(&[3, 2, 1, 0])[0], format!("-N {B}"));
-    assert_eq!(from(&[0, 1, 1, 3])[0], format!("-N {B}"));
+    assert_eq!(from(&[0, 1, 2, 3, 4, 5]), Vec::<String>::new());
+    assert_eq!(from(&[0, 0, 1, 2, 3, 4, 5, 5]), [delete.clone(), delete]);
+    assert_eq!(from(&[2, 4, 5]), [insert.clone(), insert.clone(), insert.clone()]);
+    assert_eq!(from(&[0, 1, 2, 4, 5]), [insert]);
+    assert_eq!(from(&[5, 4, 3, 2, 1, 0])[0], format!("-N {B}"));
+    assert_eq!(from(&[0, 1, 1, 3, 4, 5])[0], format!("-N {B}"));
 }
 
 /// What is lost costs little: a jump one command, a chain under another name the way to remove it.

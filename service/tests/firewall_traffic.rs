@@ -174,11 +174,13 @@ fn soon(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 fn by(uplink: &str) -> Ruleset {
-    ruleset(&format!("uplink {uplink}\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n"))
+    ruleset(&format!(
+        "uplink {uplink}\nsubnet 172.17.0.0/16 gateway 172.17.3.2\naddress vm_wlan 172.17.3.3\n"
+    ))
 }
 
 fn closed() -> Ruleset {
-    ruleset("subnet 172.17.0.0/16 gateway 172.17.3.2\n")
+    ruleset("subnet 172.17.0.0/16 gateway 172.17.3.2\naddress vm_wlan 172.17.3.3\n")
 }
 
 /// The guest sends without a pause, every packet a connection of its own, while the uplink and the
@@ -405,6 +407,7 @@ fn the_device_is_closed_to_a_guest(choice: Choice) {
             assert!(!reaches(&device, door, &sockets), "{door}");
         }
         device.guest.sh("ping -q -c 1 -W 5 172.17.3.2");
+        device.guest.sh("! ping -q -c 1 -W 1 192.0.2.2");
         // A neighbour that begins: not to the guest, though it knows the way.
         let in_guest = device.guest.socket("0.0.0.0:7000");
         let wlan0 = &device.neighbour("wlan0").namespace;
@@ -417,6 +420,19 @@ fn the_device_is_closed_to_a_guest(choice: Choice) {
         knock();
         soon("the drop", || firewall.dropped().unwrap() > before);
         assert!(received(&in_guest).is_none());
+        // Nor to who answers guests at the gateway, in the name of a guest or in its own.
+        for from in ["192.0.2.1:0", "172.17.3.9:0"] {
+            let before = firewall.dropped().unwrap();
+            wlan0.inside(move || {
+                sh("ip address replace 172.17.3.9/32 dev lo");
+                UdpSocket::bind(from).unwrap().send_to(b"?", "172.17.3.2:53").unwrap();
+            });
+            soon("the drop", || firewall.dropped().unwrap() > before);
+        }
+        assert!(!sockets.iter().filter_map(received).any(|(first, _)| first == b'?'));
+        // The device itself does.
+        UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"!", "172.17.3.2:53").unwrap();
+        soon("the device's own question", || received(&sockets[1]).is_some());
         firewall.clear().unwrap();
         soon("an open door again", || {
             knock();
@@ -454,7 +470,7 @@ fn the_resolver_answers_for_the_gateway(choice: Choice) {
             from.ip().to_string()
         });
         let with = |more: &str| {
-            ruleset(&format!("uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n{more}"))
+            ruleset(&format!("uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\naddress vm_wlan 172.17.3.3\n{more}"))
         };
         let mut firewall = Firewall::open(&choice.into()).unwrap().0;
         firewall.apply(&with("resolver 192.0.2.1\n")).unwrap();
@@ -509,6 +525,168 @@ fn the_resolver_answers_for_the_gateway_iptables() {
     the_resolver_answers_for_the_gateway(Choice::Iptables);
 }
 
+/// An IPv4 packet, as a guest's root may send it: whatever it says of itself.
+fn packet(from: &str, to: &str, protocol: u8, fragment: u16, payload: &[u8]) -> Vec<u8> {
+    let octets = |address: &str| address.parse::<std::net::Ipv4Addr>().unwrap().octets();
+    let length = (20 + payload.len()) as u16;
+    let mut bytes = [&[0x45, 0][..], &length.to_be_bytes(), &[0, 7]].concat();
+    bytes.extend(fragment.to_be_bytes());
+    bytes.extend([64, protocol, 0, 0]);
+    bytes.extend([octets(from), octets(to)].concat());
+    let sum = checksum(&bytes);
+    bytes[10..12].copy_from_slice(&sum);
+    bytes.extend(payload);
+    bytes
+}
+
+fn checksum(bytes: &[u8]) -> [u8; 2] {
+    let words =
+        bytes.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(*two.get(1).unwrap_or(&0)));
+    let mut sum: u32 = words.sum();
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    (!(sum as u16)).to_be_bytes()
+}
+
+/// A UDP datagram without a checksum.
+fn udp(from: u16, to: u16, data: &[u8]) -> Vec<u8> {
+    let length = (8 + data.len()) as u16;
+    let numbers = [from, to, length, 0].map(u16::to_be_bytes).concat();
+    [&numbers, data].concat()
+}
+
+/// "Fragmentation needed, the MTU is 600", about this packet.
+fn too_big(about: &[u8]) -> Vec<u8> {
+    let mut bytes = [&[3, 4, 0, 0, 0, 0, 2, 88][..], about].concat();
+    let sum = checksum(&bytes);
+    bytes[2..4].copy_from_slice(&sum);
+    bytes
+}
+
+impl Namespace {
+    /// Sends these packets by a raw socket, each to the address that it says.
+    fn send_raw(&self, packets: Vec<Vec<u8>>) {
+        use nix::sys::socket::{sendto, socket, AddressFamily, MsgFlags, SockFlag, SockProtocol};
+        use nix::sys::socket::{SockType, SockaddrIn};
+        use std::os::fd::AsRawFd;
+        self.inside(move || {
+            let (raw, flags) = (SockType::Raw, SockFlag::empty());
+            let socket = socket(AddressFamily::Inet, raw, flags, SockProtocol::Raw).unwrap();
+            for packet in packets {
+                let to = SockaddrIn::new(packet[16], packet[17], packet[18], packet[19], 0);
+                sendto(socket.as_raw_fd(), &packet, &to, MsgFlags::empty()).unwrap();
+            }
+        });
+    }
+}
+
+/// A guest that speaks in the name of a server, or of the path to it, is not heard by the device that
+/// talks to that server; nor does it leave in the name of another guest.
+fn a_guest_speaks_for_itself(choice: Choice) {
+    in_netns(move || {
+        let device = Device::new();
+        device.route_by("wlan0");
+        let ours = UdpSocket::bind("192.0.2.2:4000").unwrap();
+        ours.connect(REMOTE).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
+        firewall.apply(&by("wlan0")).unwrap();
+        ours.send(b"?").unwrap();
+        soon("the question", || device.came_to("wlan0") == 1);
+        let dropped = |what: &str, packet: Vec<u8>, firewall: &mut Firewall| {
+            let before = firewall.dropped().unwrap();
+            device.guest.send_raw(vec![packet]);
+            soon(what, || firewall.dropped().unwrap() > before);
+        };
+        let answer = packet("198.51.100.1", "192.0.2.2", 17, 0, &udp(9000, 4000, b"forged"));
+        dropped("a forged answer", answer, &mut firewall);
+        let question = packet("192.0.2.2", "198.51.100.1", 17, 0, &udp(4000, 9000, b"?"));
+        let error = packet("172.17.3.3", "192.0.2.2", 1, 0, &too_big(&question));
+        dropped("an error about the device's path", error, &mut firewall);
+        // To the server about the device's connection, which no NAT has touched.
+        let its = packet("198.51.100.1", "192.0.2.2", 17, 0, &udp(9000, 4000, b"!"));
+        let error = packet("172.17.3.3", "198.51.100.1", 1, 0, &too_big(&its));
+        dropped("an error about the server's path", error, &mut firewall);
+        assert_eq!(ours.recv(&mut [0; 64]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        assert!(!sh("ip route get 198.51.100.1").contains("mtu"), "the path is as it was");
+        if choice == Choice::Nftables {
+            let other = packet("172.17.3.4", "198.51.100.1", 17, 0, &udp(7, 9000, b"?"));
+            dropped("a packet in another guest's name", other, &mut firewall);
+        }
+        assert_eq!(device.came_to("wlan0"), 0);
+        device.neighbour("wlan0").remote.send_to(b"!", "192.0.2.2:4000").unwrap();
+        soon("the server's answer", || ours.recv(&mut [0; 64]).is_ok());
+    });
+}
+
+#[test]
+fn a_guest_speaks_for_itself_nftables() {
+    a_guest_speaks_for_itself(Choice::Nftables);
+}
+
+#[test]
+fn a_guest_speaks_for_itself_iptables() {
+    a_guest_speaks_for_itself(Choice::Iptables);
+}
+
+/// What is in no connection of its own that NAT knows does not leave with the guest's address.
+#[test]
+fn nothing_leaves_untranslated_nftables() {
+    in_netns(|| {
+        let device = Device::new();
+        device.route_by("wlan0");
+        // Connections are tracked before our rules are there, and without NAT.
+        sh("iptables-legacy -A OUTPUT -m conntrack --ctstate ESTABLISHED");
+        let guest = device.guest.socket("0.0.0.0:7000");
+        guest.send_to(b"?", REMOTE).unwrap();
+        let remote = &device.neighbour("wlan0").remote;
+        let mut came = None;
+        soon("the packet in the gap", || {
+            came = received(remote);
+            came.is_some()
+        });
+        assert_eq!(came.unwrap().1.to_string(), "172.17.3.3:7000", "the control");
+        let mut firewall = Firewall::open(&Choice::Nftables.into()).unwrap().0;
+        firewall.apply(&by("wlan0")).unwrap();
+        guest.send_to(b"?", REMOTE).unwrap();
+        soon("the drop", || firewall.dropped().unwrap() == 1);
+        device.guest.socket("0.0.0.0:0").send_to(b"?", REMOTE).unwrap();
+        soon("a new connection", || device.came_to("wlan0") == 1);
+    });
+}
+
+/// Fragments that never become whole fill what the device has for all of them: of one guest only so
+/// many are taken.
+#[test]
+fn fragments_of_one_guest_are_few_nftables() {
+    in_netns(|| {
+        let device = Device::new();
+        device.route_by("wlan0");
+        let mut firewall = Firewall::open(&Choice::Nftables.into()).unwrap().0;
+        firewall.apply(&by("wlan0")).unwrap();
+        let more = |id: u16| {
+            let mut one = packet("172.17.3.3", "198.51.100.1", 17, 0x2000, &udp(7, 9, &[0; 16]));
+            one[4..6].copy_from_slice(&id.to_be_bytes());
+            one[10..12].copy_from_slice(&[0; 2]);
+            let sum = checksum(&one[..20]);
+            one[10..12].copy_from_slice(&sum);
+            one
+        };
+        let begun = Instant::now();
+        device.guest.send_raw((1..=6000).map(more).collect());
+        let taken = 6000 - firewall.dropped().unwrap();
+        let most = 128 + 40 * (begun.elapsed().as_secs() + 1);
+        assert!((100..=most).contains(&taken), "{taken} of 6000");
+        // Whole packets pass, and so do fragments at a rate that is usual.
+        device.guest.socket("0.0.0.0:0").send_to(b"?", REMOTE).unwrap();
+        soon("a whole packet", || device.came_to("wlan0") == 1);
+        thread::sleep(Duration::from_millis(500));
+        device.guest.socket("0.0.0.0:0").send_to(&[b'?'; 4000], REMOTE).unwrap();
+        soon("a packet in three pieces", || device.came_to("wlan0") == 1);
+    });
+}
+
 /// A guest with a way out of its own leaves by that one, with the device's address there, and by no
 /// other, wherever its packets are routed.
 fn a_guest_leaves_by_its_own_way_out(choice: Choice) {
@@ -517,7 +695,7 @@ fn a_guest_leaves_by_its_own_way_out(choice: Choice) {
         let mut firewall = Firewall::open(&choice.into()).unwrap().0;
         let with = |exit: &str| {
             ruleset(&format!(
-                "uplink wlan0\nuplink eth*\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n{exit}"
+                "uplink wlan0\nuplink eth*\nsubnet 172.17.0.0/16 gateway 172.17.3.2\naddress vm_wlan 172.17.3.3\n{exit}"
             ))
         };
         let guest = device.guest.socket("0.0.0.0:7000");
@@ -615,7 +793,8 @@ fn a_port_leads_to_a_guest(choice: Choice, device_at: &'static str, guest_at: &'
             })
         };
         let mut firewall = Firewall::open(&choice.into()).unwrap().0;
-        let base = "uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n";
+        let base =
+            "uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\naddress vm_wlan 172.17.3.3\n";
         let back = match guest_at.contains(':') {
             true => format!("answers from {guest_at}/128 by wlan0\n"),
             false => String::new(),

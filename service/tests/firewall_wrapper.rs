@@ -217,7 +217,8 @@ fn a_subnet_costs_the_same_with_many_others() {
         for rest in ["", "resolver 192.0.2.53\n"] {
             firewall.apply(&with(0, rest)).unwrap();
             helper.commands();
-            let one = 4; // FORWARD, POSTROUTING, and a question by either protocol.
+            // FORWARD, POSTROUTING, INPUT: what is known, an echo, others; a question by either protocol.
+            let one = 3 + 1 + 3 + 2;
             for n in (1..=20).chain((0..20).rev()) {
                 firewall.apply(&with(n, rest)).unwrap();
                 let commands = helper.commands();
@@ -242,7 +243,7 @@ fn an_uplink_costs_the_chains_that_name_it() {
             firewall.apply(&ruleset).unwrap();
             let commands = helper.commands();
             // Each is made, hooked, and the old one unhooked, emptied and removed.
-            let (forward, postrouting) = (4, 1);
+            let (forward, postrouting) = (6, 1);
             assert_eq!(commands.len(), forward + postrouting + 2 * 5, "{commands:#?}");
             assert!(!commands.iter().any(|command| command.contains("oem_guestnet_in")));
         }

@@ -101,7 +101,8 @@ fn assert_rules(device: &Device, firewall: &str) {
             nft.expect("the table").lines().map(|line| line.trim().to_owned()).collect();
         let wanted = [
             "iifname \"vm_wlan*\" meta nfproto ipv4 masquerade",
-            "oifname \"wlan0\" ip saddr 172.17.0.0/16 ct state established,related,new accept",
+            "iifname \"vm_wlan*\" oifname \"wlan0\" ip saddr 172.17.0.0/16 ct state new accept",
+            "oifname \"wlan0\" ip saddr 172.17.0.0/16 ct state established accept",
             "iifname \"wlan0\" meta nfproto ipv4 ct state established,related accept",
         ];
         (lines, wanted.to_vec())
@@ -111,7 +112,8 @@ fn assert_rules(device: &Device, firewall: &str) {
             "-A POSTROUTING -j oem_guestnet_post",
             "-A oem_guestnet_post -s 172.17.0.0/16 -o wlan0 -j MASQUERADE",
             "-A FORWARD -j oem_guestnet_fwd",
-            "-A oem_guestnet_fwd -s 172.17.0.0/16 -i vm_wlan+ -o wlan0 -m conntrack --ctstate NEW,RELATED,ESTABLISHED -j ACCEPT",
+            "-A oem_guestnet_fwd -s 172.17.0.0/16 -i vm_wlan+ -o wlan0 -m conntrack --ctstate NEW -j ACCEPT",
+            "-A oem_guestnet_fwd -s 172.17.0.0/16 -i vm_wlan+ -o wlan0 -m conntrack --ctstate ESTABLISHED -j ACCEPT",
             "-A oem_guestnet_fwd -i wlan0 -o vm_wlan+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
         ];
         (iptables, wanted.to_vec())

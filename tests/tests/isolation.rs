@@ -59,15 +59,16 @@ fn of_the_device_a_guest_reaches_only_its_dns(firewall: &str) {
     bed.attach("demo", &guest);
     let server = Server::start(&bed.device, &["0.0.0.0:5555", "[::]:5556", "0.0.0.0:53"]);
     let mut allowed = both(["172.17.3.2:53"]);
-    allowed.extend([GATEWAY, Device::ADDRESS].map(|to| format!("ping {to}")));
+    allowed.push(format!("ping {GATEWAY}"));
     assert_eq!(reached(&guest, &server, &allowed), allowed);
-    let forbidden = both([
+    let mut forbidden = both([
         "172.17.3.2:5555",
         "172.17.3.2:5556",
         "192.0.2.2:5555",
         "192.0.2.2:5556",
         "192.0.2.2:53",
     ]);
+    forbidden.push(format!("ping {}", Device::ADDRESS));
     only_the_rules_forbid(&mut bed, &guest, &server, &forbidden);
 }
 
@@ -163,10 +164,13 @@ fn a_guest_cannot_pretend_to_be_somebody_else(firewall: &str) {
         guest.run(&format!("ip addr add {address} dev wlan0"));
     }
     let from = |source: &str| format!("udp 192.0.2.1:5000 from {source}");
-    // An address of its subnet is the guest's to choose.
-    let own = [from(FIRST), from("172.17.9.9")];
-    assert_eq!(reached(&guest, &server, &own), own);
-    only_the_rules_forbid(&mut bed, &guest, &server, &[from("10.66.0.1"), from("203.0.113.9")]);
+    assert_eq!(reached(&guest, &server, &[from(FIRST)]), [from(FIRST)]);
+    let mut others = vec![from("10.66.0.1"), from("203.0.113.9")];
+    // x_tables has no set for guests: an address of their subnet is rp_filter's to refuse.
+    if firewall == "nftables" {
+        others.push(from("172.17.9.9"));
+    }
+    only_the_rules_forbid(&mut bed, &guest, &server, &others);
 }
 
 fn a_guest_leaves_by_the_uplink_only(firewall: &str) {

@@ -20,11 +20,13 @@ use super::{Attached, Daemon};
 use crate::effects::executor::link_deleter;
 use crate::error::{Error, KernelError};
 use crate::kernel::link::{self, Link};
+use crate::kernel::route;
 use crate::model::guest_net::NetnsRef;
-use crate::model::ownership::{self, guest_of_alias, Mac, LINK_GROUP};
-use crate::spec::{GuestName, IfName};
+use crate::model::ownership::{self, guest_of_alias, Mac, LINK_GROUP, ROUTE_PROTOCOL};
+use crate::spec::{Family, GuestName, IfName};
 use crate::store::{AttachedRecord, Record};
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The links that may be guests', by their indexes; those that are found a guest of are taken out.
 type Links = BTreeMap<u32, Link>;
@@ -149,8 +151,22 @@ impl Daemon {
         let host = &link.name;
         log::error!("{host} cannot be taken over ({why}): `guestnetctl detach {host}` removes it");
         if let (Some(name), Some(slot)) = (GuestName::new(host), link_slot(link)) {
-            self.world.guests.leave_unadopted(link.index, name, slot);
+            self.world.guests.leave_unadopted(link.index, name, slot, self.sources(link));
         }
+    }
+
+    /// What is behind a link: our routes say so.
+    fn sources(&self, link: &Link) -> Vec<(IfName, Ipv4Addr)> {
+        let Some(name) = IfName::new(&link.name) else { return Vec::new() };
+        let routes = route::of(&self.kernel.netlink, Family::V4, None, link.index);
+        let ours = routes.unwrap_or_default().into_iter().filter(|r| r.protocol == ROUTE_PROTOCOL);
+        let hosts = ours.filter(|route| route.destination.prefix() == 32);
+        hosts
+            .filter_map(|route| match route.destination.address() {
+                IpAddr::V4(address) => Some((name.clone(), address)),
+                IpAddr::V6(_) => None,
+            })
+            .collect()
     }
 }
 

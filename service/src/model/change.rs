@@ -18,6 +18,7 @@ use super::object::Scope;
 use super::ownership::ROUTE_PROTOCOL;
 use super::policy_rules::{own_table, PolicyRule};
 use super::ruleset::Ruleset;
+use crate::spec::IfName;
 use std::net::Ipv4Addr;
 
 /// A change as a caller sees it.
@@ -45,6 +46,13 @@ impl Change {
             false => format!("firewall for uplink {}", to.ways_out()),
         };
         Self::on_device(KernelOp::SetPacketFilter, what, "(see `guestnetctl dump`)".into())
+    }
+
+    /// Only this address comes in by a host end from now on.
+    pub fn add_source(host: &IfName, address: Ipv4Addr) -> Self {
+        let what = format!("firewall: {host} is {address}'s");
+        let command = format!("nft add element inet guestnet guests '{{ {host} . {address} }}'");
+        Self::on_device(KernelOp::SetPacketFilter, what, command)
     }
 
     /// A policy-routing rule of ours is added, with its route where that is ours, too.

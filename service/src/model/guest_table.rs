@@ -20,8 +20,9 @@ use crate::model::policy_rules::RoutingMode;
 use crate::model::timeline::Entry;
 use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec, IfName, IpPrefix, VpnPolicy};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// An attached guest.
 #[derive(Clone, Debug)]
@@ -96,6 +97,10 @@ pub struct GuestTable {
     /// Links that bear our marks and belong to no guest that is known, by their index: the names that
     /// they can be detached by, and their slots.
     unadopted_links: BTreeMap<u32, (GuestName, u32)>,
+    /// Host ends, each with the address of its guest; of an update both.
+    sources: Arc<BTreeSet<(IfName, Ipv4Addr)>>,
+    /// Those of links that belong to no guest that is known, by their index.
+    unadopted_sources: BTreeMap<u32, Vec<(IfName, Ipv4Addr)>>,
     /// A guest that is being attached: what guests share has to suit it already.
     joining: usize,
 }
@@ -161,6 +166,7 @@ impl GuestTable {
     /// suit that one already. It has both addresses until the end.
     pub fn begin_update(&mut self, index: u32, to: GuestNet) {
         self.leases.take_address(&to);
+        Arc::make_mut(&mut self.sources).insert(source(&to));
         self.set_override(&to);
         self.work.insert(index, InWork { work: Work::Update(Box::new(to)), repair: false });
     }
@@ -194,6 +200,7 @@ impl GuestTable {
         if let (Work::Update(other), Some(net)) = (work, self.net_of(index)) {
             if other.guest.address != net.guest.address {
                 self.leases.release_address(&other);
+                Arc::make_mut(&mut self.sources).remove(&source(&other));
             }
             self.set_override(&net);
         }
@@ -246,6 +253,7 @@ impl GuestTable {
     pub fn join(&mut self, net: &GuestNet) {
         self.joining += 1;
         self.leases.take(net);
+        Arc::make_mut(&mut self.sources).insert(source(net));
         self.set_override(net);
     }
 
@@ -281,6 +289,10 @@ impl GuestTable {
         if let Some((_, slot)) = self.unadopted_links.remove(&index) {
             self.leases.slots.release(slot);
         }
+        let sources = self.unadopted_sources.remove(&index).unwrap_or_default();
+        if !sources.is_empty() {
+            Arc::make_mut(&mut self.sources).retain(|source| !sources.contains(source));
+        }
         self.end_work(index);
         let name = self.by_index.remove(&index)?;
         let (guest, was_leaving) = match self.leaving.remove(&name) {
@@ -293,11 +305,21 @@ impl GuestTable {
 
     fn release(&mut self, net: &GuestNet) {
         self.leases.release(net);
+        Arc::make_mut(&mut self.sources).remove(&source(net));
         self.egress_overrides.remove(&net.host.name);
     }
 
     /// A link that bears our marks belongs to no guest that is known: its slot is given to nobody.
-    pub fn leave_unadopted(&mut self, index: u32, name: GuestName, slot: u32) {
+    /// What is behind it keeps its network.
+    pub fn leave_unadopted(
+        &mut self,
+        index: u32,
+        name: GuestName,
+        slot: u32,
+        sources: Vec<(IfName, Ipv4Addr)>,
+    ) {
+        Arc::make_mut(&mut self.sources).extend(sources.iter().cloned());
+        self.unadopted_sources.insert(index, sources);
         self.unadopted_links.insert(index, (name, slot));
         self.leases.slots.take(slot);
     }
@@ -316,6 +338,11 @@ impl GuestTable {
     /// The links of those.
     pub fn unadopted_links(&self) -> impl Iterator<Item = u32> + '_ {
         self.unadopted_links.keys().copied()
+    }
+
+    /// Which address is behind which host end.
+    pub fn sources(&self) -> Arc<BTreeSet<(IfName, Ipv4Addr)>> {
+        Arc::clone(&self.sources)
     }
 
     /// Guests that do not simply follow the uplink, by their host ends.
@@ -344,6 +371,10 @@ impl GuestTable {
             guest.net = guest.net.clone().routed(mode);
         }
     }
+}
+
+fn source(net: &GuestNet) -> (IfName, Ipv4Addr) {
+    (net.host.name.clone(), net.guest.address)
 }
 
 #[cfg(test)]

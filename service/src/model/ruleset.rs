@@ -15,8 +15,9 @@
 //! The packet-filter rules, as values: the whole of them, for every guest, never a delta. Pure.
 //! This is the only place that says *which* rules there are; the backends only say how.
 //!
-//! The rules are static over `vm_wlan+`: attaching a guest changes none of them. They change with
-//! the uplinks and the resolver, and when a guest asks for another subnet or way out than the others.
+//! The rules are static over `vm_wlan+`: attaching a guest changes none of them, but for an element of
+//! a set where there are sets. They change with the uplinks and the resolver, and when a guest asks
+//! for another subnet or way out than the others.
 
 pub use crate::spec::Family;
 use crate::spec::{IfName, IfPattern, Subnet, HOST_PREFIX};
@@ -24,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// Everything that the rules depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,9 +39,16 @@ pub struct Ruleset {
     pub resolver: Option<Ipv4Addr>,
     /// Guests, by their host ends, that leave by this interface and by no other.
     pub exits: BTreeMap<IfName, IfName>,
+    /// Guests' host ends, each with the address of its guest: nothing else comes in by it. Only where
+    /// the filter has a set for them; rules for each would cost every packet.
+    pub guests: Arc<BTreeSet<(IfName, Ipv4Addr)>>,
     /// Rules of single guests, such as forwarded ports: they come before the others of their hook.
     pub extra: Vec<Rule>,
 }
+
+/// Fragments that a guest may send in a second, and at once. What is incomplete is kept for 30 s
+/// (`ipfrag_time`) in 4 MiB that the whole device shares (`ipfrag_high_thresh`); one takes up to 2.3 kB.
+pub const FRAGMENTS: (u32, u32) = (40, 128);
 
 /// A subnet of guests and the device's address in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +70,9 @@ impl GuestSubnet {
 /// Where in the kernel a rule is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hook {
+    /// Packets as they come in, before fragments are put together and connections are tracked. In
+    /// nf_tables only: x_tables has nothing there.
+    Ingress,
     /// Packets that pass through the device.
     Forward,
     /// Packets for the device itself.
@@ -69,6 +81,8 @@ pub enum Hook {
     Prerouting,
     /// Source NAT, as packets leave.
     Postrouting,
+    /// Packets as they leave, behind source NAT. In nf_tables only.
+    Egress,
 }
 
 /// An interface as a rule names it.
@@ -76,6 +90,10 @@ pub enum Hook {
 pub enum Interface {
     /// Every guest's link, `vm_wlan+`.
     Guests,
+    /// Every other.
+    NotGuests,
+    /// Every one that leads out of the device.
+    NotLoopback,
     /// Those with such a name.
     Like(IfPattern),
 }
@@ -125,9 +143,20 @@ impl Protocol {
 pub enum Match {
     /// A reply, or related to a known connection: conntrack `ESTABLISHED,RELATED`.
     Established,
-    /// Of a connection that conntrack knows, old or new: `NEW,RELATED,ESTABLISHED`. What it does not
-    /// know NAT would let out with the guest's own address.
-    Tracked,
+    /// Of a connection that was answered: `ESTABLISHED`. What most packets are.
+    Answered,
+    /// The first of a connection: `NEW`. What conntrack does not know NAT would let out with the
+    /// guest's own address.
+    New,
+    /// `RELATED` to a connection that this guest has opened (in x_tables: one of its subnet). An ICMP
+    /// error about another's would change that one's path.
+    OwnRelated,
+    /// Not from the address that the guest behind this host end has.
+    ForeignSource,
+    /// From the address that the guest behind this host end has.
+    OwnSource,
+    /// A fragment, beyond so many of a guest in a second and at once.
+    FragmentsOver(u32, u32),
     /// An echo request of ICMP, or of ICMPv6.
     EchoRequest,
     /// Sent to one of these ports.
@@ -139,12 +168,11 @@ pub enum Match {
     },
 }
 
-impl Match {
-    /// DNS over this protocol.
-    fn dns(protocol: Protocol) -> Self {
-        Self::Proto { protocol, ports: 53..=53 }
-    }
-}
+/// Questions for names.
+const DNS: [Match; 2] = [
+    Match::Proto { protocol: Protocol::Udp, ports: 53..=53 },
+    Match::Proto { protocol: Protocol::Tcp, ports: 53..=53 },
+];
 
 /// What becomes of a packet that matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,11 +250,35 @@ impl Ruleset {
     /// The rules, in the order in which the kernel must look at them within each hook and family.
     pub fn rules(&self) -> Vec<Rule> {
         let mut rules = self.extra.clone();
+        rules.extend(self.ingress());
         rules.extend(self.forward());
         rules.extend(self.input());
         rules.extend(self.dns());
         rules.extend(self.masquerade());
+        rules.extend(self.egress());
         rules
+    }
+
+    /// A guest sends with its own address, whatever `rp_filter` says: not in the name of another, nor of
+    /// a server that the device talks to.
+    fn ingress(&self) -> [Rule; 4] {
+        let rule = |verdict| Rule::new(Hook::Ingress, Family::V4, verdict);
+        let v6 = Rule::new(Hook::Ingress, Family::V6, Verdict::Accept);
+        let (per_second, at_once) = FRAGMENTS;
+        [
+            rule(Verdict::Accept).from(Interface::NotGuests),
+            v6.from(Interface::NotGuests),
+            rule(Verdict::Drop).when(Match::ForeignSource),
+            rule(Verdict::Drop).when(Match::FragmentsOver(per_second, at_once)),
+        ]
+    }
+
+    /// Nothing leaves with a guest's own address: not what somebody else's chain has taken out of NAT,
+    /// nor an ICMP error about a connection that has none.
+    fn egress(&self) -> Vec<Rule> {
+        let rule = Rule::new(Hook::Egress, Family::V4, Verdict::Drop).from(Interface::Guests);
+        let rule = rule.when(Match::OwnSource);
+        self.usual().chain(self.unusual()).map(|s| rule.clone().of(s.subnet)).collect()
     }
 
     /// Guest to uplink with its own subnet's address; uplink to guest as a reply; nothing else.
@@ -236,7 +288,10 @@ impl Ruleset {
         // Before the general rules, which would let such a guest out by the uplinks.
         let mut rules = self.exits();
         for uplink in &self.uplinks {
-            rules.extend(self.between(Guests, Like(uplink.clone())));
+            rules.extend(self.known(Guests, Like(uplink.clone())));
+        }
+        for uplink in &self.uplinks {
+            rules.extend(self.first(Guests, Like(uplink.clone())));
         }
         for family in [V4, V6] {
             rules.push(Rule::new(Hook::Forward, family, Drop).from(Guests));
@@ -251,18 +306,20 @@ impl Ruleset {
         let mut rules = Vec::new();
         for (host_end, way_out) in &self.exits {
             let guest = Interface::Like(host_end.clone().into());
-            rules.extend(self.between(guest.clone(), Interface::Like(way_out.clone().into())));
+            let way_out = Interface::Like(way_out.clone().into());
+            rules.extend(self.known(guest.clone(), way_out.clone()));
+            rules.extend(self.first(guest.clone(), way_out));
             rules.extend([drop().from(guest.clone()), drop().to(guest)]);
         }
         rules
     }
 
-    /// What may pass between guests and a way out. What most packets meet comes first.
-    fn between(&self, guests: Interface, way_out: Interface) -> Vec<Rule> {
+    /// What may pass between guests and a way out, of connections that are there: most packets.
+    fn known(&self, guests: Interface, way_out: Interface) -> Vec<Rule> {
         let accept = || Rule::new(Hook::Forward, Family::V4, Verdict::Accept);
         let out = |s: &GuestSubnet| {
             let rule = accept().from(guests.clone()).to(way_out.clone());
-            rule.of(s.subnet).when(Match::Tracked)
+            rule.of(s.subnet).when(Match::Answered)
         };
         let mut rules: Vec<_> = self.usual().map(out).collect();
         let back = accept().from(way_out.clone()).to(guests.clone());
@@ -271,19 +328,36 @@ impl Ruleset {
         rules
     }
 
+    /// The first packets of connections that guests may open by a way out.
+    fn first(&self, guests: Interface, way_out: Interface) -> Vec<Rule> {
+        let accept = Rule::new(Hook::Forward, Family::V4, Verdict::Accept).from(guests).to(way_out);
+        let all = || self.usual().chain(self.unusual());
+        let such = |matching: Match| {
+            let accept = accept.clone().when(matching);
+            all().map(move |s| accept.clone().of(s.subnet)).collect::<Vec<_>>()
+        };
+        [such(Match::New), such(Match::OwnRelated)].concat()
+    }
+
     /// What a guest may say to the device itself. Without this it reaches every listener of the
     /// device by the gateway's, the uplink's and (IPv6) the link-local address. Who answers at the
     /// gateway is not reached while a resolver is set: what is meant for it has another address by
-    /// then, and should the DNAT be lost, no other resolver may answer instead.
+    /// then, and should the DNAT be lost, no other resolver may answer instead. Nothing that is
+    /// `RELATED`: a guest's ICMP error would set the device's path to any server for ten minutes.
     fn input(&self) -> Vec<Rule> {
         use {Family::*, Interface::*, Match::*, Verdict::*};
         let rule = |verdict| Rule::new(Hook::Input, V4, verdict).from(Guests);
-        let mut rules = vec![rule(Accept).when(Established), rule(Accept).when(EchoRequest)];
+        let all = || self.usual().chain(self.unusual());
+        let mut rules: Vec<_> = all().map(|s| rule(Accept).of(s.subnet).when(Answered)).collect();
+        rules.extend(self.to_gateway(&rule(Accept), &[EchoRequest]));
         if self.resolver.is_none() {
-            rules.extend(self.asks_gateway(&rule(Accept)));
+            rules.extend(self.to_gateway(&rule(Accept), &DNS));
         }
         rules.push(rule(Drop));
         rules.push(Rule::new(Hook::Input, V6, Drop).from(Guests));
+        // The gateway is the guests': a resolver that is bound to it answers nobody behind an uplink.
+        let others = Rule::new(Hook::Input, V4, Drop).from(NotLoopback);
+        rules.extend(all().map(|s| others.clone().at(s.gateway)));
         rules
     }
 
@@ -292,16 +366,17 @@ impl Ruleset {
     fn dns(&self) -> Vec<Rule> {
         let Some(resolver) = self.resolver else { return Vec::new() };
         let verdict = Verdict::Dnat { address: resolver.into(), port: None };
-        self.asks_gateway(&Rule::new(Hook::Prerouting, Family::V4, verdict).from(Interface::Guests))
+        let rule = Rule::new(Hook::Prerouting, Family::V4, verdict).from(Interface::Guests);
+        self.to_gateway(&rule, &DNS)
     }
 
-    /// The rule for every question of a guest to its gateway.
-    fn asks_gateway(&self, rule: &Rule) -> Vec<Rule> {
-        let asks = |s: &GuestSubnet| {
+    /// The rule for what guests send to their gateways, if it is such.
+    fn to_gateway(&self, rule: &Rule, such: &[Match]) -> Vec<Rule> {
+        let of = |s: &GuestSubnet| {
             let rule = rule.clone().of(s.subnet).at(s.gateway);
-            [Protocol::Udp, Protocol::Tcp].map(|by| rule.clone().when(Match::dns(by)))
+            such.iter().map(move |matching| rule.clone().when(matching.clone()))
         };
-        self.usual().chain(self.unusual()).flat_map(asks).collect()
+        self.usual().chain(self.unusual()).flat_map(of).collect()
     }
 
     /// IPv4 only: Android's kernels have no IPv6 NAT (`IP6_NF_NAT` is off in GKI).
@@ -339,10 +414,16 @@ impl Hook {
 }
 
 impl Interface {
+    /// Whether it is every one but those that the name says.
+    pub fn is_inverted(&self) -> bool {
+        matches!(self, Self::NotGuests | Self::NotLoopback)
+    }
+
     /// As iptables writes it: a final `+` matches every name that begins so.
     pub fn pattern(&self) -> String {
         match self {
-            Self::Guests => format!("{HOST_PREFIX}+"),
+            Self::Guests | Self::NotGuests => format!("{HOST_PREFIX}+"),
+            Self::NotLoopback => "lo".to_owned(),
             Self::Like(pattern) => pattern.as_str().replace('*', "+"),
         }
     }

@@ -61,7 +61,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A ruleset from its lines: `uplink NAME`, `subnet ADDRESS/PREFIX gateway ADDRESS`,
-/// `resolver ADDRESS`, `guest HOST-END by NAME`; and rules that no guest asks for yet:
+/// `resolver ADDRESS`, `guest HOST-END by NAME`, `address HOST-END ADDRESS`; and rules that no guest asks for yet:
 /// `forward PROTOCOL PORT[-LAST] from NAME to ADDRESS[:PORT]`, `echo from ADDRESS/PREFIX`,
 /// `masquerade ADDRESS/PREFIX by NAME`, `answers from ADDRESS/PREFIX by NAME`.
 pub fn ruleset(text: &str) -> Ruleset {
@@ -75,6 +75,10 @@ pub fn ruleset(text: &str) -> Ruleset {
                 let subnet = Subnet::containing(network, prefix.parse().unwrap()).unwrap();
                 assert_eq!(subnet.network(), network, "{line}");
                 ruleset.subnets.insert(GuestSubnet { subnet, gateway: gateway.parse().unwrap() });
+            }
+            ["address", host_end, address] => {
+                let guest = (IfName::new(host_end).unwrap(), address.parse().unwrap());
+                std::sync::Arc::make_mut(&mut ruleset.guests).insert(guest);
             }
             ["resolver", address] => ruleset.resolver = Some(address.parse().unwrap()),
             ["guest", host_end, "by", name] => {
@@ -149,7 +153,7 @@ fn network(text: &str) -> Network {
 
 /// One guest's subnet, behind `wlan0`.
 pub fn wlan0() -> Ruleset {
-    ruleset("uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n")
+    ruleset("uplink wlan0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\naddress vm_wlan 172.17.3.3\n")
 }
 
 /// The same behind `eth0`.

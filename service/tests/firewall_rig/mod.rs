@@ -73,13 +73,13 @@ pub fn listed_by_nft() -> String {
 }
 
 fn without_counts(line: &str) -> String {
-    let mut words = line.split(' ').peekable();
+    let mut words = line.split(' ');
     let mut kept = Vec::new();
     while let Some(word) = words.next() {
-        if word == "packets" || word == "bytes" {
-            words.next();
-        } else {
-            kept.push(word);
+        kept.push(word);
+        // `counter packets 1 bytes 84`
+        if word == "counter" {
+            words.by_ref().take(4).for_each(drop);
         }
     }
     kept.join(" ")

@@ -27,6 +27,7 @@ use crate::model::world::Backend;
 use crate::model::world::World;
 use crate::spec::IfPattern;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The filter of the network namespace that it was opened in.
 pub(crate) struct PacketFilter {
@@ -106,6 +107,10 @@ impl SharedResource for PacketFilter {
             exits: exits
                 .filter_map(|(host, one)| Some((host.clone(), one.vpn.tun()?.clone())))
                 .collect(),
+            guests: match world.platform.filter {
+                Backend::Nftables => guests.sources(),
+                Backend::Iptables => Arc::default(),
+            },
             extra: Vec::new(),
         }
     }
@@ -120,8 +125,13 @@ impl SharedResource for PacketFilter {
         )
     }
 
-    fn changes(&self, _from: Option<&Ruleset>, to: &Ruleset) -> Vec<Change> {
-        vec![Change::packet_filter(to)]
+    fn changes(&self, from: Option<&Ruleset>, to: &Ruleset) -> Vec<Change> {
+        let Some(from) = from else { return vec![Change::packet_filter(to)] };
+        if (Ruleset { guests: Arc::clone(&to.guests), ..from.clone() }) != *to {
+            return vec![Change::packet_filter(to)];
+        }
+        let new = to.guests.difference(&from.guests);
+        new.map(|(host, address)| Change::add_source(host, *address)).collect()
     }
 
     fn drift(&mut self, want: &Ruleset, _world: &World) -> Result<Option<String>, Error> {
@@ -137,7 +147,9 @@ impl SharedResource for PacketFilter {
         }
         match task.from {
             Some(from) if from != task.to => {
-                log::info!("firewall: {}", task.to.ways_out());
+                if from.uplinks != task.to.uplinks {
+                    log::info!("firewall: {}", task.to.ways_out());
+                }
                 if from.resolver != task.to.resolver {
                     self.forgetter.forget(Unfit::Questions(subnets(task.world)));
                 }

@@ -124,12 +124,15 @@ pub fn anchors(parents: &Parents) -> [Anchor; 8] {
             (Hook::Input, _) => ("filter", "INPUT", "INPUT", INPUT),
             (Hook::Prerouting, Family::V4) => ("nat", "PREROUTING", parents.prerouting, PREROUTING),
             (Hook::Prerouting, Family::V6) => ("nat", "PREROUTING", "PREROUTING", PREROUTING),
-            (Hook::Postrouting, _) => ("nat", "POSTROUTING", "POSTROUTING", POSTROUTING),
+            // Not the hooks that x_tables does not have, of which there is no anchor.
+            (Hook::Postrouting | Hook::Ingress | Hook::Egress, _) => {
+                ("nat", "POSTROUTING", "POSTROUTING", POSTROUTING)
+            }
         };
         let candidates = match hook {
             Hook::Forward => [Parents::LINUX.forward, Parents::ANDROID.forward].as_slice(),
             Hook::Prerouting => &[Parents::LINUX.prerouting, Parents::ANDROID.prerouting],
-            Hook::Input | Hook::Postrouting => &[],
+            Hook::Input | Hook::Postrouting | Hook::Ingress | Hook::Egress => &[],
         };
         let elsewhere = candidates.iter().copied().find(|candidate| *candidate != parent);
         Anchor { hook, family, table, root, parent, elsewhere, names }

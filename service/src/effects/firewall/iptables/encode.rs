@@ -60,17 +60,31 @@ impl Anchor {
 fn conditions(rule: &Rule) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut option = |name: &str, value: Option<String>| {
-        words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
+        let words_of = |value| name.split(' ').map(str::to_owned).chain([value]);
+        words.extend(value.into_iter().flat_map(words_of));
+    };
+    let name = |option: &'static str, interface: &Option<Interface>| match interface {
+        Some(interface) if interface.is_inverted() => format!("! {option}"),
+        _ => option.to_owned(),
     };
     let whole = |address: IpAddr| format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 });
     option("-s", rule.source.map(|network| network.to_string()));
     option("-d", rule.destination.map(whole));
-    option("-i", rule.input.as_ref().map(Interface::pattern));
-    option("-o", rule.output.as_ref().map(Interface::pattern));
+    option(&name("-i", &rule.input), rule.input.as_ref().map(Interface::pattern));
+    option(&name("-o", &rule.output), rule.output.as_ref().map(Interface::pattern));
     let matching = match (&rule.matching, rule.family) {
         (None, _) => String::new(),
         (Some(Match::Established), _) => "-m conntrack --ctstate RELATED,ESTABLISHED ".to_owned(),
-        (Some(Match::Tracked), _) => "-m conntrack --ctstate NEW,RELATED,ESTABLISHED ".to_owned(),
+        (Some(Match::Answered), _) => "-m conntrack --ctstate ESTABLISHED ".to_owned(),
+        (Some(Match::New), _) => "-m conntrack --ctstate NEW ".to_owned(),
+        (Some(Match::OwnRelated), _) => {
+            let opener = rule.source.map(|network| format!("--ctorigsrc {network} "));
+            format!("-m conntrack --ctstate RELATED {}", opener.unwrap_or_default())
+        }
+        // Of the hooks that x_tables does not have.
+        (Some(Match::ForeignSource | Match::OwnSource | Match::FragmentsOver(..)), _) => {
+            String::new()
+        }
         (Some(Match::EchoRequest), Family::V4) => "-p icmp -m icmp --icmp-type 8 ".to_owned(),
         (Some(Match::EchoRequest), Family::V6) => {
             "-p ipv6-icmp -m icmp6 --icmpv6-type 128 ".to_owned()

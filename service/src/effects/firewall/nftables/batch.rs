@@ -19,7 +19,7 @@
 //! each of some hundred rules would overrun a socket's buffer.
 
 use super::encode;
-use super::layout::{Elements, Line, Set};
+use super::layout::{Elements, Kind, Line, Set};
 use super::socket::{Refusal, Socket, Transaction};
 use super::{chain_of, BaseChain, TABLE};
 use crate::kernel::write;
@@ -36,6 +36,13 @@ const ELEMENTS: usize = 1024;
 /// What `nft` takes the bytes of a set for: an IPv4 address, and two of them.
 const ADDRESS: u32 = 7;
 const TWO_ADDRESSES: u32 = ADDRESS << 6 | ADDRESS;
+const NAME_AND_ADDRESS: u32 = 41 << 6 | ADDRESS;
+/// `NFT_SET_TIMEOUT | NFT_SET_EVAL`: packets add to it, and what is not used goes.
+const DYNAMIC: u32 = 0x10 | 0x20;
+/// As many as `nft` takes for such a set. Beyond that packets pass.
+const LARGEST: u32 = 65535;
+/// How long what packets have added stays, in milliseconds.
+const UNUSED: u64 = 60_000;
 
 /// A transaction that is being written.
 pub(super) struct Batch {
@@ -105,14 +112,24 @@ impl Batch {
     /// Makes a set, unless it is there.
     pub(super) fn set(&mut self, set: &Set) {
         let mut op = self.chain.request().set_create().op_newset_do(&inet());
-        let set_type = if set.len() > 4 { TWO_ADDRESSES } else { ADDRESS };
-        op.encode()
+        let set_type = match set.kind {
+            Kind::Guests => NAME_AND_ADDRESS,
+            Kind::Gateways => TWO_ADDRESSES,
+            Kind::Fragments | Kind::Addresses | Kind::Subnets => ADDRESS,
+        };
+        let attributes = op
+            .encode()
             .push_table_bytes(self.table.as_bytes())
             .push_name_bytes(set.name().as_bytes())
             .push_key_type(set_type)
             .push_key_len(set.len())
             // Any number will do: rules name their sets.
-            .push_id(u32::from(set.prefix) << 1 | u32::from(set.len() > 4));
+            .push_id(u32::from(set.prefix) << 3 | set.kind as u32);
+        if set.kind.is_dynamic() {
+            // The library writes this number as the machine has it, the kernel wants its high byte first.
+            let attributes = attributes.push_flags(DYNAMIC).push_timeout(UNUSED.to_be());
+            attributes.nested_desc().push_size(LARGEST).end_nested();
+        }
     }
 
     /// Removes a set that no rule names any more.

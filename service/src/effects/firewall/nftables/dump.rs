@@ -16,7 +16,7 @@
 //! means. Reads our own table only, and changes nothing.
 
 use super::batch::inet;
-use super::layout::Elements;
+use super::layout::{Elements, Set};
 use super::TABLE;
 use netlink_bindings::nftables::{
     ExprOps, IterableChainAttrs, IterableExprAttrs, IterableRuleAttrs, IterableSetAttrs,
@@ -112,7 +112,7 @@ fn table(socket: &mut NetlinkSocket) -> Result<Option<Table>, ReplyError> {
         table.set(&set?.1);
     }
     drop(reply);
-    for (name, elements) in &mut table.elements {
+    for (name, elements) in table.elements.iter_mut().filter(|(name, _)| !is_dynamic(name)) {
         read_elements(socket, name, elements)?;
     }
     let mut request = Request::new().op_getrule_dump(&inet());
@@ -161,6 +161,11 @@ impl Table {
         let label = format!("rule {} (in the chain `{chain}`)", self.rules);
         self.shape.push((label, fingerprint((chain, instructions))));
     }
+}
+
+/// Whether packets add to the set of this name.
+fn is_dynamic(name: &str) -> bool {
+    name == Set::FRAGMENTS.name()
 }
 
 /// An instruction's name and all that it is about.

@@ -14,13 +14,17 @@
 
 //! A rule as nf_tables runs it: a list of small instructions around one register or two. Pure.
 
-use super::layout::{Addresses, Line, Set};
+use super::layout::{Addresses, Kind, Line, Set};
 use crate::firewall::{Family, Interface, Match, Network, Protocol, Verdict};
 use crate::spec::HOST_PREFIX;
 use netlink_bindings::nftables::{
     CmpOps, CtKeys, MetaKeys, PayloadBase, PushExprListAttrs, PushRuleAttrs, VerdictCode,
 };
-use netlink_bindings::utils::RequestBuf;
+use netlink_bindings::traits::Pusher;
+use netlink_bindings::utils::{
+    finalize_nested_header, push_header, push_nested_header, RequestBuf,
+};
+use std::ffi::CStr;
 use std::net::IpAddr;
 
 /// The expression list of a rule that is being written.
@@ -36,6 +40,8 @@ const OTHER: u32 = 2;
 const ESTABLISHED: u32 = 1 << 1;
 const RELATED: u32 = 1 << 2;
 const NEW: u32 = 1 << 3;
+/// `NFT_CT_SRC_IP`: the source of a connection's first packet, by `NFTA_CT_DIRECTION` 0.
+const CT_SOURCE: u32 = 19;
 /// `NFT_NAT_DNAT`.
 const DNAT: u32 = 1;
 
@@ -43,7 +49,8 @@ const DNAT: u32 = 1;
 pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
     for (key, interface) in [(MetaKeys::Iifname, &line.input), (MetaKeys::Oifname, &line.output)] {
         if let Some(interface) = interface {
-            list = equal(meta(list, key), &name(interface));
+            let op = if interface.is_inverted() { CmpOps::Neq } else { CmpOps::Eq };
+            list = compare(meta(list, key), op, &name(interface));
         }
     }
     if let Some(family) = line.family {
@@ -64,7 +71,21 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
     list = match &line.matching {
         None => list,
         Some(Match::Established) => state(list, ESTABLISHED | RELATED),
-        Some(Match::Tracked) => state(list, ESTABLISHED | RELATED | NEW),
+        Some(Match::Answered) => state(list, ESTABLISHED),
+        Some(Match::New) => state(list, NEW),
+        Some(Match::OwnRelated) => {
+            let list = meta(state(list, RELATED), MetaKeys::Iifname);
+            is_guest(opener(list), true)
+        }
+        Some(Match::ForeignSource) => is_guest(source(meta(list, MetaKeys::Iifname)), false),
+        Some(Match::OwnSource) => is_guest(source(meta(list, MetaKeys::Iifname)), true),
+        Some(Match::FragmentsOver(rate, burst)) => {
+            // More are to come, or it is not the first: all bits but two of the offset's.
+            let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [6, 2]);
+            let list = compare(mask(list, &[0x3f, 0xff]), CmpOps::Neq, &[0; 2]);
+            let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [SOURCE[0], 4]);
+            beyond_limit(list, &Set::FRAGMENTS, *rate, *burst)
+        }
         Some(Match::EchoRequest) => match line.family {
             Some(Family::V6) => equal(transport(list, libc::IPPROTO_ICMPV6, 0, 1), &[128]),
             _ => equal(transport(list, libc::IPPROTO_ICMP, 0, 1), &[8]),
@@ -96,16 +117,19 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
 /// A comparison of fewer than 16 bytes is one of a prefix: that is how `vm_wlan*` is said.
 fn name(interface: &Interface) -> Vec<u8> {
     match interface {
-        Interface::Guests => HOST_PREFIX.as_bytes().to_vec(),
+        Interface::Guests | Interface::NotGuests => HOST_PREFIX.as_bytes().to_vec(),
+        Interface::NotLoopback => whole("lo"),
         Interface::Like(pattern) => match pattern.as_str().strip_suffix('*') {
             Some(beginning) => beginning.as_bytes().to_vec(),
-            None => {
-                let mut bytes = pattern.as_str().as_bytes().to_vec();
-                bytes.resize(libc::IFNAMSIZ, 0);
-                bytes
-            }
+            None => whole(pattern.as_str()),
         },
     }
+}
+
+fn whole(name: &str) -> Vec<u8> {
+    let mut bytes = name.as_bytes().to_vec();
+    bytes.resize(libc::IFNAMSIZ, 0);
+    bytes
 }
 
 /// Enough bytes for a constant that is below 256.
@@ -144,15 +168,99 @@ fn address<'a>(list: List<'a>, [v4, v6]: [u32; 2], network: &Network) -> List<'a
 }
 
 fn lookup<'a>(list: List<'a>, set: &Set) -> List<'a> {
+    if set.kind == Kind::Addresses {
+        let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [DESTINATION[0], 4]);
+        return is_in(list, set, true);
+    }
     let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [SOURCE[0], 4]);
     let mut list = mask(list, &set.mask());
     if set.len() > 4 {
         list = payload(list, SECOND, PayloadBase::NetworkHeader, [DESTINATION[0], 4]);
     }
-    // The library counts these attributes wrongly: by its numbers the register that is looked up is
-    // the set's id.
-    let e = list.nested_elem().nested_data_lookup().push_set_bytes(set.name().as_bytes());
-    e.push_set_id(REGISTER).end_nested().end_nested()
+    is_in(list, set, true)
+}
+
+/// Whether a set has what is in the register, or has not. (The library counts the attributes of this
+/// instruction wrongly, and does not know those below.)
+fn is_in<'a>(list: List<'a>, set: &Set, is: bool) -> List<'a> {
+    raw(list, c"lookup", |data| {
+        data.text(1, &set.name());
+        data.number(2, REGISTER);
+        if !is {
+            data.number(5, 1); // NFT_LOOKUP_F_INV
+        }
+    })
+}
+
+/// Whether the host end in the register is there with the address in the other one.
+fn is_guest(list: List<'_>, is: bool) -> List<'_> {
+    is_in(list, &Set::GUESTS, is)
+}
+
+/// The source address beside a host end.
+fn source(list: List<'_>) -> List<'_> {
+    payload(list, OTHER, PayloadBase::NetworkHeader, [SOURCE[0], 4])
+}
+
+/// The address of who opened the connection, beside a host end.
+fn opener(list: List<'_>) -> List<'_> {
+    let e = list.nested_elem().nested_data_ct().push_key(CT_SOURCE);
+    e.push_direction(0).push_dreg(OTHER).end_nested().end_nested()
+}
+
+/// Whether the address in the register has used up what it has in a set of limits: `update`.
+fn beyond_limit<'a>(list: List<'a>, set: &Set, rate: u32, burst: u32) -> List<'a> {
+    raw(list, c"dynset", |data| {
+        data.text(1, &set.name());
+        data.number(3, 1); // NFT_DYNSET_OP_UPDATE
+        data.number(4, REGISTER);
+        data.nested(7, |expression| {
+            expression.text(1, "limit");
+            expression.nested(2, |limit| {
+                limit.long(1, rate.into());
+                limit.long(2, 1); // a second
+                limit.number(3, burst);
+                limit.number(4, 0); // packets
+                limit.number(5, 1); // NFT_LIMIT_F_INV
+            });
+        });
+    })
+}
+
+/// An instruction that is written attribute by attribute.
+fn raw<'a>(list: List<'a>, name: &CStr, data: impl FnOnce(&mut Data<'_>)) -> List<'a> {
+    let mut e = list.nested_elem().push_name(name);
+    Data(e.as_vec_mut()).nested(2, data);
+    e.end_nested()
+}
+
+/// Attributes as nf_tables has them: numbers with the high byte first.
+struct Data<'a>(&'a mut Vec<u8>);
+
+impl Data<'_> {
+    fn bytes(&mut self, kind: u16, value: &[u8]) {
+        // None of them is longer than a name.
+        push_header(self.0, kind, value.len() as u16);
+        self.0.extend(value);
+    }
+
+    fn text(&mut self, kind: u16, value: &str) {
+        self.bytes(kind, &[value.as_bytes(), &[0]].concat());
+    }
+
+    fn number(&mut self, kind: u16, value: u32) {
+        self.bytes(kind, &value.to_be_bytes());
+    }
+
+    fn long(&mut self, kind: u16, value: u64) {
+        self.bytes(kind, &value.to_be_bytes());
+    }
+
+    fn nested(&mut self, kind: u16, inner: impl FnOnce(&mut Data<'_>)) {
+        let at = push_nested_header(self.0, kind);
+        inner(&mut Data(self.0));
+        finalize_nested_header(self.0, at);
+    }
 }
 
 fn state(list: List<'_>, bits: u32) -> List<'_> {

@@ -15,16 +15,16 @@
 //! The ruleset as it is laid out in the table: few rules, and sets for what there may be many of.
 //! Pure. Adding a subnet adds elements to two sets, whatever the number of those that are there.
 //!
-//! What a packet walks is kept short. Our chains let pass what none of their rules drops, so a rule
-//! that lets a guest's packet pass need not ask whether it is a guest's: for every other packet it
-//! says what the end of the chain says. The drops ask, and so does what changes a packet.
+//! What a packet walks is kept short: a rule that lets the packets of a known connection pass need not
+//! ask whether they are a guest's. All others ask.
 
 use crate::firewall::{
     Family, GuestSubnet, Hook, Interface, Match, Network, Rule, Ruleset, Verdict,
 };
-use crate::spec::Subnet;
+use crate::spec::{IfName, Subnet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 /// One rule of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,33 +48,57 @@ pub(super) enum Addresses {
     In(Set),
 }
 
-/// A set of subnets with prefixes of one length. Hashed, since the network's address is had by a
+/// A set: of guests, or of subnets with prefixes of one length. Hashed, since the network's address is had by a
 /// mask; a set of ranges would be a tree, which costs every packet more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Set {
     pub(super) kind: Kind,
+    /// 0 where there is one set of a kind.
     pub(super) prefix: u8,
 }
 
 /// What is in a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
+    /// Host ends, each with the address behind it.
+    Guests,
+    /// Guests that send fragments, each with its allowance. Packets add to it.
+    Fragments,
+    /// The gateways' addresses.
+    Addresses,
     /// The subnets' addresses.
     Subnets,
     /// The subnets' addresses, each with the gateway's.
     Gateways,
 }
 
+impl Kind {
+    /// Whether packets add to it.
+    pub(super) fn is_dynamic(self) -> bool {
+        self == Self::Fragments
+    }
+}
+
 /// The elements of a set: their bytes.
 pub(super) type Elements = BTreeSet<Vec<u8>>;
 
 impl Set {
+    /// What there is of each length of prefix.
     const KINDS: [Kind; 2] = [Kind::Subnets, Kind::Gateways];
+    /// The host ends with their addresses.
+    pub(super) const GUESTS: Self = Self { kind: Kind::Guests, prefix: 0 };
+    /// The fragments that guests may send.
+    pub(super) const FRAGMENTS: Self = Self { kind: Kind::Fragments, prefix: 0 };
+    /// The gateways of subnets other than the original's.
+    const ADDRESSES: Self = Self { kind: Kind::Addresses, prefix: 0 };
 
     pub(super) fn name(&self) -> String {
         match self.kind {
+            Kind::Guests => "guests".to_owned(),
+            Kind::Fragments => "fragments".to_owned(),
             Kind::Subnets => format!("subnets{}", self.prefix),
             Kind::Gateways => format!("gateways{}", self.prefix),
+            Kind::Addresses => "addresses".to_owned(),
         }
     }
 
@@ -86,23 +110,35 @@ impl Set {
     /// How many bytes an element has.
     pub(super) fn len(&self) -> u32 {
         match self.kind {
-            Kind::Subnets => 4,
+            Kind::Guests => libc::IFNAMSIZ as u32 + 4,
             Kind::Gateways => 8,
+            Kind::Subnets | Kind::Addresses | Kind::Fragments => 4,
         }
     }
 
     fn element(&self, s: &GuestSubnet) -> Vec<u8> {
         let network = s.subnet.network().octets();
         match self.kind {
-            Kind::Subnets => network.to_vec(),
             Kind::Gateways => [network, s.gateway.octets()].concat(),
+            Kind::Addresses => s.gateway.octets().to_vec(),
+            _ => network.to_vec(),
         }
     }
 }
 
 /// The sets with their elements.
 pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
+    let guest = |(name, address): &(IfName, Ipv4Addr)| {
+        let mut bytes = name.as_str().as_bytes().to_vec();
+        bytes.resize(libc::IFNAMSIZ, 0);
+        bytes.extend(address.octets());
+        bytes
+    };
     let mut sets = BTreeMap::<Set, Elements>::new();
+    sets.insert(Set::GUESTS, ruleset.guests.iter().map(guest).collect());
+    sets.insert(Set::FRAGMENTS, Elements::new());
+    let addresses = ruleset.unusual().map(|s| Set::ADDRESSES.element(s)).collect();
+    sets.insert(Set::ADDRESSES, addresses);
     for s in ruleset.unusual() {
         for kind in Set::KINDS {
             let set = Set { kind, prefix: s.subnet.prefix() };
@@ -115,10 +151,8 @@ pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
 /// The sets without.
 pub(super) fn names(ruleset: &Ruleset) -> BTreeSet<Set> {
     let prefixes: BTreeSet<u8> = ruleset.unusual().map(|s| s.subnet.prefix()).collect();
-    prefixes
-        .iter()
-        .flat_map(|prefix| Set::KINDS.map(|kind| Set { kind, prefix: *prefix }))
-        .collect()
+    let of = |prefix: &u8| Set::KINDS.map(|kind| Set { kind, prefix: *prefix });
+    prefixes.iter().flat_map(of).chain([Set::GUESTS, Set::FRAGMENTS, Set::ADDRESSES]).collect()
 }
 
 /// The elements that go from one ruleset to another, by their sets, and those that come. What it costs
@@ -126,7 +160,11 @@ pub(super) fn names(ruleset: &Ruleset) -> BTreeSet<Set> {
 pub(super) fn moved(from: &Ruleset, to: &Ruleset) -> [BTreeMap<Set, Elements>; 2] {
     let beyond = |a: &Ruleset, b: &Ruleset| -> Ruleset {
         let subnets = a.subnets.difference(&b.subnets).copied().collect();
-        Ruleset { subnets, ..Ruleset::default() }
+        let guests = match Arc::ptr_eq(&a.guests, &b.guests) {
+            true => Arc::default(),
+            false => Arc::new(a.guests.difference(&b.guests).cloned().collect()),
+        };
+        Ruleset { subnets, guests, ..Ruleset::default() }
     };
     let left = beyond(from, to);
     let (mut gone, new) = (sets(&left), sets(&beyond(to, from)));
@@ -154,7 +192,7 @@ pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
     let Ruleset { uplinks, resolver, exits, .. } = ruleset;
     let (uplinks, exits) = (uplinks.clone(), exits.clone());
     let subnets = subnets.collect();
-    let few = Ruleset { uplinks, subnets, resolver: *resolver, exits, extra: Vec::new() };
+    let few = Ruleset { uplinks, subnets, resolver: *resolver, exits, ..Ruleset::default() };
 
     let mut lines: Vec<Line> = ruleset.extra.iter().map(Line::plain).collect();
     for rule in few.rules().iter().filter(|rule| rule.hook != Hook::Postrouting) {
@@ -163,6 +201,8 @@ pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
         // One rule for both IP versions where all else is the same.
         match lines.iter_mut().find(|earlier| **earlier == other) {
             Some(earlier) if line.is_of_either() => earlier.family = None,
+            // Said of each subnet, and here of all guests at once.
+            Some(_) if line.is_of_all() => {}
             _ => lines.push(line),
         }
     }
@@ -199,11 +239,22 @@ impl Line {
 
     /// With no more than has to be asked, and with a set for the subnets that one stands in for.
     fn of(rule: &Rule) -> Self {
-        let asked = |interface: &Option<Interface>| match (interface, &rule.verdict) {
-            (Some(Interface::Guests), Verdict::Accept) => None,
+        let known = matches!(rule.matching, Some(Match::Answered | Match::Established));
+        let asked = |interface: &Option<Interface>| match interface {
+            Some(Interface::Guests) if known && rule.verdict == Verdict::Accept => None,
             _ => interface.clone(),
         };
         let (input, output) = (asked(&rule.input), asked(&rule.output));
+        let one_set = match (&rule.matching, rule.destination) {
+            (Some(Match::OwnRelated), _) => Some(Addresses::These(None, None)),
+            (_, Some(to)) if rule.source.is_none() && to.is_unspecified() => {
+                Some(Addresses::In(Set::ADDRESSES))
+            }
+            _ => None,
+        };
+        if let Some(addresses) = one_set {
+            return Self { input, output, addresses, ..Self::plain(rule) };
+        }
         let stand_in = rule.source.filter(|network| network.address.is_unspecified());
         let Some(Network { prefix, .. }) = stand_in else {
             return Self { input, output, ..Self::plain(rule) };
@@ -211,6 +262,12 @@ impl Line {
         let kind = if rule.destination.is_some() { Kind::Gateways } else { Kind::Subnets };
         let addresses = Addresses::In(Set { kind, prefix });
         Self { input, output, addresses, ..Self::plain(rule) }
+    }
+
+    /// Whether it is said of each subnet, and here of all at once.
+    fn is_of_all(&self) -> bool {
+        self.matching == Some(Match::OwnRelated)
+            || matches!(self.addresses, Addresses::In(Set::ADDRESSES))
     }
 
     /// Whether it is IPv6's, and says nothing that is said of one IP version in another way.

@@ -50,16 +50,28 @@ struct BaseChain {
     name: &'static str,
     kind: &'static str,
     hook: u32,
+    hook_name: &'static str,
     priority: i32,
     priority_name: &'static str,
     policy: u32,
 }
 
-const CHAINS: [BaseChain; 4] = [
+const CHAINS: [BaseChain; 6] = [
+    BaseChain {
+        name: "ingress",
+        kind: "filter",
+        hook: libc::NF_INET_PRE_ROUTING as u32,
+        hook_name: "prerouting",
+        // Fragments are put together at -400.
+        priority: libc::NF_IP_PRI_CONNTRACK_DEFRAG - 50,
+        priority_name: "-450",
+        policy: VerdictCode::Accept as u32,
+    },
     BaseChain {
         name: "forward",
         kind: "filter",
         hook: libc::NF_INET_FORWARD as u32,
+        hook_name: "forward",
         priority: libc::NF_IP_PRI_FILTER,
         priority_name: "filter",
         policy: VerdictCode::Accept as u32,
@@ -68,6 +80,7 @@ const CHAINS: [BaseChain; 4] = [
         name: "input",
         kind: "filter",
         hook: libc::NF_INET_LOCAL_IN as u32,
+        hook_name: "input",
         priority: libc::NF_IP_PRI_FILTER,
         priority_name: "filter",
         policy: VerdictCode::Accept as u32,
@@ -77,6 +90,7 @@ const CHAINS: [BaseChain; 4] = [
         kind: "nat",
         hook: libc::NF_INET_PRE_ROUTING as u32,
         // The first chain that binds a connection decides its NAT: before others', and iptables'.
+        hook_name: "prerouting",
         priority: libc::NF_IP_PRI_NAT_DST - 1,
         priority_name: "dstnat - 1",
         policy: VerdictCode::Accept as u32,
@@ -85,19 +99,32 @@ const CHAINS: [BaseChain; 4] = [
         name: "postrouting",
         kind: "nat",
         hook: libc::NF_INET_POST_ROUTING as u32,
+        hook_name: "postrouting",
         priority: libc::NF_IP_PRI_NAT_SRC - 1,
         priority_name: "srcnat - 1",
+        policy: VerdictCode::Accept as u32,
+    },
+    BaseChain {
+        name: "egress",
+        kind: "filter",
+        hook: libc::NF_INET_POST_ROUTING as u32,
+        hook_name: "postrouting",
+        // Behind all source NAT.
+        priority: libc::NF_IP_PRI_NAT_SRC + 1,
+        priority_name: "srcnat + 1",
         policy: VerdictCode::Accept as u32,
     },
 ];
 
 fn chain_of(hook: Hook) -> &'static BaseChain {
-    let [forward, input, prerouting, postrouting] = &CHAINS;
+    let [ingress, forward, input, prerouting, postrouting, egress] = &CHAINS;
     match hook {
+        Hook::Ingress => ingress,
         Hook::Forward => forward,
         Hook::Input => input,
         Hook::Prerouting => prerouting,
         Hook::Postrouting => postrouting,
+        Hook::Egress => egress,
     }
 }
 
@@ -264,7 +291,9 @@ impl Known {
             return Some(what.clone());
         }
         let sets = sets(&self.ruleset);
-        let differs = |set: &&Set| table.elements.get(&set.name()) != sets.get(set);
+        // What a packet adds is not compared.
+        let differs =
+            |set: &&Set| !set.kind.is_dynamic() && table.elements.get(&set.name()) != sets.get(set);
         sets.keys().find(differs).map(|set| format!("what is in the set `{}`", set.name()))
     }
 }
@@ -291,7 +320,8 @@ fn fill(
     let before = from.map_or(&nothing, |known| &known.ruleset);
     let [mut gone, new] = moved(before, wanted);
     if rules {
-        let (there, sets) = (names(before), names(wanted));
+        let there = from.map(|known| names(&known.ruleset)).unwrap_or_default();
+        let sets = names(wanted);
         for set in there.difference(&sets) {
             batch.delete_set(set);
             gone.remove(set);

@@ -28,7 +28,7 @@ pub fn text(ruleset: &Ruleset) -> String {
     let chain = |base: &super::BaseChain| {
         let mut text = format!(
             "\tchain {} {{\n\t\ttype {} hook {} priority {}; policy accept;\n",
-            base.name, base.kind, base.name, base.priority_name
+            base.name, base.kind, base.hook_name, base.priority_name
         );
         for rule in lines.iter().filter(|rule| chain_of(rule.hook).name == base.name) {
             // Writing to a String cannot fail.
@@ -45,10 +45,25 @@ pub fn text(ruleset: &Ruleset) -> String {
 fn written(set: &Set, elements: &Elements) -> String {
     // As many in a line as nft has there.
     let (kind, in_a_line) = match set.kind {
-        Kind::Subnets => ("ipv4_addr", 2),
+        Kind::Guests => ("ifname . ipv4_addr", 1),
         Kind::Gateways => ("ipv4_addr . ipv4_addr", 1),
+        Kind::Fragments => {
+            ("ipv4_addr\n\t\tsize 65535\n\t\tflags dynamic,timeout\n\t\ttimeout 1m", 1)
+        }
+        Kind::Subnets | Kind::Addresses => ("ipv4_addr", 2),
     };
+    let name = set.name();
+    if elements.is_empty() {
+        return format!("\tset {name} {{\n\t\ttype {kind}\n\t}}\n");
+    }
     let addresses = |element: &Vec<u8>| {
+        let parts = (element.get(..libc::IFNAMSIZ), element.get(libc::IFNAMSIZ..));
+        if let (Kind::Guests, (Some(name), Some(address))) = (set.kind, parts) {
+            let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+            let name = String::from_utf8_lossy(name.get(..end).unwrap_or_default());
+            let address = <[u8; 4]>::try_from(address).map(Ipv4Addr::from);
+            return format!("\"{name}\" . {}", address.unwrap_or(Ipv4Addr::UNSPECIFIED));
+        }
         let address = |bytes: &[u8]| <[u8; 4]>::try_from(bytes).map(Ipv4Addr::from).ok();
         let texts = element.chunks(4).filter_map(address).map(|address| address.to_string());
         texts.collect::<Vec<_>>().join(" . ")
@@ -56,13 +71,16 @@ fn written(set: &Set, elements: &Elements) -> String {
     let elements: Vec<_> = elements.iter().map(addresses).collect();
     let elements: Vec<_> = elements.chunks(in_a_line).map(|line| line.join(", ")).collect();
     let elements = elements.join(",\n\t\t\t     ");
-    format!("\tset {} {{\n\t\ttype {kind}\n\t\telements = {{ {elements} }}\n\t}}\n", set.name())
+    format!("\tset {name} {{\n\t\ttype {kind}\n\t\telements = {{ {elements} }}\n\t}}\n")
 }
 
 fn line(rule: &Line) -> String {
     let mut words = Vec::new();
-    words.extend(rule.input.as_ref().map(|i| format!("iifname \"{}\"", pattern(i))));
-    words.extend(rule.output.as_ref().map(|i| format!("oifname \"{}\"", pattern(i))));
+    for (key, interface) in [("iifname", &rule.input), ("oifname", &rule.output)] {
+        let Some(interface) = interface else { continue };
+        let not = if interface.is_inverted() { "!= " } else { "" };
+        words.push(format!("{key} {not}\"{}\"", pattern(interface)));
+    }
     let ip = if rule.family == Some(Family::V6) { "ip6" } else { "ip" };
     let addresses = match &rule.addresses {
         Addresses::These(from, to) => {
@@ -74,11 +92,16 @@ fn line(rule: &Line) -> String {
             vec![match set.kind {
                 Kind::Subnets => format!("ip saddr & {mask} == @{name}"),
                 Kind::Gateways => format!("ip saddr & {mask} . ip daddr @{name}"),
+                _ => format!("ip daddr @{name}"),
             }]
         }
     };
     // nft leaves out what a condition behind it says already.
-    let said = !addresses.is_empty() || rule.matching == Some(Match::EchoRequest);
+    let of_v4 = [Match::EchoRequest, Match::ForeignSource];
+    let said = !addresses.is_empty()
+        || rule.matching.as_ref().is_some_and(|matching| {
+            of_v4.contains(matching) || matches!(matching, Match::FragmentsOver(..))
+        });
     words.extend(match rule.family {
         Some(Family::V4) if !said => Some("meta nfproto ipv4".to_owned()),
         Some(Family::V6) if !said => Some("meta nfproto ipv6".to_owned()),
@@ -87,7 +110,15 @@ fn line(rule: &Line) -> String {
     words.extend(addresses);
     words.extend(rule.matching.as_ref().map(|matching| match matching {
         Match::Established => "ct state established,related".to_owned(),
-        Match::Tracked => "ct state established,related,new".to_owned(),
+        Match::Answered => "ct state established".to_owned(),
+        Match::New => "ct state new".to_owned(),
+        Match::OwnRelated => "ct state related iifname . ct original ip saddr @guests".to_owned(),
+        Match::ForeignSource => "iifname . ip saddr != @guests".to_owned(),
+        Match::OwnSource => "iifname . ip saddr @guests".to_owned(),
+        Match::FragmentsOver(rate, burst) => format!(
+            "ip frag-off & 16383 != 0 update @fragments {{ ip saddr limit rate over \
+             {rate}/second burst {burst} packets }}"
+        ),
         Match::EchoRequest if ip == "ip6" => "icmpv6 type echo-request".to_owned(),
         Match::EchoRequest => "icmp type echo-request".to_owned(),
         Match::Proto { protocol, ports } => {
@@ -109,7 +140,8 @@ fn line(rule: &Line) -> String {
 
 fn pattern(interface: &Interface) -> String {
     match interface {
-        Interface::Guests => format!("{HOST_PREFIX}*"),
+        Interface::Guests | Interface::NotGuests => format!("{HOST_PREFIX}*"),
+        Interface::NotLoopback => "lo".to_owned(),
         Interface::Like(pattern) => pattern.to_string(),
     }
 }

@@ -34,8 +34,10 @@ $i -A bw_FORWARD -f -i w+ -j RETURN
 $i -A tetherctrl_FORWARD -j DROP
 $i -A INPUT -m mark --mark 0x1/0xff -j ACCEPT
 $i -N oem_guestnet_fwd
-$i -A oem_guestnet_fwd -s 172.17.0.0/16 -i vm_wlan+ -o wlan0 -m conntrack --ctstate NEW,RELATED,ESTABLISHED -j ACCEPT
+$i -A oem_guestnet_fwd -s 172.17.0.0/16 -i vm_wlan+ -o wlan0 -m conntrack --ctstate ESTABLISHED -j ACCEPT
 $i -A oem_guestnet_fwd -i wlan0 -o vm_wlan+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+$i -A oem_guestnet_fwd -s 172.17.0.0/16 -i vm_wlan+ -o wlan0 -m conntrack --ctstate NEW -j ACCEPT
+$i -A oem_guestnet_fwd -s 172.17.0.0/16 -i vm_wlan+ -o wlan0 -m conntrack --ctstate RELATED --ctorigsrc 172.17.0.0/16 -j ACCEPT
 $i -A oem_guestnet_fwd -i vm_wlan+ -j DROP
 $i -A oem_guestnet_fwd -o vm_wlan+ -j DROP
 $i -I oem_fwd 1 -j oem_guestnet_fwd

@@ -86,6 +86,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE", value_parser = absolute)]
     pub resolv_conf: Option<PathBuf>,
 
+    /// Connections that one guest may have at a time; 0: no limit
+    #[arg(long, value_name = "NUMBER", default_value_t = 4096)]
+    pub guest_connections: u32,
+
     /// Compare everything with what it is to be this often while there are guests, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60",
           value_parser = clap::value_parser!(u64).range(1..=86400))]
@@ -131,6 +135,7 @@ impl Args {
             ndc: self.ndc.clone().or_else(|| Some(Ndc::of_the_platform()?.0)),
             resolvers: self.dns.clone(),
             resolv_conf: self.resolv_conf.clone().or(RESOLV_CONF.map(PathBuf::from)),
+            connections: self.guest_connections,
             check_every: Duration::from_secs(self.check_every),
         }
     }

@@ -89,6 +89,7 @@ impl Bed {
             ndc: None,
             resolvers: Vec::new(),
             resolv_conf: None,
+            connections: 4096,
             check_every: Duration::from_secs(60),
         };
         let (daemon, thread) = Daemon::spawn(config, |_| {}).unwrap();

@@ -261,6 +261,7 @@ fn config(choice: Choice, dir: &std::path::Path) -> Config {
         ndc: None,
         resolvers: Vec::new(),
         resolv_conf: None,
+        connections: 4096,
         check_every: Duration::from_secs(60),
     }
 }

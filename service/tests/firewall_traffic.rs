@@ -630,6 +630,68 @@ fn a_guest_speaks_for_itself_iptables() {
     a_guest_speaks_for_itself(Choice::Iptables);
 }
 
+/// One guest has so many connections at a time and no more; a flow that nobody answers is one of them,
+/// however long it lasts, and those that end make room.
+fn connections_of_one_guest_are_limited(choice: Choice) {
+    in_netns(move || {
+        let device = Device::new();
+        device.route_by("wlan0");
+        let mut limited = by("wlan0");
+        limited.connections = Some(64);
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
+        firewall.apply(&limited).unwrap();
+        // x_tables counts what is asked of the device apart: a quarter.
+        let most = if choice == Choice::Nftables { 64 } else { 48 };
+        let send = |sockets: usize, packets: usize| {
+            device.guest.inside(move || {
+                let all: Vec<_> =
+                    (0..sockets).map(|_| UdpSocket::bind("0.0.0.0:0").unwrap()).collect();
+                for socket in &all {
+                    for _ in 0..packets {
+                        socket.send_to(b"?", REMOTE).unwrap();
+                        thread::sleep(Duration::from_micros(500));
+                    }
+                }
+            });
+        };
+        let came = |sent: usize, firewall: &mut Firewall| {
+            let (mut came, before) = (0, firewall.dropped().unwrap());
+            send(1, sent);
+            soon("all packets", || {
+                came += device.came_to("wlan0");
+                came + (firewall.dropped().unwrap() - before) as usize == sent
+            });
+            came
+        };
+        assert_eq!(came(200, &mut firewall), 200, "one flow that is never answered");
+        send(200, 1);
+        soon("all of them", || {
+            let dropped = firewall.dropped().unwrap() as usize;
+            dropped == 200 - (most - 1)
+        });
+        soon("those that may", || device.came_to("wlan0") == most - 1);
+        assert_eq!(came(5, &mut firewall), 0, "a flow more");
+        if choice == Choice::Nftables {
+            // Everything counts, whoever it is for.
+            let gateway = device.guest.inside(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+            gateway.send_to(b"?", "172.17.3.2:53").unwrap();
+            soon("the drop", || firewall.dropped().unwrap() as usize > 200 - (most - 1) + 5);
+        }
+        sh("conntrack -D -s 172.17.3.3 >/dev/null 2>&1");
+        soon("room", || came(1, &mut firewall) == 1);
+    });
+}
+
+#[test]
+fn connections_of_one_guest_are_limited_nftables() {
+    connections_of_one_guest_are_limited(Choice::Nftables);
+}
+
+#[test]
+fn connections_of_one_guest_are_limited_iptables() {
+    connections_of_one_guest_are_limited(Choice::Iptables);
+}
+
 /// What is in no connection of its own that NAT knows does not leave with the guest's address.
 #[test]
 fn nothing_leaves_untranslated_nftables() {

@@ -69,6 +69,8 @@ pub struct Config {
     pub resolvers: Vec<Ipv4Addr>,
     /// The file that says which resolvers the device itself uses.
     pub resolv_conf: Option<PathBuf>,
+    /// How many connections one guest may have at a time; 0: no limit.
+    pub connections: u32,
     /// How often everything is compared while there are guests.
     pub check_every: Duration,
 }
@@ -168,6 +170,7 @@ impl Daemon {
                 None => ForwardingMode::Sysctl,
             },
             filter: filter.backend(),
+            connections: Some(config.connections).filter(|most| *most != 0),
         };
         let netd_routes = routing != RoutingMode::Main;
         let world = World {

@@ -42,6 +42,8 @@ pub struct Ruleset {
     /// Guests' host ends, each with the address of its guest: nothing else comes in by it. Only where
     /// the filter has a set for them; rules for each would cost every packet.
     pub guests: Arc<BTreeSet<(IfName, Ipv4Addr)>>,
+    /// How many connections one guest may have at a time; none: as many as the device can track.
+    pub connections: Option<u32>,
     /// Rules of single guests, such as forwarded ports: they come before the others of their hook.
     pub extra: Vec<Rule>,
 }
@@ -148,6 +150,9 @@ pub enum Match {
     /// The first of a connection: `NEW`. What conntrack does not know NAT would let out with the
     /// guest's own address.
     New,
+    /// The first packet of a connection, of a guest that has more than so many. What is confirmed
+    /// already is not looked up: a flow that nobody answers is `NEW` for as long as it lasts.
+    ConnectionsOver(u32),
     /// `RELATED` to a connection that this guest has opened (in x_tables: one of its subnet). An ICMP
     /// error about another's would change that one's path.
     OwnRelated,
@@ -290,6 +295,7 @@ impl Ruleset {
         for uplink in &self.uplinks {
             rules.extend(self.known(Guests, Like(uplink.clone())));
         }
+        rules.extend(self.limit(Hook::Forward, Guests));
         for uplink in &self.uplinks {
             rules.extend(self.first(Guests, Like(uplink.clone())));
         }
@@ -308,6 +314,7 @@ impl Ruleset {
             let guest = Interface::Like(host_end.clone().into());
             let way_out = Interface::Like(way_out.clone().into());
             rules.extend(self.known(guest.clone(), way_out.clone()));
+            rules.extend(self.limit(Hook::Forward, guest.clone()));
             rules.extend(self.first(guest.clone(), way_out));
             rules.extend([drop().from(guest.clone()), drop().to(guest)]);
         }
@@ -326,6 +333,12 @@ impl Ruleset {
         rules.push(back.when(Match::Established));
         rules.extend(self.unusual().map(out));
         rules
+    }
+
+    /// One guest must not fill the table that all share: an established connection stays for five days.
+    fn limit(&self, hook: Hook, guests: Interface) -> Option<Rule> {
+        let rule = Rule::new(hook, Family::V4, Verdict::Drop).from(guests);
+        self.connections.map(|most| rule.when(Match::ConnectionsOver(most)))
     }
 
     /// The first packets of connections that guests may open by a way out.
@@ -349,6 +362,7 @@ impl Ruleset {
         let rule = |verdict| Rule::new(Hook::Input, V4, verdict).from(Guests);
         let all = || self.usual().chain(self.unusual());
         let mut rules: Vec<_> = all().map(|s| rule(Accept).of(s.subnet).when(Answered)).collect();
+        rules.extend(self.limit(Hook::Input, Guests));
         rules.extend(self.to_gateway(&rule(Accept), &[EchoRequest]));
         if self.resolver.is_none() {
             rules.extend(self.to_gateway(&rule(Accept), &DNS));

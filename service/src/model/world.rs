@@ -61,6 +61,8 @@ pub struct Platform {
     pub forwarding: ForwardingMode,
     /// How its packet filter is programmed.
     pub filter: Backend,
+    /// How many connections one guest may have at a time; none: no limit.
+    pub connections: Option<u32>,
 }
 
 /// How the packet filter is programmed.
@@ -125,6 +127,7 @@ impl World {
                 routing: RoutingMode::Main,
                 forwarding: ForwardingMode::Sysctl,
                 filter: Backend::Nftables,
+                connections: None,
             },
             rules: Vec::new(),
             lockdown: Lockdown::Off,

@@ -61,7 +61,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A ruleset from its lines: `uplink NAME`, `subnet ADDRESS/PREFIX gateway ADDRESS`,
-/// `resolver ADDRESS`, `guest HOST-END by NAME`, `address HOST-END ADDRESS`; and rules that no guest asks for yet:
+/// `resolver ADDRESS`, `guest HOST-END by NAME`, `address HOST-END ADDRESS`, `connections NUMBER`; and rules that no guest asks for yet:
 /// `forward PROTOCOL PORT[-LAST] from NAME to ADDRESS[:PORT]`, `echo from ADDRESS/PREFIX`,
 /// `masquerade ADDRESS/PREFIX by NAME`, `answers from ADDRESS/PREFIX by NAME`.
 pub fn ruleset(text: &str) -> Ruleset {
@@ -76,6 +76,7 @@ pub fn ruleset(text: &str) -> Ruleset {
                 assert_eq!(subnet.network(), network, "{line}");
                 ruleset.subnets.insert(GuestSubnet { subnet, gateway: gateway.parse().unwrap() });
             }
+            ["connections", most] => ruleset.connections = Some(most.parse().unwrap()),
             ["address", host_end, address] => {
                 let guest = (IfName::new(host_end).unwrap(), address.parse().unwrap());
                 std::sync::Arc::make_mut(&mut ruleset.guests).insert(guest);

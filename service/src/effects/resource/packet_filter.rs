@@ -111,6 +111,7 @@ impl SharedResource for PacketFilter {
                 Backend::Nftables => guests.sources(),
                 Backend::Iptables => Arc::default(),
             },
+            connections: world.platform.connections,
             extra: Vec::new(),
         }
     }

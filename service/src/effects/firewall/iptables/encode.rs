@@ -16,7 +16,7 @@
 
 use super::anchor::Anchor;
 use super::programs::Call;
-use crate::firewall::{with_port, Family, Interface, Match, Rule, Verdict};
+use crate::firewall::{with_port, Family, Hook, Interface, Match, Rule, Verdict};
 use std::net::IpAddr;
 
 impl Anchor {
@@ -77,6 +77,15 @@ fn conditions(rule: &Rule) -> Vec<String> {
         (Some(Match::Established), _) => "-m conntrack --ctstate RELATED,ESTABLISHED ".to_owned(),
         (Some(Match::Answered), _) => "-m conntrack --ctstate ESTABLISHED ".to_owned(),
         (Some(Match::New), _) => "-m conntrack --ctstate NEW ".to_owned(),
+        (Some(Match::ConnectionsOver(most)), _) => {
+            // Each rule counts on its own: what guests ask the device for has a quarter.
+            let quarter = most / 4;
+            let most = if rule.hook == Hook::Input { quarter } else { most - quarter };
+            format!(
+                "-m conntrack ! --ctstatus CONFIRMED -m connlimit --connlimit-above {most} \
+                 --connlimit-mask 32 --connlimit-saddr "
+            )
+        }
         (Some(Match::OwnRelated), _) => {
             let opener = rule.source.map(|network| format!("--ctorigsrc {network} "));
             format!("-m conntrack --ctstate RELATED {}", opener.unwrap_or_default())

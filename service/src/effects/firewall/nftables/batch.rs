@@ -37,8 +37,10 @@ const ELEMENTS: usize = 1024;
 const ADDRESS: u32 = 7;
 const TWO_ADDRESSES: u32 = ADDRESS << 6 | ADDRESS;
 const NAME_AND_ADDRESS: u32 = 41 << 6 | ADDRESS;
-/// `NFT_SET_TIMEOUT | NFT_SET_EVAL`: packets add to it, and what is not used goes.
-const DYNAMIC: u32 = 0x10 | 0x20;
+/// `NFT_SET_EVAL`: packets add to it.
+const DYNAMIC: u32 = 0x20;
+/// `NFT_SET_TIMEOUT`: what is not used goes.
+const TIMEOUT: u32 = 0x10;
 /// As many as `nft` takes for such a set. Beyond that packets pass.
 const LARGEST: u32 = 65535;
 /// How long what packets have added stays, in milliseconds.
@@ -115,7 +117,7 @@ impl Batch {
         let set_type = match set.kind {
             Kind::Guests => NAME_AND_ADDRESS,
             Kind::Gateways => TWO_ADDRESSES,
-            Kind::Fragments | Kind::Addresses | Kind::Subnets => ADDRESS,
+            Kind::Fragments | Kind::Connections | Kind::Addresses | Kind::Subnets => ADDRESS,
         };
         let attributes = op
             .encode()
@@ -126,8 +128,14 @@ impl Batch {
             // Any number will do: rules name their sets.
             .push_id(u32::from(set.prefix) << 3 | set.kind as u32);
         if set.kind.is_dynamic() {
-            // The library writes this number as the machine has it, the kernel wants its high byte first.
-            let attributes = attributes.push_flags(DYNAMIC).push_timeout(UNUSED.to_be());
+            let attributes = match set.kind {
+                // The library writes this number as the machine has it, the kernel wants its high
+                // byte first.
+                Kind::Fragments => {
+                    attributes.push_flags(DYNAMIC | TIMEOUT).push_timeout(UNUSED.to_be())
+                }
+                _ => attributes.push_flags(DYNAMIC),
+            };
             attributes.nested_desc().push_size(LARGEST).end_nested();
         }
     }

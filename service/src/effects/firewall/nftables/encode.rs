@@ -40,6 +40,8 @@ const OTHER: u32 = 2;
 const ESTABLISHED: u32 = 1 << 1;
 const RELATED: u32 = 1 << 2;
 const NEW: u32 = 1 << 3;
+/// Conntrack status bit: it is in the table. (`IPS_CONFIRMED`)
+const CONFIRMED: u32 = 1 << 3;
 /// `NFT_CT_SRC_IP`: the source of a connection's first packet, by `NFTA_CT_DIRECTION` 0.
 const CT_SOURCE: u32 = 19;
 /// `NFT_NAT_DNAT`.
@@ -77,6 +79,16 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             let list = meta(state(list, RELATED), MetaKeys::Iifname);
             is_guest(opener(list), true)
         }
+        Some(Match::ConnectionsOver(most)) => {
+            let e = list.nested_elem().nested_data_ct().push_key(CtKeys::Status as u32);
+            let list = e.push_dreg(REGISTER).end_nested().end_nested();
+            let list = compare(mask(list, &CONFIRMED.to_ne_bytes()), CmpOps::Eq, &[0; 4]);
+            let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [SOURCE[0], 4]);
+            dynamic(list, &Set::CONNECTIONS, 0, "connlimit", |count| {
+                count.number(1, *most);
+                count.number(2, 1); // NFT_CONNLIMIT_F_INV
+            })
+        }
         Some(Match::ForeignSource) => is_guest(source(meta(list, MetaKeys::Iifname)), false),
         Some(Match::OwnSource) => is_guest(source(meta(list, MetaKeys::Iifname)), true),
         Some(Match::FragmentsOver(rate, burst)) => {
@@ -84,7 +96,13 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [6, 2]);
             let list = compare(mask(list, &[0x3f, 0xff]), CmpOps::Neq, &[0; 2]);
             let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [SOURCE[0], 4]);
-            beyond_limit(list, &Set::FRAGMENTS, *rate, *burst)
+            dynamic(list, &Set::FRAGMENTS, 1, "limit", |limit| {
+                limit.long(1, (*rate).into());
+                limit.long(2, 1); // a second
+                limit.number(3, *burst);
+                limit.number(4, 0); // packets
+                limit.number(5, 1); // NFT_LIMIT_F_INV
+            })
         }
         Some(Match::EchoRequest) => match line.family {
             Some(Family::V6) => equal(transport(list, libc::IPPROTO_ICMPV6, 0, 1), &[128]),
@@ -208,21 +226,22 @@ fn opener(list: List<'_>) -> List<'_> {
     e.push_direction(0).push_dreg(OTHER).end_nested().end_nested()
 }
 
-/// Whether the address in the register has used up what it has in a set of limits: `update`.
-fn beyond_limit<'a>(list: List<'a>, set: &Set, rate: u32, burst: u32) -> List<'a> {
+/// Whether the address in the register is beyond what a set has for it. The address is added to the set
+/// where it is not in it (`operation` 0, `add`), and its time begins again (1, `update`).
+fn dynamic<'a>(
+    list: List<'a>,
+    set: &Set,
+    operation: u32,
+    name: &str,
+    limit: impl FnOnce(&mut Data<'_>),
+) -> List<'a> {
     raw(list, c"dynset", |data| {
         data.text(1, &set.name());
-        data.number(3, 1); // NFT_DYNSET_OP_UPDATE
+        data.number(3, operation);
         data.number(4, REGISTER);
         data.nested(7, |expression| {
-            expression.text(1, "limit");
-            expression.nested(2, |limit| {
-                limit.long(1, rate.into());
-                limit.long(2, 1); // a second
-                limit.number(3, burst);
-                limit.number(4, 0); // packets
-                limit.number(5, 1); // NFT_LIMIT_F_INV
-            });
+            expression.text(1, name);
+            expression.nested(2, limit);
         });
     })
 }

@@ -64,6 +64,9 @@ pub(super) enum Kind {
     Guests,
     /// Guests that send fragments, each with its allowance. Packets add to it.
     Fragments,
+    /// Guests with connections, each with those. Packets add to it, and the kernel removes who has
+    /// none.
+    Connections,
     /// The gateways' addresses.
     Addresses,
     /// The subnets' addresses.
@@ -75,7 +78,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Whether packets add to it.
     pub(super) fn is_dynamic(self) -> bool {
-        self == Self::Fragments
+        matches!(self, Self::Fragments | Self::Connections)
     }
 }
 
@@ -89,13 +92,18 @@ impl Set {
     pub(super) const GUESTS: Self = Self { kind: Kind::Guests, prefix: 0 };
     /// The fragments that guests may send.
     pub(super) const FRAGMENTS: Self = Self { kind: Kind::Fragments, prefix: 0 };
+    /// The connections that guests have.
+    pub(super) const CONNECTIONS: Self = Self { kind: Kind::Connections, prefix: 0 };
     /// The gateways of subnets other than the original's.
     const ADDRESSES: Self = Self { kind: Kind::Addresses, prefix: 0 };
+    /// Those that are always there.
+    const ALWAYS: [Self; 4] = [Self::GUESTS, Self::FRAGMENTS, Self::CONNECTIONS, Self::ADDRESSES];
 
     pub(super) fn name(&self) -> String {
         match self.kind {
             Kind::Guests => "guests".to_owned(),
             Kind::Fragments => "fragments".to_owned(),
+            Kind::Connections => "connections".to_owned(),
             Kind::Subnets => format!("subnets{}", self.prefix),
             Kind::Gateways => format!("gateways{}", self.prefix),
             Kind::Addresses => "addresses".to_owned(),
@@ -112,7 +120,7 @@ impl Set {
         match self.kind {
             Kind::Guests => libc::IFNAMSIZ as u32 + 4,
             Kind::Gateways => 8,
-            Kind::Subnets | Kind::Addresses | Kind::Fragments => 4,
+            Kind::Subnets | Kind::Addresses | Kind::Fragments | Kind::Connections => 4,
         }
     }
 
@@ -137,6 +145,7 @@ pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
     let mut sets = BTreeMap::<Set, Elements>::new();
     sets.insert(Set::GUESTS, ruleset.guests.iter().map(guest).collect());
     sets.insert(Set::FRAGMENTS, Elements::new());
+    sets.insert(Set::CONNECTIONS, Elements::new());
     let addresses = ruleset.unusual().map(|s| Set::ADDRESSES.element(s)).collect();
     sets.insert(Set::ADDRESSES, addresses);
     for s in ruleset.unusual() {
@@ -152,7 +161,7 @@ pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
 pub(super) fn names(ruleset: &Ruleset) -> BTreeSet<Set> {
     let prefixes: BTreeSet<u8> = ruleset.unusual().map(|s| s.subnet.prefix()).collect();
     let of = |prefix: &u8| Set::KINDS.map(|kind| Set { kind, prefix: *prefix });
-    prefixes.iter().flat_map(of).chain([Set::GUESTS, Set::FRAGMENTS, Set::ADDRESSES]).collect()
+    prefixes.iter().flat_map(of).chain(Set::ALWAYS).collect()
 }
 
 /// The elements that go from one ruleset to another, by their sets, and those that come. What it costs
@@ -189,10 +198,17 @@ pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
     };
     let prefixes: BTreeSet<u8> = ruleset.unusual().map(|s| s.subnet.prefix()).collect();
     let subnets = ruleset.usual().copied().chain(prefixes.into_iter().filter_map(stand_in));
-    let Ruleset { uplinks, resolver, exits, .. } = ruleset;
+    let Ruleset { uplinks, resolver, exits, connections, .. } = ruleset;
     let (uplinks, exits) = (uplinks.clone(), exits.clone());
     let subnets = subnets.collect();
-    let few = Ruleset { uplinks, subnets, resolver: *resolver, exits, ..Ruleset::default() };
+    let few = Ruleset {
+        uplinks,
+        subnets,
+        resolver: *resolver,
+        exits,
+        connections: *connections,
+        ..Ruleset::default()
+    };
 
     let mut lines: Vec<Line> = ruleset.extra.iter().map(Line::plain).collect();
     for rule in few.rules().iter().filter(|rule| rule.hook != Hook::Postrouting) {

@@ -96,5 +96,6 @@ fn sample() -> Ruleset {
     let other = Subnet::containing(gateway, 24).map(|subnet| GuestSubnet { subnet, gateway });
     let subnets = GuestSubnet::original().into_iter().chain(other).collect();
     let uplinks = IfPattern::new("wlan0").into_iter().collect();
-    Ruleset { uplinks, subnets, resolver: Some(gateway), ..Ruleset::default() }
+    let connections = Some(1);
+    Ruleset { uplinks, subnets, resolver: Some(gateway), connections, ..Ruleset::default() }
 }

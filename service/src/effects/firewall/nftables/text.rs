@@ -50,6 +50,7 @@ fn written(set: &Set, elements: &Elements) -> String {
         Kind::Fragments => {
             ("ipv4_addr\n\t\tsize 65535\n\t\tflags dynamic,timeout\n\t\ttimeout 1m", 1)
         }
+        Kind::Connections => ("ipv4_addr\n\t\tsize 65535\n\t\tflags dynamic", 1),
         Kind::Subnets | Kind::Addresses => ("ipv4_addr", 2),
     };
     let name = set.name();
@@ -100,7 +101,8 @@ fn line(rule: &Line) -> String {
     let of_v4 = [Match::EchoRequest, Match::ForeignSource];
     let said = !addresses.is_empty()
         || rule.matching.as_ref().is_some_and(|matching| {
-            of_v4.contains(matching) || matches!(matching, Match::FragmentsOver(..))
+            of_v4.contains(matching)
+                || matches!(matching, Match::FragmentsOver(..) | Match::ConnectionsOver(_))
         });
     words.extend(match rule.family {
         Some(Family::V4) if !said => Some("meta nfproto ipv4".to_owned()),
@@ -113,6 +115,9 @@ fn line(rule: &Line) -> String {
         Match::Answered => "ct state established".to_owned(),
         Match::New => "ct state new".to_owned(),
         Match::OwnRelated => "ct state related iifname . ct original ip saddr @guests".to_owned(),
+        Match::ConnectionsOver(most) => {
+            format!("ct status ! confirmed add @connections {{ ip saddr ct count over {most} }}")
+        }
         Match::ForeignSource => "iifname . ip saddr != @guests".to_owned(),
         Match::OwnSource => "iifname . ip saddr @guests".to_owned(),
         Match::FragmentsOver(rate, burst) => format!(

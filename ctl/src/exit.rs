@@ -120,7 +120,9 @@ impl From<PlatformError> for Failure {
     fn from(error: PlatformError) -> Self {
         let exit = match error {
             PlatformError::BadEndpoint { .. } | PlatformError::NotOnAndroid { .. } => Exit::Usage,
-            PlatformError::NotPermitted { .. } => Exit::NotAllowed,
+            PlatformError::NotPermitted { .. } | PlatformError::NotAllowed { .. } => {
+                Exit::NotAllowed
+            }
             _ => Exit::Unreachable,
         };
         Self::new(exit, error.to_string())
@@ -212,6 +214,7 @@ mod tests {
             (PlatformError::NotRunning { path: path() }, Exit::Unreachable),
             (PlatformError::Refused { path: path() }, Exit::Unreachable),
             (PlatformError::NotPermitted { path: path() }, Exit::NotAllowed),
+            (PlatformError::NotAllowed { words: "uid 7 may not".to_owned() }, Exit::NotAllowed),
             ("tcp://x".parse::<guestnet_platform::Endpoint>().unwrap_err(), Exit::Usage),
         ] {
             let message = error.to_string();

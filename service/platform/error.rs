@@ -119,6 +119,13 @@ pub enum PlatformError {
         path: PathBuf,
     },
 
+    /// The server takes no calls of this user.
+    #[error("{words}")]
+    NotAllowed {
+        /// What it says: "uid 4242 may not use guestnetd; start it with --allow-uid 4242".
+        words: String,
+    },
+
     /// The socket cannot be connected to for another reason.
     #[error("cannot connect to {}: {cause}", path.display())]
     Connect {

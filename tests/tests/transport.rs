@@ -61,7 +61,8 @@ fn leaves_nothing(harm: impl FnOnce(&Bed)) {
     // The first client makes what is there for good.
     let idle = Usage::of(pid);
     honest(&bed);
-    let same = |now: Usage| now.threads == idle.threads && now.fds == idle.fds;
+    // A thread that asks the resolvers may have been there at that moment.
+    let same = |now: Usage| now.threads <= idle.threads && now.fds <= idle.fds;
     poll(BOUND, || same(Usage::of(pid)).then_some(())).expect("one client leaves nothing");
     let before = (Usage::of(pid), bed.before());
     harm(&bed);
@@ -210,7 +211,7 @@ fn absurd_lengths() {
             drop(send(bed, &[&[0; 16][..], &word, &[0; 8], &[b'x'; 100]].concat()));
         }
         let before = Usage::of(bed.daemon.pid());
-        // Commands of 60 MiB, each with one byte of it.
+        // Commands of 60 MiB, each with one byte of it: cut when the length is read.
         let size = (60u32 << 20).to_le_bytes();
         let frame = [&[0; 4][..], &size, &[0; 8], b"x"].concat();
         let held: Vec<UnixStream> = (0..20)

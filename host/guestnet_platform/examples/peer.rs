@@ -16,11 +16,12 @@
 //! crate run on both sides of the socket.
 //!
 //! ```text
-//! peer serve ENDPOINT CONNECTIONS HANDSHAKE_MS REPLY_MS   until a line, or the end, of its stdin
+//! peer serve ENDPOINT CONNECTIONS HANDSHAKE_MS REPLY_MS [UID...]   until a line, or the end, of its stdin
 //! peer listen ENDPOINT                                    prints what it is told, until killed
 //! peer crowd PATH COUNT silent|greeted                    holds connections, until its stdin ends
 //! ```
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -214,13 +215,16 @@ fn wait_for_end_of_input() -> io::Result<()> {
 }
 
 fn run_service(args: &[&str]) -> Result<(), Box<dyn Error>> {
-    let [endpoint, connections, handshake, reply] = args else {
-        return Err("serve ENDPOINT CONNECTIONS HANDSHAKE_MS REPLY_MS".into());
+    let [endpoint, connections, handshake, reply, callers @ ..] = args else {
+        return Err("serve ENDPOINT CONNECTIONS HANDSHAKE_MS REPLY_MS [UID...]".into());
     };
+    let callers: Result<BTreeSet<u32>, _> = callers.iter().map(|uid| uid.parse()).collect();
     let limits = Limits {
+        callers: Some(callers?).filter(|callers| !callers.is_empty()),
         connections: connections.parse()?,
         handshake: Duration::from_millis(handshake.parse()?),
         reply: Duration::from_millis(reply.parse()?),
+        ..Limits::default()
     };
     let service = BnGuestNet::new_binder(Stub::default(), BinderFeatures::default());
     let server = serve(&endpoint.parse()?, NAME, service.as_binder(), &limits)?;

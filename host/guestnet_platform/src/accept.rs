@@ -17,6 +17,7 @@
 //! rsbinder's own accept loop wakes up every 5 ms and cannot tell a silent crowd from clients;
 //! this one sleeps in accept(2) and knows its [`Places`].
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -24,18 +25,18 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use binder::SpIBinder;
-use nix::sys::socket::{shutdown, Shutdown};
+use nix::sys::socket::{getsockopt, shutdown, sockopt, Shutdown};
 use nix::unistd::geteuid;
-use rsbinder::rpc::transport::{PeerIdentity, RpcTransport, UnixTransport};
+use rsbinder::rpc::transport::{RpcTransport, UnixTransport};
 use rsbinder::rpc::{FileDescriptorTransportMode as Fd, RpcServer};
 
 use crate::line::Line;
 use crate::places::{Cut, Places};
 use crate::socket::SocketFile;
-use crate::{Limits, PlatformError};
+use crate::{refusal, Limits, PlatformError};
 
 /// The wire of Android 16; older clients are spoken to in theirs.
 const WIRE: u32 = 2;
@@ -48,6 +49,16 @@ const REST: Duration = Duration::from_millis(100);
 
 /// A user no connection has: that of a client whose user the kernel does not tell.
 const NOBODY: u32 = u32::MAX;
+
+/// Descriptors that a connection may take: its socket, a copy to cut it by, those of a message, and
+/// what a call opens.
+const DESCRIPTORS: u64 = 16;
+
+/// A server with fewer places is none: a client takes two.
+const FEWEST: usize = 8;
+
+/// Refusals with less than this between them are one burst, and said once.
+const BURST: Duration = Duration::from_secs(10);
 
 /// A service on a Unix socket; dropping it ends serving.
 pub(crate) struct UnixServer {
@@ -72,13 +83,16 @@ impl UnixServer {
         let rpc = rpc_server(path, limits).map_err(|e| failed("serve", e))?;
         rpc.add_service(name, service)
             .map_err(|e| failed("offer the service on", io::Error::other(e.to_string())))?;
-        let places = Places::new(limits.connections, geteuid().as_raw());
+        let places = Places::new(affordable(limits.connections), geteuid().as_raw());
         let stopping = Arc::new(AtomicBool::new(false));
-        let accepting = Accepting {
+        let mut accepting = Accepting {
             listener: Arc::clone(&listener),
             rpc,
             places: Arc::clone(&places),
             stopping: Arc::clone(&stopping),
+            limits: limits.clone(),
+            refused: BTreeSet::new(),
+            last_refusal: None,
         };
         let thread = std::thread::Builder::new()
             .name("guestnet-accept".to_owned())
@@ -120,10 +134,14 @@ struct Accepting {
     rpc: Arc<RpcServer>,
     places: Arc<Places>,
     stopping: Arc<AtomicBool>,
+    limits: Limits,
+    /// Users of whose refusal something was said in this burst.
+    refused: BTreeSet<u32>,
+    last_refusal: Option<Instant>,
 }
 
 impl Accepting {
-    fn run(&self) {
+    fn run(&mut self) {
         let mut failing = false;
         while !self.stopping.load(Ordering::SeqCst) {
             match self.listener.accept() {
@@ -144,21 +162,50 @@ impl Accepting {
         }
     }
 
-    /// Serves the connection if there is a place for it; else it is closed.
-    fn admit(&self, stream: UnixStream) {
+    /// Serves the connection if its user may call and there is a place for it; else it is closed.
+    fn admit(&mut self, stream: UnixStream) {
+        // As the kernel noted it at connect(2).
+        let uid = getsockopt(&stream, sockopt::PeerCredentials).map_or(NOBODY, |peer| peer.uid());
+        if self.limits.callers.as_ref().is_some_and(|callers| !callers.contains(&uid)) {
+            self.say_refused(uid);
+            return refusal::tell(stream, uid);
+        }
+        let fd = stream.as_raw_fd();
         let socket = match UnixTransport::from_stream(stream) {
             Ok(socket) => Arc::new(socket),
             Err(e) => return log::warn!("connection closed: {e}"),
         };
-        let uid = match socket.peer_identity() {
-            PeerIdentity::Local { uid, .. } => uid,
-            _ => NOBODY,
-        };
         let weak: Weak<UnixTransport> = Arc::downgrade(&socket);
         if let Some(place) = self.places.take(uid, weak) {
-            self.rpc.serve_connection(Box::new(Line::new(socket, place)));
+            self.rpc.serve_connection(Box::new(Line::new(socket, fd, place, &self.limits)));
         }
     }
+
+    fn say_refused(&mut self, uid: u32) {
+        let now = Instant::now();
+        if self.last_refusal.replace(now).is_some_and(|last| now - last >= BURST) {
+            self.refused.clear();
+        }
+        // A user of namespaces has thousands of uids.
+        if self.refused.len() < 32 && self.refused.insert(uid) {
+            log::warn!("connection closed: {}", refusal::words(uid));
+        }
+    }
+}
+
+/// As many connections as the process has descriptors for, at most `wanted`.
+fn affordable(wanted: usize) -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes one `struct rlimit`, which `limit` is.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return wanted;
+    }
+    let descriptors = limit.rlim_cur;
+    let most = usize::try_from(descriptors / DESCRIPTORS).unwrap_or(usize::MAX).max(FEWEST);
+    if most < wanted {
+        log::warn!("{most} connections, not {wanted}: RLIMIT_NOFILE is {descriptors}");
+    }
+    wanted.min(most)
 }
 
 /// Whether the failure was the one connection's, and the next may be well.

@@ -28,7 +28,7 @@ use rsbinder::rpc::transport::UnixTransport;
 use rsbinder::rpc::{FileDescriptorTransportMode as Fd, RpcClientConfig, RpcSession};
 use rsbinder::StatusCode as Code;
 
-use crate::{kernel, Endpoint, PlatformError};
+use crate::{kernel, refusal, Endpoint, PlatformError};
 
 /// The wire of Android 16: the server answers with the newest that both know.
 const WIRE: u32 = 2;
@@ -121,7 +121,7 @@ fn open<T: FromIBinder + ?Sized>(
     let session = match (session, dial_error.into_inner().ok().flatten()) {
         (Ok(session), _) => session,
         (Err(_), Some(e)) => return Err(not_connected(path, e)),
-        (Err(code), None) => return Err(not_shaken(endpoint, code)),
+        (Err(code), None) => return Err(closed_or_refused(endpoint, path, code)),
     };
     match session.get_interface(name) {
         Ok(service) => {
@@ -162,6 +162,17 @@ fn not_connected(path: &Path, cause: io::Error) -> PlatformError {
             PlatformError::NoAnswer { endpoint: Endpoint::Unix(path), after: SETUP_TIMEOUT }
         }
         _ => PlatformError::Connect { path, cause },
+    }
+}
+
+/// The same, when nothing was agreed on yet: it may take no calls of this user.
+fn closed_or_refused(endpoint: &Endpoint, path: &Path, code: Code) -> PlatformError {
+    match not_shaken(endpoint, code) {
+        silent @ PlatformError::NoAnswer { .. } => silent,
+        other => match refusal::hear(path) {
+            Some(words) => PlatformError::NotAllowed { words },
+            None => other,
+        },
     }
 }
 

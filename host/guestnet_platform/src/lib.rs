@@ -31,6 +31,7 @@ mod line;
 #[path = "../../../service/platform/name.rs"]
 mod name;
 mod places;
+mod refusal;
 mod server;
 mod socket;
 

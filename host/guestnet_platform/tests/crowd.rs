@@ -28,6 +28,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     GuestConfig::GuestConfig, GuestTarget::GuestTarget,
 };
 use common::{client, eventually, is_root, Dir, Peer};
+use guestnet_platform::Limits;
 use nix::sys::socket::{sendmsg, ControlMessage, MsgFlags};
 
 const PLACES: usize = 64;
@@ -128,33 +129,90 @@ fn garbage_half_frames_and_absurd_lengths_leave_nothing() {
     });
 }
 
+/// A connection after the handshake: a new session, wire 2, with descriptors.
+fn shaken(dir: &Dir) -> UnixStream {
+    let mut stream = UnixStream::connect(dir.socket()).expect("connected");
+    let header = [&2u32.to_le_bytes()[..], &[0, 1], &[0; 10]].concat();
+    stream.write_all(&header).expect("the header");
+    stream.read_exact(&mut [0; 8]).expect("the server answers the handshake");
+    stream.write_all(b"cci\0\0\0\0\0").expect("the handshake's end");
+    stream
+}
+
+fn head(length: u32) -> Vec<u8> {
+    [&[0; 4][..], &length.to_le_bytes(), &[0; 8]].concat()
+}
+
+/// Whether the server closes it within that time.
+fn is_cut(stream: &mut UnixStream, within: Duration) -> bool {
+    stream.set_read_timeout(Some(within)).expect("a timeout");
+    match stream.read(&mut [0]) {
+        Ok(0) => true,
+        Ok(_) => panic!("the server spoke"),
+        Err(e) => e.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
 #[test]
-fn absurd_lengths_after_a_good_handshake_cost_no_memory() {
+fn messages_that_are_too_long_are_cut_before_their_memory_is_taken() {
     leaves_nothing(|dir, server| {
         let before = server.usage().2;
-        let mut held = Vec::new();
-        for _ in 0..20 {
-            let mut stream = UnixStream::connect(dir.socket()).expect("connected");
-            // A new session, wire 2, no descriptors; then a command of 60 MiB, and one byte of it.
-            let header = [&2u32.to_le_bytes()[..], &[0; 12]].concat();
-            stream.write_all(&header).expect("the header");
-            let mut answer = [0; 8];
-            stream.read_exact(&mut answer).expect("the server answers the handshake");
-            stream.write_all(b"cci\0\0\0\0\0").expect("the handshake's end");
-            let size = (60u32 << 20).to_le_bytes();
-            stream.write_all(&[&[0; 4][..], &size, &[0; 8], b"x"].concat()).expect("a frame");
-            stream.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
-            held.push(stream);
-        }
-        // The server takes the handshakes for good: none of them is cut when their time is over.
-        held[0].set_read_timeout(Some(HANDSHAKE + HANDSHAKE / 4)).expect("a timeout");
-        for stream in &mut held {
-            let open = stream.read(&mut [0]).expect_err("neither closed nor spoken to");
-            assert_eq!(open.kind(), std::io::ErrorKind::WouldBlock);
+        let mut long: Vec<_> = (0..20).map(|_| shaken(dir)).collect();
+        for stream in &mut long {
+            // It may be cut in the middle of it.
+            let _ = stream.write_all(&[head(60 << 20), vec![b'x'; 1 << 20]].concat());
+            assert!(is_cut(stream, REPLY));
         }
         honest(dir);
         let after = server.usage().2;
-        assert!(after < before + 20 * 1024, "{before} kB before, {after} kB with them");
+        assert!(after < before + 8 * 1024, "{before} kB before, {after} kB with them");
+    });
+}
+
+#[test]
+fn messages_without_an_end_are_cut_when_their_time_is_over() {
+    leaves_nothing(|dir, _server| {
+        let transfer = Limits::default().transfer;
+        // Nothing was begun: such a one may stay for good.
+        let mut idle = shaken(dir);
+        let mut held = Vec::new();
+        for begun in [vec![0; 3], head(64), [head(64), vec![b'x'; 63]].concat()] {
+            let mut stream = shaken(dir);
+            stream.write_all(&begun).expect("a message's beginning");
+            held.push(stream);
+        }
+        // A byte now and then does not prolong it.
+        let mut slow = shaken(dir);
+        slow.write_all(&head(1000)).expect("a message's head");
+        let start = Instant::now();
+        while start.elapsed() < transfer * 2 && slow.write_all(b"x").is_ok() {
+            std::thread::sleep(transfer / 10);
+        }
+        assert!(start.elapsed() < transfer * 3 / 2, "cut after {:?}", start.elapsed());
+        for stream in &mut held {
+            assert!(is_cut(stream, REPLY));
+        }
+        assert!(!is_cut(&mut idle, Duration::from_millis(50)));
+        honest(dir);
+    });
+}
+
+#[test]
+fn messages_with_many_descriptors_are_cut() {
+    leaves_nothing(|dir, _server| {
+        let null = File::open("/dev/null").expect("/dev/null");
+        let fds = [null.as_raw_fd(); 60];
+        let mut held: Vec<_> = (0..20).map(|_| shaken(dir)).collect();
+        for stream in &mut held {
+            let rights = [ControlMessage::ScmRights(&fds)];
+            let text = [IoSlice::new(&[0; 16])];
+            sendmsg::<()>(stream.as_raw_fd(), &text, &rights, MsgFlags::empty(), None)
+                .expect("sent");
+        }
+        for stream in &mut held {
+            assert!(is_cut(stream, REPLY));
+        }
+        honest(dir);
     });
 }
 

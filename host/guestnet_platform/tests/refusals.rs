@@ -16,7 +16,9 @@
 
 mod common;
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -68,6 +70,48 @@ fn a_user_without_permission() {
     let mut command = common::peer_command(&["listen", &dir.endpoint().to_string()]);
     let said = common::failure_of(command.uid(12345).gid(12345));
     assert!(said.contains("NotPermitted"), "{said}");
+}
+
+#[test]
+fn a_user_whose_calls_are_not_taken_has_no_place_and_hears_why() {
+    if !is_root("a_user_whose_calls_are_not_taken_has_no_place_and_hears_why") {
+        return;
+    }
+    let dir = Dir::new();
+    let endpoint = dir.endpoint().to_string();
+    let server = Peer::start(&["serve", &endpoint, "4", "3000", "2000", "0", "7"]);
+    server.expect_line("serving");
+    let open = |path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode));
+    open(dir.path().join("run"), 0o755).expect("chmod");
+    open(dir.socket(), 0o666).expect("chmod");
+    let usage = server.usage();
+    let say = |uid| {
+        let mut command = common::peer_command(&["listen", &dir.endpoint().to_string()]);
+        let start = Instant::now();
+        let said = common::failure_of(command.uid(uid).gid(uid));
+        assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
+        said
+    };
+    for uid in [12345, 6, 4_000_000_000] {
+        let said = say(uid);
+        let words = format!("uid {uid} may not use guestnetd; start it with --allow-uid {uid}");
+        assert!(said.contains("NotAllowed") && said.contains(&words), "{said}");
+    }
+    // They hold nothing, however many they are: not one of the four places, nor a thread.
+    let mut holding = common::peer_command(&["crowd", &dir.socket().display().to_string()]);
+    let crowd = Peer::spawn({
+        holding.args(["50", "silent"]).uid(12345).gid(12345);
+        holding
+    });
+    crowd.expect_line("holding 50");
+    client(&dir).expect("root is served").info().expect("info");
+    common::eventually("nothing is held", || {
+        let now = server.usage();
+        (now.0, now.1) == (usage.0, usage.1)
+    });
+    let mut allowed = common::peer_command(&["listen", &dir.endpoint().to_string()]);
+    allowed.uid(7).gid(7);
+    assert!(Peer::spawn(allowed).line().starts_with("listening"));
 }
 
 #[test]

@@ -155,12 +155,11 @@ impl<D: InNetns> Bed<D> {
         self.device.sysctl(FORWARDING) == "1"
     }
 
-    /// So many letters; or many, where the kernel's Binder carries no more: it has a megabyte for all
-    /// calls to a process (BINDER_VM_SIZE), and a letter takes two bytes of it.
+    /// So many letters, as far as a call carries them: it has a megabyte (kernel Binder for all calls to
+    /// a process, BINDER_VM_SIZE), and a letter takes two bytes of it.
     pub fn letters(&self, count: usize) -> String {
         const MANY: usize = 200_000;
-        let all = !self.daemon.endpoint().starts_with("binder:");
-        "a".repeat(if all { count } else { count.min(MANY) })
+        "a".repeat(count.min(MANY))
     }
 }
 

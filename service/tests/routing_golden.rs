@@ -20,7 +20,7 @@ use guestnetd::kernel::netlink::Netlink;
 use guestnetd::kernel::rule;
 use guestnetd::model::ownership::ROUTE_PROTOCOL;
 use guestnetd::model::policy_rules::{
-    default_network, leads, lockdown, Action, PolicyRule, RoutingMode, RuleInputs,
+    default_network, leads, lockdown, own_table, Action, PolicyRule, RoutingMode, RuleInputs,
 };
 use guestnetd::spec::{Family, IfName, Subnet};
 use nix::sched::{unshare, CloneFlags};
@@ -56,7 +56,10 @@ fn made_of(rules_txt: &str) -> String {
     let ours = leads(&ways, &found, ROUTE_PROTOCOL);
     for lead in &ours {
         // There is no such interface, so the route of a table of ours is left out.
-        let to = lead.to.table().map_or(Action::Nowhere, Action::Table);
+        let to = match lead.to {
+            Action::Own(index) => Action::Table(own_table(index)),
+            other => other,
+        };
         let rule = PolicyRule { to, ..lead.clone() };
         ip(&format!("rule add pref {} {rule} protocol {ROUTE_PROTOCOL}", rule.priority));
     }

@@ -51,7 +51,8 @@ fn status(bed: &Bed, name: &str) -> GuestStatus {
 /// What is said of the guest's addresses.
 fn named(bed: &Bed, name: &str) -> (LayerState, Cause, String) {
     let of = status(bed, name);
-    assert_eq!(of.verdict, Verdict::INTERNET, "{of:?}");
+    // Names are another matter.
+    assert!(![Verdict::NO_INTERNET, Verdict::WAITING].contains(&of.verdict), "{of:?}");
     let layer = of.layers.into_iter().find(|layer| layer.layer == Layer::ADDRESS).expect("layer");
     (layer.state, layer.cause, layer.text)
 }

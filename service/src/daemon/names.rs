@@ -191,7 +191,7 @@ impl Daemon {
         let netlink = &self.kernel.netlink;
         let unread = |e: crate::error::KernelError| Answer::Unasked(e.to_string());
         let passes = route::passing(netlink, guest.index, guest.net.guest.address, server);
-        let passes = passes.map_err(unread)?.filter(|passes| !passes.local);
+        let passes = passes.map_err(unread)?.way().filter(|passes| !passes.local);
         let passes = passes.ok_or(Answer::NoWay)?;
         let link = link::by_index(netlink, passes.index).map_err(unread)?.ok_or(Answer::NoWay)?;
         let vpn = ["tun", "wireguard", "xfrm"].contains(&link.kind.as_str());

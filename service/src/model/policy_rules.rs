@@ -20,9 +20,14 @@
 
 use crate::spec::{IfName, IpPrefix, Subnet};
 use std::fmt;
+use std::net::Ipv4Addr;
 
 /// Table `main`.
 pub const MAIN: u32 = 254;
+/// Table `local`: the device's own addresses.
+pub const LOCAL: u32 = 255;
+/// Table `default`.
+const DEFAULT: u32 = 253;
 /// netd's table of the networks that the device itself is the router of (`local_network`).
 pub const LOCAL_NETWORK: u32 = 97;
 /// netd's table of an interface is this and its index (`ROUTE_TABLE_OFFSET_FROM_INDEX`).
@@ -43,8 +48,12 @@ const TETHERING: u32 = 1000;
 const IN_SLOT: u32 = 500;
 /// Rules for single guests come before those for subnets.
 const FOR_ONE: u32 = 100;
-/// Where table main is asked, 32766 is: ours come before.
-const BEFORE_MAIN: u32 = 21_000;
+/// Where ours are on a device that routes by main, and everywhere those that lead to guests: before
+/// others', which send packets elsewhere. Tailscale's are 5210 and on, strongSwan's is 220, netd's begin
+/// at 10000.
+const BEFORE_OTHERS: u32 = 100;
+/// A route to one address has so many bits; ours to guests are of this kind.
+const ONE_ADDRESS: u32 = 32;
 
 /// A rule as the kernel describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +66,10 @@ pub struct Rule {
     pub action: u8,
     /// The source that it is for.
     pub from: Option<IpPrefix>,
+    /// The destination that it is for.
+    pub to: Option<IpPrefix>,
+    /// Of the table, routes to prefixes of at most so many bits do not count.
+    pub suppress: Option<u32>,
     /// The interface that a packet came in by; `lo` is the device itself.
     pub input: Option<String>,
     /// Mark and mask.
@@ -69,8 +82,58 @@ pub struct Rule {
     pub protocol: u8,
 }
 
+/// A packet without a mark, as far as rules ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// The interface that it comes in by; `lo`: it is the device's own.
+    pub input: &'a str,
+    /// Its source.
+    pub from: Ipv4Addr,
+    /// Its destination.
+    pub to: Ipv4Addr,
+}
+
+/// The rule that sends a packet to `table`; to none: that refuses it. Where rules ask what cannot be
+/// seen here, it is the first that may do so.
+pub fn decider<'a>(rules: &'a [Rule], packet: &Packet<'_>, table: Option<u32>) -> Option<&'a Rule> {
+    let decides = |rule: &&Rule| match table {
+        Some(table) => rule.action == TO_TABLE && rule.table == table,
+        None => matches!(rule.action, BLACKHOLE..=PROHIBIT),
+    };
+    rules.iter().filter(decides).find(|rule| rule.more || rule.takes(packet))
+}
+
+impl Rule {
+    /// Whether it is for such a packet, as far as can be seen.
+    fn takes(&self, packet: &Packet<'_>) -> bool {
+        let within = |prefix: &Option<IpPrefix>, address| {
+            prefix.and_then(|p| p.v4()).map_or(prefix.is_none(), |p| p.contains(address))
+        };
+        let input = self.input.as_ref().map_or(true, |input| input == packet.input);
+        // Users are those of the device's own packets.
+        let user = !self.users || packet.input == "lo";
+        let mark = self.mark.0 == 0;
+        input && user && mark && within(&self.from, packet.from) && within(&self.to, packet.to)
+    }
+
+    /// Whether it asks a table for packets of any user and any destination.
+    fn is_lookup(&self) -> bool {
+        let all = !self.users && !self.more && self.to.is_none() && self.suppress.is_none();
+        self.action == TO_TABLE && all
+    }
+
+    /// Whether it is one that the kernel makes with a namespace (fib_default_rules_init()).
+    fn is_born_with_the_kernel(&self) -> bool {
+        const BORN: [(u32, u32); 3] = [(0, LOCAL), (32_766, MAIN), (32_767, DEFAULT)];
+        let all = self.mark == (0, 0) && self.input.is_none() && self.from.is_none();
+        self.is_lookup() && all && BORN.contains(&(self.priority, self.table))
+    }
+}
+
 /// `FR_ACT_TO_TBL` (linux/fib_rules.h).
 pub const TO_TABLE: u8 = 1;
+/// `FR_ACT_BLACKHOLE`; between them is `FR_ACT_UNREACHABLE`.
+const BLACKHOLE: u8 = 6;
 /// `FR_ACT_PROHIBIT`.
 pub const PROHIBIT: u8 = 8;
 
@@ -90,7 +153,7 @@ pub enum RoutingMode {
 impl RoutingMode {
     /// What the rules say; none when they say nothing: while netd starts they are not all there.
     pub fn of(rules: &[Rule]) -> Option<Self> {
-        let lookup = |rule: &&Rule| rule.action == TO_TABLE && !rule.users && !rule.more;
+        let lookup = |rule: &&Rule| rule.is_lookup();
         let all = |rule: &&Rule| rule.mark == (0, 0) && rule.input.is_none() && rule.from.is_none();
         let mut lookups = rules.iter().filter(lookup);
         // First: table main has no default route where netd is, whoever else looks it up.
@@ -133,7 +196,7 @@ impl RoutingMode {
 pub fn default_network(rules: &[Rule]) -> Vec<u32> {
     let default = |rule: &&Rule| {
         let own = rule.input.as_deref() == Some("lo") && rule.mark == (0, NET_ID);
-        own && rule.action == TO_TABLE && !rule.users && !rule.more && rule.from.is_none()
+        own && rule.is_lookup() && rule.from.is_none()
     };
     let rules = rules.iter().filter(default);
     let Some(last) = rules.clone().map(|rule| rule.priority).max() else { return Vec::new() };
@@ -154,7 +217,8 @@ pub fn tell_senders_apart(rules: &[Rule], ours: u8) -> bool {
 pub fn lockdown(rules: &[Rule]) -> bool {
     rules.iter().any(|rule| {
         let of_users = rule.users && rule.input.as_deref() == Some("lo");
-        let unprotected = rule.mark == (0, PROTECTED_FROM_VPN) && rule.from.is_none() && !rule.more;
+        let all = rule.from.is_none() && rule.to.is_none() && !rule.more;
+        let unprotected = rule.mark == (0, PROTECTED_FROM_VPN) && all;
         rule.action == PROHIBIT && of_users && unprotected
     })
 }
@@ -175,6 +239,8 @@ pub struct PolicyRule {
 pub enum Action {
     /// To a table of the device's.
     Table(u32),
+    /// To that table's routes to single addresses, and to no others.
+    Hosts(u32),
     /// To our table for the interface of this index, which has a default route by it and no other.
     Own(u32),
     /// Nowhere: the kernel says to the guest that it is prohibited.
@@ -185,7 +251,7 @@ impl Action {
     /// The table, where there is one.
     pub fn table(self) -> Option<u32> {
         match self {
-            Self::Table(table) => Some(table),
+            Self::Table(table) | Self::Hosts(table) => Some(table),
             Self::Own(index) => Some(own_table(index)),
             Self::Nowhere => None,
         }
@@ -197,8 +263,18 @@ impl PolicyRule {
     pub fn own(&self) -> Option<u32> {
         match self.to {
             Action::Own(index) => Some(index),
-            Action::Table(_) | Action::Nowhere => None,
+            Action::Table(_) | Action::Hosts(_) | Action::Nowhere => None,
         }
+    }
+}
+
+/// A table as ip-rule(8) shows it.
+pub fn table_name(table: u32) -> String {
+    match table {
+        LOCAL => "local".to_owned(),
+        MAIN => "main".to_owned(),
+        DEFAULT => "default".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -214,6 +290,8 @@ pub enum Selector {
     Subnet(IpPrefix),
     /// Those of the guest behind this host end.
     Guest(IfName),
+    /// Those to guests in a subnet, whoever sends them.
+    ToGuests(IpPrefix),
 }
 
 impl fmt::Display for PolicyRule {
@@ -221,10 +299,15 @@ impl fmt::Display for PolicyRule {
         match &self.selector {
             Selector::Subnet(subnet) => write!(f, "from {subnet} ")?,
             Selector::Guest(host) => write!(f, "iif {host} ")?,
+            Selector::ToGuests(subnet) => write!(f, "to {subnet} ")?,
         }
-        match self.to.table() {
-            Some(table) => write!(f, "lookup {table}"),
-            None => f.write_str("prohibit"),
+        match (self.to, self.to.table()) {
+            (Action::Hosts(table), _) => {
+                let table = table_name(table);
+                write!(f, "lookup {table} suppress_prefixlength {}", ONE_ADDRESS - 1)
+            }
+            (_, Some(table)) => write!(f, "lookup {table}"),
+            (_, None) => f.write_str("prohibit"),
         }
     }
 }
@@ -244,13 +327,19 @@ pub struct RuleInputs {
     pub stopped: Vec<IfName>,
 }
 
-/// The rules that there are to be. One for each subnet and none for each guest: the kernel looks at
+/// The rules that there are to be. Two for each subnet and none for each guest: the kernel looks at
 /// every rule for every packet, and an interface can be named by no pattern.
+///
+/// A device by main needs none that leads to guests while its rules are those of the kernel alone, which
+/// then asks main without a look at them (`fib_has_custom_rules`). Where netd routes, a VPN's rules take
+/// what the device itself sends to guests, and the kernel's reverse-path filter asks as the device does.
 pub fn leads(ways: &RuleInputs, rules: &[Rule], ours: u8) -> Vec<PolicyRule> {
     let begin = match ways.shape {
-        RoutingMode::Main => BEFORE_MAIN,
-        RoutingMode::Netd { local } => local + TETHERING,
+        RoutingMode::Main => BEFORE_OTHERS + FOR_ONE,
+        RoutingMode::Netd { local } => local + TETHERING + IN_SLOT - FOR_ONE,
     };
+    let others = rules.iter().any(|r| r.protocol != ours && !r.is_born_with_the_kernel());
+    let is_shadowed = others || matches!(ways.shape, RoutingMode::Netd { .. });
     let free = |wanted: u32| {
         let taken = |at: &u32| rules.iter().any(|r| r.priority == *at && r.protocol != ours);
         (wanted..wanted + FOR_ONE).find(|at| !taken(at)).unwrap_or(wanted)
@@ -261,7 +350,7 @@ pub fn leads(ways: &RuleInputs, rules: &[Rule], ours: u8) -> Vec<PolicyRule> {
     };
     let single = ways.single.iter().map(|(host, index)| (host, by(*index)));
     let one = single.chain(ways.stopped.iter().map(|host| (host, Action::Nowhere)));
-    let priority = free(begin + IN_SLOT - FOR_ONE);
+    let priority = free(begin);
     let lead = |(host, to): (&IfName, Action)| PolicyRule {
         priority,
         selector: Selector::Guest(host.clone()),
@@ -269,11 +358,21 @@ pub fn leads(ways: &RuleInputs, rules: &[Rule], ours: u8) -> Vec<PolicyRule> {
     };
     let mut leads: Vec<_> = one.map(lead).collect();
     if matches!(ways.shape, RoutingMode::Netd { .. }) && ways.uplink != 0 {
-        let priority = free(begin + IN_SLOT);
+        let priority = free(begin + FOR_ONE);
         let to = by(ways.uplink);
         let lead = |subnet: &Subnet| PolicyRule {
             priority,
             selector: Selector::Subnet((*subnet).into()),
+            to,
+        };
+        leads.extend(ways.subnets.iter().map(lead));
+    }
+    if is_shadowed {
+        let priority = free(BEFORE_OTHERS);
+        let to = Action::Hosts(ways.shape.guests_table());
+        let lead = |subnet: &Subnet| PolicyRule {
+            priority,
+            selector: Selector::ToGuests((*subnet).into()),
             to,
         };
         leads.extend(ways.subnets.iter().map(lead));
@@ -290,21 +389,24 @@ impl PolicyRule {
             return None;
         }
         let own = |table: u32| table.checked_sub(OWN).filter(|index| *index >> 24 == 0);
-        let to = match (rule.action, rule.table) {
-            (PROHIBIT, _) => Action::Nowhere,
+        let to = match (rule.action, rule.table, rule.suppress) {
+            (PROHIBIT, _, None) => Action::Nowhere,
             // A table that we would take.
-            (TO_TABLE, OF_INTERFACE..) => {
+            (TO_TABLE, OF_INTERFACE.., None) => {
                 own(rule.table).map_or(Action::Table(rule.table), Action::Own)
             }
+            (TO_TABLE, table, Some(bits)) if bits == ONE_ADDRESS - 1 => Action::Hosts(table),
             _ => return None,
         };
-        let selector = match (rule.from, &rule.input) {
-            (Some(subnet), None) => Selector::Subnet(subnet),
-            (None, Some(host)) => Selector::Guest(IfName::new(host)?),
+        let selector = match (rule.from, &rule.input, rule.to) {
+            (Some(subnet), None, None) => Selector::Subnet(subnet),
+            (None, Some(host), None) => Selector::Guest(IfName::new(host)?),
+            (None, None, Some(subnet)) => Selector::ToGuests(subnet),
             _ => return None,
         };
         // A number that we would take: a protocol's number is anybody's.
-        let numbers = [17_000, 20_000].map(|local| local + TETHERING + IN_SLOT);
+        let [android11, later] = [17_000, 20_000].map(|local| local + TETHERING + IN_SLOT);
+        let numbers = [BEFORE_OTHERS + FOR_ONE, android11, later];
         let ours = |at: &u32| (at - FOR_ONE..at + FOR_ONE).contains(&rule.priority);
         numbers.iter().any(ours).then_some(Self { priority: rule.priority, selector, to })
     }
@@ -359,6 +461,11 @@ mod tests {
         assert_eq!(RoutingMode::of(&[lookup(0, 255)]), None);
     }
 
+    fn to_guests(priority: u32, table: u32) -> PolicyRule {
+        let selector = Selector::ToGuests(subnet().into());
+        PolicyRule { priority, selector, to: Action::Hosts(table) }
+    }
+
     #[test]
     fn ours_are_in_the_slot_for_tethering() {
         for (local, default, expected) in [(17000, 22000, 18500), (20000, 29000, 21500)] {
@@ -366,12 +473,31 @@ mod tests {
             let shape = RoutingMode::of(&rules).unwrap();
             let found = leads(&ways(shape), &rules, OURS);
             let selector = Selector::Subnet(subnet().into());
-            assert_eq!(
-                found,
-                [PolicyRule { priority: expected, selector, to: Action::Table(1007) }]
-            );
+            let from = PolicyRule { priority: expected, selector, to: Action::Table(1007) };
+            assert_eq!(found, [to_guests(100, LOCAL_NETWORK), from]);
         }
         assert!(leads(&ways(RoutingMode::Main), &[], OURS).is_empty());
+    }
+
+    #[test]
+    fn others_rules_do_not_take_what_is_for_guests() {
+        let main = ways(RoutingMode::Main);
+        let born = vec![lookup(0, LOCAL), lookup(32_766, MAIN), lookup(32_767, DEFAULT)];
+        let own = Rule { protocol: OURS, ..lookup(200, own_table(9)) };
+        assert!(leads(&main, &[born.clone(), vec![own]].concat(), OURS).is_empty());
+        for other in [
+            lookup(5270, 52),
+            Rule { suppress: Some(0), ..lookup(32_764, MAIN) },
+            Rule { mark: (1, 1), ..lookup(32_766, MAIN) },
+            Rule { priority: 9, action: PROHIBIT, ..Rule::default() },
+        ] {
+            let rules = [born.clone(), vec![other]].concat();
+            assert_eq!(leads(&main, &rules, OURS), [to_guests(100, MAIN)]);
+        }
+        let taken = [born, vec![lookup(100, 52), Rule { protocol: 4, ..lookup(101, 52) }]].concat();
+        assert_eq!(leads(&main, &taken, OURS), [to_guests(102, MAIN)]);
+        let text = "to 172.17.0.0/16 lookup main suppress_prefixlength 31";
+        assert_eq!(to_guests(100, MAIN).to_string(), text);
     }
 
     #[test]
@@ -380,26 +506,27 @@ mod tests {
         rules.push(lookup(21500, 9));
         rules.push(Rule { protocol: OURS, ..lookup(21501, 1007) });
         let found = leads(&ways(RoutingMode::Netd { local: 20000 }), &rules, OURS);
-        assert_eq!(found[0].priority, 21501);
+        assert_eq!(found[1].priority, 21501);
     }
 
     #[test]
     fn a_guest_with_a_way_of_its_own_or_none_comes_first() {
         let (one, other) = (IfName::host_end(3), IfName::host_end(4));
-        let lead = |host: &IfName, to| PolicyRule {
-            priority: 21400,
+        let lead = |host: &IfName, priority, to| PolicyRule {
+            priority,
             selector: Selector::Guest(host.clone()),
             to,
         };
-        for (shape, to) in [
-            (RoutingMode::Main, Action::Own(9)),
-            (RoutingMode::Netd { local: 20000 }, Action::Table(1009)),
+        for (shape, priority, to) in [
+            (RoutingMode::Main, 200, Action::Own(9)),
+            (RoutingMode::Netd { local: 20000 }, 21400, Action::Table(1009)),
         ] {
             let (single, stopped) = (vec![(one.clone(), 9)], vec![other.clone()]);
             let found = leads(&RuleInputs { single, stopped, ..ways(shape) }, &[], OURS);
-            assert_eq!(found[..2], [lead(&one, to), lead(&other, Action::Nowhere)]);
+            let own = [lead(&one, priority, to), lead(&other, priority, Action::Nowhere)];
+            assert!(found.windows(2).any(|two| two == own), "{found:?}");
         }
-        assert_eq!(lead(&other, Action::Nowhere).to_string(), "iif vm_wlan4 prohibit");
+        assert_eq!(lead(&other, 200, Action::Nowhere).to_string(), "iif vm_wlan4 prohibit");
     }
 
     #[test]
@@ -454,6 +581,7 @@ mod tests {
             Rule { input: None, ..netds.clone() },
             Rule { input: Some("wlan0".into()), ..netds.clone() },
             Rule { from: Some(subnet().into()), ..netds.clone() },
+            Rule { to: Some(subnet().into()), ..netds.clone() },
             Rule { more: true, ..netds.clone() },
         ] {
             assert!(!lockdown(&[Rule { priority, ..others.clone() }]), "{others:?}");
@@ -462,14 +590,53 @@ mod tests {
     }
 
     #[test]
+    fn the_rule_that_decides_is_found() {
+        let rules = [
+            lookup(0, LOCAL),
+            Rule { mark: (0x8_0000, 0xff_0000), ..lookup(5210, 52) },
+            Rule { input: Some("eth1".into()), ..lookup(5220, 52) },
+            Rule { users: true, ..lookup(5230, 52) },
+            Rule { to: "172.16.0.0/12".parse().ok(), ..lookup(5270, 52) },
+            Rule { priority: 6000, action: 7, from: "10.0.0.0/8".parse().ok(), ..Rule::default() },
+            Rule { more: true, ..lookup(7000, 53) },
+        ];
+        let [from, to] = [[203, 0, 113, 1], [172, 17, 3, 3]].map(Ipv4Addr::from);
+        let packet = Packet { input: "wlan0", from, to };
+        let number =
+            |packet: &Packet, table| decider(&rules, packet, table).map(|rule| rule.priority);
+        assert_eq!(number(&packet, Some(52)), Some(5270));
+        assert_eq!(number(&Packet { input: "lo", ..packet }, Some(52)), Some(5230));
+        assert_eq!(number(&Packet { to: from, ..packet }, Some(52)), None);
+        assert_eq!(number(&packet, Some(53)), Some(7000), "it may be this one");
+        assert_eq!(number(&packet, None), None);
+        let from = Ipv4Addr::new(10, 1, 1, 1);
+        assert_eq!(number(&Packet { from, ..packet }, None), Some(6000));
+    }
+
+    #[test]
     fn what_was_made_is_known_again() {
         let rule = Rule { from: Some(subnet().into()), protocol: OURS, ..lookup(21500, 1007) };
         let lead = PolicyRule::read(&rule, OURS).unwrap();
-        assert_eq!(lead, leads(&ways(RoutingMode::Netd { local: 20000 }), &[], OURS)[0]);
+        assert_eq!(lead, leads(&ways(RoutingMode::Netd { local: 20000 }), &[], OURS)[1]);
         assert_eq!(PolicyRule::read(&Rule { protocol: 4, ..rule.clone() }, OURS), None);
         assert_eq!(PolicyRule::read(&Rule { mark: (1, 1), ..rule.clone() }, OURS), None);
         assert_eq!(PolicyRule::read(&Rule { table: 999, ..rule.clone() }, OURS), None);
         assert_eq!(PolicyRule::read(&Rule { action: 7, ..rule.clone() }, OURS), None);
+        // An earlier guestnetd's, on a device by main: it goes.
+        let input = Some("vm_wlan3".to_owned());
+        let former = Rule { from: None, input, ..lookup(21_400, own_table(9)) };
+        assert!(PolicyRule::read(&Rule { protocol: OURS, ..former }, OURS).is_some());
+        let (to, suppress) = (Some(subnet().into()), Some(31));
+        let to_all = Rule { to, suppress, protocol: OURS, ..lookup(100, MAIN) };
+        assert_eq!(PolicyRule::read(&to_all, OURS), Some(to_guests(100, MAIN)));
+        for other in [
+            Rule { suppress: None, ..to_all.clone() },
+            Rule { suppress: Some(30), ..to_all.clone() },
+            Rule { priority: 99, ..to_all.clone() },
+            Rule { input: Some("wlan0".to_owned()), ..to_all },
+        ] {
+            assert_eq!(PolicyRule::read(&other, OURS), None, "{other:?}");
+        }
         let stopped = Rule { action: PROHIBIT, table: 0, ..rule };
         assert_eq!(PolicyRule::read(&stopped, OURS).map(|lead| lead.to), Some(Action::Nowhere));
     }

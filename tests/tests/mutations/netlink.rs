@@ -70,7 +70,7 @@ fn rtnetlink(message: &Message) -> Option<String> {
     }
     Some(match message.kind & !3 {
         16 => format!("RTM_{verb}LINK {}", link(body, verb)),
-        20 => format!("RTM_{verb}ADDR{}", others(body, 8, &[1, 2, 4])),
+        20 => format!("RTM_{verb}ADDR{}", address(body)),
         24 => format!("RTM_{verb}ROUTE {}", way(body)),
         32 => format!("RTM_{verb}RULE {}", rule(body)),
         88 => format!("RTM_{verb}NSID"),
@@ -121,6 +121,18 @@ fn link(body: &[u8], verb: &str) -> String {
     words.join(" ")
 }
 
+/// Whether an address comes without a route to its prefix.
+fn address(body: &[u8]) -> String {
+    const IFADDRMSG: usize = 8;
+    const IFA_FLAGS: u16 = 8;
+    const NOPREFIXROUTE: u32 = 0x200;
+    let named = attributes(body, IFADDRMSG).into_iter().find(|(kind, _)| *kind == IFA_FLAGS);
+    let alone = named.and_then(|(_, value)| u32_at(value, 0)) == Some(NOPREFIXROUTE);
+    let known: &[u16] = if alone { &[1, 2, 4, IFA_FLAGS] } else { &[1, 2, 4] };
+    let others = others(body, IFADDRMSG, known);
+    format!("{}{others}", if alone { " noprefixroute" } else { "" })
+}
+
 /// Where a route leads, in which table, and whose it is.
 fn way(body: &[u8]) -> String {
     const RTMSG: usize = 12;
@@ -152,8 +164,8 @@ fn rule(body: &[u8]) -> String {
             1 => words += "to ",
             2 => words += "from ",
             3 => words += "iif ",
-            // Priority, table, protocol.
-            6 | 15 | 21 => {}
+            // Priority, the bits of routes that do not count, table, protocol.
+            6 | 14 | 15 | 21 => {}
             // Writing to a String cannot fail.
             other => drop(write!(words, "attribute {other} {value:?} ")),
         }
@@ -162,7 +174,10 @@ fn rule(body: &[u8]) -> String {
     let protocol = find(21).and_then(|value| value.first()).copied().unwrap_or_default();
     // FR_ACT_TO_TBL, FR_ACT_PROHIBIT.
     let does = match (body.get(7), table) {
-        (Some(1), table) => format!("table {}", table_name(table)),
+        (Some(1), table) => {
+            let hosts = find(14).and_then(|value| u32_at(value, 0)) == Some(31);
+            format!("{}table {}", if hosts { "hosts of " } else { "" }, table_name(table))
+        }
         (Some(8), None) => "prohibit".into(),
         other => format!("action {other:?}"),
     };

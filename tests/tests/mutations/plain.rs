@@ -110,6 +110,12 @@ fn repairs(traced: &Traced<Device>, firewall: &str) {
         left("ip link", "vm_wlan1") && left("ip link show vm_wlan1", ",UP")
     });
     traced.device.run("ip link del odd-br");
+    // Another's rule, which could take what is for guests.
+    let ours = || left("ip rule", "to 172.17.0.0/16 lookup main suppress_prefixlength 31");
+    traced.device.run("ip rule add pref 5270 lookup 52");
+    traced.until("a rule leads past it", ours);
+    traced.device.run("ip rule del pref 5270");
+    traced.until("that goes with it", || !ours());
     if firewall == "iptables" {
         traced.device.run("iptables-legacy -w -F FORWARD");
         until_hooked(traced);

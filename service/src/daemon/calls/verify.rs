@@ -21,6 +21,7 @@ use crate::kernel::{observe, route};
 use crate::model::change::KernelOp;
 use crate::model::desired::{desired_guest, may_remove};
 use crate::model::diff::diff;
+use crate::model::policy_rules::MAIN;
 use crate::model::{GuestNet, Reversible, Scope, Step};
 use std::time::{Duration, Instant};
 
@@ -97,12 +98,14 @@ fn at_a_glance(
         gateway: Some(net.guest.gateway.into()),
         source: Some(net.guest.address.into()),
         local: false,
+        table: MAIN,
     };
     let back = route::WayOut {
         index: ends.0,
         gateway: None,
         source: Some(net.host.address.into()),
         local: false,
+        table: net.host.table,
     };
     let host = runs(device, ends.0)?;
     runs(inside, ends.1)?;

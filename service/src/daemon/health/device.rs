@@ -33,7 +33,7 @@ impl Daemon {
     }
 
     /// The rules of ours, as they were applied last.
-    fn leads(&self) -> &[PolicyRule] {
+    pub(super) fn leads(&self) -> &[PolicyRule] {
         self.policy_routing.applied().map_or(&[], Vec::as_slice)
     }
 
@@ -57,16 +57,16 @@ impl Daemon {
     }
 
     fn rule_layer(&self) -> LayerReport {
+        let is_shared = |lead: &&PolicyRule| !matches!(lead.selector, Selector::Guest(_));
+        let shared: Vec<_> = self.leads().iter().filter(is_shared).collect();
         if self.world.platform.routing == RoutingMode::Main {
             let text = "not needed: the device routes by table main";
-            return LayerReport::ok(Layer::Rule, text);
+            return match shared.is_empty() {
+                true => LayerReport::ok(Layer::Rule, text),
+                false => self.rules_in_place(&shared),
+            };
         }
-        let shared: Vec<_> = self
-            .leads()
-            .iter()
-            .filter(|lead| matches!(lead.selector, Selector::Subnet(_)))
-            .collect();
-        if shared.is_empty() {
+        if !shared.iter().any(|lead| matches!(lead.selector, Selector::Subnet(_))) {
             let text = "added when the uplink is there; netd's rules let nothing out without it";
             return LayerReport::waiting(Layer::Rule, Fault::new(self.uplink_cause(), text));
         }

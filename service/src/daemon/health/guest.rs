@@ -166,15 +166,20 @@ impl Daemon {
         let net = &guest.net;
         let (host, table) = (&net.host.name, net.host.table);
         let to = net.host.route;
-        if !routes.iter().any(|route| route.destination == to.into()) {
+        let missing = !routes.iter().any(|route| route.destination == to.into());
+        match self.astray(guest) {
+            // Somebody else's may be there instead of ours.
+            Some(fault) if !missing || fault.cause == Cause::AnswersElsewhere => {
+                return LayerReport::bad(Layer::Route, fault);
+            }
+            _ => {}
+        }
+        if missing {
             let text = format!("the route {to} dev {host} is missing, and could not be put back");
             let step = format!(
                 "ip route add {to} dev {host} scope link table {table} proto {ROUTE_PROTOCOL}"
             );
             let fault = Fault::new(Cause::GuestRouteMissing, text).with_step(step);
-            return LayerReport::bad(Layer::Route, fault);
-        }
-        if let Some(fault) = self.astray(guest) {
             return LayerReport::bad(Layer::Route, fault);
         }
         let gateway = net.guest.gateway;

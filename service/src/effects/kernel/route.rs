@@ -22,7 +22,7 @@ pub use crate::model::policy_rules::MAIN;
 use crate::spec::{Family, IpPrefix};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteMessage, RouteScope, RouteType, RouteVia,
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteScope, RouteType, RouteVia,
 };
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::RouteNetlinkMessage::{DelRoute, GetRoute, NewRoute};
@@ -140,30 +140,82 @@ pub fn towards(
     netlink: &Netlink,
     destination: impl Into<IpAddr>,
 ) -> Result<Option<WayOut>, KernelError> {
-    let destination = destination.into();
-    let family = Family::of(destination);
-    let mut message = about(family, family.bits(), 0);
-    message.attributes = vec![RouteAttribute::Destination(destination.into())];
-    found(netlink.get(&GetRoute(message), WayOut::read))
+    found(netlink.get(&GetRoute(question(None, destination.into())), WayOut::read))
 }
 
-/// The route by which the kernel would pass on a packet that comes in by this interface; none if it
-/// would not. Both addresses are of one family.
+/// What the kernel would do with a packet of the device's own, from an address that it has. Both
+/// addresses are of one family.
+pub fn sending(
+    netlink: &Netlink,
+    from: impl Into<IpAddr>,
+    to: impl Into<IpAddr>,
+) -> Result<Decision, KernelError> {
+    let question = question(Some(from.into()), to.into());
+    decision(netlink.get(&GetRoute(question), WayOut::read))
+}
+
+/// What the kernel would do with a packet that comes in by this interface. Both addresses are of one
+/// family.
 pub fn passing(
     netlink: &Netlink,
     index: u32,
     from: impl Into<IpAddr>,
     to: impl Into<IpAddr>,
-) -> Result<Option<WayOut>, KernelError> {
-    let (from, to) = (from.into(), to.into());
-    // With the lengths of both addresses: inet_rtm_valid_getroute_req() insists on them.
-    let mut message = about(Family::of(to), Family::of(to).bits(), Family::of(from).bits());
-    message.attributes = vec![
-        RouteAttribute::Destination(to.into()),
-        RouteAttribute::Source(from.into()),
-        RouteAttribute::Iif(index),
-    ];
-    found(netlink.get(&GetRoute(message), WayOut::read))
+) -> Result<Decision, KernelError> {
+    let mut question = question(Some(from.into()), to.into());
+    question.attributes.push(RouteAttribute::Iif(index));
+    decision(netlink.get(&GetRoute(question), WayOut::read))
+}
+
+/// Asks for the way of one packet. With the lengths of both addresses: inet_rtm_valid_getroute_req()
+/// insists on them.
+fn question(from: Option<IpAddr>, to: IpAddr) -> RouteMessage {
+    let bits = Family::of(to).bits();
+    let mut message = about(Family::of(to), bits, if from.is_some() { bits } else { 0 });
+    if to.is_ipv4() {
+        // Else the answer says table main whatever the table (inet_rtm_getroute()); IPv6 needs none,
+        // and refuses it.
+        message.header.flags = RouteFlags::LookupTable;
+    }
+    message.attributes = vec![RouteAttribute::Destination(to.into())];
+    message.attributes.extend(from.map(|from| RouteAttribute::Source(from.into())));
+    message
+}
+
+/// What the kernel does with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It sends it on, or takes it.
+    Takes(WayOut),
+    /// It has no route for it, or one that is unreachable; or does not forward what comes in there.
+    Unreachable,
+    /// A rule or a route prohibits it.
+    Prohibited,
+    /// It drops it: the source may not come in there (fib_validate_source(): the reverse-path filter),
+    /// or the route is a blackhole.
+    Dropped,
+}
+
+impl Decision {
+    /// The way that it takes.
+    pub fn way(self) -> Option<WayOut> {
+        match self {
+            Self::Takes(way) => Some(way),
+            Self::Unreachable | Self::Prohibited | Self::Dropped => None,
+        }
+    }
+}
+
+fn decision(answer: Result<WayOut, KernelError>) -> Result<Decision, KernelError> {
+    match answer {
+        Ok(way) => Ok(Decision::Takes(way)),
+        Err(e) => match e.errno {
+            libc::ENETUNREACH | libc::EHOSTUNREACH => Ok(Decision::Unreachable),
+            libc::EACCES => Ok(Decision::Prohibited),
+            libc::EINVAL | libc::EXDEV => Ok(Decision::Dropped),
+            _ => Err(e),
+        },
+    }
 }
 
 /// The route of a packet with this mark: of one that comes in by an interface from an address, or of
@@ -212,10 +264,6 @@ pub fn kind_of_way(
     netlink: &Netlink,
     destination: impl Into<IpAddr>,
 ) -> Result<Option<Kind>, KernelError> {
-    let destination = destination.into();
-    let family = Family::of(destination);
-    let mut message = about(family, family.bits(), 0);
-    message.attributes = vec![RouteAttribute::Destination(destination.into())];
     let kind = |message: &Message<'_>| {
         Some(match typed(message, &[])?.header.kind {
             RouteType::Local => Kind::Here,
@@ -224,7 +272,7 @@ pub fn kind_of_way(
             _ => Kind::None,
         })
     };
-    found(netlink.get(&GetRoute(message), kind))
+    found(netlink.get(&GetRoute(question(None, destination.into())), kind))
 }
 
 /// How a packet leaves.
@@ -238,22 +286,27 @@ pub struct WayOut {
     pub source: Option<IpAddr>,
     /// Whether it does not leave at all: it is to the device itself.
     pub local: bool,
+    /// The table that says so.
+    pub table: u32,
 }
 
 impl WayOut {
     fn read(message: &Message<'_>) -> Option<Self> {
-        const READ: [u16; 4] = [libc::RTA_OIF, libc::RTA_GATEWAY, RTA_VIA, libc::RTA_PREFSRC];
+        const READ: [u16; 5] =
+            [libc::RTA_OIF, libc::RTA_GATEWAY, RTA_VIA, libc::RTA_PREFSRC, libc::RTA_TABLE];
         let message = typed(message, &READ)?;
         let local = message.header.kind == RouteType::Local;
         let (mut index, mut gateway, mut source) = (None, None, None);
+        let mut table = message.header.table.into();
         for attribute in message.attributes {
             match attribute {
                 RouteAttribute::Oif(by) => index = Some(by),
                 RouteAttribute::PrefSource(address) => source = ip(&address),
+                RouteAttribute::Table(number) => table = number,
                 other => gateway = next_hop(&other).or(gateway),
             }
         }
-        Some(Self { index: index?, gateway, source, local })
+        Some(Self { index: index?, gateway, source, local, table })
     }
 }
 
@@ -404,7 +457,7 @@ mod tests {
                     assert_eq!(of(netlink, family, Some(1007), index).unwrap(), []);
                 }
                 let way = towards(netlink, gateway).unwrap().unwrap();
-                assert_eq!((way.index, way.local), (index, false));
+                assert_eq!((way.index, way.local, way.table), (index, false, MAIN));
                 assert!(towards(netlink, loopback).unwrap().unwrap().local);
                 add_default(netlink, family, index, 0x6700_0007).unwrap();
                 add_default(netlink, family, index, 0x6700_0007).unwrap();
@@ -415,6 +468,43 @@ mod tests {
                 address::delete(netlink, index, own.address(), own.prefix()).unwrap();
                 assert!(!address::of(netlink, family, 0).unwrap().contains(&added));
             }
+        });
+    }
+
+    #[test]
+    fn the_kernel_says_what_it_does_with_a_packet() {
+        in_a_netns(|netlink| {
+            for (name, address) in [("one", "10.0.0.1/24"), ("two", "10.0.2.1/24")] {
+                ip(&format!("link add {name} type veth peer name {name}-far"));
+                ip(&format!("link set {name}-far up"));
+                ip(&format!("link set {name} up"));
+                ip(&format!("addr add {address} dev {name}"));
+            }
+            std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+            let index = |name: &str| link::by_name(netlink, name).unwrap().unwrap().index;
+            let (one, two) = (index("one"), index("two"));
+            let [near, own, far, beyond] =
+                ["10.0.0.9", "10.0.2.1", "10.0.2.9", "203.0.113.1"].map(|a| a.parse().unwrap());
+            let passing = |from: IpAddr, to: IpAddr| passing(netlink, one, from, to).unwrap();
+            let takes = |decision| match decision {
+                Decision::Takes(way) => (way.index, way.local, way.table),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(takes(passing(near, far)), (two, false, MAIN));
+            assert!(takes(passing(near, own)).1, "the device's own address");
+            assert_eq!(passing(near, beyond), Decision::Unreachable);
+            ip("rule add to 203.0.113.1 pref 9 prohibit");
+            assert_eq!(passing(near, beyond), Decision::Prohibited);
+            ip("rule add to 203.0.113.1 pref 8 blackhole");
+            assert_eq!(passing(near, beyond), Decision::Dropped);
+            ip("rule add to 203.0.113.1 pref 7 lookup 52");
+            ip("route add default via 10.0.2.9 table 52");
+            assert_eq!(takes(passing(near, beyond)), (two, false, 52));
+            let sent = sending(netlink, own, beyond).unwrap();
+            assert_eq!(takes(sent), (two, false, 52));
+            let strict = "/proc/sys/net/ipv4/conf/one/rp_filter";
+            std::fs::write(strict, "1").unwrap();
+            assert_eq!(passing(far, near), Decision::Dropped, "that source is behind the other");
         });
     }
 

@@ -29,6 +29,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage::{DelRule, GetRule, NewRule};
 
 /// Length of `struct fib_rule_hdr` (linux/fib_rules.h).
 const HEADER: usize = 12;
+const FRA_DST: u16 = 1;
 const FRA_SRC: u16 = 2;
 const FRA_IIFNAME: u16 = 3;
 const FRA_PRIORITY: u16 = 6;
@@ -41,7 +42,8 @@ const FRA_PAD: u16 = 18;
 const FRA_UID_RANGE: u16 = 20;
 const FRA_PROTOCOL: u16 = 21;
 /// What is read. Of the rest (ports, realms, what is to come) it is enough that it is there.
-const READ: [u16; 11] = [
+const READ: [u16; 12] = [
+    FRA_DST,
     FRA_SRC,
     FRA_IIFNAME,
     FRA_PRIORITY,
@@ -60,7 +62,7 @@ pub fn read(message: &Message<'_>) -> Option<Rule> {
     let others = message.attributes(HEADER).any(|(kind, _)| !READ.contains(&kind));
     let NewRule(message) = message.typed(libc::RTM_NEWRULE, HEADER, &READ)? else { return None };
     let header = message.header;
-    let asks = header.dst_len != 0 || header.tos != 0 || header.flags.contains(RuleFlags::Invert);
+    let asks = header.tos != 0 || header.flags.contains(RuleFlags::Invert);
     let mut rule = Rule {
         table: header.table.into(),
         action: header.action.into(),
@@ -73,6 +75,9 @@ pub fn read(message: &Message<'_>) -> Option<Rule> {
             RuleAttribute::Source(from) => {
                 rule.from = Some(IpPrefix::containing(from, header.src_len)?);
             }
+            RuleAttribute::Destination(to) => {
+                rule.to = Some(IpPrefix::containing(to, header.dst_len)?);
+            }
             RuleAttribute::Iifname(name) => rule.input = Some(name),
             RuleAttribute::Priority(priority) => rule.priority = priority,
             RuleAttribute::FwMark(mark) => rule.mark.0 = mark,
@@ -81,8 +86,9 @@ pub fn read(message: &Message<'_>) -> Option<Rule> {
             RuleAttribute::UidRange(_) => rule.users = true,
             RuleAttribute::Protocol(protocol) => rule.protocol = protocol.into(),
             // Of -1, nothing is suppressed.
-            RuleAttribute::SuppressIfGroup(bound) | RuleAttribute::SuppressPrefixLen(bound) => {
-                rule.more |= bound != u32::MAX;
+            RuleAttribute::SuppressIfGroup(bound) => rule.more |= bound != u32::MAX,
+            RuleAttribute::SuppressPrefixLen(bound) => {
+                rule.suppress = Some(bound).filter(|bound| *bound != u32::MAX);
             }
             _ => {}
         }
@@ -124,17 +130,24 @@ pub(in crate::effects) fn delete(
 
 fn request(family: Family, lead: &PolicyRule) -> RuleMessage {
     let action = if lead.to == Action::Nowhere { PROHIBIT } else { TO_TABLE };
-    let (from, selector) = match &lead.selector {
-        Selector::Subnet(subnet) => (subnet.prefix(), RuleAttribute::Source(subnet.network())),
-        Selector::Guest(host) => (0, RuleAttribute::Iifname(host.to_string())),
+    let (from, to, selector) = match &lead.selector {
+        Selector::Subnet(subnet) => (subnet.prefix(), 0, RuleAttribute::Source(subnet.network())),
+        Selector::Guest(host) => (0, 0, RuleAttribute::Iifname(host.to_string())),
+        Selector::ToGuests(subnet) => {
+            (0, subnet.prefix(), RuleAttribute::Destination(subnet.network()))
+        }
     };
     let mut message = about(family, from, action);
+    message.header.dst_len = to;
     message.attributes = vec![
         selector,
         RuleAttribute::Priority(lead.priority),
         RuleAttribute::Protocol(ROUTE_PROTOCOL.into()),
     ];
     message.attributes.extend(lead.to.table().map(RuleAttribute::Table));
+    if let Action::Hosts(_) = lead.to {
+        message.attributes.push(RuleAttribute::SuppressPrefixLen(u32::from(family.bits()) - 1));
+    }
     message
 }
 
@@ -158,9 +171,12 @@ mod tests {
         PolicyRule { priority: 21500, selector, to: Action::Table(1007) }
     }
 
-    fn leads() -> [PolicyRule; 4] {
+    fn leads() -> [PolicyRule; 6] {
         let selector = Selector::Guest(IfName::host_end(4));
+        let to = |subnet: &str| Selector::ToGuests(subnet.parse().unwrap());
         [
+            PolicyRule { priority: 100, selector: to("172.17.0.0/16"), to: Action::Hosts(97) },
+            PolicyRule { priority: 199, selector: to("10.9.8.0/24"), to: Action::Hosts(254) },
             lead("172.17.0.0/16"),
             lead("fd00:17::/64"),
             PolicyRule { priority: 21400, selector: selector.clone(), to: Action::Own(0x1_0009) },
@@ -170,7 +186,7 @@ mod tests {
 
     fn family(lead: &PolicyRule) -> Family {
         match &lead.selector {
-            Selector::Subnet(subnet) => subnet.family(),
+            Selector::Subnet(subnet) | Selector::ToGuests(subnet) => subnet.family(),
             Selector::Guest(_) => Family::V4,
         }
     }
@@ -237,7 +253,10 @@ mod tests {
             for lead in leads() {
                 let v6 = if family(&lead) == Family::V6 { "-6 " } else { "" };
                 // There is no such interface, so no route of a table of ours.
-                let to = lead.to.table().map_or(Action::Nowhere, Action::Table);
+                let to = match lead.to {
+                    Action::Own(index) => Action::Table(own_table(index)),
+                    other => other,
+                };
                 let lead = PolicyRule { to, ..lead };
                 add(netlink, family(&lead), &lead).unwrap();
                 let listed = ip(&format!("{v6}rule show pref {}", lead.priority));
@@ -256,7 +275,6 @@ mod tests {
             let asks_more = [
                 "tun_id 5",
                 "dport 53 ipproto udp",
-                "to 10.0.0.0/8",
                 "realms 4/5",
                 "suppress_ifgroup 5",
                 "iif lo oif lo tos 0x10",
@@ -273,6 +291,11 @@ mod tests {
                 assert!(rule.more && rule.table == 100, "{text}: {rule:?}");
             }
             assert_eq!((rule(200).mark, rule(200).more), ((1, 3), false));
+            ip("rule add to 10.0.0.0/8 table 100 suppress_prefixlength 31 pref 201");
+            let rules = all(netlink, Family::V4).unwrap();
+            let rule = rules.iter().find(|rule| rule.priority == 201).unwrap();
+            let to = "10.0.0.0/8".parse().ok();
+            assert_eq!((rule.to, rule.suppress, rule.more), (to, Some(31), false));
         });
     }
 }

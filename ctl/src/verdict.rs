@@ -83,8 +83,10 @@ pub fn way(uplink: &Uplink) -> &str {
 
 /// What `status` tells a script. What could not be read is not a guest's failure.
 pub fn exit(status: &Status) -> Exit {
-    let layers = || status.guests.iter().flat_map(|of| &of.layers).chain(&status.device);
-    let any = |state| layers().any(|layer| layer.state == state);
+    // The device's count by the guests: one that leaves by a tun of its own does not need the uplink.
+    let guests = || status.guests.iter().flat_map(|of| &of.layers);
+    let device = status.device.iter().filter(|_| status.guests.is_empty());
+    let any = |state| guests().chain(device.clone()).any(|layer| layer.state == state);
     if any(LayerState::BAD) {
         Exit::System
     } else if any(LayerState::WAITING) {
@@ -157,15 +159,18 @@ mod tests {
     #[test]
     fn the_worst_layer_makes_the_exit_code() {
         for (device, guest, code) in [
-            (S::OK, S::OK, Exit::Ok),
-            (S::OK, S::UNKNOWN, Exit::Ok),
-            (S::WAITING, S::OK, Exit::NoUplink),
-            (S::OK, S::WAITING, Exit::NoUplink),
-            (S::WAITING, S::BAD, Exit::System),
-            (S::BAD, S::OK, Exit::System),
+            (S::OK, Some(S::OK), Exit::Ok),
+            (S::OK, Some(S::UNKNOWN), Exit::Ok),
+            (S::OK, Some(S::WAITING), Exit::NoUplink),
+            (S::WAITING, Some(S::BAD), Exit::System),
+            // It leaves by a tun of its own.
+            (S::BAD, Some(S::OK), Exit::Ok),
+            (S::WAITING, None, Exit::NoUplink),
+            (S::BAD, None, Exit::System),
         ] {
             let layers = |state| vec![LayerStatus { state, ..nat(None) }];
-            let guests = vec![GuestStatus { layers: layers(guest), ..GuestStatus::default() }];
+            let of = |state| GuestStatus { layers: layers(state), ..GuestStatus::default() };
+            let guests = guest.into_iter().map(of).collect();
             let device = layers(device);
             assert_eq!(exit(&Status { device, guests, ..Status::default() }), code);
         }

@@ -14,7 +14,7 @@
 
 //! The command line.
 
-use crate::api::Allowed;
+use crate::api::{Allowed, AllowedUid};
 use crate::daemon::Config;
 use crate::firewall;
 use crate::model::uplink;
@@ -66,9 +66,11 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = STATE_DIR, value_parser = absolute)]
     pub state_dir: PathBuf,
 
-    /// A uid that may call, beside root (on Android: and system); may be given again
-    #[arg(long, value_name = "UID", value_parser = uid)]
-    pub allow_uid: Vec<u32>,
+    /// A uid that may call, beside root (on Android: and system); may be given again. UID may do
+    /// everything: give any process of the device a network, and take any guest's away. UID:own may
+    /// only name processes and network namespaces of its own, and see and change its own guests
+    #[arg(long, value_name = "UID[:own]")]
+    pub allow_uid: Vec<AllowedUid>,
 
     /// Leave net.ipv4.ip_forward on when the last guest is gone
     #[arg(long)]
@@ -110,13 +112,6 @@ fn resolver(text: &str) -> Result<Ipv4Addr, String> {
         .ok()
         .filter(|address| !unusable(address))
         .ok_or_else(|| format!("{text:?} is no IPv4 address of a resolver that guests can reach"))
-}
-
-fn uid(text: &str) -> Result<u32, String> {
-    text.parse()
-        .ok()
-        .filter(|uid| *uid != u32::MAX)
-        .ok_or_else(|| format!("{text:?} is no uid: use a number from 0 to 4294967294"))
 }
 
 impl Args {

@@ -27,7 +27,7 @@ pub enum Error {
     Spec(#[from] SpecError),
     /// The target is not a guest's network namespace.
     #[error(transparent)]
-    Target(#[from] TargetError),
+    Target(TargetError),
     /// The name is taken.
     #[error("a guest named {0} is attached; detach it first or choose another name")]
     NameInUse(GuestName),
@@ -150,6 +150,11 @@ pub enum Error {
         /// Its interface, as it was attached.
         interface: IfName,
     },
+    /// No descriptor is left.
+    #[error(
+        "no file descriptor is left ({0}): try again; if it stays so, raise guestnetd's RLIMIT_NOFILE"
+    )]
+    NoDescriptors(KernelError),
     /// The kernel has no such link kind.
     #[error("{step}: {cause}; the kernel needs CONFIG_VETH")]
     NoVeth {
@@ -201,6 +206,9 @@ pub enum TargetError {
     /// The machine's.
     #[error("the target is in the network namespace of the machine's init: it is the machine, not a guest; give the container its own (lxc.net.0.type = empty)")]
     InitialNetns,
+    /// No descriptor is left to look at it.
+    #[error("no file descriptor is left ({0})")]
+    NoDescriptors(KernelError),
     /// No access.
     #[error("the network namespace of process {pid} cannot be opened ({cause}): pass its netns descriptor instead")]
     NotAccessible {
@@ -290,10 +298,29 @@ fn for_example(free: Option<Ipv4Addr>) -> String {
     free.map_or_else(String::new, |gateway| format!(", for example --gateway {gateway}"))
 }
 
+/// Whether descriptors have run out, of the process (EMFILE) or of the machine (ENFILE): it says nothing
+/// of what was asked for.
+pub fn is_exhausted(errno: i32) -> bool {
+    matches!(errno, libc::EMFILE | libc::ENFILE)
+}
+
+impl From<TargetError> for Error {
+    fn from(error: TargetError) -> Self {
+        match error {
+            TargetError::NoDescriptors(cause) => Self::NoDescriptors(cause),
+            error => Self::Target(error),
+        }
+    }
+}
+
 impl Error {
     /// A kernel step that failed.
     pub fn kernel(step: impl Into<String>, cause: impl Into<KernelError>) -> Self {
-        Self::Kernel { step: step.into(), cause: cause.into() }
+        let cause = cause.into();
+        match is_exhausted(cause.errno) {
+            true => Self::NoDescriptors(cause),
+            false => Self::Kernel { step: step.into(), cause },
+        }
     }
 
     /// Whether netd was asked and did not answer.
@@ -310,7 +337,9 @@ impl Error {
     /// errno of the kernel step that failed, if that is what happened.
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Kernel { cause, .. } | Self::NoVeth { cause, .. } => Some(cause.errno),
+            Self::Kernel { cause, .. }
+            | Self::NoVeth { cause, .. }
+            | Self::NoDescriptors(cause) => Some(cause.errno),
             Self::Undo { first, .. } => first.errno(),
             _ => None,
         }

@@ -29,6 +29,7 @@
 //! | [`daemon`] | the guests, the order of things, repairs, health | by the two below |
 //! | [`effects`] | the executor, what guests share, kernel, packet filter, platform: the only writers | the kernel, netd |
 //! | [`doctor`] | probes, and one cause | the network |
+//! | [`confine`] | what guestnetd's own process may use and do | its own process |
 //! | [`store`] | what must survive a restart | the state directory |
 //!
 //! The contract is AIDL (`aidl/`): clients link against that and never against this crate.
@@ -38,6 +39,7 @@
 pub mod alloc;
 pub mod api;
 pub mod cli;
+pub mod confine;
 pub mod daemon;
 pub mod doctor;
 pub mod effects;

@@ -16,6 +16,7 @@
 
 use crate::api::{GuestNet, Listeners, NAME};
 use crate::cli::Args;
+use crate::confine::descriptors;
 use crate::daemon::{Daemon, StartError};
 use crate::kernel::capabilities;
 use crate::kernel::netns::claim::{Claim, ClaimError};
@@ -63,6 +64,9 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     ends.add(Signal::SIGINT);
     ends.thread_block()?;
 
+    if let Err(e) = descriptors::raise() {
+        log::warn!("RLIMIT_NOFILE cannot be raised: {e}");
+    }
     capabilities::probe()?;
     // Before all that changes something: a second guestnetd must not touch what the first one has set up.
     let place = guestnet_platform::reserve(&args.listen, NAME)?;
@@ -70,9 +74,10 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     let listeners = Listeners::default();
     let told = listeners.clone();
     let (owner, thread) = Daemon::spawn(args.config(), move |notice| told.tell(&notice))?;
-    let service =
-        GuestNet::new_binder(owner.clone(), listeners, args.allowed(), args.listen.to_string());
-    let server = place.serve(service.as_binder(), &Limits::default())?;
+    let allowed = args.allowed();
+    let limits = Limits { callers: Some(allowed.uids()), ..Limits::default() };
+    let service = GuestNet::new_binder(owner.clone(), listeners, allowed, args.listen.to_string());
+    let server = place.serve(service.as_binder(), &limits)?;
     log::info!("guestnetd: ready on {}", args.listen);
     tell_init("READY=1");
 

@@ -16,7 +16,7 @@
 //! lost: the call fails and leaves the device as it was, and the same call succeeds afterwards.
 //! On the real kernel. Needs root and the feature `faults`.
 
-use guestnetd::daemon::{AttachRequest, Config, Daemon, Handle};
+use guestnetd::daemon::{AttachRequest, Config, Daemon, Handle, Whose};
 use guestnetd::firewall::Choice;
 use guestnetd::kernel::netns::initial::Initial;
 use guestnetd::kernel::netns::target::{Named, Target};
@@ -153,7 +153,7 @@ fn every_write_fails(choice: Choice, fault: Fault) {
                 eventually(&format!("write {nth}, {fault:?}: {result:?}"), &before, device);
                 bed.attach(&netns).unwrap_or_else(|e| panic!("write {nth}, {fault:?}: then {e}"));
             }
-            bed.daemon.detach(GuestName::new("faulty").unwrap()).unwrap();
+            bed.daemon.detach(GuestName::new("faulty").unwrap(), Whose::Everyones).unwrap();
             reached
         });
         if !reached {

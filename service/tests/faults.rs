@@ -15,7 +15,7 @@
 //! Every step made to fail, and every step made the last before a crash, on the real kernel:
 //! what was done is undone, or is cleared by the next start. Needs root.
 
-use guestnetd::daemon::{Config, Daemon};
+use guestnetd::daemon::{Config, Daemon, Whose};
 use guestnetd::effects::executor::kernel::KernelExecutor;
 use guestnetd::effects::executor::link_deleter::Deleter;
 use guestnetd::effects::executor::{apply, Executor};
@@ -290,7 +290,7 @@ fn a_crash_after_any_step_but_the_last_leaves_a_link_that_the_next_start_deletes
                 !run("ip -o link").contains("vm_wlan3")
             });
             assert!(gone, "after a crash with {done} steps done");
-            assert!(owner.list().unwrap().is_empty());
+            assert!(owner.list(Whose::Everyones).unwrap().is_empty());
             owner.end();
             thread.join().unwrap();
             assert!(!run("nft list ruleset").contains("guestnet"), "after {done} steps");

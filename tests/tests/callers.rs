@@ -13,20 +13,27 @@
 // limitations under the License.
 
 //! Who may call: root, the uids of `--allow-uid`, and nobody else, whatever the socket's file lets
-//! through.
+//! through; and who may do what.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::{Command, Output};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Output};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
+use android_system_guestnet::aidl::android::system::guestnet::{
+    GuestConfig::GuestConfig,
+    GuestEvent::GuestEvent,
+    IGuestNet::{IGuestNet, ERROR_NO_SUCH_GUEST},
+};
 use binder::{ExceptionCode, Status};
 use guestnet_platform::{connect, status_message, Connection, Endpoint, PlatformError};
-use guestnet_tests::bed::{assert_words, deaf, Bed};
+use guestnet_tests::bed::{assert_words, deaf, eventually, Bed, Listener, FIRST};
 use guestnet_tests::client::{by_netns, by_pid, config, NAME};
 use guestnet_tests::program;
-use guestnet_tests::{said, Daemon, Device, InNetns, Internet, Probe};
+use guestnet_tests::{said, Daemon, Device, Guest, InNetns, Internet, Probe};
 
 /// An ordinary user. No account needs to exist for it.
 const STRANGER: u32 = 4242;
@@ -77,46 +84,54 @@ fn ctl_as(uid: u32, daemon: &Daemon, device: &Device, words: &[&str]) -> Output 
     command.output().expect("setpriv")
 }
 
+/// No connection, whatever would be asked by it, and the reason.
 #[track_caller]
-fn is_not_allowed(what: &str, uid: u32, status: Option<Status>) {
-    let status = status.unwrap_or_else(|| panic!("{what} was not refused"));
-    assert_eq!(status.exception_code(), ExceptionCode::SECURITY, "{what}: {status}");
-    let (user, remedy) = (format!("uid {uid}"), format!("--allow-uid {uid}"));
-    assert_words(what, &status, &[&user, "may not use guestnetd", &remedy]);
+fn is_not_let_in(daemon: &Daemon, uid: u32) {
+    let error = as_user(uid, || dial(daemon).map(drop)).expect_err("no connection");
+    let words = format!("uid {uid} may not use guestnetd; start it with --allow-uid {uid}");
+    assert!(matches!(error, PlatformError::NotAllowed { .. }), "{error:?}");
+    assert_eq!(error.to_string(), words);
 }
 
-/// Every method, with arguments that root could use.
-fn is_refused_everything(bed: &Bed, uid: u32) {
-    let before = bed.before();
-    let (netns, pid) = (bed.guest.open_netns(), bed.guest.pid());
-    as_user(uid, || {
-        let service = dial(&bed.daemon).expect("a connection");
-        let (config, target) = (config("b"), by_netns(netns));
-        let refused = |what, status| is_not_allowed(what, uid, status);
-        refused("attach()", service.attach(&config, &target, None).err());
-        refused("attach() by pid", service.attach(&config, &by_pid(pid), None).err());
-        // Who may not call is not told what is wrong with the call either.
-        refused("attach() of nothing", service.attach(&config, &by_pid(0), None).err());
-        refused("update()", service.update("neighbour", &config).err());
-        refused("detach()", service.detach("neighbour").err());
-        refused("detach() of nobody", service.detach("").err());
-        refused("list()", service.list().err());
-        refused("get()", service.get("neighbour").err());
-        refused("plan()", service.plan(&config, &target).err());
-        refused("check()", service.check(&config, &target).err());
-        refused("status()", service.status(None).err());
-        refused("info()", service.info().err());
-        refused("setDns()", service.setDns("wlan0", &["192.0.2.53".to_owned()]).err());
-        refused("setDns() of nothing", service.setDns("", &[]).err());
-        let file = tempfile::tempfile().expect("a file");
-        let fd = binder::ParcelFileDescriptor::new(file.try_clone().expect("dup"));
-        refused("dumpTo()", service.dumpTo(&fd, &[]).err());
-        assert_eq!(file.metadata().expect("its size").len(), 0, "dumpTo() wrote");
-        let listener = deaf();
-        refused("registerListener()", service.registerListener(&listener).err());
-        refused("unregisterListener()", service.unregisterListener(&listener).err());
-    });
-    bed.assert_unchanged(&before, "a stranger's calls");
+#[track_caller]
+fn is_security(what: &str, words: &[&str], status: Option<Status>) {
+    let status = status.unwrap_or_else(|| panic!("{what} was not refused"));
+    assert_eq!(status.exception_code(), ExceptionCode::SECURITY, "{what}: {status}");
+    assert_words(what, &status, words);
+}
+
+#[track_caller]
+fn is_unknown(what: &str, status: Option<Status>) {
+    let status = status.unwrap_or_else(|| panic!("{what} was not refused"));
+    assert_eq!(status.service_specific_error(), ERROR_NO_SUCH_GUEST, "{what}: {status}");
+    assert_words(what, &status, &["no guest named neighbour is attached"]);
+}
+
+/// A guest whose process runs as another user, in a namespace that root made.
+fn guest_of(uid: u32) -> Child {
+    let uid = uid.to_string();
+    let words =
+        ["-n", "setpriv", "--reuid", &uid, "--regid", &uid, "--clear-groups", "sleep", "60"];
+    let child = Command::new("unshare").args(words).spawn().expect("unshare");
+    let path = format!("/proc/{}/comm", child.id());
+    eventually("the guest runs", || fs::read_to_string(&path).is_ok_and(|name| name == "sleep\n"));
+    child
+}
+
+/// A process whose user namespace, and network namespace, another user made.
+fn rootless_guest(uid: u32) -> Child {
+    let uid = uid.to_string();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups"]);
+    let child = command.args(["unshare", "-rn", "sleep", "60"]).spawn().expect("setpriv");
+    let path = format!("/proc/{}/comm", child.id());
+    eventually("the guest runs", || fs::read_to_string(&path).is_ok_and(|name| name == "sleep\n"));
+    child
+}
+
+fn end(mut guest: Child) {
+    guest.kill().expect("killed");
+    guest.wait().expect("ended");
 }
 
 #[test]
@@ -132,12 +147,144 @@ fn the_socket_is_roots_and_its_groups() {
 }
 
 #[test]
-fn strangers_are_refused_every_call() {
+fn strangers_are_not_let_in() {
     let bed = Bed::with_neighbour();
     open_to_all(&bed.daemon);
-    is_refused_everything(&bed, STRANGER);
-    is_refused_everything(&bed, FIRST_USER);
+    let before = bed.before();
+    for uid in [STRANGER, FIRST_USER, u32::MAX - 1] {
+        is_not_let_in(&bed.daemon, uid);
+    }
     assert!(bed.daemon.log().contains("uid 4242 may not use guestnetd"), "and it is logged");
+    bed.assert_unchanged(&before, "strangers at the door");
+}
+
+/// However many they are, and whatever they send: they hold nothing.
+#[test]
+fn strangers_keep_nobody_out_and_take_no_memory() {
+    let bed = Bed::with_neighbour();
+    open_to_all(&bed.daemon);
+    let memory = || {
+        let path = format!("/proc/{}/status", bed.daemon.pid());
+        let status = fs::read_to_string(path).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let (before, socket) = (memory(), bed.daemon.socket());
+    let hold = || {
+        let mut held = Vec::new();
+        for _ in 0..80 {
+            let mut stream = UnixStream::connect(&socket).expect("the kernel takes it");
+            stream.set_nonblocking(true).expect("nonblocking");
+            // A message of 64 MiB, as much of it as is taken.
+            let head = [&[2, 0, 0, 0, 0, 1][..], &[0; 10], b"cci\0\0\0\0\0"].concat();
+            let frame = [&head[..], &[0; 4], &(64u32 << 20).to_le_bytes(), &[0; 8]].concat();
+            let _ = stream.write_all(&frame);
+            for _ in 0..64 {
+                let _ = stream.write_all(&[0; 1 << 20]);
+            }
+            held.push(stream);
+        }
+        held
+    };
+    let held = [STRANGER, STRANGER + 1].map(|uid| as_user(uid, hold));
+    let began = Instant::now();
+    bed.service.attach(&config("b"), &bed.target(), None).expect("attach");
+    let service = dial(&bed.daemon).expect("another connection of root's");
+    service.detach("b").expect("detach");
+    assert!(began.elapsed() < Duration::from_secs(2), "after {:?}", began.elapsed());
+    assert!(memory() < before + 8 * 1024, "{before} kB before, {} kB now", memory());
+    drop(held);
+}
+
+#[test]
+fn a_user_of_its_own_sees_and_changes_its_own_guests_only() {
+    let device = Device::new();
+    let args = format!("--allow-uid {STRANGER}:own");
+    let bed = Bed::on(device).args(&args).neighbour(config("neighbour")).build();
+    open_to_all(&bed.daemon);
+    let (guest, rootless) = (guest_of(STRANGER), rootless_guest(STRANGER));
+    let pid = |child: &Child| i32::try_from(child.id()).expect("a pid");
+    let netns = |pid| File::open(format!("/proc/{pid}/ns/net")).expect("its namespace").into();
+    let (roots_pid, roots_netns) = (bed.guest.pid(), bed.guest.open_netns());
+    let (shared, own_netns) = (netns(pid(&guest)), netns(pid(&rootless)));
+    let (heard, other) = (Listener::on(&**bed.service), Guest::new());
+    as_user(STRANGER, || {
+        let service = dial(&bed.daemon).expect("a connection");
+        let told = Listener::on(&**service);
+        let attach = |name, target| service.attach(&config(name), &target, None);
+
+        // Others' processes and namespaces, and what is about all guests.
+        let words = ["uid 4242 may only name a process that runs as it", "--allow-uid 4242"];
+        let refused = |what, status| is_security(what, &words, status);
+        refused("root's process", attach("b", by_pid(roots_pid)).err());
+        refused("root's namespace", attach("b", by_netns(roots_netns)).err());
+        // Root made it, though a process of the user's is in it.
+        refused("a namespace of root's", attach("b", by_netns(shared)).err());
+        refused("plan", service.plan(&config("b"), &by_pid(roots_pid)).err());
+        refused("check", service.check(&config("b"), &by_pid(roots_pid)).err());
+        let words = ["uid 4242 may only use guests of its own"];
+        let refused = |what, status| is_security(what, &words, status);
+        refused("setDns()", service.setDns("wlan0", &["192.0.2.53".to_owned()]).err());
+        let file = tempfile::tempfile().expect("a file");
+        let fd = binder::ParcelFileDescriptor::new(file.try_clone().expect("dup"));
+        refused("dumpTo()", service.dumpTo(&fd, &[]).err());
+        assert_eq!(file.metadata().expect("its size").len(), 0, "dumpTo() wrote");
+
+        // Others' guests are as if they were not there.
+        assert!(service.list().expect("list").is_empty());
+        assert!(service.get("neighbour").expect("get").is_none());
+        assert!(service.status(None).expect("status").guests.is_empty());
+        assert_eq!(service.info().expect("info").guests, 0);
+        assert_eq!(service.detachAll().expect("detachAll"), 0);
+        is_unknown("detach()", service.detach("neighbour").err());
+        is_unknown("update()", service.update("neighbour", &config("neighbour")).err());
+        is_unknown("status()", service.status(Some("neighbour")).err());
+        let taken = GuestConfig { addresses: vec![FIRST.to_owned()], ..config("b") };
+        let status = service.attach(&taken, &by_pid(pid(&guest)), None).expect_err("taken");
+        assert_eq!(status_message(&status), "172.17.3.3 is the address of another guest");
+
+        // Its own, by each way to name one.
+        attach("b", by_pid(pid(&guest))).expect("a process of its own");
+        attach("c", by_pid(pid(&rootless))).expect("a process of its own user namespace");
+        assert_eq!(service.list().expect("list").len(), 2);
+        assert_eq!(service.status(None).expect("status").guests.len(), 2);
+        assert_eq!(service.info().expect("info").guests, 2);
+        assert_eq!(service.detachAll().expect("detachAll"), 2);
+        attach("c", by_netns(own_netns)).expect("a namespace of its own");
+        service.update("c", &GuestConfig { mtu: 1400, ..config("c") }).expect("update");
+        service.detach("c").expect("detach");
+        bed.service.attach(&config("d"), &by_pid(other.pid()), None).expect("root's attach");
+        bed.service.detach("d").expect("root's detach");
+        let of = |name: &str, what: &[GuestEvent]| -> Vec<_> {
+            what.iter().map(|event| (*event, name.to_owned())).collect()
+        };
+        let (on, off) = (GuestEvent::ATTACHED, GuestEvent::DETACHED);
+        let told: Vec<_> = (0..7).map(|_| told.wait_guest()).map(|e| (e.0, e.1)).collect();
+        assert_eq!(told[4..], of("c", &[on, GuestEvent::STATE, off]), "{told:?}");
+        assert!(told.iter().all(|(_, name)| name == "b" || name == "c"), "{told:?}");
+    });
+    assert_eq!(heard.wait_guest().1, "b", "root is told of all");
+    end(guest);
+    end(rootless);
+    bed.assert_neighbour_talks("a user's own guests");
+    is_not_let_in(&bed.daemon, STRANGER + 1);
+}
+
+#[test]
+fn a_user_of_its_own_cannot_keep_others_from_listening() {
+    let device = Device::new();
+    let bed = Bed::on(device).args(&format!("--allow-uid {STRANGER}:own")).build();
+    open_to_all(&bed.daemon);
+    as_user(STRANGER, || {
+        let service = dial(&bed.daemon).expect("a connection");
+        let all = [(); 8].map(|()| deaf());
+        for listener in &all {
+            service.registerListener(listener).expect("one of eight");
+        }
+        let status = service.registerListener(&deaf()).expect_err("one too many");
+        assert_words("registerListener()", &status, &["8 listeners", "unregister"]);
+        bed.service.registerListener(&deaf()).expect("root's");
+    });
 }
 
 #[test]
@@ -159,8 +306,8 @@ fn an_allowed_user_may_do_all_and_is_the_owner() {
     assert_eq!(owners.collect::<Vec<_>>(), expected);
     as_user(STRANGER, || dial(&bed.daemon).expect("a connection").detach("b")).expect("detach");
     // The others are strangers all the same.
-    is_refused_everything(&bed, FIRST_USER);
-    is_refused_everything(&bed, STRANGER + 1);
+    is_not_let_in(&bed.daemon, FIRST_USER);
+    is_not_let_in(&bed.daemon, STRANGER + 1);
 }
 
 #[test]
@@ -186,16 +333,4 @@ fn guestnetctl_ends_with_6_and_says_the_remedy() {
     bed.assert_unchanged(&before, "a stranger's guestnetctl");
     let out = daemon.run_ctl(&["list"]);
     assert!(out.status.success() && said(&out).contains("neighbour"), "{}", said(&out));
-}
-
-#[test]
-fn the_message_is_the_same_over_the_wire() {
-    let bed = Bed::with_neighbour();
-    open_to_all(&bed.daemon);
-    let status = as_user(STRANGER, || dial(&bed.daemon).expect("a connection").info());
-    let status = status.expect_err("info");
-    assert_eq!(
-        status_message(&status),
-        "uid 4242 may not use guestnetd; start it with --allow-uid 4242"
-    );
 }

@@ -22,6 +22,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
+    IGuestNet, ERROR_NO_DESCRIPTORS,
+};
 use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::client::config;
 use guestnet_tests::poll;
@@ -255,4 +258,46 @@ fn descriptors_that_nobody_asked_for() {
         honest(bed);
         drop(held);
     });
+}
+
+/// Every descriptor that a call needs is missing once: nothing but that is said, and nothing stays.
+#[test]
+fn descriptors_that_run_out_are_said_to_be_that() {
+    let bed = Bed::with_neighbour();
+    let pid = bed.daemon.pid();
+    honest(&bed);
+    let mut own = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let limited = |new: *const libc::rlimit, old: *mut libc::rlimit| {
+        // SAFETY: both are null or a `struct rlimit`, of which the kernel reads or writes one.
+        let done = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, new, old) };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    };
+    limited(std::ptr::null(), &mut own);
+    assert!(own.rlim_cur >= own.rlim_max.min(4096), "it raised its limit: {}", own.rlim_cur);
+    let limit = |descriptors: u64| {
+        let new = libc::rlimit { rlim_cur: descriptors.min(own.rlim_max), ..own };
+        limited(&new, std::ptr::null_mut());
+    };
+    let most = open_fds(pid).len() as u64;
+    let (mut refused, mut done) = (0, 0);
+    for descriptors in most.saturating_sub(4)..most + 16 {
+        // By pid: a descriptor that cannot be taken with its call ends the connection.
+        limit(descriptors);
+        let attached = bed.service.attach(&config("honest"), &bed.target(), None);
+        limit(own.rlim_cur);
+        match attached {
+            Ok(_) => {
+                done += 1;
+                bed.detach("honest");
+            }
+            Err(e) => {
+                refused += 1;
+                let code = e.service_specific_error();
+                assert_eq!(code, ERROR_NO_DESCRIPTORS, "{descriptors} of {most}: {e}");
+            }
+        }
+        assert_eq!(bed.names(), ["neighbour"]);
+    }
+    assert!(refused > 3 && done > 3, "{refused} refused, {done} done");
+    honest(&bed);
 }

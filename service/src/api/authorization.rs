@@ -14,7 +14,8 @@
 
 //! Who may call. By uid: the transport proves it (the driver, or SO_PEERCRED).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 
 /// What a transport without uids reports (rsbinder), and never a user: nobody.
 pub const NOBODY: u32 = u32::MAX;
@@ -26,46 +27,106 @@ const AID_SYSTEM: u32 = 1000;
 /// AID_SHELL, as which dumpsys and dumpstate run.
 const AID_SHELL: u32 = 2000;
 
+/// What a uid that may call is let to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything: it is an administrator of the device's network.
+    All,
+    /// Name processes of its own, and see and change the guests that it attached.
+    Own,
+}
+
+/// A uid of `--allow-uid`: "1234", or "1234:own".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AllowedUid {
+    uid: u32,
+    scope: Scope,
+}
+
+impl FromStr for AllowedUid {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, scope) = match text.split_once(':') {
+            None => (text, Scope::All),
+            Some((number, "own")) => (number, Scope::Own),
+            Some((_, other)) => {
+                return Err(format!("{other:?} is not a scope: use UID, or UID:own"));
+            }
+        };
+        match number.parse() {
+            Ok(uid) if uid != NOBODY => Ok(Self { uid, scope }),
+            _ => Err(format!("{number:?} is no uid: use a number from 0 to 4294967294")),
+        }
+    }
+}
+
 /// The uids that may call.
 #[derive(Clone, Debug)]
-pub struct Allowed(BTreeSet<u32>);
+pub struct Allowed(BTreeMap<u32, Scope>);
 
 impl Allowed {
     /// The platform's own, and these.
-    pub fn new(more: impl IntoIterator<Item = u32>) -> Self {
+    pub fn new(more: impl IntoIterator<Item = AllowedUid>) -> Self {
         Self::on(cfg!(target_os = "android"), more)
     }
 
-    fn on(android: bool, more: impl IntoIterator<Item = u32>) -> Self {
+    fn on(android: bool, more: impl IntoIterator<Item = AllowedUid>) -> Self {
         let platform = if android { vec![ROOT, AID_SYSTEM] } else { vec![ROOT] };
-        Self(platform.into_iter().chain(more).filter(|uid| *uid != NOBODY).collect())
+        let mut uids: BTreeMap<_, _> = platform.into_iter().map(|uid| (uid, Scope::All)).collect();
+        for AllowedUid { uid, scope } in more {
+            // Of two the wider counts.
+            if scope == Scope::All || !uids.contains_key(&uid) {
+                uids.insert(uid, scope);
+            }
+        }
+        uids.remove(&NOBODY);
+        Self(uids)
     }
 
-    /// Why this uid may not call; nothing if it may.
-    pub fn refuse(&self, uid: u32) -> Option<String> {
-        if self.0.contains(&uid) {
-            return None;
+    /// All of them.
+    pub fn uids(&self) -> BTreeSet<u32> {
+        self.0.keys().copied().collect()
+    }
+
+    /// What this uid may do, or why it may not call.
+    pub fn scope(&self, uid: u32) -> Result<Scope, String> {
+        match self.0.get(&uid) {
+            Some(scope) => Ok(*scope),
+            None if uid == NOBODY => Err("a caller without a uid may not use guestnetd".into()),
+            None => {
+                Err(format!("uid {uid} may not use guestnetd; start it with --allow-uid {uid}"))
+            }
         }
-        if uid == NOBODY {
-            return Some("a caller without a uid may not use guestnetd".into());
-        }
-        Some(format!("uid {uid} may not use guestnetd; start it with --allow-uid {uid}"))
     }
 
     /// Why this uid may not have a dump; nothing if it may.
     pub fn refuse_dump(&self, uid: u32) -> Option<String> {
         let shell = cfg!(target_os = "android") && uid == AID_SHELL;
-        self.refuse(uid).filter(|_| !shell)
+        match self.scope(uid) {
+            Ok(Scope::All) => None,
+            Ok(Scope::Own) => Some(own_guests_only(uid)),
+            Err(why) => Some(why).filter(|_| !shell),
+        }
     }
+}
+
+/// Why a uid with [`Scope::Own`] may not do what is about all guests.
+pub fn own_guests_only(uid: u32) -> String {
+    format!("uid {uid} may only use guests of its own; start guestnetd with --allow-uid {uid}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn uid(text: &str) -> AllowedUid {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn the_platform_decides_who_is_trusted() {
-        let (linux, android) = (Allowed::on(false, [1234]), Allowed::on(true, []));
+        let (linux, android) = (Allowed::on(false, [uid("1234")]), Allowed::on(true, []));
         for (allowed, uid, yes) in [
             (&linux, 0, true),
             (&linux, 1000, false),
@@ -75,13 +136,31 @@ mod tests {
             (&android, 1234, false),
             (&android, 10123, false),
         ] {
-            assert_eq!(allowed.refuse(uid).is_none(), yes, "{uid}");
+            assert_eq!(allowed.scope(uid).is_ok(), yes, "{uid}");
+            assert_eq!(allowed.uids().contains(&uid), yes, "{uid}");
+        }
+    }
+
+    #[test]
+    fn a_uid_may_be_limited_to_its_own_and_the_wider_counts() {
+        let allowed = Allowed::on(false, ["7:own", "8:own", "8", "9", "9:own", "0:own"].map(uid));
+        for (uid, scope) in [(0, Scope::All), (7, Scope::Own), (8, Scope::All), (9, Scope::All)] {
+            assert_eq!(allowed.scope(uid), Ok(scope), "{uid}");
+        }
+        assert!(allowed.refuse_dump(7).is_some() && allowed.refuse_dump(8).is_none());
+    }
+
+    #[test]
+    fn what_is_no_uid_is_said() {
+        for bad in ["", "own", ":own", "7:", "7:all", "7:own:own", "-1", "4294967295", "7 :own"] {
+            assert!(bad.parse::<AllowedUid>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn nobody_is_never_allowed() {
-        assert!(Allowed::on(false, [NOBODY]).refuse(NOBODY).is_some());
-        assert!(Allowed::on(true, [u32::MAX]).refuse(u32::MAX).is_some());
+        let nobody = AllowedUid { uid: NOBODY, scope: Scope::All };
+        assert!(Allowed::on(false, [nobody]).scope(NOBODY).is_err());
+        assert!(Allowed::on(true, [nobody]).scope(u32::MAX).is_err());
     }
 }

@@ -15,7 +15,7 @@
 //! Everything guestnetd knows, as text for people: `dumpsys`, bug reports, `guestnetctl dump`.
 
 use super::to_wire;
-use crate::daemon::{Handle, LayerReport, LayerState};
+use crate::daemon::{Handle, LayerReport, LayerState, Whose};
 use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use binder::ParcelFileDescriptor;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -49,7 +49,7 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
         }
         Err(e) => return writeln!(out, "{e}"),
     }
-    match owner.status(None) {
+    match owner.status(None, Whose::Everyones) {
         Ok(report) => {
             uplink(out, &to_wire::uplink(&report.uplink))?;
             writeln!(out, "\ndevice")?;

@@ -31,6 +31,7 @@ pub fn code(error: &Error) -> i32 {
         Error::NoFreeSlot(_) => wire::ERROR_NO_FREE_SLOT,
         Error::HostInterfaceExists(_) => wire::ERROR_HOST_INTERFACE_EXISTS,
         Error::TooManyListeners(_) => wire::ERROR_TOO_MANY_LISTENERS,
+        Error::NoDescriptors(_) => wire::ERROR_NO_DESCRIPTORS,
         Error::NoVeth { .. } => wire::ERROR_NO_VETH,
         Error::Kernel { cause, .. } if cause.errno == libc::EPERM => wire::ERROR_NO_CAPABILITY,
         Error::Kernel { .. } => wire::ERROR_KERNEL,
@@ -80,6 +81,7 @@ fn target(error: &TargetError) -> i32 {
         TargetError::NotAPidfd(_) => wire::ERROR_NOT_A_PIDFD,
         TargetError::OwnNetns => wire::ERROR_OWN_NETNS,
         TargetError::InitialNetns => wire::ERROR_INITIAL_NETNS,
+        TargetError::NoDescriptors(_) => wire::ERROR_NO_DESCRIPTORS,
         TargetError::NotAccessible { .. } => wire::ERROR_NETNS_NOT_ACCESSIBLE,
     }
 }

@@ -26,7 +26,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 };
 use binder::ParcelFileDescriptor;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// What the contract has and this version has not.
 pub const OWNER: &str = "an owner";
@@ -179,11 +179,11 @@ pub fn resolvers(texts: &[String]) -> Result<Vec<Ipv4Addr>, SpecError> {
 /// A target. Its descriptor is our own copy: the caller's goes with the transaction.
 pub fn target(target: &GuestTarget) -> Result<Named, Error> {
     match target.kind {
-        TargetKind::NETNS => match copy(&target.fd) {
+        TargetKind::NETNS => match copy(&target.fd)? {
             Some(fd) => Ok(Named::Netns(fd)),
             None => Err(TargetError::NotANetns("no descriptor was passed".into()).into()),
         },
-        TargetKind::PIDFD => match copy(&target.fd) {
+        TargetKind::PIDFD => match copy(&target.fd)? {
             Some(fd) => Ok(Named::Pidfd(fd)),
             None => Err(TargetError::NotAPidfd("no descriptor was passed".into()).into()),
         },
@@ -192,11 +192,14 @@ pub fn target(target: &GuestTarget) -> Result<Named, Error> {
     }
 }
 
-fn copy(fd: &Option<ParcelFileDescriptor>) -> Option<OwnedFd> {
-    let raw = fd.as_ref()?.as_raw_fd();
+fn copy(fd: &Option<ParcelFileDescriptor>) -> Result<Option<OwnedFd>, Error> {
+    let Some(fd) = fd else { return Ok(None) };
     // SAFETY: the parcel owns the descriptor and outlives this borrow.
-    let fd = unsafe { BorrowedFd::borrow_raw(raw) };
-    fd.as_fd().try_clone_to_owned().ok()
+    let fd = unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) };
+    match fd.try_clone_to_owned() {
+        Ok(copy) => Ok(Some(copy)),
+        Err(e) => Err(Error::kernel("copy the target's descriptor", e)),
+    }
 }
 
 #[cfg(test)]

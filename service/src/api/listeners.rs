@@ -18,7 +18,7 @@
 
 use super::to_wire;
 use crate::alloc::slots;
-use crate::daemon::{GuestEvent, Notice};
+use crate::daemon::{GuestEvent, Notice, Whose};
 use crate::error::Error;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::IGuestNetListener;
 use binder::{DeathRecipient, IBinder, SpIBinder, Strong};
@@ -29,6 +29,8 @@ use std::time::{Duration, Instant};
 
 /// Most listeners at a time.
 pub const MOST: usize = 32;
+/// Most of one uid that sees its own guests only: it must not keep others from listening.
+const MOST_OF_ONE: usize = 8;
 /// Notices that may wait for one listener that takes none of them.
 const QUEUE: usize = 64;
 /// How long a listener may take for one notice when that many wait.
@@ -43,6 +45,8 @@ pub struct Listeners(Arc<Mutex<Vec<Entry>>>);
 
 struct Entry {
     binder: SpIBinder,
+    /// What it is told of.
+    whose: Whose,
     queue: Sender<Notice>,
     progress: Arc<Progress>,
     // Dropping it unlinks.
@@ -79,8 +83,8 @@ impl Progress {
 }
 
 impl Listeners {
-    /// Adds one; again is no error and has no effect.
-    pub fn add(&self, listener: &Strong<dyn IGuestNetListener>) -> Result<(), Error> {
+    /// Adds one, which is told of these guests; again is no error and has no effect.
+    pub fn add(&self, listener: &Strong<dyn IGuestNetListener>, whose: Whose) -> Result<(), Error> {
         let mut binder = listener.as_binder();
         let shared = Arc::downgrade(&self.0);
         let dead = binder.clone();
@@ -93,9 +97,7 @@ impl Listeners {
             if entries.iter().any(|e| e.binder == binder) {
                 return Ok(());
             }
-            if entries.len() >= MOST {
-                return Err(Error::TooManyListeners(MOST));
-            }
+            refuse_too_many(&entries, whose)?;
         }
         // Not with the lock held: it may call into Binder. One that cannot be linked (its process
         // is gone, or its transport has no way back) is found out by the first notice.
@@ -112,10 +114,11 @@ impl Listeners {
             .spawn(move || tell_all(&told, &notices, &its, &shared))
             .map_err(|e| Error::kernel("start a thread for the listener", e))?;
         let mut entries = self.entries();
-        if entries.len() >= MOST || entries.iter().any(|e| e.binder == binder) {
-            return if entries.len() >= MOST { Err(Error::TooManyListeners(MOST)) } else { Ok(()) };
+        refuse_too_many(&entries, whose)?;
+        if entries.iter().any(|e| e.binder == binder) {
+            return Ok(());
         }
-        entries.push(Entry { binder, queue, progress, _death: death });
+        entries.push(Entry { binder, whose, queue, progress, _death: death });
         Ok(())
     }
 
@@ -130,6 +133,10 @@ impl Listeners {
         let mut entries = self.entries();
         let mut at = 0;
         while let Some(entry) = entries.get(at) {
+            if matches!(notice, Notice::Guest(_, guest) if !entry.whose.has(guest)) {
+                at += 1;
+                continue;
+            }
             if entry.progress.stands_still() {
                 log::warn!("a listener that does not take its notices is dropped");
                 dropped.push(entries.swap_remove(at));
@@ -155,6 +162,17 @@ impl Listeners {
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refuse_too_many(entries: &[Entry], whose: Whose) -> Result<(), Error> {
+    if entries.len() >= MOST {
+        return Err(Error::TooManyListeners(MOST));
+    }
+    let same = entries.iter().filter(|entry| entry.whose == whose).count();
+    match whose {
+        Whose::Of(_) if same >= MOST_OF_ONE => Err(Error::TooManyListeners(MOST_OF_ONE)),
+        _ => Ok(()),
     }
 }
 

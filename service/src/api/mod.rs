@@ -23,10 +23,10 @@ mod from_wire;
 mod listeners;
 mod to_wire;
 
-pub use authorization::Allowed;
+pub use authorization::{Allowed, AllowedUid};
 pub use listeners::Listeners;
 
-use crate::daemon::{AttachRequest, Handle, UpdateRequest};
+use crate::daemon::{AttachRequest, Handle, UpdateRequest, Whose};
 use crate::error::Error;
 use crate::kernel::netns::initial::Initial;
 use crate::kernel::netns::target::Target;
@@ -44,6 +44,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     ServiceInfo::ServiceInfo,
     Status::Status,
 };
+use authorization::Scope;
 use binder::{
     BinderFeatures, ExceptionCode, IntoBinderResult, ParcelFileDescriptor, SpIBinder, Strong,
     ThreadState,
@@ -77,18 +78,28 @@ impl GuestNet {
         BnGuestNet::new_binder(Self { owner, listeners, allowed, listen, initial }, features)
     }
 
-    /// The caller's uid, if it may call at all.
-    fn caller(&self) -> binder::Result<u32> {
+    /// The caller, if it may call at all.
+    fn caller(&self) -> binder::Result<Caller> {
         let uid = ThreadState::get_calling_uid();
-        match self.allowed.refuse(uid) {
-            None => Ok(uid),
-            Some(why) => {
+        match self.allowed.scope(uid) {
+            Ok(Scope::All) => Ok(Caller { uid, whose: Whose::Everyones }),
+            Ok(Scope::Own) => Ok(Caller { uid, whose: Whose::Of(uid) }),
+            Err(why) => {
                 let context = ThreadState::with_calling_sid(|sid| {
                     sid.map(|sid| format!(" (it is {})", sid.to_string_lossy()))
                 });
                 log::warn!("{why}{}", context.unwrap_or_default());
-                Err(why).or_binder_exception_with(ExceptionCode::SECURITY, |why| why)
+                refused(why)
             }
+        }
+    }
+
+    /// The caller, if it may do what is about all guests.
+    fn administrator(&self) -> binder::Result<Caller> {
+        let caller = self.caller()?;
+        match caller.whose {
+            Whose::Everyones => Ok(caller),
+            Whose::Of(uid) => refused(authorization::own_guests_only(uid)),
         }
     }
 
@@ -96,7 +107,7 @@ impl GuestNet {
         &self,
         config: &GuestConfig,
         target: &GuestTarget,
-        uid: u32,
+        caller: Caller,
     ) -> binder::Result<AttachRequest> {
         let arrived = Instant::now();
         if let Some(what) = from_wire::unsupported(config) {
@@ -105,14 +116,45 @@ impl GuestNet {
         let opened = || -> Result<AttachRequest, Error> {
             let spec = from_wire::spec(config)?;
             let target = Target::open(from_wire::target(target)?, &self.initial)?;
-            Ok(AttachRequest { spec, target, uid, arrived })
+            Ok(AttachRequest { spec, target, uid: caller.uid, arrived })
         };
-        answer(opened())
+        let request = answer(opened())?;
+        match caller.whose {
+            Whose::Of(uid) if !request.target.is_own_of(uid) => refused(format!(
+                "uid {uid} may only name a process that runs as it, or a network namespace of its \
+                 own; start guestnetd with --allow-uid {uid}"
+            )),
+            _ => Ok(request),
+        }
     }
 
     fn name(&self, name: &str) -> binder::Result<GuestName> {
         answer(from_wire::name(name).map_err(Error::from))
     }
+}
+
+/// Who calls, and whose guests it may see and change.
+#[derive(Clone, Copy)]
+struct Caller {
+    uid: u32,
+    whose: Whose,
+}
+
+impl Caller {
+    /// [`answer`], without the names of guests that this caller does not see.
+    fn answer<T>(self, result: Result<T, Error>) -> binder::Result<T> {
+        match (self.whose, result) {
+            (Whose::Of(_), Err(e @ Error::AddressInUse { address, .. })) => {
+                let text = format!("{address} is the address of another guest");
+                Err(text).or_service_specific_exception_with(error_codes::code(&e), |text| text)
+            }
+            (_, result) => answer(result),
+        }
+    }
+}
+
+fn refused<T>(why: String) -> binder::Result<T> {
+    Err(why).or_binder_exception_with(ExceptionCode::SECURITY, |why| why)
 }
 
 /// A result of ours as Binder has it: a code for each cause, and the message.
@@ -134,16 +176,16 @@ impl IGuestNet for GuestNet {
         target: &GuestTarget,
         owner: Option<&SpIBinder>,
     ) -> binder::Result<Guest> {
-        let uid = self.caller()?;
+        let caller = self.caller()?;
         if owner.is_some() {
             return unsupported(from_wire::OWNER);
         }
-        let request = self.request(config, target, uid)?;
-        answer(self.owner.attach(request)).map(|g| to_wire::guest(&g))
+        let request = self.request(config, target, caller)?;
+        caller.answer(self.owner.attach(request)).map(|g| to_wire::guest(&g))
     }
 
     fn update(&self, name: &str, config: &GuestConfig) -> binder::Result<Guest> {
-        self.caller()?;
+        let caller = self.caller()?;
         let arrived = Instant::now();
         match from_wire::unsupported(config) {
             // Which a live guest cannot change to, whatever this version has.
@@ -152,9 +194,11 @@ impl IGuestNet for GuestNet {
         }
         let asked = || -> Result<UpdateRequest, Error> {
             let (spec, other_kind) = from_wire::update(config)?;
-            Ok(UpdateRequest { name: from_wire::name(name)?, spec, other_kind, arrived })
+            let (name, whose) = (from_wire::name(name)?, caller.whose);
+            Ok(UpdateRequest { name, spec, other_kind, whose, arrived })
         };
-        answer(asked().and_then(|request| self.owner.update(request))).map(|g| to_wire::guest(&g))
+        let updated = asked().and_then(|request| self.owner.update(request));
+        caller.answer(updated).map(|g| to_wire::guest(&g))
     }
 
     fn repair(&self, name: &str) -> binder::Result<Guest> {
@@ -165,31 +209,33 @@ impl IGuestNet for GuestNet {
     }
 
     fn detach(&self, name: &str) -> binder::Result<()> {
-        self.caller()?;
+        let caller = self.caller()?;
         let name = self.name(name)?;
-        answer(self.owner.detach(name))
+        answer(self.owner.detach(name, caller.whose))
     }
 
     fn detachAll(&self) -> binder::Result<i32> {
-        self.caller()?;
-        answer(self.owner.detach_all()).map(|guests| i32::try_from(guests).unwrap_or(i32::MAX))
+        let guests = self.owner.detach_all(self.caller()?.whose);
+        answer(guests).map(|guests| i32::try_from(guests).unwrap_or(i32::MAX))
     }
 
     fn list(&self) -> binder::Result<Vec<Guest>> {
-        self.caller()?;
-        answer(self.owner.list()).map(|guests| guests.iter().map(to_wire::guest).collect())
+        let guests = self.owner.list(self.caller()?.whose);
+        answer(guests).map(|guests| guests.iter().map(to_wire::guest).collect())
     }
 
     fn get(&self, name: &str) -> binder::Result<Option<Guest>> {
-        self.caller()?;
+        let caller = self.caller()?;
         let name = self.name(name)?;
-        answer(self.owner.get(&name)).map(|g| g.as_ref().map(to_wire::guest))
+        answer(self.owner.get(&name, caller.whose)).map(|g| g.as_ref().map(to_wire::guest))
     }
 
     fn plan(&self, config: &GuestConfig, target: &GuestTarget) -> binder::Result<Vec<Change>> {
-        let uid = self.caller()?;
-        let request = self.request(config, target, uid)?;
-        answer(self.owner.plan(request)).map(|plan| plan.into_iter().map(to_wire::change).collect())
+        let caller = self.caller()?;
+        let request = self.request(config, target, caller)?;
+        caller
+            .answer(self.owner.plan(request))
+            .map(|plan| plan.into_iter().map(to_wire::change).collect())
     }
 
     fn check(
@@ -197,15 +243,17 @@ impl IGuestNet for GuestNet {
         config: &GuestConfig,
         target: &GuestTarget,
     ) -> binder::Result<Vec<LayerStatus>> {
-        let uid = self.caller()?;
-        let request = self.request(config, target, uid)?;
-        answer(self.owner.check(request)).map(|layers| layers.iter().map(to_wire::layer).collect())
+        let caller = self.caller()?;
+        let request = self.request(config, target, caller)?;
+        caller
+            .answer(self.owner.check(request))
+            .map(|layers| layers.iter().map(to_wire::layer).collect())
     }
 
     fn status(&self, name: Option<&str>) -> binder::Result<Status> {
-        self.caller()?;
+        let caller = self.caller()?;
         let name = name.map(|name| self.name(name)).transpose()?;
-        answer(self.owner.status(name)).map(|s| to_wire::status(&s))
+        answer(self.owner.status(name, caller.whose)).map(|s| to_wire::status(&s))
     }
 
     fn diagnose(&self, name: Option<&str>, options: &DiagnoseOptions) -> binder::Result<Diagnosis> {
@@ -216,12 +264,16 @@ impl IGuestNet for GuestNet {
     }
 
     fn info(&self) -> binder::Result<ServiceInfo> {
-        self.caller()?;
-        answer(self.owner.info()).map(|info| to_wire::info(&info, &self.listen))
+        let caller = self.caller()?;
+        let mut info = answer(self.owner.info())?;
+        if let Whose::Of(_) = caller.whose {
+            info.guests = answer(self.owner.list(caller.whose))?.len();
+        }
+        Ok(to_wire::info(&info, &self.listen))
     }
 
     fn setDns(&self, uplink: &str, servers: &[String]) -> binder::Result<()> {
-        self.caller()?;
+        self.administrator()?;
         let named = || -> Result<_, Error> {
             Ok((from_wire::uplink(uplink)?, from_wire::resolvers(servers)?))
         };
@@ -229,8 +281,8 @@ impl IGuestNet for GuestNet {
     }
 
     fn registerListener(&self, listener: &Strong<dyn IGuestNetListener>) -> binder::Result<()> {
-        self.caller()?;
-        answer(self.listeners.add(listener))
+        let caller = self.caller()?;
+        answer(self.listeners.add(listener, caller.whose))
     }
 
     fn unregisterListener(&self, listener: &Strong<dyn IGuestNetListener>) -> binder::Result<()> {
@@ -240,7 +292,7 @@ impl IGuestNet for GuestNet {
     }
 
     fn dumpTo(&self, fd: &ParcelFileDescriptor, _args: &[String]) -> binder::Result<()> {
-        self.caller()?;
+        self.administrator()?;
         dump::to_descriptor(&self.owner, &self.listen, fd)
             .or_binder_exception_with(ExceptionCode::ILLEGAL_ARGUMENT, |e| {
                 format!("cannot write: {e}")

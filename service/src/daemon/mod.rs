@@ -61,6 +61,25 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::{oneshot, Notify};
 
+/// Whose guests a call may see and change: to others they are as if they were not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Every guest.
+    Everyones,
+    /// Those that this uid attached.
+    Of(u32),
+}
+
+impl Whose {
+    /// Whether a guest is one of them.
+    pub fn has(self, guest: &Attached) -> bool {
+        match self {
+            Self::Everyones => true,
+            Self::Of(uid) => guest.owner_uid == uid,
+        }
+    }
+}
+
 /// A request for a network.
 #[derive(Debug)]
 pub struct AttachRequest {
@@ -125,26 +144,28 @@ impl Handle {
 
     /// Says what attach would do.
     pub fn plan(&self, request: AttachRequest) -> Result<Vec<Change>, Error> {
-        self.call(|daemon| daemon.plan(request))
+        let found = calls::attach::look_inside(&request);
+        self.call(|daemon| daemon.plan(&request, found))
     }
 
     /// Says how it would be after an attach.
     pub fn check(&self, request: AttachRequest) -> Result<Vec<LayerReport>, Error> {
-        self.call(|daemon| daemon.check(request))
+        let found = calls::attach::look_inside(&request);
+        self.call(|daemon| daemon.check(&request, found))
     }
 
     /// Takes a guest's network away, and waits until it cannot be seen any more.
-    pub fn detach(&self, name: GuestName) -> Result<(), Error> {
+    pub fn detach(&self, name: GuestName, whose: Whose) -> Result<(), Error> {
         let (gone, end) = std::sync::mpsc::channel();
-        self.call(|daemon| daemon.detach(name, gone))?;
+        self.call(|daemon| daemon.detach(name, whose, gone))?;
         self.detaching.notify_one();
         wait_for(&end)
     }
 
-    /// Takes all guests' networks away; gives their number.
-    pub fn detach_all(&self) -> Result<usize, Error> {
+    /// Takes all these guests' networks away; gives their number.
+    pub fn detach_all(&self, whose: Whose) -> Result<usize, Error> {
         let (gone, end) = std::sync::mpsc::channel();
-        let guests = self.call(|daemon| Ok(daemon.detach_all(&gone)))?;
+        let guests = self.call(|daemon| Ok(daemon.detach_all(whose, &gone)))?;
         drop(gone);
         self.detaching.notify_one();
         for _ in 0..guests {
@@ -153,28 +174,41 @@ impl Handle {
         Ok(guests)
     }
 
-    /// All guests, by name; without their timelines.
-    pub fn list(&self) -> Result<Vec<Attached>, Error> {
+    /// All these guests, by name; without their timelines.
+    pub fn list(&self, whose: Whose) -> Result<Vec<Attached>, Error> {
         self.call(|daemon| {
             daemon.settle();
             let short = |g| Attached { timeline: Vec::new(), ..daemon.seen(g) };
-            Ok(daemon.world.guests.attached().map(short).collect())
+            let guests = daemon.world.guests.attached().filter(|guest| whose.has(guest));
+            Ok(guests.map(short).collect())
         })
     }
 
     /// One guest.
-    pub fn get(&self, name: &GuestName) -> Result<Option<Attached>, Error> {
+    pub fn get(&self, name: &GuestName, whose: Whose) -> Result<Option<Attached>, Error> {
         self.call(|daemon| {
             daemon.settle();
-            Ok(daemon.world.guests.get(name).map(|g| daemon.seen(g)))
+            let guest = daemon.world.guests.get(name).filter(|guest| whose.has(guest));
+            Ok(guest.map(|g| daemon.seen(g)))
         })
     }
 
     /// Why there is, or is no, internet.
-    pub fn status(&self, name: Option<GuestName>) -> Result<DeviceReport, Error> {
+    pub fn status(&self, name: Option<GuestName>, whose: Whose) -> Result<DeviceReport, Error> {
         self.await_names();
         let seen = self.look_inside(name.as_ref())?;
-        self.call(|daemon| daemon.status(name, &seen))
+        self.call(|daemon| {
+            if let Some(name) = &name {
+                daemon.settle();
+                let other = daemon.world.guests.get(name).is_some_and(|guest| !whose.has(guest));
+                if other {
+                    return Err(Error::NoSuchGuest(name.clone()));
+                }
+            }
+            let mut report = daemon.status(name, &seen)?;
+            report.guests.retain(|one| whose.has(&one.guest));
+            Ok(report)
+        })
     }
 
     /// Finds out by packets why there is, or is no, internet. Not within the daemon.

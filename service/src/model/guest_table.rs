@@ -228,6 +228,16 @@ impl GuestTable {
         self.leaving.contains_key(name)
     }
 
+    /// A guest whose link is being deleted.
+    pub fn leaving(&self, name: &GuestName) -> Option<&Attached> {
+        self.leaving.get(name)
+    }
+
+    /// All those.
+    pub fn all_leaving(&self) -> impl Iterator<Item = &Attached> {
+        self.leaving.values()
+    }
+
     /// The attached guest whose host end has this index.
     pub fn by_index(&self, index: u32) -> Option<&Attached> {
         self.attached.get(self.by_index.get(&index)?)

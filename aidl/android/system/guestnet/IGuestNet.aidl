@@ -33,7 +33,13 @@ import android.system.guestnet.Status;
  *
  * Every method may be called from any thread and any number of clients. On Android the callers
  * are root and system; elsewhere root and the uids of guestnetd's --allow-uid. Anybody else gets
- * EX_SECURITY. A failed call changes nothing: what was done before the failing step is undone.
+ * EX_SECURITY, or, on a socket, no connection.
+ *
+ * A uid that is given as --allow-uid UID:own sees and changes only the guests that it attached: others
+ * are as if they were not there. It may attach (plan, check) only what is its own: a process that runs
+ * as it, or a network namespace of a user namespace that it made; setDns() and dumpTo() are EX_SECURITY.
+ *
+ * A failed call changes nothing: what was done before the failing step is undone.
  *
  * Failures are service specific: one ERROR_ code for each cause, and a message that names the
  * cause and, where there is one, the remedy. 1xx: the configuration is wrong. 2xx: the target is
@@ -153,6 +159,8 @@ interface IGuestNet {
     const int ERROR_STORE = 406;
     /** guestnetd is ending, or did not answer in time. */
     const int ERROR_UNAVAILABLE = 407;
+    /** guestnetd, or the machine, has no file descriptor left: nothing is known of what was asked for. */
+    const int ERROR_NO_DESCRIPTORS = 408;
 
     /**
      * Gives the target its network. When it answers, the guest can send.

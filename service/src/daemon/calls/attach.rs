@@ -21,8 +21,8 @@ use crate::effects::executor::kernel::KernelExecutor;
 use crate::effects::executor::{apply, undo};
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
-use crate::kernel::netns::handle;
 use crate::kernel::netns::target::Target;
+use crate::kernel::netns::{handle, Home};
 use crate::kernel::observe::FoundGuest;
 use crate::kernel::{link, observe};
 use crate::model::change::Change;
@@ -104,25 +104,34 @@ impl Daemon {
         }
     }
 
-    pub(in crate::daemon) fn plan(&mut self, request: AttachRequest) -> Result<Vec<Change>, Error> {
-        Ok(self.rehearse(&request)?.1)
+    pub(in crate::daemon) fn plan(
+        &mut self,
+        request: &AttachRequest,
+        found: Result<FoundGuest, Error>,
+    ) -> Result<Vec<Change>, Error> {
+        Ok(self.rehearse(request, found)?.1)
     }
 
     pub(in crate::daemon) fn check(
         &mut self,
-        request: AttachRequest,
+        request: &AttachRequest,
+        found: Result<FoundGuest, Error>,
     ) -> Result<Vec<LayerReport>, Error> {
-        let (net, changes) = self.rehearse(&request)?;
+        let (net, changes) = self.rehearse(request, found)?;
         Ok(self.predict(&net, &changes))
     }
 
     /// All of attach that changes nothing.
-    fn rehearse(&mut self, request: &AttachRequest) -> Result<(GuestNet, Vec<Change>), Error> {
+    fn rehearse(
+        &mut self,
+        request: &AttachRequest,
+        found: Result<FoundGuest, Error>,
+    ) -> Result<(GuestNet, Vec<Change>), Error> {
         self.settle();
         let net = self.choose_net(&request.spec)?;
-        let inside = self.socket_in(&request.target)?;
-        let guest = self.look_closely(&net, &inside)?;
-        drop(inside);
+        self.refuse_host_end(&net)?;
+        let guest = found?;
+        refuse_what_is_there(&net, &guest)?;
         request.target.check_alive()?;
         self.world.guests.join(&net);
         let mut changes = self.packet_filter.changes(&self.world);
@@ -137,10 +146,7 @@ impl Daemon {
     }
 
     fn socket_in(&self, target: &Target) -> Result<Netlink, Error> {
-        self.kernel
-            .home
-            .inside(target.netns.as_fd(), Netlink::open)
-            .map_err(|e| Error::kernel("enter the guest's network namespace", e))
+        socket_in(&self.kernel.home, target)
     }
 
     /// Slot, address and MTU; refuses what collides.
@@ -179,12 +185,17 @@ impl Daemon {
 
     /// Refuses what the kernel would refuse halfway.
     fn look_closely(&self, net: &GuestNet, inside: &Netlink) -> Result<FoundGuest, Error> {
-        if observe::host_end(&self.kernel.netlink, net)?.is_some() {
-            return Err(Error::HostInterfaceExists(net.host.name.clone()));
-        }
+        self.refuse_host_end(net)?;
         let guest = observe::guest_side(inside, net)?;
         refuse_what_is_there(net, &guest)?;
         Ok(guest)
+    }
+
+    fn refuse_host_end(&self, net: &GuestNet) -> Result<(), Error> {
+        match observe::host_end(&self.kernel.netlink, net)? {
+            Some(_) => Err(Error::HostInterfaceExists(net.host.name.clone())),
+            None => Ok(()),
+        }
     }
 
     fn attach_inside(
@@ -277,6 +288,21 @@ impl Daemon {
             None => self.store.forget(&spec.name),
         }
     }
+}
+
+fn socket_in(home: &Home, target: &Target) -> Result<Netlink, Error> {
+    let inside = home.inside(target.netns.as_fd(), Netlink::open);
+    inside.map_err(|e| Error::kernel("enter the guest's network namespace", e))
+}
+
+/// What plan and check have to know of a guest. Its owner may have filled its namespace with addresses
+/// and routes, which take their time to read: so this is before the daemon is entered.
+pub(in crate::daemon) fn look_inside(request: &AttachRequest) -> Result<FoundGuest, Error> {
+    let home = Home::here().map_err(|e| Error::kernel("open the own network namespace", e))?;
+    let inside = socket_in(&home, &request.target)?;
+    // Slot and address do not matter: what is asked for is the guest's interface, and its routes.
+    let spec = &request.spec;
+    observe::guest_side(&inside, &GuestNet::new(spec, 0, spec.gateway, DEFAULT_MTU))
 }
 
 /// The guest's own steps from what is there to `net`.

@@ -14,7 +14,7 @@
 
 //! Detach, and guests that went by themselves.
 
-use crate::daemon::{Attached, Daemon, Gone, GuestEvent, Notice};
+use crate::daemon::{Attached, Daemon, Gone, GuestEvent, Notice, Whose};
 use crate::effects::executor::link_deleter::Deleted;
 use crate::error::{Error, KernelError};
 use crate::spec::GuestName;
@@ -22,8 +22,17 @@ use crate::store::Record;
 
 impl Daemon {
     /// Has the link deleted; `gone` is told when the kernel says that it is gone.
-    pub(in crate::daemon) fn detach(&mut self, name: GuestName, gone: Gone) -> Result<(), Error> {
+    pub(in crate::daemon) fn detach(
+        &mut self,
+        name: GuestName,
+        whose: Whose,
+        gone: Gone,
+    ) -> Result<(), Error> {
         self.catch_up();
+        let guests = &self.world.guests;
+        if !guests.get(&name).or(guests.leaving(&name)).is_some_and(|guest| whose.has(guest)) {
+            return Err(Error::NoSuchGuest(name));
+        }
         if !self.world.guests.is_leaving(&name) {
             let unadopted = self.world.guests.unadopted_index(&name);
             let guest = self.world.guests.leave(&name).map(|guest| guest.index);
@@ -34,18 +43,27 @@ impl Daemon {
         Ok(())
     }
 
-    /// Has all links deleted; `gone` is told once for each. Gives their number.
-    pub(in crate::daemon) fn detach_all(&mut self, gone: &Gone) -> usize {
+    /// Has all their links deleted; `gone` is told once for each. Gives their number.
+    pub(in crate::daemon) fn detach_all(&mut self, whose: Whose, gone: &Gone) -> usize {
         self.catch_up();
-        let names: Vec<_> = self.world.guests.attached().map(|g| g.name().clone()).collect();
+        let guests = &mut self.world.guests;
+        let theirs = |guest: &&Attached| whose.has(guest);
+        let mut names: Vec<_> =
+            guests.attached().filter(theirs).map(|g| g.name().clone()).collect();
         let mut indexes = Vec::new();
-        for name in names {
-            indexes.extend(self.world.guests.leave(&name).map(|guest| guest.index));
-            self.detaching.entry(name).or_default();
+        for name in &names {
+            indexes.extend(guests.leave(name).map(|guest| guest.index));
         }
         self.kernel.deleter.delete_all(&indexes);
-        self.detaching.values_mut().for_each(|waiting| waiting.push(gone.clone()));
-        self.detaching.len()
+        // Those that are leaving already are waited for, too.
+        names.extend(guests.all_leaving().filter(theirs).map(|g| g.name().clone()));
+        names.sort();
+        names.dedup();
+        let number = names.len();
+        for name in names {
+            self.detaching.entry(name).or_default().push(gone.clone());
+        }
+        number
     }
 
     /// The kernel said that these links are gone.

@@ -14,7 +14,7 @@
 
 //! What callers ask for, one file a call.
 
-mod attach;
+pub(in crate::daemon) mod attach;
 mod detach;
 pub(in crate::daemon) mod diagnose;
 mod dns;

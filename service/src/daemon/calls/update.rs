@@ -19,7 +19,7 @@
 
 use super::shared::Shared;
 use crate::daemon::guest::ends::{Ends, Job};
-use crate::daemon::{Attached, Daemon, GuestEvent, Handle, Notice};
+use crate::daemon::{Attached, Daemon, GuestEvent, Handle, Notice, Whose};
 use crate::effects::executor::marks;
 use crate::effects::resource::forget_address;
 use crate::error::Error;
@@ -41,6 +41,8 @@ pub struct UpdateRequest {
     pub spec: GuestSpec,
     /// Whether it asks for another kind of link.
     pub other_kind: bool,
+    /// Whose guest it may be.
+    pub whose: Whose,
     /// When the call arrived.
     pub arrived: Instant,
 }
@@ -119,6 +121,10 @@ impl Daemon {
         let UpdateRequest { name, spec, .. } = request;
         self.settle();
         let guests = &self.world.guests;
+        if guests.get(name).or(guests.leaving(name)).is_some_and(|guest| !request.whose.has(guest))
+        {
+            return Err(Error::NoSuchGuest(name.clone()));
+        }
         if guests.is_leaving(name) {
             return Err(Error::GuestLeaving(name.clone()));
         }

@@ -17,7 +17,7 @@
 
 use super::link::{self, End};
 use super::netlink::Netlink;
-use crate::error::KernelError;
+use crate::error::{is_exhausted, KernelError};
 use nix::sched::{unshare, CloneFlags};
 use std::fs::File;
 use std::io;
@@ -29,6 +29,9 @@ pub enum Missing {
     /// A capability.
     #[error("guestnetd lacks {0}: start it as root, or give it NET_ADMIN, NET_RAW and SYS_ADMIN (init: `capabilities`, systemd: AmbientCapabilities=)")]
     Capability(String),
+    /// Descriptors, at the start already.
+    #[error("no file descriptor is left ({0}): raise RLIMIT_NOFILE (init: `rlimit nofile`, systemd: LimitNOFILE=), or the machine's fs.file-max")]
+    Descriptors(KernelError),
     /// veth.
     #[error("the kernel has no veth ({0}): enable CONFIG_VETH or load the module veth")]
     Veth(KernelError),
@@ -74,7 +77,10 @@ fn veth() -> Result<(), Missing> {
             );
             link::create_veth(&netlink, &host, &guest, here.as_fd())
         };
-        made().map_err(Missing::Veth)
+        made().map_err(|cause| match is_exhausted(cause.errno) {
+            true => Missing::Descriptors(cause),
+            false => Missing::Veth(cause),
+        })
     });
     probe.join().unwrap_or_else(|_| Err(Missing::Netns(io::Error::from_raw_os_error(libc::EIO))))
 }

@@ -18,11 +18,12 @@
 use super::initial::Initial;
 use super::reentry;
 use super::NetnsId;
-use crate::error::TargetError;
+use crate::error::{is_exhausted, Error, TargetError};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::ioctl::ioctl_num_type;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// What a caller named.
 #[derive(Debug)]
@@ -76,6 +77,15 @@ impl Target {
         }
     }
 
+    /// Whether it is a user's own: a process that runs as nobody else, or a network namespace of a user
+    /// namespace that this user made, as the kernel has it (ioctl_nsfs(2)).
+    pub fn is_own_of(&self, uid: u32) -> bool {
+        if self.process.as_ref().is_some_and(|process| runs_as(process, uid)) {
+            return true;
+        }
+        owner_of(self.netns.as_fd()).is_ok_and(|owner| owner == uid)
+    }
+
     fn of_process(process: Process, initial: &Initial) -> Result<Self, TargetError> {
         let pid = process.pid;
         if ended(&process.pidfd) {
@@ -104,7 +114,9 @@ impl Target {
             Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
                 Self::by_moving_there(process, cause)
             }
-            Err(cause) => Err(TargetError::NotAccessible { pid, cause }),
+            Err(cause) => {
+                Err(or_exhausted(cause, |cause| TargetError::NotAccessible { pid, cause }))
+            }
         }
     }
 
@@ -117,6 +129,7 @@ impl Target {
         }
         match netns {
             Ok(netns) => Ok(Self { netns: File::from(netns), process: Some(process) }),
+            Err(Error::NoDescriptors(cause)) => Err(TargetError::NoDescriptors(cause)),
             Err(e) => {
                 let cause = io::Error::other(format!("{refused}; {e}"));
                 Err(TargetError::NotAccessible { pid, cause })
@@ -137,6 +150,14 @@ impl Target {
     }
 }
 
+/// Why a descriptor or a process could not be looked at; that no descriptor is left says nothing of it.
+fn or_exhausted(cause: io::Error, else_: impl FnOnce(io::Error) -> TargetError) -> TargetError {
+    match cause.raw_os_error() {
+        Some(errno) if is_exhausted(errno) => TargetError::NoDescriptors(cause.into()),
+        _ => else_(cause),
+    }
+}
+
 fn pidfd_open(pid: i32) -> Result<OwnedFd, TargetError> {
     if pid <= 0 {
         return Err(TargetError::BadPid(pid));
@@ -151,7 +172,7 @@ fn pidfd_open(pid: i32) -> Result<OwnedFd, TargetError> {
             e if matches!(e.raw_os_error(), Some(libc::ESRCH | libc::EINVAL | libc::ENOENT)) => {
                 Err(TargetError::NoSuchProcess(pid))
             }
-            cause => Err(TargetError::NotAccessible { pid, cause }),
+            cause => Err(or_exhausted(cause, |cause| TargetError::NotAccessible { pid, cause })),
         },
     }
 }
@@ -159,7 +180,7 @@ fn pidfd_open(pid: i32) -> Result<OwnedFd, TargetError> {
 /// The pid that a pidfd stands for, from `/proc/self/fdinfo` (pidfd_open(2)).
 fn pid_of(pidfd: &OwnedFd) -> Result<i32, TargetError> {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))
-        .map_err(|e| TargetError::NotAPidfd(e.to_string()))?;
+        .map_err(|e| or_exhausted(e, |e| TargetError::NotAPidfd(e.to_string())))?;
     let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse::<i32>().ok());
     match pid {
         None => Err(TargetError::NotAPidfd("it is a descriptor of another kind".into())),
@@ -177,6 +198,36 @@ fn ended(pidfd: &OwnedFd) -> bool {
 fn wait_for_end(pidfd: &OwnedFd, timeout: PollTimeout) -> bool {
     let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     poll(&mut fds, timeout).map_or(true, |ready| ready > 0)
+}
+
+/// Whether all four uids of a process are this one: a program of another user's that it runs (set-uid)
+/// is not its own.
+fn runs_as(process: &Process, uid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.pid)).unwrap_or_default();
+    let uids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+    let same = |text: &str| text.parse() == Ok(uid);
+    let all = uids.split_ascii_whitespace().count() == 4 && uids.split_ascii_whitespace().all(same);
+    // The text was this process's only if it still lives.
+    all && !ended(&process.pidfd)
+}
+
+/// The user who made the user namespace that a network namespace belongs to.
+fn owner_of(netns: BorrowedFd<'_>) -> io::Result<u32> {
+    // _IO(0xb7, 1) and _IO(0xb7, 4), linux/nsfs.h
+    const NS_GET_USERNS: ioctl_num_type = 0xb701;
+    const NS_GET_OWNER_UID: ioctl_num_type = 0xb704;
+    // SAFETY: the descriptor is open, and NS_GET_USERNS takes no argument and returns a new descriptor.
+    let user_namespace = match unsafe { libc::ioctl(netns.as_raw_fd(), NS_GET_USERNS) } {
+        -1 => return Err(io::Error::last_os_error()),
+        // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
+        fd => unsafe { OwnedFd::from_raw_fd(fd) },
+    };
+    let mut uid: libc::uid_t = u32::MAX;
+    // SAFETY: the descriptor is open, and NS_GET_OWNER_UID writes one uid_t, which `uid` is.
+    match unsafe { libc::ioctl(user_namespace.as_raw_fd(), NS_GET_OWNER_UID, &mut uid) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(uid),
+    }
 }
 
 /// PF_KTHREAD in field 9 of `/proc/PID/stat` (proc(5), linux/sched.h).

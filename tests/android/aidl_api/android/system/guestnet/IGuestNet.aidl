@@ -96,4 +96,5 @@ interface IGuestNet {
   const int ERROR_VERIFY = 405;
   const int ERROR_STORE = 406;
   const int ERROR_UNAVAILABLE = 407;
+  const int ERROR_NO_DESCRIPTORS = 408;
 }

@@ -26,11 +26,12 @@ use crate::doctor::targets::Targets;
 use crate::doctor::trail::{Mark, Side, Trail};
 use crate::doctor::verdict::{self as table, Facts, GuestFacts, Inside, Probed, Route, Way};
 use crate::doctor::{Diagnosis, Row};
-use crate::error::{Error, KernelError};
+use crate::error::Error;
 use crate::kernel::link::Link;
 use crate::kernel::neighbour::{self, Neighbour};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::{handle, reentry, Home};
+use crate::kernel::route::Decision;
 use crate::kernel::{address, link, route, sysctl, tracked};
 use crate::spec::{Family, GuestName};
 use std::collections::BTreeMap;
@@ -241,7 +242,12 @@ impl Examination {
         let net = &guest.net;
         let (address, gateway) = (net.guest.address, net.guest.gateway);
         let passing = |index, from, to| -> Route {
-            route::passing(&self.netlink, index, from, to).map_err(|e: KernelError| e.errno)
+            match route::passing(&self.netlink, index, from, to).map_err(|e| e.errno)? {
+                Decision::Takes(way) => Ok(Some(way)),
+                Decision::Unreachable => Ok(None),
+                Decision::Prohibited => Err(libc::EACCES),
+                Decision::Dropped => Err(libc::EXDEV),
+            }
         };
         let at_host_end = neighbours(&self.netlink, guest.index);
         let inside = match &self.inside {

@@ -30,7 +30,7 @@ const HOST_END: u32 = 4;
 const WAY: u32 = 3;
 
 fn way(index: u32) -> Option<WayOut> {
-    Some(WayOut { index, gateway: None, source: None, local: false })
+    Some(WayOut { index, gateway: None, source: None, local: false, table: 0 })
 }
 
 fn hop(index: u32, source: Ipv4Addr, destination: Ipv4Addr) -> Option<Hop> {

@@ -19,7 +19,7 @@ use guestnetd::alloc::leases::Leases;
 use guestnetd::model::change::Change;
 use guestnetd::model::desired::{desired_device_side, desired_guest, may_remove};
 use guestnetd::model::diff::diff;
-use guestnetd::model::object::{LinkKind, Loopback, Object, Scope, Setting};
+use guestnetd::model::object::{Ipv4Conf, LinkKind, Loopback, Object, Scope, Setting};
 use guestnetd::model::policy_rules::{RoutingMode, MAIN};
 use guestnetd::model::{GuestNet, Reversible, Step};
 use guestnetd::spec::{Family, GuestName, GuestSpec, IfName, IpPrefix};
@@ -63,6 +63,9 @@ struct Host {
     ipv6_disabled: bool,
     mtu: u32,
     alias: Option<String>,
+    /// Its forwarding, rp_filter, arp_filter and arp_ignore.
+    #[serde(default = "own_conf")]
+    conf: [u32; 4],
     addresses: Vec<(Ipv4Addr, u8)>,
     /// Whether the kernel has made routes to their prefixes, as for an earlier guestnetd.
     #[serde(default)]
@@ -88,6 +91,9 @@ struct GuestLink {
     addresses: Vec<(Ipv4Addr, u8)>,
 }
 
+fn own_conf() -> [u32; 4] {
+    Ipv4Conf::HOST_END.named().map(|(_, value)| value)
+}
 fn wlan0() -> String {
     "wlan0".into()
 }
@@ -118,6 +124,9 @@ fn device_side(net: &GuestNet, host: Host) -> Vec<Object> {
         Object::Link { name: dev(), kind, mac: net.host.mac, mtu: host.mtu },
         Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: host.ipv6_disabled },
     ];
+    let [forwarding, rp_filter, arp_filter, arp_ignore] = host.conf;
+    let conf = Ipv4Conf { forwarding, rp_filter, arp_filter, arp_ignore };
+    found.push(Object::Ipv4Conf { dev: dev(), conf });
     if host.up {
         found.push(Object::Up { dev: dev() });
     }

@@ -18,9 +18,12 @@
 
 use std::thread;
 
+use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
+use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
+use android_system_guestnet::aidl::android::system::guestnet::Verdict::Verdict;
 use guestnet_tests::bed::{eventually, second_way, Bed, BOUND, FORWARDING};
 use guestnet_tests::client::{by_pid, config};
-use guestnet_tests::{poll, Device, Guest, InNetns, Netns, Probe};
+use guestnet_tests::{poll, Device, Guest, InNetns, Internet, Netns, Probe};
 
 /// Attaches and detaches a guest, and tells whether the device forwards then.
 #[track_caller]
@@ -239,4 +242,39 @@ fn end(bed: &mut Bed, crash: bool) {
     } else {
         assert!(bed.daemon.stop().success());
     }
+}
+
+/// A switch of an interface's own, beside the one for all: it is for what comes in there.
+#[test]
+fn an_interface_that_forwards_nothing_is_put_right_or_named() {
+    let bed = Bed::on(Device::options().forwarding().build()).build();
+    let conf = |name: &str| format!("net/ipv4/conf/{name}/forwarding");
+    bed.device.set_sysctl(&conf("default"), "0");
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    let goes = || guest.tcp(Internet::TCP, "x").is_ok();
+    assert!(goes(), "the host end forwards whatever new interfaces do");
+    // Our own is put back.
+    bed.device.set_sysctl(&conf("vm_wlan"), "0");
+    eventually("the host end forwards again", || bed.device.sysctl(&conf("vm_wlan")) == "1");
+    assert!(goes());
+    // Another's is named.
+    bed.device.set_sysctl(&conf("wlan0"), "0");
+    assert!(!goes(), "answers are not forwarded");
+    let of = bed.service.status(Some("demo")).expect("status").guests.remove(0);
+    let reason = of.reason.expect("a reason");
+    let fact = (of.verdict, reason.layer, reason.cause);
+    assert_eq!(
+        fact,
+        (Verdict::NO_INTERNET, Layer::FORWARDING, Cause::FORWARDING_OFF),
+        "{reason:?}"
+    );
+    assert!(reason.text.contains("wlan0"), "{reason:?}");
+    let step = reason.nextStep.expect("a step");
+    assert_eq!(step, "sysctl -w net.ipv4.conf.wlan0.forwarding=1");
+    assert!(bed.daemon.wait_log("net.ipv4.conf.wlan0.forwarding is 0", BOUND));
+    bed.device.run(&step);
+    assert!(goes());
+    let of = bed.service.status(Some("demo")).expect("status").guests.remove(0);
+    assert_ne!(of.verdict, Verdict::NO_INTERNET, "{:?}", of.reason);
 }

@@ -16,6 +16,9 @@
 //! as soon as guestnetd's rules are away: it is they that say no, and not a mistake in the
 //! question.
 
+use std::net::UdpSocket;
+use std::time::Duration;
+
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use guestnet_tests::bed::{eventually, reached, second_way, Bed, Server, BOUND, FIRST, GATEWAY};
 use guestnet_tests::{poll, Device, Guest, InNetns, Internet, Probe};
@@ -149,28 +152,34 @@ fn a_guest_cannot_pretend_to_be_somebody_else(firewall: &str) {
     let mut bed = Bed::new(firewall);
     let guest = Guest::new();
     bed.attach("demo", &guest);
+    let address = |address: &str| drop(guest.run(&format!("ip addr add {address} dev wlan0")));
+    let from = |source: &str| format!("udp 192.0.2.1:5000 from {source}");
     let internet = &bed.device.internet;
-    // It is not the kernel's own check of source addresses that is asked.
+    let server = Server::start(internet, &["0.0.0.0:5000"]);
+    // The kernel's own check of source addresses lets in the guest's alone.
+    let others = ["172.17.9.9", "10.66.0.1", "203.0.113.9"];
+    others.iter().for_each(|other| address(&format!("{other}/32")));
+    assert_eq!(reached(&guest, &server, &[from(FIRST)]), [from(FIRST)]);
+    assert_eq!(reached(&guest, &server, &others.map(from)), [""; 0]);
+    // And it is not the only one. guestnetd would put it back.
+    bed.daemon.kill();
     for (netns, links) in [
         (&bed.device.netns, ["all", "vm_wlan", "wlan0"]),
         (&internet.netns, ["all", "device", "lo"]),
     ] {
         for link in links {
-            netns.set_sysctl(&format!("net/ipv4/conf/{link}/rp_filter"), "0");
+            for switch in ["rp_filter", "arp_filter"] {
+                netns.set_sysctl(&format!("net/ipv4/conf/{link}/{switch}"), "0");
+            }
         }
     }
-    let server = Server::start(internet, &["0.0.0.0:5000"]);
-    for address in ["10.66.0.1/32", "203.0.113.9/32", "172.17.9.9/32"] {
-        guest.run(&format!("ip addr add {address} dev wlan0"));
-    }
-    let from = |source: &str| format!("udp 192.0.2.1:5000 from {source}");
     assert_eq!(reached(&guest, &server, &[from(FIRST)]), [from(FIRST)]);
-    let mut others = vec![from("10.66.0.1"), from("203.0.113.9")];
+    let mut rules = vec![from("10.66.0.1"), from("203.0.113.9")];
     // x_tables has no set for guests: an address of their subnet is rp_filter's to refuse.
     if firewall == "nftables" {
-        others.push(from("172.17.9.9"));
+        rules.push(from("172.17.9.9"));
     }
-    only_the_rules_forbid(&mut bed, &guest, &server, &others);
+    only_the_rules_forbid(&mut bed, &guest, &server, &rules);
 }
 
 fn a_guest_leaves_by_the_uplink_only(firewall: &str) {
@@ -199,4 +208,29 @@ fn without_an_uplink_nothing_is_forwarded(firewall: &str) {
     let questions = both(["198.51.100.1:5000"]);
     assert!(guest.ping(GATEWAY));
     only_the_rules_forbid(&mut bed, &guest, &server, &questions);
+}
+
+/// The table of neighbours is one for the machine: full, nobody new is met on the Wi-Fi.
+#[test]
+fn what_a_guest_claims_in_arp_is_not_learnt() {
+    let bed = Bed::new("nftables");
+    let (a, b) = (Guest::new(), Guest::new());
+    bed.attach("a", &a);
+    bed.attach("b", &b);
+    for (guest, link, own) in [(&a, "vm_wlan", FIRST), (&b, "vm_wlan1", "172.17.3.4")] {
+        assert!(guest.ping(GATEWAY));
+        for last in 1..=30 {
+            guest.run(&format!("ip addr add 172.17.100.{last}/32 dev wlan0"));
+            guest.run("ip neigh flush all");
+            // Asks for the gateway in that name; there is no answer.
+            let claims = || UdpSocket::bind((format!("172.17.100.{last}"), 0)).expect("bind");
+            guest.enter(claims).send_to(b"x", (GATEWAY, 9)).expect("send");
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        guest.run("ip neigh flush all");
+        assert!(guest.ping(GATEWAY), "it is answered in its own name");
+        let learnt = bed.device.run(&format!("ip neigh show dev {link}"));
+        let learnt: Vec<_> = learnt.lines().filter(|line| !line.contains("FAILED")).collect();
+        assert!(learnt.len() == 1 && learnt[0].starts_with(own), "{learnt:?}");
+    }
 }

@@ -17,7 +17,7 @@
 use super::change::KernelOp;
 use super::diff::diff;
 use super::guest_net::GuestNet;
-use super::object::{LinkKind, Loopback, Object, Scope, Setting};
+use super::object::{Ipv4Conf, LinkKind, Loopback, Object, Scope, Setting};
 use super::ownership::alias;
 use super::policy_rules::MAIN;
 use super::step::{Reversible, Step};
@@ -50,10 +50,11 @@ pub fn desired_device_side(net: &GuestNet) -> Vec<(Scope, Object)> {
     let end = &net.host;
     let dev = || end.name.clone();
     let peer = LinkKind::Veth { peer: net.guest.name.clone(), peer_mac: net.guest.mac };
-    let mut objects = Vec::with_capacity(11);
+    let mut objects = Vec::with_capacity(12);
     objects.extend([
         Object::Link { name: dev(), kind: peer, mac: end.mac, mtu: net.mtu },
         Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: true },
+        Object::Ipv4Conf { dev: dev(), conf: Ipv4Conf::HOST_END },
         // A route to all of the subnet would be in front of a network that has the same one: a
         // device that joins a Wi-Fi of 172.17.0.0/16 would lose it. So each guest has its own.
         Object::Address {

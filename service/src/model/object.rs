@@ -53,6 +53,13 @@ pub enum Object {
         /// Its value.
         value: bool,
     },
+    /// An interface's own settings for IPv4.
+    Ipv4Conf {
+        /// The interface.
+        dev: IfName,
+        /// Their values.
+        conf: Ipv4Conf,
+    },
     /// An IPv4 address.
     Address {
         /// The interface that has it.
@@ -131,6 +138,36 @@ impl Setting {
     }
 }
 
+/// What is ours of an interface's `net.ipv4.conf.<interface>.*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ipv4Conf {
+    /// Whether what comes in there is passed on.
+    pub forwarding: u32,
+    /// Whether a source has to be behind the interface: 1 means by the best route back.
+    pub rp_filter: u32,
+    /// Whether ARP is answered only to who is behind the interface by the best route.
+    pub arp_filter: u32,
+    /// Whether ARP is answered for the interface's own addresses only.
+    pub arp_ignore: u32,
+}
+
+impl Ipv4Conf {
+    /// A host end's. It forwards whatever `conf.default` says. With the guest's route, which is for one
+    /// address, rp_filter lets no other source in, and arp_filter learns no other neighbour
+    /// (arp_process()): the table of neighbours is one for the machine.
+    pub const HOST_END: Self = Self { forwarding: 1, rp_filter: 1, arp_filter: 1, arp_ignore: 1 };
+
+    /// Each by its name.
+    pub fn named(self) -> [(&'static str, u32); 4] {
+        [
+            ("forwarding", self.forwarding),
+            ("rp_filter", self.rp_filter),
+            ("arp_filter", self.arp_filter),
+            ("arp_ignore", self.arp_ignore),
+        ]
+    }
+}
+
 impl Object {
     /// The order of doing; undoing and removing is the reverse. Nothing is up before it is filtered
     /// and has its address, and a route needs its interface up.
@@ -138,7 +175,7 @@ impl Object {
         match self {
             Self::Loopback(_) => 0,
             Self::Link { .. } => 1,
-            Self::Sysctl { .. } => 2,
+            Self::Sysctl { .. } | Self::Ipv4Conf { .. } => 2,
             Self::Address { .. } => 3,
             Self::Up { .. } => 4,
             Self::Route { .. } => 5,
@@ -151,6 +188,7 @@ impl Object {
         match (self, other) {
             (Self::Loopback(_), Self::Loopback(_)) => true,
             (Self::Link { name: a, .. }, Self::Link { name: b, .. })
+            | (Self::Ipv4Conf { dev: a, .. }, Self::Ipv4Conf { dev: b, .. })
             | (Self::Alias { dev: a, .. }, Self::Alias { dev: b, .. }) => a == b,
             (
                 Self::Sysctl { dev: a, setting: this, .. },
@@ -167,6 +205,7 @@ impl Object {
             Self::Loopback(_) => None,
             Self::Link { name: dev, .. }
             | Self::Sysctl { dev, .. }
+            | Self::Ipv4Conf { dev, .. }
             | Self::Address { dev, .. }
             | Self::Up { dev }
             | Self::Route { dev, .. }

@@ -63,7 +63,7 @@ impl Reversible for Step {
             (Op::Add, Object::Link { .. }) => KernelOp::AddLink,
             (Op::Change { .. }, Object::Link { .. }) => KernelOp::SetMtu,
             (Op::Remove, Object::Link { .. }) => KernelOp::DeleteLink,
-            (_, Object::Sysctl { .. }) => KernelOp::SetSysctl,
+            (_, Object::Sysctl { .. } | Object::Ipv4Conf { .. }) => KernelOp::SetSysctl,
             (Op::Remove, Object::Address { .. }) => KernelOp::DeleteAddress,
             (_, Object::Address { .. }) => KernelOp::AddAddress,
             (Op::Remove, Object::Up { .. }) => KernelOp::SetLinkDown,
@@ -89,6 +89,10 @@ impl Reversible for Step {
             },
             Object::Sysctl { dev, value, .. } => {
                 format!("{}IPv6 on {}{dev}", if *value { "no " } else { "" }, self.whose())
+            }
+            Object::Ipv4Conf { dev, conf } => {
+                let values = conf.named().map(|(name, value)| format!("{name} {value}"));
+                format!("{} on {}{dev}", values.join(", "), self.whose())
             }
             Object::Address { dev, address, prefix, prefix_route } => {
                 let whose = self.whose();
@@ -137,7 +141,12 @@ impl Step {
     pub fn inverse(&self) -> Option<Self> {
         let Self { op, scope, object } = self.clone();
         let (op, object) = match op {
-            Op::Add if matches!(object, Object::Sysctl { .. } | Object::Loopback(_)) => {
+            Op::Add
+                if matches!(
+                    object,
+                    Object::Sysctl { .. } | Object::Ipv4Conf { .. } | Object::Loopback(_)
+                ) =>
+            {
                 return None
             }
             Op::Add => (Op::Remove, object),
@@ -167,6 +176,11 @@ impl Step {
             },
             Object::Sysctl { dev, setting, value } => {
                 format!("sysctl -w {}={}", setting.key(dev), u8::from(*value))
+            }
+            Object::Ipv4Conf { dev, conf } => {
+                let values = conf.named();
+                let values = values.map(|(name, value)| format!("net.ipv4.conf.{dev}.{name}={value}"));
+                format!("sysctl -w {}", values.join(" "))
             }
             Object::Address { dev, address, prefix, prefix_route } => match self.op {
                 Op::Remove => format!("ip addr del {address}/{prefix} dev {dev}"),

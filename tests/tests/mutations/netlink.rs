@@ -111,6 +111,7 @@ fn link(body: &[u8], verb: &str) -> String {
             4 => "mtu".into(),
             10 => "master".into(),
             19 => "pid".into(),
+            26 if verb == "SET" => conf(value),
             20 => "alias".into(),
             27 if verb == "NEW" => format!("group {:#x}", u32_at(value, 0).unwrap_or_default()),
             27 => "group".into(),
@@ -119,6 +120,26 @@ fn link(body: &[u8], verb: &str) -> String {
         });
     }
     words.join(" ")
+}
+
+/// Which settings of an interface are written.
+fn conf(families: &[u8]) -> String {
+    const AF_INET: u16 = 2;
+    const IFLA_INET_CONF: u16 = 1;
+    // forwarding, rp_filter, arp_filter, arp_ignore (linux/ip.h).
+    const HOST_END: [u16; 4] = [1, 8, 13, 19];
+    let inside = |body, wanted| {
+        let found: Vec<(u16, _)> = attributes(body, 0);
+        found.into_iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
+    };
+    let written = inside(families, AF_INET).and_then(|ipv4| inside(ipv4, IFLA_INET_CONF));
+    let kinds: Vec<_> = written.map(|conf| attributes(conf, 0)).unwrap_or_default();
+    let kinds: Vec<_> = kinds.into_iter().map(|(kind, _)| kind).collect();
+    if kinds == HOST_END {
+        "ipv4 conf".to_owned()
+    } else {
+        format!("settings {kinds:?}")
+    }
 }
 
 /// Whether an address comes without a route to its prefix.

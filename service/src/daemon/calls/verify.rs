@@ -21,6 +21,7 @@ use crate::kernel::{observe, route};
 use crate::model::change::KernelOp;
 use crate::model::desired::{desired_guest, may_remove};
 use crate::model::diff::diff;
+use crate::model::object::Ipv4Conf;
 use crate::model::policy_rules::MAIN;
 use crate::model::{GuestNet, Reversible, Scope, Step};
 use std::time::{Duration, Instant};
@@ -107,7 +108,7 @@ fn at_a_glance(
         local: false,
         table: net.host.table,
     };
-    let host = runs(device, ends.0)?;
+    let host = runs(device, ends.0).filter(|host| host.ipv4 == Some(Ipv4Conf::HOST_END))?;
     runs(inside, ends.1)?;
     let ways = way(inside, observe::ELSEWHERE) == Some(out)
         && way(device, net.guest.address) == Some(back);

@@ -17,6 +17,7 @@
 
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
 use crate::effects::resource::{Health, PacketFilter, SharedResource};
+use crate::kernel::link::Link;
 use crate::kernel::{link, rule, sysctl};
 use crate::model::fault::{Cause, Fault};
 use crate::model::lockdown::Lockdown;
@@ -49,7 +50,13 @@ impl Daemon {
 
     /// The layers that all guests share. With `off_is_fine`, forwarding need not be on yet.
     pub(in crate::daemon) fn device_layers(&mut self, off_is_fine: bool) -> Vec<LayerReport> {
-        let mut layers = vec![self.rule_layer(), self.forwarding_layer(off_is_fine)];
+        let mut forwarding = self.forwarding_layer(off_is_fine);
+        // With the switch, the kernel will write each interface's own.
+        if !off_is_fine {
+            let ways = self.world.uplink.ways_out();
+            forwarding = ways.fold(forwarding, |layer, way| self.forwards_by(layer, way));
+        }
+        let mut layers = vec![self.rule_layer(), forwarding];
         layers.extend(self.filter_layers());
         layers.push(self.names_layer(&None));
         layers.push(self.uplink_layer());
@@ -162,6 +169,15 @@ impl Daemon {
         }
     }
 
+    /// The same, if this interface forwards, too: it has a switch of its own, for what comes in there.
+    fn forwards_by(&self, layer: LayerReport, name: &IfName) -> LayerReport {
+        let link = link::by_name(&self.kernel.netlink, name.as_str());
+        match link {
+            Ok(Some(link)) => forwards(layer, &link),
+            _ => layer,
+        }
+    }
+
     fn filter_layers(&mut self) -> [LayerReport; 2] {
         let both = |one: fn(Layer, Fault) -> LayerReport, fault: &Fault, retry| {
             [Layer::Firewall, Layer::Nat].map(|layer| one(layer, fault.clone()).retried(retry))
@@ -238,6 +254,9 @@ impl Daemon {
     pub(in crate::daemon) fn as_for(&self, net: &GuestNet, layer: &LayerReport) -> LayerReport {
         match (&net.vpn, layer.layer) {
             (VpnPolicy::NamedTun(tun), Layer::Uplink) => self.tun_layer(tun),
+            (VpnPolicy::NamedTun(tun), Layer::Forwarding) => {
+                self.forwards_by(self.forwarding_layer(false), tun)
+            }
             (VpnPolicy::NamedTun(tun), Layer::Dns) => self.names_layer(&Some(tun.clone())),
             (VpnPolicy::NamedTun(_) | VpnPolicy::BlockUnderLockdown, Layer::Rule) => {
                 self.own_rule_layer(net, layer)
@@ -257,4 +276,20 @@ impl Daemon {
             Err(e) => LayerReport::unread(Layer::Uplink, e),
         }
     }
+}
+
+/// The layer of forwarding, where this link's own switch is off.
+pub(super) fn forwards(layer: LayerReport, link: &Link) -> LayerReport {
+    let is_off = link.ipv4.is_some_and(|conf| conf.forwarding == 0);
+    if is_off && layer.layer == Layer::Forwarding && layer.state == LayerState::Ok {
+        return LayerReport::bad(Layer::Forwarding, forwarding_off(&link.name));
+    }
+    layer
+}
+
+/// An interface that forwards nothing, though the device does.
+pub(in crate::daemon) fn forwarding_off(interface: &str) -> Fault {
+    let key = format!("net.ipv4.conf.{interface}.forwarding");
+    let text = format!("{interface} does not forward what comes in there: {key} is 0");
+    Fault::new(Cause::ForwardingOff, text).with_step(format!("sysctl -w {key}=1"))
 }

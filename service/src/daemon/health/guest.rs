@@ -14,6 +14,7 @@
 
 //! Why guests have, or have not, internet: each layer as the kernel has it now.
 
+use super::device;
 use super::inside::{self, Seen};
 use super::others::Others;
 use super::verdict;
@@ -116,7 +117,11 @@ impl Daemon {
             address_layer(net, &found, self.world.conflict(&net.subnet), has),
             self.route_layer(&guest, &routes, leads),
         ];
-        layers.extend(device.iter().map(|layer| self.as_for(net, layer)));
+        let forwards = |layer| match &link {
+            Some(link) => device::forwards(layer, link),
+            None => layer,
+        };
+        layers.extend(device.iter().map(|layer| forwards(self.as_for(net, layer))));
         if let Some(others) = others {
             others.judge(self, net, Some(guest.index), &mut layers);
         }

@@ -21,3 +21,5 @@ mod names;
 mod others;
 mod route_check;
 pub(in crate::daemon) mod verdict;
+
+pub(in crate::daemon) use device::forwarding_off;

@@ -19,47 +19,44 @@
 //! subnet, Tailscale's table 52, an address. Asked only for a status.
 
 use crate::daemon::{Attached, Daemon};
+use crate::kernel::link::{self, Link};
 use crate::kernel::observe::ELSEWHERE;
 use crate::kernel::route::{self, Decision, WayOut};
-use crate::kernel::{address, link};
+use crate::kernel::{address, sysctl};
 use crate::model::fault::{Cause, Fault};
-use crate::model::policy_rules::{decider, table_name, Action, Packet, Selector};
+use crate::model::policy_rules::{decider, table_name, Action, Packet, PolicyRule, Selector};
 use crate::model::GuestNet;
 use crate::spec::{Family, IfName, IfPattern};
-
-/// Where a guest leaves.
-struct Exit {
-    index: u32,
-    name: IfName,
-}
+use std::net::IpAddr;
 
 impl Daemon {
     /// What is wrong, and the next step; nothing where the kernel has no route at all, which other
     /// layers have a reason for, and where it cannot be asked.
     pub(in crate::daemon) fn astray(&self, guest: &Attached) -> Option<Fault> {
-        let exit = self.exit(&guest.net)?;
-        self.wrong_way_out(guest, &exit)
-            .or_else(|| self.wrong_way_back(guest, &exit))
+        let exits = self.exits(&guest.net)?;
+        self.wrong_way_out(guest, exits.first()?)
+            .or_else(|| exits.iter().find_map(|exit| self.wrong_way_back(guest, exit)))
             .or_else(|| self.wrong_way_from_the_device(guest))
+            .or_else(|| self.no_way_out(guest))
     }
 
     /// None before there is one, and where the uplink layer has its doubts: nothing new is said then.
-    fn exit(&self, net: &GuestNet) -> Option<Exit> {
+    fn exits(&self, net: &GuestNet) -> Option<Vec<Link>> {
         if !self.forwarding.get().is_on() {
             return None;
         }
-        if let Some(name) = net.vpn.tun() {
-            let tun = self.world.tuns.get(name).filter(|tun| tun.up)?;
-            return Some(Exit { index: tun.index, name: name.clone() });
+        let link = |name: &IfName| link::by_name(&self.kernel.netlink, name.as_str()).ok()?;
+        if let Some(tun) = net.vpn.tun() {
+            return Some(vec![link(tun).filter(|tun| tun.up)?]);
         }
         let uplink = &self.world.uplink;
         let doubt = uplink.doubt().filter(|fault| fault.cause != Cause::VpnCaptures);
-        let name = uplink.name.clone().filter(|_| uplink.usable() && doubt.is_none())?;
-        Some(Exit { index: uplink.index, name })
+        let carries = uplink.usable() && doubt.is_none();
+        Some(uplink.ways_out().filter(|_| carries).filter_map(link).collect())
     }
 
     /// The guest's packets to the internet.
-    fn wrong_way_out(&self, guest: &Attached, exit: &Exit) -> Option<Fault> {
+    fn wrong_way_out(&self, guest: &Attached, exit: &Link) -> Option<Fault> {
         let (net, netlink) = (&guest.net, &self.kernel.netlink);
         let (host, from) = (&net.host.name, net.guest.address);
         let decision = route::passing(netlink, guest.index, from, ELSEWHERE).ok()?;
@@ -100,11 +97,23 @@ impl Daemon {
     }
 
     /// The internet's answers, with the guest's address as they have it behind the source NAT.
-    fn wrong_way_back(&self, guest: &Attached, exit: &Exit) -> Option<Fault> {
+    fn wrong_way_back(&self, guest: &Attached, exit: &Link) -> Option<Fault> {
         let to = guest.net.guest.address;
         let decision = route::passing(&self.kernel.netlink, exit.index, ELSEWHERE, to).ok()?;
-        if decision == Decision::Unreachable {
+        let conf = exit.ipv4?;
+        // What is not forwarded there has no way, either: the layer of forwarding says so.
+        if decision == Decision::Unreachable && conf.forwarding == 0 {
             return None;
+        }
+        let rp_filter = sysctl::rp_filter_of_all().unwrap_or(0).max(conf.rp_filter);
+        if decision == Decision::Dropped && rp_filter != 0 {
+            let name = &exit.name;
+            let text = format!(
+                "the reverse-path filter of {name} drops answers to the guest: the device's own way \
+                 to the internet is another one"
+            );
+            let step = format!("sysctl -w net.ipv4.conf.{name}.rp_filter=2");
+            return Some(Fault::new(Cause::RpFilter, text).with_step(step));
         }
         let packet = Packet { input: exit.name.as_str(), from: ELSEWHERE, to };
         let shown = format!("`ip route get {to} from {ELSEWHERE} iif {}` shows it", exit.name);
@@ -119,6 +128,40 @@ impl Daemon {
         let packet = Packet { input: "lo", from, to };
         let shown = format!("`ip route get {to} from {from}` shows it");
         self.elsewhere(guest, "the device's own answers to the guest", &packet, decision, &shown)
+    }
+
+    /// The kernel refuses what the guest sends, though the device itself gets there.
+    fn no_way_out(&self, guest: &Attached) -> Option<Fault> {
+        let (netlink, net) = (&self.kernel.netlink, &guest.net);
+        let (host, from) = (&net.host.name, net.guest.address);
+        let own = route::towards(netlink, ELSEWHERE).ok().flatten();
+        own.filter(|way| !way.local)?;
+        let stops = |lead: &PolicyRule| {
+            lead.to == Action::Nowhere && lead.selector == Selector::Guest(host.clone())
+        };
+        if self.leads().iter().any(stops) {
+            return None;
+        }
+        let packet = Packet { input: host.as_str(), from, to: ELSEWHERE };
+        let by = self.decided_by(&packet, None);
+        let shown = format!("`ip route get {ELSEWHERE} from {from} iif {host}` shows it");
+        let refused = |how: &str| {
+            let text = format!("what the guest sends is {how} by a route or rule of others ({by})");
+            Some(Fault::new(Cause::RuleShadowed, text).with_step(&shown))
+        };
+        match route::passing(netlink, guest.index, from, ELSEWHERE).ok()? {
+            Decision::Takes(_) => None,
+            Decision::Prohibited => refused("prohibited"),
+            Decision::Unreachable => {
+                let link = link::by_index(netlink, guest.index).ok().flatten()?;
+                link.ipv4.filter(|conf| conf.forwarding != 0)?;
+                refused("refused as unreachable")
+            }
+            Decision::Dropped => {
+                let text = format!("the reverse-path filter of {host} drops what the guest sends");
+                Some(Fault::new(Cause::RpFilter, text).with_step(shown))
+            }
+        }
     }
 
     /// What is to reach the guest, and does not.
@@ -178,7 +221,7 @@ impl Daemon {
     }
 
     /// The interface that has an address.
-    fn holder_of(&self, address: std::net::IpAddr) -> Option<String> {
+    fn holder_of(&self, address: IpAddr) -> Option<String> {
         let netlink = &self.kernel.netlink;
         let all = address::of(netlink, Family::of(address), 0).ok()?;
         let holder = all.iter().find(|one| one.address == address)?;

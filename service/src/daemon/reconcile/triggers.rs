@@ -15,6 +15,7 @@
 //! What the kernel announced, and what has to be read for it.
 
 use super::debounce::Due;
+use crate::daemon::health::forwarding_off;
 use crate::daemon::Daemon;
 use crate::effects::resource::{Managed, SharedResource};
 use crate::kernel::link::{self, Link};
@@ -92,6 +93,9 @@ impl Daemon {
                 }
                 Event::Link(_) => {}
                 Event::Forwarding { on } => due.forwarding = self.forwarding_changed(on),
+                Event::Conf { index, forwarding } => {
+                    due.guests.extend(self.conf_changed(index, forwarding));
+                }
                 Event::Overrun => lost = true,
             }
             self.debounce.trigger(due, now);
@@ -147,6 +151,21 @@ impl Daemon {
         self.debounce.trigger(due, now);
     }
 
+    /// A setting of an interface's own: gives the host end that it has to be put back on. With the
+    /// switch for all, the kernel writes each (inet_forward_change()), which comes back with it.
+    fn conf_changed(&self, index: u32, forwarding: Option<bool>) -> Option<u32> {
+        if forwarding == Some(true) || !self.forwarding.get().is_on() {
+            return None;
+        }
+        let uplink = &self.world.uplink;
+        if let Some(name) = uplink.name.as_ref().filter(|_| index == uplink.index) {
+            if forwarding.is_some() {
+                log::warn!("{}", forwarding_off(name.as_str()));
+            }
+        }
+        Some(index).filter(|index| self.world.guests.has_link(*index))
+    }
+
     /// Tells whether it has to be looked at.
     fn forwarding_changed(&mut self, on: bool) -> bool {
         let contested = self.forwarding.is_contested();
@@ -166,7 +185,7 @@ impl Daemon {
                 *index == uplink.index && *index != 0 || !guests.has_link(*index)
             }
             Event::Route { to, .. } => is_internet(to),
-            Event::Rule | Event::Forwarding { .. } | Event::Overrun => false,
+            Event::Rule | Event::Forwarding { .. } | Event::Conf { .. } | Event::Overrun => false,
         }
     }
 

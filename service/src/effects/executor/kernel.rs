@@ -91,6 +91,10 @@ impl KernelExecutor<'_> {
                 // /proc/sys/net is of the thread's namespace.
                 Scope::Guest => Err(no_guest()),
             },
+            Object::Ipv4Conf { dev, conf } => {
+                let index = self.index(scope, dev)?;
+                link::set_ipv4_conf(self.netlink(scope)?, index, *conf)
+            }
             Object::Address { dev, address, prefix, prefix_route } => {
                 let index = self.index(scope, dev)?;
                 let netlink = self.netlink(scope)?;
@@ -195,6 +199,7 @@ impl KernelExecutor<'_> {
         Ok(match &step.object {
             Object::Link { mac, .. } => is_half_made(&link, *mac),
             Object::Up { .. } => link.up,
+            Object::Ipv4Conf { conf, .. } => link.ipv4 == Some(*conf),
             Object::Alias { text, .. } => link.alias.as_ref() == Some(text),
             Object::Address { address, prefix, prefix_route, .. } => {
                 address::of(netlink, Family::V4, link.index)?.contains(&Address {

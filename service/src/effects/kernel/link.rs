@@ -17,10 +17,12 @@
 //! Links are read by hand: netlink-packet-route makes an object of every one of their hundreds of
 //! counters and switches, which costs an attach more than 5 % (docs/decisions/rtnetlink.md).
 
+use super::netlink::attr::{Request, Writer};
 use super::netlink::message::{attributes, text, u32_at, u64_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::identity::Marks;
+use crate::model::object::Ipv4Conf;
 use crate::model::ownership::{self, LINK_GROUP};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::link::{
@@ -67,6 +69,8 @@ pub struct Link {
     pub ipv6: bool,
     /// How often it has got carrier: once, where nobody has set the other end down since.
     pub carrier_ups: Option<u32>,
+    /// Its settings for IPv4; none where it has no IPv4.
+    pub ipv4: Option<Ipv4Conf>,
     /// Counters, if asked for.
     pub counters: Option<Counters>,
 }
@@ -130,7 +134,10 @@ impl Link {
                 libc::IFLA_LINK => link.other_end = u32_at(value, 0)?,
                 libc::IFLA_QDISC => link.fresh = text(value) == "noop",
                 libc::IFLA_LINK_NETNSID => link.elsewhere = Some(u32_at(value, 0)? as i32),
-                libc::IFLA_AF_SPEC => link.ipv6 = has_ipv6(value).unwrap_or(false),
+                libc::IFLA_AF_SPEC => {
+                    link.ipv6 = has_ipv6(value).unwrap_or(false);
+                    link.ipv4 = ipv4_conf(value);
+                }
                 IFLA_CARRIER_UP_COUNT => link.carrier_ups = u32_at(value, 0),
                 libc::IFLA_STATS64 => link.counters = Counters::read(value),
                 libc::IFLA_LINKINFO => {
@@ -151,12 +158,31 @@ fn has_ipv6(families: &[u8]) -> Option<bool> {
     Some(u32_at(sysctls, 4 * DEVCONF_DISABLE_IPV6)? == 0)
 }
 
+/// A link's settings for IPv4: `IFLA_INET_CONF`, all of them in the order of linux/ip.h, from 1 on.
+fn ipv4_conf(families: &[u8]) -> Option<Ipv4Conf> {
+    let ipv4 = attributes(families, 0).find(libc::AF_INET as u16)?;
+    let conf = attributes(ipv4, 0).find(IFLA_INET_CONF)?;
+    let at = |number: u16| u32_at(conf, 4 * (usize::from(number) - 1));
+    Some(Ipv4Conf {
+        forwarding: at(IPV4_DEVCONF_FORWARDING)?,
+        rp_filter: at(IPV4_DEVCONF_RP_FILTER)?,
+        arp_filter: at(IPV4_DEVCONF_ARPFILTER)?,
+        arp_ignore: at(IPV4_DEVCONF_ARP_IGNORE)?,
+    })
+}
+
 /// Length of `struct ifinfomsg` (linux/rtnetlink.h).
 const IFINFOMSG: usize = 16;
 // linux/if_link.h
 const IFLA_CARRIER_UP_COUNT: u16 = 47;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INET_CONF: u16 = 1;
 const IFLA_INET6_CONF: u16 = 2;
+// linux/ip.h
+const IPV4_DEVCONF_FORWARDING: u16 = 1;
+const IPV4_DEVCONF_RP_FILTER: u16 = 8;
+const IPV4_DEVCONF_ARPFILTER: u16 = 13;
+const IPV4_DEVCONF_ARP_IGNORE: u16 = 19;
 
 /// One end of a pair that is to be born.
 #[derive(Debug)]
@@ -214,6 +240,28 @@ pub(in crate::effects) fn set_up(
     message.header.change_mask = LinkFlags::Up;
     message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
     netlink.change(&SetLink(message), 0)
+}
+
+/// Sets a link's settings for IPv4 by one message, in place of a write to each file under /proc/sys
+/// (inet_set_link_af()). netlink-packet-route has no type for it but the one that is read.
+pub(in crate::effects) fn set_ipv4_conf(
+    netlink: &Netlink,
+    index: u32,
+    conf: Ipv4Conf,
+) -> Result<(), KernelError> {
+    let conf = [
+        (IPV4_DEVCONF_FORWARDING, conf.forwarding),
+        (IPV4_DEVCONF_RP_FILTER, conf.rp_filter),
+        (IPV4_DEVCONF_ARPFILTER, conf.arp_filter),
+        (IPV4_DEVCONF_ARP_IGNORE, conf.arp_ignore),
+    ]
+    .into_iter()
+    .fold(Writer::default(), |all, (number, value)| all.with(number, &value.to_ne_bytes()));
+    let ipv4 = Writer::default().with_nested(IFLA_INET_CONF, &conf);
+    let families = Writer::default().with_nested(libc::AF_INET as u16, &ipv4);
+    let header = [[0; 4], index.to_ne_bytes(), [0; 4], [0; 4]].concat();
+    let body = Writer::after(&header).with_nested(libc::IFLA_AF_SPEC, &families);
+    netlink.change(&Request { kind: libc::RTM_SETLINK, body }, 0)
 }
 
 /// Sets a link's MTU.

@@ -141,6 +141,7 @@ fn found_host(link: &Link, net: &GuestNet) -> FoundHost {
         Object::Link { name: dev(), kind, mac: net.host.mac, mtu: link.mtu },
         Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: !link.ipv6 },
     ];
+    objects.extend(link.ipv4.map(|conf| Object::Ipv4Conf { dev: dev(), conf }));
     if link.up {
         objects.push(Object::Up { dev: dev() });
     }

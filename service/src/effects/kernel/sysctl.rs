@@ -30,6 +30,12 @@ pub fn forwarding() -> io::Result<bool> {
     is_one(IP_FORWARD)
 }
 
+/// `net.ipv4.conf.all.rp_filter`: the larger of this and an interface's own counts.
+pub fn rp_filter_of_all() -> io::Result<u32> {
+    let text = fs::read_to_string(format!("{CONF}/all/rp_filter"))?;
+    text.trim().parse().map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
 /// What switching forwarding on will change beside the switch.
 pub fn before_forwarding() -> io::Result<Before> {
     let mut before = Before { accept_redirects: is_one(ACCEPT_REDIRECTS)?, ..Before::default() };

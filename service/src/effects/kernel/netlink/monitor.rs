@@ -61,6 +61,13 @@ pub enum Event {
         /// The value now.
         on: bool,
     },
+    /// A setting of an interface's own was written with another value.
+    Conf {
+        /// Index of the interface.
+        index: u32,
+        /// Whether it forwards; none where that was not written.
+        forwarding: Option<bool>,
+    },
     /// Announcements were lost.
     Overrun,
 }
@@ -209,6 +216,9 @@ fn netconf(message: &Message<'_>) -> Option<Event> {
     const NETCONFA_IFINDEX_ALL: i32 = -1;
     let all = message.attributes(NETCONFMSG);
     let value = |kind| all.clone().find(kind).and_then(|value| u32_at(value, 0));
-    let on = value(NETCONFA_FORWARDING)? != 0;
-    (value(NETCONFA_IFINDEX)? as i32 == NETCONFA_IFINDEX_ALL).then_some(Event::Forwarding { on })
+    let forwarding = value(NETCONFA_FORWARDING).map(|value| value != 0);
+    match value(NETCONFA_IFINDEX)? as i32 {
+        NETCONFA_IFINDEX_ALL => Some(Event::Forwarding { on: forwarding? }),
+        index => Some(Event::Conf { index: u32::try_from(index).ok()?, forwarding }),
+    }
 }

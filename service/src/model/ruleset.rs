@@ -44,6 +44,11 @@ pub struct Ruleset {
     pub guests: Arc<BTreeSet<(IfName, Ipv4Addr)>>,
     /// How many connections one guest may have at a time; none: as many as the device can track.
     pub connections: Option<u32>,
+    /// Where the kernel spreads connections over several uplinks: each with its address, which is what
+    /// guests' connections by it leave with. A masquerade would end a connection with its first packet
+    /// that takes another of them (`nf_nat_oif_changed()`), and one that is sent again may: where the
+    /// next hop is chosen by ports, the sender's socket has a say in it (`sk_rethink_txhash()`).
+    pub sources: BTreeMap<IfName, Ipv4Addr>,
     /// Rules of single guests, such as forwarded ports: they come before the others of their hook.
     pub extra: Vec<Rule>,
 }
@@ -188,6 +193,8 @@ pub enum Verdict {
     Drop,
     /// It leaves with the uplink's address.
     Masquerade,
+    /// It leaves with this address.
+    Snat(Ipv4Addr),
     /// It goes to this address of its own family instead.
     Dnat {
         /// The address.
@@ -259,6 +266,7 @@ impl Ruleset {
         rules.extend(self.forward());
         rules.extend(self.input());
         rules.extend(self.dns());
+        rules.extend(self.spread());
         rules.extend(self.masquerade());
         rules.extend(self.egress());
         rules
@@ -391,6 +399,20 @@ impl Ruleset {
             such.iter().map(move |matching| rule.clone().when(matching.clone()))
         };
         self.usual().chain(self.unusual()).flat_map(of).collect()
+    }
+
+    /// Where connections are spread, each has its address for good; before they would be masqueraded.
+    fn spread(&self) -> Vec<Rule> {
+        let rule = |way_out: &IfName, address: Ipv4Addr, s: &GuestSubnet| {
+            Rule::new(Hook::Postrouting, Family::V4, Verdict::Snat(address))
+                .to(Interface::Like(way_out.clone().into()))
+                .of(s.subnet)
+        };
+        let of = |(way_out, address): (_, &Ipv4Addr)| {
+            let address = *address;
+            self.usual().chain(self.unusual()).map(move |s| rule(way_out, address, s))
+        };
+        self.sources.iter().flat_map(of).collect()
     }
 
     /// IPv4 only: Android's kernels have no IPv6 NAT (`IP6_NF_NAT` is off in GKI).

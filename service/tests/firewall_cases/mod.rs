@@ -81,6 +81,9 @@ pub fn ruleset(text: &str) -> Ruleset {
                 let guest = (IfName::new(host_end).unwrap(), address.parse().unwrap());
                 std::sync::Arc::make_mut(&mut ruleset.guests).insert(guest);
             }
+            ["connections", "by", name, "leave", "with", address] => {
+                ruleset.sources.insert(IfName::new(name).unwrap(), address.parse().unwrap());
+            }
             ["resolver", address] => ruleset.resolver = Some(address.parse().unwrap()),
             ["guest", host_end, "by", name] => {
                 let [host_end, name] = [host_end, name].map(|name| IfName::new(name).unwrap());

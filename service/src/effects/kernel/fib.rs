@@ -15,7 +15,7 @@
 //! What the kernel's routing rules and tables answer for one packet: the route itself, with all its next
 //! hops (RTM_GETROUTE with RTM_F_FIB_MATCH, since Linux 4.13). Changes nothing.
 
-use super::netlink::message::{u32_at, Message};
+use super::netlink::message::{attributes, ipv4, u32_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::uplink::way::{Answer, Matched, NextHop, Refusal};
@@ -100,10 +100,11 @@ fn read(message: &Message<'_>) -> Option<Matched> {
     // rtm_dst_len, rtm_table, rtm_flags; the header has no room for a table above 255.
     let mut route = Matched { prefix: byte(1)?, table: byte(4)?.into(), hops: Vec::new() };
     let dead = u32_at(message.body, 8)? & RTNH_F_DEAD != 0;
+    let via = message.attributes(RTMSG).find(libc::RTA_GATEWAY).and_then(ipv4);
     for (kind, value) in message.attributes(RTMSG) {
         match kind {
             libc::RTA_TABLE => route.table = u32_at(value, 0)?,
-            libc::RTA_OIF => route.hops.push(NextHop { index: u32_at(value, 0)?, dead }),
+            libc::RTA_OIF => route.hops.push(NextHop { index: u32_at(value, 0)?, via, dead }),
             libc::RTA_MULTIPATH => route.hops.extend(Hops(value)),
             _ => {}
         }
@@ -124,9 +125,11 @@ impl Iterator for Hops<'_> {
         let length = usize::from(u16::from_ne_bytes([*head.first()?, *head.get(1)?]));
         let dead = u32::from(*head.get(2)?) & RTNH_F_DEAD != 0;
         let index = u32_at(head, 4)?;
+        let body = self.0.get(..length).unwrap_or_default();
+        let via = attributes(body, RTNEXTHOP).find(libc::RTA_GATEWAY).and_then(ipv4);
         let whole = length.next_multiple_of(4).max(RTNEXTHOP);
         self.0 = self.0.get(whole..).unwrap_or_default();
-        Some(NextHop { index, dead })
+        Some(NextHop { index, via, dead })
     }
 }
 
@@ -164,37 +167,35 @@ mod tests {
         in_a_netns(|netlink| {
             links();
             let (one, two) = (index(netlink, "one"), index(netlink, "two"));
-            let hops = |indexes: &[u32]| {
-                indexes.iter().map(|i| NextHop { index: *i, dead: false }).collect::<Vec<_>>()
+            let hop = |index, via: Option<[u8; 4]>| NextHop {
+                index,
+                via: via.map(Ipv4Addr::from),
+                dead: false,
+            };
+            let [by_one, by_two] = [hop(one, Some([10, 0, 1, 2])), hop(two, Some([10, 0, 2, 2]))];
+            let is = |prefix, table, hops: &[NextHop]| {
+                assert_eq!(matched(netlink, None), Matched { prefix, table, hops: hops.into() });
             };
             assert_eq!(lookup(netlink, TO, None).unwrap(), Answer::NoRoute);
             ip("route add default dev one scope link table 253");
-            assert_eq!(
-                matched(netlink, None),
-                Matched { prefix: 0, table: 253, hops: hops(&[one]) }
-            );
-            ip("route add default nexthop via 10.0.1.2 dev one nexthop via 10.0.2.2 dev two onlink");
-            assert_eq!(
-                matched(netlink, None),
-                Matched { prefix: 0, table: 254, hops: hops(&[one, two]) }
-            );
+            is(0, 253, &[hop(one, None)]);
+            let both = "nexthop via 10.0.1.2 dev one nexthop via 10.0.2.2 dev two onlink";
+            ip(&format!("route add default {both}"));
+            is(0, 254, &[by_one, by_two]);
             ip("route del default");
             ip("route add default nexthop via 10.0.2.2 dev two nexthop via inet6 fe80::5 dev one");
-            assert_eq!(matched(netlink, None).hops, hops(&[two, one]));
+            is(0, 254, &[by_two, hop(one, None)]);
             ip("route del default");
             ip("nexthop add id 1 via 10.0.1.2 dev one");
             ip("nexthop add id 2 via 10.0.2.2 dev two");
             ip("nexthop add id 3 group 2/1");
             ip("route add default nhid 3");
-            assert_eq!(matched(netlink, None).hops, hops(&[two, one]));
-            ip("route add 128.0.0.0/1 dev two table 70000");
+            is(0, 254, &[by_two, by_one]);
+            ip("route add 128.0.0.0/1 via 10.0.2.2 table 70000");
             ip("rule add pref 9 table 70000");
-            assert_eq!(
-                matched(netlink, None),
-                Matched { prefix: 1, table: 70000, hops: hops(&[two]) }
-            );
+            is(1, 70000, &[by_two]);
             ip("link set two down");
-            assert_eq!(matched(netlink, None).hops.last(), hops(&[one]).last());
+            assert_eq!(matched(netlink, None).hops.last(), Some(&by_one));
         });
     }
 

@@ -20,11 +20,11 @@ use super::netlink::Netlink;
 use super::{address, route};
 use crate::error::{Error, KernelError};
 use crate::model::policy_rules::{self, RoutingMode, Rule};
-use crate::model::uplink::select::{carries, rank, select, Candidate, TableRoute};
+use crate::model::uplink::select::{carries, rank, select, source, Candidate, TableRoute};
 use crate::model::uplink::way::{merge, Behind, Hop, NextHop, Way, INTERNET};
 use crate::model::uplink::{clat_of, Choice, Uplink};
 use crate::spec::{Family, IfName, IfPattern};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Some IPv6 address of the internet (RFC 3849), to ask where packets to it would go.
 const INTERNET_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 1);
@@ -76,7 +76,10 @@ fn read_way(netlink: &Netlink, question: &Question<'_>) -> Result<Way, KernelErr
     let (hops, mut way) = match question.routing {
         RoutingMode::Netd { .. } => {
             let network = policy_rules::default_network(question.rules);
-            let hops = network.into_iter().map(|index| NextHop { index, dead: false }).collect();
+            let hops = network
+                .into_iter()
+                .map(|index| NextHop { index, via: None, dead: false })
+                .collect();
             (hops, Way { plain: true, ..Way::default() })
         }
         RoutingMode::Main => {
@@ -87,14 +90,26 @@ fn read_way(netlink: &Netlink, question: &Question<'_>) -> Result<Way, KernelErr
             merge(&answers)
         }
     };
-    for NextHop { index, dead } in hops {
+    let several = hops.len() > 1;
+    for NextHop { index, via, dead } in hops {
         if let Some(link) = link::by_index(netlink, index)? {
             let behind = behind(netlink, &link)?;
+            let source = if several { source(&addresses(netlink, index)?, via) } else { None };
             let up = link.up && link.carrier;
-            way.hops.push(Hop { index, name: link.name, behind, dead, up });
+            way.hops.push(Hop { index, name: link.name, source, behind, dead, up });
         }
     }
     Ok(way)
+}
+
+/// The IPv4 addresses of an interface, with their prefixes.
+fn addresses(netlink: &Netlink, index: u32) -> Result<Vec<(Ipv4Addr, u8)>, KernelError> {
+    let found = address::of(netlink, Family::V4, index)?;
+    let v4 = |found: &address::Address| match found.address {
+        IpAddr::V4(address) => Some((address, found.prefix)),
+        IpAddr::V6(_) => None,
+    };
+    Ok(found.iter().filter_map(v4).collect())
 }
 
 fn behind(netlink: &Netlink, link: &Link) -> Result<Behind, KernelError> {
@@ -131,11 +146,7 @@ fn candidate(
     way: &Way,
     link: &Link,
 ) -> Result<Candidate, KernelError> {
-    let addresses = address::of(netlink, Family::V4, link.index)?;
-    let address = addresses.iter().find_map(|a| match a.address {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
-    });
+    let address = addresses(netlink, link.index)?.first().map(|(address, _)| *address);
     let carries = match routing {
         RoutingMode::Main => way.leads_by(link.index),
         RoutingMode::Netd { .. } => {

@@ -29,22 +29,26 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 /// What guests' connections leave with.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    /// The uplink's address, as it was when there was one last.
-    source: Option<Ipv4Addr>,
+    /// The uplink's addresses, as they were when there was one last: several where the kernel spreads
+    /// connections.
+    sources: BTreeSet<Ipv4Addr>,
     forgetter: Forgetter,
 }
 
 impl Connections {
     pub(crate) fn new(world: &World, forgetter: Forgetter) -> Self {
-        Self { source: world.uplink.address, forgetter }
+        Self { sources: sources(world), forgetter }
     }
 
     /// Connections that left with an address that the uplink has no more would go on with it, to
     /// nobody's use. An address that comes back finds its own.
     pub(crate) fn reconcile(&mut self, world: &World) {
-        let Some(address) = world.uplink.address.filter(|_| world.uplink.usable()) else { return };
-        if let Some(old) = self.source.replace(address).filter(|old| *old != address) {
-            self.forgetter.forget(Unfit::LeftWith(old, subnets(world)));
+        if !world.uplink.usable() {
+            return;
+        }
+        let before = std::mem::replace(&mut self.sources, sources(world));
+        for old in before.difference(&self.sources) {
+            self.forgetter.forget(Unfit::LeftWith(*old, subnets(world)));
         }
     }
 
@@ -63,6 +67,11 @@ impl Connections {
     pub(crate) fn take_over(&self, address: Ipv4Addr) -> bool {
         self.forgetter.take_over(address)
     }
+}
+
+/// What guests' connections leave with.
+fn sources(world: &World) -> BTreeSet<Ipv4Addr> {
+    world.uplink.address.into_iter().chain(world.uplink.sources().into_values()).collect()
 }
 
 /// The subnets that guests have.

@@ -112,6 +112,7 @@ impl SharedResource for PacketFilter {
                 Backend::Iptables => Arc::default(),
             },
             connections: world.platform.connections,
+            sources: world.uplink.sources(),
             extra: Vec::new(),
         }
     }

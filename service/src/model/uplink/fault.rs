@@ -233,7 +233,7 @@ mod tests {
             "dummy0" => Behind::Nothing,
             _ => Behind::Network,
         };
-        Hop { index: 0, name: name.into(), behind, dead: false, up: true }
+        Hop { index: 0, name: name.into(), source: None, behind, dead: false, up: true }
     }
 
     fn uplink(choice: &str, seen: (u32, bool, Option<Ipv4Addr>), route: &str) -> Uplink {

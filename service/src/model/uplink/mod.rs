@@ -23,6 +23,7 @@ pub use choice::{clat_of, Choice};
 
 use super::policy_rules::{self, RoutingMode};
 use crate::spec::IfName;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 use way::{Behind, Hop, Way};
@@ -100,6 +101,18 @@ impl Uplink {
     /// The interfaces that guests leave by.
     pub fn ways_out(&self) -> impl Iterator<Item = &IfName> {
         self.name.iter().chain(&self.also)
+    }
+
+    /// Where connections are spread over several interfaces: what they leave by each with.
+    pub fn sources(&self) -> BTreeMap<IfName, Ipv4Addr> {
+        if self.also.is_empty() {
+            return BTreeMap::new();
+        }
+        let source = |name: &IfName| {
+            let hop = self.way.hops.iter().find(|hop| hop.name == name.as_str())?;
+            Some((name.clone(), hop.source?))
+        };
+        self.ways_out().filter_map(source).collect()
     }
 
     fn is_own(&self, hop: &Hop) -> bool {

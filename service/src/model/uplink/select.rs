@@ -71,6 +71,17 @@ pub fn rank(choice: &Choice, way: &Way, name: &str, index: u32) -> Option<impl O
     Some((at.is_none(), place, index))
 }
 
+/// The one of an interface's addresses, with their prefixes, that packets to a router leave with.
+pub fn source(addresses: &[(Ipv4Addr, u8)], via: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+    let with = |router: Ipv4Addr| {
+        let near = |(address, prefix): &&(Ipv4Addr, u8)| {
+            IpPrefix::containing(*address, *prefix).is_some_and(|subnet| subnet.contains(router))
+        };
+        addresses.iter().find(near)
+    };
+    via.and_then(with).or(addresses.first()).map(|(address, _)| *address)
+}
+
 /// A route of a table, as far as it matters here.
 #[derive(Clone, Copy, Debug)]
 pub struct TableRoute {
@@ -127,7 +138,14 @@ mod tests {
     use super::*;
 
     fn hop(name: &str, index: u32) -> Hop {
-        Hop { index, name: name.into(), behind: Behind::Network, dead: false, up: true }
+        Hop {
+            index,
+            name: name.into(),
+            source: None,
+            behind: Behind::Network,
+            dead: false,
+            up: true,
+        }
     }
 
     fn way(hops: &[(&str, u32)]) -> Way {
@@ -228,6 +246,15 @@ mod tests {
         assert_eq!(also("rmnet0", RoutingMode::Main), [""; 0]);
         // There guests are led to the table of one interface.
         assert_eq!(also("default", RoutingMode::Netd { local: 20000 }), [""; 0]);
+    }
+
+    #[test]
+    fn what_leaves_has_the_address_that_is_near_the_router() {
+        let (a, b) = (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 1, 2));
+        let all = [(a, 24), (b, 24)];
+        assert_eq!(source(&all, Some([10, 0, 1, 1].into())), Some(b));
+        assert_eq!(source(&all, Some([10, 9, 9, 9].into())), Some(a));
+        assert_eq!((source(&all, None), source(&[], None)), (Some(a), None));
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub struct Matched {
 pub struct NextHop {
     /// Index of its interface.
     pub index: u32,
+    /// Its router; none where there is none, or none of IPv4.
+    pub via: Option<Ipv4Addr>,
     /// Whether the kernel leaves it out now (RTNH_F_DEAD).
     pub dead: bool,
 }
@@ -124,6 +126,8 @@ pub struct Hop {
     pub index: u32,
     /// Its name.
     pub name: String,
+    /// What packets leave by it with; read only where there are several.
+    pub source: Option<Ipv4Addr>,
     /// What is behind it.
     pub behind: Behind,
     /// Whether the kernel leaves it out now.
@@ -194,7 +198,8 @@ mod tests {
     use super::*;
 
     fn by(prefix: u8, table: u32, indexes: &[u32]) -> Answer {
-        let hops = indexes.iter().map(|index| NextHop { index: *index, dead: false }).collect();
+        let hops =
+            indexes.iter().map(|index| NextHop { index: *index, via: None, dead: false }).collect();
         Answer::Route(Matched { prefix, table, hops })
     }
 
@@ -240,7 +245,9 @@ mod tests {
     #[test]
     fn a_next_hop_is_dead_where_every_answer_says_so() {
         let dead = |dead| {
-            let hops = vec![NextHop { index: 3, dead }, NextHop { index: 4, dead: true }];
+            let hops = [(3, dead), (4, true)]
+                .map(|(index, dead)| NextHop { index, via: None, dead })
+                .into();
             Answer::Route(Matched { prefix: 0, table: 254, hops })
         };
         let (hops, _) = merge(&[dead(true), dead(false)]);

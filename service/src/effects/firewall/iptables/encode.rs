@@ -108,6 +108,7 @@ fn conditions(rule: &Rule) -> Vec<String> {
         Verdict::Accept => "ACCEPT".to_owned(),
         Verdict::Drop => "DROP".to_owned(),
         Verdict::Masquerade => "MASQUERADE".to_owned(),
+        Verdict::Snat(address) => format!("SNAT --to-source {address}"),
         Verdict::Dnat { address, port } => {
             format!("DNAT --to-destination {}", with_port(*address, *port))
         }

@@ -44,6 +44,8 @@ const NEW: u32 = 1 << 3;
 const CONFIRMED: u32 = 1 << 3;
 /// `NFT_CT_SRC_IP`: the source of a connection's first packet, by `NFTA_CT_DIRECTION` 0.
 const CT_SOURCE: u32 = 19;
+/// `NFT_NAT_SNAT`.
+const SNAT: u32 = 0;
 /// `NFT_NAT_DNAT`.
 const DNAT: u32 = 1;
 
@@ -128,7 +130,8 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             verdict(list, VerdictCode::Drop)
         }
         Verdict::Masquerade => list.nested_elem().push_name(c"masq").end_nested(),
-        Verdict::Dnat { address, port } => dnat(list, *address, *port),
+        Verdict::Snat(address) => nat(list, SNAT, (*address).into(), None),
+        Verdict::Dnat { address, port } => nat(list, DNAT, *address, *port),
     }
 }
 
@@ -294,13 +297,13 @@ fn transport(list: List<'_>, protocol: i32, offset: u32, len: u32) -> List<'_> {
     payload(list, REGISTER, PayloadBase::TransportHeader, [offset, len])
 }
 
-fn dnat(list: List<'_>, address: IpAddr, port: Option<u16>) -> List<'_> {
+fn nat(list: List<'_>, kind: u32, address: IpAddr, port: Option<u16>) -> List<'_> {
     let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
     let mut list = constant(list, REGISTER, &octets(address));
     if let Some(port) = port {
         list = constant(list, OTHER, &port.to_be_bytes());
     }
-    let e = list.nested_elem().nested_data_nat().push_type(DNAT);
+    let e = list.nested_elem().nested_data_nat().push_type(kind);
     let mut e = e.push_family(number(family).into()).push_reg_addr_min(REGISTER);
     if port.is_some() {
         e = e.push_reg_proto_min(OTHER);

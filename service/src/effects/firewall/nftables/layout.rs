@@ -222,6 +222,11 @@ pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
             _ => lines.push(line),
         }
     }
+    lines.extend(ruleset.sources.iter().map(|(way_out, address)| Line {
+        output: Some(Interface::Like(way_out.clone().into())),
+        verdict: Verdict::Snat(*address),
+        ..MASQUERADE
+    }));
     lines.push(MASQUERADE);
     lines
 }

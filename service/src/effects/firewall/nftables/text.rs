@@ -138,6 +138,7 @@ fn line(rule: &Line) -> String {
         Verdict::Accept => "accept".to_owned(),
         Verdict::Drop => "counter drop".to_owned(),
         Verdict::Masquerade => "masquerade".to_owned(),
+        Verdict::Snat(address) => format!("snat {ip} to {address}"),
         Verdict::Dnat { address, port } => format!("dnat {ip} to {}", with_port(*address, *port)),
     });
     words.join(" ")

@@ -19,9 +19,9 @@ mod firewall_cases;
 
 use firewall_cases::{cases, folder, netds_helper_takes, ruleset, wlan0};
 use guestnetd::firewall::diagnose::chains::Filters;
+use guestnetd::firewall::diagnose::device::{Device, Onward};
 use guestnetd::firewall::diagnose::journey::{outcome, Guest, Outcome, Probe};
 use guestnetd::firewall::diagnose::packet::Link;
-use guestnetd::firewall::diagnose::registers::{Device, Onward};
 use guestnetd::firewall::diagnose::walk::How;
 use guestnetd::firewall::diagnose::xtables;
 use guestnetd::firewall::iptables::entries::{parse, Chain, Entry, Info, Malformed, Target};
@@ -223,6 +223,7 @@ fn walked(tables: &[&str], chains: &[Chain]) -> Outcome {
         address: [172, 17, 3, 3].into(),
         gateway: [172, 17, 3, 2].into(),
         uplink: link("wlan0", [192, 0, 2, 2]),
+        known: 4,
     };
     let tables = tables.iter().map(|name| xtables::table(name, chains)).collect();
     outcome(&Filters { tables, unread: Vec::new() }, &Nobody, &guest, Probe::Https)

@@ -20,10 +20,10 @@ mod firewall_rig;
 
 use firewall_cases::{open, ruleset, wlan0};
 use firewall_rig::{in_netns, run, sh};
+use guestnetd::firewall::diagnose::device::{Device, Onward};
 use guestnetd::firewall::diagnose::journey::Guest;
 use guestnetd::firewall::diagnose::packet::Link;
-use guestnetd::firewall::diagnose::registers::{Device, Onward};
-use guestnetd::firewall::diagnose::{findings, read, Finding, Findings};
+use guestnetd::firewall::diagnose::{all_pass, findings, read, Finding, Findings};
 use guestnetd::firewall::Choice;
 use guestnetd::model::fault::Cause;
 use std::net::Ipv4Addr;
@@ -38,12 +38,14 @@ fn guest() -> Guest {
         group: if index == 7 { 0x676e_6574 } else { 0 },
         kind: if index == 7 { "veth".to_owned() } else { String::new() },
         address: Some(address.into()),
+        any: false,
     };
     Guest {
         link: Arc::new(link("vm_wlan", 7, [172, 17, 3, 2])),
         address: Ipv4Addr::new(172, 17, 3, 3),
         gateway: GATEWAY,
         uplink: Arc::new(link("wlan0", 2, [192, 0, 2, 2])),
+        known: 4,
     }
 }
 
@@ -83,7 +85,40 @@ impl Device for Plain {
 fn judged() -> Findings {
     let filters = read();
     assert_eq!(filters.unread, Vec::<String>::new());
-    findings(&filters, &Plain, &guest())
+    let findings = findings(&filters, &Plain, &guest());
+    // What is said of all guests is true of each.
+    if all_pass(&filters, &Plain, &any_guest()) {
+        assert_eq!(findings, Findings::default());
+    }
+    findings
+}
+
+/// One that stands for all of the subnet.
+fn any_guest() -> Guest {
+    let link = Link { any: true, ..(*guest().link).clone() };
+    Guest { link: Arc::new(link), known: 2, ..guest() }
+}
+
+#[test]
+fn what_is_the_same_for_all_guests_is_gone_through_once() {
+    in_netns(|| {
+        let mut nftables = open(Choice::Nftables);
+        nftables.apply(&wlan0()).unwrap();
+        for (commands, same) in [
+            ("true", true),
+            ("$i -P FORWARD DROP; $i -A FORWARD -i vm_wlan+ -j ACCEPT; $i -A FORWARD -o vm_wlan+ -j ACCEPT", true),
+            ("$i -A FORWARD -s 172.17.0.0/16 -j ACCEPT; $i -A FORWARD -d 172.16.0.0/12 -j ACCEPT; $i -P FORWARD DROP", true),
+            ("$i -A FORWARD -s 192.168.0.0/16 -j DROP; $i -A FORWARD -i docker0 -j DROP", true),
+            ("$i -t raw -A PREROUTING -m rpfilter --invert -j DROP", true),
+            ("$i -A FORWARD -i vm_wlan3 -j DROP", false),
+            ("$i -A FORWARD -s 172.17.9.0/24 -j DROP", false),
+            ("$i -t mangle -A PREROUTING -i vm_wlan+ -j MARK --set-mark 1", false),
+        ] {
+            others(&format!("i=iptables-nft; {commands}"));
+            assert_eq!(all_pass(&read(), &Plain, &any_guest()), same, "{commands}");
+            assert_eq!(judged(), Findings::default(), "{commands}");
+        }
+    });
 }
 
 /// Puts aside what was there, and runs these.

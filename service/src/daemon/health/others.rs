@@ -25,7 +25,9 @@ use crate::model::fault::{Cause, Fault};
 use crate::model::ownership::LINK_GROUP;
 use crate::model::ruleset::GuestSubnet;
 use crate::model::GuestNet;
-use crate::spec::{Family, IfName};
+use crate::spec::{Family, IfName, Subnet, HOST_PREFIX};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -34,23 +36,23 @@ pub(in crate::daemon) struct Others {
     filters: Filters,
     /// Where guests leave that have no way out of their own.
     uplink: Option<Arc<Link>>,
+    /// Whether all guests with this gateway and this way out surely pass.
+    all_pass: RefCell<HashMap<(Ipv4Addr, u32), bool>>,
 }
 
 impl Daemon {
     /// Reads them; not where our own rules are not in place, which is what is wrong then.
     pub(in crate::daemon) fn others(&self, layers: &[LayerReport]) -> Option<Others> {
-        let ours = layers.iter().filter(|l| matches!(l.layer, Layer::Firewall | Layer::Nat));
-        if ours
-            .clone()
-            .any(|layer| layer.state == LayerState::Bad || layer.cause == Cause::Unreadable)
-        {
+        let mut ours = layers.iter().filter(|l| matches!(l.layer, Layer::Firewall | Layer::Nat));
+        let broken = |l: &LayerReport| l.state == LayerState::Bad || l.cause == Cause::Unreadable;
+        if ours.any(broken) {
             return None;
         }
         let uplink = &self.world.uplink;
         let usable = uplink.usable() && self.forwarding.get().is_on();
         let name = uplink.name.as_ref().filter(|_| usable);
         let uplink = name.and_then(|name| self.way_out(name, uplink.address));
-        Some(Others { filters: diagnose::read(), uplink })
+        Some(Others { filters: diagnose::read(), uplink, all_pass: RefCell::default() })
     }
 
     /// A link that guests leave by.
@@ -90,34 +92,68 @@ impl Others {
             address: net.guest.address,
             gateway: net.guest.gateway,
             uplink,
+            known: 4,
         };
-        self.say(daemon, &guest, index.is_none(), layers);
+        self.judge_guest(daemon, &guest, net.subnet, index.is_none(), layers);
+    }
+
+    fn judge_guest(
+        &self,
+        daemon: &Daemon,
+        guest: &Guest,
+        subnet: Subnet,
+        expected: bool,
+        layers: &mut [LayerReport],
+    ) {
+        let class = (guest.gateway, guest.uplink.index);
+        let known = self.all_pass.borrow().get(&class).copied();
+        let passes = known.unwrap_or_else(|| {
+            let passes = self.all_pass(daemon, guest, subnet.prefix());
+            self.all_pass.borrow_mut().insert(class, passes);
+            passes
+        });
+        match passes {
+            true => self.say(layers, Findings::default()),
+            false => self.say(layers, self.findings(daemon, guest, expected)),
+        }
     }
 
     /// What they mean for a guest as any other.
     pub(in crate::daemon) fn judge_any(&self, daemon: &Daemon, layers: &mut [LayerReport]) {
-        let (Some(uplink), Some(GuestSubnet { gateway, .. })) =
+        let (Some(uplink), Some(GuestSubnet { gateway, subnet })) =
             (self.uplink.clone(), GuestSubnet::original())
         else {
             return;
         };
         let address = Ipv4Addr::from(u32::from(gateway).wrapping_add(1));
         let link = host_end(&IfName::host_end(0), None, gateway);
-        self.say(daemon, &Guest { link, address, gateway, uplink }, true, layers);
+        let guest = Guest { link, address, gateway, uplink, known: 4 };
+        self.judge_guest(daemon, &guest, subnet, true, layers);
     }
 
-    fn say(&self, daemon: &Daemon, guest: &Guest, expected: bool, layers: &mut [LayerReport]) {
+    /// Whether a guest passes, and all others of its subnet.
+    fn all_pass(&self, daemon: &Daemon, guest: &Guest, prefix: u8) -> bool {
+        let link = Link { name: HOST_PREFIX.to_owned(), any: true, ..(*guest.link).clone() };
+        let known = usize::from(prefix / 8);
+        let guests = Guest { link: Arc::new(link), known, ..guest.clone() };
+        let kernel = Kernel { netlink: &daemon.kernel.netlink, expected: None };
+        diagnose::all_pass(&self.filters, &kernel, &guests)
+    }
+
+    fn findings(&self, daemon: &Daemon, guest: &Guest, expected: bool) -> Findings {
         let netlink = &daemon.kernel.netlink;
         let kernel = Kernel { netlink, expected: expected.then_some(guest) };
-        let Findings { internet, names, other_resolvers } =
-            diagnose::findings(&self.filters, &kernel, guest);
-        for (finding, layer) in internet
-            .map(|finding| (layer_of(finding.about), finding))
-            .into_iter()
-            .chain(names.map(|finding| (Layer::Dns, finding)))
-            .map(|(layer, finding)| (finding, layer))
-        {
-            put(layers, layer, finding);
+        diagnose::findings(&self.filters, &kernel, guest)
+    }
+
+    /// Puts it into the layers.
+    fn say(&self, layers: &mut [LayerReport], findings: Findings) {
+        let Findings { internet, names, other_resolvers } = findings;
+        if let Some(finding) = internet {
+            put(layers, layer_of(finding.about), finding);
+        }
+        if let Some(finding) = names {
+            put(layers, Layer::Dns, finding);
         }
         let mut names = layers.iter_mut().filter(|layer| layer.layer == Layer::Dns);
         if let (Some(said), Some(layer)) = (other_resolvers, names.next()) {
@@ -147,6 +183,7 @@ fn host_end(name: &IfName, index: Option<u32>, address: Ipv4Addr) -> Arc<Link> {
         group: LINK_GROUP,
         kind: "veth".to_owned(),
         address: Some(address),
+        any: false,
     })
 }
 

@@ -191,6 +191,8 @@ pub enum Step {
         /// Whether it must not be there.
         negated: bool,
     },
+    /// What the registers hold is not known any more, in words.
+    Forget(String),
     /// Asks for something that nobody here can tell.
     Doubt(String),
     /// Asks for what no such packet is.

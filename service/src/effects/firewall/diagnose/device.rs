@@ -12,80 +12,31 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The answers of the kernel to what a packet filter asks it: routes, addresses, sockets. Reads only.
+//! What a packet's way depends on that no packet filter says: the device's routes, addresses, programs.
 
-use super::journey::Guest;
 use super::packet::Link;
-use super::registers::{Device, Onward};
-use crate::kernel::netlink::Netlink;
-use crate::kernel::netns::proc_net;
-use crate::kernel::{link, route};
 use std::net::Ipv4Addr;
 
-/// This network namespace's kernel.
-pub struct Kernel<'a> {
-    /// Asks it.
-    pub netlink: &'a Netlink,
-    /// A guest that is not there yet: the way to it is taken to be.
-    pub expected: Option<&'a Guest>,
+/// Who answers that.
+pub trait Device {
+    /// By which link the device would send a packet to this address, with this mark, if it were its
+    /// own; none: by none.
+    fn towards(&self, address: Ipv4Addr, mark: u32) -> Option<Link>;
+    /// Where it passes on what comes in by a link.
+    fn onward(&self, from: Ipv4Addr, to: Ipv4Addr, input: &Link, mark: u32) -> Onward;
+    /// The type of an address (RTN_*).
+    fn address_type(&self, address: Ipv4Addr) -> u8;
+    /// Whether a program listens at this port.
+    fn listens(&self, protocol: u8, port: u16) -> bool;
 }
 
-impl Kernel<'_> {
-    fn link(&self, index: u32) -> Option<Link> {
-        link::by_index(self.netlink, index).ok().flatten().map(|link| Link::from(&link))
-    }
-}
-
-impl From<&link::Link> for Link {
-    fn from(link: &link::Link) -> Self {
-        let (name, kind) = (link.name.clone(), link.kind.clone());
-        Self { name, index: link.index, group: link.group, kind, address: None }
-    }
-}
-
-impl Device for Kernel<'_> {
-    fn towards(&self, address: Ipv4Addr, mark: u32) -> Option<Link> {
-        if let Some(guest) = self.expected.filter(|guest| guest.address == address) {
-            return Some((*guest.link).clone());
-        }
-        let way = route::marked(self.netlink, None, address, mark).ok().flatten()?;
-        self.link(way.index).filter(|_| !way.local)
-    }
-
-    fn onward(&self, from: Ipv4Addr, to: Ipv4Addr, input: &Link, mark: u32) -> Onward {
-        match route::marked(self.netlink, Some((input.index, from)), to, mark) {
-            Ok(Some(way)) if way.local => Onward::Here,
-            Ok(Some(way)) => self.link(way.index).map_or(Onward::Nowhere, Onward::By),
-            _ => Onward::Nowhere,
-        }
-    }
-
-    fn address_type(&self, address: Ipv4Addr) -> u8 {
-        if address.is_broadcast() {
-            return libc::RTN_BROADCAST;
-        }
-        if address.is_multicast() {
-            return libc::RTN_MULTICAST;
-        }
-        match route::marked(self.netlink, None, address, 0) {
-            Ok(Some(way)) if way.local => libc::RTN_LOCAL,
-            _ => libc::RTN_UNICAST,
-        }
-    }
-
-    fn listens(&self, protocol: u8, port: u16) -> bool {
-        let (files, state) = match i32::from(protocol) {
-            libc::IPPROTO_TCP => (["tcp", "tcp6"], Some("0A")), // TCP_LISTEN
-            libc::IPPROTO_UDP => (["udp", "udp6"], None),
-            _ => return false,
-        };
-        let port = format!(":{port:04X}");
-        let is = |line: &str| {
-            let mut words = line.split_whitespace().skip(1);
-            let (local, now) = (words.next().unwrap_or_default(), words.nth(1));
-            local.ends_with(&port) && state.map_or(true, |state| now == Some(state))
-        };
-        let read = |file: &&str| std::fs::read_to_string(proc_net(file)).unwrap_or_default();
-        files.iter().any(|file| read(file).lines().any(is))
-    }
+/// Where a packet is passed on to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Onward {
+    /// To the device itself.
+    Here,
+    /// By this link.
+    By(Link),
+    /// Nowhere.
+    Nowhere,
 }

@@ -16,8 +16,8 @@
 //! every hook on their way. Pure.
 
 use super::chains::{Filters, Hook};
+use super::device::{Device, Onward};
 use super::packet::{Connection, Link, Packet, Payload, ECHO_REQUEST, SYN};
-use super::registers::{Device, Onward};
 use super::walk::{Doubt, How, Stop, Walk, Walker};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -42,6 +42,9 @@ pub struct Guest {
     pub gateway: Ipv4Addr,
     /// The link that it is to leave by.
     pub uplink: Arc<Link>,
+    /// Of how many bytes of its address it is known what they are: fewer than 4 where it stands for all
+    /// guests of a subnet.
+    pub known: usize,
 }
 
 /// What is asked about.
@@ -94,6 +97,7 @@ impl Probe {
         };
         let mut packet = Packet::first(guest.address, to, payload);
         packet.input = Some(guest.link.clone());
+        packet.any = (guest.known < 4).then_some((guest.address, guest.known));
         packet
     }
 }

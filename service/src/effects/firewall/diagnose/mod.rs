@@ -21,25 +21,29 @@
 
 mod advice;
 pub mod chains;
-mod device;
+pub mod device;
+mod field;
 mod forward_iptables;
 #[cfg(not(target_os = "android"))]
 mod forward_nftables;
 pub mod journey;
+mod kernel;
+mod lookup;
 #[cfg(not(target_os = "android"))]
 mod nftables;
 pub mod packet;
-pub mod registers;
+mod rule;
+mod value;
 mod verdict;
 pub mod walk;
 pub mod xtables;
 
 use chains::Filters;
 
-pub use device::Kernel;
 #[cfg(not(target_os = "android"))]
 pub use forward_iptables::netd_is_there;
-pub use verdict::{findings, About, Finding, Findings};
+pub use kernel::Kernel;
+pub use verdict::{all_pass, findings, About, Finding, Findings};
 
 /// One rule or policy of others about forwarded packets, in words: who has such may need forwarding.
 /// Nothing where there is none, or none can be read.

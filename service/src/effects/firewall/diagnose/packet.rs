@@ -30,6 +30,8 @@ pub struct Link {
     pub kind: String,
     /// The address that what is masqueraded leaves it with.
     pub address: Option<Ipv4Addr>,
+    /// Whether it stands for the links of all guests: then its name is how theirs begin.
+    pub any: bool,
 }
 
 /// What a packet carries.
@@ -154,14 +156,25 @@ pub struct Packet {
     pub of: Option<Connection>,
     /// Its time to live.
     pub ttl: u8,
+    /// An address that stands for all of a guests' subnet, and how many of its bytes they have in common.
+    pub any: Option<(Ipv4Addr, usize)>,
 }
 
 impl Packet {
     /// The first packet of a connection.
     pub fn first(source: Ipv4Addr, destination: Ipv4Addr, payload: Payload) -> Self {
         let (input, output, of) = (None, None, None);
-        let tracking = Tracking::NotYet;
-        Self { input, output, source, destination, payload, mark: Some(0), tracking, of, ttl: 64 }
+        let (tracking, mark) = (Tracking::NotYet, Some(0));
+        let (ttl, any) = (64, None);
+        Self { input, output, source, destination, payload, mark, tracking, of, ttl, any }
+    }
+
+    /// The bytes of an address that are known.
+    pub fn known_of(&self, address: Ipv4Addr) -> [Option<u8>; 4] {
+        let known = self.any.filter(|(any, _)| *any == address).map_or(4, |(_, known)| known);
+        let mut bytes = address.octets().map(Some);
+        bytes.iter_mut().skip(known).for_each(|byte| *byte = None);
+        bytes
     }
 
     /// Conntrack sees it.
@@ -201,6 +214,7 @@ impl Packet {
     pub fn answered(&self) -> Self {
         let (source, destination) = (self.destination, self.source);
         let mut answer = Self::first(source, destination, self.payload.answer());
+        answer.any = self.any;
         answer.of =
             self.connection().cloned().map(|of| Connection { new: false, answer: true, ..of });
         answer

@@ -19,8 +19,9 @@
 //! packet, so that only what makes a difference is doubtful.
 
 use super::chains::{Base, Chain, Filters, Hook, Label, Table, Verdict};
+use super::device::Device;
 use super::packet::Packet;
-use super::registers::{self, Changed, Device, Exit, RuleEnd};
+use super::rule::{self, Changed, Exit, RuleEnd};
 
 /// A rule, or a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -288,7 +289,7 @@ impl<'a> Walk<'a> {
             self.gave_up = true;
             return walkers.into_iter().map(Out::Through).collect();
         }
-        for (number, rule) in chain.rules.iter().enumerate() {
+        for (number, one) in chain.rules.iter().enumerate() {
             let mut next = Vec::new();
             for walker in walkers {
                 self.steps += 1;
@@ -297,7 +298,7 @@ impl<'a> Walk<'a> {
                     next.push(walker);
                     continue;
                 }
-                let exits = registers::run(rule, root.table, &walker.packet, self.device);
+                let exits = rule::run(one, root.table, &walker.packet, self.device);
                 if exits.is_empty() {
                     next.push(walker);
                     continue;

@@ -92,8 +92,7 @@ fn steps(name: &str, data: &[u8]) -> Vec<Step> {
     known.unwrap_or_else(|| {
         // It may have loaded something, too.
         let what = format!("the nftables expression `{name}`");
-        let field = Field::Unknown(what.clone());
-        vec![Step::Load { to: 0, len: REGISTERS, field }, Step::Doubt(what)]
+        vec![Step::Forget(what.clone()), Step::Doubt(what)]
     })
 }
 

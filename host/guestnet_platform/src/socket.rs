@@ -124,6 +124,19 @@ fn prepare(directory: &Path) -> Result<(), PlatformError> {
             "every user may write to it (mode {:04o}); chmod o-w it, or listen elsewhere",
             meta.mode() & 0o7777
         ))),
+        Ok(meta) if !ours(meta.uid(), nix::unistd::geteuid().as_raw()) => Err(failed(format!(
+            "uid {} owns it, and could put another socket there; chown it, or listen elsewhere",
+            meta.uid()
+        ))),
+        Ok(meta)
+            if meta.mode() & 0o020 != 0 && !ours(meta.gid(), nix::unistd::getegid().as_raw()) =>
+        {
+            Err(failed(format!(
+                "gid {} may write to it (mode {:04o}); chmod g-w it, or listen elsewhere",
+                meta.gid(),
+                meta.mode() & 0o7777
+            )))
+        }
         Ok(_) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory);
@@ -133,6 +146,11 @@ fn prepare(directory: &Path) -> Result<(), PlatformError> {
         }
         Err(e) => Err(failed(e.to_string())),
     }
+}
+
+/// Root may change anything.
+fn ours(id: u32, own: u32) -> bool {
+    id == 0 || id == own
 }
 
 /// Keeps another guestnetd from the directory's sockets until the lock is dropped.

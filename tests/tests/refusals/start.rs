@@ -16,7 +16,7 @@
 //! and has changed nothing.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{chown, PermissionsExt};
 use std::path::Path;
 use std::process::Output;
 
@@ -102,7 +102,11 @@ fn a_state_directory_that_cannot_be_used() {
     let file = place.path("file");
     fs::write(&file, "mine").expect("a file");
     let listen = place.args()[1].clone();
-    for bad in [file.clone(), format!("{file}/below"), "/proc/guestnet".to_owned()] {
+    let theirs = place.path("theirs");
+    fs::create_dir(&theirs).expect("a directory");
+    chown(&theirs, Some(4242), None).expect("chown");
+    for bad in [file.clone(), format!("{file}/below"), "/proc/guestnet".to_owned(), theirs.clone()]
+    {
         let args = ["--listen", &listen, "--state-dir", &bad];
         fails(&device, "", &args, FAILURE, &[&bad, "--state-dir"]);
     }
@@ -138,7 +142,16 @@ fn a_place_where_no_socket_can_be() {
     let open = place.path("open");
     fs::create_dir(&open).expect("a directory");
     fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("chmod");
+    let (theirs, shared) = (place.path("theirs"), place.path("shared"));
+    for dir in [&theirs, &shared] {
+        fs::create_dir(dir).expect("a directory");
+    }
+    chown(&theirs, Some(4242), None).expect("chown");
+    chown(&shared, None, Some(4242)).expect("chgrp");
+    fs::set_permissions(&shared, Permissions::from_mode(0o770)).expect("chmod");
     for (path, why) in [
+        (format!("{theirs}/guestnet.sock"), "uid 4242 owns it"),
+        (format!("{shared}/guestnet.sock"), "gid 4242 may write to it"),
         (file.clone(), "is not a socket: it was left alone"),
         (format!("{file}/guestnet.sock"), "listen elsewhere"),
         (format!("{open}/guestnet.sock"), "every user may write to it"),

@@ -132,7 +132,7 @@ impl Daemon {
         (self.notify)(Notice::Guest(GuestEvent::State, seen));
     }
 
-    /// It is tried again when its way out changes again.
+    /// It is tried again.
     fn is_not_brought(&mut self, job: &Job, why: &Error) {
         self.catch_up();
         if matches!(why, Error::GuestGone(_)) {
@@ -143,6 +143,10 @@ impl Daemon {
         log::error!("{name}: keeps MTU {mtu}, {} is due: {why}", job.net.mtu);
         self.worker.doubt(job.index);
         self.look_at_ends(job.index);
+        // What the guest has done itself is not tried again before its way out changes.
+        if !matches!(why, Error::GuestInterfaceMoved { .. }) {
+            self.debounce.retry(Due { wanted: true, ..Due::default() }, Instant::now());
+        }
     }
 
     /// After a failure: an MTU that was taken back may have brought IPv6 back.

@@ -53,10 +53,12 @@ impl Daemon {
     /// After a change that only guests have made: nothing is read, and mostly nothing is to be done.
     pub(in crate::daemon) fn reconcile_wanted(&mut self) {
         let Self { policy_routing, forwarding, packet_filter, world, .. } = self;
-        bring(policy_routing, world, Look::Wanted);
-        bring(forwarding, world, Look::Wanted);
+        // Nothing is compared: what fails is a change, which is tried again as that.
+        let again = &mut false;
+        bring(policy_routing, world, Look::Wanted, again);
+        bring(forwarding, world, Look::Wanted, again);
         world.awaits_netd = forwarding.get().awaits_netd();
-        bring(packet_filter, world, Look::Wanted);
+        bring(packet_filter, world, Look::Wanted, again);
     }
 
     fn reconcile(&mut self, netd_answered: bool) {
@@ -78,7 +80,8 @@ impl Daemon {
             self.world.names.clear();
             self.ask_names();
         }
-        let rules = bring(&mut self.policy_routing, &self.world, Look::Kernel);
+        let mut again = Due::default();
+        let rules = bring(&mut self.policy_routing, &self.world, Look::Kernel, &mut again.rules);
         if moved {
             self.connections.reconcile(&self.world);
         }
@@ -88,16 +91,21 @@ impl Daemon {
         let netd = self.world.netd_routes();
         // netd's start takes its switch, jumps and rules, and announces the first and the last of these.
         let started = rules == Outcome::PutBack && !netd_answered && self.netd_may_have_started();
-        bring(&mut self.forwarding, &self.world, look(due.forwarding || started));
+        let forwarding = look(due.forwarding || started);
+        bring(&mut self.forwarding, &self.world, forwarding, &mut again.forwarding);
         self.world.awaits_netd = self.forwarding.get().awaits_netd();
         // Where the rules cannot be read, programs are run to compare.
         let lost =
             netd && (rules == Outcome::PutBack || self.packet_filter.get().unseen().is_none());
-        bring(&mut self.packet_filter, &self.world, look(due.filter || lost));
+        let filter = look(due.filter || lost);
+        bring(&mut self.packet_filter, &self.world, filter, &mut again.filter);
+        if again.any() {
+            self.debounce.retry(again, Instant::now());
+        }
         if moved {
             self.tell_uplink(before, noticed);
         }
-        if moved || resized {
+        if moved || resized || due.wanted {
             self.follow_mtu();
         }
     }
@@ -230,9 +238,16 @@ fn look(kernel: bool) -> Look {
 }
 
 /// Nobody waits: what fails is logged, and tried again.
-fn bring<R: SharedResource>(managed: &mut Managed<R>, world: &World, look: Look) -> Outcome {
+fn bring<R: SharedResource>(
+    managed: &mut Managed<R>,
+    world: &World,
+    look: Look,
+    again: &mut bool,
+) -> Outcome {
     managed.reconcile(world, look, Trigger::Event).unwrap_or_else(|e| {
         log::error!("{}: {e}", R::NAME);
+        // A change that failed is tried again by itself; a look that failed has to be due again.
+        *again |= managed.retry_at(world).is_none();
         Outcome::Unchanged
     })
 }

@@ -38,7 +38,9 @@ impl Daemon {
             match observe::host_ends(&self.kernel.netlink, nets.iter().map(|(i, net)| (*i, net))) {
                 Ok(found) => found,
                 Err(e) => {
-                    log::error!("the guests' links could not be read: {e}");
+                    log::error!("the guests' links could not be read, which is tried again: {e}");
+                    let guests = self.world.guests.links().collect();
+                    self.debounce.retry(Due { guests, ..Due::default() }, Instant::now());
                     return;
                 }
             };

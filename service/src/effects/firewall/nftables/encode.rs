@@ -16,6 +16,7 @@
 
 use super::layout::{Addresses, Kind, Line, Set};
 use crate::firewall::{Family, Interface, Match, Network, Protocol, Verdict};
+use crate::model::ownership::LINK_GROUP;
 use crate::spec::HOST_PREFIX;
 use netlink_bindings::nftables::{
     CmpOps, CtKeys, MetaKeys, PayloadBase, PushExprListAttrs, PushRuleAttrs, VerdictCode,
@@ -56,6 +57,12 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             let op = if interface.is_inverted() { CmpOps::Neq } else { CmpOps::Eq };
             list = compare(meta(list, key), op, &name(interface));
         }
+    }
+    // A guest's link that somebody has just renamed is one by its group: what comes by it is no other's,
+    // and is of no guest's name and address.
+    if line.input == Some(Interface::NotGuests) {
+        let group = meta(list, MetaKeys::Iifgroup);
+        list = compare(group, CmpOps::Neq, &LINK_GROUP.to_ne_bytes());
     }
     if let Some(family) = line.family {
         list = equal(meta(list, MetaKeys::Nfproto), &[number(family)]);

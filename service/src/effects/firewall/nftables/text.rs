@@ -18,6 +18,7 @@
 use super::layout::{lines, sets, Addresses, Elements, Kind, Line, Set};
 use super::{chain_of, CHAINS, TABLE};
 use crate::firewall::{with_port, Family, Interface, Match, Ruleset, Verdict};
+use crate::model::ownership::LINK_GROUP;
 use crate::spec::HOST_PREFIX;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
@@ -81,6 +82,9 @@ fn line(rule: &Line) -> String {
         let Some(interface) = interface else { continue };
         let not = if interface.is_inverted() { "!= " } else { "" };
         words.push(format!("{key} {not}\"{}\"", pattern(interface)));
+    }
+    if rule.input == Some(Interface::NotGuests) {
+        words.push(format!("iifgroup != {LINK_GROUP}"));
     }
     let ip = if rule.family == Some(Family::V6) { "ip6" } else { "ip" };
     let addresses = match &rule.addresses {

@@ -200,14 +200,13 @@ impl Daemon {
             Some(tun) => tun.as_str() == by,
             None => self.may_leave_by(&by),
         };
+        let name = IfName::new(&by).filter(|_| allowed);
+        let name = name.ok_or_else(|| Answer::Elsewhere { by: by.clone(), vpn })?;
         // The kernel would take another interface's address, for guests as for us.
         if address::of(netlink, Family::V4, passes.index).map_err(unread)?.is_empty() {
             return Err(Answer::Unasked(format!("{by} has no IPv4 address")));
         }
-        match IfName::new(&by).filter(|_| allowed) {
-            Some(by) => Ok(Question { server, by: Some(by) }),
-            None => Err(Answer::Elsewhere { by, vpn }),
-        }
+        Ok(Question { server, by: Some(name) })
     }
 
     fn may_leave_by(&self, name: &str) -> bool {

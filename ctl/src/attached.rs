@@ -14,27 +14,70 @@
 
 //! What is said after an attach, by whichever command it was done.
 
+use crate::cli::NamesArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Output};
+use crate::resolv_conf::{self, Done, Place};
 use crate::{json, render, verdict};
 use android_system_guestnet::aidl::android::system::guestnet::{
     Guest::Guest, GuestState::GuestState, IGuestNet::IGuestNet, LayerStatus::LayerStatus,
 };
 
-/// Says what was attached, and when its traffic waits, for what.
+/// The file that the guest's names are to be in, if one was asked for: before the attach.
+pub fn file(names: &NamesArgs, pid: Option<i32>) -> Result<Option<Place>, Failure> {
+    let place = names.resolv_conf.as_ref().map(|which| resolv_conf::place(which, pid));
+    place.transpose().map_err(|message| Failure::new(Exit::BadInput, message))
+}
+
+/// Says what was attached, and who answers for names, which is written to `file`; and when its traffic
+/// waits, for what. The guest is attached whatever becomes of the file.
+pub fn tell_new(
+    guestnet: &dyn IGuestNet,
+    output: &Output,
+    guest: &Guest,
+    timeline: bool,
+    file: Option<Place>,
+) -> Result<Exit, Failure> {
+    let done = file.map(|place| place.write(&guest.name, &guest.gateway));
+    let exit = say(guestnet, output, guest, timeline, Some(done.as_ref()))?;
+    if let Some(Done { path, left: Some(why) }) = &done {
+        output::complain(&format!(
+            "{} is left as it is: {why}; what it has to say is: nameserver {}",
+            path.display(),
+            guest.gateway
+        ));
+    }
+    Ok(exit)
+}
+
+/// Says what a guest has after it was changed, and when its traffic waits, for what.
 pub fn tell(
     guestnet: &dyn IGuestNet,
     output: &Output,
     guest: &Guest,
     timeline: bool,
 ) -> Result<Exit, Failure> {
+    say(guestnet, output, guest, timeline, None)
+}
+
+/// `names`: for a new guest, what became of its file.
+fn say(
+    guestnet: &dyn IGuestNet,
+    output: &Output,
+    guest: &Guest,
+    timeline: bool,
+    names: Option<Option<&Done>>,
+) -> Result<Exit, Failure> {
     let waits = guest.state == GuestState::WAITING_FOR_UPLINK;
     let why = waits.then(|| why(guestnet, guest));
     let reason = why.as_ref().and_then(|why| why.as_ref().ok());
     let advice = why.as_ref().map(|why| why.as_ref().map_or_else(String::clone, verdict::advice));
     output.answer(
-        || json::attached(guest, advice.as_deref(), reason),
-        || render::guest::attached(guest, timeline),
+        || json::attached(guest, advice.as_deref(), reason, names.flatten()),
+        || {
+            let names = names.map(|done| render::guest::names(guest, done)).unwrap_or_default();
+            render::guest::attached(guest, timeline) + &names
+        },
     )?;
     match advice {
         Some(advice) => {

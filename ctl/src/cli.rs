@@ -14,6 +14,7 @@
 
 //! The command line: what clap parses, and the texts of `--help`. Nothing is done here.
 
+use crate::resolv_conf::Which;
 use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::MTU_FOLLOW_UPLINK;
 use clap::{Args, Parser, Subcommand};
@@ -54,7 +55,9 @@ Examples:
   guestnetctl attach --name demo --pid \"$(lxc-info -n demo -pH)\"
   guestnetctl attach --name demo --netns /run/netns/demo --timeline
   guestnetctl attach --name cam --pid 4242 --gateway 10.9.0.1 --prefix 24 --address 10.9.0.7
-  guestnetctl attach --name work --pid 4242 --vpn tun:tun0
+  guestnetctl attach --name work --pid 4242 --vpn tun:tun0 --resolv-conf auto
+
+The gateway answers for names. Without --resolv-conf it is for the guest to know: nameserver 172.17.3.2.
 
 Exit code 10: attached, but there is no uplink; stderr says what to do.";
 
@@ -156,6 +159,8 @@ pub enum Command {
     Attach {
         #[command(flatten)]
         guest: GuestArgs,
+        #[command(flatten)]
+        names: NamesArgs,
         /// Show what the time was spent on
         #[arg(long)]
         timeline: bool,
@@ -267,6 +272,8 @@ Examples:
     LxcHook {
         #[command(flatten)]
         config: ConfigArgs,
+        #[command(flatten)]
+        names: NamesArgs,
         /// What LXC appends with lxc.hook.version 0: NAME lxc TYPE
         #[arg(trailing_var_arg = true, value_name = "LXC")]
         lxc: Vec<String>,
@@ -303,6 +310,15 @@ pub struct TargetArgs {
     /// The guest's network namespace: a file as /proc/PID/ns/net or /run/netns/NAME
     #[arg(long, value_name = "PATH")]
     pub netns: Option<std::path::PathBuf>,
+}
+
+/// How the guest learns who answers for names.
+#[derive(Debug, Default, Args)]
+pub struct NamesArgs {
+    /// Write the guest's gateway as its nameserver: auto, into its own /etc/resolv.conf, or a file of the
+    /// device's; only where there is none, or one of guestnetctl's making
+    #[arg(long, value_name = "PATH|auto")]
+    pub resolv_conf: Option<Which>,
 }
 
 /// What the guest gets; what is not given has the contract's default.
@@ -411,7 +427,7 @@ mod tests {
         let line =
             "guestnetctl lxc-hook --address 10.0.0.3 web lxc start-host --odd mnt:/proc/1/fd/3";
         let cli = Cli::try_parse_from(line.split(' ')).unwrap();
-        let Command::LxcHook { config, lxc } = cli.command else { panic!("{:?}", cli.command) };
+        let Command::LxcHook { config, lxc, .. } = cli.command else { panic!("{:?}", cli.command) };
         assert_eq!(config.address.as_deref(), Some("10.0.0.3"));
         assert_eq!(lxc, ["web", "lxc", "start-host", "--odd", "mnt:/proc/1/fd/3"]);
     }

@@ -38,7 +38,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     match &cli.command {
         #[cfg(not(target_os = "android"))]
         Command::Completions { shell } => completions(*shell),
-        Command::LxcHook { config, lxc } => lxc::run(uri, output, config, lxc),
+        Command::LxcHook { config, names, lxc } => lxc::run(uri, output, config, names, lxc),
         Command::Watch { count } => watch::run(uri, output, *count),
         asking => ask(&**client::connect(uri)?, output, asking),
     }
@@ -47,10 +47,11 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
 /// The commands that are one question to guestnetd.
 fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<Exit, Failure> {
     match command {
-        Command::Attach { guest, timeline } => {
+        Command::Attach { guest, names, timeline } => {
             let (config, target) = asked(guest)?;
+            let file = attached::file(names, guest.target.pid)?;
             let guest = guestnet.attach(&config, &target, None)?;
-            return attached::tell(guestnet, output, &guest, *timeline);
+            return attached::tell_new(guestnet, output, &guest, *timeline, file);
         }
         Command::Update { name, address, mtu, vpn, timeline } => {
             let has = guestnet.get(name)?.ok_or_else(|| no_such_guest(name))?;

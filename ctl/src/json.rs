@@ -17,6 +17,7 @@
 
 use crate::exit::Failure;
 use crate::names::Name;
+use crate::resolv_conf::Done;
 use crate::verdict;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change, Diagnosis::Diagnosis, Guest::Guest, GuestEvent::GuestEvent,
@@ -76,9 +77,25 @@ pub fn guests(guests: &[Guest]) -> Value {
     all(guests, guest)
 }
 
-/// attach: the guest; when its traffic waits, the advice and the layer that it is about.
-pub fn attached(attached: &Guest, advice: Option<&str>, reason: Option<&LayerStatus>) -> Value {
-    json!({ "guest": guest(attached), "advice": advice, "reason": reason.map(layer) })
+/// attach: the guest; when its traffic waits, the advice and the layer that it is about; and what became
+/// of the file that its names were to be written to.
+pub fn attached(
+    attached: &Guest,
+    advice: Option<&str>,
+    reason: Option<&LayerStatus>,
+    file: Option<&Done>,
+) -> Value {
+    let file = file.map(|done| {
+        let path = done.path.display().to_string();
+        json!({ "path": path, "written": done.left.is_none(), "why_not": done.left })
+    });
+    json!({
+        "guest": guest(attached),
+        "advice": advice,
+        "reason": reason.map(layer),
+        "nameserver": attached.gateway,
+        "resolv_conf": file,
+    })
 }
 
 /// detach
@@ -412,7 +429,7 @@ mod tests {
         let status_of = samples::status();
         let mut found = Vec::new();
         for document in [
-            attached(&samples::guest(), None, None),
+            attached(&samples::guest(), None, None, Some(&Done { path: "/f".into(), left: None })),
             detached("demo"),
             all_detached(3),
             changes(&samples::changes()),

@@ -14,7 +14,7 @@
 
 //! `guestnetctl lxc-hook`: attaches a container before its init runs, detaches it after its end.
 
-use crate::cli::ConfigArgs;
+use crate::cli::{ConfigArgs, NamesArgs};
 use crate::exit::{Exit, Failure};
 use crate::hook::{self, Hook};
 use crate::output::Output;
@@ -28,13 +28,14 @@ pub fn run(
     connect: Option<&str>,
     output: &Output,
     config: &ConfigArgs,
+    names: &NamesArgs,
     args: &[String],
 ) -> Result<Exit, Failure> {
     let hook = hook::parse(args, |key| std::env::var(key).ok())
         .map_err(|message| Failure::new(Exit::Usage, message))?;
     let guestnet = client::connect(connect)?;
     match hook {
-        Hook::StartHost { name, pid } => start(&**guestnet, output, config, &name, pid),
+        Hook::StartHost { name, pid } => start(&**guestnet, output, (config, names), &name, pid),
         Hook::PostStop { name } => stop(&**guestnet, &name),
     }
 }
@@ -44,12 +45,13 @@ pub fn run(
 fn start(
     guestnet: &dyn IGuestNet,
     output: &Output,
-    args: &ConfigArgs,
+    (args, names): (&ConfigArgs, &NamesArgs),
     name: &str,
     pid: i32,
 ) -> Result<Exit, Failure> {
     let config = target::config(name, args);
     let target = target::of_pid(pid);
+    let file = attached::file(names, Some(pid))?;
     let attach = || guestnet.attach(&config, &target, None).map_err(Failure::from);
     let guest = match attach() {
         Err(failure) if failure.is(ERROR_NAME_IN_USE) => {
@@ -59,7 +61,7 @@ fn start(
         other => other,
     }?;
     // A container may start without an uplink: its traffic flows as soon as there is one.
-    attached::tell(guestnet, output, &guest, false).map(|_| Exit::Ok)
+    attached::tell_new(guestnet, output, &guest, false, file).map(|_| Exit::Ok)
 }
 
 /// The kernel may have been faster: the link goes with its namespace.

@@ -26,6 +26,7 @@ mod lxc;
 mod names;
 mod output;
 mod render;
+mod resolv_conf;
 #[cfg(test)]
 mod samples;
 mod target;

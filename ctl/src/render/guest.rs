@@ -17,6 +17,7 @@
 use super::table::{Align::Left, Align::Right, Table};
 use super::{timeline, units};
 use crate::names::Name;
+use crate::resolv_conf::Done;
 use crate::vpn;
 use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest;
 
@@ -53,6 +54,19 @@ pub fn attached(guest: &Guest, timeline: bool) -> String {
             format!("{line} ({})\n{}", units::micros(total), timeline::text(&guest.timeline))
         }
         total => format!("{line} ({})\n", units::micros(total)),
+    }
+}
+
+/// Who answers for names, and what the guest still has to do about it.
+pub fn names(guest: &Guest, file: Option<&Done>) -> String {
+    let gateway = &guest.gateway;
+    match file {
+        Some(Done { path, left: None }) => {
+            format!("names: {} says nameserver {gateway}\n", path.display())
+        }
+        // What was left is said elsewhere.
+        Some(_) => String::new(),
+        None => format!("names: the guest's resolv.conf has to say: nameserver {gateway}\n"),
     }
 }
 
@@ -117,6 +131,20 @@ mod tests {
         assert_eq!(with_steps.lines().count(), 4);
         guest.timeline.clear();
         assert_eq!(attached(&guest, true), format!("{line}\n"));
+    }
+
+    #[test]
+    fn who_answers_for_names_is_said_once() {
+        let guest = samples::guest();
+        let shown = names(&guest, None);
+        assert_eq!(shown, "names: the guest's resolv.conf has to say: nameserver 172.17.3.2\n");
+        let done = |left: Option<&str>| Done {
+            path: "/etc/resolv.conf".into(),
+            left: left.map(str::to_owned),
+        };
+        let shown = names(&guest, Some(&done(None)));
+        assert_eq!(shown, "names: /etc/resolv.conf says nameserver 172.17.3.2\n");
+        assert_eq!(names(&guest, Some(&done(Some("it is another's")))), "");
     }
 
     #[test]

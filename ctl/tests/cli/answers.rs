@@ -24,14 +24,49 @@ fn own_pid() -> u32 {
 }
 
 #[test]
-fn attach_says_in_one_line_what_was_done() {
+fn attach_says_what_was_done_and_who_answers_for_names() {
     let stub = Stub::start();
     let said = stub.run(&format!("attach --name demo --pid {}", own_pid()));
-    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), DEMO, ""));
+    let text = format!("{DEMO}{NAMES}");
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), text.as_str(), ""));
     let said = stub.run(&format!("attach --name demo --pid {} --timeline", own_pid()));
     assert_eq!(said.code, Some(0));
     let bar = "█".repeat(32);
-    assert_eq!(said.out, format!("{DEMO}  0 us  +900 us  create the link  {bar}\n"));
+    assert_eq!(said.out, format!("{DEMO}  0 us  +900 us  create the link  {bar}\n{NAMES}"));
+}
+
+/// What a guest has to do for names.
+const NAMES: &str = "names: the guest's resolv.conf has to say: nameserver 172.17.3.2\n";
+
+#[test]
+fn a_guests_resolv_conf_is_written_where_it_may_be() {
+    let stub = Stub::start();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().canonicalize().unwrap().join("resolv.conf");
+    let attach = format!("attach --name demo --pid {} --resolv-conf {}", own_pid(), file.display());
+    let said = stub.run(&attach);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    assert_eq!(said.out, format!("{DEMO}names: {} says nameserver 172.17.3.2\n", file.display()));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.ends_with("\nnameserver 172.17.3.2\n"), "{text}");
+    let document = stub.run(&format!("{attach} --json")).json();
+    assert_eq!(document["resolv_conf"]["written"], true);
+    assert_eq!(document["nameserver"], "172.17.3.2");
+    // Somebody else's stays; the guest is attached all the same.
+    std::fs::write(&file, "nameserver 9.9.9.9\n").unwrap();
+    let said = stub.run(&attach);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), DEMO));
+    assert!(said.err.contains("is left as it is: it is not of guestnetctl's making"), "{said:?}");
+    assert!(said.err.ends_with("nameserver 172.17.3.2\n"), "{said:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "nameserver 9.9.9.9\n");
+    // This process has the device's own root.
+    let said = stub.run(&format!("attach --name demo --pid {} --resolv-conf auto", own_pid()));
+    assert_eq!(said.code, Some(0));
+    assert!(said.err.contains("/etc/resolv.conf is left as it is"), "{said:?}");
+    stub.calls();
+    let said = stub.run("attach --name demo --netns /proc/self/ns/net --resolv-conf auto");
+    assert_eq!(said.code, Some(3));
+    assert_eq!(stub.calls(), [""; 0], "nothing is attached that cannot be done whole");
 }
 
 #[test]
@@ -64,7 +99,7 @@ fn without_an_uplink_it_is_attached_and_told() {
              start guestnetd with --uplink eth0\n"
         );
         if json.is_empty() {
-            assert_eq!(said.out, DEMO.replace("demo", "waiting"));
+            assert_eq!(said.out, DEMO.replace("demo", "waiting") + NAMES);
         } else {
             let document = said.json();
             assert_eq!(document["guest"]["state"], "waiting_for_uplink");
@@ -123,7 +158,6 @@ fn an_update_asks_for_what_the_guest_has_but_for_what_is_given() {
         let calls = stub.calls();
         assert!(calls.iter().any(|c| c.starts_with("update ") && c.contains(asked)), "{calls:?}");
     }
-    assert_eq!(stub.run("repair gone").code, Some(4));
     assert_eq!(stub.run("update gone --mtu 1400").code, Some(4));
     assert_eq!(stub.run("update demo").code, Some(2));
 }

@@ -122,7 +122,7 @@ const DOCTOR_HELP: &str = "\
 Sends packets, from the guest and for comparison from the device: pings of the gateway and of the
 uplink's router, TCP to ports 443 and 80 of the targets, questions to the resolver over UDP and TCP,
 the page that tells a sign-in, pings of 1280 to 1500 bytes. What becomes of them makes one cause;
-each takes less than three seconds. No other command sends any packet.
+each takes less than three seconds. No other command sends any of these.
 
   ok         answered                 not sent   no route, or the sender's own rules
   silent     not answered in time     too large  the sender was told so

@@ -346,6 +346,6 @@ fn doctor_asks_for_a_guest_with_its_targets_and_tells_by_its_exit_code() {
     let document = stub.run("--json doctor demo").json();
     assert_eq!(document[0]["cause"], "dns_silent");
     assert_eq!(document[0]["verdict"], "no_names");
-    assert_eq!(stub.calls(), ["diagnose demo  "], "the contract's defaults");
+    assert_eq!(stub.calls(), ["diagnose demo   "], "the contract's defaults");
     assert_eq!(stub.run("doctor nobody").code, Some(4));
 }

@@ -28,10 +28,9 @@ mod resolvers;
 mod start;
 
 pub use crate::model::guest_table::Attached;
+pub use crate::model::layer::{Layer, LayerReport, LayerState, Verdict};
 pub use calls::update::UpdateRequest;
-pub use report::{
-    DeviceReport, GuestEvent, GuestReport, Info, Layer, LayerReport, LayerState, Notice, Verdict,
-};
+pub use report::{DeviceReport, GuestEvent, GuestReport, Info, Notice};
 pub use start::{Config, StartError};
 
 use crate::doctor::targets::Targets;

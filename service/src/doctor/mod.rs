@@ -36,8 +36,8 @@ pub mod trail;
 pub mod verdict;
 pub mod wire;
 
-use crate::daemon::Verdict;
 use crate::model::fault::Fault;
+use crate::model::layer::Verdict;
 use crate::spec::GuestName;
 use probe::Found;
 use std::time::Duration;

@@ -24,6 +24,7 @@ pub mod forwarding;
 pub mod guest_net;
 pub mod guest_table;
 pub mod identity;
+pub mod layer;
 pub mod lockdown;
 pub mod names;
 pub mod object;

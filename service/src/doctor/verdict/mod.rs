@@ -31,9 +31,9 @@ mod names;
 
 use super::probe::{Found, Outcome, Probe, Role, SIZES};
 use super::trail::Trail;
-use crate::daemon::{LayerReport, LayerState, Verdict};
 use crate::kernel::route::WayOut;
 use crate::model::fault::{Cause, Fault};
+use crate::model::layer::{LayerReport, LayerState, Verdict};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 

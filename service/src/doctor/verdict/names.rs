@@ -15,10 +15,10 @@
 //! Why names are not resolved though hosts are reached. Pure.
 
 use super::{fault_of, lost, no_checksums, Facts, GuestFacts, Probed};
-use crate::daemon::{Layer, LayerState};
 use crate::doctor::probe::{Kind, Outcome, Over};
 use crate::doctor::wire::dns::Record;
 use crate::model::fault::{Cause, Fault};
+use crate::model::layer::{Layer, LayerState};
 
 /// Nothing where names are resolved.
 pub fn of(facts: &Facts, guest: &GuestFacts) -> Option<Fault> {

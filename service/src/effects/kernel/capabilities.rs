@@ -51,7 +51,13 @@ pub fn probe() -> Result<(), Missing> {
 }
 
 fn capabilities() -> Result<(), Missing> {
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let status = match std::fs::read_to_string("/proc/thread-self/status") {
+        Ok(status) => status,
+        Err(e) if e.raw_os_error().is_some_and(is_exhausted) => {
+            return Err(Missing::Descriptors(e.into()));
+        }
+        Err(_) => String::new(),
+    };
     let effective = status
         .lines()
         .find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok())

@@ -34,6 +34,7 @@ Exit codes:
   8   not supported by this guestnetd
   10  attached, but there is no uplink: traffic waits (stderr says why)
       check, status: a layer waits; doctor: traffic waits
+  11  check, status, doctor: internet, but no names
 
 Environment:
   GUESTNET_URI  where guestnetd is, when --connect is not given
@@ -116,7 +117,7 @@ wrong, but a layer could not be judged. Behind what is wrong is its cause, a wor
   next  what to do about it
 
 Exit codes: 0 no layer is BAD and none waits (also when the verdict is unsure), 5 a layer is BAD,
-10 a layer waits.";
+10 a layer waits, 11 internet, but no names.";
 
 const DOCTOR_HELP: &str = "\
 Sends packets, from the guest and for comparison from the device: pings of the gateway and of the
@@ -132,7 +133,7 @@ Examples:
   guestnetctl doctor demo
   guestnetctl doctor demo --probe-target 192.0.2.1 --probe-url http://192.0.2.1/generate_204
 
-Exit codes: 0 healthy, 5 a cause was found, 10 traffic waits for the uplink.";
+Exit codes: 0 healthy, 5 a cause was found, 10 traffic waits for the uplink, 11 internet, but no names.";
 
 /// Gives guests (LXC containers) their wlan0, through guestnetd
 #[derive(Debug, Parser)]
@@ -224,7 +225,8 @@ pub enum Command {
     },
     /// Tell whether attach would succeed and the guest have internet; nothing is done
     #[command(after_help = "\
-Exit codes: 0 all layers are ok, 5 a layer is BAD or cannot be read, 10 a layer waits.")]
+Exit codes: 0 all layers are ok, 5 a layer is BAD or cannot be read, 10 a layer waits, 11 internet,
+but no names.")]
     Check {
         #[command(flatten)]
         guest: GuestArgs,

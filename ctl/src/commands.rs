@@ -24,6 +24,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     GuestConfig::GuestConfig,
     GuestTarget::GuestTarget,
     IGuestNet::{IGuestNet, ERROR_GUEST_GONE, ERROR_NO_SUCH_GUEST},
+    Layer::Layer,
     LayerState::LayerState,
     LayerStatus::LayerStatus,
 };
@@ -174,10 +175,13 @@ fn asked(guest: &GuestArgs) -> Result<(GuestConfig, GuestTarget), Failure> {
 /// What `check` tells a script.
 fn checked(layers: &[LayerStatus]) -> Exit {
     let wrong = |state| state != LayerState::OK && state != LayerState::WAITING;
-    if layers.iter().any(|layer| wrong(layer.state)) {
+    let others = || layers.iter().filter(|layer| layer.layer != Layer::DNS);
+    if others().any(|layer| wrong(layer.state)) {
         Exit::System
-    } else if layers.iter().any(|layer| layer.state == LayerState::WAITING) {
+    } else if others().any(|layer| layer.state == LayerState::WAITING) {
         Exit::NoUplink
+    } else if layers.iter().any(|layer| layer.state != LayerState::OK) {
+        Exit::NoNames
     } else {
         Exit::Ok
     }
@@ -224,6 +228,10 @@ mod tests {
         ] {
             let layer = |state: &S| LayerStatus { state: *state, ..LayerStatus::default() };
             assert_eq!(checked(&states.iter().map(layer).collect::<Vec<_>>()), exit);
+            let dns = LayerStatus { layer: Layer::DNS, state: S::BAD, ..LayerStatus::default() };
+            let with_dns: Vec<_> = states.iter().map(layer).chain([dns]).collect();
+            let without_names = if exit == Exit::Ok { Exit::NoNames } else { exit };
+            assert_eq!(checked(&with_dns), without_names);
         }
     }
 }

@@ -42,6 +42,8 @@ pub enum Exit {
     Unsupported = 8,
     /// Attached, but there is no uplink.
     NoUplink = 10,
+    /// There is internet, but names are not resolved.
+    NoNames = 11,
 }
 
 impl Exit {
@@ -58,6 +60,7 @@ impl Exit {
             Exit::Unreachable => "unreachable",
             Exit::Unsupported => "unsupported",
             Exit::NoUplink => "no_uplink",
+            Exit::NoNames => "no_names",
         }
     }
 

@@ -17,8 +17,8 @@
 use crate::exit::Exit;
 use crate::names::Name;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Diagnosis::Diagnosis, LayerState::LayerState, LayerStatus::LayerStatus, Status::Status,
-    Uplink::Uplink, Verdict::Verdict,
+    Diagnosis::Diagnosis, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
+    Status::Status, Uplink::Uplink, Verdict::Verdict,
 };
 
 /// Its word in JSON: whether there is internet.
@@ -56,10 +56,13 @@ pub fn found(verdict: Verdict) -> &'static str {
 /// What `doctor` tells a script: the worst of them.
 pub fn exit_of_all(all: &[Diagnosis]) -> Exit {
     let any = |bad: &dyn Fn(Verdict) -> bool| all.iter().any(|found| bad(found.verdict));
-    if any(&|verdict| ![Verdict::INTERNET, Verdict::WAITING].contains(&verdict)) {
+    let milder = [Verdict::INTERNET, Verdict::WAITING, Verdict::NO_NAMES];
+    if any(&|verdict| !milder.contains(&verdict)) {
         Exit::System
     } else if any(&|verdict| verdict == Verdict::WAITING) {
         Exit::NoUplink
+    } else if any(&|verdict| verdict == Verdict::NO_NAMES) {
+        Exit::NoNames
     } else {
         Exit::Ok
     }
@@ -86,11 +89,17 @@ pub fn exit(status: &Status) -> Exit {
     // The device's count by the guests: one that leaves by a tun of its own does not need the uplink.
     let guests = || status.guests.iter().flat_map(|of| &of.layers);
     let device = status.device.iter().filter(|_| status.guests.is_empty());
-    let any = |state| guests().chain(device.clone()).any(|layer| layer.state == state);
-    if any(LayerState::BAD) {
+    // Without names there is internet, which is another failure than none.
+    let any = |state, names| {
+        let mut all = guests().chain(device.clone());
+        all.any(|layer| layer.state == state && (layer.layer == Layer::DNS) == names)
+    };
+    if any(LayerState::BAD, false) {
         Exit::System
-    } else if any(LayerState::WAITING) {
+    } else if any(LayerState::WAITING, false) {
         Exit::NoUplink
+    } else if any(LayerState::BAD, true) || any(LayerState::WAITING, true) {
+        Exit::NoNames
     } else {
         Exit::Ok
     }
@@ -100,7 +109,7 @@ pub fn exit(status: &Status) -> Exit {
 mod tests {
     use super::*;
     use android_system_guestnet::aidl::android::system::guestnet::{
-        GuestStatus::GuestStatus, Layer::Layer, LayerState::LayerState as S,
+        GuestStatus::GuestStatus, LayerState::LayerState as S,
     };
 
     fn nat(next_step: Option<&str>) -> LayerStatus {
@@ -141,7 +150,9 @@ mod tests {
             (&[][..], Exit::Ok),
             (&[V::INTERNET, V::INTERNET], Exit::Ok),
             (&[V::INTERNET, V::WAITING], Exit::NoUplink),
-            (&[V::NO_NAMES, V::WAITING], Exit::System),
+            (&[V::NO_NAMES, V::WAITING], Exit::NoUplink),
+            (&[V::NO_NAMES, V::INTERNET], Exit::NoNames),
+            (&[V::NO_NAMES, V::UNSURE], Exit::System),
             (&[V::NO_INTERNET], Exit::System),
             (&[V::UNSURE], Exit::System),
         ] {
@@ -175,5 +186,16 @@ mod tests {
             assert_eq!(exit(&Status { device, guests, ..Status::default() }), code);
         }
         assert_eq!(exit(&Status::default()), Exit::Ok);
+        let names = |state, other| {
+            let dns = LayerStatus { layer: Layer::DNS, state, ..nat(None) };
+            let layers = vec![LayerStatus { state: other, ..nat(None) }, dns];
+            let guests = vec![GuestStatus { layers, ..GuestStatus::default() }];
+            exit(&Status { guests, ..Status::default() })
+        };
+        assert_eq!(names(S::BAD, S::OK), Exit::NoNames);
+        assert_eq!(names(S::WAITING, S::OK), Exit::NoNames);
+        assert_eq!(names(S::UNKNOWN, S::OK), Exit::Ok);
+        assert_eq!(names(S::BAD, S::WAITING), Exit::NoUplink);
+        assert_eq!(names(S::OK, S::BAD), Exit::System);
     }
 }

@@ -339,7 +339,7 @@ fn doctor_asks_for_a_guest_with_its_targets_and_tells_by_its_exit_code() {
         "doctor demo --probe-target 192.0.2.1 --probe-target 192.0.2.2 --probe-url http://a.test/ \
          --probe-name b.test",
     );
-    assert_eq!(said.code, Some(5), "{said:?}");
+    assert_eq!(said.code, Some(11), "{said:?}");
     let text = "demo: internet, but no names: the resolver 192.0.2.53 does not answer";
     assert!(said.out.starts_with(text), "{said:?}");
     assert_eq!(stub.calls(), ["diagnose demo 192.0.2.1,192.0.2.2 http://a.test/ b.test"]);

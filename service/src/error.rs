@@ -155,6 +155,14 @@ pub enum Error {
         "no file descriptor is left ({0}): try again; if it stays so, raise guestnetd's RLIMIT_NOFILE"
     )]
     NoDescriptors(KernelError),
+    /// It is attached already.
+    #[error("this guest is attached already, as {guest}: guestnetctl detach {guest} first, or guestnetctl update {guest} to change it")]
+    AttachedAlready {
+        /// The name that it is attached under.
+        guest: GuestName,
+        /// What of it is in the way.
+        found: Box<Error>,
+    },
     /// The kernel has no such link kind.
     #[error("{step}: {cause}; the kernel needs CONFIG_VETH")]
     NoVeth {

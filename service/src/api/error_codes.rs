@@ -52,6 +52,7 @@ pub fn code(error: &Error) -> i32 {
         | Error::StateInUse(_) => wire::ERROR_STORE,
         Error::Ending => wire::ERROR_UNAVAILABLE,
         Error::Undo { first, .. } => code(first),
+        Error::AttachedAlready { found, .. } => code(found),
     }
 }
 

@@ -54,6 +54,19 @@ fn an_interface_that_the_guest_has() {
 }
 
 #[test]
+fn a_guest_that_is_attached_is_told_under_which_name() {
+    let bed = Bed::with_neighbour();
+    bed.attach("first", &bed.guest);
+    let before = bed.before();
+    let told: &[&str] = &["attached already, as first", "guestnetctl detach first"];
+    let refusal = (codes::ERROR_GUEST_INTERFACE_EXISTS, told);
+    bed.all_refuse(&before, "the same again", &config("second"), &bed.target(), refusal);
+    let beside = GuestConfig { interfaceName: "wlan1".into(), ..config("second") };
+    let refusal = (codes::ERROR_GUEST_ROUTE_EXISTS, told);
+    bed.all_refuse(&before, "by another interface", &beside, &bed.target(), refusal);
+}
+
+#[test]
 fn a_default_route_that_the_guest_has() {
     let bed = Bed::with_neighbour();
     for command in [

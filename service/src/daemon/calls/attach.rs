@@ -33,7 +33,7 @@ use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::timeline::{Operation, Timeline};
 use crate::model::world::Tun;
 use crate::model::{policy_rules, subnet_conflict, GuestNet, Step};
-use crate::spec::{GuestSpec, VpnPolicy, DEFAULT_MTU};
+use crate::spec::{GuestName, GuestSpec, VpnPolicy, DEFAULT_MTU};
 use crate::store::{AttachedRecord, Record};
 use std::os::fd::AsFd;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -131,7 +131,7 @@ impl Daemon {
         let net = self.choose_net(&request.spec)?;
         self.refuse_host_end(&net)?;
         let guest = found?;
-        refuse_what_is_there(&net, &guest)?;
+        self.refuse_what_is_there(&net, &guest)?;
         request.target.check_alive()?;
         self.world.guests.join(&net);
         let mut changes = self.packet_filter.changes(&self.world);
@@ -187,7 +187,7 @@ impl Daemon {
     fn look_closely(&self, net: &GuestNet, inside: &Netlink) -> Result<FoundGuest, Error> {
         self.refuse_host_end(net)?;
         let guest = observe::guest_side(inside, net)?;
-        refuse_what_is_there(net, &guest)?;
+        self.refuse_what_is_there(net, &guest)?;
         Ok(guest)
     }
 
@@ -206,7 +206,7 @@ impl Daemon {
         let Arriving { spec, net, inside, .. } = *guest;
         let began = Instant::now();
         let mut found = observe::guest_before(inside, net)?;
-        refuse_what_is_there(net, &found)?;
+        self.refuse_what_is_there(net, &found)?;
         self.world.guests.join(net);
         let shared = !self.packet_filter.changes(&self.world).is_empty()
             || !self.policy_routing.changes(&self.world).is_empty()
@@ -279,6 +279,29 @@ impl Daemon {
         })
     }
 
+    /// Refuses an interface or a default route that the guest has already, and says whose they are when it
+    /// is attached under another name.
+    fn refuse_what_is_there(&self, net: &GuestNet, found: &FoundGuest) -> Result<(), Error> {
+        let refusal = match (&found.index, &found.other_default) {
+            (Some(_), _) => Error::GuestInterfaceExists(net.guest.name.clone()),
+            (None, Some(route)) => Error::GuestRouteExists(route.clone()),
+            (None, None) => return Ok(()),
+        };
+        let known = found.in_the_way.iter().find_map(|end| self.guest_of(end));
+        Err(match known {
+            Some(guest) => Error::AttachedAlready { guest, found: Box::new(refusal) },
+            None => refusal,
+        })
+    }
+
+    /// Whose end this link of a guest's is: both ends of a pair name each other.
+    fn guest_of(&self, end: &link::Link) -> Option<GuestName> {
+        let guest = self.world.guests.by_index(end.other_end).filter(|_| end.kind == "veth")?;
+        let host = link::by_index(&self.kernel.netlink, guest.index).ok().flatten()?;
+        let both = host.other_end == end.index && host.elsewhere.is_some();
+        (both && end.mac == guest.net.guest.mac.0).then(|| guest.name().clone())
+    }
+
     /// After a failed attach: the name keeps the slot that it had, if it had one.
     fn restore_record(&mut self, spec: &GuestSpec) {
         match self.world.guests.leases.slots.of(&spec.name) {
@@ -308,16 +331,6 @@ pub(in crate::daemon) fn look_inside(request: &AttachRequest) -> Result<FoundGue
 /// The guest's own steps from what is there to `net`.
 fn steps(net: &GuestNet, found: &FoundGuest) -> Vec<Step> {
     diff(desired_guest(net), &found.objects, may_remove(net, None))
-}
-
-fn refuse_what_is_there(net: &GuestNet, guest: &FoundGuest) -> Result<(), Error> {
-    if guest.index.is_some() {
-        return Err(Error::GuestInterfaceExists(net.guest.name.clone()));
-    }
-    match &guest.other_default {
-        Some(route) => Err(Error::GuestRouteExists(route.clone())),
-        None => Ok(()),
-    }
 }
 
 /// One line for the attach; at DEBUG one for each change, in one record: each write costs as much as

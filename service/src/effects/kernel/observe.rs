@@ -58,6 +58,8 @@ pub struct FoundGuest {
     pub objects: Vec<(Scope, Object)>,
     /// A default route that is in the way of ours, in words.
     pub other_default: Option<String>,
+    /// The interface of our name and that of the other default route, as far as there are such.
+    pub in_the_way: Vec<Link>,
 }
 
 /// The device's end of a guest's link, if it is there and bears our marks.
@@ -233,11 +235,14 @@ pub fn guest_side(netlink: &Netlink, net: &GuestNet) -> Result<FoundGuest, Error
     let mut routes = route::of(netlink, Family::V4, Some(route::MAIN), 0).map_err(failed)?;
     routes.retain(|r| r.destination.prefix() == 0);
     let mut other_default = None;
+    let mut in_the_way: Vec<_> = link.iter().cloned().collect();
     // Another metric is another route: only one of metric 0 is in the way of ours.
     if let Some(r) = routes.iter().find(|r| Some(r.index) != index && r.priority == 0) {
         let by = link::by_index(netlink, r.index).map_err(failed)?;
         let via = r.gateway.map(|g| format!(" via {g}")).unwrap_or_default();
-        other_default = Some(via + &by.map(|l| format!(" dev {}", l.name)).unwrap_or_default());
+        let dev = by.as_ref().map(|l| format!(" dev {}", l.name)).unwrap_or_default();
+        other_default = Some(via + &dev);
+        in_the_way.extend(by);
     }
     let ours = routes.iter().filter(|r| Some(r.index) == index);
     objects.extend(ours.map(|found| route_object(dev, found)));
@@ -246,6 +251,7 @@ pub fn guest_side(netlink: &Netlink, net: &GuestNet) -> Result<FoundGuest, Error
         running: link.is_some_and(|link| link.running),
         objects: objects.into_iter().map(|object| (Scope::Guest, object)).collect(),
         other_default,
+        in_the_way,
     })
 }
 

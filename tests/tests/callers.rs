@@ -23,6 +23,7 @@ use std::process::{Child, Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use android_system_guestnet::aidl::android::system::guestnet::DiagnoseOptions::DiagnoseOptions;
 use android_system_guestnet::aidl::android::system::guestnet::{
     GuestConfig::GuestConfig,
     GuestEvent::GuestEvent,
@@ -225,6 +226,9 @@ fn a_user_of_its_own_sees_and_changes_its_own_guests_only() {
         let words = ["uid 4242 may only use guests of its own"];
         let refused = |what, status| is_security(what, &words, status);
         refused("setDns()", service.setDns("wlan0", &["192.0.2.53".to_owned()]).err());
+        // It sends from the device, to where it is told.
+        let nowhere = DiagnoseOptions::default();
+        refused("diagnose()", service.diagnose(Some("neighbour"), &nowhere).err());
         let file = tempfile::tempfile().expect("a file");
         let fd = binder::ParcelFileDescriptor::new(file.try_clone().expect("dup"));
         refused("dumpTo()", service.dumpTo(&fd, &[]).err());

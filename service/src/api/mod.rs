@@ -257,7 +257,8 @@ impl IGuestNet for GuestNet {
     }
 
     fn diagnose(&self, name: Option<&str>, options: &DiagnoseOptions) -> binder::Result<Diagnosis> {
-        self.caller()?;
+        // It sends from the device, to where it is told.
+        self.administrator()?;
         let name = name.map(|name| self.name(name)).transpose()?;
         let targets = answer(from_wire::targets(options).map_err(Error::from))?;
         answer(self.owner.diagnose(name, &targets)).map(|found| to_wire::diagnosis(&found))

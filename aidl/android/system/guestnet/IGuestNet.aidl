@@ -37,7 +37,8 @@ import android.system.guestnet.Status;
  *
  * A uid that is given as --allow-uid UID:own sees and changes only the guests that it attached: others
  * are as if they were not there. It may attach (plan, check) only what is its own: a process that runs
- * as it, or a network namespace of a user namespace that it made; setDns() and dumpTo() are EX_SECURITY.
+ * as it, or a network namespace of a user namespace that it made; setDns(),
+ * diagnose() and dumpTo() are EX_SECURITY.
  *
  * A failed call changes nothing: what was done before the failing step is undone.
  *

@@ -211,7 +211,7 @@ fn route(facts: &Facts, guest: &GuestFacts) -> Option<Fault> {
             Some(Fault::new(Cause::NoDefaultRoute, text).with_step(shows))
         }
         Err(libc::EXDEV | libc::EINVAL) if guest.strict.0 => Some(reverse_path(host)),
-        Err(libc::EACCES | libc::EPERM | libc::EINVAL) => {
+        Err(libc::EACCES | libc::EPERM | libc::EINVAL | libc::EXDEV) => {
             let text =
                 "a route or rule of the device's forbids the guest's packets (prohibit, blackhole)";
             Some(Fault::new(Cause::KillSwitch, text).with_step(format!("ip rule; {shows}")))

@@ -26,7 +26,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// How long the probes have. With what is read before and after, a diagnosis takes less than three seconds.
-pub const PATIENCE: Duration = Duration::from_millis(2100);
+pub const PATIENCE: Duration = Duration::from_millis(1900);
 /// Between the last answer and the end, for what taps have not told yet.
 const LAST: Duration = Duration::from_millis(5);
 

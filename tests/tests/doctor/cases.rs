@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// How many at a time.
-const AT_A_TIME: usize = 8;
+const AT_A_TIME: usize = 6;
 
 /// Runs each; one that fails has said why by then.
 pub fn all(cases: &[(&str, &(dyn Fn() + Sync))]) {

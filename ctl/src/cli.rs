@@ -16,7 +16,9 @@
 
 use crate::resolv_conf::Which;
 use crate::vpn::Vpn;
-use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::MTU_FOLLOW_UPLINK;
+use android_system_guestnet::aidl::android::system::guestnet::{
+    IGuestNet::MTU_FOLLOW_UPLINK, Lifeline::Lifeline,
+};
 use clap::{Args, Parser, Subcommand};
 
 /// What every `--help` of the program as a whole ends with.
@@ -57,6 +59,7 @@ Examples:
   guestnetctl attach --name demo --netns /run/netns/demo --timeline
   guestnetctl attach --name cam --pid 4242 --gateway 10.9.0.1 --prefix 24 --address 10.9.0.7
   guestnetctl attach --name work --pid 4242 --vpn tun:tun0 --resolv-conf auto
+  guestnetctl attach --name once --pid 4242 --hold
 
 The gateway answers for names. Without --resolv-conf it is for the guest to know: nameserver 172.17.3.2.
 
@@ -165,6 +168,9 @@ pub enum Command {
         /// Show what the time was spent on
         #[arg(long)]
         timeline: bool,
+        /// Stay, as the guest's owner: it is detached when this command ends, however it ends
+        #[arg(long)]
+        hold: bool,
     },
     /// Change a live guest; what is not given stays
     #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
@@ -182,6 +188,9 @@ pub enum Command {
         /// not while a lockdown VPN is up (block)
         #[arg(long, value_name = "HOW", group = "what")]
         vpn: Option<Vpn>,
+        /// A lease of so many seconds that begins now; 0: none from now on. Any update begins a lease again
+        #[arg(long, value_name = "SECONDS", group = "what", allow_negative_numbers = true)]
+        lease: Option<i64>,
         /// Show what the time was spent on
         #[arg(long)]
         timeline: bool,
@@ -348,6 +357,32 @@ pub struct ConfigArgs {
     /// Put back, without being asked, what the guest loses: its link, its address, its default route
     #[arg(long)]
     pub keep: bool,
+    /// Detach it when the process that names it ends, whoever is left in its namespace (target), or with
+    /// the last process in its namespace (namespace) [default: target]
+    #[arg(long, value_name = "WHAT")]
+    pub lifeline: Option<LivesBy>,
+    /// Detach it after so many seconds without an update
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub lease: Option<i64>,
+}
+
+/// What `--lifeline` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LivesBy {
+    /// What names it: a process, or a namespace.
+    Target,
+    /// Its namespace.
+    Namespace,
+}
+
+impl LivesBy {
+    /// The same in the contract.
+    pub fn wire(self) -> Lifeline {
+        match self {
+            Self::Target => Lifeline::TARGET,
+            Self::Namespace => Lifeline::NAMESPACE,
+        }
+    }
 }
 
 /// Where doctor's probes go; what is not given has the contract's default.

@@ -17,7 +17,7 @@
 use crate::cli::{Cli, Command, GuestArgs, ProbeArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::{attached, client, json, lxc, render, target, verdict, watch};
+use crate::{attached, client, hold, json, lxc, render, target, verdict, watch};
 use android_system_guestnet::aidl::android::system::guestnet::{
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
@@ -40,6 +40,9 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         #[cfg(not(target_os = "android"))]
         Command::Completions { shell } => completions(*shell),
         Command::LxcHook { config, names, lxc } => lxc::run(uri, output, config, names, lxc),
+        Command::Attach { guest, names, timeline, hold: true } => {
+            hold::run(uri, output, guest, names, *timeline)
+        }
         Command::Watch { count } => watch::run(uri, output, *count),
         asking => ask(&**client::connect(uri)?, output, asking),
     }
@@ -48,15 +51,15 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
 /// The commands that are one question to guestnetd.
 fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<Exit, Failure> {
     match command {
-        Command::Attach { guest, names, timeline } => {
+        Command::Attach { guest, names, timeline, .. } => {
             let (config, target) = asked(guest)?;
             let file = attached::file(names, guest.target.pid)?;
             let guest = guestnet.attach(&config, &target, None)?;
             return attached::tell_new(guestnet, output, &guest, *timeline, file);
         }
-        Command::Update { name, address, mtu, vpn, timeline } => {
+        Command::Update { name, address, mtu, vpn, lease, timeline } => {
             let has = guestnet.get(name)?.ok_or_else(|| no_such_guest(name))?;
-            let config = target::updated(&has, address.as_deref(), *mtu, vpn.as_ref());
+            let config = target::updated(&has, address.as_deref(), *mtu, vpn.as_ref(), *lease);
             let guest = guestnet.update(name, &config)?;
             return attached::tell(guestnet, output, &guest, *timeline);
         }
@@ -168,7 +171,7 @@ fn no_such_guest(name: &str) -> Failure {
 }
 
 /// What attach, plan and check are asked about.
-fn asked(guest: &GuestArgs) -> Result<(GuestConfig, GuestTarget), Failure> {
+pub fn asked(guest: &GuestArgs) -> Result<(GuestConfig, GuestTarget), Failure> {
     Ok((target::config(&guest.name, &guest.config), target::target(&guest.target)?))
 }
 

@@ -69,6 +69,9 @@ pub fn guest(guest: &Guest) -> Value {
         "uplink": guest.uplink,
         "configured_mtu": guest.configuredMtu,
         "keep": guest.keep,
+        "lifeline": guest.lifeline.name(),
+        "lease_millis": guest.leaseMillis,
+        "end_cause": guest.endCause.name(),
     })
 }
 
@@ -297,9 +300,10 @@ mod tests {
             guest(&samples::guest()).to_string(),
             concat!(
                 r#"{"address":"172.17.3.3","addresses":["172.17.3.3/16"],"attached_at_millis":1795458119123,"#,
-                r#""configured_mtu":-1,"gateway":"172.17.3.2","#,
+                r#""configured_mtu":-1,"end_cause":"none","gateway":"172.17.3.2","#,
                 r#""host_interface":"vm_wlan","host_interface_index":7,"interface_name":"wlan0","#,
-                r#""keep":false,"kind":"veth","mac":"02:67:6e:01:02:03","mtu":1500,"name":"demo","owner_uid":0,"#,
+                r#""keep":false,"kind":"veth","lease_millis":0,"lifeline":"target","#,
+                r#""mac":"02:67:6e:01:02:03","mtu":1500,"name":"demo","owner_uid":0,"#,
                 r#""prefix_length":16,"slot":0,"state":"attached","timeline":["#,
                 r#"{"duration_micros":200,"operation":"open_target","start_micros":0,"what":"open the guest's namespace"},"#,
                 r#"{"duration_micros":800,"operation":"add_link","start_micros":200,"what":"create the link"},"#,

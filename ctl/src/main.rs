@@ -20,6 +20,7 @@ mod cli;
 mod client;
 mod commands;
 mod exit;
+mod hold;
 mod hook;
 mod json;
 mod lxc;

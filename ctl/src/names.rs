@@ -16,10 +16,10 @@
 //! know is shown by its number.
 
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Cause::Cause, ChangeKind::ChangeKind, FirewallBackend::FirewallBackend, GuestEvent::GuestEvent,
-    GuestKind::GuestKind, GuestState::GuestState, Layer::Layer, LayerState::LayerState,
-    Operation::Operation, Place::Place, ProbeOutcome::ProbeOutcome, Verdict::Verdict,
-    VpnPolicy::VpnPolicy,
+    Cause::Cause, ChangeKind::ChangeKind, EndCause::EndCause, FirewallBackend::FirewallBackend,
+    GuestEvent::GuestEvent, GuestKind::GuestKind, GuestState::GuestState, Layer::Layer,
+    LayerState::LayerState, Lifeline::Lifeline, Operation::Operation, Place::Place,
+    ProbeOutcome::ProbeOutcome, Verdict::Verdict, VpnPolicy::VpnPolicy,
 };
 
 /// A value of an enum as a word.
@@ -99,6 +99,15 @@ names! {
         TX_CHECKSUM => "tx_checksum",
     }
     ChangeKind { ADD => "add", SET => "set", DELETE => "delete", }
+    EndCause {
+        NONE => "none",
+        DETACHED => "detached",
+        PROCESS_EXITED => "process_exited",
+        NAMESPACE_GONE => "namespace_gone",
+        LINK_DELETED => "link_deleted",
+        OWNER_DIED => "owner_died",
+        LEASE_ENDED => "lease_ended",
+    }
     FirewallBackend { NFTABLES => "nftables", IPTABLES => "iptables", }
     GuestEvent { ATTACHED => "attached", STATE => "state", DETACHED => "detached", LOST => "lost", }
     GuestKind { VETH => "veth", BRIDGED => "bridged", TAP => "tap", }
@@ -118,6 +127,7 @@ names! {
         DNS => "dns",
         UPLINK => "uplink",
     }
+    Lifeline { TARGET => "target", NAMESPACE => "namespace", }
     LayerState { OK => "ok", WAITING => "waiting", BAD => "bad", UNKNOWN => "unknown", }
     Operation {
         ADD_LINK => "add_link",
@@ -181,7 +191,12 @@ mod tests {
         }
         for (names, expected) in [
             (names(&ChangeKind::enum_values()), "add set delete"),
+            (
+                names(&EndCause::enum_values()),
+                "none detached process_exited namespace_gone link_deleted owner_died lease_ended",
+            ),
             (names(&FirewallBackend::enum_values()), "nftables iptables"),
+            (names(&Lifeline::enum_values()), "target namespace"),
             (names(&GuestEvent::enum_values()), "attached state detached lost"),
             (names(&GuestKind::enum_values()), "veth bridged tap"),
             (names(&GuestState::enum_values()), "attached waiting_for_uplink gone"),

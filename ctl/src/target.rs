@@ -15,7 +15,7 @@
 //! From the command line to the contract's GuestConfig and GuestTarget. Opens what the user
 //! names; judges nothing: guestnetd does, and its words are the ones the user sees.
 
-use crate::cli::{ConfigArgs, TargetArgs};
+use crate::cli::{ConfigArgs, LivesBy, TargetArgs};
 use crate::exit::{Exit, Failure};
 use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -44,7 +44,14 @@ pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
         vpnPolicy: vpn,
         uplink: tun,
         keep: args.keep,
+        lifeline: args.lifeline.map_or(default.lifeline, LivesBy::wire),
+        leaseMillis: args.lease.map_or(default.leaseMillis, millis),
     }
+}
+
+/// Of seconds; guestnetd judges the number.
+fn millis(seconds: i64) -> i64 {
+    seconds.saturating_mul(1000)
 }
 
 /// All of what a live guest should have: what it has, but for what was given.
@@ -53,6 +60,7 @@ pub fn updated(
     address: Option<&str>,
     mtu: Option<i32>,
     vpn: Option<&Vpn>,
+    lease: Option<i64>,
 ) -> GuestConfig {
     // Every address that guestnetd tells has it.
     let length = has.addresses.first().and_then(|text| text.split_once('/')?.1.parse().ok());
@@ -69,6 +77,8 @@ pub fn updated(
         vpnPolicy: policy,
         uplink: tun,
         keep: has.keep,
+        lifeline: has.lifeline,
+        leaseMillis: lease.map_or(has.leaseMillis, millis),
     }
 }
 
@@ -116,7 +126,9 @@ fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
+    use android_system_guestnet::aidl::android::system::guestnet::{
+        Lifeline::Lifeline, VpnPolicy::VpnPolicy,
+    };
     use std::os::fd::AsRawFd;
 
     #[test]
@@ -132,6 +144,8 @@ mod tests {
             mtu: Some(1400),
             vpn: Some(Vpn::Tun("tun0".to_owned())),
             keep: true,
+            lifeline: Some(LivesBy::Namespace),
+            lease: Some(60),
         };
         let expected = GuestConfig {
             name: "demo".to_owned(),
@@ -143,6 +157,8 @@ mod tests {
             vpnPolicy: VpnPolicy::NAMED_TUN,
             uplink: Some("tun0".to_owned()),
             keep: true,
+            lifeline: Lifeline::NAMESPACE,
+            leaseMillis: 60_000,
             ..GuestConfig::default()
         };
         assert_eq!(format!("{:?}", config("demo", &args)), format!("{expected:?}"));
@@ -173,9 +189,9 @@ mod tests {
         let same = |ours: GuestConfig, wanted: GuestConfig| {
             assert_eq!(format!("{ours:?}"), format!("{wanted:?}"));
         };
-        same(updated(&has, None, None, None), kept());
-        same(updated(&has, None, Some(1400), None), GuestConfig { mtu: 1400, ..kept() });
-        let moved = updated(&has, Some("10.0.0.9"), None, Some(&Vpn::Block));
+        same(updated(&has, None, None, None, None), kept());
+        same(updated(&has, None, Some(1400), None, None), GuestConfig { mtu: 1400, ..kept() });
+        let moved = updated(&has, Some("10.0.0.9"), None, Some(&Vpn::Block), None);
         let policy = VpnPolicy::BLOCK_UNDER_LOCKDOWN;
         let addresses = vec!["10.0.0.9".to_owned()];
         same(moved, GuestConfig { addresses, vpnPolicy: policy, uplink: None, ..kept() });

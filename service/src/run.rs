@@ -14,7 +14,7 @@
 
 //! From the command line to a service that answers, and to its end.
 
-use crate::api::{GuestNet, Listeners, NAME};
+use crate::api::{GuestNet, Listeners, Owners, NAME};
 use crate::cli::Args;
 use crate::confine::descriptors;
 use crate::daemon::{Daemon, StartError};
@@ -72,11 +72,16 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     let place = guestnet_platform::reserve(&args.listen, NAME)?;
     let _here = Claim::take()?;
     let listeners = Listeners::default();
-    let told = listeners.clone();
-    let (owner, thread) = Daemon::spawn(args.config(), move |notice| told.tell(&notice))?;
+    let owners = Owners::default();
+    let told = (listeners.clone(), owners.clone());
+    let (owner, thread) = Daemon::spawn(args.config(), move |notice| {
+        told.0.tell(&notice);
+        told.1.tell(&notice);
+    })?;
     let allowed = args.allowed();
     let limits = Limits { callers: Some(allowed.uids()), ..Limits::default() };
-    let service = GuestNet::new_binder(owner.clone(), listeners, allowed, args.listen.to_string());
+    let service =
+        GuestNet::new_binder(owner.clone(), (listeners, owners), allowed, args.listen.to_string());
     let server = place.serve(service.as_binder(), &limits)?;
     log::info!("guestnetd: ready on {}", args.listen);
     tell_init("READY=1");

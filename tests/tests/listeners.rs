@@ -21,6 +21,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use android_system_guestnet::aidl::android::system::guestnet::EndCause::EndCause;
 use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest as Wire;
 use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
@@ -135,7 +136,8 @@ fn what_happens_to_a_guest_is_told_in_order() {
         service.detach("a").expect("detach");
         let (event, gone) = listener.next_guest();
         assert_eq!((event, gone.state), (GuestEvent::DETACHED, GuestState::GONE));
-        let as_it_was = Wire { state: GuestState::ATTACHED, ..gone };
+        assert_eq!(gone.endCause, EndCause::DETACHED);
+        let as_it_was = Wire { state: GuestState::ATTACHED, endCause: EndCause::NONE, ..gone };
         assert_eq!(format!("{as_it_was:?}"), format!("{seen:?}"));
     }
     service.attach(&config("a"), &by_pid(guest.pid()), None).expect("attach");

@@ -125,7 +125,8 @@ fn an_address_changes_with_one_lost_ping_at_most(firewall: &str) {
     drop(stream);
     let mut all = guestnet_tests::snapshot::open_fds(bed.daemon.pid());
     all.sort();
-    assert_eq!(all.len(), open, "{all:?}");
+    // A thread that asks the resolvers may have been there before.
+    assert!(all.len() <= open, "{open} before: {all:?}");
     // The old addresses are free, and a restart knows the new ones.
     bed.daemon.kill();
     bed.start();

@@ -18,7 +18,7 @@ use super::plain::plain;
 use super::{guest as guests, units};
 use crate::names::Name;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Guest::Guest, GuestEvent::GuestEvent, Uplink::Uplink,
+    EndCause::EndCause, Guest::Guest, GuestEvent::GuestEvent, Uplink::Uplink,
 };
 
 /// What happened to a guest.
@@ -26,10 +26,23 @@ pub fn guest(event: GuestEvent, guest: &Guest) -> String {
     let what = match event {
         GuestEvent::ATTACHED => guests::line(guest),
         GuestEvent::STATE => format!("{}: {}", guest.name, guest.state.words()),
-        GuestEvent::LOST => format!("{}: its link disappeared", guest.name),
+        GuestEvent::LOST => format!("{}: {}", guest.name, why_lost(guest.endCause)),
         _ => guest.name.clone(),
     };
     format!("{:<8}  {what}\n", event.words())
+}
+
+/// Why a guest is gone that nobody detached.
+pub fn why_lost(cause: EndCause) -> String {
+    match cause {
+        EndCause::PROCESS_EXITED => "its process has ended".to_owned(),
+        EndCause::NAMESPACE_GONE => "its network namespace has ended".to_owned(),
+        EndCause::LINK_DELETED => "somebody deleted its link".to_owned(),
+        EndCause::OWNER_DIED => "its owner has died".to_owned(),
+        EndCause::LEASE_ENDED => "its lease has ended".to_owned(),
+        EndCause::NONE => "its link disappeared".to_owned(), // an older guestnetd
+        other => other.words(),
+    }
 }
 
 /// From which uplink to which.
@@ -62,6 +75,9 @@ mod tests {
         ] {
             assert_eq!(guest(event, &demo), text);
         }
+        let killed = Guest { endCause: EndCause::PROCESS_EXITED, ..samples::guest() };
+        let text = "lost      demo: its process has ended\n";
+        assert_eq!(guest(GuestEvent::LOST, &killed), text);
     }
 
     #[test]

@@ -22,21 +22,21 @@ use crate::spec::{
 };
 use android_system_guestnet::aidl::android::system::guestnet::{
     DiagnoseOptions::DiagnoseOptions, GuestConfig::GuestConfig, GuestKind::GuestKind,
-    GuestTarget::GuestTarget, TargetKind::TargetKind, VpnPolicy::VpnPolicy as Wire,
+    GuestTarget::GuestTarget, Lifeline::Lifeline, TargetKind::TargetKind,
+    VpnPolicy::VpnPolicy as Wire,
 };
 use binder::ParcelFileDescriptor;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// What the contract has and this version has not.
-pub const OWNER: &str = "an owner";
+// What the contract has and this version has not.
 const BRIDGED: &str = "GuestKind.BRIDGED";
 const TAP: &str = "GuestKind.TAP";
 const IPV6: &str = "an IPv6 address (GuestConfig.addresses)";
 const SECOND: &str = "a second address (GuestConfig.addresses)";
 
 /// All of it, for `info()`.
-pub const UNSUPPORTED: [&str; 5] = [OWNER, BRIDGED, TAP, IPV6, SECOND];
+pub const UNSUPPORTED: [&str; 4] = [BRIDGED, TAP, IPV6, SECOND];
 
 /// What a configuration asks for that this version has not.
 pub fn unsupported(config: &GuestConfig) -> Option<&'static str> {
@@ -120,6 +120,11 @@ fn checked(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
         return unknown("GuestKind", config.kind.0);
     }
     let vpn = vpn_policy(config.vpnPolicy, config.uplink.as_deref())?;
+    let outlives_process = match config.lifeline {
+        Lifeline::TARGET => false,
+        Lifeline::NAMESPACE => true,
+        other => return unknown("Lifeline", other.0),
+    };
     let gateway = config
         .gateway
         .parse()
@@ -134,7 +139,8 @@ fn checked(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
         config.prefixLength,
         config.mtu,
     )?
-    .under(vpn)?;
+    .under(vpn)?
+    .lives(outlives_process, config.leaseMillis)?;
     Ok(spec.kept(config.keep))
 }
 

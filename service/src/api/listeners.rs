@@ -18,7 +18,7 @@
 
 use super::to_wire;
 use crate::alloc::slots;
-use crate::daemon::{GuestEvent, Notice, Whose};
+use crate::daemon::{Notice, Whose};
 use crate::error::Error;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::IGuestNetListener;
 use binder::{DeathRecipient, IBinder, SpIBinder, Strong};
@@ -195,8 +195,7 @@ fn tell_all(
     while let Ok(notice) = notices.recv() {
         let told = match &notice {
             Notice::Guest(event, guest) => {
-                let gone = matches!(event, GuestEvent::Detached | GuestEvent::Lost);
-                let guest = if gone { to_wire::gone(guest) } else { to_wire::guest(guest) };
+                let guest = to_wire::after(*event, guest);
                 listener.onGuest(to_wire::event(*event), &guest)
             }
             Notice::Uplink { previous, current, gap } => listener.onUplink(

@@ -21,15 +21,18 @@ mod error_codes;
 mod facts;
 mod from_wire;
 mod listeners;
+mod owners;
 mod to_wire;
 
 pub use authorization::{Allowed, AllowedUid};
 pub use listeners::Listeners;
+pub use owners::Owners;
 
 use crate::daemon::{AttachRequest, Handle, UpdateRequest, Whose};
 use crate::error::Error;
 use crate::kernel::netns::initial::Initial;
 use crate::kernel::netns::target::Target;
+use crate::kernel::process;
 use crate::spec::GuestName;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change,
@@ -49,6 +52,7 @@ use binder::{
     BinderFeatures, ExceptionCode, IntoBinderResult, ParcelFileDescriptor, SpIBinder, Strong,
     ThreadState,
 };
+use owners::Owner;
 use std::time::Instant;
 
 /// The name that the service is registered and looked up by.
@@ -58,6 +62,7 @@ pub const NAME: &str = "android.system.guestnet.IGuestNet/default";
 pub struct GuestNet {
     owner: Handle,
     listeners: Listeners,
+    owners: Owners,
     allowed: Allowed,
     listen: String,
     initial: Initial,
@@ -69,13 +74,16 @@ impl GuestNet {
     /// The service as a Binder object. `listen` is where it is reached, for `info()`.
     pub fn new_binder(
         owner: Handle,
-        listeners: Listeners,
+        (listeners, owners): (Listeners, Owners),
         allowed: Allowed,
         listen: String,
     ) -> Strong<dyn IGuestNet> {
         let features = BinderFeatures { set_requesting_sid: true, ..BinderFeatures::default() };
         let initial = Initial::find();
-        BnGuestNet::new_binder(Self { owner, listeners, allowed, listen, initial }, features)
+        BnGuestNet::new_binder(
+            Self { owner, listeners, owners, allowed, listen, initial },
+            features,
+        )
     }
 
     /// The caller, if it may call at all.
@@ -116,7 +124,7 @@ impl GuestNet {
         let opened = || -> Result<AttachRequest, Error> {
             let spec = from_wire::spec(config)?;
             let target = Target::open(from_wire::target(target)?, &self.initial)?;
-            Ok(AttachRequest { spec, target, uid: caller.uid, arrived })
+            Ok(AttachRequest { spec, target, uid: caller.uid, owner: None, arrived })
         };
         let request = answer(opened())?;
         match caller.whose {
@@ -177,11 +185,26 @@ impl IGuestNet for GuestNet {
         owner: Option<&SpIBinder>,
     ) -> binder::Result<Guest> {
         let caller = self.caller()?;
-        if owner.is_some() {
-            return unsupported(from_wire::OWNER);
+        let owner = owner.map(|owner| Owner::link(owner, &self.owner)).transpose();
+        let owner = owner.or_binder_exception_with(ExceptionCode::ILLEGAL_ARGUMENT, |e| {
+            format!(
+                "the owner's death would not be noticed ({e}): pass an object of a live process"
+            )
+        })?;
+        let mut request = self.request(config, target, caller)?;
+        let Some(owner) = owner else {
+            return caller.answer(self.owner.attach(request)).map(|g| to_wire::guest(&g));
+        };
+        let pid = ThreadState::get_calling_pid();
+        request.owner = process::open_and_know(pid).ok().flatten().map(|(_, process)| process);
+        if request.owner.is_none() {
+            log::warn!("{}: its owner is not known after a restart", request.spec.name);
         }
-        let request = self.request(config, target, caller)?;
-        caller.answer(self.owner.attach(request)).map(|g| to_wire::guest(&g))
+        let guest = caller.answer(self.owner.attach(request))?;
+        match self.owners.own(guest.index, owner, &self.owner) {
+            true => Ok(to_wire::guest(&guest)),
+            false => answer(Err(Error::GuestGone(guest.name().clone()))),
+        }
     }
 
     fn update(&self, name: &str, config: &GuestConfig) -> binder::Result<Guest> {

@@ -21,17 +21,19 @@ use crate::doctor::probe::Found;
 use crate::doctor::{Diagnosis, Row};
 use crate::model::change::{self, ChangeKind as Kind};
 use crate::model::fault::Cause;
+use crate::model::lifeline;
 use crate::model::timeline::Entry;
 use crate::model::uplink::Uplink;
 use crate::model::world::Backend;
 use crate::model::Scope;
 use crate::spec;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    self as wire, Change::Change, ChangeKind::ChangeKind, FirewallBackend::FirewallBackend,
-    Guest::Guest, GuestEvent::GuestEvent, GuestKind::GuestKind, GuestState::GuestState,
-    GuestStatus::GuestStatus, IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer, LayerState::LayerState,
-    LayerStatus::LayerStatus, Place::Place, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo,
-    Status::Status, TimelineStep::TimelineStep, VpnPolicy::VpnPolicy,
+    self as wire, Change::Change, ChangeKind::ChangeKind, EndCause::EndCause,
+    FirewallBackend::FirewallBackend, Guest::Guest, GuestEvent::GuestEvent, GuestKind::GuestKind,
+    GuestState::GuestState, GuestStatus::GuestStatus, IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer,
+    LayerState::LayerState, LayerStatus::LayerStatus, Lifeline::Lifeline, Place::Place,
+    ProbeReport::ProbeReport, ServiceInfo::ServiceInfo, Status::Status, TimelineStep::TimelineStep,
+    VpnPolicy::VpnPolicy,
 };
 
 /// A number that the wire has signed; no counter here reaches the difference.
@@ -66,6 +68,12 @@ pub fn guest(guest: &Attached) -> Guest {
         uplink: guest.spec.vpn.tun().map(|tun| tun.to_string()),
         keep: guest.spec.keep,
         configuredMtu: guest.spec.mtu.map_or(MTU_FOLLOW_UPLINK, small),
+        lifeline: match guest.spec.outlives_process {
+            true => Lifeline::NAMESPACE,
+            false => Lifeline::TARGET,
+        },
+        leaseMillis: guest.spec.lease.map_or(0, |lease| signed(lease.as_millis())),
+        endCause: EndCause::NONE,
     }
 }
 
@@ -77,9 +85,18 @@ fn vpn_policy(policy: &spec::VpnPolicy) -> VpnPolicy {
     }
 }
 
-/// A guest that is no longer attached.
-pub fn gone(attached: &Attached) -> Guest {
-    Guest { state: GuestState::GONE, ..guest(attached) }
+/// A guest after an event.
+pub fn after(event: daemon::GuestEvent, attached: &Attached) -> Guest {
+    let end_cause = match event {
+        daemon::GuestEvent::Attached | daemon::GuestEvent::State => return guest(attached),
+        daemon::GuestEvent::Detached => EndCause::DETACHED,
+        daemon::GuestEvent::Lost(lifeline::EndCause::ProcessExited) => EndCause::PROCESS_EXITED,
+        daemon::GuestEvent::Lost(lifeline::EndCause::NamespaceGone) => EndCause::NAMESPACE_GONE,
+        daemon::GuestEvent::Lost(lifeline::EndCause::LinkDeleted) => EndCause::LINK_DELETED,
+        daemon::GuestEvent::Lost(lifeline::EndCause::OwnerDied) => EndCause::OWNER_DIED,
+        daemon::GuestEvent::Lost(lifeline::EndCause::LeaseEnded) => EndCause::LEASE_ENDED,
+    };
+    Guest { state: GuestState::GONE, endCause: end_cause, ..guest(attached) }
 }
 
 fn step(entry: &Entry) -> TimelineStep {
@@ -97,7 +114,7 @@ pub fn event(event: daemon::GuestEvent) -> GuestEvent {
         daemon::GuestEvent::Attached => GuestEvent::ATTACHED,
         daemon::GuestEvent::State => GuestEvent::STATE,
         daemon::GuestEvent::Detached => GuestEvent::DETACHED,
-        daemon::GuestEvent::Lost => GuestEvent::LOST,
+        daemon::GuestEvent::Lost(_) => GuestEvent::LOST,
     }
 }
 

@@ -96,12 +96,13 @@ impl Daemon {
         }
         log::info!("{name}: taken over with {} {}", net.host.name, net.guest.address);
         let is_stored = attached.index == Some(link.index);
-        let AttachedRecord { spec, owner_uid, attached_at, netns, .. } = attached;
+        let AttachedRecord { spec, owner_uid, attached_at, netns, lifelines, .. } = attached;
         let guest = Attached {
             spec,
             net,
             index: link.index,
             netns: NetnsRef { id: netns.id.or(link.elsewhere), ..netns },
+            lifelines,
             owner_uid,
             attached_at,
             timeline: Vec::new(),

@@ -44,10 +44,12 @@ use crate::kernel::netns::target::Target;
 use crate::kernel::netns::Home;
 use crate::model::backoff::Backoffs;
 use crate::model::change::Change;
+use crate::model::lifeline::{EndCause, ProcessRef};
 use crate::model::world::World;
 use crate::spec::{GuestName, GuestSpec, IfName};
 use crate::store::Store;
 use calls::repair::Keeping;
+use guest::lifelines::Lifelines;
 use guest::worker::Worker;
 use names::Asking;
 use reconcile::debounce::{Debounce, Due};
@@ -88,6 +90,8 @@ pub struct AttachRequest {
     pub target: Target,
     /// Who asks.
     pub uid: u32,
+    /// The process that gave an owner, if one was given.
+    pub owner: Option<ProcessRef>,
     /// When the call arrived.
     pub arrived: Instant,
 }
@@ -161,6 +165,21 @@ impl Handle {
         wait_for(&end)
     }
 
+    /// The owner of the guest with this host end has died. Does not wait for the guest's end.
+    pub fn owner_died(&self, index: u32) {
+        // Else guestnetd ends, and its next start looks for the owner's process.
+        let _ = self.call(|daemon| {
+            daemon.catch_up();
+            daemon.end_guest(index, EndCause::OwnerDied);
+            Ok(())
+        });
+    }
+
+    /// Whether a guest has this host end.
+    pub fn has_link(&self, index: u32) -> bool {
+        self.call(|daemon| Ok(daemon.world.guests.has_link(index))).unwrap_or(false)
+    }
+
     /// Takes all these guests' networks away; gives their number.
     pub fn detach_all(&self, whose: Whose) -> Result<usize, Error> {
         let (gone, end) = std::sync::mpsc::channel();
@@ -178,8 +197,10 @@ impl Handle {
         self.call(|daemon| {
             daemon.settle();
             let short = |g| Attached { timeline: Vec::new(), ..daemon.seen(g) };
-            let guests = daemon.world.guests.attached().filter(|guest| whose.has(guest));
-            Ok(guests.map(short).collect())
+            let mut guests: Vec<_> =
+                daemon.visible().filter(|guest| whose.has(guest)).map(short).collect();
+            guests.sort_by(|a, b| a.name().cmp(b.name()));
+            Ok(guests)
         })
     }
 
@@ -187,7 +208,9 @@ impl Handle {
     pub fn get(&self, name: &GuestName, whose: Whose) -> Result<Option<Attached>, Error> {
         self.call(|daemon| {
             daemon.settle();
-            let guest = daemon.world.guests.get(name).filter(|guest| whose.has(guest));
+            let guests = &daemon.world.guests;
+            let ending = guests.leaving(name).filter(|guest| daemon.is_ending(guest));
+            let guest = guests.get(name).or(ending).filter(|guest| whose.has(guest));
             Ok(guest.map(|g| daemon.seen(g)))
         })
     }
@@ -262,6 +285,8 @@ pub struct Daemon {
     shut: BTreeSet<u32>,
     /// Brings live guests' ends to what they should be.
     worker: Worker,
+    /// What guests live by.
+    lifelines: Lifelines,
     /// Asks the resolvers.
     asking: Asking,
     /// Guests that are kept as they are.
@@ -293,6 +318,17 @@ impl Daemon {
         if let Some(other) = self.world.guests.leases.slots.remember(name, slot) {
             self.store.forget(&other);
         }
+    }
+
+    /// The guests that there are: also those that nobody asked to detach, until their link is gone and
+    /// their name is free.
+    fn visible(&self) -> impl Iterator<Item = &Attached> {
+        let guests = &self.world.guests;
+        guests.attached().chain(guests.all_leaving().filter(|guest| self.is_ending(guest)))
+    }
+
+    fn is_ending(&self, guest: &Attached) -> bool {
+        self.lifelines.ending_of(guest.index).is_some()
     }
 
     /// A guest as a caller sees it: with the uplink's state.

@@ -22,6 +22,7 @@ use crate::kernel::link::{self, Link};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::route;
 use crate::model::guest_net::NetnsRef;
+use crate::model::lifeline::Lifelines;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::spec::{Family, GuestName, GuestSpec, IfName, Subnet, VpnPolicy};
 use crate::store::AttachedRecord;
@@ -68,6 +69,8 @@ impl Daemon {
         let of = |address, mtu| {
             GuestSpec::new(name.clone(), interface.clone(), address, gateway, prefix, mtu)
                 .and_then(|spec| spec.under(vpn.clone()))
+                // Of the process that named it nothing is in the kernel.
+                .and_then(|spec| spec.lives(true, 0))
                 .map_err(|e| e.to_string())
         };
         let spec = of(None, -1)?;
@@ -90,6 +93,7 @@ impl Daemon {
             mtu: link.mtu,
             index: None, // it is not stored yet
             netns: NetnsRef { id: Some(netns), handle: None },
+            lifelines: Lifelines::default(),
             owner_uid: nix::unistd::geteuid().as_raw(),
             attached_at: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
             update: None,

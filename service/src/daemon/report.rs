@@ -16,6 +16,7 @@
 
 use crate::model::guest_table::Attached;
 use crate::model::layer::{LayerReport, Verdict};
+use crate::model::lifeline::EndCause;
 use crate::model::uplink::Uplink;
 use crate::model::world::Backend;
 use std::path::PathBuf;
@@ -86,8 +87,8 @@ pub enum GuestEvent {
     State,
     /// It was detached.
     Detached,
-    /// Its link disappeared.
-    Lost,
+    /// It is gone, and nobody detached it.
+    Lost(EndCause),
 }
 
 /// What listeners are told.

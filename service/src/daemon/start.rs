@@ -16,6 +16,7 @@
 //! over (`adopt.rs`) and brought to what is wanted now.
 
 use super::calls::repair::Keeping;
+use super::guest::lifelines::Lifelines;
 use super::guest::worker::Worker;
 use super::names::Asking;
 use super::reconcile::debounce::{Debounce, Due};
@@ -102,7 +103,7 @@ impl Daemon {
         let (done, deleted) = mpsc::unbounded_channel();
         let (alive, ended) = oneshot::channel();
         let daemon = Self::start(config, Box::new(notify), Deleter::new(done), alive)?;
-        let (bell, resolv) = {
+        let (bell, knell, resolv) = {
             let _inside = runtime.enter();
             // What is in the file was read before: it counts if it has been written since.
             let path = daemon.config.resolv_conf.as_deref();
@@ -111,7 +112,8 @@ impl Daemon {
                 log::warn!("the file of the device's resolvers is not watched: {e}");
                 None
             });
-            (daemon.kernel.monitor.bell().map_err(failed)?, resolv)
+            let knell = daemon.lifelines.knell().map_err(failed)?;
+            (daemon.kernel.monitor.bell().map_err(failed)?, knell, resolv)
         };
         let (deleter, guests) = (daemon.kernel.deleter.clone(), Arc::clone(&daemon.worker.due));
         let netd = daemon.forwarding.get().due();
@@ -123,6 +125,7 @@ impl Daemon {
             Handle { daemon, deleter, detaching, restless, work_ended, names_known, ending };
         let sources = Sources {
             bell,
+            knell,
             deleted,
             guests,
             netd,
@@ -209,6 +212,7 @@ impl Daemon {
             guest_repairs: Backoffs::new(&REPAIR),
             shut: BTreeSet::new(),
             worker: Worker::default(),
+            lifelines: Lifelines::new().map_err(system("watch guests' processes"))?,
             asking: Asking::default(),
             keeping: Keeping::default(),
             kept_repairs: Backoffs::new(&REPAIR),
@@ -220,6 +224,7 @@ impl Daemon {
         };
         daemon.adopt(found.records)?;
         daemon.begin()?;
+        daemon.find_lifelines();
         Ok(daemon)
     }
 

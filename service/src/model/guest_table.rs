@@ -16,6 +16,7 @@
 
 use crate::alloc::leases::Leases;
 use crate::model::guest_net::NetnsRef;
+use crate::model::lifeline::Lifelines;
 use crate::model::policy_rules::RoutingMode;
 use crate::model::timeline::Entry;
 use crate::model::GuestNet;
@@ -23,6 +24,7 @@ use crate::spec::{GuestName, GuestSpec, IfName, IpPrefix, VpnPolicy};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An attached guest.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct Attached {
     pub index: u32,
     /// Its network namespace.
     pub netns: NetnsRef,
+    /// What it lives by.
+    pub lifelines: Lifelines,
     /// Who attached it.
     pub owner_uid: u32,
     /// When: milliseconds since the epoch.
@@ -145,6 +149,15 @@ impl GuestTable {
     pub fn set_mtu(&mut self, index: u32, mtu: u32) {
         let guest = self.by_index.get(&index).and_then(|name| self.attached.get_mut(name));
         guest.into_iter().for_each(|guest| guest.net.mtu = mtu);
+    }
+
+    /// A guest has another lease.
+    pub fn set_lease(&mut self, index: u32, lease: Option<Duration>, until: Option<Duration>) {
+        let guest = self.by_index.get(&index).and_then(|name| self.attached.get_mut(name));
+        if let Some(guest) = guest {
+            guest.spec.lease = lease;
+            guest.lifelines.lease_until = until;
+        }
     }
 
     /// Whether something is being done at a guest's ends.
@@ -412,6 +425,7 @@ mod tests {
             net: has,
             index: 7,
             netns: NetnsRef::default(),
+            lifelines: Lifelines::default(),
             owner_uid: 0,
             attached_at: 0,
             timeline: Vec::new(),

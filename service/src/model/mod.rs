@@ -25,6 +25,7 @@ pub mod guest_net;
 pub mod guest_table;
 pub mod identity;
 pub mod layer;
+pub mod lifeline;
 pub mod lockdown;
 pub mod names;
 pub mod object;

@@ -17,6 +17,7 @@
 use super::{GuestName, IfName, Subnet, VpnPolicy, MOST_RESOLVERS};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 /// Why a configuration is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +74,9 @@ pub enum SpecError {
     /// Not an MTU.
     #[error("MTU {0} is not possible: use 68 to 65535, or -1 for the uplink's")]
     Mtu(i32),
+    /// Not a lease.
+    #[error("a lease of {0} ms is not possible: use 1000 (a second) to 31536000000 (a year), or 0 for none")]
+    Lease(i64),
     /// More text than a valid configuration has.
     #[error("the configuration holds {0} bytes of text; no valid one holds more than {MAX_TEXT}")]
     TooLarge(usize),
@@ -148,7 +152,14 @@ pub struct GuestSpec {
     /// Whether what it loses of its own side is put back unasked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keep: bool,
+    /// Whether it outlives the process that names it, for as long as its namespace is there.
+    pub outlives_process: bool,
+    /// How long it lives unless it is updated; none: there is no end.
+    pub lease: Option<Duration>,
 }
+
+/// The shortest and the longest lease, in milliseconds: a second, a year.
+const LEASE: std::ops::RangeInclusive<i64> = 1_000..=31_536_000_000;
 
 /// A specification as it is stored, which may be anything.
 #[derive(Deserialize)]
@@ -167,6 +178,15 @@ struct Stored {
     vpn: VpnPolicy,
     #[serde(default)]
     keep: bool,
+    /// A guest of before it could be chosen lives by its namespace.
+    #[serde(default = "yes")]
+    outlives_process: bool,
+    #[serde(default)]
+    lease: Option<Duration>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl TryFrom<Stored> for GuestSpec {
@@ -183,7 +203,8 @@ impl TryFrom<Stored> for GuestSpec {
             }
         };
         let spec = Self::new(s.name, s.interface, address, s.gateway, prefix, mtu)?;
-        Ok(spec.under(s.vpn)?.kept(s.keep))
+        let lease = s.lease.map_or(0, |lease| i64::try_from(lease.as_millis()).unwrap_or(-1));
+        Ok(spec.under(s.vpn)?.lives(s.outlives_process, lease)?.kept(s.keep))
     }
 }
 
@@ -228,7 +249,19 @@ impl GuestSpec {
         }
         let vpn = VpnPolicy::default();
         let addresses = address.into_iter().map(IpAddr::V4).collect();
-        Ok(Self { name, interface, addresses, gateway, subnet, mtu, vpn, keep: false })
+        let (keep, outlives_process, lease) = (false, false, None);
+        Ok(Self {
+            name,
+            interface,
+            addresses,
+            gateway,
+            subnet,
+            mtu,
+            vpn,
+            keep,
+            outlives_process,
+            lease,
+        })
     }
 
     /// The IPv4 address that was asked for.
@@ -237,6 +270,16 @@ impl GuestSpec {
             IpAddr::V4(address) => Some(*address),
             IpAddr::V6(_) => None,
         })
+    }
+
+    /// The same with another life. `lease_millis` as in the contract's `GuestConfig`.
+    pub fn lives(self, outlives_process: bool, lease_millis: i64) -> Result<Self, SpecError> {
+        let lease = match lease_millis {
+            0 => None,
+            millis if LEASE.contains(&millis) => Some(Duration::from_millis(millis.unsigned_abs())),
+            millis => return Err(SpecError::Lease(millis)),
+        };
+        Ok(Self { outlives_process, lease, ..self })
     }
 
     /// The same under another VPN policy.

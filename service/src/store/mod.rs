@@ -253,6 +253,7 @@ fn patiently<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 mod tests {
     use super::*;
     use crate::model::guest_net::NetnsRef;
+    use crate::model::lifeline::Lifelines;
     use crate::spec::{GuestSpec, IfName};
 
     fn name(text: &str) -> GuestName {
@@ -274,6 +275,7 @@ mod tests {
             mtu: 1500,
             index: Some(7),
             netns: NetnsRef { id: Some(0), handle: Some([255; 16]) },
+            lifelines: Lifelines::default(),
             owner_uid: 0,
             attached_at: 1,
             update: None,

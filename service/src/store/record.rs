@@ -18,6 +18,7 @@ use crate::alloc::slots;
 use crate::model::forwarding::{Before, Switch};
 use crate::model::guest_net::NetnsRef;
 use crate::model::guest_table::Attached;
+use crate::model::lifeline::Lifelines;
 use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec, IfName};
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,9 @@ pub struct AttachedRecord {
     /// Its network namespace; an earlier version kept none.
     #[serde(default)]
     pub netns: NetnsRef,
+    /// What it lives by; an earlier version kept nothing.
+    #[serde(default)]
+    pub lifelines: Lifelines,
     /// Who attached it.
     pub owner_uid: u32,
     /// When: milliseconds since the epoch.
@@ -90,6 +94,7 @@ impl AttachedRecord {
             mtu: guest.net.mtu,
             index: Some(guest.index),
             netns: guest.netns.clone(),
+            lifelines: guest.lifelines,
             owner_uid: guest.owner_uid,
             attached_at: guest.attached_at,
             update: None,

@@ -161,6 +161,9 @@ fn copy(guest: &Guest) -> Guest {
         uplink: guest.uplink.clone(),
         configuredMtu: guest.configuredMtu,
         keep: guest.keep,
+        lifeline: guest.lifeline,
+        leaseMillis: guest.leaseMillis,
+        endCause: guest.endCause,
     }
 }
 

@@ -16,8 +16,10 @@
 
 package android.system.guestnet;
 
+import android.system.guestnet.EndCause;
 import android.system.guestnet.GuestKind;
 import android.system.guestnet.GuestState;
+import android.system.guestnet.Lifeline;
 import android.system.guestnet.TimelineStep;
 import android.system.guestnet.VpnPolicy;
 
@@ -59,4 +61,10 @@ parcelable Guest {
     int configuredMtu = -1;
     /** GuestConfig.keep as it was asked for. */
     boolean keep = false;
+    /** GuestConfig.lifeline as it was asked for. */
+    Lifeline lifeline = Lifeline.TARGET;
+    /** GuestConfig.leaseMillis as it was asked for last; 0: none. */
+    long leaseMillis = 0;
+    /** State GONE: why. */
+    EndCause endCause = EndCause.NONE;
 }

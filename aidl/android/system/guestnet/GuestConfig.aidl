@@ -17,6 +17,7 @@
 package android.system.guestnet;
 
 import android.system.guestnet.GuestKind;
+import android.system.guestnet.Lifeline;
 import android.system.guestnet.VpnPolicy;
 
 /**
@@ -53,4 +54,12 @@ parcelable GuestConfig {
      * likes.
      */
     boolean keep = false;
+    /** What the guest lives by. It cannot change while it is attached. */
+    Lifeline lifeline = Lifeline.TARGET;
+    /**
+     * Length of its lease in milliseconds, 1000 to 31536000000 (a year); 0: none. The guest is detached
+     * when that time has passed since attach() or the last update(), each of which begins a lease, or
+     * ends it with 0. While the device sleeps (CLOCK_MONOTONIC) it does not pass.
+     */
+    long leaseMillis = 0;
 }

@@ -25,6 +25,6 @@ enum GuestEvent {
     STATE = 1,
     /** detach() succeeded. */
     DETACHED = 2,
-    /** The link disappeared: the guest's namespace ended, or somebody deleted the link. */
+    /** The guest is gone, and nobody detached it: Guest.endCause says why. */
     LOST = 3,
 }

@@ -95,6 +95,8 @@ interface IGuestNet {
      * http://HOST[:PORT]/PATH; .name is not a name.
      */
     const int ERROR_BAD_PROBE_TARGET = 120;
+    /** GuestConfig.leaseMillis is neither 0 nor 1000 to 31536000000. */
+    const int ERROR_BAD_LEASE = 111;
 
     /** GuestTarget.pid is zero or negative. */
     const int ERROR_BAD_PID = 200;
@@ -172,8 +174,10 @@ interface IGuestNet {
      * @param config what the guest gets; a default-constructed config with a name is the original
      *        set-up.
      * @param target the guest's network namespace.
-     * @param owner if not null, the guest is detached when this object dies (EX_UNSUPPORTED_OPERATION
-     *        in this version).
+     * @param owner if not null, the guest is detached when this object dies: with its process, and on a
+     *        socket with the connection that this call came by. EX_ILLEGAL_ARGUMENT when its death would
+     *        not be noticed. After a restart of guestnetd, which no object survives, the guest is
+     *        detached when the process that made this call ends.
      * @return the guest as attached, with the time each step took.
      * @throws ServiceSpecificException any ERROR_ but NO_SUCH_GUEST and TOO_MANY_LISTENERS.
      */
@@ -182,8 +186,9 @@ interface IGuestNet {
     /**
      * Changes a live guest, while its link stays.
      *
-     * These fields change: addresses, mtu, vpnPolicy, uplink and keep. The others have to be as they are, or
-     * it is ERROR_FIELD_NOT_UPDATABLE: name, kind, interfaceName, gateway and prefixLength. Empty
+     * These fields change: addresses, mtu, vpnPolicy, uplink and keep; leaseMillis begins a lease. The others
+     * have to be as they are, or it is ERROR_FIELD_NOT_UPDATABLE: name, kind, interfaceName, gateway,
+     * prefixLength and lifeline. Empty
      * addresses mean those that the guest has. As with attach(), all is done or nothing: after a
      * failure the guest has what it had before. A new address costs the connections of the old one, and
      * at most one ping; nothing else that changes costs a TCP stream.

@@ -24,18 +24,19 @@ use crate::kernel::netlink::Netlink;
 use crate::kernel::netns::target::Target;
 use crate::kernel::netns::{handle, Home};
 use crate::kernel::observe::FoundGuest;
-use crate::kernel::{link, observe};
+use crate::kernel::{link, observe, process};
 use crate::model::change::Change;
 use crate::model::desired::{desired_guest, may_remove};
 use crate::model::diff::diff;
 use crate::model::guest_net::NetnsRef;
+use crate::model::lifeline::{EndCause, Lifelines, ProcessRef};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::timeline::{Operation, Timeline};
 use crate::model::world::Tun;
 use crate::model::{policy_rules, subnet_conflict, GuestNet, Step};
 use crate::spec::{GuestName, GuestSpec, VpnPolicy, DEFAULT_MTU};
 use crate::store::{AttachedRecord, Record};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A guest that is being attached.
@@ -46,11 +47,13 @@ struct Arriving<'a> {
     /// A socket in its namespace.
     inside: &'a Netlink,
     uid: u32,
+    /// The process that gave an owner.
+    owner: Option<ProcessRef>,
 }
 
 impl Daemon {
     pub(in crate::daemon) fn attach(&mut self, request: AttachRequest) -> Result<Attached, Error> {
-        let AttachRequest { spec, target, uid, arrived } = request;
+        let AttachRequest { spec, target, uid, owner, arrived } = request;
         let mut timeline = Timeline::new(arrived);
         timeline.enter(Operation::OpenTarget, "target opened, lock taken", arrived);
         let began = Instant::now();
@@ -61,21 +64,34 @@ impl Daemon {
         let inside = self.socket_in(&target)?;
         timeline.enter(Operation::EnterNetns, "entered netns", began);
 
-        let arriving = Arriving { spec: &spec, net: &net, target: &target, inside: &inside, uid };
+        let arriving =
+            Arriving { spec: &spec, net: &net, target: &target, inside: &inside, uid, owner };
         let done = self.attach_inside(&arriving, &mut timeline);
 
         // Nothing of the guest's namespace outlives the call: it would pin the namespace.
         let began = Instant::now();
         drop(inside);
-        drop(target);
+        let pidfd = target.into_pidfd().filter(|_| !spec.outlives_process);
         timeline.enter(Operation::LeaveNetns, "left netns", began);
         let mut guest = done?;
         guest.timeline = timeline.into_entries();
         log_attach(&guest, arrived);
         self.know(guest.clone());
+        self.watch(&guest, pidfd)?;
         let seen = self.seen(&guest);
         (self.notify)(Notice::Guest(GuestEvent::Attached, seen.clone()));
         Ok(seen)
+    }
+
+    /// What the guest lives by, from now on. One that cannot be watched is no guest.
+    fn watch(&mut self, guest: &Attached, pidfd: Option<OwnedFd>) -> Result<(), Error> {
+        self.lifelines.lease(guest.index, guest.lifelines.lease_until);
+        let Some(pidfd) = pidfd else { return Ok(()) };
+        let held = self.lifelines.hold(guest.index, EndCause::ProcessExited, pidfd);
+        held.map_err(|e| {
+            self.end_guest(guest.index, EndCause::ProcessExited);
+            Error::kernel("watch the guest's process", e)
+        })
     }
 
     /// A guest that has joined is there.
@@ -242,7 +258,7 @@ impl Daemon {
         steps: &[Step],
         timeline: &mut Timeline,
     ) -> Result<Attached, Error> {
-        let Arriving { spec, net, target, inside, uid } = *guest;
+        let Arriving { spec, net, target, inside, uid, owner } = *guest;
         let who = spec.name.as_str();
         // The last step marks the link as whole, so it comes after everything that can fail.
         let Some((mark, body)) = steps.split_last() else {
@@ -265,7 +281,10 @@ impl Daemon {
             target.check_alive()?;
             timeline.enter(Operation::ReadBack, "read back", began);
             let netns = NetnsRef { id, handle: handle::of(target.netns.as_fd()) };
-            let attached = attached(spec, net, (index, netns), uid);
+            let process = target.process().filter(|_| !spec.outlives_process);
+            let lease_until = spec.lease.map(|lease| process::monotonic() + lease);
+            let lifelines = Lifelines { process, owner, lease_until };
+            let attached = Attached { lifelines, ..attached(spec, net, (index, netns), uid) };
             let began = Instant::now();
             let kept = Some(AttachedRecord::of(&attached));
             self.store.put(&spec.name, &Record { slot: net.slot, attached: kept })?;
@@ -360,6 +379,7 @@ fn attached(
         net: net.clone(),
         index,
         netns,
+        lifelines: Lifelines::default(),
         owner_uid: uid,
         attached_at: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
         timeline: Vec::new(),

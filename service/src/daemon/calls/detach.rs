@@ -78,17 +78,22 @@ impl Daemon {
                 log::info!("link {name} deleted");
                 told.extend(self.detaching.remove(name).unwrap_or_default());
             }
+            let ending = self.lifelines.ending_of(*index);
             let Some((guest, was_leaving)) = self.world.guests.remove(*index) else { continue };
+            let ending = match (was_leaving, ending) {
+                (true, ending) => ending,
+                (false, _) => Some(self.why_gone(&guest)),
+            };
+            self.lifelines.forget(*index);
             let (name, host) = (guest.name().clone(), &guest.net.host.name);
             addresses.push(guest.net.guest.address);
             if was_leaving {
                 log::info!("{name}: link {host} deleted");
                 told.extend(self.detaching.remove(&name).unwrap_or_default());
-                self.forget(guest, GuestEvent::Detached);
             } else {
                 log::info!("{name}: its link {host} is gone");
-                self.forget(guest, GuestEvent::Lost);
             }
+            self.forget(guest, ending.map_or(GuestEvent::Detached, GuestEvent::Lost));
         }
         self.connections.guests_gone(addresses);
         // Once for all of them: what nobody needs any more.
@@ -109,6 +114,7 @@ impl Daemon {
     }
 
     fn not_deleted(&mut self, index: u32, cause: &KernelError) {
+        self.did_not_end(index);
         let unadopted = self.world.guests.unadopted_name(index).cloned();
         let guest = self.world.guests.stay(index);
         let Some(name) = guest.map(|guest| guest.name().clone()).or(unadopted) else {

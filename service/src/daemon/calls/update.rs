@@ -23,8 +23,10 @@ use crate::daemon::{Attached, Daemon, GuestEvent, Handle, Notice, Whose};
 use crate::effects::executor::marks;
 use crate::effects::resource::forget_address;
 use crate::error::Error;
+use crate::kernel::process;
 use crate::model::change::Change;
 use crate::model::desired::Scale;
+use crate::model::lifeline::Lifelines;
 use crate::model::timeline::{Operation, Timeline};
 use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec};
@@ -138,8 +140,9 @@ impl Daemon {
         }
         let (spec, net) = self.choose_update(&before, spec)?;
         let in_doubt = self.worker.doubts(before.index).is_some();
-        if spec == before.spec && net == before.net && !in_doubt {
-            return Ok(Begun::Same(Box::new(self.seen(&before))));
+        let same = GuestSpec { lease: before.spec.lease, ..spec.clone() } == before.spec;
+        if same && net == before.net && !in_doubt {
+            return self.renew(&before, spec.lease).map(|guest| Begun::Same(Box::new(guest)));
         }
         timeline.enter(Operation::Observe, "looked at the guest", began);
 
@@ -199,13 +202,31 @@ impl Daemon {
         Ok((spec, net.routed(self.world.platform.routing)))
     }
 
+    /// A lease begins, or ends, and nothing else changes.
+    fn renew(&mut self, before: &Attached, lease: Option<Duration>) -> Result<Attached, Error> {
+        if lease.is_none() && before.spec.lease.is_none() {
+            return Ok(self.seen(before));
+        }
+        let spec = GuestSpec { lease, ..before.spec.clone() };
+        let after = leased(Attached { spec, ..before.clone() });
+        self.keep(AttachedRecord::of(&after), &after.net)?;
+        self.lease_begins(&after);
+        Ok(self.seen(&after))
+    }
+
+    fn lease_begins(&mut self, guest: &Attached) {
+        let until = guest.lifelines.lease_until;
+        self.world.guests.set_lease(guest.index, guest.spec.lease, until);
+        self.lifelines.lease(guest.index, until);
+    }
+
     /// The last that can fail: with this record the guest has become what was asked for.
     fn commit_update(&mut self, update: &Update) -> Result<(), Error> {
         self.take_in();
         let index = update.before.index;
         let guest = self.world.guests.by_index(index).ok_or_else(|| self.where_is(update))?;
         let net = update.net.clone();
-        let after = Attached { spec: update.spec.clone(), net, ..guest.clone() };
+        let after = leased(Attached { spec: update.spec.clone(), net, ..guest.clone() });
         self.keep(AttachedRecord::of(&after), &after.net)?;
         if update.net.vpn != update.before.net.vpn {
             // Else it is put back later, as what others change.
@@ -216,7 +237,8 @@ impl Daemon {
         if after.spec.keep {
             self.keep_an_eye();
         }
-        self.world.guests.commit_update(index, after.spec);
+        self.world.guests.commit_update(index, after.spec.clone());
+        self.lease_begins(&after);
         self.worker.is_sure(index);
         Ok(())
     }
@@ -287,6 +309,13 @@ impl Daemon {
     }
 }
 
+/// A guest whose lease begins now.
+fn leased(guest: Attached) -> Attached {
+    let lease_until = guest.spec.lease.map(|lease| process::monotonic() + lease);
+    let lifelines = Lifelines { lease_until, ..guest.lifelines };
+    Attached { lifelines, ..guest }
+}
+
 /// What a live guest cannot change: names and addresses that others know it by, or that its link was
 /// made with.
 fn refuse_fixed(has: &GuestSpec, request: &UpdateRequest) -> Result<(), Error> {
@@ -297,6 +326,7 @@ fn refuse_fixed(has: &GuestSpec, request: &UpdateRequest) -> Result<(), Error> {
         ("interfaceName", has.interface == asked.interface),
         ("gateway", has.gateway == asked.gateway),
         ("prefixLength", has.subnet.prefix() == asked.subnet.prefix()),
+        ("lifeline", has.outlives_process == asked.outlives_process),
     ];
     match fields.into_iter().find(|(_, same)| !same) {
         Some((field, _)) => Err(Error::FieldNotUpdatable(field)),

@@ -15,5 +15,6 @@
 //! What goes on inside a guest after its attach.
 
 pub(in crate::daemon) mod ends;
+pub(in crate::daemon) mod lifelines;
 mod mtu;
 pub(in crate::daemon) mod worker;

@@ -17,6 +17,7 @@
 //! live guests to what they should be and ask netd. It decides nothing.
 
 use crate::daemon::calls::repair;
+use crate::daemon::guest::lifelines::Knell;
 use crate::daemon::guest::worker;
 use crate::daemon::reconcile::debounce::Due;
 use crate::daemon::reconcile::netd;
@@ -42,6 +43,8 @@ pub(in crate::daemon) struct Sources {
     pub(in crate::daemon) bell: Bell,
     /// Deletes that have come to their end.
     pub(in crate::daemon) deleted: UnboundedReceiver<Deleted>,
+    /// Rings when a process has ended that a guest lives by.
+    pub(in crate::daemon) knell: Knell,
     /// Told when live guests' ends should change.
     pub(in crate::daemon) guests: Arc<Notify>,
     /// Told when netd is to be asked for forwarding.
@@ -81,6 +84,7 @@ impl Daemon {
             self.world.lockdown.over_at(),
             self.names_at(),
             self.keep_at(),
+            self.lifelines.next(),
         ];
         times.into_iter().flatten().min()
     }
@@ -99,6 +103,7 @@ impl Daemon {
             self.retry_at(),
             self.repair_at(),
             self.world.lockdown.over_at(),
+            self.lifelines.next(),
         ];
         waits.iter().any(Option::is_some)
     }
@@ -108,6 +113,7 @@ impl Daemon {
         if self.next_check().is_some_and(|at| at <= now) {
             self.check_all(now);
         }
+        self.lifelines_ended();
         self.trigger_what_waited(now);
         if self.keep_at().is_some_and(|at| at <= now) {
             self.mind_kept(now);
@@ -147,6 +153,7 @@ async fn changed(resolv: &mut Option<resolv_conf::Watch>) {
 async fn follow(handle: Handle, sources: Sources) {
     let Sources {
         bell,
+        knell,
         mut deleted,
         guests,
         netd: netd_due,
@@ -180,6 +187,7 @@ async fn follow(handle: Handle, sources: Sources) {
                 }
                 with_daemon(Daemon::catch_up)
             }
+            () = knell.rings() => with_daemon(Daemon::lifelines_ended),
             Some(one) = deleted.recv() => handle.enter(|daemon| {
                 daemon.deleted(one);
                 Ok(())

@@ -24,6 +24,7 @@ pub mod neighbour;
 pub mod netlink;
 pub mod netns;
 pub mod observe;
+pub mod process;
 pub mod route;
 pub mod rule;
 pub mod sysctl;

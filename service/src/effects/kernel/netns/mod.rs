@@ -21,6 +21,8 @@ pub mod initial;
 pub mod reentry;
 pub mod target;
 
+use super::netlink::attr::{Request, Writer};
+use super::netlink::Netlink;
 use nix::sched::{setns, CloneFlags};
 use nix::sys::ioctl::ioctl_num_type;
 use std::fs::File;
@@ -53,6 +55,18 @@ impl NetnsId {
     pub fn at(path: &str) -> io::Result<Self> {
         let meta = std::fs::metadata(path)?;
         Ok(Self { dev: meta.dev(), ino: meta.ino() })
+    }
+}
+
+/// Whether the namespace of a socket has a number for another one: that is taken away before the links
+/// of one that ends are deleted (cleanup_net()). What cannot be asked is taken as yes.
+pub fn id_is_known(netlink: &Netlink, id: i32) -> bool {
+    // linux/net_namespace.h; behind `struct rtgenmsg`, padded.
+    const NETNSA_NSID: u16 = 1;
+    let body = Writer::after(&[0; 4]).with(NETNSA_NSID, &id.to_ne_bytes());
+    match netlink.get(&Request { kind: libc::RTM_GETNSID, body }, |_| Some(())) {
+        Err(e) => e.errno != libc::ENOENT,
+        Ok(()) => true,
     }
 }
 

@@ -18,7 +18,9 @@
 use super::initial::Initial;
 use super::reentry;
 use super::NetnsId;
+use crate::effects::kernel::process;
 use crate::error::{is_exhausted, Error, TargetError};
+use crate::model::lifeline::ProcessRef;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::ioctl::ioctl_num_type;
 use std::fs::{self, File};
@@ -48,6 +50,8 @@ pub struct Target {
 struct Process {
     pid: i32,
     pidfd: OwnedFd,
+    /// When it started; none: its /proc cannot be read.
+    started: Option<u64>,
 }
 
 impl Target {
@@ -57,9 +61,12 @@ impl Target {
             Named::Netns(fd) => Self { netns: File::from(fd), process: None },
             Named::Pidfd(pidfd) => {
                 let pid = pid_of(&pidfd)?;
-                Self::of_process(Process { pid, pidfd }, initial)?
+                Self::of_process(Process { pid, pidfd, started: None }, initial)?
             }
-            Named::Pid(pid) => Self::of_process(Process { pid, pidfd: pidfd_open(pid)? }, initial)?,
+            Named::Pid(pid) => {
+                let pidfd = pidfd_open(pid)?;
+                Self::of_process(Process { pid, pidfd, started: None }, initial)?
+            }
         };
         if let Some(why) = super::refuse(target.netns.as_fd()) {
             return Err(TargetError::NotANetns(why));
@@ -86,12 +93,25 @@ impl Target {
         owner_of(self.netns.as_fd()).is_ok_and(|owner| owner == uid)
     }
 
-    fn of_process(process: Process, initial: &Initial) -> Result<Self, TargetError> {
+    /// The process that was named, for when nothing is held any more.
+    pub fn process(&self) -> Option<ProcessRef> {
+        let process = self.process.as_ref()?;
+        Some(ProcessRef { pid: process.pid, started: process.started? })
+    }
+
+    /// Its pidfd, which holds nothing of it.
+    pub fn into_pidfd(self) -> Option<OwnedFd> {
+        self.process.map(|process| process.pidfd)
+    }
+
+    fn of_process(mut process: Process, initial: &Initial) -> Result<Self, TargetError> {
         let pid = process.pid;
         if ended(&process.pidfd) {
             return Err(TargetError::NoSuchProcess(pid));
         }
-        if is_kernel_thread(pid) {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        process.started = process::started_in(&stat);
+        if is_kernel_thread(&stat) {
             return Err(TargetError::KernelThread(pid));
         }
         let netns = File::open(format!("/proc/{pid}/ns/net"));
@@ -162,19 +182,11 @@ fn pidfd_open(pid: i32) -> Result<OwnedFd, TargetError> {
     if pid <= 0 {
         return Err(TargetError::BadPid(pid));
     }
-    // SAFETY: pidfd_open(2) takes two integers and returns a new descriptor or -1.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    match i32::try_from(fd) {
-        // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => match io::Error::last_os_error() {
-            // A thread's id, which is not a process: EINVAL, since Linux 6.9 ENOENT.
-            e if matches!(e.raw_os_error(), Some(libc::ESRCH | libc::EINVAL | libc::ENOENT)) => {
-                Err(TargetError::NoSuchProcess(pid))
-            }
-            cause => Err(or_exhausted(cause, |cause| TargetError::NotAccessible { pid, cause })),
-        },
-    }
+    process::open(pid).map_err(|e| match e.raw_os_error() {
+        // A thread's id, which is not a process: EINVAL, since Linux 6.9 ENOENT.
+        Some(libc::ESRCH | libc::EINVAL | libc::ENOENT) => TargetError::NoSuchProcess(pid),
+        _ => or_exhausted(e, |cause| TargetError::NotAccessible { pid, cause }),
+    })
 }
 
 /// The pid that a pidfd stands for, from `/proc/self/fdinfo` (pidfd_open(2)).
@@ -231,9 +243,8 @@ fn owner_of(netns: BorrowedFd<'_>) -> io::Result<u32> {
 }
 
 /// PF_KTHREAD in field 9 of `/proc/PID/stat` (proc(5), linux/sched.h).
-fn is_kernel_thread(pid: i32) -> bool {
+fn is_kernel_thread(stat: &str) -> bool {
     const PF_KTHREAD: u32 = 0x0020_0000;
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     // The command in parentheses may hold anything; the fields go on after the last one.
     let after = stat.rsplit(')').next().unwrap_or_default();
     let flags = after.split_ascii_whitespace().nth(6).and_then(|f| f.parse::<u32>().ok());

@@ -51,4 +51,7 @@ parcelable Guest {
   @nullable @utf8InCpp String uplink;
   int configuredMtu = (-1) /* -1 */;
   boolean keep = false;
+  android.system.guestnet.Lifeline lifeline = android.system.guestnet.Lifeline.TARGET;
+  long leaseMillis = 0;
+  android.system.guestnet.EndCause endCause = android.system.guestnet.EndCause.NONE;
 }

@@ -43,4 +43,6 @@ parcelable GuestConfig {
   android.system.guestnet.VpnPolicy vpnPolicy = android.system.guestnet.VpnPolicy.FOLLOW_UPLINK;
   @nullable @utf8InCpp String uplink;
   boolean keep = false;
+  android.system.guestnet.Lifeline lifeline = android.system.guestnet.Lifeline.TARGET;
+  long leaseMillis = 0;
 }

@@ -65,6 +65,7 @@ interface IGuestNet {
   const int ERROR_BAD_VPN_POLICY = 109;
   const int ERROR_FIELD_NOT_UPDATABLE = 110;
   const int ERROR_BAD_PROBE_TARGET = 120;
+  const int ERROR_BAD_LEASE = 111;
   const int ERROR_BAD_PID = 200;
   const int ERROR_NO_SUCH_PROCESS = 201;
   const int ERROR_KERNEL_THREAD = 202;

@@ -1,0 +1,229 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What attached guests live by, watched: the process that was named, the owner's process after a
+//! restart, a lease. Whichever ends has its guest detached, and nothing else.
+//!
+//! All pidfds are in one epoll instance, which the thread that follows waits for: 1000 guests cost no
+//! thread. A pidfd holds nothing of the guest's namespace.
+
+use crate::daemon::Daemon;
+use crate::effects::kernel::process;
+use crate::kernel::netns::{self, handle};
+use crate::model::guest_net::NetnsRef;
+use crate::model::guest_table::Attached;
+use crate::model::lifeline::EndCause;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
+
+/// How long until a guest whose link could not be deleted is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What is watched, by the index of the guest's host end: no other link gets that while it lives.
+#[derive(Debug)]
+pub(in crate::daemon) struct Lifelines {
+    epoll: Arc<Epoll>,
+    /// Closed, and so taken out of the epoll instance, when they have ended or their guest has gone.
+    processes: HashMap<u32, Vec<(EndCause, OwnedFd)>>,
+    /// What ends by the clock: leases, and what is tried again.
+    times: BTreeMap<u32, (Instant, EndCause)>,
+    /// Guests that are being detached, and why.
+    ending: HashMap<u32, EndCause>,
+}
+
+/// Rings when a process that a guest lives by has ended.
+pub(in crate::daemon) struct Knell(AsyncFd<Fd>);
+
+struct Fd(Arc<Epoll>);
+
+impl AsRawFd for Fd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0 .0.as_raw_fd()
+    }
+}
+
+impl Knell {
+    /// Waits for the first that nothing was done about yet.
+    pub(in crate::daemon) async fn rings(&self) {
+        if let Ok(mut guard) = self.0.readable().await {
+            guard.clear_ready();
+        }
+    }
+}
+
+impl Lifelines {
+    pub(in crate::daemon) fn new() -> io::Result<Self> {
+        let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
+        let (processes, times, ending) = Default::default();
+        Ok(Self { epoll, processes, times, ending })
+    }
+
+    /// To be called on a tokio runtime.
+    pub(in crate::daemon) fn knell(&self) -> io::Result<Knell> {
+        // Android 16's tokio has no newer name for it.
+        #[allow(deprecated)]
+        AsyncFd::with_interest(Fd(Arc::clone(&self.epoll)), Interest::READABLE).map(Knell)
+    }
+
+    /// A guest goes with this process.
+    pub(in crate::daemon) fn hold(
+        &mut self,
+        index: u32,
+        cause: EndCause,
+        pidfd: OwnedFd,
+    ) -> io::Result<()> {
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, index.into());
+        self.epoll.add(&pidfd, event)?;
+        self.processes.entry(index).or_default().push((cause, pidfd));
+        Ok(())
+    }
+
+    /// A guest's lease ends then; none: it has none.
+    pub(in crate::daemon) fn lease(&mut self, index: u32, until: Option<Duration>) {
+        match until {
+            Some(until) => {
+                let left = until.saturating_sub(process::monotonic());
+                self.times.insert(index, (Instant::now() + left, EndCause::LeaseEnded));
+            }
+            None => drop(self.times.remove(&index)),
+        }
+    }
+
+    /// When the first is due.
+    pub(in crate::daemon) fn next(&self) -> Option<Instant> {
+        self.times.values().map(|(at, _)| *at).min()
+    }
+
+    /// Those that have ended, each once.
+    fn ended(&mut self, now: Instant) -> Vec<(u32, EndCause)> {
+        let mut ended = Vec::new();
+        let mut events = [EpollEvent::empty(); 64];
+        while let Ok(count @ 1..) = self.epoll.wait(&mut events, 0u8) {
+            for event in events.iter().take(count) {
+                let Ok(index) = u32::try_from(event.data()) else { continue };
+                ended.extend(self.process_over(index).map(|cause| (index, cause)));
+                // Dropped in any case: what is left in there would ring for ever.
+                self.processes.remove(&index);
+            }
+        }
+        let due = |(_, (at, _)): &(&u32, &(Instant, EndCause))| *at <= now;
+        let due: Vec<_> = self.times.iter().filter(due).map(|(i, (_, why))| (*i, *why)).collect();
+        for (index, cause) in due {
+            self.times.remove(&index);
+            ended.push((index, cause));
+        }
+        ended
+    }
+
+    /// Whether a process that a guest lives by has ended.
+    fn process_over(&self, index: u32) -> Option<EndCause> {
+        let processes = self.processes.get(&index)?;
+        let over = processes.iter().find(|(_, pidfd)| process::has_ended(pidfd.as_fd()));
+        over.map(|(cause, _)| *cause)
+    }
+
+    /// Why a guest is being detached that nobody asked to detach.
+    pub(in crate::daemon) fn ending_of(&self, index: u32) -> Option<EndCause> {
+        self.ending.get(&index).copied()
+    }
+
+    /// A guest is gone.
+    pub(in crate::daemon) fn forget(&mut self, index: u32) {
+        self.processes.remove(&index);
+        self.times.remove(&index);
+        self.ending.remove(&index);
+    }
+}
+
+impl Daemon {
+    /// Detaches the guests of which something that they live by has ended.
+    pub(in crate::daemon) fn lifelines_ended(&mut self) {
+        self.take_in();
+        for (index, cause) in self.lifelines.ended(Instant::now()) {
+            self.end_guest(index, cause);
+        }
+    }
+
+    /// Has an attached guest's link deleted. One that is leaving already has its reason.
+    pub(in crate::daemon) fn end_guest(&mut self, index: u32, cause: EndCause) {
+        let Some(guest) = self.world.guests.by_index(index) else { return };
+        let name = guest.name().clone();
+        log::info!("{name}: {cause}: detached");
+        self.world.guests.leave(&name);
+        self.lifelines.ending.insert(index, cause);
+        self.kernel.deleter.delete(index);
+    }
+
+    /// Its link could not be deleted: a guest that nobody asked to detach is tried again.
+    pub(in crate::daemon) fn did_not_end(&mut self, index: u32) {
+        if let Some(cause) = self.lifelines.ending.remove(&index) {
+            self.lifelines.times.insert(index, (Instant::now() + AGAIN, cause));
+        }
+    }
+
+    /// Why a link is gone that nobody detached, and that nothing it lived by had detached.
+    pub(in crate::daemon) fn why_gone(&self, guest: &Attached) -> EndCause {
+        if let Some(cause) = self.lifelines.process_over(guest.index) {
+            return cause;
+        }
+        if self.namespace_is_there(guest) {
+            EndCause::LinkDeleted
+        } else {
+            EndCause::NamespaceGone
+        }
+    }
+
+    fn namespace_is_there(&self, gone: &Attached) -> bool {
+        let NetnsRef { id, handle } = &gone.netns;
+        if let Some(handle) = handle {
+            return handle::open(self.kernel.home.as_fd(), handle).is_ok();
+        }
+        let Some(id) = *id else { return true };
+        // The number of a namespace that has ended goes to the next one.
+        let reused = |other: &Attached| other.index != gone.index && other.netns.id == Some(id);
+        if self.world.guests.attached().any(reused) {
+            return false;
+        }
+        netns::id_is_known(&self.kernel.netlink, id)
+    }
+
+    /// A guest of an earlier guestnetd: what it lives by is found again. What has ended since rings.
+    pub(in crate::daemon) fn find_lifelines(&mut self) {
+        let guests: Vec<Attached> = self.world.guests.attached().cloned().collect();
+        for guest in guests {
+            let (index, lines) = (guest.index, guest.lifelines);
+            self.lifelines.lease(index, lines.lease_until);
+            let all =
+                [(EndCause::ProcessExited, lines.process), (EndCause::OwnerDied, lines.owner)];
+            for (cause, process) in all {
+                let Some(process) = process else { continue };
+                match process::open_again(&process) {
+                    Ok(Some(pidfd)) => {
+                        if let Err(e) = self.lifelines.hold(index, cause, pidfd) {
+                            log::error!("{}: its process is not watched: {e}", guest.name());
+                        }
+                    }
+                    Ok(None) => self.end_guest(index, cause),
+                    Err(e) => log::error!("{}: its process is not watched: {e}", guest.name()),
+                }
+            }
+        }
+    }
+}

@@ -23,7 +23,7 @@ mod firewall_rig;
 
 use firewall_cases::ruleset;
 use firewall_rig::{in_netns, sh};
-use guestnetd::firewall::{Choice, Firewall, Ruleset};
+use guestnetd::firewall::{Choice, Firewall, Ruleset, Strangers};
 use nix::sched::{setns, CloneFlags};
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use std::fs::File;
@@ -690,6 +690,60 @@ fn connections_of_one_guest_are_limited_nftables() {
 #[test]
 fn connections_of_one_guest_are_limited_iptables() {
     connections_of_one_guest_are_limited(Choice::Iptables);
+}
+
+/// Where forwarding is on for guests alone, nobody behind the uplink reaches the device's other networks
+/// through it; what somebody's DNAT leads further passes where others may need forwarding.
+fn strangers_do_not_pass(choice: Choice) {
+    in_netns(move || {
+        let device = Device::new();
+        device.route_by("wlan0");
+        let [wlan0, lan0] = ["wlan0", "lan0"].map(|name| &device.neighbour(name).namespace);
+        wlan0.sh("ip route add 198.18.0.0/24 via 192.0.2.2");
+        lan0.sh("ip route add 192.0.2.0/24 via 198.18.0.2");
+        let behind = [wlan0.socket("192.0.2.1:7000"), lan0.socket("198.18.0.1:7000")];
+        sh("iptables-legacy -t nat -A PREROUTING -i wlan0 -p udp --dport 7777 -j DNAT \
+            --to-destination 198.18.0.1:7000");
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
+        // Whether it comes in from wlan0, from lan0, and by DNAT from wlan0.
+        let mut pass = |strangers: Strangers| {
+            let rules = Ruleset { strangers, ..by("wlan0") };
+            firewall.apply(&rules).unwrap();
+            let ways = [
+                (wlan0, "198.18.0.1:7000", &behind[1]),
+                (lan0, "192.0.2.1:7000", &behind[0]),
+                (wlan0, "192.0.2.2:7777", &behind[1]),
+            ];
+            let passed = ways.map(|(from, to, socket)| {
+                let before = firewall.dropped().unwrap();
+                from.inside(move || {
+                    UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"?", to).unwrap();
+                });
+                let mut came = false;
+                soon("it comes, or is dropped", || {
+                    came = received(socket).is_some();
+                    came || firewall.dropped().unwrap() > before
+                });
+                came
+            });
+            device.guest.socket("0.0.0.0:0").send_to(b"?", REMOTE).unwrap();
+            soon("the guest's", || device.came_to("wlan0") == 1);
+            passed
+        };
+        assert_eq!(pass(Strangers::Pass), [true, true, true]);
+        assert_eq!(pass(Strangers::NotFromWaysOut), [false, true, true]);
+        assert_eq!(pass(Strangers::Nowhere), [false, false, false]);
+    });
+}
+
+#[test]
+fn strangers_do_not_pass_nftables() {
+    strangers_do_not_pass(Choice::Nftables);
+}
+
+#[test]
+fn strangers_do_not_pass_iptables() {
+    strangers_do_not_pass(Choice::Iptables);
 }
 
 /// What is in no connection of its own that NAT knows does not leave with the guest's address.

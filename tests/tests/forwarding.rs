@@ -278,3 +278,34 @@ fn an_interface_that_forwards_nothing_is_put_right_or_named() {
     let of = bed.service.status(Some("demo")).expect("status").guests.remove(0);
     assert_ne!(of.verdict, Verdict::NO_INTERNET, "{:?}", of.reason);
 }
+/// A stranger on the Wi-Fi does not reach the device's other network because a guest is there, and the
+/// status says so; where forwarding was on before it is not guestnetd's to say.
+fn nobody_passes_but_guests(firewall: &str) {
+    let bed = Bed::new(firewall);
+    let company = Netns::new("company");
+    bed.device.run(&format!("ip link add eth1 type veth peer name e netns {}", company.name()));
+    bed.device.run("ip addr add 198.51.100.2/24 dev eth1");
+    bed.device.run("ip link set eth1 up");
+    company.run("ip addr add 198.51.100.1/24 dev e");
+    company.run("ip link set e up");
+    company.run("ip route add default via 198.51.100.2");
+    bed.device.internet.run("ip route add 198.51.100.0/24 via 192.0.2.2");
+    let passes = || {
+        let ping = bed.device.internet.try_run("ping -q -c 1 -W 1 198.51.100.1");
+        ping.status.success()
+    };
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    assert!(guest.tcp(guestnet_tests::Internet::TCP, "hello").is_ok());
+    assert!(bed.forwards() && !passes());
+    let layers = bed.service.status(None).unwrap().device;
+    let said = layers.iter().any(|layer| layer.text.contains("is not passed on to others"));
+    assert!(said, "{layers:?}");
+    // Somebody who writes it needs it.
+    bed.device.set_sysctl(FORWARDING, "0");
+    eventually("it is on again", || bed.forwards());
+    eventually("they pass", passes);
+    bed.detach("demo");
+}
+
+guestnet_tests::with_both_backends!(nobody_passes_but_guests);

@@ -39,6 +39,7 @@ use crate::model::guest_table::GuestTable;
 use crate::model::lockdown::Lockdown;
 use crate::model::names::Names;
 use crate::model::policy_rules::RoutingMode;
+use crate::model::ruleset::Strangers;
 use crate::model::uplink::Choice;
 use crate::model::world::{ForwardingMode, Platform, World};
 use crate::platform::ndc::Ndc;
@@ -186,6 +187,7 @@ impl Daemon {
             conflicts: Vec::new(),
             awaits_netd: false,
             names: Names::default(),
+            strangers: Strangers::default(),
             guests: GuestTable::default(),
         };
         let was_on = found.forwarding.ours;

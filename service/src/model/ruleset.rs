@@ -49,6 +49,8 @@ pub struct Ruleset {
     /// that takes another of them (`nf_nat_oif_changed()`), and one that is sent again may: where the
     /// next hop is chosen by ports, the sender's socket has a say in it (`sk_rethink_txhash()`).
     pub sources: BTreeMap<IfName, Ipv4Addr>,
+    /// What may pass through the device that is neither from nor to a guest.
+    pub strangers: Strangers,
     /// Rules of single guests, such as forwarded ports: they come before the others of their hook.
     pub extra: Vec<Rule>,
 }
@@ -56,6 +58,20 @@ pub struct Ruleset {
 /// Fragments that a guest may send in a second, and at once. What is incomplete is kept for 30 s
 /// (`ipfrag_time`) in 4 MiB that the whole device shares (`ipfrag_high_thresh`); one takes up to 2.3 kB.
 pub const FRAGMENTS: (u32, u32) = (40, 128);
+
+/// What may pass through a device on which guestnetd has switched forwarding on: the kernel would route
+/// for whoever is on the Wi-Fi into the device's other networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strangers {
+    /// Whatever others let pass: forwarding is theirs.
+    #[default]
+    Pass,
+    /// Others may need forwarding, too. Nothing that begins behind a way out of guests, but for what
+    /// somebody's DNAT leads further.
+    NotFromWaysOut,
+    /// Nothing: only guests need forwarding.
+    Nowhere,
+}
 
 /// A subnet of guests and the device's address in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,6 +174,8 @@ pub enum Match {
     /// The first packet of a connection, of a guest that has more than so many. What is confirmed
     /// already is not looked up: a flow that nobody answers is `NEW` for as long as it lasts.
     ConnectionsOver(u32),
+    /// The same, and nobody's DNAT has changed where it goes.
+    NewAsSent,
     /// `RELATED` to a connection that this guest has opened (in x_tables: one of its subnet). An ICMP
     /// error about another's would change that one's path.
     OwnRelated,
@@ -311,7 +329,21 @@ impl Ruleset {
             rules.push(Rule::new(Hook::Forward, family, Drop).from(Guests));
             rules.push(Rule::new(Hook::Forward, family, Drop).to(Guests));
         }
+        rules.extend(self.strangers());
         rules
+    }
+
+    /// IPv4 only: forwarding of IPv6 is never switched on.
+    fn strangers(&self) -> Vec<Rule> {
+        let drop = Rule::new(Hook::Forward, Family::V4, Verdict::Drop);
+        let from = |uplink: &IfPattern| {
+            drop.clone().from(Interface::Like(uplink.clone())).when(Match::NewAsSent)
+        };
+        match self.strangers {
+            Strangers::Pass => Vec::new(),
+            Strangers::NotFromWaysOut => self.uplinks.iter().map(from).collect(),
+            Strangers::Nowhere => vec![drop],
+        }
     }
 
     /// For each guest with a way out of its own: that one, and no other. IPv6 is dropped for all.

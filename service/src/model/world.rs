@@ -19,6 +19,7 @@ use super::guest_table::GuestTable;
 use super::lockdown::Lockdown;
 use super::names::Names;
 use super::policy_rules::{RoutingMode, Rule};
+use super::ruleset::Strangers;
 use super::subnet_conflict::DevicePrefix;
 use super::uplink::Uplink;
 use crate::spec::{IfName, Subnet};
@@ -47,6 +48,8 @@ pub struct World {
     pub awaits_netd: bool,
     /// Which resolvers answer.
     pub names: Names,
+    /// What may pass that is not a guest's.
+    pub strangers: Strangers,
     /// The guests.
     pub guests: GuestTable,
 }
@@ -137,6 +140,7 @@ impl World {
             conflicts: Vec::new(),
             awaits_netd: false,
             names: Names::default(),
+            strangers: Strangers::default(),
             guests: GuestTable::default(),
         }
     }

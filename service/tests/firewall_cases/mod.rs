@@ -18,7 +18,7 @@
 
 use guestnetd::firewall::{
     Choice, Family, Firewall, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule,
-    Ruleset, Verdict,
+    Ruleset, Strangers, Verdict,
 };
 use guestnetd::spec::{IfName, IfPattern, Subnet};
 use std::fs;
@@ -75,6 +75,10 @@ pub fn ruleset(text: &str) -> Ruleset {
                 let subnet = Subnet::containing(network, prefix.parse().unwrap()).unwrap();
                 assert_eq!(subnet.network(), network, "{line}");
                 ruleset.subnets.insert(GuestSubnet { subnet, gateway: gateway.parse().unwrap() });
+            }
+            ["strangers", "nowhere"] => ruleset.strangers = Strangers::Nowhere,
+            ["strangers", "not", "from", "ways", "out"] => {
+                ruleset.strangers = Strangers::NotFromWaysOut;
             }
             ["connections", most] => ruleset.connections = Some(most.parse().unwrap()),
             ["address", host_end, address] => {

@@ -23,7 +23,7 @@ use crate::model::fault::{Cause, Fault};
 use crate::model::lockdown::Lockdown;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{Action, PolicyRule, RoutingMode, Selector};
-use crate::model::ruleset::Ruleset;
+use crate::model::ruleset::{Ruleset, Strangers};
 use crate::model::world::ForwardingMode;
 use crate::model::GuestNet;
 use crate::spec::{Family, IfName, VpnPolicy};
@@ -133,7 +133,16 @@ impl Daemon {
         let ok = |text: &str| LayerReport::ok(Layer::Forwarding, text);
         let off = |text: &str| Fault::new(Cause::ForwardingOff, text);
         match (sysctl::forwarding(), self.asks_netd()) {
-            (Ok(true), false) => ok("net.ipv4.ip_forward is 1"),
+            (Ok(true), false) => ok(match self.world.strangers {
+                Strangers::Pass => "net.ipv4.ip_forward is 1",
+                Strangers::NotFromWaysOut => {
+                    "net.ipv4.ip_forward is 1, by guestnetd; what comes in by a way out of guests is \
+                     not passed on to others"
+                }
+                Strangers::Nowhere => {
+                    "net.ipv4.ip_forward is 1, by guestnetd, and only guests' packets pass"
+                }
+            }),
             (Ok(true), true) if self.forwarding.get().is_ours() => {
                 ok("net.ipv4.ip_forward is 1, and requested from netd")
             }

@@ -129,6 +129,8 @@ impl Daemon {
         if !due.uplink {
             return Ok(false);
         }
+        // A link that has come or gone may be of others that need forwarding.
+        self.world.strangers = self.forwarding.get().strangers(&self.world)?;
         let tuns = read_tuns(&self.kernel.netlink, &self.world)?;
         let resized = tuns != self.world.tuns;
         self.world.tuns = tuns;

@@ -92,7 +92,13 @@ impl Daemon {
                     due.guests.extend(&self.shut);
                 }
                 Event::Link(_) => {}
-                Event::Forwarding { on } => due.forwarding = self.forwarding_changed(on),
+                Event::Forwarding { on } => {
+                    let contested = self.forwarding.is_contested();
+                    let by_others = self.forwarding.get_mut().announced(on, contested);
+                    due.forwarding = by_others && !on && !self.world.guests.is_empty();
+                    // It is not guests' alone any more.
+                    due.uplink |= by_others;
+                }
                 Event::Conf { index, forwarding } => {
                     due.guests.extend(self.conf_changed(index, forwarding));
                 }
@@ -164,12 +170,6 @@ impl Daemon {
             }
         }
         Some(index).filter(|index| self.world.guests.has_link(*index))
-    }
-
-    /// Tells whether it has to be looked at.
-    fn forwarding_changed(&mut self, on: bool) -> bool {
-        let contested = self.forwarding.is_contested();
-        self.forwarding.get_mut().announced(on, contested) && !on && !self.world.guests.is_empty()
     }
 
     fn concerns_uplink(&self, event: &Event) -> bool {

@@ -31,7 +31,8 @@ use unopened::Unopened;
 
 pub use crate::error::FirewallError;
 pub use crate::model::ruleset::{
-    Family, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule, Ruleset, Verdict,
+    Family, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule, Ruleset, Strangers,
+    Verdict,
 };
 pub use crate::model::world::Backend;
 

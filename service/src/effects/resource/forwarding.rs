@@ -21,6 +21,7 @@ use crate::kernel::netlink::Netlink;
 use crate::kernel::{link, sysctl};
 use crate::model::change::Change;
 use crate::model::forwarding::{why_it_stays, Facts, Switch};
+use crate::model::ruleset::Strangers;
 use crate::model::world::World;
 use crate::platform::ndc::Ndc;
 use crate::store::{ForwardingRecord, Store};
@@ -283,7 +284,7 @@ impl Forwarding {
             self.remember_or_say(ForwardingRecord::default());
             return Ok(());
         }
-        if let Some(why) = why_it_stays(&self.facts(world)?) {
+        if let Some(why) = why_it_stays(&self.facts(world, self.record.ours)?) {
             log::info!("net.ipv4.ip_forward stays 1: {why}");
             return Ok(());
         }
@@ -292,8 +293,21 @@ impl Forwarding {
         Ok(())
     }
 
-    fn facts(&self, world: &World) -> Result<Facts, Error> {
-        let ForwardingRecord { ours, contested, .. } = self.record;
+    /// What may pass that is not a guest's: where the 1 is ours, or will be, nothing that nobody else
+    /// may need.
+    pub(crate) fn strangers(&self, world: &World) -> Result<Strangers, Error> {
+        let ours = self.record.ours || !self.on;
+        if self.netd.is_some() || !ours || self.record.contested {
+            return Ok(Strangers::Pass);
+        }
+        Ok(match why_it_stays(&self.facts(world, ours)?) {
+            None => Strangers::Nowhere,
+            Some(_) => Strangers::NotFromWaysOut,
+        })
+    }
+
+    fn facts(&self, world: &World, ours: bool) -> Result<Facts, Error> {
+        let contested = self.record.contested;
         let mut facts = Facts { ours, contested, keep: self.keep, ..Facts::default() };
         if !ours {
             return Ok(facts);

@@ -113,6 +113,7 @@ impl SharedResource for PacketFilter {
             },
             connections: world.platform.connections,
             sources: world.uplink.sources(),
+            strangers: world.strangers,
             extra: Vec::new(),
         }
     }

@@ -77,6 +77,9 @@ fn conditions(rule: &Rule) -> Vec<String> {
         (Some(Match::Established), _) => "-m conntrack --ctstate RELATED,ESTABLISHED ".to_owned(),
         (Some(Match::Answered), _) => "-m conntrack --ctstate ESTABLISHED ".to_owned(),
         (Some(Match::New), _) => "-m conntrack --ctstate NEW ".to_owned(),
+        (Some(Match::NewAsSent), _) => {
+            "-m conntrack --ctstate NEW -m conntrack ! --ctstate DNAT ".to_owned()
+        }
         (Some(Match::ConnectionsOver(most)), _) => {
             // Each rule counts on its own: what guests ask the device for has a quarter.
             let quarter = most / 4;

@@ -41,8 +41,9 @@ const OTHER: u32 = 2;
 const ESTABLISHED: u32 = 1 << 1;
 const RELATED: u32 = 1 << 2;
 const NEW: u32 = 1 << 3;
-/// Conntrack status bit: it is in the table. (`IPS_CONFIRMED`)
+/// Conntrack status bits: it is in the table, its destination was changed. (`IPS_CONFIRMED`, `IPS_DST_NAT`)
 const CONFIRMED: u32 = 1 << 3;
+const DESTINATION_NAT: u32 = 1 << 5;
 /// `NFT_CT_SRC_IP`: the source of a connection's first packet, by `NFTA_CT_DIRECTION` 0.
 const CT_SOURCE: u32 = 19;
 /// `NFT_NAT_SNAT`.
@@ -84,14 +85,13 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
         Some(Match::Established) => state(list, ESTABLISHED | RELATED),
         Some(Match::Answered) => state(list, ESTABLISHED),
         Some(Match::New) => state(list, NEW),
+        Some(Match::NewAsSent) => status(state(list, NEW), DESTINATION_NAT),
         Some(Match::OwnRelated) => {
             let list = meta(state(list, RELATED), MetaKeys::Iifname);
             is_guest(opener(list), true)
         }
         Some(Match::ConnectionsOver(most)) => {
-            let e = list.nested_elem().nested_data_ct().push_key(CtKeys::Status as u32);
-            let list = e.push_dreg(REGISTER).end_nested().end_nested();
-            let list = compare(mask(list, &CONFIRMED.to_ne_bytes()), CmpOps::Eq, &[0; 4]);
+            let list = status(list, CONFIRMED);
             let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [SOURCE[0], 4]);
             dynamic(list, &Set::CONNECTIONS, 0, "connlimit", |count| {
                 count.number(1, *most);
@@ -296,6 +296,13 @@ fn state(list: List<'_>, bits: u32) -> List<'_> {
     let e = list.nested_elem().nested_data_ct().push_key(CtKeys::State as u32);
     let list = e.push_dreg(REGISTER).end_nested().end_nested();
     compare(mask(list, &bits.to_ne_bytes()), CmpOps::Neq, &[0; 4])
+}
+
+/// Whether a connection does not have this bit.
+fn status(list: List<'_>, bit: u32) -> List<'_> {
+    let e = list.nested_elem().nested_data_ct().push_key(CtKeys::Status as u32);
+    let list = e.push_dreg(REGISTER).end_nested().end_nested();
+    equal(mask(list, &bit.to_ne_bytes()), &[0; 4])
 }
 
 /// Loads so many bytes of a header of this protocol.

@@ -118,6 +118,7 @@ fn line(rule: &Line) -> String {
         Match::Established => "ct state established,related".to_owned(),
         Match::Answered => "ct state established".to_owned(),
         Match::New => "ct state new".to_owned(),
+        Match::NewAsSent => "ct state new ct status ! dnat".to_owned(),
         Match::OwnRelated => "ct state related iifname . ct original ip saddr @guests".to_owned(),
         Match::ConnectionsOver(most) => {
             format!("ct status ! confirmed add @connections {{ ip saddr ct count over {most} }}")

@@ -242,7 +242,7 @@ fn homeward(device: &dyn Device, guest: &Guest, walker: &Walker) -> Onward {
 fn stop(walk: &mut Walk<'_>, how: How, walker: Walker) {
     let at = match how {
         How::NotTracked => walker.untracked.clone(),
-        How::WrongSource => walker.spared.clone(),
+        How::WrongSource => walker.source.clone().or(walker.spared.clone()),
         _ => walker.sent.clone().or(walker.marked.clone()),
     };
     walk.stops.push(Stop { how, at, walker });

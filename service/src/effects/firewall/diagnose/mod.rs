@@ -33,6 +33,8 @@ mod lookup;
 mod nftables;
 pub mod packet;
 mod rule;
+#[cfg(test)]
+mod tests;
 mod value;
 mod verdict;
 pub mod walk;

@@ -19,7 +19,7 @@ use super::chains::{Filters, Hook};
 use super::device::{Device, Onward};
 use super::journey::{outcome, Guest, Leg, Outcome, Probe};
 use super::packet::Link;
-use super::walk::{Doubt, How, Place, Stop};
+use super::walk::{Doubt, How, Place, Stop, Walker};
 use crate::model::fault::{Cause, Fault};
 use std::cell::Cell;
 use std::net::Ipv4Addr;
@@ -145,11 +145,13 @@ fn blocked(probe: Probe, outcome: Outcome) -> Option<Blocked> {
 
 /// The rule of somebody else's that is to blame for a stop.
 fn blamed(stop: &Stop) -> Option<&Place> {
-    let walker = &stop.walker;
-    let before = walker.untracked.as_ref().or(walker.sent.as_ref()).or(walker.marked.as_ref());
+    let Walker { untracked, sent, marked, source, spared, .. } = &stop.walker;
+    // Ours drops what still has a guest's address behind NAT.
+    let late = stop.at.as_ref().is_some_and(|at| at.hook == Hook::Postrouting);
+    let translated = source.as_ref().or(spared.as_ref()).filter(|_| late);
     match &stop.at {
         Some(at) if !at.is_ours() => Some(at),
-        _ => before,
+        _ => untracked.as_ref().or(translated).or(sent.as_ref()).or(marked.as_ref()),
     }
 }
 
@@ -213,6 +215,7 @@ fn cause(stop: &Stop, at: &Place, leg: Leg) -> (Cause, About) {
         How::NotTracked => (Cause::NotTracked, About::Nat),
         How::WrongSource => (Cause::WrongSource, About::Nat),
         _ if is(&walker.untracked) => (Cause::NotTracked, About::Nat),
+        _ if is(&walker.source) || is(&walker.spared) => (Cause::WrongSource, About::Nat),
         _ if is(&walker.marked) && leg == Leg::Answer => (Cause::AnswersElsewhere, About::Route),
         _ if is(&walker.marked) => (Cause::VpnCaptures, About::Route),
         _ if matches!(at.hook, Hook::Input | Hook::Output) => (Cause::InputDropped, About::Filter),

@@ -1,0 +1,276 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Walks without a kernel: chains by hand, and what a guest's packets come to in them.
+
+use super::chains::{
+    Action, Base, Chain, Element, End, Field, Filters, Hook, Label, Rule, Set, Step, Table, Value,
+    Verdict,
+};
+use super::device::{Device, Onward};
+use super::journey::{outcome, Guest, Leg, Outcome, Probe};
+use super::packet::Link;
+use super::walk::{How, Stop};
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+struct Plain;
+
+impl Device for Plain {
+    fn towards(&self, _: Ipv4Addr, _: u32) -> Option<Link> {
+        None
+    }
+    fn onward(&self, _: Ipv4Addr, to: Ipv4Addr, _: &Link, mark: u32) -> Onward {
+        match mark {
+            7 => Onward::Nowhere,
+            _ if to == guest().address => Onward::By((*guest().link).clone()),
+            _ => Onward::By((*guest().uplink).clone()),
+        }
+    }
+    fn address_type(&self, _: Ipv4Addr) -> u8 {
+        libc::RTN_UNICAST
+    }
+    fn listens(&self, _: u8, _: u16) -> bool {
+        false
+    }
+}
+
+fn guest() -> Guest {
+    let link = |name: &str, index, address: [u8; 4]| {
+        let (name, address) = (name.to_owned(), Some(address.into()));
+        Arc::new(Link { name, index, address, ..Link::default() })
+    };
+    Guest {
+        link: link("vm_wlan", 7, [172, 17, 3, 2]),
+        address: [172, 17, 3, 3].into(),
+        gateway: [172, 17, 3, 2].into(),
+        uplink: link("wlan0", 2, [192, 0, 2, 2]),
+        known: 4,
+    }
+}
+
+/// A chain: its name; its hook, its priority and whether it is NAT's; its rules.
+type ByHand<'a> = (&'a str, Option<(Hook, i32, bool)>, &'a [&'a [Step]]);
+
+/// A table `ip t` with these chains.
+fn table(chains: &[ByHand<'_>]) -> Table {
+    let base =
+        |(hook, priority, nat)| Base { hook, priority, nat, drops: false, devices: Vec::new() };
+    let chain = |(name, at, rules): &ByHand<'_>| Chain {
+        name: (*name).to_owned(),
+        rules: rules.iter().map(|steps| Rule::of(*steps)).collect(),
+        base: at.map(base),
+        packets: None,
+    };
+    Table {
+        label: Label::Nftables { family: "ip", name: "t".to_owned() },
+        chains: chains.iter().map(chain).collect(),
+        sets: HashMap::new(),
+    }
+}
+
+/// With guestnetd's source NAT beside it.
+fn walked(table: Table, probe: Probe) -> Outcome {
+    let nat: &[&[Step]] = &[&[Step::Act(Action::Masquerade)]];
+    let mut ours = self::table(&[("post", Some((Hook::Postrouting, 100, true)), nat)]);
+    ours.label = Label::Nftables { family: "inet", name: "guestnet".to_owned() };
+    let filters = Filters { tables: vec![table, ours], unread: Vec::new() };
+    outcome(&filters, &Plain, &guest(), probe)
+}
+
+#[track_caller]
+fn stopped(outcome: Outcome) -> (Leg, How, String, Option<usize>) {
+    let Outcome::Stops(leg, stop) = outcome else { panic!("{outcome:?}") };
+    let Stop { how, at, .. } = *stop;
+    let at = at.expect("a rule or a policy");
+    (leg, how, at.chain, at.rule)
+}
+
+#[track_caller]
+fn passes(outcome: Outcome) {
+    assert!(matches!(outcome, Outcome::Passes), "{outcome:?}");
+}
+
+fn verdict(verdict: Verdict) -> Step {
+    Step::Verdict(verdict)
+}
+
+fn jump(to: &str) -> Step {
+    verdict(Verdict::Jump(to.to_owned()))
+}
+
+fn load(len: usize, field: Field) -> Step {
+    Step::Load { to: 0, len, field }
+}
+
+/// What comes in by a link with such a beginning of a name.
+fn from(name: &str) -> [Step; 2] {
+    [load(16, Field::LinkName(End::Input)), Step::equals(0, name)]
+}
+
+fn mark(value: u32) -> [Step; 2] {
+    [Step::Set { to: 0, bytes: value.to_ne_bytes().to_vec() }, Step::Act(Action::Mark(0))]
+}
+
+const FORWARD: Option<(Hook, i32, bool)> = Some((Hook::Forward, 0, false));
+
+#[test]
+fn what_is_accepted_in_one_chain_is_asked_in_the_next() {
+    let (accept, drop) = ([verdict(Verdict::Accept)], [verdict(Verdict::Drop)]);
+    let both = table(&[("a", FORWARD, &[&accept]), ("b", FORWARD, &[&drop])]);
+    let (leg, how, chain, rule) = stopped(walked(both, Probe::Https));
+    assert_eq!((leg, how, chain.as_str(), rule), (Leg::First, How::Dropped, "b", Some(1)));
+}
+
+#[test]
+fn chains_are_met_by_their_priorities_and_not_by_their_order() {
+    let is_marked = [load(4, Field::Mark), Step::equals(0, 5u32.to_ne_bytes())];
+    let drop = [&is_marked[..], &[verdict(Verdict::Drop)]].concat();
+    let at = |priority| Some((Hook::Prerouting, priority, false));
+    let marks = mark(5);
+    let early = |asks, sets| table(&[("asks", at(asks), &[&drop]), ("sets", at(sets), &[&marks])]);
+    passes(walked(early(-150, -140), Probe::Https));
+    assert_eq!(stopped(walked(early(-140, -150), Probe::Https)).2, "asks");
+}
+
+#[test]
+fn rules_before_conntrack_take_everything_for_invalid() {
+    let invalid = [load(4, Field::State), Step::equals(0, 1u32.to_ne_bytes())];
+    let drop = [&invalid[..], &[verdict(Verdict::Drop)]].concat();
+    let at = |priority| table(&[("p", Some((Hook::Prerouting, priority, false)), &[&drop])]);
+    passes(walked(at(-199), Probe::Ping));
+    assert_eq!(stopped(walked(at(-300), Probe::Ping)).1, How::Dropped);
+}
+
+#[test]
+fn what_is_gone_to_does_not_come_back_and_what_is_jumped_to_does() {
+    let drop = [verdict(Verdict::Drop)];
+    let goes = [verdict(Verdict::Goto("a".to_owned()))];
+    let jumps = [jump("a")];
+    let chains = |leads| table(&[("f", FORWARD, &[leads, &drop]), ("a", None, &[])]);
+    passes(walked(chains(&goes), Probe::Https));
+    assert_eq!(stopped(walked(chains(&jumps), Probe::Https)).3, Some(2));
+}
+
+#[test]
+fn a_doubt_counts_only_where_both_ways_differ() {
+    let (accept, drop) = (verdict(Verdict::Accept), verdict(Verdict::Drop));
+    let doubt = |then: Step| [Step::Doubt("a rate".to_owned()), then];
+    let may_accept = doubt(accept.clone());
+    passes(walked(table(&[("f", FORWARD, &[&may_accept])]), Probe::Https));
+    let always = [drop.clone()];
+    let both = table(&[("f", FORWARD, &[&may_accept, &always])]);
+    let Outcome::May(Leg::First, stop, Some(doubted)) = walked(both, Probe::Https) else {
+        panic!("it depends on a rate")
+    };
+    assert_eq!((doubted.what.as_str(), doubted.at.rule), ("a rate", Some(1)));
+    assert_eq!(stop.at.expect("a rule").rule, Some(2));
+    // Dropped whether or not.
+    let both = table(&[("f", FORWARD, &[&doubt(drop), &always])]);
+    assert_eq!(stopped(walked(both, Probe::Https)).1, How::Dropped);
+    // What is left open in a chain is none of the next one's.
+    let inner = [jump("a")];
+    let open = table(&[
+        ("f", FORWARD, &[&inner]),
+        ("a", None, &[&may_accept]),
+        ("g", FORWARD, &[&always]),
+    ]);
+    assert_eq!(stopped(walked(open, Probe::Https)).2, "g");
+}
+
+#[test]
+fn answers_come_back_to_the_guest_and_the_next_packets_follow() {
+    let drop = |steps: &[Step]| [steps, &[verdict(Verdict::Drop)]].concat();
+    let to_guest = drop(&[load(4, Field::Network(16)), Step::equals(0, [172, 17, 3, 3])]);
+    let forward = |rule: &[Step]| table(&[("f", FORWARD, &[rule])]);
+    assert_eq!(stopped(walked(forward(&to_guest), Probe::Ping)).0, Leg::Answer);
+    // Before NAT has put it back, the address is the device's own.
+    let early = table(&[("p", Some((Hook::Prerouting, -150, false)), &[&to_guest])]);
+    passes(walked(early, Probe::Ping));
+    let late = table(&[("p", Some((Hook::Prerouting, -50, false)), &[&to_guest])]);
+    assert_eq!(stopped(walked(late, Probe::Ping)).0, Leg::Answer);
+    let established = [load(4, Field::State), Step::equals(0, 2u32.to_ne_bytes())];
+    let later = drop(&[&established[..], &from("vm_wlan")].concat());
+    assert_eq!(stopped(walked(forward(&later), Probe::Https)).0, Leg::Next);
+}
+
+#[test]
+fn nobody_translates_what_is_not_tracked_or_was_translated() {
+    let untracked = [Step::Act(Action::NotTracked)];
+    let raw = table(&[("p", Some((Hook::Prerouting, -300, false)), &[&untracked])]);
+    assert_eq!(stopped(walked(raw, Probe::Https)).1, How::NotTracked);
+    // Too late.
+    let mangle = table(&[("p", Some((Hook::Prerouting, -150, false)), &[&untracked])]);
+    passes(walked(mangle, Probe::Https));
+    // Who is asked first translates; who returns does not.
+    let source = [Step::Set { to: 0, bytes: vec![172, 17, 3, 3] }, Step::Act(Action::Source(0))];
+    let post = |rule: &[Step]| table(&[("n", Some((Hook::Postrouting, 90, true)), &[rule])]);
+    assert!(
+        matches!(walked(post(&source), Probe::Https), Outcome::Stops(Leg::First, stop) if stop.how == How::WrongSource)
+    );
+    passes(walked(post(&[verdict(Verdict::Return)]), Probe::Https));
+}
+
+#[test]
+fn a_mark_that_leads_nowhere_is_to_blame() {
+    let steps = [&from("vm_wlan")[..], &mark(7)].concat();
+    let marks = table(&[("p", Some((Hook::Prerouting, -150, false)), &[&steps])]);
+    let (_, how, chain, rule) = stopped(walked(marks, Probe::Https));
+    assert_eq!((how, chain.as_str(), rule), (How::Nowhere, "p", Some(1)));
+}
+
+#[test]
+fn maps_and_ranges_are_looked_into() {
+    let element =
+        |key: &[u8], ends, value| Element { key: key.to_vec(), ends, value, ..Element::default() };
+    let find = [
+        load(4, Field::Network(12)),
+        Step::Find { at: 0, set: "s".to_owned(), to: None, negated: false },
+    ];
+    let dropping = |negated: bool| {
+        let [load, find] = find.clone();
+        [load, if negated { find.negate() } else { find }, verdict(Verdict::Drop)]
+    };
+    let ranges = |from: [u8; 4], to: [u8; 4]| Set {
+        ranges: true,
+        elements: vec![element(&to, true, None), element(&from, false, None)],
+        ..Set::default()
+    };
+    let with = |rule: &[Step], set: Set| {
+        let mut table = table(&[("f", FORWARD, &[rule])]);
+        table.sets.insert("s".to_owned(), set);
+        walked(table, Probe::Https)
+    };
+    let inside = || ranges([172, 17, 3, 0], [172, 17, 4, 0]);
+    assert_eq!(stopped(with(&dropping(false), inside())).0, Leg::First);
+    // The end of a range is not in it.
+    passes(with(&dropping(false), ranges([172, 17, 3, 0], [172, 17, 3, 3])));
+    assert_eq!(stopped(with(&dropping(true), inside())).0, Leg::Answer);
+    // A map's verdict, and the one for all else.
+    let drop = || Some(Value::Verdict(Verdict::Drop));
+    let verdicts = |all| Set {
+        elements: vec![
+            element(&[172, 17, 3, 3], false, Some(Value::Verdict(Verdict::Accept))),
+            Element { all, ..element(&[], false, drop()) },
+        ],
+        ..Set::default()
+    };
+    assert_eq!(stopped(with(&find, verdicts(true))).0, Leg::Answer);
+    passes(with(&find, Set { elements: verdicts(true).elements[..1].to_vec(), ..Set::default() }));
+    // An element that lets only some through.
+    let mut some = verdicts(false);
+    some.elements[0] = Element { doubtful: true, ..element(&[172, 17, 3, 3], false, drop()) };
+    assert!(matches!(with(&find, some), Outcome::May(..)));
+}

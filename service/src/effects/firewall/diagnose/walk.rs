@@ -346,6 +346,9 @@ impl<'a> Walk<'a> {
                 spare(root, &mut walker, at);
                 outs.push(Out::Accepted(walker));
             }
+            // What guestnetd drops of some packets only, such as another guest's, is its business.
+            RuleEnd::Verdict(Verdict::Drop)
+                if at().is_ours() && walker.doubt.as_ref().is_some_and(|d| d.at.is_ours()) => {}
             RuleEnd::Verdict(Verdict::Drop) => stop(How::Dropped, walker),
             RuleEnd::Verdict(Verdict::Reject) => stop(How::Rejected, walker),
             RuleEnd::Verdict(Verdict::Return) => {

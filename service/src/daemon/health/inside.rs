@@ -90,12 +90,13 @@ impl Daemon {
     pub(super) fn remember_well(&mut self, seen: &Seen) {
         for (index, inside) in seen {
             let Ok(Some(inside)) = inside else { continue };
+            let guest = self.world.guests.by_index(*index);
+            // Where there is a handle, no look is dear.
+            let Some(guest) = guest.filter(|guest| guest.netns.handle.is_none()) else { continue };
             let host = link::by_index(&self.kernel.netlink, *index).ok().flatten();
             let ups = host.and_then(|host| host.carrier_ups).filter(|_| inside.ways.is_some());
-            if let (Some(ups), Some(guest)) = (ups, self.world.guests.by_index(*index)) {
-                if faults(&guest.net, inside).is_empty() {
-                    self.well_at.insert(*index, ups);
-                }
+            if let Some(ups) = ups.filter(|_| faults(&guest.net, inside).is_empty()) {
+                self.well_at.insert(*index, ups);
             }
         }
         let guests = &self.world.guests;

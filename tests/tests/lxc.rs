@@ -189,3 +189,23 @@ fn a_container_starts_without_an_uplink() {
     assert_eq!(page(&container), Device::ADDRESS);
     container.stop();
 }
+
+#[test]
+fn a_containers_resolv_conf_names_its_gateway_and_the_devices_stays() {
+    let bed = Bed::new("nftables");
+    let hook = format!(
+        "{} lxc-hook --connect {} --resolv-conf auto",
+        binary("guestnetctl").display(),
+        bed.daemon.endpoint()
+    );
+    let devices = fs::read("/etc/resolv.conf").ok();
+    let (container, _dir) = hooked(&bed, 1, &hook);
+    container.start().unwrap();
+    let text = container.exec(&["cat", "/etc/resolv.conf"]);
+    assert!(text.ends_with("\nnameserver 172.17.3.2\n"), "{text}");
+    // By the resolver of its own system, as its programs ask.
+    let resolved = container.exec(&["nslookup", "beyond.test"]);
+    assert!(resolved.contains("203.0.113.80"), "{resolved}");
+    container.stop();
+    assert_eq!(fs::read("/etc/resolv.conf").ok(), devices);
+}

@@ -112,5 +112,20 @@ fn at_a_glance(
     runs(inside, ends.1)?;
     let ways = way(inside, observe::ELSEWHERE) == Some(out)
         && way(device, net.guest.address) == Some(back);
+    if ways {
+        tell_of_a_shadow(net, ends.1, way(inside, net.guest.gateway));
+    }
     ways.then_some(host)
+}
+
+/// Says in the log when an interface of the guest's own takes its way to the gateway, as Docker's docker0
+/// does: the guest has internet, and no names. Status says so, too.
+fn tell_of_a_shadow(net: &GuestNet, end: u32, way: Option<route::WayOut>) {
+    let (name, dev, gateway) = (&net.name, &net.guest.name, net.guest.gateway);
+    if way.is_some_and(|way| way.index != end) {
+        log::warn!(
+            "{name}: an interface of the guest's own takes its way to {gateway}, where its names are \
+             resolved; in the guest: ip route add {gateway}/32 dev {dev}"
+        );
+    }
 }

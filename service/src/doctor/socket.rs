@@ -24,6 +24,9 @@ use std::io;
 use std::net::{TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+/// Of asm-generic/socket.h; libc has it not for every target.
+const SO_NO_CHECK: libc::c_int = 11;
+
 /// A raw socket for echoes that may not be fragmented, whatever the kernel knows of the way. (A ping
 /// socket needs its own group in net.ipv4.ping_group_range, which is empty in a new namespace.)
 pub fn icmp() -> io::Result<UdpSocket> {
@@ -36,7 +39,7 @@ pub fn icmp() -> io::Result<UdpSocket> {
 pub fn udp(unchecked: bool) -> io::Result<UdpSocket> {
     let fd = open(SockType::Datagram, None)?;
     if unchecked {
-        set(&fd, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1)?;
+        set(&fd, libc::SOL_SOCKET, SO_NO_CHECK, 1)?;
     }
     Ok(UdpSocket::from(fd))
 }

@@ -32,6 +32,9 @@ const ROOM: usize = 4 << 20;
 /// Most addresses that a filter of 8-bit jumps has room for.
 const ADDRESSES: usize = 60;
 
+/// Of linux/if_packet.h; libc has it not for every target.
+const PACKET_OUTGOING: u8 = 4;
+
 /// A tap.
 #[derive(Debug)]
 pub struct Tap {
@@ -69,7 +72,7 @@ impl Tap {
             self.sightings.push(Sighting {
                 side: self.side,
                 index: u32::try_from(from.ifindex()).unwrap_or_default(),
-                outgoing: from.pkttype() == libc::PACKET_OUTGOING,
+                outgoing: from.pkttype() == PACKET_OUTGOING,
                 packet,
             });
         }

@@ -147,7 +147,7 @@ pub struct Inside {
 
 /// What all of it comes to.
 pub fn of(facts: &Facts) -> (Verdict, Fault) {
-    if let Some(reason) = facts.reason.as_ref().filter(|reason| reason.state == LayerState::Bad) {
+    if let Some(reason) = facts.sure() {
         return (Verdict::NoInternet, fault_of(reason));
     }
     match &facts.guest {
@@ -322,6 +322,16 @@ fn fault_of(layer: &LayerReport) -> Fault {
 impl Facts {
     fn hosts(&self) -> impl Iterator<Item = &Probed> {
         self.probes.iter().filter(|probed| probed.probe.role == Role::Host)
+    }
+
+    /// What status is sure of. The kernel has one errno for a packet that the reverse-path filter drops and for
+    /// a blackhole: where no filter is strict, it is not the filter.
+    fn sure(&self) -> Option<&LayerReport> {
+        let strict = self.guest.as_ref().map_or(true, |guest| guest.strict.0 || guest.strict.1);
+        let is_sure = |reason: &&LayerReport| {
+            reason.state == LayerState::Bad && (strict || reason.cause != Cause::RpFilter)
+        };
+        self.reason.as_ref().filter(is_sure)
     }
 
     fn device_reaches(&self) -> bool {

@@ -15,13 +15,17 @@
 //! guestnetd's process: command line, log, run.
 
 use clap::Parser;
-use guestnetd::{cli, logging, run};
+use guestnetd::{cli, confine, logging, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = cli::Args::parse();
+    #[cfg(not(target_os = "android"))]
+    confine::modules::load(args.firewall);
+    // Before there is a second thread, which would keep them.
+    let confined = confine::capabilities::give_up();
     logging::start();
-    let code = match run::run(&args) {
+    let code = match confined.map_err(run::RunError::Confine).and_then(|()| run::run(&args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             log::error!("{e}");

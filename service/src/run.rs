@@ -42,6 +42,9 @@ pub enum RunError {
     /// Another guestnetd is here.
     #[error(transparent)]
     Claim(#[from] ClaimError),
+    /// It keeps more than it needs.
+    #[error("the capabilities that guestnetd does not need cannot be given up: {0}")]
+    Confine(std::io::Error),
     /// It could not start.
     #[error(transparent)]
     Start(#[from] StartError),

@@ -14,4 +14,7 @@
 
 //! What guestnetd's own process may use and do. Nothing here knows of guests.
 
+pub mod capabilities;
 pub mod descriptors;
+#[cfg(not(target_os = "android"))]
+pub mod modules;

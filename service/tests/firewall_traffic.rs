@@ -692,6 +692,47 @@ fn connections_of_one_guest_are_limited_iptables() {
     connections_of_one_guest_are_limited(Choice::Iptables);
 }
 
+/// What a guest sends leaves by ports that the device's own connections never have; what has no ports
+/// leaves, too.
+fn guests_leave_by_ports_of_their_own(choice: Choice) {
+    in_netns(move || {
+        let device = Device::new();
+        device.route_by("wlan0");
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
+        firewall.apply(&Ruleset { nat_ports: Some((5000, 5099)), ..by("wlan0") }).unwrap();
+        let wlan0 = device.neighbour("wlan0");
+        for bound in ["0.0.0.0:40000", "0.0.0.0:5050", "0.0.0.0:0"] {
+            device.guest.inside(move || {
+                UdpSocket::bind(bound).unwrap().send_to(b"?", REMOTE).unwrap();
+            });
+            let mut from = None;
+            soon("the packet", || {
+                from = received(&wlan0.remote);
+                from.is_some()
+            });
+            let port = from.unwrap().1.port();
+            assert!((5000..=5099).contains(&port), "{bound} left by {port}");
+        }
+        let listener = wlan0.namespace.inside(|| TcpListener::bind("198.51.100.1:9001").unwrap());
+        let _stream = device.guest.inside(|| {
+            TcpStream::connect_timeout(&"198.51.100.1:9001".parse().unwrap(), LONGEST).unwrap()
+        });
+        let port = listener.accept().unwrap().1.port();
+        assert!((5000..=5099).contains(&port), "TCP by {port}");
+        device.guest.sh("ping -q -c 1 -W 5 198.51.100.1");
+    });
+}
+
+#[test]
+fn guests_leave_by_ports_of_their_own_nftables() {
+    guests_leave_by_ports_of_their_own(Choice::Nftables);
+}
+
+#[test]
+fn guests_leave_by_ports_of_their_own_iptables() {
+    guests_leave_by_ports_of_their_own(Choice::Iptables);
+}
+
 /// Where forwarding is on for guests alone, nobody behind the uplink reaches the device's other networks
 /// through it; what somebody's DNAT leads further passes where others may need forwarding.
 fn strangers_do_not_pass(choice: Choice) {

@@ -174,6 +174,7 @@ impl Daemon {
                 None => ForwardingMode::Sysctl,
             },
             filter: filter.backend(),
+            nat_ports: None,
             connections: Some(config.connections).filter(|most| *most != 0),
         };
         let netd_routes = routing != RoutingMode::Main;

@@ -42,6 +42,8 @@ pub struct Ruleset {
     /// Guests' host ends, each with the address of its guest: nothing else comes in by it. Only where
     /// the filter has a set for them; rules for each would cost every packet.
     pub guests: Arc<BTreeSet<(IfName, Ipv4Addr)>>,
+    /// The ports that guests' connections leave with: none of those that the device's own have. None: any.
+    pub nat_ports: Option<NatPorts>,
     /// How many connections one guest may have at a time; none: as many as the device can track.
     pub connections: Option<u32>,
     /// Where the kernel spreads connections over several uplinks: each with its address, which is what
@@ -58,6 +60,22 @@ pub struct Ruleset {
 /// Fragments that a guest may send in a second, and at once. What is incomplete is kept for 30 s
 /// (`ipfrag_time`) in 4 MiB that the whole device shares (`ipfrag_high_thresh`); one takes up to 2.3 kB.
 pub const FRAGMENTS: (u32, u32) = (40, 128);
+
+/// The first and the last of some ports.
+pub type NatPorts = (u16, u16);
+
+/// The ports for guests where the device's own connections have these (`ip_local_port_range`): the most
+/// on one side of them. None where that is too few for one guest.
+pub fn nat_ports(own: NatPorts) -> Option<NatPorts> {
+    // Those below are for servers.
+    const LOWEST: u16 = 1024;
+    const FEWEST: u16 = 4096;
+    let below = (LOWEST, own.0.saturating_sub(1));
+    let above = (own.1.saturating_add(1).max(LOWEST), u16::MAX);
+    let count = |(first, last): NatPorts| last.saturating_sub(first);
+    let most = if count(below) >= count(above) { below } else { above };
+    (count(most) >= FEWEST).then_some(most)
+}
 
 /// What may pass through a device on which guestnetd has switched forwarding on: the kernel would route
 /// for whoever is on the Wi-Fi into the device's other networks.
@@ -187,6 +205,8 @@ pub enum Match {
     FragmentsOver(u32, u32),
     /// An echo request of ICMP, or of ICMPv6.
     EchoRequest,
+    /// Of this protocol.
+    Of(Protocol),
     /// Sent to one of these ports.
     Proto {
         /// The protocol.
@@ -211,6 +231,8 @@ pub enum Verdict {
     Drop,
     /// It leaves with the uplink's address.
     Masquerade,
+    /// It leaves with the uplink's address and with one of these ports.
+    MasqueradeBy(NatPorts),
     /// It leaves with this address.
     Snat(Ipv4Addr),
     /// It goes to this address of its own family instead.
@@ -449,15 +471,25 @@ impl Ruleset {
 
     /// IPv4 only: Android's kernels have no IPv6 NAT (`IP6_NF_NAT` is off in GKI).
     fn masquerade(&self) -> Vec<Rule> {
-        let rule = |way_out: &IfPattern, s: &GuestSubnet| {
-            Rule::new(Hook::Postrouting, Family::V4, Verdict::Masquerade)
-                .to(Interface::Like(way_out.clone()))
-                .of(s.subnet)
+        let by_ports = |ports: NatPorts| {
+            [Protocol::Tcp, Protocol::Udp].map(|of| (Some(of), Verdict::MasqueradeBy(ports)))
+        };
+        let kinds = self.nat_ports.into_iter().flat_map(by_ports);
+        let kinds: Vec<_> = kinds.chain([(None, Verdict::Masquerade)]).collect();
+        let rules = |way_out: &IfPattern, s: &GuestSubnet| {
+            let rule = |(protocol, verdict): &(Option<Protocol>, Verdict)| Rule {
+                matching: protocol.map(Match::Of),
+                ..Rule::new(Hook::Postrouting, Family::V4, *verdict)
+                    .to(Interface::Like(way_out.clone()))
+                    .of(s.subnet)
+            };
+            kinds.iter().map(rule).collect::<Vec<_>>()
         };
         let own = self.exits.values().cloned().map(IfPattern::from);
         let general = |own: &IfPattern| self.uplinks.iter().any(|u| u.matches(own.as_str()));
         let own: BTreeSet<_> = own.filter(|own| !general(own)).collect();
-        let of = |way_out| self.usual().chain(self.unusual()).map(move |s| rule(way_out, s));
+        let rules = &rules;
+        let of = |way_out| self.usual().chain(self.unusual()).flat_map(move |s| rules(way_out, s));
         self.uplinks.iter().chain(&own).flat_map(of).collect()
     }
 
@@ -506,5 +538,20 @@ impl Ruleset {
         } else {
             names.join(", ")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guests_have_the_ports_that_the_device_does_not_have() {
+        assert_eq!(nat_ports((32768, 60999)), Some((1024, 32767)));
+        assert_eq!(nat_ports((1024, 40000)), Some((40001, 65535)));
+        assert_eq!(nat_ports((10000, 20000)), Some((20001, 65535)));
+        assert_eq!(nat_ports((1024, 65535)), None);
+        assert_eq!(nat_ports((0, 0)), Some((1024, 65535)));
+        assert_eq!(nat_ports((5000, 65535)), None, "too few");
     }
 }

@@ -19,7 +19,7 @@ use super::guest_table::GuestTable;
 use super::lockdown::Lockdown;
 use super::names::Names;
 use super::policy_rules::{RoutingMode, Rule};
-use super::ruleset::Strangers;
+use super::ruleset::{NatPorts, Strangers};
 use super::subnet_conflict::DevicePrefix;
 use super::uplink::Uplink;
 use crate::spec::{IfName, Subnet};
@@ -64,6 +64,8 @@ pub struct Platform {
     pub forwarding: ForwardingMode,
     /// How its packet filter is programmed.
     pub filter: Backend,
+    /// The ports that guests' connections leave with; none: any.
+    pub nat_ports: Option<NatPorts>,
     /// How many connections one guest may have at a time; none: no limit.
     pub connections: Option<u32>,
 }
@@ -130,6 +132,7 @@ impl World {
                 routing: RoutingMode::Main,
                 forwarding: ForwardingMode::Sysctl,
                 filter: Backend::Nftables,
+                nat_ports: None,
                 connections: None,
             },
             rules: Vec::new(),

@@ -61,7 +61,8 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A ruleset from its lines: `uplink NAME`, `subnet ADDRESS/PREFIX gateway ADDRESS`,
-/// `resolver ADDRESS`, `guest HOST-END by NAME`, `address HOST-END ADDRESS`, `connections NUMBER`; and rules that no guest asks for yet:
+/// `resolver ADDRESS`, `guest HOST-END by NAME`, `address HOST-END ADDRESS`, `connections NUMBER`,
+/// `ports FIRST LAST`, `strangers nowhere`, `strangers not from ways out`; and rules that no guest asks for yet:
 /// `forward PROTOCOL PORT[-LAST] from NAME to ADDRESS[:PORT]`, `echo from ADDRESS/PREFIX`,
 /// `masquerade ADDRESS/PREFIX by NAME`, `answers from ADDRESS/PREFIX by NAME`.
 pub fn ruleset(text: &str) -> Ruleset {
@@ -79,6 +80,9 @@ pub fn ruleset(text: &str) -> Ruleset {
             ["strangers", "nowhere"] => ruleset.strangers = Strangers::Nowhere,
             ["strangers", "not", "from", "ways", "out"] => {
                 ruleset.strangers = Strangers::NotFromWaysOut;
+            }
+            ["ports", first, last] => {
+                ruleset.nat_ports = Some((first.parse().unwrap(), last.parse().unwrap()));
             }
             ["connections", most] => ruleset.connections = Some(most.parse().unwrap()),
             ["address", host_end, address] => {

@@ -29,6 +29,7 @@ use crate::kernel::fib::Sender;
 use crate::kernel::uplink::{self, Question};
 use crate::kernel::{link, observe, rule, sysctl};
 use crate::model::policy_rules::RoutingMode;
+use crate::model::ruleset::nat_ports;
 use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::uplink::Uplink;
 use crate::model::world::{Tun, World};
@@ -129,6 +130,7 @@ impl Daemon {
         if !due.uplink {
             return Ok(false);
         }
+        self.world.platform.nat_ports = sysctl::local_ports().and_then(nat_ports);
         // A link that has come or gone may be of others that need forwarding.
         self.world.strangers = self.forwarding.get().strangers(&self.world)?;
         let tuns = read_tuns(&self.kernel.netlink, &self.world)?;

@@ -22,8 +22,16 @@ use std::path::Path;
 use std::{fs, io};
 
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
+const LOCAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 const CONF: &str = "/proc/sys/net/ipv4/conf";
 const ACCEPT_REDIRECTS: &str = "/proc/sys/net/ipv4/conf/all/accept_redirects";
+
+/// The ports that the device's own connections have; none where that cannot be read.
+pub fn local_ports() -> Option<(u16, u16)> {
+    let text = fs::read_to_string(LOCAL_PORTS).ok()?;
+    let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
 
 /// Whether the device forwards IPv4.
 pub fn forwarding() -> io::Result<bool> {

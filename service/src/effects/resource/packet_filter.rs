@@ -111,6 +111,7 @@ impl SharedResource for PacketFilter {
                 Backend::Nftables => guests.sources(),
                 Backend::Iptables => Arc::default(),
             },
+            nat_ports: world.platform.nat_ports,
             connections: world.platform.connections,
             sources: world.uplink.sources(),
             strangers: world.strangers,

@@ -77,6 +77,7 @@ fn conditions(rule: &Rule) -> Vec<String> {
         (Some(Match::Established), _) => "-m conntrack --ctstate RELATED,ESTABLISHED ".to_owned(),
         (Some(Match::Answered), _) => "-m conntrack --ctstate ESTABLISHED ".to_owned(),
         (Some(Match::New), _) => "-m conntrack --ctstate NEW ".to_owned(),
+        (Some(Match::Of(protocol)), _) => format!("-p {} ", protocol.name()),
         (Some(Match::NewAsSent), _) => {
             "-m conntrack --ctstate NEW -m conntrack ! --ctstate DNAT ".to_owned()
         }
@@ -112,6 +113,7 @@ fn conditions(rule: &Rule) -> Vec<String> {
         Verdict::Drop => "DROP".to_owned(),
         Verdict::Masquerade => "MASQUERADE".to_owned(),
         Verdict::Snat(address) => format!("SNAT --to-source {address}"),
+        Verdict::MasqueradeBy((first, last)) => format!("MASQUERADE --to-ports {first}-{last}"),
         Verdict::Dnat { address, port } => {
             format!("DNAT --to-destination {}", with_port(*address, *port))
         }

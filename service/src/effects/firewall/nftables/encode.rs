@@ -85,6 +85,10 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
         Some(Match::Established) => state(list, ESTABLISHED | RELATED),
         Some(Match::Answered) => state(list, ESTABLISHED),
         Some(Match::New) => state(list, NEW),
+        Some(Match::Of(protocol)) => {
+            // Enough bytes for a constant that is below 256.
+            equal(meta(list, MetaKeys::L4Proto), &[l4(*protocol) as u8])
+        }
         Some(Match::NewAsSent) => status(state(list, NEW), DESTINATION_NAT),
         Some(Match::OwnRelated) => {
             let list = meta(state(list, RELATED), MetaKeys::Iifname);
@@ -118,11 +122,7 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             _ => equal(transport(list, libc::IPPROTO_ICMP, 0, 1), &[8]),
         },
         Some(Match::Proto { protocol, ports }) => {
-            let number = match protocol {
-                Protocol::Tcp => libc::IPPROTO_TCP,
-                Protocol::Udp => libc::IPPROTO_UDP,
-            };
-            let list = transport(list, number, 2, 2);
+            let list = transport(list, l4(*protocol), 2, 2);
             let (first, last) = (ports.start().to_be_bytes(), ports.end().to_be_bytes());
             match first == last {
                 true => equal(list, &first),
@@ -139,6 +139,22 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
         Verdict::Masquerade => list.nested_elem().push_name(c"masq").end_nested(),
         Verdict::Snat(address) => nat(list, SNAT, (*address).into(), None),
         Verdict::Dnat { address, port } => nat(list, DNAT, *address, *port),
+        Verdict::MasqueradeBy((first, last)) => {
+            let list = constant(list, REGISTER, &first.to_be_bytes());
+            let list = constant(list, OTHER, &last.to_be_bytes());
+            raw(list, c"masq", |ports| {
+                ports.number(1, 2); // NF_NAT_RANGE_PROTO_SPECIFIED
+                ports.number(2, REGISTER);
+                ports.number(3, OTHER);
+            })
+        }
+    }
+}
+
+fn l4(protocol: Protocol) -> i32 {
+    match protocol {
+        Protocol::Tcp => libc::IPPROTO_TCP,
+        Protocol::Udp => libc::IPPROTO_UDP,
     }
 }
 

@@ -19,7 +19,7 @@
 //! ask whether they are a guest's. All others ask.
 
 use crate::firewall::{
-    Family, GuestSubnet, Hook, Interface, Match, Network, Rule, Ruleset, Verdict,
+    Family, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule, Ruleset, Verdict,
 };
 use crate::spec::{IfName, Subnet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -228,6 +228,13 @@ pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
         verdict: Verdict::Snat(*address),
         ..MASQUERADE
     }));
+    if let Some(ports) = ruleset.nat_ports {
+        lines.extend([Protocol::Tcp, Protocol::Udp].map(|of| Line {
+            matching: Some(Match::Of(of)),
+            verdict: Verdict::MasqueradeBy(ports),
+            ..MASQUERADE
+        }));
+    }
     lines.push(MASQUERADE);
     lines
 }

@@ -96,6 +96,13 @@ fn sample() -> Ruleset {
     let other = Subnet::containing(gateway, 24).map(|subnet| GuestSubnet { subnet, gateway });
     let subnets = GuestSubnet::original().into_iter().chain(other).collect();
     let uplinks = IfPattern::new("wlan0").into_iter().collect();
-    let connections = Some(1);
-    Ruleset { uplinks, subnets, resolver: Some(gateway), connections, ..Ruleset::default() }
+    let (connections, nat_ports) = (Some(1), Some((1024, u16::MAX)));
+    Ruleset {
+        uplinks,
+        subnets,
+        resolver: Some(gateway),
+        connections,
+        nat_ports,
+        ..Ruleset::default()
+    }
 }

@@ -118,6 +118,7 @@ fn line(rule: &Line) -> String {
         Match::Established => "ct state established,related".to_owned(),
         Match::Answered => "ct state established".to_owned(),
         Match::New => "ct state new".to_owned(),
+        Match::Of(protocol) => format!("meta l4proto {}", protocol.name()),
         Match::NewAsSent => "ct state new ct status ! dnat".to_owned(),
         Match::OwnRelated => "ct state related iifname . ct original ip saddr @guests".to_owned(),
         Match::ConnectionsOver(most) => {
@@ -144,6 +145,7 @@ fn line(rule: &Line) -> String {
         Verdict::Drop => "counter drop".to_owned(),
         Verdict::Masquerade => "masquerade".to_owned(),
         Verdict::Snat(address) => format!("snat {ip} to {address}"),
+        Verdict::MasqueradeBy((first, last)) => format!("masquerade to :{first}-{last}"),
         Verdict::Dnat { address, port } => format!("dnat {ip} to {}", with_port(*address, *port)),
     });
     words.join(" ")

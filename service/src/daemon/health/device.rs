@@ -15,6 +15,7 @@
 //! The layers that all guests share, as the kernel has them now, and what is different for one
 //! guest.
 
+use super::connections::Fullness;
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
 use crate::effects::resource::{Health, PacketFilter, SharedResource};
 use crate::kernel::link::Link;
@@ -238,7 +239,18 @@ impl Daemon {
             let text = "no uplink, so nothing is forwarded";
             return LayerReport::waiting(Layer::Nat, Fault::new(self.uplink_cause(), text));
         }
-        LayerReport::ok(Layer::Nat, format!("masquerade via {}", ruleset.ways_out()))
+        let text = format!("masquerade via {}", ruleset.ways_out());
+        match self.fullness() {
+            Some(Fullness { text, full: true }) => {
+                let step = "`conntrack -L` shows whose they are; net.netfilter.nf_conntrack_max";
+                let fault = Fault::new(Cause::ConntrackFull, text).with_step(step);
+                LayerReport::bad(Layer::Nat, fault)
+            }
+            Some(Fullness { text: nearly, .. }) => {
+                LayerReport::ok(Layer::Nat, format!("{text}; {nearly}"))
+            }
+            None => LayerReport::ok(Layer::Nat, text),
+        }
     }
 
     /// What keeps traffic from leaving by the uplink.

@@ -14,6 +14,7 @@
 
 //! Whether guests have internet, and if not, why.
 
+mod connections;
 mod device;
 mod guest;
 pub(in crate::daemon) mod inside;

@@ -19,6 +19,8 @@ use super::netlink::attr::{Request, Writer};
 use super::netlink::message::{attributes, ipv4, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 // linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h
@@ -67,6 +69,16 @@ pub(in crate::effects) fn forget_all(such: &dyn Fn(&Ends) -> bool) -> Result<usi
         delete(&netlink, name)?;
     }
     Ok(found.len())
+}
+
+/// How many IPv4 connections each address has opened. Reads all connections.
+pub(in crate::effects) fn count() -> Result<HashMap<Ipv4Addr, usize>, KernelError> {
+    let counts = RefCell::new(HashMap::new());
+    names(&Netlink::open_netfilter()?, &|ends| {
+        *counts.borrow_mut().entry(ends.from).or_default() += 1;
+        false
+    })?;
+    Ok(counts.into_inner())
 }
 
 /// One message; nothing is listed.
@@ -172,6 +184,7 @@ mod tests {
                 connect(&netlink, B, port);
             }
             assert_eq!((count(A), count(B)), (40, 40));
+            assert_eq!(super::count().unwrap(), [(A, 40), (B, 40)].into());
             how(A).unwrap();
             assert_eq!((count(A), count(B)), (0, 40), "A's, and nobody else's");
             how(A).unwrap();

@@ -23,6 +23,7 @@ use std::{fs, io};
 
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 const LOCAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+const CONNTRACK: &str = "/proc/sys/net/netfilter/nf_conntrack";
 const CONF: &str = "/proc/sys/net/ipv4/conf";
 const ACCEPT_REDIRECTS: &str = "/proc/sys/net/ipv4/conf/all/accept_redirects";
 
@@ -31,6 +32,13 @@ pub fn local_ports() -> Option<(u16, u16)> {
     let text = fs::read_to_string(LOCAL_PORTS).ok()?;
     let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
     Some((numbers.next()??, numbers.next()??))
+}
+
+/// How many connections are tracked in this network namespace, and how many can be; none where that
+/// cannot be read.
+pub fn connections() -> Option<(u64, u64)> {
+    let number = |name| fs::read_to_string(format!("{CONNTRACK}_{name}")).ok()?.trim().parse().ok();
+    Some((number("count")?, number("max")?))
 }
 
 /// Whether the device forwards IPv4.

@@ -25,6 +25,7 @@ use crate::model::world::World;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What guests' connections leave with.
 #[derive(Debug)]
@@ -55,6 +56,12 @@ impl Connections {
     /// After a guest's link had another name for a moment, or was a bridge's port.
     pub(crate) fn met_no_rule(&self, address: Ipv4Addr) {
         self.forgetter.forget(Unfit::Unruled(address));
+    }
+
+    /// The address that has opened most connections, as they were counted last. They are counted again, for
+    /// whoever asks later.
+    pub(crate) fn busiest(&self) -> Option<(Ipv4Addr, usize)> {
+        self.forgetter.busiest()
     }
 
     /// Guests that are gone leave theirs behind: for five days, in a table that all share.
@@ -141,6 +148,9 @@ impl Unfit {
     }
 }
 
+/// How often connections are counted at most.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
+
 /// The thread that forgets connections; it ends when there is nothing to do.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forgetter(Arc<Shared>);
@@ -157,6 +167,9 @@ struct State {
     waiting: Vec<Unfit>,
     in_work: Vec<Unfit>,
     running: bool,
+    /// Whether they are to be counted, too, and when they were last, with who had most.
+    count: bool,
+    counted: Option<(Instant, Option<(Ipv4Addr, usize)>)>,
 }
 
 impl Forgetter {
@@ -166,6 +179,20 @@ impl Forgetter {
         if !state.waiting.contains(&unfit) {
             state.waiting.push(unfit);
         }
+        self.begin(state);
+    }
+
+    fn busiest(&self) -> Option<(Ipv4Addr, usize)> {
+        let mut state = self.0.lock();
+        let counted = state.counted;
+        if !counted.is_some_and(|(at, _)| at.elapsed() <= COUNT_EVERY) && !state.count {
+            state.count = true;
+            self.begin(state);
+        }
+        counted?.1
+    }
+
+    fn begin(&self, mut state: MutexGuard<'_, State>) {
         if state.running {
             return;
         }
@@ -201,14 +228,27 @@ fn work(shared: &Shared) {
     loop {
         let mut state = shared.lock();
         state.in_work = std::mem::take(&mut state.waiting);
-        if state.in_work.is_empty() {
+        let count = state.count;
+        if state.in_work.is_empty() && !count {
             state.running = false;
             return;
         }
         let in_work = state.in_work.clone();
         drop(state);
-        forget(&in_work);
-        shared.lock().in_work.clear();
+        if !in_work.is_empty() {
+            forget(&in_work);
+        }
+        let busiest = count.then(|| {
+            let counts = conntrack::count().unwrap_or_default();
+            counts.into_iter().max_by_key(|(_, has)| *has)
+        });
+        let mut state = shared.lock();
+        state.in_work.clear();
+        if let Some(busiest) = busiest {
+            state.count = false;
+            state.counted = Some((Instant::now(), busiest));
+        }
+        drop(state);
         shared.done.notify_all();
     }
 }
@@ -267,6 +307,15 @@ mod tests {
         assert!(unfit.is(&ends(GUEST, GATEWAY, SERVER, UPLINK)));
         assert!(!unfit.is(&ends(GUEST, SERVER, SERVER, UPLINK)));
         assert!(!unfit.is(&ends(GUEST, GATEWAY, GATEWAY, GUEST)));
+    }
+
+    #[test]
+    fn who_has_most_is_known_once_it_was_counted() {
+        let forgetter = Forgetter::default();
+        assert_eq!(forgetter.busiest(), None);
+        let at = Instant::now();
+        forgetter.0.lock().counted = Some((at, Some((GUEST, 7))));
+        assert_eq!(forgetter.busiest(), Some((GUEST, 7)));
     }
 
     #[test]

@@ -255,7 +255,11 @@ fn one_word_makes_another_rule() {
                 "iifname vm_wlan* ip saddr 172.17.0.0/16 iifname . ip saddr @guests counter drop"
                     .to_owned(),
             ),
-            ("input", "addresses", "iifname != lo ip daddr @addresses counter drop".to_owned()),
+            (
+                "input",
+                "addresses",
+                "iifname != lo ip daddr @addresses ct state new counter drop".to_owned(),
+            ),
             ("forward", "^..oifname..vm_wlan[*]", "oifname vm_wlan* counter drop".to_owned()),
             (
                 "forward",

@@ -431,8 +431,9 @@ impl Ruleset {
         }
         rules.push(rule(Drop));
         rules.push(Rule::new(Hook::Input, V6, Drop).from(Guests));
-        // The gateway is the guests': a resolver that is bound to it answers nobody behind an uplink.
-        let others = Rule::new(Hook::Input, V4, Drop).from(NotLoopback);
+        // The gateway is the guests': a resolver that is bound to it answers nobody behind an uplink. But
+        // the device may speak from that address where an uplink has none, and is answered.
+        let others = Rule::new(Hook::Input, V4, Drop).from(NotLoopback).when(New);
         rules.extend(all().map(|s| others.clone().at(s.gateway)));
         rules
     }

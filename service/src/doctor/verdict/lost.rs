@@ -118,7 +118,7 @@ fn firewall(guest: &GuestFacts, what: &str) -> Fault {
 /// The guest's address is its own, and nothing leaves by its link.
 fn never_sent(guest: &GuestFacts) -> Fault {
     // Strict, it keeps the device from answering ARP, too (arp_process() asks for a route).
-    if guest.strict.0 && matches!(guest.out, Err(libc::EXDEV | libc::EINVAL)) {
+    if guest.is_filtered() && matches!(guest.out, Err(libc::EXDEV | libc::EINVAL)) {
         return reverse_path(&guest.host_end);
     }
     if guest.inside.as_ref().is_ok_and(|inside| inside.gateway_is_deaf) {
@@ -210,7 +210,7 @@ fn route(facts: &Facts, guest: &GuestFacts) -> Option<Fault> {
             let text = "the device has no route for the guest's packets";
             Some(Fault::new(Cause::NoDefaultRoute, text).with_step(shows))
         }
-        Err(libc::EXDEV | libc::EINVAL) if guest.strict.0 => Some(reverse_path(host)),
+        Err(libc::EXDEV | libc::EINVAL) if guest.is_filtered() => Some(reverse_path(host)),
         Err(libc::EACCES | libc::EPERM | libc::EINVAL | libc::EXDEV) => {
             let text =
                 "a route or rule of the device's forbids the guest's packets (prohibit, blackhole)";

@@ -319,17 +319,27 @@ fn fault_of(layer: &LayerReport) -> Fault {
     Fault { cause: layer.cause, text: layer.text.clone(), next_step: layer.next_step.clone() }
 }
 
+impl GuestFacts {
+    /// Whether the reverse-path filter has a reason to drop what the guest sends: it is strict, and the way
+    /// back is not by the guest's link.
+    fn is_filtered(&self) -> bool {
+        let back = |way: WayOut| way.index == self.host_index && !way.local;
+        self.strict.0 && !self.back.is_ok_and(|way| way.is_some_and(back))
+    }
+}
+
 impl Facts {
     fn hosts(&self) -> impl Iterator<Item = &Probed> {
         self.probes.iter().filter(|probed| probed.probe.role == Role::Host)
     }
 
     /// What status is sure of. The kernel has one errno for a packet that the reverse-path filter drops and for
-    /// a blackhole: where no filter is strict, it is not the filter.
+    /// a blackhole: where the filter has no reason to, it is not the filter.
     fn sure(&self) -> Option<&LayerReport> {
-        let strict = self.guest.as_ref().map_or(true, |guest| guest.strict.0 || guest.strict.1);
+        let filtered =
+            self.guest.as_ref().map_or(true, |guest| guest.is_filtered() || guest.back.is_err());
         let is_sure = |reason: &&LayerReport| {
-            reason.state == LayerState::Bad && (strict || reason.cause != Cause::RpFilter)
+            reason.state == LayerState::Bad && (filtered || reason.cause != Cause::RpFilter)
         };
         self.reason.as_ref().filter(is_sure)
     }

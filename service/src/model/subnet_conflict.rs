@@ -32,13 +32,15 @@ pub struct DevicePrefix {
 
 impl fmt::Display for DevicePrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The kernel takes a name with control characters, and this goes to a log and a terminal.
+        let interface = self.interface.escape_debug();
         match self.table {
-            None => write!(f, "{} of {}", self.subnet, self.interface),
+            None => write!(f, "{} of {interface}", self.subnet),
             Some(table) if self.interface.is_empty() => {
                 write!(f, "the route {} in table {table}", self.subnet)
             }
             Some(table) => {
-                write!(f, "the route {} by {} in table {table}", self.subnet, self.interface)
+                write!(f, "the route {} by {interface} in table {table}", self.subnet)
             }
         }
     }
@@ -100,6 +102,16 @@ mod tests {
         match error {
             Error::SubnetOverlap { free, .. } => free,
             other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn an_interfaces_name_is_shown_without_control_characters() {
+        let subnet = Subnet::containing([10, 0, 0, 1].into(), 24).unwrap();
+        for table in [None, Some(254)] {
+            let interface = "\u{1b}[31mX\u{7}".to_owned();
+            let shown = DevicePrefix { subnet, interface, table }.to_string();
+            assert!(!shown.contains(char::is_control) && shown.contains("[31mX"), "{shown}");
         }
     }
 

@@ -42,6 +42,8 @@ pub enum Says {
     RefusedButItself,
     /// SERVFAIL, to everything.
     Failed,
+    /// The same for names; nothing to who asks for the root, as guestnetd does.
+    AllButRoot,
     /// Nothing.
     Nothing,
 }
@@ -133,10 +135,11 @@ fn answer(query: &[u8], says: Says) -> Option<Vec<u8>> {
     let chaos = message[end - 2..] == [0, 3];
     let code = match says {
         Says::Nothing => return None,
+        Says::AllButRoot if name == 0 => return None,
         Says::Refused => 5,
         Says::RefusedButItself if !chaos => 5,
         Says::Failed => 2,
-        Says::All | Says::RefusedButItself => 0,
+        Says::All | Says::AllButRoot | Says::RefusedButItself => 0,
     };
     message[2..12].copy_from_slice(&[0x81, 0x80 | code, 0, 1, 0, u8::from(code == 0), 0, 0, 0, 0]);
     if code == 0 {

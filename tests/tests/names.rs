@@ -96,6 +96,24 @@ fn one_that_refuses_is_told_from_one_that_knows_some_names() {
 }
 
 #[test]
+fn what_guests_are_answered_counts_more_than_silence_to_guestnetd() {
+    let bed = bed("nftables", &[FIRST]);
+    let resolver = bed.device.internet.resolver(FIRST, Says::AllButRoot);
+    let guest = Guest::new();
+    bed.attach("box", &guest);
+    eventually("guestnetd is not answered", || names(&bed, "box").0 == Verdict::NO_NAMES);
+    assert_eq!(resolve(&guest, GATEWAY).expect("an answer"), Resolver::ANSWER);
+    let (verdict, dns) = names(&bed, "box");
+    assert_eq!((verdict, dns.state), (Verdict::INTERNET, LayerState::OK), "{dns:?}");
+    // Then the guest is not answered either.
+    resolver.says(Says::Nothing);
+    resolve(&guest, GATEWAY).expect_err("nothing");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let (verdict, dns) = names(&bed, "box");
+    assert_eq!((verdict, dns.cause), (Verdict::NO_NAMES, Cause::DNS_SILENT), "{dns:?}");
+}
+
+#[test]
 fn one_that_only_a_vpn_reaches_is_named_with_the_vpn() {
     let bed = bed("nftables", &[FIRST, SECOND]);
     let _second = bed.device.internet.resolver(SECOND, Says::Nothing);

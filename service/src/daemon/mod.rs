@@ -218,6 +218,7 @@ impl Handle {
     /// Why there is, or is no, internet.
     pub fn status(&self, name: Option<GuestName>, whose: Whose) -> Result<DeviceReport, Error> {
         self.await_names();
+        self.hear_names();
         let seen = self.look_inside(name.as_ref())?;
         self.call(|daemon| {
             if let Some(name) = &name {

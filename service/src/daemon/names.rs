@@ -18,12 +18,12 @@
 //! choice, also at every comparison of everything, and soon again while not all is well.
 
 use super::{Attached, Daemon, Handle};
-use crate::kernel::{address, link, route};
+use crate::kernel::{address, heard, link, route};
 use crate::model::names::{Answer, Way};
 use crate::platform::resolv_conf;
 use crate::platform::resolver_query::{self, Question};
 use crate::spec::{Family, IfName, IfPattern};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -72,6 +72,35 @@ impl Handle {
             if timeout.timed_out() {
                 return;
             }
+        }
+    }
+}
+
+impl Handle {
+    /// A resolver that is silent to us may answer guests: connection tracking has seen whether it did. It
+    /// is listed without the daemon's lock.
+    pub(in crate::daemon) fn hear_names(&self) {
+        let silent = |daemon: &mut Daemon| {
+            let server = daemon.world.resolver();
+            let server = server.filter(|server| daemon.world.names.is_silent(*server));
+            Ok(server.map(|server| {
+                (server, daemon.world.guests.leases.subnets().map(|s| s.gateway).collect())
+            }))
+        };
+        let found: Option<(Ipv4Addr, BTreeSet<Ipv4Addr>)> = self.enter(silent).unwrap_or_default();
+        let Some((server, gateways)) = found else { return };
+        let answered = |gateway: &Ipv4Addr| match heard::just_answered(*gateway) {
+            Ok(by) => by.contains(&server),
+            Err(e) => {
+                log::debug!("connections to {gateway} cannot be listed: {e}");
+                false
+            }
+        };
+        if gateways.iter().any(answered) {
+            let _ = self.enter(|daemon| {
+                daemon.world.names.heard(server);
+                Ok(())
+            });
         }
     }
 }

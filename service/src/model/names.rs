@@ -70,6 +70,22 @@ impl Names {
         self.0 = answers.into_iter().map(|(way, server, is)| ((way, server), is)).collect();
     }
 
+    /// Whether it is silent to us, for any guests.
+    pub fn is_silent(&self, server: Ipv4Addr) -> bool {
+        let silent = |((_, of), answer): (&(Way, Ipv4Addr), &Answer)| {
+            *of == server && matches!(answer, Answer::Silent(_))
+        };
+        self.0.iter().any(silent)
+    }
+
+    /// It has answered guests' own questions, which counts more than its silence to ours.
+    pub fn heard(&mut self, server: Ipv4Addr) {
+        let of_it = self.0.iter_mut().filter(|((_, of), _)| *of == server);
+        for (_, answer) in of_it.filter(|(_, answer)| matches!(answer, Answer::Silent(_))) {
+            *answer = Answer::Answers;
+        }
+    }
+
     /// The network is another one: nothing is known.
     pub fn clear(&mut self) {
         self.0.clear();

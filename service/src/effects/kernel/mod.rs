@@ -18,6 +18,7 @@ pub mod address;
 pub mod capabilities;
 pub mod conntrack;
 pub mod fib;
+pub mod heard;
 pub mod inside;
 pub mod link;
 pub mod neighbour;

@@ -115,6 +115,11 @@ fn resolver(text: &str) -> Result<Ipv4Addr, String> {
 }
 
 impl Args {
+    /// Whether programs are run that change to a domain of their own, as Android's wrappers do.
+    pub fn runs_wrappers(&self) -> bool {
+        self.iptables.is_some() || self.ndc.is_some() || Ndc::of_the_platform().is_some()
+    }
+
     /// Who may call.
     pub fn allowed(&self) -> Allowed {
         Allowed::new(self.allow_uid.iter().copied())

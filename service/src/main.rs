@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     #[cfg(not(target_os = "android"))]
     confine::modules::load(args.firewall);
     // Before there is a second thread, which would keep them.
-    let confined = confine::capabilities::give_up();
+    let confined = confine::capabilities::give_up(args.runs_wrappers());
     logging::start();
     let code = match confined.map_err(run::RunError::Confine).and_then(|()| run::run(&args)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -51,8 +51,10 @@ const KEPT: u32 = 1 << CAP_NET_ADMIN
     | if cfg!(target_os = "android") { 0 } else { 1 << CAP_SYS_PTRACE };
 
 /// Gives the others up. Capabilities are a thread's, so this is to be called before there is a second
-/// one; threads and programs that are started later inherit what is left.
-pub fn give_up() -> io::Result<()> {
+/// one; threads and programs that are started later inherit what is left. `wrappers`: it runs
+/// Android's of iptables and ndc. They have a domain of their own (netutils_wrapper), to which SELinux lets
+/// nobody change with no_new_privs (selinux_bprm_creds_for_exec(), NNP_TRANSITION).
+pub fn give_up(wrappers: bool) -> io::Result<()> {
     bounding()?;
     let mut header = Header { version: VERSION_3, pid: 0 };
     let mut data = [Data::default(); 2];
@@ -71,6 +73,9 @@ pub fn give_up() -> io::Result<()> {
     // SAFETY: capset(2) reads the header and two `struct __user_cap_data_struct`.
     if unsafe { libc::syscall(libc::SYS_capset, &mut header, data.as_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
+    }
+    if wrappers {
+        return Ok(());
     }
     no_new_privileges()
 }
@@ -92,18 +97,10 @@ fn bounding() -> io::Result<()> {
 }
 
 /// No program that guestnetd runs needs more than guestnetd has (set-uid, file capabilities).
-#[cfg(not(target_os = "android"))]
 fn no_new_privileges() -> io::Result<()> {
     // SAFETY: PR_SET_NO_NEW_PRIVS takes integers.
     match unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
-}
-
-/// On Android the wrappers of iptables and ndc run in a domain of their own (netutils_wrapper), to which
-/// SELinux lets nobody change with no_new_privs (selinux_bprm_creds_for_exec(), NNP_TRANSITION).
-#[cfg(target_os = "android")]
-fn no_new_privileges() -> io::Result<()> {
-    Ok(())
 }

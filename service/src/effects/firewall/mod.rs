@@ -207,7 +207,7 @@ impl Firewall {
     /// Removes, once, what a run of guestnetd that took the other way has left.
     fn clear_leftovers(&mut self) {
         if std::mem::take(&mut self.leftovers) {
-            let cleared = match self.engine.backend() {
+            let cleared: Result<(), FirewallError> = match self.engine.backend() {
                 #[cfg(not(target_os = "android"))]
                 Backend::Nftables => iptables::clear_leftovers(),
                 #[cfg(not(target_os = "android"))]

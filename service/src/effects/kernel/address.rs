@@ -122,7 +122,9 @@ const IFADDRMSG: usize = 8;
 impl Address {
     /// An address out of an address message.
     fn read(message: &Message<'_>) -> Option<Self> {
-        const READ: [u16; 3] = [libc::IFA_LOCAL, libc::IFA_ADDRESS, libc::IFA_FLAGS];
+        // linux/if_addr.h; Android's libc crate has no name for it.
+        const IFA_FLAGS: u16 = 8;
+        const READ: [u16; 3] = [libc::IFA_LOCAL, libc::IFA_ADDRESS, IFA_FLAGS];
         let NewAddress(message) = message.typed(libc::RTM_NEWADDR, IFADDRMSG, &READ)? else {
             return None;
         };

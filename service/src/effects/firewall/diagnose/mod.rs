@@ -62,13 +62,21 @@ pub fn forward_rule() -> Option<String> {
 
 /// All packet filters of this network namespace, and what of them cannot be read.
 pub fn read() -> Filters {
-    let (mut tables, mut unread) = xtables::read();
+    let (tables, unread) = xtables::read();
+    let filters = Filters { tables, unread };
+    // Android's kernels have no nf_tables.
     #[cfg(not(target_os = "android"))]
+    let filters = with_nftables(filters);
+    filters
+}
+
+#[cfg(not(target_os = "android"))]
+fn with_nftables(mut filters: Filters) -> Filters {
     match nftables::read() {
         // nf_tables' chains come first where priorities are the same: it does not matter to what
         // drops, and those who translate are asked by their priorities alone.
-        Ok(others) => tables.splice(..0, others).for_each(drop),
-        Err(e) => unread.push(format!("nftables: {e}")),
+        Ok(others) => filters.tables.splice(..0, others).for_each(drop),
+        Err(e) => filters.unread.push(format!("nftables: {e}")),
     }
-    Filters { tables, unread }
+    filters
 }

@@ -18,10 +18,8 @@
 //! device's own file is never touched.
 
 use nix::errno::Errno;
-use nix::fcntl::{openat, OFlag};
 use nix::libc;
-use nix::sys::stat::{fstat, Mode};
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -33,6 +31,8 @@ use std::str::FromStr;
 const DEVICES: &str = "/etc/resolv.conf";
 /// How a file of ours begins.
 const MARK: &str = "# Written by guestnetctl";
+/// The permissions of a new one.
+const MODE: libc::mode_t = 0o644;
 /// More than a file of ours has, in bytes.
 const MOST: u64 = 4096;
 
@@ -62,7 +62,7 @@ impl FromStr for Which {
 #[derive(Debug)]
 pub struct Place {
     /// Where names begin: the guest's root, or the device's.
-    root: OwnedFd,
+    root: File,
     path: PathBuf,
     /// Whether it is the guest's: links within its root are followed.
     of_guest: bool,
@@ -83,7 +83,7 @@ pub fn place(which: &Which, pid: Option<i32>) -> Result<Place, String> {
     let open = |path: &str| {
         let flags = libc::O_PATH | libc::O_DIRECTORY;
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
-        file.map(OwnedFd::from).map_err(|e| format!("--resolv-conf: {path}: {e}"))
+        file.map_err(|e| format!("--resolv-conf: {path}: {e}"))
     };
     match (which, pid) {
         (Which::Path(path), _) => {
@@ -133,7 +133,7 @@ impl Place {
 
     /// A new one, which belongs to whom the root belongs to: that is the guest's root user.
     fn create(&self) -> Result<File, String> {
-        if self.of_guest && same(self.root.as_fd(), "/") {
+        if self.of_guest && same(&self.root, "/") {
             return Err("the guest has the device's root, where there is none".into());
         }
         let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
@@ -141,9 +141,9 @@ impl Place {
             Some(libc::EEXIST) => "it is a link to a file that is not there (yet)".to_owned(),
             _ => explained(&e),
         })?;
-        let owner = fstat(self.root.as_raw_fd()).map_err(|e| e.to_string())?;
+        let owner = self.root.metadata().map_err(|e| e.to_string())?;
         if self.of_guest {
-            fchown(&file, Some(owner.st_uid), Some(owner.st_gid)).map_err(|e| e.to_string())?;
+            fchown(&file, Some(owner.uid()), Some(owner.gid())).map_err(|e| e.to_string())?;
         }
         Ok(file)
     }
@@ -180,13 +180,13 @@ fn explained(e: &io::Error) -> String {
 }
 
 fn is_the_devices(file: &File) -> bool {
-    same(file.as_fd(), DEVICES)
+    same(file, DEVICES)
 }
 
-/// Whether a descriptor is what the device has at a path.
-fn same(fd: BorrowedFd<'_>, path: &str) -> bool {
-    match (fstat(fd.as_raw_fd()), fs::metadata(path)) {
-        (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.dev(), other.ino()),
+/// Whether an open file is what the device has at a path.
+fn same(file: &File, path: &str) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
         _ => false,
     }
 }
@@ -204,7 +204,7 @@ fn openat2(root: BorrowedFd<'_>, path: &Path, flags: i32) -> io::Result<OwnedFd>
     const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
     const RESOLVE_IN_ROOT: u64 = 0x10;
     let path = CString::new(path.as_os_str().as_encoded_bytes())?;
-    let mode = if flags & libc::O_CREAT == 0 { 0 } else { 0o644 };
+    let mode = if flags & libc::O_CREAT == 0 { 0 } else { MODE.into() };
     let how =
         OpenHow { flags: flags as u64, mode, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
     // SAFETY: the descriptor is open, the path is a text with its NUL, and the kernel reads one `struct
@@ -225,6 +225,20 @@ fn openat2(root: BorrowedFd<'_>, path: &Path, flags: i32) -> io::Result<OwnedFd>
     }
 }
 
+/// Not nix's: of one version it takes a number, of another a borrowed descriptor, and a tree of Android has
+/// either.
+fn openat(at: BorrowedFd<'_>, name: &OsStr, flags: i32) -> io::Result<OwnedFd> {
+    let name = CString::new(name.as_encoded_bytes())?;
+    // SAFETY: the descriptor is open, and the name is a text with its NUL.
+    let fd =
+        unsafe { libc::openat(at.as_raw_fd(), name.as_ptr(), flags, libc::c_uint::from(MODE)) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor; nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// The same by each name of the path.
 fn without_links(root: BorrowedFd<'_>, path: &Path, flags: i32) -> io::Result<OwnedFd> {
     let names: Vec<_> = path
@@ -235,33 +249,34 @@ fn without_links(root: BorrowedFd<'_>, path: &Path, flags: i32) -> io::Result<Ow
     for (n, name) in names.iter().enumerate() {
         let Component::Normal(name) = name else { return Err(Errno::EINVAL.into()) };
         let flags = match n + 1 < names.len() {
-            true => OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-            false => OFlag::from_bits_retain(flags),
+            true => libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC,
+            false => flags,
         };
-        let mode = Mode::from_bits_truncate(0o644);
-        let fd = openat(Some(at.as_raw_fd()), Path::new(name), flags | OFlag::O_NOFOLLOW, mode);
-        // What is no folder, for it is a link.
-        let fd = fd.map_err(|e| if e == Errno::ENOTDIR { Errno::ELOOP } else { e })?;
-        // SAFETY: the kernel has just given us this descriptor; nobody else has it.
-        at = unsafe { OwnedFd::from_raw_fd(fd) };
+        at = match openat(at.as_fd(), name, flags | libc::O_NOFOLLOW) {
+            // What is no folder, for it is a link.
+            Err(e) if e.raw_os_error() == Some(libc::ENOTDIR) => return Err(Errno::ELOOP.into()),
+            opened => opened?,
+        };
     }
     // By O_PATH a link itself is opened.
-    if fstat(at.as_raw_fd())?.st_mode & libc::S_IFMT == libc::S_IFLNK {
+    let at = File::from(at);
+    if at.metadata()?.is_symlink() {
         return Err(Errno::ELOOP.into());
     }
-    Ok(at)
+    Ok(at.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::stat::Mode;
     use std::os::unix::fs::symlink;
 
     /// A guest's root in a folder of the test's own.
     fn rooted(of_guest: bool, root: &Path, path: &str) -> Place {
         let flags = libc::O_PATH | libc::O_DIRECTORY;
         let at = if of_guest { root } else { Path::new("/") };
-        let root_fd = OpenOptions::new().read(true).custom_flags(flags).open(at).unwrap().into();
+        let root_fd = OpenOptions::new().read(true).custom_flags(flags).open(at).unwrap();
         let path = if of_guest { PathBuf::from(path) } else { root.join(&path[1..]) };
         Place { root: root_fd, path, of_guest }
     }

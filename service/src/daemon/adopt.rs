@@ -189,8 +189,8 @@ fn marks(link: &Link, name: &GuestName, slot: Option<u32>) -> usize {
 
 /// Whether a link may be this guest's: not where it says that it is another's, nor on its way out.
 fn may_be(link: &Link, name: &GuestName) -> bool {
-    let alias = link.alias.as_deref().and_then(guest_of_alias);
-    alias.map_or(true, |(other, _)| other == *name) && !ownership::is_leaving(link.group)
+    let says = link.alias.as_deref().and_then(guest_of_alias).map(|(other, _)| other);
+    (says.is_none() || says.as_ref() == Some(name)) && !ownership::is_leaving(link.group)
 }
 
 /// The link with the index that is stored, where it leads to the namespace that is stored, or has one

@@ -171,8 +171,8 @@ impl Daemon {
 
     /// Whether a status has to wait for answers.
     fn asks_for_status(&mut self) -> bool {
-        let old = self.asking.ended.map_or(true, |at| at.elapsed() > FRESH);
-        if self.asking.due || old && !self.world.guests.is_empty() {
+        let fresh = self.asking.ended.is_some_and(|at| at.elapsed() <= FRESH);
+        if self.asking.due || !fresh && !self.world.guests.is_empty() {
             self.asking.due = true;
         }
         self.asking.due

@@ -84,7 +84,8 @@ impl Daemon {
         }
         // What it was not given by its slot and its way out it has asked for.
         let usual = slots::address(&spec, slot, |_| false) == Some(address);
-        let follows = self.mtu_of_way(&vpn).map_or(true, |mtu| mtu == link.mtu);
+        let way = self.mtu_of_way(&vpn);
+        let follows = way.is_none() || way == Some(link.mtu);
         let mtu = if follows { -1 } else { i32::try_from(link.mtu).unwrap_or(-1) };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let attached = AttachedRecord {

@@ -109,7 +109,7 @@ impl Rule {
         let within = |prefix: &Option<IpPrefix>, address| {
             prefix.and_then(|p| p.v4()).map_or(prefix.is_none(), |p| p.contains(address))
         };
-        let input = self.input.as_ref().map_or(true, |input| input == packet.input);
+        let input = self.input.is_none() || self.input.as_deref() == Some(packet.input);
         // Users are those of the device's own packets.
         let user = !self.users || packet.input == "lo";
         let mark = self.mark.0 == 0;

@@ -41,7 +41,7 @@ pub(in crate::daemon) type Seen = HashMap<u32, Result<Option<Inside>, String>>;
 impl Handle {
     /// Looks into one guest, or all, without the daemon's lock.
     pub(in crate::daemon) fn look_inside(&self, name: Option<&GuestName>) -> Result<Seen, Error> {
-        self.look_into(|guest| name.map_or(true, |name| guest.name() == name))
+        self.look_into(|guest| name.is_none() || name == Some(guest.name()))
     }
 
     /// The same with such guests.

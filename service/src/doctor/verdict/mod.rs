@@ -336,8 +336,10 @@ impl Facts {
     /// What status is sure of. The kernel has one errno for a packet that the reverse-path filter drops and for
     /// a blackhole: where the filter has no reason to, it is not the filter.
     fn sure(&self) -> Option<&LayerReport> {
-        let filtered =
-            self.guest.as_ref().map_or(true, |guest| guest.is_filtered() || guest.back.is_err());
+        let filtered = match &self.guest {
+            Some(guest) => guest.is_filtered() || guest.back.is_err(),
+            None => true,
+        };
         let is_sure = |reason: &&LayerReport| {
             reason.state == LayerState::Bad && (filtered || reason.cause != Cause::RpFilter)
         };

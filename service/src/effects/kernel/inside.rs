@@ -87,7 +87,7 @@ pub fn look(
     effort: Effort,
 ) -> Result<Option<Inside>, Error> {
     let failed = |e: KernelError| Error::kernel("look at the guest's link", e);
-    let id = host.elsewhere.filter(|id| *id >= 0 && netns.id.map_or(true, |known| known == *id));
+    let id = host.elsewhere.filter(|id| *id >= 0 && (netns.id.is_none() || netns.id == Some(*id)));
     let Some(id) = id else { return Ok(None) };
     let Some(link) = link::beyond(device, id, host.other_end).map_err(failed)? else {
         return Ok(None);

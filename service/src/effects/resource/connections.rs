@@ -185,7 +185,8 @@ impl Forgetter {
     fn busiest(&self) -> Option<(Ipv4Addr, usize)> {
         let mut state = self.0.lock();
         let counted = state.counted;
-        if !counted.is_some_and(|(at, _)| at.elapsed() <= COUNT_EVERY) && !state.count {
+        let fresh = counted.is_some_and(|(at, _)| at.elapsed() <= COUNT_EVERY);
+        if !fresh && !state.count {
             state.count = true;
             self.begin(state);
         }

@@ -222,7 +222,8 @@ fn route<'a>(lookup: &Lookup, packet: &Packet, device: &dyn Device) -> Loaded<'a
         Some(End::Output) => packet.output.as_deref(),
     };
     let found = device.towards(address, mark);
-    let found = found.filter(|link| only.map_or(true, |only| only.index == link.index));
+    let only = only.map(|only| only.index);
+    let found = found.filter(|link| only.is_none() || only == Some(link.index));
     match lookup.what {
         Found::Index => found.as_ref().map_or(Loaded::Known(Bytes::of(&[])), index),
         Found::Name => found.as_ref().map_or(Loaded::Known(Bytes::of(&[])), name),

@@ -83,7 +83,7 @@ impl Device for Kernel<'_> {
         let is = |line: &str| {
             let mut words = line.split_whitespace().skip(1);
             let (local, now) = (words.next().unwrap_or_default(), words.nth(1));
-            local.ends_with(&port) && state.map_or(true, |state| now == Some(state))
+            local.ends_with(&port) && (state.is_none() || now == state)
         };
         let read = |file: &&str| std::fs::read_to_string(proc_net(file)).unwrap_or_default();
         files.iter().any(|file| read(file).lines().any(is))

@@ -106,7 +106,7 @@ impl Registers {
     /// The rest of the last register becomes zero (nft_reg_store8(), nft_payload_eval()).
     pub(super) fn load(&mut self, at: usize, len: usize, Bytes(bytes): Bytes) {
         let rest = len.next_multiple_of(4).saturating_sub(len);
-        let zeros = std::iter::repeat(Some(0)).take(rest);
+        let zeros = (0..rest).map(|_| Some(0));
         self.put(at, bytes.into_iter().take(len).chain(zeros));
     }
 }

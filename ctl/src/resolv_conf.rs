@@ -272,6 +272,24 @@ mod tests {
     use nix::sys::stat::Mode;
     use std::os::unix::fs::symlink;
 
+    /// A folder of a test's own.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("guestnetctl-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir(&path).unwrap();
+            Self(path.canonicalize().unwrap())
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
     /// A guest's root in a folder of the test's own.
     fn rooted(of_guest: bool, root: &Path, path: &str) -> Place {
         let flags = libc::O_PATH | libc::O_DIRECTORY;
@@ -291,11 +309,10 @@ mod tests {
     #[test]
     fn what_is_absent_empty_or_ours_is_written_in_its_place() {
         for of_guest in [true, false] {
-            let root = tempfile::tempdir().unwrap();
-            let root = root.path().canonicalize().unwrap();
+            let Folder(root) = &Folder::new("written");
             fs::create_dir(root.join("etc")).unwrap();
             let file = root.join("etc/resolv.conf");
-            let write = || wrote(rooted(of_guest, &root, DEVICES));
+            let write = || wrote(rooted(of_guest, root, DEVICES));
             for before in [None, Some(""), Some("# Written by guestnetctl for guest old: ...\nnameserver 10.0.0.1\nlonger\nlonger\n")] {
                 if let Some(text) = before {
                     fs::write(&file, text).unwrap();
@@ -303,7 +320,9 @@ mod tests {
                 let inode = fs::metadata(&file).map(|meta| meta.ino()).ok();
                 assert_eq!(write(), None);
                 assert_eq!(fs::read_to_string(&file).unwrap(), TEXT);
-                assert!(inode.map_or(true, |inode| fs::metadata(&file).unwrap().ino() == inode));
+                if let Some(inode) = inode {
+                    assert_eq!(fs::metadata(&file).unwrap().ino(), inode);
+                }
             }
             fs::write(&file, "nameserver 9.9.9.9\n").unwrap();
             assert!(write().unwrap().contains("not of guestnetctl's making"));
@@ -313,15 +332,13 @@ mod tests {
 
     #[test]
     fn no_link_leads_out_of_the_guests_root() {
-        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (root, outside) =
-            (root.path().canonicalize().unwrap(), outside.path().canonicalize().unwrap());
+        let (Folder(root), Folder(outside)) = (&Folder::new("root"), &Folder::new("outside"));
         let victim = outside.join("resolv.conf");
         fs::write(&victim, "").unwrap();
         // A folder, and a file, that lead there.
-        symlink(&outside, root.join("etc")).unwrap();
+        symlink(outside, root.join("etc")).unwrap();
         for of_guest in [true, false] {
-            assert!(wrote(rooted(of_guest, &root, DEVICES)).is_some());
+            assert!(wrote(rooted(of_guest, root, DEVICES)).is_some());
         }
         fs::remove_file(root.join("etc")).unwrap();
         fs::create_dir(root.join("etc")).unwrap();
@@ -329,7 +346,7 @@ mod tests {
             let _ = fs::remove_file(root.join("etc/resolv.conf"));
             symlink(to, root.join("etc/resolv.conf")).unwrap();
             for of_guest in [true, false] {
-                assert!(wrote(rooted(of_guest, &root, DEVICES)).is_some());
+                assert!(wrote(rooted(of_guest, root, DEVICES)).is_some());
             }
         }
         assert_eq!(fs::read_to_string(&victim).unwrap(), "");
@@ -338,18 +355,17 @@ mod tests {
         fs::write(root.join("run/it"), "").unwrap();
         let _ = fs::remove_file(root.join("etc/resolv.conf"));
         symlink("/run/it", root.join("etc/resolv.conf")).unwrap();
-        assert_eq!(wrote(rooted(true, &root, DEVICES)), None);
+        assert_eq!(wrote(rooted(true, root, DEVICES)), None);
         assert_eq!(fs::read_to_string(root.join("run/it")).unwrap(), TEXT);
-        assert!(wrote(rooted(false, &root, DEVICES)).unwrap().contains("symbolic link"));
+        assert!(wrote(rooted(false, root, DEVICES)).unwrap().contains("symbolic link"));
     }
 
     #[test]
     fn what_is_no_file_and_what_is_the_devices_is_left() {
-        let root = tempfile::tempdir().unwrap();
-        let root = root.path().canonicalize().unwrap();
+        let Folder(root) = &Folder::new("left");
         fs::create_dir(root.join("etc")).unwrap();
         nix::unistd::mkfifo(&root.join("etc/resolv.conf"), Mode::S_IRWXU).unwrap();
-        assert_eq!(wrote(rooted(true, &root, DEVICES)).unwrap(), "it is no regular file");
+        assert_eq!(wrote(rooted(true, root, DEVICES)).unwrap(), "it is no regular file");
         if Path::new(DEVICES).exists() {
             let before = fs::read(DEVICES).unwrap();
             assert!(wrote(rooted(true, Path::new("/"), DEVICES)).is_some());

@@ -242,6 +242,7 @@ fn a_user_of_its_own_sees_and_changes_its_own_guests_only() {
         assert_eq!(service.detachAll().expect("detachAll"), 0);
         is_unknown("detach()", service.detach("neighbour").err());
         is_unknown("update()", service.update("neighbour", &config("neighbour")).err());
+        is_unknown("repair()", service.repair("neighbour").err());
         is_unknown("status()", service.status(Some("neighbour")).err());
         let taken = GuestConfig { addresses: vec![FIRST.to_owned()], ..config("b") };
         let status = service.attach(&taken, &by_pid(pid(&guest)), None).expect_err("taken");
@@ -256,6 +257,7 @@ fn a_user_of_its_own_sees_and_changes_its_own_guests_only() {
         assert_eq!(service.detachAll().expect("detachAll"), 2);
         attach("c", by_netns(own_netns)).expect("a namespace of its own");
         service.update("c", &GuestConfig { mtu: 1400, ..config("c") }).expect("update");
+        service.repair("c").expect("repair");
         service.detach("c").expect("detach");
         bed.service.attach(&config("d"), &by_pid(other.pid()), None).expect("root's attach");
         bed.service.detach("d").expect("root's detach");

@@ -225,10 +225,10 @@ impl IGuestNet for GuestNet {
     }
 
     fn repair(&self, name: &str) -> binder::Result<Guest> {
-        self.caller()?;
+        let caller = self.caller()?;
         let arrived = Instant::now();
         let name = self.name(name)?;
-        answer(self.owner.repair(&name, arrived)).map(|g| to_wire::guest(&g))
+        answer(self.owner.repair(&name, caller.whose, arrived)).map(|g| to_wire::guest(&g))
     }
 
     fn detach(&self, name: &str) -> binder::Result<()> {

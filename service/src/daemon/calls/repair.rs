@@ -17,7 +17,7 @@
 
 use crate::daemon::guest::ends::{Ends, Job};
 use crate::daemon::health::inside::{has_lost, Seen};
-use crate::daemon::{Attached, Daemon, Handle};
+use crate::daemon::{Attached, Daemon, Handle, Whose};
 use crate::error::Error;
 use crate::model::desired::Scale;
 use crate::model::timeline::{Entry, Operation, Timeline};
@@ -42,9 +42,14 @@ pub(in crate::daemon) struct Keeping {
 
 impl Handle {
     /// Puts back what a guest has lost.
-    pub fn repair(&self, name: &GuestName, arrived: Instant) -> Result<Attached, Error> {
+    pub fn repair(
+        &self,
+        name: &GuestName,
+        whose: Whose,
+        arrived: Instant,
+    ) -> Result<Attached, Error> {
         let mut timeline = Timeline::new(arrived);
-        let job = self.begin_repair(name)?;
+        let job = self.begin_repair(name, whose)?;
         let result = Ends::open(self.deleter.clone())
             .and_then(|ends| ends.bring(&job, &mut timeline, || Ok(())));
         // Another default route by the same end, which the kernel finds first.
@@ -58,10 +63,10 @@ impl Handle {
     }
 
     /// When the worker is at the guest's ends, waits until it has left them.
-    fn begin_repair(&self, name: &GuestName) -> Result<Job, Error> {
+    fn begin_repair(&self, name: &GuestName, whose: Whose) -> Result<Job, Error> {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
-            if let Some(job) = self.call(|daemon| daemon.begin_repair(name))? {
+            if let Some(job) = self.call(|daemon| daemon.begin_repair(name, whose))? {
                 return Ok(job);
             }
             let daemon = self.daemon.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,13 +79,14 @@ impl Handle {
 
 impl Daemon {
     /// What is to be done; none: the worker is at the guest's ends.
-    fn begin_repair(&mut self, name: &GuestName) -> Result<Option<Job>, Error> {
+    fn begin_repair(&mut self, name: &GuestName, whose: Whose) -> Result<Option<Job>, Error> {
         self.settle();
         let guests = &mut self.world.guests;
-        if guests.is_leaving(name) {
+        if guests.leaving(name).is_some_and(|guest| whose.has(guest)) {
             return Err(Error::GuestLeaving(name.clone()));
         }
-        let guest = guests.get(name).ok_or_else(|| Error::NoSuchGuest(name.clone()))?;
+        let guest = guests.get(name).filter(|guest| whose.has(guest));
+        let guest = guest.ok_or_else(|| Error::NoSuchGuest(name.clone()))?;
         let index = guest.index;
         if guests.is_updating(index) {
             return Err(Error::UpdateRunning(name.clone()));
@@ -166,7 +172,7 @@ pub(in crate::daemon) fn look_after(handle: &Handle) -> Result<(), Error> {
             let seen = with.look_into(|guest| guest.spec.keep)?;
             for name in with.call(|daemon| Ok(daemon.may_repair(&seen)))? {
                 // What goes wrong is in the log.
-                let _ = with.repair(&name, Instant::now());
+                let _ = with.repair(&name, Whose::Everyones, Instant::now());
             }
             Ok(())
         };

@@ -27,6 +27,7 @@ use crate::model::policy_rules::{
 use crate::model::ruleset::GuestSubnet;
 use crate::model::world::World;
 use crate::spec::{Family, VpnPolicy};
+use log::Level;
 use std::collections::BTreeSet;
 
 /// The rules of the network namespace that it was opened in.
@@ -48,13 +49,18 @@ impl PolicyRouting {
         Ok(ours(&rule::all(&self.netlink, Family::V4).map_err(failed)?))
     }
 
-    /// Goes on after a failure, and reports the first.
-    fn bring(&mut self, wanted: &[PolicyRule], added: &dyn Fn(&PolicyRule)) -> Result<(), Error> {
+    /// Goes on after a failure, and reports the first. Each change is logged at this level.
+    fn bring(
+        &mut self,
+        wanted: &[PolicyRule],
+        level: Level,
+        added: &dyn Fn(&PolicyRule),
+    ) -> Result<(), Error> {
         let there = self.observe()?;
         self.own_tables.extend(wanted.iter().chain(&there).filter_map(PolicyRule::own));
         let mut first = Ok(());
         let mut note = |what: String, result: Result<(), _>| match result {
-            Ok(()) => log::info!("{what}"),
+            Ok(()) => log::log!(level, "{what}"),
             Err(cause) if first.is_ok() => first = Err(Error::kernel(what, cause)),
             Err(cause) => log::error!("{what}: {cause}"),
         };
@@ -134,17 +140,25 @@ impl SharedResource for PolicyRouting {
         if there == *want {
             return Ok(None);
         }
-        let lost = want.iter().find(|lead| !there.contains(lead));
-        let foreign = there.iter().find(|lead| !want.contains(lead));
-        Ok(lost.map(|lead| format!("rule {lead}, which somebody has removed")).or_else(|| {
-            foreign.map(|lead| format!("the state without rule {lead}, which somebody has added"))
-        }))
+        let named = |of: &[PolicyRule], without: &[PolicyRule]| {
+            let of = of.iter().filter(|lead| !without.contains(lead));
+            of.map(|lead| format!("rule {lead}")).collect::<Vec<_>>().join(", ")
+        };
+        let (lost, foreign) = (named(want, &there), named(&there, want));
+        let lost = (!lost.is_empty()).then(|| format!("{lost}, which somebody has removed"));
+        let foreign = (!foreign.is_empty())
+            .then(|| format!("the state without {foreign}, which somebody has added"));
+        let what: Vec<_> = lost.into_iter().chain(foreign).collect();
+        Ok((!what.is_empty()).then(|| what.join("; ")))
     }
 
     fn apply(&mut self, task: &Task<'_, Vec<PolicyRule>>) -> Result<Done, Error> {
         let overrides = task.world.guests.egress_overrides();
         let forgetter = self.forgetter.clone();
-        self.bring(task.to, &|lead| {
+        // What is put back is said once, and less often the oftener it is taken away.
+        let repair = task.from == Some(task.to);
+        let level = if repair { Level::Debug } else { Level::Info };
+        self.bring(task.to, level, &|lead| {
             // A guest that a rule stops sends nothing any more.
             if let (Selector::Guest(host), Action::Nowhere) = (&lead.selector, lead.to) {
                 let guest = overrides.get(host).map(|one| Unfit::Of(one.address));
@@ -155,6 +169,6 @@ impl SharedResource for PolicyRouting {
     }
 
     fn clear(&mut self, _: Ending) -> Result<(), Error> {
-        self.bring(&[], &|_| {})
+        self.bring(&[], Level::Info, &|_| {})
     }
 }

@@ -96,9 +96,9 @@ pub(crate) fn forget_address(address: Ipv4Addr) -> Result<(), KernelError> {
 pub(super) enum Unfit {
     /// Guests', that left with this address.
     LeftWith(Ipv4Addr, Vec<GuestSubnet>),
-    /// Guests' questions to their gateway: who asks again from the same port would be answered by the
-    /// resolver before this one, or by nobody.
-    Questions(Vec<GuestSubnet>),
+    /// Guests' questions to their gateway that this resolver does not answer: who asks again from the
+    /// same port would be answered by the one before it, or by nobody.
+    Questions(Vec<GuestSubnet>, Option<Ipv4Addr>),
     /// All that this guest has opened. With those of a stopped one go the answers that it would still
     /// receive.
     Of(Ipv4Addr),
@@ -124,8 +124,11 @@ impl Unfit {
         };
         match self {
             Self::LeftWith(address, all) => ends.answered_to == *address && subnet(all).is_some(),
-            Self::Questions(all) => {
-                ends.to != ends.answered_by && subnet(all).is_some_and(|s| s.gateway == ends.to)
+            Self::Questions(all, resolver) => {
+                let translated = ends.to != ends.answered_by;
+                translated
+                    && *resolver != Some(ends.answered_by)
+                    && subnet(all).is_some_and(|s| s.gateway == ends.to)
             }
             Self::Of(address) => ends.from == *address,
             Self::Untranslated(all) => ends.answered_to == ends.from && subnet(all).is_some(),
@@ -140,7 +143,7 @@ impl Unfit {
     fn what(&self) -> String {
         match self {
             Self::LeftWith(address, _) => format!("of the uplink's address {address}"),
-            Self::Questions(_) => "to the resolver".to_owned(),
+            Self::Questions(..) => "to the resolver".to_owned(),
             Self::Of(address) => format!("of the guest with {address}"),
             Self::Untranslated(_) => "that no source NAT had touched".to_owned(),
             Self::Unruled(address) => format!("of {address} that may have met no rule"),
@@ -304,8 +307,11 @@ mod tests {
 
     #[test]
     fn questions_to_the_resolver_are_told_from_others() {
-        let unfit = Unfit::Questions(GuestSubnet::original().into_iter().collect());
+        let all: Vec<_> = GuestSubnet::original().into_iter().collect();
+        let unfit = Unfit::Questions(all.clone(), None);
         assert!(unfit.is(&ends(GUEST, GATEWAY, SERVER, UPLINK)));
+        let here = Unfit::Questions(all, Some(SERVER));
+        assert!(!here.is(&ends(GUEST, GATEWAY, SERVER, UPLINK)), "asked since it was named");
         assert!(!unfit.is(&ends(GUEST, SERVER, SERVER, UPLINK)));
         assert!(!unfit.is(&ends(GUEST, GATEWAY, GATEWAY, GUEST)));
     }

@@ -155,7 +155,8 @@ impl SharedResource for PacketFilter {
                     log::info!("firewall: {}", task.to.ways_out());
                 }
                 if from.resolver != task.to.resolver {
-                    self.forgetter.forget(Unfit::Questions(subnets(task.world)));
+                    let guests = subnets(task.world);
+                    self.forgetter.forget(Unfit::Questions(guests, task.to.resolver));
                 }
             }
             // There may have been none for a while.

@@ -125,7 +125,7 @@ fn a_vpn_that_guests_may_not_leave_by_is_named(firewall: &str) {
         is_ok(route("demo"));
     }
     let halves = ["route add 0.0.0.0/1 dev tun0", "route add 128.0.0.0/1 dev tun0"];
-    let table = ["route add default dev tun0 table 51820", "rule add pref 100 table 51820"];
+    let table = ["route add default dev tun0 table 51820", "rule add pref 5000 table 51820"];
     for vpn in [halves, table] {
         vpn.iter().for_each(|add| drop(bed.device.run(&format!("ip {add}"))));
         assert!(guest.tcp(BEYOND, "x").is_err(), "the filter forbids it");
@@ -144,5 +144,16 @@ fn a_vpn_that_guests_may_not_leave_by_is_named(firewall: &str) {
         is_ok(route("demo"));
         is_ok(route("vpn"));
     }
+    // A rule in front of ours takes the answers, too: then no other way out would help.
+    bed.device.run("ip route add default dev tun0 table 51820");
+    bed.device.run("ip rule add pref 99 table 51820");
+    for name in ["demo", "vpn"] {
+        let layer = route(name);
+        assert_eq!((layer.state, layer.cause), (LayerState::BAD, Cause::ANSWERS_ELSEWHERE));
+        assert!(layer.text.contains("tun0 (table 51820, rule 99)"), "{layer:?}");
+    }
+    bed.device.run("ip rule del pref 99 table 51820");
+    is_ok(route("demo"));
+    is_ok(route("vpn"));
     drop(beyond);
 }

@@ -29,6 +29,14 @@ used_nft_tables() {
         { table = table "\n" $0; used += !/^(\t*(chain [A-Z]+ {|}|type .*; policy accept;))?$/ }'
 }
 
+# Who has how many connections, in a set that packets add to, is a counter, too: the kernel removes
+# whoever has none when it comes by (nft_rhash_gc()).
+without_counts() {
+    awk '/^\t*elements = {.* ct count / { counts = 1 }
+        counts { if (/}$/) counts = 0; next }
+        { print }'
+}
+
 # Asked for one link, the kernel first works off a change of its carrier: the list is settled then.
 ip -br link | while read -r link _; do ip link show dev "${link%@*}" >/dev/null || true; done
 section links; ip -d link | sed -E 's/ (hello|tcn|topology_change|gc)_timer +[0-9.]+//g'
@@ -39,7 +47,7 @@ for family in 4 6; do
     section "IPv$family fixed neighbours"; ip "-$family" neigh show nud permanent
 done
 section nftables
-have nft && nft -s list ruleset | used_nft_tables
+have nft && nft -s list ruleset | without_counts | used_nft_tables
 for program in iptables-legacy-save ip6tables-legacy-save; do
     section "$program"
     # Which of its names a chain of guestnetd's has at the moment is not compared.

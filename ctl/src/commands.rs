@@ -78,10 +78,7 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
         }
         Command::List => {
             let guests = guestnet.list()?;
-            // The table is as good without the number, which is a second question.
-            let dropped = || guestnet.status(None).map_or(-1, |status| status.droppedPackets);
-            let text = || render::guest::table(&guests) + &render::status::dropped(dropped());
-            output.answer(|| json::guests(&guests), text)?;
+            output.answer(|| json::guests(&guests), || render::guest::table(&guests))?;
         }
         Command::Show { name } => {
             let guest = guestnet.get(name)?.ok_or_else(|| no_such_guest(name))?;

@@ -47,7 +47,7 @@ pub fn text(status: &Status, colour: bool) -> String {
 }
 
 /// Nothing where none were dropped, or the packet filter cannot be read.
-pub fn dropped(packets: i64) -> String {
+fn dropped(packets: i64) -> String {
     match packets {
         ..=0 => String::new(),
         some => format!("guestnetd's rules have dropped {} of guests\n", units::packets(some)),

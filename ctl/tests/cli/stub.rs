@@ -315,6 +315,7 @@ impl IGuestNet for Service {
 
     fn status(&self, name: Option<&str>) -> binder::Result<Status> {
         let name = name.unwrap_or("a");
+        self.called(format!("status {name}"));
         self.refuse::<()>(name)?;
         let (verdict, decides) = layer(name);
         let guests = vec![GuestStatus {

@@ -233,7 +233,8 @@ fn address_layer(
         let Some(other) = conflict else { return LayerReport::ok(Layer::Address, text) };
         // Single addresses of it are lost, so it is no reason for the guest to have no internet.
         let text = format!(
-            "{text}; {other} is in that subnet too: the guest cannot reach what is there, nor the              device {} and {}",
+            "{text}; {other} is in that subnet too: the guest cannot reach what is there, nor the \
+             device {} and {}",
             host.address, end.address
         );
         let fault = Fault::new(Cause::SubnetConflict, text)

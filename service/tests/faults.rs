@@ -151,11 +151,13 @@ fn attempt(steps: &[Step], first: usize, fault: Fault, guest: &File) -> Result<(
     let device = Netlink::open().unwrap();
     let (done, _deleted) = tokio::sync::mpsc::unbounded_channel();
     let deleter = Deleter::new(done);
-    let inside = Home::here().unwrap().inside(guest.as_fd(), Netlink::open).unwrap();
+    let home = Home::here().unwrap();
+    let inside = home.inside(guest.as_fd(), Netlink::open).unwrap();
     let kernel = KernelExecutor {
         net: &net(),
         device: &device,
         deleter: &deleter,
+        home: &home,
         guest: Some((guest.as_fd(), &inside)),
         host_index: None,
         guest_index: None,
@@ -220,6 +222,7 @@ fn each_step_of_a_change_fails_and_is_undone() {
                 net: &now,
                 device: &device_socket,
                 deleter: &deleter,
+                home: &home,
                 guest: Some((netns.as_fd(), &inside)),
                 host_index: None,
                 guest_index: None,

@@ -36,6 +36,7 @@ use crate::model::world::Tun;
 use crate::model::{policy_rules, subnet_conflict, GuestNet, Step};
 use crate::spec::{GuestName, GuestSpec, VpnPolicy, DEFAULT_MTU};
 use crate::store::{AttachedRecord, Record};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -61,7 +62,7 @@ impl Daemon {
         let net = self.choose_net(&spec)?;
         timeline.enter(Operation::ChooseSlot, "slot chosen", began);
         let began = Instant::now();
-        let inside = self.socket_in(&target)?;
+        let inside = entered(socket_in(&self.kernel.home, &target))?;
         timeline.enter(Operation::EnterNetns, "entered netns", began);
 
         let arriving =
@@ -161,10 +162,6 @@ impl Daemon {
         Ok((net, changes))
     }
 
-    fn socket_in(&self, target: &Target) -> Result<Netlink, Error> {
-        socket_in(&self.kernel.home, target)
-    }
-
     /// Slot, address and MTU; refuses what collides.
     fn choose_net(&mut self, spec: &GuestSpec) -> Result<GuestNet, Error> {
         let guests = &self.world.guests;
@@ -200,9 +197,11 @@ impl Daemon {
     }
 
     /// Refuses what the kernel would refuse halfway.
-    fn look_closely(&self, net: &GuestNet, inside: &Netlink) -> Result<FoundGuest, Error> {
+    fn look_closely(&self, guest: &Arriving<'_>) -> Result<FoundGuest, Error> {
+        let Arriving { net, target, inside, .. } = *guest;
         self.refuse_host_end(net)?;
-        let guest = observe::guest_side(inside, net)?;
+        let open = || socket_in(&self.kernel.home, target);
+        let guest = observe::guest_side(inside, open, net)?;
         self.refuse_what_is_there(net, &guest)?;
         Ok(guest)
     }
@@ -219,9 +218,10 @@ impl Daemon {
         guest: &Arriving<'_>,
         timeline: &mut Timeline,
     ) -> Result<Attached, Error> {
-        let Arriving { spec, net, inside, .. } = *guest;
+        let Arriving { spec, net, target, inside, .. } = *guest;
         let began = Instant::now();
-        let mut found = observe::guest_before(inside, net)?;
+        let open = || socket_in(&self.kernel.home, target);
+        let mut found = observe::guest_before(inside, open, net)?;
         self.refuse_what_is_there(net, &found)?;
         self.world.guests.join(net);
         let shared = !self.packet_filter.changes(&self.world).is_empty()
@@ -229,7 +229,7 @@ impl Daemon {
             || !self.forwarding.changes(&self.world).is_empty();
         if shared {
             // What all guests share must not even flicker for one that is refused.
-            found = match self.look_closely(net, inside) {
+            found = match self.look_closely(guest) {
                 Ok(found) => found,
                 Err(e) => {
                     self.world.guests.unjoin(net);
@@ -269,6 +269,7 @@ impl Daemon {
             net,
             device: netlink,
             deleter: &self.kernel.deleter,
+            home: &self.kernel.home,
             guest: Some((target.netns.as_fd(), inside)),
             host_index: None,
             guest_index: None,
@@ -277,7 +278,8 @@ impl Daemon {
         let mut finish = || {
             let began = Instant::now();
             let ends = executor.host_index.zip(executor.guest_index);
-            let (index, id) = verify::read_back(net, ends, netlink, inside, mark)?;
+            let open = || socket_in(&self.kernel.home, target);
+            let (index, id) = verify::read_back(net, ends, netlink, (inside, open), mark)?;
             target.check_alive()?;
             timeline.enter(Operation::ReadBack, "read back", began);
             let netns = NetnsRef { id, handle: handle::of(target.netns.as_fd()) };
@@ -332,19 +334,23 @@ impl Daemon {
     }
 }
 
-fn socket_in(home: &Home, target: &Target) -> Result<Netlink, Error> {
-    let inside = home.inside(target.netns.as_fd(), Netlink::open);
-    inside.map_err(|e| Error::kernel("enter the guest's network namespace", e))
+fn socket_in(home: &Home, target: &Target) -> io::Result<Netlink> {
+    home.inside(target.netns.as_fd(), Netlink::open)
+}
+
+fn entered<T>(result: io::Result<T>) -> Result<T, Error> {
+    result.map_err(|e| Error::kernel("enter the guest's network namespace", e))
 }
 
 /// What plan and check have to know of a guest. Its owner may have filled its namespace with addresses
 /// and routes, which take their time to read: so this is before the daemon is entered.
 pub(in crate::daemon) fn look_inside(request: &AttachRequest) -> Result<FoundGuest, Error> {
     let home = Home::here().map_err(|e| Error::kernel("open the own network namespace", e))?;
-    let inside = socket_in(&home, &request.target)?;
+    let inside = entered(socket_in(&home, &request.target))?;
     // Slot and address do not matter: what is asked for is the guest's interface, and its routes.
     let spec = &request.spec;
-    observe::guest_side(&inside, &GuestNet::new(spec, 0, spec.gateway, DEFAULT_MTU))
+    let net = GuestNet::new(spec, 0, spec.gateway, DEFAULT_MTU);
+    observe::guest_side(&inside, || socket_in(&home, &request.target), &net)
 }
 
 /// The guest's own steps from what is there to `net`.

@@ -24,6 +24,7 @@ use crate::model::diff::diff;
 use crate::model::object::Ipv4Conf;
 use crate::model::policy_rules::MAIN;
 use crate::model::{GuestNet, Reversible, Scope, Step};
+use std::io;
 use std::time::{Duration, Instant};
 
 /// How long the kernel may take to find that both ends have carrier.
@@ -31,7 +32,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 /// Reads both ends back: nothing but the mark may be missing. Gives the host end's index, and the id
 /// of the namespace that the other end is in. `ends` are the indexes of both, where the kernel gave
-/// them.
+/// them; `open` opens another socket in the guest's namespace.
 ///
 /// The end that comes up first learns of its carrier from linkwatch, a work queue of the kernel:
 /// until then what is sent by it is dropped. Asking for a single link works the queue off on
@@ -40,7 +41,7 @@ pub(in crate::daemon) fn read_back(
     net: &GuestNet,
     ends: Option<(u32, u32)>,
     device: &Netlink,
-    inside: &Netlink,
+    (inside, open): (&Netlink, impl Fn() -> io::Result<Netlink>),
     mark: &Step,
 ) -> Result<(u32, Option<i32>), Error> {
     if let Some((host, guest)) = ends {
@@ -51,7 +52,7 @@ pub(in crate::daemon) fn read_back(
     let began = Instant::now();
     loop {
         let host = observe::host_end(device, net)?;
-        let guest = observe::guest_side(inside, net)?;
+        let guest = observe::guest_side(inside, &open, net)?;
         let end = host.as_ref().map_or((0, None), |host| (host.index, host.elsewhere));
         let running = host.as_ref().is_some_and(|host| host.running) && guest.running;
         let mut found = guest.objects;

@@ -142,12 +142,12 @@ impl Ends {
         commit: impl FnOnce() -> Result<(), Error>,
     ) -> Result<(), Error> {
         let who = job.net.name.as_str();
-        let inside = guest.map(|(_, inside)| inside);
-        let steps = self.steps(job, pair, inside)?;
+        let steps = self.steps(job, pair, guest)?;
         let mut executor = KernelExecutor {
             net: &job.net,
             device: &self.netlink,
             deleter: &self.deleter,
+            home: &self.home,
             guest,
             host_index: Some(job.index),
             guest_index: Some(pair.guest.index),
@@ -155,7 +155,7 @@ impl Ends {
         apply(who, &steps, &mut executor, timeline)?;
         let finish = || {
             let began = Instant::now();
-            let missing = self.steps(job, pair, inside)?;
+            let missing = self.steps(job, pair, guest)?;
             timeline.enter(Operation::ReadBack, "read back", began);
             match missing.first() {
                 None => commit(),
@@ -168,17 +168,23 @@ impl Ends {
         finish().map_err(|error| undo(who, &steps, &mut executor, error))
     }
 
-    /// What is left to do; `inside` is none where the guest's end is as it should be.
-    fn steps(&self, job: &Job, pair: &Pair, inside: Option<&Netlink>) -> Result<Vec<Step>, Error> {
+    /// What is left to do; `guest` is none where the guest's end is as it should be.
+    fn steps(
+        &self,
+        job: &Job,
+        pair: &Pair,
+        guest: Option<(BorrowedFd<'_>, &Netlink)>,
+    ) -> Result<Vec<Step>, Error> {
         let net = &job.net;
         let host = observe::host_end_at(&self.netlink, job.index, net)?;
         let host =
             host.ok_or_else(|| Error::kernel(format!("find {}", net.host.name), no_device()))?;
         let mut found = host.objects;
         let mut other_default = None;
-        match inside {
-            Some(inside) => {
-                let there = observe::guest_side(inside, net)?;
+        match guest {
+            Some((netns, inside)) => {
+                let open = || self.home.inside(netns, Netlink::open);
+                let there = observe::guest_side(inside, open, net)?;
                 if there.index != Some(pair.guest.index) {
                     return Err(moved(net));
                 }
@@ -279,6 +285,7 @@ mod tests {
                 net: &was,
                 device: &ends.netlink,
                 deleter: &ends.deleter,
+                home: &ends.home,
                 guest: Some((guest.as_fd(), &inside)),
                 host_index: None,
                 guest_index: None,
@@ -298,7 +305,8 @@ mod tests {
     fn has(ends: &Ends, guest: &File, net: &GuestNet, other: &GuestNet) -> bool {
         let inside = ends.home.inside(guest.as_fd(), Netlink::open).unwrap();
         let mut found = observe::host_end(&ends.netlink, net).unwrap().unwrap().objects;
-        found.extend(observe::guest_side(&inside, net).unwrap().objects);
+        let open = || ends.home.inside(guest.as_fd(), Netlink::open);
+        found.extend(observe::guest_side(&inside, open, net).unwrap().objects);
         live_steps(net, &Scale { mtu: true, before: Some(other.clone()) }, &found).is_empty()
     }
 

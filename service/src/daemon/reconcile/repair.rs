@@ -87,6 +87,7 @@ impl Daemon {
             net,
             device: &self.kernel.netlink,
             deleter: &self.kernel.deleter,
+            home: &self.kernel.home,
             guest: None,
             host_index: Some(index),
             guest_index: None,

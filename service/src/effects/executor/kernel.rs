@@ -20,7 +20,9 @@ use crate::error::{Error, KernelError};
 use crate::kernel::address::{self, Address};
 use crate::kernel::link::{self, End, Link};
 use crate::kernel::netlink::Netlink;
-use crate::kernel::{observe, route, sysctl};
+use crate::kernel::netns::Home;
+use crate::kernel::observe::{self, FoundGuest};
+use crate::kernel::{route, sysctl};
 use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::{Mac, ROUTE_PROTOCOL};
 use crate::model::step::Op;
@@ -37,6 +39,8 @@ pub struct KernelExecutor<'a> {
     pub device: &'a Netlink,
     /// Deletes links.
     pub deleter: &'a Deleter,
+    /// The calling thread's own namespace.
+    pub home: &'a Home,
     /// The guest: its namespace and a socket in it.
     pub guest: Option<(BorrowedFd<'a>, &'a Netlink)>,
     /// Index of the host end, once it is known.
@@ -53,7 +57,7 @@ impl Executor<Step> for KernelExecutor<'_> {
             (Op::Remove, Object::Link { name, .. }) => self.delete(name),
             (Op::Add, Object::Route { .. }) => match self.change(step) {
                 Err(e) if e.errno == libc::EEXIST && step.scope == Scope::Guest => {
-                    let other = observe::guest_side(self.inside().map_err(failed)?, self.net)?;
+                    let other = self.guest_side()?;
                     Err(other.other_default.map_or_else(|| failed(e), Error::GuestRouteExists))
                 }
                 other => other.map_err(failed),
@@ -217,6 +221,12 @@ impl KernelExecutor<'_> {
             }
             Object::Sysctl { .. } | Object::Loopback(_) => true,
         })
+    }
+
+    fn guest_side(&self) -> Result<FoundGuest, Error> {
+        let failed = |e| Error::kernel("read the guest's network", e);
+        let (netns, inside) = self.guest.ok_or_else(|| failed(no_guest()))?;
+        observe::guest_side(inside, || self.home.inside(netns, Netlink::open), self.net)
     }
 
     fn inside(&self) -> Result<&Netlink, KernelError> {

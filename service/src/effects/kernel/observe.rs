@@ -28,6 +28,7 @@ use crate::model::uplink::way::INTERNET;
 use crate::model::{GuestNet, Object, Scope};
 use crate::spec::{Family, IfName, IpPrefix};
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::net::Ipv4Addr;
 
 /// What was found of a guest's network in the device's namespace.
@@ -192,11 +193,15 @@ fn route_object(dev: &IfName, found: &Route) -> Object {
 
 /// What has to be known of a guest before its link is made, by as few questions as possible: that
 /// it has no link of that name is the kernel's to say when it makes one.
-pub fn guest_before(netlink: &Netlink, net: &GuestNet) -> Result<FoundGuest, Error> {
+pub fn guest_before(
+    netlink: &Netlink,
+    open: impl FnOnce() -> io::Result<Netlink>,
+    net: &GuestNet,
+) -> Result<FoundGuest, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guest's network", cause);
     // Any address that is no guest's own: who can reach it has a default route already.
     if route::towards(netlink, ELSEWHERE).map_err(failed)?.is_some() {
-        return guest_side(netlink, net);
+        return guest_side(netlink, open, net);
     }
     let lo = loopback(netlink).map_err(failed)?;
     Ok(FoundGuest { objects: vec![(Scope::Guest, lo)], ..FoundGuest::default() })
@@ -216,8 +221,13 @@ fn loopback(netlink: &Netlink) -> Result<Object, KernelError> {
     }))
 }
 
-/// The guest's side, all of it. `netlink` is a socket in the guest's namespace.
-pub fn guest_side(netlink: &Netlink, net: &GuestNet) -> Result<FoundGuest, Error> {
+/// The guest's side, all of it. `netlink` is a socket in the guest's namespace; `open` opens another one
+/// there, which is left with what need not be read.
+pub fn guest_side(
+    netlink: &Netlink,
+    open: impl FnOnce() -> io::Result<Netlink>,
+    net: &GuestNet,
+) -> Result<FoundGuest, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guest's network", cause);
     let dev = &net.guest.name;
     let mut objects = vec![loopback(netlink).map_err(failed)?];
@@ -232,8 +242,8 @@ pub fn guest_side(netlink: &Netlink, net: &GuestNet) -> Result<FoundGuest, Error
         objects.extend(addresses.iter().map(|found| address_object(dev, found)));
     }
     let index = link.as_ref().map(|link| link.index);
-    let mut routes = route::of(netlink, Family::V4, Some(route::MAIN), 0).map_err(failed)?;
-    routes.retain(|r| r.destination.prefix() == 0);
+    let other = open().map_err(|e| failed(e.into()))?;
+    let routes = route::defaults(other).map_err(failed)?;
     let mut other_default = None;
     let mut in_the_way: Vec<_> = link.iter().cloned().collect();
     // Another metric is another route: only one of metric 0 is in the way of ours.

@@ -26,7 +26,9 @@ use rtnetlink::packet_route::route::{
 };
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::RouteNetlinkMessage::{DelRoute, GetRoute, NewRoute};
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::ControlFlow;
 
 // linux/rtnetlink.h
 const RTA_VIA: u16 = 18;
@@ -335,6 +337,40 @@ pub fn of(
     Ok(found.into_iter().filter(wanted).collect())
 }
 
+/// The default IPv4 routes of table main. Takes a socket of its own: a guest may have any number of other
+/// routes, and those are not read. The kernel tells of a table's routes by where they lead to, the lowest
+/// address first (fib_table_dump()).
+pub fn defaults(netlink: Netlink) -> Result<Vec<Route>, KernelError> {
+    /// Most routes to 0.0.0.0 that are read, with whatever prefixes and metrics.
+    const MOST: usize = 1024;
+    let mut message = about(Family::V4, 0, 0);
+    message.attributes.push(RouteAttribute::Table(MAIN));
+    let (left, lowest) = (Cell::new(MOST), Cell::new(true));
+    let read = |message: &Message<'_>| {
+        // Kernels before 4.20 tell of all tables.
+        let Some(route) = Route::read(message).filter(|route| route.table == MAIN) else {
+            return ControlFlow::Continue(None);
+        };
+        lowest.set(route.destination.address() == IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        match left.get().checked_sub(1).filter(|_| lowest.get()) {
+            None => ControlFlow::Break(()),
+            Some(now) => {
+                left.set(now);
+                ControlFlow::Continue(Some(route).filter(|route| route.destination.prefix() == 0))
+            }
+        }
+    };
+    match netlink.dump_while(&GetRoute(message), read) {
+        // Table main does not exist yet, as in `of()`.
+        Err(e) if e.errno == libc::ENOENT => Ok(Vec::new()),
+        Ok((_, false)) if lowest.get() => {
+            let text = format!("there are over {MOST} routes to 0.0.0.0");
+            Err(KernelError { errno: libc::E2BIG, text: Some(text) })
+        }
+        read => read.map(|(found, _)| found),
+    }
+}
+
 /// A route message with these attributes.
 fn typed(message: &Message<'_>, wanted: &[u16]) -> Option<RouteMessage> {
     /// Length of `struct rtmsg` (linux/rtnetlink.h).
@@ -468,6 +504,43 @@ mod tests {
                 address::delete(netlink, index, own.address(), own.prefix()).unwrap();
                 assert!(!address::of(netlink, family, 0).unwrap().contains(&added));
             }
+        });
+    }
+
+    #[test]
+    fn default_routes_are_read_among_any_number_of_others() {
+        in_a_netns(|netlink| {
+            ip("link add one type veth peer name other");
+            ip("link set one up");
+            ip("link set other up");
+            ip("addr add 10.0.0.1/24 dev one");
+            let read = || defaults(Netlink::open().unwrap());
+            assert_eq!(read().unwrap(), [], "only another");
+            for route in [
+                "default via 10.0.0.2 metric 7",
+                "default via 10.0.0.3",
+                "default via 10.0.0.4 table 1007",
+                "0.0.0.0/1 via 10.0.0.5",
+                "unreachable default metric 9",
+            ] {
+                ip(&format!("route add {route}"));
+            }
+            let add = |to: &str, metrics: std::ops::Range<u32>| {
+                let index = link::by_name(netlink, "one").unwrap().unwrap().index;
+                for metric in metrics {
+                    let mut message = ours(index, network(to), None, MAIN, RouteScope::Link);
+                    message.attributes.push(RouteAttribute::Priority(metric));
+                    netlink.change(&NewRoute(message), NLM_F_CREATE | NLM_F_EXCL).unwrap();
+                }
+            };
+            add("10.7.0.0/16", 0..3000);
+            let all = of(netlink, Family::V4, Some(MAIN), 0).unwrap();
+            let expected: Vec<_> =
+                all.into_iter().filter(|r| r.destination.prefix() == 0).collect();
+            assert_eq!(expected.len(), 3);
+            assert_eq!(read().unwrap(), expected);
+            add("0.0.0.0/8", 0..1024);
+            assert_eq!(read().unwrap_err().errno, libc::E2BIG, "the kernel tells of them first");
         });
     }
 

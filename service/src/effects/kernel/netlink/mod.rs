@@ -36,6 +36,7 @@ use rtnetlink::sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::ops::ControlFlow;
 
 /// A socket in the network namespace of the thread that opened it.
 ///
@@ -131,12 +132,26 @@ impl Netlink {
         read: impl Fn(&Message<'_>) -> Option<T>,
     ) -> Result<(Vec<T>, bool), KernelError> {
         let left = Cell::new(most);
+        self.dump_while(message, |message| match left.get().checked_sub(1) {
+            None => ControlFlow::Break(()),
+            Some(now) => {
+                left.set(now);
+                ControlFlow::Continue(read(message))
+            }
+        })
+    }
+
+    /// The same, up to the object at which `read` breaks off; and whether it did not.
+    pub fn dump_while<T>(
+        self,
+        message: &impl NetlinkSerializable,
+        read: impl Fn(&Message<'_>) -> ControlFlow<(), Option<T>>,
+    ) -> Result<(Vec<T>, bool), KernelError> {
         let enough = || KernelError { errno: libc::EOVERFLOW, text: None };
         let found = RefCell::new(Vec::new());
         let answer = self.exchange_while(message, NLM_F_REQUEST | NLM_F_DUMP, |message| {
-            let Some(now) = left.get().checked_sub(1) else { return Err(enough()) };
-            left.set(now);
-            found.borrow_mut().extend(read(message));
+            let ControlFlow::Continue(one) = read(message) else { return Err(enough()) };
+            found.borrow_mut().extend(one);
             Ok(None::<()>)
         });
         match answer {

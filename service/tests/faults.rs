@@ -90,10 +90,14 @@ fn settled(netns: &File) {
 }
 
 fn net() -> GuestNet {
+    net_of([172, 17, 3, 6], 1500)
+}
+
+fn net_of(address: [u8; 4], mtu: u32) -> GuestNet {
     let name = GuestName::new("faulty").unwrap();
     let wlan0 = IfName::new("wlan0").unwrap();
     let spec = GuestSpec::new(name, wlan0, None, [172, 17, 3, 2].into(), 16, -1).unwrap();
-    GuestNet::new(&spec, 3, [172, 17, 3, 6].into(), 1500)
+    GuestNet::new(&spec, 3, address.into(), mtu)
 }
 
 /// Every step that a guest's attach can have.
@@ -197,9 +201,7 @@ fn each_answer_is_lost_and_the_step_undone() {
 #[test]
 fn each_step_of_a_change_fails_and_is_undone() {
     let was = net();
-    let mut now = GuestNet { mtu: 1400, ..was.clone() };
-    now.guest.address = [172, 17, 3, 9].into();
-    let now = now.routed(RoutingMode::Main);
+    let now = net_of([172, 17, 3, 9], 1400).routed(RoutingMode::Main);
     let steps = diff(desired_guest(&now), &desired_guest(&was), may_remove(&now, Some(&was)));
     assert_eq!(steps.len(), 8);
     for (first, fault) in

@@ -94,7 +94,7 @@ struct Case {
     words: &'static [&'static str],
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 7] = [
     Case {
         come: &["rule add pref 50 lookup 52", "route add 172.17.3.0/24 dev usb0 table 52"],
         go: &["rule del pref 50", "route flush table 52"],
@@ -118,6 +118,12 @@ const CASES: [Case; 6] = [
         go: &["addr del 172.17.3.3/32 dev usb0"],
         cause: Cause::SUBNET_CONFLICT,
         words: &["the device itself has 172.17.3.3 (on usb0)"],
+    },
+    Case {
+        come: &["addr add 172.17.3.3/24 dev wlan0"],
+        go: &["addr del 172.17.3.3/24 dev wlan0"],
+        cause: Cause::SUBNET_CONFLICT,
+        words: &["the device itself has 172.17.3.3 (on wlan0)"],
     },
     Case {
         come: &["rule add pref 50 iif lo lookup 52", "route add default dev usb0 table 52"],

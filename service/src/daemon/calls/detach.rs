@@ -30,7 +30,12 @@ impl Daemon {
     ) -> Result<(), Error> {
         self.catch_up();
         let guests = &self.world.guests;
-        if !guests.get(&name).or(guests.leaving(&name)).is_some_and(|guest| whose.has(guest)) {
+        let theirs = match guests.get(&name).or(guests.leaving(&name)) {
+            Some(guest) => whose.has(guest),
+            // A link of ours of which nobody knows whose it is.
+            None => whose == Whose::Everyones && guests.unadopted_index(&name).is_some(),
+        };
+        if !theirs {
             return Err(Error::NoSuchGuest(name));
         }
         if !self.world.guests.is_leaving(&name) {

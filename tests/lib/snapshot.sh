@@ -29,12 +29,13 @@ used_nft_tables() {
         { table = table "\n" $0; used += !/^(\t*(chain [A-Z]+ {|}|type .*; policy accept;))?$/ }'
 }
 
-# Who has how many connections, in a set that packets add to, is a counter, too: the kernel removes
-# whoever has none when it comes by (nft_rhash_gc()).
-without_counts() {
-    awk '/^\t*elements = {.* ct count / { counts = 1 }
-        counts { if (/}$/) counts = 0; next }
-        { print }'
+# What packets have added to a set comes and goes with time (`dynamic`, from the kernel's NFT_SET_EVAL).
+settled_nft_sets() {
+    awk '/^\tset / { dynamic = 0 }
+        /^\t\tflags .*dynamic/ { dynamic = 1 }
+        /^\t}/ { dynamic = skipped = 0 }
+        dynamic && /^\t\telements = / { skipped = 1 }
+        !skipped'
 }
 
 # Asked for one link, the kernel first works off a change of its carrier: the list is settled then.
@@ -47,7 +48,7 @@ for family in 4 6; do
     section "IPv$family fixed neighbours"; ip "-$family" neigh show nud permanent
 done
 section nftables
-have nft && nft -s list ruleset | without_counts | used_nft_tables
+have nft && nft -s list ruleset | settled_nft_sets | used_nft_tables
 for program in iptables-legacy-save ip6tables-legacy-save; do
     section "$program"
     # Which of its names a chain of guestnetd's has at the moment is not compared.

@@ -100,9 +100,10 @@ fn a_crash_on_the_way_out_leaves_a_link_that_the_next_start_deletes() {
     let mut bed = Bed::new("auto");
     let guest = Guest::new();
     bed.attach("demo", &guest);
+    // Dead by then: it would put the group back.
+    bed.daemon.kill();
     bed.device.run(&format!("ip link set vm_wlan group {LEAVING}"));
     bed.device.run(&format!("ip link add theirs group {LEAVING} type veth peer name ptheirs"));
-    bed.daemon.kill();
     bed.start();
     poll(BOUND, || bed.device.link("vm_wlan").is_none().then_some(())).expect("it goes");
     assert_eq!(bed.names(), [""; 0]);

@@ -204,7 +204,11 @@ fn by_index(
     let link = links.get(&attached.index?)?;
     let same = attached.netns.id.is_some() && attached.netns.id == link.elsewhere;
     let it = may_be(link, name) && (same || marks(link, name, Some(slot)) > 0);
-    links.remove(&attached.index?).filter(|_| it)
+    if it {
+        links.remove(&attached.index?)
+    } else {
+        None
+    }
 }
 
 /// A link with any two of the marks. One without an alias was not whole when it was stored last.

@@ -24,7 +24,6 @@ use binder::{ExceptionCode, ParcelFileDescriptor};
 use guestnet_tests::bed::{assert_words, Bed, BOUND};
 use guestnet_tests::client::config;
 use guestnet_tests::poll;
-use guestnet_tests::snapshot::open_fds;
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::unistd::pipe;
 
@@ -50,7 +49,7 @@ fn assert_says(text: &str) {
 #[test]
 fn a_pipe_gets_all_of_it_and_its_end() {
     let bed = Bed::with_neighbour();
-    let (before, fds) = (bed.before(), open_fds(bed.daemon.pid()).len());
+    let (before, fds) = (bed.before(), bed.settled_fds());
     let (reader, writer) = pipe().expect("a pipe");
     for args in [vec![], vec!["--unknown".to_owned(), String::new()]] {
         let copy = ParcelFileDescriptor::new(writer.try_clone().expect("dup"));
@@ -80,7 +79,7 @@ fn a_file_gets_it_where_it_stands() {
 #[test]
 fn a_full_pipe_that_nobody_reads_keeps_nobody_waiting() {
     let bed = Bed::with_neighbour();
-    let fds = open_fds(bed.daemon.pid()).len();
+    let fds = bed.settled_fds();
     let (reader, writer) = pipe().expect("a pipe");
     fill(&writer);
     std::thread::scope(|scope| {
@@ -111,7 +110,7 @@ fn a_full_pipe_that_nobody_reads_keeps_nobody_waiting() {
 #[test]
 fn a_descriptor_that_cannot_be_written_to() {
     let bed = Bed::with_neighbour();
-    let (before, fds) = (bed.before(), open_fds(bed.daemon.pid()).len());
+    let (before, fds) = (bed.before(), bed.settled_fds());
     let (reader, writer) = pipe().expect("a pipe");
     drop(reader);
     let read_only = File::open("/dev/null").expect("/dev/null").into();

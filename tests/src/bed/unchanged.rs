@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::GuestTarget;
@@ -30,7 +32,7 @@ use super::{Announcements, Bed, BOUND};
 use crate::client::by_pid;
 use crate::probe::exchange;
 use crate::snapshot::open_fds;
-use crate::{poll, Daemon, Device, Guest, Internet, Probe, Snapshot};
+use crate::{poll, Daemon, Device, Guest, InNetns, Internet, Probe, Snapshot};
 
 /// A guest that is attached and has a connection to the internet.
 pub(super) struct Neighbour {
@@ -65,6 +67,10 @@ impl Bed {
     /// Writes down what is there now, and listens to the kernel from then on.
     #[track_caller]
     pub fn before(&self) -> Before {
+        // The first look at a guest's end from the device gives the device's namespace a number in itself
+        // (rtnl_fill_link_netnsid(), peernet2id_alloc()).
+        self.service.status(None).expect("status");
+        self.wait_for_addresses();
         Before {
             announced: [
                 ("device", Announcements::of(&self.device)),
@@ -75,6 +81,18 @@ impl Bed {
             attached: self.names(),
             stored: files(&self.daemon.state_dir()),
         }
+    }
+
+    /// Waits until the guest's IPv6 addresses have been probed, and have their routes: that is announced.
+    #[track_caller]
+    fn wait_for_addresses(&self) {
+        let count = |line: &str| self.guest.run(line).matches("fe80:").count();
+        let settled = || {
+            self.guest.run("ip -6 -o addr show tentative").is_empty()
+                && count("ip -6 -o addr show scope link")
+                    == count("ip -6 route show table local type local")
+        };
+        poll(BOUND, || settled().then_some(())).expect("the guest's addresses settle");
     }
 
     /// Panics unless all is as it was, and the neighbour still talks over its old connection.
@@ -160,6 +178,16 @@ impl Bed {
         self.refused_quietly(before, &call("plan()"), refusal, |s| s.plan(config, target));
         self.refused_quietly(before, &call("check()"), refusal, |s| s.check(config, target));
         self.refused(before, &call("attach()"), refusal, |s| s.attach(config, target, None));
+    }
+
+    /// How many descriptors guestnetd has open, without what it opens to look at something: the fewest of
+    /// a while.
+    pub fn settled_fds(&self) -> usize {
+        let look = |_| {
+            sleep(Duration::from_millis(20));
+            open_fds(self.daemon.pid()).len()
+        };
+        (0..20).map(look).min().unwrap_or(0)
     }
 
     /// Panics unless guestnetd comes back to these open descriptors.

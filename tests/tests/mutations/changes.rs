@@ -89,6 +89,8 @@ enum Program {
     Iptables,
     /// What it changes is netd's: it stands in for the program that asks netd.
     Ndc,
+    /// What it changes is which modules the kernel has.
+    Modprobe,
 }
 
 struct Reader<'a> {
@@ -132,7 +134,7 @@ impl<'a> Reader<'a> {
             return self.execve(call);
         }
         let program = self.programs.get(&call.tid).copied().unwrap_or_default();
-        if self.main.is_none() || program == Program::Ndc {
+        if self.main.is_none() || matches!(program, Program::Ndc | Program::Modprobe) {
             return;
         }
         let keys = match call.name.as_str() {
@@ -182,6 +184,10 @@ impl<'a> Reader<'a> {
                 (Program::Iptables, keys)
             }
             "ndc" => (Program::Ndc, vec![format!("ndc {}", words.join(" "))]),
+            // Only where the kernel does not have them yet: no row, which is to be seen everywhere.
+            "modprobe" if words == ["--quiet", "--all", "ip_tables", "ip6_tables"] => {
+                (Program::Modprobe, Vec::new())
+            }
             _ => (Program::Guestnetd, vec![unknown(call)]),
         };
         self.programs.insert(call.tid, program);

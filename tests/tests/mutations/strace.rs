@@ -109,7 +109,8 @@ pub const HARMLESS: &[&str] = &[
     "restart_syscall",
     "membarrier",
     "rt_sigtimedwait",
-    // Memory, threads, the process itself. What it runs is seen by its execve().
+    // Memory, threads, the process itself (capset() is for the calling thread alone, since Linux 2.6.26).
+    // What it runs is seen by its execve().
     "mmap",
     "munmap",
     "mprotect",
@@ -118,6 +119,7 @@ pub const HARMLESS: &[&str] = &[
     "brk",
     "arch_prctl",
     "prctl",
+    "capset",
     "set_tid_address",
     "set_robust_list",
     "rseq",

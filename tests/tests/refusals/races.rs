@@ -25,7 +25,6 @@ use binder::ExceptionCode;
 use guestnet_platform::status_message;
 use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::client::{by_netns, by_pid, by_pidfd, config};
-use guestnet_tests::snapshot::open_fds;
 use guestnet_tests::{poll, Guest, InNetns, Probe, Snapshot};
 
 const ROUNDS: u32 = 200;
@@ -52,7 +51,7 @@ impl Moments {
 #[test]
 fn a_process_that_ends_during_the_call_leaves_nothing() {
     let bed = Bed::with_neighbour();
-    let (device, fds) = (Snapshot::of(&bed.device), open_fds(bed.daemon.pid()).len());
+    let (device, fds) = (Snapshot::of(&bed.device), bed.settled_fds());
     let links = bed.device.links();
     let took = usual_time(&bed);
     let mut moments = Moments(1);

@@ -25,12 +25,11 @@ use android_system_guestnet::aidl::android::system::guestnet::TargetKind::Target
 use guestnet_tests::bed::Bed;
 use guestnet_tests::client::{by_netns, by_pid, by_pidfd, config};
 use guestnet_tests::guest::pidfd_open;
-use guestnet_tests::snapshot::open_fds;
 use guestnet_tests::{Guest, InNetns};
 
 /// Runs all rows; guestnetd keeps none of the descriptors that it was passed.
 fn refuses(rows: &[(&str, GuestTarget, i32, &[&str])], bed: &Bed) {
-    let (before, fds) = (bed.before(), open_fds(bed.daemon.pid()).len());
+    let (before, fds) = (bed.before(), bed.settled_fds());
     for (what, target, code, words) in rows {
         bed.all_refuse(&before, what, &config("bad"), target, (*code, words));
     }

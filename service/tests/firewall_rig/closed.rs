@@ -51,8 +51,8 @@ pub fn hole(family: Family, expected: bool) -> Option<String> {
                 && (rule.input == "vm_wlan+" || rule.output == "vm_wlan+")
                 && rule.matches.is_empty()
         };
-        // Behind them, what others may not send to the gateway.
-        let others = |rule: &&Entry| rule.target == Target::Drop && rule.input == "lo";
+        // Behind them, what others may not: send to the gateway, or through the device.
+        let others = |rule: &&Entry| rule.target == Target::Drop && !all_guests(rule);
         let behind = met.rules.iter().rev().skip_while(others);
         let drops = behind.take_while(|rule| all_guests(rule)).count();
         if drops < last {

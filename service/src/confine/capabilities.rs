@@ -39,6 +39,8 @@ const CAP_NET_ADMIN: u32 = 12;
 const CAP_NET_RAW: u32 = 13;
 const CAP_SYS_PTRACE: u32 = 19;
 const CAP_SYS_ADMIN: u32 = 21;
+/// linux/prctl.h; an older libc crate has no name for it.
+const PR_CAPBSET_DROP: libc::c_int = 24;
 /// No kernel has so many: asking for one that there is not ends the list (EINVAL).
 const END: u32 = 64;
 
@@ -85,7 +87,7 @@ pub fn give_up(wrappers: bool) -> io::Result<()> {
 fn bounding() -> io::Result<()> {
     for capability in (0..END).filter(|c| *c > 31 || KEPT >> c & 1 == 0) {
         // SAFETY: PR_CAPBSET_DROP takes one integer.
-        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } == 0 {
+        if unsafe { libc::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) } == 0 {
             continue;
         }
         match io::Error::last_os_error() {

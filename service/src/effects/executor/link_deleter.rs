@@ -48,6 +48,9 @@ pub struct Deleter {
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
+    /// For a thread that gets no socket of its own: an attach that failed because no descriptor is
+    /// left is undone, too.
+    spare: Mutex<Option<Netlink>>,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +81,8 @@ pub const MASS: usize = 256;
 impl Deleter {
     /// Results go to `done`, in the order in which the kernel answers.
     pub fn new(done: UnboundedSender<Deleted>) -> Self {
-        Self { shared: Arc::default(), done }
+        let spare = Mutex::new(Netlink::open().ok());
+        Self { shared: Arc::new(Shared { spare, ..Shared::default() }), done }
     }
 
     /// Has a link deleted. Returns at once.
@@ -172,6 +176,11 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn delete_by_spare(&self, indexes: &[u32], none: &KernelError) -> Result<(), KernelError> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.as_ref().map_or_else(|| Err(none.clone()), |netlink| delete(netlink, indexes))
+    }
+
     /// What this thread is to delete next; none when it is to end.
     fn next(&self) -> Option<Vec<u32>> {
         let mut queue = self.queue();
@@ -217,7 +226,10 @@ pub fn invisible(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
 fn run(shared: &Shared, done: &UnboundedSender<Deleted>) {
     let netlink = Netlink::open().map_err(KernelError::from);
     while let Some(indexes) = shared.next() {
-        let result = netlink.as_ref().map_err(KernelError::clone).and_then(|n| delete(n, &indexes));
+        let result = match &netlink {
+            Ok(netlink) => delete(netlink, &indexes),
+            Err(e) => shared.delete_by_spare(&indexes, e),
+        };
         let mut queue = shared.queue();
         for index in &indexes {
             queue.unseen.remove(index);

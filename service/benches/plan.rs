@@ -18,7 +18,7 @@
 #![allow(missing_docs)] // The macros make functions without.
 
 use criterion::{black_box, criterion_group, criterion_main, BenchmarkId, Criterion};
-use guestnetd::alloc::leases::Leases;
+use guestnetd::model::alloc::leases::Leases;
 use guestnetd::model::desired::{desired_guest, may_remove};
 use guestnetd::model::diff::diff;
 use guestnetd::model::object::Loopback;

@@ -24,8 +24,7 @@
 //! |---|---|---|
 //! | [`api`] | who calls; parcels to [`spec`] and back; listeners, dumps | Binder |
 //! | [`spec`] | what was asked for, in types that cannot be wrong | nothing |
-//! | [`model`] | what should be, what is, and the steps between | nothing |
-//! | [`alloc`] | slots, addresses | nothing |
+//! | [`model`] | what should be, what is, the steps between; slots and addresses | nothing |
 //! | [`daemon`] | the guests, the order of things, repairs, health | by the two below |
 //! | [`effects`] | the executor, what guests share, kernel, packet filter, platform: the only writers | the kernel, netd |
 //! | [`doctor`] | probes, and one cause | the network |
@@ -36,7 +35,6 @@
 
 #![deny(missing_docs)]
 
-pub mod alloc;
 pub mod api;
 pub mod cli;
 pub mod confine;

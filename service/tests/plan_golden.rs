@@ -15,7 +15,7 @@
 //! Golden cases of the pure middle: what is asked for, what is found, and the steps between.
 //! A case is a folder of `tests/golden/plan`: `given.json` and `steps.txt`, written by people.
 
-use guestnetd::alloc::leases::Leases;
+use guestnetd::model::alloc::leases::Leases;
 use guestnetd::model::change::Change;
 use guestnetd::model::desired::{desired_device_side, desired_guest, may_remove};
 use guestnetd::model::diff::diff;

@@ -17,9 +17,9 @@
 //! nothing while its queue grows is dropped.
 
 use super::to_wire;
-use crate::alloc::slots;
 use crate::daemon::{Notice, Whose};
 use crate::error::Error;
+use crate::model::alloc::slots;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::IGuestNetListener;
 use binder::{DeathRecipient, IBinder, SpIBinder, Strong};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -16,11 +16,11 @@
 //! policy. Reads only.
 
 use super::{Attached, Daemon};
-use crate::alloc::slots;
 use crate::kernel::address::{self, Address};
 use crate::kernel::link::{self, Link};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::route;
+use crate::model::alloc::slots;
 use crate::model::guest_net::NetnsRef;
 use crate::model::lifeline::Lifelines;
 use crate::model::ownership::ROUTE_PROTOCOL;

@@ -15,10 +15,10 @@
 //! Which resolvers are behind an uplink: those that were named for it, else those for any, else the
 //! device's own.
 
-use crate::alloc::leases::Leases;
 use crate::error::Error;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::route;
+use crate::model::alloc::leases::Leases;
 use crate::model::fault::{Cause, Fault};
 use crate::platform::resolv_conf::{self, Found};
 use crate::spec::IfName;

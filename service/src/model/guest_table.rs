@@ -14,7 +14,7 @@
 
 //! The guests there are, and what they hold. Pure. No question here costs more with more guests.
 
-use crate::alloc::leases::Leases;
+use crate::model::alloc::leases::Leases;
 use crate::model::guest_net::NetnsRef;
 use crate::model::lifeline::Lifelines;
 use crate::model::policy_rules::RoutingMode;

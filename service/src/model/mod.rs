@@ -15,6 +15,7 @@
 //! The pure middle: what a guest's network is to be, and the steps there from what was found.
 //! Nothing here touches the kernel, the store or the wire.
 
+pub mod alloc;
 pub mod backoff;
 pub mod change;
 pub mod desired;

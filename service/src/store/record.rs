@@ -14,7 +14,7 @@
 
 //! What is kept: values, and whether they can be so. Pure.
 
-use crate::alloc::slots;
+use crate::model::alloc::slots;
 use crate::model::forwarding::{Before, Switch};
 use crate::model::guest_net::NetnsRef;
 use crate::model::guest_table::Attached;

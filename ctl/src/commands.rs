@@ -14,15 +14,13 @@
 
 //! The commands: each asks guestnetd and renders the answer.
 
-use crate::cli::{Cli, Command, GuestArgs, ProbeArgs};
+use crate::cli::{Cli, Command, ProbeArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::{attached, client, hold, json, lxc, render, target, verdict, watch};
 use android_system_guestnet::aidl::android::system::guestnet::{
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
-    GuestConfig::GuestConfig,
-    GuestTarget::GuestTarget,
     IGuestNet::{IGuestNet, ERROR_GUEST_GONE, ERROR_NO_SUCH_GUEST},
     Layer::Layer,
     LayerState::LayerState,
@@ -52,7 +50,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
 fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<Exit, Failure> {
     match command {
         Command::Attach { guest, names, timeline, .. } => {
-            let (config, target) = asked(guest)?;
+            let (config, target) = target::asked(guest)?;
             let file = attached::file(names, guest.target.pid)?;
             let guest = guestnet.attach(&config, &target, None)?;
             return attached::tell_new(guestnet, output, &guest, *timeline, file);
@@ -85,12 +83,12 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             output.answer(|| json::guest(&guest), || render::guest::details(&guest))?;
         }
         Command::Plan { guest } => {
-            let (config, target) = asked(guest)?;
+            let (config, target) = target::asked(guest)?;
             let changes = guestnet.plan(&config, &target)?;
             output.answer(|| json::changes(&changes), || render::plan::text(&changes))?;
         }
         Command::Check { guest } => {
-            let (config, target) = asked(guest)?;
+            let (config, target) = target::asked(guest)?;
             let layers = guestnet.check(&config, &target)?;
             output.answer(
                 || json::check(&layers),
@@ -165,11 +163,6 @@ fn no_such_guest(name: &str) -> Failure {
         code: Some(ERROR_NO_SUCH_GUEST),
         message: format!("no guest named {name} is attached"),
     }
-}
-
-/// What attach, plan and check are asked about.
-pub fn asked(guest: &GuestArgs) -> Result<(GuestConfig, GuestTarget), Failure> {
-    Ok((target::config(&guest.name, &guest.config), target::target(&guest.target)?))
 }
 
 /// What `check` tells a script.

@@ -19,7 +19,7 @@ use crate::cli::{GuestArgs, NamesArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Output};
 use crate::render::events;
-use crate::{attached, client, commands};
+use crate::{attached, client, target};
 use android_system_guestnet::aidl::android::system::guestnet::{
     EndCause::EndCause,
     Guest::Guest,
@@ -62,7 +62,7 @@ pub fn run(
     names: &NamesArgs,
     timeline: bool,
 ) -> Result<Exit, Failure> {
-    let (config, target) = commands::asked(args)?;
+    let (config, named) = target::asked(args)?;
     let file = attached::file(names, args.target.pid)?;
     let guestnet = client::connect(uri)?;
     let (gone, hear) = mpsc::channel();
@@ -75,7 +75,7 @@ pub fn run(
     })?;
     let owner = Owner { name: args.name.clone(), gone };
     let owner = BnGuestNetListener::new_binder(owner, BinderFeatures::default());
-    let guest = guestnet.attach(&config, &target, Some(&owner.as_binder()))?;
+    let guest = guestnet.attach(&config, &named, Some(&owner.as_binder()))?;
     guestnet.registerListener(&owner)?;
     attached::tell_new(&**guestnet, output, &guest, timeline, file)?;
     output::complain("holding; the guest is detached when this ends");

@@ -15,7 +15,7 @@
 //! From the command line to the contract's GuestConfig and GuestTarget. Opens what the user
 //! names; judges nothing: guestnetd does, and its words are the ones the user sees.
 
-use crate::cli::{ConfigArgs, LivesBy, TargetArgs};
+use crate::cli::{ConfigArgs, GuestArgs, LivesBy, TargetArgs};
 use crate::exit::{Exit, Failure};
 use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -80,6 +80,11 @@ pub fn updated(
         lifeline: has.lifeline,
         leaseMillis: lease.map_or(has.leaseMillis, millis),
     }
+}
+
+/// What attach, plan and check are asked about.
+pub fn asked(guest: &GuestArgs) -> Result<(GuestConfig, GuestTarget), Failure> {
+    Ok((config(&guest.name, &guest.config), target(&guest.target)?))
 }
 
 /// The target that was given; clap sees to it that it is exactly one.

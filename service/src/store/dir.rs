@@ -29,9 +29,9 @@ pub(super) fn prepare(dir: &Path, mode: u32) -> io::Result<()> {
     if let Some(own) = above.next() {
         refuse(own, &fs::symlink_metadata(own)?, false)?;
     }
-    // On Android init makes it, on a path of the platform's whose upper part not every domain may look
-    // at.
-    if !cfg!(target_os = "android") {
+    // Android's init makes it for the user system, on a path of the platform's whose upper part not every
+    // domain may look at.
+    if nix::unistd::geteuid().is_root() {
         for one in above {
             refuse(one, &fs::symlink_metadata(one)?, true)?;
         }

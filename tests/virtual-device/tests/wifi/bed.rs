@@ -89,9 +89,10 @@ impl<'a> Bed<'a> {
     fn take(&mut self, event: Event) -> Outcome {
         let watch = Watch::start(&self.wifi.device, event.uplinks());
         let mut lost = Forgotten::listen(&self.wifi.device).expect("conntrack's events");
+        // First: they wait until the event before has been followed.
+        let probers = [self.prober(false), self.prober(true)];
         let stream = self.guest.connect_tcp(Wifi::TCP).expect("the TCP stream");
         exchange(&stream, "before").expect("the TCP stream");
-        let probers = [self.prober(false), self.prober(true)];
         let ports = [probers[0].port, stream.local_addr().expect("a port").port()];
         let mut monitor = self.monitor();
 

@@ -357,7 +357,7 @@ pub struct ConfigArgs {
     /// Put back, without being asked, what the guest loses: its link, its address, its default route
     #[arg(long)]
     pub keep: bool,
-    /// Detach it when the process that names it ends, whoever is left in its namespace (target), or with
+    /// Detach it when the process that names it ends, even if others are left there (target), or with
     /// the last process in its namespace (namespace) [default: target]
     #[arg(long, value_name = "WHAT")]
     pub lifeline: Option<LivesBy>,

@@ -13,7 +13,7 @@
 // limitations under the License.
 
 //! A user who may not call is told so in a line of text and closed, before anything of his is read; a
-//! client that was closed asks once for that line. The socket says it to whoever connects, so that it
+//! client that was closed asks once for that line. The socket says it to every client that connects, so it
 //! tells nothing that `id` does not.
 
 use std::io::{Read, Write};

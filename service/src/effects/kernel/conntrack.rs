@@ -15,6 +15,7 @@
 //! Connection tracking: forgets the connections of an address, so that the next guest to have it
 //! does not get its predecessor's. A small codec of ctnetlink's own, for one message each way.
 
+use super::ctnetlink::*;
 use super::netlink::attr::{Request, Writer};
 use super::netlink::message::{attributes, ipv4, Message};
 use super::netlink::Netlink;
@@ -22,22 +23,6 @@ use crate::error::KernelError;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-
-// linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h
-const NFGENMSG: [u8; 4] = [libc::AF_INET as u8, 0, 0, 0];
-const CT_GET: u16 = 1 << 8 | 1; // NFNL_SUBSYS_CTNETLINK << 8
-const CT_DELETE: u16 = CT_GET + 1;
-const CTA_TUPLE_ORIG: u16 = 1;
-const CTA_TUPLE_REPLY: u16 = 2;
-const CTA_ID: u16 = 12;
-const CTA_ZONE: u16 = 18;
-const CTA_FILTER: u16 = 25;
-const CTA_TUPLE_IP: u16 = 1;
-const CTA_IP_V4_SRC: u16 = 1;
-const CTA_IP_V4_DST: u16 = 2;
-const CTA_FILTER_ORIG_FLAGS: u16 = 1;
-const CTA_FILTER_REPLY_FLAGS: u16 = 2;
-const CTA_FILTER_F_CTA_IP_SRC: u32 = 1;
 
 /// Forgets every IPv4 connection that `source` opened.
 pub(in crate::effects) fn forget(source: Ipv4Addr) -> Result<(), KernelError> {

@@ -15,6 +15,7 @@
 //! Which resolvers have just answered a guest's own question, as connection tracking saw it (ctnetlink).
 //! Reads only.
 
+use super::ctnetlink::*;
 use super::netlink::attr::{Request, Writer};
 use super::netlink::message::{attributes, ipv4, u32_at, Message};
 use super::netlink::Netlink;
@@ -25,25 +26,6 @@ use std::net::Ipv4Addr;
 
 /// So long ago at most, in seconds.
 const JUST: u32 = 3;
-
-// linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h, nf_conntrack_common.h
-const NFGENMSG: [u8; 4] = [libc::AF_INET as u8, 0, 0, 0];
-const CT_GET: u16 = 1 << 8 | 1; // NFNL_SUBSYS_CTNETLINK << 8
-const CTA_TUPLE_ORIG: u16 = 1;
-const CTA_TUPLE_REPLY: u16 = 2;
-const CTA_STATUS: u16 = 3;
-const CTA_TIMEOUT: u16 = 7;
-const CTA_FILTER: u16 = 25;
-const CTA_TUPLE_IP: u16 = 1;
-const CTA_TUPLE_PROTO: u16 = 2;
-const CTA_IP_V4_SRC: u16 = 1;
-const CTA_IP_V4_DST: u16 = 2;
-const CTA_PROTO_NUM: u16 = 1;
-const CTA_PROTO_DST_PORT: u16 = 3;
-const CTA_FILTER_ORIG_FLAGS: u16 = 1;
-const CTA_FILTER_REPLY_FLAGS: u16 = 2;
-const CTA_FILTER_F_CTA_IP_DST: u32 = 1 << 1;
-const IPS_SEEN_REPLY: u32 = 1 << 1;
 
 /// Those that have answered what was asked at this gateway by UDP in the last three seconds. Each packet
 /// of a connection puts its timeout back to one of two values, so what is left of it says when the last

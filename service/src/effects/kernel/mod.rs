@@ -17,6 +17,7 @@
 pub mod address;
 pub mod capabilities;
 pub mod conntrack;
+mod ctnetlink;
 pub mod fib;
 pub mod heard;
 pub mod inside;

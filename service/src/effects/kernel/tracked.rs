@@ -14,22 +14,11 @@
 
 //! Whether connection tracking knows a TCP connection (ctnetlink). Reads only.
 
+use super::ctnetlink::*;
 use super::netlink::attr::{Request, Writer};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use std::net::SocketAddrV4;
-
-// linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h
-const NFGENMSG: [u8; 4] = [libc::AF_INET as u8, 0, 0, 0];
-const CT_GET: u16 = 1 << 8 | 1; // NFNL_SUBSYS_CTNETLINK << 8
-const CTA_TUPLE_ORIG: u16 = 1;
-const CTA_TUPLE_IP: u16 = 1;
-const CTA_TUPLE_PROTO: u16 = 2;
-const CTA_IP_V4_SRC: u16 = 1;
-const CTA_IP_V4_DST: u16 = 2;
-const CTA_PROTO_NUM: u16 = 1;
-const CTA_PROTO_SRC_PORT: u16 = 2;
-const CTA_PROTO_DST_PORT: u16 = 3;
 
 /// Whether there is a connection between these two; the kernel finds it by either direction.
 pub fn is_known(from: SocketAddrV4, to: SocketAddrV4) -> Result<bool, KernelError> {

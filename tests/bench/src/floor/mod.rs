@@ -18,7 +18,7 @@
 //! It leaves what an attach leaves: the pair with its names, MACs, MTU, group and one queue; the
 //! device's end without IPv6, with its address, up, with its alias; in the guest `lo` up, the
 //! address, up, the default route; and both ends operationally up. The packet filter's table is
-//! there before, and forwarding is on. It keeps no record, writes no log, checks nothing and
+//! there before, with the guest in it, and forwarding is on. It keeps no record, writes no log, checks nothing and
 //! answers nobody.
 //!
 //! What guestnetd is compared with may not be made slower: whoever changes this measures it.

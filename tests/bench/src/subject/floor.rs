@@ -39,6 +39,8 @@ impl FloorSubject {
     /// Puts the floor into a device that forwards, with a packet filter as another one's.
     pub fn new(to_answer: bool, device: Device, filter: &str) -> Result<Self> {
         load(&device, filter)?;
+        // What comes in by a link that is not in it is dropped.
+        device.run("nft add element inet guestnet guests { vm_wlan . 172.17.3.3 }");
         let floor = device.enter(Floor::new)?;
         Ok(Self { floor, to_answer, device })
     }

@@ -18,8 +18,8 @@
 #![allow(missing_docs)] // The macros make functions without.
 
 use criterion::{black_box, criterion_group, criterion_main, BenchmarkId, Criterion};
-use guestnetd::firewall::iptables::{commands, Parents};
-use guestnetd::firewall::{nftables, GuestSubnet, Ruleset};
+use guestnetd::effects::firewall::iptables::{commands, Parents};
+use guestnetd::effects::firewall::{nftables, GuestSubnet, Ruleset};
 use guestnetd::spec::{IfPattern, Subnet};
 use std::net::Ipv4Addr;
 

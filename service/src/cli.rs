@@ -16,9 +16,9 @@
 
 use crate::api::{Allowed, AllowedUid};
 use crate::daemon::Config;
-use crate::firewall;
+use crate::effects::firewall;
+use crate::effects::platform::ndc::Ndc;
 use crate::model::uplink;
-use crate::platform::ndc::Ndc;
 use clap::Parser;
 use guestnet_platform::Endpoint;
 use std::net::Ipv4Addr;

@@ -47,7 +47,3 @@ pub mod model;
 pub mod run;
 pub mod spec;
 pub mod store;
-
-pub use effects::{firewall, kernel};
-
-use effects::platform;

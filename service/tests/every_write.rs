@@ -17,10 +17,10 @@
 //! On the real kernel. Needs root and the feature `faults`.
 
 use guestnetd::daemon::{AttachRequest, Config, Daemon, Handle, Whose};
-use guestnetd::firewall::Choice;
-use guestnetd::kernel::netns::initial::Initial;
-use guestnetd::kernel::netns::target::{Named, Target};
-use guestnetd::kernel::write::faults::{in_this_process, Fault};
+use guestnetd::effects::firewall::Choice;
+use guestnetd::effects::kernel::netns::initial::Initial;
+use guestnetd::effects::kernel::netns::target::{Named, Target};
+use guestnetd::effects::kernel::write::faults::{in_this_process, Fault};
 use guestnetd::spec::{GuestName, GuestSpec, IfName};
 use nix::sched::{unshare, CloneFlags};
 use std::fs::File;

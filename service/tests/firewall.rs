@@ -18,15 +18,17 @@
 mod firewall_cases;
 
 use firewall_cases::{cases, folder, netds_helper_takes, ruleset, wlan0};
-use guestnetd::firewall::diagnose::chains::Filters;
-use guestnetd::firewall::diagnose::device::{Device, Onward};
-use guestnetd::firewall::diagnose::journey::{outcome, Guest, Outcome, Probe};
-use guestnetd::firewall::diagnose::packet::Link;
-use guestnetd::firewall::diagnose::walk::How;
-use guestnetd::firewall::diagnose::xtables;
-use guestnetd::firewall::iptables::entries::{parse, Chain, Entry, Info, Malformed, Target};
-use guestnetd::firewall::iptables::{anchors, commands, Anchor, Change, Parents};
-use guestnetd::firewall::{nftables, Choice, Family, Hook, Rule, Verdict};
+use guestnetd::effects::firewall::diagnose::chains::Filters;
+use guestnetd::effects::firewall::diagnose::device::{Device, Onward};
+use guestnetd::effects::firewall::diagnose::journey::{outcome, Guest, Outcome, Probe};
+use guestnetd::effects::firewall::diagnose::packet::Link;
+use guestnetd::effects::firewall::diagnose::walk::How;
+use guestnetd::effects::firewall::diagnose::xtables;
+use guestnetd::effects::firewall::iptables::entries::{
+    parse, Chain, Entry, Info, Malformed, Target,
+};
+use guestnetd::effects::firewall::iptables::{anchors, commands, Anchor, Change, Parents};
+use guestnetd::effects::firewall::{nftables, Choice, Family, Hook, Rule, Verdict};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::sync::Arc;

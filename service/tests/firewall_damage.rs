@@ -20,8 +20,8 @@ mod firewall_rig;
 
 use firewall_cases::{cases, open, ruleset, wlan0};
 use firewall_rig::{in_netns, listed_by_nft, run, sh};
-use guestnetd::firewall::nftables::Nftables;
-use guestnetd::firewall::{Choice, Firewall, Ruleset};
+use guestnetd::effects::firewall::nftables::Nftables;
+use guestnetd::effects::firewall::{Choice, Firewall, Ruleset};
 
 /// Others break it, one way after the other: it is seen, said, and mended.
 fn is_seen_and_mended(wanted: &Ruleset, mut fresh: impl FnMut() -> Firewall, damages: &[&str]) {

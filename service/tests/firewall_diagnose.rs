@@ -20,11 +20,11 @@ mod firewall_rig;
 
 use firewall_cases::{open, ruleset, wlan0};
 use firewall_rig::{in_netns, run, sh};
-use guestnetd::firewall::diagnose::device::{Device, Onward};
-use guestnetd::firewall::diagnose::journey::Guest;
-use guestnetd::firewall::diagnose::packet::Link;
-use guestnetd::firewall::diagnose::{all_pass, findings, read, Finding, Findings};
-use guestnetd::firewall::Choice;
+use guestnetd::effects::firewall::diagnose::device::{Device, Onward};
+use guestnetd::effects::firewall::diagnose::journey::Guest;
+use guestnetd::effects::firewall::diagnose::packet::Link;
+use guestnetd::effects::firewall::diagnose::{all_pass, findings, read, Finding, Findings};
+use guestnetd::effects::firewall::Choice;
 use guestnetd::model::fault::Cause;
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -20,8 +20,8 @@ mod firewall_rig;
 
 use firewall_cases::{cases, eth0, open, ruleset, wlan0};
 use firewall_rig::{give_up_all, in_netns, listed_by_nft, run, saved_by_iptables, sh};
-use guestnetd::firewall::nftables::Nftables;
-use guestnetd::firewall::{Backend, Choice, Engine, Firewall, FirewallError, Ruleset};
+use guestnetd::effects::firewall::nftables::Nftables;
+use guestnetd::effects::firewall::{Backend, Choice, Engine, Firewall, FirewallError, Ruleset};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::thread;

@@ -21,9 +21,9 @@
 mod firewall_cases;
 
 use firewall_cases::{folder, netds_helper_takes, wlan0};
-use guestnetd::firewall::iptables::entries::{parse, Chain, Entry, Info, Target};
-use guestnetd::firewall::iptables::{anchors, Anchor, Call, Parents, Written};
-use guestnetd::firewall::{Family, Hook, Rule};
+use guestnetd::effects::firewall::iptables::entries::{parse, Chain, Entry, Info, Target};
+use guestnetd::effects::firewall::iptables::{anchors, Anchor, Call, Parents, Written};
+use guestnetd::effects::firewall::{Family, Hook, Rule};
 use std::collections::HashMap;
 use std::fs;
 

@@ -21,10 +21,10 @@ mod firewall_rig;
 use firewall_cases::ruleset;
 use firewall_rig::closed::{chain, closed, met_first, watched};
 use firewall_rig::{in_netns, saved_by_iptables, sh};
-use guestnetd::firewall::iptables::entries::{Entry, Target};
-use guestnetd::firewall::iptables::read::table;
-use guestnetd::firewall::iptables::{Call, Iptables, Programs};
-use guestnetd::firewall::{Engine, Family, Ruleset};
+use guestnetd::effects::firewall::iptables::entries::{Entry, Target};
+use guestnetd::effects::firewall::iptables::read::table;
+use guestnetd::effects::firewall::iptables::{Call, Iptables, Programs};
+use guestnetd::effects::firewall::{Engine, Family, Ruleset};
 use std::process::Command;
 
 fn rulesets() -> [Ruleset; 5] {

@@ -23,7 +23,7 @@ mod firewall_rig;
 
 use firewall_cases::ruleset;
 use firewall_rig::{in_netns, sh};
-use guestnetd::firewall::{Choice, Firewall, Ruleset, Strangers};
+use guestnetd::effects::firewall::{Choice, Firewall, Ruleset, Strangers};
 use nix::sched::{setns, CloneFlags};
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use std::fs::File;

@@ -21,8 +21,8 @@ mod firewall_rig;
 use firewall_cases::{cases, eth0, wlan0};
 use firewall_rig::closed::watched;
 use firewall_rig::{give_up_net_admin, in_netns, run, saved_by_iptables, sh};
-use guestnetd::firewall::iptables::Programs;
-use guestnetd::firewall::{Backend, Choice, Firewall, FirewallError, Options, Ruleset};
+use guestnetd::effects::firewall::iptables::Programs;
+use guestnetd::effects::firewall::{Backend, Choice, Firewall, FirewallError, Options, Ruleset};
 use std::fs;
 use std::path::{Path, PathBuf};
 

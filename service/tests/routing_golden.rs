@@ -16,8 +16,8 @@
 //! and the number that ours are given. A case is a folder of `golden/routing`: `rules.txt`, as `ip rule`
 //! lists them, and `expected.txt`. Needs root.
 
-use guestnetd::kernel::netlink::Netlink;
-use guestnetd::kernel::rule;
+use guestnetd::effects::kernel::netlink::Netlink;
+use guestnetd::effects::kernel::rule;
 use guestnetd::model::ownership::ROUTE_PROTOCOL;
 use guestnetd::model::policy_rules::{
     default_network, leads, lockdown, own_table, Action, PolicyRule, RoutingMode, RuleInputs,

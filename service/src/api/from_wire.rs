@@ -15,8 +15,8 @@
 //! From the wire to types that cannot hold a bad value.
 
 use crate::doctor::targets::Targets;
+use crate::effects::kernel::netns::target::Named;
 use crate::error::{Error, TargetError};
-use crate::kernel::netns::target::Named;
 use crate::spec::{
     resolver, GuestName, GuestSpec, IfName, SpecError, VpnPolicy, MAX_TEXT, MOST_RESOLVERS,
 };

@@ -29,10 +29,10 @@ pub use listeners::Listeners;
 pub use owners::Owners;
 
 use crate::daemon::{AttachRequest, Handle, UpdateRequest, Whose};
+use crate::effects::kernel::netns::initial::Initial;
+use crate::effects::kernel::netns::target::Target;
+use crate::effects::kernel::process;
 use crate::error::Error;
-use crate::kernel::netns::initial::Initial;
-use crate::kernel::netns::target::Target;
-use crate::kernel::process;
 use crate::spec::GuestName;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change,

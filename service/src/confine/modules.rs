@@ -15,7 +15,7 @@
 //! The one kernel module that the kernel does not load by itself: iptables of the old kind (legacy) runs
 //! modprobe for it, which needs a capability that guestnetd gives up.
 
-use crate::firewall::Choice;
+use crate::effects::firewall::Choice;
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -18,9 +18,9 @@
 use super::recover::Recovered;
 use super::{Attached, Daemon};
 use crate::effects::executor::link_deleter;
+use crate::effects::kernel::link::{self, Link};
+use crate::effects::kernel::route;
 use crate::error::{Error, KernelError};
-use crate::kernel::link::{self, Link};
-use crate::kernel::route;
 use crate::model::guest_net::NetnsRef;
 use crate::model::ownership::{self, guest_of_alias, Mac, LINK_GROUP, ROUTE_PROTOCOL};
 use crate::spec::{Family, GuestName, IfName};

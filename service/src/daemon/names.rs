@@ -18,10 +18,10 @@
 //! choice, also at every comparison of everything, and soon again while not all is well.
 
 use super::{Attached, Daemon, Handle};
-use crate::kernel::{address, heard, link, route};
+use crate::effects::kernel::{address, heard, link, route};
+use crate::effects::platform::resolv_conf;
+use crate::effects::platform::resolver_query::{self, Question};
 use crate::model::names::{Answer, Way};
-use crate::platform::resolv_conf;
-use crate::platform::resolver_query::{self, Question};
 use crate::spec::{Family, IfName, IfPattern};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;

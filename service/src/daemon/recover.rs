@@ -16,10 +16,10 @@
 //! policy. Reads only.
 
 use super::{Attached, Daemon};
-use crate::kernel::address::{self, Address};
-use crate::kernel::link::{self, Link};
-use crate::kernel::netlink::Netlink;
-use crate::kernel::route;
+use crate::effects::kernel::address::{self, Address};
+use crate::effects::kernel::link::{self, Link};
+use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::route;
 use crate::model::alloc::slots;
 use crate::model::guest_net::NetnsRef;
 use crate::model::lifeline::Lifelines;

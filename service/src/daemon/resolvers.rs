@@ -15,12 +15,12 @@
 //! Which resolvers are behind an uplink: those that were named for it, else those for any, else the
 //! device's own.
 
+use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::route;
+use crate::effects::platform::resolv_conf::{self, Found};
 use crate::error::Error;
-use crate::kernel::netlink::Netlink;
-use crate::kernel::route;
 use crate::model::alloc::leases::Leases;
 use crate::model::fault::{Cause, Fault};
-use crate::platform::resolv_conf::{self, Found};
 use crate::spec::IfName;
 use crate::store::{ResolversRecord, Store};
 use std::net::Ipv4Addr;

@@ -17,7 +17,7 @@
 //! does not compile. Decides nothing.
 //!
 //! ```compile_fail,E0603
-//! use guestnetd::kernel::link::set_up;
+//! use guestnetd::effects::kernel::link::set_up;
 //! ```
 //!
 //! A resource is applied by [`resource::Managed`] alone: nobody else can make a `Task`.

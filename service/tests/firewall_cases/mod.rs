@@ -16,7 +16,7 @@
 //! The expected texts are written by people, never by a test.
 #![allow(dead_code)]
 
-use guestnetd::firewall::{
+use guestnetd::effects::firewall::{
     Choice, Family, Firewall, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule,
     Ruleset, Strangers, Verdict,
 };

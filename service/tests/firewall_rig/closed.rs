@@ -15,9 +15,9 @@
 //! Whether the device is closed to guests but for what our rules let through: what is read from the
 //! kernel says so, at one moment or all the time that something else is done.
 
-use guestnetd::firewall::iptables::entries::{Chain, Entry, Target};
-use guestnetd::firewall::iptables::read::table;
-use guestnetd::firewall::Family;
+use guestnetd::effects::firewall::iptables::entries::{Chain, Entry, Target};
+use guestnetd::effects::firewall::iptables::read::table;
+use guestnetd::effects::firewall::Family;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The chain of this name.

@@ -14,10 +14,10 @@
 
 //! Reads back what was set up: an attach answers for what is there, not for what was done.
 
+use crate::effects::kernel::link::{self, Link};
+use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::{observe, route};
 use crate::error::Error;
-use crate::kernel::link::{self, Link};
-use crate::kernel::netlink::Netlink;
-use crate::kernel::{observe, route};
 use crate::model::change::KernelOp;
 use crate::model::desired::{desired_guest, may_remove};
 use crate::model::diff::diff;

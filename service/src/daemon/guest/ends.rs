@@ -20,11 +20,11 @@
 use crate::effects::executor::kernel::KernelExecutor;
 use crate::effects::executor::link_deleter::Deleter;
 use crate::effects::executor::{apply, undo};
+use crate::effects::kernel::link::{self, Link};
+use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::netns::{reentry, Home};
+use crate::effects::kernel::observe;
 use crate::error::{Error, KernelError};
-use crate::kernel::link::{self, Link};
-use crate::kernel::netlink::Netlink;
-use crate::kernel::netns::{reentry, Home};
-use crate::kernel::observe;
 use crate::model::change::KernelOp;
 use crate::model::desired::{live_steps, Scale};
 use crate::model::guest_net::NetnsRef;
@@ -247,7 +247,7 @@ fn no_device() -> KernelError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::netns::handle;
+    use crate::effects::kernel::netns::handle;
     use crate::model::desired::desired_guest;
     use crate::model::diff::diff;
     use crate::model::object::Loopback;

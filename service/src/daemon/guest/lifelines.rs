@@ -19,8 +19,8 @@
 //! thread. A pidfd holds nothing of the guest's namespace.
 
 use crate::daemon::Daemon;
+use crate::effects::kernel::netns::{self, handle};
 use crate::effects::kernel::process;
-use crate::kernel::netns::{self, handle};
 use crate::model::guest_net::NetnsRef;
 use crate::model::guest_table::Attached;
 use crate::model::lifeline::EndCause;

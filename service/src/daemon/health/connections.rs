@@ -16,7 +16,7 @@
 //! has most of it.
 
 use crate::daemon::Daemon;
-use crate::kernel::sysctl;
+use crate::effects::kernel::sysctl;
 use crate::spec::GuestName;
 
 /// From so many hundredths on it is said.

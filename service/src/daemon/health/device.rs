@@ -17,9 +17,9 @@
 
 use super::connections::Fullness;
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
+use crate::effects::kernel::link::Link;
+use crate::effects::kernel::{link, rule, sysctl};
 use crate::effects::resource::{Health, PacketFilter, SharedResource};
-use crate::kernel::link::Link;
-use crate::kernel::{link, rule, sysctl};
 use crate::model::fault::{Cause, Fault};
 use crate::model::lockdown::Lockdown;
 use crate::model::ownership::ROUTE_PROTOCOL;

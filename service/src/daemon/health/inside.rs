@@ -15,11 +15,11 @@
 //! What a guest has lost of its own side: to its network manager, its VPN, its Docker, its admin.
 
 use crate::daemon::{Attached, Daemon, Handle, Layer, LayerReport, LayerState};
+use crate::effects::kernel::inside::{self, Effort, Inside, Way};
+use crate::effects::kernel::link;
+use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::netns::Home;
 use crate::error::Error;
-use crate::kernel::inside::{self, Effort, Inside, Way};
-use crate::kernel::link;
-use crate::kernel::netlink::Netlink;
-use crate::kernel::netns::Home;
 use crate::model::fault::{Cause, Fault};
 use crate::model::guest_net::NetnsRef;
 use crate::model::GuestNet;

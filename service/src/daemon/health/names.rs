@@ -15,9 +15,9 @@
 //! Whether guests' questions for names are answered: as the resolvers said when they were asked last.
 
 use crate::daemon::{Daemon, Layer, LayerReport};
+use crate::effects::platform::resolv_conf;
 use crate::model::fault::{Cause, Fault};
 use crate::model::names::{Answer, Way};
-use crate::platform::resolv_conf;
 use std::net::Ipv4Addr;
 
 impl Daemon {

@@ -16,11 +16,11 @@
 //! through for each.
 
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
-use crate::firewall::diagnose::chains::Filters;
-use crate::firewall::diagnose::journey::Guest;
-use crate::firewall::diagnose::packet::Link;
-use crate::firewall::diagnose::{self, About, Finding, Findings, Kernel};
-use crate::kernel::{address, link};
+use crate::effects::firewall::diagnose::chains::Filters;
+use crate::effects::firewall::diagnose::journey::Guest;
+use crate::effects::firewall::diagnose::packet::Link;
+use crate::effects::firewall::diagnose::{self, About, Finding, Findings, Kernel};
+use crate::effects::kernel::{address, link};
 use crate::model::fault::{Cause, Fault};
 use crate::model::ownership::LINK_GROUP;
 use crate::model::ruleset::GuestSubnet;

@@ -19,10 +19,10 @@
 //! subnet, Tailscale's table 52, an address. Asked only for a status.
 
 use crate::daemon::{Attached, Daemon};
-use crate::kernel::link::{self, Link};
-use crate::kernel::observe::ELSEWHERE;
-use crate::kernel::route::{self, Decision, WayOut};
-use crate::kernel::{address, sysctl};
+use crate::effects::kernel::link::{self, Link};
+use crate::effects::kernel::observe::ELSEWHERE;
+use crate::effects::kernel::route::{self, Decision, WayOut};
+use crate::effects::kernel::{address, sysctl};
 use crate::model::fault::{Cause, Fault};
 use crate::model::policy_rules::{decider, table_name, Action, Packet, PolicyRule, Selector};
 use crate::model::GuestNet;

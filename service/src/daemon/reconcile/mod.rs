@@ -23,11 +23,11 @@ mod repair;
 mod triggers;
 
 use crate::daemon::{Daemon, GuestEvent, Notice};
+use crate::effects::kernel::fib::Sender;
+use crate::effects::kernel::uplink::{self, Question};
+use crate::effects::kernel::{link, observe, rule, sysctl};
 use crate::effects::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::error::Error;
-use crate::kernel::fib::Sender;
-use crate::kernel::uplink::{self, Question};
-use crate::kernel::{link, observe, rule, sysctl};
 use crate::model::policy_rules::RoutingMode;
 use crate::model::ruleset::nat_ports;
 use crate::model::subnet_conflict::DevicePrefix;
@@ -258,7 +258,7 @@ fn bring<R: SharedResource>(
 
 /// The tuns that guests leave by, as far as they are there.
 fn read_tuns(
-    netlink: &crate::kernel::netlink::Netlink,
+    netlink: &crate::effects::kernel::netlink::Netlink,
     world: &World,
 ) -> Result<BTreeMap<IfName, Tun>, Error> {
     let failed = |cause| Error::kernel("read the interfaces of VPNs", cause);

@@ -17,9 +17,9 @@
 use super::debounce::Due;
 use crate::daemon::health::forwarding_off;
 use crate::daemon::Daemon;
+use crate::effects::kernel::link::{self, Link};
+use crate::effects::kernel::netlink::monitor::Event;
 use crate::effects::resource::{Managed, SharedResource};
-use crate::kernel::link::{self, Link};
-use crate::kernel::netlink::monitor::Event;
 use crate::model::uplink::way::is_internet;
 use crate::model::{identity, ownership};
 use std::collections::BTreeMap;

@@ -31,7 +31,7 @@ mod names;
 
 use super::probe::{Found, Outcome, Probe, Role, SIZES};
 use super::trail::Trail;
-use crate::kernel::route::WayOut;
+use crate::effects::kernel::route::WayOut;
 use crate::model::fault::{Cause, Fault};
 use crate::model::layer::{LayerReport, LayerState, Verdict};
 use std::collections::BTreeMap;

@@ -16,9 +16,9 @@
 //! asleep: RTM_DELLINK by IFLA_GROUP deletes every link of a group. So first they get a group that
 //! nobody has, and it must then name them and nothing else.
 
+use crate::effects::kernel::link::{self, Link};
+use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
-use crate::kernel::link::{self, Link};
-use crate::kernel::netlink::Netlink;
 use crate::model::ownership;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};

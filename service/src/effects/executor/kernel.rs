@@ -16,13 +16,13 @@
 
 use crate::effects::executor::link_deleter::{self, Deleter};
 use crate::effects::executor::Executor;
+use crate::effects::kernel::address::{self, Address};
+use crate::effects::kernel::link::{self, End, Link};
+use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::netns::Home;
+use crate::effects::kernel::observe::{self, FoundGuest};
+use crate::effects::kernel::{route, sysctl};
 use crate::error::{Error, KernelError};
-use crate::kernel::address::{self, Address};
-use crate::kernel::link::{self, End, Link};
-use crate::kernel::netlink::Netlink;
-use crate::kernel::netns::Home;
-use crate::kernel::observe::{self, FoundGuest};
-use crate::kernel::{route, sysctl};
 use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::{Mac, ROUTE_PROTOCOL};
 use crate::model::step::Op;

@@ -20,9 +20,9 @@
 //! an attach the wait for one.
 
 use super::group_delete;
+use crate::effects::kernel::link;
+use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
-use crate::kernel::link;
-use crate::kernel::netlink::Netlink;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -14,9 +14,9 @@
 
 //! The marks of a guest's host end, put back when somebody else has changed them.
 
+use crate::effects::kernel::link;
+use crate::effects::kernel::netlink::Netlink;
 use crate::error::{Error, KernelError};
-use crate::kernel::link;
-use crate::kernel::netlink::Netlink;
 use crate::model::identity::Changed;
 use crate::model::ownership::{self, LINK_GROUP};
 use crate::model::GuestNet;

@@ -150,8 +150,8 @@ impl Address {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{in_a_netns, ip};
-    use crate::kernel::{link, route};
+    use crate::effects::kernel::testing::{in_a_netns, ip};
+    use crate::effects::kernel::{link, route};
     use std::net::Ipv4Addr;
 
     #[test]

@@ -136,8 +136,8 @@ impl Iterator for Hops<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::link;
-    use crate::kernel::testing::{in_a_netns, ip};
+    use crate::effects::kernel::link;
+    use crate::effects::kernel::testing::{in_a_netns, ip};
     use crate::model::uplink::way::INTERNET;
 
     const TO: Ipv4Addr = INTERNET[0];

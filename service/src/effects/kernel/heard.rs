@@ -70,7 +70,7 @@ fn answered_by(message: &Message<'_>, gateway: Ipv4Addr, timeouts: [u32; 2]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::in_a_netns;
+    use crate::effects::kernel::testing::in_a_netns;
 
     const GUEST: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 3);
     const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 2);

@@ -85,8 +85,8 @@ impl Neighbour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::link;
-    use crate::kernel::testing::{in_a_netns, ip};
+    use crate::effects::kernel::link;
+    use crate::effects::kernel::testing::{in_a_netns, ip};
 
     #[test]
     fn neighbours_of_both_families_are_read() {

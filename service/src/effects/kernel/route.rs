@@ -446,8 +446,8 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{in_a_netns, ip};
-    use crate::kernel::{address, link};
+    use crate::effects::kernel::testing::{in_a_netns, ip};
+    use crate::effects::kernel::{address, link};
 
     fn network(text: &str) -> IpPrefix {
         text.parse().unwrap()

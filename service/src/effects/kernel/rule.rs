@@ -162,7 +162,7 @@ fn about(family: Family, from: u8, action: u8) -> RuleMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{in_a_netns, ip};
+    use crate::effects::kernel::testing::{in_a_netns, ip};
     use crate::spec::IfName;
     use rtnetlink::packet_core::NetlinkSerializable;
 

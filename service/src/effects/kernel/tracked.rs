@@ -43,7 +43,7 @@ pub fn is_known(from: SocketAddrV4, to: SocketAddrV4) -> Result<bool, KernelErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::{in_a_netns, ip};
+    use crate::effects::kernel::testing::{in_a_netns, ip};
     use std::net::{TcpListener, TcpStream};
 
     #[test]

@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn a_netlink_change_fails_before_and_after() {
-        use crate::kernel::link;
-        use crate::kernel::netlink::Netlink;
+        use crate::effects::kernel::link;
+        use crate::effects::kernel::netlink::Netlink;
         if !nix::unistd::geteuid().is_root() {
             return; // a network namespace of its own needs root
         }

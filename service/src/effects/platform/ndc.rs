@@ -15,7 +15,7 @@
 //! netd's forwarding switch, which counts who needs it (`TetherController::enableForwarding()`).
 //! Asked through `ndc`: netd's Binder service may not even be looked up by a domain of an OEM's.
 
-use crate::platform::process;
+use crate::effects::platform::process;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

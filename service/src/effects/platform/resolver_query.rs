@@ -259,14 +259,14 @@ mod tests {
 
     #[test]
     fn all_are_asked_at_once_and_none_is_waited_for_longer() {
-        crate::kernel::testing::in_a_netns(|_| {
+        crate::effects::kernel::testing::in_a_netns(|_| {
             for command in [
                 "link set lo up",
                 "addr add 192.0.2.1/32 dev lo",
                 "addr add 192.0.2.2/32 dev lo",
                 "addr add 192.0.2.3/32 dev lo",
             ] {
-                crate::kernel::testing::ip(command);
+                crate::effects::kernel::testing::ip(command);
             }
             let at = |last| Ipv4Addr::new(192, 0, 2, last);
             let [answers, silent] = [1, 2].map(|last| UdpSocket::bind((at(last), 53)).unwrap());

@@ -18,8 +18,8 @@
 //! Reading the kernel's table takes long when it is full (262 144 connections: half a second), so a
 //! thread of its own does it; nobody who holds the daemon's lock waits for it.
 
+use crate::effects::kernel::conntrack::{self, Ends};
 use crate::error::KernelError;
-use crate::kernel::conntrack::{self, Ends};
 use crate::model::ruleset::GuestSubnet;
 use crate::model::world::World;
 use std::collections::BTreeSet;

@@ -16,14 +16,14 @@
 //! has one switch and no owner for it; netd has one, and counts who needs it.
 
 use super::{Done, Ending, SharedResource, Task, Trigger};
+use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::{link, sysctl};
+use crate::effects::platform::ndc::Ndc;
 use crate::error::Error;
-use crate::kernel::netlink::Netlink;
-use crate::kernel::{link, sysctl};
 use crate::model::change::Change;
 use crate::model::forwarding::{why_it_stays, Facts, Switch};
 use crate::model::ruleset::Strangers;
 use crate::model::world::World;
-use crate::platform::ndc::Ndc;
 use crate::store::{ForwardingRecord, Store};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -326,7 +326,7 @@ impl Forwarding {
                 facts.elsewhere.push(link.name);
             }
         }
-        facts.rule = crate::firewall::diagnose::forward_rule();
+        facts.rule = crate::effects::firewall::diagnose::forward_rule();
         Ok(facts)
     }
 

@@ -16,9 +16,9 @@
 
 use super::connections::{subnets, Forgetter, Unfit};
 use super::{Done, Ending, SharedResource, Task};
+use crate::effects::firewall::Firewall;
 use crate::error::Error;
 use crate::error::FirewallError;
-use crate::firewall::Firewall;
 use crate::model::change::Change;
 use crate::model::policy_rules::RoutingMode;
 use crate::model::ruleset::{GuestSubnet, Ruleset};

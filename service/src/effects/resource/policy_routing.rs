@@ -16,9 +16,9 @@
 
 use super::connections::{Forgetter, Unfit};
 use super::{Done, Ending, SharedResource, Task};
+use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::{route, rule};
 use crate::error::Error;
-use crate::kernel::netlink::Netlink;
-use crate::kernel::{route, rule};
 use crate::model::change::Change;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{

@@ -14,9 +14,9 @@
 
 //! Rules of others in iptables' FORWARD. Reads only.
 
-use crate::firewall::iptables::entries::{Chain, Target};
-use crate::firewall::iptables::read;
-use crate::firewall::Family;
+use crate::effects::firewall::iptables::entries::{Chain, Target};
+use crate::effects::firewall::iptables::read;
+use crate::effects::firewall::Family;
 
 /// What of FORWARD is somebody else's, in words.
 pub fn foreign_forward_rule() -> Option<String> {

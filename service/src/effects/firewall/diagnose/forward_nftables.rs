@@ -14,7 +14,7 @@
 
 //! Chains of others in nf_tables that see forwarded packets. Reads only.
 
-use crate::firewall::nftables::TABLE;
+use crate::effects::firewall::nftables::TABLE;
 use netlink_bindings::nftables::{Nfgenmsg, Request, VerdictCode};
 use netlink_socket2::{NetlinkSocket, ReplyError};
 

@@ -17,9 +17,9 @@
 use super::device::{Device, Onward};
 use super::journey::Guest;
 use super::packet::Link;
-use crate::kernel::netlink::Netlink;
-use crate::kernel::netns::proc_net;
-use crate::kernel::{link, route};
+use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::netns::proc_net;
+use crate::effects::kernel::{link, route};
 use std::net::Ipv4Addr;
 
 /// This network namespace's kernel.

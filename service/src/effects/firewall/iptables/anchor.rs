@@ -16,7 +16,7 @@
 //! there. Pure.
 
 use super::entries::{Chain, Entry, Target};
-use crate::firewall::{Family, Hook, Rule, Ruleset};
+use crate::effects::firewall::{Family, Hook, Rule, Ruleset};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The chains that ours are jumped to from, where there is a choice.

@@ -16,7 +16,7 @@
 
 use super::anchor::Anchor;
 use super::programs::Call;
-use crate::firewall::{with_port, Family, Hook, Interface, Match, Rule, Verdict};
+use crate::effects::firewall::{with_port, Family, Hook, Interface, Match, Rule, Verdict};
 use std::net::IpAddr;
 
 impl Anchor {

@@ -18,7 +18,7 @@
 //!
 //! The layouts are those of `linux/netfilter_ipv4/ip_tables.h`, `ip6_tables.h` and `x_tables.h`.
 
-use crate::firewall::Family;
+use crate::effects::firewall::Family;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 

@@ -15,7 +15,7 @@
 //! Which programs `iptables` and `ip6tables` are. Never takes one whose rules could not be read back.
 
 use super::programs::Programs;
-use crate::firewall::FirewallError;
+use crate::effects::firewall::FirewallError;
 use std::path::{Path, PathBuf};
 
 /// Where they are on Linux, and how the ones are called that are taken before the plain ones.

@@ -14,9 +14,9 @@
 
 //! The programs `iptables` and `ip6tables`, and what they are given.
 
+use crate::effects::firewall::Family;
+use crate::effects::platform::process;
 use crate::error::FirewallError;
-use crate::firewall::Family;
-use crate::platform::process;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -17,8 +17,8 @@
 //! on a device where the one program that may write them refuses to list them.
 
 use super::entries::{self, Chain, Info, Malformed, ALIGN};
-use crate::firewall::Family;
-use crate::kernel::netns::proc_net;
+use crate::effects::firewall::Family;
+use crate::effects::kernel::netns::proc_net;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

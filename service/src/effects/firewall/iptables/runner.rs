@@ -18,8 +18,8 @@
 //! again by the same turn.
 
 use super::programs::{hangs, Call, Limits, Programs, TABLE};
-use crate::firewall::FirewallError;
-use crate::platform::process;
+use crate::effects::firewall::FirewallError;
+use crate::effects::platform::process;
 use nix::sys::memfd::{memfd_create, MemFdCreateFlag};
 use std::cell::Cell;
 use std::fmt;
@@ -222,7 +222,7 @@ fn stuck(command: &impl fmt::Display, e: &io::Error) -> FirewallError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::Family;
+    use crate::effects::firewall::Family;
 
     #[test]
     fn an_error_names_the_command_and_the_cause() {

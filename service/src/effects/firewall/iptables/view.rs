@@ -23,7 +23,7 @@ use super::programs::{Call, Programs};
 use super::read::{self, ReadError};
 use super::runner::{Answer, Turn};
 use super::writer::Written;
-use crate::firewall::{Family, FirewallError, Hook, Rule};
+use crate::effects::firewall::{Family, FirewallError, Hook, Rule};
 
 /// The tables that we have chains in.
 const TABLES: [(Family, &str); 4] =

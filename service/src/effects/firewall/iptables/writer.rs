@@ -24,7 +24,7 @@
 
 use super::anchor::{Anchor, Found};
 use super::programs::Call;
-use crate::firewall::Rule;
+use crate::effects::firewall::Rule;
 
 /// What was written for one anchor, and what the kernel showed right afterwards.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use super::encode;
 use super::layout::{Elements, Kind, Line, Set};
 use super::socket::{Refusal, Socket, Transaction};
 use super::{chain_of, BaseChain, TABLE};
-use crate::kernel::write;
+use crate::effects::kernel::write;
 use netlink_bindings::nftables::{
     Chained, Nfgenmsg, PushSetelemListAttrs, PushSetelemListElemAttrs,
 };

@@ -15,7 +15,7 @@
 //! A rule as nf_tables runs it: a list of small instructions around one register or two. Pure.
 
 use super::layout::{Addresses, Kind, Line, Set};
-use crate::firewall::{Family, Interface, Match, Network, Protocol, Verdict};
+use crate::effects::firewall::{Family, Interface, Match, Network, Protocol, Verdict};
 use crate::model::ownership::LINK_GROUP;
 use crate::spec::HOST_PREFIX;
 use netlink_bindings::nftables::{

@@ -18,7 +18,7 @@
 //! What a packet walks is kept short: a rule that lets the packets of a known connection pass need not
 //! ask whether they are a guest's. All others ask.
 
-use crate::firewall::{
+use crate::effects::firewall::{
     Family, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule, Ruleset, Verdict,
 };
 use crate::spec::{IfName, Subnet};

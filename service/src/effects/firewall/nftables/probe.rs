@@ -19,7 +19,7 @@ use super::dump::genid;
 use super::layout::{lines, sets};
 use super::socket::Refusal;
 use super::{chain_of, unavailable, Nftables, ATTEMPTS, OWNERSHIP};
-use crate::firewall::{FirewallError, GuestSubnet, Hook, Ruleset};
+use crate::effects::firewall::{FirewallError, GuestSubnet, Hook, Ruleset};
 use crate::spec::{IfPattern, Subnet};
 use std::net::Ipv4Addr;
 

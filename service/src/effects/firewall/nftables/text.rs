@@ -17,7 +17,7 @@
 
 use super::layout::{lines, sets, Addresses, Elements, Kind, Line, Set};
 use super::{chain_of, CHAINS, TABLE};
-use crate::firewall::{with_port, Family, Interface, Match, Ruleset, Verdict};
+use crate::effects::firewall::{with_port, Family, Interface, Match, Ruleset, Verdict};
 use crate::model::ownership::LINK_GROUP;
 use crate::spec::HOST_PREFIX;
 use std::fmt::Write;

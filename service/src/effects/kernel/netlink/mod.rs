@@ -24,8 +24,8 @@ pub mod message;
 pub mod monitor;
 mod trace;
 
+use crate::effects::kernel::write;
 use crate::error::KernelError;
-use crate::kernel::write;
 use crate::spec::Family;
 use message::{acknowledged, Message, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR, NLM_F_DUMP_INTR};
 use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};

@@ -17,8 +17,8 @@
 
 use super::message::{u32_at, Message, Messages};
 use super::trace;
-use crate::kernel::link::Link;
-use crate::kernel::route::Route;
+use crate::effects::kernel::link::Link;
+use crate::effects::kernel::route::Route;
 use crate::spec::{Family, IpPrefix};
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};

@@ -75,7 +75,7 @@ pub fn open(any: BorrowedFd<'_>, handle: &NetnsHandle) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::netns::NetnsId;
+    use crate::effects::kernel::netns::NetnsId;
     use nix::sched::{unshare, CloneFlags};
     use std::fs::File;
     use std::io::Write;

@@ -20,10 +20,10 @@
 //! has that number is init's. Nothing of it is seen in the device.
 
 use super::NetnsId;
+use crate::effects::kernel::netlink::attr::{Request, Writer};
+use crate::effects::kernel::netlink::message::{u32_at, Message};
+use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
-use crate::kernel::netlink::attr::{Request, Writer};
-use crate::kernel::netlink::message::{u32_at, Message};
-use crate::kernel::netlink::Netlink;
 use nix::sched::{unshare, CloneFlags};
 use std::fmt::Display;
 use std::fs::File;

@@ -22,9 +22,9 @@
 
 use super::handle::{self, NetnsHandle};
 use super::Home;
+use crate::effects::kernel::link::{self, Namespace};
+use crate::effects::kernel::netlink::Netlink;
 use crate::error::Error;
-use crate::kernel::link::{self, Namespace};
-use crate::kernel::netlink::Netlink;
 use nix::sys::ioctl::ioctl_num_type;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -130,8 +130,8 @@ fn netns_of(tun: &File) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::netns::NetnsId;
-    use crate::kernel::testing::in_a_netns;
+    use crate::effects::kernel::netns::NetnsId;
+    use crate::effects::kernel::testing::in_a_netns;
     use nix::sched::{unshare, CloneFlags};
     use std::time::{Duration, Instant};
 

@@ -19,7 +19,7 @@ mod watch;
 
 pub use watch::Watch;
 
-use crate::kernel::netns::proc_net;
+use crate::effects::kernel::netns::proc_net;
 use crate::spec::{resolver, MOST_RESOLVERS};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};

@@ -20,7 +20,7 @@ use super::super::chains::{
 };
 use super::super::xtables::{matching, target};
 use super::{be32, packets, value, verdict, DATA_VERDICT};
-use crate::kernel::netlink::message::{attributes, text, Attributes};
+use crate::effects::kernel::netlink::message::{attributes, text, Attributes};
 
 // linux/netfilter/nf_tables.h
 const NAME: u16 = 1;

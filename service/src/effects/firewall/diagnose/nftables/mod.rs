@@ -17,10 +17,10 @@
 mod expression;
 
 use super::chains::{Base, Chain, Element, Hook, Label, Rule, Set, Step, Table, Value, Verdict};
+use crate::effects::kernel::netlink::attr::{Request, Writer};
+use crate::effects::kernel::netlink::message::{attributes, text, Message};
+use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
-use crate::kernel::netlink::attr::{Request, Writer};
-use crate::kernel::netlink::message::{attributes, text, Message};
-use crate::kernel::netlink::Netlink;
 use std::collections::{BTreeSet, HashMap};
 
 // linux/netfilter/nf_tables.h

@@ -17,7 +17,7 @@
 //! whether the rule holds.
 
 use super::super::chains::{End, Field, Found, Lookup, Side, Step, Tuple};
-use crate::kernel::netlink::message::{u16_at, u32_at};
+use crate::effects::kernel::netlink::message::{u16_at, u32_at};
 
 /// What a match asks for.
 pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8]) -> Vec<Step> {

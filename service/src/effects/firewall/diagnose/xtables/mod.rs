@@ -18,9 +18,9 @@ pub(super) mod matching;
 pub(super) mod target;
 
 use super::chains::{Base, Chain, End, Field, Hook, Label, Rule, Step, Table, Verdict};
-use crate::firewall::iptables::entries::{self, Entry, Target};
-use crate::firewall::iptables::read::{self, ReadError};
-use crate::firewall::Family;
+use crate::effects::firewall::iptables::entries::{self, Entry, Target};
+use crate::effects::firewall::iptables::read::{self, ReadError};
+use crate::effects::firewall::Family;
 use std::collections::HashMap;
 
 /// The tables, and where each of them is looked at (net/ipv4/netfilter/iptable_*.c).

@@ -16,7 +16,7 @@
 //! does that is not known here, nobody can tell.
 
 use super::super::chains::{Action, Field, Step, Verdict};
-use crate::kernel::netlink::message::{u16_at, u32_at};
+use crate::effects::kernel::netlink::message::{u16_at, u32_at};
 
 /// What a target does.
 pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8]) -> Vec<Step> {

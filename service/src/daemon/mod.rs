@@ -14,10 +14,11 @@
 
 //! The daemon: all the state, and every decision. A request enters it with its own thread, one at a
 //! time: to hand it to another thread would cost an attach more than most of its steps. A thread of
-//! the daemon's own follows what the kernel announces (`reconcile/event_loop.rs`).
+//! the daemon's own follows what the kernel announces (`event_loop.rs`).
 
 mod adopt;
 mod calls;
+mod event_loop;
 mod guest;
 mod health;
 mod names;
@@ -36,7 +37,7 @@ pub use start::{Config, StartError};
 use crate::doctor::targets::Targets;
 use crate::doctor::Diagnosis;
 use crate::effects::executor::link_deleter::Deleter;
-use crate::effects::kernel::netlink::monitor::Monitor;
+use crate::effects::kernel::monitor::Monitor;
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::target::Target;
 use crate::effects::kernel::netns::Home;

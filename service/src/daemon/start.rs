@@ -16,16 +16,16 @@
 //! over (`adopt.rs`) and brought to what is wanted now.
 
 use super::calls::repair::Keeping;
+use super::event_loop::{self, Sources};
 use super::guest::lifelines::Lifelines;
 use super::guest::worker::Worker;
 use super::names::Asking;
 use super::reconcile::debounce::{Debounce, Due};
-use super::reconcile::event_loop::{self, Sources};
 use super::resolvers::Resolvers;
 use super::{Daemon, Handle, Kernel, Notice};
 use crate::effects::executor::link_deleter::Deleter;
 use crate::effects::firewall::{self, Firewall, FirewallError};
-use crate::effects::kernel::netlink::monitor::Monitor;
+use crate::effects::kernel::monitor::Monitor;
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::Home;
 use crate::effects::kernel::rule;

@@ -14,7 +14,10 @@
 
 //! What a caller asked for, checked: a `GuestSpec` cannot describe a network that cannot be.
 
-use super::{GuestName, IfName, Subnet, VpnPolicy, MOST_RESOLVERS};
+use super::names::{GuestName, IfName};
+use super::resolver::MOST_RESOLVERS;
+use super::subnet::Subnet;
+use super::vpn::VpnPolicy;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -284,8 +287,10 @@ impl GuestSpec {
 
     /// The same under another VPN policy.
     pub fn under(self, vpn: VpnPolicy) -> Result<Self, SpecError> {
-        vpn.check()?;
-        Ok(Self { vpn, ..self })
+        match vpn.tun() {
+            Some(tun) if !tun.leads_out() => Err(SpecError::Tun(tun.to_string())),
+            _ => Ok(Self { vpn, ..self }),
+        }
     }
 
     /// The same, with what it loses put back unasked or not.

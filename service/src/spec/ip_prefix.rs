@@ -14,7 +14,7 @@
 
 //! IP prefixes of both families and their arithmetic. Pure.
 
-use super::Subnet;
+use super::subnet::Subnet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;

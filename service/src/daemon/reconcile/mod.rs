@@ -17,8 +17,7 @@
 //! filter, MTU. It does not matter what was announced, nor whether an announcement was lost.
 
 pub(in crate::daemon) mod debounce;
-pub(in crate::daemon) mod event_loop;
-mod netd;
+pub(in crate::daemon) mod netd;
 mod repair;
 mod triggers;
 

@@ -18,7 +18,7 @@ use super::debounce::Due;
 use crate::daemon::health::forwarding_off;
 use crate::daemon::Daemon;
 use crate::effects::kernel::link::{self, Link};
-use crate::effects::kernel::netlink::monitor::Event;
+use crate::effects::kernel::monitor::Event;
 use crate::effects::resource::{Managed, SharedResource};
 use crate::model::uplink::way::is_internet;
 use crate::model::{identity, ownership};

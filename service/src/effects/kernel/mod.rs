@@ -22,6 +22,7 @@ pub mod fib;
 pub mod heard;
 pub mod inside;
 pub mod link;
+pub mod monitor;
 pub mod neighbour;
 pub mod netlink;
 pub mod netns;

@@ -21,8 +21,7 @@
 
 pub mod attr;
 pub mod message;
-pub mod monitor;
-mod trace;
+pub(super) mod trace;
 
 use crate::effects::kernel::write;
 use crate::error::KernelError;

@@ -23,7 +23,7 @@ use crate::daemon::reconcile::debounce::Due;
 use crate::daemon::reconcile::netd;
 use crate::daemon::{names, Daemon, Handle};
 use crate::effects::executor::link_deleter::Deleted;
-use crate::effects::kernel::netlink::monitor::Bell;
+use crate::effects::kernel::monitor::Bell;
 use crate::effects::platform::resolv_conf;
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -15,8 +15,8 @@
 //! What the kernel announces: links, addresses, routes, rules, forwarding. Reads and sorts; decides
 //! nothing. A lost announcement is one too (`Event::Overrun`): whoever hears it reads anew.
 
-use super::message::{u32_at, Message, Messages};
-use super::trace;
+use super::netlink::message::{u32_at, Message, Messages};
+use super::netlink::trace;
 use crate::effects::kernel::link::Link;
 use crate::effects::kernel::route::Route;
 use crate::spec::{Family, IpPrefix};

@@ -29,6 +29,7 @@
 //! | [`effects`] | the executor, what guests share, kernel, packet filter, platform: the only writers | the kernel, netd |
 //! | [`doctor`] | probes, and one cause | the network |
 //! | [`confine`] | what guestnetd's own process may use and do | its own process |
+//! | [`serve`] | servers for guests, on a thread of their own | sockets |
 //! | [`store`] | what must survive a restart | the state directory |
 //!
 //! The contract is AIDL (`aidl/`): clients link against that and never against this crate.
@@ -45,5 +46,6 @@ pub mod error;
 pub mod logging;
 pub mod model;
 pub mod run;
+pub mod serve;
 pub mod spec;
 pub mod store;

@@ -47,6 +47,7 @@ use crate::model::backoff::Backoffs;
 use crate::model::change::Change;
 use crate::model::lifeline::{EndCause, ProcessRef};
 use crate::model::world::World;
+use crate::serve::Servers;
 use crate::spec::{GuestName, GuestSpec, IfName};
 use crate::store::Store;
 use calls::repair::Keeping;
@@ -281,6 +282,8 @@ pub struct Daemon {
     policy_routing: Managed<PolicyRouting>,
     forwarding: Managed<Forwarding>,
     connections: Connections,
+    /// Servers for guests.
+    servers: Servers,
     /// How often what others take from guests' host ends is put back, by their index.
     guest_repairs: Backoffs<u32>,
     /// Host ends that are down until their marks can be put back, by their index.

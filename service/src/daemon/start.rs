@@ -44,6 +44,7 @@ use crate::model::policy_rules::RoutingMode;
 use crate::model::ruleset::Strangers;
 use crate::model::uplink::Choice;
 use crate::model::world::{ForwardingMode, Platform, World};
+use crate::serve::Servers;
 use crate::spec::Family;
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -208,6 +209,7 @@ impl Daemon {
             store,
             connections: Connections::new(&world, forgetter.clone()),
             world,
+            servers: Servers::new().map_err(system("prepare servers for guests"))?,
             resolvers: Resolvers::new(found.resolvers, fallback, file),
             packet_filter: Managed::new(filter, None),
             policy_routing: Managed::new(PolicyRouting::new(netlink()?, forgetter), None),

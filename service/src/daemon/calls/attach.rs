@@ -111,6 +111,7 @@ impl Daemon {
             self.keep_an_eye();
         }
         self.world.guests.attach(guest);
+        self.bring_servers();
         if !self.world.names.has(&way) {
             self.ask_names();
         }

@@ -19,6 +19,7 @@
 pub(in crate::daemon) mod debounce;
 pub(in crate::daemon) mod netd;
 mod repair;
+mod servers;
 mod triggers;
 
 use crate::daemon::{Daemon, GuestEvent, Notice};
@@ -59,6 +60,7 @@ impl Daemon {
         bring(forwarding, world, Look::Wanted, again);
         world.awaits_netd = forwarding.get().awaits_netd();
         bring(packet_filter, world, Look::Wanted, again);
+        self.bring_servers();
     }
 
     fn reconcile(&mut self, netd_answered: bool) {
@@ -80,6 +82,8 @@ impl Daemon {
             self.world.names.clear();
             self.ask_names();
         }
+        // Before the packet filter, which leads guests there.
+        self.bring_servers();
         let mut again = Due::default();
         let rules = bring(&mut self.policy_routing, &self.world, Look::Kernel, &mut again.rules);
         if moved {

@@ -1,0 +1,63 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Names: what guests ask port 53 of their gateway, answered by asking others.
+
+use crate::spec::IfName;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// The port of each gateway that guests' questions are led to, by UDP and TCP. Below those that the
+/// kernel gives to who asks for none (`ip_local_port_range`).
+pub const PORT: u16 = 30_053;
+
+/// By what a guest leaves: a tun of its own; none: the uplink.
+pub type Way = Option<IfName>;
+
+/// Whose questions are answered, and by asking whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// The guests, by the indexes of their host ends.
+    pub guests: Arc<BTreeMap<u32, Guest>>,
+    /// Whom those are asked that leave so. Not there: nobody.
+    pub upstreams: BTreeMap<Way, Upstream>,
+}
+
+/// A guest that asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guest {
+    /// Its address: from no other is it heard.
+    pub address: Ipv4Addr,
+    /// The device's address on its link, which it asks.
+    pub gateway: Ipv4Addr,
+    /// By what it leaves.
+    pub way: Way,
+    /// The servers that it is to have, in their order; none: those of its way.
+    pub servers: Option<Vec<IpAddr>>,
+}
+
+/// Who is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// netd's resolver, about its network of this number.
+    Netd(u32),
+    /// These, in their order, by this interface and by no other.
+    Servers {
+        /// Its name.
+        by: IfName,
+        /// Those that guests get whose configuration names none.
+        servers: Vec<IpAddr>,
+    },
+}

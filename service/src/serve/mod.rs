@@ -1,0 +1,427 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Servers for guests: names. One thread waits for the sockets of all of them, whatever the number of
+//! guests; it is there while a guest wants a server, and never holds the daemon's lock.
+//!
+//! ```text
+//! reconcile ── Want, whole, never a delta ──► slot ── bell ──► thread ── bring ──► each Server
+//! ```
+//!
+//! A server that fails loses its sockets and begins again after a while: what guests send elsewhere
+//! does not depend on it.
+
+pub mod dns;
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What the servers are to serve, to all guests. What is in it is shared, so that a copy is cheap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// `SO_MARK` of sockets that answer guests; none: they have none.
+    pub mark: Option<u32>,
+    /// Names.
+    pub dns: dns::Want,
+}
+
+impl Want {
+    /// Whether no guest wants a server.
+    fn is_nothing(&self) -> bool {
+        self.dns.guests.is_empty()
+    }
+}
+
+/// What the servers have done, for people. Each counts in its own; nobody waits for it.
+#[derive(Debug, Default)]
+pub struct Counters {}
+
+/// One server. It owns its sockets: dropped, it leaves nothing open.
+pub trait Server {
+    /// Opens, closes and changes what it has for `want`, which may be as it was.
+    fn bring(&mut self, want: &Want, poll: &Poll<'_>) -> io::Result<()>;
+
+    /// Something has come at a descriptor that it watches by this token. There may be nothing after all.
+    fn ready(&mut self, token: u32, poll: &Poll<'_>) -> io::Result<()>;
+
+    /// When it has to do something though nothing comes; none: never.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+
+    /// It is that time, or later.
+    fn tick(&mut self, _now: Instant, _poll: &Poll<'_>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A server's name in the log, and how it begins.
+pub type Kind = (&'static str, fn(&Arc<Counters>) -> Box<dyn Server>);
+
+/// The servers that there are.
+const KINDS: &[Kind] = &[];
+
+/// How a server has its descriptors watched. One that is closed is watched no more.
+pub struct Poll<'a> {
+    epoll: &'a Epoll,
+    /// Which of the servers.
+    server: u32,
+}
+
+impl Poll<'_> {
+    /// Tells the server by `ready(token)` while one of these is so.
+    pub fn watch(&self, fd: impl AsFd, token: u32, events: EpollFlags) -> io::Result<()> {
+        Ok(self.epoll.add(fd, EpollEvent::new(events, pack(self.server, token)))?)
+    }
+
+    /// The same, for other events than until now.
+    pub fn change(&self, fd: impl AsFd, token: u32, events: EpollFlags) -> io::Result<()> {
+        let mut event = EpollEvent::new(events, pack(self.server, token));
+        Ok(self.epoll.modify(fd, &mut event)?)
+    }
+}
+
+fn pack(server: u32, token: u32) -> u64 {
+    u64::from(server) << 32 | u64::from(token)
+}
+
+fn unpack(data: u64) -> (usize, u32) {
+    ((data >> 32) as usize, data as u32)
+}
+
+/// What the bell's events bear: no server has so high a number.
+const BELL: u64 = u64::MAX;
+
+/// The way to the thread. Dropped, it ends the thread.
+pub struct Servers {
+    kinds: &'static [Kind],
+    /// What was told last.
+    told: Want,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    slot: Mutex<Slot>,
+    bell: EventFd,
+    counters: Arc<Counters>,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// What is wanted now, until the thread has taken it.
+    want: Option<Want>,
+    /// Whether the thread is there.
+    running: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Servers {
+    /// None is there before a guest wants one.
+    pub fn new() -> io::Result<Self> {
+        Self::of(KINDS)
+    }
+
+    fn of(kinds: &'static [Kind]) -> io::Result<Self> {
+        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        let shared = Arc::new(Shared { slot: Mutex::default(), bell, counters: Arc::default() });
+        Ok(Self { kinds, told: Want::default(), shared })
+    }
+
+    /// What they have done since guestnetd began.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// This is wanted from now on. Does not wait for it; what comes later at a server's sockets is
+    /// answered by it.
+    pub fn bring(&mut self, want: Want) {
+        if want == self.told {
+            return;
+        }
+        self.told = want.clone();
+        let mut slot = self.shared.lock();
+        let starts = !slot.running && !want.is_nothing();
+        slot.want = (slot.running || starts).then_some(want);
+        if starts {
+            let (kinds, shared) = (self.kinds, Arc::clone(&self.shared));
+            let spawned =
+                std::thread::Builder::new().name("serve".into()).spawn(move || run(kinds, &shared));
+            match spawned {
+                Ok(_) => slot.running = true,
+                Err(e) => {
+                    log::error!("a thread for guests' servers cannot be started: {e}");
+                    // Tried with the next reconcile.
+                    self.told = Want::default();
+                }
+            }
+        } else if slot.running {
+            // It cannot be full: the thread empties it.
+            let _ = self.shared.bell.write(1);
+        }
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        self.bring(Want::default());
+    }
+}
+
+/// The thread. What it lacks itself (an epoll instance) it tries to get again, as a server does.
+fn run(kinds: &[Kind], shared: &Shared) {
+    let (mut want, mut failures) = (Want::default(), 0);
+    while let Err(e) = serve(kinds, shared, &mut want) {
+        log::error!("guests' servers begin again: {e}");
+        std::thread::sleep(pause(failures));
+        failures += 1;
+    }
+}
+
+/// Ends when nobody wants a server any more.
+fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+    epoll.add(&shared.bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL))?;
+    let counters = &shared.counters;
+    let begin = |(at, kind): (u32, &Kind)| Running::new(at, *kind, counters);
+    let mut servers: Vec<_> = (0..).zip(kinds).map(begin).collect();
+    let mut events = [EpollEvent::empty(); 64];
+    let mut rang = true;
+    loop {
+        // Before what has come is read: who is a guest by now is one.
+        if rang {
+            let mut slot = shared.lock();
+            let _ = shared.bell.read();
+            *want = slot.want.take().unwrap_or_else(|| want.clone());
+            if want.is_nothing() {
+                slot.running = false;
+                return Ok(());
+            }
+            drop(slot);
+            servers.iter_mut().for_each(|server| server.bring(&epoll, want));
+        }
+        let due = servers.iter().filter_map(Running::due).min();
+        let count = match epoll.wait(&mut events, timeout(due)) {
+            Ok(count) => count,
+            Err(nix::errno::Errno::EINTR) => 0,
+            Err(e) => return Err(e.into()),
+        };
+        let events = events.get(..count).unwrap_or_default();
+        rang = events.iter().any(|event| event.data() == BELL);
+        for event in events {
+            let (at, token) = unpack(event.data());
+            if let Some(server) = servers.get_mut(at) {
+                server.with(&epoll, |server, poll| server.ready(token, poll));
+            }
+        }
+        let now = Instant::now();
+        for server in servers.iter_mut().filter(|server| server.due().is_some_and(|at| at <= now)) {
+            server.on_time(&epoll, want, now);
+        }
+    }
+}
+
+/// Until then, rounded up to a millisecond: a timer that rings early would ring twice.
+fn timeout(due: Option<Instant>) -> EpollTimeout {
+    let Some(due) = due else { return EpollTimeout::NONE };
+    let wait = due.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
+    EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::MAX)
+}
+
+/// How long a server that has failed so often waits.
+fn pause(failures: u32) -> Duration {
+    Duration::from_millis(100).saturating_mul(1 << failures.min(9)).min(Duration::from_secs(30))
+}
+
+/// A server, or when it begins again.
+struct Running {
+    at: u32,
+    kind: Kind,
+    counters: Arc<Counters>,
+    server: Option<Box<dyn Server>>,
+    /// Failures in a row.
+    failures: u32,
+    again: Option<Instant>,
+}
+
+impl Running {
+    fn new(at: u32, kind: Kind, counters: &Arc<Counters>) -> Self {
+        let server = Some(kind.1(counters));
+        Self { at, kind, counters: Arc::clone(counters), server, failures: 0, again: None }
+    }
+
+    fn with(
+        &mut self,
+        epoll: &Epoll,
+        work: impl FnOnce(&mut dyn Server, &Poll<'_>) -> io::Result<()>,
+    ) -> bool {
+        let Some(server) = &mut self.server else { return false };
+        let Err(e) = work(server.as_mut(), &Poll { epoll, server: self.at }) else { return true };
+        let pause = pause(self.failures);
+        log::error!("guests' {} server begins again in {pause:?}: {e}", self.kind.0);
+        self.failures = self.failures.saturating_add(1);
+        self.server = None;
+        self.again = Some(Instant::now() + pause);
+        false
+    }
+
+    fn bring(&mut self, epoll: &Epoll, want: &Want) {
+        self.with(epoll, |server, poll| server.bring(want, poll));
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.again.or_else(|| self.server.as_ref()?.due())
+    }
+
+    fn on_time(&mut self, epoll: &Epoll, want: &Want, now: Instant) {
+        if self.again.take().is_some() {
+            self.server = Some(self.kind.1(&self.counters));
+            self.bring(epoll, want);
+        } else if self.with(epoll, |server, poll| server.tick(now, poll)) {
+            // It has lived until something was due.
+            self.failures = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, UdpSocket};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static BEGUN: AtomicU32 = AtomicU32::new(0);
+    static FAILED: AtomicU32 = AtomicU32::new(0);
+    static SERVED: AtomicU32 = AtomicU32::new(0);
+
+    /// Opens a socket for each guest, at a port that is its index; fails when it hears `fail`.
+    struct Toy(Vec<UdpSocket>);
+
+    impl Server for Toy {
+        fn bring(&mut self, want: &Want, poll: &Poll<'_>) -> io::Result<()> {
+            self.0.clear();
+            for (token, index) in (0..).zip(want.dns.guests.keys()) {
+                let socket = UdpSocket::bind(("127.0.0.1", *index as u16))?;
+                poll.watch(&socket, token, EpollFlags::EPOLLIN)?;
+                self.0.push(socket);
+            }
+            Ok(())
+        }
+
+        fn ready(&mut self, token: u32, _: &Poll<'_>) -> io::Result<()> {
+            let mut buffer = [0; 16];
+            let (length, from) = self.0[token as usize].recv_from(&mut buffer)?;
+            if &buffer[..length] == b"fail" {
+                FAILED.fetch_add(1, Ordering::SeqCst);
+                return Err(io::Error::other("it was asked to fail"));
+            }
+            self.0[token as usize].send_to(&buffer[..length], from)?;
+            Ok(())
+        }
+    }
+
+    /// Has nothing to do but to be there, and to count by the clock.
+    struct Clock(Instant);
+
+    impl Server for Clock {
+        fn bring(&mut self, _: &Want, _: &Poll<'_>) -> io::Result<()> {
+            Ok(())
+        }
+        fn ready(&mut self, _: u32, _: &Poll<'_>) -> io::Result<()> {
+            Ok(())
+        }
+        fn due(&self) -> Option<Instant> {
+            Some(self.0)
+        }
+        fn tick(&mut self, now: Instant, _: &Poll<'_>) -> io::Result<()> {
+            SERVED.fetch_add(1, Ordering::SeqCst);
+            self.0 = now + Duration::from_millis(10);
+            Ok(())
+        }
+    }
+
+    const TOYS: &[Kind] = &[
+        ("toy", |_| {
+            BEGUN.fetch_add(1, Ordering::SeqCst);
+            Box::new(Toy(Vec::new()))
+        }),
+        ("clock", |_| Box::new(Clock(Instant::now()))),
+    ];
+
+    fn want(ports: &[u32]) -> Want {
+        let address = Ipv4Addr::new(172, 17, 3, 3);
+        let guest = dns::Guest { address, gateway: address, way: None, servers: None };
+        let guests = ports.iter().map(|port| (*port, guest.clone())).collect();
+        let dns = dns::Want { guests: Arc::new(guests), ..dns::Want::default() };
+        Want { dns, ..Want::default() }
+    }
+
+    fn eventually(what: &str, holds: impl Fn() -> bool) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !holds() {
+            assert!(Instant::now() < until, "{what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn echoes(port: u16) -> bool {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        socket.connect(("127.0.0.1", port)).unwrap();
+        let mut buffer = [0; 16];
+        socket.send(b"hello").is_ok() && socket.recv(&mut buffer).is_ok_and(|length| length == 5)
+    }
+
+    #[test]
+    fn a_server_fails_alone_and_comes_back_and_the_last_guest_ends_all() {
+        crate::effects::kernel::testing::in_a_netns(|_| {
+            crate::effects::kernel::testing::ip("link set lo up");
+            let mut servers = Servers::of(TOYS).unwrap();
+            let running = |servers: &Servers| servers.shared.lock().running;
+            servers.bring(Want::default());
+            assert!(!running(&servers), "nobody wants anything");
+            servers.bring(want(&[4001]));
+            eventually("the first guest", || echoes(4001));
+            servers.bring(want(&[4001, 4002]));
+            eventually("the second guest", || echoes(4002));
+            assert!(echoes(4001));
+
+            let (before, clock) = (BEGUN.load(Ordering::SeqCst), SERVED.load(Ordering::SeqCst));
+            UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"fail", "127.0.0.1:4001").unwrap();
+            eventually("the failure", || FAILED.load(Ordering::SeqCst) == 1);
+            eventually("it is back", || echoes(4001) && echoes(4002));
+            assert_eq!(BEGUN.load(Ordering::SeqCst), before + 1);
+            eventually("the other one", || SERVED.load(Ordering::SeqCst) > clock);
+
+            servers.bring(want(&[4002]));
+            eventually("a guest is gone", || !echoes(4001));
+            servers.bring(Want::default());
+            eventually("all are gone", || !running(&servers));
+            assert!(UdpSocket::bind("127.0.0.1:4002").is_ok());
+            servers.bring(want(&[4002]));
+            eventually("again", || echoes(4002));
+            let shared = Arc::clone(&servers.shared);
+            drop(servers);
+            eventually("the way to it is gone", || !shared.lock().running);
+        });
+    }
+}

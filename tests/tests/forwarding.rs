@@ -226,6 +226,21 @@ fn it_goes_off_at_the_start_when_the_last_guest_went_meanwhile() {
     assert!(!bed.forwards(), "{}", bed.daemon.log());
 }
 
+/// It died when the 0 was written, and before what changes with it was put back.
+#[test]
+fn what_a_start_finishes_is_not_taken_for_somebody_elses() {
+    let mut bed = Bed::new("auto");
+    let mut gone = Guest::new();
+    bed.attach("gone", &gone);
+    bed.daemon.kill();
+    gone.kill();
+    let deleted = || bed.device.link("vm_wlan").is_none().then_some(());
+    poll(BOUND, deleted).expect("the link goes with its guest");
+    bed.device.run("sysctl -qw net.ipv4.ip_forward=0");
+    bed.start();
+    assert!(!forwards_after_a_guest(&bed), "{}", bed.daemon.log());
+}
+
 #[test]
 fn an_uplink_to_another_namespace_is_nobody_else() {
     // Every bed's uplink is a link to another namespace; here it is not called wlan0.

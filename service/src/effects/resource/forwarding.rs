@@ -189,8 +189,11 @@ impl Forwarding {
             // Only its answer may be lost. If it cannot be taken back now, the record says whose it is.
             if !sysctl::forwarding().unwrap_or(true) {
                 self.remember_or_say(was);
-            } else if let Err(e) = self.switch_off(was) {
-                log::error!("{e}");
+            } else {
+                self.unannounced.push_back(true);
+                if let Err(e) = self.switch_off(was) {
+                    log::error!("{e}");
+                }
             }
             return Err(failed(cause));
         }
@@ -205,8 +208,12 @@ impl Forwarding {
 
     fn switch_off(&mut self, to: ForwardingRecord) -> Result<(), Error> {
         let failed = |cause| Error::Forwarding { switch: "off", cause };
+        let was_on = sysctl::forwarding().map_err(failed)?;
         sysctl::forwarding_off(&self.record.before).map_err(failed)?;
-        self.unannounced.push_back(false);
+        // A 0 where there is a 0 already is not announced (devinet_sysctl_forward()).
+        if was_on {
+            self.unannounced.push_back(false);
+        }
         self.on = false;
         self.remember_or_say(to);
         Ok(())

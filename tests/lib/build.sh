@@ -40,5 +40,6 @@ run_tests() {
 has_test() {
     local program=$1
     shift
-    "$program" "$@" --list 2>/dev/null | grep -q ': test$'
+    # To the end: who lists fails when nobody reads on (grep -q).
+    "$program" "$@" --list 2>/dev/null | grep ': test$' >/dev/null
 }

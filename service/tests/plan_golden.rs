@@ -20,7 +20,8 @@ use guestnetd::model::change::Change;
 use guestnetd::model::desired::{desired_device_side, desired_guest, may_remove};
 use guestnetd::model::diff::diff;
 use guestnetd::model::object::{Ipv4Conf, LinkKind, Loopback, Object, Scope, Setting};
-use guestnetd::model::policy_rules::{RoutingMode, MAIN};
+use guestnetd::model::policy_rules::RoutingMode;
+use guestnetd::model::table::TableId;
 use guestnetd::model::{GuestNet, Reversible, Step};
 use guestnetd::spec::{Family, GuestName, GuestSpec, IfName, IpPrefix};
 use serde::Deserialize;
@@ -132,8 +133,10 @@ fn device_side(net: &GuestNet, host: Host) -> Vec<Object> {
     }
     found.extend(host.alias.map(|text| Object::Alias { dev: dev(), text }));
     found.extend(host.addresses.into_iter().map(|a| address(&dev(), a, host.prefix_routes)));
-    found.extend(host.routes.into_iter().map(|to| route((to, 32, MAIN))));
-    found.extend(host.more_routes.into_iter().map(route));
+    found.extend(host.routes.into_iter().map(|to| route((to, 32, TableId::MAIN))));
+    found.extend(
+        host.more_routes.into_iter().map(|(to, prefix, table)| route((to, prefix, TableId(table)))),
+    );
     found
 }
 
@@ -153,7 +156,7 @@ fn guest_side(net: &GuestNet, guest: Guest) -> Vec<Object> {
         to: IpPrefix::everything(Family::V4),
         via: Some(gateway.into()),
         dev: dev(),
-        table: MAIN,
+        table: TableId::MAIN,
     };
     found.extend(guest.default_gateways.into_iter().map(default));
     found

@@ -20,8 +20,9 @@ use guestnetd::effects::kernel::netlink::Netlink;
 use guestnetd::effects::kernel::rule;
 use guestnetd::model::ownership::ROUTE_PROTOCOL;
 use guestnetd::model::policy_rules::{
-    default_network, leads, lockdown, own_table, Action, PolicyRule, RoutingMode, RuleInputs,
+    default_network, leads, lockdown, Action, PolicyRule, RoutingMode, RuleInputs,
 };
+use guestnetd::model::table::TableId;
 use guestnetd::spec::{Family, IfName, Subnet};
 use nix::sched::{unshare, CloneFlags};
 use std::path::{Path, PathBuf};
@@ -57,7 +58,7 @@ fn made_of(rules_txt: &str) -> String {
     for lead in &ours {
         // There is no such interface, so the route of a table of ours is left out.
         let to = match lead.to {
-            Action::Own(index) => Action::Table(own_table(index)),
+            Action::Own(index) => Action::Table(TableId::own(index)),
             other => other,
         };
         let rule = PolicyRule { to, ..lead.clone() };

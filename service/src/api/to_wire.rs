@@ -179,7 +179,7 @@ pub fn uplink(uplink: &Uplink) -> wire::Uplink::Uplink {
         defaultRouteInterface: uplink.default_route().unwrap_or_default().to_owned(),
         dnsServers: uplink.resolvers.iter().map(|r| r.to_string()).collect(),
         // A table's number has 32 bits, as a uid.
-        routeTable: uplink.table as i32,
+        routeTable: uplink.table.0 as i32,
         cause: facts::cause(cause),
         text,
     }
@@ -260,6 +260,7 @@ pub fn info(info: &Info, listen: &str) -> ServiceInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::table::TableId;
     use crate::model::uplink::Choice;
     use crate::spec::IfName;
     use std::net::Ipv4Addr;
@@ -269,7 +270,7 @@ mod tests {
         let mut seen = Uplink::unknown(Choice::Default);
         assert_eq!((uplink(&seen).interfaceName.as_str(), uplink(&seen).dnsServers.len()), ("", 0));
         seen.name = IfName::new("wlan0");
-        seen.table = 1021;
+        seen.table = TableId(1021);
         seen.resolvers = vec![Ipv4Addr::new(9, 9, 9, 9), Ipv4Addr::new(1, 1, 1, 1)];
         let shown = uplink(&seen);
         assert_eq!((shown.interfaceName.as_str(), shown.routeTable), ("wlan0", 1021));

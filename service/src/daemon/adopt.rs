@@ -159,7 +159,7 @@ impl Daemon {
     /// What is behind a link: our routes say so.
     fn sources(&self, link: &Link) -> Vec<(IfName, Ipv4Addr)> {
         let Some(name) = IfName::new(&link.name) else { return Vec::new() };
-        let routes = route::of(&self.kernel.netlink, Family::V4, None, link.index);
+        let routes = route::of(&self.kernel.netlink, Family::V4, None, Some(link.index));
         let ours = routes.unwrap_or_default().into_iter().filter(|r| r.protocol == ROUTE_PROTOCOL);
         let hosts = ours.filter(|route| route.destination.prefix() == 32);
         hosts

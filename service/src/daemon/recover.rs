@@ -105,7 +105,7 @@ impl Daemon {
     /// The address that a route of ours leads to, and the prefix that the device's end has.
     fn by_route(&self, index: u32, here: &[Address]) -> Option<(Ipv4Addr, i32)> {
         let table = self.world.platform.routing.guests_table();
-        let routes = route::of(&self.kernel.netlink, Family::V4, Some(table), index).ok()?;
+        let routes = route::of(&self.kernel.netlink, Family::V4, Some(table), Some(index)).ok()?;
         let ours = routes.iter().filter(|route| route.protocol == ROUTE_PROTOCOL);
         let one = ours.filter_map(|r| r.destination.v4()).find(|to| to.prefix() == 32)?;
         let prefix = here.iter().map(|found| found.prefix).find(|prefix| *prefix <= 30)?;

@@ -16,8 +16,9 @@
 
 use super::object::Scope;
 use super::ownership::ROUTE_PROTOCOL;
-use super::policy_rules::{own_table, PolicyRule};
+use super::policy_rules::PolicyRule;
 use super::ruleset::Ruleset;
+use super::table::TableId;
 use crate::spec::IfName;
 use std::net::Ipv4Addr;
 
@@ -95,7 +96,7 @@ impl Change {
 fn rule_command(verb: &str, rule: &PolicyRule) -> String {
     let text = format!("ip rule {verb} {rule} pref {} proto {ROUTE_PROTOCOL}", rule.priority);
     let Some(index) = rule.own() else { return text };
-    let table = own_table(index);
+    let table = TableId::own(index);
     format!("{text} && ip route {verb} default dev if{index} table {table} proto {ROUTE_PROTOCOL}")
 }
 

@@ -19,8 +19,8 @@ use super::diff::diff;
 use super::guest_net::GuestNet;
 use super::object::{Ipv4Conf, LinkKind, Loopback, Object, Scope, Setting};
 use super::ownership::alias;
-use super::policy_rules::MAIN;
 use super::step::{Reversible, Step};
+use super::table::TableId;
 use crate::spec::{Family, IpPrefix};
 
 /// Every object of a guest's network.
@@ -41,7 +41,7 @@ pub fn desired_guest(net: &GuestNet) -> Vec<(Scope, Object)> {
     ];
     objects.extend(inside.map(|object| (Scope::Guest, object)));
     let (to, via) = (IpPrefix::everything(Family::V4), Some(end.gateway.into()));
-    objects.push((Scope::Guest, Object::Route { to, via, dev: dev(), table: MAIN }));
+    objects.push((Scope::Guest, Object::Route { to, via, dev: dev(), table: TableId::MAIN }));
     objects
 }
 

@@ -15,7 +15,8 @@
 //! A guest's network as it should be. Pure data.
 
 use super::ownership::Mac;
-use super::policy_rules::{RoutingMode, MAIN};
+use super::policy_rules::RoutingMode;
+use super::table::TableId;
 use crate::spec::{GuestName, GuestSpec, IfName, Subnet, VpnPolicy};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -63,7 +64,7 @@ pub struct HostEnd {
     /// What has a route by this end: the guest's address.
     pub route: Subnet,
     /// The table that it is in.
-    pub table: u32,
+    pub table: TableId,
 }
 
 /// The guest's end as it is to be.
@@ -93,7 +94,7 @@ impl GuestNet {
                 address: spec.gateway,
                 prefix: spec.subnet.prefix(),
                 route: Subnet::of_one(address),
-                table: MAIN,
+                table: TableId::MAIN,
             },
             guest: GuestEnd {
                 name: spec.interface.clone(),

@@ -86,6 +86,7 @@ impl Lockdown {
 #[cfg(test)]
 mod tests {
     use super::super::policy_rules::{PROHIBIT, TO_TABLE};
+    use super::super::table::TableId;
     use super::*;
 
     /// As netd has them (`RouteController.cpp`).
@@ -104,7 +105,13 @@ mod tests {
         }
         if default {
             let mark = (0, 0xffff);
-            rules.push(Rule { priority: 31000, action: TO_TABLE, table: 1002, mark, ..own });
+            rules.push(Rule {
+                priority: 31000,
+                action: TO_TABLE,
+                table: TableId::of_interface(2),
+                mark,
+                ..own
+            });
         }
         rules
     }

@@ -35,6 +35,7 @@ pub mod policy_rules;
 pub mod ruleset;
 pub mod step;
 pub mod subnet_conflict;
+pub mod table;
 pub mod timeline;
 pub mod uplink;
 pub mod world;

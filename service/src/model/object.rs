@@ -16,6 +16,7 @@
 //! more values of a variant. How a thing is made or removed is `step.rs`'s and the executor's.
 
 use super::ownership::Mac;
+use super::table::TableId;
 use crate::spec::{IfName, IpPrefix};
 use std::net::IpAddr;
 
@@ -85,7 +86,7 @@ pub enum Object {
         /// The interface that packets leave by.
         dev: IfName,
         /// The table that it is in.
-        table: u32,
+        table: TableId,
     },
     /// The alias of an interface. The commit mark: set last, so a link that has it is whole.
     Alias {

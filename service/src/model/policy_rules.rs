@@ -18,23 +18,11 @@
 //! netd's `RouteController::Init()` flushes every rule but that for table local, and ends with
 //! `32000 unreachable`. Which of the two it is can be seen by the rules that are there.
 
+use super::table::TableId;
 use crate::spec::{IfName, IpPrefix, Subnet};
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// Table `main`.
-pub const MAIN: u32 = 254;
-/// Table `local`: the device's own addresses.
-pub const LOCAL: u32 = 255;
-/// Table `default`.
-const DEFAULT: u32 = 253;
-/// netd's table of the networks that the device itself is the router of (`local_network`).
-pub const LOCAL_NETWORK: u32 = 97;
-/// netd's table of an interface is this and its index (`ROUTE_TABLE_OFFSET_FROM_INDEX`).
-const OF_INTERFACE: u32 = 1000;
-/// A table of ours for an interface that has none of its own, where the device routes by main: this
-/// and its index, which has 24 bits of room. The first byte is that of our link group.
-const OWN: u32 = 0x6700_0000;
 /// netd's mark of a socket that has chosen its network (`Fwmark::explicitlySelected`).
 const EXPLICITLY_SELECTED: u32 = 0x1_0000;
 /// netd's mark of a socket that may go past a VPN (`Fwmark::protectedFromVpn`).
@@ -61,7 +49,7 @@ pub struct Rule {
     /// Its number: the lowest is asked first.
     pub priority: u32,
     /// Which table it asks; 0 where it does something else.
-    pub table: u32,
+    pub table: TableId,
     /// What it does (`FR_ACT_*`).
     pub action: u8,
     /// The source that it is for.
@@ -95,7 +83,11 @@ pub struct Packet<'a> {
 
 /// The rule that sends a packet to `table`; to none: that refuses it. Where rules ask what cannot be
 /// seen here, it is the first that may do so.
-pub fn decider<'a>(rules: &'a [Rule], packet: &Packet<'_>, table: Option<u32>) -> Option<&'a Rule> {
+pub fn decider<'a>(
+    rules: &'a [Rule],
+    packet: &Packet<'_>,
+    table: Option<TableId>,
+) -> Option<&'a Rule> {
     let decides = |rule: &&Rule| match table {
         Some(table) => rule.action == TO_TABLE && rule.table == table,
         None => matches!(rule.action, BLACKHOLE..=PROHIBIT),
@@ -124,7 +116,8 @@ impl Rule {
 
     /// Whether it is one that the kernel makes with a namespace (fib_default_rules_init()).
     fn is_born_with_the_kernel(&self) -> bool {
-        const BORN: [(u32, u32); 3] = [(0, LOCAL), (32_766, MAIN), (32_767, DEFAULT)];
+        const BORN: [(u32, TableId); 3] =
+            [(0, TableId::LOCAL), (32_766, TableId::MAIN), (32_767, TableId::DEFAULT)];
         let all = self.mark == (0, 0) && self.input.is_none() && self.from.is_none();
         self.is_lookup() && all && BORN.contains(&(self.priority, self.table))
     }
@@ -159,25 +152,26 @@ impl RoutingMode {
         // First: table main has no default route where netd is, whoever else looks it up.
         let local = lookups.clone().find(|rule| {
             let for_all = rule.input.is_none() && rule.mark == (0, EXPLICITLY_SELECTED);
-            rule.table == LOCAL_NETWORK && for_all
+            rule.table == TableId::LOCAL_NETWORK && for_all
         });
-        let main = || lookups.any(|rule| rule.table == MAIN && all(&rule)).then_some(Self::Main);
+        let main =
+            || lookups.any(|rule| rule.table == TableId::MAIN && all(&rule)).then_some(Self::Main);
         local.map(|rule| Self::Netd { local: rule.priority }).or_else(main)
     }
 
     /// The table that has the device's routes to guests.
-    pub fn guests_table(self) -> u32 {
+    pub fn guests_table(self) -> TableId {
         match self {
-            Self::Main => MAIN,
-            Self::Netd { .. } => LOCAL_NETWORK,
+            Self::Main => TableId::MAIN,
+            Self::Netd { .. } => TableId::LOCAL_NETWORK,
         }
     }
 
     /// The table that has the routes by an interface.
-    pub fn table_of(self, index: u32) -> u32 {
+    pub fn table_of(self, index: u32) -> TableId {
         match self {
-            Self::Main => MAIN,
-            Self::Netd { .. } => OF_INTERFACE + index,
+            Self::Main => TableId::MAIN,
+            Self::Netd { .. } => TableId::of_interface(index),
         }
     }
 
@@ -201,7 +195,7 @@ pub fn default_network(rules: &[Rule]) -> Vec<u32> {
     let rules = rules.iter().filter(default);
     let Some(last) = rules.clone().map(|rule| rule.priority).max() else { return Vec::new() };
     let tables = rules.filter(|rule| rule.priority == last).map(|rule| rule.table);
-    tables.filter_map(|t| t.checked_sub(OF_INTERFACE).filter(|index| *index != 0)).collect()
+    tables.filter_map(TableId::interface).collect()
 }
 
 /// Whether rules of others may lead what the device passes on elsewhere than what it sends itself: by the
@@ -238,9 +232,9 @@ pub struct PolicyRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
     /// To a table of the device's.
-    Table(u32),
+    Table(TableId),
     /// To that table's routes to single addresses, and to no others.
-    Hosts(u32),
+    Hosts(TableId),
     /// To our table for the interface of this index, which has a default route by it and no other.
     Own(u32),
     /// Nowhere: the kernel says to the guest that it is prohibited.
@@ -249,10 +243,10 @@ pub enum Action {
 
 impl Action {
     /// The table, where there is one.
-    pub fn table(self) -> Option<u32> {
+    pub fn table(self) -> Option<TableId> {
         match self {
             Self::Table(table) | Self::Hosts(table) => Some(table),
-            Self::Own(index) => Some(own_table(index)),
+            Self::Own(index) => Some(TableId::own(index)),
             Self::Nowhere => None,
         }
     }
@@ -266,21 +260,6 @@ impl PolicyRule {
             Action::Table(_) | Action::Hosts(_) | Action::Nowhere => None,
         }
     }
-}
-
-/// A table as ip-rule(8) shows it.
-pub fn table_name(table: u32) -> String {
-    match table {
-        LOCAL => "local".to_owned(),
-        MAIN => "main".to_owned(),
-        DEFAULT => "default".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// The table of ours for an interface, where the device routes by main.
-pub fn own_table(index: u32) -> u32 {
-    OWN + index
 }
 
 /// Whose packets a rule is for.
@@ -303,7 +282,6 @@ impl fmt::Display for PolicyRule {
         }
         match (self.to, self.to.table()) {
             (Action::Hosts(table), _) => {
-                let table = table_name(table);
                 write!(f, "lookup {table} suppress_prefixlength {}", ONE_ADDRESS - 1)
             }
             (_, Some(table)) => write!(f, "lookup {table}"),
@@ -388,12 +366,11 @@ impl PolicyRule {
         if rule.protocol != ours || !plain {
             return None;
         }
-        let own = |table: u32| table.checked_sub(OWN).filter(|index| *index >> 24 == 0);
         let to = match (rule.action, rule.table, rule.suppress) {
             (PROHIBIT, _, None) => Action::Nowhere,
             // A table that we would take.
-            (TO_TABLE, OF_INTERFACE.., None) => {
-                own(rule.table).map_or(Action::Table(rule.table), Action::Own)
+            (TO_TABLE, TableId(TableId::OF_INTERFACE..), None) => {
+                rule.table.own_interface().map_or(Action::Table(rule.table), Action::Own)
             }
             (TO_TABLE, table, Some(bits)) if bits == ONE_ADDRESS - 1 => Action::Hosts(table),
             _ => return None,
@@ -418,17 +395,20 @@ mod tests {
 
     const OURS: u8 = 103;
 
-    fn lookup(priority: u32, table: u32) -> Rule {
+    fn lookup(priority: u32, table: TableId) -> Rule {
         Rule { priority, table, action: TO_TABLE, ..Rule::default() }
     }
 
     fn netd(local: u32, default: u32, wlan0: u32) -> Vec<Rule> {
         let own = |rule: Rule| Rule { input: Some("lo".into()), ..rule };
         vec![
-            lookup(0, 255),
-            own(Rule { mark: (0x6_0063, 0x6_ffff), ..lookup(local - 4000, LOCAL_NETWORK) }),
-            Rule { mark: (0, EXPLICITLY_SELECTED), ..lookup(local, LOCAL_NETWORK) },
-            own(Rule { mark: (0, NET_ID), ..lookup(default, 1000 + wlan0) }),
+            lookup(0, TableId::LOCAL),
+            own(Rule {
+                mark: (0x6_0063, 0x6_ffff),
+                ..lookup(local - 4000, TableId::LOCAL_NETWORK)
+            }),
+            Rule { mark: (0, EXPLICITLY_SELECTED), ..lookup(local, TableId::LOCAL_NETWORK) },
+            own(Rule { mark: (0, NET_ID), ..lookup(default, TableId::of_interface(wlan0)) }),
             Rule { priority: 32000, action: 7, ..Rule::default() },
         ]
     }
@@ -443,7 +423,11 @@ mod tests {
 
     #[test]
     fn the_shape_is_seen_by_the_rules() {
-        let linux = [lookup(0, 255), lookup(32766, MAIN), lookup(32767, 253)];
+        let linux = [
+            lookup(0, TableId::LOCAL),
+            lookup(32766, TableId::MAIN),
+            lookup(32767, TableId::DEFAULT),
+        ];
         assert_eq!(RoutingMode::of(&linux), Some(RoutingMode::Main));
         assert_eq!(
             RoutingMode::of(&netd(20000, 31000, 7)),
@@ -453,15 +437,15 @@ mod tests {
             RoutingMode::of(&netd(17000, 22000, 7)),
             Some(RoutingMode::Netd { local: 17000 })
         );
-        let both = [netd(20000, 31000, 7), vec![lookup(9999, MAIN)]].concat();
+        let both = [netd(20000, 31000, 7), vec![lookup(9999, TableId::MAIN)]].concat();
         assert_eq!(RoutingMode::of(&both), Some(RoutingMode::Netd { local: 20000 }));
         // A VPN's rule for table main with a mark is not the device's; nothing is said while netd starts.
-        let marked = [lookup(0, 255), Rule { mark: (1, 1), ..lookup(9, MAIN) }];
+        let marked = [lookup(0, TableId::LOCAL), Rule { mark: (1, 1), ..lookup(9, TableId::MAIN) }];
         assert_eq!(RoutingMode::of(&marked), None);
-        assert_eq!(RoutingMode::of(&[lookup(0, 255)]), None);
+        assert_eq!(RoutingMode::of(&[lookup(0, TableId::LOCAL)]), None);
     }
 
-    fn to_guests(priority: u32, table: u32) -> PolicyRule {
+    fn to_guests(priority: u32, table: TableId) -> PolicyRule {
         let selector = Selector::ToGuests(subnet().into());
         PolicyRule { priority, selector, to: Action::Hosts(table) }
     }
@@ -473,8 +457,9 @@ mod tests {
             let shape = RoutingMode::of(&rules).unwrap();
             let found = leads(&ways(shape), &rules, OURS);
             let selector = Selector::Subnet(subnet().into());
-            let from = PolicyRule { priority: expected, selector, to: Action::Table(1007) };
-            assert_eq!(found, [to_guests(100, LOCAL_NETWORK), from]);
+            let from =
+                PolicyRule { priority: expected, selector, to: Action::Table(TableId(1007)) };
+            assert_eq!(found, [to_guests(100, TableId::LOCAL_NETWORK), from]);
         }
         assert!(leads(&ways(RoutingMode::Main), &[], OURS).is_empty());
     }
@@ -482,29 +467,37 @@ mod tests {
     #[test]
     fn others_rules_do_not_take_what_is_for_guests() {
         let main = ways(RoutingMode::Main);
-        let born = vec![lookup(0, LOCAL), lookup(32_766, MAIN), lookup(32_767, DEFAULT)];
-        let own = Rule { protocol: OURS, ..lookup(200, own_table(9)) };
+        let born = vec![
+            lookup(0, TableId::LOCAL),
+            lookup(32_766, TableId::MAIN),
+            lookup(32_767, TableId::DEFAULT),
+        ];
+        let own = Rule { protocol: OURS, ..lookup(200, TableId::own(9)) };
         assert!(leads(&main, &[born.clone(), vec![own]].concat(), OURS).is_empty());
         for other in [
-            lookup(5270, 52),
-            Rule { suppress: Some(0), ..lookup(32_764, MAIN) },
-            Rule { mark: (1, 1), ..lookup(32_766, MAIN) },
+            lookup(5270, TableId(52)),
+            Rule { suppress: Some(0), ..lookup(32_764, TableId::MAIN) },
+            Rule { mark: (1, 1), ..lookup(32_766, TableId::MAIN) },
             Rule { priority: 9, action: PROHIBIT, ..Rule::default() },
         ] {
             let rules = [born.clone(), vec![other]].concat();
-            assert_eq!(leads(&main, &rules, OURS), [to_guests(100, MAIN)]);
+            assert_eq!(leads(&main, &rules, OURS), [to_guests(100, TableId::MAIN)]);
         }
-        let taken = [born, vec![lookup(100, 52), Rule { protocol: 4, ..lookup(101, 52) }]].concat();
-        assert_eq!(leads(&main, &taken, OURS), [to_guests(102, MAIN)]);
+        let taken = [
+            born,
+            vec![lookup(100, TableId(52)), Rule { protocol: 4, ..lookup(101, TableId(52)) }],
+        ]
+        .concat();
+        assert_eq!(leads(&main, &taken, OURS), [to_guests(102, TableId::MAIN)]);
         let text = "to 172.17.0.0/16 lookup main suppress_prefixlength 31";
-        assert_eq!(to_guests(100, MAIN).to_string(), text);
+        assert_eq!(to_guests(100, TableId::MAIN).to_string(), text);
     }
 
     #[test]
     fn a_number_that_somebody_has_is_left_to_him() {
         let mut rules = netd(20000, 31000, 7);
-        rules.push(lookup(21500, 9));
-        rules.push(Rule { protocol: OURS, ..lookup(21501, 1007) });
+        rules.push(lookup(21500, TableId(9)));
+        rules.push(Rule { protocol: OURS, ..lookup(21501, TableId(1007)) });
         let found = leads(&ways(RoutingMode::Netd { local: 20000 }), &rules, OURS);
         assert_eq!(found[1].priority, 21501);
     }
@@ -519,7 +512,7 @@ mod tests {
         };
         for (shape, priority, to) in [
             (RoutingMode::Main, 200, Action::Own(9)),
-            (RoutingMode::Netd { local: 20000 }, 21400, Action::Table(1009)),
+            (RoutingMode::Netd { local: 20000 }, 21400, Action::Table(TableId(1009))),
         ] {
             let (single, stopped) = (vec![(one.clone(), 9)], vec![other.clone()]);
             let found = leads(&RuleInputs { single, stopped, ..ways(shape) }, &[], OURS);
@@ -534,27 +527,31 @@ mod tests {
         let mut rules = netd(20000, 31000, 7);
         assert_eq!(default_network(&rules), [7]);
         let vpn = Rule { users: true, ..rules[3].clone() };
-        rules.push(Rule { priority: 31500, table: 1009, ..vpn });
-        rules.push(Rule { priority: 17000, table: 1008, ..rules[3].clone() });
+        rules.push(Rule { priority: 31500, table: TableId(1009), ..vpn });
+        rules.push(Rule { priority: 17000, table: TableId(1008), ..rules[3].clone() });
         assert_eq!(default_network(&rules), [7]);
         rules.remove(3);
         assert_eq!(default_network(&rules), [8]);
         assert_eq!(default_network(&[]), [0; 0]);
         let mut rules = netd(20000, 31000, 7);
-        rules.insert(4, Rule { table: 1009, ..rules[3].clone() });
+        rules.insert(4, Rule { table: TableId(1009), ..rules[3].clone() });
         assert_eq!(default_network(&rules), [7, 9], "with its clat");
     }
 
     #[test]
     fn a_rule_by_interface_or_source_tells_senders_apart() {
-        let plain = [lookup(0, 255), Rule { mark: (1, 1), ..lookup(9, 100) }, lookup(32766, MAIN)];
+        let plain = [
+            lookup(0, TableId::LOCAL),
+            Rule { mark: (1, 1), ..lookup(9, TableId(100)) },
+            lookup(32766, TableId::MAIN),
+        ];
         assert!(!tell_senders_apart(&plain, OURS));
         for rule in [
-            Rule { input: Some("lo".into()), ..lookup(9, 100) },
-            Rule { from: Some(subnet().into()), ..lookup(9, 100) },
-            Rule { more: true, ..lookup(9, 100) },
+            Rule { input: Some("lo".into()), ..lookup(9, TableId(100)) },
+            Rule { from: Some(subnet().into()), ..lookup(9, TableId(100)) },
+            Rule { more: true, ..lookup(9, TableId(100)) },
         ] {
-            assert!(tell_senders_apart(&[rule.clone(), lookup(32766, MAIN)], OURS));
+            assert!(tell_senders_apart(&[rule.clone(), lookup(32766, TableId::MAIN)], OURS));
             assert!(!tell_senders_apart(&[Rule { protocol: OURS, ..rule }], OURS));
         }
     }
@@ -592,22 +589,22 @@ mod tests {
     #[test]
     fn the_rule_that_decides_is_found() {
         let rules = [
-            lookup(0, LOCAL),
-            Rule { mark: (0x8_0000, 0xff_0000), ..lookup(5210, 52) },
-            Rule { input: Some("eth1".into()), ..lookup(5220, 52) },
-            Rule { users: true, ..lookup(5230, 52) },
-            Rule { to: "172.16.0.0/12".parse().ok(), ..lookup(5270, 52) },
+            lookup(0, TableId::LOCAL),
+            Rule { mark: (0x8_0000, 0xff_0000), ..lookup(5210, TableId(52)) },
+            Rule { input: Some("eth1".into()), ..lookup(5220, TableId(52)) },
+            Rule { users: true, ..lookup(5230, TableId(52)) },
+            Rule { to: "172.16.0.0/12".parse().ok(), ..lookup(5270, TableId(52)) },
             Rule { priority: 6000, action: 7, from: "10.0.0.0/8".parse().ok(), ..Rule::default() },
-            Rule { more: true, ..lookup(7000, 53) },
+            Rule { more: true, ..lookup(7000, TableId(53)) },
         ];
         let [from, to] = [[203, 0, 113, 1], [172, 17, 3, 3]].map(Ipv4Addr::from);
         let packet = Packet { input: "wlan0", from, to };
         let number =
             |packet: &Packet, table| decider(&rules, packet, table).map(|rule| rule.priority);
-        assert_eq!(number(&packet, Some(52)), Some(5270));
-        assert_eq!(number(&Packet { input: "lo", ..packet }, Some(52)), Some(5230));
-        assert_eq!(number(&Packet { to: from, ..packet }, Some(52)), None);
-        assert_eq!(number(&packet, Some(53)), Some(7000), "it may be this one");
+        assert_eq!(number(&packet, Some(TableId(52))), Some(5270));
+        assert_eq!(number(&Packet { input: "lo", ..packet }, Some(TableId(52))), Some(5230));
+        assert_eq!(number(&Packet { to: from, ..packet }, Some(TableId(52))), None);
+        assert_eq!(number(&packet, Some(TableId(53))), Some(7000), "it may be this one");
         assert_eq!(number(&packet, None), None);
         let from = Ipv4Addr::new(10, 1, 1, 1);
         assert_eq!(number(&Packet { from, ..packet }, None), Some(6000));
@@ -615,20 +612,21 @@ mod tests {
 
     #[test]
     fn what_was_made_is_known_again() {
-        let rule = Rule { from: Some(subnet().into()), protocol: OURS, ..lookup(21500, 1007) };
+        let rule =
+            Rule { from: Some(subnet().into()), protocol: OURS, ..lookup(21500, TableId(1007)) };
         let lead = PolicyRule::read(&rule, OURS).unwrap();
         assert_eq!(lead, leads(&ways(RoutingMode::Netd { local: 20000 }), &[], OURS)[1]);
         assert_eq!(PolicyRule::read(&Rule { protocol: 4, ..rule.clone() }, OURS), None);
         assert_eq!(PolicyRule::read(&Rule { mark: (1, 1), ..rule.clone() }, OURS), None);
-        assert_eq!(PolicyRule::read(&Rule { table: 999, ..rule.clone() }, OURS), None);
+        assert_eq!(PolicyRule::read(&Rule { table: TableId(999), ..rule.clone() }, OURS), None);
         assert_eq!(PolicyRule::read(&Rule { action: 7, ..rule.clone() }, OURS), None);
         // An earlier guestnetd's, on a device by main: it goes.
         let input = Some("vm_wlan3".to_owned());
-        let former = Rule { from: None, input, ..lookup(21_400, own_table(9)) };
+        let former = Rule { from: None, input, ..lookup(21_400, TableId::own(9)) };
         assert!(PolicyRule::read(&Rule { protocol: OURS, ..former }, OURS).is_some());
         let (to, suppress) = (Some(subnet().into()), Some(31));
-        let to_all = Rule { to, suppress, protocol: OURS, ..lookup(100, MAIN) };
-        assert_eq!(PolicyRule::read(&to_all, OURS), Some(to_guests(100, MAIN)));
+        let to_all = Rule { to, suppress, protocol: OURS, ..lookup(100, TableId::MAIN) };
+        assert_eq!(PolicyRule::read(&to_all, OURS), Some(to_guests(100, TableId::MAIN)));
         for other in [
             Rule { suppress: None, ..to_all.clone() },
             Rule { suppress: Some(30), ..to_all.clone() },
@@ -637,7 +635,7 @@ mod tests {
         ] {
             assert_eq!(PolicyRule::read(&other, OURS), None, "{other:?}");
         }
-        let stopped = Rule { action: PROHIBIT, table: 0, ..rule };
+        let stopped = Rule { action: PROHIBIT, table: TableId(0), ..rule };
         assert_eq!(PolicyRule::read(&stopped, OURS).map(|lead| lead.to), Some(Action::Nowhere));
     }
 }

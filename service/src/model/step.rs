@@ -18,7 +18,7 @@
 use super::change::{Change, KernelOp};
 use super::object::{LinkKind, Loopback, Object, Scope};
 use super::ownership::{LINK_GROUP, ROUTE_PROTOCOL};
-use super::policy_rules::MAIN;
+use super::table::TableId;
 
 /// One change to one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,14 +112,16 @@ impl Reversible for Step {
                 text.push_str(self.whose());
                 match to.prefix() {
                     0 => text.push_str("default route"),
-                    32 if *table == MAIN => text.push_str(&format!("route {}", to.network())),
+                    32 if *table == TableId::MAIN => {
+                        text.push_str(&format!("route {}", to.network()))
+                    }
                     _ => text.push_str(&format!("route {to}")),
                 }
                 if let Some(via) = via {
                     text.push_str(&format!(" via {via}"));
                 }
                 text.push_str(&format!(" dev {dev}"));
-                if *table != MAIN {
+                if *table != TableId::MAIN {
                     text.push_str(&format!(" table {table}"));
                 }
                 text
@@ -198,7 +200,7 @@ impl Step {
                 let via = via.map(|via| format!(" via {via}"));
                 let on_link = if via.is_none() { " scope link" } else { "" };
                 let via = via.unwrap_or_default();
-                let table = if *table == MAIN { String::new() } else { format!(" table {table}") };
+                let table = if *table == TableId::MAIN { String::new() } else { format!(" table {table}") };
                 format!("ip route {verb} {to}{via} dev {dev}{on_link}{table} proto {ROUTE_PROTOCOL}")
             }
             Object::Alias { dev, .. } if self.removes() => format!("ip link set {dev} alias ''"),

@@ -14,6 +14,7 @@
 
 //! Whether a guest's subnet is free on the device, and one that is. Pure. (Between guests: `leases.rs`.)
 
+use super::table::TableId;
 use crate::error::Error;
 use crate::spec::{GuestSpec, Subnet};
 use std::fmt;
@@ -27,7 +28,7 @@ pub struct DevicePrefix {
     /// The interface it is on; empty for routes without one (blackhole).
     pub interface: String,
     /// The routing table it is in; none for an address.
-    pub table: Option<u32>,
+    pub table: Option<TableId>,
 }
 
 impl fmt::Display for DevicePrefix {
@@ -108,7 +109,7 @@ mod tests {
     #[test]
     fn an_interfaces_name_is_shown_without_control_characters() {
         let subnet = Subnet::containing([10, 0, 0, 1].into(), 24).unwrap();
-        for table in [None, Some(254)] {
+        for table in [None, Some(TableId::MAIN)] {
             let interface = "\u{1b}[31mX\u{7}".to_owned();
             let shown = DevicePrefix { subnet, interface, table }.to_string();
             assert!(!shown.contains(char::is_control) && shown.contains("[31mX"), "{shown}");

@@ -63,7 +63,7 @@ const ROUTES: [Case; 9] = [
     Case {
         come: &["ip route add 172.17.5.0/24 via 192.0.2.1"],
         go: &["ip route del 172.17.5.0/24"],
-        words: &["172.17.5.0/24", "wlan0", "table 254"],
+        words: &["172.17.5.0/24", "wlan0", "table main"],
     },
     Case {
         come: &["ip route add 172.17.0.0/16 dev wlan0 table 100"],
@@ -78,7 +78,7 @@ const ROUTES: [Case; 9] = [
     Case {
         come: &["ip route add blackhole 172.17.0.0/16"],
         go: &["ip route del blackhole 172.17.0.0/16"],
-        words: &["172.17.0.0/16", "table 254"],
+        words: &["172.17.0.0/16", "table main"],
     },
     Case {
         come: &["ip route add unreachable 172.17.9.0/24 table 7"],

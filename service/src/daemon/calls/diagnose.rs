@@ -33,6 +33,7 @@ use crate::effects::kernel::netns::{handle, reentry, Home};
 use crate::effects::kernel::route::Decision;
 use crate::effects::kernel::{address, link, route, sysctl, tracked};
 use crate::error::Error;
+use crate::model::table::TableId;
 use crate::spec::{Family, GuestName};
 use std::collections::BTreeMap;
 use std::io;
@@ -50,7 +51,7 @@ struct Known {
     guest: Option<Attached>,
     /// The interface that the subject leaves by, and the table of its routes.
     way: Option<String>,
-    table: u32,
+    table: TableId,
     netd: bool,
     resolver: Option<Ipv4Addr>,
 }
@@ -379,7 +380,7 @@ fn router(known: &Known, netlink: &Netlink, way: &Way) -> Option<Ipv4Addr> {
     if way.index == 0 {
         return None;
     }
-    let routes = route::of(netlink, Family::V4, Some(known.table), way.index).ok()?;
+    let routes = route::of(netlink, Family::V4, Some(known.table), Some(way.index)).ok()?;
     let default = routes.iter().filter(|route| route.destination.prefix() == 0);
     match default.min_by_key(|route| route.priority)?.gateway? {
         IpAddr::V4(router) => Some(router),

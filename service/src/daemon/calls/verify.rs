@@ -22,7 +22,7 @@ use crate::model::change::KernelOp;
 use crate::model::desired::{desired_guest, may_remove};
 use crate::model::diff::diff;
 use crate::model::object::Ipv4Conf;
-use crate::model::policy_rules::MAIN;
+use crate::model::table::TableId;
 use crate::model::{GuestNet, Reversible, Scope, Step};
 use std::io;
 use std::time::{Duration, Instant};
@@ -100,7 +100,7 @@ fn at_a_glance(
         gateway: Some(net.guest.gateway.into()),
         source: Some(net.guest.address.into()),
         local: false,
-        table: MAIN,
+        table: TableId::MAIN,
     };
     let back = route::WayOut {
         index: ends.0,

@@ -107,8 +107,9 @@ impl Daemon {
         let failed = |cause| Error::kernel(format!("read {host}"), cause);
         let link = link::counted(&self.kernel.netlink, guest.index).map_err(failed)?;
         let found = address::of(&self.kernel.netlink, Family::V4, guest.index).map_err(failed)?;
-        let routes = route::of(&self.kernel.netlink, Family::V4, Some(net.host.table), guest.index)
-            .map_err(failed)?;
+        let routes =
+            route::of(&self.kernel.netlink, Family::V4, Some(net.host.table), Some(guest.index))
+                .map_err(failed)?;
         let known = inside.and_then(|seen| seen.as_ref().ok()?.as_ref());
         let has = if known.is_some() { "is" } else { "was set" };
         let leads = if known.is_some_and(|i| i.ways.is_some()) { "is" } else { "was set" };

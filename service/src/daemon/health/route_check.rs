@@ -24,7 +24,8 @@ use crate::effects::kernel::observe::ELSEWHERE;
 use crate::effects::kernel::route::{self, Decision, WayOut};
 use crate::effects::kernel::{address, sysctl};
 use crate::model::fault::{Cause, Fault};
-use crate::model::policy_rules::{decider, table_name, Action, Packet, PolicyRule, Selector};
+use crate::model::policy_rules::{decider, Action, Packet, PolicyRule, Selector};
+use crate::model::table::TableId;
 use crate::model::GuestNet;
 use crate::spec::{Family, IfName, IfPattern};
 use std::net::IpAddr;
@@ -206,9 +207,9 @@ impl Daemon {
     }
 
     /// The table that has the route, and the rule that asks it.
-    fn decided_by(&self, packet: &Packet<'_>, table: Option<u32>) -> String {
+    fn decided_by(&self, packet: &Packet<'_>, table: Option<TableId>) -> String {
         let rule = decider(&self.world.rules, packet, table);
-        match (table.map(table_name), rule.map(|rule| rule.priority)) {
+        match (table, rule.map(|rule| rule.priority)) {
             (Some(table), Some(rule)) => format!("table {table}, rule {rule}"),
             (Some(table), None) => format!("table {table}"),
             (None, Some(rule)) => format!("rule {rule}"),

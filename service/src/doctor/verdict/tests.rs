@@ -19,6 +19,7 @@ use crate::daemon::Layer;
 use crate::doctor::probe::{all, Surroundings};
 use crate::doctor::targets::Targets;
 use crate::doctor::trail::Hop;
+use crate::model::table::TableId;
 
 const GUEST: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 3);
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 2);
@@ -30,7 +31,7 @@ const HOST_END: u32 = 4;
 const WAY: u32 = 3;
 
 fn way(index: u32) -> Option<WayOut> {
-    Some(WayOut { index, gateway: None, source: None, local: false, table: 0 })
+    Some(WayOut { index, gateway: None, source: None, local: false, table: TableId::default() })
 }
 
 fn hop(index: u32, source: Ipv4Addr, destination: Ipv4Addr) -> Option<Hop> {

@@ -214,10 +214,12 @@ impl KernelExecutor<'_> {
                 })
             }
             Object::Route { to, via, table, .. } => {
-                route::of(netlink, Family::V4, Some(*table), link.index)?.iter().any(|found| {
-                    found.protocol == ROUTE_PROTOCOL
-                        && (found.destination, found.gateway) == (*to, *via)
-                })
+                route::of(netlink, Family::V4, Some(*table), Some(link.index))?.iter().any(
+                    |found| {
+                        found.protocol == ROUTE_PROTOCOL
+                            && (found.destination, found.gateway) == (*to, *via)
+                    },
+                )
             }
             Object::Sysctl { .. } | Object::Loopback(_) => true,
         })

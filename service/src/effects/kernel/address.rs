@@ -152,6 +152,7 @@ mod tests {
     use super::*;
     use crate::effects::kernel::testing::{in_a_netns, ip};
     use crate::effects::kernel::{link, route};
+    use crate::model::table::TableId;
     use std::net::Ipv4Addr;
 
     #[test]
@@ -166,7 +167,8 @@ mod tests {
                 add(netlink, index, own, prefix, prefix_route).unwrap();
                 let address = Address { index, address: own.into(), prefix, prefix_route };
                 assert_eq!(of(netlink, Family::V4, index).unwrap(), [address]);
-                let routes = route::of(netlink, Family::V4, Some(route::MAIN), index).unwrap();
+                let routes =
+                    route::of(netlink, Family::V4, Some(TableId::MAIN), Some(index)).unwrap();
                 assert_eq!(routes.len(), usize::from(prefix_route), "{routes:?}");
                 delete(netlink, index, own, prefix).unwrap();
                 assert_eq!(of(netlink, Family::V4, index).unwrap(), []);

@@ -18,6 +18,7 @@
 use super::netlink::message::{attributes, ipv4, u32_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
+use crate::model::table::TableId;
 use crate::model::uplink::way::{Answer, Matched, NextHop, Refusal};
 use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteMessage};
 use rtnetlink::packet_route::AddressFamily;
@@ -98,12 +99,12 @@ fn read(message: &Message<'_>) -> Option<Matched> {
     }
     let byte = |at: usize| message.body.get(at).copied();
     // rtm_dst_len, rtm_table, rtm_flags; the header has no room for a table above 255.
-    let mut route = Matched { prefix: byte(1)?, table: byte(4)?.into(), hops: Vec::new() };
+    let mut route = Matched { prefix: byte(1)?, table: TableId(byte(4)?.into()), hops: Vec::new() };
     let dead = u32_at(message.body, 8)? & RTNH_F_DEAD != 0;
     let via = message.attributes(RTMSG).find(libc::RTA_GATEWAY).and_then(ipv4);
     for (kind, value) in message.attributes(RTMSG) {
         match kind {
-            libc::RTA_TABLE => route.table = u32_at(value, 0)?,
+            libc::RTA_TABLE => route.table = TableId(u32_at(value, 0)?),
             libc::RTA_OIF => route.hops.push(NextHop { index: u32_at(value, 0)?, via, dead }),
             libc::RTA_MULTIPATH => route.hops.extend(Hops(value)),
             _ => {}
@@ -173,7 +174,8 @@ mod tests {
                 dead: false,
             };
             let [by_one, by_two] = [hop(one, Some([10, 0, 1, 2])), hop(two, Some([10, 0, 2, 2]))];
-            let is = |prefix, table, hops: &[NextHop]| {
+            let is = |prefix, table: u32, hops: &[NextHop]| {
+                let table = TableId(table);
                 assert_eq!(matched(netlink, None), Matched { prefix, table, hops: hops.into() });
             };
             assert_eq!(lookup(netlink, TO, None).unwrap(), Answer::NoRoute);
@@ -216,7 +218,7 @@ mod tests {
             ip("route add throw default table 9");
             ip("rule add pref 9 table 9");
             ip("route add default dev one");
-            assert_eq!(matched(netlink, None).table, 254);
+            assert_eq!(matched(netlink, None).table, TableId::MAIN);
         });
     }
 

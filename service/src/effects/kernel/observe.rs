@@ -101,7 +101,9 @@ fn with_addresses(netlink: &Netlink, link: &Link, net: &GuestNet) -> Result<Foun
     }
     // What is left in another table, by a device that routed in another way, `host_ends()` finds: to
     // read all tables for one guest costs more with every guest.
-    for route in route::of(netlink, Family::V4, Some(net.host.table), link.index).map_err(failed)? {
+    for route in
+        route::of(netlink, Family::V4, Some(net.host.table), Some(link.index)).map_err(failed)?
+    {
         found.push_route(name, &route);
     }
     Ok(found)
@@ -127,7 +129,7 @@ pub fn host_ends<'a>(
             found.push_address(name, &address);
         }
     }
-    for route in route::of(netlink, Family::V4, None, 0).map_err(failed)? {
+    for route in route::of(netlink, Family::V4, None, None).map_err(failed)? {
         if let Some((name, found)) = ends.get_mut(&route.index) {
             found.push_route(name, &route);
         }
@@ -283,7 +285,7 @@ pub fn device_prefixes(
             prefixes.push(DevicePrefix { subnet, interface: interface.clone(), table: None });
         }
     }
-    for r in route::of(netlink, Family::V4, None, 0).map_err(failed)? {
+    for r in route::of(netlink, Family::V4, None, None).map_err(failed)? {
         let interface = match names.get(&r.index) {
             Some(name) => name.clone(),
             None if r.index == 0 => String::new(),

@@ -18,7 +18,7 @@ use super::netlink::message::Message;
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::ownership::ROUTE_PROTOCOL;
-pub use crate::model::policy_rules::MAIN;
+use crate::model::table::TableId;
 use crate::spec::{Family, IpPrefix};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::route::{
@@ -43,7 +43,7 @@ pub struct Route {
     /// Next hop.
     pub gateway: Option<IpAddr>,
     /// Routing table.
-    pub table: u32,
+    pub table: TableId,
     /// `rtm_protocol`: who made it.
     pub protocol: u8,
     /// Metric.
@@ -58,7 +58,7 @@ pub(in crate::effects) fn add(
     index: u32,
     to: impl Into<IpPrefix>,
     via: Option<impl Into<IpAddr>>,
-    table: u32,
+    table: TableId,
 ) -> Result<(), KernelError> {
     let scope = if via.is_some() { RouteScope::Universe } else { RouteScope::Link };
     let message = ours(index, to.into(), via.map(Into::into), table, scope);
@@ -72,7 +72,7 @@ pub(in crate::effects) fn delete(
     index: u32,
     to: impl Into<IpPrefix>,
     via: Option<impl Into<IpAddr>>,
-    table: u32,
+    table: TableId,
 ) -> Result<(), KernelError> {
     // RT_SCOPE_NOWHERE: whatever its scope is.
     let message = ours(index, to.into(), via.map(Into::into), table, RouteScope::NoWhere);
@@ -87,7 +87,7 @@ pub(in crate::effects) fn add_default(
     netlink: &Netlink,
     family: Family,
     index: u32,
-    table: u32,
+    table: TableId,
 ) -> Result<(), KernelError> {
     let message = ours(index, IpPrefix::everything(family), None, table, RouteScope::Link);
     match netlink.change(&NewRoute(message), NLM_F_CREATE) {
@@ -101,7 +101,7 @@ pub(in crate::effects) fn delete_default(
     netlink: &Netlink,
     family: Family,
     index: u32,
-    table: u32,
+    table: TableId,
 ) -> Result<(), KernelError> {
     delete(netlink, index, IpPrefix::everything(family), None::<IpAddr>, table)
 }
@@ -111,7 +111,7 @@ fn ours(
     index: u32,
     to: IpPrefix,
     via: Option<IpAddr>,
-    table: u32,
+    table: TableId,
     scope: RouteScope,
 ) -> RouteMessage {
     let mut message = about(to.family(), to.prefix(), 0);
@@ -119,7 +119,7 @@ fn ours(
     message.header.scope = scope;
     message.header.kind = RouteType::Unicast;
     // The header has no room for a table above 255.
-    message.attributes = vec![RouteAttribute::Oif(index), RouteAttribute::Table(table)];
+    message.attributes = vec![RouteAttribute::Oif(index), RouteAttribute::Table(table.0)];
     if to.prefix() != 0 {
         message.attributes.push(RouteAttribute::Destination(to.network().into()));
     }
@@ -289,7 +289,7 @@ pub struct WayOut {
     /// Whether it does not leave at all: it is to the device itself.
     pub local: bool,
     /// The table that says so.
-    pub table: u32,
+    pub table: TableId,
 }
 
 impl WayOut {
@@ -299,12 +299,12 @@ impl WayOut {
         let message = typed(message, &READ)?;
         let local = message.header.kind == RouteType::Local;
         let (mut index, mut gateway, mut source) = (None, None, None);
-        let mut table = message.header.table.into();
+        let mut table = TableId(message.header.table.into());
         for attribute in message.attributes {
             match attribute {
                 RouteAttribute::Oif(by) => index = Some(by),
                 RouteAttribute::PrefSource(address) => source = ip(&address),
-                RouteAttribute::Table(number) => table = number,
+                RouteAttribute::Table(number) => table = TableId(number),
                 other => gateway = next_hop(&other).or(gateway),
             }
         }
@@ -312,18 +312,16 @@ impl WayOut {
     }
 }
 
-/// The routes of one table, or of all; by one interface, or by any (`index` 0).
+/// The routes of one table, or of all; by one interface, or by any.
 pub fn of(
     netlink: &Netlink,
     family: Family,
-    table: Option<u32>,
-    index: u32,
+    table: Option<TableId>,
+    index: Option<u32>,
 ) -> Result<Vec<Route>, KernelError> {
     let mut message = about(family, 0, 0);
-    if index != 0 {
-        message.attributes.push(RouteAttribute::Oif(index));
-    }
-    message.attributes.extend(table.map(RouteAttribute::Table));
+    message.attributes.extend(index.map(RouteAttribute::Oif));
+    message.attributes.extend(table.map(|table| RouteAttribute::Table(table.0)));
     let found = match netlink.dump(&GetRoute(message), Route::read) {
         // A filter for a table that does not exist yet (fib_dump_info: "FIB table does not exist").
         // Or the link went.
@@ -331,7 +329,7 @@ pub fn of(
         other => other?,
     };
     let wanted = |r: &Route| {
-        let here = index == 0 || r.index == index;
+        let here = index.map_or(true, |index| r.index == index);
         here && r.destination.family() == family && (table.is_none() || table == Some(r.table))
     };
     Ok(found.into_iter().filter(wanted).collect())
@@ -344,11 +342,11 @@ pub fn defaults(netlink: Netlink) -> Result<Vec<Route>, KernelError> {
     /// Most routes to 0.0.0.0 that are read, with whatever prefixes and metrics.
     const MOST: usize = 1024;
     let mut message = about(Family::V4, 0, 0);
-    message.attributes.push(RouteAttribute::Table(MAIN));
+    message.attributes.push(RouteAttribute::Table(TableId::MAIN.0));
     let (left, lowest) = (Cell::new(MOST), Cell::new(true));
     let read = |message: &Message<'_>| {
         // Kernels before 4.20 tell of all tables.
-        let Some(route) = Route::read(message).filter(|route| route.table == MAIN) else {
+        let Some(route) = Route::read(message).filter(|route| route.table == TableId::MAIN) else {
             return ControlFlow::Continue(None);
         };
         lowest.set(route.destination.address() == IpAddr::V4(Ipv4Addr::UNSPECIFIED));
@@ -423,7 +421,7 @@ impl Route {
             destination: everything,
             index: 0,
             gateway: None,
-            table: header.table.into(),
+            table: TableId(header.table.into()),
             protocol: header.protocol.into(),
             priority: 0,
             unicast: header.kind == RouteType::Unicast,
@@ -433,7 +431,7 @@ impl Route {
                 RouteAttribute::Destination(address) => destination = ip(&address)?,
                 RouteAttribute::Oif(index) => route.index = index,
                 RouteAttribute::MultiPath(hops) => route.index = hops.first()?.interface_index,
-                RouteAttribute::Table(table) => route.table = table,
+                RouteAttribute::Table(table) => route.table = TableId(table),
                 RouteAttribute::Priority(priority) => route.priority = priority,
                 other => route.gateway = next_hop(&other).or(route.gateway),
             }
@@ -478,29 +476,29 @@ mod tests {
                     prefix_route: true,
                 };
                 assert!(there.contains(&added), "{there:?}");
-                add(netlink, index, beyond, None::<IpAddr>, 1007).unwrap();
-                let found = of(netlink, family, Some(1007), index).unwrap();
+                add(netlink, index, beyond, None::<IpAddr>, TableId(1007)).unwrap();
+                let found = of(netlink, family, Some(TableId(1007)), Some(index)).unwrap();
                 let [route] = found[..] else { panic!("{found:?}") };
-                assert_eq!((route.destination, route.table), (beyond, 1007));
+                assert_eq!((route.destination, route.table), (beyond, TableId(1007)));
                 assert_eq!((route.protocol, route.unicast), (ROUTE_PROTOCOL, true));
                 let to = IpPrefix::everything(Family::of(gateway));
-                add(netlink, index, to, Some(gateway), MAIN).unwrap();
-                let main = of(netlink, family, Some(MAIN), 0).unwrap();
+                add(netlink, index, to, Some(gateway), TableId::MAIN).unwrap();
+                let main = of(netlink, family, Some(TableId::MAIN), None).unwrap();
                 let default = main.iter().find(|r| r.destination.prefix() == 0).unwrap();
                 assert_eq!((default.gateway, default.index), (Some(gateway), index));
                 for _ in 0..2 {
-                    delete(netlink, index, beyond, None::<IpAddr>, 1007).unwrap();
-                    assert_eq!(of(netlink, family, Some(1007), index).unwrap(), []);
+                    delete(netlink, index, beyond, None::<IpAddr>, TableId(1007)).unwrap();
+                    assert_eq!(of(netlink, family, Some(TableId(1007)), Some(index)).unwrap(), []);
                 }
                 let way = towards(netlink, gateway).unwrap().unwrap();
-                assert_eq!((way.index, way.local, way.table), (index, false, MAIN));
+                assert_eq!((way.index, way.local, way.table), (index, false, TableId::MAIN));
                 assert!(towards(netlink, loopback).unwrap().unwrap().local);
-                add_default(netlink, family, index, 0x6700_0007).unwrap();
-                add_default(netlink, family, index, 0x6700_0007).unwrap();
-                assert_eq!(of(netlink, family, Some(0x6700_0007), 0).unwrap().len(), 1);
-                delete_default(netlink, family, index, 0x6700_0007).unwrap();
-                delete_default(netlink, family, index, 0x6700_0007).unwrap();
-                assert_eq!(of(netlink, family, Some(0x6700_0007), 0).unwrap().len(), 0);
+                add_default(netlink, family, index, TableId(0x6700_0007)).unwrap();
+                add_default(netlink, family, index, TableId(0x6700_0007)).unwrap();
+                assert_eq!(of(netlink, family, Some(TableId(0x6700_0007)), None).unwrap().len(), 1);
+                delete_default(netlink, family, index, TableId(0x6700_0007)).unwrap();
+                delete_default(netlink, family, index, TableId(0x6700_0007)).unwrap();
+                assert_eq!(of(netlink, family, Some(TableId(0x6700_0007)), None).unwrap().len(), 0);
                 address::delete(netlink, index, own.address(), own.prefix()).unwrap();
                 assert!(!address::of(netlink, family, 0).unwrap().contains(&added));
             }
@@ -528,13 +526,14 @@ mod tests {
             let add = |to: &str, metrics: std::ops::Range<u32>| {
                 let index = link::by_name(netlink, "one").unwrap().unwrap().index;
                 for metric in metrics {
-                    let mut message = ours(index, network(to), None, MAIN, RouteScope::Link);
+                    let mut message =
+                        ours(index, network(to), None, TableId::MAIN, RouteScope::Link);
                     message.attributes.push(RouteAttribute::Priority(metric));
                     netlink.change(&NewRoute(message), NLM_F_CREATE | NLM_F_EXCL).unwrap();
                 }
             };
             add("10.7.0.0/16", 0..3000);
-            let all = of(netlink, Family::V4, Some(MAIN), 0).unwrap();
+            let all = of(netlink, Family::V4, Some(TableId::MAIN), None).unwrap();
             let expected: Vec<_> =
                 all.into_iter().filter(|r| r.destination.prefix() == 0).collect();
             assert_eq!(expected.len(), 3);
@@ -563,7 +562,7 @@ mod tests {
                 Decision::Takes(way) => (way.index, way.local, way.table),
                 other => panic!("{other:?}"),
             };
-            assert_eq!(takes(passing(near, far)), (two, false, MAIN));
+            assert_eq!(takes(passing(near, far)), (two, false, TableId::MAIN));
             assert!(takes(passing(near, own)).1, "the device's own address");
             assert_eq!(passing(near, beyond), Decision::Unreachable);
             ip("rule add to 203.0.113.1 pref 9 prohibit");
@@ -572,9 +571,9 @@ mod tests {
             assert_eq!(passing(near, beyond), Decision::Dropped);
             ip("rule add to 203.0.113.1 pref 7 lookup 52");
             ip("route add default via 10.0.2.9 table 52");
-            assert_eq!(takes(passing(near, beyond)), (two, false, 52));
+            assert_eq!(takes(passing(near, beyond)), (two, false, TableId(52)));
             let sent = sending(netlink, own, beyond).unwrap();
-            assert_eq!(takes(sent), (two, false, 52));
+            assert_eq!(takes(sent), (two, false, TableId(52)));
             let strict = "/proc/sys/net/ipv4/conf/one/rp_filter";
             std::fs::write(strict, "1").unwrap();
             assert_eq!(passing(far, near), Decision::Dropped, "that source is behind the other");
@@ -604,13 +603,16 @@ mod tests {
             ip(&format!("route add unreachable {} table 5000", to(4)));
             ip(&format!("route add {} via inet6 fe80::5 dev one", to(5)));
             let index = link::by_name(netlink, "one").unwrap().unwrap().index;
-            let all = of(netlink, Family::V4, None, 0).unwrap();
+            let all = of(netlink, Family::V4, None, None).unwrap();
             let route = |number| *all.iter().find(|r| r.destination == to(number)).unwrap();
             for number in 0..4 {
                 let route = route(number);
                 assert_eq!((route.index, route.priority, route.unicast), (index, 7, true));
             }
-            assert_eq!((route(4).index, route(4).table, route(4).unicast), (0, 5000, false));
+            assert_eq!(
+                (route(4).index, route(4).table, route(4).unicast),
+                (0, TableId(5000), false)
+            );
             assert_eq!(route(5).gateway, Some("fe80::5".parse().unwrap()));
         });
     }

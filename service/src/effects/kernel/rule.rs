@@ -19,9 +19,8 @@ use super::netlink::Netlink;
 use super::route;
 use crate::error::KernelError;
 use crate::model::ownership::ROUTE_PROTOCOL;
-use crate::model::policy_rules::{
-    own_table, Action, PolicyRule, Rule, Selector, PROHIBIT, TO_TABLE,
-};
+use crate::model::policy_rules::{Action, PolicyRule, Rule, Selector, PROHIBIT, TO_TABLE};
+use crate::model::table::TableId;
 use crate::spec::{Family, IpPrefix};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::rule::{RuleAttribute, RuleFlags, RuleMessage};
@@ -64,7 +63,7 @@ pub fn read(message: &Message<'_>) -> Option<Rule> {
     let header = message.header;
     let asks = header.tos != 0 || header.flags.contains(RuleFlags::Invert);
     let mut rule = Rule {
-        table: header.table.into(),
+        table: TableId(header.table.into()),
         action: header.action.into(),
         more: others || asks,
         ..Rule::default()
@@ -82,7 +81,7 @@ pub fn read(message: &Message<'_>) -> Option<Rule> {
             RuleAttribute::Priority(priority) => rule.priority = priority,
             RuleAttribute::FwMark(mark) => rule.mark.0 = mark,
             RuleAttribute::FwMask(bits) => mask = Some(bits),
-            RuleAttribute::Table(table) => rule.table = table,
+            RuleAttribute::Table(table) => rule.table = TableId(table),
             RuleAttribute::UidRange(_) => rule.users = true,
             RuleAttribute::Protocol(protocol) => rule.protocol = protocol.into(),
             // Of -1, nothing is suppressed.
@@ -111,7 +110,7 @@ pub(in crate::effects) fn add(
     lead: &PolicyRule,
 ) -> Result<(), KernelError> {
     if let Some(index) = lead.own() {
-        route::add_default(netlink, family, index, own_table(index))?;
+        route::add_default(netlink, family, index, TableId::own(index))?;
     }
     netlink.change(&NewRule(request(family, lead)), NLM_F_CREATE | NLM_F_EXCL)
 }
@@ -144,7 +143,7 @@ fn request(family: Family, lead: &PolicyRule) -> RuleMessage {
         RuleAttribute::Priority(lead.priority),
         RuleAttribute::Protocol(ROUTE_PROTOCOL.into()),
     ];
-    message.attributes.extend(lead.to.table().map(RuleAttribute::Table));
+    message.attributes.extend(lead.to.table().map(|table| RuleAttribute::Table(table.0)));
     if let Action::Hosts(_) = lead.to {
         message.attributes.push(RuleAttribute::SuppressPrefixLen(u32::from(family.bits()) - 1));
     }
@@ -168,15 +167,23 @@ mod tests {
 
     fn lead(subnet: &str) -> PolicyRule {
         let selector = Selector::Subnet(subnet.parse().unwrap());
-        PolicyRule { priority: 21500, selector, to: Action::Table(1007) }
+        PolicyRule { priority: 21500, selector, to: Action::Table(TableId(1007)) }
     }
 
     fn leads() -> [PolicyRule; 6] {
         let selector = Selector::Guest(IfName::host_end(4));
         let to = |subnet: &str| Selector::ToGuests(subnet.parse().unwrap());
         [
-            PolicyRule { priority: 100, selector: to("172.17.0.0/16"), to: Action::Hosts(97) },
-            PolicyRule { priority: 199, selector: to("10.9.8.0/24"), to: Action::Hosts(254) },
+            PolicyRule {
+                priority: 100,
+                selector: to("172.17.0.0/16"),
+                to: Action::Hosts(TableId::LOCAL_NETWORK),
+            },
+            PolicyRule {
+                priority: 199,
+                selector: to("10.9.8.0/24"),
+                to: Action::Hosts(TableId::MAIN),
+            },
             lead("172.17.0.0/16"),
             lead("fd00:17::/64"),
             PolicyRule { priority: 21400, selector: selector.clone(), to: Action::Own(0x1_0009) },
@@ -254,7 +261,7 @@ mod tests {
                 let v6 = if family(&lead) == Family::V6 { "-6 " } else { "" };
                 // There is no such interface, so no route of a table of ours.
                 let to = match lead.to {
-                    Action::Own(index) => Action::Table(own_table(index)),
+                    Action::Own(index) => Action::Table(TableId::own(index)),
                     other => other,
                 };
                 let lead = PolicyRule { to, ..lead };
@@ -288,7 +295,7 @@ mod tests {
             let rule = |at: u32| rules.iter().find(|rule| rule.priority == at).unwrap();
             for (number, text) in asks_more.iter().enumerate() {
                 let rule = rule(100 + number as u32);
-                assert!(rule.more && rule.table == 100, "{text}: {rule:?}");
+                assert!(rule.more && rule.table == TableId(100), "{text}: {rule:?}");
             }
             assert_eq!((rule(200).mark, rule(200).more), ((1, 3), false));
             ip("rule add to 10.0.0.0/8 table 100 suppress_prefixlength 31 pref 201");

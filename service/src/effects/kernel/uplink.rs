@@ -151,7 +151,7 @@ fn candidate(
         RoutingMode::Main => way.leads_by(link.index),
         RoutingMode::Netd { .. } => {
             let table = Some(routing.table_of(link.index));
-            let routes = route::of(netlink, Family::V4, table, 0)?;
+            let routes = route::of(netlink, Family::V4, table, None)?;
             carries(&routes.iter().map(table_route).collect::<Vec<_>>(), link.index)
         }
     };

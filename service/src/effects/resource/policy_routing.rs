@@ -21,10 +21,9 @@ use crate::effects::kernel::{route, rule};
 use crate::error::Error;
 use crate::model::change::Change;
 use crate::model::ownership::ROUTE_PROTOCOL;
-use crate::model::policy_rules::{
-    leads, own_table, Action, PolicyRule, Rule, RuleInputs, Selector,
-};
+use crate::model::policy_rules::{leads, Action, PolicyRule, Rule, RuleInputs, Selector};
 use crate::model::ruleset::GuestSubnet;
+use crate::model::table::TableId;
 use crate::model::world::World;
 use crate::spec::{Family, VpnPolicy};
 use log::Level;
@@ -83,7 +82,7 @@ impl PolicyRouting {
     fn bring_tables(&mut self, wanted: &[PolicyRule]) -> Result<(), Error> {
         for index in self.own_tables.clone() {
             let failed = |cause| Error::kernel("the default route of a VPN's guests", cause);
-            let table = own_table(index);
+            let table = TableId::own(index);
             if wanted.iter().any(|lead| lead.own() == Some(index)) {
                 route::add_default(&self.netlink, Family::V4, index, table).map_err(failed)?;
             } else {

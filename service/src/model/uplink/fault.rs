@@ -225,6 +225,7 @@ fn clat(fault: Fault, name: &str) -> Fault {
 mod tests {
     use super::super::way::{Refusal, Way};
     use super::*;
+    use crate::model::table::TableId;
     use std::net::Ipv4Addr;
 
     fn hop(name: &str) -> Hop {
@@ -241,7 +242,7 @@ mod tests {
         (uplink.index, uplink.up, uplink.address) = seen;
         let hops: Vec<_> = route.split_whitespace().map(hop).collect();
         uplink.carries = hops.iter().any(|hop| uplink.is_own(hop));
-        uplink.way = Way { hops, table: 254, plain: true, ..Way::default() };
+        uplink.way = Way { hops, table: TableId::MAIN, plain: true, ..Way::default() };
         uplink
     }
 

@@ -21,7 +21,8 @@ pub mod way;
 
 pub use choice::{clat_of, Choice};
 
-use super::policy_rules::{self, RoutingMode};
+use super::policy_rules::RoutingMode;
+use super::table::TableId;
 use crate::spec::IfName;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,7 +47,7 @@ pub struct Uplink {
     /// Its MTU in bytes; 0 when there is no such interface.
     pub mtu: u32,
     /// The routing table that its routes are in.
-    pub table: u32,
+    pub table: TableId,
     /// The resolvers behind it; the first is the one in use.
     pub resolvers: Vec<Ipv4Addr>,
     /// Where the device sends packets to the internet.
@@ -76,7 +77,7 @@ impl Uplink {
             up: false,
             address: None,
             mtu: 0,
-            table: policy_rules::MAIN,
+            table: TableId::MAIN,
             resolvers: Vec::new(),
             way: Way::default(),
             carries: false,

@@ -17,7 +17,8 @@
 use super::choice::{behind_clat, Choice};
 use super::way::{is_internet, Behind, Hop, Way, INTERNET};
 use super::Uplink;
-use crate::model::policy_rules::{self, RoutingMode};
+use crate::model::policy_rules::RoutingMode;
+use crate::model::table::TableId;
 use crate::spec::{IfName, IpPrefix};
 use std::net::Ipv4Addr;
 
@@ -120,8 +121,10 @@ pub fn select(choice: &Choice, routing: RoutingMode, way: Way, candidates: &[Can
     uplink.ipv6_by = one.ipv6.then(|| one.name.clone());
     uplink.carries = one.carries;
     uplink.table = match routing {
-        RoutingMode::Main if one.carries && uplink.way.table != 0 => uplink.way.table,
-        RoutingMode::Main => policy_rules::MAIN,
+        RoutingMode::Main if one.carries && uplink.way.table != TableId::default() => {
+            uplink.way.table
+        }
+        RoutingMode::Main => TableId::MAIN,
         RoutingMode::Netd { .. } => routing.table_of(one.index),
     };
     if routing == RoutingMode::Main && one.carries {
@@ -150,7 +153,7 @@ mod tests {
 
     fn way(hops: &[(&str, u32)]) -> Way {
         let hops = hops.iter().map(|(name, index)| hop(name, *index)).collect();
-        Way { hops, table: 254, plain: true, ..Way::default() }
+        Way { hops, table: TableId::MAIN, plain: true, ..Way::default() }
     }
 
     fn candidate(name: &str, index: u32, carries: bool) -> Candidate {

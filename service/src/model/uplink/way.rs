@@ -14,6 +14,7 @@
 
 //! Where packets to the internet go, as the kernel's rules and tables answer. Pure.
 
+use crate::model::table::TableId;
 use crate::spec::IpPrefix;
 use std::net::Ipv4Addr;
 
@@ -34,8 +35,6 @@ pub fn is_internet(to: &IpPrefix) -> bool {
 }
 
 // linux/rtnetlink.h
-const MAIN: u32 = 254;
-const DEFAULT: u32 = 253;
 
 /// What the kernel answers for one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +53,7 @@ pub struct Matched {
     /// Length of its prefix: 0 for a default route.
     pub prefix: u8,
     /// Its table.
-    pub table: u32,
+    pub table: TableId,
     /// Its next hops, in the kernel's order.
     pub hops: Vec<NextHop>,
 }
@@ -144,7 +143,7 @@ pub struct Way {
     /// What refuses them, where no route leads anywhere.
     pub refusal: Option<Refusal>,
     /// The table of the route that answers; 0 when there is none.
-    pub table: u32,
+    pub table: TableId,
     /// Whether that is a plain default route, in table main or default: what is in front of it is a
     /// VPN's, as a rule.
     pub plain: bool,
@@ -168,7 +167,8 @@ pub fn merge(answers: &[Answer]) -> (Vec<NextHop>, Way) {
                 }
                 if first {
                     way.table = route.table;
-                    way.plain = route.prefix == 0 && [MAIN, DEFAULT].contains(&route.table);
+                    way.plain = route.prefix == 0
+                        && [TableId::MAIN, TableId::DEFAULT].contains(&route.table);
                 }
             }
             Answer::Refused(refusal) => way.refusal = way.refusal.or(Some(*refusal)),
@@ -200,7 +200,7 @@ mod tests {
     fn by(prefix: u8, table: u32, indexes: &[u32]) -> Answer {
         let hops =
             indexes.iter().map(|index| NextHop { index: *index, via: None, dead: false }).collect();
-        Answer::Route(Matched { prefix, table, hops })
+        Answer::Route(Matched { prefix, table: TableId(table), hops })
     }
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
             let hops = [(3, dead), (4, true)]
                 .map(|(index, dead)| NextHop { index, via: None, dead })
                 .into();
-            Answer::Route(Matched { prefix: 0, table: 254, hops })
+            Answer::Route(Matched { prefix: 0, table: TableId::MAIN, hops })
         };
         let (hops, _) = merge(&[dead(true), dead(false)]);
         assert_eq!(hops.iter().map(|hop| hop.dead).collect::<Vec<_>>(), [false, true]);

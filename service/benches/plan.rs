@@ -23,7 +23,7 @@ use guestnetd::model::desired::{desired_guest, may_remove};
 use guestnetd::model::diff::diff;
 use guestnetd::model::object::Loopback;
 use guestnetd::model::{GuestNet, Object, Reversible, Scope, Step};
-use guestnetd::spec::{GuestName, GuestSpec, IfName};
+use guestnetd::spec::{GuestName, GuestSpec, IfName, Mtu};
 use std::net::Ipv4Addr;
 
 fn spec(name: &str) -> GuestSpec {
@@ -33,7 +33,7 @@ fn spec(name: &str) -> GuestSpec {
 
 fn net(leases: &Leases, spec: &GuestSpec) -> GuestNet {
     let (slot, address) = leases.choose(spec).unwrap();
-    GuestNet::new(spec, slot, address, 1500)
+    GuestNet::new(spec, slot, address, Mtu::ETHERNET)
 }
 
 fn plan(c: &mut Criterion) {

@@ -97,7 +97,7 @@ fn net_of(address: [u8; 4], mtu: u32) -> GuestNet {
     let name = GuestName::new("faulty").unwrap();
     let wlan0 = IfName::new("wlan0").unwrap();
     let spec = GuestSpec::new(name, wlan0, None, [172, 17, 3, 2].into(), 16, -1).unwrap();
-    GuestNet::new(&spec, 3, address.into(), mtu)
+    GuestNet::new(&spec, 3, address.into(), mtu.try_into().unwrap())
 }
 
 /// Every step that a guest's attach can have.

@@ -23,7 +23,7 @@ use guestnetd::model::object::{Ipv4Conf, LinkKind, Loopback, Object, Scope, Sett
 use guestnetd::model::policy_rules::RoutingMode;
 use guestnetd::model::table::TableId;
 use guestnetd::model::{GuestNet, Reversible, Step};
-use guestnetd::spec::{Family, GuestName, GuestSpec, IfName, IpPrefix};
+use guestnetd::spec::{Family, GuestName, GuestSpec, IfName, IpPrefix, Mtu};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -146,7 +146,7 @@ fn guest_side(net: &GuestNet, guest: Guest) -> Vec<Object> {
     let mut found = vec![Object::Loopback(state)];
     if let Some(link) = guest.link {
         let (kind, mac) = (LinkKind::VethPeer, net.guest.mac);
-        found.push(Object::Link { name: dev(), kind, mac, mtu: net.mtu });
+        found.push(Object::Link { name: dev(), kind, mac, mtu: net.mtu.bytes() });
         if link.up {
             found.push(Object::Up { dev: dev() });
         }
@@ -175,11 +175,11 @@ fn steps(given: Given) -> String {
     for (slot, address) in &given.live {
         let other =
             GuestSpec { name: GuestName::new(&format!("in-{slot}")).unwrap(), ..spec.clone() };
-        leases.take(&GuestNet::new(&other, *slot, *address, 1500));
+        leases.take(&GuestNet::new(&other, *slot, *address, Mtu::ETHERNET));
     }
     let (slot, address) = leases.choose(&spec).unwrap();
     let shape = if given.netd { RoutingMode::Netd { local: 20000 } } else { RoutingMode::Main };
-    let mtu = spec.mtu.unwrap_or(given.uplink_mtu);
+    let mtu = spec.mtu.or(Mtu::behind(given.uplink_mtu)).unwrap();
     let net = GuestNet::new(&spec, slot, address, mtu).routed(shape);
     let want = match &given.guest {
         None => desired_device_side(&net),

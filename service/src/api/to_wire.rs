@@ -58,7 +58,7 @@ pub fn guest(guest: &Attached) -> Guest {
         interfaceName: net.guest.name.to_string(),
         addresses: vec![format!("{}/{}", net.guest.address, net.guest.prefix)],
         gateway: net.guest.gateway.to_string(),
-        mtu: small(net.mtu),
+        mtu: small(net.mtu.bytes()),
         mac: net.guest.mac.to_string(),
         // A uid has 32 bits and AIDL no unsigned int: the same bits.
         ownerUid: guest.owner_uid as i32,
@@ -67,7 +67,7 @@ pub fn guest(guest: &Attached) -> Guest {
         vpnPolicy: vpn_policy(&guest.spec.vpn),
         uplink: guest.spec.vpn.tun().map(|tun| tun.to_string()),
         keep: guest.spec.keep,
-        configuredMtu: guest.spec.mtu.map_or(MTU_FOLLOW_UPLINK, small),
+        configuredMtu: guest.spec.mtu.map_or(MTU_FOLLOW_UPLINK, |mtu| small(mtu.bytes())),
         lifeline: match guest.spec.outlives_process {
             true => Lifeline::NAMESPACE,
             false => Lifeline::TARGET,

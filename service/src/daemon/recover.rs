@@ -24,7 +24,7 @@ use crate::model::alloc::slots;
 use crate::model::guest_net::NetnsRef;
 use crate::model::lifeline::Lifelines;
 use crate::model::ownership::ROUTE_PROTOCOL;
-use crate::spec::{Family, GuestName, GuestSpec, IfName, Subnet, VpnPolicy};
+use crate::spec::{Family, GuestName, GuestSpec, IfName, Mtu, Subnet, VpnPolicy};
 use crate::store::AttachedRecord;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -85,13 +85,14 @@ impl Daemon {
         // What it was not given by its slot and its way out it has asked for.
         let usual = slots::address(&spec, slot, |_| false) == Some(address);
         let way = self.mtu_of_way(&vpn);
-        let follows = way.is_none() || way == Some(link.mtu);
-        let mtu = if follows { -1 } else { i32::try_from(link.mtu).unwrap_or(-1) };
+        let mtu = Mtu::new(link.mtu).ok_or("its MTU is not a guest's")?;
+        let follows = way.is_none() || way == Some(mtu);
+        let asked = if follows { -1 } else { mtu.bytes() as i32 };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let attached = AttachedRecord {
-            spec: of(Some(address).filter(|_| !usual), mtu)?,
+            spec: of(Some(address).filter(|_| !usual), asked)?,
             address,
-            mtu: link.mtu,
+            mtu,
             index: None, // it is not stored yet
             netns: NetnsRef { id: Some(netns), handle: None },
             lifelines: Lifelines::default(),

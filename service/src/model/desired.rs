@@ -30,7 +30,7 @@ pub fn desired_guest(net: &GuestNet) -> Vec<(Scope, Object)> {
     let dev = || end.name.clone();
     let inside = [
         Object::Loopback(Loopback::Up),
-        Object::Link { name: dev(), kind: LinkKind::VethPeer, mac: end.mac, mtu: net.mtu },
+        Object::Link { name: dev(), kind: LinkKind::VethPeer, mac: end.mac, mtu: net.mtu.bytes() },
         Object::Address {
             dev: dev(),
             address: end.address.into(),
@@ -52,7 +52,7 @@ pub fn desired_device_side(net: &GuestNet) -> Vec<(Scope, Object)> {
     let peer = LinkKind::Veth { peer: net.guest.name.clone(), peer_mac: net.guest.mac };
     let mut objects = Vec::with_capacity(12);
     objects.extend([
-        Object::Link { name: dev(), kind: peer, mac: end.mac, mtu: net.mtu },
+        Object::Link { name: dev(), kind: peer, mac: end.mac, mtu: net.mtu.bytes() },
         Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: true },
         Object::Ipv4Conf { dev: dev(), conf: Ipv4Conf::HOST_END },
         // A route to all of the subnet would be in front of a network that has the same one: a

@@ -151,7 +151,7 @@ mod tests {
         let (name, wlan0) = (GuestName::new("b").unwrap(), IfName::new("wlan0").unwrap());
         let gateway = [172, 17, 3, 2].into();
         let spec = GuestSpec::new(name, wlan0, None, gateway, 16, -1).unwrap();
-        GuestNet::new(&spec, 1, address.into(), mtu)
+        GuestNet::new(&spec, 1, address.into(), mtu.try_into().unwrap())
     }
 
     fn words(steps: &[Step]) -> Vec<String> {

@@ -17,7 +17,7 @@
 use super::ownership::Mac;
 use super::policy_rules::RoutingMode;
 use super::table::TableId;
-use crate::spec::{GuestName, GuestSpec, IfName, Subnet, VpnPolicy};
+use crate::spec::{GuestName, GuestSpec, IfName, Mtu, Subnet, VpnPolicy};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -45,7 +45,7 @@ pub struct GuestNet {
     /// The subnet that both ends are in.
     pub subnet: Subnet,
     /// MTU of both ends in bytes.
-    pub mtu: u32,
+    pub mtu: Mtu,
     /// What becomes of its traffic under a VPN.
     pub vpn: VpnPolicy,
 }
@@ -84,7 +84,7 @@ pub struct GuestEnd {
 
 impl GuestNet {
     /// The network for `spec` in `slot` with `address` and `mtu`.
-    pub fn new(spec: &GuestSpec, slot: u32, address: Ipv4Addr, mtu: u32) -> Self {
+    pub fn new(spec: &GuestSpec, slot: u32, address: Ipv4Addr, mtu: Mtu) -> Self {
         Self {
             name: spec.name.clone(),
             slot,

@@ -20,7 +20,7 @@ use crate::model::lifeline::Lifelines;
 use crate::model::policy_rules::RoutingMode;
 use crate::model::timeline::Entry;
 use crate::model::GuestNet;
-use crate::spec::{GuestName, GuestSpec, IfName, IpPrefix, VpnPolicy};
+use crate::spec::{GuestName, GuestSpec, IfName, IpPrefix, Mtu, VpnPolicy};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -146,7 +146,7 @@ impl GuestTable {
     }
 
     /// A guest's ends have this MTU in bytes now.
-    pub fn set_mtu(&mut self, index: u32, mtu: u32) {
+    pub fn set_mtu(&mut self, index: u32, mtu: Mtu) {
         let guest = self.by_index.get(&index).and_then(|name| self.attached.get_mut(name));
         guest.into_iter().for_each(|guest| guest.net.mtu = mtu);
     }
@@ -408,7 +408,7 @@ mod tests {
         let (name, wlan0) = (GuestName::new(name).unwrap(), IfName::new("wlan0").unwrap());
         let spec = GuestSpec::new(name, wlan0, None, [172, 17, 3, 2].into(), 16, -1).unwrap();
         let spec = GuestSpec { vpn, ..spec };
-        let net = GuestNet::new(&spec, slot, address.into(), 1500);
+        let net = GuestNet::new(&spec, slot, address.into(), Mtu::ETHERNET);
         (spec, net)
     }
 

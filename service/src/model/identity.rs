@@ -87,13 +87,13 @@ impl fmt::Display for Changed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{GuestName, GuestSpec, IfName};
+    use crate::spec::{GuestName, GuestSpec, IfName, Mtu};
 
     #[test]
     fn each_mark_is_compared() {
         let (name, wlan0) = (GuestName::new("a").unwrap(), IfName::new("wlan0").unwrap());
         let spec = GuestSpec::new(name, wlan0, None, [172, 17, 3, 2].into(), 16, -1).unwrap();
-        let net = GuestNet::new(&spec, 0, [172, 17, 3, 3].into(), 1500);
+        let net = GuestNet::new(&spec, 0, [172, 17, 3, 3].into(), Mtu::ETHERNET);
         let whole = Marks { name: "vm_wlan", master: 0, group: LINK_GROUP, mac: &net.host.mac.0 };
         assert_eq!(changed(&net, &whole), []);
         let mac = [2, 0, 0, 0, 0, 1];

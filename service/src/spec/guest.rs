@@ -14,6 +14,7 @@
 
 //! What a caller asked for, checked: a `GuestSpec` cannot describe a network that cannot be.
 
+use super::mtu::Mtu;
 use super::names::{GuestName, IfName};
 use super::resolver::MOST_RESOLVERS;
 use super::subnet::Subnet;
@@ -148,8 +149,8 @@ pub struct GuestSpec {
     pub gateway: Ipv4Addr,
     /// The subnet that both are in.
     pub subnet: Subnet,
-    /// MTU in bytes; none: the uplink's.
-    pub mtu: Option<u32>,
+    /// MTU; none: the uplink's.
+    pub mtu: Option<Mtu>,
     /// What becomes of its traffic under a VPN.
     pub vpn: VpnPolicy,
     /// Whether what it loses of its own side is put back unasked.
@@ -176,7 +177,7 @@ struct Stored {
     address: Option<Ipv4Addr>,
     gateway: Ipv4Addr,
     subnet: Subnet,
-    mtu: Option<u32>,
+    mtu: Option<Mtu>,
     #[serde(default)]
     vpn: VpnPolicy,
     #[serde(default)]
@@ -195,7 +196,7 @@ fn yes() -> bool {
 impl TryFrom<Stored> for GuestSpec {
     type Error = SpecError;
     fn try_from(s: Stored) -> Result<Self, SpecError> {
-        let mtu = s.mtu.map_or(-1, |mtu| i32::try_from(mtu).unwrap_or(0));
+        let mtu = s.mtu.map_or(-1, |mtu| mtu.bytes() as i32);
         let prefix = s.subnet.prefix().into();
         let mut given = s.addresses.into_iter().chain(s.address.map(IpAddr::V4));
         let address = match (given.next(), given.next()) {
@@ -210,9 +211,6 @@ impl TryFrom<Stored> for GuestSpec {
         Ok(spec.under(s.vpn)?.lives(s.outlives_process, lease)?.kept(s.keep))
     }
 }
-
-/// MTU of a guest whose uplink is not there, in bytes: Ethernet's.
-pub const DEFAULT_MTU: u32 = 1500;
 
 impl GuestSpec {
     /// Checks what belongs together. `prefix` and `mtu` as in the contract's `GuestConfig`.
@@ -232,12 +230,8 @@ impl GuestSpec {
             .filter(|prefix| (1..=30).contains(prefix))
             .and_then(|prefix| Subnet::containing(gateway, prefix))
             .ok_or(SpecError::Prefix(prefix))?;
-        // 68: the least that IPv4 allows (ETH_MIN_MTU); 65535: veth's ETH_MAX_MTU.
-        let mtu = match mtu {
-            -1 => None,
-            68..=65535 => Some(mtu as u32),
-            _ => return Err(SpecError::Mtu(mtu)),
-        };
+        let possible = || u32::try_from(mtu).ok().and_then(Mtu::new).ok_or(SpecError::Mtu(mtu));
+        let mtu = if mtu == -1 { None } else { Some(possible()?) };
         usable("gateway", gateway)?;
         ends(gateway, subnet)?;
         if let Some(address) = address {

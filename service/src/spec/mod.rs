@@ -17,13 +17,15 @@
 
 mod guest;
 mod ip_prefix;
+mod mtu;
 mod names;
 mod resolver;
 mod subnet;
 mod vpn;
 
-pub use guest::{GuestSpec, SpecError, DEFAULT_MTU, MAX_TEXT};
+pub use guest::{GuestSpec, SpecError, MAX_TEXT};
 pub use ip_prefix::{Family, IpPrefix, NotAPrefix};
+pub use mtu::Mtu;
 pub use names::{GuestName, IfName, IfPattern, HOST_PREFIX};
 pub use resolver::{resolver, MOST_RESOLVERS};
 pub use subnet::Subnet;

@@ -254,7 +254,7 @@ mod tests {
     use super::*;
     use crate::model::guest_net::NetnsRef;
     use crate::model::lifeline::Lifelines;
-    use crate::spec::{GuestSpec, IfName};
+    use crate::spec::{GuestSpec, IfName, Mtu};
 
     fn name(text: &str) -> GuestName {
         GuestName::new(text).unwrap()
@@ -272,7 +272,7 @@ mod tests {
         let attached = AttachedRecord {
             spec,
             address,
-            mtu: 1500,
+            mtu: Mtu::ETHERNET,
             index: Some(7),
             netns: NetnsRef { id: Some(0), handle: Some([255; 16]) },
             lifelines: Lifelines::default(),

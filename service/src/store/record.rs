@@ -20,7 +20,7 @@ use crate::model::guest_net::NetnsRef;
 use crate::model::guest_table::Attached;
 use crate::model::lifeline::Lifelines;
 use crate::model::GuestNet;
-use crate::spec::{GuestName, GuestSpec, IfName};
+use crate::spec::{GuestName, GuestSpec, IfName, Mtu};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -40,18 +40,18 @@ impl Record {
     /// a file.
     pub fn check(&self, name: &GuestName) -> Result<(), String> {
         let Some(attached) = &self.attached else { return Ok(()) };
-        let update = attached.update.as_ref().map(|u| (&u.spec, u.address, u.mtu));
-        let networks = [(&attached.spec, attached.address, attached.mtu)];
-        networks.into_iter().chain(update).try_for_each(|(spec, address, mtu)| {
+        let update = attached.update.as_ref().map(|u| (&u.spec, u.address));
+        let networks = [(&attached.spec, attached.address)];
+        networks.into_iter().chain(update).try_for_each(|(spec, address)| {
             if spec.name != *name {
                 return Err(format!("it is of guest {}", spec.name));
             }
             if spec.address().is_some_and(|asked| asked != address) {
                 return Err(format!("it has two addresses: {address} is not what was asked for"));
             }
-            let (prefix, mtu) = (spec.subnet.prefix().into(), i32::try_from(mtu).unwrap_or(0));
+            let prefix = spec.subnet.prefix().into();
             let (name, interface) = (spec.name.clone(), spec.interface.clone());
-            GuestSpec::new(name, interface, Some(address), spec.gateway, prefix, mtu.max(0))
+            GuestSpec::new(name, interface, Some(address), spec.gateway, prefix, -1)
                 .map(drop)
                 .map_err(|e| e.to_string())
         })
@@ -65,8 +65,8 @@ pub struct AttachedRecord {
     pub spec: GuestSpec,
     /// Its address.
     pub address: Ipv4Addr,
-    /// MTU of its link in bytes.
-    pub mtu: u32,
+    /// MTU of its link.
+    pub mtu: Mtu,
     /// Index of the device's end of its link; an earlier version kept none.
     #[serde(default)]
     pub index: Option<u32>,
@@ -121,8 +121,8 @@ pub struct UpdateRecord {
     pub spec: GuestSpec,
     /// Its address.
     pub address: Ipv4Addr,
-    /// MTU of its link in bytes.
-    pub mtu: u32,
+    /// MTU of its link.
+    pub mtu: Mtu,
 }
 
 /// What is kept of the forwarding switch.

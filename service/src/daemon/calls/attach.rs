@@ -34,7 +34,7 @@ use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::timeline::{Operation, Timeline};
 use crate::model::world::Tun;
 use crate::model::{policy_rules, subnet_conflict, GuestNet, Step};
-use crate::spec::{GuestName, GuestSpec, VpnPolicy, DEFAULT_MTU};
+use crate::spec::{GuestName, GuestSpec, Mtu, VpnPolicy};
 use crate::store::{AttachedRecord, Record};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -178,12 +178,12 @@ impl Daemon {
             })
         })?;
         let way = self.look_at_way(&spec.vpn)?;
-        let mtu = spec.mtu.or(way).unwrap_or(DEFAULT_MTU);
+        let mtu = spec.mtu.or(way).unwrap_or(Mtu::ETHERNET);
         Ok(GuestNet::new(spec, slot, address, mtu).routed(self.world.platform.routing))
     }
 
     /// Reads the way out that belongs to a policy; gives its MTU, if it has one.
-    pub(super) fn look_at_way(&mut self, vpn: &VpnPolicy) -> Result<Option<u32>, Error> {
+    pub(super) fn look_at_way(&mut self, vpn: &VpnPolicy) -> Result<Option<Mtu>, Error> {
         let world = &mut self.world;
         let mut way = world.uplink.mtu;
         if let VpnPolicy::NamedTun(name) = vpn {
@@ -194,7 +194,7 @@ impl Daemon {
             world.tuns.insert(name.clone(), tun);
             way = tun.mtu;
         }
-        Ok(Some(way).filter(|mtu| *mtu >= 68).map(|mtu| mtu.min(65535)))
+        Ok(Mtu::behind(way))
     }
 
     /// Refuses what the kernel would refuse halfway.
@@ -350,7 +350,7 @@ pub(in crate::daemon) fn look_inside(request: &AttachRequest) -> Result<FoundGue
     let inside = entered(socket_in(&home, &request.target))?;
     // Slot and address do not matter: what is asked for is the guest's interface, and its routes.
     let spec = &request.spec;
-    let net = GuestNet::new(spec, 0, spec.gateway, DEFAULT_MTU);
+    let net = GuestNet::new(spec, 0, spec.gateway, Mtu::ETHERNET);
     observe::guest_side(&inside, || socket_in(&home, &request.target), &net)
 }
 

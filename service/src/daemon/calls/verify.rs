@@ -92,7 +92,7 @@ fn at_a_glance(
 ) -> Option<Link> {
     let runs = |netlink, index| {
         let link = link::by_index(netlink, index).ok().flatten();
-        link.filter(|l| l.up && l.running && l.mtu == net.mtu)
+        link.filter(|l| l.up && l.running && l.mtu == net.mtu.bytes())
     };
     let way = |netlink, to| route::towards(netlink, to).ok().flatten();
     let out = route::WayOut {

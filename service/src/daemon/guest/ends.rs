@@ -96,7 +96,7 @@ impl Ends {
         let began = Instant::now();
         let pair = self.find(job)?;
         timeline.enter(Operation::Observe, "looked at what is there", began);
-        if job.scale.before.is_none() && (!job.scale.mtu || pair.guest.mtu == job.net.mtu) {
+        if job.scale.before.is_none() && (!job.scale.mtu || pair.guest.mtu == job.net.mtu.bytes()) {
             return self.bring_inside(job, &pair, None, timeline, commit);
         }
         let began = Instant::now();
@@ -260,7 +260,7 @@ mod tests {
     fn net(address: [u8; 4], mtu: u32) -> GuestNet {
         let (name, wlan0) = (GuestName::new("demo").unwrap(), IfName::new("wlan0").unwrap());
         let spec = GuestSpec::new(name, wlan0, None, [172, 17, 3, 2].into(), 16, -1).unwrap();
-        GuestNet::new(&spec, 1, address.into(), mtu).routed(RoutingMode::Main)
+        GuestNet::new(&spec, 1, address.into(), mtu.try_into().unwrap()).routed(RoutingMode::Main)
     }
 
     /// An attached guest in a device of its own, and the ways to both.

@@ -19,10 +19,7 @@
 use super::ends::Job;
 use crate::daemon::{Attached, Daemon};
 use crate::model::desired::Scale;
-use crate::spec::VpnPolicy;
-
-/// The least of IPv4 (RFC 791).
-const LEAST: u32 = 68;
+use crate::spec::{Mtu, VpnPolicy};
 
 impl Daemon {
     /// After a start: what guests that follow have is read before it is believed.
@@ -36,16 +33,14 @@ impl Daemon {
 
     /// The MTU of a way out; none when nothing is to be followed now: a way that comes up later may
     /// have another one by then.
-    pub(in crate::daemon) fn mtu_of_way(&self, vpn: &VpnPolicy) -> Option<u32> {
-        let usable = self.world.uplink.usable() && self.world.uplink.mtu >= LEAST;
-        let mtu = match vpn.tun() {
-            Some(tun) => {
-                let tun = self.world.tuns.get(tun).filter(|tun| tun.up && tun.mtu >= LEAST);
-                tun.map(|tun| tun.mtu)
+    pub(in crate::daemon) fn mtu_of_way(&self, vpn: &VpnPolicy) -> Option<Mtu> {
+        let way = match vpn.tun() {
+            Some(tun) => self.world.tuns.get(tun).filter(|tun| tun.up).map(|tun| tun.mtu),
+            None => {
+                Some(&self.world.uplink).filter(|uplink| uplink.usable()).map(|uplink| uplink.mtu)
             }
-            None => usable.then_some(self.world.uplink.mtu),
         };
-        mtu.map(|mtu| mtu.min(65535))
+        way.and_then(Mtu::behind)
     }
 
     /// Has the worker look at the guests that do not have the MTU of their ways out.

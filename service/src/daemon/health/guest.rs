@@ -152,7 +152,7 @@ impl Daemon {
         // the guest sends and is longer is dropped (is_skb_forwardable()).
         let known =
             !self.world.guests.is_in_work(guest.index) && self.worker.doubts(guest.index).is_none();
-        if known && link.mtu < net.mtu {
+        if known && link.mtu < net.mtu.bytes() {
             changed.push(format!("its MTU (it is {} instead of {})", link.mtu, net.mtu));
         }
         if changed.is_empty() {

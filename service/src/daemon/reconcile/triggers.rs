@@ -135,7 +135,7 @@ impl Daemon {
         let Some(guest) = self.world.guests.by_index(link.index) else { return Condition::Whole };
         let net = &guest.net;
         // While work is done at its ends, or one of them is not known, it may have another MTU.
-        let mtu = link.mtu == net.mtu
+        let mtu = link.mtu == net.mtu.bytes()
             || self.world.guests.is_in_work(link.index)
             || self.worker.doubts(link.index).is_some();
         let alias = link.alias.as_deref() == Some(ownership::alias(&net.name, &net.vpn).as_str());

@@ -148,7 +148,7 @@ pub fn subnet_of(net: &GuestNet) -> GuestSubnet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::IfName;
+    use crate::spec::{IfName, Mtu};
 
     fn spec(name: &str, address: Option<[u8; 4]>, gateway: [u8; 4], prefix: i32) -> GuestSpec {
         let name = GuestName::new(name).unwrap();
@@ -158,7 +158,7 @@ mod tests {
 
     fn attach(leases: &mut Leases, spec: &GuestSpec) -> Result<GuestNet, String> {
         let (slot, address) = leases.choose(spec).map_err(|e| e.to_string())?;
-        let net = GuestNet::new(spec, slot, address, 1500);
+        let net = GuestNet::new(spec, slot, address, Mtu::ETHERNET);
         leases.take(&net);
         leases.slots.remember(&net.name, slot);
         Ok(net)

@@ -13,7 +13,8 @@
 // limitations under the License.
 
 //! netd's chains, in its order: the transactions with which it makes them at each start. Left out
-//! is what upstream kernels lack: the bpf and quota2 matches.
+//! is what upstream kernels lack, the bpf and quota2 matches, and what nothing leads to: the u32
+//! matches that look for cleartext.
 
 use super::Variant;
 
@@ -56,6 +57,7 @@ pub(super) fn at_start(variant: Variant, hooked: bool) -> Vec<Transaction> {
     }
     let texts: &[(&[Family], &str)] = &[
         (BOTH, "*filter\n:fw_INPUT -\n:fw_OUTPUT -\n:fw_FORWARD -\nCOMMIT\n"),
+        (V6, FIREWALL_V6),
         (V4, TETHER_V4),
         (V6, TETHER_V6),
         (V4, TETHER_MSS),
@@ -67,10 +69,14 @@ pub(super) fn at_start(variant: Variant, hooked: bool) -> Vec<Transaction> {
         list.extend(families.iter().map(|&family| Transaction { family, text: text.to_owned() }));
     };
     texts.iter().for_each(|(families, text)| push(families, text));
-    if variant == Variant::Android15 {
+    if variant.has_connmark() {
         push(BOTH, CONNMARK);
     }
     push(BOTH, BANDWIDTH);
+    if variant >= Variant::Android13 {
+        push(BOTH, BANDWIDTH_MARKS);
+    }
+    push(BOTH, BANDWIDTH_RAW);
     list
 }
 
@@ -80,7 +86,16 @@ pub(super) fn tether_defaults() -> [Transaction; 2] {
         .map(|(family, text)| Transaction { family, text: text.to_owned() })
 }
 
-/// What TetherController adds for a downstream and an upstream.
+/// The rules that count what a pair passes: they stay when it ends, and are not added twice.
+pub(super) fn tether_counters(down: &str, up: &str) -> [Transaction; 2] {
+    let text = format!(
+        "*filter\n-A tetherctrl_counters -i {down} -o {up} -j RETURN\n\
+         -A tetherctrl_counters -i {up} -o {down} -j RETURN\nCOMMIT\n"
+    );
+    [Family::V4, Family::V6].map(|family| Transaction { family, text: text.clone() })
+}
+
+/// What TetherController adds for the first downstream and its upstream.
 pub(super) fn tether_pair(down: &str, up: &str) -> [Transaction; 2] {
     let v4 = format!(
         "*nat\n-A tetherctrl_nat_POSTROUTING -o {up} -j MASQUERADE\nCOMMIT\n\
@@ -88,7 +103,7 @@ pub(super) fn tether_pair(down: &str, up: &str) -> [Transaction; 2] {
          -A tetherctrl_raw_PREROUTING -p tcp --dport 21 -i {down} -j CT --helper ftp\n\
          -A tetherctrl_raw_PREROUTING -p tcp --dport 1723 -i {down} -j CT --helper pptp\n\
          COMMIT\n\
-         *filter\n\
+         *filter\n-A tetherctrl_FORWARD -j bw_global_alert\n\
          -A tetherctrl_FORWARD -i {up} -o {down} -m state --state ESTABLISHED,RELATED \
          -g tetherctrl_counters\n\
          -A tetherctrl_FORWARD -i {down} -o {up} -m state --state INVALID -j DROP\n\
@@ -99,15 +114,23 @@ pub(super) fn tether_pair(down: &str, up: &str) -> [Transaction; 2] {
     );
     let v6 = format!(
         "*raw\n-A tetherctrl_raw_PREROUTING -i {down} -m rpfilter --invert ! -s fe80::/64 -j DROP\n\
-         COMMIT\n"
+         COMMIT\n\
+         *filter\n-A tetherctrl_FORWARD -j bw_global_alert\n\
+         -A tetherctrl_FORWARD -g tetherctrl_counters\nCOMMIT\n"
     );
     [Transaction { family: Family::V4, text: v4 }, Transaction { family: Family::V6, text: v6 }]
 }
 
 /// The mark that packets get which arrive for the device itself, one text for each family.
-pub(super) fn incoming_mark(interface: &str, mark: u32, add: bool) -> [Transaction; 2] {
+pub(super) fn incoming_mark(
+    variant: Variant,
+    interface: &str,
+    mark: u32,
+    add: bool,
+) -> [Transaction; 2] {
     let verb = if add { "-A" } else { "-D" };
-    let rule = format!("-i {interface} -j MARK --set-mark {mark:#x}/0xffefffff");
+    let mask = variant.incoming_mask();
+    let rule = format!("-i {interface} -j MARK --set-mark {mark:#x}/{mask:#x}");
     let text = format!("*mangle\n{verb} routectrl_mangle_INPUT {rule}\nCOMMIT\n");
     [Family::V4, Family::V6].map(|family| Transaction { family, text: text.clone() })
 }
@@ -138,16 +161,25 @@ fn parents(variant: Variant) -> Vec<Parent> {
         exclusive,
     };
     let mut input = vec!["wakeupctrl_mangle_INPUT", "routectrl_mangle_INPUT"];
-    let connmark = variant == Variant::Android15;
+    let connmark = variant.has_connmark();
     if connmark {
         input.insert(0, "connmark_mangle_INPUT");
     }
-    let raw: &[_] = &["idletimer_raw_PREROUTING", "bw_raw_PREROUTING", "tetherctrl_raw_PREROUTING"];
+    let [clat, bw] = ["clat_raw_PREROUTING", "bw_raw_PREROUTING"];
+    let [idletimer, tether] = ["idletimer_raw_PREROUTING", "tetherctrl_raw_PREROUTING"];
+    let raw: &[_] = match variant {
+        Variant::Android12 => &[clat, bw, idletimer, tether],
+        _ => &[idletimer, bw, tether],
+    };
+    let local: &[_] = match variant.has_vendor_input() {
+        true => &["oem_in", "bw_INPUT", "fw_INPUT"],
+        false => &["bw_INPUT", "fw_INPUT"],
+    };
     let forward: &[_] = &["oem_fwd", "fw_FORWARD", "bw_FORWARD", "tetherctrl_FORWARD"];
     let output: &[_] = &["oem_out", "fw_OUTPUT", "st_OUTPUT", "bw_OUTPUT"];
     let post: &[_] = &["oem_mangle_post", "bw_mangle_POSTROUTING", "idletimer_mangle_POSTROUTING"];
     let mut list = vec![
-        of(BOTH, "filter", "INPUT", true, &["bw_INPUT", "fw_INPUT"]),
+        of(BOTH, "filter", "INPUT", true, local),
         of(BOTH, "filter", "FORWARD", true, forward),
         of(BOTH, "raw", "PREROUTING", true, raw),
         of(BOTH, "mangle", "FORWARD", true, &["tetherctrl_mangle_FORWARD"]),
@@ -166,7 +198,7 @@ fn parents(variant: Variant) -> Vec<Parent> {
 }
 
 const TETHER_V4: &str = "*filter\n:tetherctrl_FORWARD -\n-A tetherctrl_FORWARD -j DROP\nCOMMIT\n\
-    *nat\n:tetherctrl_nat_POSTROUTING -\nCOMMIT\n";
+    *nat\n:tetherctrl_nat_POSTROUTING -\nCOMMIT\n*raw\n:tetherctrl_raw_PREROUTING -\nCOMMIT\n";
 const TETHER_V6: &str =
     "*filter\n:tetherctrl_FORWARD -\nCOMMIT\n*raw\n:tetherctrl_raw_PREROUTING -\nCOMMIT\n";
 const TETHER_MSS: &str = "*mangle\n-A tetherctrl_mangle_FORWARD -p tcp --tcp-flags SYN SYN \
@@ -179,19 +211,28 @@ const BANDWIDTH: &str = "*filter\n-A bw_INPUT -j bw_global_alert\n-A bw_INPUT -p
     -A bw_INPUT -m mark --mark 0x100000/0x100000 -j RETURN\n\
     -A bw_INPUT -j MARK --or-mark 0x100000\n-A bw_OUTPUT -j bw_global_alert\n\
     -A bw_costly_shared -j bw_penalty_box\n-A bw_penalty_box -j bw_happy_box\n\
-    -A bw_happy_box -j bw_data_saver\n-A bw_data_saver -j RETURN\nCOMMIT\n\
-    *raw\n-A bw_raw_PREROUTING -m mark --mark 0xdeadc1a7 -j DROP\n\
-    -A bw_raw_PREROUTING -i ipsec+ -j RETURN\n\
-    -A bw_raw_PREROUTING -m policy --pol ipsec --dir in -j RETURN\nCOMMIT\n\
+    -A bw_happy_box -j bw_data_saver\n-A bw_data_saver -j RETURN\nCOMMIT\n";
+const BANDWIDTH_RAW: &str = "*raw\n-A bw_raw_PREROUTING -i ipsec+ -j RETURN\n\
+    -A bw_raw_PREROUTING -m policy --pol ipsec --dir in -j RETURN\nCOMMIT\n";
+/// Since 13. The mark is clatd's.
+const BANDWIDTH_MARKS: &str = "*raw\n-A bw_raw_PREROUTING -m mark --mark 0xdeadc1a7 -j DROP\n\
+    COMMIT\n\
     *mangle\n-A bw_mangle_POSTROUTING -o ipsec+ -j RETURN\n\
     -A bw_mangle_POSTROUTING -m policy --pol ipsec --dir out -j RETURN\n\
     -A bw_mangle_POSTROUTING -j MARK --set-mark 0x0/0x100000\nCOMMIT\n";
-/// Only the chains that hang together: nothing leads into them by default.
+const FIREWALL_V6: &str = "*filter\n-A fw_OUTPUT -s ::1/128 ! -o lo -j DROP\nCOMMIT\n";
+/// Nothing leads into them by default.
 const STRICT: &str = "*filter\n:st_OUTPUT -\n:st_penalty_log -\n:st_penalty_reject -\n\
-    :st_clear_caught -\n:st_clear_detect -\n-A st_penalty_reject -j NFLOG --nflog-group 0\n\
-    -A st_penalty_reject -j REJECT\n-A st_clear_detect -p udp -j st_clear_caught\nCOMMIT\n";
+    :st_clear_caught -\n:st_clear_detect -\n-A st_penalty_log -j CONNMARK --or-mark 0x1000000\n\
+    -A st_penalty_log -j NFLOG --nflog-group 0\n\
+    -A st_penalty_reject -j CONNMARK --or-mark 0x2000000\n\
+    -A st_penalty_reject -j NFLOG --nflog-group 0\n-A st_penalty_reject -j REJECT\n\
+    -A st_clear_detect -m connmark --mark 0x2000000/0x2000000 -j REJECT\n\
+    -A st_clear_detect -m connmark --mark 0x1000000/0x1000000 -j RETURN\n\
+    -A st_clear_detect -m connmark --mark 0x1000000/0x1000000 -j RETURN\n\
+    -A st_clear_detect -p udp -j st_clear_caught\nCOMMIT\n";
 const CONNMARK: &str = "*mangle\n\
     -A connmark_mangle_INPUT -m connmark --mark 0/0xfffff -j CONNMARK --save-mark \
-    --ctmask 0xfff00000 --nfmask 0xfffff\n\
+    --ctmask 0xfffff --nfmask 0xfffff\n\
     -A connmark_mangle_OUTPUT -m connmark --mark 0/0xfffff -j CONNMARK --save-mark \
-    --ctmask 0xfff00000 --nfmask 0xfffff\nCOMMIT\n";
+    --ctmask 0xfffff --nfmask 0xfffff\nCOMMIT\n";

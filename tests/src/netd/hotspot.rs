@@ -14,14 +14,18 @@
 
 //! A hotspot beside the guests: it shares the forwarding switch, table 97 and the uplink.
 
-use super::chains::{tether_defaults, tether_pair};
-use super::rules;
+use super::chains::{tether_counters, tether_defaults, tether_pair};
+use super::rules::{self, EXPLICIT, LOCAL_NET_ID, PROTECTED};
 use super::NetdDevice;
 use crate::{said, InNetns, Probe};
 
 /// Its interface, and the internet's end, which leads nowhere.
 const DOWN: &str = "ap0";
 const CLIENT: &str = "i-ap0";
+const MARK: u32 = LOCAL_NET_ID | EXPLICIT | PROTECTED;
+/// On while netd tethers: what conntrack finds out of TCP's window is not INVALID then, which
+/// tetherctrl_FORWARD drops.
+const TCP_BE_LIBERAL: &str = "net/netfilter/nf_conntrack_tcp_be_liberal";
 
 impl NetdDevice {
     /// Switches the hotspot on or off. It shares the default network, if there is one.
@@ -39,15 +43,31 @@ impl NetdDevice {
             self.wait_until_up(DOWN);
             let route = format!("192.168.43.0/24 dev {DOWN} table {}", rules::LOCAL_NETWORK);
             self.run(&format!("ip route add {route} proto static scope link"));
+            let route = format!("fe80::/64 dev {DOWN} table {}", rules::LOCAL_NETWORK);
+            self.run(&format!("ip -6 route add {route} proto static"));
+            self.add_rules(&rules::downstream(DOWN));
+            self.mark_incoming(DOWN, MARK, true);
+            self.add_clsact(DOWN);
             self.forwarding("enable");
             if let Some((up, table)) = self.upstream() {
                 tether_pair(DOWN, &up).iter().for_each(|transaction| self.restore(transaction));
+                let mut state = self.state();
+                if !state.counted.contains(&up) {
+                    let counters = tether_counters(DOWN, &up);
+                    counters.iter().for_each(|transaction| self.restore(transaction));
+                    state.counted.push(up);
+                }
+                drop(state);
+                self.set_sysctl(TCP_BE_LIBERAL, "1");
                 self.add_rules(&[rules::tethered(DOWN, table)]);
             }
         } else {
             self.clear_tethering_rules(DOWN);
             tether_defaults().iter().for_each(|transaction| self.restore(transaction));
+            self.set_sysctl(TCP_BE_LIBERAL, "0");
             self.forwarding("disable");
+            self.mark_incoming(DOWN, MARK, false);
+            self.remove_rules(&rules::downstream(DOWN));
             self.run(&format!("ip link del {DOWN}"));
         }
         self.state().hotspot = on;

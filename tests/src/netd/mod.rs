@@ -36,9 +36,10 @@ use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard};
 
 pub use resolver::ask;
-pub use restart::First;
+pub use restart::{First, Piece};
 pub use rules::{table, LOCAL_NETWORK, TETHERING};
 pub use variant::Variant;
+pub use vpn::Vpn;
 pub use watch::{Found, Watch};
 
 use crate::{InNetns, Internet, Netns};
@@ -69,6 +70,10 @@ struct State {
     last_net_id: u32,
     lockdown: bool,
     hotspot: bool,
+    /// The upstreams whose packets are counted.
+    counted: Vec<String>,
+    /// Whether a resolver answers by its own network's link only.
+    apart: bool,
 }
 
 impl NetdDevice {
@@ -119,7 +124,8 @@ impl NetdDevice {
             directory: Directory::new(variant),
             variant,
         };
-        device.state().last_net_id = 99;
+        device.state().last_net_id = rules::LOCAL_NET_ID;
+        device.add_dummy();
         device.netd_starts(false, std::time::Duration::ZERO);
         device
     }

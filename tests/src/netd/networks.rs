@@ -14,10 +14,10 @@
 
 //! Networks come, go and take turns as the default one: what Wi-Fi, the framework and netd do.
 
-use super::chains::incoming_mark;
+use super::chains::{incoming_mark, Transaction};
 use super::rules::{self, EXPLICIT, PROTECTED};
 use super::uplink::Address;
-use super::{NetdDevice, State};
+use super::{NetdDevice, State, Vpn};
 use crate::{InNetns, Probe};
 
 /// A network that netd has.
@@ -27,9 +27,24 @@ pub(super) struct Network {
     pub net_id: u32,
     pub ifindex: u32,
     pub address: Address,
-    pub vpn: bool,
+    pub kind: Kind,
     /// All that netd has added for it, but those of the default network.
     pub rules: Vec<String>,
+}
+
+/// What netd takes a network for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Physical,
+    Vpn(Vpn),
+    /// The device is its router.
+    Local,
+}
+
+impl Network {
+    pub fn is_vpn(&self) -> bool {
+        matches!(self.kind, Kind::Vpn(_))
+    }
 }
 
 impl NetdDevice {
@@ -37,19 +52,63 @@ impl NetdDevice {
     /// The link is made if it is not there. It becomes the default network if there is none.
     #[track_caller]
     pub fn connect(&self, name: &str, address: &str) {
+        self.connect_only(name, address);
+        let mut state = self.state();
+        if state.default.is_none() {
+            self.switch_default(&mut state, Some(name));
+        }
+    }
+
+    /// The same, and which network is the default one stays as it is.
+    #[track_caller]
+    pub fn connect_only(&self, name: &str, address: &str) {
+        self.add_network(name, address, Kind::Physical);
+    }
+
+    /// A network that the device is the router of, beside table 97: `thread0`, `172.31.0.2/24`.
+    /// Nothing of the internet is behind it.
+    #[track_caller]
+    pub fn add_local_network(&self, name: &str, address: &str) {
+        assert!(self.variant.has_local_networks(), "{:?} has no local networks", self.variant);
+        self.add_network(name, address, Kind::Local);
+    }
+
+    #[track_caller]
+    fn add_network(&self, name: &str, address: &str, kind: Kind) {
         let address = Address::new(address);
         self.ensure_uplink(name, &address);
         let mut state = self.state();
-        let mut network = self.new_network(&mut state, name, address, false);
-        network.rules = rules::physical(name, network.net_id, rules::table(network.ifindex));
+        let mut network = self.new_network(&mut state, name, address, kind);
+        let table = rules::table(network.ifindex);
+        network.rules = rules::physical(name, network.net_id, table);
+        if kind == Kind::Local {
+            network.rules.extend(rules::local(table));
+        }
         self.add_address(&network);
+        self.add_clsact(name);
         self.fill_table(&network);
         self.add_rules(&network.rules);
         self.add_mark(&network);
         state.networks.push(network);
-        if state.default.is_none() {
-            self.switch_default(&mut state, Some(name));
-        }
+    }
+
+    /// Some users' packets go by a network that is connected, `1000000-1099999`: those of a work
+    /// profile. As long as the network is there.
+    #[track_caller]
+    pub fn prefer(&self, name: &str, users: &str) {
+        let mut state = self.state();
+        let network = state.networks.iter_mut().find(|network| network.name == name);
+        let network = network.expect("a network of that name");
+        let rules = rules::of_users(self.variant, users, network.net_id, network.ifindex);
+        self.add_rules(&rules);
+        network.rules.extend(rules);
+    }
+
+    /// The ids of networks and their names, as packets' marks have them.
+    pub fn net_ids(&self) -> Vec<(u32, String)> {
+        let state = self.state();
+        let networks = state.networks.iter().map(|network| (network.net_id, network.name.clone()));
+        networks.chain([(rules::LOCAL_NET_ID, "local".to_owned())]).collect()
     }
 
     /// netd drops a network, and the framework the interface's address; the link stays.
@@ -67,8 +126,13 @@ impl NetdDevice {
             self.switch_default(&mut state, None);
         }
         state.networks.retain(|other| other.name != name);
+        if network.is_vpn() {
+            self.remove_rules(&self.left_to_default(&state, network.net_id));
+        }
         drop(state);
-        incoming(&network, false).iter().for_each(|transaction| self.restore(transaction));
+        self.remove_clsact(name);
+        let mark = network.net_id | EXPLICIT | PROTECTED;
+        self.mark_incoming(name, mark, false);
         self.remove_rules(&network.rules);
         self.empty_tables(network.ifindex);
         self.clear_tethering_rules(name);
@@ -124,12 +188,12 @@ impl NetdDevice {
         state: &mut State,
         name: &str,
         address: Address,
-        vpn: bool,
+        kind: Kind,
     ) -> Network {
         assert!(state.networks.iter().all(|n| n.name != name), "{name} is connected already");
         state.last_net_id += 1;
         let (name, ifindex) = (name.to_owned(), self.ifindex(name));
-        Network { name, net_id: state.last_net_id, ifindex, address, vpn, rules: Vec::new() }
+        Network { name, net_id: state.last_net_id, ifindex, address, kind, rules: Vec::new() }
     }
 
     pub(super) fn add_address(&self, network: &Network) {
@@ -140,16 +204,37 @@ impl NetdDevice {
     pub(super) fn fill_table(&self, network: &Network) {
         let (name, table) = (&network.name, rules::table(network.ifindex));
         let (subnet, gateway) = (network.address.subnet(), network.address.gateway);
-        let mut lines = vec![
-            format!("route replace {subnet} dev {name} table {table} proto static scope link"),
-            format!("route replace default via {gateway} dev {name} table {table} proto static"),
-        ];
-        if self.variant.priorities().local_routes.is_some() && !network.vpn {
+        let on_link = |destination: &str, table: u32| {
+            format!("route replace {destination} dev {name} table {table} proto static scope link")
+        };
+        let mut lines = match network.kind {
+            Kind::Vpn(_) => vec![on_link("default", table)],
+            Kind::Local | Kind::Physical => vec![on_link(&subnet, table)],
+        };
+        if network.kind == Kind::Physical {
+            let gateway = format!("default via {gateway} dev {name} table {table}");
+            lines.push(format!("route replace {gateway} proto static"));
+        }
+        if self.variant.priorities().local_routes.is_some() && !network.is_vpn() {
             let local = rules::local_table(network.ifindex);
-            let route = format!("route replace 224.0.0.0/24 dev {name} table {local}");
-            lines.push(format!("{route} proto static scope link"));
+            if network.address.address.is_private() {
+                lines.push(on_link(&subnet, local));
+            }
+            if self.variant.leaves_out_multicast() {
+                lines.push(on_link("224.0.0.0/24", local));
+            }
         }
         self.ip_batch(4, &lines);
+    }
+
+    /// Where netd hangs its BPF programs.
+    pub(super) fn add_clsact(&self, name: &str) {
+        self.run(&format!("tc qdisc add dev {name} clsact"));
+    }
+
+    /// Of an interface that may be gone.
+    pub(super) fn remove_clsact(&self, name: &str) {
+        self.try_run(&format!("tc qdisc del dev {name} clsact"));
     }
 
     fn empty_tables(&self, ifindex: u32) {
@@ -175,7 +260,12 @@ impl NetdDevice {
     }
 
     pub(super) fn add_mark(&self, network: &Network) {
-        incoming(network, true).iter().for_each(|transaction| self.restore(transaction));
+        self.mark_incoming(&network.name, network.net_id | EXPLICIT | PROTECTED, true);
+    }
+
+    pub(super) fn mark_incoming(&self, name: &str, mark: u32, add: bool) {
+        let list: [Transaction; 2] = incoming_mark(self.variant, name, mark, add);
+        list.iter().for_each(|transaction| self.restore(transaction));
     }
 
     /// Whatever has this priority and comes in there goes, as netd does it.
@@ -189,7 +279,15 @@ impl NetdDevice {
     pub(super) fn switch_default(&self, state: &mut State, to: Option<&str>) {
         let rules = |name: &str| {
             let network = state.networks.iter().find(|network| network.name == name);
-            rules::default_network(self.variant, network.expect("a network of that name").ifindex)
+            let index = network.expect("a network of that name").ifindex;
+            let mut rules = vec![rules::default_network(self.variant, index)];
+            for vpn in state.networks.iter().filter(|network| network.is_vpn()) {
+                let left = rules::fallthrough(self.variant, vpn.net_id, index);
+                // One for all VPNs is among them.
+                let new = left.into_iter().filter(|rule| !rules.contains(rule));
+                rules.extend(new.collect::<Vec<_>>());
+            }
+            rules
         };
         if let Some(name) = to {
             self.add_rules(&rules(name));
@@ -199,8 +297,14 @@ impl NetdDevice {
         }
         state.default = to.map(str::to_owned);
     }
-}
 
-fn incoming(network: &Network, add: bool) -> [super::chains::Transaction; 2] {
-    incoming_mark(&network.name, network.net_id | EXPLICIT | PROTECTED, add)
+    /// What a VPN leaves to the default network and no other one leaves to it as well.
+    pub(super) fn left_to_default(&self, state: &State, net_id: u32) -> Vec<String> {
+        let default = state.networks.iter().find(|n| Some(&n.name) == state.default.as_ref());
+        let Some(default) = default else { return Vec::new() };
+        let of = |net_id| rules::fallthrough(self.variant, net_id, default.ifindex);
+        let others = state.networks.iter().filter(|n| n.is_vpn() && n.net_id != net_id);
+        let others: Vec<String> = others.flat_map(|other| of(other.net_id)).collect();
+        of(net_id).into_iter().filter(|rule| !others.contains(rule)).collect()
+    }
 }

@@ -17,6 +17,8 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::networks::Network;
+use super::uplink::DUMMY_INDEX;
 use super::{chains, rules, sysctls, NetdDevice};
 use crate::InNetns;
 
@@ -27,6 +29,19 @@ pub enum First {
     Lockdown,
     /// The networks and the default one; the lockdown 2 s later.
     Default,
+}
+
+/// One thing that the framework brings back, each on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// The lockdown, if there was one.
+    Lockdown,
+    /// A network that netd had, by its interface.
+    Network(&'a str),
+    /// Which network is the default one.
+    Default(&'a str),
+    /// The hotspot.
+    Hotspot,
 }
 
 impl NetdDevice {
@@ -49,6 +64,48 @@ impl NetdDevice {
         if std::mem::take(&mut state.hotspot) {
             self.run("ip link del ap0");
         }
+        state.counted.clear();
+    }
+
+    /// The framework brings back one thing after the other, with `pace` before each. What is not
+    /// among them is lost.
+    pub fn framework_returns_with(&self, pace: Duration, pieces: &[Piece]) {
+        let former = {
+            let mut state = self.state();
+            state.default = None;
+            std::mem::take(&mut state.networks)
+        };
+        for piece in pieces {
+            sleep(pace);
+            match piece {
+                Piece::Lockdown if self.state().lockdown => self.add_rules(&[rules::lockdown()]),
+                Piece::Lockdown => {}
+                Piece::Network(name) => {
+                    let network = former.iter().find(|network| network.name == *name);
+                    let network = network.expect("a network of that name");
+                    self.bring_back(network, Duration::ZERO);
+                    let mut state = self.state();
+                    if network.is_vpn() {
+                        self.add_rules(&self.left_to_default(&state, network.net_id));
+                    }
+                    state.networks.push(network.clone());
+                }
+                Piece::Default(name) => self.default_to(name),
+                Piece::Hotspot => self.hotspot(true),
+            }
+        }
+    }
+
+    fn bring_back(&self, network: &Network, pace: Duration) {
+        self.add_rules(&network.rules);
+        sleep(pace);
+        self.add_mark(network);
+        if !network.is_vpn() {
+            self.add_clsact(&network.name);
+        }
+        sleep(pace);
+        self.fill_table(network);
+        sleep(pace);
     }
 
     /// The framework brings back what it wants of a netd that has started again. Gives the instant of
@@ -61,12 +118,7 @@ impl NetdDevice {
         }
         let networks = state.networks.clone();
         for network in &networks {
-            self.add_rules(&network.rules);
-            sleep(pace);
-            self.add_mark(network);
-            sleep(pace);
-            self.fill_table(network);
-            sleep(pace);
+            self.bring_back(network, pace);
         }
         let default = state.default.take();
         self.switch_default(&mut state, default.as_deref());
@@ -82,6 +134,9 @@ impl NetdDevice {
         // Held as long as nobody can call it.
         let _gone = self.directory.netd_dies();
         sysctls::forwarding_off(self);
+        for network in &self.state().networks {
+            self.remove_clsact(&network.name);
+        }
         sleep(pace);
         for transaction in chains::at_start(self.variant, again) {
             self.restore(&transaction);
@@ -92,7 +147,7 @@ impl NetdDevice {
             self.run(&format!("ip -{family} rule flush"));
             sleep(pace);
         }
-        for rule in rules::at_start() {
+        for rule in rules::at_start(rules::table(DUMMY_INDEX)) {
             self.add_rules(&[rule]);
             sleep(pace);
         }

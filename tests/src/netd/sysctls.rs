@@ -45,6 +45,23 @@ const FORWARDING_OFF: &[(&str, &str)] = &[
     ("net/ipv6/conf/default/accept_redirects", "0"),
 ];
 
+/// What netd sets for an interface, and what else has no default in a namespace that is not the
+/// kernel's first.
+const OF_INTERFACE: &[(&str, &str)] = &[
+    ("net/ipv4/neigh/IFACE/base_reachable_time_ms", "15000"),
+    ("net/ipv6/neigh/IFACE/base_reachable_time_ms", "15000"),
+    ("net/ipv4/conf/IFACE/accept_redirects", "0"),
+    ("net/ipv6/conf/IFACE/accept_redirects", "0"),
+];
+
+/// As netd's InterfaceController does it for all interfaces.
+pub(super) fn of_interface(netns: &impl InNetns, name: &str) {
+    let own: Vec<_> =
+        OF_INTERFACE.iter().map(|(key, value)| (key.replace("IFACE", name), *value)).collect();
+    let own: Vec<_> = own.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    write(netns, &own);
+}
+
 /// As after init, before netd.
 pub(super) fn at_boot(netns: &impl InNetns) {
     write(netns, AT_BOOT);

@@ -17,7 +17,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{NetdDevice, Resolver};
+use super::{rules, sysctls, NetdDevice, Resolver, State};
 use crate::{InNetns, Probe};
 
 /// An address with its prefix length, and the gateway: the first address of the subnet.
@@ -69,6 +69,7 @@ impl NetdDevice {
         if self.link(name).is_none() {
             let internet = self.internet.netns.name();
             self.run(&format!("ip link add {name} type veth peer name {far} netns {internet}"));
+            sysctls::of_interface(self, name);
         }
         let Address { gateway, length, .. } = address;
         self.internet.run(&format!("ip addr replace {gateway}/{length} dev {far}"));
@@ -81,17 +82,58 @@ impl NetdDevice {
         if state.resolvers.iter().all(|r| r.name != name || !is_beyond(r.address)) {
             let beyond = Ipv4Addr::new(198, 51, 100, 53 + state.resolvers.len() as u8);
             self.internet.run(&format!("ip addr add {beyond}/32 dev lo"));
-            state.resolvers.push(Resolver::start(&self.internet, name, beyond));
+            self.start_resolver(&mut state, name, beyond);
         }
+    }
+
+    /// From now on a resolver answers by its own network's link only, as behind a VPN or an access
+    /// point; of networks to come, too.
+    pub fn keep_resolvers_apart(&self) {
+        let mut state = self.state();
+        state.apart = true;
+        state.resolvers.iter().for_each(|resolver| self.keep_apart(resolver));
+    }
+
+    fn start_resolver(&self, state: &mut State, name: &str, address: Ipv4Addr) {
+        let resolver = Resolver::start(&self.internet, name, address);
+        if state.apart {
+            self.keep_apart(&resolver);
+        }
+        state.resolvers.push(resolver);
+    }
+
+    fn keep_apart(&self, resolver: &Resolver) {
+        let (address, far) = (resolver.address, Self::far_end(&resolver.name));
+        for protocol in ["udp", "tcp"] {
+            let asked = format!("-d {address} -p {protocol} --dport 53");
+            let rule = format!("iptables-legacy -w -A INPUT ! -i {far} {asked} -j DROP");
+            self.internet.run(&rule);
+        }
+    }
+
+    /// The interface that leads nowhere, which RouteController::Init() has a network of. Its index is
+    /// out of the way: those of others are as if it were not there.
+    pub(super) fn add_dummy(&self) {
+        let (name, table) = (rules::DUMMY, rules::table(DUMMY_INDEX));
+        let peer =
+            format!("peer name {} netns {}", Self::far_end(name), self.internet.netns.name());
+        self.run(&format!("ip link add {name} index {DUMMY_INDEX} type veth {peer}"));
+        self.run(&format!("ip link set {name} up"));
+        let route = format!("route replace default dev {name} table {table} proto static");
+        self.ip_batch(4, &[format!("{route} scope link")]);
+        self.ip_batch(6, &[route]);
     }
 
     fn ensure_resolver(&self, name: &str, address: Ipv4Addr) {
         let mut state = self.state();
         if state.resolvers.iter().all(|resolver| resolver.address != address) {
-            state.resolvers.push(Resolver::start(&self.internet, name, address));
+            self.start_resolver(&mut state, name, address);
         }
     }
 }
+
+/// The index of the interface that leads nowhere.
+pub(super) const DUMMY_INDEX: u32 = 999;
 
 /// Whether an address is the server's side of the internet, which no uplink's subnet is in.
 fn is_beyond(address: Ipv4Addr) -> bool {

@@ -15,19 +15,21 @@
 //! What differs from one Android version to another.
 
 /// An Android version whose netd a device can have.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]
 pub enum Variant {
-    /// Android 12 and 12L.
+    /// Android 12L.
     Android12,
-    /// Android 13; 14 differs in its connmark chains only.
+    /// Android 13; 14 differs in what 14 QPR2 brought only: what 15 has beside local networks.
     Android13,
-    /// Android 15: routes as 13, has the connmark chains, and its wrapper takes `-C`.
+    /// Android 15: connmark chains, local networks, and its wrapper takes `-C`.
     Android15,
+    /// Android 16: as 15, and vendors have a chain in INPUT.
+    Android16,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Android12, Self::Android13, Self::Android15];
+    pub const ALL: [Self; 4] = [Self::Android12, Self::Android13, Self::Android15, Self::Android16];
 
     /// Android's major version.
     pub fn major(self) -> u32 {
@@ -35,6 +37,35 @@ impl Variant {
             Self::Android12 => 12,
             Self::Android13 => 13,
             Self::Android15 => 15,
+            Self::Android16 => 16,
+        }
+    }
+
+    /// Whether it has networks beside table 97 that the device is the router of: Thread.
+    pub fn has_local_networks(self) -> bool {
+        self >= Self::Android15
+    }
+
+    /// Whether the mark of an incoming packet is kept with its connection.
+    pub(super) fn has_connmark(self) -> bool {
+        self >= Self::Android15
+    }
+
+    /// Whether vendors have a chain in INPUT, `oem_in`.
+    pub fn has_vendor_input(self) -> bool {
+        self >= Self::Android16
+    }
+
+    /// Whether multicast on the link is a destination that VPNs leave out: since 13 QPR3.
+    pub(super) fn leaves_out_multicast(self) -> bool {
+        self >= Self::Android15
+    }
+
+    /// Which bits of the mark an incoming packet gets: all but those that others write.
+    pub(super) fn incoming_mask(self) -> u32 {
+        match self {
+            Self::Android12 | Self::Android13 => 0xffef_ffff,
+            Self::Android15 | Self::Android16 => 0x7fef_ffff,
         }
     }
 
@@ -42,21 +73,31 @@ impl Variant {
     pub(super) fn priorities(self) -> &'static Priorities {
         match self {
             Self::Android12 => &ANDROID12,
-            Self::Android13 | Self::Android15 => &ANDROID13,
+            Self::Android13 | Self::Android15 | Self::Android16 => &ANDROID13,
         }
     }
 }
 
-/// RouteController's constants, as far as a rule here has them. Below 24000 all are the same.
+/// RouteController's constants, as far as a rule here has them. Up to 24000 all are the same.
 #[derive(Debug)]
 pub(super) struct Priorities {
     /// Only since 13: destinations that a VPN leaves to the network it runs over.
     pub local_routes: Option<u32>,
     pub vpn_fallthrough: u32,
+    /// The default network of single users.
+    pub uid_default_network: u32,
     pub default_network: u32,
 }
 
-const ANDROID12: Priorities =
-    Priorities { local_routes: None, vpn_fallthrough: 26000, default_network: 29000 };
-const ANDROID13: Priorities =
-    Priorities { local_routes: Some(26000), vpn_fallthrough: 28000, default_network: 31000 };
+const ANDROID12: Priorities = Priorities {
+    local_routes: None,
+    vpn_fallthrough: 26000,
+    uid_default_network: 27000,
+    default_network: 29000,
+};
+const ANDROID13: Priorities = Priorities {
+    local_routes: Some(26000),
+    vpn_fallthrough: 28000,
+    uid_default_network: 29000,
+    default_network: 31000,
+};

@@ -12,31 +12,57 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! A VPN that nobody may go past, and the lockdown that an always-on one brings.
+//! A VPN, and the lockdown that an always-on one brings.
 
-use super::networks::Network;
+use super::networks::Kind;
 use super::rules;
 use super::uplink::Address;
-use super::{NetdDevice, State};
+use super::NetdDevice;
+use crate::InNetns;
+
+/// Who may go past a VPN.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Vpn {
+    /// Nobody.
+    Secure,
+    /// Applications that ask for it.
+    Bypassable,
+}
 
 impl NetdDevice {
     /// The device's address in a VPN.
     pub const VPN: &'static str = "10.8.0.2/24";
 
-    /// Brings a VPN up. It takes in everything that the device's users send: who sends from the
-    /// device has [`NetdDevice::VPN`] then. The interface is no real TUN: it leads to the internet.
+    /// Brings a VPN up that nobody may go past. It takes in everything that the device's users send:
+    /// who sends from the device has [`NetdDevice::VPN`] then. The interface is no real TUN: it leads
+    /// to the internet.
     #[track_caller]
     pub fn vpn_up(&self, name: &str) {
+        self.vpn_up_for(name, Vpn::Secure, rules::USERS);
+    }
+
+    /// Brings a VPN of a kind up, for some users only: `10100-10100` is one application's.
+    #[track_caller]
+    pub fn vpn_up_for(&self, name: &str, kind: Vpn, users: &str) {
         let address = Address::new(Self::VPN);
         self.ensure_uplink(name, &address);
+        self.make_point_to_point(name);
         let mut state = self.state();
-        let mut network = self.new_network(&mut state, name, address, true);
-        network.rules = self.vpn_rules(&state, &network);
+        let mut network = self.new_network(&mut state, name, address, Kind::Vpn(kind));
+        let table = rules::table(network.ifindex);
+        network.rules = rules::vpn(kind, name, network.net_id, table, users);
         self.add_address(&network);
         self.fill_table(&network);
         self.add_mark(&network);
         self.add_rules(&network.rules);
+        self.add_rules(&self.left_to_default(&state, network.net_id));
         state.networks.push(network);
+    }
+
+    /// Brings a VPN up that everybody's packets go by who does not ask for another network.
+    #[track_caller]
+    pub fn bypassable_vpn_up(&self, name: &str) {
+        self.vpn_up_for(name, Vpn::Bypassable, rules::USERS);
     }
 
     /// Ends a VPN; its interface goes with it.
@@ -55,10 +81,11 @@ impl NetdDevice {
         state.lockdown = on;
     }
 
-    fn vpn_rules(&self, state: &State, network: &Network) -> Vec<String> {
-        let under = state.networks.iter().find(|other| !other.vpn);
-        let under = under.map_or(0, |other| other.ifindex);
-        let (table, under) = (rules::table(network.ifindex), rules::table(under));
-        rules::vpn(self.variant, &network.name, network.net_id, table, under)
+    /// Whatever is sent by it arrives: its routes have no gateway, and a TUN asks for no neighbour.
+    /// Without ARP a packet's destination is the sender's own MAC, so both ends have the same.
+    fn make_point_to_point(&self, name: &str) {
+        let far = Self::far_end(name);
+        self.run(&format!("ip link set {name} address 02:00:00:00:08:02 arp off"));
+        self.internet.run(&format!("ip link set {far} address 02:00:00:00:08:02 arp off"));
     }
 }

@@ -20,6 +20,7 @@ mod passing;
 mod restart;
 mod shape;
 mod standins;
+mod states;
 
 use guestnet_tests::netd::table;
 use guestnet_tests::{said, Guest, InNetns, NetdDevice, Probe};

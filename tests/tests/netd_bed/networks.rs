@@ -94,7 +94,7 @@ fn wifi_goes_and_comes_back_in_every_way() {
 
 #[test]
 fn a_vpn_takes_in_what_the_device_sends_and_lockdown_the_rest() {
-    for variant in [Variant::Android12, Variant::Android13] {
+    for variant in Variant::ALL {
         let device = NetdDevice::of(variant);
         let guest = guest(&device);
         open_up(&device);
@@ -137,7 +137,9 @@ fn a_hotspot_comes_and_goes_without_a_trace() {
         "-A tetherctrl_FORWARD -j DROP"
     );
     device.hotspot(false);
-    // netd leaves the rules in raw to the next start.
-    device.run("iptables-legacy -w -t raw -F tetherctrl_raw_PREROUTING");
+    // netd leaves its counters to the next start.
+    for program in ["iptables-legacy", "ip6tables-legacy"] {
+        device.run(&format!("{program} -w -F tetherctrl_counters"));
+    }
     before.assert_same(&device.everything_else());
 }

@@ -68,7 +68,7 @@ fn the_routing_rules_are_those_of_the_golden_lists() {
             include_str!("../../../service/tests/golden/routing/android13/rules.txt"),
         ),
         (
-            Variant::Android15,
+            Variant::Android16,
             include_str!("../../../service/tests/golden/routing/android13/rules.txt"),
         ),
     ] {

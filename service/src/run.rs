@@ -45,6 +45,9 @@ pub enum RunError {
     /// It keeps more than it needs.
     #[error("the capabilities that guestnetd does not need cannot be given up: {0}")]
     Confine(std::io::Error),
+    /// It could do more than it needs.
+    #[error("system calls cannot be filtered: {0}")]
+    Filter(std::io::Error),
     /// It could not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -71,6 +74,7 @@ pub fn run(args: &Args) -> Result<(), RunError> {
         log::warn!("RLIMIT_NOFILE cannot be raised: {e}");
     }
     capabilities::probe()?;
+    filter_calls()?;
     // Before all that changes something: a second guestnetd must not touch what the first one has set up.
     let place = guestnet_platform::reserve(&args.listen, NAME)?;
     let _here = Claim::take()?;
@@ -110,6 +114,22 @@ pub fn run(args: &Args) -> Result<(), RunError> {
         }
     }
     Err(RunError::Stuck)
+}
+
+/// Behind the probe: without SYS_ADMIN it could not be set, and what is missing is said there.
+#[cfg(not(target_os = "android"))]
+fn filter_calls() -> Result<(), RunError> {
+    if !crate::confine::seccomp::filter().map_err(RunError::Filter)? {
+        log::warn!("system calls are not filtered: the kernel has no CONFIG_SECCOMP_FILTER");
+    }
+    Ok(())
+}
+
+/// init and SELinux confine it there: the policy says which ioctls and sockets it may have, and a list of
+/// calls is minijail's, by the .rc, of bionic's own.
+#[cfg(target_os = "android")]
+fn filter_calls() -> Result<(), RunError> {
+    Ok(())
 }
 
 /// systemd, where it asked to be told (sd_notify(3)).

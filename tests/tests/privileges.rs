@@ -30,14 +30,15 @@ fn promised() -> BTreeMap<String, String> {
         let mut cells = line.strip_prefix("| ")?.split(" | ");
         Some((cells.next()?.to_owned(), cells.next()?.to_owned()))
     });
-    rows.filter(|(field, _)| field.starts_with("Cap") || field == "NoNewPrivs").collect()
+    let kept = |field: &str| field.starts_with("Cap") || ["NoNewPrivs", "Seccomp"].contains(&field);
+    rows.filter(|(field, _)| kept(field)).collect()
 }
 
 #[track_caller]
 fn assert_promised(status: &Path) {
     let text = fs::read_to_string(status).expect("a status");
     let promised = promised();
-    assert_eq!(promised.len(), 6, "{promised:?}");
+    assert_eq!(promised.len(), 7, "{promised:?}");
     for (field, value) in promised {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{field}:")));
         assert_eq!(line.map(str::trim), Some(value.as_str()), "{field} of {}", status.display());

@@ -18,3 +18,7 @@ pub mod capabilities;
 pub mod descriptors;
 #[cfg(not(target_os = "android"))]
 pub mod modules;
+#[cfg(not(target_os = "android"))]
+pub mod seccomp;
+#[cfg(not(target_os = "android"))]
+mod syscalls;

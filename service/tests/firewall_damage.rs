@@ -114,8 +114,12 @@ fn iptables_damage_to_a_resolver_and_a_way_out_is_seen_and_mended() {
 /// With every kind of rule.
 fn all_kinds() -> Ruleset {
     let mut all = two();
-    let more = ruleset("resolver 192.0.2.53\nguest vm_wlan1 by tun0\n");
+    let more = ruleset(
+        "resolver 192.0.2.53\nguest vm_wlan1 by tun0\nguest vm_wlan2 by tun1\n\
+         resolver 198.51.100.53 behind tun0\n",
+    );
     (all.resolver, all.exits) = (more.resolver, more.exits);
+    all.tun_resolvers = more.tun_resolvers;
     all
 }
 

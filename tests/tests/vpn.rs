@@ -20,14 +20,16 @@ use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use android_system_guestnet::aidl::android::system::guestnet::LayerStatus::LayerStatus;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
-use guestnet_tests::bed::{eventually, second_way, Bed, Stream};
+use guestnet_tests::bed::{eventually, second_way, Bed, Stream, GATEWAY};
 use guestnet_tests::client::{by_pid, config};
+use guestnet_tests::resolver::{resolve, Resolver, Says};
 use guestnet_tests::{Device, Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(
     a_tun_is_shared_and_comes_back,
     a_guest_is_stopped_under_lockdown,
     a_vpn_that_guests_may_not_leave_by_is_named,
+    who_leaves_by_a_tun_asks_the_resolver_behind_it_and_never_the_uplinks,
 );
 
 /// The server behind the VPN, and what it sees of the device.
@@ -62,6 +64,48 @@ fn a_tun_is_shared_and_comes_back(firewall: &str) {
     let left = bed.device.run("ip route show table all");
     assert!(!left.contains("proto 103"), "{left}");
     drop(beyond);
+}
+
+fn who_leaves_by_a_tun_asks_the_resolver_behind_it_and_never_the_uplinks(firewall: &str) {
+    const UPLINKS: &str = "192.0.2.53";
+    const TUNS: &str = "198.51.100.53";
+    let device = Device::new();
+    let beyond = second_way(&device, "tun0");
+    let bed = Bed::on(device).args(&format!("--firewall {firewall}")).build();
+    let uplinks = bed.device.internet.resolver(UPLINKS, Says::All);
+    let name = |interface: &str, server: &str| {
+        bed.service.setDns(interface, &[server.to_owned()]).expect("setDns");
+    };
+    name("wlan0", UPLINKS);
+    // What is asked of either address behind the tun is counted there.
+    let [misled, tuns] = [UPLINKS, TUNS].map(|at| beyond.resolver(at, Says::All));
+    let guest = Guest::new();
+    bed.attach_as(&by_tun("vpn"), &by_pid(guest.pid()));
+    let dns = || {
+        let layers = bed.service.status(Some("vpn")).expect("status").guests.remove(0).layers;
+        layers.into_iter().find(|layer| layer.layer == Layer::DNS).expect("the layer")
+    };
+    let unknown = dns();
+    assert_eq!(unknown.cause, Cause::DNS_NONE, "{unknown:?}");
+    let step = unknown.nextStep.unwrap_or_default();
+    assert!(step.starts_with("guestnetctl dns tun0 "), "{step}");
+    resolve(&guest, GATEWAY).expect_err("nobody to ask");
+    name("tun0", TUNS);
+    assert_eq!(resolve(&guest, GATEWAY).expect("an answer"), Resolver::ANSWER);
+    let known = dns();
+    assert_eq!(known.state, LayerState::OK, "{known:?}");
+    assert!(known.text.contains(&format!("{TUNS}, which answers (named for tun0)")), "{known:?}");
+    assert!(tuns.asked() > 0);
+    assert_eq!((uplinks.asked(), misled.asked()), (0, 0));
+    // Beside a guest that asks the uplink's.
+    let other = Guest::new();
+    bed.attach("other", &other);
+    assert_eq!(resolve(&other, GATEWAY).expect("an answer"), Resolver::ANSWER);
+    assert!(uplinks.asked() > 0);
+    tuns.says(Says::Nothing);
+    resolve(&guest, GATEWAY).expect_err("the uplink's does not answer in its place");
+    assert_eq!(resolve(&other, GATEWAY).expect("an answer"), Resolver::ANSWER);
+    assert_eq!(misled.asked(), 0);
 }
 
 /// netd's rule, on a device that routes by table main: whoever writes it there means the same.

@@ -155,18 +155,24 @@ impl Daemon {
 
     /// The same where another one could be taken.
     pub(in crate::daemon) fn ask_names_for_choice(&mut self) {
-        if self.world.uplink.resolvers.len() > 1 {
+        if self.has_choice() {
             self.ask_names();
         }
     }
 
     /// When the resolvers are asked again though nothing has happened.
     pub(in crate::daemon) fn names_at(&self) -> Option<Instant> {
-        let choice = self.world.uplink.resolvers.len() > 1 && !self.world.guests.is_empty();
+        let choice = self.has_choice() && !self.world.guests.is_empty();
         let amiss = self.asking.amiss.checked_sub(1).filter(|_| choice && !self.asking.running)?;
         let [first, most] = AGAIN;
         let wait = first.saturating_mul(1 << amiss.min(8)).min(most);
         Some(self.asking.ended? + wait)
+    }
+
+    /// Whether another resolver could be taken by some guests.
+    fn has_choice(&self) -> bool {
+        let tuns = self.world.tuns.values().map(|tun| &tun.resolvers);
+        tuns.chain([&self.world.uplink.resolvers]).any(|all| all.len() > 1)
     }
 
     /// Whether a status has to wait for answers.
@@ -196,19 +202,18 @@ impl Daemon {
         let mut round = Round::new();
         if self.world.uplink.resolvers.is_empty() {
             // Who answers at the gateway, if somebody does, is asked there.
-            let gateways = ways.iter().map(|(way, guest)| (way.clone(), guest.net.guest.gateway));
+            let by_uplink = ways.iter().filter(|(way, _)| way.is_none());
+            let gateways = by_uplink.map(|(way, guest)| (way.clone(), guest.net.guest.gateway));
             let here = |at: &Ipv4Addr| resolv_conf::is_served_here(|listens| listens == *at);
             let asked = gateways.filter(|(_, at)| here(at));
-            return asked
-                .map(|(way, at)| (way, at, Ok(Question { server: at, by: None })))
-                .collect();
+            round.extend(asked.map(|(way, at)| (way, at, Ok(Question { server: at, by: None }))));
         }
         for (way, guest) in ways {
             // What waits for the uplink waits with everything else.
             if way.is_none() && !self.world.uplink.usable() {
                 continue;
             }
-            for server in &self.world.uplink.resolvers {
+            for server in self.world.resolvers_behind(&way) {
                 round.push((way.clone(), *server, self.question(&way, guest, *server)));
             }
         }
@@ -252,13 +257,15 @@ impl Daemon {
                 true => 0,
                 false => self.asking.amiss.saturating_add(1),
             };
-            let before = self.world.resolver();
+            let before = (self.world.resolver(), self.world.tun_resolvers());
             self.world.names.set(known);
-            let now = self.world.resolver();
-            if before != now {
+            let now = (self.world.resolver(), self.world.tun_resolvers());
+            if before.0 != now.0 {
                 let word =
                     |one: Option<Ipv4Addr>| one.map_or("nobody".to_owned(), |a| a.to_string());
-                log::warn!("guests' questions go to {}, not to {}", word(now), word(before));
+                log::warn!("guests' questions go to {}, not to {}", word(now.0), word(before.0));
+            }
+            if before != now {
                 self.reconcile_wanted();
             }
         }

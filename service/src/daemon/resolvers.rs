@@ -111,6 +111,32 @@ impl Resolvers {
         servers
     }
 
+    /// Those behind a tun that guests leave by: never what was named for the uplink, which a VPN does not
+    /// lead to, or which would be told what the guest asks beside its VPN. Of the device's own file those
+    /// count that the device itself asks by the tun, as it was read last.
+    pub(in crate::daemon) fn behind_tun(
+        &self,
+        netlink: &Netlink,
+        guests: &Leases,
+        (tun, index): (&IfName, u32),
+    ) -> Vec<Ipv4Addr> {
+        let asked_by_it = |server: &Ipv4Addr| {
+            let way = route::towards(netlink, *server).ok().flatten();
+            way.is_some_and(|way| way.index == index)
+        };
+        let mut servers = match self.source(Some(tun)) {
+            Source::Named => self.named.behind.get(tun).cloned().unwrap_or_default(),
+            Source::Fallback => self.fallback.clone(),
+            Source::File(_) => self.found.servers.iter().copied().filter(asked_by_it).collect(),
+            Source::Earlier => Vec::new(),
+        };
+        let fits = |server: &Ipv4Addr| {
+            of_the_guests(guests, *server).or_else(|| of_the_device(netlink, *server)).is_none()
+        };
+        servers.retain(fits);
+        servers
+    }
+
     /// Where the resolvers behind an uplink are from, and what else is named there.
     pub(in crate::daemon) fn origin(&self, uplink: Option<&IfName>) -> String {
         let name = uplink.map_or("the uplink", IfName::as_str);

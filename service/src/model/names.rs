@@ -91,16 +91,14 @@ impl Names {
         self.0.clear();
     }
 
-    /// The one that guests' questions go to: the first that is not known to be of no use, for those
-    /// that leave by the uplink, or where there are none of these for the others. Where all are bad, the
-    /// first.
-    pub fn in_use(&self, servers: impl Iterator<Item = Ipv4Addr> + Clone) -> Option<Ipv4Addr> {
-        let shared = self.0.keys().any(|(way, _)| way.is_none());
-        let counts = |way: &Way| way.is_none() || !shared;
-        let bad = |server: &Ipv4Addr| {
-            let of = self.0.iter().filter(|((way, of), _)| of == server && counts(way));
-            of.clone().count() > 0 && of.clone().all(|(_, answer)| answer.is_bad())
-        };
+    /// The one that the questions of guests that leave so go to: the first that is not known to be of no
+    /// use. Where all are bad, the first.
+    pub fn in_use(
+        &self,
+        way: &Way,
+        servers: impl Iterator<Item = Ipv4Addr> + Clone,
+    ) -> Option<Ipv4Addr> {
+        let bad = |server: &Ipv4Addr| self.answer(way, *server).is_some_and(Answer::is_bad);
         let mut all = servers.clone();
         servers.clone().find(|server| !bad(server)).or_else(|| all.next())
     }
@@ -117,7 +115,7 @@ mod tests {
         let mut names = Names::default();
         let way = |name: &Option<&str>| name.map(|name| IfName::new(name).unwrap());
         names.set(answers.iter().map(|(by, server, is)| (way(by), *server, is.clone())));
-        names.in_use([A, B].into_iter())
+        names.in_use(&None, [A, B].into_iter())
     }
 
     #[test]
@@ -133,12 +131,12 @@ mod tests {
             (&[(None, A, elsewhere()), (None, B, Answers)], B),
             (&[(None, A, NoWay), (None, B, NoWay)], A),
             (&[(None, A, Unasked("".into())), (None, B, Answers)], A),
-            // A guest with a way of its own does not decide for the others; but where all have one.
+            // A guest with a way of its own does not decide for the others.
             (&[(None, A, Answers), (Some("tun0"), A, Silent(None)), (None, B, Answers)], A),
-            (&[(Some("tun0"), A, Silent(None)), (Some("tun0"), B, Answers)], B),
+            (&[(Some("tun0"), A, Silent(None)), (Some("tun0"), B, Answers)], A),
         ] {
             assert_eq!(in_use(answers), Some(expected), "{answers:?}");
         }
-        assert_eq!(Names::default().in_use(std::iter::empty()), None);
+        assert_eq!(Names::default().in_use(&None, std::iter::empty()), None);
     }
 }

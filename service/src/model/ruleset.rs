@@ -39,6 +39,8 @@ pub struct Ruleset {
     pub resolver: Option<Ipv4Addr>,
     /// Guests, by their host ends, that leave by this interface and by no other.
     pub exits: BTreeMap<IfName, IfName>,
+    /// The resolvers behind those interfaces. The uplink's is not asked by who leaves by one of them.
+    pub tun_resolvers: BTreeMap<IfName, Ipv4Addr>,
     /// Guests' host ends, each with the address of its guest: nothing else comes in by it. Only where
     /// the filter has a set for them; rules for each would cost every packet.
     pub guests: Arc<BTreeSet<(IfName, Ipv4Addr)>>,
@@ -429,6 +431,10 @@ impl Ruleset {
         if self.resolver.is_none() {
             rules.extend(self.to_gateway(&rule(Accept), &DNS));
         }
+            // Who answers at the gateway asks by the uplink.
+            let by_tun =
+                |host: &IfName| Rule::new(Hook::Input, V4, Drop).from(Like(host.clone().into()));
+            rules.extend(self.exits.keys().map(by_tun));
         rules.push(rule(Drop));
         rules.push(Rule::new(Hook::Input, V6, Drop).from(Guests));
         // The gateway is the guests': a resolver that is bound to it answers nobody behind an uplink. But
@@ -439,12 +445,26 @@ impl Ruleset {
     }
 
     /// What a guest asks its gateway goes to the resolver: to FORWARD, which lets it out or not as
-    /// anything else that the guest sends.
+    /// anything else that the guest sends. With a way out of its own it goes to the one behind that, or
+    /// stays at the gateway, where nobody hears it.
     fn dns(&self) -> Vec<Rule> {
-        let Some(resolver) = self.resolver else { return Vec::new() };
-        let verdict = Verdict::Dnat { address: resolver.into(), port: None };
-        let rule = Rule::new(Hook::Prerouting, Family::V4, verdict).from(Interface::Guests);
-        self.to_gateway(&rule, &DNS)
+        let asks = |guests: Interface, resolver: Option<Ipv4Addr>| {
+            let dnat = |to: Ipv4Addr| Verdict::Dnat { address: to.into(), port: None };
+            let verdict = resolver.map_or(Verdict::Accept, dnat);
+            let rule = Rule::new(Hook::Prerouting, Family::V4, verdict).from(guests);
+            self.to_gateway(&rule, &DNS)
+        };
+        let mut rules = Vec::new();
+        for (host, way_out) in &self.exits {
+            let behind = self.tun_resolvers.get(way_out).copied();
+            if behind != self.resolver {
+                rules.extend(asks(Interface::Like(host.clone().into()), behind));
+            }
+        }
+        if self.resolver.is_some() {
+            rules.extend(asks(Interface::Guests, self.resolver));
+        }
+        rules
     }
 
     /// The rule for what guests send to their gateways, if it is such.

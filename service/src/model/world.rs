@@ -17,7 +17,7 @@
 
 use super::guest_table::GuestTable;
 use super::lockdown::Lockdown;
-use super::names::Names;
+use super::names::{Names, Way};
 use super::policy_rules::{RoutingMode, Rule};
 use super::ruleset::{NatPorts, Strangers};
 use super::subnet_conflict::DevicePrefix;
@@ -89,7 +89,7 @@ pub enum ForwardingMode {
 }
 
 /// A tun that guests leave by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tun {
     /// Its index.
     pub index: u32,
@@ -97,6 +97,8 @@ pub struct Tun {
     pub up: bool,
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// The resolvers behind it, in the order in which they are asked.
+    pub resolvers: Vec<Ipv4Addr>,
 }
 
 impl World {
@@ -112,9 +114,28 @@ impl World {
 
     /// The resolver that guests' questions go to. One that is a guest's own address would be that guest.
     pub fn resolver(&self) -> Option<Ipv4Addr> {
+        self.resolver_of(&None)
+    }
+
+    /// The same of guests that leave so.
+    pub fn resolver_of(&self, way: &Way) -> Option<Ipv4Addr> {
         let is_a_guest = |server: &Ipv4Addr| self.guests.leases.holder(*server).is_some();
-        let servers = self.uplink.resolvers.iter().copied();
-        self.names.in_use(servers.filter(|server| !is_a_guest(server)))
+        let servers = self.resolvers_behind(way).iter().copied();
+        self.names.in_use(way, servers.filter(|server| !is_a_guest(server)))
+    }
+
+    /// The resolvers behind a way out.
+    pub fn resolvers_behind(&self, way: &Way) -> &[Ipv4Addr] {
+        match way {
+            None => &self.uplink.resolvers,
+            Some(tun) => self.tuns.get(tun).map_or(&[], |tun| &tun.resolvers),
+        }
+    }
+
+    /// The resolvers that guests' questions go to who leave by a tun.
+    pub fn tun_resolvers(&self) -> BTreeMap<IfName, Ipv4Addr> {
+        let of = |tun: &IfName| Some((tun.clone(), self.resolver_of(&Some(tun.clone()))?));
+        self.guests.tuns().filter_map(of).collect()
     }
 
     /// Whether netd routes.

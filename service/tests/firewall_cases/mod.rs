@@ -61,7 +61,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A ruleset from its lines: `uplink NAME`, `subnet ADDRESS/PREFIX gateway ADDRESS`,
-/// `resolver ADDRESS`, `guest HOST-END by NAME`, `address HOST-END ADDRESS`, `connections NUMBER`,
+/// `resolver ADDRESS`, `resolver ADDRESS behind NAME`, `guest HOST-END by NAME`, `address HOST-END ADDRESS`, `connections NUMBER`,
 /// `ports FIRST LAST`, `strangers nowhere`, `strangers not from ways out`; and rules that no guest asks for yet:
 /// `forward PROTOCOL PORT[-LAST] from NAME to ADDRESS[:PORT]`, `echo from ADDRESS/PREFIX`,
 /// `masquerade ADDRESS/PREFIX by NAME`, `answers from ADDRESS/PREFIX by NAME`.
@@ -93,6 +93,10 @@ pub fn ruleset(text: &str) -> Ruleset {
                 ruleset.sources.insert(IfName::new(name).unwrap(), address.parse().unwrap());
             }
             ["resolver", address] => ruleset.resolver = Some(address.parse().unwrap()),
+            ["resolver", address, "behind", name] => {
+                let name = IfName::new(name).unwrap();
+                ruleset.tun_resolvers.insert(name, address.parse().unwrap());
+            }
             ["guest", host_end, "by", name] => {
                 let [host_end, name] = [host_end, name].map(|name| IfName::new(name).unwrap());
                 ruleset.exits.insert(host_end, name);

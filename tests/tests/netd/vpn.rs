@@ -23,9 +23,9 @@ use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_N
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
-use guestnet_tests::bed::{Bed, BOUND};
+use guestnet_tests::bed::{Bed, BOUND, GATEWAY};
 use guestnet_tests::client::{by_pid, config};
-use guestnet_tests::netd::{First, NetdDevice, Variant};
+use guestnet_tests::netd::{ask, First, NetdDevice, Variant};
 use guestnet_tests::traffic::Prober;
 use guestnet_tests::{poll, Guest, InNetns, Probe};
 
@@ -74,6 +74,29 @@ fn a_named_tun_is_the_only_way() {
         assert_eq!(other.udp(NetdDevice::UDP, "y").expect("UDP"), "192.0.2.2 y");
         bed.end();
     }
+}
+
+#[test]
+fn behind_a_named_tun_the_tuns_resolver_is_asked_and_no_other() {
+    // Android has no file of resolvers.
+    let bed = Bed::on_netd(NetdDevice::new()).args("--resolv-conf /none").build();
+    bed.device.vpn_up("tun0");
+    let [_, uplinks] = bed.device.resolvers("wlan0");
+    let [_, tuns] = bed.device.resolvers("tun0");
+    bed.service.setDns("wlan0", &[uplinks]).expect("setDns");
+    let other = Guest::new();
+    bed.attach("other", &other);
+    bed.attach_as(&by_tun("demo"), &bed.target());
+    for tcp in [false, true] {
+        ask(&bed.guest, GATEWAY, tcp).expect_err("the uplink's is not the tun's");
+    }
+    bed.service.setDns("tun0", &[tuns]).expect("setDns");
+    for tcp in [false, true] {
+        let answer = ask(&bed.guest, GATEWAY, tcp).expect("an answer");
+        assert_eq!(answer, format!("tun0 {IN_VPN}"));
+        assert_eq!(ask(&other, GATEWAY, tcp).expect("an answer"), "wlan0 192.0.2.2");
+    }
+    bed.end();
 }
 
 fn stopped_under_lockdown() -> GuestConfig {

@@ -295,8 +295,9 @@ interface IGuestNet {
     /**
      * Names the resolvers behind an uplink: what guests ask their gateway goes to the first one,
      * from now on if that interface is the uplink, and whenever it is again. A later call for the
-     * same interface replaces them. They are kept for the 64 interfaces named last; those of the
-     * uplink are not forgotten for others.
+     * same interface replaces them. For a tun it names those that guests ask who leave by it: these never
+     * ask what is named for the uplink, and nobody where none is known. They are kept for the 64
+     * interfaces named last; those of the uplink are not forgotten for others.
      *
      * @param uplink the interface's name; it need not be there.
      * @param servers IPv4 addresses, at most MAX_DNS_SERVERS; the first is the one in use. None:

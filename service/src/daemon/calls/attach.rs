@@ -32,7 +32,6 @@ use crate::model::guest_net::NetnsRef;
 use crate::model::lifeline::{EndCause, Lifelines, ProcessRef};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::timeline::{Operation, Timeline};
-use crate::model::world::Tun;
 use crate::model::{policy_rules, subnet_conflict, GuestNet, Step};
 use crate::spec::{GuestName, GuestSpec, Mtu, VpnPolicy};
 use crate::store::{AttachedRecord, Record};
@@ -184,15 +183,11 @@ impl Daemon {
 
     /// Reads the way out that belongs to a policy; gives its MTU, if it has one.
     pub(super) fn look_at_way(&mut self, vpn: &VpnPolicy) -> Result<Option<Mtu>, Error> {
-        let world = &mut self.world;
-        let mut way = world.uplink.mtu;
+        let mut way = self.world.uplink.mtu;
         if let VpnPolicy::NamedTun(name) = vpn {
-            let failed = |cause| Error::kernel(format!("read {name}"), cause);
-            let there = link::by_name(&self.kernel.netlink, name.as_str()).map_err(failed)?;
-            let link = there.ok_or_else(|| Error::NoSuchTun(name.clone()))?;
-            let tun = Tun { index: link.index, up: link.up, mtu: link.mtu };
-            world.tuns.insert(name.clone(), tun);
+            let tun = self.read_tun(name)?.ok_or_else(|| Error::NoSuchTun(name.clone()))?;
             way = tun.mtu;
+            self.world.tuns.insert(name.clone(), tun);
         }
         Ok(Mtu::behind(way))
     }

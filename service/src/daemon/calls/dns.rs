@@ -31,7 +31,7 @@ impl Daemon {
         let in_use = self.world.uplink.name.clone();
         self.resolvers.name(&self.store, uplink.clone(), servers, in_use.as_ref())?;
         // It is remembered: should it not be in place now, status says so, and it is tried again.
-        if in_use.as_ref() == Some(&uplink) {
+        if in_use.as_ref() == Some(&uplink) || self.world.tuns.contains_key(&uplink) {
             self.debounce.trigger(Due { uplink: true, ..Due::default() }, Instant::now());
             self.settle();
         }

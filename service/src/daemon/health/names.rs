@@ -23,11 +23,18 @@ use std::net::Ipv4Addr;
 impl Daemon {
     /// For guests that leave so.
     pub(super) fn names_layer(&self, way: &Way) -> LayerReport {
-        let uplink = self.world.uplink.name.as_ref();
-        let Some(resolver) = self.ruleset().resolver else {
-            return self.layer_of_own_resolver(way);
+        let resolver = match way {
+            None => self.ruleset().resolver,
+            Some(tun) => self.ruleset().tun_resolvers.get(tun).copied(),
         };
-        let origin = self.resolvers.origin(uplink);
+        let Some(resolver) = resolver else {
+            return match way {
+                None => self.layer_of_own_resolver(way),
+                Some(_) => LayerReport::bad(Layer::Dns, self.resolvers.none(way.as_ref())),
+            };
+        };
+        let behind = way.as_ref().or(self.world.uplink.name.as_ref());
+        let origin = self.resolvers.origin(behind);
         let goes = format!("port 53 of the gateway goes to {resolver}");
         // Nobody asks, so nobody is asked.
         if self.world.guests.is_empty() {
@@ -77,7 +84,8 @@ impl Daemon {
 
     /// The resolver before it, if that is not the one in use because it does not do.
     fn passed_over(&self, way: &Way, resolver: Ipv4Addr) -> String {
-        let first = self.world.uplink.resolvers.first().filter(|first| **first != resolver);
+        let first = self.world.resolvers_behind(way).first();
+        let first = first.filter(|first| **first != resolver);
         let known = first.and_then(|first| Some((*first, self.world.names.answer(way, *first)?)));
         known.map_or_else(String::new, |(first, answer)| {
             format!(": {}", self.bad_resolver(way, first, answer).text)
@@ -87,7 +95,7 @@ impl Daemon {
     fn bad_resolver(&self, way: &Way, resolver: Ipv4Addr, answer: &Answer) -> Fault {
         let uplink = self.world.uplink.name.as_ref().map_or("UPLINK", |name| name.as_str());
         let leaves = way.as_ref().map_or(uplink, |tun| tun.as_str());
-        let other = format!("guestnetctl dns {uplink} ADDRESS, with another resolver");
+        let other = format!("guestnetctl dns {leaves} ADDRESS, with another resolver");
         let fault = match answer {
             Answer::Silent(why) => {
                 let why = why.map(|why| format!(": {why}")).unwrap_or_default();

@@ -136,8 +136,11 @@ impl Daemon {
         self.world.platform.nat_ports = sysctl::local_ports().and_then(nat_ports);
         // A link that has come or gone may be of others that need forwarding.
         self.world.strangers = self.forwarding.get().strangers(&self.world)?;
-        let tuns = read_tuns(&self.kernel.netlink, &self.world)?;
+        let tuns = self.read_tuns()?;
         let resized = tuns != self.world.tuns;
+        if resized {
+            self.ask_names();
+        }
         self.world.tuns = tuns;
         Ok(resized)
     }
@@ -259,18 +262,27 @@ fn bring<R: SharedResource>(
     })
 }
 
-/// The tuns that guests leave by, as far as they are there.
-fn read_tuns(
-    netlink: &crate::effects::kernel::netlink::Netlink,
-    world: &World,
-) -> Result<BTreeMap<IfName, Tun>, Error> {
-    let failed = |cause| Error::kernel("read the interfaces of VPNs", cause);
-    let mut tuns = BTreeMap::new();
-    for name in world.guests.tuns() {
-        if let Some(link) = link::by_name(netlink, name.as_str()).map_err(failed)? {
-            let tun = Tun { index: link.index, up: link.up, mtu: link.mtu };
-            tuns.insert(name.clone(), tun);
+impl Daemon {
+    /// The tuns that guests leave by, as far as they are there.
+    fn read_tuns(&self) -> Result<BTreeMap<IfName, Tun>, Error> {
+        let mut tuns = BTreeMap::new();
+        for name in self.world.guests.tuns() {
+            if let Some(tun) = self.read_tun(name)? {
+                tuns.insert(name.clone(), tun);
+            }
         }
+        Ok(tuns)
     }
-    Ok(tuns)
+
+    /// The same of one; none: it is not there.
+    pub(in crate::daemon) fn read_tun(&self, name: &IfName) -> Result<Option<Tun>, Error> {
+        let netlink = &self.kernel.netlink;
+        let failed = |cause| Error::kernel(format!("read {name}"), cause);
+        let Some(link) = link::by_name(netlink, name.as_str()).map_err(failed)? else {
+            return Ok(None);
+        };
+        let guests = &self.world.guests.leases;
+        let resolvers = self.resolvers.behind_tun(netlink, guests, (name, link.index));
+        Ok(Some(Tun { index: link.index, up: link.up, mtu: link.mtu, resolvers }))
+    }
 }

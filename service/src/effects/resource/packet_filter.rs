@@ -107,6 +107,7 @@ impl SharedResource for PacketFilter {
             exits: exits
                 .filter_map(|(host, one)| Some((host.clone(), one.vpn.tun()?.clone())))
                 .collect(),
+            tun_resolvers: world.tun_resolvers(),
             guests: match world.platform.filter {
                 Backend::Nftables => guests.sources(),
                 Backend::Iptables => Arc::default(),
@@ -157,6 +158,9 @@ impl SharedResource for PacketFilter {
                 if from.resolver != task.to.resolver {
                     let guests = subnets(task.world);
                     self.forgetter.forget(Unfit::Questions(guests, task.to.resolver));
+                }
+                if from.tun_resolvers != task.to.tun_resolvers {
+                    self.forgetter.forget(Unfit::Questions(subnets(task.world), None));
                 }
             }
             // There may have been none for a while.

@@ -18,6 +18,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::build::Build;
 use crate::crowd::{namespaces, on_a_thread, Crowd, Plain};
 use crate::error::{Doing, Error, Result};
 use crate::floor::Deleter;
@@ -51,7 +52,7 @@ pub fn run(options: &Options) -> Result<Table> {
 fn measure(options: &Options) -> Result<Table> {
     let (ours, theirs) = (namespaces(LEAVING + COMING)?, namespaces(LEAVING + COMING)?);
     let (coming, leaving) =
-        (Crowd::start(&options.bin, CLIENTS + 1)?, Plain::new(&filter(&options.bin)?)?);
+        (Crowd::start(&Build::now(options), CLIENTS + 1)?, Plain::new(&filter(&options.bin)?)?);
     let mut guestnetd = OfGuestnetd { crowd: coming, netns: ours };
     let mut floor = OfFloor::new(leaving, theirs)?;
     let mut settle = Settle::new()?;

@@ -17,21 +17,21 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
-use guestnet_platform::Connection;
 use guestnet_tests::client::{by_netns, config};
 use guestnet_tests::{Device, InNetns};
 use nix::sched::{unshare, CloneFlags};
 
+use crate::build::Build;
+use crate::contract::Client;
 use crate::error::{Doing, Error, Result};
 use crate::floor::Floor;
 use crate::measure::Steps;
 use crate::service::Service;
 use crate::settle::go;
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 
 /// Makes so many network namespaces without names.
 pub fn namespaces(count: usize) -> Result<Vec<OwnedFd>> {
@@ -53,24 +53,30 @@ pub fn on_a_thread<T: Send>(f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
 /// A guestnetd, its device and its clients.
 pub struct Crowd {
     // In this order: clients leave before the service, and it before the device.
-    clients: Vec<Connection<dyn IGuestNet>>,
+    clients: Vec<Client>,
     /// The service.
     pub service: Service,
-    _device: Device,
+    /// The device.
+    pub device: Device,
 }
 
 impl Crowd {
     /// Starts one with so many clients.
-    pub fn start(bin: &Path, clients: usize) -> Result<Self> {
-        Self::start_with(bin, clients, &[])
+    pub fn start(build: &Build, clients: usize) -> Result<Self> {
+        Self::start_with(build, clients, &[])
     }
 
     /// The same, with further arguments for guestnetd.
-    pub fn start_with(bin: &Path, clients: usize, args: &[&str]) -> Result<Self> {
+    pub fn start_with(build: &Build, clients: usize, args: &[&str]) -> Result<Self> {
         let device = Device::options().forwarding().build();
-        let service = Service::start(bin, &device, args)?;
-        let clients = (0..clients).map(|_| service.connect()).collect::<Result<_>>()?;
-        Ok(Self { clients, service, _device: device })
+        let service = Service::start(&build.bin, &device, args)?;
+        let clients = (0..clients).map(|_| build.connect(&service)).collect::<Result<_>>()?;
+        Ok(Self { clients, service, device })
+    }
+
+    /// Its first client.
+    pub fn client(&self) -> &Client {
+        &self.clients[0]
     }
 
     /// Attaches guest `at`; gives the time of the call.
@@ -98,7 +104,7 @@ impl Crowd {
     pub fn down_at_once(&self) -> Result<Duration> {
         let client = self.clients.first().ok_or_else(|| Error::new("no client"))?;
         let began = Instant::now();
-        client.detachAll().map_err(|e| Error::new(format!("detachAll: {e}")))?;
+        client.net().detachAll().map_err(|e| Error::new(format!("detachAll: {e}")))?;
         Ok(began.elapsed())
     }
 
@@ -106,7 +112,7 @@ impl Crowd {
         &self,
         count: usize,
         clients: usize,
-        act: impl Fn(&Connection<dyn IGuestNet>, usize) -> Result<Duration> + Sync,
+        act: impl Fn(&Client, usize) -> Result<Duration> + Sync,
     ) -> Result<Duration> {
         let began = Instant::now();
         thread::scope(|scope| {
@@ -125,19 +131,20 @@ impl Crowd {
     }
 }
 
-fn name(at: usize) -> String {
+/// The name of guest `at`.
+pub fn name(at: usize) -> String {
     format!("guest{at:04}")
 }
 
-fn attach(client: &Connection<dyn IGuestNet>, at: usize, netns: &OwnedFd) -> Result<Duration> {
+fn attach(client: &Client, at: usize, netns: &OwnedFd) -> Result<Duration> {
     let (config, target) = (config(&name(at)), by_netns(netns.try_clone()?));
     let began = Instant::now();
-    let answer = client.attach(&config, &target, None);
+    let answer = client.attach(&config, &target);
     let took = began.elapsed();
-    answer.doing(name(at)).map(|_| took)
+    answer.doing(name(at)).map(|()| took)
 }
 
-fn detach(client: &Connection<dyn IGuestNet>, at: usize) -> Result<Duration> {
+fn detach(client: &Client, at: usize) -> Result<Duration> {
     let began = Instant::now();
     let answer = client.detach(&name(at));
     let took = began.elapsed();

@@ -16,17 +16,24 @@
 //! starts it. No figure is asserted anywhere but in `--check`, which compares with the floor.
 
 mod attach;
+mod before;
+mod build;
 mod concurrent;
+mod contract;
 mod cpu;
 mod crowd;
 mod cycle;
 mod datapath;
+mod end;
 mod error;
 mod events;
 mod first_packet;
 mod floor;
+mod hostile;
 mod machine;
 mod measure;
+mod memory;
+mod mtu;
 mod options;
 mod progress;
 mod report;
@@ -34,6 +41,7 @@ mod scale;
 mod service;
 mod settle;
 mod start;
+mod status;
 mod subject;
 mod timeline;
 
@@ -83,7 +91,9 @@ fn measure(options: &Options) -> Result<()> {
         keep(run.detach())?;
     }
     for (id, run) in TABLES {
-        if options.wants(id) {
+        // It compares with nobody else: without an earlier build its place in the report stays.
+        let alone = id == "before" && options.before.is_empty();
+        if options.wants(id) && !alone {
             keep(run(options)?)?;
         }
     }
@@ -94,13 +104,19 @@ fn measure(options: &Options) -> Result<()> {
 type Run = fn(&Options) -> Result<Table>;
 
 /// All others, by name, in the order of the report.
-const TABLES: [(&str, Run); 6] = [
+const TABLES: [(&str, Run); 12] = [
     ("scale", scale::run),
     ("concurrent", concurrent::run),
     ("first-packet", first_packet::run),
     ("datapath", datapath::run),
     ("events", events::run),
     ("start", start::run),
+    ("before", before::run),
+    ("mtu", mtu::run),
+    ("status", status::run),
+    ("end", end::run),
+    ("hostile", hostile::run),
+    ("memory", memory::run),
 ];
 
 /// The names of all tables, in the order of the report.

@@ -31,6 +31,11 @@ impl Samples {
         self.0.push(micros);
     }
 
+    /// Adds all of another's.
+    pub fn extend(&mut self, other: &Self) {
+        self.0.extend(&other.0);
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -61,6 +66,18 @@ impl Samples {
     /// Of each round, the sum of both.
     pub fn plus(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(a, b)| a + b).collect())
+    }
+
+    /// How many times as much as `base`, in the middle one of all rounds: what disturbs a round
+    /// disturbs both.
+    pub fn against(&self, base: &Self) -> Option<f64> {
+        let rounds = self.0.iter().zip(&base.0).filter(|(_, base)| **base > 0.0);
+        rounds.map(|(own, base)| own / base).collect::<Self>().median()
+    }
+
+    /// The largest.
+    pub fn max(&self) -> Option<f64> {
+        self.0.iter().copied().max_by(f64::total_cmp)
     }
 
     /// How many times as much as `base`, by the medians.
@@ -154,6 +171,8 @@ mod tests {
         let sum = samples(&[1.0, 2.0, 3.0]).plus(&samples(&[30.0, 20.0, 10.0]));
         assert_eq!(sum.median(), Some(22.0));
         assert_eq!(sum.ratio(&samples(&[11.0])), Some(2.0));
+        let (own, base) = (samples(&[1.0, 9.0, 300.0]), samples(&[1.0, 3.0, 100.0]));
+        assert_eq!((own.against(&base), own.max()), (Some(3.0), Some(300.0)));
     }
 
     #[test]

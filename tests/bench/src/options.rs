@@ -45,6 +45,11 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub bin: PathBuf,
 
+    /// The folder with guestnetd of an earlier build, which is measured beside; may be given again.
+    /// It stands in the tables under the folder's name
+    #[arg(long, value_name = "DIR")]
+    pub before: Vec<PathBuf>,
+
     /// tests/bench: where the rivals and the pictures are
     #[arg(long, value_name = "DIR")]
     pub home: PathBuf,

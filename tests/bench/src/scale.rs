@@ -17,6 +17,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use crate::build::Build;
 use crate::crowd::{namespaces, on_a_thread, Crowd, Plain};
 use crate::error::{Doing, Error, Result};
 use crate::measure::Samples;
@@ -47,7 +48,7 @@ fn measure(options: &Options) -> Result<Table> {
 
 /// Guest N with N-1 present.
 fn marginal(options: &Options, sizes: &[usize], rounds: usize, table: &mut Table) -> Result<()> {
-    let crowd = Crowd::start(&options.bin, 1)?;
+    let crowd = Crowd::start(&Build::now(options), 1)?;
     let mut plain = Plain::new(&filter(&options.bin)?)?;
     let mut settle = Settle::new()?;
     let most = sizes.last().copied().unwrap_or(1);
@@ -127,7 +128,7 @@ const FLOOR: usize = 3;
 
 /// All up and all down, again and again.
 fn masses(options: &Options, count: usize, rounds: usize, table: &mut Table) -> Result<()> {
-    let crowd = Crowd::start(&options.bin, CLIENTS)?;
+    let crowd = Crowd::start(&Build::now(options), CLIENTS)?;
     let mut plain = Plain::new(&filter(&options.bin)?)?;
     let mut settle = Settle::new()?;
     let netns = namespaces(count)?;

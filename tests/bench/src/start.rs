@@ -14,15 +14,17 @@
 
 //! How long guestnetd takes to start.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixListener;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Stdio};
 use std::time::{Duration, Instant};
 
 use guestnet_tests::{Device, InNetns};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 
+use crate::cpu;
 use crate::error::{Doing, Error, Result};
 use crate::measure::{order, Samples};
 use crate::options::Options;
@@ -78,19 +80,56 @@ pub fn run(options: &Options) -> Result<Table> {
 
 fn serving(options: &Options, device: &Device, firewall: &str) -> Result<Duration> {
     let dir = scratch()?;
-    let state = dir.path().join("run");
-    let mut command = device.command(options.bin.join("guestnetd"));
-    command.arg("--listen").arg(format!("unix://{}", state.join("guestnet.sock").display()));
-    command.arg("--state-dir").arg(&state).args(["--firewall", firewall]);
-    command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null()).stdout(Stdio::null());
-    let began = Instant::now();
-    let mut daemon = command.stderr(Stdio::piped()).spawn().doing("guestnetd")?;
-    let log = daemon.stderr.take().ok_or_else(|| Error::new("guestnetd has no stderr"))?;
-    let mut lines = BufReader::new(log).lines().map_while(|line| line.ok());
-    let ready = lines.any(|line| line.contains(READY)).then(|| began.elapsed());
-    let _ = kill(Pid::from_raw(daemon.id() as i32), Signal::SIGTERM);
-    daemon.wait()?;
-    ready.ok_or_else(|| Error::new(format!("guestnetd --firewall {firewall} ended unready")))
+    let running = Running::launch(&options.bin, device, dir.path(), &["--firewall", firewall])?;
+    let took = running.start;
+    running.stop()?;
+    Ok(took)
+}
+
+/// A guestnetd whose state outlives it.
+pub struct Running {
+    daemon: Child,
+    /// Kept open: it writes on.
+    _log: BufReader<ChildStderr>,
+    /// From before fork until it said that it serves.
+    pub start: Duration,
+}
+
+impl Running {
+    /// Starts one that has its socket and its state in this folder.
+    pub fn launch(bin: &Path, device: &Device, dir: &Path, args: &[&str]) -> Result<Self> {
+        let mut command = device.command(bin.join("guestnetd"));
+        command.args(["--listen", &socket_in(dir), "--state-dir"]).arg(dir.join("run")).args(args);
+        command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null()).stdout(Stdio::null());
+        let began = Instant::now();
+        let mut daemon = command.stderr(Stdio::piped()).spawn().doing("guestnetd")?;
+        let log = daemon.stderr.take().ok_or_else(|| Error::new("guestnetd has no stderr"))?;
+        let mut log = BufReader::new(log);
+        let ready = log.by_ref().lines().map_while(|line| line.ok()).any(|l| l.contains(READY));
+        let running = Self { daemon, _log: log, start: began.elapsed() };
+        if ready {
+            return Ok(running);
+        }
+        running.stop()?;
+        Err(Error::new(format!("guestnetd {} ended unready", args.join(" "))))
+    }
+
+    /// The CPU that it has used.
+    pub fn cpu(&self) -> Result<Duration> {
+        cpu::of_process(self.daemon.id() as i32)
+    }
+
+    /// Ends it by SIGTERM: guests stay attached.
+    pub fn stop(mut self) -> Result<()> {
+        let _ = kill(Pid::from_raw(self.daemon.id() as i32), Signal::SIGTERM);
+        self.daemon.wait()?;
+        Ok(())
+    }
+}
+
+/// The endpoint of a guestnetd that was started in this folder.
+pub fn socket_in(dir: &Path) -> String {
+    format!("unix://{}", dir.join("run/guestnet.sock").display())
 }
 
 fn process(device: &Device) -> Result<Duration> {

@@ -21,6 +21,7 @@ mod scene;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use crate::build::Build;
 use crate::crowd::on_a_thread;
 use crate::error::{Doing, Result};
 use crate::measure::{order, Samples};
@@ -59,8 +60,11 @@ fn measure(options: &Options) -> Result<Table> {
         &["way", "CPU per small packet", "ratio", "there and back", "p99", "TCP"],
     );
     let mut subjects = Vec::new();
-    for way in WAYS {
-        match way.lay(&options.bin) {
+    let builds = Build::all(options)?;
+    let before = (1..builds.len())
+        .flat_map(|at| ["nftables", "iptables"].map(|filter| Way::Before(at, filter)));
+    for way in WAYS.into_iter().chain(before) {
+        match way.lay(&builds) {
             Ok(scene) => subjects.push(Subject {
                 way,
                 scene,
@@ -70,20 +74,20 @@ fn measure(options: &Options) -> Result<Table> {
                 gigabits: Vec::new(),
             }),
             Err(e) => {
-                progress::warn(&format!("{}: {e}", way.subject()));
-                table.skipped(way.subject(), e.to_string());
+                progress::warn(&format!("{}: {e}", way.subject(&builds)));
+                table.skipped(way.subject(&builds), e.to_string());
             }
         }
     }
     // The first round warms up: neighbours, connections, caches.
     for round in 0..rounds + 1 {
         for at in order(round, subjects.len()) {
-            let who = subjects[at].way.subject();
+            let who = subjects[at].way.subject(&builds);
             subjects[at].take(round > 0).doing(who)?;
         }
         progress::show("datapath", round, rounds);
     }
-    fill(&mut table, &subjects, rounds);
+    fill(&mut table, &subjects, &builds, rounds);
     Ok(table)
 }
 
@@ -115,7 +119,7 @@ fn middle(values: &[f64]) -> Option<f64> {
     values.iter().copied().collect::<Samples>().median()
 }
 
-fn fill(table: &mut Table, subjects: &[Subject], rounds: usize) {
+fn fill(table: &mut Table, subjects: &[Subject], builds: &[Build], rounds: usize) {
     let of = |way: Way| subjects.iter().find(|subject| subject.way == way);
     let original = of(WAYS[1]);
     for subject in subjects {
@@ -129,7 +133,7 @@ fn fill(table: &mut Table, subjects: &[Subject], rounds: usize) {
             micros(subject.worst.median()),
             number(middle(&subject.gigabits), "Gb/s"),
         ];
-        table.row(subject.way.subject(), cells);
+        table.row(subject.way.subject(builds), cells);
     }
     table.method = vec![format!(
         "Each way has a device, an internet and a guest of its own, behind veth links. In turn, {rounds} \
@@ -143,7 +147,7 @@ fn fill(table: &mut Table, subjects: &[Subject], rounds: usize) {
     let mut target = |a: Way, b: Way, most: f64| {
         let value = of(a).zip(of(b)).and_then(|(a, b)| a.against(b));
         let measured = value.map(|value| (format!("{}x", digits(value)), value <= most));
-        let what = format!("CPU: {} against {}", a.subject(), b.subject());
+        let what = format!("CPU: {} against {}", a.subject(builds), b.subject(builds));
         table.target(&what, &format!("at most {}x", digits(most)), measured);
     };
     let [_, legacy, nft, nft_one, nft_many, legacy_one, legacy_many, hotspot, wrapped, many] = WAYS;
@@ -153,16 +157,20 @@ fn fill(table: &mut Table, subjects: &[Subject], rounds: usize) {
     target(nft_one, nft, 1.0);
     target(nft_one, legacy, 1.0);
     target(legacy_one, legacy, 1.0);
+    for at in 1..builds.len() {
+        target(nft_one, Way::Before(at, "nftables"), 1.03);
+        target(legacy_one, Way::Before(at, "iptables"), 1.03);
+    }
     let beside = of(wrapped).zip(of(hotspot)).and_then(|(ours, theirs)| ours.against(theirs));
     table.notes.extend(beside.map(|times| {
-        let (a, b) = (wrapped.subject(), hotspot.subject());
+        let (a, b) = (wrapped.subject(builds), hotspot.subject(builds));
         format!(
             "CPU: {a} against {b} (its `iif` rule, tetherctrl's chains, masquerade): {}x.",
             digits(times)
         )
     }));
     let bar = |subject: &Subject| Bar {
-        label: subject.way.subject(),
+        label: subject.way.subject(builds),
         parts: vec![Part::new("", middle(&subject.cpu).unwrap_or_default())],
     };
     table.pictures = vec![Picture::Bars(Bars {

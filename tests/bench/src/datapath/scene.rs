@@ -16,13 +16,12 @@
 //! behind it. Where guestnetd makes the way, its guests are attached by the contract.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
 
-use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use guestnet_tests::client::{by_netns, config};
 use guestnet_tests::netd::NetdDevice;
 use guestnet_tests::{said, Device, InNetns, Internet};
 
+use crate::build::Build;
 use crate::crowd::namespaces;
 use crate::error::{Doing, Error, Result};
 use crate::service::Service;
@@ -36,6 +35,8 @@ pub enum Way {
     Original(&'static str),
     /// guestnetd's, with this packet filter and so many guests attached.
     Guestnetd(&'static str, usize),
+    /// The same by the build of `--before` of this place, with one guest.
+    Before(usize, &'static str),
     /// On a device that netd shapes: that of a hotspot's client, as netd makes it.
     Hotspot,
     /// On such a device guestnetd's, by netd's wrapper, with so many guests attached.
@@ -72,8 +73,12 @@ enum Ground {
 
 impl Way {
     /// Its row.
-    pub fn subject(self) -> String {
+    pub fn subject(self, builds: &[Build]) -> String {
         match self {
+            Self::Before(at, filter) => {
+                let name = builds.get(at).map_or("before", |build| &build.name);
+                format!("{name}, {filter}, 1 guest")
+            }
             Self::Plain => "routed, no NAT, no rule".to_owned(),
             Self::Original(program) => format!("the original's rules, {program}"),
             Self::Guestnetd(filter, 1) => format!("guestnetd, {filter}, 1 guest"),
@@ -87,14 +92,19 @@ impl Way {
     }
 
     /// Lays it. An error says what is missing here.
-    pub fn lay(self, bin: &Path) -> Result<Scene> {
+    pub fn lay(self, builds: &[Build]) -> Result<Scene> {
+        let [now, ..] = builds else { return Err(Error::new("there is no build")) };
         match self {
-            Self::Hotspot | Self::Wrapped(_) => self.lay_on_netds(bin),
-            _ => self.lay_on_linux(bin),
+            Self::Hotspot | Self::Wrapped(_) => self.lay_on_netds(now),
+            Self::Before(at, _) => match builds.get(at) {
+                Some(build) => self.lay_on_linux(build),
+                None => Err(Error::new("there is no such build")),
+            },
+            _ => self.lay_on_linux(now),
         }
     }
 
-    fn lay_on_linux(self, bin: &Path) -> Result<Scene> {
+    fn lay_on_linux(self, build: &Build) -> Result<Scene> {
         let device = Device::options().forwarding().build();
         let count = match self {
             Self::Guestnetd(_, count) => count,
@@ -113,9 +123,9 @@ impl Way {
                     }
                 }
             }
-            Self::Guestnetd(filter, _) => {
-                let started = Service::start(bin, &device, &["--firewall", filter])?;
-                attach(&started, &guests)?;
+            Self::Guestnetd(filter, _) | Self::Before(_, filter) => {
+                let started = Service::start(&build.bin, &device, &["--firewall", filter])?;
+                attach(build, &started, &guests)?;
                 service = Some(started);
             }
             _ => {
@@ -126,7 +136,7 @@ impl Way {
         Ok(Scene { _service: service, guests, device: Ground::Linux(device) })
     }
 
-    fn lay_on_netds(self, bin: &Path) -> Result<Scene> {
+    fn lay_on_netds(self, build: &Build) -> Result<Scene> {
         let device = NetdDevice::new();
         let (guests, service) = match self {
             Self::Wrapped(count) => {
@@ -134,8 +144,8 @@ impl Way {
                     .map(|path| path.to_string_lossy().into_owned());
                 let args = ["--iptables", &iptables, "--ndc", &ndc];
                 let guests = namespaces(count)?;
-                let service = Service::start(bin, &device, &args)?;
-                attach(&service, &guests)?;
+                let service = Service::start(&build.bin, &device, &args)?;
+                attach(build, &service, &guests)?;
                 (guests, Some(service))
             }
             _ => {
@@ -154,11 +164,11 @@ impl Way {
     }
 }
 
-fn attach(service: &Service, guests: &[OwnedFd]) -> Result<()> {
-    let client = service.connect()?;
+fn attach(build: &Build, service: &Service, guests: &[OwnedFd]) -> Result<()> {
+    let client = build.connect(service)?;
     for (at, netns) in guests.iter().enumerate() {
         let netns = by_netns(netns.try_clone()?);
-        client.attach(&config(&format!("guest{at}")), &netns, None)?;
+        client.attach(&config(&format!("guest{at}")), &netns)?;
     }
     Ok(())
 }

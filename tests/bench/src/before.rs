@@ -153,8 +153,11 @@ impl TwoWays {
     fn new(build: &Build) -> Result<Self> {
         let device = Device::options().forwarding().build();
         let beyond = second_way(&device, "eth1");
-        for internet in [&device.internet, &beyond] {
+        // Who is asked at that address answers from it.
+        for (internet, net) in [(&device.internet, "192.0.2"), (&beyond, "198.51.100")] {
             internet.netns.run(&format!("ip addr add {ANYWHERE}/32 dev lo"));
+            let route = format!("ip route replace {net}.2/32 dev device src {ANYWHERE}");
+            internet.netns.run(&route);
         }
         let service = Service::start(&build.bin, &device, &["--uplink", "default"])?;
         let guest = namespaces(1)?.remove(0);

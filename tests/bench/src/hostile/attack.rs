@@ -30,6 +30,7 @@ const ETHERNET: usize = 14;
 const IP: usize = 20;
 /// The original's gateway, which is the guests' resolver.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 2);
+/// The internet has no such host: nothing is answered, and so nothing ends a connection.
 const BEYOND: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 80);
 /// A question for `a.example`, without its id.
 const QUESTION: &[u8] = b"\x01\0\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\x01\0\x01";

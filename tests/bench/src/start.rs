@@ -14,10 +14,11 @@
 
 //! How long guestnetd takes to start.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{Child, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use guestnet_tests::{Device, InNetns};
@@ -89,8 +90,6 @@ fn serving(options: &Options, device: &Device, firewall: &str) -> Result<Duratio
 /// A guestnetd whose state outlives it.
 pub struct Running {
     daemon: Child,
-    /// Kept open: it writes on.
-    _log: BufReader<ChildStderr>,
     /// From before fork until it said that it serves.
     pub start: Duration,
 }
@@ -106,7 +105,9 @@ impl Running {
         let log = daemon.stderr.take().ok_or_else(|| Error::new("guestnetd has no stderr"))?;
         let mut log = BufReader::new(log);
         let ready = log.by_ref().lines().map_while(|line| line.ok()).any(|l| l.contains(READY));
-        let running = Self { daemon, _log: log, start: began.elapsed() };
+        let running = Self { daemon, start: began.elapsed() };
+        // It writes on, and may wait until somebody has read.
+        thread::spawn(move || io::copy(&mut log, &mut io::sink()));
         if ready {
             return Ok(running);
         }

@@ -16,14 +16,16 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=release.ld");
     let target = |key| std::env::var(key).unwrap_or_default();
     if target("CARGO_CFG_TARGET_OS") == "linux" && target("CARGO_CFG_TARGET_ENV") == "gnu" {
         // Relative relocations as a bitmap (DT_RELR), as Android has them: a twentieth of the binary.
         // glibc 2.36 and later load it; older ones say so and end.
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
         // A panic aborts in a release: nobody looks up where to unwind to.
-        if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        if target("PROFILE") == "release" {
             println!("cargo:rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
+            println!("cargo:rustc-link-arg-bins=-T{}/release.ld", target("CARGO_MANIFEST_DIR"));
         }
     }
 }

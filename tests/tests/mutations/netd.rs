@@ -19,6 +19,7 @@ use std::time::Duration;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_tests::client::{by_pid, config};
+use guestnet_tests::netd::Variant;
 use guestnet_tests::{Daemon, Guest, InNetns, NetdDevice};
 
 use crate::changes::Seen;
@@ -26,7 +27,8 @@ use crate::traced::{by_tun, Traced};
 
 /// Start, attach, uplinks, VPNs, netd's restart, repairs, detach, end.
 pub fn life() -> Seen {
-    let device = NetdDevice::new();
+    // The one with all of netd's chains for vendors.
+    let device = NetdDevice::of(Variant::Android16);
     let (iptables, ndc) = (device.iptables(), device.ndc());
     let args = format!(
         "--iptables {} --ndc {} --uplink wlan0,rmnet0 --check-every 1",

@@ -33,10 +33,15 @@ fn netd_restarts_at_every_pace() {
             bed.flows_as("192.0.2.2");
             assert_eq!(bed.device.forwarding_requesters(), ["guestnetd"], "pace {pace}");
             let jumps = bed.device.run("iptables-legacy-save");
-            for parent in ["oem_fwd", "INPUT", "POSTROUTING"] {
+            let [input, other] = match variant.has_vendor_input() {
+                true => ["oem_in", "INPUT"],
+                false => ["INPUT", "oem_in"],
+            };
+            for parent in ["oem_fwd", input, "POSTROUTING"] {
                 let jump = format!("-A {parent} -j oem_guestnet");
                 assert_eq!(jumps.matches(&jump).count(), 1, "{jump}: {jumps}");
             }
+            assert!(!jumps.contains(&format!("-A {other} -j oem_guestnet")), "{jumps}");
         }
         assert_eq!(bed.device.everything_else().diff(&before), None);
         bed.end();

@@ -24,16 +24,20 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Parents {
     /// For IPv4 that is forwarded. IPv6 is only dropped, which needs no chain that lets it pass.
     pub forward: &'static str,
+    /// For IPv4 to the device itself.
+    pub input: &'static str,
     /// For destination NAT.
     pub prerouting: &'static str,
 }
 
 impl Parents {
     /// Where nobody else owns the chains of the hooks.
-    pub const LINUX: Self = Self { forward: "FORWARD", prerouting: "PREROUTING" };
-    /// Where netd does: it throws away what it finds in FORWARD, and drops what reaches its end. It
-    /// keeps two chains for vendors (`Controllers.cpp`), empty, and jumped to first.
-    pub const ANDROID: Self = Self { forward: "oem_fwd", prerouting: "oem_nat_pre" };
+    pub const LINUX: Self = Self { forward: "FORWARD", input: "INPUT", prerouting: "PREROUTING" };
+    /// Where netd does: it throws away what it finds in FORWARD and INPUT, and drops what reaches the
+    /// end of FORWARD. It keeps chains for vendors (`Controllers.cpp`), empty, and jumped to first; the
+    /// one in INPUT since Android 16.
+    pub const ANDROID: Self =
+        Self { forward: "oem_fwd", input: "oem_in", prerouting: "oem_nat_pre" };
 
     /// Those of IPv4's tables as they are. A vendor's chain is taken where it is what a packet meets
     /// first: behind somebody else's rule ours would not be the first to decide.
@@ -50,6 +54,7 @@ impl Parents {
         let (linux, netd) = (Self::LINUX, Self::ANDROID);
         Self {
             forward: choose(filter, linux.forward, netd.forward, FORWARD),
+            input: choose(filter, linux.input, netd.input, INPUT),
             prerouting: choose(nat, linux.prerouting, netd.prerouting, PREROUTING),
         }
     }
@@ -121,7 +126,8 @@ pub fn anchors(parents: &Parents) -> [Anchor; 8] {
         let (table, root, parent, names) = match (hook, family) {
             (Hook::Forward, Family::V4) => ("filter", "FORWARD", parents.forward, FORWARD),
             (Hook::Forward, Family::V6) => ("filter", "FORWARD", "FORWARD", FORWARD),
-            (Hook::Input, _) => ("filter", "INPUT", "INPUT", INPUT),
+            (Hook::Input, Family::V4) => ("filter", "INPUT", parents.input, INPUT),
+            (Hook::Input, Family::V6) => ("filter", "INPUT", "INPUT", INPUT),
             (Hook::Prerouting, Family::V4) => ("nat", "PREROUTING", parents.prerouting, PREROUTING),
             (Hook::Prerouting, Family::V6) => ("nat", "PREROUTING", "PREROUTING", PREROUTING),
             // Not the hooks that x_tables does not have, of which there is no anchor.
@@ -131,6 +137,7 @@ pub fn anchors(parents: &Parents) -> [Anchor; 8] {
         };
         let candidates = match hook {
             Hook::Forward => [Parents::LINUX.forward, Parents::ANDROID.forward].as_slice(),
+            Hook::Input if family == Family::V4 => &[Parents::LINUX.input, Parents::ANDROID.input],
             Hook::Prerouting => &[Parents::LINUX.prerouting, Parents::ANDROID.prerouting],
             Hook::Input | Hook::Postrouting | Hook::Ingress | Hook::Egress => &[],
         };

@@ -88,6 +88,7 @@ pub(super) fn ask<'a>(
         match anchor.hook {
             _ if !turn.yes(&anchor.jump("-C", anchor.root, anchor.parent))? => {}
             Hook::Forward => parents.forward = netd.forward,
+            Hook::Input => parents.input = netd.input,
             _ => parents.prerouting = netd.prerouting,
         }
     }

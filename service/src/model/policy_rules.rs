@@ -64,7 +64,11 @@ pub struct Rule {
     pub mark: (u32, u32),
     /// Whether it is for a range of users.
     pub users: bool,
-    /// Whether it asks anything else of a packet, or is negated.
+    /// Whether it is for packets that all of this does not fit.
+    pub negated: bool,
+    /// Whether it is for sockets that are bound to an interface: for nothing that is forwarded.
+    pub bound: bool,
+    /// Whether it asks anything else of a packet, or one of the two.
     pub more: bool,
     /// `FRA_PROTOCOL`: who made it.
     pub protocol: u8,
@@ -81,8 +85,8 @@ pub struct Packet<'a> {
     pub to: Ipv4Addr,
 }
 
-/// The rule that sends a packet to `table`; to none: that refuses it. Where rules ask what cannot be
-/// seen here, it is the first that may do so.
+/// The rule that sends a packet of no bound socket to `table`; to none: that refuses it. Where rules ask
+/// what cannot be seen here, it is the first that may do so.
 pub fn decider<'a>(
     rules: &'a [Rule],
     packet: &Packet<'_>,
@@ -92,7 +96,8 @@ pub fn decider<'a>(
         Some(table) => rule.action == TO_TABLE && rule.table == table,
         None => matches!(rule.action, BLACKHOLE..=PROHIBIT),
     };
-    rules.iter().filter(decides).find(|rule| rule.more || rule.takes(packet))
+    let may = |rule: &&Rule| !rule.bound && (rule.negated || rule.takes(packet));
+    rules.iter().filter(decides).find(may)
 }
 
 impl Rule {
@@ -595,7 +600,11 @@ mod tests {
             Rule { users: true, ..lookup(5230, TableId(52)) },
             Rule { to: "172.16.0.0/12".parse().ok(), ..lookup(5270, TableId(52)) },
             Rule { priority: 6000, action: 7, from: "10.0.0.0/8".parse().ok(), ..Rule::default() },
+            // netd's, for who has chosen the interface, and one that is for all others.
+            Rule { bound: true, more: true, ..lookup(6500, TableId(53)) },
+            Rule { input: Some("lo".into()), more: true, ..lookup(6600, TableId(53)) },
             Rule { more: true, ..lookup(7000, TableId(53)) },
+            Rule { mark: (1, 1), negated: true, more: true, ..lookup(8000, TableId(54)) },
         ];
         let [from, to] = [[203, 0, 113, 1], [172, 17, 3, 3]].map(Ipv4Addr::from);
         let packet = Packet { input: "wlan0", from, to };
@@ -605,6 +614,8 @@ mod tests {
         assert_eq!(number(&Packet { input: "lo", ..packet }, Some(TableId(52))), Some(5230));
         assert_eq!(number(&Packet { to: from, ..packet }, Some(TableId(52))), None);
         assert_eq!(number(&packet, Some(TableId(53))), Some(7000), "it may be this one");
+        assert_eq!(number(&Packet { input: "lo", ..packet }, Some(TableId(53))), Some(6600));
+        assert_eq!(number(&packet, Some(TableId(54))), Some(8000));
         assert_eq!(number(&packet, None), None);
         let from = Ipv4Addr::new(10, 1, 1, 1);
         assert_eq!(number(&Packet { from, ..packet }, None), Some(6000));

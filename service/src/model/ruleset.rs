@@ -431,10 +431,10 @@ impl Ruleset {
         if self.resolver.is_none() {
             rules.extend(self.to_gateway(&rule(Accept), &DNS));
         }
-            // Who answers at the gateway asks by the uplink.
-            let by_tun =
-                |host: &IfName| Rule::new(Hook::Input, V4, Drop).from(Like(host.clone().into()));
-            rules.extend(self.exits.keys().map(by_tun));
+        // Who answers at the gateway asks by the uplink.
+        let by_tun =
+            |host: &IfName| Rule::new(Hook::Input, V4, Drop).from(Like(host.clone().into()));
+        rules.extend(self.exits.keys().map(by_tun));
         rules.push(rule(Drop));
         rules.push(Rule::new(Hook::Input, V6, Drop).from(Guests));
         // The gateway is the guests': a resolver that is bound to it answers nobody behind an uplink. But

@@ -37,6 +37,7 @@ const FRA_SUPPRESS_IFGROUP: u16 = 13;
 const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
 const FRA_TABLE: u16 = 15;
 const FRA_FWMASK: u16 = 16;
+const FRA_OIFNAME: u16 = 17;
 const FRA_PAD: u16 = 18;
 const FRA_UID_RANGE: u16 = 20;
 const FRA_PROTOCOL: u16 = 21;
@@ -59,12 +60,16 @@ const READ: [u16; 12] = [
 /// A rule out of a rule message.
 pub fn read(message: &Message<'_>) -> Option<Rule> {
     let others = message.attributes(HEADER).any(|(kind, _)| !READ.contains(&kind));
+    let bound = message.attributes(HEADER).any(|(kind, _)| kind == FRA_OIFNAME);
     let NewRule(message) = message.typed(libc::RTM_NEWRULE, HEADER, &READ)? else { return None };
     let header = message.header;
-    let asks = header.tos != 0 || header.flags.contains(RuleFlags::Invert);
+    let negated = header.flags.contains(RuleFlags::Invert);
+    let asks = header.tos != 0 || negated;
     let mut rule = Rule {
         table: TableId(header.table.into()),
         action: header.action.into(),
+        negated,
+        bound,
         more: others || asks,
         ..Rule::default()
     };
@@ -296,6 +301,8 @@ mod tests {
             for (number, text) in asks_more.iter().enumerate() {
                 let rule = rule(100 + number as u32);
                 assert!(rule.more && rule.table == TableId(100), "{text}: {rule:?}");
+                assert_eq!(rule.bound, text.contains("oif"), "{rule:?}");
+                assert_eq!(rule.negated, text.contains("not"), "{rule:?}");
             }
             assert_eq!((rule(200).mark, rule(200).more), ((1, 3), false));
             ip("rule add to 10.0.0.0/8 table 100 suppress_prefixlength 31 pref 201");

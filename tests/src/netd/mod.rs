@@ -88,10 +88,10 @@ impl NetdDevice {
     /// The server's address.
     pub const SERVER: &'static str = "198.51.100.1";
 
-    /// Android 13 with wlan0 as its default network.
+    /// The usual Android with wlan0 as its default network: 13, or what `NETD_VARIANT` says, `16`.
     #[allow(clippy::new_without_default)] // It makes things in the kernel.
     pub fn new() -> Self {
-        Self::of(Variant::Android13)
+        Self::of(Variant::usual())
     }
 
     /// Any Android with wlan0 as its default network.

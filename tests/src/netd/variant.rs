@@ -31,6 +31,13 @@ impl Variant {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Android12, Self::Android13, Self::Android15, Self::Android16];
 
+    /// That of a device of which a test says nothing else.
+    pub fn usual() -> Self {
+        let Ok(major) = std::env::var("NETD_VARIANT") else { return Self::Android13 };
+        let named = Self::ALL.into_iter().find(|variant| variant.major().to_string() == major);
+        named.unwrap_or_else(|| panic!("NETD_VARIANT: {major} is none of {:?}", Self::ALL))
+    }
+
     /// Android's major version.
     pub fn major(self) -> u32 {
         match self {

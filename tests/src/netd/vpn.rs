@@ -81,6 +81,15 @@ impl NetdDevice {
         state.lockdown = on;
     }
 
+    /// The users of the lockdown change: netd takes its rule away and adds the next one at once.
+    #[track_caller]
+    pub fn replace_lockdown(&self) {
+        let rule = rules::lockdown();
+        for family in [4, 6] {
+            self.ip_batch(family, &[format!("rule del {rule}"), format!("rule add {rule}")]);
+        }
+    }
+
     /// Whatever is sent by it arrives: its routes have no gateway, and a TUN asks for no neighbour.
     /// Without ARP a packet's destination is the sender's own MAC, so both ends have the same.
     fn make_point_to_point(&self, name: &str) {

@@ -18,7 +18,7 @@ use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::Guest
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_tests::bed::second_way;
 use guestnet_tests::client::{by_netns, by_pid, config};
-use guestnet_tests::netd::Variant;
+use guestnet_tests::netd::{Variant, Vpn};
 use guestnet_tests::{Container, Device, Guest, InNetns, NetdDevice, Probe};
 
 use crate::beyond::{Beyond, Mood};
@@ -57,6 +57,7 @@ fn the_healthy_are_healthy() {
         netd_12,
         netd_13,
         netd_15,
+        netd_16,
     );
 }
 
@@ -260,13 +261,31 @@ fn a_container() {
 }
 
 fn netd_12() {
-    Ward::on_netd(NetdDevice::of(Variant::Android12), "").is_healthy();
+    let ward = Ward::on_netd(NetdDevice::of(Variant::Android12), "");
+    ward.bed.device.vpn_up("tun0");
+    ward.bed.device.lockdown(true);
+    ward.is_healthy();
 }
 
 fn netd_13() {
-    Ward::on_netd(NetdDevice::of(Variant::Android13), "--uplink default").is_healthy();
+    let ward = Ward::on_netd(NetdDevice::of(Variant::Android13), "--uplink default");
+    ward.bed.device.bypassable_vpn_up("tun0");
+    ward.is_healthy();
 }
 
 fn netd_15() {
-    Ward::on_netd(NetdDevice::of(Variant::Android15), "").is_healthy();
+    let ward = Ward::on_netd(NetdDevice::of(Variant::Android15), "");
+    ward.bed.device.add_local_network("thread0", "172.31.0.2/24");
+    ward.bed.device.hotspot(true);
+    ward.is_healthy();
+}
+
+fn netd_16() {
+    let ward = Ward::on_netd(NetdDevice::of(Variant::Android16), "");
+    let application = "10100-10100";
+    ward.bed.device.vpn_up_for("tun0", Vpn::Secure, application);
+    ward.bed.device.connect("rmnet0", NetdDevice::RMNET0);
+    ward.bed.device.prefer("rmnet0", application);
+    ward.bed.device.hotspot(true);
+    ward.is_healthy();
 }

@@ -16,6 +16,7 @@
 
 use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use guestnet_tests::bed::eventually;
+use guestnet_tests::netd::{table, Variant};
 use guestnet_tests::{InNetns, NetdDevice, Probe};
 
 use crate::beyond::Mood;
@@ -28,6 +29,7 @@ fn every_cause_is_named_where_netd_is() {
         no_carrier,
         a_rule_comes_first,
         a_rule_forbids,
+        a_local_network_takes_all,
         answers_go_elsewhere,
         what_guests_send_is_dropped,
         a_captive_portal,
@@ -61,6 +63,15 @@ fn a_rule_forbids() {
     let found = ward.diagnose();
     let ends = [Cause::KILL_SWITCH, Cause::RULE_SHADOWED];
     assert!(ends.contains(&found.cause), "{}", crate::shown(&found));
+}
+
+fn a_local_network_takes_all() {
+    let ward = Ward::on_netd(NetdDevice::of(Variant::Android16), "");
+    ward.bed.device.add_local_network("thread0", "172.31.0.2/24");
+    let table = table(ward.bed.device.ifindex("thread0"));
+    let route = format!("default via 172.31.0.1 dev thread0 table {table}");
+    ward.bed.device.run(&format!("ip route add {route}"));
+    ward.is(Cause::RULE_SHADOWED, "thread0");
 }
 
 fn answers_go_elsewhere() {

@@ -16,8 +16,10 @@
 //! Android, while networks come and go, netd starts anew and others meddle; and never a guest's
 //! packet by another way than the uplink.
 
+mod beside;
 mod fights;
 mod hangs;
+mod late;
 mod names;
 mod repairs;
 mod restarts;

@@ -67,6 +67,27 @@ fn the_resolver_goes_with_the_uplink() {
     bed.end();
 }
 
+/// A resolver that the uplink does not lead to is passed over, whichever was named first.
+#[test]
+fn a_resolver_behind_another_link_is_passed_over() {
+    let bed = Bed::on_netd(NetdDevice::new())
+        .args("--uplink wlan0,rmnet* --resolv-conf /nonexistent")
+        .attached("demo")
+        .build();
+    bed.device.keep_resolvers_apart();
+    bed.device.connect("rmnet0", NetdDevice::RMNET0);
+    let ([wifi, _], [_, mobile]) = (bed.device.resolvers("wlan0"), bed.device.resolvers("rmnet0"));
+    assert!(ask(&bed.device, &mobile, false).is_err(), "wlan0 does not lead to it");
+    let both = [mobile.clone(), wifi];
+    bed.service.setDns("wlan0", &both).expect("setDns");
+    is_answered_by(&bed, "wlan0");
+    bed.service.setDns("rmnet0", &both).expect("setDns");
+    bed.device.wifi_lost();
+    bed.device.default_to("rmnet0");
+    is_answered_by(&bed, "rmnet0");
+    bed.end();
+}
+
 #[test]
 fn what_was_named_outlives_guestnetd() {
     let mut bed =

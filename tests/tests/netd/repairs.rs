@@ -15,7 +15,7 @@
 //! What others take away is put back, and nothing else is touched.
 
 use guestnet_tests::bed::{Bed, BOUND};
-use guestnet_tests::netd::NetdDevice;
+use guestnet_tests::netd::{NetdDevice, Variant};
 use guestnet_tests::{poll, InNetns, Probe};
 
 /// How often guestnetd looks for what the kernel does not announce, here.
@@ -66,12 +66,13 @@ fn the_link_set_down() {
 
 #[test]
 fn the_chain_and_the_jump() {
+    let input = if Variant::usual().has_vendor_input() { "oem_in" } else { "INPUT" };
     is_put_back(
         CHECKS,
         &[
             "iptables-legacy -w -F oem_guestnet_fwd",
             "iptables-legacy -w -F oem_fwd",
-            "iptables-legacy -w -D INPUT -j oem_guestnet_in",
+            &format!("iptables-legacy -w -D {input} -j oem_guestnet_in"),
         ],
     );
     is_put_back(CHECKS, &["iptables-legacy -w -t nat -D POSTROUTING -j oem_guestnet_post"]);

@@ -67,17 +67,19 @@ fn the_hotspot_and_guests_share_the_switch() {
 /// netd has switched forwarding off for the hotspot, and guestnetd has not been told of it yet.
 #[test]
 fn an_attach_right_after_a_hotspot_is_not_contested() {
-    let bed = Bed::on_netd(NetdDevice::new()).build();
-    for _ in 0..5 {
-        bed.device.hotspot(true);
-        bed.device.hotspot(false);
-        bed.attach("demo", &bed.guest);
-        bed.flows_as("192.0.2.2");
-        bed.service.detach("demo").expect("detach");
+    for variant in Variant::ALL {
+        let bed = Bed::on_netd(NetdDevice::of(variant)).build();
+        for _ in 0..3 {
+            bed.device.hotspot(true);
+            bed.device.hotspot(false);
+            bed.attach("demo", &bed.guest);
+            bed.flows_as("192.0.2.2");
+            bed.service.detach("demo").expect("detach");
+        }
+        let log = bed.daemon.log();
+        assert!(!log.contains("put back") && !log.contains("somebody"), "{log}");
+        bed.end();
     }
-    let log = bed.daemon.log();
-    assert!(!log.contains("put back") && !log.contains("somebody"), "{log}");
-    bed.end();
 }
 
 #[test]

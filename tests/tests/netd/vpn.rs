@@ -14,9 +14,6 @@
 
 //! Guests under a VPN, by their policy.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_NO_SUCH_TUN;
@@ -25,8 +22,7 @@ use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerS
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_tests::bed::{Bed, BOUND, GATEWAY};
 use guestnet_tests::client::{by_pid, config};
-use guestnet_tests::netd::{ask, First, NetdDevice, Variant};
-use guestnet_tests::traffic::Prober;
+use guestnet_tests::netd::{ask, NetdDevice, Variant};
 use guestnet_tests::{poll, Guest, InNetns, Probe};
 
 const IN_VPN: &str = "10.8.0.2";
@@ -99,7 +95,7 @@ fn behind_a_named_tun_the_tuns_resolver_is_asked_and_no_other() {
     bed.end();
 }
 
-fn stopped_under_lockdown() -> GuestConfig {
+pub(crate) fn stopped_under_lockdown() -> GuestConfig {
     GuestConfig { vpnPolicy: VpnPolicy::BLOCK_UNDER_LOCKDOWN, ..config("demo") }
 }
 
@@ -124,67 +120,6 @@ fn a_guest_can_be_stopped_under_lockdown() {
 }
 
 /// Whatever iptables does, and whatever becomes of guestnetd.
-/// What a stopped guest tries to send meanwhile, counted where it would leave the device.
-fn sent_past_the_lockdown(bed: &Bed<NetdDevice>, meanwhile: impl FnOnce()) -> u64 {
-    let watch = bed.device.watch(&["wlan0", "tun0"]);
-    let every = Duration::from_millis(1);
-    let prober = Prober::start(&bed.guest, 1, NetdDevice::UDP, every).expect("a prober");
-    meanwhile();
-    let sent = prober.end().expect("probes").len();
-    let found = watch.end();
-    found.assert_clean();
-    assert!(found.from_guests > 100 && sent > 100, "{sent} probes: {found:?}");
-    found.forwarded
-}
-
-#[test]
-fn a_stopped_guest_stays_stopped_while_netd_restarts() {
-    for (variant, first) in [
-        (Variant::Android12, First::Lockdown),
-        (Variant::Android13, First::Lockdown),
-        (Variant::Android15, First::Default),
-    ] {
-        let bed = Bed::on_netd(NetdDevice::of(variant)).build();
-        bed.attach_as(&stopped_under_lockdown(), &bed.target());
-        bed.flows_as("192.0.2.2");
-        bed.device.lockdown(true);
-        poll(BOUND, || bed.seen_as().is_none().then_some(())).expect("it is stopped");
-        let past = sent_past_the_lockdown(&bed, || {
-            bed.device.netd_restarts_alone(Duration::from_millis(1));
-            sleep(Duration::from_secs(2));
-            let rule = bed.layer(Layer::RULE);
-            assert_eq!(rule.cause, Cause::LOCKDOWN, "{rule:?}");
-            assert!(rule.text.contains("until it is known"), "{rule:?}");
-            bed.device.framework_returns(Duration::from_millis(1), first);
-            sleep(Duration::from_secs(1));
-        });
-        assert_eq!(past, 0, "{variant:?} {first:?}\n{}", bed.daemon.log());
-        bed.device.lockdown(false);
-        bed.flows_as("192.0.2.2");
-        bed.end();
-    }
-}
-
-#[test]
-fn a_lockdown_that_is_replaced_lets_nothing_out() {
-    let bed = Bed::on_netd(NetdDevice::new()).build();
-    bed.attach_as(&stopped_under_lockdown(), &bed.target());
-    bed.flows_as("192.0.2.2");
-    bed.device.lockdown(true);
-    poll(BOUND, || bed.seen_as().is_none().then_some(())).expect("it is stopped");
-    let past = sent_past_the_lockdown(&bed, || {
-        for _ in 0..40 {
-            bed.device.lockdown(false);
-            bed.device.lockdown(true);
-            sleep(Duration::from_millis(20));
-        }
-    });
-    assert_eq!(past, 0, "{}", bed.daemon.log());
-    bed.device.lockdown(false);
-    bed.flows_as("192.0.2.2");
-    bed.end();
-}
-
 #[test]
 fn a_lockdown_stops_a_guest_while_iptables_hangs() {
     let mut bed = Bed::on_netd(NetdDevice::new()).build();

@@ -16,7 +16,7 @@
 
 use std::time::Duration;
 
-use guestnet_tests::netd::{ask, table, Variant};
+use guestnet_tests::netd::{ask, table, Variant, Vpn};
 use guestnet_tests::probe::exchange;
 use guestnet_tests::{InNetns, NetdDevice, Probe};
 
@@ -115,6 +115,34 @@ fn a_vpn_takes_in_what_the_device_sends_and_lockdown_the_rest() {
         device.netd_restarts(Duration::ZERO);
         assert!(rules(&device, 4).iter().any(|rule| rule == prohibit));
         device.lockdown(false);
+        before.assert_same(&device.everything_else());
+    }
+}
+
+/// What no state of netd's in `states.txt` has.
+#[test]
+fn single_users_have_rules_of_their_own() {
+    for variant in Variant::ALL {
+        let device = NetdDevice::of(variant);
+        let before = device.everything_else();
+        device.connect("rmnet0", NetdDevice::RMNET0);
+        device.prefer("rmnet0", "1000000-1099999");
+        let mine = |rule: &String| rule.contains("uidrange 1000000-1099999");
+        let mine: Vec<_> = rules(&device, 6).into_iter().filter(mine).collect();
+        let numbers: Vec<_> = mine.iter().filter_map(|rule| rule.split(':').next()).collect();
+        match variant {
+            Variant::Android12 => assert_eq!(numbers, ["15000", "22000", "27000"], "{mine:?}"),
+            _ => assert_eq!(numbers, ["15000", "22000", "25000", "29000"], "{mine:?}"),
+        }
+        device.disconnect("rmnet0");
+        device.run("ip link del rmnet0");
+        device.vpn_up_for("tun0", Vpn::Bypassable, "10100-10100");
+        let users: Vec<_> = rules(&device, 4).into_iter().filter(|r| r.contains("10100")).collect();
+        assert_eq!(users.len(), 3, "{users:?}");
+        assert!(users[2].starts_with("24000:\tfrom all fwmark 0/0x30000"), "{users:?}");
+        // Nobody here is that user.
+        assert_eq!(device.udp(NetdDevice::UDP, "hello").unwrap(), "192.0.2.2 hello");
+        device.vpn_down("tun0");
         before.assert_same(&device.everything_else());
     }
 }

@@ -270,6 +270,46 @@ fn netds_chains_are_followed() {
     });
 }
 
+/// Since Android 16 netd has one for vendors in INPUT, too; whether the rules can be read or not.
+#[test]
+fn netds_chain_in_input_is_followed() {
+    const VENDORS: &str = "for t in iptables-legacy ip6tables-legacy; do
+            $t -N oem_in 2>/dev/null || $t -F oem_in
+            $t -I INPUT 1 -j oem_in
+        done";
+    for is_blind in [false, true] {
+        in_netns(move || {
+            sh(NETD);
+            let helper = Helper::new(if is_blind { "input-blind" } else { "input" });
+            if is_blind {
+                give_up_net_admin();
+            }
+            let mut firewall = helper.open();
+            let mut is_in = |parent: &str| {
+                firewall.apply(&wlan0()).unwrap();
+                assert_eq!(firewall.drift(&wlan0()).unwrap(), None);
+                let v4 = sh("iptables-legacy-save -t filter");
+                let jumps = v4.lines().filter(|line| line.contains("-j oem_guestnet_in"));
+                let jumps: Vec<_> = jumps.map(|line| line.rsplit_once(" -j ").unwrap().0).collect();
+                assert_eq!(jumps, [format!("-A {parent}")], "{v4}");
+            };
+            is_in("INPUT");
+            // An earlier guestnetd's, or netd has become another one.
+            sh(VENDORS);
+            is_in("oem_in");
+            sh(NETD);
+            sh(VENDORS);
+            sh("iptables-legacy -A oem_in -p udp -j ACCEPT");
+            is_in("oem_in");
+            let first = sh("iptables-legacy -S oem_in 1");
+            assert!(first.contains("oem_guestnet_in"), "{first}");
+            sh("iptables-legacy -D INPUT -j oem_in");
+            is_in("INPUT");
+            helper.has_refused_nothing();
+        });
+    }
+}
+
 #[test]
 fn auto_takes_iptables_where_netd_is() {
     in_netns(|| {

@@ -58,6 +58,14 @@ pub enum Error {
     /// Nothing is free.
     #[error("no free {0}; detach a guest first")]
     NoFreeSlot(&'static str),
+    /// A user has as many guests as it may have.
+    #[error("uid {uid} has {most} guests, as many as it may have; detach one first")]
+    TooManyGuests {
+        /// The user.
+        uid: u32,
+        /// How many that is.
+        most: usize,
+    },
     /// The host end's name is taken by somebody else.
     #[error(
         "the device has an interface {0} that belongs to no attached guest; rename or delete it"

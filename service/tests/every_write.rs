@@ -104,7 +104,14 @@ impl Bed {
         let spec = GuestSpec::new(name, wlan0, None, gateway, 16, -1).unwrap();
         let named = Named::Netns(netns.try_clone().unwrap().into());
         let target = Target::open(named, &Initial::find()).map_err(|e| e.to_string())?;
-        let request = AttachRequest { spec, target, uid: 0, owner: None, arrived: Instant::now() };
+        let request = AttachRequest {
+            spec,
+            target,
+            uid: 0,
+            most: None,
+            owner: None,
+            arrived: Instant::now(),
+        };
         self.daemon.attach(request).map(drop).map_err(|e| e.to_string())
     }
 }

@@ -27,7 +27,7 @@ use android_system_guestnet::aidl::android::system::guestnet::DiagnoseOptions::D
 use android_system_guestnet::aidl::android::system::guestnet::{
     GuestConfig::GuestConfig,
     GuestEvent::GuestEvent,
-    IGuestNet::{IGuestNet, ERROR_NO_SUCH_GUEST},
+    IGuestNet::{IGuestNet, ERROR_NO_FREE_SLOT, ERROR_NO_SUCH_GUEST},
 };
 use binder::{ExceptionCode, Status};
 use guestnet_platform::{connect, status_message, Connection, Endpoint, PlatformError};
@@ -274,6 +274,36 @@ fn a_user_of_its_own_sees_and_changes_its_own_guests_only() {
     end(rootless);
     bed.assert_neighbour_talks("a user's own guests");
     is_not_let_in(&bed.daemon, STRANGER + 1);
+}
+
+#[test]
+fn a_user_of_its_own_has_128_guests_at_most() {
+    let bed = Bed::on(Device::new()).args(&format!("--allow-uid {STRANGER}:own")).build();
+    open_to_all(&bed.daemon);
+    let guests: Vec<_> = (0..129).map(|_| rootless_guest(STRANGER)).collect();
+    let target = |at: usize| by_pid(i32::try_from(guests[at].id()).expect("a pid"));
+    as_user(STRANGER, || {
+        let service = dial(&bed.daemon).expect("a connection");
+        let attach = |at| service.attach(&config(&format!("g{at}")), &target(at), None);
+        for at in 0..128 {
+            attach(at).expect("one of its 128");
+        }
+        let one_more = [
+            attach(128).err(),
+            service.plan(&config("g128"), &target(128)).err(),
+            service.check(&config("g128"), &target(128)).err(),
+        ];
+        for refused in one_more {
+            let refused = refused.expect("one more is too many");
+            assert_eq!(refused.service_specific_error(), ERROR_NO_FREE_SLOT, "{refused}");
+            let words = "uid 4242 has 128 guests, as many as it may have; detach one first";
+            assert_eq!(status_message(&refused), words);
+        }
+        service.detach("g7").expect("detach");
+        attach(128).expect("there is room again");
+    });
+    bed.attach("roots", &bed.guest);
+    guests.into_iter().for_each(end);
 }
 
 #[test]

@@ -27,6 +27,9 @@ const AID_SYSTEM: u32 = 1000;
 /// AID_SHELL, as which dumpsys and dumpstate run.
 const AID_SHELL: u32 = 2000;
 
+/// How many guests a uid with [`Scope::Own`] may have at a time: one user cannot take all slots.
+pub const OWN_GUESTS: usize = 128;
+
 /// What a uid that may call is let to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {

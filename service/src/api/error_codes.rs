@@ -28,7 +28,7 @@ pub fn code(error: &Error) -> i32 {
         Error::AddressInUse { .. } => wire::ERROR_ADDRESS_IN_USE,
         Error::SubnetOverlap { .. } => wire::ERROR_SUBNET_OVERLAP,
         Error::NoSuchGuest(_) => wire::ERROR_NO_SUCH_GUEST,
-        Error::NoFreeSlot(_) => wire::ERROR_NO_FREE_SLOT,
+        Error::NoFreeSlot(_) | Error::TooManyGuests { .. } => wire::ERROR_NO_FREE_SLOT,
         Error::HostInterfaceExists(_) => wire::ERROR_HOST_INTERFACE_EXISTS,
         Error::TooManyListeners(_) => wire::ERROR_TOO_MANY_LISTENERS,
         Error::NoDescriptors(_) => wire::ERROR_NO_DESCRIPTORS,

@@ -47,7 +47,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     ServiceInfo::ServiceInfo,
     Status::Status,
 };
-use authorization::Scope;
+use authorization::{Scope, OWN_GUESTS};
 use binder::{
     BinderFeatures, ExceptionCode, IntoBinderResult, ParcelFileDescriptor, SpIBinder, Strong,
     ThreadState,
@@ -124,7 +124,11 @@ impl GuestNet {
         let opened = || -> Result<AttachRequest, Error> {
             let spec = from_wire::spec(config)?;
             let target = Target::open(from_wire::target(target)?, &self.initial)?;
-            Ok(AttachRequest { spec, target, uid: caller.uid, owner: None, arrived })
+            let most = match caller.whose {
+                Whose::Everyones => None,
+                Whose::Of(_) => Some(OWN_GUESTS),
+            };
+            Ok(AttachRequest { spec, target, uid: caller.uid, most, owner: None, arrived })
         };
         let request = answer(opened())?;
         match caller.whose {

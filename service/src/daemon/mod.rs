@@ -92,6 +92,8 @@ pub struct AttachRequest {
     pub target: Target,
     /// Who asks.
     pub uid: u32,
+    /// How many guests that uid may have; none: any number.
+    pub most: Option<usize>,
     /// The process that gave an owner, if one was given.
     pub owner: Option<ProcessRef>,
     /// When the call arrived.

@@ -127,7 +127,7 @@ interface IGuestNet {
     const int ERROR_SUBNET_OVERLAP = 303;
     /** No guest of that name is attached. */
     const int ERROR_NO_SUCH_GUEST = 304;
-    /** All slots, or all addresses of the subnet, are taken. */
+    /** All slots, or all addresses of the subnet, are taken; or a uid of --allow-uid UID:own has 128 guests. */
     const int ERROR_NO_FREE_SLOT = 305;
     /** The device has an interface with the host end's name that is no attached guest's. */
     const int ERROR_HOST_INTERFACE_EXISTS = 306;

@@ -53,11 +53,12 @@ struct Arriving<'a> {
 
 impl Daemon {
     pub(in crate::daemon) fn attach(&mut self, request: AttachRequest) -> Result<Attached, Error> {
-        let AttachRequest { spec, target, uid, owner, arrived } = request;
+        let AttachRequest { spec, target, uid, most, owner, arrived } = request;
         let mut timeline = Timeline::new(arrived);
         timeline.enter(Operation::OpenTarget, "target opened, lock taken", arrived);
         let began = Instant::now();
         self.settle();
+        self.refuse_another(uid, most)?;
         let net = self.choose_net(&spec)?;
         timeline.enter(Operation::ChooseSlot, "slot chosen", began);
         let began = Instant::now();
@@ -145,6 +146,7 @@ impl Daemon {
         found: Result<FoundGuest, Error>,
     ) -> Result<(GuestNet, Vec<Change>), Error> {
         self.settle();
+        self.refuse_another(request.uid, request.most)?;
         let net = self.choose_net(&request.spec)?;
         self.refuse_host_end(&net)?;
         let guest = found?;
@@ -160,6 +162,16 @@ impl Daemon {
         }
         changes.extend(steps(&net, &guest).iter().map(Change::from));
         Ok((net, changes))
+    }
+
+    /// Refuses one more guest of a user who has as many as it may have.
+    fn refuse_another(&self, uid: u32, most: Option<usize>) -> Result<(), Error> {
+        let Some(most) = most else { return Ok(()) };
+        let guests = self.world.guests.attached().chain(self.world.guests.all_leaving());
+        match guests.filter(|guest| guest.owner_uid == uid).count() < most {
+            true => Ok(()),
+            false => Err(Error::TooManyGuests { uid, most }),
+        }
     }
 
     /// Slot, address and MTU; refuses what collides.

@@ -22,6 +22,7 @@ use crate::spec::{Family, IpPrefix};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use rtnetlink::packet_route::RouteNetlinkMessage::{DelAddress, GetAddress, NewAddress};
+use std::cell::Cell;
 use std::net::IpAddr;
 
 /// An address as the kernel describes it.
@@ -91,6 +92,27 @@ pub fn of(netlink: &Netlink, family: Family, index: u32) -> Result<Vec<Address>,
     Ok(found.into_iter().filter(wanted).collect())
 }
 
+/// Those of one link that are wanted, and at most so many others, whoever made them.
+pub fn among(
+    netlink: &Netlink,
+    index: u32,
+    wanted: impl Fn(&Address) -> bool,
+    most: usize,
+) -> Result<Vec<Address>, KernelError> {
+    let others = Cell::new(0);
+    let kept = |message: &Message<'_>| {
+        let found = Address::read(message).filter(|found| found.index == index)?;
+        if !wanted(&found) {
+            others.set(others.get() + 1);
+        }
+        (wanted(&found) || others.get() <= most).then_some(found)
+    };
+    match netlink.dump(&GetAddress(about(Family::V4, index)), kept) {
+        Err(e) if e.errno == libc::ENODEV => Ok(Vec::new()),
+        other => other,
+    }
+}
+
 /// The IPv4 addresses of one link in the network namespace of this id, at most so many, and whether these
 /// are all. Nothing there is entered. Takes a socket of its own: a guest may have any number of them.
 pub fn beyond(
@@ -154,6 +176,22 @@ mod tests {
     use crate::effects::kernel::{link, route};
     use crate::model::table::TableId;
     use std::net::Ipv4Addr;
+
+    #[test]
+    fn of_many_addresses_those_that_are_wanted_are_read() {
+        in_a_netns(|netlink| {
+            ip("link add one type veth peer name other");
+            let index = link::by_name(netlink, "one").unwrap().unwrap().index;
+            for last in 1..=20 {
+                add(netlink, index, Ipv4Addr::new(192, 0, 2, last), 32, false).unwrap();
+            }
+            let own = |found: &Address| found.address == Ipv4Addr::new(192, 0, 2, 20);
+            let found = among(netlink, index, own, 4).unwrap();
+            assert_eq!(found.len(), 5);
+            assert!(found.iter().any(own));
+            assert_eq!(among(netlink, index, own, 100).unwrap().len(), 20);
+        });
+    }
 
     #[test]
     fn an_address_without_a_prefix_route_takes_no_network() {

@@ -29,7 +29,7 @@ use crate::model::{GuestNet, Object, Scope};
 use crate::spec::{Family, IfName, IpPrefix};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What was found of a guest's network in the device's namespace.
 #[derive(Clone, Debug)]
@@ -223,6 +223,10 @@ fn loopback(netlink: &Netlink) -> Result<Object, KernelError> {
     }))
 }
 
+/// How many addresses of a guest's end are read that are not the one it was given: it may have any number
+/// of them, and none of those is guestnetd's.
+const ADDRESSES: usize = 64;
+
 /// The guest's side, all of it. `netlink` is a socket in the guest's namespace; `open` opens another one
 /// there, which is left with what need not be read.
 pub fn guest_side(
@@ -240,7 +244,8 @@ pub fn guest_side(
         if link.up {
             objects.push(Object::Up { dev: dev.clone() });
         }
-        let addresses = address::of(netlink, Family::V4, link.index).map_err(failed)?;
+        let own = |found: &address::Address| found.address == IpAddr::V4(net.guest.address);
+        let addresses = address::among(netlink, link.index, own, ADDRESSES).map_err(failed)?;
         objects.extend(addresses.iter().map(|found| address_object(dev, found)));
     }
     let index = link.as_ref().map(|link| link.index);

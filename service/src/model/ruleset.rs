@@ -237,6 +237,8 @@ pub enum Verdict {
     MasqueradeBy(NatPorts),
     /// It leaves with this address.
     Snat(Ipv4Addr),
+    /// It leaves with this address and with one of these ports.
+    SnatBy(Ipv4Addr, NatPorts),
     /// It goes to this address of its own family instead.
     Dnat {
         /// The address.
@@ -429,12 +431,12 @@ impl Ruleset {
         rules.extend(self.limit(Hook::Input, Guests));
         rules.extend(self.to_gateway(&rule(Accept), &[EchoRequest]));
         if self.resolver.is_none() {
+            // Who answers at the gateway asks by the uplink.
+            let by_tun =
+                |host: &IfName| Rule::new(Hook::Input, V4, Drop).from(Like(host.clone().into()));
+            rules.extend(self.exits.keys().map(by_tun));
             rules.extend(self.to_gateway(&rule(Accept), &DNS));
         }
-        // Who answers at the gateway asks by the uplink.
-        let by_tun =
-            |host: &IfName| Rule::new(Hook::Input, V4, Drop).from(Like(host.clone().into()));
-        rules.extend(self.exits.keys().map(by_tun));
         rules.push(rule(Drop));
         rules.push(Rule::new(Hook::Input, V6, Drop).from(Guests));
         // The gateway is the guests': a resolver that is bound to it answers nobody behind an uplink. But
@@ -478,39 +480,37 @@ impl Ruleset {
 
     /// Where connections are spread, each has its address for good; before they would be masqueraded.
     fn spread(&self) -> Vec<Rule> {
-        let rule = |way_out: &IfName, address: Ipv4Addr, s: &GuestSubnet| {
-            Rule::new(Hook::Postrouting, Family::V4, Verdict::Snat(address))
-                .to(Interface::Like(way_out.clone().into()))
-                .of(s.subnet)
-        };
-        let of = |(way_out, address): (_, &Ipv4Addr)| {
-            let address = *address;
-            self.usual().chain(self.unusual()).map(move |s| rule(way_out, address, s))
+        let of = |(way_out, address): (&IfName, &Ipv4Addr)| {
+            let by_ports = |ports| Verdict::SnatBy(*address, ports);
+            let kinds = self.kinds(by_ports, Verdict::Snat(*address));
+            let way_out = IfPattern::from(way_out.clone());
+            let all = self.usual().chain(self.unusual());
+            all.flat_map(|s| leaves(&kinds, &way_out, s)).collect::<Vec<_>>()
         };
         self.sources.iter().flat_map(of).collect()
     }
 
+    /// What source NAT does with what has ports, where guests have some of their own, and with the rest.
+    pub fn kinds(
+        &self,
+        by_ports: impl Fn(NatPorts) -> Verdict,
+        other: Verdict,
+    ) -> Vec<(Option<Protocol>, Verdict)> {
+        let with_ports =
+            |ports| [Protocol::Tcp, Protocol::Udp].map(|of| (Some(of), by_ports(ports)));
+        self.nat_ports.into_iter().flat_map(with_ports).chain([(None, other)]).collect()
+    }
+
     /// IPv4 only: Android's kernels have no IPv6 NAT (`IP6_NF_NAT` is off in GKI).
     fn masquerade(&self) -> Vec<Rule> {
-        let by_ports = |ports: NatPorts| {
-            [Protocol::Tcp, Protocol::Udp].map(|of| (Some(of), Verdict::MasqueradeBy(ports)))
-        };
-        let kinds = self.nat_ports.into_iter().flat_map(by_ports);
-        let kinds: Vec<_> = kinds.chain([(None, Verdict::Masquerade)]).collect();
-        let rules = |way_out: &IfPattern, s: &GuestSubnet| {
-            let rule = |(protocol, verdict): &(Option<Protocol>, Verdict)| Rule {
-                matching: protocol.map(Match::Of),
-                ..Rule::new(Hook::Postrouting, Family::V4, *verdict)
-                    .to(Interface::Like(way_out.clone()))
-                    .of(s.subnet)
-            };
-            kinds.iter().map(rule).collect::<Vec<_>>()
-        };
+        let kinds = self.kinds(Verdict::MasqueradeBy, Verdict::Masquerade);
         let own = self.exits.values().cloned().map(IfPattern::from);
         let general = |own: &IfPattern| self.uplinks.iter().any(|u| u.matches(own.as_str()));
         let own: BTreeSet<_> = own.filter(|own| !general(own)).collect();
-        let rules = &rules;
-        let of = |way_out| self.usual().chain(self.unusual()).flat_map(move |s| rules(way_out, s));
+        let kinds = &kinds;
+        let of = |way_out| {
+            self.usual().chain(self.unusual()).flat_map(move |s| leaves(kinds, way_out, s))
+        };
         self.uplinks.iter().chain(&own).flat_map(of).collect()
     }
 
@@ -525,6 +525,17 @@ impl Ruleset {
         let original = GuestSubnet::original();
         self.subnets.iter().filter(move |s| Some(**s) != original)
     }
+}
+
+/// The rules of source NAT for what a subnet's guests send by a way out.
+fn leaves(kinds: &[(Option<Protocol>, Verdict)], by: &IfPattern, of: &GuestSubnet) -> Vec<Rule> {
+    let rule = |(protocol, verdict): &(Option<Protocol>, Verdict)| Rule {
+        matching: protocol.map(Match::Of),
+        ..Rule::new(Hook::Postrouting, Family::V4, *verdict)
+            .to(Interface::Like(by.clone()))
+            .of(of.subnet)
+    };
+    kinds.iter().map(rule).collect()
 }
 
 impl Hook {

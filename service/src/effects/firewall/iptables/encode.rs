@@ -113,6 +113,9 @@ fn conditions(rule: &Rule) -> Vec<String> {
         Verdict::Drop => "DROP".to_owned(),
         Verdict::Masquerade => "MASQUERADE".to_owned(),
         Verdict::Snat(address) => format!("SNAT --to-source {address}"),
+        Verdict::SnatBy(address, (first, last)) => {
+            format!("SNAT --to-source {address}:{first}-{last}")
+        }
         Verdict::MasqueradeBy((first, last)) => format!("MASQUERADE --to-ports {first}-{last}"),
         Verdict::Dnat { address, port } => {
             format!("DNAT --to-destination {}", with_port(*address, *port))

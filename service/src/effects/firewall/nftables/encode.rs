@@ -37,6 +37,8 @@ const REGISTER: u32 = 1;
 const SECOND: u32 = 9;
 /// Another register, for a port beside an address.
 const OTHER: u32 = 2;
+/// A third one, for the last of several ports.
+const THIRD: u32 = 3;
 /// Conntrack state bits, as nf_tables has them.
 const ESTABLISHED: u32 = 1 << 1;
 const RELATED: u32 = 1 << 2;
@@ -138,7 +140,8 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
         }
         Verdict::Masquerade => list.nested_elem().push_name(c"masq").end_nested(),
         Verdict::Snat(address) => nat(list, SNAT, (*address).into(), None),
-        Verdict::Dnat { address, port } => nat(list, DNAT, *address, *port),
+        Verdict::SnatBy(address, ports) => nat(list, SNAT, (*address).into(), Some(*ports)),
+        Verdict::Dnat { address, port } => nat(list, DNAT, *address, port.map(|one| (one, one))),
         Verdict::MasqueradeBy((first, last)) => {
             let list = constant(list, REGISTER, &first.to_be_bytes());
             let list = constant(list, OTHER, &last.to_be_bytes());
@@ -327,16 +330,23 @@ fn transport(list: List<'_>, protocol: i32, offset: u32, len: u32) -> List<'_> {
     payload(list, REGISTER, PayloadBase::TransportHeader, [offset, len])
 }
 
-fn nat(list: List<'_>, kind: u32, address: IpAddr, port: Option<u16>) -> List<'_> {
+fn nat(list: List<'_>, kind: u32, address: IpAddr, ports: Option<(u16, u16)>) -> List<'_> {
     let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
     let mut list = constant(list, REGISTER, &octets(address));
-    if let Some(port) = port {
-        list = constant(list, OTHER, &port.to_be_bytes());
+    let several = ports.filter(|(first, last)| first != last);
+    if let Some((first, _)) = ports {
+        list = constant(list, OTHER, &first.to_be_bytes());
+    }
+    if let Some((_, last)) = several {
+        list = constant(list, THIRD, &last.to_be_bytes());
     }
     let e = list.nested_elem().nested_data_nat().push_type(kind);
     let mut e = e.push_family(number(family).into()).push_reg_addr_min(REGISTER);
-    if port.is_some() {
+    if ports.is_some() {
         e = e.push_reg_proto_min(OTHER);
+    }
+    if several.is_some() {
+        e = e.push_reg_proto_max(THIRD);
     }
     e.end_nested().end_nested()
 }

@@ -224,34 +224,31 @@ pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
             _ => lines.push(line),
         }
     }
-    lines.extend(ruleset.sources.iter().map(|(way_out, address)| Line {
-        output: Some(Interface::Like(way_out.clone().into())),
-        verdict: Verdict::Snat(*address),
-        ..MASQUERADE
-    }));
-    if let Some(ports) = ruleset.nat_ports {
-        lines.extend([Protocol::Tcp, Protocol::Udp].map(|of| Line {
-            matching: Some(Match::Of(of)),
-            verdict: Verdict::MasqueradeBy(ports),
-            ..MASQUERADE
-        }));
+    for (way_out, address) in &ruleset.sources {
+        let by_ports = |ports| Verdict::SnatBy(*address, ports);
+        let kinds = ruleset.kinds(by_ports, Verdict::Snat(*address));
+        let output = Some(Interface::Like(way_out.clone().into()));
+        lines.extend(kinds.into_iter().map(|kind| leaves(output.clone(), kind)));
     }
-    lines.push(MASQUERADE);
+    let kinds = ruleset.kinds(Verdict::MasqueradeBy, Verdict::Masquerade);
+    lines.extend(kinds.into_iter().map(|kind| leaves(None, kind)));
     lines
 }
 
 /// What comes from a guest and leaves leaves masqueraded, by whatever interface: which one that may
 /// be, FORWARD says. So there is nothing to change here with the uplink, and no moment in which a
 /// packet that was let out finds its masquerade gone.
-const MASQUERADE: Line = Line {
-    hook: Hook::Postrouting,
-    family: Some(Family::V4),
-    input: Some(Interface::Guests),
-    output: None,
-    addresses: Addresses::These(None, None),
-    matching: None,
-    verdict: Verdict::Masquerade,
-};
+fn leaves(output: Option<Interface>, (of, verdict): (Option<Protocol>, Verdict)) -> Line {
+    Line {
+        hook: Hook::Postrouting,
+        family: Some(Family::V4),
+        input: Some(Interface::Guests),
+        output,
+        addresses: Addresses::These(None, None),
+        matching: of.map(Match::Of),
+        verdict,
+    }
+}
 
 impl Line {
     /// As it is said.

@@ -145,6 +145,7 @@ fn line(rule: &Line) -> String {
         Verdict::Drop => "counter drop".to_owned(),
         Verdict::Masquerade => "masquerade".to_owned(),
         Verdict::Snat(address) => format!("snat {ip} to {address}"),
+        Verdict::SnatBy(address, (first, last)) => format!("snat {ip} to {address}:{first}-{last}"),
         Verdict::MasqueradeBy((first, last)) => format!("masquerade to :{first}-{last}"),
         Verdict::Dnat { address, port } => format!("dnat {ip} to {}", with_port(*address, *port)),
     });

@@ -25,7 +25,7 @@ use firewall_cases::ruleset;
 use firewall_rig::{in_netns, sh};
 use guestnetd::effects::firewall::{Choice, Firewall, Ruleset, Strangers};
 use nix::sched::{setns, CloneFlags};
-use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
+use nix::sys::socket::{setsockopt, sockopt::Linger, sockopt::RcvBufForce};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
@@ -690,6 +690,54 @@ fn connections_of_one_guest_are_limited_nftables() {
 #[test]
 fn connections_of_one_guest_are_limited_iptables() {
     connections_of_one_guest_are_limited(Choice::Iptables);
+}
+
+/// What is closed is not counted, but it is in the table: so a guest opens so many in a time and no more.
+fn what_one_guest_opens_and_closes_is_limited(choice: Choice) {
+    in_netns(move || {
+        let device = Device::new();
+        device.route_by("wlan0");
+        let mut limited = by("wlan0");
+        // One in a second, 32 at once.
+        limited.connections = Some(64);
+        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
+        firewall.apply(&limited).unwrap();
+        const SERVER: &str = "198.51.100.1:2000";
+        let far = &device.neighbour("wlan0").namespace;
+        let server = far.inside(|| TcpListener::bind(SERVER).unwrap());
+        thread::spawn(move || {
+            for stream in server.incoming().flatten() {
+                // It ends with RST: the state CLOSE, for 10 s.
+                setsockopt(&stream, Linger, &libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
+            }
+        });
+        let open = |count: usize, patience: Duration| {
+            device.guest.inside(move || {
+                let server = SERVER.parse().unwrap();
+                (0..count).filter(|_| TcpStream::connect_timeout(&server, patience).is_ok()).count()
+            })
+        };
+        let began = Instant::now();
+        assert_eq!(open(1, LONGEST), 1);
+        open(150, Duration::from_millis(10));
+        let tracked =
+            std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count").unwrap();
+        let tracked: usize = tracked.trim().parse().unwrap();
+        let most = 32 + began.elapsed().as_secs() as usize + 2;
+        assert!((16..=most).contains(&tracked), "{tracked} connections, and not {most} at most");
+        assert!(firewall.dropped().unwrap() >= (151 - most) as u64);
+        soon("there is room", || open(1, Duration::from_millis(200)) == 1);
+    });
+}
+
+#[test]
+fn what_one_guest_opens_and_closes_is_limited_nftables() {
+    what_one_guest_opens_and_closes_is_limited(Choice::Nftables);
+}
+
+#[test]
+fn what_one_guest_opens_and_closes_is_limited_iptables() {
+    what_one_guest_opens_and_closes_is_limited(Choice::Iptables);
 }
 
 /// What a guest sends leaves by ports that the device's own connections never have; what has no ports

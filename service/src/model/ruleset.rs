@@ -63,6 +63,13 @@ pub struct Ruleset {
 /// (`ipfrag_time`) in 4 MiB that the whole device shares (`ipfrag_high_thresh`); one takes up to 2.3 kB.
 pub const FRAGMENTS: (u32, u32) = (40, 128);
 
+/// TCP connections that a guest may open in a second, and at once, where it may have so many at a time.
+/// What is closed is not counted (`already_closed()`, nf_conncount.c), and is in the table for up to two
+/// minutes more (`nf_conntrack_tcp_timeout_time_wait`).
+pub fn opened(most: u32) -> (u32, u32) {
+    ((most / 64).max(1), (most / 2).max(1))
+}
+
 /// The first and the last of some ports.
 pub type NatPorts = (u16, u16);
 
@@ -194,7 +201,9 @@ pub enum Match {
     /// The first packet of a connection, of a guest that has more than so many. What is confirmed
     /// already is not looked up: a flow that nobody answers is `NEW` for as long as it lasts.
     ConnectionsOver(u32),
-    /// The same, and nobody's DNAT has changed where it goes.
+    /// The first packet of a TCP connection, beyond so many of a guest in a second and at once.
+    OpenedOver(u32, u32),
+    /// The first of a connection, and nobody's DNAT has changed where it goes.
     NewAsSent,
     /// `RELATED` to a connection that this guest has opened (in x_tables: one of its subnet). An ICMP
     /// error about another's would change that one's path.
@@ -402,9 +411,12 @@ impl Ruleset {
     }
 
     /// One guest must not fill the table that all share: an established connection stays for five days.
-    fn limit(&self, hook: Hook, guests: Interface) -> Option<Rule> {
+    fn limit(&self, hook: Hook, guests: Interface) -> Vec<Rule> {
+        let Some(most) = self.connections else { return Vec::new() };
         let rule = Rule::new(hook, Family::V4, Verdict::Drop).from(guests);
-        self.connections.map(|most| rule.when(Match::ConnectionsOver(most)))
+        let (per_second, at_once) = opened(most);
+        let opened = rule.clone().when(Match::OpenedOver(per_second, at_once));
+        vec![rule.when(Match::ConnectionsOver(most)), opened]
     }
 
     /// The first packets of connections that guests may open by a way out.

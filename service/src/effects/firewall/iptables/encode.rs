@@ -90,6 +90,12 @@ fn conditions(rule: &Rule) -> Vec<String> {
                  --connlimit-mask 32 --connlimit-saddr "
             )
         }
+        // One table of guests for all such rules, which the name says.
+        (Some(Match::OpenedOver(rate, burst)), _) => format!(
+            "-p tcp -m conntrack ! --ctstatus CONFIRMED -m hashlimit --hashlimit-above {rate}/sec \
+             --hashlimit-burst {burst} --hashlimit-mode srcip --hashlimit-name guestnet \
+             --hashlimit-htable-expire 60000 "
+        ),
         (Some(Match::OwnRelated), _) => {
             let opener = rule.source.map(|network| format!("--ctorigsrc {network} "));
             format!("-m conntrack --ctstate RELATED {}", opener.unwrap_or_default())

@@ -117,7 +117,11 @@ impl Batch {
         let set_type = match set.kind {
             Kind::Guests => NAME_AND_ADDRESS,
             Kind::Gateways => TWO_ADDRESSES,
-            Kind::Fragments | Kind::Connections | Kind::Addresses | Kind::Subnets => ADDRESS,
+            Kind::Fragments
+            | Kind::Opened
+            | Kind::Connections
+            | Kind::Addresses
+            | Kind::Subnets => ADDRESS,
         };
         let attributes = op
             .encode()
@@ -131,7 +135,7 @@ impl Batch {
             let attributes = match set.kind {
                 // The library writes this number as the machine has it, the kernel wants its high
                 // byte first.
-                Kind::Fragments => {
+                Kind::Fragments | Kind::Opened => {
                     attributes.push_flags(DYNAMIC | TIMEOUT).push_timeout(UNUSED.to_be())
                 }
                 _ => attributes.push_flags(DYNAMIC),

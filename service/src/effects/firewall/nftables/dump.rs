@@ -165,7 +165,7 @@ impl Table {
 
 /// Whether packets add to the set of this name.
 fn is_dynamic(name: &str) -> bool {
-    [Set::FRAGMENTS, Set::CONNECTIONS].iter().any(|set| set.name() == name)
+    [Set::FRAGMENTS, Set::OPENED, Set::CONNECTIONS].iter().any(|set| set.name() == name)
 }
 
 /// An instruction's name and all that it is about.

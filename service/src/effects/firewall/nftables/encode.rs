@@ -110,14 +110,11 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             // More are to come, or it is not the first: all bits but two of the offset's.
             let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [6, 2]);
             let list = compare(mask(list, &[0x3f, 0xff]), CmpOps::Neq, &[0; 2]);
-            let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [SOURCE[0], 4]);
-            dynamic(list, &Set::FRAGMENTS, 1, "limit", |limit| {
-                limit.long(1, (*rate).into());
-                limit.long(2, 1); // a second
-                limit.number(3, *burst);
-                limit.number(4, 0); // packets
-                limit.number(5, 1); // NFT_LIMIT_F_INV
-            })
+            over(list, &Set::FRAGMENTS, *rate, *burst)
+        }
+        Some(Match::OpenedOver(rate, burst)) => {
+            let list = meta(status(list, CONFIRMED), MetaKeys::L4Proto);
+            over(equal(list, &[libc::IPPROTO_TCP as u8]), &Set::OPENED, *rate, *burst)
         }
         Some(Match::EchoRequest) => match line.family {
             Some(Family::V6) => equal(transport(list, libc::IPPROTO_ICMPV6, 0, 1), &[128]),
@@ -272,6 +269,18 @@ fn dynamic<'a>(
             expression.text(1, name);
             expression.nested(2, limit);
         });
+    })
+}
+
+/// Whether the source has sent more of these than so many in a second and at once.
+fn over<'a>(list: List<'a>, set: &Set, rate: u32, burst: u32) -> List<'a> {
+    let list = payload(list, REGISTER, PayloadBase::NetworkHeader, [SOURCE[0], 4]);
+    dynamic(list, set, 1, "limit", |limit| {
+        limit.long(1, rate.into());
+        limit.long(2, 1); // a second
+        limit.number(3, burst);
+        limit.number(4, 0); // packets
+        limit.number(5, 1); // NFT_LIMIT_F_INV
     })
 }
 

@@ -64,6 +64,8 @@ pub(super) enum Kind {
     Guests,
     /// Guests that send fragments, each with its allowance. Packets add to it.
     Fragments,
+    /// Guests that open connections, each with its allowance. Packets add to it.
+    Opened,
     /// Guests with connections, each with those. Packets add to it, and the kernel removes who has
     /// none.
     Connections,
@@ -78,7 +80,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Whether packets add to it.
     pub(super) fn is_dynamic(self) -> bool {
-        matches!(self, Self::Fragments | Self::Connections)
+        matches!(self, Self::Fragments | Self::Opened | Self::Connections)
     }
 }
 
@@ -92,17 +94,21 @@ impl Set {
     pub(super) const GUESTS: Self = Self { kind: Kind::Guests, prefix: 0 };
     /// The fragments that guests may send.
     pub(super) const FRAGMENTS: Self = Self { kind: Kind::Fragments, prefix: 0 };
+    /// The connections that guests may open.
+    pub(super) const OPENED: Self = Self { kind: Kind::Opened, prefix: 0 };
     /// The connections that guests have.
     pub(super) const CONNECTIONS: Self = Self { kind: Kind::Connections, prefix: 0 };
     /// The gateways of subnets other than the original's.
     const ADDRESSES: Self = Self { kind: Kind::Addresses, prefix: 0 };
     /// Those that are always there.
-    const ALWAYS: [Self; 4] = [Self::GUESTS, Self::FRAGMENTS, Self::CONNECTIONS, Self::ADDRESSES];
+    const ALWAYS: [Self; 5] =
+        [Self::GUESTS, Self::FRAGMENTS, Self::OPENED, Self::CONNECTIONS, Self::ADDRESSES];
 
     pub(super) fn name(&self) -> String {
         match self.kind {
             Kind::Guests => "guests".to_owned(),
             Kind::Fragments => "fragments".to_owned(),
+            Kind::Opened => "opened".to_owned(),
             Kind::Connections => "connections".to_owned(),
             Kind::Subnets => format!("subnets{}", self.prefix),
             Kind::Gateways => format!("gateways{}", self.prefix),
@@ -120,7 +126,8 @@ impl Set {
         match self.kind {
             Kind::Guests => libc::IFNAMSIZ as u32 + 4,
             Kind::Gateways => 8,
-            Kind::Subnets | Kind::Addresses | Kind::Fragments | Kind::Connections => 4,
+            Kind::Subnets | Kind::Addresses => 4,
+            Kind::Fragments | Kind::Opened | Kind::Connections => 4,
         }
     }
 
@@ -145,6 +152,7 @@ pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
     let mut sets = BTreeMap::<Set, Elements>::new();
     sets.insert(Set::GUESTS, ruleset.guests.iter().map(guest).collect());
     sets.insert(Set::FRAGMENTS, Elements::new());
+    sets.insert(Set::OPENED, Elements::new());
     sets.insert(Set::CONNECTIONS, Elements::new());
     let addresses = ruleset.unusual().map(|s| Set::ADDRESSES.element(s)).collect();
     sets.insert(Set::ADDRESSES, addresses);

@@ -48,7 +48,7 @@ fn written(set: &Set, elements: &Elements) -> String {
     let (kind, in_a_line) = match set.kind {
         Kind::Guests => ("ifname . ipv4_addr", 1),
         Kind::Gateways => ("ipv4_addr . ipv4_addr", 1),
-        Kind::Fragments => {
+        Kind::Fragments | Kind::Opened => {
             ("ipv4_addr\n\t\tsize 65535\n\t\tflags dynamic,timeout\n\t\ttimeout 1m", 1)
         }
         Kind::Connections => ("ipv4_addr\n\t\tsize 65535\n\t\tflags dynamic", 1),
@@ -106,7 +106,10 @@ fn line(rule: &Line) -> String {
     let said = !addresses.is_empty()
         || rule.matching.as_ref().is_some_and(|matching| {
             of_v4.contains(matching)
-                || matches!(matching, Match::FragmentsOver(..) | Match::ConnectionsOver(_))
+                || matches!(
+                    matching,
+                    Match::FragmentsOver(..) | Match::OpenedOver(..) | Match::ConnectionsOver(_)
+                )
         });
     words.extend(match rule.family {
         Some(Family::V4) if !said => Some("meta nfproto ipv4".to_owned()),
@@ -124,6 +127,10 @@ fn line(rule: &Line) -> String {
         Match::ConnectionsOver(most) => {
             format!("ct status ! confirmed add @connections {{ ip saddr ct count over {most} }}")
         }
+        Match::OpenedOver(rate, burst) => format!(
+            "ct status ! confirmed meta l4proto tcp update @opened {{ ip saddr limit rate over \
+             {rate}/second burst {burst} packets }}"
+        ),
         Match::ForeignSource => "iifname . ip saddr != @guests".to_owned(),
         Match::OwnSource => "iifname . ip saddr @guests".to_owned(),
         Match::FragmentsOver(rate, burst) => format!(

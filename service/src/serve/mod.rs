@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Servers for guests: names. One thread waits for the sockets of all of them, whatever the number of
+//! Servers for guests: names, DHCP. One thread waits for the sockets of all of them, whatever the number of
 //! guests; it is there while a guest wants a server, and never holds the daemon's lock.
 //!
 //! ```text
@@ -22,6 +22,7 @@
 //! A server that fails loses its sockets and begins again after a while: what guests send elsewhere
 //! does not depend on it.
 
+pub mod dhcp;
 pub mod dns;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -38,18 +39,23 @@ pub struct Want {
     pub mark: Option<u32>,
     /// Names.
     pub dns: dns::Want,
+    /// Addresses.
+    pub dhcp: dhcp::Want,
 }
 
 impl Want {
     /// Whether no guest wants a server.
     fn is_nothing(&self) -> bool {
-        self.dns.guests.is_empty()
+        self.dns.guests.is_empty() && self.dhcp.guests.is_empty()
     }
 }
 
 /// What the servers have done, for people. Each counts in its own; nobody waits for it.
 #[derive(Debug, Default)]
-pub struct Counters {}
+pub struct Counters {
+    /// What guests were told.
+    pub dhcp: dhcp::Book,
+}
 
 /// One server. It owns its sockets: dropped, it leaves nothing open.
 pub trait Server {
@@ -74,7 +80,7 @@ pub trait Server {
 pub type Kind = (&'static str, fn(&Arc<Counters>) -> Box<dyn Server>);
 
 /// The servers that there are.
-const KINDS: &[Kind] = &[];
+const KINDS: &[Kind] = &[("DHCP", dhcp::server::Server::begin)];
 
 /// How a server has its descriptors watched. One that is closed is watched no more.
 pub struct Poll<'a> {

@@ -1,0 +1,110 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! DHCPv4 for guests: a lease for each, its own address.
+//!
+//! ```text
+//! guest ── 67 ── packet socket ──► frame: a whole datagram?
+//!                                  message: a client's?
+//!                                  decide: whose, and what is it told
+//!                                  server: how much of it, and who was told what ──► packet socket
+//! ```
+
+pub mod decide;
+pub mod frame;
+pub mod message;
+pub mod server;
+pub mod socket;
+
+use crate::model::GuestNet;
+use decide::{Terms, WayOut};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The guests, by the indexes of their host ends.
+pub type Guests = Arc<BTreeMap<u32, Arc<GuestNet>>>;
+
+/// Who is answered, and what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// Those that are.
+    pub guests: Guests,
+    /// What there is to say of their way out.
+    pub way: Arc<WayOut>,
+}
+
+impl Want {
+    /// What a guest is told; none: it is not answered.
+    fn terms(&self, index: u32) -> Option<Terms> {
+        let net = Arc::clone(self.guests.get(&index)?);
+        Some(Terms { net, way: Arc::clone(&self.way) })
+    }
+}
+
+/// How often a guest was answered, and not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Offers.
+    pub offers: u64,
+    /// Acknowledged requests.
+    pub acks: u64,
+    /// Requests for another address.
+    pub naks: u64,
+    /// What was not answered: it could not be read, was not the guest's, or was too much.
+    pub refused: u64,
+}
+
+/// What guests have had, by the indexes of their host ends. The server writes it, others read it.
+#[derive(Debug, Default)]
+pub struct Book(Mutex<HashMap<u32, Entry>>);
+
+#[derive(Debug, Default)]
+struct Entry {
+    counts: Counts,
+    /// What the lease says that the guest has; none: it has taken none.
+    told: Option<Terms>,
+}
+
+impl Book {
+    /// How often a guest was answered.
+    pub fn counts(&self, index: u32) -> Counts {
+        self.lock().get(&index).map(|entry| entry.counts).unwrap_or_default()
+    }
+
+    /// The guests that have to ask again: what they were told does not hold any more. Each is named once.
+    pub fn take_outdated(&self, want: &Want) -> Vec<u32> {
+        let mut outdated = Vec::new();
+        for (index, entry) in self.lock().iter_mut() {
+            let (Some(told), Some(terms)) = (&entry.told, want.terms(*index)) else { continue };
+            if terms.differ(told) {
+                entry.told = None;
+                outdated.push(*index);
+            }
+        }
+        outdated
+    }
+
+    fn note(&self, index: u32, note: impl FnOnce(&mut Entry)) {
+        note(self.lock().entry(index).or_default());
+    }
+
+    /// Links that are no guest's any more.
+    fn forget_others(&self, guests: &Guests) {
+        self.lock().retain(|index, _| guests.contains_key(index));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

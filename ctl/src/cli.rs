@@ -17,7 +17,7 @@
 use crate::resolv_conf::Which;
 use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    IGuestNet::MTU_FOLLOW_UPLINK, Lifeline::Lifeline,
+    Dhcp::Dhcp, IGuestNet::MTU_FOLLOW_UPLINK, Lifeline::Lifeline,
 };
 use clap::{Args, Parser, Subcommand};
 
@@ -191,6 +191,9 @@ pub enum Command {
         /// A lease of so many seconds that begins now; 0: none from now on. Any update begins a lease again
         #[arg(long, value_name = "SECONDS", group = "what", allow_negative_numbers = true)]
         lease: Option<i64>,
+        /// Answer the guest's DHCP clients (auto), or do not (off)
+        #[arg(long, value_name = "HOW", group = "what")]
+        dhcp: Option<Answers>,
         /// Show what the time was spent on
         #[arg(long)]
         timeline: bool,
@@ -364,6 +367,28 @@ pub struct ConfigArgs {
     /// Detach it after so many seconds without an update
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub lease: Option<i64>,
+    /// Answer the guest's DHCP clients with what it has (auto), or do not (off) [default: auto]
+    #[arg(long, value_name = "HOW")]
+    pub dhcp: Option<Answers>,
+}
+
+/// What `--dhcp` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Answers {
+    /// They are answered.
+    Auto,
+    /// They are not.
+    Off,
+}
+
+impl Answers {
+    /// The same in the contract.
+    pub fn wire(self) -> Dhcp {
+        match self {
+            Self::Auto => Dhcp::AUTO,
+            Self::Off => Dhcp::OFF,
+        }
+    }
 }
 
 /// What `--lifeline` takes.

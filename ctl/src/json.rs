@@ -72,6 +72,13 @@ pub fn guest(guest: &Guest) -> Value {
         "lifeline": guest.lifeline.name(),
         "lease_millis": guest.leaseMillis,
         "end_cause": guest.endCause.name(),
+        "dhcp": guest.dhcp.name(),
+        "dhcp_counters": {
+            "offers": guest.dhcpCounters.offers,
+            "acks": guest.dhcpCounters.acks,
+            "naks": guest.dhcpCounters.naks,
+            "refused": guest.dhcpCounters.refused,
+        },
     })
 }
 
@@ -300,7 +307,9 @@ mod tests {
             guest(&samples::guest()).to_string(),
             concat!(
                 r#"{"address":"172.17.3.3","addresses":["172.17.3.3/16"],"attached_at_millis":1795458119123,"#,
-                r#""configured_mtu":-1,"end_cause":"none","gateway":"172.17.3.2","#,
+                r#""configured_mtu":-1,"dhcp":"auto","#,
+                r#""dhcp_counters":{"acks":0,"naks":0,"offers":0,"refused":0},"#,
+                r#""end_cause":"none","gateway":"172.17.3.2","#,
                 r#""host_interface":"vm_wlan","host_interface_index":7,"interface_name":"wlan0","#,
                 r#""keep":false,"kind":"veth","lease_millis":0,"lifeline":"target","#,
                 r#""mac":"02:67:6e:01:02:03","mtu":1500,"name":"demo","owner_uid":0,"#,

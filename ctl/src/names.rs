@@ -16,10 +16,11 @@
 //! know is shown by its number.
 
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Cause::Cause, ChangeKind::ChangeKind, EndCause::EndCause, FirewallBackend::FirewallBackend,
-    GuestEvent::GuestEvent, GuestKind::GuestKind, GuestState::GuestState, Layer::Layer,
-    LayerState::LayerState, Lifeline::Lifeline, Operation::Operation, Place::Place,
-    ProbeOutcome::ProbeOutcome, Verdict::Verdict, VpnPolicy::VpnPolicy,
+    Cause::Cause, ChangeKind::ChangeKind, Dhcp::Dhcp, EndCause::EndCause,
+    FirewallBackend::FirewallBackend, GuestEvent::GuestEvent, GuestKind::GuestKind,
+    GuestState::GuestState, Layer::Layer, LayerState::LayerState, Lifeline::Lifeline,
+    Operation::Operation, Place::Place, ProbeOutcome::ProbeOutcome, Verdict::Verdict,
+    VpnPolicy::VpnPolicy,
 };
 
 /// A value of an enum as a word.
@@ -127,6 +128,7 @@ names! {
         DNS => "dns",
         UPLINK => "uplink",
     }
+    Dhcp { AUTO => "auto", OFF => "off", }
     Lifeline { TARGET => "target", NAMESPACE => "namespace", }
     LayerState { OK => "ok", WAITING => "waiting", BAD => "bad", UNKNOWN => "unknown", }
     Operation {
@@ -196,6 +198,7 @@ mod tests {
                 "none detached process_exited namespace_gone link_deleted owner_died lease_ended",
             ),
             (names(&FirewallBackend::enum_values()), "nftables iptables"),
+            (names(&Dhcp::enum_values()), "auto off"),
             (names(&Lifeline::enum_values()), "target namespace"),
             (names(&GuestEvent::enum_values()), "attached state detached lost"),
             (names(&GuestKind::enum_values()), "veth bridged tap"),

@@ -15,7 +15,7 @@
 //! From the command line to the contract's GuestConfig and GuestTarget. Opens what the user
 //! names; judges nothing: guestnetd does, and its words are the ones the user sees.
 
-use crate::cli::{ConfigArgs, GuestArgs, LivesBy, TargetArgs};
+use crate::cli::{Answers, ConfigArgs, GuestArgs, LivesBy, TargetArgs};
 use crate::exit::{Exit, Failure};
 use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -46,6 +46,7 @@ pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
         keep: args.keep,
         lifeline: args.lifeline.map_or(default.lifeline, LivesBy::wire),
         leaseMillis: args.lease.map_or(default.leaseMillis, millis),
+        dhcp: args.dhcp.map_or(default.dhcp, Answers::wire),
     }
 }
 
@@ -61,6 +62,7 @@ pub fn updated(
     mtu: Option<i32>,
     vpn: Option<&Vpn>,
     lease: Option<i64>,
+    dhcp: Option<Answers>,
 ) -> GuestConfig {
     // Every address that guestnetd tells has it.
     let length = has.addresses.first().and_then(|text| text.split_once('/')?.1.parse().ok());
@@ -79,6 +81,7 @@ pub fn updated(
         keep: has.keep,
         lifeline: has.lifeline,
         leaseMillis: lease.map_or(has.leaseMillis, millis),
+        dhcp: dhcp.map_or(has.dhcp, Answers::wire),
     }
 }
 
@@ -132,7 +135,7 @@ fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
 mod tests {
     use super::*;
     use android_system_guestnet::aidl::android::system::guestnet::{
-        Lifeline::Lifeline, VpnPolicy::VpnPolicy,
+        Dhcp::Dhcp, Lifeline::Lifeline, VpnPolicy::VpnPolicy,
     };
     use std::os::fd::AsRawFd;
 
@@ -151,6 +154,7 @@ mod tests {
             keep: true,
             lifeline: Some(LivesBy::Namespace),
             lease: Some(60),
+            dhcp: Some(Answers::Off),
         };
         let expected = GuestConfig {
             name: "demo".to_owned(),
@@ -164,6 +168,7 @@ mod tests {
             keep: true,
             lifeline: Lifeline::NAMESPACE,
             leaseMillis: 60_000,
+            dhcp: Dhcp::OFF,
             ..GuestConfig::default()
         };
         assert_eq!(format!("{:?}", config("demo", &args)), format!("{expected:?}"));
@@ -194,9 +199,14 @@ mod tests {
         let same = |ours: GuestConfig, wanted: GuestConfig| {
             assert_eq!(format!("{ours:?}"), format!("{wanted:?}"));
         };
-        same(updated(&has, None, None, None, None), kept());
-        same(updated(&has, None, Some(1400), None, None), GuestConfig { mtu: 1400, ..kept() });
-        let moved = updated(&has, Some("10.0.0.9"), None, Some(&Vpn::Block), None);
+        same(updated(&has, None, None, None, None, None), kept());
+        let off = GuestConfig { dhcp: Dhcp::OFF, ..kept() };
+        same(updated(&has, None, None, None, None, Some(Answers::Off)), off);
+        same(
+            updated(&has, None, Some(1400), None, None, None),
+            GuestConfig { mtu: 1400, ..kept() },
+        );
+        let moved = updated(&has, Some("10.0.0.9"), None, Some(&Vpn::Block), None, None);
         let policy = VpnPolicy::BLOCK_UNDER_LOCKDOWN;
         let addresses = vec!["10.0.0.9".to_owned()];
         same(moved, GuestConfig { addresses, vpnPolicy: policy, uplink: None, ..kept() });

@@ -19,7 +19,9 @@ use super::{timeline, units};
 use crate::names::Name;
 use crate::resolv_conf::Done;
 use crate::vpn;
-use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest;
+use android_system_guestnet::aidl::android::system::guestnet::{
+    Dhcp::Dhcp, DhcpCounters::DhcpCounters, Guest::Guest,
+};
 
 /// A guest in one line, without a newline.
 pub fn line(guest: &Guest) -> String {
@@ -107,12 +109,23 @@ pub fn details(guest: &Guest) -> String {
     if guest.keep {
         table.row(["kept", "what it loses of its own side is put back"]);
     }
+    table.row(["dhcp", &dhcp(guest)]);
     table.row(["behind", &format!("{} (index {})", guest.hostInterface, guest.hostInterfaceIndex)]);
     table.row(["slot", &guest.slot.to_string()]);
     table.row(["attached", &units::date(guest.attachedAtMillis)]);
     table.row(["by uid", &guest.ownerUid.to_string()]);
     table.row(["took", &units::micros(timeline::total(&guest.timeline))]);
     table.text() + &timeline::text(&guest.timeline)
+}
+
+/// Whether its DHCP clients are answered, and how often they were.
+fn dhcp(guest: &Guest) -> String {
+    let DhcpCounters { offers, acks, naks, refused } = guest.dhcpCounters;
+    match (guest.dhcp, offers + acks + naks + refused) {
+        (Dhcp::OFF, _) => "off".to_owned(),
+        (_, 0) => "auto, not asked".to_owned(),
+        _ => format!("auto, {offers} offers, {acks} acks, {naks} naks, {refused} refused"),
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     TargetKind::TargetKind,
     TimelineStep::TimelineStep,
     Uplink::Uplink,
+    UplinkInfo::UplinkInfo,
     Verdict::Verdict,
     VpnPolicy::VpnPolicy,
 };
@@ -356,6 +357,10 @@ impl IGuestNet for Service {
             text: "the resolver 192.0.2.53 does not answer".to_owned(),
             ..Diagnosis::default()
         })
+    }
+
+    fn setUplinkInfo(&self, _uplink: &str, _info: &UplinkInfo) -> binder::Result<()> {
+        Err(ExceptionCode::UNSUPPORTED_OPERATION.into())
     }
 
     fn setDns(&self, uplink: &str, servers: &[String]) -> binder::Result<()> {

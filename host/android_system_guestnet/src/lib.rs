@@ -27,11 +27,11 @@ pub mod aidl {
         pub mod system {
             pub mod guestnet {
                 pub use crate::gen::android::system::guestnet::{
-                    Cause, Change, ChangeKind, DiagnoseOptions, Diagnosis, EndCause,
-                    FirewallBackend, Guest, GuestConfig, GuestEvent, GuestKind, GuestState,
-                    GuestStatus, GuestTarget, Layer, LayerState, LayerStatus, Lifeline, Operation,
-                    Place, ProbeOutcome, ProbeReport, ServiceInfo, Status, TargetKind,
-                    TimelineStep, Uplink, Verdict, VpnPolicy,
+                    Cause, Change, ChangeKind, Dhcp, DhcpCounters, DiagnoseOptions, Diagnosis,
+                    EndCause, FirewallBackend, Guest, GuestConfig, GuestEvent, GuestKind,
+                    GuestState, GuestStatus, GuestTarget, Layer, LayerState, LayerStatus, Lifeline,
+                    Operation, Place, ProbeOutcome, ProbeReport, ServiceInfo, Status, TargetKind,
+                    TimelineStep, Uplink, UplinkInfo, Verdict, VpnPolicy,
                 };
                 binder::aidl_interface_module!(
                     crate::gen::android::system::guestnet,

@@ -44,6 +44,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     ServiceInfo::ServiceInfo,
     Status::Status,
     Uplink::Uplink,
+    UplinkInfo::UplinkInfo,
 };
 use binder::{
     BinderFeatures, DeathRecipient, ExceptionCode, IBinder, Interface, IntoBinderResult,
@@ -182,6 +183,10 @@ impl IGuestNet for Stub {
         _name: Option<&str>,
         _options: &DiagnoseOptions,
     ) -> binder::Result<Diagnosis> {
+        unsupported()
+    }
+
+    fn setUplinkInfo(&self, _uplink: &str, _info: &UplinkInfo) -> binder::Result<()> {
         unsupported()
     }
 

@@ -16,6 +16,7 @@
 
 use super::to_wire;
 use crate::daemon::{Handle, LayerReport, LayerState, Whose};
+use crate::model::dhcp::Counts;
 use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use binder::ParcelFileDescriptor;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -81,6 +82,8 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
                     "  from it {} packets {} bytes, to it {} packets {} bytes",
                     guest.rx_packets, guest.rx_bytes, guest.tx_packets, guest.tx_bytes
                 )?;
+                let Counts { offers, acks, naks, refused } = guest.guest.dhcp;
+                writeln!(out, "  dhcp offers {offers} acks {acks} naks {naks} refused {refused}")?;
             }
         }
         Err(e) => writeln!(out, "{e}")?,

@@ -67,6 +67,7 @@ fn spec(error: &SpecError) -> i32 {
         SpecError::Lease(_) => wire::ERROR_BAD_LEASE,
         SpecError::Mtu(_) => wire::ERROR_BAD_MTU,
         SpecError::TooLarge(_) | SpecError::TooManyResolvers(_) => wire::ERROR_CONFIG_TOO_LARGE,
+        SpecError::CaptivePortal { .. } => wire::ERROR_BAD_CAPTIVE_PORTAL,
         SpecError::ProbeTarget { .. } => wire::ERROR_BAD_PROBE_TARGET,
         SpecError::Unknown { .. } => wire::ERROR_BAD_ENUM,
         SpecError::Tun(_) | SpecError::NoTun | SpecError::StrayTun(_) => wire::ERROR_BAD_VPN_POLICY,

@@ -18,12 +18,13 @@ use crate::doctor::targets::Targets;
 use crate::effects::kernel::netns::target::Named;
 use crate::error::{Error, TargetError};
 use crate::spec::{
-    resolver, GuestName, GuestSpec, IfName, SpecError, VpnPolicy, MAX_TEXT, MOST_RESOLVERS,
+    portal, resolver, GuestName, GuestSpec, IfName, SpecError, UplinkInfo, VpnPolicy, MAX_TEXT,
+    MOST_RESOLVERS,
 };
 use android_system_guestnet::aidl::android::system::guestnet::{
-    DiagnoseOptions::DiagnoseOptions, GuestConfig::GuestConfig, GuestKind::GuestKind,
+    Dhcp::Dhcp, DiagnoseOptions::DiagnoseOptions, GuestConfig::GuestConfig, GuestKind::GuestKind,
     GuestTarget::GuestTarget, Lifeline::Lifeline, TargetKind::TargetKind,
-    VpnPolicy::VpnPolicy as Wire,
+    UplinkInfo::UplinkInfo as WireUplinkInfo, VpnPolicy::VpnPolicy as Wire,
 };
 use binder::ParcelFileDescriptor;
 use std::net::{IpAddr, Ipv4Addr};
@@ -125,6 +126,11 @@ fn checked(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
         Lifeline::NAMESPACE => true,
         other => return unknown("Lifeline", other.0),
     };
+    let dhcp = match config.dhcp {
+        Dhcp::AUTO => true,
+        Dhcp::OFF => false,
+        other => return unknown("Dhcp", other.0),
+    };
     let gateway = config
         .gateway
         .parse()
@@ -141,7 +147,7 @@ fn checked(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
     )?
     .under(vpn)?
     .lives(outlives_process, config.leaseMillis)?;
-    Ok(spec.kept(config.keep))
+    Ok(spec.kept(config.keep).with_dhcp(dhcp))
 }
 
 /// What a live guest should have, and whether that is another kind of link than it has: every one is
@@ -169,6 +175,16 @@ fn vpn_policy(policy: Wire, uplink: Option<&str>) -> Result<VpnPolicy, SpecError
 pub fn uplink(text: &str) -> Result<IfName, SpecError> {
     let name = IfName::new(text).filter(IfName::leads_out);
     name.ok_or_else(|| SpecError::Uplink(start_of(text)))
+}
+
+/// What is known of an uplink.
+pub fn uplink_info(info: &WireUplinkInfo) -> Result<UplinkInfo, SpecError> {
+    let portal = |text: &String| {
+        portal(text).map_err(|why| SpecError::CaptivePortal { text: start_of(text), why })
+    };
+    let WireUplinkInfo { metered, captivePortalUrl, validated } = info;
+    let portal = captivePortalUrl.as_ref().map(portal).transpose()?;
+    Ok(UplinkInfo { metered: *metered, portal, validated: *validated })
 }
 
 /// Resolvers, the one in use first.

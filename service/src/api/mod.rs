@@ -46,6 +46,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     LayerStatus::LayerStatus,
     ServiceInfo::ServiceInfo,
     Status::Status,
+    UplinkInfo::UplinkInfo,
 };
 use authorization::{Scope, OWN_GUESTS};
 use binder::{
@@ -306,6 +307,14 @@ impl IGuestNet for GuestNet {
             Ok((from_wire::uplink(uplink)?, from_wire::resolvers(servers)?))
         };
         answer(named().and_then(|(uplink, servers)| self.owner.set_resolvers(uplink, servers)))
+    }
+
+    fn setUplinkInfo(&self, uplink: &str, info: &UplinkInfo) -> binder::Result<()> {
+        self.administrator()?;
+        let told = || -> Result<_, Error> {
+            Ok((from_wire::uplink(uplink)?, from_wire::uplink_info(info)?))
+        };
+        answer(told().and_then(|(uplink, info)| self.owner.set_uplink_info(uplink, info)))
     }
 
     fn registerListener(&self, listener: &Strong<dyn IGuestNetListener>) -> binder::Result<()> {

@@ -20,6 +20,7 @@ use crate::daemon::{self, Attached, DeviceReport, GuestReport, Info, LayerReport
 use crate::doctor::probe::Found;
 use crate::doctor::{Diagnosis, Row};
 use crate::model::change::{self, ChangeKind as Kind};
+use crate::model::dhcp::Counts;
 use crate::model::fault::Cause;
 use crate::model::lifeline;
 use crate::model::timeline::Entry;
@@ -28,12 +29,12 @@ use crate::model::world::Backend;
 use crate::model::Scope;
 use crate::spec;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    self as wire, Change::Change, ChangeKind::ChangeKind, EndCause::EndCause,
-    FirewallBackend::FirewallBackend, Guest::Guest, GuestEvent::GuestEvent, GuestKind::GuestKind,
-    GuestState::GuestState, GuestStatus::GuestStatus, IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer,
-    LayerState::LayerState, LayerStatus::LayerStatus, Lifeline::Lifeline, Place::Place,
-    ProbeReport::ProbeReport, ServiceInfo::ServiceInfo, Status::Status, TimelineStep::TimelineStep,
-    VpnPolicy::VpnPolicy,
+    self as wire, Change::Change, ChangeKind::ChangeKind, Dhcp::Dhcp, DhcpCounters::DhcpCounters,
+    EndCause::EndCause, FirewallBackend::FirewallBackend, Guest::Guest, GuestEvent::GuestEvent,
+    GuestKind::GuestKind, GuestState::GuestState, GuestStatus::GuestStatus,
+    IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
+    Lifeline::Lifeline, Place::Place, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo,
+    Status::Status, TimelineStep::TimelineStep, VpnPolicy::VpnPolicy,
 };
 
 /// A number that the wire has signed; no counter here reaches the difference.
@@ -74,6 +75,17 @@ pub fn guest(guest: &Attached) -> Guest {
         },
         leaseMillis: guest.spec.lease.map_or(0, |lease| signed(lease.as_millis())),
         endCause: EndCause::NONE,
+        dhcp: if guest.spec.dhcp { Dhcp::AUTO } else { Dhcp::OFF },
+        dhcpCounters: dhcp_counters(guest.dhcp),
+    }
+}
+
+fn dhcp_counters(counts: Counts) -> DhcpCounters {
+    DhcpCounters {
+        offers: signed(counts.offers),
+        acks: signed(counts.acks),
+        naks: signed(counts.naks),
+        refused: signed(counts.refused),
     }
 }
 

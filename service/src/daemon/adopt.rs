@@ -21,6 +21,7 @@ use crate::effects::executor::link_deleter;
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::route;
 use crate::error::{Error, KernelError};
+use crate::model::dhcp::Counts;
 use crate::model::guest_net::NetnsRef;
 use crate::model::ownership::{self, guest_of_alias, Mac, LINK_GROUP, ROUTE_PROTOCOL};
 use crate::spec::{Family, GuestName, IfName};
@@ -107,6 +108,7 @@ impl Daemon {
             attached_at,
             timeline: Vec::new(),
             waiting: false,
+            dhcp: Counts::default(),
         };
         if !is_stored && !self.worker.is_restoring(link.index) {
             self.remember(&guest);

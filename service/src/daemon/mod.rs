@@ -48,7 +48,7 @@ use crate::model::change::Change;
 use crate::model::lifeline::{EndCause, ProcessRef};
 use crate::model::world::World;
 use crate::serve::Servers;
-use crate::spec::{GuestName, GuestSpec, IfName};
+use crate::spec::{GuestName, GuestSpec, IfName, UplinkInfo};
 use crate::store::Store;
 use calls::repair::Keeping;
 use guest::lifelines::Lifelines;
@@ -248,6 +248,14 @@ impl Handle {
         self.call(|daemon| daemon.set_resolvers(uplink, servers))
     }
 
+    /// Takes a caller's word for what the kernel does not know of an uplink.
+    pub fn set_uplink_info(&self, uplink: IfName, info: UplinkInfo) -> Result<(), Error> {
+        self.call(|daemon| {
+            daemon.set_uplink_info(uplink, info);
+            Ok(())
+        })
+    }
+
     /// What this guestnetd is.
     pub fn info(&self) -> Result<Info, Error> {
         self.call(|daemon| Ok(daemon.info()))
@@ -338,9 +346,10 @@ impl Daemon {
         self.lifelines.ending_of(guest.index).is_some()
     }
 
-    /// A guest as a caller sees it: with the uplink's state.
+    /// A guest as a caller sees it: with the uplink's state, and what it was told by DHCP.
     fn seen(&self, guest: &Attached) -> Attached {
-        Attached { waiting: !self.world.uplink.usable(), ..guest.clone() }
+        let dhcp = self.servers.counters().dhcp.counts(guest.index);
+        Attached { waiting: !self.world.uplink.usable(), dhcp, ..guest.clone() }
     }
 
     /// The uplink may be another one, or have another resolver.

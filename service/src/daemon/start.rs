@@ -45,7 +45,7 @@ use crate::model::ruleset::Strangers;
 use crate::model::uplink::Choice;
 use crate::model::world::{ForwardingMode, Platform, World};
 use crate::serve::Servers;
-use crate::spec::Family;
+use crate::spec::{Family, UplinkInfos};
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
@@ -184,6 +184,7 @@ impl Daemon {
             lockdown: Lockdown::first(&rules, netd_routes, Instant::now()),
             rules,
             uplink,
+            uplink_infos: UplinkInfos::default(),
             tuns: BTreeMap::new(),
             prefixes: None,
             conflicts: Vec::new(),

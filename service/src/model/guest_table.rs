@@ -15,6 +15,7 @@
 //! The guests there are, and what they hold. Pure. No question here costs more with more guests.
 
 use crate::model::alloc::leases::Leases;
+use crate::model::dhcp::Counts;
 use crate::model::guest_net::NetnsRef;
 use crate::model::lifeline::Lifelines;
 use crate::model::policy_rules::RoutingMode;
@@ -47,6 +48,8 @@ pub struct Attached {
     pub timeline: Vec<Entry>,
     /// Whether its traffic waits for the uplink.
     pub waiting: bool,
+    /// How often its DHCP clients were answered.
+    pub dhcp: Counts,
 }
 
 impl Attached {
@@ -105,6 +108,8 @@ pub struct GuestTable {
     sources: Arc<BTreeSet<(IfName, Ipv4Addr)>>,
     /// Those of links that belong to no guest that is known, by their index.
     unadopted_sources: BTreeMap<u32, Vec<(IfName, Ipv4Addr)>>,
+    /// The networks of attached guests whose DHCP clients are answered, by their links' indexes.
+    dhcp: Arc<BTreeMap<u32, Arc<GuestNet>>>,
     /// A guest that is being attached: what guests share has to suit it already.
     joining: usize,
 }
@@ -149,6 +154,24 @@ impl GuestTable {
     pub fn set_mtu(&mut self, index: u32, mtu: Mtu) {
         let guest = self.by_index.get(&index).and_then(|name| self.attached.get_mut(name));
         guest.into_iter().for_each(|guest| guest.net.mtu = mtu);
+        self.set_dhcp(index);
+    }
+
+    /// Whose DHCP clients are answered, by their links' indexes.
+    pub fn dhcp(&self) -> Arc<BTreeMap<u32, Arc<GuestNet>>> {
+        Arc::clone(&self.dhcp)
+    }
+
+    /// A guest has come, changed or gone.
+    fn set_dhcp(&mut self, index: u32) {
+        let answered = self.by_index(index).filter(|guest| guest.spec.dhcp);
+        match answered.map(|guest| Arc::new(guest.net.clone())) {
+            Some(net) => drop(Arc::make_mut(&mut self.dhcp).insert(index, net)),
+            None if self.dhcp.contains_key(&index) => {
+                Arc::make_mut(&mut self.dhcp).remove(&index);
+            }
+            None => {}
+        }
     }
 
     /// A guest has another lease.
@@ -194,6 +217,7 @@ impl GuestTable {
         self.last_holder.insert(to.guest.address, guest.spec.name.clone());
         guest.spec = spec;
         std::mem::swap(&mut guest.net, to);
+        self.set_dhcp(index);
     }
 
     /// Whether a repair has to wait: half of a change must not be taken for damage. It is remembered
@@ -291,20 +315,25 @@ impl GuestTable {
         self.joining -= 1;
         self.by_index.insert(guest.index, guest.name().clone());
         self.last_holder.insert(guest.net.guest.address, guest.name().clone());
+        let index = guest.index;
         self.attached.insert(guest.name().clone(), guest);
+        self.set_dhcp(index);
     }
 
     /// The link of an attached guest is about to be deleted.
     pub fn leave(&mut self, name: &GuestName) -> Option<&Attached> {
         let guest = self.attached.remove(name)?;
+        self.set_dhcp(guest.index);
         Some(self.leaving.entry(name.clone()).or_insert(guest))
     }
 
     /// It could not be deleted: the guest is there.
     pub fn stay(&mut self, index: u32) -> Option<&Attached> {
-        let name = self.by_index.get(&index)?;
-        let guest = self.leaving.remove(name)?;
-        Some(self.attached.entry(name.clone()).or_insert(guest))
+        let name = self.by_index.get(&index)?.clone();
+        let guest = self.leaving.remove(&name)?;
+        self.attached.entry(name.clone()).or_insert(guest);
+        self.set_dhcp(index);
+        self.attached.get(&name)
     }
 
     /// A link is gone, and its guest with it, if it was one's; and whether that was leaving.
@@ -318,6 +347,7 @@ impl GuestTable {
         }
         self.end_work(index);
         let name = self.by_index.remove(&index)?;
+        self.set_dhcp(index);
         let (guest, was_leaving) = match self.leaving.remove(&name) {
             Some(guest) => (guest, true),
             None => (self.attached.remove(&name)?, false),
@@ -430,6 +460,7 @@ mod tests {
             attached_at: 0,
             timeline: Vec::new(),
             waiting: false,
+            dhcp: Counts::default(),
         });
         let (spec, to) = net("demo", 0, NEW, VpnPolicy::BlockUnderLockdown);
         table.begin_update(7, to);

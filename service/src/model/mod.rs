@@ -19,6 +19,7 @@ pub mod alloc;
 pub mod backoff;
 pub mod change;
 pub mod desired;
+pub mod dhcp;
 pub mod diff;
 pub mod fault;
 pub mod forwarding;

@@ -22,7 +22,7 @@ use super::policy_rules::{RoutingMode, Rule};
 use super::ruleset::{NatPorts, Strangers};
 use super::subnet_conflict::DevicePrefix;
 use super::uplink::Uplink;
-use crate::spec::{IfName, Subnet};
+use crate::spec::{IfName, Subnet, UplinkInfos};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -37,6 +37,8 @@ pub struct World {
     pub lockdown: Lockdown,
     /// The way out.
     pub uplink: Uplink,
+    /// What callers have said of uplinks.
+    pub uplink_infos: UplinkInfos,
     /// The tuns that guests leave by, as far as they are there.
     pub tuns: BTreeMap<IfName, Tun>,
     /// What the device uses for itself; none when that may have changed.
@@ -159,6 +161,7 @@ impl World {
             rules: Vec::new(),
             lockdown: Lockdown::Off,
             uplink: Uplink::unknown(super::uplink::Choice::Default),
+            uplink_infos: UplinkInfos::default(),
             tuns: BTreeMap::new(),
             prefixes: None,
             conflicts: Vec::new(),

@@ -113,6 +113,14 @@ pub enum SpecError {
         "{0} resolvers are too many: name {MOST_RESOLVERS} at most; the first is the one in use"
     )]
     TooManyResolvers(usize),
+    /// Not the URL of a captive portal's API.
+    #[error("{text:?} cannot be a captive portal's URL: {why}")]
+    CaptivePortal {
+        /// What was passed.
+        text: String,
+        /// Cause and remedy.
+        why: &'static str,
+    },
     /// Not where a probe can go.
     #[error("{text:?} cannot be probed: {why}")]
     ProbeTarget {
@@ -160,6 +168,9 @@ pub struct GuestSpec {
     pub outlives_process: bool,
     /// How long it lives unless it is updated; none: there is no end.
     pub lease: Option<Duration>,
+    /// Whether its DHCP clients are answered.
+    #[serde(skip_serializing_if = "is_true")]
+    pub dhcp: bool,
 }
 
 /// The shortest and the longest lease, in milliseconds: a second, a year.
@@ -187,10 +198,16 @@ struct Stored {
     outlives_process: bool,
     #[serde(default)]
     lease: Option<Duration>,
+    #[serde(default = "yes")]
+    dhcp: bool,
 }
 
 fn yes() -> bool {
     true
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 impl TryFrom<Stored> for GuestSpec {
@@ -208,7 +225,7 @@ impl TryFrom<Stored> for GuestSpec {
         };
         let spec = Self::new(s.name, s.interface, address, s.gateway, prefix, mtu)?;
         let lease = s.lease.map_or(0, |lease| i64::try_from(lease.as_millis()).unwrap_or(-1));
-        Ok(spec.under(s.vpn)?.lives(s.outlives_process, lease)?.kept(s.keep))
+        Ok(spec.under(s.vpn)?.lives(s.outlives_process, lease)?.kept(s.keep).with_dhcp(s.dhcp))
     }
 }
 
@@ -258,6 +275,7 @@ impl GuestSpec {
             keep,
             outlives_process,
             lease,
+            dhcp: true,
         })
     }
 
@@ -290,6 +308,11 @@ impl GuestSpec {
     /// The same, with what it loses put back unasked or not.
     pub fn kept(self, keep: bool) -> Self {
         Self { keep, ..self }
+    }
+
+    /// The same, with its DHCP clients answered or not.
+    pub fn with_dhcp(self, dhcp: bool) -> Self {
+        Self { dhcp, ..self }
     }
 }
 

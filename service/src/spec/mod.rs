@@ -21,6 +21,7 @@ mod mtu;
 mod names;
 mod resolver;
 mod subnet;
+mod uplink_info;
 mod vpn;
 
 pub use guest::{GuestSpec, SpecError, MAX_TEXT};
@@ -29,4 +30,5 @@ pub use mtu::Mtu;
 pub use names::{GuestName, IfName, IfPattern, HOST_PREFIX};
 pub use resolver::{resolver, MOST_RESOLVERS};
 pub use subnet::Subnet;
+pub use uplink_info::{portal, UplinkInfo, UplinkInfos};
 pub use vpn::VpnPolicy;

@@ -164,6 +164,8 @@ fn copy(guest: &Guest) -> Guest {
         lifeline: guest.lifeline,
         leaseMillis: guest.leaseMillis,
         endCause: guest.endCause,
+        dhcp: guest.dhcp,
+        dhcpCounters: Default::default(),
     }
 }
 

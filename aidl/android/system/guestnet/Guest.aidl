@@ -16,6 +16,8 @@
 
 package android.system.guestnet;
 
+import android.system.guestnet.Dhcp;
+import android.system.guestnet.DhcpCounters;
 import android.system.guestnet.EndCause;
 import android.system.guestnet.GuestKind;
 import android.system.guestnet.GuestState;
@@ -65,6 +67,10 @@ parcelable Guest {
     Lifeline lifeline = Lifeline.TARGET;
     /** GuestConfig.leaseMillis as it was asked for last; 0: none. */
     long leaseMillis = 0;
+    /** GuestConfig.dhcp as it was asked for. */
+    Dhcp dhcp = Dhcp.AUTO;
+    /** How often its DHCP clients were answered. */
+    DhcpCounters dhcpCounters;
     /** State GONE: why. */
     EndCause endCause = EndCause.NONE;
 }

@@ -16,6 +16,7 @@
 
 package android.system.guestnet;
 
+import android.system.guestnet.Dhcp;
 import android.system.guestnet.GuestKind;
 import android.system.guestnet.Lifeline;
 import android.system.guestnet.VpnPolicy;
@@ -62,4 +63,6 @@ parcelable GuestConfig {
      * ends it with 0. While the device sleeps (CLOCK_MONOTONIC) it does not pass.
      */
     long leaseMillis = 0;
+    /** Whether its DHCP clients are answered. */
+    Dhcp dhcp = Dhcp.AUTO;
 }

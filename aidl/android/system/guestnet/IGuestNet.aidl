@@ -26,6 +26,7 @@ import android.system.guestnet.IGuestNetListener;
 import android.system.guestnet.LayerStatus;
 import android.system.guestnet.ServiceInfo;
 import android.system.guestnet.Status;
+import android.system.guestnet.UplinkInfo;
 
 /**
  * Gives a guest (an LXC-style container, later a VM) its network: a link named "wlan0" inside
@@ -38,7 +39,7 @@ import android.system.guestnet.Status;
  * A uid that is given as --allow-uid UID:own sees and changes only the guests that it attached: others
  * are as if they were not there. It may attach (plan, check) only what is its own: a process that runs
  * as it, or a network namespace of a user namespace that it made; setDns(),
- * diagnose() and dumpTo() are EX_SECURITY.
+ * setUplinkInfo(), diagnose() and dumpTo() are EX_SECURITY.
  *
  * A failed call changes nothing: what was done before the failing step is undone.
  *
@@ -62,8 +63,8 @@ interface IGuestNet {
     /** GuestConfig.name is empty, over 63 bytes, or not [A-Za-z0-9][A-Za-z0-9._-]*. */
     const int ERROR_BAD_NAME = 100;
     /**
-     * GuestConfig.interfaceName is not a name that the kernel takes, or is "lo". setDns(): uplink is
-     * not a valid interface name, or is that of "lo" or of a guest's link.
+     * GuestConfig.interfaceName is not a name that the kernel takes, or is "lo". setDns(),
+     * setUplinkInfo(): uplink is not a valid interface name, or is that of "lo" or of a guest's link.
      */
     const int ERROR_BAD_INTERFACE_NAME = 101;
     /**
@@ -95,6 +96,8 @@ interface IGuestNet {
      * http://HOST[:PORT]/PATH; .name is not a name.
      */
     const int ERROR_BAD_PROBE_TARGET = 120;
+    /** UplinkInfo.captivePortalUrl is not an http or https URL of at most 255 printable ASCII characters. */
+    const int ERROR_BAD_CAPTIVE_PORTAL = 121;
     /** GuestConfig.leaseMillis is neither 0 nor 1000 to 31536000000. */
     const int ERROR_BAD_LEASE = 111;
 
@@ -186,7 +189,7 @@ interface IGuestNet {
     /**
      * Changes a live guest, while its link stays.
      *
-     * These fields change: addresses, mtu, vpnPolicy, uplink and keep; leaseMillis begins a lease. The others
+     * These fields change: addresses, mtu, vpnPolicy, uplink, keep and dhcp; leaseMillis begins a lease. The others
      * have to be as they are, or it is ERROR_FIELD_NOT_UPDATABLE: name, kind, interfaceName, gateway,
      * prefixLength and lifeline. Empty
      * addresses mean those that the guest has. As with attach(), all is done or nothing: after a
@@ -338,4 +341,17 @@ interface IGuestNet {
      *         any 4xx.
      */
     Guest repair(@utf8InCpp String name);
+
+    /**
+     * Says what the platform knows of an uplink, beyond what the kernel has: guests that ask by DHCP are
+     * told whether it is metered (option 43, ANDROID_METERED) and of its captive portal (option 114). It
+     * holds while guestnetd runs, for the 64 interfaces named last; what was never said of is neither. A
+     * guest that has a lease, and whose uplink is metered now and was not, or the other way round, asks
+     * again: its link loses its carrier for 20 ms.
+     *
+     * @param uplink the interface's name; it need not be there.
+     * @param info what is known of it.
+     * @throws ServiceSpecificException ERROR_BAD_INTERFACE_NAME, ERROR_BAD_CAPTIVE_PORTAL.
+     */
+    void setUplinkInfo(@utf8InCpp String uplink, in UplinkInfo info);
 }

@@ -27,6 +27,7 @@ use crate::effects::kernel::{link, observe, process};
 use crate::error::Error;
 use crate::model::change::Change;
 use crate::model::desired::{desired_guest, may_remove};
+use crate::model::dhcp::Counts;
 use crate::model::diff::diff;
 use crate::model::guest_net::NetnsRef;
 use crate::model::lifeline::{EndCause, Lifelines, ProcessRef};
@@ -398,5 +399,6 @@ fn attached(
         attached_at: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
         timeline: Vec::new(),
         waiting: false,
+        dhcp: Counts::default(),
     }
 }

@@ -12,12 +12,13 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! A caller names the resolvers behind an uplink.
+//! A caller says what it knows of an uplink: the resolvers behind it, and what is told by DHCP.
 
 use crate::daemon::reconcile::debounce::Due;
 use crate::daemon::Daemon;
 use crate::error::Error;
-use crate::spec::IfName;
+use crate::model::world::World;
+use crate::spec::{IfName, UplinkInfo};
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
@@ -36,5 +37,13 @@ impl Daemon {
             self.settle();
         }
         Ok(())
+    }
+
+    /// Guests that have a lease ask again where it matters to them.
+    pub(in crate::daemon) fn set_uplink_info(&mut self, uplink: IfName, info: UplinkInfo) {
+        self.settle();
+        let World { uplink_infos, uplink: in_use, .. } = &mut self.world;
+        uplink_infos.tell(uplink, info, in_use.name.as_ref());
+        self.bring_servers();
     }
 }

@@ -96,7 +96,8 @@ impl Daemon {
         }
         // All that it should have, and nothing that it had before: nothing is removed.
         let scale = Scale { mtu: false, before: Some(guest.net.clone()) };
-        let job = Job { index, netns: guest.netns.clone(), net: guest.net.clone(), scale };
+        let (netns, net) = (guest.netns.clone(), guest.net.clone());
+        let job = Job { index, netns, net, scale, tells: false };
         guests.begin_align(index);
         Ok(Some(job))
     }

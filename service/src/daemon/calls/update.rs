@@ -170,6 +170,7 @@ impl Daemon {
             netns: before.netns.clone(),
             net: net.clone(),
             scale,
+            tells: false,
         });
         Ok(Begun::Update(Box::new(Update { before, spec, net, job, shared })))
     }
@@ -275,6 +276,7 @@ impl Daemon {
         let guest = Attached { timeline: timeline.into_entries(), ..guest.clone() };
         let (address, mtu) = (guest.net.guest.address, guest.net.mtu);
         log::info!("{}: updated: {address}, MTU {mtu}", guest.name());
+        self.bring_servers();
         let lags = self.job_of(&guest).is_some();
         self.worker.queue(lags.then_some(guest.index).into_iter().collect());
         let seen = self.seen(&guest);

@@ -19,14 +19,15 @@
 
 use crate::effects::executor::kernel::KernelExecutor;
 use crate::effects::executor::link_deleter::Deleter;
-use crate::effects::executor::{apply, undo};
+use crate::effects::executor::{apply, marks, put_back, undo};
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::{reentry, Home};
 use crate::effects::kernel::observe;
 use crate::error::{Error, KernelError};
 use crate::model::change::KernelOp;
-use crate::model::desired::{live_steps, Scale};
+use crate::model::desired::{desired_device_side, live_steps, may_remove, Scale};
+use crate::model::diff::diff;
 use crate::model::guest_net::NetnsRef;
 use crate::model::object::LinkKind;
 use crate::model::timeline::{Operation, Timeline};
@@ -45,7 +46,12 @@ pub(in crate::daemon) struct Job {
     pub(in crate::daemon) net: GuestNet,
     /// How much of that.
     pub(in crate::daemon) scale: Scale,
+    /// Whether DHCP clients there have to ask again, after that.
+    pub(in crate::daemon) tells: bool,
 }
+
+/// How long the carrier is away: the guest's kernel announces both (linkwatch), and no TCP minds.
+const CARRIER_AWAY: Duration = Duration::from_millis(20);
 
 /// How long the kernel may take to clear a namespace away that has ended.
 const CLEARED: Duration = Duration::from_secs(1);
@@ -85,6 +91,28 @@ impl Ends {
             std::thread::sleep(Duration::from_millis(1));
         }
         Err(Error::GuestGone(job.net.name.clone()))
+    }
+
+    /// Has DHCP clients in the guest ask again: its end loses its carrier for a moment. What the kernel
+    /// takes from a host end that goes down is put back.
+    pub(in crate::daemon) fn tell(&self, job: &Job) -> Result<(), Error> {
+        let Job { index, net, .. } = job;
+        let failed = |cause| Error::kernel(format!("set {} down", net.host.name), cause);
+        marks::shut(&self.netlink, *index).map_err(failed)?;
+        std::thread::sleep(CARRIER_AWAY);
+        let host = observe::host_end_at(&self.netlink, *index, net)?;
+        let host = host.ok_or_else(|| Error::GuestGone(net.name.clone()))?;
+        let steps: Vec<Step> = diff(desired_device_side(net), &host.objects, may_remove(net, None));
+        let mut executor = KernelExecutor {
+            net,
+            device: &self.netlink,
+            deleter: &self.deleter,
+            home: &self.home,
+            guest: None,
+            host_index: Some(*index),
+            guest_index: None,
+        };
+        put_back(net.name.as_str(), &steps, &mut executor, &mut Timeline::new(Instant::now()))
     }
 
     fn try_to(
@@ -296,7 +324,8 @@ mod tests {
             let host = link::by_name(&ends.netlink, "vm_wlan1").unwrap().unwrap();
             let netns = NetnsRef { id: host.elsewhere, handle: handle::of(guest.as_fd()) };
             let scale = Scale { mtu: true, before: Some(was) };
-            test(&ends, &guest, Job { index: host.index, netns, net: now, scale });
+            let index = host.index;
+            test(&ends, &guest, Job { index, netns, net: now, scale, tells: false });
         };
         std::thread::spawn(in_a_device).join().unwrap();
     }

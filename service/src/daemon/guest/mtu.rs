@@ -64,11 +64,13 @@ impl Daemon {
         let mtu = way.unwrap_or(guest.net.mtu);
         // Which of two ends is right is not known before there is a way out.
         let in_doubt = doubt.is_some() && (way.is_some() || !follows);
-        if before.is_none() && mtu == guest.net.mtu && !in_doubt {
+        let tells = self.worker.tells(guest.index);
+        if before.is_none() && mtu == guest.net.mtu && !in_doubt && !tells {
             return None;
         }
         let net = crate::model::GuestNet { mtu, ..guest.net.clone() };
-        let scale = Scale { mtu: true, before };
-        Some(Job { index: guest.index, netns: guest.netns.clone(), net, scale })
+        let bring = mtu != guest.net.mtu || in_doubt || before.is_some();
+        let scale = Scale { mtu: bring, before };
+        Some(Job { index: guest.index, netns: guest.netns.clone(), net, scale, tells })
     }
 }

@@ -19,6 +19,7 @@ use super::ends::{Ends, Job};
 use crate::daemon::reconcile::debounce::Due;
 use crate::daemon::{Daemon, GuestEvent, Handle, Notice};
 use crate::error::{Error, KernelError};
+use crate::model::desired::Scale;
 use crate::model::timeline::Timeline;
 use crate::model::GuestNet;
 use crate::spec::IfName;
@@ -43,6 +44,8 @@ pub(in crate::daemon) struct Worker {
     threads: usize,
     /// Links of which one end may have what is not known of, by their index.
     doubts: BTreeMap<u32, Doubt>,
+    /// Links whose guests have to ask by DHCP again.
+    told: BTreeSet<u32>,
 }
 
 /// What may be at a guest's ends.
@@ -87,9 +90,21 @@ impl Worker {
         }
     }
 
+    /// These guests have to ask by DHCP again.
+    pub(in crate::daemon) fn tell(&mut self, links: Vec<u32>) {
+        self.told.extend(&links);
+        self.queue(links);
+    }
+
+    /// Whether a guest has to.
+    pub(in crate::daemon) fn tells(&self, index: u32) -> bool {
+        self.told.contains(&index)
+    }
+
     /// A link is gone.
     pub(in crate::daemon) fn forget(&mut self, index: u32) {
         self.queue.remove(&index);
+        self.told.remove(&index);
         self.doubts.remove(&index);
     }
 }
@@ -105,6 +120,7 @@ impl Daemon {
             }
             if let Some(job) = self.job_of(guest) {
                 self.world.guests.begin_align(index);
+                self.worker.told.remove(&index);
                 return Some(job);
             }
         }
@@ -122,6 +138,7 @@ impl Daemon {
             return;
         }
         self.world.guests.set_mtu(job.index, job.net.mtu);
+        self.bring_servers();
         let record = Record { slot: guest.net.slot, attached: Some(AttachedRecord::of(&guest)) };
         if let Err(e) = self.store.put(guest.name(), &record) {
             log::error!("{}: {e}", guest.name());
@@ -185,13 +202,24 @@ pub(in crate::daemon) fn start(handle: &Handle) -> Result<(), Error> {
     Ok(())
 }
 
+fn bring(ends: &Ends, job: &Job) -> Result<(), Error> {
+    if job.scale != Scale::default() {
+        ends.bring(job, &mut Timeline::new(Instant::now()), || Ok(()))?;
+    }
+    if job.tells {
+        log::info!("{}: its carrier goes and comes: DHCP clients ask again", job.net.name);
+        ends.tell(job)?;
+    }
+    Ok(())
+}
+
 /// A thread.
 fn work(handle: &Handle) {
     let ends = Ends::open(handle.deleter.clone());
     let mut job = handle.enter(|daemon| Ok(daemon.next_or_end()));
     while let Ok(Some(this)) = job {
         let result = match &ends {
-            Ok(ends) => ends.bring(&this, &mut Timeline::new(Instant::now()), || Ok(())),
+            Ok(ends) => bring(ends, &this),
             Err(e) => {
                 let errno = e.errno().unwrap_or(libc::EIO);
                 Err(Error::kernel("open a socket", KernelError { errno, text: None }))

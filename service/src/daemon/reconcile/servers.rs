@@ -15,17 +15,29 @@
 //! What servers are to serve, as the world has it.
 
 use crate::daemon::Daemon;
+use crate::model::dhcp::WayOut;
 use crate::model::world::World;
-use crate::serve::Want;
+use crate::serve::{dhcp, Want};
+use std::sync::Arc;
 
 impl Daemon {
     /// Guests, what they are to have, or the way out may be others. Nothing is waited for.
     pub(in crate::daemon) fn bring_servers(&mut self) {
-        self.servers.bring(want(&self.world));
+        let want = want(&self.world);
+        self.servers.bring(want.clone());
+        // After the server knows better: what it has told before does not hold.
+        self.worker.tell(self.servers.counters().dhcp.take_outdated(&want.dhcp));
     }
 }
 
 /// Pure.
-fn want(_world: &World) -> Want {
-    Want::default()
+fn want(world: &World) -> Want {
+    let info = world.uplink_infos.of(world.uplink.name.as_ref());
+    let way = info.map(|info| WayOut {
+        domain: None,
+        metered: info.metered,
+        portal: info.portal.clone(),
+    });
+    let dhcp = dhcp::Want { guests: world.guests.dhcp(), way: Arc::new(way.unwrap_or_default()) };
+    Want { dhcp, ..Want::default() }
 }

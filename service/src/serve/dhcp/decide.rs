@@ -18,6 +18,7 @@
 
 use super::frame::{Datagram, CLIENT_PORT};
 use super::message::{code, Kind, Reply, Request, Written};
+use crate::model::dhcp::WayOut;
 use crate::model::ownership::Mac;
 use crate::model::GuestNet;
 use std::net::Ipv4Addr;
@@ -41,17 +42,6 @@ pub struct Terms {
     pub net: Arc<GuestNet>,
     /// Its way out.
     pub way: Arc<WayOut>,
-}
-
-/// What there is to say of a way out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WayOut {
-    /// The domain that names are completed with.
-    pub domain: Option<String>,
-    /// Whether it is metered.
-    pub metered: bool,
-    /// URL of the API of the captive portal that it is behind (RFC 8908).
-    pub portal: Option<String>,
 }
 
 impl Terms {
@@ -230,7 +220,7 @@ fn parameter(terms: &Terms, code: u8) -> Option<Vec<u8>> {
         code::MASK => mask.to_be_bytes().to_vec(),
         // The gateway answers for names, too: it leads questions to whoever knows.
         code::ROUTER | code::DNS => terms.gateway().octets().to_vec(),
-        code::MTU => u16::try_from(terms.net.mtu).ok()?.to_be_bytes().to_vec(),
+        code::MTU => u16::try_from(terms.net.mtu.bytes()).ok()?.to_be_bytes().to_vec(),
         code::BROADCAST => (u32::from(terms.address()) | !mask).to_be_bytes().to_vec(),
         code::HOST_NAME => host_name(terms.net.name.as_str())?.as_bytes().to_vec(),
         code::DOMAIN => way.domain.as_ref()?.as_bytes().to_vec(),
@@ -251,7 +241,7 @@ fn host_name(name: &str) -> Option<&str> {
 mod tests {
     use super::super::message::tests::{message, random};
     use super::*;
-    use crate::spec::{GuestName, GuestSpec, IfName};
+    use crate::spec::{GuestName, GuestSpec, IfName, Mtu};
 
     const GUEST: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 3);
     const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 2);
@@ -261,7 +251,7 @@ mod tests {
     fn terms() -> Terms {
         let (name, wlan0) = (GuestName::new("box").unwrap(), IfName::new("wlan0").unwrap());
         let spec = GuestSpec::new(name, wlan0, None, GATEWAY, 16, -1).unwrap();
-        let mut net = GuestNet::new(&spec, 0, GUEST, 1400);
+        let mut net = GuestNet::new(&spec, 0, GUEST, Mtu::new(1400).expect("an MTU"));
         net.guest.mac = Mac(MAC);
         Terms { net: Arc::new(net), way: Arc::default() }
     }
@@ -442,7 +432,7 @@ mod tests {
         assert!(!has.differ(&terms()));
         for other in [
             with(|net, _| net.guest.address = OTHER),
-            with(|net, _| net.mtu = 1500),
+            with(|net, _| net.mtu = Mtu::ETHERNET),
             with(|_, way| way.metered = true),
         ] {
             assert!(has.differ(&other), "{other:?}");

@@ -27,8 +27,9 @@ pub mod message;
 pub mod server;
 pub mod socket;
 
+use crate::model::dhcp::{Counts, WayOut};
 use crate::model::GuestNet;
-use decide::{Terms, WayOut};
+use decide::Terms;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,19 +51,6 @@ impl Want {
         let net = Arc::clone(self.guests.get(&index)?);
         Some(Terms { net, way: Arc::clone(&self.way) })
     }
-}
-
-/// How often a guest was answered, and not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Offers.
-    pub offers: u64,
-    /// Acknowledged requests.
-    pub acks: u64,
-    /// Requests for another address.
-    pub naks: u64,
-    /// What was not answered: it could not be read, was not the guest's, or was too much.
-    pub refused: u64,
 }
 
 /// What guests have had, by the indexes of their host ends. The server writes it, others read it.

@@ -18,7 +18,8 @@
 use super::decide::{decide, Refusal, Terms, Verdict};
 use super::message::{Kind, Malformed, Request};
 use super::socket::{Packet, Socket};
-use super::{frame, Counts, Want};
+use super::{frame, Want};
+use crate::model::dhcp::Counts;
 use crate::serve::{self, Counters, Poll};
 use nix::sys::epoll::EpollFlags;
 use std::collections::{BTreeMap, HashMap};

@@ -232,7 +232,7 @@ fn program(deaf: impl Iterator<Item = u32>) -> Vec<libc::sock_filter> {
 mod tests {
     use super::super::frame;
     use super::*;
-    use crate::kernel::testing::{in_a_netns, ip};
+    use crate::effects::kernel::testing::{in_a_netns, ip};
     use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
     use std::net::UdpSocket;
 

@@ -53,5 +53,7 @@ parcelable Guest {
   boolean keep = false;
   android.system.guestnet.Lifeline lifeline = android.system.guestnet.Lifeline.TARGET;
   long leaseMillis = 0;
+  android.system.guestnet.Dhcp dhcp = android.system.guestnet.Dhcp.AUTO;
+  android.system.guestnet.DhcpCounters dhcpCounters;
   android.system.guestnet.EndCause endCause = android.system.guestnet.EndCause.NONE;
 }

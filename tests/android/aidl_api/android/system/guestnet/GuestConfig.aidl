@@ -45,4 +45,5 @@ parcelable GuestConfig {
   boolean keep = false;
   android.system.guestnet.Lifeline lifeline = android.system.guestnet.Lifeline.TARGET;
   long leaseMillis = 0;
+  android.system.guestnet.Dhcp dhcp = android.system.guestnet.Dhcp.AUTO;
 }

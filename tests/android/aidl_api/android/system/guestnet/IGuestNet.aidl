@@ -50,6 +50,7 @@ interface IGuestNet {
   void setDns(@utf8InCpp String uplink, in @utf8InCpp String[] servers);
   android.system.guestnet.Diagnosis diagnose(@nullable @utf8InCpp String name, in android.system.guestnet.DiagnoseOptions options);
   android.system.guestnet.Guest repair(@utf8InCpp String name);
+  void setUplinkInfo(@utf8InCpp String uplink, in android.system.guestnet.UplinkInfo info);
   const int MTU_FOLLOW_UPLINK = (-1) /* -1 */;
   const int MAX_DNS_SERVERS = 8;
   const int MAX_PROBE_TARGETS = 4;
@@ -65,6 +66,7 @@ interface IGuestNet {
   const int ERROR_BAD_VPN_POLICY = 109;
   const int ERROR_FIELD_NOT_UPDATABLE = 110;
   const int ERROR_BAD_PROBE_TARGET = 120;
+  const int ERROR_BAD_CAPTIVE_PORTAL = 121;
   const int ERROR_BAD_LEASE = 111;
   const int ERROR_BAD_PID = 200;
   const int ERROR_NO_SUCH_PROCESS = 201;

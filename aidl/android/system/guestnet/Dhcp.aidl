@@ -1,0 +1,29 @@
+/*
+ * Copyright (C) 2026 The Android Open Source Project
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at
+ *
+ *      http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+package android.system.guestnet;
+
+/** Whether a guest's DHCP clients are answered. */
+@Backing(type="int")
+enum Dhcp {
+    /**
+     * They are: each gets the address, the MTU and the default route that attach() has set, and asks its
+     * gateway for names. A guest without a client costs nothing by it.
+     */
+    AUTO = 0,
+    /** They are not: for a guest that has a server of its own. */
+    OFF = 1,
+}

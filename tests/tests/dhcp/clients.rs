@@ -1,0 +1,92 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Clients get what the guest was attached with, keep it, and learn of what becomes another.
+
+use std::time::Duration;
+
+use android_system_guestnet::aidl::android::system::guestnet::Dhcp::Dhcp;
+use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::UplinkInfo::UplinkInfo;
+use guestnet_tests::bed::Bed;
+use guestnet_tests::client::{by_pid, config};
+use guestnet_tests::{with_both_backends, Guest, Internet, Probe};
+use nix::sys::signal::Signal;
+
+use crate::scene::{counters, forget, Client};
+
+with_both_backends!(udhcpc_gets_what_was_attached_and_renews_it);
+
+fn udhcpc_gets_what_was_attached_and_renews_it(firewall: &str) {
+    let bed = Bed::new(firewall);
+    let other = Guest::new();
+    bed.attach("other", &other);
+    let config = GuestConfig { mtu: 1400, ..config("box") };
+    bed.attach_as(&config, &by_pid(bed.guest.pid()));
+    forget(&bed.guest);
+    let client = Client::udhcpc(&bed.guest, "");
+    let lease = "ip=172.17.3.4/16 router=172.17.3.2 dns=172.17.3.2 mtu=1400 lease=3600 \
+                 serverid=172.17.3.2 broadcast=172.17.255.255 hostname=box \
+                 staticroutes=0.0.0.0/0 172.17.3.2 opt43= opt114=";
+    assert_eq!(client.told(), format!("bound {lease}"));
+    assert_eq!(bed.guest.tcp(Internet::TCP, "hello").expect("internet"), "192.0.2.2 hello");
+    client.signal(Signal::SIGUSR1);
+    assert_eq!(client.told(), format!("renew {lease}"), "RENEWING, by unicast");
+    assert_eq!(counters(&bed, "box"), [1, 2, 0, 0]);
+    assert_eq!(counters(&bed, "other"), [0; 4], "it has not asked");
+}
+
+#[test]
+fn a_restart_of_guestnetd_is_not_noticed() {
+    let mut bed = Bed::new("nftables");
+    bed.attach("box", &bed.guest);
+    let client = Client::udhcpc(&bed.guest, "");
+    let bound = client.told();
+    bed.daemon.kill();
+    bed.start();
+    client.signal(Signal::SIGUSR1);
+    assert_eq!(client.told(), bound.replace("bound", "renew"));
+    assert_eq!(counters(&bed, "box"), [0, 1, 0, 0]);
+}
+
+#[test]
+fn a_guest_that_is_not_to_be_answered_is_not() {
+    let bed = Bed::new("nftables");
+    let off = GuestConfig { dhcp: Dhcp::OFF, ..config("box") };
+    bed.attach_as(&off, &by_pid(bed.guest.pid()));
+    let client = Client::udhcpc(&bed.guest, "");
+    assert!(client.is_told_nothing(Duration::from_secs(2)));
+    let on = bed.service.update("box", &config("box")).expect("update");
+    assert_eq!(on.dhcp, Dhcp::AUTO);
+    assert!(client.told().starts_with("bound ip=172.17.3.3/16"));
+    bed.service.update("box", &off).expect("update");
+    client.signal(Signal::SIGUSR1);
+    assert!(client.is_told_nothing(Duration::from_secs(1)));
+}
+
+#[test]
+fn what_the_platform_knows_of_the_uplink_is_told() {
+    let bed = Bed::new("nftables");
+    let url = "https://portal.example/api";
+    let info =
+        |metered| UplinkInfo { metered, captivePortalUrl: Some(url.to_owned()), validated: false };
+    bed.service.setUplinkInfo("wlan0", &info(true)).expect("setUplinkInfo");
+    bed.service.setUplinkInfo("eth7", &info(false)).expect("setUplinkInfo");
+    bed.attach("box", &bed.guest);
+    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let client = Client::udhcpc(&bed.guest, "");
+    let expected = format!("opt43={} opt114={}", hex("ANDROID_METERED"), hex(url));
+    let told = client.told();
+    assert!(told.ends_with(&expected), "{told}");
+}

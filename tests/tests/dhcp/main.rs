@@ -14,5 +14,8 @@
 
 //! DHCP, by the clients that guests have: each gets what attach has set, and nothing of another guest's.
 
+mod changes;
 mod clients;
+mod hostile;
+mod raw;
 mod scene;

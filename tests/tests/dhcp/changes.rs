@@ -1,0 +1,76 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What changes is told to those who have a lease: their carrier goes and comes, once.
+
+use std::time::Duration;
+
+use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::UplinkInfo::UplinkInfo;
+use guestnet_tests::bed::{eventually, Bed, BOUND};
+use guestnet_tests::client::config;
+use guestnet_tests::{Guest, InNetns, Internet, Probe};
+
+use crate::scene::Client;
+
+/// How often the carrier of a guest's end has gone.
+fn flaps(guest: &Guest) -> u32 {
+    // /sys shows the namespace of whoever mounts it.
+    let show = "mount -t sysfs none /sys && cat /sys/class/net/wlan0/carrier_down_count";
+    let out = guest.command("unshare").args(["-m", "sh", "-c", show]).output().expect("sysfs");
+    String::from_utf8_lossy(&out.stdout).trim().parse().expect("a number")
+}
+
+#[test]
+fn another_address_mtu_or_price_is_told_once_to_those_who_have_a_lease() {
+    let bed = Bed::new("nftables");
+    bed.attach("box", &bed.guest);
+    let other = Guest::new();
+    bed.attach("other", &other);
+    let client = Client::udhcpc(&bed.guest, "-q");
+    assert!(client.told().starts_with("bound ip=172.17.3.3/16"));
+    let [before, others] = [flaps(&bed.guest), flaps(&other)];
+    let metered = |metered| UplinkInfo { metered, ..UplinkInfo::default() };
+
+    bed.service.setUplinkInfo("wlan0", &metered(false)).expect("as it was");
+    bed.service.setUplinkInfo("eth7", &metered(true)).expect("another uplink");
+    bed.service.setUplinkInfo("wlan0", &metered(true)).expect("metered");
+    eventually("its carrier has gone", || flaps(&bed.guest) == before + 1);
+    assert!(bed.daemon.wait_log("its carrier goes and comes", BOUND));
+    // All that the kernel took from the host end is there again.
+    eventually("internet", || bed.guest.tcp(Internet::TCP, "hello").is_ok());
+    eventually("the layers are well", || {
+        let status = bed.service.status(Some("box")).expect("status");
+        status.guests[0].layers.iter().all(|l| l.text.is_empty() || l.state.0 != 2)
+    });
+    // It has not asked since: what it knows does not hold anyway.
+    bed.service.setUplinkInfo("wlan0", &metered(false)).expect("not metered");
+    let client = Client::udhcpc(&bed.guest, "-q");
+    client.told();
+    assert_eq!(flaps(&bed.guest), before + 1, "it was told twice");
+
+    let to = |address: &str| GuestConfig { addresses: vec![address.to_owned()], ..config("box") };
+    bed.service.update("box", &to("172.17.9.9")).expect("update");
+    eventually("its carrier has gone", || flaps(&bed.guest) == before + 2);
+    let client = Client::udhcpc(&bed.guest, "-q");
+    assert!(client.told().starts_with("bound ip=172.17.9.9/16"));
+
+    bed.device.run("ip link set wlan0 mtu 1400");
+    eventually("its carrier has gone", || flaps(&bed.guest) == before + 3);
+    let client = Client::udhcpc(&bed.guest, "-q");
+    let told = client.told();
+    assert!(told.contains("mtu=1400"), "{told}");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!([flaps(&bed.guest), flaps(&other)], [before + 3, others]);
+}

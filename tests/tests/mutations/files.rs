@@ -45,7 +45,8 @@ pub fn changed(call: &Call, places: &Places) -> Option<Vec<String>> {
             vec![renamed(at(0), at(1), places)]
         }
         "bind" if call.args.contains("AF_UNIX") => vec![format!("bind {}", path(0))],
-        "bind" if call.args.contains("AF_NETLINK") => Vec::new(),
+        // What they hear changes nothing.
+        "bind" if ["AF_NETLINK", "AF_PACKET"].iter().any(|f| call.args.contains(f)) => Vec::new(),
         _ => return None,
     })
 }

@@ -50,8 +50,10 @@ pub(in crate::daemon) struct Job {
     pub(in crate::daemon) tells: bool,
 }
 
-/// How long the carrier is away: the guest's kernel announces both (linkwatch), and no TCP minds.
+/// How long the carrier is away, at least: no TCP minds.
 const CARRIER_AWAY: Duration = Duration::from_millis(20);
+/// How long at most, where the guest's kernel does not get to announcing it (linkwatch).
+const CARRIER_AWAY_MOST: Duration = Duration::from_secs(1);
 
 /// How long the kernel may take to clear a namespace away that has ended.
 const CLEARED: Duration = Duration::from_secs(1);
@@ -98,8 +100,14 @@ impl Ends {
     pub(in crate::daemon) fn tell(&self, job: &Job) -> Result<(), Error> {
         let Job { index, net, .. } = job;
         let failed = |cause| Error::kernel(format!("set {} down", net.host.name), cause);
+        let pair = self.find(job).ok();
+        let began = Instant::now();
         marks::shut(&self.netlink, *index).map_err(failed)?;
         std::thread::sleep(CARRIER_AWAY);
+        // What comes back before it is announced was never away.
+        while began.elapsed() < CARRIER_AWAY_MOST && self.is_running(pair.as_ref()) {
+            std::thread::sleep(CARRIER_AWAY / 4);
+        }
         let host = observe::host_end_at(&self.netlink, *index, net)?;
         let host = host.ok_or_else(|| Error::GuestGone(net.name.clone()))?;
         let steps: Vec<Step> = diff(desired_device_side(net), &host.objects, may_remove(net, None));
@@ -236,6 +244,12 @@ impl Ends {
             Some(route) => Err(Error::GuestRouteExists(route)),
             None => Ok(steps),
         }
+    }
+
+    /// Whether a guest's end is still said to be operational.
+    fn is_running(&self, pair: Option<&Pair>) -> bool {
+        let guest = pair.map(|pair| link::beyond(&self.netlink, pair.netns, pair.guest.index));
+        matches!(guest, Some(Ok(Some(link))) if link.running)
     }
 
     /// Whether the host end is gone, or is about to go with the guest's namespace.

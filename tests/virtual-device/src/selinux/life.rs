@@ -74,6 +74,7 @@ pub fn life(bed: &Bed, rc: &Path) -> Result<(), String> {
     let attached = service.attach(&config("first"), &by_pid(first.pid()), None);
     attached.map_err(|e| format!("attach by pid: {e}"))?;
     flows(&first)?;
+    leases(&first)?;
     let heard = hears.recv_timeout(Duration::from_secs(20));
     heard.map_err(|_| "the listener hears nothing".to_owned())?;
     service.status(None).map_err(|e| format!("status: {e}"))?;
@@ -128,6 +129,15 @@ fn examined(service: &dyn IGuestNet) -> Result<(), String> {
         return Err(format!("doctor sees no packet: {found:?}"));
     }
     Ok(())
+}
+
+/// A DHCP client is answered; what it is told is as it was.
+fn leases(guest: &Guest) -> Result<(), String> {
+    let line = "busybox udhcpc -f -q -n -t 10 -T 1 -i wlan0 -s /bin/true";
+    match guest.try_run(line) {
+        out if out.status.success() => Ok(()),
+        out => Err(format!("no lease: {}", said(&out))),
+    }
 }
 
 /// A packet comes back, to the address that the guest has.

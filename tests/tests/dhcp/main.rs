@@ -17,5 +17,6 @@
 mod changes;
 mod clients;
 mod hostile;
+mod others;
 mod raw;
 mod scene;

@@ -60,7 +60,7 @@ impl Client {
     /// busybox's; it stays. It asks for what a script can use.
     pub fn udhcpc(guest: &Guest, options: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let script = script(&folder, UDHCPC);
+        let script = script(&folder, "told", UDHCPC);
         let line = format!(
             "busybox udhcpc -f -i wlan0 -t 5 -T 1 -O mtu -O broadcast -O staticroutes -O 43 -O 114 \
              -s {} {options}",
@@ -108,9 +108,9 @@ impl Drop for Client {
 }
 
 /// A program of a test's.
-pub fn script(folder: &tempfile::TempDir, text: &str) -> PathBuf {
+pub fn script(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    let path = folder.path().join("script");
+    let path = folder.path().join(name);
     std::fs::write(&path, text).expect("a script");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
     path

@@ -24,7 +24,7 @@ use super::socket::{Refusal, Socket, Transaction};
 use super::{chain_of, BaseChain, TABLE};
 use crate::effects::kernel::write;
 use netlink_bindings::nftables::{
-    Chained, Nfgenmsg, PushSetelemListAttrs, PushSetelemListElemAttrs,
+    Chained, Nfgenmsg, PushSetelemListAttrs, PushSetelemListElemAttrs, VerdictCode,
 };
 use netlink_bindings::traits::{NetlinkChained, Pusher};
 
@@ -107,7 +107,7 @@ impl Batch {
             .push_num(base.hook)
             .push_priority(base.priority)
             .end_nested()
-            .push_policy(base.policy)
+            .push_policy(VerdictCode::Accept as u32)
             .push_type_bytes(base.kind.as_bytes());
     }
 

@@ -31,7 +31,7 @@ use super::{Backend, Engine, FirewallError, Hook, Ruleset};
 use batch::Batch;
 use dump::{dump, Dump, Shape};
 use layout::{lines, moved, names, sets, Elements, Line, Set};
-use netlink_bindings::nftables::{TableFlags, VerdictCode};
+use netlink_bindings::nftables::TableFlags;
 use netlink_socket2::NetlinkSocket;
 use socket::{Refusal, Socket};
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ const ATTEMPTS: usize = 4;
 /// The flags of a table that only its owner may change, and that outlives it.
 const OWNERSHIP: u32 = TableFlags::Owner as u32 | TableFlags::Persist as u32;
 
-/// A chain that hangs on a hook of the kernel.
+/// A chain that hangs on a hook of the kernel; its policy is accept.
 struct BaseChain {
     name: &'static str,
     kind: &'static str,
@@ -53,7 +53,6 @@ struct BaseChain {
     hook_name: &'static str,
     priority: i32,
     priority_name: &'static str,
-    policy: u32,
 }
 
 const CHAINS: [BaseChain; 6] = [
@@ -65,7 +64,6 @@ const CHAINS: [BaseChain; 6] = [
         // Fragments are put together at -400.
         priority: libc::NF_IP_PRI_CONNTRACK_DEFRAG - 50,
         priority_name: "-450",
-        policy: VerdictCode::Accept as u32,
     },
     BaseChain {
         name: "forward",
@@ -74,7 +72,6 @@ const CHAINS: [BaseChain; 6] = [
         hook_name: "forward",
         priority: libc::NF_IP_PRI_FILTER,
         priority_name: "filter",
-        policy: VerdictCode::Accept as u32,
     },
     BaseChain {
         name: "input",
@@ -83,7 +80,6 @@ const CHAINS: [BaseChain; 6] = [
         hook_name: "input",
         priority: libc::NF_IP_PRI_FILTER,
         priority_name: "filter",
-        policy: VerdictCode::Accept as u32,
     },
     BaseChain {
         name: "prerouting",
@@ -93,7 +89,6 @@ const CHAINS: [BaseChain; 6] = [
         hook_name: "prerouting",
         priority: libc::NF_IP_PRI_NAT_DST - 1,
         priority_name: "dstnat - 1",
-        policy: VerdictCode::Accept as u32,
     },
     BaseChain {
         name: "postrouting",
@@ -102,7 +97,6 @@ const CHAINS: [BaseChain; 6] = [
         hook_name: "postrouting",
         priority: libc::NF_IP_PRI_NAT_SRC - 1,
         priority_name: "srcnat - 1",
-        policy: VerdictCode::Accept as u32,
     },
     BaseChain {
         name: "egress",
@@ -112,7 +106,6 @@ const CHAINS: [BaseChain; 6] = [
         // Behind all source NAT.
         priority: libc::NF_IP_PRI_NAT_SRC + 1,
         priority_name: "srcnat + 1",
-        policy: VerdictCode::Accept as u32,
     },
 ];
 

@@ -15,7 +15,8 @@
 //! The socket that transactions are sent by. It is kept: a table with an owner belongs to it.
 //! Sends one transaction, waits for its one answer, and never for longer than a few seconds.
 
-use netlink_bindings::builtin::NlmsgerrAttrs;
+use crate::effects::kernel::netlink::message::{acknowledged, Message, Messages, NLMSG_ERROR};
+use crate::effects::kernel::netlink::trace;
 use netlink_socket2::ReplyError;
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -29,9 +30,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 const ROOM: usize = 8 << 20;
 /// The kernel answers before `send` returns. This bounds what cannot happen.
 const LONGEST: TimeVal = TimeVal::new(5, 0);
-/// `struct nlmsghdr`, and the error number and the header of the refused message behind it.
-const HEADER: usize = 16;
-const ERROR: usize = HEADER + 4 + HEADER;
 
 /// Why the kernel refused: its error number and its own words.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +101,7 @@ impl Socket {
 
     /// Sends it, and takes the first error or the one answer.
     pub(super) fn send(&self, transaction: &Transaction<'_>) -> Result<(), Refusal> {
+        trace::sent(transaction.bytes);
         socket::send(self.fd.as_raw_fd(), transaction.bytes, MsgFlags::empty())?;
         let mut buffer = vec![0; 64 << 10];
         loop {
@@ -110,8 +109,9 @@ impl Socket {
                 Err(Errno::EINTR) => continue,
                 received => received?,
             };
-            for message in messages(buffer.get(..received).unwrap_or_default()) {
-                if let Some(result) = transaction.result(message) {
+            for message in Messages(buffer.get(..received).unwrap_or_default()) {
+                trace::received(&message);
+                if let Some(result) = transaction.result(&message) {
                     return result;
                 }
             }
@@ -121,51 +121,17 @@ impl Socket {
 
 impl Transaction<'_> {
     /// What a message says of this transaction, if it is an answer to it.
-    fn result(&self, message: &[u8]) -> Option<Result<(), Refusal>> {
-        let kind = u16_at(message, 4)?;
-        let index = u32_at(message, 8)?.wrapping_sub(self.first) as usize;
-        let name = self.names.get(index)?;
-        if i32::from(kind) != libc::NLMSG_ERROR {
-            return None;
+    fn result(&self, message: &Message<'_>) -> Option<Result<(), Refusal>> {
+        let index = message.sequence.wrapping_sub(self.first) as usize;
+        let name = self.names.get(index).filter(|_| message.kind == NLMSG_ERROR)?;
+        match acknowledged(message) {
+            Ok(()) => (index == self.answered).then_some(Ok(())),
+            Err(e) => {
+                let text = format!("{e}, in message {index}, {name}");
+                Some(Err(Refusal { errno: Some(e.errno), text }))
+            }
         }
-        let errno = (u32_at(message, HEADER)? as i32).wrapping_neg();
-        if errno == 0 {
-            return (index == self.answered).then_some(Ok(()));
-        }
-        let mut text = io::Error::from_raw_os_error(errno).to_string();
-        if let Some(words) = in_words(message) {
-            text += &format!(": {words}");
-        }
-        text += &format!(", in message {index}, {name}");
-        Some(Err(Refusal { errno: Some(errno), text }))
     }
-}
-
-/// The kernel's own words, if it has any.
-fn in_words(message: &[u8]) -> Option<String> {
-    let has_attributes = u16_at(message, 6)? & libc::NLM_F_ACK_TLVS as u16 != 0;
-    let attributes = has_attributes.then(|| message.get(ERROR..)).flatten()?;
-    let words = NlmsgerrAttrs::new(attributes).get_msg().ok()?;
-    Some(words.to_string_lossy().into_owned())
-}
-
-/// The messages in what one `recv` gave.
-fn messages(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        let length = u32_at(rest, 0)? as usize;
-        let message = rest.get(..length).filter(|message| message.len() >= HEADER)?;
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(message)
-    })
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 fn say_yes(fd: &OwnedFd, option: libc::c_int) -> Result<(), Errno> {

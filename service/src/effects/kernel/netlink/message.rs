@@ -31,6 +31,8 @@ pub const NLMSG_ERROR: u16 = 2;
 pub const NLMSG_DONE: u16 = 3;
 /// The list changed while it was read.
 pub const NLM_F_DUMP_INTR: u16 = 0x10;
+/// Of the request, an error has the header only.
+const NLM_F_CAPPED: u16 = 0x100;
 const NLA_TYPE_MASK: u16 = 0x3fff;
 
 /// One message.
@@ -165,22 +167,25 @@ fn aligned(length: usize) -> usize {
 
 /// What an `NLMSG_ERROR` says: nothing for an acknowledgement, else errno and, where the kernel
 /// gave one, its text.
-pub fn acknowledged(body: &[u8]) -> Result<(), KernelError> {
-    match u32_at(body, 0) {
+pub fn acknowledged(message: &Message<'_>) -> Result<(), KernelError> {
+    let whole = message.flags & NLM_F_CAPPED == 0;
+    match u32_at(message.body, 0) {
         Some(0) => Ok(()),
         Some(code) => {
             let errno = (code as i32).saturating_abs();
-            Err(KernelError { errno, text: body.get(4..).and_then(extended_ack) })
+            let echo = message.body.get(4..);
+            Err(KernelError { errno, text: echo.and_then(|echo| extended_ack(echo, whole)) })
         }
         None => Err(KernelError { errno: libc::EBADMSG, text: None }),
     }
 }
 
 /// The text of an extended acknowledgement (`NLMSGERR_ATTR_MSG`), which follows the echoed
-/// request in an error message (linux/netlink.h, `struct nlmsgerr`).
-fn extended_ack(echo: &[u8]) -> Option<String> {
+/// request, or its header only, in an error message (linux/netlink.h, `struct nlmsgerr`).
+fn extended_ack(echo: &[u8], whole: bool) -> Option<String> {
     const NLMSGERR_ATTR_MSG: u16 = 1;
-    attributes(echo, u32_at(echo, 0)? as usize).find(NLMSGERR_ATTR_MSG).map(text)
+    let length = if whole { u32_at(echo, 0)? as usize } else { HEADER };
+    attributes(echo, length).find(NLMSGERR_ATTR_MSG).map(text)
 }
 
 #[cfg(test)]
@@ -201,21 +206,25 @@ mod tests {
 
     #[test]
     fn the_kernels_words_are_found() {
-        assert_eq!(extended_ack(&answer()).as_deref(), Some("Unknown device type"));
+        let said = Some("Unknown device type");
+        assert_eq!(extended_ack(&answer(), true).as_deref(), said);
+        // Of the request, its 16 bytes of header are there.
+        let capped = [&answer()[..16], &answer()[20..]].concat();
+        assert_eq!(extended_ack(&capped, false).as_deref(), said);
     }
 
     #[test]
     fn no_length_makes_it_panic() {
         let whole = answer();
         for end in 0..whole.len() {
-            assert!(extended_ack(&whole[..end]).is_none(), "{end}");
+            assert!(extended_ack(&whole[..end], true).is_none(), "{end}");
             let _ = Messages(&whole[..end]).count();
         }
         for at in 0..whole.len() {
             for byte in [0, 1, 3, 0x7f, 0xff] {
                 let mut bent = whole.clone();
                 bent[at] = byte;
-                let _ = extended_ack(&bent);
+                let _ = (extended_ack(&bent, true), extended_ack(&bent, false));
                 let _ = Messages(&bent).count() + attributes(&bent, 0).count();
             }
         }

@@ -21,7 +21,7 @@
 
 pub mod attr;
 pub mod message;
-pub(super) mod trace;
+pub(in crate::effects) mod trace;
 
 use crate::effects::kernel::write;
 use crate::error::KernelError;
@@ -207,7 +207,7 @@ impl Netlink {
                 match message.kind {
                     // Where a dump fails, its end says so, in the same way.
                     NLMSG_ERROR | NLMSG_DONE => {
-                        acknowledged(message.body)?;
+                        acknowledged(&message)?;
                         return Ok(answer);
                     }
                     _ => answer.objects.extend(read(&message)?),

@@ -19,6 +19,9 @@ use std::fmt;
 
 /// A request.
 pub fn sent(datagram: &[u8]) {
+    if !log::log_enabled!(log::Level::Trace) {
+        return;
+    }
     for message in Messages(datagram) {
         log::trace!("netlink > {}", Line(&message));
     }
@@ -29,17 +32,20 @@ pub fn received(message: &Message<'_>) {
     log::trace!("netlink < {}", Line(message));
 }
 
+/// Length of `struct ifinfomsg` (linux/rtnetlink.h).
+const IFINFOMSG: usize = 16;
+
 struct Line<'a>(&'a Message<'a>);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Message { kind, flags, sequence, body } = self.0;
-        match name(*kind) {
+        let message @ Message { kind, flags, sequence, body } = self.0;
+        match name(*kind, body.len()) {
             Some(name) => write!(f, "{name}")?,
             None => write!(f, "type {kind:#x}")?,
         }
         write!(f, " flags {flags:#x} seq {sequence}")?;
-        match acknowledged(body) {
+        match acknowledged(message) {
             Err(e) if [NLMSG_ERROR, NLMSG_DONE].contains(kind) => write!(f, " {e}")?,
             _ => {}
         }
@@ -48,9 +54,13 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-/// The names of linux/netlink.h, linux/rtnetlink.h and linux/netfilter/nfnetlink_conntrack.h.
-fn name(kind: u16) -> Option<&'static str> {
+/// The names of linux/netlink.h, linux/rtnetlink.h and linux/netfilter/: nfnetlink.h, nf_tables.h,
+/// nfnetlink_conntrack.h.
+fn name(kind: u16, bytes: usize) -> Option<&'static str> {
     Some(match kind {
+        // The same numbers as RTM_NEWLINK's and the next, which are behind a longer header.
+        0x10 if bytes < IFINFOMSG => "NFNL_MSG_BATCH_BEGIN",
+        0x11 if bytes < IFINFOMSG => "NFNL_MSG_BATCH_END",
         NLMSG_ERROR => "NLMSG_ERROR",
         NLMSG_DONE => "NLMSG_DONE",
         libc::RTM_NEWLINK => "RTM_NEWLINK",
@@ -71,6 +81,15 @@ fn name(kind: u16) -> Option<&'static str> {
         libc::RTM_GETRULE => "RTM_GETRULE",
         libc::RTM_NEWNSID => "RTM_NEWNSID",
         libc::RTM_GETNSID => "RTM_GETNSID",
+        0xa00 => "NFT_MSG_NEWTABLE",
+        0xa02 => "NFT_MSG_DELTABLE",
+        0xa03 => "NFT_MSG_NEWCHAIN",
+        0xa06 => "NFT_MSG_NEWRULE",
+        0xa08 => "NFT_MSG_DELRULE",
+        0xa09 => "NFT_MSG_NEWSET",
+        0xa0b => "NFT_MSG_DELSET",
+        0xa0c => "NFT_MSG_NEWSETELEM",
+        0xa0e => "NFT_MSG_DELSETELEM",
         0x100 => "IPCTNL_MSG_CT_NEW",
         0x101 => "IPCTNL_MSG_CT_GET",
         0x102 => "IPCTNL_MSG_CT_DELETE",

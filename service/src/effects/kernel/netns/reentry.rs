@@ -19,6 +19,10 @@
 //!
 //! The guest sees the device, down and without address, for some 20 ms: the move sleeps in
 //! rcu_barrier. So never with the owner's lock held.
+//!
+//! Nothing less sets what is beyond: RTM_NEWLINK and RTM_SETLINK look up their link in the sender's
+//! namespace, and take IFLA_TARGET_NETNSID for where it should be moved to (do_setlink()). With the
+//! index of a guest's end they move the device's link of the same index to the guest.
 
 use super::handle::{self, NetnsHandle};
 use super::Home;

@@ -207,7 +207,7 @@ pub enum Command {
         #[arg(long)]
         timeline: bool,
     },
-    /// Take a guest's network away
+    /// Detach a guest: remove its network
     #[command(group = clap::ArgGroup::new("whom").required(true))]
     Detach {
         /// The guest
@@ -243,13 +243,13 @@ but no names.")]
         #[command(flatten)]
         guest: GuestArgs,
     },
-    /// Show, layer by layer, why guests have or have not internet
+    /// Show, layer by layer, whether guests have internet, and why not
     #[command(after_help = STATUS_HELP)]
     Status {
         /// Only this guest
         name: Option<String>,
     },
-    /// Find out by packets why a guest has, or has not, internet
+    /// Send packets to find out why a guest has no internet
     #[command(after_help = DOCTOR_HELP)]
     Doctor {
         /// The guest [default: each; the device, if there is none]

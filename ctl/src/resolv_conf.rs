@@ -166,7 +166,7 @@ impl Place {
 fn reopen(found: OwnedFd) -> Result<File, String> {
     let file = File::from(found);
     if !file.metadata().map_err(|e| e.to_string())?.is_file() {
-        return Err("it is no regular file".into());
+        return Err("it is not a regular file".into());
     }
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     OpenOptions::new().read(true).write(true).open(path).map_err(|e| e.to_string())
@@ -365,7 +365,7 @@ mod tests {
         let Folder(root) = &Folder::new("left");
         fs::create_dir(root.join("etc")).unwrap();
         nix::unistd::mkfifo(&root.join("etc/resolv.conf"), Mode::S_IRWXU).unwrap();
-        assert_eq!(wrote(rooted(true, root, DEVICES)).unwrap(), "it is no regular file");
+        assert_eq!(wrote(rooted(true, root, DEVICES)).unwrap(), "it is not a regular file");
         if Path::new(DEVICES).exists() {
             let before = fs::read(DEVICES).unwrap();
             assert!(wrote(rooted(true, Path::new("/"), DEVICES)).is_some());

@@ -50,7 +50,7 @@ pub struct Args {
     pub listen: Endpoint,
 
     /// The device's way out: an interface, the first of a list (wlan0,rmnet*) that carries a default
-    /// route, or "default": whatever the kernel sends packets to the internet by
+    /// route, or "default": the one that the kernel routes packets to the internet through
     #[arg(long, value_name = "NAMES", default_value = "wlan0")]
     pub uplink: uplink::Choice,
 
@@ -58,7 +58,7 @@ pub struct Args {
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub firewall: firewall::Choice,
 
-    /// The iptables to use, such as Android's wrapper; ip6tables is taken from beside it
+    /// The iptables to use, such as Android's wrapper; ip6tables is expected beside it
     #[arg(long, value_name = "PATH", value_parser = absolute)]
     pub iptables: Option<PathBuf>,
 
@@ -67,7 +67,7 @@ pub struct Args {
     pub state_dir: PathBuf,
 
     /// A uid that may call, beside root (on Android: and system); may be given again. UID may do
-    /// everything: give any process of the device a network, and take any guest's away. UID:own may
+    /// everything: give any process of the device a network, and remove any guest's. UID:own may
     /// only name processes and network namespaces of its own, and see and change its own guests
     #[arg(long, value_name = "UID[:own]")]
     pub allow_uid: Vec<AllowedUid>,
@@ -76,11 +76,11 @@ pub struct Args {
     #[arg(long)]
     pub keep_forwarding: bool,
 
-    /// Ask netd for forwarding by this program, instead of writing net.ipv4.ip_forward
+    /// Ask netd for forwarding through this program, instead of writing net.ipv4.ip_forward
     #[arg(long, value_name = "PATH", value_parser = absolute)]
     pub ndc: Option<PathBuf>,
 
-    /// A resolver that gets guests' questions, where nothing was said of the uplink's; may be given again
+    /// A resolver for guests' questions where none is known for the uplink; may be given again
     #[arg(long, value_name = "ADDRESS", value_parser = resolver)]
     pub dns: Vec<Ipv4Addr>,
 
@@ -92,7 +92,7 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER", default_value_t = 4096)]
     pub guest_connections: u32,
 
-    /// Compare everything with what it is to be this often while there are guests, in seconds
+    /// Compare everything with what it should be this often while there are guests, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60",
           value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub check_every: u64,
@@ -108,10 +108,9 @@ fn resolver(text: &str) -> Result<Ipv4Addr, String> {
     let unusable = |a: &Ipv4Addr| {
         a.is_loopback() || a.is_unspecified() || a.is_multicast() || a.is_broadcast()
     };
-    text.parse()
-        .ok()
-        .filter(|address| !unusable(address))
-        .ok_or_else(|| format!("{text:?} is no IPv4 address of a resolver that guests can reach"))
+    text.parse().ok().filter(|address| !unusable(address)).ok_or_else(|| {
+        format!("{text:?} is not an IPv4 address of a resolver that guests can reach")
+    })
 }
 
 impl Args {

@@ -145,8 +145,8 @@ const FINE: &str = "";
 /// Rules in FORWARD of x_tables ($i), and what is said of them where ours are in nf_tables.
 const IN_FORWARD: &[(&str, &str)] = &[
     ("true", FINE),
-    ("$i -P FORWARD DROP", "the policy of the chain FORWARD in * drops what guests send by wlan0"),
-    ("$i -P FORWARD DROP; $i -A FORWARD -i vm_wlan+ -j ACCEPT", "drops what guests are answered by wlan0"),
+    ("$i -P FORWARD DROP", "the policy of the chain FORWARD in * drops what guests send via wlan0"),
+    ("$i -P FORWARD DROP; $i -A FORWARD -i vm_wlan+ -j ACCEPT", "drops what guests are answered via wlan0"),
     ("$i -P FORWARD DROP; $i -A FORWARD -i vm_wlan+ -j ACCEPT; $i -A FORWARD -o vm_w+ -j ACCEPT", FINE),
     (
         "$i -P FORWARD DROP; $i -A FORWARD -s 172.16.0.0/12 -j ACCEPT
@@ -158,9 +158,9 @@ const IN_FORWARD: &[(&str, &str)] = &[
     (
         "$i -P FORWARD DROP; $i -A FORWARD -o vm_wlan+ -j ACCEPT
          $i -A FORWARD -i vm_wlan+ -m conntrack --ctstate NEW -j ACCEPT",
-        "drops what guests send by wlan0",
+        "drops what guests send via wlan0",
     ),
-    ("$i -P FORWARD DROP; $i -A FORWARD -p tcp -j ACCEPT", "drops guests' pings by wlan0"),
+    ("$i -P FORWARD DROP; $i -A FORWARD -p tcp -j ACCEPT", "drops guests' pings via wlan0"),
     ("$i -P FORWARD DROP; $i -A FORWARD -i vm_wlan3 -j ACCEPT", "drops what guests send"),
     ("$i -P FORWARD DROP; $i -N a; $i -A a -j ACCEPT; $i -A FORWARD -p icmp -j a", "guests' TCP connections"),
     ("$i -A FORWARD -p tcp -j DROP", "rule 1 of the chain FORWARD in * drops guests' TCP connections"),
@@ -213,7 +213,7 @@ const IN_FORWARD: &[(&str, &str)] = &[
     ("$i -A FORWARD -i docker0 -j DROP; $i -A FORWARD ! -o wlan0 -i vm_wlan+ -j DROP", FINE),
     ("$i -A FORWARD ! -i docker0 -o wlan0 -j DROP", "rule 1 of the chain FORWARD in * drops what guests send"),
     ("$i -A FORWARD -j LOG; $i -A FORWARD -d 172.17.0.0/16 -j REJECT", "rule 2 of the chain FORWARD in * rejects what guests are answered"),
-    ("$i -A FORWARD -m comment --comment closed -j DROP -c 7 99", "(7 packets of anybody so far)"),
+    ("$i -A FORWARD -m comment --comment closed -j DROP -c 7 99", "(7 packets so far, from any sender)"),
     (
         "$i -N a; $i -N b; $i -A a -p udp -j RETURN; $i -A a -g b; $i -A b -i v+ -j DROP; $i -A FORWARD -j a",
         "rule 1 of the chain b in * drops what guests send",

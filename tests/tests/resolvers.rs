@@ -164,7 +164,7 @@ fn what_can_be_no_resolver_is_left_out_and_said() {
     poll(BOUND, || {
         let status = bed.service.status(None).expect("status");
         let dns = status.device.iter().find(|l| l.layer == Layer::DNS).expect("the layer DNS");
-        (dns.cause == Cause::DNS_NONE && dns.text.contains("no regular file")).then_some(())
+        (dns.cause == Cause::DNS_NONE && dns.text.contains("not a regular file")).then_some(())
     })
     .expect("said");
 }

@@ -37,7 +37,7 @@ pub fn why_lost(cause: EndCause) -> String {
     match cause {
         EndCause::PROCESS_EXITED => "its process has ended".to_owned(),
         EndCause::NAMESPACE_GONE => "its network namespace has ended".to_owned(),
-        EndCause::LINK_DELETED => "somebody deleted its link".to_owned(),
+        EndCause::LINK_DELETED => "its link was deleted".to_owned(),
         EndCause::OWNER_DIED => "its owner has died".to_owned(),
         EndCause::LEASE_ENDED => "its lease has ended".to_owned(),
         EndCause::NONE => "its link disappeared".to_owned(), // an older guestnetd

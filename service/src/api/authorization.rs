@@ -59,7 +59,7 @@ impl FromStr for AllowedUid {
         };
         match number.parse() {
             Ok(uid) if uid != NOBODY => Ok(Self { uid, scope }),
-            _ => Err(format!("{number:?} is no uid: use a number from 0 to 4294967294")),
+            _ => Err(format!("{number:?} is not a uid: use a number from 0 to 4294967294")),
         }
     }
 }

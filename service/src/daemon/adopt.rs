@@ -92,7 +92,7 @@ impl Daemon {
     fn adopt_one(&mut self, link: &Link, name: &GuestName, slot: u32, attached: AttachedRecord) {
         let net = attached.net(slot).routed(self.world.platform.routing);
         if let Some(before) = attached.interrupted(slot) {
-            log::warn!("{name}: an update was cut off; it gets back what it had");
+            log::warn!("{name}: an update was interrupted; what it had before is put back");
             self.worker.restore(link.index, before.routed(self.world.platform.routing));
         }
         log::info!("{name}: taken over with {} {}", net.host.name, net.guest.address);

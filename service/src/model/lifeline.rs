@@ -61,7 +61,7 @@ impl std::fmt::Display for EndCause {
         f.write_str(match self {
             Self::ProcessExited => "its process has ended",
             Self::NamespaceGone => "its network namespace has ended",
-            Self::LinkDeleted => "somebody deleted its link",
+            Self::LinkDeleted => "its link was deleted",
             Self::OwnerDied => "its owner has died",
             Self::LeaseEnded => "its lease has ended",
         })

@@ -41,7 +41,7 @@ impl fmt::Display for DevicePrefix {
                 write!(f, "the route {} in table {table}", self.subnet)
             }
             Some(table) => {
-                write!(f, "the route {} by {interface} in table {table}", self.subnet)
+                write!(f, "the route {} dev {interface} in table {table}", self.subnet)
             }
         }
     }

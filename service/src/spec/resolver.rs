@@ -24,13 +24,13 @@ pub fn resolver(text: &str) -> Result<Ipv4Addr, &'static str> {
     let address = match text.parse::<IpAddr>() {
         Ok(IpAddr::V4(address)) => address,
         Ok(IpAddr::V6(_)) => return Err("guests have no IPv6; name an IPv4 address of the server"),
-        Err(_) => return Err("it is no IPv4 address such as 192.0.2.53"),
+        Err(_) => return Err("it is not an IPv4 address such as 192.0.2.53"),
     };
     match address.octets() {
-        [0, ..] => Err("0.0.0.0/8 is no host's address; name the server's"),
+        [0, ..] => Err("0.0.0.0/8 is not a host's address; name the server's"),
         [127, ..] => Err("it is a loopback address; name the server that the local resolver asks"),
         [224..=239, ..] => Err("it is a multicast address; name one server"),
-        [240..=255, ..] => Err("240.0.0.0/4 is no host's address; name the server's"),
+        [240..=255, ..] => Err("240.0.0.0/4 is not a host's address; name the server's"),
         _ => Ok(address),
     }
 }
@@ -49,11 +49,11 @@ mod tests {
     #[test]
     fn what_is_none_has_its_cause() {
         for (text, cause) in [
-            ("", "no IPv4 address"),
-            ("dns.example", "no IPv4 address"),
-            ("192.0.2.53:53", "no IPv4 address"),
-            ("192.0.2.053", "no IPv4 address"),
-            (" 192.0.2.53", "no IPv4 address"),
+            ("", "not an IPv4 address"),
+            ("dns.example", "not an IPv4 address"),
+            ("192.0.2.53:53", "not an IPv4 address"),
+            ("192.0.2.053", "not an IPv4 address"),
+            (" 192.0.2.53", "not an IPv4 address"),
             ("::1", "no IPv6"),
             ("2001:db8::53", "no IPv6"),
             ("::ffff:192.0.2.53", "no IPv6"),

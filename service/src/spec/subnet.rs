@@ -36,7 +36,8 @@ struct Stored {
 impl TryFrom<Stored> for Subnet {
     type Error = String;
     fn try_from(s: Stored) -> Result<Self, String> {
-        Self::containing(s.network, s.prefix).ok_or_else(|| format!("/{} is no prefix", s.prefix))
+        Self::containing(s.network, s.prefix)
+            .ok_or_else(|| format!("/{} is not a prefix length", s.prefix))
     }
 }
 

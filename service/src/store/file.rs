@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     // Whatever it is, the open does not wait.
     let file = open(OpenOptions::new().read(true), libc::O_NONBLOCK | libc::O_NOCTTY, path)?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
     file.take(LONGEST + 1).read_to_end(&mut bytes)?;

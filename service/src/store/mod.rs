@@ -228,7 +228,7 @@ fn boot_id() -> io::Result<String> {
     let id = fs::read_to_string(BOOT_ID)?.trim().to_owned();
     match id.len() {
         36 => Ok(id),
-        _ => Err(io::Error::other(format!("{id:?} is no boot id"))),
+        _ => Err(io::Error::other(format!("{id:?} is not a boot id"))),
     }
 }
 

@@ -45,10 +45,10 @@ fn a_resolver_that_is_none_is_refused_with_all_others() {
     let bed = Bed::with_neighbour();
     let before = bed.before();
     for (text, cause) in [
-        ("", "no IPv4 address"),
-        ("dns.example", "no IPv4 address"),
-        ("192.0.2.53:53", "no IPv4 address"),
-        ("192.0.2.053", "no IPv4 address"),
+        ("", "not an IPv4 address"),
+        ("dns.example", "not an IPv4 address"),
+        ("192.0.2.53:53", "not an IPv4 address"),
+        ("192.0.2.053", "not an IPv4 address"),
         ("2001:db8::53", "no IPv6"),
         ("::ffff:192.0.2.53", "no IPv6"),
         ("0.0.0.0", "0.0.0.0/8"),

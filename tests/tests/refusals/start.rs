@@ -190,7 +190,7 @@ fn a_value_that_is_none() {
             &["", "ipfw", "NFTABLES", "nftables,iptables"],
             "none of auto, nftables, iptables",
         ),
-        ("--allow-uid", &["", "-1", "root", "4294967295", "4294967296", "0x10"], "is no uid"),
+        ("--allow-uid", &["", "-1", "root", "4294967295", "4294967296", "0x10"], "is not a uid"),
     ] {
         for value in values {
             let option_is = format!("{option}={value}");

@@ -46,7 +46,7 @@ enum Cause {
     GUEST_ROUTE_MISSING = 300,
     /** The device's rules and routes send the guest's packets by an interface that it may not leave by: a VPN, as a rule. */
     VPN_CAPTURES = 301,
-    /** A route or rule of somebody else's sends the answers to the guest elsewhere. */
+    /** A route or rule that is not guestnetd's sends the answers to the guest elsewhere. */
     ANSWERS_ELSEWHERE = 302,
     /** The device's default route leads into an interface that leads nowhere: a VPN's kill switch. */
     KILL_SWITCH = 303,
@@ -55,7 +55,7 @@ enum Cause {
 
     /** A policy-routing rule of guestnetd's is missing. */
     RULE_MISSING = 400,
-    /** A policy-routing rule of somebody else's comes before guestnetd's and decides. */
+    /** A policy-routing rule that is not guestnetd's comes before guestnetd's and decides. */
     RULE_SHADOWED = 402,
     /** A lockdown VPN is up, and the guest's VpnPolicy stops it meanwhile. */
     LOCKDOWN = 401,
@@ -69,15 +69,15 @@ enum Cause {
 
     /** The packet filter could not be set: iptables or the kernel refused, or could not be run. */
     FILTER_PROGRAM_FAILED = 600,
-    /** iptables hangs, or waits for somebody who holds its lock. */
+    /** iptables hangs, or waits for another holder of its lock. */
     FILTER_PROGRAM_STUCK = 601,
-    /** guestnetd's rules in the packet filter were changed by somebody else. */
+    /** guestnetd's rules in the packet filter were changed by another program. */
     FILTER_CHANGED = 602,
-    /** A chain of somebody else's drops what guests send. */
+    /** A chain that is not guestnetd's drops what guests send. */
     FORWARD_DROPPED = 603,
     /** netd's chain tetherctrl_FORWARD drops what guests send. */
     NETD_TETHERCTRL_DROP = 604,
-    /** A chain of somebody else's drops what guests ask of the device itself, such as names. */
+    /** A chain that is not guestnetd's drops what guests ask of the device, such as names. */
     INPUT_DROPPED = 605,
 
     /** guestnetd's source NAT is not in place. */

@@ -23,7 +23,7 @@ import android.system.guestnet.VpnPolicy;
 
 /**
  * What a guest gets. All defaults together are the original set-up: vm_wlan 172.17.3.2/16 on the
- * device, wlan0 172.17.3.3/16 in the guest, default route by 172.17.3.2.
+ * device, wlan0 172.17.3.3/16 in the guest, default route via 172.17.3.2.
  */
 parcelable GuestConfig {
     /** The guest's stable name: 1 to 63 bytes of [A-Za-z0-9._-], the first one a letter or digit. */

@@ -132,7 +132,7 @@ interface IGuestNet {
     const int ERROR_NO_SUCH_GUEST = 304;
     /** All slots, or all addresses of the subnet, are taken; or a uid of --allow-uid UID:own has 128 guests. */
     const int ERROR_NO_FREE_SLOT = 305;
-    /** The device has an interface with the host end's name that is no attached guest's. */
+    /** The device has an interface with the host end's name that belongs to no attached guest. */
     const int ERROR_HOST_INTERFACE_EXISTS = 306;
     /** Too many listeners are registered. */
     const int ERROR_TOO_MANY_LISTENERS = 307;
@@ -171,7 +171,7 @@ interface IGuestNet {
     /**
      * Gives the target its network. When it answers, the guest can send.
      *
-     * A missing uplink is no failure: the guest is attached, Guest.state is WAITING_FOR_UPLINK,
+     * A missing uplink is not a failure: the guest is attached, Guest.state is WAITING_FOR_UPLINK,
      * and its traffic flows as soon as the uplink is there.
      *
      * @param config what the guest gets; a default-constructed config with a name is the original
@@ -210,7 +210,7 @@ interface IGuestNet {
     Guest update(@utf8InCpp String name, in GuestConfig config);
 
     /**
-     * Takes the guest's network away. When it answers, the link is not visible any more and the
+     * Removes the guest's network. When it answers, the link is not visible any more and the
      * name can be attached again.
      *
      * @param name the guest.
@@ -219,11 +219,11 @@ interface IGuestNet {
     void detach(@utf8InCpp String name);
 
     /**
-     * Takes the network of all guests away, much faster than one by one. When it answers, their
+     * Removes the network of all guests, much faster than one by one. When it answers, their
      * links are not visible any more. Guests that are attached meanwhile stay.
      *
      * @return how many there were.
-     * @throws ServiceSpecificException ERROR_KERNEL: of what could not be taken away, the first.
+     * @throws ServiceSpecificException ERROR_KERNEL: of what could not be removed, the first.
      */
     int detachAll();
 
@@ -273,7 +273,7 @@ interface IGuestNet {
 
     /**
      * Tells a listener about guests and the uplink from now on. A listener that does not take
-     * its events in time is dropped. Registering it again is no error and has no effect.
+     * its events in time is dropped. Registering it again is not an error and has no effect.
      *
      * @param listener whom to tell.
      * @throws ServiceSpecificException ERROR_TOO_MANY_LISTENERS.
@@ -281,7 +281,7 @@ interface IGuestNet {
     void registerListener(in IGuestNetListener listener);
 
     /**
-     * Stops telling a listener. One that is not registered is no error.
+     * Stops telling a listener. One that is not registered is not an error.
      *
      * @param listener whom to tell no more.
      */
@@ -312,7 +312,7 @@ interface IGuestNet {
     void setDns(@utf8InCpp String uplink, in @utf8InCpp String[] servers);
 
     /**
-     * Finds out by packets why a guest has, or has not, internet: probes are sent from the guest's network
+     * Sends packets to find out why a guest has, or has not, internet: probes are sent from the guest's network
      * namespace and, for comparison, from the device, all at once; what becomes of them is compared with
      * what status() reads. Answers within three seconds. Nothing is changed, and nothing but the probes is
      * sent; no other method sends any, but for status(), which asks the resolvers. While it runs, its sockets keep the guest's network namespace: a

@@ -23,7 +23,7 @@ parcelable Uplink {
     /**
      * How it is chosen: an interface's name; names and beginnings of names with a '*', of which the
      * first that carries a default route is taken ("wlan0,rmnet*"); or "default" for whatever the
-     * kernel sends packets to the internet by. A clat comes with its network ("v4-wlan0").
+     * kernel routes packets to the internet through. A clat comes with its network ("v4-wlan0").
      */
     @utf8InCpp String choice;
     /** The interface's name; empty when "default" or a list finds none. */

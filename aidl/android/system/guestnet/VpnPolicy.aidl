@@ -19,10 +19,10 @@ package android.system.guestnet;
 /** What becomes of a guest's traffic while the device uses a VPN. */
 @Backing(type="int")
 enum VpnPolicy {
-    /** It leaves by the uplink, as tethered traffic does in AOSP. */
+    /** It leaves via the uplink, as tethered traffic does in AOSP. */
     FOLLOW_UPLINK = 0,
-    /** It leaves by the tun that GuestConfig.uplink names, and waits while that is away. */
+    /** It leaves via the tun that GuestConfig.uplink names, and waits while that is down. */
     NAMED_TUN = 1,
-    /** It leaves by the uplink, and is stopped while a lockdown VPN is up. */
+    /** It leaves via the uplink, and is stopped while a lockdown VPN is up. */
     BLOCK_UNDER_LOCKDOWN = 2,
 }

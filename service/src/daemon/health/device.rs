@@ -160,7 +160,7 @@ impl Daemon {
                 ok("net.ipv4.ip_forward is 0, and is set to 1 with the first guest")
             }
             (Ok(false), false) => {
-                let text = "somebody set net.ipv4.ip_forward to 0, and it could not be put back";
+                let text = "another program set net.ipv4.ip_forward to 0, and it could not be put back";
                 let fault = off(text).with_step("sysctl -w net.ipv4.ip_forward=1");
                 LayerReport::bad(Layer::Forwarding, fault)
                     .retried(self.forwarding.retry_at(&self.world))
@@ -221,7 +221,7 @@ impl Daemon {
                 // Compared again only while there are guests.
                 let check = self.debounce.next_check(self.config.check_every);
                 let check = check.filter(|_| !self.world.guests.is_empty());
-                let text = format!("somebody else changed guestnetd's rules: {what}");
+                let text = format!("another program changed guestnetd's rules: {what}");
                 both(LayerReport::bad, &Fault::new(Cause::FilterChanged, text), check)
             }
             Err(e) => [Layer::Firewall, Layer::Nat].map(|layer| LayerReport::unread(layer, &e)),

@@ -159,7 +159,8 @@ impl Daemon {
             return link_layer(net, Some(link));
         }
         let (host, changed) = (&net.host.name, changed.join(", "));
-        let text = format!("somebody else keeps changing {host}: {changed}; it is put back later");
+        let text =
+            format!("another program keeps changing {host}: {changed}; it is put back later");
         let step = format!(
             "find out who does it (`ip -ts monitor link` shows when), and have udev, \
              NetworkManager and the like leave {host} alone"

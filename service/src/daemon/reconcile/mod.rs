@@ -169,7 +169,7 @@ impl Daemon {
             log::warn!("{prefix} is in the guests' subnet now: guests cannot reach what is there");
         }
         for prefix in before.iter().filter(|prefix| !now.contains(prefix)) {
-            log::info!("{prefix} is in the guests' subnet no more");
+            log::info!("{prefix} is no longer in the guests' subnet");
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ pub(in crate::effects) fn delete(netlink: &Netlink, indexes: &[u32]) -> Result<(
     let named: BTreeSet<u32> =
         found.iter().filter(|link| link.group == group).map(|link| link.index).collect();
     if named != ours {
-        let text = Some(format!("group {group} was fresh, and somebody else uses it now"));
+        let text = Some(format!("another program uses group {group} now"));
         return Err(KernelError { errno: libc::EBUSY, text });
     }
     if ours.is_empty() {

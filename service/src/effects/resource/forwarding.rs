@@ -142,7 +142,7 @@ impl Forwarding {
             return self.on == on;
         }
         if !contested {
-            log::warn!("net.ipv4.ip_forward was set to {} by somebody else", u8::from(on));
+            log::warn!("net.ipv4.ip_forward was set to {} by another program", u8::from(on));
         }
         if self.record.ours {
             let record = ForwardingRecord { contested: true, ..self.record.clone() };

@@ -144,9 +144,9 @@ impl SharedResource for PolicyRouting {
             of.map(|lead| format!("rule {lead}")).collect::<Vec<_>>().join(", ")
         };
         let (lost, foreign) = (named(want, &there), named(&there, want));
-        let lost = (!lost.is_empty()).then(|| format!("{lost}, which somebody has removed"));
+        let lost = (!lost.is_empty()).then(|| format!("{lost}, which another program removed"));
         let foreign = (!foreign.is_empty())
-            .then(|| format!("the state without {foreign}, which somebody has added"));
+            .then(|| format!("the state without {foreign}, which another program added"));
         let what: Vec<_> = lost.into_iter().chain(foreign).collect();
         Ok((!what.is_empty()).then(|| what.join("; ")))
     }

@@ -130,7 +130,7 @@ impl Uplink {
         self.no_way().unwrap_or_else(|| match &self.ipv6_by {
             Some(name) => {
                 let text = format!(
-                    "the device has an IPv6 default route by {name} and none for IPv4, which \
+                    "the device has an IPv6 default route via {name} and none for IPv4, which \
                      guests need"
                 );
                 clat(Fault::new(Cause::UplinkIpv6Only, text), name)

@@ -167,8 +167,8 @@ fn finding(filters: &Filters, guest: &Guest, blocked: &Blocked, what: &str) -> F
     let mut text = said(stop, at, cause, what, *sure);
     match at.packets {
         None | Some(0) => {}
-        Some(1) => text += " (1 packet of anybody so far)",
-        Some(packets) => text += &format!(" ({packets} packets of anybody so far)"),
+        Some(1) => text += " (1 packet so far, from any sender)",
+        Some(packets) => text += &format!(" ({packets} packets so far, from any sender)"),
     }
     if let Some(Doubt { at, what }) = doubt {
         text += &format!(": that depends on {}, which asks for {what}", place(at));
@@ -189,12 +189,12 @@ fn of_internet(probes: &[Probe], leg: Leg, guest: &Guest) -> String {
         [Probe::Http] => "TCP connections to port 80",
         [Probe::Ping] => "pings",
         [Probe::Https, Probe::Http] => "TCP connections",
-        _ if leg == Leg::Answer => return format!("what guests are answered by {uplink}"),
-        _ => return format!("what guests send by {uplink}"),
+        _ if leg == Leg::Answer => return format!("what guests are answered via {uplink}"),
+        _ => return format!("what guests send via {uplink}"),
     };
     match leg {
-        Leg::Answer => format!("the answers to guests' {what} by {uplink}"),
-        Leg::First | Leg::Next => format!("guests' {what} by {uplink}"),
+        Leg::Answer => format!("the answers to guests' {what} via {uplink}"),
+        Leg::First | Leg::Next => format!("guests' {what} via {uplink}"),
     }
 }
 
@@ -203,8 +203,8 @@ fn of_names(probe: Probe, leg: Leg, guest: &Guest) -> String {
     match (probe == Probe::AskGateway, leg == Leg::Answer) {
         (true, false) => "guests' questions for names to their gateway".to_owned(),
         (true, true) => "the answers to guests' questions for names".to_owned(),
-        (false, false) => format!("what guests ask other resolvers by {uplink}"),
-        (false, true) => format!("the answers of other resolvers by {uplink}"),
+        (false, false) => format!("what guests ask other resolvers via {uplink}"),
+        (false, true) => format!("the answers of other resolvers via {uplink}"),
     }
 }
 

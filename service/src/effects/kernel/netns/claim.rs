@@ -82,7 +82,7 @@ fn take(name: &[u8]) -> Result<Claim, ClaimError> {
         Holder::Guestnetd(pid) => Err(ClaimError::Taken(pid)),
         Holder::Stranger => {
             log::warn!(
-                "a process that is no guestnetd has taken the name that this network namespace is \
+                "a process other than guestnetd has taken the name that this network namespace is \
                  locked by: started without the lock"
             );
             Ok(Claim(None))

@@ -79,7 +79,7 @@ pub fn refuse(file: BorrowedFd<'_>) -> Option<String> {
         Err(e) => return Some(e.desc().into()),
         #[allow(clippy::unnecessary_cast)] // its width differs between targets
         Ok(fs) if fs.filesystem_type().0 as i64 != NSFS_MAGIC => {
-            return Some("it is no namespace".into());
+            return Some("it is not a namespace".into());
         }
         Ok(_) => {}
     }

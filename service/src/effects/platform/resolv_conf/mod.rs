@@ -85,12 +85,12 @@ fn one(path: &Path) -> Found {
 }
 
 /// A regular file's first bytes as text, and whether that is all. What is no text in it is replaced. What
-/// is no regular file is not opened, as that may do something (a FIFO waits, a watchdog starts); one
+/// is not a regular file is not opened, as that may do something (a FIFO waits, a watchdog starts); one
 /// that takes its place meanwhile does not wait, and is not read.
 fn text(path: &Path) -> io::Result<(String, bool)> {
     let regular = |meta: fs::Metadata| match meta.is_file() {
         true => Ok(()),
-        false => Err(io::Error::other("it is no regular file")),
+        false => Err(io::Error::other("it is not a regular file")),
     };
     regular(fs::metadata(path)?)?;
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
@@ -210,7 +210,7 @@ mod tests {
         let _ = nix::unistd::mkfifo(&fifo, Mode::S_IRWXU);
         for path in [&fifo, &dir, Path::new("/dev/zero")] {
             let trouble = read(path).trouble.unwrap();
-            assert!(trouble.contains("no regular file"), "{trouble}");
+            assert!(trouble.contains("not a regular file"), "{trouble}");
         }
         let missing = read(Path::new("/nonexistent/resolv.conf"));
         assert!(missing.trouble.unwrap().contains("/nonexistent/resolv.conf: No such file"));
@@ -218,7 +218,7 @@ mod tests {
         let mut bytes = vec![0xfe; 300_000];
         bytes.extend(b"\nnameserver 192.0.2.53\n");
         fs::write(&large, &bytes).unwrap();
-        assert_eq!(read(&large).servers, [Ipv4Addr::new(192, 0, 2, 53)], "it is no text before");
+        assert_eq!(read(&large).servers, [Ipv4Addr::new(192, 0, 2, 53)], "it is not text before");
         bytes.resize(3 << 20, b'\n');
         fs::write(&large, &bytes).unwrap();
         let found = read(&large);

@@ -230,8 +230,15 @@ impl Daemon {
 
     /// Our rules are as they should be; others' are looked at for each guest.
     fn own_filter_layer(&self) -> LayerReport {
-        let backend = self.packet_filter.get().backend();
-        LayerReport::ok(Layer::Firewall, format!("{backend:?} rules in place").to_lowercase())
+        let filter = self.packet_filter.get();
+        let mut text = format!("{:?} rules in place", filter.backend()).to_lowercase();
+        let lacks = filter.lacks();
+        if !lacks.is_empty() && self.world.platform.connections.is_some() {
+            let lacks = lacks.join(" and no ");
+            text +=
+                &format!("; the kernel has no {lacks}: guests' connections are not all limited");
+        }
+        LayerReport::ok(Layer::Firewall, text)
     }
 
     fn nat_layer(&self, ruleset: &Ruleset) -> LayerReport {

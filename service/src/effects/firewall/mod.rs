@@ -108,6 +108,12 @@ pub trait Engine: Send {
     fn unseen(&self) -> Option<&str> {
         None
     }
+
+    /// What limits guests' connections and the kernel has not, by its modules' names: the rules are
+    /// without it.
+    fn lacks(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The packet filter of the network namespace that it was opened in.
@@ -181,6 +187,11 @@ impl Firewall {
     /// See [`Engine::unseen`].
     pub fn unseen(&self) -> Option<&str> {
         self.engine.unseen()
+    }
+
+    /// See [`Engine::lacks`].
+    pub fn lacks(&self) -> Vec<String> {
+        self.engine.lacks()
     }
 
     /// See [`Engine::clear`].

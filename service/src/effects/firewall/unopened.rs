@@ -80,4 +80,8 @@ impl Engine for Unopened {
     fn unseen(&self) -> Option<&str> {
         self.opened.as_ref().and_then(Iptables::unseen)
     }
+
+    fn lacks(&self) -> Vec<String> {
+        self.opened.as_ref().map_or_else(Vec::new, Iptables::lacks)
+    }
 }

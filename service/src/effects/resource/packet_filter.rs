@@ -64,6 +64,11 @@ impl PacketFilter {
         self.firewall.unseen()
     }
 
+    /// What limits guests' connections and this kernel has not.
+    pub(crate) fn lacks(&self) -> Vec<String> {
+        self.firewall.lacks()
+    }
+
     /// What differs in the kernel.
     pub(crate) fn compare(&mut self, ruleset: &Ruleset) -> Result<Option<String>, Error> {
         Ok(self.firewall.drift(ruleset)?)

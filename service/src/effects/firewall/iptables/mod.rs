@@ -30,7 +30,8 @@ mod view;
 mod writer;
 
 use super::{
-    wait_for_packets_on_their_way, Backend, Engine, Family, FirewallError, Hook, Rule, Ruleset,
+    wait_for_packets_on_their_way, Backend, Engine, Family, FirewallError, Hook, Match, Rule,
+    Ruleset,
 };
 use std::path::Path;
 use view::View;
@@ -51,7 +52,12 @@ pub struct Iptables {
     /// Why it cannot be read, where it can be written. Then what was written is taken to be there, but
     /// for the jumps to it, which are asked for.
     unseen: Option<String>,
+    /// What limits guests' connections and this kernel has not: rules with it are left out.
+    lacks: Vec<&'static str>,
 }
+
+/// What limits guests' connections.
+const LIMITS: [&str; 2] = ["connlimit", "hashlimit"];
 
 impl Iptables {
     /// With this program, or with those of the system. Leaves nothing behind.
@@ -74,7 +80,24 @@ impl Iptables {
                 "iptables: what is there cannot be read, and is taken for what was written: {why}"
             );
         }
-        Ok(Self { programs, written: Vec::new(), unseen })
+        let lacks = LIMITS.into_iter().filter(|name| read::lacks_match(name)).collect();
+        Ok(Self { programs, written: Vec::new(), unseen, lacks })
+    }
+
+    /// As it is on a kernel that has nothing to limit connections with.
+    pub fn unlimited(programs: Programs) -> Result<Self, FirewallError> {
+        Ok(Self { lacks: LIMITS.to_vec(), ..Self::new(programs)? })
+    }
+
+    /// The rules that this kernel can have.
+    fn rules(&self, wanted: &Ruleset) -> Vec<Rule> {
+        let mut rules = wanted.rules();
+        rules.retain(|rule| match rule.matching {
+            Some(Match::ConnectionsOver(_)) => !self.lacks.contains(&"connlimit"),
+            Some(Match::OpenedOver(..)) => !self.lacks.contains(&"hashlimit"),
+            _ => true,
+        });
+        rules
     }
 
     fn apply_in(&mut self, turn: &Turn<'_>, wanted: &Ruleset) -> Result<(), FirewallError> {
@@ -98,7 +121,7 @@ impl Iptables {
 
     /// What is there, and what is wanted: nothing of ours, if there is no ruleset.
     fn look(&self, turn: &Turn<'_>, wanted: Option<&Ruleset>) -> Result<View, FirewallError> {
-        let wanted = wanted.map(Ruleset::rules).unwrap_or_default();
+        let wanted = wanted.map(|wanted| self.rules(wanted)).unwrap_or_default();
         match self.unseen {
             None => view::read(&wanted),
             Some(_) => view::ask(turn, &wanted, |anchor| self.written(anchor)),
@@ -201,11 +224,15 @@ impl Engine for Iptables {
         let seen = self.look(&Turn::brief(&self.programs), Some(wanted));
         let seen = seen.map(|view| view.into_iter().map(|(anchor, ..)| anchor).collect());
         let anchors = seen.unwrap_or_else(|_| anchors(&Parents::LINUX).to_vec());
-        as_typed(&anchors, wanted).join("\n") + "\n"
+        as_typed(&anchors, &self.rules(wanted)).join("\n") + "\n"
     }
 
     fn unseen(&self) -> Option<&str> {
         self.unseen.as_deref()
+    }
+
+    fn lacks(&self) -> Vec<String> {
+        self.lacks.iter().map(|name| format!("xt_{name}")).collect()
     }
 }
 
@@ -225,12 +252,11 @@ pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
 
 /// What is run where nothing of ours is there yet.
 pub fn commands(ruleset: &Ruleset, parents: &Parents) -> Vec<String> {
-    as_typed(&anchors(parents), ruleset)
+    as_typed(&anchors(parents), &ruleset.rules())
 }
 
-fn as_typed(anchors: &[Anchor], ruleset: &Ruleset) -> Vec<String> {
-    let rules = ruleset.rules();
-    let change = |a: &Anchor| a.change(&a.among(&rules), None, &a.found(&[]));
+fn as_typed(anchors: &[Anchor], rules: &[Rule]) -> Vec<String> {
+    let change = |a: &Anchor| a.change(&a.among(rules), None, &a.found(&[]));
     let changes: Vec<_> = anchors.iter().map(change).collect();
     calls(&changes).concat().iter().map(Call::to_string).collect()
 }

@@ -27,6 +27,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 const GET_INFO: libc::c_int = 64;
 const GET_ENTRIES: libc::c_int = 65;
 const GET_REVISION_TARGET: libc::c_int = 67;
+const GET_REVISION_MATCH: libc::c_int = 66; // of IPv4
 /// `XT_TABLE_MAXNAMELEN` and `XT_EXTENSION_MAXNAMELEN`.
 const TABLE_NAME: usize = 32;
 const EXTENSION_NAME: usize = 29;
@@ -82,6 +83,15 @@ pub fn table(family: Family, name: &str) -> Result<Vec<Chain>, ReadError> {
 pub(super) fn has_target(family: Family, name: &str) -> io::Result<()> {
     let mut asked = named(name, EXTENSION_NAME, EXTENSION_NAME + 1);
     ask(socket(family)?.as_fd(), family, GET_REVISION_TARGET, &mut asked).map(drop)
+}
+
+/// Whether the kernel has no such match for IPv4; a module is loaded for it if need be. What cannot be
+/// asked is taken to be there, and so is one of which it has another revision (EPROTONOSUPPORT).
+pub(super) fn lacks_match(name: &str) -> bool {
+    let mut asked = named(name, EXTENSION_NAME, EXTENSION_NAME + 1);
+    let asked = socket(Family::V4)
+        .and_then(|socket| ask(socket.as_fd(), Family::V4, GET_REVISION_MATCH, &mut asked));
+    asked.is_err_and(|e| e.raw_os_error() == Some(libc::ENOENT))
 }
 
 /// Whether the kernel has this IP version at all.

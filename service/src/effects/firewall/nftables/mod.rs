@@ -34,6 +34,7 @@ use layout::{lines, moved, names, sets, Elements, Line, Set};
 use netlink_bindings::nftables::TableFlags;
 use netlink_socket2::NetlinkSocket;
 use socket::{Refusal, Socket};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 pub use text::text;
@@ -127,6 +128,8 @@ pub struct Nftables {
     /// The table belongs to this one.
     writer: Socket,
     ownership: u32,
+    /// Whether the kernel can count connections.
+    counts: bool,
     known: Option<Known>,
 }
 
@@ -145,6 +148,7 @@ impl Nftables {
             writer: Socket::open()?,
             reader: NetlinkSocket::new(),
             ownership: 0,
+            counts: true,
             known: None,
         })
     }
@@ -172,6 +176,14 @@ impl Nftables {
         Ok(Now { genid, is_there: table.is_some(), owner, difference })
     }
 
+    /// The rules that this kernel can have.
+    fn possible<'a>(&self, wanted: &'a Ruleset) -> Cow<'a, Ruleset> {
+        match self.counts {
+            true => Cow::Borrowed(wanted),
+            false => Cow::Owned(Ruleset { connections: None, ..wanted.clone() }),
+        }
+    }
+
     fn dump(&mut self) -> Result<Dump, FirewallError> {
         dump(&mut self.reader).map_err(|e| FirewallError::Netlink {
             what: format!("reading the table `inet {TABLE}`"),
@@ -186,6 +198,7 @@ impl Engine for Nftables {
     }
 
     fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
+        let wanted = &*self.possible(wanted);
         for attempt in 1..=ATTEMPTS {
             let now = self.look()?;
             let from = self.known.as_ref().filter(|_| now.difference.is_none());
@@ -248,6 +261,7 @@ impl Engine for Nftables {
     }
 
     fn drift(&mut self, wanted: &Ruleset) -> Result<Option<String>, FirewallError> {
+        let wanted = &*self.possible(wanted);
         let now = self.look()?;
         let others = || {
             let other = self.known.as_ref().is_some_and(|known| known.ruleset != *wanted);
@@ -261,7 +275,12 @@ impl Engine for Nftables {
     }
 
     fn text(&self, ruleset: &Ruleset) -> String {
-        text(ruleset)
+        text(&self.possible(ruleset))
+    }
+
+    fn lacks(&self) -> Vec<String> {
+        let missing = (!self.counts).then(|| "nft_connlimit".to_owned());
+        missing.into_iter().collect()
     }
 }
 

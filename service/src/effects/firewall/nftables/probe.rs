@@ -30,18 +30,24 @@ impl Nftables {
     /// Finds out whether nf_tables can do all that is needed. Leaves nothing behind.
     pub fn open() -> Result<Self, FirewallError> {
         kernel_is_new_enough()?;
-        let mut this = Self::unchecked().map_err(unavailable)?;
-        this.ownership = OWNERSHIP;
-        match this.check(|_| true) {
-            Ok(()) => Ok(this),
-            // Older kernels know no ownership; everything else works without it.
-            Err(_) => Self::unowned(),
-        }
+        // Older kernels know no ownership; everything else works without it.
+        let all = Self::tried(OWNERSHIP, true).or_else(|_| Self::unowned());
+        all.or_else(|why| Self::unlimited().map_err(|_| why))
     }
 
     /// The same with a table that anybody may change, as it is on kernels before 6.9.
     pub fn unowned() -> Result<Self, FirewallError> {
+        Self::tried(0, true)
+    }
+
+    /// The same without counting connections, as it is on kernels without nft_connlimit.
+    pub fn unlimited() -> Result<Self, FirewallError> {
+        Self::tried(OWNERSHIP, false).or_else(|_| Self::tried(0, false))
+    }
+
+    fn tried(ownership: u32, counts: bool) -> Result<Self, FirewallError> {
         let mut this = Self::unchecked().map_err(unavailable)?;
+        (this.ownership, this.counts) = (ownership, counts);
         this.check(|hook| !hook.is_nat()).map_err(unavailable)?;
         let nat = this.check(Hook::is_nat);
         nat.map_err(|e| FirewallError::NoNat(e.to_string()))?;
@@ -53,14 +59,15 @@ impl Nftables {
     /// would do as well, but there the kernel waits for every packet on its way: 20 ms.
     fn check(&mut self, of: impl Fn(Hook) -> bool) -> Result<(), Refusal> {
         let mut refusal = None;
+        let sample = self.possible(&sample()).into_owned();
         for _ in 0..ATTEMPTS {
             let genid = genid(&mut self.reader)?;
             let mut batch = Batch::begin(&mut self.writer, genid).of_table(CHECKED);
             batch.table(self.ownership);
-            for set in sets(&sample()).keys() {
+            for set in sets(&sample).keys() {
                 batch.set(set);
             }
-            for line in lines(&sample()).iter().filter(|line| of(line.hook)) {
+            for line in lines(&sample).iter().filter(|line| of(line.hook)) {
                 batch.chain(chain_of(line.hook));
                 batch.rule(line);
             }

@@ -120,6 +120,7 @@ pub const HARMLESS: &[&str] = &[
     "arch_prctl",
     "prctl",
     "capset",
+    "seccomp",
     "set_tid_address",
     "set_robust_list",
     "rseq",

@@ -22,8 +22,9 @@
 use super::policy_rules::{self, Rule};
 use std::time::{Duration, Instant};
 
-/// The rule is away, and so long at least before it is believed: netd deletes one and adds the next.
-const FLIP: Duration = Duration::from_millis(250);
+/// The rule is away, and so long at least before it is believed: netd deletes one and adds the next, by
+/// two calls of the framework's, each of which waits for the kernel's RTNL.
+const FLIP: Duration = Duration::from_secs(1);
 /// The same after a start of netd, once there is a default network again: that may come first.
 const FRAMEWORK: Duration = Duration::from_secs(10);
 

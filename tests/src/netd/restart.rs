@@ -18,7 +18,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::networks::Network;
-use super::uplink::DUMMY_INDEX;
 use super::{chains, rules, sysctls, NetdDevice};
 use crate::InNetns;
 
@@ -147,7 +146,7 @@ impl NetdDevice {
             self.run(&format!("ip -{family} rule flush"));
             sleep(pace);
         }
-        for rule in rules::at_start(rules::table(DUMMY_INDEX)) {
+        for rule in rules::at_start(rules::table(self.ifindex(rules::DUMMY))) {
             self.add_rules(&[rule]);
             sleep(pace);
         }

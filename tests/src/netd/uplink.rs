@@ -114,11 +114,14 @@ impl NetdDevice {
     /// The interface that leads nowhere, which RouteController::Init() has a network of. Its index is
     /// out of the way: those of others are as if it were not there.
     pub(super) fn add_dummy(&self) {
-        let (name, table) = (rules::DUMMY, rules::table(DUMMY_INDEX));
-        let peer =
-            format!("peer name {} netns {}", Self::far_end(name), self.internet.netns.name());
-        self.run(&format!("ip link add {name} index {DUMMY_INDEX} type veth {peer}"));
+        let (name, internet) = (rules::DUMMY, self.internet.netns.name());
+        // On a machine that is a device itself the kernel may have made one.
+        if self.link(name).is_none() {
+            let peer = format!("peer name {} netns {internet}", Self::far_end(name));
+            self.run(&format!("ip link add {name} index {DUMMY_INDEX} type veth {peer}"));
+        }
         self.run(&format!("ip link set {name} up"));
+        let table = rules::table(self.ifindex(name));
         let route = format!("route replace default dev {name} table {table} proto static");
         self.ip_batch(4, &[format!("{route} scope link")]);
         self.ip_batch(6, &[route]);
@@ -133,7 +136,7 @@ impl NetdDevice {
 }
 
 /// The index of the interface that leads nowhere.
-pub(super) const DUMMY_INDEX: u32 = 999;
+const DUMMY_INDEX: u32 = 999;
 
 /// Whether an address is the server's side of the internet, which no uplink's subnet is in.
 fn is_beyond(address: Ipv4Addr) -> bool {

@@ -120,16 +120,30 @@ fn is_well(bed: &Bed<NetdDevice>, beside: &str) {
     assert!(is_well.is_some(), "beside {beside}: {:?}\n{}", unwell(), bed.daemon.log());
 }
 
-/// Another guest is attached, has internet, and neither it nor the hotspot reaches the first one.
+/// The hotspot's client and another guest have internet, and nobody reaches anybody.
 #[track_caller]
 fn serves_another(bed: &Bed<NetdDevice>) {
     let other = Guest::new();
     bed.attach("other", &other);
     assert_eq!(other.udp(NetdDevice::UDP, "y").expect("UDP"), "192.0.2.2 y");
     assert!(other.ping(GATEWAY));
-    let server = Server::start(&bed.guest, &["0.0.0.0:7"]);
-    assert!(other.udp("172.17.3.3:7", "z").is_err(), "guests do not reach each other");
-    drop(server);
+    let client = Guest::new();
+    bed.device.internet.run(&format!("ip link set i-ap0 netns {}", client.pid()));
+    client.run("ip addr add 192.168.43.2/24 dev i-ap0");
+    client.run("ip link set i-ap0 up");
+    client.run("ip route add default via 192.168.43.1");
+    let online = || (client.udp(NetdDevice::UDP, "z").ok()? == "192.0.2.2 z").then_some(());
+    poll(BOUND, online).expect("the hotspot works");
+    let servers = [&bed.guest, &client].map(|netns| Server::start(netns, &["0.0.0.0:5000"]));
+    for (from, to) in
+        [(&other, "172.17.3.3:5000"), (&other, "192.168.43.2:5000"), (&client, "172.17.3.3:5000")]
+    {
+        assert!(from.udp(to, "hello").is_err(), "{to} is reached");
+    }
+    assert!(servers.iter().all(|server| !server.has_heard("hello")));
+    drop(servers);
+    // Else the hotspot's interface goes with its client.
+    client.run(&format!("ip link set i-ap0 netns {}", bed.device.internet.netns.name()));
     bed.detach("other");
 }
 

@@ -31,13 +31,15 @@ pub struct Change {
     pub operation: KernelOp,
     /// In words.
     pub what: String,
+    /// Whether all guests share what it changes: no guest's own link, nor its place in the packet filter.
+    pub shared: bool,
     /// As a command that does the same, for people: guestnetd runs no such command.
     pub command: String,
 }
 
 impl Change {
     fn on_device(operation: KernelOp, what: String, command: String) -> Self {
-        Self { place: Scope::Device, operation, what, command }
+        Self { place: Scope::Device, operation, what, shared: true, command }
     }
 
     /// The packet filter is set, as a whole.
@@ -53,7 +55,7 @@ impl Change {
     pub fn add_source(host: &IfName, address: Ipv4Addr) -> Self {
         let what = format!("firewall: {host} is {address}'s");
         let command = format!("nft add element inet guestnet guests '{{ {host} . {address} }}'");
-        Self::on_device(KernelOp::SetPacketFilter, what, command)
+        Self { shared: false, ..Self::on_device(KernelOp::SetPacketFilter, what, command) }
     }
 
     /// A policy-routing rule of ours is added, with its route where that is ours, too.

@@ -250,6 +250,7 @@ impl From<&Step> for Change {
             place: step.scope,
             operation: step.operation(),
             what: step.describe(),
+            shared: false,
             command: step.command(),
         }
     }

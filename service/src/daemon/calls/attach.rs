@@ -233,7 +233,7 @@ impl Daemon {
         let mut found = observe::guest_before(inside, open, net)?;
         self.refuse_what_is_there(net, &found)?;
         self.world.guests.join(net);
-        let shared = !self.packet_filter.changes(&self.world).is_empty()
+        let shared = self.packet_filter.changes(&self.world).iter().any(|change| change.shared)
             || !self.policy_routing.changes(&self.world).is_empty()
             || !self.forwarding.changes(&self.world).is_empty();
         if shared {

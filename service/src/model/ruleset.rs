@@ -574,6 +574,11 @@ impl Interface {
 }
 
 impl Ruleset {
+    /// Whether both are the same but for who the guests are.
+    pub fn is_but_for_guests(&self, other: &Self) -> bool {
+        Self { guests: Arc::clone(&other.guests), ..self.clone() } == *other
+    }
+
     /// The interfaces that guests may leave by, in words.
     pub fn ways_out(&self) -> String {
         let names: Vec<_> = self.uplinks.iter().map(IfPattern::as_str).collect();

@@ -137,7 +137,7 @@ impl SharedResource for PacketFilter {
 
     fn changes(&self, from: Option<&Ruleset>, to: &Ruleset) -> Vec<Change> {
         let Some(from) = from else { return vec![Change::packet_filter(to)] };
-        if (Ruleset { guests: Arc::clone(&to.guests), ..from.clone() }) != *to {
+        if !from.is_but_for_guests(to) {
             return vec![Change::packet_filter(to)];
         }
         let new = to.guests.difference(&from.guests);

@@ -205,21 +205,24 @@ impl Engine for Nftables {
             if from.is_some_and(|known| known.ruleset == *wanted) {
                 return Ok(());
             }
-            let lines = lines(wanted);
+            // Of a guest that comes or goes no rule says anything.
+            let stay = from.is_some_and(|known| known.ruleset.is_but_for_guests(wanted));
+            let lines = (!stay).then(|| lines(wanted)).unwrap_or_default();
             let mut batch = Batch::begin(&mut self.writer, now.genid);
             if from.is_none() && now.is_there {
                 batch.delete_table();
             }
-            let rules = fill(&mut batch, self.ownership, from, (wanted, &lines));
+            let rules = !stay && from.map_or(true, |known| known.lines != lines);
+            fill(&mut batch, self.ownership, from, wanted, rules.then_some(&lines));
             match batch.commit(&self.writer) {
                 Ok(()) => {}
                 Err(e) if e.errno == Some(libc::ERESTART) => continue,
                 Err(e) => return Err(refused(now.owner, &e)),
             }
             let ours = now.genid.checked_add(1).unwrap_or(1);
-            let (genid, shape) = match self.known.take().filter(|_| !rules) {
+            let (genid, shape, lines) = match self.known.take().filter(|_| !rules) {
                 // Only elements have changed.
-                Some(known) => (ours, known.shape),
+                Some(known) => (ours, known.shape, known.lines),
                 None => {
                     let Dump { genid, table } = self.dump()?;
                     let table = table.unwrap_or_default();
@@ -233,7 +236,7 @@ impl Engine for Nftables {
                             "{is} rules are there and not {should}"
                         ))));
                     }
-                    (genid, table.shape)
+                    (genid, table.shape, lines)
                 }
             };
             self.known = Some(Known { genid, ruleset: wanted.clone(), lines, shape });
@@ -310,28 +313,25 @@ impl Known {
     }
 }
 
-/// Writes what leads to these rules from what was written, or from nothing. Tells whether more than
-/// elements changes.
+/// Writes what leads to this ruleset from what was written, or from nothing; `lines` are its rules where
+/// they change.
 fn fill(
     batch: &mut Batch,
     ownership: u32,
     from: Option<&Known>,
-    (wanted, lines): (&Ruleset, &[Line]),
-) -> bool {
-    let rules = match from {
-        Some(known) => known.lines != lines,
-        None => true,
-    };
+    wanted: &Ruleset,
+    lines: Option<&Vec<Line>>,
+) {
     if from.is_none() {
         batch.table(ownership);
         CHAINS.iter().for_each(|base| batch.chain(base));
-    } else if rules {
+    } else if lines.is_some() {
         batch.flush();
     }
     let nothing = Ruleset::default();
     let before = from.map_or(&nothing, |known| &known.ruleset);
     let [mut gone, new] = moved(before, wanted);
-    if rules {
+    if lines.is_some() {
         let there = from.map(|known| names(&known.ruleset)).unwrap_or_default();
         let sets = names(wanted);
         for set in there.difference(&sets) {
@@ -344,10 +344,7 @@ fn fill(
     for set in gone.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         batch.elements(set, gone.get(set).unwrap_or(&none), new.get(set).unwrap_or(&none));
     }
-    if rules {
-        lines.iter().for_each(|line| batch.rule(line));
-    }
-    rules
+    lines.into_iter().flatten().for_each(|line| batch.rule(line));
 }
 
 fn in_table(what: &str) -> String {

@@ -30,6 +30,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 const ROOM: usize = 8 << 20;
 /// The kernel answers before `send` returns. This bounds what cannot happen.
 const LONGEST: TimeVal = TimeVal::new(5, 0);
+/// An answer is a number, and some words where it is an error.
+const ANSWER: usize = 4 << 10;
 
 /// Why the kernel refused: its error number and its own words.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +105,7 @@ impl Socket {
     pub(super) fn send(&self, transaction: &Transaction<'_>) -> Result<(), Refusal> {
         trace::sent(transaction.bytes);
         socket::send(self.fd.as_raw_fd(), transaction.bytes, MsgFlags::empty())?;
-        let mut buffer = vec![0; 64 << 10];
+        let mut buffer = [0; ANSWER];
         loop {
             let received = match socket::recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
                 Err(Errno::EINTR) => continue,

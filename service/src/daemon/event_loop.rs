@@ -25,7 +25,7 @@ use crate::daemon::{names, Daemon, Handle};
 use crate::effects::executor::link_deleter::Deleted;
 use crate::effects::kernel::monitor::Bell;
 use crate::effects::platform::resolv_conf;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -59,6 +59,28 @@ pub(in crate::daemon) struct Sources {
     pub(in crate::daemon) resolv: Option<resolv_conf::Watch>,
     /// Closed when the daemon is gone.
     pub(in crate::daemon) ended: oneshot::Receiver<()>,
+}
+
+/// Told when somebody waits for what is announced, as a detach does.
+#[derive(Debug, Default)]
+pub(in crate::daemon) struct Hurry {
+    told: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Hurry {
+    /// Ends the wait, or the next one.
+    pub(in crate::daemon) fn tell(&self) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits until it is told, and no longer than this.
+    fn wait(&self, most: Duration) {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(told, most, |told| !*told);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
+    }
 }
 
 /// Starts the thread. It ends with the daemon.
@@ -182,8 +204,8 @@ async fn follow(handle: Handle, sources: Sources) {
                     if !handle.deleter.is_held() {
                         break;
                     }
-                    // A detach waits for what is announced.
-                    let _ = tokio::time::timeout(BUSY, handle.detaching.notified()).await;
+                    // Not by the runtime, which wakes up with everything that is announced.
+                    handle.detaching.wait(BUSY);
                 }
                 with_daemon(Daemon::catch_up)
             }

@@ -55,6 +55,7 @@ use guest::lifelines::Lifelines;
 use guest::worker::Worker;
 use names::Asking;
 use reconcile::debounce::{Debounce, Due};
+use reconcile::event_loop::Hurry;
 use resolvers::Resolvers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
@@ -107,7 +108,7 @@ pub struct Handle {
     daemon: Arc<Mutex<Option<Daemon>>>,
     deleter: Deleter,
     /// Told when somebody waits for a link to be gone.
-    detaching: Arc<Notify>,
+    detaching: Arc<Hurry>,
     /// Told when something is left to do for the thread that follows.
     restless: Arc<Notify>,
     /// Told when nobody works at a guest's ends any more.
@@ -165,7 +166,7 @@ impl Handle {
     pub fn detach(&self, name: GuestName, whose: Whose) -> Result<(), Error> {
         let (gone, end) = std::sync::mpsc::channel();
         self.call(|daemon| daemon.detach(name, whose, gone))?;
-        self.detaching.notify_one();
+        self.detaching.tell();
         wait_for(&end)
     }
 
@@ -189,7 +190,7 @@ impl Handle {
         let (gone, end) = std::sync::mpsc::channel();
         let guests = self.call(|daemon| Ok(daemon.detach_all(whose, &gone)))?;
         drop(gone);
-        self.detaching.notify_one();
+        self.detaching.tell();
         for _ in 0..guests {
             wait_for(&end)?;
         }

@@ -320,10 +320,11 @@ impl GuestTable {
         self.set_dhcp(index);
     }
 
-    /// The link of an attached guest is about to be deleted.
+    /// The link of an attached guest is about to be deleted: nothing comes in by it any more.
     pub fn leave(&mut self, name: &GuestName) -> Option<&Attached> {
         let guest = self.attached.remove(name)?;
         self.set_dhcp(guest.index);
+        self.remove_source(&guest.net);
         Some(self.leaving.entry(name.clone()).or_insert(guest))
     }
 
@@ -331,6 +332,7 @@ impl GuestTable {
     pub fn stay(&mut self, index: u32) -> Option<&Attached> {
         let name = self.by_index.get(&index)?.clone();
         let guest = self.leaving.remove(&name)?;
+        Arc::make_mut(&mut self.sources).insert(source(&guest.net));
         self.attached.entry(name.clone()).or_insert(guest);
         self.set_dhcp(index);
         self.attached.get(&name)
@@ -358,8 +360,15 @@ impl GuestTable {
 
     fn release(&mut self, net: &GuestNet) {
         self.leases.release(net);
-        Arc::make_mut(&mut self.sources).remove(&source(net));
+        self.remove_source(net);
         self.egress_overrides.remove(&net.host.name);
+    }
+
+    fn remove_source(&mut self, net: &GuestNet) {
+        let source = source(net);
+        if self.sources.contains(&source) {
+            Arc::make_mut(&mut self.sources).remove(&source);
+        }
     }
 
     /// A link that bears our marks belongs to no guest that is known: its slot is given to nobody.
@@ -445,10 +454,10 @@ mod tests {
     const OLD: [u8; 4] = [172, 17, 3, 3];
     const NEW: [u8; 4] = [172, 17, 9, 9];
 
-    /// A guest with index 7, at the beginning of an update to another address and policy.
-    fn updating() -> (GuestTable, GuestSpec) {
-        let mut table = GuestTable::default();
+    /// A guest with index 7.
+    fn attach(table: &mut GuestTable) -> GuestName {
         let (spec, has) = net("demo", 0, OLD, VpnPolicy::FollowUplink);
+        let name = spec.name.clone();
         table.join(&has);
         table.attach(Attached {
             spec,
@@ -462,6 +471,13 @@ mod tests {
             waiting: false,
             dhcp: Counts::default(),
         });
+        name
+    }
+
+    /// The same at the beginning of an update to another address and policy.
+    fn updating() -> (GuestTable, GuestSpec) {
+        let mut table = GuestTable::default();
+        attach(&mut table);
         let (spec, to) = net("demo", 0, NEW, VpnPolicy::BlockUnderLockdown);
         table.begin_update(7, to);
         (table, spec)
@@ -485,6 +501,22 @@ mod tests {
         assert!(
             !table.is_in_work(7) && !table.was_held_by_another(&table.attached[&spec.name].net)
         );
+    }
+
+    #[test]
+    fn nothing_comes_in_from_one_that_leaves_unless_it_stays() {
+        let mut table = GuestTable::default();
+        let name = attach(&mut table);
+        let there =
+            |table: &GuestTable| (table.sources().len(), table.leases.holder(OLD.into()).is_some());
+        assert_eq!(there(&table), (1, true));
+        table.leave(&name);
+        assert_eq!(there(&table), (0, true), "its address is given to nobody yet");
+        table.stay(7);
+        assert_eq!(there(&table), (1, true));
+        table.leave(&name);
+        assert!(table.remove(7).is_some());
+        assert_eq!(there(&table), (0, false));
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl Daemon {
             let guest = self.world.guests.leave(&name).map(|guest| guest.index);
             let index = guest.or(unadopted).ok_or_else(|| Error::NoSuchGuest(name.clone()))?;
             self.kernel.deleter.delete(index);
+            self.shut_out();
         }
         self.detaching.entry(name).or_default().push(gone);
         Ok(())
@@ -60,8 +61,9 @@ impl Daemon {
             indexes.extend(guests.leave(name).map(|guest| guest.index));
         }
         self.kernel.deleter.delete_all(&indexes);
+        self.shut_out();
         // Those that are leaving already are waited for, too.
-        names.extend(guests.all_leaving().filter(theirs).map(|g| g.name().clone()));
+        names.extend(self.world.guests.all_leaving().filter(theirs).map(|g| g.name().clone()));
         names.sort();
         names.dedup();
         let number = names.len();
@@ -100,13 +102,15 @@ impl Daemon {
             }
             self.forget(guest, ending.map_or(GuestEvent::Detached, GuestEvent::Lost));
         }
-        self.connections.guests_gone(addresses);
         // Once for all of them: what nobody needs any more.
         self.reconcile_wanted();
         for gone in told {
             // A caller that does not wait any more has died.
             let _ = gone.send(Ok(()));
         }
+        // By a thread that has to be started: nobody waits for that. Whoever is attached next waits for
+        // the lock.
+        self.connections.guests_gone(addresses);
     }
 
     /// A delete came to its end in the kernel: the announcement was earlier, or was lost.
@@ -128,6 +132,7 @@ impl Daemon {
         };
         let what = format!("delete the link of {name}");
         log::error!("{name}: {what} failed: {cause}");
+        self.reconcile_wanted();
         for gone in self.detaching.remove(&name).unwrap_or_default() {
             let _ = gone.send(Err(Error::kernel(what.clone(), cause.clone())));
         }

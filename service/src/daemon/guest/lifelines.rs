@@ -169,6 +169,7 @@ impl Daemon {
         self.world.guests.leave(&name);
         self.lifelines.ending.insert(index, cause);
         self.kernel.deleter.delete(index);
+        self.shut_out();
     }
 
     /// Its link could not be deleted: a guest that nobody asked to detach is tried again.

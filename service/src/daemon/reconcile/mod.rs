@@ -51,6 +51,12 @@ impl Daemon {
         self.reconcile(true);
     }
 
+    /// Guests are leaving: what the packet filter knows of them goes while the kernel deletes their links,
+    /// which takes longer.
+    pub(in crate::daemon) fn shut_out(&mut self) {
+        bring(&mut self.packet_filter, &self.world, Look::Wanted, &mut false);
+    }
+
     /// After a change that only guests have made: nothing is read, and mostly nothing is to be done.
     pub(in crate::daemon) fn reconcile_wanted(&mut self) {
         let Self { policy_routing, forwarding, packet_filter, world, .. } = self;

@@ -34,10 +34,13 @@ pub(super) const TEMPORARY: &str = ".tmp";
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     // Whatever it is, the open does not wait.
     let file = open(OpenOptions::new().read(true), libc::O_NONBLOCK | libc::O_NOCTTY, path)?;
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let mut bytes = Vec::new();
+    // A start reads hundreds of them: two calls for each, and not one for every doubling.
+    let length = metadata.len().min(LONGEST) as usize;
+    let mut bytes = Vec::with_capacity(length + 1);
     file.take(LONGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LONGEST {
         return Err(io::Error::other(format!("it has more than {LONGEST} bytes")));

@@ -41,8 +41,9 @@ const NAME_AND_ADDRESS: u32 = 41 << 6 | ADDRESS;
 const DYNAMIC: u32 = 0x20;
 /// `NFT_SET_TIMEOUT`: what is not used goes.
 const TIMEOUT: u32 = 0x10;
-/// As many as `nft` takes for such a set. Beyond that packets pass.
-const LARGEST: u32 = 65535;
+/// As many guests as have room in such a set; packets of more pass. The kernel makes room for all of
+/// them at once: for the 65535 that `nft` asks for it clears a megabyte.
+const LARGEST: u32 = 8192;
 /// How long what packets have added stays, in milliseconds.
 const UNUSED: u64 = 60_000;
 

@@ -330,10 +330,11 @@ impl IGuestNet for GuestNet {
 
     fn dumpTo(&self, fd: &ParcelFileDescriptor, _args: &[String]) -> binder::Result<()> {
         self.administrator()?;
-        dump::to_descriptor(&self.owner, &self.listen, fd)
-            .or_binder_exception_with(ExceptionCode::ILLEGAL_ARGUMENT, |e| {
-                format!("cannot write: {e}")
-            })
+        let written = dump::to_descriptor(&self.owner, &self.listen, fd);
+        dump::give_memory_back();
+        written.or_binder_exception_with(ExceptionCode::ILLEGAL_ARGUMENT, |e| {
+            format!("cannot write: {e}")
+        })
     }
 }
 
@@ -343,6 +344,8 @@ impl GuestNet {
         if let Some(why) = self.allowed.refuse_dump(ThreadState::get_calling_uid()) {
             return writeln!(out, "{why}");
         }
-        out.write_all(dump::text(&self.owner, &self.listen).as_bytes())
+        let written = out.write_all(dump::text(&self.owner, &self.listen).as_bytes());
+        dump::give_memory_back();
+        written
     }
 }

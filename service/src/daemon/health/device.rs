@@ -81,6 +81,13 @@ impl Daemon {
         self.rules_in_place(&shared)
     }
 
+    /// Whether all of our rules are in the kernel; so they are where that cannot be told.
+    pub(super) fn leads_are_in_place(&self) -> bool {
+        let leads = self.leads();
+        let leads: Vec<_> = leads.iter().collect();
+        self.rules_in_place(&leads).cause != Cause::RuleMissing
+    }
+
     /// Whether these rules of ours are in the kernel.
     fn rules_in_place(&self, leads: &[&PolicyRule]) -> LayerReport {
         let there = match rule::all(&self.kernel.netlink, Family::V4) {
@@ -222,7 +229,19 @@ impl Daemon {
                 let check = self.debounce.next_check(self.config.check_every);
                 let check = check.filter(|_| !self.world.guests.is_empty());
                 let text = format!("another program changed guestnetd's rules: {what}");
-                both(LayerReport::bad, &Fault::new(Cause::FilterChanged, text), check)
+                let step =
+                    "guestnetd puts them back at its next check (--check-every); find who changes \
+                            them: a script that flushes or restores iptables";
+                if is_source_nat(&what) {
+                    let fault = Fault::new(Cause::MasqueradeMissing, text).with_step(step);
+                    let nat = LayerReport::bad(Layer::Nat, fault).retried(check);
+                    return [self.own_filter_layer(), nat];
+                }
+                both(
+                    LayerReport::bad,
+                    &Fault::new(Cause::FilterChanged, text).with_step(step),
+                    check,
+                )
             }
             Err(e) => [Layer::Firewall, Layer::Nat].map(|layer| LayerReport::unread(layer, &e)),
         }
@@ -304,6 +323,13 @@ impl Daemon {
             Err(e) => LayerReport::unread(Layer::Uplink, e),
         }
     }
+}
+
+/// Whether what differs is that guests' addresses are not translated: the chain, or the jump to it, is not
+/// there. (That others' rules come before it is another matter.)
+fn is_source_nat(what: &str) -> bool {
+    let there = what.contains("is not the first rule");
+    what.contains("`nat`") && !there && (what.contains("`POSTROUTING`") || what.contains("_post"))
 }
 
 /// The layer of forwarding, where this link's own switch is off.

@@ -35,10 +35,14 @@ impl Daemon {
     /// layers have a reason for, and where it cannot be asked.
     pub(in crate::daemon) fn astray(&self, guest: &Attached) -> Option<Fault> {
         let exits = self.exits(&guest.net)?;
-        self.wrong_way_out(guest, exits.first()?)
+        let fault = self
+            .wrong_way_out(guest, exits.first()?)
             .or_else(|| exits.iter().find_map(|exit| self.wrong_way_back(guest, exit)))
             .or_else(|| self.wrong_way_from_the_device(guest))
-            .or_else(|| self.no_way_out(guest))
+            .or_else(|| self.no_way_out(guest))?;
+        // Others' rules decide because ours is not there: that layer says so.
+        let of_rules = [Cause::RuleShadowed, Cause::VpnCaptures].contains(&fault.cause);
+        (!of_rules || self.leads_are_in_place()).then_some(fault)
     }
 
     /// None before there is one, and where the uplink layer has its doubts: nothing new is said then.

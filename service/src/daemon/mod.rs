@@ -311,6 +311,8 @@ pub struct Daemon {
     kept_repairs: Backoffs<u32>,
     /// How often guests' ends had come up when all was well there, by their host ends' indexes.
     well_at: HashMap<u32, u32>,
+    /// When guests' sides were looked at last where that is dear, by their links.
+    looked_at: HashMap<u32, Instant>,
     /// What the next pass has to read, and when.
     debounce: Debounce,
     /// Callers that wait for a guest's link to be gone.

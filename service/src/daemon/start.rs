@@ -223,6 +223,7 @@ impl Daemon {
             keeping: Keeping::default(),
             kept_repairs: Backoffs::new(&REPAIR),
             well_at: HashMap::new(),
+            looked_at: HashMap::new(),
             debounce: Debounce::default(),
             detaching: BTreeMap::new(),
             notify,

@@ -170,7 +170,7 @@ pub(in crate::daemon) fn look_after(handle: &Handle) -> Result<(), Error> {
     let with = handle.clone();
     let work = move || {
         let look = || -> Result<(), Error> {
-            let seen = with.look_into(|guest| guest.spec.keep)?;
+            let seen = with.look_into_kept()?;
             for name in with.call(|daemon| Ok(daemon.may_repair(&seen)))? {
                 // What goes wrong is in the log.
                 let _ = with.repair(&name, Whose::Everyones, Instant::now());

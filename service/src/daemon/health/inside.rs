@@ -22,18 +22,28 @@ use crate::effects::kernel::netns::Home;
 use crate::error::Error;
 use crate::model::fault::{Cause, Fault};
 use crate::model::guest_net::NetnsRef;
+use crate::model::lifeline::ProcessRef;
 use crate::model::GuestNet;
 use crate::spec::GuestName;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// A guest to look into.
 pub(in crate::daemon) struct Visit {
     index: u32,
     net: GuestNet,
     netns: NetnsRef,
+    process: Option<ProcessRef>,
     /// How often its end had come up when all was well there, where a look is dear.
     well_at: Option<u32>,
+    /// A dear look is due, whatever its end has done.
+    is_due: bool,
 }
+
+/// What else happens inside nobody announces, and a dear look is seen by the guest: a guest that is asked
+/// about by its name, and one that is kept as it is, have one so often.
+const DEAR_IF_ASKED: Duration = Duration::from_secs(10);
+const DEAR_IF_KEPT: Duration = Duration::from_secs(60);
 
 /// What was seen, by the host ends' indexes.
 pub(in crate::daemon) type Seen = HashMap<u32, Result<Option<Inside>, String>>;
@@ -41,15 +51,21 @@ pub(in crate::daemon) type Seen = HashMap<u32, Result<Option<Inside>, String>>;
 impl Handle {
     /// Looks into one guest, or all, without the daemon's lock.
     pub(in crate::daemon) fn look_inside(&self, name: Option<&GuestName>) -> Result<Seen, Error> {
-        self.look_into(|guest| name.is_none() || name == Some(guest.name()))
+        let every = name.map(|_| DEAR_IF_ASKED);
+        self.look_into(|guest| name.is_none() || name == Some(guest.name()), every)
     }
 
-    /// The same with such guests.
-    pub(in crate::daemon) fn look_into(
+    /// The same with those that are kept as they are.
+    pub(in crate::daemon) fn look_into_kept(&self) -> Result<Seen, Error> {
+        self.look_into(|guest| guest.spec.keep, Some(DEAR_IF_KEPT))
+    }
+
+    fn look_into(
         &self,
         which: impl Fn(&Attached) -> bool,
+        every: Option<Duration>,
     ) -> Result<Seen, Error> {
-        let visits = self.call(|daemon| Ok(daemon.visits(which)))?;
+        let visits = self.call(|daemon| Ok(daemon.visits(which, every)))?;
         if visits.is_empty() {
             return Ok(Seen::new());
         }
@@ -66,13 +82,24 @@ fn look(home: &Home, device: &Netlink, visit: &Visit) -> Result<Option<Inside>, 
     let Some(host) = link::by_index(device, visit.index).map_err(failed)? else { return Ok(None) };
     // With the guest's end down its routes are gone, which need not be looked at.
     let flapped = host.carrier_ups.is_some_and(|ups| ups > visit.well_at.unwrap_or(1));
-    let effort = if host.carrier && flapped { Effort::Thorough } else { Effort::Quick };
-    inside::look(home, device, &visit.net, &visit.netns, &host, effort)
+    let dear = host.carrier && (flapped || visit.is_due);
+    let effort = if dear { Effort::Thorough } else { Effort::Quick };
+    let process = visit.process.as_ref();
+    inside::look(home, device, &visit.net, &visit.netns, &host, (process, effort))
 }
 
 impl Daemon {
-    fn visits(&mut self, which: impl Fn(&Attached) -> bool) -> Vec<Visit> {
+    fn visits(&mut self, which: impl Fn(&Attached) -> bool, every: Option<Duration>) -> Vec<Visit> {
         self.settle();
+        let looked_at = &mut self.looked_at;
+        let mut is_due = |guest: &Attached| {
+            let Some(every) = every.filter(|_| guest.netns.handle.is_none()) else { return false };
+            let due = looked_at.get(&guest.index).map_or(true, |at| at.elapsed() >= every);
+            if due {
+                looked_at.insert(guest.index, Instant::now());
+            }
+            due
+        };
         let guests = &self.world.guests;
         let chosen = guests.attached().filter(|guest| which(guest));
         // What is in work has half of it.
@@ -81,6 +108,8 @@ impl Daemon {
             index: guest.index,
             net: guest.net.clone(),
             netns: guest.netns.clone(),
+            process: guest.lifelines.process,
+            is_due: is_due(guest),
             well_at: self.well_at.get(&guest.index).copied(),
         };
         chosen.map(visit).collect()
@@ -101,6 +130,7 @@ impl Daemon {
         }
         let guests = &self.world.guests;
         self.well_at.retain(|index, _| guests.has_link(*index));
+        self.looked_at.retain(|index, _| guests.has_link(*index));
     }
 }
 

@@ -20,12 +20,15 @@ use super::link::{self, Link};
 use super::netlink::Netlink;
 use super::netns::{handle, reentry, Home};
 use super::observe::ELSEWHERE;
+#[cfg(not(target_os = "android"))]
+use super::process;
 use super::route::{self, WayOut};
 use crate::error::{Error, KernelError};
 use crate::model::guest_net::NetnsRef;
+use crate::model::lifeline::ProcessRef;
 use crate::model::GuestNet;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Most addresses that are read of one end.
 const MOST: usize = 1024;
@@ -71,20 +74,21 @@ pub struct Way {
 /// How far it is worth looking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// Inside only where the kernel has a handle of its namespace, which takes microseconds.
+    /// Inside only where the kernel has a handle of its namespace, or its process may be asked for it, which
+    /// takes microseconds.
     Quick,
     /// By a TUN device, too, which takes 40 ms, and which the guest sees.
     Thorough,
 }
 
-/// Looks at the side of a guest behind the host end `host`. None where its end is not where it was put.
+/// Looks at the side of a guest behind the host end `host`; `process` is the one that it goes with. None where its end is not where it was put.
 pub fn look(
     home: &Home,
     device: &Netlink,
     net: &GuestNet,
     netns: &NetnsRef,
     host: &Link,
-    effort: Effort,
+    (process, effort): (Option<&ProcessRef>, Effort),
 ) -> Result<Option<Inside>, Error> {
     let failed = |e: KernelError| Error::kernel("look at the guest's link", e);
     let id = host.elsewhere.filter(|id| *id >= 0 && (netns.id.is_none() || netns.id == Some(*id)));
@@ -92,6 +96,16 @@ pub fn look(
     let Some(link) = link::beyond(device, id, host.other_end).map_err(failed)? else {
         return Ok(None);
     };
+    if let Some(known) = process.filter(|_| netns.handle.is_none()) {
+        // It may be elsewhere by now, or not be ours to ask.
+        let ways = of_process(known).and_then(|netns| {
+            let is_there = end_is_there(home, netns.as_fd(), net, link.index)?;
+            is_there.then(|| ways(home, netns.as_fd(), net, link.index).ok()).flatten()
+        });
+        if ways.is_some() {
+            return with_addresses(id, link, ways, net).map(Some);
+        }
+    }
     let opened = match (netns.handle.as_ref(), effort) {
         (Some(known), _) => Some(handle::open(home.as_fd(), known).map_err(|e| entered(&e))?),
         (None, Effort::Quick) => None,
@@ -105,17 +119,33 @@ pub fn look(
     with_addresses(id, link, ways, net).map(Some)
 }
 
+/// The namespace of a process. SELinux keeps it from guestnetd on Android, and asking would be told.
+#[cfg(not(target_os = "android"))]
+fn of_process(known: &ProcessRef) -> Option<OwnedFd> {
+    let pidfd = process::open_again(known).ok().flatten()?;
+    let netns = std::fs::File::open(format!("/proc/{}/ns/net", known.pid)).ok()?;
+    // What was opened was this process's only if it still lives.
+    (!process::has_ended(pidfd.as_fd())).then(|| netns.into())
+}
+
+#[cfg(target_os = "android")]
+fn of_process(_: &ProcessRef) -> Option<OwnedFd> {
+    None
+}
+
+/// Whether the guest's end is in this namespace.
+fn end_is_there(home: &Home, netns: BorrowedFd<'_>, net: &GuestNet, index: u32) -> Option<bool> {
+    let inside = home.inside(netns, Netlink::open).ok()?;
+    let end = link::by_index(&inside, index).ok()?;
+    Some(end.is_some_and(|end| end.mac == net.guest.mac.0))
+}
+
 fn entered(e: &io::Error) -> Error {
     let errno = e.raw_os_error().unwrap_or(libc::EIO);
     Error::kernel("look into the guest's network namespace", KernelError { errno, text: None })
 }
 
-fn ways(
-    home: &Home,
-    netns: std::os::fd::BorrowedFd<'_>,
-    net: &GuestNet,
-    index: u32,
-) -> Result<Ways, Error> {
+fn ways(home: &Home, netns: BorrowedFd<'_>, net: &GuestNet, index: u32) -> Result<Ways, Error> {
     let inside = home.inside(netns, Netlink::open).map_err(|e| entered(&e))?;
     let failed = |e: KernelError| Error::kernel("look at the guest's routes", e);
     let look = |to| -> Result<Option<Way>, KernelError> {
@@ -146,4 +176,67 @@ fn with_addresses(
     let (found, whole) = address::beyond(own, id, link.index, MOST)
         .map_err(|e| Error::kernel("look at the guest's addresses", e))?;
     Ok(Inside { link, addresses: Some(Addresses { found, whole }), ways })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::in_a_netns;
+    use crate::spec::{GuestName, GuestSpec, IfName};
+    use std::net::Ipv4Addr;
+    use std::process::{Command, Stdio};
+
+    fn run(line: &str) {
+        let mut words = line.split(' ');
+        let status = Command::new(words.next().unwrap()).args(words).status().unwrap();
+        assert!(status.success(), "{line}");
+    }
+
+    /// As before Linux 6.18: no handle, and no way in but the process.
+    #[test]
+    fn a_route_that_was_deleted_inside_is_seen_without_a_handle() {
+        in_a_netns(|device| {
+            let mut child = Command::new("unshare")
+                .args(["-n", "sh", "-c", "echo; exec sleep 60"])
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            // It is there once it says so.
+            let mut said = [0];
+            io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+            let pid = i32::try_from(child.id()).unwrap();
+            let name = GuestName::new("demo").unwrap();
+            let (gateway, address) = (Ipv4Addr::new(10, 9, 0, 2), Ipv4Addr::new(10, 9, 0, 3));
+            let interface = IfName::new("wlan0").unwrap();
+            let spec = GuestSpec::new(name, interface, None, gateway, 24, 1500).unwrap();
+            let net = GuestNet::new(&spec, 0, address, 1500);
+            let mac = net.guest.mac.to_string();
+            run(&format!(
+                "ip link add vm_wlan type veth peer name wlan0 address {mac} netns {pid}"
+            ));
+            run("ip link set vm_wlan up");
+            let inside = |line: &str| run(&format!("nsenter -t {pid} -n {line}"));
+            inside("ip addr add 10.9.0.3/24 dev wlan0");
+            inside("ip link set wlan0 up");
+            inside("ip route add default via 10.9.0.2");
+            let (_, known) = process::open_and_know(pid).unwrap().unwrap();
+            let home = Home::here().unwrap();
+            let host = link::by_name(device, "vm_wlan").unwrap().unwrap();
+            let netns = NetnsRef { id: host.elsewhere, handle: None };
+            let seen = |process: Option<&ProcessRef>| {
+                let seen = look(&home, device, &net, &netns, &host, (process, Effort::Quick));
+                seen.unwrap().unwrap().ways.map(|ways| ways.out.is_some())
+            };
+            assert_eq!(seen(Some(&known)), Some(true));
+            assert_eq!(seen(None), None, "nobody looked");
+            let another = ProcessRef { started: known.started + 1, ..known };
+            assert_eq!(seen(Some(&another)), None, "another process with its pid");
+            let own = process::open_and_know(i32::try_from(std::process::id()).unwrap());
+            assert_eq!(seen(own.unwrap().map(|(_, own)| own).as_ref()), None, "it is elsewhere");
+            inside("ip route del default");
+            assert_eq!(seen(Some(&known)), Some(false));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        });
+    }
 }

@@ -21,13 +21,14 @@ use android_system_guestnet::aidl::android::system::guestnet::IGuestNet as codes
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use android_system_guestnet::aidl::android::system::guestnet::Verdict::Verdict;
-use guestnet_tests::bed::{eventually, Bed, BOUND};
+use guestnet_tests::bed::{eventually, Bed, BOUND, GATEWAY};
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::{Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(
     a_wifi_with_the_guests_subnet_is_the_devices,
     a_host_end_of_the_older_layout_is_mended,
+    a_wifi_whose_router_has_the_gateways_address_is_refused_and_named,
 );
 
 /// The router of the other Wi-Fi, a printer on it right among the guests, and the device there.
@@ -85,11 +86,8 @@ fn a_wifi_with_the_guests_subnet_is_the_devices(firewall: &str) {
     let c = Guest::new();
     let refused = bed.service.attach(&config("c"), &by_pid(c.pid()), None).unwrap_err();
     assert_eq!(refused.service_specific_error(), codes::ERROR_SUBNET_OVERLAP);
-    let text = refused.to_string();
-    let (_, offered) = text.split_once("--gateway ").unwrap_or_else(|| panic!("{text}"));
-    let gateway: String = offered.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
     let mut other = config("c");
-    other.gateway = gateway;
+    other.gateway = offered(&refused.to_string());
     bed.attach_as(&other, &by_pid(c.pid()));
     assert_eq!(c.tcp(Internet::TCP, "c").expect("c"), format!("{THERE} c"));
     assert_eq!(named(&bed, "c").1, Cause::HEALTHY);
@@ -98,6 +96,53 @@ fn a_wifi_with_the_guests_subnet_is_the_devices(firewall: &str) {
     bed.device.run("ip addr add 192.0.2.2/24 dev wlan0");
     bed.device.run("ip route add default via 192.0.2.1 dev wlan0");
     eventually("nothing is in common any more", || named(&bed, "b").1 == Cause::HEALTHY);
+}
+
+/// The one collision that no /32 gets around: the router of the Wi-Fi is 172.17.3.2 itself.
+fn a_wifi_whose_router_has_the_gateways_address_is_refused_and_named(firewall: &str) {
+    let bed = Bed::new(firewall);
+    bed.device.internet.run(&format!("ip addr add {GATEWAY}/16 dev device"));
+    let joins = |bed: &Bed| {
+        bed.device.run("ip addr flush dev wlan0");
+        bed.device.run(&format!("ip addr add {THERE}/16 dev wlan0"));
+    };
+    joins(&bed);
+    bed.device.run(&format!("ip route add default via {GATEWAY} dev wlan0"));
+    let (a, b) = (Guest::new(), Guest::new());
+    let refused = bed.service.attach(&config("a"), &by_pid(a.pid()), None).unwrap_err();
+    assert_eq!(refused.service_specific_error(), codes::ERROR_SUBNET_OVERLAP, "{refused}");
+    // The device keeps its router, and what is offered instead works.
+    assert!(bed.device.ping(GATEWAY) && bed.device.tcp(Internet::TCP, "own").is_ok());
+    let mut other = config("a");
+    other.gateway = offered(&refused.to_string());
+    bed.attach_as(&other, &by_pid(a.pid()));
+    assert_eq!(a.tcp(Internet::TCP, "a").expect("a"), format!("{THERE} a"));
+    bed.detach("a");
+
+    // The guest comes first: both keep their internet, the device by its router's link address. Only what
+    // the device sends to 172.17.3.2 itself stays here, and status says so.
+    bed.device.run("ip addr flush dev wlan0");
+    bed.device.run("ip addr add 192.0.2.2/24 dev wlan0");
+    bed.device.run("ip route add default via 192.0.2.1 dev wlan0");
+    bed.attach("b", &b);
+    eventually("b has internet", || b.tcp(Internet::TCP, "b").is_ok());
+    joins(&bed);
+    bed.device.run(&format!("ip route add default via {GATEWAY} dev wlan0"));
+    assert!(bed.device.tcp(Internet::TCP, "own").is_ok());
+    let flows = || b.tcp(Internet::TCP, "b").is_ok_and(|got| got == format!("{THERE} b"));
+    eventually("b has internet there", flows);
+    let (state, cause, text) = named(&bed, "b");
+    assert_eq!((state, cause), (LayerState::OK, Cause::SUBNET_CONFLICT), "{text}");
+    assert!(text.contains("172.17.0.0/16 of wlan0"), "{text}");
+    assert!(text.contains("nor the device 172.17.3.2"), "{text}");
+    bed.detach("b");
+    assert!(bed.device.ping(GATEWAY) && bed.device.tcp(Internet::TCP, "own").is_ok());
+}
+
+/// The gateway that a refusal offers.
+fn offered(text: &str) -> String {
+    let (_, offered) = text.split_once("--gateway ").unwrap_or_else(|| panic!("{text}"));
+    offered.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect()
 }
 
 /// As an earlier guestnetd left it: routes to all of the subnet, and a /32 for the second guest.

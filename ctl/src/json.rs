@@ -79,6 +79,11 @@ pub fn guest(guest: &Guest) -> Value {
             "naks": guest.dhcpCounters.naks,
             "refused": guest.dhcpCounters.refused,
         },
+        "gateway_shadowed_by": guest.gatewayShadowedBy,
+        "rx_bytes": known(guest.rxBytes),
+        "tx_bytes": known(guest.txBytes),
+        "rx_packets": known(guest.rxPackets),
+        "tx_packets": known(guest.txPackets),
     })
 }
 
@@ -309,15 +314,15 @@ mod tests {
                 r#"{"address":"172.17.3.3","addresses":["172.17.3.3/16"],"attached_at_millis":1795458119123,"#,
                 r#""configured_mtu":-1,"dhcp":"auto","#,
                 r#""dhcp_counters":{"acks":0,"naks":0,"offers":0,"refused":0},"#,
-                r#""end_cause":"none","gateway":"172.17.3.2","#,
+                r#""end_cause":"none","gateway":"172.17.3.2","gateway_shadowed_by":null,"#,
                 r#""host_interface":"vm_wlan","host_interface_index":7,"interface_name":"wlan0","#,
                 r#""keep":false,"kind":"veth","lease_millis":0,"lifeline":"target","#,
                 r#""mac":"02:67:6e:01:02:03","mtu":1500,"name":"demo","owner_uid":0,"#,
-                r#""prefix_length":16,"slot":0,"state":"attached","timeline":["#,
+                r#""prefix_length":16,"rx_bytes":null,"rx_packets":null,"slot":0,"state":"attached","timeline":["#,
                 r#"{"duration_micros":200,"operation":"open_target","start_micros":0,"what":"open the guest's namespace"},"#,
                 r#"{"duration_micros":800,"operation":"add_link","start_micros":200,"what":"create the link"},"#,
                 r#"{"duration_micros":250,"operation":"read_back","start_micros":1000,"what":"read back"}],"#,
-                r#""uplink":null,"vpn_policy":"follow_uplink"}"#,
+                r#""tx_bytes":null,"tx_packets":null,"uplink":null,"vpn_policy":"follow_uplink"}"#,
             )
         );
     }

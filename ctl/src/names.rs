@@ -116,6 +116,7 @@ names! {
         ATTACHED => "attached",
         WAITING_FOR_UPLINK => "waiting_for_uplink",
         GONE => "gone",
+        NOT_ADOPTED => "not_adopted",
     }
     Layer {
         LINK => "link",
@@ -202,7 +203,7 @@ mod tests {
             (names(&Lifeline::enum_values()), "target namespace"),
             (names(&GuestEvent::enum_values()), "attached state detached lost"),
             (names(&GuestKind::enum_values()), "veth bridged tap"),
-            (names(&GuestState::enum_values()), "attached waiting_for_uplink gone"),
+            (names(&GuestState::enum_values()), "attached waiting_for_uplink gone not_adopted"),
             (
                 names(&Layer::enum_values()),
                 "link address route rule forwarding firewall nat dns uplink",

@@ -194,7 +194,7 @@ fn steps(given: Given) -> String {
     let back = Step::way_back(&steps);
     let mut text = String::new();
     for step in &steps {
-        let Change { place, operation, what, command } = Change::from(step);
+        let Change { place, operation, what, command, .. } = Change::from(step);
         let place = match place {
             Scope::Device => "device",
             Scope::Guest => "guest",

@@ -122,7 +122,10 @@ fn a_guest_that_hides_its_gateway_from_itself_has_no_names() {
             "ip link set v1 up",
         ],
     );
-    bed.attach("box", &guest);
+    let attached = bed.attach("box", &guest);
+    assert_eq!(attached.gatewayShadowedBy.as_deref(), Some("docker0"));
+    let listed = bed.service.list().expect("list").remove(0);
+    assert!(listed.gatewayShadowedBy.is_none(), "it may have changed by then");
     assert!(guest.tcp(Internet::TCP, "x").is_ok());
     let of = status(&bed, "box");
     assert_eq!(blamed(&of), (Verdict::NO_NAMES, Some((Layer::DNS, Cause::GUEST_RESOLVER))));

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_HOST_INTERFACE_EXISTS;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::Lifeline::Lifeline;
@@ -359,7 +360,17 @@ fn a_link_of_nobodys_can_be_detached_and_is_in_nobodys_way() {
     assert!(guest.tcp(Internet::TCP, "hello").is_ok());
     let other = Guest::new();
     assert_ne!(address(&bed.attach("other", &other)), FIRST, "it is still demo's");
+    let listed = bed.service.list().expect("list");
+    let [with, without] = listed.as_slice() else { panic!("{listed:?}") };
+    assert_eq!((with.name.as_str(), with.state), ("other", GuestState::ATTACHED));
+    assert!(with.rxBytes >= 0 && with.txPackets >= 0, "{with:?}");
+    let left = (without.name.as_str(), without.state, without.hostInterface.as_str());
+    assert_eq!(left, ("vm_wlan", GuestState::NOT_ADOPTED, "vm_wlan"));
+    let shown = bed.daemon.run_ctl(&["list"]);
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.contains("vm_wlan has guestnetd's marks"), "{shown}");
     bed.detach("vm_wlan");
+    assert_eq!(bed.names(), ["other"]);
     assert!(bed.device.link("vm_wlan").is_none());
     assert_eq!(guest.links(), ["lo"]);
     assert!(other.tcp(Internet::TCP, "hello").is_ok());

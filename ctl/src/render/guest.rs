@@ -15,12 +15,13 @@
 //! Guests: attach, list, show.
 
 use super::table::{Align::Left, Align::Right, Table};
+use super::wrap::wrap;
 use super::{timeline, units};
 use crate::names::Name;
 use crate::resolv_conf::Done;
 use crate::vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Dhcp::Dhcp, DhcpCounters::DhcpCounters, Guest::Guest,
+    Dhcp::Dhcp, DhcpCounters::DhcpCounters, Guest::Guest, GuestState::GuestState,
 };
 
 /// A guest in one line, without a newline.
@@ -62,6 +63,15 @@ pub fn attached(guest: &Guest, timeline: bool) -> String {
 /// Who answers for names, and what the guest still has to do about it.
 pub fn names(guest: &Guest, file: Option<&Done>) -> String {
     let gateway = &guest.gateway;
+    if let Some(other) = &guest.gatewayShadowedBy {
+        let text = format!(
+            "the guest's own {} takes its way to {gateway}, where its names are resolved; in the guest: \
+             ip route add {gateway}/32 dev {}",
+            other.escape_debug(),
+            guest.interfaceName
+        );
+        return wrap("names: ", 4, &text);
+    }
     match file {
         Some(Done { path, left: None }) => {
             format!("names: {} says nameserver {gateway}\n", path.display())
@@ -77,9 +87,21 @@ pub fn table(guests: &[Guest]) -> String {
     if guests.is_empty() {
         return "no guest is attached\n".to_owned();
     }
-    let mut table = Table::new(&[Left, Left, Left, Left, Left, Left, Right, Left]);
-    table.row(["NAME", "STATE", "INTERFACE", "ADDRESS", "GATEWAY", "BEHIND", "MTU", "MAC"]);
-    for guest in guests {
+    let mut table = Table::new(&[Left, Left, Left, Left, Left, Left, Right, Right, Right, Left]);
+    table.row([
+        "NAME",
+        "STATE",
+        "INTERFACE",
+        "ADDRESS",
+        "GATEWAY",
+        "BEHIND",
+        "MTU",
+        "SENT",
+        "RECEIVED",
+        "MAC",
+    ]);
+    let is_known = |guest: &&Guest| guest.state != GuestState::NOT_ADOPTED;
+    for guest in guests.iter().filter(is_known) {
         table.row([
             guest.name.clone(),
             guest.state.words(),
@@ -88,10 +110,30 @@ pub fn table(guests: &[Guest]) -> String {
             guest.gateway.clone(),
             guest.hostInterface.clone(),
             guest.mtu.to_string(),
+            traffic(guest.rxBytes),
+            traffic(guest.txBytes),
             guest.mac.clone(),
         ]);
     }
-    table.text()
+    let known =
+        if guests.iter().any(|guest| is_known(&guest)) { table.text() } else { String::new() };
+    known + &guests.iter().filter(|guest| !is_known(guest)).map(unadopted).collect::<String>()
+}
+
+fn unadopted(link: &Guest) -> String {
+    let name = &link.name;
+    let text = format!(
+        "has guestnetd's marks and belongs to no guest it knows: guestnetctl detach {name} removes it"
+    );
+    wrap(&format!("{name} "), 4, &text)
+}
+
+fn traffic(bytes: i64) -> String {
+    if bytes < 0 {
+        "-".to_owned()
+    } else {
+        units::bytes(bytes)
+    }
 }
 
 /// Everything about one guest.
@@ -111,6 +153,12 @@ pub fn details(guest: &Guest) -> String {
     }
     table.row(["dhcp", &dhcp(guest)]);
     table.row(["behind", &format!("{} (index {})", guest.hostInterface, guest.hostInterfaceIndex)]);
+    if guest.rxBytes >= 0 {
+        let amount =
+            |bytes, packets| format!("{} in {}", units::bytes(bytes), units::packets(packets));
+        table.row(["sent", &amount(guest.rxBytes, guest.rxPackets)]);
+        table.row(["received", &amount(guest.txBytes, guest.txPackets)]);
+    }
     table.row(["slot", &guest.slot.to_string()]);
     table.row(["attached", &units::date(guest.attachedAtMillis)]);
     table.row(["by uid", &guest.ownerUid.to_string()]);
@@ -132,7 +180,6 @@ fn dhcp(guest: &Guest) -> String {
 mod tests {
     use super::*;
     use crate::samples;
-    use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 
     #[test]
     fn one_line_of_what_was_done() {
@@ -151,6 +198,12 @@ mod tests {
         let guest = samples::guest();
         let shown = names(&guest, None);
         assert_eq!(shown, "names: the guest's resolv.conf has to say: nameserver 172.17.3.2\n");
+        let hidden = Guest { gatewayShadowedBy: Some("docker0".to_owned()), ..samples::guest() };
+        assert_eq!(
+            names(&hidden, None),
+            "names: the guest's own docker0 takes its way to 172.17.3.2, where its names are\n    \
+             resolved; in the guest: ip route add 172.17.3.2/32 dev wlan0\n"
+        );
         let done = |left: Option<&str>| Done {
             path: "/etc/resolv.conf".into(),
             left: left.map(str::to_owned),
@@ -168,12 +221,20 @@ mod tests {
         cam.addresses = vec!["172.17.3.14/16".to_owned()];
         cam.hostInterface = "vm_wlan11".to_owned();
         cam.mtu = 576;
+        let demo = Guest { rxBytes: 2048, txBytes: 1000, ..samples::guest() };
+        let left = Guest {
+            name: "vm_wlan7".to_owned(),
+            state: GuestState::NOT_ADOPTED,
+            ..Guest::default()
+        };
         assert_eq!(
-            table(&[cam, samples::guest()]),
+            table(&[cam, demo, left]),
             "\
-NAME      STATE               INTERFACE  ADDRESS         GATEWAY     BEHIND      MTU  MAC
-camera-2  waiting for uplink  wlan0      172.17.3.14/16  172.17.3.2  vm_wlan11   576  02:67:6e:01:02:03
-demo      attached            wlan0      172.17.3.3/16   172.17.3.2  vm_wlan    1500  02:67:6e:01:02:03
+NAME      STATE               INTERFACE  ADDRESS         GATEWAY     BEHIND      MTU     SENT  RECEIVED  MAC
+camera-2  waiting for uplink  wlan0      172.17.3.14/16  172.17.3.2  vm_wlan11   576        -         -  02:67:6e:01:02:03
+demo      attached            wlan0      172.17.3.3/16   172.17.3.2  vm_wlan    1500  2.0 KiB    1000 B  02:67:6e:01:02:03
+vm_wlan7 has guestnetd's marks and belongs to no guest it knows: guestnetctl
+    detach vm_wlan7 removes it
 "
         );
         assert_eq!(table(&[]), "no guest is attached\n");

@@ -248,14 +248,19 @@ impl IGuestNet for GuestNet {
     }
 
     fn list(&self) -> binder::Result<Vec<Guest>> {
-        let guests = self.owner.list(self.caller()?.whose);
-        answer(guests).map(|guests| guests.iter().map(to_wire::guest).collect())
+        let whose = self.caller()?.whose;
+        let (guests, others) =
+            answer(self.owner.list(whose).and_then(|all| Ok((all, self.owner.unadopted(whose)?))))?;
+        let traffic = self.owner.traffic();
+        let counted = guests.iter().map(|guest| to_wire::counted(guest, &traffic));
+        Ok(counted.chain(others.iter().map(to_wire::unadopted)).collect())
     }
 
     fn get(&self, name: &str) -> binder::Result<Option<Guest>> {
         let caller = self.caller()?;
         let name = self.name(name)?;
-        answer(self.owner.get(&name, caller.whose)).map(|g| g.as_ref().map(to_wire::guest))
+        let guest = answer(self.owner.get(&name, caller.whose))?;
+        Ok(guest.map(|guest| to_wire::counted(&guest, &self.owner.traffic())))
     }
 
     fn plan(&self, config: &GuestConfig, target: &GuestTarget) -> binder::Result<Vec<Change>> {

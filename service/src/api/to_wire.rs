@@ -19,6 +19,7 @@ use super::from_wire::UNSUPPORTED;
 use crate::daemon::{self, Attached, DeviceReport, GuestReport, Info, LayerReport};
 use crate::doctor::probe::Found;
 use crate::doctor::{Diagnosis, Row};
+use crate::effects::kernel::link::Counters;
 use crate::model::change::{self, ChangeKind as Kind};
 use crate::model::dhcp::Counts;
 use crate::model::fault::Cause;
@@ -27,7 +28,7 @@ use crate::model::timeline::Entry;
 use crate::model::uplink::Uplink;
 use crate::model::world::Backend;
 use crate::model::Scope;
-use crate::spec;
+use crate::spec::{self, GuestName};
 use android_system_guestnet::aidl::android::system::guestnet::{
     self as wire, Change::Change, ChangeKind::ChangeKind, Dhcp::Dhcp, DhcpCounters::DhcpCounters,
     EndCause::EndCause, FirewallBackend::FirewallBackend, Guest::Guest, GuestEvent::GuestEvent,
@@ -36,6 +37,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     Lifeline::Lifeline, Place::Place, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo,
     Status::Status, TimelineStep::TimelineStep, VpnPolicy::VpnPolicy,
 };
+use std::collections::HashMap;
 
 /// A number that the wire has signed; no counter here reaches the difference.
 fn signed(n: impl TryInto<i64>) -> i64 {
@@ -75,8 +77,10 @@ pub fn guest(guest: &Attached) -> Guest {
         },
         leaseMillis: guest.spec.lease.map_or(0, |lease| signed(lease.as_millis())),
         endCause: EndCause::NONE,
+        gatewayShadowedBy: guest.shadowed_by.clone(),
         dhcp: if guest.spec.dhcp { Dhcp::AUTO } else { Dhcp::OFF },
         dhcpCounters: dhcp_counters(guest.dhcp),
+        ..Guest::default()
     }
 }
 
@@ -86,6 +90,33 @@ fn dhcp_counters(counts: Counts) -> DhcpCounters {
         acks: signed(counts.acks),
         naks: signed(counts.naks),
         refused: signed(counts.refused),
+    }
+}
+
+/// A guest with what went through its link.
+pub fn counted(attached: &Attached, traffic: &HashMap<u32, Counters>) -> Guest {
+    let guest = guest(attached);
+    match traffic.get(&attached.index) {
+        Some(counters) => Guest {
+            rxBytes: signed(counters.rx_bytes),
+            txBytes: signed(counters.tx_bytes),
+            rxPackets: signed(counters.rx_packets),
+            txPackets: signed(counters.tx_packets),
+            ..guest
+        },
+        None => guest,
+    }
+}
+
+/// A link with our marks that belongs to no guest.
+pub fn unadopted((index, name, slot): &(u32, GuestName, u32)) -> Guest {
+    Guest {
+        name: name.to_string(),
+        state: GuestState::NOT_ADOPTED,
+        slot: small(*slot),
+        hostInterface: name.to_string(),
+        hostInterfaceIndex: small(*index),
+        ..Guest::default()
     }
 }
 

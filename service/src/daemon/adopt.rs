@@ -109,6 +109,7 @@ impl Daemon {
             timeline: Vec::new(),
             waiting: false,
             dhcp: Counts::default(),
+            shadowed_by: None,
         };
         if !is_stored && !self.worker.is_restoring(link.index) {
             self.remember(&guest);

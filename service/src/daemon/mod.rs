@@ -37,12 +37,13 @@ pub use start::{Config, StartError};
 use crate::doctor::targets::Targets;
 use crate::doctor::Diagnosis;
 use crate::effects::executor::link_deleter::Deleter;
+use crate::effects::kernel::link::{self, Counters};
 use crate::effects::kernel::monitor::Monitor;
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::target::Target;
 use crate::effects::kernel::netns::Home;
 use crate::effects::resource::{Connections, Forwarding, Managed, PacketFilter, PolicyRouting};
-use crate::error::Error;
+use crate::error::{Error, KernelError};
 use crate::model::backoff::Backoffs;
 use crate::model::change::Change;
 use crate::model::lifeline::{EndCause, ProcessRef};
@@ -207,6 +208,21 @@ impl Handle {
             guests.sort_by(|a, b| a.name().cmp(b.name()));
             Ok(guests)
         })
+    }
+
+    /// Links with our marks that belong to no guest that is known: for who may see all guests.
+    pub fn unadopted(&self, whose: Whose) -> Result<Vec<(u32, GuestName, u32)>, Error> {
+        self.call(|daemon| {
+            let all = daemon.world.guests.unadopted();
+            let all = all.map(|(index, name, slot)| (index, name.clone(), slot));
+            Ok(if let Whose::Everyones = whose { all.collect() } else { Vec::new() })
+        })
+    }
+
+    /// What went through the guests' links, by the links' indexes. Empty where it cannot be read.
+    pub fn traffic(&self) -> HashMap<u32, Counters> {
+        let netlink = Netlink::open().map_err(KernelError::from);
+        netlink.and_then(|netlink| link::counters(&netlink)).unwrap_or_default()
     }
 
     /// One guest.

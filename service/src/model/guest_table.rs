@@ -50,6 +50,8 @@ pub struct Attached {
     pub waiting: bool,
     /// How often its DHCP clients were answered.
     pub dhcp: Counts,
+    /// After its attach: the guest's own interface that takes its way to the gateway.
+    pub shadowed_by: Option<String>,
 }
 
 impl Attached {
@@ -397,6 +399,11 @@ impl GuestTable {
         all.find(|(_, (other, _))| other == name).map(|(index, _)| *index)
     }
 
+    /// All of them: their indexes, names and slots.
+    pub fn unadopted(&self) -> impl Iterator<Item = (u32, &GuestName, u32)> + '_ {
+        self.unadopted_links.iter().map(|(index, (name, slot))| (*index, name, *slot))
+    }
+
     /// The links of those.
     pub fn unadopted_links(&self) -> impl Iterator<Item = u32> + '_ {
         self.unadopted_links.keys().copied()
@@ -470,6 +477,7 @@ mod tests {
             timeline: Vec::new(),
             waiting: false,
             dhcp: Counts::default(),
+            shadowed_by: None,
         });
         name
     }

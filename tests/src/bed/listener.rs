@@ -166,6 +166,7 @@ fn copy(guest: &Guest) -> Guest {
         endCause: guest.endCause,
         dhcp: guest.dhcp,
         dhcpCounters: Default::default(),
+        ..Guest::default()
     }
 }
 

@@ -73,4 +73,17 @@ parcelable Guest {
     DhcpCounters dhcpCounters;
     /** State GONE: why. */
     EndCause endCause = EndCause.NONE;
+    /**
+     * attach(): the guest's own interface that takes its way to the gateway, where its names are resolved, as
+     * Docker's docker0 does. Null: none, and in every other answer; status() has a layer for it.
+     */
+    @nullable @utf8InCpp String gatewayShadowedBy;
+    /** list() and get(): bytes received from the guest; -1: unknown, and in every other answer. */
+    long rxBytes = -1;
+    /** The same of bytes sent to it. */
+    long txBytes = -1;
+    /** The same of packets received from it. */
+    long rxPackets = -1;
+    /** The same of packets sent to it. */
+    long txPackets = -1;
 }

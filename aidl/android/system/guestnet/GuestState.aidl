@@ -25,4 +25,9 @@ enum GuestState {
     WAITING_FOR_UPLINK = 1,
     /** No longer attached. */
     GONE = 2,
+    /**
+     * list() only: a link with guestnetd's marks that belongs to no guest it knows. It has a name, which is the
+     * link's, and hostInterface and hostInterfaceIndex; detach() takes that name and removes it.
+     */
+    NOT_ADOPTED = 3,
 }

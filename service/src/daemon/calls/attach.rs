@@ -15,7 +15,7 @@
 //! Attach, and its dry runs plan and check: the same preparation, the same steps.
 
 use super::shared::Shared;
-use super::verify;
+use super::verify::{self, ReadBack};
 use crate::daemon::{AttachRequest, Attached, Daemon, GuestEvent, LayerReport, Notice};
 use crate::effects::executor::kernel::KernelExecutor;
 use crate::effects::executor::{apply, undo};
@@ -78,7 +78,8 @@ impl Daemon {
         let mut guest = done?;
         guest.timeline = timeline.into_entries();
         log_attach(&guest, arrived);
-        self.know(guest.clone());
+        // It is true now, and nobody looks again.
+        self.know(Attached { shadowed_by: None, ..guest.clone() });
         self.watch(&guest, pidfd)?;
         let seen = self.seen(&guest);
         (self.notify)(Notice::Guest(GuestEvent::Attached, seen.clone()));
@@ -288,14 +289,16 @@ impl Daemon {
             let began = Instant::now();
             let ends = executor.host_index.zip(executor.guest_index);
             let open = || socket_in(&self.kernel.home, target);
-            let (index, id) = verify::read_back(net, ends, netlink, (inside, open), mark)?;
+            let read = verify::read_back(net, ends, netlink, (inside, open), mark)?;
+            let ReadBack { index, netns: id, shadowed_by } = read;
             target.check_alive()?;
             timeline.enter(Operation::ReadBack, "read back", began);
             let netns = NetnsRef { id, handle: handle::of(target.netns.as_fd()) };
             let process = target.process().filter(|_| !spec.outlives_process);
             let lease_until = spec.lease.map(|lease| process::monotonic() + lease);
             let lifelines = Lifelines { process, owner, lease_until };
-            let attached = Attached { lifelines, ..attached(spec, net, (index, netns), uid) };
+            let attached =
+                Attached { lifelines, shadowed_by, ..attached(spec, net, (index, netns), uid) };
             let began = Instant::now();
             let kept = Some(AttachedRecord::of(&attached));
             self.store.put(&spec.name, &Record { slot: net.slot, attached: kept })?;
@@ -400,5 +403,6 @@ fn attached(
         timeline: Vec::new(),
         waiting: false,
         dhcp: Counts::default(),
+        shadowed_by: None,
     }
 }

@@ -30,8 +30,17 @@ use std::time::{Duration, Instant};
 /// How long the kernel may take to find that both ends have carrier.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Reads both ends back: nothing but the mark may be missing. Gives the host end's index, and the id
-/// of the namespace that the other end is in. `ends` are the indexes of both, where the kernel gave
+/// What is there after an attach.
+pub(in crate::daemon) struct ReadBack {
+    /// The host end's index.
+    pub index: u32,
+    /// The id of the namespace that the other end is in.
+    pub netns: Option<i32>,
+    /// The guest's own interface that takes its way to the gateway.
+    pub shadowed_by: Option<String>,
+}
+
+/// Reads both ends back: nothing but the mark may be missing. `ends` are the indexes of both, where the kernel gave
 /// them; `open` opens another socket in the guest's namespace.
 ///
 /// The end that comes up first learns of its carrier from linkwatch, a work queue of the kernel:
@@ -43,10 +52,11 @@ pub(in crate::daemon) fn read_back(
     device: &Netlink,
     (inside, open): (&Netlink, impl Fn() -> io::Result<Netlink>),
     mark: &Step,
-) -> Result<(u32, Option<i32>), Error> {
+) -> Result<ReadBack, Error> {
     if let Some((host, guest)) = ends {
         if let Some(link) = at_a_glance(net, (host, guest), device, inside) {
-            return Ok((host, link.elsewhere));
+            let shadowed_by = shadow(net, guest, inside);
+            return Ok(ReadBack { index: host, netns: link.elsewhere, shadowed_by });
         }
     }
     let began = Instant::now();
@@ -63,7 +73,9 @@ pub(in crate::daemon) fn read_back(
             .map(Step::describe)
             .collect();
         if missing.is_empty() && running {
-            return Ok(end);
+            let (index, netns) = end;
+            let shadowed_by = guest.index.and_then(|own| shadow(net, own, inside));
+            return Ok(ReadBack { index, netns, shadowed_by });
         }
         if missing.is_empty() && began.elapsed() < SETTLE {
             std::thread::sleep(Duration::from_millis(1));
@@ -113,20 +125,20 @@ fn at_a_glance(
     runs(inside, ends.1)?;
     let ways = way(inside, observe::ELSEWHERE) == Some(out)
         && way(device, net.guest.address) == Some(back);
-    if ways {
-        tell_of_a_shadow(net, ends.1, way(inside, net.guest.gateway));
-    }
     ways.then_some(host)
 }
 
-/// Says in the log when an interface of the guest's own takes its way to the gateway, as Docker's docker0
-/// does: the guest has internet, and no names. Status says so, too.
-fn tell_of_a_shadow(net: &GuestNet, end: u32, way: Option<route::WayOut>) {
+/// An interface of the guest's own that takes its way to the gateway, as Docker's docker0 does: the guest
+/// has internet, and no names. The log and the answer say so now, and status later.
+fn shadow(net: &GuestNet, end: u32, inside: &Netlink) -> Option<String> {
     let (name, dev, gateway) = (&net.name, &net.guest.name, net.guest.gateway);
-    if way.is_some_and(|way| way.index != end) {
-        log::warn!(
-            "{name}: an interface of the guest's own takes its way to {gateway}, where its names are \
-             resolved; in the guest: ip route add {gateway}/32 dev {dev}"
-        );
-    }
+    let way = route::towards(inside, gateway).ok().flatten();
+    let other = way.filter(|way| way.index != end)?;
+    let other = link::by_index(inside, other.index).ok().flatten()?.name;
+    log::warn!(
+        "{name}: the guest's own {} takes its way to {gateway}, where its names are resolved; in the \
+         guest: ip route add {gateway}/32 dev {dev}",
+        other.escape_debug()
+    );
+    Some(other)
 }

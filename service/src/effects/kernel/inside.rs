@@ -181,7 +181,7 @@ fn with_addresses(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::in_a_netns;
+    use crate::effects::kernel::testing::in_a_netns;
     use crate::spec::{GuestName, GuestSpec, IfName};
     use std::net::Ipv4Addr;
     use std::process::{Command, Stdio};

@@ -29,6 +29,7 @@ use rtnetlink::packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage::{DelLink, GetLink, NewLink, SetLink};
+use std::collections::HashMap;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// A link as the kernel describes it.
@@ -389,6 +390,12 @@ fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, KernelEr
         Err(e) if e.errno == libc::ENODEV => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// The counters of all links, by their indexes.
+pub fn counters(netlink: &Netlink) -> Result<HashMap<u32, Counters>, KernelError> {
+    let all = netlink.dump(&GetLink(about(0, Vec::new())), Link::read)?;
+    Ok(all.into_iter().filter_map(|link| Some((link.index, link.counters?))).collect())
 }
 
 /// All links, without counters.

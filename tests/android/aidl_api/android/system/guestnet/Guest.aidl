@@ -56,4 +56,9 @@ parcelable Guest {
   android.system.guestnet.Dhcp dhcp = android.system.guestnet.Dhcp.AUTO;
   android.system.guestnet.DhcpCounters dhcpCounters;
   android.system.guestnet.EndCause endCause = android.system.guestnet.EndCause.NONE;
+  @nullable @utf8InCpp String gatewayShadowedBy;
+  long rxBytes = (-1) /* -1 */;
+  long txBytes = (-1) /* -1 */;
+  long rxPackets = (-1) /* -1 */;
+  long txPackets = (-1) /* -1 */;
 }

@@ -37,4 +37,5 @@ enum GuestState {
   ATTACHED = 0,
   WAITING_FOR_UPLINK = 1,
   GONE = 2,
+  NOT_ADOPTED = 3,
 }

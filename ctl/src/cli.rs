@@ -128,12 +128,17 @@ uplink's router, TCP to ports 443 and 80 of the targets, questions to the resolv
 the page that tells a sign-in, pings of 1280 to 1500 bytes. What becomes of them makes one cause;
 each takes less than three seconds. No other command sends any of these.
 
+With --trace, the first probe that fails, or a question for a name where none does, is sent once more.
+The kernel tells each rule that its packet meets, and its answer; what it takes for that is removed at
+once. Where the kernel cannot, the rules are gone through as they are read.
+
   ok         answered                 not sent   no route, or the sender's own rules
   silent     not answered in time     too large  the sender was told so
   refused    a reset, an ICMP error   portal     a sign-in page answered
 
 Examples:
   guestnetctl doctor demo
+  guestnetctl doctor demo --trace
   guestnetctl doctor demo --probe-target 192.0.2.1 --probe-url http://192.0.2.1/generate_204
 
 Exit codes: 0 healthy, 5 a cause was found, 10 traffic waits for the uplink, 11 internet, but no names.";
@@ -254,6 +259,9 @@ but no names.")]
     Doctor {
         /// The guest [default: each; the device, if there is none]
         guest: Option<String>,
+        /// Follow one probe through the packet filters: each hook, with the rule that decided
+        #[arg(long)]
+        trace: bool,
         #[command(flatten)]
         targets: ProbeArgs,
     },

@@ -105,8 +105,8 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             )?;
             return Ok(verdict::exit(&status));
         }
-        Command::Doctor { guest, targets } => {
-            let found = diagnoses(guestnet, guest.as_deref(), targets)?;
+        Command::Doctor { guest, trace, targets } => {
+            let found = diagnoses(guestnet, guest.as_deref(), targets, *trace)?;
             let text = || found.iter().map(render::doctor::text).collect();
             output.answer(|| json::diagnoses(&found), text)?;
             return Ok(verdict::exit_of_all(&found));
@@ -134,11 +134,13 @@ fn diagnoses(
     guestnet: &dyn IGuestNet,
     guest: Option<&str>,
     targets: &ProbeArgs,
+    trace: bool,
 ) -> Result<Vec<Diagnosis>, Failure> {
     let options = DiagnoseOptions {
         targets: targets.targets.clone(),
         url: targets.url.clone().unwrap_or_default(),
         name: targets.name.clone().unwrap_or_default(),
+        trace,
     };
     let all = match guest {
         Some(_) => Vec::new(),

@@ -22,7 +22,7 @@ use crate::verdict;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change, Diagnosis::Diagnosis, Guest::Guest, GuestEvent::GuestEvent,
     LayerStatus::LayerStatus, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo, Status::Status,
-    Uplink::Uplink,
+    Trace::Trace, TraceStep::TraceStep, Uplink::Uplink,
 };
 use serde_json::{json, Value};
 
@@ -226,7 +226,31 @@ pub fn diagnoses(found: &[Diagnosis]) -> Value {
             "probes": all(&of.probes, probe),
             "dropped_packets": known(of.droppedPackets),
             "duration_millis": of.durationMillis,
+            "trace": of.trace.as_ref().map(trace),
         })
+    })
+}
+
+fn trace(trace: &Trace) -> Value {
+    let step = |step: &TraceStep| {
+        json!({
+            "answer": step.answer,
+            "hook": step.hook,
+            "table": step.table,
+            "chain": step.chain,
+            "rule": step.rule,
+            "handle": known(step.handle),
+            "number": known(step.number.into()),
+            "verdict": step.verdict,
+            "input": step.inputInterface,
+            "output": step.outputInterface,
+        })
+    };
+    json!({
+        "probe": trace.probe,
+        "gap": trace.gap.name(),
+        "text": trace.text,
+        "steps": all(&trace.steps, step),
     })
 }
 
@@ -424,7 +448,8 @@ mod tests {
                 r#""next_step":"ip route get 172.17.3.3 and ip rule show why","probes":[{"detail":"","#,
                 r#""device":"ok","device_micros":80,"guest":"ok","guest_micros":120,"#,
                 r#""name":"ping 172.17.3.2"}],"#,
-                r#""text":"answers to demo are sent to tun0 and not to vm_wlan","verdict":"no_internet"}]"#,
+                r#""text":"answers to demo are sent to tun0 and not to vm_wlan","trace":null,"#,
+                r#""verdict":"no_internet"}]"#,
             )
         );
     }

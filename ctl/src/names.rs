@@ -19,8 +19,8 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     Cause::Cause, ChangeKind::ChangeKind, Dhcp::Dhcp, EndCause::EndCause,
     FirewallBackend::FirewallBackend, GuestEvent::GuestEvent, GuestKind::GuestKind,
     GuestState::GuestState, Layer::Layer, LayerState::LayerState, Lifeline::Lifeline,
-    Operation::Operation, Place::Place, ProbeOutcome::ProbeOutcome, Verdict::Verdict,
-    VpnPolicy::VpnPolicy,
+    Operation::Operation, Place::Place, ProbeOutcome::ProbeOutcome, TraceGap::TraceGap,
+    Verdict::Verdict, VpnPolicy::VpnPolicy,
 };
 
 /// A value of an enum as a word.
@@ -168,6 +168,14 @@ names! {
         PORTAL => "portal",
         ODD => "odd",
     }
+    TraceGap {
+        NONE => "none",
+        NOT_SUPPORTED => "not_supported",
+        NOT_PERMITTED => "not_permitted",
+        BUSY => "busy",
+        NOT_SENT => "not_sent",
+        UNSEEN => "unseen",
+    }
     Verdict {
         INTERNET => "internet",
         NO_NAMES => "no_names",
@@ -213,6 +221,10 @@ mod tests {
             (
                 names(&ProbeOutcome::enum_values()),
                 "not_made ok silent refused not_sent too_large portal odd",
+            ),
+            (
+                names(&TraceGap::enum_values()),
+                "none not_supported not_permitted busy not_sent unseen",
             ),
             (names(&Verdict::enum_values()), "internet no_names no_internet waiting unsure"),
             (names(&VpnPolicy::enum_values()), "follow_uplink named_tun block_under_lockdown"),

@@ -19,7 +19,8 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     FirewallBackend::FirewallBackend, Guest::Guest, GuestStatus::GuestStatus, Layer::Layer,
     LayerState::LayerState, LayerStatus::LayerStatus, Operation::Operation, Place::Place,
     ProbeOutcome::ProbeOutcome, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo, Status::Status,
-    TimelineStep::TimelineStep, Uplink::Uplink, Verdict::Verdict,
+    TimelineStep::TimelineStep, Trace::Trace, TraceGap::TraceGap, TraceStep::TraceStep,
+    Uplink::Uplink, Verdict::Verdict,
 };
 
 /// The original set-up.
@@ -211,6 +212,34 @@ pub fn diagnosis() -> Diagnosis {
         ],
         droppedPackets: 3,
         durationMillis: 2400,
+        trace: None,
+    }
+}
+
+/// The trace of a packet that a chain of somebody else's drops.
+pub fn trace() -> Trace {
+    let step =
+        |hook: &str, table: &str, chain: &str, rule: &str, handle, verdict: &str| TraceStep {
+            answer: false,
+            hook: hook.to_owned(),
+            table: table.to_owned(),
+            chain: chain.to_owned(),
+            rule: rule.to_owned(),
+            handle,
+            number: -1,
+            verdict: verdict.to_owned(),
+            inputInterface: "vm_wlan".to_owned(),
+            outputInterface: if hook == "forward" { "wlan0" } else { "" }.to_owned(),
+        };
+    Trace {
+        probe: "tcp 1.1.1.1:443".to_owned(),
+        gap: TraceGap::NONE,
+        text: String::new(),
+        steps: vec![
+            step("prerouting", "inet guestnet", "ingress", "", -1, "accept"),
+            step("forward", "inet guestnet", "forward", "ct state new accept", 21, "accept"),
+            step("forward", "inet fw", "forward", "iifname \"vm_wlan*\" drop", 4, "drop"),
+        ],
     }
 }
 

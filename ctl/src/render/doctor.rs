@@ -21,6 +21,7 @@ use crate::names::Name;
 use crate::verdict;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Cause::Cause, Diagnosis::Diagnosis, ProbeOutcome::ProbeOutcome, ProbeReport::ProbeReport,
+    Trace::Trace, TraceGap::TraceGap, TraceStep::TraceStep,
 };
 
 /// One guest, or the device alone. What a probe that was not answered has to tell is below it.
@@ -50,7 +51,57 @@ pub fn text(found: &Diagnosis) -> String {
         let packets = units::packets(found.droppedPackets);
         shown += &format!("  guestnetd's rules have dropped {packets} of guests meanwhile\n");
     }
+    shown + &found.trace.as_ref().map(trace).unwrap_or_default()
+}
+
+/// One probe, hook by hook; a rule stands below the chain that has it.
+fn trace(trace: &Trace) -> String {
+    let head = match trace.gap {
+        TraceGap::NONE => format!("{}, hook by hook:", trace.probe),
+        gap if trace.steps.is_empty() => {
+            format!("{} is not traced: {} ({})", trace.probe, trace.text, gap.name())
+        }
+        gap => format!(
+            "{}, as the rules say; the kernel does not: {} ({})",
+            trace.probe,
+            trace.text,
+            gap.name()
+        ),
+    };
+    let mut shown = wrap("  trace  ", 9, &head);
+    let mut table = Table::new(&[Align::Left; 4]);
+    for step in &trace.steps {
+        let answer = if step.answer { "answer, " } else { "" };
+        let place = format!("{} {}", step.table, step.chain);
+        let hook = format!("    {answer}{}", step.hook);
+        table.row([hook, links(step), place, step.verdict.clone()]);
+    }
+    for (line, step) in table.lines().into_iter().zip(&trace.steps) {
+        shown += &format!("{line}\n");
+        let rule = match (step.handle, step.number) {
+            (handle, _) if handle >= 0 => format!("{} # handle {handle}", step.rule),
+            (_, number) if number >= 0 => format!("{} # rule {number}", step.rule),
+            _ => continue,
+        };
+        shown += &wrap("      ", 8, rule.trim_start());
+    }
+    let drops =
+        |step: &&TraceStep| ["drop", "reject"].contains(&step.verdict.to_lowercase().as_str());
+    if let Some(step) = trace.steps.last().filter(drops) {
+        let end = if step.answer { "the answer" } else { "it" };
+        let text = format!("{end} ends in the chain {} of {}", step.chain, step.table);
+        shown += &wrap("    ", 6, &text);
+    }
     shown
+}
+
+fn links(step: &TraceStep) -> String {
+    match (step.inputInterface.as_str(), step.outputInterface.as_str()) {
+        ("", "") => String::new(),
+        (input, "") => format!("in {input}"),
+        ("", output) => format!("out {output}"),
+        (input, output) => format!("{input} to {output}"),
+    }
 }
 
 fn sentence(found: &Diagnosis) -> String {
@@ -95,6 +146,31 @@ demo: no internet: answers to demo are sent to tun0 and not to vm_wlan
   guestnetd's rules have dropped 3 packets of guests meanwhile
 "
         );
+    }
+
+    #[test]
+    fn a_trace_has_each_rule_below_its_chain_and_says_where_it_ends() {
+        let mut found = samples::diagnosis();
+        found.probes.clear();
+        found.trace = Some(samples::trace());
+        let shown = text(&found);
+        let at = shown.find("trace  ").unwrap();
+        assert_eq!(
+            &shown[at..],
+            "\
+trace  tcp 1.1.1.1:443, hook by hook:
+    prerouting  in vm_wlan        inet guestnet ingress  accept
+    forward     vm_wlan to wlan0  inet guestnet forward  accept
+      ct state new accept # handle 21
+    forward     vm_wlan to wlan0  inet fw forward        drop
+      iifname \"vm_wlan*\" drop # handle 4
+    it ends in the chain forward of inet fw
+"
+        );
+        found.trace.as_mut().unwrap().gap = TraceGap::NOT_SUPPORTED;
+        found.trace.as_mut().unwrap().text = "no nf_tables".to_owned();
+        let shown = text(&found);
+        assert!(shown.contains("as the rules say; the kernel does not: no nf_tables"), "{shown}");
     }
 
     #[test]

@@ -340,7 +340,7 @@ impl IGuestNet for Service {
     }
 
     fn diagnose(&self, name: Option<&str>, options: &DiagnoseOptions) -> binder::Result<Diagnosis> {
-        let DiagnoseOptions { targets, url, name: asked } = options;
+        let DiagnoseOptions { targets, url, name: asked, trace: _ } = options;
         self.called(format!(
             "diagnose {} {} {url} {asked}",
             name.unwrap_or("-"),

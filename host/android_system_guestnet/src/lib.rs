@@ -31,7 +31,8 @@ pub mod aidl {
                     EndCause, FirewallBackend, Guest, GuestConfig, GuestEvent, GuestKind,
                     GuestState, GuestStatus, GuestTarget, Layer, LayerState, LayerStatus, Lifeline,
                     Operation, Place, ProbeOutcome, ProbeReport, ServiceInfo, Status, TargetKind,
-                    TimelineStep, Uplink, UplinkInfo, Verdict, VpnPolicy,
+                    TimelineStep, Trace, TraceGap, TraceStep, Uplink, UplinkInfo, Verdict,
+                    VpnPolicy,
                 };
                 binder::aidl_interface_module!(
                     crate::gen::android::system::guestnet,

@@ -89,7 +89,8 @@ pub fn name(text: &str) -> Result<GuestName, SpecError> {
 
 /// Where probes go.
 pub fn targets(options: &DiagnoseOptions) -> Result<Targets, SpecError> {
-    Targets::new(&options.targets, &options.url, &options.name)
+    let targets = Targets::new(&options.targets, &options.url, &options.name)?;
+    Ok(Targets { trace: options.trace, ..targets })
 }
 
 /// As much of a text as helps to know it again.

@@ -25,6 +25,7 @@ use crate::model::dhcp::Counts;
 use crate::model::fault::Cause;
 use crate::model::lifeline;
 use crate::model::timeline::Entry;
+use crate::model::trace::{Gap, Step, Trace, Which};
 use crate::model::uplink::Uplink;
 use crate::model::world::Backend;
 use crate::model::Scope;
@@ -35,7 +36,8 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     GuestKind::GuestKind, GuestState::GuestState, GuestStatus::GuestStatus,
     IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
     Lifeline::Lifeline, Place::Place, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo,
-    Status::Status, TimelineStep::TimelineStep, VpnPolicy::VpnPolicy,
+    Status::Status, TimelineStep::TimelineStep, TraceGap::TraceGap, TraceStep::TraceStep,
+    VpnPolicy::VpnPolicy,
 };
 use std::collections::HashMap;
 
@@ -248,6 +250,44 @@ pub fn diagnosis(found: &Diagnosis) -> wire::Diagnosis::Diagnosis {
         probes: found.probes.iter().map(probe).collect(),
         droppedPackets: found.dropped.map_or(-1, signed),
         durationMillis: small(found.took.as_millis()),
+        trace: found.trace.as_ref().map(trace),
+    }
+}
+
+fn trace(trace: &Trace) -> wire::Trace::Trace {
+    let (gap, text) = match &trace.gap {
+        None => (TraceGap::NONE, ""),
+        Some(Gap::NotSupported(text)) => (TraceGap::NOT_SUPPORTED, text.as_str()),
+        Some(Gap::NotPermitted(text)) => (TraceGap::NOT_PERMITTED, text.as_str()),
+        Some(Gap::Busy(text)) => (TraceGap::BUSY, text.as_str()),
+        Some(Gap::NotSent(text)) => (TraceGap::NOT_SENT, text.as_str()),
+        Some(Gap::Unseen) => (TraceGap::UNSEEN, "the probe's packet did not come to the device"),
+    };
+    wire::Trace::Trace {
+        probe: trace.probe.clone(),
+        gap,
+        text: text.to_owned(),
+        steps: trace.steps.iter().map(trace_step).collect(),
+    }
+}
+
+fn trace_step(step: &Step) -> TraceStep {
+    let (handle, number) = match step.which {
+        Which::Handle(handle) => (signed(handle), -1),
+        Which::Number(number) => (-1, i32::try_from(number).unwrap_or(i32::MAX)),
+        Which::End => (-1, -1),
+    };
+    TraceStep {
+        answer: step.answer,
+        hook: step.hook.to_string(),
+        table: format!("{} {}", step.family, step.table).trim_start().to_owned(),
+        chain: step.chain.clone(),
+        rule: step.rule.clone(),
+        handle,
+        number,
+        verdict: step.verdict.clone(),
+        inputInterface: step.input.clone(),
+        outputInterface: step.output.clone(),
     }
 }
 

@@ -24,6 +24,7 @@ use super::reconcile::debounce::{Debounce, Due};
 use super::resolvers::Resolvers;
 use super::{Daemon, Handle, Kernel, Notice};
 use crate::effects::executor::link_deleter::Deleter;
+use crate::effects::firewall::trace;
 use crate::effects::firewall::{self, Firewall, FirewallError};
 use crate::effects::kernel::monitor::Monitor;
 use crate::effects::kernel::netlink::Netlink;
@@ -229,6 +230,7 @@ impl Daemon {
             notify,
             _alive: alive,
         };
+        trace::clear(&daemon.store, found.logger.as_ref().map(|record| record.name.as_str()));
         daemon.adopt(found.records)?;
         daemon.begin()?;
         daemon.find_lifelines();

@@ -21,7 +21,7 @@ use super::targets::Targets;
 use super::trail::{Mark, Side};
 use super::wire::{dns, echo, http};
 use nix::poll::PollFlags;
-use nix::sys::socket::{connect, SockaddrIn};
+use nix::sys::socket::{bind, connect, SockaddrIn};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
@@ -125,6 +125,25 @@ impl Flight {
             Kind::Dns(_, Over::Udp | Over::UncheckedUdp) => Mark::Dns(self.id as u16),
             Kind::Tcp | Kind::Page | Kind::Dns(_, Over::Tcp) => Mark::Tcp(self.port?, self.to?),
         })
+    }
+
+    /// Has it sent from a port of its own from now on, and tells that; of an echo its id.
+    pub fn settle(&self) -> io::Result<u16> {
+        let any = SockaddrIn::new(0, 0, 0, 0, 0);
+        match &self.socket {
+            Some(Socket::Datagram(_)) if matches!(self.kind, Kind::Ping(_)) => {
+                Ok(echo::id(self.id))
+            }
+            Some(Socket::Datagram(socket)) => {
+                bind(socket.as_raw_fd(), &any)?;
+                Ok(socket.local_addr()?.port())
+            }
+            Some(Socket::Stream(stream)) => {
+                bind(stream.as_raw_fd(), &any)?;
+                Ok(stream.local_addr()?.port())
+            }
+            None => Err(io::Error::other(self.found.detail.clone())),
+        }
     }
 
     /// Sends it, to this address where it had none.

@@ -38,6 +38,7 @@ pub mod wire;
 
 use crate::model::fault::Fault;
 use crate::model::layer::Verdict;
+use crate::model::trace::Trace;
 use crate::spec::GuestName;
 use probe::Found;
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub struct Diagnosis {
     pub probes: Vec<Row>,
     /// Packets that our rules dropped meanwhile; none: they cannot be counted.
     pub dropped: Option<u64>,
+    /// One probe, hook by hook; none where that was not asked for, or there is no guest.
+    pub trace: Option<Trace>,
     /// How long it took.
     pub took: Duration,
 }

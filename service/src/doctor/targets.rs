@@ -36,6 +36,8 @@ pub struct Targets {
     pub page: Page,
     /// The name that resolvers are asked for.
     pub name: String,
+    /// Whether a probe is traced hook by hook.
+    pub trace: bool,
 }
 
 /// A page.
@@ -73,7 +75,7 @@ impl Targets {
             (name, _) => return Err(refuse(name, "it is no name such as www.example.org")),
         };
         let hosts = if hosts.is_empty() { HOSTS.to_vec() } else { hosts };
-        Ok(Self { hosts, page, name })
+        Ok(Self { hosts, page, name, trace: false })
     }
 }
 

@@ -38,6 +38,7 @@ pub mod step;
 pub mod subnet_conflict;
 pub mod table;
 pub mod timeline;
+pub mod trace;
 pub mod uplink;
 pub mod world;
 

@@ -23,7 +23,9 @@ mod dir;
 mod file;
 mod record;
 
-pub use record::{AttachedRecord, ForwardingRecord, Record, ResolversRecord, UpdateRecord};
+pub use record::{
+    AttachedRecord, ForwardingRecord, LoggerRecord, Record, ResolversRecord, UpdateRecord,
+};
 
 use crate::error::Error;
 use crate::spec::GuestName;
@@ -63,6 +65,8 @@ pub struct Found {
     pub forwarding: ForwardingRecord,
     /// The resolvers.
     pub resolvers: ResolversRecord,
+    /// Who logged packets before a trace that has not come to its end.
+    pub logger: Option<LoggerRecord>,
 }
 
 /// The directory.
@@ -99,11 +103,12 @@ impl Store {
                 let _ = fs::remove_file(entry.path());
             }
         }
-        for path in [store.forwarding(), store.resolvers()] {
+        for path in [store.forwarding(), store.resolvers(), store.logger()] {
             let _ = fs::remove_file(file::beside(&path));
         }
         found.forwarding = store.read(&store.forwarding(), |_| Ok(()))?.unwrap_or_default();
         found.resolvers = store.read(&store.resolvers(), |_| Ok(()))?.unwrap_or_default();
+        found.logger = store.read(&store.logger(), LoggerRecord::check)?;
         Ok((store, found))
     }
 
@@ -134,6 +139,19 @@ impl Store {
         self.replace(&self.resolvers(), record)
     }
 
+    /// Keeps who logged packets before a trace, until it is over.
+    pub fn put_logger(&self, name: Option<&str>) -> Result<(), Error> {
+        match name {
+            Some(name) => self.replace(&self.logger(), &LoggerRecord { name: name.to_owned() }),
+            None => match fs::remove_file(self.logger()) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    Err(self.failed(&self.logger(), e))
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+
     fn replace<T: Serialize>(&self, path: &Path, content: &T) -> Result<(), Error> {
         let bytes = self.bytes(content);
         bytes.and_then(|bytes| file::replace(path, &bytes)).map_err(|e| self.failed(path, e))
@@ -158,6 +176,10 @@ impl Store {
 
     fn resolvers(&self) -> PathBuf {
         self.dir.join("resolvers.json")
+    }
+
+    fn logger(&self) -> PathBuf {
+        self.dir.join("logger.json")
     }
 
     fn failed(&self, path: &Path, cause: io::Error) -> Error {

@@ -25,6 +25,24 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+/// What is kept of a trace's change, until it is put back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggerRecord {
+    /// Who logged IPv4 packets for the packet filter.
+    pub name: String,
+}
+
+impl LoggerRecord {
+    /// Whether it can be a logger's name: a word such as `nf_log_ipv4`, or `NONE`.
+    pub fn check(&self) -> Result<(), String> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        match (1..=64).contains(&self.name.len()) && self.name.bytes().all(fits) {
+            true => Ok(()),
+            false => Err("it is no logger's name".to_owned()),
+        }
+    }
+}
+
 /// What is kept of a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {

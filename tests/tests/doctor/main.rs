@@ -22,6 +22,7 @@ mod full;
 mod healthy;
 mod netd;
 mod odd;
+mod trace;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -41,6 +42,7 @@ fn options() -> DiagnoseOptions {
         targets: HOSTS.map(str::to_owned).into(),
         url: PAGE.to_owned(),
         name: NAME.to_owned(),
+        trace: false,
     }
 }
 

@@ -55,6 +55,7 @@ fn what_is_wrong_with_a_request_is_said() {
         targets: targets.iter().map(|target| (*target).to_owned()).collect(),
         url: url.to_owned(),
         name: name.to_owned(),
+        trace: false,
     };
     for (options, text) in [
         (with(&["example.org"], "", ""), "example.org"),

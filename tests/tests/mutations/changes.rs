@@ -91,6 +91,8 @@ enum Program {
     Ndc,
     /// What it changes is which modules the kernel has.
     Modprobe,
+    /// It lists a chain.
+    Nft,
 }
 
 struct Reader<'a> {
@@ -134,7 +136,8 @@ impl<'a> Reader<'a> {
             return self.execve(call);
         }
         let program = self.programs.get(&call.tid).copied().unwrap_or_default();
-        if self.main.is_none() || matches!(program, Program::Ndc | Program::Modprobe) {
+        if self.main.is_none() || matches!(program, Program::Ndc | Program::Modprobe | Program::Nft)
+        {
             return;
         }
         let keys = match call.name.as_str() {
@@ -182,6 +185,9 @@ impl<'a> Reader<'a> {
                 let mut keys = vec![format!("{name} {}", words.join(" "))];
                 keys.extend(std::mem::take(&mut self.lines).into_iter().map(of));
                 (Program::Iptables, keys)
+            }
+            "nft" if words.starts_with(&["-a", "list", "chain"]) => {
+                (Program::Nft, vec!["nft -a list chain".to_owned()])
             }
             "ndc" => (Program::Ndc, vec![format!("ndc {}", words.join(" "))]),
             // Only where the kernel does not have them yet: no row, which is to be seen everywhere.
@@ -245,6 +251,10 @@ impl<'a> Reader<'a> {
         if what.starts_with("UDP:[") && what.ends_with(":53]") {
             return vec!["send UDP port 53".into()];
         }
+        // The rest of these are doctor's probes.
+        if ["RAW:", "TCP:", "UDP:"].iter().any(|kind| what.starts_with(kind)) {
+            return vec!["send probes".into()];
+        }
         // Who is at the other end of these is told something.
         let told = ["UNIX", "pipe:", "anon_inode:[eventfd]", "/dev/null", "/dev/pts/"];
         if told.iter().any(|kind| what.starts_with(kind)) {
@@ -290,6 +300,7 @@ fn setsockopt(call: &Call, program: Program) -> Vec<String> {
     let mut words = call.args.split(", ").skip(1);
     match (words.next(), words.next()) {
         (Some("SOL_SOCKET" | "SOL_NETLINK" | "SOL_PACKET"), _) => Vec::new(),
+        (Some("SOL_IP"), Some("IP_MTU_DISCOVER")) => Vec::new(),
         (Some("SOL_IP" | "SOL_IPV6"), Some(name))
             if program == Program::Iptables && name.contains("_SO_SET_") =>
         {

@@ -45,8 +45,10 @@ pub fn changed(call: &Call, places: &Places) -> Option<Vec<String>> {
             vec![renamed(at(0), at(1), places)]
         }
         "bind" if call.args.contains("AF_UNIX") => vec![format!("bind {}", path(0))],
-        // What they hear changes nothing.
-        "bind" if ["AF_NETLINK", "AF_PACKET"].iter().any(|f| call.args.contains(f)) => Vec::new(),
+        "bind" if call.args.contains("AF_NETLINK") => Vec::new(),
+        // What they hear changes nothing: the servers', doctor's taps; and its probes, which are sent from any free port.
+        "bind" if call.args.contains("AF_PACKET") => Vec::new(),
+        "bind" if call.args.contains("AF_INET") && call.args.contains("htons(0)") => Vec::new(),
         _ => return None,
     })
 }
@@ -76,7 +78,8 @@ pub fn written(path: &str, data: &[u8], places: &Places) -> Vec<String> {
             format!("net.{family}.conf.{interface}.{} = {value}", rest.join("."))
         }
         // Put back to what it was.
-        ["net", "ipv4", "conf", "all", "accept_redirects"] => parts.join("."),
+        ["net", "ipv4", "conf", "all", "accept_redirects"]
+        | ["net", "netfilter", "nf_log", "2"] => parts.join("."),
         _ => format!("{} = {value}", parts.join(".")),
     }]
 }

@@ -224,6 +224,7 @@ fn nfnetlink(message: &Message) -> Option<String> {
         (0, 0x10 | 0x11) => None,
         (1, 1) => None,
         (1, 2) => Some(format!("IPCTNL_MSG_CT_DELETE {}", connection(message.body))),
+        (4, 1) => Some("NFULNL_MSG_CONFIG group 0".to_owned()),
         (10, kind) => nf_tables(kind, message.body),
         _ => Some(format!("nfnetlink subsystem {subsystem} message {kind}")),
     }

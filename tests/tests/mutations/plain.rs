@@ -16,6 +16,7 @@
 
 use std::fs;
 
+use android_system_guestnet::aidl::android::system::guestnet::DiagnoseOptions::DiagnoseOptions;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use guestnet_tests::client::{by_netns, by_pid, config};
 use guestnet_tests::{Daemon, Device, Guest, InNetns, Internet, Probe};
@@ -48,6 +49,14 @@ pub fn life(firewall: &str) -> Seen {
             has(traced.device.link("vm_wlan1")) && has(guests[1].link("wlan0"))
         });
     }
+    let traces = DiagnoseOptions {
+        targets: vec!["192.0.2.1".to_owned()],
+        url: "http://192.0.2.1/".to_owned(),
+        trace: true,
+        ..DiagnoseOptions::default()
+    };
+    let found = traced.service().diagnose(Some("first"), &traces).expect("diagnose");
+    assert!(found.trace.is_some());
     let moved = GuestConfig { addresses: vec!["172.17.3.99".to_owned()], ..config("second") };
     let _ = traced.service().update("second", &moved).expect("update");
     // The next guest of an address has none of its predecessor's connections.

@@ -32,4 +32,9 @@ parcelable DiagnoseOptions {
     @utf8InCpp String url = "";
     /** The name that resolvers are asked for. Empty: url's host, if that is a name, else the default's. */
     @utf8InCpp String name = "";
+    /**
+     * Whether one probe is sent again, and followed through the packet filters. Its packets are marked by a
+     * table of guestnetd's own for less than a second; nothing else is changed, and nothing is left.
+     */
+    boolean trace = false;
 }

@@ -17,6 +17,7 @@ package android.system.guestnet;
 
 import android.system.guestnet.Cause;
 import android.system.guestnet.ProbeReport;
+import android.system.guestnet.Trace;
 import android.system.guestnet.Verdict;
 
 /** What diagnose() found: one cause, and the packets that tell it. */
@@ -37,4 +38,6 @@ parcelable Diagnosis {
     long droppedPackets = -1;
     /** How long it took, in milliseconds. */
     int durationMillis = 0;
+    /** DiagnoseOptions.trace: the first probe that fails, else a question for a name. Null: not asked for, or no guest. */
+    @nullable Trace trace;
 }

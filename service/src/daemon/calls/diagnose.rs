@@ -15,6 +15,7 @@
 //! A caller has probes sent. What is known is read within the daemon; the probes are sent, and answers are
 //! waited for, without it. Sockets in the guest's namespace keep that for as long, and no longer.
 
+use super::trace;
 use crate::daemon::health::verdict;
 use crate::daemon::{Attached, Daemon, Handle, Verdict};
 use crate::doctor::echo::{self, Echo};
@@ -26,6 +27,7 @@ use crate::doctor::targets::Targets;
 use crate::doctor::trail::{Mark, Side, Trail};
 use crate::doctor::verdict::{self as table, Facts, GuestFacts, Inside, Probed, Route, Way};
 use crate::doctor::{Diagnosis, Row};
+use crate::effects::firewall::diagnose::journey::Guest;
 use crate::effects::kernel::link::Link;
 use crate::effects::kernel::neighbour::{self, Neighbour};
 use crate::effects::kernel::netlink::Netlink;
@@ -35,10 +37,12 @@ use crate::effects::kernel::{address, link, route, sysctl, tracked};
 use crate::error::Error;
 use crate::model::table::TableId;
 use crate::spec::{Family, GuestName};
+use crate::store::Store;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long the kernel takes to let go of a namespace whose last process has ended, behind sockets that were
@@ -46,9 +50,12 @@ use std::time::{Duration, Instant};
 const CLEARED: Duration = Duration::from_millis(60);
 
 /// What the daemon knows.
-struct Known {
+pub(super) struct Known {
     dropped: Option<u64>,
-    guest: Option<Attached>,
+    pub(super) guest: Option<Attached>,
+    /// The same as its packets are followed through filters.
+    pub(super) journey: Option<Guest>,
+    pub(super) store: Arc<Store>,
     /// The interface that the subject leaves by, and the table of its routes.
     way: Option<String>,
     table: TableId,
@@ -67,6 +74,8 @@ impl Daemon {
         let tun = guest.as_ref().and_then(|guest| guest.net.vpn.tun());
         let way = tun.or(self.world.uplink.name.as_ref()).map(|name| name.to_string());
         Ok(Known {
+            journey: guest.as_ref().and_then(|guest| self.journey(guest)),
+            store: Arc::clone(&self.store),
             dropped: self.packet_filter.get_mut().dropped().ok(),
             way,
             table: self.world.uplink.table,
@@ -103,12 +112,17 @@ pub(in crate::daemon) fn diagnose(
     let (verdict, reason) = verdict::of(&facts.layers);
     facts.reason = reason.filter(|_| verdict != Verdict::NoNames).cloned();
     let (verdict, fault) = table::of(&facts);
+    let trace = match (targets.trace, &known.guest) {
+        (true, Some(guest)) => Some(trace::of(&known, guest, targets, &facts, fault.cause)?),
+        _ => None,
+    };
     Ok(Diagnosis {
         guest: known.guest.as_ref().map(|guest| guest.name().clone()),
         verdict,
         fault,
         probes: facts.probes.iter().map(|probed| row(probed, &facts)).collect(),
         dropped,
+        trace,
         took: began.elapsed(),
     })
 }
@@ -303,25 +317,36 @@ impl Examination {
     fn leave(self, known: &Known) -> Result<(), Error> {
         let Self { netlink, home, inside, run, .. } = self;
         drop((inside, run));
-        let Some(guest) = &known.guest else { return Ok(()) };
-        let began = Instant::now();
-        while began.elapsed() < CLEARED {
-            let there = link::by_index(&netlink, guest.index);
-            let alive = guest.netns.handle.as_ref().map(|known| handle::open(home.as_fd(), known));
-            let ended = |e: &io::Error| e.raw_os_error() == Some(libc::ESTALE);
-            if there.is_ok_and(|link| link.is_none())
-                || alive.is_some_and(|a| a.is_err_and(|e| ended(&e)))
-            {
-                return Err(Error::GuestGone(guest.name().clone()));
-            }
-            std::thread::sleep(Duration::from_millis(5));
+        match &known.guest {
+            Some(guest) => is_still_there(&netlink, &home, guest),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
+/// Whether a guest has not ended while sockets kept its namespace.
+pub(super) fn is_still_there(
+    netlink: &Netlink,
+    home: &Home,
+    guest: &Attached,
+) -> Result<(), Error> {
+    let began = Instant::now();
+    while began.elapsed() < CLEARED {
+        let there = link::by_index(netlink, guest.index);
+        let alive = guest.netns.handle.as_ref().map(|known| handle::open(home.as_fd(), known));
+        let ended = |e: &io::Error| e.raw_os_error() == Some(libc::ESTALE);
+        if there.is_ok_and(|link| link.is_none())
+            || alive.is_some_and(|a| a.is_err_and(|e| ended(&e)))
+        {
+            return Err(Error::GuestGone(guest.name().clone()));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
 /// Does something in a guest's namespace, and is back.
-fn enter<T>(
+pub(super) fn enter<T>(
     netlink: &Netlink,
     home: &Home,
     guest: &Attached,

@@ -20,5 +20,6 @@ pub(in crate::daemon) mod diagnose;
 mod dns;
 pub(in crate::daemon) mod repair;
 mod shared;
+mod trace;
 pub(in crate::daemon) mod update;
 mod verify;

@@ -15,7 +15,7 @@
 //! What the packet filters of others make of guests' packets. Read once for all guests, and gone
 //! through for each.
 
-use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
+use crate::daemon::{Attached, Daemon, Layer, LayerReport, LayerState};
 use crate::effects::firewall::diagnose::chains::Filters;
 use crate::effects::firewall::diagnose::journey::Guest;
 use crate::effects::firewall::diagnose::packet::Link;
@@ -53,6 +53,23 @@ impl Daemon {
         let name = uplink.name.as_ref().filter(|_| usable);
         let uplink = name.and_then(|name| self.way_out(name, uplink.address));
         Some(Others { filters: diagnose::read(), uplink, all_pass: RefCell::default() })
+    }
+
+    /// A guest as packets are followed; none while it has no way out.
+    pub(in crate::daemon) fn journey(&self, guest: &Attached) -> Option<Guest> {
+        let net = &guest.net;
+        let uplink = match (net.vpn.tun(), &self.world.uplink.name) {
+            (Some(tun), _) => self.tun(tun),
+            (None, Some(name)) => self.way_out(name, self.world.uplink.address),
+            (None, None) => None,
+        };
+        Some(Guest {
+            link: host_end(&net.host.name, Some(guest.index), net.host.address),
+            address: net.guest.address,
+            gateway: net.guest.gateway,
+            uplink: uplink?,
+            known: 4,
+        })
     }
 
     /// A link that guests leave by.

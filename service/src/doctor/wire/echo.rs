@@ -23,6 +23,11 @@ const TOKEN: usize = 8;
 const REQUEST: u8 = 8;
 const REPLY: u8 = 0;
 
+/// ICMP's identifier of a request with this token.
+pub fn id(token: u64) -> u16 {
+    token as u16
+}
+
 /// A request for a raw socket, that makes a packet of `size` bytes, of at least 36.
 pub fn request(token: u64, size: usize) -> Vec<u8> {
     let length = size.saturating_sub(IP_HEADER).max(ICMP_HEADER + TOKEN);

@@ -19,6 +19,7 @@ pub mod diagnose;
 pub mod iptables;
 #[cfg(not(target_os = "android"))]
 pub mod nftables;
+pub mod trace;
 mod unopened;
 
 use iptables::Iptables;

@@ -182,7 +182,7 @@ fn with_addresses(
 mod tests {
     use super::*;
     use crate::effects::kernel::testing::in_a_netns;
-    use crate::spec::{GuestName, GuestSpec, IfName};
+    use crate::spec::{GuestName, GuestSpec, IfName, Mtu};
     use std::net::Ipv4Addr;
     use std::process::{Command, Stdio};
 
@@ -209,7 +209,7 @@ mod tests {
             let (gateway, address) = (Ipv4Addr::new(10, 9, 0, 2), Ipv4Addr::new(10, 9, 0, 3));
             let interface = IfName::new("wlan0").unwrap();
             let spec = GuestSpec::new(name, interface, None, gateway, 24, 1500).unwrap();
-            let net = GuestNet::new(&spec, 0, address, 1500);
+            let net = GuestNet::new(&spec, 0, address, Mtu::ETHERNET);
             let mac = net.guest.mac.to_string();
             run(&format!(
                 "ip link add vm_wlan type veth peer name wlan0 address {mac} netns {pid}"

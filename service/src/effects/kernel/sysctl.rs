@@ -25,6 +25,8 @@ const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 const LOCAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 const CONNTRACK: &str = "/proc/sys/net/netfilter/nf_conntrack";
 const CONF: &str = "/proc/sys/net/ipv4/conf";
+/// Of AF_INET, 2.
+const LOGGER: &str = "/proc/sys/net/netfilter/nf_log/2";
 const ACCEPT_REDIRECTS: &str = "/proc/sys/net/ipv4/conf/all/accept_redirects";
 
 /// The ports that the device's own connections have; none where that cannot be read.
@@ -109,6 +111,16 @@ pub fn connections_are_full() -> bool {
     let full =
         |(count, max): (u64, u64)| max != 0 && count.saturating_mul(100) >= max.saturating_mul(99);
     value("count").zip(value("max")).is_some_and(full)
+}
+
+/// Who logs IPv4 packets for the packet filter: a logger's name, or `NONE`.
+pub fn logger() -> io::Result<String> {
+    Ok(fs::read_to_string(LOGGER)?.trim().to_owned())
+}
+
+/// Has another one log.
+pub(in crate::effects) fn set_logger(name: &str) -> io::Result<()> {
+    set(LOGGER, name)
 }
 
 fn set(path: impl AsRef<Path>, value: &str) -> io::Result<()> {

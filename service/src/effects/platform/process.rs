@@ -52,10 +52,15 @@ pub(in crate::effects) fn run(
     limit: Duration,
 ) -> io::Result<(ExitStatus, String)> {
     // What it will write cannot be seen from here: each counts as a write.
-    write::through(|| run_to_its_end(command, limit))
+    write::through(|| output(command, limit, SAID))
 }
 
-fn run_to_its_end(mut command: Command, limit: Duration) -> io::Result<(ExitStatus, String)> {
+/// The same of a program that only reads, and so much of what it says.
+pub(in crate::effects) fn output(
+    mut command: Command,
+    limit: Duration,
+    most: usize,
+) -> io::Result<(ExitStatus, String)> {
     let until = Instant::now() + limit;
     // A pipe and not a socket: SELinux gives netd's helper /dev/null for what its policy does not
     // name, and that names pipes.
@@ -65,7 +70,8 @@ fn run_to_its_end(mut command: Command, limit: Duration) -> io::Result<(ExitStat
     running().push((group(&child), Instant::now()));
     // Its ends of the pipe are kept by the command, too.
     drop(command);
-    let result = listen(ours.into(), until).and_then(|said| Ok((ended(&mut child, until)?, said)));
+    let result =
+        listen(ours.into(), until, most).and_then(|said| Ok((ended(&mut child, until)?, said)));
     let too_late =
         || io::Error::new(io::ErrorKind::TimedOut, format!("not done within {limit:?}, killed"));
     match result {
@@ -90,7 +96,7 @@ pub fn interrupt(longest: Duration) {
 }
 
 /// Until it has closed what it could still speak to.
-fn listen(mut stream: File, until: Instant) -> io::Result<String> {
+fn listen(mut stream: File, until: Instant, most: usize) -> io::Result<String> {
     let mut said = Vec::new();
     let mut buffer = [0; 1024];
     loop {
@@ -104,7 +110,7 @@ fn listen(mut stream: File, until: Instant) -> io::Result<String> {
         }
         match stream.read(&mut buffer)? {
             0 => return Ok(String::from_utf8_lossy(&said).into_owned()),
-            n => said.extend(buffer.iter().take(n.min(SAID.saturating_sub(said.len())))),
+            n => said.extend(buffer.iter().take(n.min(most.saturating_sub(said.len())))),
         }
         if Instant::now() >= until {
             return Err(io::ErrorKind::TimedOut.into());

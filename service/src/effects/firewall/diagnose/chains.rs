@@ -16,6 +16,7 @@
 //! chains of rules, rules of steps. A step is close to what nf_tables runs: values are loaded into
 //! registers, and compared there. x_tables' matches are put into the same steps. Pure.
 
+pub use crate::model::trace::Hook;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -63,25 +64,6 @@ impl fmt::Display for Label {
             Self::Iptables(name) => write!(f, "iptables' table {name}"),
         }
     }
-}
-
-/// Where chains are hung in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hook {
-    /// As a link takes a packet in.
-    Ingress,
-    /// Before it is routed.
-    Prerouting,
-    /// To the device itself.
-    Input,
-    /// Through the device.
-    Forward,
-    /// From the device itself.
-    Output,
-    /// After it was routed.
-    Postrouting,
-    /// As a link sends it.
-    Egress,
 }
 
 /// What hangs a chain in.

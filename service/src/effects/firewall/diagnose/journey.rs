@@ -18,7 +18,7 @@
 use super::chains::{Filters, Hook};
 use super::device::{Device, Onward};
 use super::packet::{Connection, Link, Packet, Payload, ECHO_REQUEST, SYN};
-use super::walk::{Doubt, How, Stop, Walk, Walker};
+use super::walk::{Doubt, How, Place, Stop, Walk, Walker};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -125,6 +125,31 @@ pub fn outcome(filters: &Filters, device: &dyn Device, guest: &Guest, probe: Pro
     });
     let arrived = go(&mut walk, guest, next.collect());
     judged(Leg::Next, &mut walk, arrived.is_empty()).unwrap_or(Outcome::Passes)
+}
+
+/// What a probe's first packet meets on its way, and the answer on its own (true).
+pub fn path(
+    filters: &Filters,
+    device: &dyn Device,
+    guest: &Guest,
+    probe: Probe,
+) -> Vec<(bool, Place, String)> {
+    let mut walk = Walk::new(filters, device);
+    walk.records = true;
+    let mut path = Vec::new();
+    let mut take = |answer, arrived: &[Walker], stops: &[Stop]| {
+        let stopped = stops.iter().map(|stop| &stop.walker);
+        let met = arrived.iter().chain(stopped).next().map(|walker| walker.met.clone());
+        path.extend(met.into_iter().flatten().map(|(place, verdict)| (answer, place, verdict)));
+    };
+    let arrived = go(&mut walk, guest, vec![Walker::new(probe.packet(guest))]);
+    take(false, &arrived, &walk.stops);
+    if let Some(first) = arrived.first() {
+        walk.stops.clear();
+        let received = come(&mut walk, guest, vec![Walker::new(back(&first.packet))]);
+        take(true, &received, &walk.stops);
+    }
+    path
 }
 
 /// What the stops of a leg come to, if any. Where a stop had nothing open before it, or nobody came

@@ -59,6 +59,8 @@ pub struct Walker {
     pub source: Option<Place>,
     /// What ended a chain of NAT without a translation.
     pub spared: Option<Place>,
+    /// The rules and policies that held, and what they decided; only where that is recorded.
+    pub met: Vec<(Place, String)>,
 }
 
 /// A rule that may hold or not.
@@ -106,7 +108,8 @@ impl Walker {
     /// A packet at the beginning of its way.
     pub fn new(packet: Packet) -> Self {
         let (marked, untracked, sent, source, spared) = (None, None, None, None, None);
-        Self { packet, doubt: None, marked, untracked, sent, source, spared }
+        let met = Vec::new();
+        Self { packet, doubt: None, marked, untracked, sent, source, spared, met }
     }
 }
 
@@ -127,6 +130,8 @@ pub struct Walk<'a> {
     device: &'a dyn Device,
     /// Ways that ended.
     pub stops: Vec<Stop>,
+    /// Whether what packets meet is recorded.
+    pub records: bool,
     steps: usize,
     /// The walk was given up: there is more than can be gone through.
     pub gave_up: bool,
@@ -150,7 +155,7 @@ enum Met<'a> {
 impl<'a> Walk<'a> {
     /// Through these, on this device.
     pub fn new(filters: &'a Filters, device: &'a dyn Device) -> Self {
-        Self { filters, device, stops: Vec::new(), steps: 0, gave_up: false }
+        Self { filters, device, stops: Vec::new(), records: false, steps: 0, gave_up: false }
     }
 
     /// The device that is walked through.
@@ -269,7 +274,11 @@ impl<'a> Walk<'a> {
     fn base(&mut self, table: &Table, chain: &Chain, base: &Base, walker: Walker) -> Vec<Walker> {
         let root = Root { table, chain, base };
         let mut passed = Vec::new();
-        for out in self.chain(root, chain, walker, 0) {
+        for mut out in self.chain(root, chain, walker, 0) {
+            if let (Out::Through(walker), true) = (&mut out, self.records) {
+                let policy = if base.drops { Verdict::Drop } else { Verdict::Accept };
+                walker.met.push((root.place(chain, None), words(&RuleEnd::Verdict(policy), None)));
+            }
             match out {
                 Out::Accepted(walker) => passed.push(walker),
                 Out::Through(walker) if !base.drops => passed.push(walker),
@@ -307,7 +316,11 @@ impl<'a> Walk<'a> {
                 let mut on = Vec::new();
                 for exit in exits {
                     let at = || root.place(chain, Some(number));
-                    let (end, walker) = after(&walker, exit, &at);
+                    let changed = exit.changed;
+                    let (end, mut walker) = after(&walker, exit, &at);
+                    if self.records && (end != PASSED || changed.is_some()) {
+                        walker.met.push((at(), words(&end, changed)));
+                    }
                     self.end((root, chain), end, walker, depth, &at, (&mut on, &mut outs));
                 }
                 merge(&mut on);
@@ -378,6 +391,36 @@ impl<'a> Walk<'a> {
                 None => outs.push(Out::Through(walker)),
             },
         }
+    }
+}
+
+/// A rule did not hold, or decided nothing.
+const PASSED: RuleEnd = RuleEnd::Verdict(Verdict::Continue);
+
+/// What a rule decided, and changed.
+fn words(end: &RuleEnd, changed: Option<Changed>) -> String {
+    let changed = changed.map(|changed| match changed {
+        Changed::Mark => "mark",
+        Changed::Tracking => "notrack",
+        Changed::Destination => "dnat",
+        Changed::Source => "snat",
+    });
+    let end = match end {
+        RuleEnd::Taken => "taken by a program".to_owned(),
+        RuleEnd::Verdict(verdict) => match verdict {
+            Verdict::Accept => "accept".to_owned(),
+            Verdict::Drop => "drop".to_owned(),
+            Verdict::Reject => "reject".to_owned(),
+            Verdict::Return => "return".to_owned(),
+            Verdict::Continue => "continue".to_owned(),
+            Verdict::Jump(to) => format!("jump {to}"),
+            Verdict::Goto(to) => format!("goto {to}"),
+            Verdict::Somebody(what) => format!("up to {what}"),
+        },
+    };
+    match changed {
+        Some(changed) => format!("{changed}, {end}"),
+        None => end,
     }
 }
 

@@ -80,7 +80,7 @@ pub fn table(family: Family, name: &str) -> Result<Vec<Chain>, ReadError> {
 }
 
 /// Whether the kernel has this target; a module is loaded for it if need be.
-pub(super) fn has_target(family: Family, name: &str) -> io::Result<()> {
+pub(in crate::effects::firewall) fn has_target(family: Family, name: &str) -> io::Result<()> {
     let mut asked = named(name, EXTENSION_NAME, EXTENSION_NAME + 1);
     ask(socket(family)?.as_fd(), family, GET_REVISION_TARGET, &mut asked).map(drop)
 }

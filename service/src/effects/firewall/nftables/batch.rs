@@ -173,10 +173,19 @@ impl Batch {
 
     /// Adds a rule behind those of its chain.
     pub(super) fn rule(&mut self, line: &Line) {
+        self.instructions(chain_of(line.hook).name, |list| encode::rule(line, list));
+    }
+
+    /// Adds a rule of these instructions behind those of a chain.
+    pub(super) fn instructions(
+        &mut self,
+        chain: &str,
+        write: impl for<'a> FnOnce(encode::List<'a>) -> encode::List<'a>,
+    ) {
         let op = self.chain.request().set_create().set_append().op_newrule_do(&inet());
         let rule = op.into_encoder().push_table_bytes(self.table.as_bytes());
-        let rule = rule.push_chain_bytes(chain_of(line.hook).name.as_bytes());
-        drop(encode::rule(line, rule.nested_expressions()).end_nested());
+        let rule = rule.push_chain_bytes(chain.as_bytes());
+        drop(write(rule.nested_expressions()).end_nested());
     }
 
     /// Has the kernel take it.

@@ -32,7 +32,7 @@ use std::net::IpAddr;
 pub(super) type List<'a> = PushExprListAttrs<PushRuleAttrs<RequestBuf<'a>>>;
 
 /// The register that is used: 16 bytes, enough for an interface name.
-const REGISTER: u32 = 1;
+pub(super) const REGISTER: u32 = 1;
 /// Its second 4 bytes, as a register of their own: for the second part of a set's key.
 const SECOND: u32 = 9;
 /// Another register, for a port beside an address.
@@ -177,7 +177,7 @@ fn whole(name: &str) -> Vec<u8> {
 }
 
 /// Enough bytes for a constant that is below 256.
-fn number(family: Family) -> u8 {
+pub(super) fn number(family: Family) -> u8 {
     match family {
         Family::V4 => libc::NFPROTO_IPV4 as u8,
         Family::V6 => libc::NFPROTO_IPV6 as u8,
@@ -285,14 +285,14 @@ fn over<'a>(list: List<'a>, set: &Set, rate: u32, burst: u32) -> List<'a> {
 }
 
 /// An instruction that is written attribute by attribute.
-fn raw<'a>(list: List<'a>, name: &CStr, data: impl FnOnce(&mut Data<'_>)) -> List<'a> {
+pub(super) fn raw<'a>(list: List<'a>, name: &CStr, data: impl FnOnce(&mut Data<'_>)) -> List<'a> {
     let mut e = list.nested_elem().push_name(name);
     Data(e.as_vec_mut()).nested(2, data);
     e.end_nested()
 }
 
 /// Attributes as nf_tables has them: numbers with the high byte first.
-struct Data<'a>(&'a mut Vec<u8>);
+pub(super) struct Data<'a>(&'a mut Vec<u8>);
 
 impl Data<'_> {
     fn bytes(&mut self, kind: u16, value: &[u8]) {
@@ -305,7 +305,7 @@ impl Data<'_> {
         self.bytes(kind, &[value.as_bytes(), &[0]].concat());
     }
 
-    fn number(&mut self, kind: u16, value: u32) {
+    pub(super) fn number(&mut self, kind: u16, value: u32) {
         self.bytes(kind, &value.to_be_bytes());
     }
 
@@ -334,7 +334,7 @@ fn status(list: List<'_>, bit: u32) -> List<'_> {
 }
 
 /// Loads so many bytes of a header of this protocol.
-fn transport(list: List<'_>, protocol: i32, offset: u32, len: u32) -> List<'_> {
+pub(super) fn transport(list: List<'_>, protocol: i32, offset: u32, len: u32) -> List<'_> {
     let list = equal(meta(list, MetaKeys::L4Proto), &[protocol as u8]);
     payload(list, REGISTER, PayloadBase::TransportHeader, [offset, len])
 }
@@ -360,12 +360,17 @@ fn nat(list: List<'_>, kind: u32, address: IpAddr, ports: Option<(u16, u16)>) ->
     e.end_nested().end_nested()
 }
 
-fn meta(list: List<'_>, key: MetaKeys) -> List<'_> {
+pub(super) fn meta(list: List<'_>, key: MetaKeys) -> List<'_> {
     let e = list.nested_elem().nested_data_meta().push_key(key as u32);
     e.push_dreg(REGISTER).end_nested().end_nested()
 }
 
-fn payload(list: List<'_>, register: u32, base: PayloadBase, [offset, len]: [u32; 2]) -> List<'_> {
+pub(super) fn payload(
+    list: List<'_>,
+    register: u32,
+    base: PayloadBase,
+    [offset, len]: [u32; 2],
+) -> List<'_> {
     let e = list.nested_elem().nested_data_payload().push_dreg(register).push_base(base as u32);
     e.push_offset(offset).push_len(len).end_nested().end_nested()
 }
@@ -377,7 +382,7 @@ fn mask<'a>(list: List<'a>, mask: &[u8]) -> List<'a> {
     e.end_nested().end_nested()
 }
 
-fn equal<'a>(list: List<'a>, value: &[u8]) -> List<'a> {
+pub(super) fn equal<'a>(list: List<'a>, value: &[u8]) -> List<'a> {
     compare(list, CmpOps::Eq, value)
 }
 
@@ -386,7 +391,7 @@ fn compare<'a>(list: List<'a>, op: CmpOps, value: &[u8]) -> List<'a> {
     e.nested_data().push_value(value).end_nested().end_nested().end_nested()
 }
 
-fn constant<'a>(list: List<'a>, register: u32, value: &[u8]) -> List<'a> {
+pub(super) fn constant<'a>(list: List<'a>, register: u32, value: &[u8]) -> List<'a> {
     let data = list.nested_elem().nested_data_immediate().push_dreg(register).nested_data();
     data.push_value(value).end_nested().end_nested().end_nested()
 }

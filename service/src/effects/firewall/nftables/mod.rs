@@ -26,6 +26,7 @@ mod layout;
 mod probe;
 mod socket;
 mod text;
+pub(super) mod trace;
 
 use super::{Backend, Engine, FirewallError, Hook, Ruleset};
 use batch::Batch;

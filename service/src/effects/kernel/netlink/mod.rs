@@ -74,6 +74,12 @@ impl Netlink {
         Self::of(NETLINK_NETFILTER)
     }
 
+    /// The socket itself, for what the kernel tells unasked. It never blocks from now on.
+    pub(in crate::effects) fn into_listener(self) -> io::Result<Socket> {
+        self.socket.set_non_blocking(true)?;
+        Ok(self.socket)
+    }
+
     fn of(family: isize) -> io::Result<Self> {
         let mut socket = Socket::new(family)?;
         ask_for_words(&mut socket)?;

@@ -36,4 +36,5 @@ parcelable DiagnoseOptions {
   @utf8InCpp String[] targets = {};
   @utf8InCpp String url = "";
   @utf8InCpp String name = "";
+  boolean trace = false;
 }

@@ -41,4 +41,5 @@ parcelable Diagnosis {
   android.system.guestnet.ProbeReport[] probes;
   long droppedPackets = (-1) /* -1 */;
   int durationMillis = 0;
+  @nullable android.system.guestnet.Trace trace;
 }

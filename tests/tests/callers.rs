@@ -223,6 +223,19 @@ fn a_user_of_its_own_sees_and_changes_its_own_guests_only() {
         refused("a namespace of root's", attach("b", by_netns(shared)).err());
         refused("plan", service.plan(&config("b"), &by_pid(roots_pid)).err());
         refused("check", service.check(&config("b"), &by_pid(roots_pid)).err());
+        // Whose address it has would be asked by the device's own programs.
+        let server = GuestConfig {
+            addresses: vec!["203.0.113.80".to_owned()],
+            gateway: "203.0.113.1".to_owned(),
+            prefixLength: 24,
+            ..config("b")
+        };
+        let words = ["uid 4242 may only use addresses of 172.17.0.0/16"];
+        let own = || by_pid(pid(&guest));
+        is_security("attach", &words, service.attach(&server, &own(), None).err());
+        is_security("plan", &words, service.plan(&server, &own()).err());
+        let gateway = GuestConfig { gateway: "172.17.9.9".to_owned(), ..config("b") };
+        is_security("its gateway", &words, service.attach(&gateway, &own(), None).err());
         let words = ["uid 4242 may only use guests of its own"];
         let refused = |what, status| is_security(what, &words, status);
         refused("setDns()", service.setDns("wlan0", &["192.0.2.53".to_owned()]).err());

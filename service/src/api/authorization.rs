@@ -14,6 +14,8 @@
 
 //! Who may call. By uid: the transport proves it (the driver, or SO_PEERCRED).
 
+use crate::model::ruleset::{GuestSubnet, Network};
+use crate::spec::GuestSpec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
@@ -117,6 +119,21 @@ impl Allowed {
 /// Why a uid with [`Scope::Own`] may not do what is about all guests.
 pub fn own_guests_only(uid: u32) -> String {
     format!("uid {uid} may only use guests of its own; start guestnetd with --allow-uid {uid}")
+}
+
+/// Why a uid with [`Scope::Own`] may not have a guest with this specification: what the device's programs
+/// send to a guest's address or a gateway's reaches the guest, or the device itself, whoever had it before.
+pub fn other_subnet(uid: u32, spec: &GuestSpec) -> Option<String> {
+    let usual = GuestSubnet::original()?;
+    let is_usual = (spec.subnet, spec.gateway) == (usual.subnet, usual.gateway);
+    let only = Network::from(usual.subnet);
+    (!is_usual).then(|| {
+        format!(
+            "uid {uid} may only use addresses of {only} with the gateway {}; start guestnetd with \
+             --allow-uid {uid}",
+            usual.gateway
+        )
+    })
 }
 
 #[cfg(test)]

@@ -137,7 +137,11 @@ impl GuestNet {
                 "uid {uid} may only name a process that runs as it, or a network namespace of its \
                  own; start guestnetd with --allow-uid {uid}"
             )),
-            _ => Ok(request),
+            Whose::Of(uid) => match authorization::other_subnet(uid, &request.spec) {
+                Some(why) => refused(why),
+                None => Ok(request),
+            },
+            Whose::Everyones => Ok(request),
         }
     }
 

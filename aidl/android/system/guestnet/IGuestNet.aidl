@@ -38,8 +38,8 @@ import android.system.guestnet.UplinkInfo;
  *
  * A uid that is given as --allow-uid UID:own sees and changes only the guests that it attached: others
  * are as if they were not there. It may attach (plan, check) only what is its own: a process that runs
- * as it, or a network namespace of a user namespace that it made; setDns(),
- * setUplinkInfo(), diagnose() and dumpTo() are EX_SECURITY.
+ * as it, or a network namespace of a user namespace that it made, with addresses of the default
+ * subnet and its gateway; setDns(), setUplinkInfo(), diagnose() and dumpTo() are EX_SECURITY.
  *
  * A failed call changes nothing: what was done before the failing step is undone.
  *

@@ -16,9 +16,10 @@
 //! resolvers behind it.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use super::{rules, sysctls, NetdDevice, Resolver, State};
-use crate::{InNetns, Probe};
+use crate::{poll, InNetns, Probe};
 
 /// An address with its prefix length, and the gateway: the first address of the subnet.
 #[derive(Clone, Debug)]
@@ -77,6 +78,10 @@ impl NetdDevice {
         self.run(&format!("ip link set {name} up"));
         self.wait_until_up(name);
         self.internet.wait_until_up(&far);
+        // The kernel adds it a little later; until then a device is not as it will be. With IPv6 only.
+        let own = format!("ip -6 route show table local dev {name}");
+        let link_local = || self.run(&own).contains("local fe80").then_some(());
+        let _ = poll(Duration::from_secs(5), link_local);
         self.ensure_resolver(name, *gateway);
         let mut state = self.state();
         if state.resolvers.iter().all(|r| r.name != name || !is_beyond(r.address)) {

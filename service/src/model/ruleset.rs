@@ -195,6 +195,10 @@ pub enum Match {
     Established,
     /// Of a connection that was answered: `ESTABLISHED`. What most packets are.
     Answered,
+    /// Of a connection of which a packet has passed: `ESTABLISHED`, or `NEW` and confirmed, as a flow that
+    /// nobody answers stays. That one need not be looked at further: [`New`](Self::New) would let it pass.
+    /// (In x_tables `ESTABLISHED`.)
+    Known,
     /// The first of a connection: `NEW`. What conntrack does not know NAT would let out with the
     /// guest's own address.
     New,
@@ -342,8 +346,8 @@ impl Ruleset {
     /// Nothing leaves with a guest's own address: not what somebody else's chain has taken out of NAT,
     /// nor an ICMP error about a connection that has none.
     fn egress(&self) -> Vec<Rule> {
-        let rule = Rule::new(Hook::Egress, Family::V4, Verdict::Drop).from(Interface::Guests);
-        let rule = rule.when(Match::OwnSource);
+        // Not first by the link, which is what takes longest: nearly all packets have another source here.
+        let rule = Rule::new(Hook::Egress, Family::V4, Verdict::Drop).when(Match::OwnSource);
         self.usual().chain(self.unusual()).map(|s| rule.clone().of(s.subnet)).collect()
     }
 
@@ -401,7 +405,7 @@ impl Ruleset {
         let accept = || Rule::new(Hook::Forward, Family::V4, Verdict::Accept);
         let out = |s: &GuestSubnet| {
             let rule = accept().from(guests.clone()).to(way_out.clone());
-            rule.of(s.subnet).when(Match::Answered)
+            rule.of(s.subnet).when(Match::Known)
         };
         let mut rules: Vec<_> = self.usual().map(out).collect();
         let back = accept().from(way_out.clone()).to(guests.clone());

@@ -75,7 +75,9 @@ fn conditions(rule: &Rule) -> Vec<String> {
     let matching = match (&rule.matching, rule.family) {
         (None, _) => String::new(),
         (Some(Match::Established), _) => "-m conntrack --ctstate RELATED,ESTABLISHED ".to_owned(),
-        (Some(Match::Answered), _) => "-m conntrack --ctstate ESTABLISHED ".to_owned(),
+        (Some(Match::Answered | Match::Known), _) => {
+            "-m conntrack --ctstate ESTABLISHED ".to_owned()
+        }
         (Some(Match::New), _) => "-m conntrack --ctstate NEW ".to_owned(),
         (Some(Match::Of(protocol)), _) => format!("-p {} ", protocol.name()),
         (Some(Match::NewAsSent), _) => {

@@ -86,6 +86,10 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
         None => list,
         Some(Match::Established) => state(list, ESTABLISHED | RELATED),
         Some(Match::Answered) => state(list, ESTABLISHED),
+        Some(Match::Known) => {
+            let list = load_status(state(list, ESTABLISHED | NEW), CONFIRMED);
+            compare(list, CmpOps::Neq, &[0; 4])
+        }
         Some(Match::New) => state(list, NEW),
         Some(Match::Of(protocol)) => {
             // Enough bytes for a constant that is below 256.
@@ -328,9 +332,13 @@ fn state(list: List<'_>, bits: u32) -> List<'_> {
 
 /// Whether a connection does not have this bit.
 fn status(list: List<'_>, bit: u32) -> List<'_> {
+    equal(load_status(list, bit), &[0; 4])
+}
+
+/// Loads this bit of a connection.
+fn load_status(list: List<'_>, bit: u32) -> List<'_> {
     let e = list.nested_elem().nested_data_ct().push_key(CtKeys::Status as u32);
-    let list = e.push_dreg(REGISTER).end_nested().end_nested();
-    equal(mask(list, &bit.to_ne_bytes()), &[0; 4])
+    mask(e.push_dreg(REGISTER).end_nested().end_nested(), &bit.to_ne_bytes())
 }
 
 /// Loads so many bytes of a header of this protocol.

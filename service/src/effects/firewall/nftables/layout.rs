@@ -274,7 +274,8 @@ impl Line {
 
     /// With no more than has to be asked, and with a set for the subnets that one stands in for.
     fn of(rule: &Rule) -> Self {
-        let known = matches!(rule.matching, Some(Match::Answered | Match::Established));
+        let known =
+            matches!(rule.matching, Some(Match::Answered | Match::Known | Match::Established));
         let asked = |interface: &Option<Interface>| match interface {
             Some(Interface::Guests) if known && rule.verdict == Verdict::Accept => None,
             _ => interface.clone(),

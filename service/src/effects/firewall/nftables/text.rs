@@ -120,6 +120,7 @@ fn line(rule: &Line) -> String {
     words.extend(rule.matching.as_ref().map(|matching| match matching {
         Match::Established => "ct state established,related".to_owned(),
         Match::Answered => "ct state established".to_owned(),
+        Match::Known => "ct state established,new ct status confirmed".to_owned(),
         Match::New => "ct state new".to_owned(),
         Match::Of(protocol) => format!("meta l4proto {}", protocol.name()),
         Match::NewAsSent => "ct state new ct status ! dnat".to_owned(),

@@ -18,6 +18,9 @@ use std::time::Duration;
 
 use android_system_guestnet::aidl::android::system::guestnet::Dhcp::Dhcp;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
+    ERROR_BAD_CAPTIVE_PORTAL, ERROR_BAD_ENUM, ERROR_BAD_INTERFACE_NAME,
+};
 use android_system_guestnet::aidl::android::system::guestnet::UplinkInfo::UplinkInfo;
 use guestnet_tests::bed::Bed;
 use guestnet_tests::client::{by_pid, config};
@@ -61,6 +64,54 @@ fn a_restart_of_guestnetd_is_not_noticed() {
     client.signal(Signal::SIGUSR1);
     assert_eq!(client.told(), bound.replace("bound", "renew"));
     assert!(counters(&bed, "box")[1] >= 1);
+}
+
+#[test]
+fn guests_that_do_not_ask_cost_nothing() {
+    let bed = Bed::new("nftables");
+    bed.attach("box", &bed.guest);
+    let other = Guest::new();
+    bed.attach("other", &other);
+    let client = Client::udhcpc(&bed.guest, "-q");
+    client.told();
+    // Who rings at the server's thread wakes it: nobody does.
+    let wakes = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", bed.daemon.pid())).expect("tasks");
+        let read = |task: std::path::PathBuf, file| std::fs::read_to_string(task.join(file));
+        let mut tasks = tasks.flatten().map(|task| task.path());
+        let serve = tasks.find(|task| read(task.clone(), "comm").is_ok_and(|c| c == "serve\n"));
+        let status = read(serve.expect("its thread"), "status").expect("its status");
+        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"));
+        line.expect("switches").to_owned()
+    };
+    let before = wakes();
+    assert!(other.ping(Internet::ADDRESS));
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(wakes(), before);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    fn code<T>(result: binder::Result<T>) -> i32 {
+        result.err().map_or(0, |status| status.service_specific_error())
+    }
+    let bed = Bed::new("nftables");
+    let odd = GuestConfig { dhcp: Dhcp(7), ..config("box") };
+    let refused = bed.service.attach(&odd, &by_pid(bed.guest.pid()), None);
+    assert_eq!(code(refused), ERROR_BAD_ENUM);
+    let told = |uplink: &str, url: Option<String>| {
+        let info = UplinkInfo { captivePortalUrl: url, ..UplinkInfo::default() };
+        code(bed.service.setUplinkInfo(uplink, &info))
+    };
+    for url in ["", "portal.example", "https://", "https://a b", "https://\u{e4}", "ftp://x"] {
+        assert_eq!(told("wlan0", Some(url.to_owned())), ERROR_BAD_CAPTIVE_PORTAL, "{url}");
+    }
+    let long = format!("https://{}", bed.letters(100_000));
+    assert_eq!(told("wlan0", Some(long)), ERROR_BAD_CAPTIVE_PORTAL);
+    for uplink in ["", "lo", "vm_wlan", "wlan*", "sixteen-bytes-xx"] {
+        assert_eq!(told(uplink, None), ERROR_BAD_INTERFACE_NAME, "{uplink}");
+    }
+    bed.attach("box", &bed.guest);
 }
 
 #[test]

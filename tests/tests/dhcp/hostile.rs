@@ -48,8 +48,7 @@ fn a_stranger_gets_no_lease_and_is_counted() {
     let (bed, _other, wire) = scene();
     let own = Frame::of(&bed.guest, DISCOVER);
     let stranger = [2, 0, 0, 0, 0, 1];
-    let mut refused = 0;
-    for odd in [
+    let odd = [
         Frame { chaddr: stranger, ..own.clone() },
         Frame { mac: stranger, ..own.clone() },
         Frame { mac: stranger, chaddr: stranger, ..own.clone() },
@@ -61,9 +60,9 @@ fn a_stranger_gets_no_lease_and_is_counted() {
         Frame { options: vec![255], ..own.clone() },
         Frame { options: vec![53, 1, OFFER, 255], ..own.clone() },
         Frame { options: vec![53, 200, 1], ..own.clone() },
-    ] {
+    ];
+    for (refused, odd) in (1..).zip(odd) {
         wire.send(&odd.bytes());
-        refused += 1;
         eventually(&format!("it is counted: {odd:?}"), || {
             counters(&bed, "box") == [0, 0, 0, refused]
         });

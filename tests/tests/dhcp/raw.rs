@@ -132,7 +132,9 @@ impl Wire {
             at.sll_ifindex = nix::net::if_::if_nametoindex("wlan0").expect("wlan0") as i32;
             let size = std::mem::size_of_val(&at) as libc::socklen_t;
             // SAFETY: the descriptor is open, and the kernel reads one `struct sockaddr_ll`.
-            let done = unsafe { libc::bind(fd.as_raw_fd(), (&raw const at).cast(), size) };
+            let done = unsafe {
+                libc::bind(fd.as_raw_fd(), (&at as *const libc::sockaddr_ll).cast(), size)
+            };
             assert_eq!(done, 0, "bind: {}", io::Error::last_os_error());
             Self { fd }
         })

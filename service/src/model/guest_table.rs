@@ -528,6 +528,29 @@ mod tests {
     }
 
     #[test]
+    fn dhcp_has_what_attached_guests_have_and_wish() {
+        let (mut table, spec) = updating();
+        let told = |table: &GuestTable| {
+            table.dhcp().get(&7).map(|net| (net.guest.address.octets(), net.mtu.bytes()))
+        };
+        assert_eq!(told(&table), Some((OLD, 1500)), "an update that has only begun");
+        table.set_mtu(7, Mtu::new(1400).unwrap());
+        assert_eq!(told(&table), Some((OLD, 1400)));
+        table.commit_update(7, spec.clone());
+        assert_eq!(told(&table), Some((NEW, 1500)));
+        table.end_work(7);
+        table.leave(&spec.name);
+        assert_eq!(told(&table), None);
+        table.stay(7);
+        assert_eq!(told(&table), Some((NEW, 1500)));
+        let (_, to) = net("demo", 0, NEW, VpnPolicy::FollowUplink);
+        table.begin_update(7, to);
+        table.commit_update(7, spec.with_dhcp(false));
+        assert_eq!(told(&table), None);
+        assert!(table.remove(7).is_some() && table.dhcp().is_empty());
+    }
+
+    #[test]
     fn an_update_that_is_given_up_leaves_what_was() {
         let (mut table, spec) = updating();
         assert!(table.postpones_repair(7));

@@ -384,6 +384,20 @@ mod tests {
     }
 
     #[test]
+    fn a_carrier_that_goes_comes_back_with_all_of_the_host_end() {
+        with_a_guest(|ends, guest, job| {
+            let was = job.scale.before.clone().unwrap();
+            let scale = Scale::default();
+            let tells = Job { net: was.clone(), scale, tells: true, ..job.clone() };
+            let ups = || ends.find(&tells).unwrap().guest.carrier_ups.unwrap();
+            let before = ups();
+            ends.tell(&tells).unwrap();
+            assert_eq!(ups(), before + 1);
+            assert!(has(ends, guest, &was, &job.net));
+        });
+    }
+
+    #[test]
     fn an_end_in_another_namespace_is_not_the_guests() {
         with_a_guest(|ends, _guest, job| {
             let id = job.netns.id.map(|id| id + 1);

@@ -277,16 +277,29 @@ fn one_word_makes_another_rule() {
             ),
             (
                 "prerouting",
-                "gateways20.udp",
+                "vm_wlan[*].*gateways20.udp",
                 "iifname vm_wlan* ip saddr & 255.255.240.0 . ip daddr @gateways20 udp dport 53 \
                  dnat ip to 192.0.2.53"
                     .to_owned(),
             ),
             (
                 "prerouting",
-                "172.17.*tcp",
+                "vm_wlan[*].*172.17.*tcp",
                 "iifname vm_wlan* ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 tcp dport 53 \
                  dnat ip to 192.0.2.53"
+                    .to_owned(),
+            ),
+            (
+                "prerouting",
+                "vm_wlan1.*172.17.*tcp",
+                "iifname vm_wlan1 ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 tcp dport 53 \
+                 dnat ip to 198.51.100.53"
+                    .to_owned(),
+            ),
+            (
+                "prerouting",
+                "vm_wlan2.*172.17.*tcp",
+                "iifname vm_wlan2 ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 tcp dport 53 accept"
                     .to_owned(),
             ),
             (

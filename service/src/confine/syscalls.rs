@@ -101,6 +101,7 @@ const OPTIONS: &[u32] = &[
     libc::PR_SET_VMA as u32,
     libc::PR_SET_PDEATHSIG as u32,
     libc::PR_GET_DUMPABLE as u32,
+    0x4155_5856, // PR_GET_AUXV, of the process itself: rustix
     libc::PR_CAPBSET_READ as u32,
     libc::PR_SET_NO_NEW_PRIVS as u32,
     libc::PR_GET_NO_NEW_PRIVS as u32,

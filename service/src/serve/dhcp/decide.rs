@@ -239,7 +239,7 @@ fn host_name(name: &str) -> Option<&str> {
 }
 #[cfg(test)]
 mod tests {
-    use super::super::message::tests::{message, random};
+    use super::super::message::tests::{inputs, message, random};
     use super::*;
     use crate::spec::{GuestName, GuestSpec, IfName, Mtu};
 
@@ -456,7 +456,7 @@ mod tests {
             message(&[53, 1, 3, 50, 4, 172, 17, 3, 3, 54, 4, 172, 17, 3, 2, 55, 3, 1, 3, 114]);
         let mut state = 0x2545_f491_4f6c_dd1d;
         let mut answers = 0;
-        for _ in 0..200_000 {
+        for _ in 0..inputs() {
             let mut bytes = whole.clone();
             // No relay, most often.
             bytes[24..28].fill(0);
@@ -476,6 +476,6 @@ mod tests {
             assert!([GUEST, ALL].contains(&to.address), "{to:?} for {request:?}");
             assert!(reply.bytes().len() <= request.room);
         }
-        assert!(answers > 10_000, "{answers} answers");
+        assert!(answers > inputs() / 20, "{answers} answers");
     }
 }

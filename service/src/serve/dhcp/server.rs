@@ -21,6 +21,7 @@ use super::socket::{Packet, Socket};
 use super::{frame, Want};
 use crate::model::dhcp::Counts;
 use crate::serve::{self, Counters, Poll};
+use log::Level;
 use nix::sys::epoll::EpollFlags;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -75,10 +76,11 @@ impl Server {
         // Of a link that is no guest's: the device may be a server itself, by another one.
         let Some(terms) = self.want.terms(packet.index) else { return Ok(()) };
         let now = Instant::now();
-        if !self.paces.entry(packet.index).or_insert_with(|| Pace::new(now)).may(now) {
+        let pace = self.paces.entry(packet.index).or_insert_with(|| Pace::new(now));
+        if !pace.may(now) {
+            log::log!(pace.level(), "{}: asks too much by DHCP", terms.net.name);
             self.count(packet.index, |counts| counts.refused += 1);
             self.deaf.insert(packet.index, now + DEAF);
-            log::info!("{}: sends too much to the DHCP server", terms.net.name);
             return self.filter();
         }
         if let Err(e) = self.answer(packet, &terms) {
@@ -96,8 +98,8 @@ impl Server {
             Verdict::Answer(reply, to) => (reply, to),
             Verdict::NotOurs => return Ok(()),
             Verdict::Declined => {
-                let address = terms.net.guest.address;
-                log::warn!("{name}: its DHCP client says that somebody else there has {address}");
+                let (address, level) = (terms.net.guest.address, self.level(index));
+                log::log!(level, "{name}: its DHCP client says that another there has {address}");
                 return Ok(());
             }
             Verdict::Released => {
@@ -128,6 +130,10 @@ impl Server {
 
     fn count(&self, index: u32, count: impl FnOnce(&mut Counts)) {
         self.counters.dhcp.note(index, |entry| count(&mut entry.counts));
+    }
+
+    fn level(&mut self, index: u32) -> Level {
+        self.paces.get_mut(&index).map_or(Level::Debug, Pace::level)
     }
 
     fn filter(&self) -> io::Result<()> {
@@ -176,11 +182,21 @@ impl serve::Server for Server {
 struct Pace {
     left: u32,
     filled: Instant,
+    /// Whether the log has had something of it: no guest fills the log.
+    said: bool,
 }
 
 impl Pace {
     fn new(now: Instant) -> Self {
-        Self { left: BURST, filled: now }
+        Self { left: BURST, filled: now, said: false }
+    }
+
+    /// How what it does is logged.
+    fn level(&mut self) -> Level {
+        match std::mem::replace(&mut self.said, true) {
+            false => Level::Warn,
+            true => Level::Debug,
+        }
     }
 
     fn may(&mut self, now: Instant) -> bool {

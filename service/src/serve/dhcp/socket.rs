@@ -283,11 +283,16 @@ mod tests {
             assert_eq!(heard(&socket, 50), None);
 
             let client = UdpSocket::bind("0.0.0.0:68").unwrap();
-            client.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+            client.set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
             let packet = frame::write([192, 0, 2, 9].into(), [255; 4].into(), b"answer");
-            socket.send(index("va"), None, &packet).unwrap();
             let mut buffer = [0; 100];
-            let (length, source) = client.recv_from(&mut buffer).unwrap();
+            // A link whose carrier came last drops what it is to send until linkwatch has run.
+            let mut answers = (0..100).filter_map(|_| {
+                socket.send(index("va"), None, &packet).unwrap();
+                client.recv_from(&mut buffer).ok()
+            });
+            let (length, source) = answers.next().expect("the answer");
+            drop(answers);
             assert_eq!(
                 (&buffer[..length], source.to_string().as_str()),
                 (&b"answer"[..], "192.0.2.9:67")

@@ -28,6 +28,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     GuestConfig::GuestConfig,
     GuestEvent::GuestEvent,
     IGuestNet::{IGuestNet, ERROR_NO_FREE_SLOT, ERROR_NO_SUCH_GUEST},
+    UplinkInfo::UplinkInfo,
 };
 use binder::{ExceptionCode, Status};
 use guestnet_platform::{connect, status_message, Connection, Endpoint, PlatformError};
@@ -238,6 +239,7 @@ fn a_user_of_its_own_sees_and_changes_its_own_guests_only() {
         is_security("its gateway", &words, service.attach(&gateway, &own(), None).err());
         let words = ["uid 4242 may only use guests of its own"];
         let refused = |what, status| is_security(what, &words, status);
+        refused("setUplinkInfo()", service.setUplinkInfo("wlan0", &UplinkInfo::default()).err());
         refused("setDns()", service.setDns("wlan0", &["192.0.2.53".to_owned()]).err());
         // It sends from the device, to where it is told.
         let nowhere = DiagnoseOptions::default();

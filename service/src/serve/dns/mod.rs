@@ -12,7 +12,17 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Names: what guests ask port 53 of their gateway, answered by asking others.
+//! Names: what guests ask port 53 of their gateway, answered by asking others. Nothing is kept of an
+//! answer.
+//!
+//! ```text
+//! guest ── 53 of the gateway ── DNAT ──► PORT ──► message: is it a question?
+//!                                                   forward: whose, whom to ask, what then
+//!                                                   server: the sockets ──► resolvers, or netd's
+//! ```
+
+pub mod forward;
+pub mod message;
 
 use crate::spec::IfName;
 use std::collections::BTreeMap;
@@ -31,7 +41,7 @@ pub type Way = Option<IfName>;
 pub struct Want {
     /// The guests, by the indexes of their host ends.
     pub guests: Arc<BTreeMap<u32, Guest>>,
-    /// Whom those are asked that leave so. Not there: nobody.
+    /// Whom those ask that leave so. Not there: nobody can be asked.
     pub upstreams: BTreeMap<Way, Upstream>,
 }
 
@@ -45,19 +55,32 @@ pub struct Guest {
     /// By what it leaves.
     pub way: Way,
     /// The servers that it is to have, in their order; none: those of its way.
-    pub servers: Option<Vec<IpAddr>>,
+    pub servers: Option<Arc<[IpAddr]>>,
+}
+
+/// Who is asked by those that leave in one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// The interface that servers are asked by, and no other.
+    pub by: IfName,
+    /// Whom.
+    pub ask: Ask,
 }
 
 /// Who is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Upstream {
+pub enum Ask {
     /// netd's resolver, about its network of this number.
     Netd(u32),
-    /// These, in their order, by this interface and by no other.
-    Servers {
-        /// Its name.
-        by: IfName,
-        /// Those that guests get whose configuration names none.
-        servers: Vec<IpAddr>,
-    },
+    /// These, in their order. One on the loopback is the device's own, which asks others in turn.
+    Servers(Arc<[IpAddr]>),
+}
+
+impl Want {
+    /// Whom a guest asks, and by what interface; none: there is nobody to ask.
+    fn asks(&self, guest: &Guest) -> Option<Upstream> {
+        let Upstream { by, ask } = self.upstreams.get(&guest.way)?.clone();
+        let own = guest.servers.clone().map(Ask::Servers);
+        Some(Upstream { by, ask: own.unwrap_or(ask) })
+    }
 }

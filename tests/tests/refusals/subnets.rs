@@ -98,7 +98,7 @@ const ROUTES: [Case; 9] = [
     Case {
         come: &["ip route add local 172.17.8.0/24 dev lo"],
         go: &["ip route del local 172.17.8.0/24 dev lo table local"],
-        words: &["172.17.8.0/24", "lo", "table 255"],
+        words: &["172.17.8.0/24", "lo", "table local"],
     },
     Case {
         come: &["ip route add 172.17.3.3/32 via 192.0.2.1 proto 99"],

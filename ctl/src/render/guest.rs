@@ -244,7 +244,7 @@ vm_wlan7 has guestnetd's marks and belongs to no guest it knows: guestnetctl
     fn everything_about_one() {
         let text = details(&samples::guest());
         assert_eq!(
-            text.lines().take(14).map(|line| format!("{line}\n")).collect::<String>(),
+            text.lines().take(15).map(|line| format!("{line}\n")).collect::<String>(),
             "\
 name         demo
 state        attached
@@ -255,6 +255,7 @@ gateway      172.17.3.2
 mac          02:67:6e:01:02:03
 mtu          1500
 under a VPN  leaves via the uplink
+dhcp         auto, not asked
 behind       vm_wlan (index 7)
 slot         0
 attached     2026-11-23 18:21:59 UTC
@@ -262,6 +263,11 @@ by uid       0
 took         1.3 ms
 "
         );
-        assert_eq!(text.lines().count(), 17);
+        assert_eq!(text.lines().count(), 18);
+        let mut asked = samples::guest();
+        asked.dhcpCounters = DhcpCounters { offers: 1, acks: 2, naks: 0, refused: 3 };
+        assert_eq!(dhcp(&asked), "auto, 1 offers, 2 acks, 0 naks, 3 refused");
+        asked.dhcp = Dhcp::OFF;
+        assert_eq!(dhcp(&asked), "off");
     }
 }

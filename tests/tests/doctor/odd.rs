@@ -112,6 +112,8 @@ fn a_guest_that_dies_meanwhile_is_gone_and_leaves_nothing() {
 #[test]
 fn nothing_of_the_guests_stays_open() {
     let mut ward = Ward::new("iptables");
+    // By then the resolvers that the attach had asked have answered.
+    ward.is_healthy();
     let (pid, before) = (ward.bed.daemon.pid(), open_files(&ward));
     for _ in 0..3 {
         ward.is_healthy();

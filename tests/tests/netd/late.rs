@@ -144,7 +144,7 @@ fn a_guestnetd_that_starts_before_the_framework() {
 
 /// For tests/soak/netd: as late as it is on a device.
 #[test]
-#[ignore = "takes 15 minutes"]
+#[ignore = "takes 20 minutes"]
 fn a_framework_that_is_half_a_minute_late() {
     for variant in Variant::ALL {
         let (bed, other) = stopped(variant);

@@ -114,8 +114,11 @@ fn has(netns: &impl InNetns, mtu: libc::c_int) -> bool {
         }
         // SAFETY: the request is one, and lives until the call returns.
         let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFMTU, &mut request) };
+        if done != 0 {
+            return None;
+        }
         // SAFETY: the kernel has written the member of this request.
-        (done == 0).then(|| unsafe { request.ifr_ifru.ifru_mtu })
+        Some(unsafe { request.ifr_ifru.ifru_mtu })
     };
     read() == Some(mtu)
 }

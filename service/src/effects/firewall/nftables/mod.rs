@@ -208,7 +208,7 @@ impl Engine for Nftables {
             }
             // Of a guest that comes or goes no rule says anything.
             let stay = from.is_some_and(|known| known.ruleset.is_but_for_guests(wanted));
-            let lines = (!stay).then(|| lines(wanted)).unwrap_or_default();
+            let lines = if stay { Default::default() } else { lines(wanted) };
             let mut batch = Batch::begin(&mut self.writer, now.genid);
             if from.is_none() && now.is_there {
                 batch.delete_table();

@@ -215,7 +215,7 @@ fn one_word_makes_another_rule() {
         let wanted = all_kinds();
         let mut firewall = Firewall::from(Nftables::unowned().unwrap());
         firewall.apply(&wanted).unwrap();
-        let out = "ct state established accept";
+        let out = "ct state established,new ct status confirmed accept";
         let ours = [
             (
                 "forward",
@@ -234,7 +234,7 @@ fn one_word_makes_another_rule() {
             ),
             (
                 "forward",
-                "wlan0.*172.17.*new",
+                "wlan0.*172.17.*ct.state.new",
                 "iifname vm_wlan* oifname wlan0 ip saddr 172.17.0.0/16 ct state new accept"
                     .to_owned(),
             ),
@@ -256,8 +256,7 @@ fn one_word_makes_another_rule() {
             (
                 "egress",
                 "172.17",
-                "iifname vm_wlan* ip saddr 172.17.0.0/16 iifname . ip saddr @guests counter drop"
-                    .to_owned(),
+                "ip saddr 172.17.0.0/16 iifname . ip saddr @guests counter drop".to_owned(),
             ),
             (
                 "input",
@@ -316,7 +315,10 @@ fn one_word_makes_another_rule() {
             ("established,related", "new"),
             ("established,related", "established,related,invalid"),
             ("established,related", "established,related,untracked"),
-            ("established accept", "established,related accept"),
+            ("established,new", "established,related,new"),
+            ("established,new", "new"),
+            (" ct status confirmed", ""),
+            ("status confirmed", "status assured"),
             ("new accept", "new,established accept"),
             ("original ip", "reply ip"),
             ("40/second", "41/second"),

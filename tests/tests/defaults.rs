@@ -102,7 +102,7 @@ fn assert_rules(device: &Device, firewall: &str) {
         let wanted = [
             "iifname \"vm_wlan*\" meta nfproto ipv4 masquerade",
             "iifname \"vm_wlan*\" oifname \"wlan0\" ip saddr 172.17.0.0/16 ct state new accept",
-            "oifname \"wlan0\" ip saddr 172.17.0.0/16 ct state established accept",
+            "oifname \"wlan0\" ip saddr 172.17.0.0/16 ct state established,new ct status confirmed accept",
             "iifname \"wlan0\" meta nfproto ipv4 ct state established,related accept",
         ];
         (lines, wanted.to_vec())

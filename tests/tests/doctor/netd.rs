@@ -86,8 +86,12 @@ fn a_rule_is_taken_away_again_and_again() {
 /// oem_fwd is not what a packet meets first any more: until its next check guestnetd's jump is too late.
 fn something_comes_before_the_chain_for_vendors() {
     let ward = Ward::on_netd(NetdDevice::new(), "--check-every 3600");
-    ward.bed.device.run("iptables-legacy -w -I FORWARD 1 -i vm_wlan+ -j DROP");
-    ward.is(Cause::FILTER_CHANGED, "FORWARD");
+    // An event of the attach may still be on its way, and has all compared.
+    eventually("it is named", || {
+        ward.bed.device.run("iptables-legacy -w -I FORWARD 1 -i vm_wlan+ -j DROP");
+        let found = ward.diagnose();
+        found.cause == Cause::FILTER_CHANGED && found.text.contains("FORWARD")
+    });
 }
 
 fn a_rule_comes_first() {

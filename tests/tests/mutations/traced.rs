@@ -114,7 +114,8 @@ impl<D: InNetns> Traced<D> {
     #[track_caller]
     pub fn is_put_back(&self, away: &str, list: &str, text: &str) {
         let there = || self.device.run(list).contains(text);
-        assert!(there(), "{text}: {}", self.device.run(list));
+        // What was put back just before may have taken it along for a moment.
+        self.until(&format!("before `{away}`: {text}"), there);
         self.device.run(away);
         self.until(text, there);
     }

@@ -76,7 +76,8 @@ const FAMILIES: &[u32] = &[
 ];
 
 /// What may be asked of a descriptor: by libraries and shells of theirs, and by guestnetd of a tun
-/// (`netns/reentry.rs`), of a namespace (`netns/target.rs`) and by rsbinder of its sockets (`SIOCOUTQ`).
+/// (`netns/reentry.rs`), of a namespace (`netns/target.rs`) and by rsbinder of its sockets (`SIOCOUTQ`) and of
+/// the kernel's Binder.
 const REQUESTS: &[u32] = &[
     libc::FIONBIO as u32,
     libc::FIONREAD as u32,
@@ -92,6 +93,12 @@ const REQUESTS: &[u32] = &[
     0xb701,      // NS_GET_USERNS
     0xb703,      // NS_GET_NSTYPE
     0xb704,      // NS_GET_OWNER_UID
+    0xc030_6201, // BINDER_WRITE_READ
+    0x4004_6205, // BINDER_SET_MAX_THREADS
+    0x4004_6208, // BINDER_THREAD_EXIT
+    0xc004_6209, // BINDER_VERSION
+    0x4004_6210, // BINDER_ENABLE_ONEWAY_SPAM_DETECTION
+    0xc00c_6211, // BINDER_GET_EXTENDED_ERROR
 ];
 
 /// prctl(): names of threads and of memory, what a child is to have, and questions.

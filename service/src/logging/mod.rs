@@ -16,15 +16,10 @@
 //! says it on Linux, the property `log.tag.guestnetd` on Android.
 
 #[cfg(not(target_os = "android"))]
-mod line;
-#[cfg(not(target_os = "android"))]
 mod stderr;
 
 #[cfg(not(target_os = "android"))]
-use std::{
-    sync::OnceLock,
-    time::{Duration, SystemTime},
-};
+use std::{sync::OnceLock, time::Duration};
 
 /// How long the end of the process waits for who reads the log.
 #[cfg(not(target_os = "android"))]
@@ -32,30 +27,7 @@ const LONGEST: Duration = Duration::from_millis(500);
 
 /// Where it goes, once it is started.
 #[cfg(not(target_os = "android"))]
-static LOG: OnceLock<Log> = OnceLock::new();
-
-/// What is written, and where to.
-#[cfg(not(target_os = "android"))]
-#[derive(Debug)]
-struct Log {
-    filter: env_filter::Filter,
-    stderr: stderr::Stderr,
-}
-
-#[cfg(not(target_os = "android"))]
-impl log::Log for Log {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        self.filter.enabled(metadata)
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.filter.matches(record) {
-            self.stderr.record(line::line(SystemTime::now(), record).as_bytes());
-        }
-    }
-
-    fn flush(&self) {}
-}
+static STDERR: OnceLock<stderr::Stderr> = OnceLock::new();
 
 /// What is logged when nobody says otherwise. rsbinder warns of every stranger on the socket.
 #[cfg(not(target_os = "android"))]
@@ -64,20 +36,21 @@ const FILTER: &str = "info,rsbinder=error";
 /// Starts logging. Nothing that is logged before is seen.
 #[cfg(not(target_os = "android"))]
 pub fn start() {
-    let Ok(stderr) = stderr::Stderr::open() else { return };
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| FILTER.to_owned());
-    let filter = env_filter::Builder::new().parse(&filter).build();
-    let log = LOG.get_or_init(|| Log { filter, stderr });
-    if log::set_logger(log).is_ok() {
-        log::set_max_level(log.filter.filter());
+    let filter = env_logger::Env::default().default_filter_or(FILTER);
+    let mut builder = env_logger::Builder::from_env(filter);
+    builder.format_timestamp_millis();
+    if let Ok(stderr) = stderr::Stderr::open() {
+        let stderr = STDERR.get_or_init(|| stderr);
+        builder.target(env_logger::Target::Pipe(Box::new(stderr.clone())));
     }
+    builder.init();
 }
 
 /// To be called before the process ends: what was logged is written, if somebody reads it.
 pub fn finish() {
     #[cfg(not(target_os = "android"))]
-    if let Some(log) = LOG.get() {
-        log.stderr.finish(LONGEST);
+    if let Some(stderr) = STDERR.get() {
+        stderr.finish(LONGEST);
     }
 }
 

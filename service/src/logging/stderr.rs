@@ -22,7 +22,7 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::socket::{send, MsgFlags};
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -147,7 +147,7 @@ impl Stderr {
     }
 
     /// Writes a record, or keeps what is not taken.
-    pub(super) fn record(&self, bytes: &[u8]) {
+    fn record(&self, bytes: &[u8]) {
         let mut kept = self.0.lock();
         let taken = if kept.waited_for { 0 } else { self.0.sink.try_write(bytes) };
         let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) else { return };
@@ -160,6 +160,17 @@ impl Stderr {
         if !kept.waited_for {
             kept.waited_for = wait_in_a_thread(&self.0);
         }
+    }
+}
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.record(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -217,11 +228,11 @@ mod tests {
 
     /// A reader that stands still, and what becomes of much more than fits.
     fn stands_still(ours: OwnedFd, theirs: impl Read + Send + 'static) {
-        let log = Stderr::to(ours).unwrap();
+        let mut log = Stderr::to(ours).unwrap();
         let line = [b"x".repeat(99), b"\n".to_vec()].concat();
         let begun = Instant::now();
         for _ in 0..20_000 {
-            log.record(&line);
+            log.write_all(&line).unwrap();
         }
         assert!(begun.elapsed() < Duration::from_secs(2), "it waited: {:?}", begun.elapsed());
         assert!(log.0.lock().bytes <= MOST);
@@ -234,7 +245,7 @@ mod tests {
             text
         });
         log.finish(Duration::from_secs(20));
-        log.record(b"the end\n");
+        log.write_all(b"the end\n").unwrap();
         drop(log);
         let text = reader.join().unwrap();
         let whole = text.lines().filter(|line| line.len() == 99).count();
@@ -262,8 +273,8 @@ mod tests {
         let path = std::env::temp_dir().join(format!("guestnetd-log-{}", std::process::id()));
         std::fs::write(&path, "before\n").unwrap();
         let file = OpenOptions::new().append(true).open(&path).unwrap();
-        let log = Stderr::to(file.into()).unwrap();
-        log.record(b"after\n");
+        let mut log = Stderr::to(file.into()).unwrap();
+        log.write_all(b"after\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\nafter\n");
         std::fs::remove_file(path).unwrap();
     }

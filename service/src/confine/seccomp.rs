@@ -132,6 +132,12 @@ fn arguments(only: &Only) -> Vec<libc::sock_filter> {
             program.push(answer(REFUSE));
             program
         }
+        Only::Itself(index) => vec![
+            load(argument_at(index)),
+            jump(libc::BPF_JEQ, std::process::id(), 1, 0),
+            answer(REFUSE),
+            answer(ALLOW),
+        ],
         Only::Without(index, bits) => vec![
             load(argument_at(index)),
             jump(libc::BPF_JSET, bits, 0, 1),
@@ -253,6 +259,7 @@ mod tests {
             (libc::SYS_clone, [libc::CLONE_NEWNET as c_long, 0, 0, 0], libc::EPERM),
             (libc::SYS_ioctl, [-1, 0x5412, 0, 0], libc::EPERM), // TIOCSTI
             (libc::SYS_ioctl, [-1, libc::TCGETS as c_long, 0, 0], libc::EBADF),
+            (libc::SYS_process_vm_readv, [1, 0, 0, 0], libc::EPERM),
             (libc::SYS_mprotect, [0, 0, 7, 0], libc::EPERM),
             (libc::SYS_mprotect, [0, 0, 5, 0], 0),
             (libc::SYS_prctl, [libc::PR_SET_MM as c_long, 0, 0, 0], libc::EPERM),

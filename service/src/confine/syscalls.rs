@@ -37,6 +37,8 @@ pub(super) enum Only {
     Without(u32, u32),
     /// A value that has not all of these bits.
     NotAllOf(u32, u32),
+    /// The process that sets the filter.
+    Itself(u32),
 }
 
 /// The newest call that the list knows, mseal() of Linux 6.10; new ones have one number everywhere. What is newer is as if the kernel did not have it.
@@ -126,6 +128,8 @@ pub(super) const ALLOWED: &[Call] = &[
     when(libc::SYS_setns, Only::OneOf(1, &[libc::CLONE_NEWNET as u32])),
     when(libc::SYS_unshare, Only::OneOf(0, &[libc::CLONE_NEWNET as u32])),
     when(libc::SYS_prctl, Only::OneOf(0, OPTIONS)),
+    // rsbinder copies so what the kernel's Binder says of a caller's SELinux domain.
+    when(libc::SYS_process_vm_readv, Only::Itself(0)),
     // What is called most stands first: some kernels compare one after the other.
     any(libc::SYS_recvmsg),
     any(libc::SYS_sendmsg),

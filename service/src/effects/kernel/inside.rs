@@ -181,6 +181,7 @@ fn with_addresses(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::kernel::process;
     use crate::effects::kernel::testing::in_a_netns;
     use crate::spec::{GuestName, GuestSpec, IfName, Mtu};
     use std::net::Ipv4Addr;

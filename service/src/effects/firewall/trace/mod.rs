@@ -29,10 +29,8 @@ pub mod rules;
 use super::diagnose::chains::{Filters, Label};
 use super::diagnose::device::Device;
 use super::diagnose::journey::{self, Guest, Probe};
-use super::iptables::read;
 #[cfg(not(target_os = "android"))]
 use super::nftables::trace::{clear_trace, TraceTable, TRACE_TABLE};
-use super::Family;
 use crate::effects::kernel::link;
 use crate::effects::kernel::netlink::message::Messages;
 use crate::effects::kernel::netlink::Netlink;
@@ -41,19 +39,22 @@ use crate::store::Store;
 use logger::Logger;
 use messages::{Bases, Known, Told};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use rtnetlink::sys::protocols::NETLINK_NETFILTER;
-use rtnetlink::sys::{Socket, SocketAddr};
+use rtnetlink::sys::Socket;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, MutexGuard};
+#[cfg(not(target_os = "android"))]
+use std::sync::{Mutex, TryLockError};
 use std::time::Duration;
 
 /// `NFNLGRP_NFTRACE` (linux/netfilter/nfnetlink.h).
+#[cfg(not(target_os = "android"))]
 const NFNLGRP_NFTRACE: u32 = 9;
 /// More than a packet and its answer meet.
 const MOST: usize = 4096;
 
 /// One trace at a time: the table has one name, and the logger one listener.
+#[cfg(not(target_os = "android"))]
 static TRACING: Mutex<()> = Mutex::new(());
 
 /// A trace that runs until this is dropped.
@@ -189,7 +190,10 @@ pub fn clear(store: &Store, logger: Option<&str>) {
     clear_trace();
 }
 
+#[cfg(not(target_os = "android"))]
 fn subscribe() -> io::Result<Socket> {
+    use rtnetlink::sys::{protocols::NETLINK_NETFILTER, SocketAddr};
+
     let mut socket = Socket::new(NETLINK_NETFILTER)?;
     socket.bind(&SocketAddr::new(0, 0))?;
     socket.set_non_blocking(true)?;
@@ -198,12 +202,16 @@ fn subscribe() -> io::Result<Socket> {
 }
 
 /// Whether x_tables has a table here, by iptables-legacy or netd's iptables.
+#[cfg(not(target_os = "android"))]
 fn legacy_is_in_use() -> bool {
+    use super::{iptables::read, Family};
+
     ["raw", "mangle", "nat", "filter", "security"]
         .iter()
         .any(|table| read::is_in_use(Family::V4, table))
 }
 
+#[cfg(not(target_os = "android"))]
 fn errno_of(errno: i32) -> io::Error {
     io::Error::from_raw_os_error(errno)
 }

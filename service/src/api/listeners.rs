@@ -198,11 +198,15 @@ fn tell_all(
                 let guest = to_wire::after(*event, guest);
                 listener.onGuest(to_wire::event(*event), &guest)
             }
-            Notice::Uplink { previous, current, gap } => listener.onUplink(
-                &to_wire::uplink(previous),
-                &to_wire::uplink(current),
-                i64::try_from(*gap).unwrap_or(i64::MAX),
-            ),
+            Notice::Uplink { previous, current, gap } => {
+                let (previous, current) = (to_wire::uplink(previous), to_wire::uplink(current));
+                // What is not told may be all that has changed.
+                if format!("{previous:?}") == format!("{current:?}") {
+                    Ok(())
+                } else {
+                    listener.onUplink(&previous, &current, i64::try_from(*gap).unwrap_or(i64::MAX))
+                }
+            }
         };
         progress.taken();
         if let Err(e) = told {

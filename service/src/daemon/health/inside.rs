@@ -94,7 +94,7 @@ impl Daemon {
         let looked_at = &mut self.looked_at;
         let mut is_due = |guest: &Attached| {
             let Some(every) = every.filter(|_| guest.netns.handle.is_none()) else { return false };
-            let due = !looked_at.get(&guest.index).is_some_and(|at| at.elapsed() < every);
+            let due = looked_at.get(&guest.index).into_iter().all(|at| at.elapsed() >= every);
             if due {
                 looked_at.insert(guest.index, Instant::now());
             }

@@ -329,7 +329,7 @@ pub fn of(
         other => other?,
     };
     let wanted = |r: &Route| {
-        let here = !index.is_some_and(|index| r.index != index);
+        let here = index.into_iter().all(|index| r.index == index);
         here && r.destination.family() == family && (table.is_none() || table == Some(r.table))
     };
     Ok(found.into_iter().filter(wanted).collect())

@@ -22,6 +22,7 @@
 //! ```
 
 pub mod forward;
+mod listeners;
 pub mod message;
 pub mod netd;
 mod server;

@@ -16,7 +16,8 @@
 //! of one server is more than that.
 
 use super::forward::{Client, Step, Table, Token};
-use super::socket::{open, receive, send, Flying, Listener};
+use super::listeners::Listeners;
+use super::socket::{open, receive, send, Flying};
 use super::storm::Storms;
 use super::stream::Connection;
 use super::Counters;
@@ -26,7 +27,6 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,12 +48,9 @@ pub struct Names {
     counters: Arc<Counters>,
     table: Table,
     storms: Storms,
-    /// What the kernel has thrown away, as it was looked at last.
-    thrown_away: u32,
-    mark: Option<u32>,
     /// netd's socket.
     netd: Arc<Path>,
-    listeners: Vec<Listener>,
+    listeners: Listeners,
     flying: HashMap<Token, Flying>,
     connections: HashMap<u32, Connection>,
     last_connection: u32,
@@ -67,8 +64,7 @@ pub struct Names {
 impl Names {
     /// Nobody asks yet.
     pub fn new(counters: Arc<Counters>) -> Self {
-        let (storms, thrown_away) = Default::default();
-        let (table, mark, listeners, flying, connections) = Default::default();
+        let (table, storms, listeners, flying, connections) = Default::default();
         let (last_connection, guests, random, drawn) = Default::default();
         let netd = Path::new("").into();
         let buffer = vec![0; 1 << 16];
@@ -76,8 +72,6 @@ impl Names {
             counters,
             table,
             storms,
-            thrown_away,
-            mark,
             netd,
             listeners,
             flying,
@@ -147,8 +141,7 @@ impl Names {
         match client {
             Client::Udp(to) => {
                 let Some(of) = self.table.guest(guest) else { return };
-                let listener = self.listeners.iter().find(|one| one.gateway == of.gateway);
-                if let Some(listener) = listener {
+                if let Some(listener) = self.listeners.of(of.gateway) {
                     // A guest that takes no datagram asks again.
                     let _ = send(&listener.udp, guest, of.gateway, to, answer);
                 }
@@ -227,16 +220,7 @@ impl Names {
     /// Has the kernel throw away what some guests send.
     fn shut_out(&mut self) {
         let guests: Vec<_> = self.storms.shut().collect();
-        for listener in &self.listeners {
-            if let Err(e) = listener.shut_out(&guests) {
-                log::debug!("a guest's storm is not kept away: {e}");
-            }
-        }
-        self.thrown_away = self.all_thrown_away();
-    }
-
-    fn all_thrown_away(&self) -> u32 {
-        self.listeners.iter().map(Listener::thrown_away).fold(0, u32::wrapping_add)
+        self.listeners.shut_out(&guests);
     }
 
     /// Guests' connections. By TCP nobody has another's address: the kernel has spoken with it.
@@ -311,29 +295,8 @@ impl Server for Names {
     fn bring(&mut self, want: &Want, poll: &Poll<'_>) -> io::Result<()> {
         let of = &want.dns.guests;
         self.netd = Arc::clone(&want.dns.netd);
-        let gateways = &want.dns.gateways;
-        if want.mark != self.mark {
-            self.listeners.clear();
-            self.mark = want.mark;
-        }
-        let before = self.listeners.len();
-        self.listeners.retain(|listener| gateways.contains(&listener.gateway));
-        let has = |all: &[Listener], at| all.iter().any(|one| one.gateway == at);
-        let new: Vec<_> =
-            gateways.iter().filter(|at| !has(&self.listeners, **at)).copied().collect();
-        if self.listeners.len() != before || !new.is_empty() {
-            for gateway in new {
-                self.listeners.push(Listener::open(gateway, self.mark)?);
-            }
+        if self.listeners.bring(want, [UDP << 30, TCP << 30], poll)? {
             self.shut_out();
-            // A listener's number is its place.
-            for (number, one) in (0..).zip(&self.listeners) {
-                for (fd, kind) in [(one.udp.as_fd(), UDP), (one.tcp.as_fd(), TCP)] {
-                    let token = kind << 30 | number;
-                    let known = poll.change(fd, token, EpollFlags::EPOLLIN);
-                    known.or_else(|_| poll.watch(fd, token, EpollFlags::EPOLLIN))?;
-                }
-            }
         }
         self.guests = of.iter().map(|(index, guest)| (guest.address, *index)).collect();
         let gone = |one: &Connection| !of.contains_key(&one.guest);
@@ -371,10 +334,8 @@ impl Server for Names {
         let idle: Vec<_> = self.connections.iter().filter(idle).map(|(n, _)| *n).collect();
         idle.into_iter().for_each(|number| self.close(number));
         if self.storms.due().is_some_and(|at| at <= now) {
-            let thrown_away = self.all_thrown_away();
-            let since = thrown_away.wrapping_sub(self.thrown_away);
-            self.thrown_away = thrown_away;
-            if self.storms.expire(now, since) {
+            let thrown_away = self.listeners.thrown_away();
+            if self.storms.expire(now, thrown_away) {
                 self.shut_out();
             }
         }

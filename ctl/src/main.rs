@@ -19,7 +19,6 @@ mod attached;
 mod cli;
 mod client;
 mod commands;
-mod dns_mode;
 mod exit;
 mod hold;
 mod hook;

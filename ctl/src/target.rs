@@ -16,7 +16,6 @@
 //! names; judges nothing: guestnetd does, and its words are the ones the user sees.
 
 use crate::cli::{Answers, ConfigArgs, GuestArgs, LivesBy, TargetArgs};
-use crate::dns_mode::Dns;
 use crate::exit::{Exit, Failure};
 use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -34,8 +33,6 @@ use std::path::Path;
 pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
     let default = GuestConfig::default();
     let (vpn, tun) = args.vpn.as_ref().map_or((default.vpnPolicy, default.uplink), Vpn::wire);
-    let (dns, servers) =
-        args.dns_mode.as_ref().map_or((default.dns, default.dnsServers), Dns::wire);
     GuestConfig {
         name: name.to_owned(),
         interfaceName: args.interface.clone().unwrap_or(default.interfaceName),
@@ -50,8 +47,6 @@ pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
         lifeline: args.lifeline.map_or(default.lifeline, LivesBy::wire),
         leaseMillis: args.lease.map_or(default.leaseMillis, millis),
         dhcp: args.dhcp.map_or(default.dhcp, Answers::wire),
-        dns,
-        dnsServers: servers,
     }
 }
 
@@ -66,14 +61,12 @@ pub fn updated(
     address: Option<&str>,
     mtu: Option<i32>,
     vpn: Option<&Vpn>,
-    dns: Option<&Dns>,
     lease: Option<i64>,
     dhcp: Option<Answers>,
 ) -> GuestConfig {
     // Every address that guestnetd tells has it.
     let length = has.addresses.first().and_then(|text| text.split_once('/')?.1.parse().ok());
     let (policy, tun) = vpn.map_or((has.vpnPolicy, has.uplink.clone()), Vpn::wire);
-    let (dns, servers) = dns.map_or_else(|| Dns::of(has), Dns::wire);
     GuestConfig {
         name: has.name.clone(),
         kind: has.kind,
@@ -89,8 +82,6 @@ pub fn updated(
         lifeline: has.lifeline,
         leaseMillis: lease.map_or(has.leaseMillis, millis),
         dhcp: dhcp.map_or(has.dhcp, Answers::wire),
-        dns,
-        dnsServers: servers,
     }
 }
 
@@ -144,7 +135,7 @@ fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
 mod tests {
     use super::*;
     use android_system_guestnet::aidl::android::system::guestnet::{
-        Dhcp::Dhcp, DnsMode::DnsMode, Lifeline::Lifeline, VpnPolicy::VpnPolicy,
+        Dhcp::Dhcp, Lifeline::Lifeline, VpnPolicy::VpnPolicy,
     };
     use std::os::fd::AsRawFd;
 
@@ -164,7 +155,6 @@ mod tests {
             lifeline: Some(LivesBy::Namespace),
             lease: Some(60),
             dhcp: Some(Answers::Off),
-            dns_mode: Some(Dns::Servers(vec!["9.9.9.9".to_owned()])),
         };
         let expected = GuestConfig {
             name: "demo".to_owned(),
@@ -179,8 +169,6 @@ mod tests {
             lifeline: Lifeline::NAMESPACE,
             leaseMillis: 60_000,
             dhcp: Dhcp::OFF,
-            dns: DnsMode::SERVERS,
-            dnsServers: vec!["9.9.9.9".to_owned()],
             ..GuestConfig::default()
         };
         assert_eq!(format!("{:?}", config("demo", &args)), format!("{expected:?}"));
@@ -197,7 +185,6 @@ mod tests {
             configuredMtu: -1,
             vpnPolicy: VpnPolicy::NAMED_TUN,
             uplink: Some("tun0".to_owned()),
-            dns: DnsMode::FORWARD,
             ..Guest::default()
         };
         let kept = || GuestConfig {
@@ -207,24 +194,19 @@ mod tests {
             prefixLength: 24,
             vpnPolicy: VpnPolicy::NAMED_TUN,
             uplink: Some("tun0".to_owned()),
-            dns: DnsMode::FORWARD,
             ..GuestConfig::default()
         };
         let same = |ours: GuestConfig, wanted: GuestConfig| {
             assert_eq!(format!("{ours:?}"), format!("{wanted:?}"));
         };
-        same(updated(&has, None, None, None, None, None, None), kept());
+        same(updated(&has, None, None, None, None, None), kept());
         let off = GuestConfig { dhcp: Dhcp::OFF, ..kept() };
-        same(updated(&has, None, None, None, None, None, Some(Answers::Off)), off);
-        let auto = Dns::Mode(DnsMode::AUTO);
-        let dns = DnsMode::AUTO;
-        let config = GuestConfig { dns, ..kept() };
-        same(updated(&has, None, None, None, Some(&auto), None, None), config);
+        same(updated(&has, None, None, None, None, Some(Answers::Off)), off);
         same(
-            updated(&has, None, Some(1400), None, None, None, None),
+            updated(&has, None, Some(1400), None, None, None),
             GuestConfig { mtu: 1400, ..kept() },
         );
-        let moved = updated(&has, Some("10.0.0.9"), None, Some(&Vpn::Block), None, None, None);
+        let moved = updated(&has, Some("10.0.0.9"), None, Some(&Vpn::Block), None, None);
         let policy = VpnPolicy::BLOCK_UNDER_LOCKDOWN;
         let addresses = vec!["10.0.0.9".to_owned()];
         same(moved, GuestConfig { addresses, vpnPolicy: policy, uplink: None, ..kept() });

@@ -391,7 +391,6 @@ impl Daemon {
             state_dir: self.store.dir().to_owned(),
             guests: self.world.guests.len(),
             owns_forwarding: self.forwarding.get().is_ours(),
-            names: self.servers.counters().dns.get(),
         }
     }
 

@@ -23,8 +23,7 @@ use crate::model::alloc::leases::Leases;
 use crate::model::fault::{Cause, Fault};
 use crate::spec::IfName;
 use crate::store::{ResolversRecord, Store};
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -136,28 +135,6 @@ impl Resolvers {
         };
         servers.retain(fits);
         servers
-    }
-
-    /// All that the device itself can ask of those behind an uplink, as they were read last: also of IPv6,
-    /// and its own where there is no other. `guests` can ask these.
-    pub(in crate::daemon) fn askable(
-        &self,
-        uplink: Option<&IfName>,
-        guests: &[Ipv4Addr],
-    ) -> Vec<IpAddr> {
-        let can = |server: &&IpAddr| match server {
-            IpAddr::V4(server) => server.is_loopback() || guests.contains(server),
-            IpAddr::V6(_) => true,
-        };
-        match self.source(uplink) {
-            Source::File(_) => self.found.all.iter().filter(can).copied().collect(),
-            _ => guests.iter().copied().map(IpAddr::V4).collect(),
-        }
-    }
-
-    /// The interfaces that somebody has named resolvers for.
-    pub(in crate::daemon) fn named(&self) -> BTreeSet<IfName> {
-        self.named.behind.keys().cloned().collect()
     }
 
     /// Where the resolvers behind an uplink are from, and what else is named there.

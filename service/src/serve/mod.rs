@@ -29,7 +29,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What the servers are to serve, to all guests. What is in it is shared, so that a copy is cheap.
@@ -55,8 +55,6 @@ impl Want {
 pub struct Counters {
     /// What guests were told.
     pub dhcp: dhcp::Book,
-    /// Names.
-    pub dns: Arc<dns::Counters>,
 }
 
 /// One server. It owns its sockets: dropped, it leaves nothing open.
@@ -82,10 +80,7 @@ pub trait Server {
 pub type Kind = (&'static str, fn(&Arc<Counters>) -> Box<dyn Server>);
 
 /// The servers that there are.
-const KINDS: &[Kind] = &[
-    ("name", |counters| Box::new(dns::Names::new(Arc::clone(&counters.dns)))),
-    ("DHCP", dhcp::server::Server::begin),
-];
+const KINDS: &[Kind] = &[("DHCP", dhcp::server::Server::begin)];
 
 /// How a server has its descriptors watched. One that is closed is watched no more.
 pub struct Poll<'a> {
@@ -115,9 +110,6 @@ fn unpack(data: u64) -> (usize, u32) {
     ((data >> 32) as usize, data as u32)
 }
 
-/// How long a socket is waited for that a guest is about to need: far longer than a thread takes to begin.
-const PATIENCE: Duration = Duration::from_millis(200);
-
 /// What the bell's events bear: no server has so high a number.
 const BELL: u64 = u64::MAX;
 
@@ -131,8 +123,6 @@ pub struct Servers {
 
 struct Shared {
     slot: Mutex<Slot>,
-    /// Told when the thread has done what was wanted.
-    done: Condvar,
     bell: EventFd,
     counters: Arc<Counters>,
 }
@@ -143,8 +133,6 @@ struct Slot {
     want: Option<Want>,
     /// Whether the thread is there.
     running: bool,
-    /// Whether it is at what is wanted now.
-    behind: bool,
 }
 
 impl Shared {
@@ -161,12 +149,7 @@ impl Servers {
 
     fn of(kinds: &'static [Kind]) -> io::Result<Self> {
         let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        let shared = Arc::new(Shared {
-            slot: Mutex::default(),
-            done: Condvar::new(),
-            bell,
-            counters: Arc::default(),
-        });
+        let shared = Arc::new(Shared { slot: Mutex::default(), bell, counters: Arc::default() });
         Ok(Self { kinds, told: Want::default(), shared })
     }
 
@@ -175,18 +158,16 @@ impl Servers {
         &self.shared.counters
     }
 
-    /// This is wanted from now on. What comes later at a server's sockets is answered by it; only for
-    /// sockets that are not open yet it is waited.
+    /// This is wanted from now on. Does not wait for it; what comes later at a server's sockets is
+    /// answered by it.
     pub fn bring(&mut self, want: Want) {
         if want == self.told {
             return;
         }
-        let opens = !want.dns.gateways.is_subset(&self.told.dns.gateways);
         self.told = want.clone();
         let mut slot = self.shared.lock();
         let starts = !slot.running && !want.is_nothing();
         slot.want = (slot.running || starts).then_some(want);
-        slot.behind = slot.want.is_some();
         if starts {
             let (kinds, shared) = (self.kinds, Arc::clone(&self.shared));
             let spawned =
@@ -202,10 +183,6 @@ impl Servers {
         } else if slot.running {
             // It cannot be full: the thread empties it.
             let _ = self.shared.bell.write(1);
-        }
-        if opens && slot.running {
-            let behind = |slot: &mut Slot| slot.behind && slot.running;
-            drop(self.shared.done.wait_timeout_while(slot, PATIENCE, behind));
         }
     }
 }
@@ -247,10 +224,6 @@ fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
             }
             drop(slot);
             servers.iter_mut().for_each(|server| server.bring(&epoll, want));
-            let mut slot = shared.lock();
-            slot.behind = slot.want.is_some();
-            drop(slot);
-            shared.done.notify_all();
         }
         let due = servers.iter().filter_map(Running::due).min();
         let count = match epoll.wait(&mut events, timeout(due)) {
@@ -404,8 +377,7 @@ mod tests {
         let address = Ipv4Addr::new(172, 17, 3, 3);
         let guest = dns::Guest { address, gateway: address, way: None, servers: None };
         let guests = ports.iter().map(|port| (*port, guest.clone())).collect();
-        let gateways = [[172, 17, 3, ports.len() as u8].into()].into();
-        let dns = dns::Want { guests: Arc::new(guests), gateways, ..dns::Want::default() };
+        let dns = dns::Want { guests: Arc::new(guests), ..dns::Want::default() };
         Want { dns, ..Want::default() }
     }
 
@@ -434,9 +406,9 @@ mod tests {
             servers.bring(Want::default());
             assert!(!running(&servers), "nobody wants anything");
             servers.bring(want(&[4001]));
-            assert!(echoes(4001), "the first guest, at once");
+            eventually("the first guest", || echoes(4001));
             servers.bring(want(&[4001, 4002]));
-            assert!(echoes(4002), "the second guest");
+            eventually("the second guest", || echoes(4002));
             assert!(echoes(4001));
 
             let (before, clock) = (BEGUN.load(Ordering::SeqCst), SERVED.load(Ordering::SeqCst));

@@ -166,8 +166,6 @@ fn copy(guest: &Guest) -> Guest {
         endCause: guest.endCause,
         dhcp: guest.dhcp,
         dhcpCounters: Default::default(),
-        dns: guest.dns,
-        dnsServers: guest.dnsServers.clone(),
         ..Guest::default()
     }
 }

@@ -20,7 +20,6 @@
 
 mod at_hand;
 mod chains;
-mod dnsproxyd;
 mod everything_else;
 mod hotspot;
 mod networks;
@@ -36,7 +35,6 @@ mod watch;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard};
 
-pub use dnsproxyd::{Dnsproxyd, Does};
 pub use resolver::ask;
 pub use restart::{First, Piece};
 pub use rules::{table, LOCAL_NETWORK, TETHERING};

@@ -18,7 +18,6 @@ package android.system.guestnet;
 
 import android.system.guestnet.Dhcp;
 import android.system.guestnet.DhcpCounters;
-import android.system.guestnet.DnsMode;
 import android.system.guestnet.EndCause;
 import android.system.guestnet.GuestKind;
 import android.system.guestnet.GuestState;
@@ -87,8 +86,4 @@ parcelable Guest {
     long rxPackets = -1;
     /** The same of packets sent to it. */
     long txPackets = -1;
-    /** GuestConfig.dns as it was asked for. */
-    DnsMode dns = DnsMode.AUTO;
-    /** GuestConfig.dnsServers as they were asked for. */
-    @utf8InCpp String[] dnsServers;
 }

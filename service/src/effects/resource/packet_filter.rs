@@ -105,13 +105,10 @@ impl SharedResource for PacketFilter {
     fn want(world: &World) -> Ruleset {
         let guests = &world.guests;
         let exits = guests.egress_overrides().iter();
-        let forwarded = world.forwarded();
         Ruleset {
             uplinks: ways_out(world),
             subnets: GuestSubnet::original().into_iter().chain(guests.leases.subnets()).collect(),
-            // Another one changes nothing for who does not ask it.
-            resolver: world.resolver().filter(|_| !forwarded.every()),
-            forwarded,
+            resolver: world.resolver(),
             exits: exits
                 .filter_map(|(host, one)| Some((host.clone(), one.vpn.tun()?.clone())))
                 .collect(),
@@ -167,9 +164,7 @@ impl SharedResource for PacketFilter {
                     let guests = subnets(task.world);
                     self.forgetter.forget(Unfit::Questions(guests, task.to.resolver));
                 }
-                let led =
-                    |ruleset: &Ruleset| (ruleset.tun_resolvers.clone(), ruleset.forwarded.clone());
-                if led(from) != led(task.to) {
+                if from.tun_resolvers != task.to.tun_resolvers {
                     self.forgetter.forget(Unfit::Questions(subnets(task.world), None));
                 }
             }

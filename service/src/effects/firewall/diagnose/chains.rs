@@ -196,8 +196,6 @@ pub enum Action {
     NotTracked,
     /// It goes to the address at this place.
     Destination(usize),
-    /// It goes to the port at this place.
-    Port(usize),
     /// It goes to the device itself.
     Redirect,
     /// It comes from the address at this place.

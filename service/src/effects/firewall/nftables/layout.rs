@@ -207,13 +207,12 @@ pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
     let prefixes: BTreeSet<u8> = ruleset.unusual().map(|s| s.subnet.prefix()).collect();
     let subnets = ruleset.usual().copied().chain(prefixes.into_iter().filter_map(stand_in));
     let Ruleset { uplinks, resolver, exits, tun_resolvers, connections, strangers, .. } = ruleset;
-    let (uplinks, exits, forwarded) = (uplinks.clone(), exits.clone(), ruleset.forwarded.clone());
+    let (uplinks, exits) = (uplinks.clone(), exits.clone());
     let subnets = subnets.collect();
     let few = Ruleset {
         uplinks,
         subnets,
         resolver: *resolver,
-        forwarded,
         exits,
         tun_resolvers: tun_resolvers.clone(),
         connections: *connections,

@@ -61,6 +61,4 @@ parcelable Guest {
   long txBytes = (-1) /* -1 */;
   long rxPackets = (-1) /* -1 */;
   long txPackets = (-1) /* -1 */;
-  android.system.guestnet.DnsMode dns = android.system.guestnet.DnsMode.AUTO;
-  @utf8InCpp String[] dnsServers;
 }

@@ -13,7 +13,7 @@
 // limitations under the License.
 
 //! Names: what guests ask port 53 of their gateway, answered by asking others. Nothing is kept of an
-//! answer.
+//! answer. What decides is here; its sockets are not yet, and no rule leads a question here.
 //!
 //! ```text
 //! guest ── 53 of the gateway ── DNAT ──► PORT ──► message: is it a question?

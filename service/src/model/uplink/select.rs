@@ -269,7 +269,9 @@ mod tests {
         for own in ["10.0.0.0/8", "203.0.113.0/24"] {
             assert!(!carries(&[route(own, 0, Some(7))], 7), "a network of its own alone");
         }
-        let halves = [route("0.0.0.0/1", 0, Some(9)), route("128.0.0.0/1", 0, Some(9)), default];
+        // Whatever their metrics.
+        let halves =
+            [route("0.0.0.0/1", 200, Some(9)), route("128.0.0.0/1", 200, Some(9)), default];
         assert!(carries(&halves, 9) && !carries(&halves, 7));
         let better = [default, route("0.0.0.0/0", 50, Some(8))];
         assert!(carries(&better, 8) && !carries(&better, 7));

@@ -1068,7 +1068,8 @@ fn a_port_leads_to_a_guest(choice: Choice, device_at: &'static str, guest_at: &'
         let neighbour = if guest_at.contains(':') { "fd00:c0::1" } else { "192.0.2.1" };
         for (port, at) in [(8080, 80), (9000, 9000), (9001, 9001)] {
             let served = echo(listen(at));
-            assert_eq!(ask(port, 7), Some(7), "port {port}");
+            // On a busy machine half a second may pass before an answer.
+            assert_eq!((0..10).find_map(|_| ask(port, 7)), Some(7), "port {port}");
             assert_eq!(served.join().unwrap(), neighbour, "port {port}");
         }
         let _listens = [listen(8081), listen(9002)];

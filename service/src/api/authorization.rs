@@ -122,7 +122,7 @@ pub fn own_guests_only(uid: u32) -> String {
 }
 
 /// Why a uid with [`Scope::Own`] may not have a guest with this specification: what the device's programs
-/// send to a guest's address or a gateway's reaches the guest, or the device itself, whoever had it before.
+/// send to a guest's address or a gateway's reaches the guest or the device itself, not the host that had it.
 pub fn other_subnet(uid: u32, spec: &GuestSpec) -> Option<String> {
     let usual = GuestSubnet::original()?;
     let is_usual = (spec.subnet, spec.gateway) == (usual.subnet, usual.gateway);

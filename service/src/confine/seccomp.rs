@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(ended, WaitStatus::Exited(child, expected), "call {call} {arguments:?}");
     }
 
-    /// As root: none of them is refused for want of a capability, and most would be EFAULT or EBADF.
+    /// As root: none of them is refused because a capability is missing, and most would be EFAULT or EBADF.
     #[test]
     fn calls_that_are_not_listed_are_refused() {
         for call in [

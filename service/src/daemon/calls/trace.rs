@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 //! One probe of a diagnosis is sent again, and followed hook by hook: by the kernel's own word where that
-//! traces, else by what the rules say. Nothing of it is left, whoever ends meanwhile.
+//! traces, else by what the rules say. Nothing of it is left, also when the guest or guestnetd dies meanwhile.
 
 use super::diagnose::{enter, is_still_there, Known};
 use crate::daemon::Attached;

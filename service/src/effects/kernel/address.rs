@@ -92,7 +92,7 @@ pub fn of(netlink: &Netlink, family: Family, index: u32) -> Result<Vec<Address>,
     Ok(found.into_iter().filter(wanted).collect())
 }
 
-/// Those of one link that are wanted, and at most so many others, whoever made them.
+/// The wanted ones of one link, and at most so many of all others.
 pub fn among(
     netlink: &Netlink,
     index: u32,

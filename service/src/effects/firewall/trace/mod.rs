@@ -97,7 +97,7 @@ impl Tracer {
         Err(Gap::NotSupported("this kernel has no nf_tables".to_owned()))
     }
 
-    /// What is told, and what else is to be waited for: whoever polls reads after that.
+    /// The sockets to poll; `read` takes what they have.
     pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let sockets = self.heard.iter().chain(self.logger.as_ref().map(Logger::socket));
         // SAFETY: the descriptor is open for as long as its socket is, which is borrowed for as long.

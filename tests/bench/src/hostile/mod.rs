@@ -163,7 +163,7 @@ fn measure(options: &Options) -> Result<Table> {
     }
     entries(options, &mut table)?;
     table.method.push(format!(
-        "{rounds} rounds of {} ms each, the attacks in changing order; the hostile guest is attached anew \
+        "{rounds} rounds of {} ms each, the attacks in changing order; the hostile guest is attached again \
          before each. It writes frames from one thread without a pause: SYNs from all ports to all \
          ports of an address beyond the uplink that never answers, UDP from all ports to all ports of it, ARP requests \
          that claim an address each, first fragments without a last one, questions to the \

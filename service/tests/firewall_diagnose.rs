@@ -26,6 +26,7 @@ use guestnetd::effects::firewall::diagnose::packet::Link;
 use guestnetd::effects::firewall::diagnose::{all_pass, findings, read, Finding, Findings};
 use guestnetd::effects::firewall::Choice;
 use guestnetd::model::fault::Cause;
+use guestnetd::model::if_index::IfIndex;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 2);
 fn guest() -> Guest {
     let link = |name: &str, index, address: [u8; 4]| Link {
         name: name.to_owned(),
-        index,
+        index: IfIndex::new(index),
         group: if index == 7 { 0x676e_6574 } else { 0 },
         kind: if index == 7 { "veth".to_owned() } else { String::new() },
         address: Some(address.into()),
@@ -61,7 +62,7 @@ impl Device for Plain {
         }
     }
     fn onward(&self, _: Ipv4Addr, to: Ipv4Addr, _: &Link, mark: u32) -> Onward {
-        let tun0 = Link { name: "tun0".to_owned(), index: 9, ..Link::default() };
+        let tun0 = Link { name: "tun0".to_owned(), index: IfIndex::new(9), ..Link::default() };
         match mark {
             _ if to == GATEWAY => Onward::Here,
             0x7 => Onward::By(tun0),

@@ -18,6 +18,7 @@
 
 use guestnetd::effects::kernel::netlink::Netlink;
 use guestnetd::effects::kernel::rule;
+use guestnetd::model::if_index::IfIndex;
 use guestnetd::model::ownership::ROUTE_PROTOCOL;
 use guestnetd::model::policy_rules::{
     default_network, leads, lockdown, Action, PolicyRule, RoutingMode, RuleInputs,
@@ -49,9 +50,9 @@ fn made_of(rules_txt: &str) -> String {
     let subnet = Subnet::containing([172, 17, 0, 0].into(), 16).unwrap();
     let ways = RuleInputs {
         shape: shape.unwrap_or_default(),
-        uplink: default_network(&found).first().copied().unwrap_or(0),
+        uplink: default_network(&found).first().copied(),
         subnets: vec![subnet],
-        single: vec![(IfName::host_end(3), 7)],
+        single: vec![(IfName::host_end(3), IfIndex::new(7).unwrap())],
         stopped: lockdown(&found).then(|| IfName::host_end(4)).into_iter().collect(),
     };
     let ours = leads(&ways, &found, ROUTE_PROTOCOL);
@@ -71,7 +72,7 @@ fn made_of(rules_txt: &str) -> String {
     let listed = ip("rule show");
     let listed = listed.lines().filter(|line| line.contains("proto 103"));
     let listed: Vec<_> = listed.map(str::trim_end).collect();
-    format!("{shape:?}\ndefault network {}\n{}\n", ways.uplink, listed.join("\n"))
+    format!("{shape:?}\ndefault network {}\n{}\n", IfIndex::or_zero(ways.uplink), listed.join("\n"))
 }
 
 #[test]

@@ -16,13 +16,14 @@
 //! to them here lives as long as their guest.
 
 use crate::daemon::{GuestEvent, Handle, Notice};
+use crate::model::if_index::IfIndex;
 use binder::{DeathRecipient, IBinder, SpIBinder};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The owners of guests, by the index of the guest's host end.
 #[derive(Clone, Default)]
-pub struct Owners(Arc<Mutex<HashMap<u32, Owner>>>);
+pub struct Owners(Arc<Mutex<HashMap<IfIndex, Owner>>>);
 
 /// An owner whose death is noticed.
 pub struct Owner {
@@ -36,7 +37,7 @@ pub struct Owner {
 #[derive(Default)]
 struct Fate {
     died: bool,
-    guest: Option<u32>,
+    guest: Option<IfIndex>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -66,7 +67,7 @@ impl Owner {
 
 impl Owners {
     /// A guest has this owner. False: it died in the meantime, and the guest goes with it.
-    pub fn own(&self, index: u32, owner: Owner, daemon: &Handle) -> bool {
+    pub fn own(&self, index: IfIndex, owner: Owner, daemon: &Handle) -> bool {
         let died = {
             let mut fate = lock(&owner.fate);
             fate.guest = Some(index);
@@ -90,7 +91,7 @@ impl Owners {
         }
     }
 
-    fn forget(&self, index: u32) {
+    fn forget(&self, index: IfIndex) {
         let Some(gone) = lock(&self.0).remove(&index) else { return };
         // Letting go of a binder may call its process, which may stand still: not on this thread, which
         // may be the daemon's. Without a thread it is leaked.

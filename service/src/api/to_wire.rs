@@ -23,6 +23,7 @@ use crate::effects::kernel::link::Counters;
 use crate::model::change::{self, ChangeKind as Kind};
 use crate::model::dhcp::Counts;
 use crate::model::fault::Cause;
+use crate::model::if_index::IfIndex;
 use crate::model::lifeline;
 use crate::model::timeline::Entry;
 use crate::model::trace::{Gap, Step, Trace, Which};
@@ -59,7 +60,7 @@ pub fn guest(guest: &Attached) -> Guest {
         state: if guest.waiting { GuestState::WAITING_FOR_UPLINK } else { GuestState::ATTACHED },
         slot: small(net.slot),
         hostInterface: net.host.name.to_string(),
-        hostInterfaceIndex: small(guest.index),
+        hostInterfaceIndex: small(guest.index.get()),
         interfaceName: net.guest.name.to_string(),
         addresses: vec![format!("{}/{}", net.guest.address, net.guest.prefix)],
         gateway: net.guest.gateway.to_string(),
@@ -96,7 +97,7 @@ fn dhcp_counters(counts: Counts) -> DhcpCounters {
 }
 
 /// A guest with what went through its link.
-pub fn counted(attached: &Attached, traffic: &HashMap<u32, Counters>) -> Guest {
+pub fn counted(attached: &Attached, traffic: &HashMap<IfIndex, Counters>) -> Guest {
     let guest = guest(attached);
     match traffic.get(&attached.index) {
         Some(counters) => Guest {
@@ -111,13 +112,13 @@ pub fn counted(attached: &Attached, traffic: &HashMap<u32, Counters>) -> Guest {
 }
 
 /// A link with our marks that belongs to no guest.
-pub fn unadopted((index, name, slot): &(u32, GuestName, u32)) -> Guest {
+pub fn unadopted((index, name, slot): &(IfIndex, GuestName, u32)) -> Guest {
     Guest {
         name: name.to_string(),
         state: GuestState::NOT_ADOPTED,
         slot: small(*slot),
         hostInterface: name.to_string(),
-        hostInterfaceIndex: small(*index),
+        hostInterfaceIndex: small(index.get()),
         ..Guest::default()
     }
 }
@@ -217,7 +218,7 @@ pub fn uplink(uplink: &Uplink) -> wire::Uplink::Uplink {
     wire::Uplink::Uplink {
         choice: uplink.choice.to_string(),
         interfaceName: uplink.name.as_ref().map(|n| n.to_string()).unwrap_or_default(),
-        interfaceIndex: small(uplink.index),
+        interfaceIndex: small(IfIndex::or_zero(uplink.index)),
         up: uplink.up,
         address: uplink.address.map(|a| a.to_string()).unwrap_or_default(),
         mtu: small(uplink.mtu),
@@ -360,7 +361,8 @@ mod tests {
         assert_eq!(shown.dnsServers, ["9.9.9.9", "1.1.1.1"]);
         assert_eq!(shown.cause, wire::Cause::Cause::UPLINK_MISSING);
         assert_eq!(shown.text, "no interface wlan0, and no default route");
-        (seen.index, seen.up, seen.address) = (3, true, Some(Ipv4Addr::new(192, 0, 2, 2)));
+        (seen.index, seen.up, seen.address) =
+            (Some(IfIndex::of(3)), true, Some(Ipv4Addr::new(192, 0, 2, 2)));
         seen.carries = true;
         let shown = uplink(&seen);
         assert_eq!(shown.cause, wire::Cause::Cause::HEALTHY);

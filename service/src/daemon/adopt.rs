@@ -23,6 +23,7 @@ use crate::effects::kernel::route;
 use crate::error::{Error, KernelError};
 use crate::model::dhcp::Counts;
 use crate::model::guest_net::NetnsRef;
+use crate::model::if_index::IfIndex;
 use crate::model::ownership::{self, guest_of_alias, Mac, LINK_GROUP, ROUTE_PROTOCOL};
 use crate::spec::{Family, GuestName, IfName};
 use crate::store::{AttachedRecord, Record};
@@ -30,7 +31,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The links that may be guests', by their indexes; those that are found a guest of are taken out.
-type Links = BTreeMap<u32, Link>;
+type Links = BTreeMap<IfIndex, Link>;
 
 impl Daemon {
     /// Takes over the guests whose link is there, deletes half-made links of ours, and forgets the

@@ -29,6 +29,7 @@ mod resolvers;
 mod start;
 
 pub use crate::model::guest_table::Attached;
+use crate::model::if_index::IfIndex;
 pub use crate::model::layer::{Layer, LayerReport, LayerState, Verdict};
 pub use calls::update::UpdateRequest;
 pub use report::{DeviceReport, GuestEvent, GuestReport, Info, Notice};
@@ -172,7 +173,7 @@ impl Handle {
     }
 
     /// The owner of the guest with this host end has died. Does not wait for the guest's end.
-    pub fn owner_died(&self, index: u32) {
+    pub fn owner_died(&self, index: IfIndex) {
         // Else guestnetd ends, and its next start looks for the owner's process.
         let _ = self.call(|daemon| {
             daemon.catch_up();
@@ -182,7 +183,7 @@ impl Handle {
     }
 
     /// Whether a guest has this host end.
-    pub fn has_link(&self, index: u32) -> bool {
+    pub fn has_link(&self, index: IfIndex) -> bool {
         self.call(|daemon| Ok(daemon.world.guests.has_link(index))).unwrap_or(false)
     }
 
@@ -211,7 +212,7 @@ impl Handle {
     }
 
     /// Links with our marks that belong to no guest that is known: for who may see all guests.
-    pub fn unadopted(&self, whose: Whose) -> Result<Vec<(u32, GuestName, u32)>, Error> {
+    pub fn unadopted(&self, whose: Whose) -> Result<Vec<(IfIndex, GuestName, u32)>, Error> {
         self.call(|daemon| {
             let all = daemon.world.guests.unadopted();
             let all = all.map(|(index, name, slot)| (index, name.clone(), slot));
@@ -220,7 +221,7 @@ impl Handle {
     }
 
     /// What went through the guests' links, by the links' indexes. Empty where it cannot be read.
-    pub fn traffic(&self) -> HashMap<u32, Counters> {
+    pub fn traffic(&self) -> HashMap<IfIndex, Counters> {
         let netlink = Netlink::open().map_err(KernelError::from);
         netlink.and_then(|netlink| link::counters(&netlink)).unwrap_or_default()
     }
@@ -312,9 +313,9 @@ pub struct Daemon {
     /// Servers for guests.
     servers: Servers,
     /// How often what others take from guests' host ends is put back, by their index.
-    guest_repairs: Backoffs<u32>,
+    guest_repairs: Backoffs<IfIndex>,
     /// Host ends that are down until their marks can be put back, by their index.
-    shut: BTreeSet<u32>,
+    shut: BTreeSet<IfIndex>,
     /// Brings live guests' ends to what they should be.
     worker: Worker,
     /// What guests live by.
@@ -324,11 +325,11 @@ pub struct Daemon {
     /// Guests that are kept as they are.
     keeping: Keeping,
     /// How often what they keep losing is put back, by their host ends' indexes.
-    kept_repairs: Backoffs<u32>,
+    kept_repairs: Backoffs<IfIndex>,
     /// How often guests' ends had come up when all was well there, by their host ends' indexes.
-    well_at: HashMap<u32, u32>,
+    well_at: HashMap<IfIndex, u32>,
     /// When guests' sides were looked at last where that is dear, by their links.
-    looked_at: HashMap<u32, Instant>,
+    looked_at: HashMap<IfIndex, Instant>,
     /// What the next pass has to read, and when.
     debounce: Debounce,
     /// Callers that wait for a guest's link to be gone.

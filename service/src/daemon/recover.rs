@@ -22,6 +22,7 @@ use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::route;
 use crate::model::alloc::slots;
 use crate::model::guest_net::NetnsRef;
+use crate::model::if_index::IfIndex;
 use crate::model::lifeline::Lifelines;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::spec::{Family, GuestName, GuestSpec, IfName, Mtu, Subnet, VpnPolicy};
@@ -53,10 +54,11 @@ impl Daemon {
         let slots = &self.world.guests.leases.slots;
         let slot = own.or_else(|| slots.choose(name)).ok_or("no slot is free")?;
         let netns = link.elsewhere.filter(|id| *id >= 0).ok_or("its other end is gone")?;
-        let there = link::beyond(netlink, netns, link.other_end);
+        let end = link.other_end.ok_or("its other end is gone")?;
+        let there = link::beyond(netlink, netns, end);
         let end = there.map_err(|e| e.to_string())?.ok_or("its other end is gone")?;
         let interface = IfName::new(&end.name).ok_or("its other end has no plain name")?;
-        let here = address::of(netlink, Family::V4, link.index).map_err(|e| e.to_string())?;
+        let here = address::of(netlink, Family::V4, Some(link.index)).map_err(|e| e.to_string())?;
         let gateway = here.iter().find_map(v4).ok_or("it has no address")?;
         // Kernels before 4.20 do not look there: a route of ours to the guest is as good.
         let own = Netlink::open().map_err(|e| e.to_string())?;
@@ -104,7 +106,7 @@ impl Daemon {
     }
 
     /// The address that a route of ours leads to, and the prefix that the device's end has.
-    fn by_route(&self, index: u32, here: &[Address]) -> Option<(Ipv4Addr, i32)> {
+    fn by_route(&self, index: IfIndex, here: &[Address]) -> Option<(Ipv4Addr, i32)> {
         let table = self.world.platform.routing.guests_table();
         let routes = route::of(&self.kernel.netlink, Family::V4, Some(table), Some(index)).ok()?;
         let ours = routes.iter().filter(|route| route.protocol == ROUTE_PROTOCOL);

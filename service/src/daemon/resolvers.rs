@@ -21,6 +21,7 @@ use crate::effects::platform::resolv_conf::{self, Found};
 use crate::error::Error;
 use crate::model::alloc::leases::Leases;
 use crate::model::fault::{Cause, Fault};
+use crate::model::if_index::IfIndex;
 use crate::spec::IfName;
 use crate::store::{ResolversRecord, Store};
 use std::net::Ipv4Addr;
@@ -118,7 +119,7 @@ impl Resolvers {
         &self,
         netlink: &Netlink,
         guests: &Leases,
-        (tun, index): (&IfName, u32),
+        (tun, index): (&IfName, IfIndex),
     ) -> Vec<Ipv4Addr> {
         let asked_by_it = |server: &Ipv4Addr| {
             let way = route::towards(netlink, *server).ok().flatten();

@@ -17,6 +17,7 @@
 
 use super::trail::{Side, Sighting};
 use super::wire::packet;
+use crate::model::if_index::IfIndex;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
 use nix::sys::socket::{recvfrom, setsockopt, socket, AddressFamily, LinkAddr, SockFlag, SockType};
 use std::io;
@@ -69,9 +70,10 @@ impl Tap {
             };
             let packet = buffer.get(..length).and_then(packet::read);
             let (Some(packet), Some(from)) = (packet, from) else { continue };
+            let Some(index) = IfIndex::new(from.ifindex()) else { continue };
             self.sightings.push(Sighting {
                 side: self.side,
-                index: u32::try_from(from.ifindex()).unwrap_or_default(),
+                index,
                 outgoing: from.pkttype() == PACKET_OUTGOING,
                 packet,
             });

@@ -20,6 +20,7 @@
 //! payload alone.
 
 use super::wire::packet::{Packet, What};
+use crate::model::if_index::IfIndex;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// In whose namespace.
@@ -37,7 +38,7 @@ pub struct Sighting {
     /// Where.
     pub side: Side,
     /// At which interface.
-    pub index: u32,
+    pub index: IfIndex,
     /// Whether it left by it.
     pub outgoing: bool,
     /// It.
@@ -59,7 +60,7 @@ pub enum Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hop {
     /// The interface.
-    pub index: u32,
+    pub index: IfIndex,
     /// The packet's source there.
     pub source: Ipv4Addr,
     /// Its destination there.
@@ -85,15 +86,12 @@ pub struct Trail {
     pub received: Option<Hop>,
 }
 
-/// `lo`'s index in every namespace.
-const LOOPBACK: u32 = 1;
-
 impl Trail {
     /// That of the probe with this mark. `host_end` is the index of the device's end of the guest's link.
-    pub fn of(mark: Mark, host_end: u32, sightings: &[Sighting]) -> Self {
+    pub fn of(mark: Mark, host_end: IfIndex, sightings: &[Sighting]) -> Self {
         let sequence = first_sequence(mark, sightings);
         let mut trail = Self::default();
-        for seen in sightings.iter().filter(|seen| seen.index != LOOPBACK) {
+        for seen in sightings.iter().filter(|seen| seen.index != IfIndex::LOOPBACK) {
             let Some(answers) = is_of(mark, sequence, seen.packet.what) else { continue };
             let at_host_end = seen.side == Side::Device && seen.index == host_end;
             let place = match (seen.side, at_host_end, seen.outgoing, answers) {
@@ -130,7 +128,7 @@ impl Trail {
     }
 
     /// In words; `name` is an interface's.
-    pub fn words(&self, name: &dyn Fn(u32) -> String) -> String {
+    pub fn words(&self, name: &dyn Fn(IfIndex) -> String) -> String {
         let leaves =
             |what: &str, hop: &Hop| format!("{what} {} as {}", name(hop.index), hop.source);
         let at = |what: &str, hop: &Hop| format!("{what} {}", name(hop.index));
@@ -191,7 +189,7 @@ mod tests {
 
     fn seen(
         side: Side,
-        index: u32,
+        index: IfIndex,
         outgoing: bool,
         ends: (Ipv4Addr, Ipv4Addr),
         what: What,
@@ -209,27 +207,30 @@ mod tests {
         let answer = What::Tcp { from: 443, to: 7, sequence: 70, acknowledges: Some(10) };
         let other = What::Tcp { from: 5, to: 443, sequence: 11, acknowledges: None };
         let all = [
-            seen(Guest, 2, true, (GUEST, HOST), syn),
-            seen(Guest, LOOPBACK, false, (GUEST, HOST), syn),
-            seen(Device, 4, false, (GUEST, HOST), syn),
-            seen(Device, 3, true, (UPLINK, HOST), nated),
-            seen(Device, 3, true, (UPLINK, HOST), other),
-            seen(Device, 3, false, (HOST, UPLINK), answer),
-            seen(Device, 4, true, (HOST, GUEST), answer),
-            seen(Guest, 2, false, (HOST, GUEST), answer),
+            seen(Guest, IfIndex::of(2), true, (GUEST, HOST), syn),
+            seen(Guest, IfIndex::LOOPBACK, false, (GUEST, HOST), syn),
+            seen(Device, IfIndex::of(4), false, (GUEST, HOST), syn),
+            seen(Device, IfIndex::of(3), true, (UPLINK, HOST), nated),
+            seen(Device, IfIndex::of(3), true, (UPLINK, HOST), other),
+            seen(Device, IfIndex::of(3), false, (HOST, UPLINK), answer),
+            seen(Device, IfIndex::of(4), true, (HOST, GUEST), answer),
+            seen(Guest, IfIndex::of(2), false, (HOST, GUEST), answer),
         ];
         let mark = Mark::Tcp(5, SocketAddrV4::new(HOST, 443));
-        let trail = Trail::of(mark, 4, &all);
-        assert_eq!(trail.left, Some(Hop { index: 3, source: UPLINK, destination: HOST }));
+        let trail = Trail::of(mark, IfIndex::of(4), &all);
+        assert_eq!(
+            trail.left,
+            Some(Hop { index: IfIndex::of(3), source: UPLINK, destination: HOST })
+        );
         assert!(trail.sent.is_some() && trail.arrived.is_some() && trail.astray.is_none());
         assert!(trail.is_answered() && trail.passed.is_some() && trail.received.is_some());
-        let name = |index: u32| format!("if{index}");
+        let name = |index: IfIndex| format!("if{index}");
         assert_eq!(
             trail.words(&name),
             "sent, in by if4, out by if3 as 192.0.2.2, answer in by if3, passed to if4, received"
         );
         assert_eq!(
-            Trail::of(Mark::Tcp(6, SocketAddrV4::new(HOST, 443)), 4, &all),
+            Trail::of(Mark::Tcp(6, SocketAddrV4::new(HOST, 443)), IfIndex::of(4), &all),
             Trail::default()
         );
     }
@@ -239,15 +240,15 @@ mod tests {
         let (asks, answers) =
             (What::Dns { id: 3, answers: false }, What::Dns { id: 3, answers: true });
         let all = [
-            seen(Side::Device, 4, false, (GUEST, HOST), asks),
-            seen(Side::Device, 3, true, (UPLINK, HOST), asks),
-            seen(Side::Device, 3, false, (HOST, UPLINK), answers),
-            seen(Side::Device, 9, true, (HOST, GUEST), answers),
+            seen(Side::Device, IfIndex::of(4), false, (GUEST, HOST), asks),
+            seen(Side::Device, IfIndex::of(3), true, (UPLINK, HOST), asks),
+            seen(Side::Device, IfIndex::of(3), false, (HOST, UPLINK), answers),
+            seen(Side::Device, IfIndex::of(9), true, (HOST, GUEST), answers),
         ];
-        let trail = Trail::of(Mark::Dns(3), 4, &all);
-        assert_eq!(trail.astray.map(|hop| hop.index), Some(9));
+        let trail = Trail::of(Mark::Dns(3), IfIndex::of(4), &all);
+        assert_eq!(trail.astray.map(|hop| hop.index), Some(IfIndex::of(9)));
         assert!(trail.passed.is_none() && trail.received.is_none() && trail.is_answered());
-        assert_eq!(Trail::of(Mark::Dns(4), 4, &all), Trail::default());
-        assert_eq!(Trail::of(Mark::Echo(3), 4, &all), Trail::default());
+        assert_eq!(Trail::of(Mark::Dns(4), IfIndex::of(4), &all), Trail::default());
+        assert_eq!(Trail::of(Mark::Echo(3), IfIndex::of(4), &all), Trail::default());
     }
 }

@@ -17,6 +17,7 @@
 use crate::model::alloc::leases::Leases;
 use crate::model::dhcp::Counts;
 use crate::model::guest_net::NetnsRef;
+use crate::model::if_index::IfIndex;
 use crate::model::lifeline::Lifelines;
 use crate::model::policy_rules::RoutingMode;
 use crate::model::timeline::Entry;
@@ -35,7 +36,7 @@ pub struct Attached {
     /// What it has.
     pub net: GuestNet,
     /// Index of the host end.
-    pub index: u32,
+    pub index: IfIndex,
     /// Its network namespace.
     pub netns: NetnsRef,
     /// What it lives by.
@@ -94,9 +95,9 @@ pub struct GuestTable {
     /// Those whose link is being deleted.
     leaving: BTreeMap<GuestName, Attached>,
     /// Whose link has this index; also while it is leaving.
-    by_index: HashMap<u32, GuestName>,
+    by_index: HashMap<IfIndex, GuestName>,
     /// At whose ends something is being done, by their host ends' indexes.
-    work: HashMap<u32, InWork>,
+    work: HashMap<IfIndex, InWork>,
     /// What guests have, also while they are leaving.
     pub leases: Leases,
     /// By their host ends; also of one that is about to be attached.
@@ -105,13 +106,13 @@ pub struct GuestTable {
     last_holder: BTreeMap<Ipv4Addr, GuestName>,
     /// Links that bear our marks and belong to no guest that is known, by their index: the names that
     /// they can be detached by, and their slots.
-    unadopted_links: BTreeMap<u32, (GuestName, u32)>,
+    unadopted_links: BTreeMap<IfIndex, (GuestName, u32)>,
     /// Host ends, each with the address of its guest; of an update both.
     sources: Arc<BTreeSet<(IfName, Ipv4Addr)>>,
     /// Those of links that belong to no guest that is known, by their index.
-    unadopted_sources: BTreeMap<u32, Vec<(IfName, Ipv4Addr)>>,
+    unadopted_sources: BTreeMap<IfIndex, Vec<(IfName, Ipv4Addr)>>,
     /// The networks of attached guests whose DHCP clients are answered, by their links' indexes.
-    dhcp: Arc<BTreeMap<u32, Arc<GuestNet>>>,
+    dhcp: Arc<BTreeMap<IfIndex, Arc<GuestNet>>>,
     /// A guest that is being attached: what guests share has to suit it already.
     joining: usize,
 }
@@ -153,19 +154,19 @@ impl GuestTable {
     }
 
     /// A guest's ends have this MTU in bytes now.
-    pub fn set_mtu(&mut self, index: u32, mtu: Mtu) {
+    pub fn set_mtu(&mut self, index: IfIndex, mtu: Mtu) {
         let guest = self.by_index.get(&index).and_then(|name| self.attached.get_mut(name));
         guest.into_iter().for_each(|guest| guest.net.mtu = mtu);
         self.set_dhcp(index);
     }
 
     /// Whose DHCP clients are answered, by their links' indexes.
-    pub fn dhcp(&self) -> Arc<BTreeMap<u32, Arc<GuestNet>>> {
+    pub fn dhcp(&self) -> Arc<BTreeMap<IfIndex, Arc<GuestNet>>> {
         Arc::clone(&self.dhcp)
     }
 
     /// A guest has come, changed or gone.
-    fn set_dhcp(&mut self, index: u32) {
+    fn set_dhcp(&mut self, index: IfIndex) {
         let answered = self.by_index(index).filter(|guest| guest.spec.dhcp);
         match answered.map(|guest| Arc::new(guest.net.clone())) {
             Some(net) => drop(Arc::make_mut(&mut self.dhcp).insert(index, net)),
@@ -177,7 +178,7 @@ impl GuestTable {
     }
 
     /// A guest has another lease.
-    pub fn set_lease(&mut self, index: u32, lease: Option<Duration>, until: Option<Duration>) {
+    pub fn set_lease(&mut self, index: IfIndex, lease: Option<Duration>, until: Option<Duration>) {
         let guest = self.by_index.get(&index).and_then(|name| self.attached.get_mut(name));
         if let Some(guest) = guest {
             guest.spec.lease = lease;
@@ -186,23 +187,23 @@ impl GuestTable {
     }
 
     /// Whether something is being done at a guest's ends.
-    pub fn is_in_work(&self, index: u32) -> bool {
+    pub fn is_in_work(&self, index: IfIndex) -> bool {
         self.work.contains_key(&index)
     }
 
     /// Whether that is an update.
-    pub fn is_updating(&self, index: u32) -> bool {
+    pub fn is_updating(&self, index: IfIndex) -> bool {
         self.work.get(&index).is_some_and(|one| matches!(one.work, Work::Update(_)))
     }
 
     /// They are about to be brought to what they should be.
-    pub fn begin_align(&mut self, index: u32) {
+    pub fn begin_align(&mut self, index: IfIndex) {
         self.work.insert(index, InWork { work: Work::Align, repair: false });
     }
 
     /// A guest is about to get another network, in the same slot and subnet: what guests share has to
     /// suit that one already. It has both addresses until the end.
-    pub fn begin_update(&mut self, index: u32, to: GuestNet) {
+    pub fn begin_update(&mut self, index: IfIndex, to: GuestNet) {
         self.leases.take_address(&to);
         Arc::make_mut(&mut self.sources).insert(source(&to));
         self.set_override(&to);
@@ -210,7 +211,7 @@ impl GuestTable {
     }
 
     /// It has that network now.
-    pub fn commit_update(&mut self, index: u32, spec: GuestSpec) {
+    pub fn commit_update(&mut self, index: IfIndex, spec: GuestSpec) {
         let Some(InWork { work: Work::Update(to), .. }) = self.work.get_mut(&index) else { return };
         let Some(guest) = self.by_index.get(&index).and_then(|name| self.attached.get_mut(name))
         else {
@@ -224,7 +225,7 @@ impl GuestTable {
 
     /// Whether a repair has to wait: half of a change must not be taken for damage. It is remembered
     /// that one waits.
-    pub fn postpones_repair(&mut self, index: u32) -> bool {
+    pub fn postpones_repair(&mut self, index: IfIndex) -> bool {
         let work = self.work.get_mut(&index);
         work.is_some_and(|one| {
             one.repair = true;
@@ -234,7 +235,7 @@ impl GuestTable {
 
     /// It is done, or given up: a guest that was updated has one network again. Tells whether a repair
     /// waits.
-    pub fn end_work(&mut self, index: u32) -> bool {
+    pub fn end_work(&mut self, index: IfIndex) -> bool {
         let Some(InWork { work, repair }) = self.work.remove(&index) else { return false };
         if let (Work::Update(other), Some(net)) = (work, self.net_of(index)) {
             if other.guest.address != net.guest.address {
@@ -246,7 +247,7 @@ impl GuestTable {
         repair
     }
 
-    fn net_of(&self, index: u32) -> Option<GuestNet> {
+    fn net_of(&self, index: IfIndex) -> Option<GuestNet> {
         let name = self.by_index.get(&index)?;
         let guest = self.attached.get(name).or_else(|| self.leaving.get(name))?;
         Some(guest.net.clone())
@@ -278,23 +279,23 @@ impl GuestTable {
     }
 
     /// The attached guest whose host end has this index.
-    pub fn by_index(&self, index: u32) -> Option<&Attached> {
+    pub fn by_index(&self, index: IfIndex) -> Option<&Attached> {
         self.attached.get(self.by_index.get(&index)?)
     }
 
     /// Whether a link is of a guest, attached or leaving.
-    pub fn has_link(&self, index: u32) -> bool {
+    pub fn has_link(&self, index: IfIndex) -> bool {
         self.by_index.contains_key(&index)
     }
 
     /// The link of the guest that has this one address.
-    pub fn at(&self, subnet: &IpPrefix) -> Option<u32> {
+    pub fn at(&self, subnet: &IpPrefix) -> Option<IfIndex> {
         let one = subnet.v4().filter(|subnet| subnet.prefix() == 32)?;
         Some(self.get(self.leases.holder(one.network())?)?.index)
     }
 
     /// The links of guests, attached or leaving.
-    pub fn links(&self) -> impl Iterator<Item = u32> + '_ {
+    pub fn links(&self) -> impl Iterator<Item = IfIndex> + '_ {
         self.by_index.keys().copied()
     }
 
@@ -331,7 +332,7 @@ impl GuestTable {
     }
 
     /// It could not be deleted: the guest is there.
-    pub fn stay(&mut self, index: u32) -> Option<&Attached> {
+    pub fn stay(&mut self, index: IfIndex) -> Option<&Attached> {
         let name = self.by_index.get(&index)?.clone();
         let guest = self.leaving.remove(&name)?;
         Arc::make_mut(&mut self.sources).insert(source(&guest.net));
@@ -341,7 +342,7 @@ impl GuestTable {
     }
 
     /// A link is gone, and its guest with it, if it was one's; and whether that was leaving.
-    pub fn remove(&mut self, index: u32) -> Option<(Attached, bool)> {
+    pub fn remove(&mut self, index: IfIndex) -> Option<(Attached, bool)> {
         if let Some((_, slot)) = self.unadopted_links.remove(&index) {
             self.leases.slots.release(slot);
         }
@@ -377,7 +378,7 @@ impl GuestTable {
     /// What is behind it keeps its network.
     pub fn leave_unadopted(
         &mut self,
-        index: u32,
+        index: IfIndex,
         name: GuestName,
         slot: u32,
         sources: Vec<(IfName, Ipv4Addr)>,
@@ -389,23 +390,23 @@ impl GuestTable {
     }
 
     /// That one's name.
-    pub fn unadopted_name(&self, index: u32) -> Option<&GuestName> {
+    pub fn unadopted_name(&self, index: IfIndex) -> Option<&GuestName> {
         self.unadopted_links.get(&index).map(|(name, _)| name)
     }
 
     /// The one of this name.
-    pub fn unadopted_index(&self, name: &GuestName) -> Option<u32> {
+    pub fn unadopted_index(&self, name: &GuestName) -> Option<IfIndex> {
         let mut all = self.unadopted_links.iter();
         all.find(|(_, (other, _))| other == name).map(|(index, _)| *index)
     }
 
     /// All of them: their indexes, names and slots.
-    pub fn unadopted(&self) -> impl Iterator<Item = (u32, &GuestName, u32)> + '_ {
+    pub fn unadopted(&self) -> impl Iterator<Item = (IfIndex, &GuestName, u32)> + '_ {
         self.unadopted_links.iter().map(|(index, (name, slot))| (*index, name, *slot))
     }
 
     /// The links of those.
-    pub fn unadopted_links(&self) -> impl Iterator<Item = u32> + '_ {
+    pub fn unadopted_links(&self) -> impl Iterator<Item = IfIndex> + '_ {
         self.unadopted_links.keys().copied()
     }
 
@@ -461,7 +462,10 @@ mod tests {
     const OLD: [u8; 4] = [172, 17, 3, 3];
     const NEW: [u8; 4] = [172, 17, 9, 9];
 
-    /// A guest with index 7.
+    /// Its host end's index.
+    const DEMO: IfIndex = IfIndex::of(7);
+
+    /// A guest with that index.
     fn attach(table: &mut GuestTable) -> GuestName {
         let (spec, has) = net("demo", 0, OLD, VpnPolicy::FollowUplink);
         let name = spec.name.clone();
@@ -469,7 +473,7 @@ mod tests {
         table.attach(Attached {
             spec,
             net: has,
-            index: 7,
+            index: DEMO,
             netns: NetnsRef::default(),
             lifelines: Lifelines::default(),
             owner_uid: 0,
@@ -487,7 +491,7 @@ mod tests {
         let mut table = GuestTable::default();
         attach(&mut table);
         let (spec, to) = net("demo", 0, NEW, VpnPolicy::BlockUnderLockdown);
-        table.begin_update(7, to);
+        table.begin_update(DEMO, to);
         (table, spec)
     }
 
@@ -498,16 +502,16 @@ mod tests {
     #[test]
     fn an_update_holds_both_addresses_until_its_end() {
         let (mut table, spec) = updating();
-        assert!(table.is_updating(7) && table.is_in_work(7));
+        assert!(table.is_updating(DEMO) && table.is_in_work(DEMO));
         assert_eq!((held(&table), table.egress_overrides().len()), ([true, true], 1));
-        table.commit_update(7, spec.clone());
+        table.commit_update(DEMO, spec.clone());
         let guest = table.get(&spec.name).unwrap();
         assert_eq!((guest.net.guest.address, &guest.spec), (NEW.into(), &spec));
         assert_eq!(held(&table), [true, true]);
-        assert!(!table.end_work(7));
+        assert!(!table.end_work(DEMO));
         assert_eq!((held(&table), table.egress_overrides().len()), ([false, true], 1));
         assert!(
-            !table.is_in_work(7) && !table.was_held_by_another(&table.attached[&spec.name].net)
+            !table.is_in_work(DEMO) && !table.was_held_by_another(&table.attached[&spec.name].net)
         );
     }
 
@@ -520,10 +524,10 @@ mod tests {
         assert_eq!(there(&table), (1, true));
         table.leave(&name);
         assert_eq!(there(&table), (0, true), "its address is given to nobody yet");
-        table.stay(7);
+        table.stay(DEMO);
         assert_eq!(there(&table), (1, true));
         table.leave(&name);
-        assert!(table.remove(7).is_some());
+        assert!(table.remove(DEMO).is_some());
         assert_eq!(there(&table), (0, false));
     }
 
@@ -531,33 +535,33 @@ mod tests {
     fn dhcp_has_what_attached_guests_have_and_wish() {
         let (mut table, spec) = updating();
         let told = |table: &GuestTable| {
-            table.dhcp().get(&7).map(|net| (net.guest.address.octets(), net.mtu.bytes()))
+            table.dhcp().get(&DEMO).map(|net| (net.guest.address.octets(), net.mtu.bytes()))
         };
         assert_eq!(told(&table), Some((OLD, 1500)), "an update that has only begun");
-        table.set_mtu(7, Mtu::new(1400).unwrap());
+        table.set_mtu(DEMO, Mtu::new(1400).unwrap());
         assert_eq!(told(&table), Some((OLD, 1400)));
-        table.commit_update(7, spec.clone());
+        table.commit_update(DEMO, spec.clone());
         assert_eq!(told(&table), Some((NEW, 1500)));
-        table.end_work(7);
+        table.end_work(DEMO);
         table.leave(&spec.name);
         assert_eq!(told(&table), None);
-        table.stay(7);
+        table.stay(DEMO);
         assert_eq!(told(&table), Some((NEW, 1500)));
         let (_, to) = net("demo", 0, NEW, VpnPolicy::FollowUplink);
-        table.begin_update(7, to);
-        table.commit_update(7, spec.with_dhcp(false));
+        table.begin_update(DEMO, to);
+        table.commit_update(DEMO, spec.with_dhcp(false));
         assert_eq!(told(&table), None);
-        assert!(table.remove(7).is_some() && table.dhcp().is_empty());
+        assert!(table.remove(DEMO).is_some() && table.dhcp().is_empty());
     }
 
     #[test]
     fn an_update_that_is_given_up_leaves_what_was() {
         let (mut table, spec) = updating();
-        assert!(table.postpones_repair(7));
-        assert!(table.end_work(7), "a repair waits");
+        assert!(table.postpones_repair(DEMO));
+        assert!(table.end_work(DEMO), "a repair waits");
         assert_eq!((held(&table), table.egress_overrides().len()), ([true, false], 0));
         assert_eq!(table.get(&spec.name).unwrap().net.guest.address, Ipv4Addr::from(OLD));
-        assert!(!table.postpones_repair(7) && !table.end_work(7));
+        assert!(!table.postpones_repair(DEMO) && !table.end_work(DEMO));
     }
 
     #[test]
@@ -568,11 +572,11 @@ mod tests {
                 table.leave(&spec.name).unwrap();
             }
             if commits {
-                table.commit_update(7, spec.clone());
+                table.commit_update(DEMO, spec.clone());
             }
-            assert_eq!(table.remove(7).map(|(_, was_leaving)| was_leaving), Some(leaves));
+            assert_eq!(table.remove(DEMO).map(|(_, was_leaving)| was_leaving), Some(leaves));
             assert_eq!((held(&table), table.egress_overrides().len()), ([false, false], 0));
-            assert!(!table.is_in_work(7) && table.is_deserted());
+            assert!(!table.is_in_work(DEMO) && table.is_deserted());
         }
     }
 }

@@ -17,6 +17,7 @@
 
 use super::ownership::{Mac, LINK_GROUP};
 use super::GuestNet;
+use crate::model::if_index::IfIndex;
 use std::fmt;
 
 /// What a link shows.
@@ -24,8 +25,8 @@ use std::fmt;
 pub struct Marks<'a> {
     /// Name.
     pub name: &'a str,
-    /// IFLA_MASTER: index of the bridge or bond that it is a port of; 0: it is none's.
-    pub master: u32,
+    /// IFLA_MASTER: index of the bridge or bond that it is a port of; none: it is none's.
+    pub master: Option<IfIndex>,
     /// IFLA_GROUP.
     pub group: u32,
     /// Link-layer address.
@@ -38,7 +39,7 @@ pub enum Changed {
     /// The name: rules that match by it match no more.
     Name(String),
     /// It is a port: its packets come in by its master, and meet that one's rules.
-    Master(u32),
+    Master(IfIndex),
     /// The group.
     Group(u32),
     /// The MAC.
@@ -51,9 +52,7 @@ pub fn changed(net: &GuestNet, is: &Marks<'_>) -> Vec<Changed> {
     if is.name != net.host.name.as_str() {
         changed.push(Changed::Name(is.name.to_owned()));
     }
-    if is.master != 0 {
-        changed.push(Changed::Master(is.master));
-    }
+    changed.extend(is.master.map(Changed::Master));
     if is.group != LINK_GROUP {
         changed.push(Changed::Group(is.group));
     }
@@ -94,10 +93,11 @@ mod tests {
         let (name, wlan0) = (GuestName::new("a").unwrap(), IfName::new("wlan0").unwrap());
         let spec = GuestSpec::new(name, wlan0, None, [172, 17, 3, 2].into(), 16, -1).unwrap();
         let net = GuestNet::new(&spec, 0, [172, 17, 3, 3].into(), Mtu::ETHERNET);
-        let whole = Marks { name: "vm_wlan", master: 0, group: LINK_GROUP, mac: &net.host.mac.0 };
+        let whole =
+            Marks { name: "vm_wlan", master: None, group: LINK_GROUP, mac: &net.host.mac.0 };
         assert_eq!(changed(&net, &whole), []);
         let mac = [2, 0, 0, 0, 0, 1];
-        let all = Marks { name: "enx", master: 7, group: 0, mac: &mac };
+        let all = Marks { name: "enx", master: Some(IfIndex::of(7)), group: 0, mac: &mac };
         let all = changed(&net, &all);
         let text: Vec<_> = all.iter().map(Changed::to_string).collect();
         let words = [

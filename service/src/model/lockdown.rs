@@ -89,6 +89,7 @@ mod tests {
     use super::super::policy_rules::{PROHIBIT, TO_TABLE};
     use super::super::table::TableId;
     use super::*;
+    use crate::model::if_index::IfIndex;
 
     /// As netd has them (`RouteController.cpp`).
     fn rules(lockdown: bool, default: bool) -> Vec<Rule> {
@@ -109,7 +110,7 @@ mod tests {
             rules.push(Rule {
                 priority: 31000,
                 action: TO_TABLE,
-                table: TableId::of_interface(2),
+                table: TableId::of_interface(IfIndex::of(2)),
                 mark,
                 ..own
             });

@@ -26,6 +26,7 @@ pub mod forwarding;
 pub mod guest_net;
 pub mod guest_table;
 pub mod identity;
+pub mod if_index;
 pub mod layer;
 pub mod lifeline;
 pub mod lockdown;

@@ -19,6 +19,7 @@
 //! `32000 unreachable`. Which of the two it is can be seen by the rules that are there.
 
 use super::table::TableId;
+use crate::model::if_index::IfIndex;
 use crate::spec::{IfName, IpPrefix, Subnet};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -173,7 +174,7 @@ impl RoutingMode {
     }
 
     /// The table that has the routes by an interface.
-    pub fn table_of(self, index: u32) -> TableId {
+    pub fn table_of(self, index: IfIndex) -> TableId {
         match self {
             Self::Main => TableId::MAIN,
             Self::Netd { .. } => TableId::of_interface(index),
@@ -192,7 +193,7 @@ impl RoutingMode {
 /// The interfaces of netd's default network, in the order of being asked: their rules are the last ones
 /// that look up an interface's table for the device's own packets, whatever their user. More than one
 /// where a clat is stacked on it (PhysicalNetwork::addAsDefault()).
-pub fn default_network(rules: &[Rule]) -> Vec<u32> {
+pub fn default_network(rules: &[Rule]) -> Vec<IfIndex> {
     let default = |rule: &&Rule| {
         let own = rule.input.as_deref() == Some("lo") && rule.mark == (0, NET_ID);
         own && rule.is_lookup() && rule.from.is_none()
@@ -241,7 +242,7 @@ pub enum Action {
     /// To that table's routes to single addresses, and to no others.
     Hosts(TableId),
     /// To our table for the interface of this index, which has a default route by it and no other.
-    Own(u32),
+    Own(IfIndex),
     /// Nowhere: the kernel says to the guest that it is prohibited.
     Nowhere,
 }
@@ -259,7 +260,7 @@ impl Action {
 
 impl PolicyRule {
     /// The interface whose table is ours, too.
-    pub fn own(&self) -> Option<u32> {
+    pub fn own(&self) -> Option<IfIndex> {
         match self.to {
             Action::Own(index) => Some(index),
             Action::Table(_) | Action::Hosts(_) | Action::Nowhere => None,
@@ -300,12 +301,12 @@ impl fmt::Display for PolicyRule {
 pub struct RuleInputs {
     /// How the device routes.
     pub shape: RoutingMode,
-    /// Index of the uplink; 0: there is none.
-    pub uplink: u32,
+    /// Index of the uplink; none: there is none.
+    pub uplink: Option<IfIndex>,
     /// The guests' subnets.
     pub subnets: Vec<Subnet>,
     /// Host ends of guests that leave by an interface of their own, and its index.
-    pub single: Vec<(IfName, u32)>,
+    pub single: Vec<(IfName, IfIndex)>,
     /// Host ends of guests that are stopped.
     pub stopped: Vec<IfName>,
 }
@@ -327,7 +328,7 @@ pub fn leads(ways: &RuleInputs, rules: &[Rule], ours: u8) -> Vec<PolicyRule> {
         let taken = |at: &u32| rules.iter().any(|r| r.priority == *at && r.protocol != ours);
         (wanted..wanted + FOR_ONE).find(|at| !taken(at)).unwrap_or(wanted)
     };
-    let by = |index: u32| match ways.shape {
+    let by = |index: IfIndex| match ways.shape {
         RoutingMode::Main => Action::Own(index),
         RoutingMode::Netd { .. } => Action::Table(ways.shape.table_of(index)),
     };
@@ -340,9 +341,9 @@ pub fn leads(ways: &RuleInputs, rules: &[Rule], ours: u8) -> Vec<PolicyRule> {
         to,
     };
     let mut leads: Vec<_> = one.map(lead).collect();
-    if matches!(ways.shape, RoutingMode::Netd { .. }) && ways.uplink != 0 {
+    if let (RoutingMode::Netd { .. }, Some(uplink)) = (ways.shape, ways.uplink) {
         let priority = free(begin + FOR_ONE);
-        let to = by(ways.uplink);
+        let to = by(uplink);
         let lead = |subnet: &Subnet| PolicyRule {
             priority,
             selector: Selector::Subnet((*subnet).into()),
@@ -413,7 +414,10 @@ mod tests {
                 ..lookup(local - 4000, TableId::LOCAL_NETWORK)
             }),
             Rule { mark: (0, EXPLICITLY_SELECTED), ..lookup(local, TableId::LOCAL_NETWORK) },
-            own(Rule { mark: (0, NET_ID), ..lookup(default, TableId::of_interface(wlan0)) }),
+            own(Rule {
+                mark: (0, NET_ID),
+                ..lookup(default, TableId::of_interface(IfIndex::of(wlan0)))
+            }),
             Rule { priority: 32000, action: 7, ..Rule::default() },
         ]
     }
@@ -423,7 +427,12 @@ mod tests {
     }
 
     fn ways(shape: RoutingMode) -> RuleInputs {
-        RuleInputs { shape, uplink: 7, subnets: vec![subnet()], ..RuleInputs::default() }
+        RuleInputs {
+            shape,
+            uplink: Some(IfIndex::of(7)),
+            subnets: vec![subnet()],
+            ..RuleInputs::default()
+        }
     }
 
     #[test]
@@ -477,7 +486,7 @@ mod tests {
             lookup(32_766, TableId::MAIN),
             lookup(32_767, TableId::DEFAULT),
         ];
-        let own = Rule { protocol: OURS, ..lookup(200, TableId::own(9)) };
+        let own = Rule { protocol: OURS, ..lookup(200, TableId::own(IfIndex::of(9))) };
         assert!(leads(&main, &[born.clone(), vec![own]].concat(), OURS).is_empty());
         for other in [
             lookup(5270, TableId(52)),
@@ -516,10 +525,10 @@ mod tests {
             to,
         };
         for (shape, priority, to) in [
-            (RoutingMode::Main, 200, Action::Own(9)),
+            (RoutingMode::Main, 200, Action::Own(IfIndex::of(9))),
             (RoutingMode::Netd { local: 20000 }, 21400, Action::Table(TableId(1009))),
         ] {
-            let (single, stopped) = (vec![(one.clone(), 9)], vec![other.clone()]);
+            let (single, stopped) = (vec![(one.clone(), IfIndex::of(9))], vec![other.clone()]);
             let found = leads(&RuleInputs { single, stopped, ..ways(shape) }, &[], OURS);
             let own = [lead(&one, priority, to), lead(&other, priority, Action::Nowhere)];
             assert!(found.windows(2).any(|two| two == own), "{found:?}");
@@ -529,18 +538,21 @@ mod tests {
 
     #[test]
     fn the_default_network_is_the_last_for_everybody() {
+        let default = |rules: &[Rule]| -> Vec<u32> {
+            default_network(rules).into_iter().map(IfIndex::get).collect()
+        };
         let mut rules = netd(20000, 31000, 7);
-        assert_eq!(default_network(&rules), [7]);
+        assert_eq!(default(&rules), [7]);
         let vpn = Rule { users: true, ..rules[3].clone() };
         rules.push(Rule { priority: 31500, table: TableId(1009), ..vpn });
         rules.push(Rule { priority: 17000, table: TableId(1008), ..rules[3].clone() });
-        assert_eq!(default_network(&rules), [7]);
+        assert_eq!(default(&rules), [7]);
         rules.remove(3);
-        assert_eq!(default_network(&rules), [8]);
-        assert_eq!(default_network(&[]), [0; 0]);
+        assert_eq!(default(&rules), [8]);
+        assert_eq!(default(&[]), [0; 0]);
         let mut rules = netd(20000, 31000, 7);
         rules.insert(4, Rule { table: TableId(1009), ..rules[3].clone() });
-        assert_eq!(default_network(&rules), [7, 9], "with its clat");
+        assert_eq!(default(&rules), [7, 9], "with its clat");
     }
 
     #[test]
@@ -633,7 +645,7 @@ mod tests {
         assert_eq!(PolicyRule::read(&Rule { action: 7, ..rule.clone() }, OURS), None);
         // An earlier guestnetd's, on a device by main: it goes.
         let input = Some("vm_wlan3".to_owned());
-        let former = Rule { from: None, input, ..lookup(21_400, TableId::own(9)) };
+        let former = Rule { from: None, input, ..lookup(21_400, TableId::own(IfIndex::of(9))) };
         assert!(PolicyRule::read(&Rule { protocol: OURS, ..former }, OURS).is_some());
         let (to, suppress) = (Some(subnet().into()), Some(31));
         let to_all = Rule { to, suppress, protocol: OURS, ..lookup(100, TableId::MAIN) };

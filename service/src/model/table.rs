@@ -15,6 +15,7 @@
 //! A routing table, which is known by a number. It is a type of its own because it stands beside an
 //! interface's index wherever there is a route, and both netd and guestnetd make one of the other.
 
+use crate::model::if_index::IfIndex;
 use std::fmt;
 
 /// The number of a routing table (`RTA_TABLE`, `FRA_TABLE`); 0 (`RT_TABLE_UNSPEC`) is no table.
@@ -37,23 +38,23 @@ impl TableId {
     const OWN: u32 = 0x6700_0000;
 
     /// netd's table of an interface.
-    pub fn of_interface(index: u32) -> Self {
-        Self(Self::OF_INTERFACE + index)
+    pub fn of_interface(index: IfIndex) -> Self {
+        Self(Self::OF_INTERFACE + index.get())
     }
 
     /// The interface whose table it is with netd; none for a table with a meaning of its own.
-    pub fn interface(self) -> Option<u32> {
-        self.0.checked_sub(Self::OF_INTERFACE).filter(|index| *index != 0)
+    pub fn interface(self) -> Option<IfIndex> {
+        self.0.checked_sub(Self::OF_INTERFACE).and_then(IfIndex::new)
     }
 
     /// The table of ours for an interface, where the device routes by main.
-    pub fn own(index: u32) -> Self {
-        Self(Self::OWN + index)
+    pub fn own(index: IfIndex) -> Self {
+        Self(Self::OWN + index.get())
     }
 
     /// The interface whose table of ours it is.
-    pub fn own_interface(self) -> Option<u32> {
-        self.0.checked_sub(Self::OWN).filter(|index| *index >> 24 == 0)
+    pub fn own_interface(self) -> Option<IfIndex> {
+        self.0.checked_sub(Self::OWN).filter(|index| *index >> 24 == 0).and_then(IfIndex::new)
     }
 }
 

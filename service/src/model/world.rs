@@ -22,6 +22,7 @@ use super::policy_rules::{RoutingMode, Rule};
 use super::ruleset::{NatPorts, Strangers};
 use super::subnet_conflict::DevicePrefix;
 use super::uplink::Uplink;
+use crate::model::if_index::IfIndex;
 use crate::spec::{IfName, Subnet, UplinkInfos};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -94,7 +95,7 @@ pub enum ForwardingMode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tun {
     /// Its index.
-    pub index: u32,
+    pub index: IfIndex,
     /// Whether it is up.
     pub up: bool,
     /// Its MTU in bytes.

@@ -312,6 +312,7 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::if_index::IfIndex;
     use std::net::{Ipv4Addr, UdpSocket};
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -326,7 +327,7 @@ mod tests {
         fn bring(&mut self, want: &Want, poll: &Poll<'_>) -> io::Result<()> {
             self.0.clear();
             for (token, index) in (0..).zip(want.dns.guests.keys()) {
-                let socket = UdpSocket::bind(("127.0.0.1", *index as u16))?;
+                let socket = UdpSocket::bind(("127.0.0.1", index.get() as u16))?;
                 poll.watch(&socket, token, EpollFlags::EPOLLIN)?;
                 self.0.push(socket);
             }
@@ -376,7 +377,7 @@ mod tests {
     fn want(ports: &[u32]) -> Want {
         let address = Ipv4Addr::new(172, 17, 3, 3);
         let guest = dns::Guest { address, gateway: address, way: None, servers: None };
-        let guests = ports.iter().map(|port| (*port, guest.clone())).collect();
+        let guests = ports.iter().map(|port| (IfIndex::of(*port), guest.clone())).collect();
         let dns = dns::Want { guests: Arc::new(guests), ..dns::Want::default() };
         Want { dns, ..Want::default() }
     }

@@ -275,6 +275,7 @@ fn patiently<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 mod tests {
     use super::*;
     use crate::model::guest_net::NetnsRef;
+    use crate::model::if_index::IfIndex;
     use crate::model::lifeline::Lifelines;
     use crate::spec::{GuestSpec, IfName, Mtu};
 
@@ -295,7 +296,7 @@ mod tests {
             spec,
             address,
             mtu: Mtu::ETHERNET,
-            index: Some(7),
+            index: IfIndex::new(7),
             netns: NetnsRef { id: Some(0), handle: Some([255; 16]) },
             lifelines: Lifelines::default(),
             owner_uid: 0,

@@ -18,6 +18,7 @@ use crate::model::alloc::slots;
 use crate::model::forwarding::{Before, Switch};
 use crate::model::guest_net::NetnsRef;
 use crate::model::guest_table::Attached;
+use crate::model::if_index::IfIndex;
 use crate::model::lifeline::Lifelines;
 use crate::model::GuestNet;
 use crate::spec::{GuestName, GuestSpec, IfName, Mtu};
@@ -87,7 +88,7 @@ pub struct AttachedRecord {
     pub mtu: Mtu,
     /// Index of the device's end of its link; an earlier version kept none.
     #[serde(default)]
-    pub index: Option<u32>,
+    pub index: Option<IfIndex>,
     /// Its network namespace; an earlier version kept none.
     #[serde(default)]
     pub netns: NetnsRef,

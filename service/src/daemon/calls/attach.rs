@@ -30,6 +30,7 @@ use crate::model::desired::{desired_guest, may_remove};
 use crate::model::dhcp::Counts;
 use crate::model::diff::diff;
 use crate::model::guest_net::NetnsRef;
+use crate::model::if_index::IfIndex;
 use crate::model::lifeline::{EndCause, Lifelines, ProcessRef};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::timeline::{Operation, Timeline};
@@ -329,9 +330,9 @@ impl Daemon {
 
     /// Whose end this link of a guest's is: both ends of a pair name each other.
     fn guest_of(&self, end: &link::Link) -> Option<GuestName> {
-        let guest = self.world.guests.by_index(end.other_end).filter(|_| end.kind == "veth")?;
+        let guest = self.world.guests.by_index(end.other_end?).filter(|_| end.kind == "veth")?;
         let host = link::by_index(&self.kernel.netlink, guest.index).ok().flatten()?;
-        let both = host.other_end == end.index && host.elsewhere.is_some();
+        let both = host.other_end == Some(end.index) && host.elsewhere.is_some();
         (both && end.mac == guest.net.guest.mac.0).then(|| guest.name().clone())
     }
 
@@ -388,7 +389,7 @@ fn log_attach(guest: &Attached, arrived: Instant) {
 fn attached(
     spec: &GuestSpec,
     net: &GuestNet,
-    (index, netns): (u32, NetnsRef),
+    (index, netns): (IfIndex, NetnsRef),
     uid: u32,
 ) -> Attached {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -17,6 +17,7 @@
 use crate::daemon::{Attached, Daemon, Gone, GuestEvent, Notice, Whose};
 use crate::effects::executor::link_deleter::Deleted;
 use crate::error::{Error, KernelError};
+use crate::model::if_index::IfIndex;
 use crate::spec::GuestName;
 use crate::store::Record;
 
@@ -74,7 +75,7 @@ impl Daemon {
     }
 
     /// The kernel said that these links are gone.
-    pub(in crate::daemon) fn links_gone(&mut self, indexes: &[u32]) {
+    pub(in crate::daemon) fn links_gone(&mut self, indexes: &[IfIndex]) {
         let (mut told, mut addresses) = (Vec::new(), Vec::new());
         for index in indexes {
             self.kernel.deleter.seen(*index);
@@ -122,7 +123,7 @@ impl Daemon {
         }
     }
 
-    fn not_deleted(&mut self, index: u32, cause: &KernelError) {
+    fn not_deleted(&mut self, index: IfIndex, cause: &KernelError) {
         self.did_not_end(index);
         let unadopted = self.world.guests.unadopted_name(index).cloned();
         let guest = self.world.guests.stay(index);

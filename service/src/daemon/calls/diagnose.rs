@@ -35,6 +35,7 @@ use crate::effects::kernel::netns::{handle, reentry, Home};
 use crate::effects::kernel::route::Decision;
 use crate::effects::kernel::{address, link, route, sysctl, tracked};
 use crate::error::Error;
+use crate::model::if_index::IfIndex;
 use crate::model::table::TableId;
 use crate::spec::{Family, GuestName};
 use crate::store::Store;
@@ -135,7 +136,7 @@ struct Examination {
     probes: Vec<Probe>,
     run: Run,
     /// The guest's end of the link, and a socket beside it; or why there is none.
-    inside: Result<(u32, Netlink), String>,
+    inside: Result<(IfIndex, Netlink), String>,
     host_end: Option<Link>,
 }
 
@@ -181,8 +182,9 @@ impl Examination {
                 Err(e @ Error::GuestGone(_)) => return Err(e),
                 Err(e) => inside = Err(e.to_string()),
                 Ok(Opened { netlink, run: theirs, echoes }) => {
-                    let end = host_end.as_ref().map_or(0, |end| end.other_end);
-                    inside = Ok((end, netlink));
+                    let end = host_end.as_ref().and_then(|end| end.other_end);
+                    let end = end.ok_or_else(|| "its other end is gone".to_owned());
+                    inside = end.map(|end| (end, netlink));
                     run.flights.extend(theirs.flights);
                     run.taps = theirs.taps;
                     let gateway = guest.net.guest.gateway;
@@ -208,7 +210,7 @@ impl Examination {
         let taps = std::mem::take(&mut self.run.taps);
         let tapped = taps.len() == 2;
         let seen: Vec<_> = taps.into_iter().flat_map(|tap| tap.sightings).collect();
-        let host = known.guest.as_ref().map_or(0, |guest| guest.index);
+        let host = known.guest.as_ref().map(|guest| guest.index);
         let mut probes: Vec<Probed> = self.probes.iter().cloned().map(Probed::from).collect();
         let mut connection = None;
         for flight in std::mem::take(&mut self.run.flights) {
@@ -219,8 +221,8 @@ impl Examination {
                     if let (Some(Mark::Tcp(port, to)), Kind::Tcp) = (mark, probed.probe.kind) {
                         connection.get_or_insert((port, to));
                     }
-                    probed.trail =
-                        mark.map(|mark| Trail::of(mark, host, &seen)).unwrap_or_default();
+                    let trail = mark.zip(host).map(|(mark, host)| Trail::of(mark, host, &seen));
+                    probed.trail = trail.unwrap_or_default();
                     probed.guest = flight.found;
                 }
             }
@@ -238,7 +240,8 @@ impl Examination {
             });
             GuestFacts { tapped, tracked, ..facts }
         });
-        let beyond = neighbours(&self.netlink, self.way.index);
+        let beyond =
+            self.way.index.map(|index| neighbours(&self.netlink, index)).unwrap_or_default();
         self.way.router_is_deaf = self.way.router.is_some_and(|router| is_deaf(&beyond, router));
         let mut facts = Facts {
             probes,
@@ -283,8 +286,8 @@ impl Examination {
             tapped: false,
             out: passing(guest.index, address, host),
             back: match self.way.index {
-                0 => Ok(None),
-                index => passing(index, host, address),
+                None => Ok(None),
+                Some(index) => passing(index, host, address),
             },
             strict: (sysctl::is_strict(net.host.name.as_str()), sysctl::is_strict(&self.way.name)),
             forwards: (sysctl::forwards(net.host.name.as_str()), sysctl::forwards(&self.way.name)),
@@ -299,10 +302,10 @@ impl Examination {
     }
 
     /// The names of all interfaces that anything was seen at.
-    fn interfaces(&self, facts: &Facts) -> BTreeMap<u32, String> {
+    fn interfaces(&self, facts: &Facts) -> BTreeMap<IfIndex, String> {
         let trails = facts.probes.iter().map(|probed| &probed.trail);
         let hops = trails.flat_map(|t| [t.arrived, t.left, t.answered, t.passed, t.astray]);
-        let mut indexes: Vec<u32> = hops.flatten().map(|hop| hop.index).collect();
+        let mut indexes: Vec<IfIndex> = hops.flatten().map(|hop| hop.index).collect();
         if let Some(guest) = &facts.guest {
             let routes = [&guest.out, &guest.back, &guest.to_resolver];
             indexes.extend(routes.into_iter().flatten().flatten().map(|way| way.index));
@@ -390,22 +393,19 @@ fn untapped(e: &io::Error) {
 fn way(known: &Known, netlink: &Netlink) -> Way {
     let link = known.way.as_ref().and_then(|name| link::by_name(netlink, name).ok().flatten());
     let Some(link) = link else { return Way { netd: known.netd, ..Way::default() } };
-    let addresses = address::of(netlink, Family::V4, link.index).unwrap_or_default();
+    let addresses = address::of(netlink, Family::V4, Some(link.index)).unwrap_or_default();
     let v4 = addresses.iter().filter_map(|found| match found.address {
         IpAddr::V4(address) => Some(address),
         IpAddr::V6(_) => None,
     });
     let addresses = v4.collect();
-    let (name, index, netd) = (link.name, link.index, known.netd);
+    let (name, index, netd) = (link.name, Some(link.index), known.netd);
     Way { name, index, addresses, netd, ..Way::default() }
 }
 
 /// The next hop of the way out's default route.
 fn router(known: &Known, netlink: &Netlink, way: &Way) -> Option<Ipv4Addr> {
-    if way.index == 0 {
-        return None;
-    }
-    let routes = route::of(netlink, Family::V4, Some(known.table), Some(way.index)).ok()?;
+    let routes = route::of(netlink, Family::V4, Some(known.table), Some(way.index?)).ok()?;
     let default = routes.iter().filter(|route| route.destination.prefix() == 0);
     match default.min_by_key(|route| route.priority)?.gateway? {
         IpAddr::V4(router) => Some(router),
@@ -422,16 +422,16 @@ fn tapped(targets: &Targets, around: &Surroundings) -> Vec<Ipv4Addr> {
 
 fn inside(
     netlink: &Netlink,
-    end: u32,
+    end: IfIndex,
     address: Ipv4Addr,
     gateway: Ipv4Addr,
     host: Ipv4Addr,
 ) -> Inside {
     let there = link::by_index(netlink, end).ok().flatten();
-    let addresses = address::of(netlink, Family::V4, end).unwrap_or_default();
+    let addresses = address::of(netlink, Family::V4, Some(end)).unwrap_or_default();
     let towards = |to: Ipv4Addr| route::towards(netlink, to).ok().flatten();
     Inside {
-        index: there.map_or(0, |link| link.index),
+        index: there.map(|link| link.index),
         has_address: addresses.iter().any(|found| found.address == IpAddr::V4(address)),
         out: towards(host),
         to_gateway: towards(gateway),
@@ -439,8 +439,8 @@ fn inside(
     }
 }
 
-fn neighbours(netlink: &Netlink, index: u32) -> Vec<Neighbour> {
-    neighbour::of(netlink, Family::V4, index).unwrap_or_default()
+fn neighbours(netlink: &Netlink, index: IfIndex) -> Vec<Neighbour> {
+    neighbour::of(netlink, Family::V4, Some(index)).unwrap_or_default()
 }
 
 /// Whether nobody has answered for an address that was asked for.
@@ -487,7 +487,7 @@ fn row(probed: &Probed, facts: &Facts) -> Row {
 }
 
 /// What the kernel says of the way that the guest's packets take.
-fn kernels_way(way: &Route, name: &dyn Fn(u32) -> String) -> Option<String> {
+fn kernels_way(way: &Route, name: &dyn Fn(IfIndex) -> String) -> Option<String> {
     Some(match way {
         Ok(Some(way)) => format!("route by {}", name(way.index)),
         Ok(None) => "no route".to_owned(),

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::model::change::KernelOp;
 use crate::model::desired::{desired_guest, may_remove};
 use crate::model::diff::diff;
+use crate::model::if_index::IfIndex;
 use crate::model::object::Ipv4Conf;
 use crate::model::table::TableId;
 use crate::model::{GuestNet, Reversible, Scope, Step};
@@ -33,7 +34,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// What is there after an attach.
 pub(in crate::daemon) struct ReadBack {
     /// The host end's index.
-    pub index: u32,
+    pub index: IfIndex,
     /// The id of the namespace that the other end is in.
     pub netns: Option<i32>,
     /// The guest's own interface that takes its way to the gateway.
@@ -48,7 +49,7 @@ pub(in crate::daemon) struct ReadBack {
 /// recent kernels (rtnl_getlink()); on others it is waited for.
 pub(in crate::daemon) fn read_back(
     net: &GuestNet,
-    ends: Option<(u32, u32)>,
+    ends: Option<(IfIndex, IfIndex)>,
     device: &Netlink,
     (inside, open): (&Netlink, impl Fn() -> io::Result<Netlink>),
     mark: &Step,
@@ -63,7 +64,7 @@ pub(in crate::daemon) fn read_back(
     loop {
         let host = observe::host_end(device, net)?;
         let guest = observe::guest_side(inside, &open, net)?;
-        let end = host.as_ref().map_or((0, None), |host| (host.index, host.elsewhere));
+        let end = host.as_ref().map(|host| (host.index, host.elsewhere));
         let running = host.as_ref().is_some_and(|host| host.running) && guest.running;
         let mut found = guest.objects;
         found.extend(host.into_iter().flat_map(|host| host.objects));
@@ -72,8 +73,7 @@ pub(in crate::daemon) fn read_back(
             .filter(|step| *step != mark && !is_the_guests(step))
             .map(Step::describe)
             .collect();
-        if missing.is_empty() && running {
-            let (index, netns) = end;
+        if let (true, true, Some((index, netns))) = (missing.is_empty(), running, end) {
             let shadowed_by = guest.index.and_then(|own| shadow(net, own, inside));
             return Ok(ReadBack { index, netns, shadowed_by });
         }
@@ -98,7 +98,7 @@ fn is_the_guests(step: &Step) -> bool {
 /// because a guest or a device may route by rules of its own, and is looked into.
 fn at_a_glance(
     net: &GuestNet,
-    ends: (u32, u32),
+    ends: (IfIndex, IfIndex),
     device: &Netlink,
     inside: &Netlink,
 ) -> Option<Link> {
@@ -130,7 +130,7 @@ fn at_a_glance(
 
 /// An interface of the guest's own that takes its way to the gateway, as Docker's docker0 does: the guest
 /// has internet, and no names. The log and the answer say so now, and status later.
-fn shadow(net: &GuestNet, end: u32, inside: &Netlink) -> Option<String> {
+fn shadow(net: &GuestNet, end: IfIndex, inside: &Netlink) -> Option<String> {
     let (name, dev, gateway) = (&net.name, &net.guest.name, net.guest.gateway);
     let way = route::towards(inside, gateway).ok().flatten();
     let other = way.filter(|way| way.index != end)?;

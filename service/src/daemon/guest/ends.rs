@@ -29,6 +29,7 @@ use crate::model::change::KernelOp;
 use crate::model::desired::{desired_device_side, live_steps, may_remove, Scale};
 use crate::model::diff::diff;
 use crate::model::guest_net::NetnsRef;
+use crate::model::if_index::IfIndex;
 use crate::model::object::LinkKind;
 use crate::model::timeline::{Operation, Timeline};
 use crate::model::{GuestNet, Object, Reversible, Scope, Step};
@@ -39,7 +40,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub(in crate::daemon) struct Job {
     /// Of the host end.
-    pub(in crate::daemon) index: u32,
+    pub(in crate::daemon) index: IfIndex,
     /// The guest's namespace, as it was attached.
     pub(in crate::daemon) netns: NetnsRef,
     /// What they should be.
@@ -164,7 +165,8 @@ impl Ends {
         if job.netns.id.is_some_and(|known| known != netns) {
             return Err(moved(&job.net));
         }
-        let guest = link::beyond(&self.netlink, netns, host.other_end).map_err(failed)?;
+        let end = host.other_end.ok_or_else(gone)?;
+        let guest = link::beyond(&self.netlink, netns, end).map_err(failed)?;
         let guest = peer_of(&job.net, host.index, guest)?;
         Ok(Pair { netns, guest })
     }
@@ -271,9 +273,9 @@ struct Pair {
 }
 
 /// The guest's end, if it is that: the guest may have renamed it, or moved it.
-fn peer_of(net: &GuestNet, host: u32, there: Option<Link>) -> Result<Link, Error> {
+fn peer_of(net: &GuestNet, host: IfIndex, there: Option<Link>) -> Result<Link, Error> {
     let is_it = |link: &Link| {
-        link.kind == "veth" && link.other_end == host && link.name == net.guest.name.as_str()
+        link.kind == "veth" && link.other_end == Some(host) && link.name == net.guest.name.as_str()
     };
     there.filter(is_it).ok_or_else(|| moved(net))
 }

@@ -23,6 +23,7 @@ use crate::effects::kernel::netns::{self, handle};
 use crate::effects::kernel::process;
 use crate::model::guest_net::NetnsRef;
 use crate::model::guest_table::Attached;
+use crate::model::if_index::IfIndex;
 use crate::model::lifeline::EndCause;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use std::collections::{BTreeMap, HashMap};
@@ -41,11 +42,11 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(in crate::daemon) struct Lifelines {
     epoll: Arc<Epoll>,
     /// Closed, and so taken out of the epoll instance, when they have ended or their guest has gone.
-    processes: HashMap<u32, Vec<(EndCause, OwnedFd)>>,
+    processes: HashMap<IfIndex, Vec<(EndCause, OwnedFd)>>,
     /// What ends by the clock: leases, and what is tried again.
-    times: BTreeMap<u32, (Instant, EndCause)>,
+    times: BTreeMap<IfIndex, (Instant, EndCause)>,
     /// Guests that are being detached, and why.
-    ending: HashMap<u32, EndCause>,
+    ending: HashMap<IfIndex, EndCause>,
 }
 
 /// Rings when a process that a guest lives by has ended.
@@ -85,18 +86,18 @@ impl Lifelines {
     /// A guest goes with this process.
     pub(in crate::daemon) fn hold(
         &mut self,
-        index: u32,
+        index: IfIndex,
         cause: EndCause,
         pidfd: OwnedFd,
     ) -> io::Result<()> {
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, index.into());
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, index.get().into());
         self.epoll.add(&pidfd, event)?;
         self.processes.entry(index).or_default().push((cause, pidfd));
         Ok(())
     }
 
     /// A guest's lease ends then; none: it has none.
-    pub(in crate::daemon) fn lease(&mut self, index: u32, until: Option<Duration>) {
+    pub(in crate::daemon) fn lease(&mut self, index: IfIndex, until: Option<Duration>) {
         match until {
             Some(until) => {
                 let left = until.saturating_sub(process::monotonic());
@@ -112,18 +113,18 @@ impl Lifelines {
     }
 
     /// Those that have ended, each once.
-    fn ended(&mut self, now: Instant) -> Vec<(u32, EndCause)> {
+    fn ended(&mut self, now: Instant) -> Vec<(IfIndex, EndCause)> {
         let mut ended = Vec::new();
         let mut events = [EpollEvent::empty(); 64];
         while let Ok(count @ 1..) = self.epoll.wait(&mut events, 0u8) {
             for event in events.iter().take(count) {
-                let Ok(index) = u32::try_from(event.data()) else { continue };
+                let Some(index) = IfIndex::new(event.data()) else { continue };
                 ended.extend(self.process_over(index).map(|cause| (index, cause)));
                 // Dropped in any case: what is left in there would ring for ever.
                 self.processes.remove(&index);
             }
         }
-        let due = |(_, (at, _)): &(&u32, &(Instant, EndCause))| *at <= now;
+        let due = |(_, (at, _)): &(&IfIndex, &(Instant, EndCause))| *at <= now;
         let due: Vec<_> = self.times.iter().filter(due).map(|(i, (_, why))| (*i, *why)).collect();
         for (index, cause) in due {
             self.times.remove(&index);
@@ -133,19 +134,19 @@ impl Lifelines {
     }
 
     /// Whether a process that a guest lives by has ended.
-    fn process_over(&self, index: u32) -> Option<EndCause> {
+    fn process_over(&self, index: IfIndex) -> Option<EndCause> {
         let processes = self.processes.get(&index)?;
         let over = processes.iter().find(|(_, pidfd)| process::has_ended(pidfd.as_fd()));
         over.map(|(cause, _)| *cause)
     }
 
     /// Why a guest is being detached that nobody asked to detach.
-    pub(in crate::daemon) fn ending_of(&self, index: u32) -> Option<EndCause> {
+    pub(in crate::daemon) fn ending_of(&self, index: IfIndex) -> Option<EndCause> {
         self.ending.get(&index).copied()
     }
 
     /// A guest is gone.
-    pub(in crate::daemon) fn forget(&mut self, index: u32) {
+    pub(in crate::daemon) fn forget(&mut self, index: IfIndex) {
         self.processes.remove(&index);
         self.times.remove(&index);
         self.ending.remove(&index);
@@ -162,7 +163,7 @@ impl Daemon {
     }
 
     /// Has an attached guest's link deleted. One that is leaving already has its reason.
-    pub(in crate::daemon) fn end_guest(&mut self, index: u32, cause: EndCause) {
+    pub(in crate::daemon) fn end_guest(&mut self, index: IfIndex, cause: EndCause) {
         let Some(guest) = self.world.guests.by_index(index) else { return };
         let name = guest.name().clone();
         log::info!("{name}: {cause}: detached");
@@ -173,7 +174,7 @@ impl Daemon {
     }
 
     /// Its link could not be deleted: a guest that nobody asked to detach is tried again.
-    pub(in crate::daemon) fn did_not_end(&mut self, index: u32) {
+    pub(in crate::daemon) fn did_not_end(&mut self, index: IfIndex) {
         if let Some(cause) = self.lifelines.ending.remove(&index) {
             self.lifelines.times.insert(index, (Instant::now() + AGAIN, cause));
         }

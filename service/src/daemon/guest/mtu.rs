@@ -19,6 +19,7 @@
 use super::ends::Job;
 use crate::daemon::{Attached, Daemon};
 use crate::model::desired::Scale;
+use crate::model::if_index::IfIndex;
 use crate::spec::{Mtu, VpnPolicy};
 
 impl Daemon {
@@ -45,7 +46,7 @@ impl Daemon {
 
     /// Has the worker look at the guests that do not have the MTU of their ways out.
     pub(in crate::daemon) fn follow_mtu(&mut self) {
-        let lagging: Vec<u32> = self
+        let lagging: Vec<IfIndex> = self
             .world
             .guests
             .attached()

@@ -20,6 +20,7 @@ use crate::daemon::reconcile::debounce::Due;
 use crate::daemon::{Daemon, GuestEvent, Handle, Notice};
 use crate::error::{Error, KernelError};
 use crate::model::desired::Scale;
+use crate::model::if_index::IfIndex;
 use crate::model::timeline::Timeline;
 use crate::model::GuestNet;
 use crate::spec::IfName;
@@ -40,12 +41,12 @@ pub(in crate::daemon) struct Worker {
     /// Told when there is something to do.
     pub(in crate::daemon) due: Arc<Notify>,
     /// The guests to look at, by their host ends' indexes.
-    queue: BTreeSet<u32>,
+    queue: BTreeSet<IfIndex>,
     threads: usize,
     /// Links of which one end may have what is not known of, by their index.
-    doubts: BTreeMap<u32, Doubt>,
+    doubts: BTreeMap<IfIndex, Doubt>,
     /// Links whose guests have to ask by DHCP again.
-    told: BTreeSet<u32>,
+    told: BTreeSet<IfIndex>,
 }
 
 /// What may be at a guest's ends.
@@ -57,33 +58,33 @@ pub(in crate::daemon) struct Doubt {
 
 impl Worker {
     /// The ends may not have the same MTU.
-    pub(in crate::daemon) fn doubt(&mut self, index: u32) {
+    pub(in crate::daemon) fn doubt(&mut self, index: IfIndex) {
         self.doubts.entry(index).or_default();
     }
 
     /// The ends may have `before`, which is taken back.
-    pub(in crate::daemon) fn restore(&mut self, index: u32, before: GuestNet) {
+    pub(in crate::daemon) fn restore(&mut self, index: IfIndex, before: GuestNet) {
         self.doubts.insert(index, Doubt { before: Some(before) });
         self.queue.insert(index);
     }
 
     /// Whether that is still to be done.
-    pub(in crate::daemon) fn is_restoring(&self, index: u32) -> bool {
+    pub(in crate::daemon) fn is_restoring(&self, index: IfIndex) -> bool {
         self.queue.contains(&index) && self.doubts(index).is_some_and(|d| d.before.is_some())
     }
 
     /// Both ends are as they are known.
-    pub(in crate::daemon) fn is_sure(&mut self, index: u32) {
+    pub(in crate::daemon) fn is_sure(&mut self, index: IfIndex) {
         self.doubts.remove(&index);
     }
 
     /// What is not known of a link.
-    pub(in crate::daemon) fn doubts(&self, index: u32) -> Option<&Doubt> {
+    pub(in crate::daemon) fn doubts(&self, index: IfIndex) -> Option<&Doubt> {
         self.doubts.get(&index)
     }
 
     /// Has these looked at.
-    pub(in crate::daemon) fn queue(&mut self, links: Vec<u32>) {
+    pub(in crate::daemon) fn queue(&mut self, links: Vec<IfIndex>) {
         if !links.is_empty() {
             self.queue.extend(links);
             self.due.notify_one();
@@ -91,18 +92,18 @@ impl Worker {
     }
 
     /// These guests have to ask by DHCP again.
-    pub(in crate::daemon) fn tell(&mut self, links: Vec<u32>) {
+    pub(in crate::daemon) fn tell(&mut self, links: Vec<IfIndex>) {
         self.told.extend(&links);
         self.queue(links);
     }
 
     /// Whether a guest has to.
-    pub(in crate::daemon) fn tells(&self, index: u32) -> bool {
+    pub(in crate::daemon) fn tells(&self, index: IfIndex) -> bool {
         self.told.contains(&index)
     }
 
     /// A link is gone.
-    pub(in crate::daemon) fn forget(&mut self, index: u32) {
+    pub(in crate::daemon) fn forget(&mut self, index: IfIndex) {
         self.queue.remove(&index);
         self.told.remove(&index);
         self.doubts.remove(&index);
@@ -167,13 +168,13 @@ impl Daemon {
     }
 
     /// After a failure: an MTU that was taken back may have brought IPv6 back.
-    pub(in crate::daemon) fn look_at_ends(&mut self, index: u32) {
+    pub(in crate::daemon) fn look_at_ends(&mut self, index: IfIndex) {
         let guests = [index].into();
         self.debounce.trigger(Due { guests, ..Due::default() }, Instant::now());
     }
 
     /// Nobody works at a guest's ends any more. What was announced of it meanwhile was left alone.
-    pub(in crate::daemon) fn end_work(&mut self, index: u32) {
+    pub(in crate::daemon) fn end_work(&mut self, index: IfIndex) {
         if self.world.guests.end_work(index) {
             self.look_at_ends(index);
         }

@@ -106,7 +106,8 @@ impl Daemon {
         let host = &net.host.name;
         let failed = |cause| Error::kernel(format!("read {host}"), cause);
         let link = link::counted(&self.kernel.netlink, guest.index).map_err(failed)?;
-        let found = address::of(&self.kernel.netlink, Family::V4, guest.index).map_err(failed)?;
+        let found =
+            address::of(&self.kernel.netlink, Family::V4, Some(guest.index)).map_err(failed)?;
         let routes =
             route::of(&self.kernel.netlink, Family::V4, Some(net.host.table), Some(guest.index))
                 .map_err(failed)?;

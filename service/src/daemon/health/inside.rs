@@ -22,6 +22,7 @@ use crate::effects::kernel::netns::Home;
 use crate::error::Error;
 use crate::model::fault::{Cause, Fault};
 use crate::model::guest_net::NetnsRef;
+use crate::model::if_index::IfIndex;
 use crate::model::lifeline::ProcessRef;
 use crate::model::GuestNet;
 use crate::spec::GuestName;
@@ -30,7 +31,7 @@ use std::time::{Duration, Instant};
 
 /// A guest to look into.
 pub(in crate::daemon) struct Visit {
-    index: u32,
+    index: IfIndex,
     net: GuestNet,
     netns: NetnsRef,
     process: Option<ProcessRef>,
@@ -46,7 +47,7 @@ const DEAR_IF_ASKED: Duration = Duration::from_secs(10);
 const DEAR_IF_KEPT: Duration = Duration::from_secs(60);
 
 /// What was seen, by the host ends' indexes.
-pub(in crate::daemon) type Seen = HashMap<u32, Result<Option<Inside>, String>>;
+pub(in crate::daemon) type Seen = HashMap<IfIndex, Result<Option<Inside>, String>>;
 
 impl Handle {
     /// Looks into one guest, or all, without the daemon's lock.

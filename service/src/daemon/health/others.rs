@@ -22,6 +22,7 @@ use crate::effects::firewall::diagnose::packet::Link;
 use crate::effects::firewall::diagnose::{self, About, Finding, Findings, Kernel};
 use crate::effects::kernel::{address, link};
 use crate::model::fault::{Cause, Fault};
+use crate::model::if_index::IfIndex;
 use crate::model::ownership::LINK_GROUP;
 use crate::model::ruleset::GuestSubnet;
 use crate::model::GuestNet;
@@ -37,7 +38,7 @@ pub(in crate::daemon) struct Others {
     /// Where guests leave that have no way out of their own.
     uplink: Option<Arc<Link>>,
     /// Whether all guests with this gateway and this way out surely pass.
-    all_pass: RefCell<HashMap<(Ipv4Addr, u32), bool>>,
+    all_pass: RefCell<HashMap<(Ipv4Addr, Option<IfIndex>), bool>>,
 }
 
 impl Daemon {
@@ -81,7 +82,7 @@ impl Daemon {
     /// A tun's address, which is what masquerades what leaves by it.
     fn tun(&self, name: &IfName) -> Option<Arc<Link>> {
         let found = link::by_name(&self.kernel.netlink, name.as_str()).ok().flatten()?;
-        let all = address::of(&self.kernel.netlink, Family::V4, found.index).ok()?;
+        let all = address::of(&self.kernel.netlink, Family::V4, Some(found.index)).ok()?;
         let first = all.iter().find_map(|found| match found.address {
             IpAddr::V4(address) => Some(address),
             IpAddr::V6(_) => None,
@@ -96,7 +97,7 @@ impl Others {
         &self,
         daemon: &Daemon,
         net: &GuestNet,
-        index: Option<u32>,
+        index: Option<IfIndex>,
         layers: &mut [LayerReport],
     ) {
         let uplink = match net.vpn.tun() {
@@ -193,10 +194,10 @@ fn layer_of(about: About) -> Layer {
 }
 
 /// The device's end of a guest's link.
-fn host_end(name: &IfName, index: Option<u32>, address: Ipv4Addr) -> Arc<Link> {
+fn host_end(name: &IfName, index: Option<IfIndex>, address: Ipv4Addr) -> Arc<Link> {
     Arc::new(Link {
         name: name.to_string(),
-        index: index.unwrap_or_default(),
+        index,
         group: LINK_GROUP,
         kind: "veth".to_owned(),
         address: Some(address),

@@ -228,7 +228,7 @@ impl Daemon {
     /// The interface that has an address.
     fn holder_of(&self, address: IpAddr) -> Option<String> {
         let netlink = &self.kernel.netlink;
-        let all = address::of(netlink, Family::of(address), 0).ok()?;
+        let all = address::of(netlink, Family::of(address), None).ok()?;
         let holder = all.iter().find(|one| one.address == address)?;
         Some(link::by_index(netlink, holder.index).ok().flatten()?.name)
     }

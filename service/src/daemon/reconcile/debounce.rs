@@ -19,6 +19,7 @@
 //! announcements, and the guests' traffic waits for the last one.
 
 use crate::model::backoff::{Backoff, RETRY};
+use crate::model::if_index::IfIndex;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -41,7 +42,7 @@ pub(in crate::daemon) struct Due {
     /// The device's own prefixes: one may be in the guests' subnets now, or no more.
     pub(in crate::daemon) prefixes: bool,
     /// The host ends of guests, by their index.
-    pub(in crate::daemon) guests: BTreeSet<u32>,
+    pub(in crate::daemon) guests: BTreeSet<IfIndex>,
     /// Nothing is read: what is wanted may have changed, or what failed is tried again.
     pub(in crate::daemon) wanted: bool,
 }
@@ -181,7 +182,7 @@ mod tests {
         let mut it = Debounce::default();
         it.trigger(Due::default(), Instant::now());
         assert_eq!(it.at(), None);
-        it.trigger(Due { guests: [7].into(), ..Due::default() }, Instant::now());
+        it.trigger(Due { guests: [IfIndex::of(7)].into(), ..Due::default() }, Instant::now());
         assert!(it.at().is_some());
     }
 

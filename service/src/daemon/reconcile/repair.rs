@@ -26,6 +26,7 @@ use crate::model::change::KernelOp;
 use crate::model::desired::{desired_device_side, may_remove};
 use crate::model::diff::diff;
 use crate::model::identity::Changed;
+use crate::model::if_index::IfIndex;
 use crate::model::timeline::Timeline;
 use crate::model::{GuestNet, Reversible, Step};
 use std::time::Instant;
@@ -52,7 +53,7 @@ impl Daemon {
     }
 
     /// The guest whose host end has this index.
-    pub(in crate::daemon) fn repair(&mut self, index: u32) {
+    pub(in crate::daemon) fn repair(&mut self, index: IfIndex) {
         let Some(guest) = self.world.guests.by_index(index) else { return };
         let net = guest.net.clone();
         match observe::host_end_at(&self.kernel.netlink, index, &net) {
@@ -62,7 +63,7 @@ impl Daemon {
         }
     }
 
-    fn repair_from(&mut self, index: u32, net: &GuestNet, host: FoundHost) {
+    fn repair_from(&mut self, index: IfIndex, net: &GuestNet, host: FoundHost) {
         let restored = !host.changed.is_empty();
         // Whatever else is being done to it: its rules do not hold.
         let Some(host) = self.restore_marks(index, net, host) else { return };
@@ -109,7 +110,12 @@ impl Daemon {
 
     /// Puts back the marks of a host end: gives the end as it is then. None when that has to wait or
     /// fails: the link is down until it is done, since rules that match by its name do not hold.
-    fn restore_marks(&mut self, index: u32, net: &GuestNet, host: FoundHost) -> Option<FoundHost> {
+    fn restore_marks(
+        &mut self,
+        index: IfIndex,
+        net: &GuestNet,
+        host: FoundHost,
+    ) -> Option<FoundHost> {
         if host.changed.is_empty() {
             return Some(host);
         }
@@ -146,7 +152,7 @@ impl Daemon {
         }
     }
 
-    fn shut(&mut self, index: u32, net: &GuestNet, host: &FoundHost) {
+    fn shut(&mut self, index: IfIndex, net: &GuestNet, host: &FoundHost) {
         if host.up {
             if let Err(e) = marks::shut(&self.kernel.netlink, index) {
                 log::error!("{}: {} cannot be set down: {e}", net.name, net.host.name);
@@ -160,7 +166,7 @@ impl Daemon {
     }
 
     /// With its link the guest goes, which is announced. Else it is tried again.
-    fn not_repaired(&mut self, index: u32, net: &GuestNet, e: &Error) {
+    fn not_repaired(&mut self, index: IfIndex, net: &GuestNet, e: &Error) {
         if let Ok(None) = link::by_index(&self.kernel.netlink, index) {
             return;
         }

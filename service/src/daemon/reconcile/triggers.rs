@@ -20,6 +20,7 @@ use crate::daemon::Daemon;
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::monitor::Event;
 use crate::effects::resource::{Managed, SharedResource};
+use crate::model::if_index::IfIndex;
 use crate::model::uplink::way::is_internet;
 use crate::model::{identity, ownership};
 use std::collections::BTreeMap;
@@ -64,7 +65,7 @@ impl Daemon {
                     gone.push(index);
                     due.guests.extend(&self.shut);
                 }
-                Event::Address { index, gone } | Event::Route { index, gone, .. }
+                Event::Address { index, gone } | Event::Route { index: Some(index), gone, .. }
                     if self.world.guests.has_link(index) =>
                 {
                     if gone {
@@ -159,12 +160,12 @@ impl Daemon {
 
     /// A setting of an interface's own: gives the host end that it has to be put back on. With the
     /// switch for all, the kernel writes each (inet_forward_change()), which comes back with it.
-    fn conf_changed(&self, index: u32, forwarding: Option<bool>) -> Option<u32> {
+    fn conf_changed(&self, index: IfIndex, forwarding: Option<bool>) -> Option<IfIndex> {
         if forwarding == Some(true) || !self.forwarding.get().is_on() {
             return None;
         }
         let uplink = &self.world.uplink;
-        if let Some(name) = uplink.name.as_ref().filter(|_| index == uplink.index) {
+        if let Some(name) = uplink.name.as_ref().filter(|_| Some(index) == uplink.index) {
             if forwarding.is_some() {
                 log::warn!("{}", forwarding_off(name.as_str()));
             }
@@ -182,7 +183,7 @@ impl Daemon {
             Event::LinkGone { index } => uplink.way.leads_by(*index) || !guests.has_link(*index),
             // One of several may be the better one now.
             Event::Address { index, .. } => {
-                *index == uplink.index && *index != 0 || !guests.has_link(*index)
+                Some(*index) == uplink.index || !guests.has_link(*index)
             }
             Event::Route { to, .. } => is_internet(to),
             Event::Rule | Event::Forwarding { .. } | Event::Conf { .. } | Event::Overrun => false,
@@ -190,9 +191,10 @@ impl Daemon {
     }
 
     /// Links that are not there any more, though nobody said so.
-    fn vanished(&mut self) -> Vec<u32> {
+    fn vanished(&mut self) -> Vec<IfIndex> {
         let guests = &self.world.guests;
-        let gone = |index: &u32| matches!(link::by_index(&self.kernel.netlink, *index), Ok(None));
+        let gone =
+            |index: &IfIndex| matches!(link::by_index(&self.kernel.netlink, *index), Ok(None));
         guests.links().chain(guests.unadopted_links()).filter(gone).collect()
     }
 

@@ -79,11 +79,11 @@ fn conflict(facts: &Facts, guest: &GuestFacts) -> Option<Fault> {
 fn in_guest(guest: &GuestFacts, probed: &Probed) -> Option<Fault> {
     let inside = guest.inside.as_ref().ok()?;
     let (name, end, address) = (&guest.name, &guest.interface, guest.address);
-    if inside.index == 0 {
+    let Some(index) = inside.index else {
         let text = format!("{name} has no {end} any more");
         let step = format!("guestnetctl detach {name}, then attach it again");
         return Some(Fault::new(Cause::GuestAddressLost, text).with_step(step));
-    }
+    };
     if !inside.has_address {
         let text = format!("{name}'s {end} has lost its address {address}");
         return Some(Fault::new(Cause::GuestAddressLost, text).with_step(repair(guest)));
@@ -93,7 +93,7 @@ fn in_guest(guest: &GuestFacts, probed: &Probed) -> Option<Fault> {
             let text = format!("{name} has no default route");
             return Some(Fault::new(Cause::GuestRouteLost, text).with_step(repair(guest)));
         }
-        Some(way) if way.index != inside.index => {
+        Some(way) if way.index != index => {
             let text = format!("{name} sends by another interface of its own than {end}");
             let step =
                 "in the guest: ip route get 1.1.1.1 shows which, and ip route del takes it away";
@@ -198,7 +198,7 @@ fn route(facts: &Facts, guest: &GuestFacts) -> Option<Fault> {
     let shows = format!("ip route get 1.1.1.1 from {} iif {host} shows the way", guest.address);
     match guest.out {
         Ok(Some(way)) if way.local => None,
-        Ok(Some(way)) if way.index != uplink.index => {
+        Ok(Some(way)) if Some(way.index) != uplink.index => {
             Some(captured(&facts.name(way.index), &uplink.name, shows))
         }
         Ok(Some(_)) => None,
@@ -245,12 +245,12 @@ fn wrongly(facts: &Facts, guest: &GuestFacts, left: &Hop) -> Option<Fault> {
     if guest
         .out
         .as_ref()
-        .is_ok_and(|way| way.is_some_and(|way| way.index != uplink.index && !way.local))
+        .is_ok_and(|way| way.is_some_and(|way| Some(way.index) != uplink.index && !way.local))
     {
         let shows = format!("ip route get 1.1.1.1 from {} iif {}", guest.address, guest.host_end);
         return Some(captured(&facts.name(left.index), &uplink.name, shows));
     }
-    if left.index == uplink.index
+    if Some(left.index) == uplink.index
         && !uplink.addresses.is_empty()
         && !uplink.addresses.contains(&left.source)
     {

@@ -33,6 +33,7 @@ use super::probe::{Found, Outcome, Probe, Role, SIZES};
 use super::trail::Trail;
 use crate::effects::kernel::route::WayOut;
 use crate::model::fault::{Cause, Fault};
+use crate::model::if_index::IfIndex;
 use crate::model::layer::{LayerReport, LayerState, Verdict};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -53,7 +54,7 @@ pub struct Facts {
     /// The device's way out: its name, index and addresses.
     pub uplink: Way,
     /// What interfaces are called.
-    pub interfaces: BTreeMap<u32, String>,
+    pub interfaces: BTreeMap<IfIndex, String>,
     /// Whether the table of connections is full.
     pub table_is_full: bool,
     /// Packets of guests that our own rules dropped meanwhile.
@@ -79,7 +80,7 @@ pub struct Way {
     /// Its name; empty where there is none.
     pub name: String,
     /// Its index.
-    pub index: u32,
+    pub index: Option<IfIndex>,
     /// Its addresses.
     pub addresses: Vec<Ipv4Addr>,
     /// Its next hop.
@@ -105,7 +106,7 @@ pub struct GuestFacts {
     /// The device's end of its link.
     pub host_end: String,
     /// That end's index.
-    pub host_index: u32,
+    pub host_index: IfIndex,
     /// Its interface.
     pub interface: String,
     /// Its own side; or why that cannot be looked at.
@@ -133,8 +134,8 @@ pub struct GuestFacts {
 /// A guest's own side.
 #[derive(Clone, Debug, Default)]
 pub struct Inside {
-    /// Its interface's index; 0: it is not there.
-    pub index: u32,
+    /// Its interface's index; none: it is not there.
+    pub index: Option<IfIndex>,
     /// Whether that has the address.
     pub has_address: bool,
     /// Its route to a host out there.
@@ -367,7 +368,7 @@ impl Facts {
         self.layers.iter().find(|layer| causes.contains(&layer.cause)).map(fault_of)
     }
 
-    fn name(&self, index: u32) -> String {
+    fn name(&self, index: IfIndex) -> String {
         self.interfaces.get(&index).cloned().unwrap_or_else(|| format!("interface {index}"))
     }
 

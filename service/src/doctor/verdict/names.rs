@@ -34,7 +34,7 @@ pub fn of(facts: &Facts, guest: &GuestFacts) -> Option<Fault> {
     }
     let inside = guest.inside.as_ref().ok();
     let shadowed = |inside: &&super::Inside| {
-        inside.to_gateway.is_some_and(|way| way.local || way.index != inside.index)
+        inside.to_gateway.is_some_and(|way| way.local || Some(way.index) != inside.index)
     };
     if inside.filter(shadowed).is_some() {
         let text = format!(
@@ -48,7 +48,7 @@ pub fn of(facts: &Facts, guest: &GuestFacts) -> Option<Fault> {
         return Some(refused(asked));
     }
     if let Ok(Some(way)) = guest.to_resolver {
-        if guest.asks_beyond && !way.local && way.index != facts.uplink.index {
+        if guest.asks_beyond && !way.local && Some(way.index) != facts.uplink.index {
             let (by, uplink) = (facts.name(way.index), &facts.uplink.name);
             let text = format!("the resolver is reached by {by}, but guests leave by {uplink}");
             return Some(Fault::new(Cause::DnsElsewhere, text).with_step(name_another(facts)));

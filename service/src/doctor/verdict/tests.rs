@@ -19,22 +19,24 @@ use crate::daemon::Layer;
 use crate::doctor::probe::{all, Surroundings};
 use crate::doctor::targets::Targets;
 use crate::doctor::trail::Hop;
+use crate::model::if_index::IfIndex;
 use crate::model::table::TableId;
 
 const GUEST: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 3);
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 2);
 const UPLINK: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const HOST: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
-/// Indexes of the guest's interface, of the host end and of the uplink.
-const END: u32 = 2;
-const HOST_END: u32 = 4;
-const WAY: u32 = 3;
+/// Indexes of the guest's interface, of the host end, of the uplink, and of another.
+const END: IfIndex = IfIndex::of(2);
+const HOST_END: IfIndex = IfIndex::of(4);
+const WAY: IfIndex = IfIndex::of(3);
+const OTHER: IfIndex = IfIndex::of(9);
 
-fn way(index: u32) -> Option<WayOut> {
+fn way(index: IfIndex) -> Option<WayOut> {
     Some(WayOut { index, gateway: None, source: None, local: false, table: TableId::default() })
 }
 
-fn hop(index: u32, source: Ipv4Addr, destination: Ipv4Addr) -> Option<Hop> {
+fn hop(index: IfIndex, source: Ipv4Addr, destination: Ipv4Addr) -> Option<Hop> {
     Some(Hop { index, source, destination })
 }
 
@@ -62,7 +64,7 @@ fn healthy() -> Facts {
     let found = || Found { outcome: Outcome::Ok, ..Found::default() };
     let probed = |probe| Probed { probe, guest: found(), device: found(), trail: trail() };
     let inside = Inside {
-        index: END,
+        index: Some(END),
         has_address: true,
         out: way(END),
         to_gateway: way(END),
@@ -89,7 +91,12 @@ fn healthy() -> Facts {
     Facts {
         probes: all(&targets, &around).into_iter().map(probed).collect(),
         guest: Some(guest),
-        uplink: Way { name: "wlan0".into(), index: WAY, addresses: vec![UPLINK], ..Way::default() },
+        uplink: Way {
+            name: "wlan0".into(),
+            index: Some(WAY),
+            addresses: vec![UPLINK],
+            ..Way::default()
+        },
         echo: Some((Outcome::Ok, Outcome::Ok)),
         ..Facts::default()
     }
@@ -159,7 +166,7 @@ fn what_did_not_leave_has_its_cause() {
         (|f| f.uplink.router_is_deaf = true, UpstreamDown),
         (|f| f.table_is_full = true, ConntrackFull),
         (|f| guest(f).forwards.0 = false, ForwardingOff),
-        (|f| guest(f).out = Ok(way(9)), VpnCaptures),
+        (|f| guest(f).out = Ok(way(OTHER)), VpnCaptures),
         (|f| guest(f).out = Ok(None), NoDefaultRoute),
         (|f| (guest(f).out, f.uplink.netd) = (Ok(None), true), RuleShadowed),
         (|f| guest(f).out = Err(libc::EACCES), KillSwitch),
@@ -180,7 +187,7 @@ fn what_did_not_leave_has_its_cause() {
 
 /// The way back is another one, and the filter strict.
 fn filtered(guest: &mut GuestFacts, errno: i32) {
-    (guest.out, guest.back, guest.strict.0) = (Err(errno), Ok(way(9)), true);
+    (guest.out, guest.back, guest.strict.0) = (Err(errno), Ok(way(OTHER)), true);
 }
 
 /// As status has it, which is not sure.
@@ -202,8 +209,8 @@ fn what_left_wrongly_has_its_cause() {
     let mut untracked = left(GUEST, WAY);
     guest(&mut untracked).tracked = Some(false);
     is(&untracked, Cause::NotTracked);
-    let mut captured = left(UPLINK, 9);
-    guest(&mut captured).out = Ok(way(9));
+    let mut captured = left(UPLINK, OTHER);
+    guest(&mut captured).out = Ok(way(OTHER));
     is(&captured, Cause::VpnCaptures);
     // As it should: nobody answers.
     let mut upstream = left(UPLINK, WAY);
@@ -224,12 +231,12 @@ fn an_answer_that_is_not_passed_on_has_its_cause() {
     let rows: [(Change, Cause); 7] = [
         (|_| {}, ForwardDropped),
         (|f| guest(f).forwards.1 = false, ForwardingOff),
-        (|f| guest(f).back = Ok(way(9)), AnswersElsewhere),
+        (|f| guest(f).back = Ok(way(OTHER)), AnswersElsewhere),
         (|f| guest(f).back = Ok(None), AnswersElsewhere),
         (|f| (guest(f).back, guest(f).strict.1) = (Err(libc::EINVAL), true), RpFilter),
         (|f| guest(f).is_deaf = true, GuestAddressLost),
         (
-            |f| f.probes.iter_mut().for_each(|p| p.trail.astray = hop(9, HOST, GUEST)),
+            |f| f.probes.iter_mut().for_each(|p| p.trail.astray = hop(OTHER, HOST, GUEST)),
             AnswersElsewhere,
         ),
     ];
@@ -245,10 +252,10 @@ fn a_guests_own_side_has_its_causes() {
     use Cause::*;
     type Change = fn(&mut Inside);
     let rows: [(Change, Cause); 6] = [
-        (|i| i.index = 0, GuestAddressLost),
+        (|i| i.index = None, GuestAddressLost),
         (|i| i.has_address = false, GuestAddressLost),
         (|i| i.out = None, GuestRouteLost),
-        (|i| i.out = way(9), GuestRouteLost),
+        (|i| i.out = way(OTHER), GuestRouteLost),
         (|i| i.gateway_is_deaf = true, AddressMissing),
         (|_| {}, GuestFirewall),
     ];
@@ -285,9 +292,9 @@ fn names_have_their_causes() {
     let bad = |cause| LayerReport::bad(Layer::Dns, Fault::new(cause, "").with_step("x"));
     assert_eq!(names(&|_| {}), DnsSilent);
     assert_eq!(names(&|f| f.layers.push(bad(DnsNone))), DnsNone);
-    assert_eq!(names(&|f| guest(f).to_resolver = Ok(way(9))), DnsElsewhere);
+    assert_eq!(names(&|f| guest(f).to_resolver = Ok(way(OTHER))), DnsElsewhere);
     let gateway = |to| move |f: &mut Facts| guest(f).inside.as_mut().unwrap().to_gateway = to;
-    assert_eq!(names(&gateway(way(9))), GuestResolver);
+    assert_eq!(names(&gateway(way(OTHER))), GuestResolver);
     let every = |f: &mut Facts, change: &dyn Fn(&mut Probed)| {
         f.probes.iter_mut().filter(|p| p.probe.role == Role::Names).for_each(change);
     };

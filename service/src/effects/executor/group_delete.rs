@@ -19,15 +19,19 @@
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
+use crate::model::if_index::IfIndex;
 use crate::model::ownership;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Deletes these links. On failure none or some are deleted, and nothing else is.
-pub(in crate::effects) fn delete(netlink: &Netlink, indexes: &[u32]) -> Result<(), KernelError> {
+pub(in crate::effects) fn delete(
+    netlink: &Netlink,
+    indexes: &[IfIndex],
+) -> Result<(), KernelError> {
     let found = link::all(netlink)?;
     let group = unused(&found);
-    let mut ours: BTreeSet<u32> =
+    let mut ours: BTreeSet<IfIndex> =
         found.iter().filter(|link| link.kind == "veth").map(|link| link.index).collect();
     ours.retain(|index| indexes.contains(index));
     for index in ours.clone() {
@@ -39,9 +43,9 @@ pub(in crate::effects) fn delete(netlink: &Netlink, indexes: &[u32]) -> Result<(
         }
     }
     let found = link::all(netlink)?;
-    let there: BTreeSet<u32> = found.iter().map(|link| link.index).collect();
+    let there: BTreeSet<IfIndex> = found.iter().map(|link| link.index).collect();
     ours.retain(|index| there.contains(index));
-    let named: BTreeSet<u32> =
+    let named: BTreeSet<IfIndex> =
         found.iter().filter(|link| link.group == group).map(|link| link.index).collect();
     if named != ours {
         let text = Some(format!("another program uses group {group} now"));

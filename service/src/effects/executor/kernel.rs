@@ -23,6 +23,7 @@ use crate::effects::kernel::netns::Home;
 use crate::effects::kernel::observe::{self, FoundGuest};
 use crate::effects::kernel::{route, sysctl};
 use crate::error::{Error, KernelError};
+use crate::model::if_index::IfIndex;
 use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::{Mac, ROUTE_PROTOCOL};
 use crate::model::step::Op;
@@ -44,9 +45,9 @@ pub struct KernelExecutor<'a> {
     /// The guest: its namespace and a socket in it.
     pub guest: Option<(BorrowedFd<'a>, &'a Netlink)>,
     /// Index of the host end, once it is known.
-    pub host_index: Option<u32>,
+    pub host_index: Option<IfIndex>,
     /// Index of the guest end, once it is known.
-    pub guest_index: Option<u32>,
+    pub guest_index: Option<IfIndex>,
 }
 
 impl Executor<Step> for KernelExecutor<'_> {
@@ -163,7 +164,7 @@ impl KernelExecutor<'_> {
     fn find_ends(&mut self, host: &IfName) -> Result<(), KernelError> {
         let made = link::by_name(self.device, host.as_str())?.ok_or_else(gone)?;
         self.host_index = Some(made.index);
-        self.guest_index = Some(made.other_end).filter(|index| *index != 0);
+        self.guest_index = made.other_end;
         Ok(())
     }
 
@@ -182,11 +183,11 @@ impl KernelExecutor<'_> {
 
     fn loopback(&self, state: Loopback) -> Result<(), KernelError> {
         let inside = self.inside()?;
-        link::set_up(inside, link::LOOPBACK, state == Loopback::Up)?;
+        link::set_up(inside, IfIndex::LOOPBACK, state == Loopback::Up)?;
         if state != Loopback::New {
             return Ok(());
         }
-        match address::delete(inside, link::LOOPBACK, Ipv4Addr::LOCALHOST, 8) {
+        match address::delete(inside, IfIndex::LOOPBACK, Ipv4Addr::LOCALHOST, 8) {
             Err(e) if e.errno != libc::EADDRNOTAVAIL => Err(e),
             _ => Ok(()),
         }
@@ -206,7 +207,7 @@ impl KernelExecutor<'_> {
             Object::Ipv4Conf { conf, .. } => link.ipv4 == Some(*conf),
             Object::Alias { text, .. } => link.alias.as_ref() == Some(text),
             Object::Address { address, prefix, prefix_route, .. } => {
-                address::of(netlink, Family::V4, link.index)?.contains(&Address {
+                address::of(netlink, Family::V4, Some(link.index))?.contains(&Address {
                     index: link.index,
                     address: *address,
                     prefix: *prefix,
@@ -243,7 +244,7 @@ impl KernelExecutor<'_> {
     }
 
     /// The index of one of both ends.
-    fn index(&mut self, scope: Scope, name: &IfName) -> Result<u32, KernelError> {
+    fn index(&mut self, scope: Scope, name: &IfName) -> Result<IfIndex, KernelError> {
         let known = match scope {
             Scope::Device => self.host_index,
             Scope::Guest => self.guest_index,

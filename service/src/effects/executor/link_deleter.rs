@@ -23,6 +23,7 @@ use super::group_delete;
 use crate::effects::kernel::link;
 use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
+use crate::model::if_index::IfIndex;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,7 +33,7 @@ use tokio::sync::mpsc::UnboundedSender;
 #[derive(Debug)]
 pub struct Deleted {
     /// Index of the link.
-    pub index: u32,
+    pub index: IfIndex,
     /// The kernel's word.
     pub result: Result<(), KernelError>,
 }
@@ -56,11 +57,11 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     /// What is to be deleted, and since when; several links at once by their group.
-    waiting: VecDeque<(Vec<u32>, Instant)>,
+    waiting: VecDeque<(Vec<IfIndex>, Instant)>,
     /// What an attach that failed waits for.
-    urgent: VecDeque<u32>,
+    urgent: VecDeque<IfIndex>,
     /// Links of a delete that has begun and has not been seen yet.
-    unseen: BTreeSet<u32>,
+    unseen: BTreeSet<IfIndex>,
     /// Attaches under way.
     held: usize,
     threads: usize,
@@ -86,19 +87,19 @@ impl Deleter {
     }
 
     /// Has a link deleted. Returns at once.
-    pub fn delete(&self, index: u32) {
+    pub fn delete(&self, index: IfIndex) {
         self.push(vec![index]);
     }
 
     /// Has a link deleted, whatever is under way. Returns at once.
-    pub fn delete_now(&self, index: u32) {
+    pub fn delete_now(&self, index: IfIndex) {
         let mut queue = self.shared.queue();
         queue.urgent.push_back(index);
         self.man(queue);
     }
 
     /// Has links deleted, many by one message. Returns at once.
-    pub fn delete_all(&self, indexes: &[u32]) {
+    pub fn delete_all(&self, indexes: &[IfIndex]) {
         for part in indexes.chunks(MASS) {
             self.push(part.to_vec());
         }
@@ -116,14 +117,14 @@ impl Deleter {
     }
 
     /// A link was seen to be gone.
-    pub fn seen(&self, index: u32) {
+    pub fn seen(&self, index: IfIndex) {
         let mut queue = self.shared.queue();
         if queue.unseen.remove(&index) && queue.unseen.is_empty() {
             self.shared.changed.notify_one();
         }
     }
 
-    fn push(&self, indexes: Vec<u32>) {
+    fn push(&self, indexes: Vec<IfIndex>) {
         let mut queue = self.shared.queue();
         queue.waiting.push_back((indexes, Instant::now()));
         self.man(queue);
@@ -176,13 +177,13 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn delete_by_spare(&self, indexes: &[u32], none: &KernelError) -> Result<(), KernelError> {
+    fn delete_by_spare(&self, indexes: &[IfIndex], none: &KernelError) -> Result<(), KernelError> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         spare.as_ref().map_or_else(|| Err(none.clone()), |netlink| delete(netlink, indexes))
     }
 
     /// What this thread is to delete next; none when it is to end.
-    fn next(&self) -> Option<Vec<u32>> {
+    fn next(&self) -> Option<Vec<IfIndex>> {
         let mut queue = self.queue();
         loop {
             if let Some(index) = queue.urgent.pop_front() {
@@ -212,7 +213,7 @@ impl Shared {
 }
 
 /// Waits until a link whose delete is under way cannot be seen any more.
-pub fn invisible(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
+pub fn invisible(netlink: &Netlink, index: IfIndex) -> Result<(), KernelError> {
     for _ in 0..5000 {
         if link::by_index(netlink, index)?.is_none() {
             return Ok(());
@@ -250,7 +251,7 @@ fn run(shared: &Shared, done: &UnboundedSender<Deleted>) {
     }
 }
 
-fn delete(netlink: &Netlink, indexes: &[u32]) -> Result<(), KernelError> {
+fn delete(netlink: &Netlink, indexes: &[IfIndex]) -> Result<(), KernelError> {
     let [index] = indexes else { return group_delete::delete(netlink, indexes) };
     match link::delete(netlink, *index) {
         // A link that is gone already is what was asked for.

@@ -18,6 +18,7 @@ use crate::effects::kernel::link;
 use crate::effects::kernel::netlink::Netlink;
 use crate::error::{Error, KernelError};
 use crate::model::identity::Changed;
+use crate::model::if_index::IfIndex;
 use crate::model::ownership::{self, LINK_GROUP};
 use crate::model::GuestNet;
 
@@ -25,7 +26,7 @@ use crate::model::GuestNet;
 pub(crate) fn put_back(
     netlink: &Netlink,
     net: &GuestNet,
-    index: u32,
+    index: IfIndex,
     changed: &[Changed],
 ) -> Result<(), Error> {
     changed.iter().try_for_each(|one| {
@@ -37,7 +38,7 @@ pub(crate) fn put_back(
 fn put_back_one(
     netlink: &Netlink,
     net: &GuestNet,
-    index: u32,
+    index: IfIndex,
     changed: &Changed,
 ) -> Result<(), KernelError> {
     match changed {
@@ -49,20 +50,20 @@ fn put_back_one(
             }
             other => other,
         },
-        Changed::Master(_) => link::set_master(netlink, index, 0),
+        Changed::Master(_) => link::set_master(netlink, index, None),
         Changed::Group(_) => link::set_group(netlink, index, LINK_GROUP),
         Changed::Mac(_) => link::set_mac(netlink, index, net.host.mac.0),
     }
 }
 
 /// Writes the alias, which says the guest's VPN policy, too.
-pub(crate) fn set_alias(netlink: &Netlink, net: &GuestNet, index: u32) -> Result<(), Error> {
+pub(crate) fn set_alias(netlink: &Netlink, net: &GuestNet, index: IfIndex) -> Result<(), Error> {
     let text = ownership::alias(&net.name, &net.vpn);
     link::set_alias(netlink, index, &text)
         .map_err(|cause| Error::kernel(format!("set alias {text} on {}", net.host.name), cause))
 }
 
 /// Sets a host end down: while its marks are not its own, nothing may come in by it.
-pub(crate) fn shut(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
+pub(crate) fn shut(netlink: &Netlink, index: IfIndex) -> Result<(), KernelError> {
     link::set_up(netlink, index, false)
 }

@@ -18,6 +18,7 @@ use super::netlink::attr::{Request, Writer};
 use super::netlink::message::Message;
 use super::netlink::Netlink;
 use crate::error::KernelError;
+use crate::model::if_index::IfIndex;
 use crate::spec::{Family, IpPrefix};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
@@ -29,7 +30,7 @@ use std::net::IpAddr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address {
     /// Index of its interface.
-    pub index: u32,
+    pub index: IfIndex,
     /// The address.
     pub address: IpAddr,
     /// Length of its prefix.
@@ -41,7 +42,7 @@ pub struct Address {
 /// Adds an address to a link, with or without a route to all of its prefix.
 pub(in crate::effects) fn add(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     address: impl Into<IpAddr>,
     prefix: u8,
     prefix_route: bool,
@@ -60,42 +61,48 @@ pub(in crate::effects) fn add(
 /// Takes an address from a link.
 pub(in crate::effects) fn delete(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     address: impl Into<IpAddr>,
     prefix: u8,
 ) -> Result<(), KernelError> {
     netlink.change(&DelAddress(named(index, address.into(), prefix)), 0)
 }
 
-fn named(index: u32, address: IpAddr, prefix: u8) -> AddressMessage {
-    let mut message = about(Family::of(address), index);
+fn named(index: IfIndex, address: IpAddr, prefix: u8) -> AddressMessage {
+    let mut message = about(Family::of(address), Some(index));
     message.header.prefix_len = prefix;
     message.attributes = vec![AddressAttribute::Local(address)];
     message
 }
 
-fn about(family: Family, index: u32) -> AddressMessage {
+fn about(family: Family, index: Option<IfIndex>) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = family.into();
-    message.header.index = index;
+    message.header.index = IfIndex::or_zero(index);
     message
 }
 
-/// The addresses of one link, or of all with index 0.
-pub fn of(netlink: &Netlink, family: Family, index: u32) -> Result<Vec<Address>, KernelError> {
+/// The addresses of one link, or of all.
+pub fn of(
+    netlink: &Netlink,
+    family: Family,
+    index: Option<IfIndex>,
+) -> Result<Vec<Address>, KernelError> {
     let found = match netlink.dump(&GetAddress(about(family, index)), Address::read) {
         // The link went.
         Err(e) if e.errno == libc::ENODEV => Vec::new(),
         other => other?,
     };
-    let wanted = |a: &Address| Family::of(a.address) == family && (index == 0 || a.index == index);
+    let wanted = |a: &Address| {
+        Family::of(a.address) == family && (index.is_none() || index == Some(a.index))
+    };
     Ok(found.into_iter().filter(wanted).collect())
 }
 
 /// The wanted ones of one link, and at most so many of all others.
 pub fn among(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     wanted: impl Fn(&Address) -> bool,
     most: usize,
 ) -> Result<Vec<Address>, KernelError> {
@@ -107,7 +114,7 @@ pub fn among(
         }
         (wanted(&found) || others.get() <= most).then_some(found)
     };
-    match netlink.dump(&GetAddress(about(Family::V4, index)), kept) {
+    match netlink.dump(&GetAddress(about(Family::V4, Some(index))), kept) {
         Err(e) if e.errno == libc::ENODEV => Ok(Vec::new()),
         other => other,
     }
@@ -118,13 +125,13 @@ pub fn among(
 pub fn beyond(
     netlink: Netlink,
     netnsid: i32,
-    index: u32,
+    index: IfIndex,
     most: usize,
 ) -> Result<(Vec<Address>, bool), KernelError> {
     /// linux/if_addr.h
     const IFA_TARGET_NETNSID: u16 = 10;
     let mut header = vec![libc::AF_INET as u8, 0, 0, 0];
-    header.extend(index.to_ne_bytes());
+    header.extend(index.get().to_ne_bytes());
     let body = Writer::after(&header).with(IFA_TARGET_NETNSID, &netnsid.to_ne_bytes());
     // A kernel that does not know the attribute (before 4.20) would tell of its own namespace.
     let there = |message: &Message<'_>| {
@@ -164,7 +171,7 @@ impl Address {
         }
         // IFA_LOCAL is the own address; IFA_ADDRESS is the peer's on point-to-point links, and the own
         // one where IPv6 has no IFA_LOCAL.
-        let (index, prefix) = (message.header.index, message.header.prefix_len);
+        let (index, prefix) = (IfIndex::new(message.header.index)?, message.header.prefix_len);
         Some(Self { index, address: own.or(other)?, prefix, prefix_route })
     }
 }
@@ -204,12 +211,12 @@ mod tests {
             for prefix_route in [false, true] {
                 add(netlink, index, own, prefix, prefix_route).unwrap();
                 let address = Address { index, address: own.into(), prefix, prefix_route };
-                assert_eq!(of(netlink, Family::V4, index).unwrap(), [address]);
+                assert_eq!(of(netlink, Family::V4, Some(index)).unwrap(), [address]);
                 let routes =
                     route::of(netlink, Family::V4, Some(TableId::MAIN), Some(index)).unwrap();
                 assert_eq!(routes.len(), usize::from(prefix_route), "{routes:?}");
                 delete(netlink, index, own, prefix).unwrap();
-                assert_eq!(of(netlink, Family::V4, index).unwrap(), []);
+                assert_eq!(of(netlink, Family::V4, Some(index)).unwrap(), []);
             }
         });
     }

@@ -15,9 +15,10 @@
 //! What the kernel's routing rules and tables answer for one packet: the route itself, with all its next
 //! hops (RTM_GETROUTE with RTM_F_FIB_MATCH, since Linux 4.13). Changes nothing.
 
-use super::netlink::message::{attributes, ipv4, u32_at, Message};
+use super::netlink::message::{attributes, index_at, ipv4, u32_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
+use crate::model::if_index::IfIndex;
 use crate::model::table::TableId;
 use crate::model::uplink::way::{Answer, Matched, NextHop, Refusal};
 use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteMessage};
@@ -38,7 +39,7 @@ const RTNEXTHOP: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
     /// Index of the interface that it comes in by.
-    pub index: u32,
+    pub index: IfIndex,
     /// Its source.
     pub address: Ipv4Addr,
 }
@@ -72,7 +73,7 @@ fn ask(netlink: &Netlink, to: Ipv4Addr, sender: Option<Sender>) -> Result<Matche
         message.header.source_prefix_length = 32;
         message
             .attributes
-            .extend([RouteAttribute::Source(address.into()), RouteAttribute::Iif(index)]);
+            .extend([RouteAttribute::Source(address.into()), RouteAttribute::Iif(index.get())]);
     }
     netlink.get(&GetRoute(message), read)
 }
@@ -105,7 +106,7 @@ fn read(message: &Message<'_>) -> Option<Matched> {
     for (kind, value) in message.attributes(RTMSG) {
         match kind {
             libc::RTA_TABLE => route.table = TableId(u32_at(value, 0)?),
-            libc::RTA_OIF => route.hops.push(NextHop { index: u32_at(value, 0)?, via, dead }),
+            libc::RTA_OIF => route.hops.push(NextHop { index: index_at(value, 0)?, via, dead }),
             libc::RTA_MULTIPATH => route.hops.extend(Hops(value)),
             _ => {}
         }
@@ -125,7 +126,7 @@ impl Iterator for Hops<'_> {
         let head = self.0.get(..RTNEXTHOP)?;
         let length = usize::from(u16::from_ne_bytes([*head.first()?, *head.get(1)?]));
         let dead = u32::from(*head.get(2)?) & RTNH_F_DEAD != 0;
-        let index = u32_at(head, 4)?;
+        let index = index_at(head, 4)?;
         let body = self.0.get(..length).unwrap_or_default();
         let via = attributes(body, RTNEXTHOP).find(libc::RTA_GATEWAY).and_then(ipv4);
         let whole = length.next_multiple_of(4).max(RTNEXTHOP);
@@ -152,7 +153,7 @@ mod tests {
         }
     }
 
-    fn index(netlink: &Netlink, name: &str) -> u32 {
+    fn index(netlink: &Netlink, name: &str) -> IfIndex {
         link::by_name(netlink, name).unwrap().unwrap().index
     }
 
@@ -238,7 +239,7 @@ mod tests {
             assert_eq!(by(Some(sender)), two);
             write_forwarding("1");
             assert_eq!(by(Some(sender)), one);
-            assert_eq!(by(Some(Sender { index: 12345, ..sender })), two, "it is gone");
+            assert_eq!(by(Some(Sender { index: IfIndex::of(12345), ..sender })), two, "it is gone");
             ip("rule add pref 8 from 10.0.3.0/24 table 9");
             assert_eq!(by(Some(sender)), two);
             ip("rule add pref 7 from 10.0.3.0/24 prohibit");

@@ -25,6 +25,7 @@ use super::process;
 use super::route::{self, WayOut};
 use crate::error::{Error, KernelError};
 use crate::model::guest_net::NetnsRef;
+use crate::model::if_index::IfIndex;
 use crate::model::lifeline::ProcessRef;
 use crate::model::GuestNet;
 use std::io;
@@ -92,8 +93,8 @@ pub fn look(
 ) -> Result<Option<Inside>, Error> {
     let failed = |e: KernelError| Error::kernel("look at the guest's link", e);
     let id = host.elsewhere.filter(|id| *id >= 0 && (netns.id.is_none() || netns.id == Some(*id)));
-    let Some(id) = id else { return Ok(None) };
-    let Some(link) = link::beyond(device, id, host.other_end).map_err(failed)? else {
+    let Some((id, end)) = id.zip(host.other_end) else { return Ok(None) };
+    let Some(link) = link::beyond(device, id, end).map_err(failed)? else {
         return Ok(None);
     };
     if let Some(known) = process.filter(|_| netns.handle.is_none()) {
@@ -134,7 +135,12 @@ fn of_process(_: &ProcessRef) -> Option<OwnedFd> {
 }
 
 /// Whether the guest's end is in this namespace.
-fn end_is_there(home: &Home, netns: BorrowedFd<'_>, net: &GuestNet, index: u32) -> Option<bool> {
+fn end_is_there(
+    home: &Home,
+    netns: BorrowedFd<'_>,
+    net: &GuestNet,
+    index: IfIndex,
+) -> Option<bool> {
     let inside = home.inside(netns, Netlink::open).ok()?;
     let end = link::by_index(&inside, index).ok()?;
     Some(end.is_some_and(|end| end.mac == net.guest.mac.0))
@@ -145,7 +151,7 @@ fn entered(e: &io::Error) -> Error {
     Error::kernel("look into the guest's network namespace", KernelError { errno, text: None })
 }
 
-fn ways(home: &Home, netns: BorrowedFd<'_>, net: &GuestNet, index: u32) -> Result<Ways, Error> {
+fn ways(home: &Home, netns: BorrowedFd<'_>, net: &GuestNet, index: IfIndex) -> Result<Ways, Error> {
     let inside = home.inside(netns, Netlink::open).map_err(|e| entered(&e))?;
     let failed = |e: KernelError| Error::kernel("look at the guest's routes", e);
     let look = |to| -> Result<Option<Way>, KernelError> {

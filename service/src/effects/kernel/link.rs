@@ -18,10 +18,11 @@
 //! counters and switches, which costs an attach more than 5 % (docs/decisions/rtnetlink.md).
 
 use super::netlink::attr::{Request, Writer};
-use super::netlink::message::{attributes, text, u32_at, u64_at, Message};
+use super::netlink::message::{attributes, index_at, text, u32_at, u64_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::identity::Marks;
+use crate::model::if_index::IfIndex;
 use crate::model::object::Ipv4Conf;
 use crate::model::ownership::{self, LINK_GROUP};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
@@ -33,18 +34,18 @@ use std::collections::HashMap;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// A link as the kernel describes it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Link {
     /// Interface index.
-    pub index: u32,
+    pub index: IfIndex,
     /// Name.
     pub name: String,
     /// IFLA_INFO_KIND; empty for physical links.
     pub kind: String,
     /// Link-layer address.
     pub mac: Vec<u8>,
-    /// IFLA_MASTER: index of the link that it is a port of, or in: a bridge, a bond, a VRF; 0 if none.
-    pub master: u32,
+    /// IFLA_MASTER: index of the link that it is a port of, or in: a bridge, a bond, a VRF.
+    pub master: Option<IfIndex>,
     /// IFLA_GROUP.
     pub group: u32,
     /// IFLA_IFALIAS.
@@ -59,8 +60,8 @@ pub struct Link {
     pub carrier: bool,
     /// Operationally up (RFC 2863): only then does the kernel send by it.
     pub running: bool,
-    /// Index of its other end, in the namespace where that is (IFLA_LINK); 0 if it has none.
-    pub other_end: u32,
+    /// Index of its other end, in the namespace where that is (IFLA_LINK).
+    pub other_end: Option<IfIndex>,
     /// Whether it was never up: it has the queueing discipline that it was born with.
     pub fresh: bool,
     /// The id of the network namespace that its other end is in, if that is another one; -1 when
@@ -117,22 +118,36 @@ impl Link {
         const IF_OPER_UP: u8 = 6;
         let flags = u32_at(message.body, 8)?;
         let mut link = Self {
-            index: u32_at(message.body, 4)?,
+            index: index_at(message.body, 4)?,
+            name: String::new(),
+            kind: String::new(),
+            mac: Vec::new(),
+            master: None,
+            group: 0,
+            alias: None,
+            mtu: 0,
             loopback: flags & libc::IFF_LOOPBACK as u32 != 0,
             up: flags & libc::IFF_UP as u32 != 0,
             carrier: flags & libc::IFF_LOWER_UP as u32 != 0,
-            ..Self::default()
+            running: false,
+            other_end: None,
+            fresh: false,
+            elsewhere: None,
+            ipv6: false,
+            carrier_ups: None,
+            ipv4: None,
+            counters: None,
         };
         for (kind, value) in message.attributes(IFINFOMSG) {
             match kind {
                 libc::IFLA_IFNAME => link.name = text(value),
                 libc::IFLA_ADDRESS => link.mac = value.to_vec(),
-                libc::IFLA_MASTER => link.master = u32_at(value, 0)?,
+                libc::IFLA_MASTER => link.master = index_at(value, 0),
                 libc::IFLA_GROUP => link.group = u32_at(value, 0)?,
                 libc::IFLA_IFALIAS => link.alias = Some(text(value)),
                 libc::IFLA_MTU => link.mtu = u32_at(value, 0)?,
                 libc::IFLA_OPERSTATE => link.running = value.first() == Some(&IF_OPER_UP),
-                libc::IFLA_LINK => link.other_end = u32_at(value, 0)?,
+                libc::IFLA_LINK => link.other_end = index_at(value, 0),
                 libc::IFLA_QDISC => link.fresh = text(value) == "noop",
                 libc::IFLA_LINK_NETNSID => link.elsewhere = Some(u32_at(value, 0)? as i32),
                 libc::IFLA_AF_SPEC => {
@@ -196,9 +211,9 @@ pub struct End<'a> {
     pub mtu: u32,
 }
 
-fn about(index: u32, attributes: Vec<LinkAttribute>) -> LinkMessage {
+fn about(index: impl Into<Option<IfIndex>>, attributes: Vec<LinkAttribute>) -> LinkMessage {
     let mut message = LinkMessage::default();
-    message.header.index = index;
+    message.header.index = IfIndex::or_zero(index.into());
     message.attributes = attributes;
     message
 }
@@ -225,16 +240,16 @@ pub(in crate::effects) fn create_veth(
 ) -> Result<(), KernelError> {
     let mut peer = end(guest);
     peer.push(LinkAttribute::NetNsFd(netns.as_raw_fd()));
-    let data = InfoData::Veth(InfoVeth::Peer(about(0, peer)));
+    let data = InfoData::Veth(InfoVeth::Peer(about(None, peer)));
     let mut pair = end(host);
     pair.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(data)]));
-    netlink.change(&NewLink(about(0, pair)), NLM_F_CREATE | NLM_F_EXCL)
+    netlink.change(&NewLink(about(None, pair)), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Sets a link up or down.
 pub(in crate::effects) fn set_up(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     up: bool,
 ) -> Result<(), KernelError> {
     let mut message = about(index, Vec::new());
@@ -247,7 +262,7 @@ pub(in crate::effects) fn set_up(
 /// (inet_set_link_af()). netlink-packet-route has no type for it but the one that is read.
 pub(in crate::effects) fn set_ipv4_conf(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     conf: Ipv4Conf,
 ) -> Result<(), KernelError> {
     let conf = [
@@ -260,7 +275,7 @@ pub(in crate::effects) fn set_ipv4_conf(
     .fold(Writer::default(), |all, (number, value)| all.with(number, &value.to_ne_bytes()));
     let ipv4 = Writer::default().with_nested(IFLA_INET_CONF, &conf);
     let families = Writer::default().with_nested(libc::AF_INET as u16, &ipv4);
-    let header = [[0; 4], index.to_ne_bytes(), [0; 4], [0; 4]].concat();
+    let header = [[0; 4], index.get().to_ne_bytes(), [0; 4], [0; 4]].concat();
     let body = Writer::after(&header).with_nested(libc::IFLA_AF_SPEC, &families);
     netlink.change(&Request { kind: libc::RTM_SETLINK, body }, 0)
 }
@@ -268,7 +283,7 @@ pub(in crate::effects) fn set_ipv4_conf(
 /// Sets a link's MTU.
 pub(in crate::effects) fn set_mtu(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     mtu: u32,
 ) -> Result<(), KernelError> {
     set(netlink, index, LinkAttribute::Mtu(mtu))
@@ -277,7 +292,7 @@ pub(in crate::effects) fn set_mtu(
 /// Gives a link another name.
 pub(in crate::effects) fn rename(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     name: &str,
 ) -> Result<(), KernelError> {
     set(netlink, index, LinkAttribute::IfName(name.to_owned()))
@@ -286,22 +301,22 @@ pub(in crate::effects) fn rename(
 /// Gives a link another link-layer address.
 pub(in crate::effects) fn set_mac(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     mac: [u8; 6],
 ) -> Result<(), KernelError> {
     set(netlink, index, LinkAttribute::Address(mac.to_vec()))
 }
 
-/// Makes a link a port of the one with this index; 0: of none.
+/// Makes a link a port of the one with this index, or of none.
 pub(in crate::effects) fn set_master(
     netlink: &Netlink,
-    index: u32,
-    master: u32,
+    index: IfIndex,
+    master: Option<IfIndex>,
 ) -> Result<(), KernelError> {
-    set(netlink, index, LinkAttribute::Controller(master))
+    set(netlink, index, LinkAttribute::Controller(IfIndex::or_zero(master)))
 }
 
-fn set(netlink: &Netlink, index: u32, attribute: LinkAttribute) -> Result<(), KernelError> {
+fn set(netlink: &Netlink, index: IfIndex, attribute: LinkAttribute) -> Result<(), KernelError> {
     netlink.change(&SetLink(about(index, vec![attribute])), 0)
 }
 
@@ -317,7 +332,7 @@ pub enum Namespace {
 /// Moves a link into a network namespace. Sleeps as [`delete`] does.
 pub(in crate::effects) fn set_netns(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     namespace: Namespace,
 ) -> Result<(), KernelError> {
     let target = match namespace {
@@ -331,21 +346,21 @@ pub(in crate::effects) fn set_netns(
 /// Sets a link's alias.
 pub(in crate::effects) fn set_alias(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     alias: &str,
 ) -> Result<(), KernelError> {
     set(netlink, index, LinkAttribute::IfAlias(alias.to_owned()))
 }
 
 /// Deletes a link. Sleeps in rcu_barrier for 15 ms and more: never on the owner's thread.
-pub(in crate::effects) fn delete(netlink: &Netlink, index: u32) -> Result<(), KernelError> {
+pub(in crate::effects) fn delete(netlink: &Netlink, index: IfIndex) -> Result<(), KernelError> {
     netlink.change(&DelLink(about(index, Vec::new())), 0)
 }
 
 /// Puts a link into a group.
 pub(in crate::effects) fn set_group(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     group: u32,
 ) -> Result<(), KernelError> {
     set(netlink, index, LinkAttribute::Group(group))
@@ -353,29 +368,30 @@ pub(in crate::effects) fn set_group(
 
 /// Deletes every link of a group, whoever made it. Sleeps as [`delete`] does.
 pub(in crate::effects) fn delete_group(netlink: &Netlink, group: u32) -> Result<(), KernelError> {
-    netlink.change(&DelLink(about(0, vec![LinkAttribute::Group(group)])), 0)
+    netlink.change(&DelLink(about(None, vec![LinkAttribute::Group(group)])), 0)
 }
-
-/// Index of `lo`, in every namespace (linux/net_namespace.h, `LOOPBACK_IFINDEX`).
-pub const LOOPBACK: u32 = 1;
 
 /// The link of this name, if there is one; without counters.
 pub fn by_name(netlink: &Netlink, name: &str) -> Result<Option<Link>, KernelError> {
-    one(netlink, about(0, vec![without_counters(), LinkAttribute::IfName(name.to_owned())]))
+    one(netlink, about(None, vec![without_counters(), LinkAttribute::IfName(name.to_owned())]))
 }
 
 /// The link of this index, if there is one; without counters.
-pub fn by_index(netlink: &Netlink, index: u32) -> Result<Option<Link>, KernelError> {
+pub fn by_index(netlink: &Netlink, index: IfIndex) -> Result<Option<Link>, KernelError> {
     one(netlink, about(index, vec![without_counters()]))
 }
 
 /// The link of this index in the network namespace of this id, if there is one; without counters.
-pub fn beyond(netlink: &Netlink, netnsid: i32, index: u32) -> Result<Option<Link>, KernelError> {
+pub fn beyond(
+    netlink: &Netlink,
+    netnsid: i32,
+    index: IfIndex,
+) -> Result<Option<Link>, KernelError> {
     one(netlink, about(index, vec![without_counters(), LinkAttribute::IfNetnsId(netnsid)]))
 }
 
 /// The link of this index, if there is one, with its counters.
-pub fn counted(netlink: &Netlink, index: u32) -> Result<Option<Link>, KernelError> {
+pub fn counted(netlink: &Netlink, index: IfIndex) -> Result<Option<Link>, KernelError> {
     one(netlink, about(index, Vec::new()))
 }
 
@@ -393,12 +409,12 @@ fn one(netlink: &Netlink, message: LinkMessage) -> Result<Option<Link>, KernelEr
 }
 
 /// The counters of all links, by their indexes.
-pub fn counters(netlink: &Netlink) -> Result<HashMap<u32, Counters>, KernelError> {
-    let all = netlink.dump(&GetLink(about(0, Vec::new())), Link::read)?;
+pub fn counters(netlink: &Netlink) -> Result<HashMap<IfIndex, Counters>, KernelError> {
+    let all = netlink.dump(&GetLink(about(None, Vec::new())), Link::read)?;
     Ok(all.into_iter().filter_map(|link| Some((link.index, link.counters?))).collect())
 }
 
 /// All links, without counters.
 pub fn all(netlink: &Netlink) -> Result<Vec<Link>, KernelError> {
-    netlink.dump(&GetLink(about(0, vec![without_counters()])), Link::read)
+    netlink.dump(&GetLink(about(None, vec![without_counters()])), Link::read)
 }

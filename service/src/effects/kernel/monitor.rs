@@ -15,10 +15,11 @@
 //! What the kernel announces: links, addresses, routes, rules, forwarding. Reads and sorts; decides
 //! nothing. A lost announcement is one too (`Event::Overrun`): whoever hears it reads anew.
 
-use super::netlink::message::{u32_at, Message, Messages};
+use super::netlink::message::{index_at, u32_at, Message, Messages};
 use super::netlink::trace;
 use crate::effects::kernel::link::Link;
 use crate::effects::kernel::route::Route;
+use crate::model::if_index::IfIndex;
 use crate::spec::{Family, IpPrefix};
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
@@ -36,19 +37,19 @@ pub enum Event {
     /// A link is gone.
     LinkGone {
         /// Its index.
-        index: u32,
+        index: IfIndex,
     },
     /// An address came or went.
     Address {
         /// Index of its interface.
-        index: u32,
+        index: IfIndex,
         /// Whether it went.
         gone: bool,
     },
     /// A route came or went.
     Route {
-        /// Index of its interface; 0 where there is none.
-        index: u32,
+        /// Index of its interface, where it leads by one.
+        index: Option<IfIndex>,
         /// Where it leads; prefix 0 is a default route.
         to: IpPrefix,
         /// Whether it went.
@@ -64,7 +65,7 @@ pub enum Event {
     /// A setting of an interface's own was written with another value.
     Conf {
         /// Index of the interface.
-        index: u32,
+        index: IfIndex,
         /// Whether it forwards; none where that was not written.
         forwarding: Option<bool>,
     },
@@ -185,10 +186,10 @@ fn event(message: &Message<'_>) -> Option<Event> {
         // A bridge announces its ports too (AF_BRIDGE): there, "deleted" means that one left it.
         libc::RTM_NEWLINK | libc::RTM_DELLINK if body.first() != Some(&0) => return None,
         libc::RTM_NEWLINK => Link::read(message).map(|link| Event::Link(Box::new(link))),
-        libc::RTM_DELLINK => u32_at(body, 4).map(|index| Event::LinkGone { index }),
+        libc::RTM_DELLINK => index_at(body, 4).map(|index| Event::LinkGone { index }),
         libc::RTM_NEWADDR | libc::RTM_DELADDR => {
             let gone = message.kind == libc::RTM_DELADDR;
-            u32_at(body, 4).map(|index| Event::Address { index, gone })
+            index_at(body, 4).map(|index| Event::Address { index, gone })
         }
         libc::RTM_NEWROUTE | libc::RTM_DELROUTE => Route::read(message).map(|route| {
             let gone = message.kind == libc::RTM_DELROUTE;
@@ -199,7 +200,7 @@ fn event(message: &Message<'_>) -> Option<Event> {
         // Whatever went by it.
         RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
             let to = IpPrefix::everything(Family::V4);
-            Some(Event::Route { index: 0, to, gone: false })
+            Some(Event::Route { index: None, to, gone: false })
         }
         // An interface's switches go with it (RTM_DELNETCONF).
         _ => return None,
@@ -219,6 +220,6 @@ fn netconf(message: &Message<'_>) -> Option<Event> {
     let forwarding = value(NETCONFA_FORWARDING).map(|value| value != 0);
     match value(NETCONFA_IFINDEX)? as i32 {
         NETCONFA_IFINDEX_ALL => Some(Event::Forwarding { on: forwarding? }),
-        index => Some(Event::Conf { index: u32::try_from(index).ok()?, forwarding }),
+        index => Some(Event::Conf { index: IfIndex::new(index)?, forwarding }),
     }
 }

@@ -17,6 +17,7 @@
 use super::netlink::message::Message;
 use super::netlink::Netlink;
 use crate::error::KernelError;
+use crate::model::if_index::IfIndex;
 use crate::spec::Family;
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use rtnetlink::packet_route::RouteNetlinkMessage::{GetNeighbour, NewNeighbour};
@@ -26,7 +27,7 @@ use std::net::IpAddr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbour {
     /// Index of the interface that it is behind.
-    pub index: u32,
+    pub index: IfIndex,
     /// Its address.
     pub address: IpAddr,
     /// Its link-layer address; empty while that is not known.
@@ -35,20 +36,23 @@ pub struct Neighbour {
     pub state: u16,
 }
 
-/// The neighbours behind one link, or behind all with index 0.
-pub fn of(netlink: &Netlink, family: Family, index: u32) -> Result<Vec<Neighbour>, KernelError> {
+/// The neighbours behind one link, or behind all.
+pub fn of(
+    netlink: &Netlink,
+    family: Family,
+    index: Option<IfIndex>,
+) -> Result<Vec<Neighbour>, KernelError> {
     let mut message = about(family);
-    if index != 0 {
-        // In its header a dump may not have an index (neigh_valid_dump_req()).
-        message.attributes.push(NeighbourAttribute::IfIndex(index));
-    }
+    // In its header a dump may not have an index (neigh_valid_dump_req()).
+    message.attributes.extend(index.map(|index| NeighbourAttribute::IfIndex(index.get())));
     let found = match netlink.dump(&GetNeighbour(message), Neighbour::read) {
         // The link went.
         Err(e) if e.errno == libc::ENODEV => Vec::new(),
         other => other?,
     };
-    let wanted =
-        |n: &Neighbour| Family::of(n.address) == family && (index == 0 || n.index == index);
+    let wanted = |n: &Neighbour| {
+        Family::of(n.address) == family && (index.is_none() || index == Some(n.index))
+    };
     Ok(found.into_iter().filter(wanted).collect())
 }
 
@@ -74,7 +78,7 @@ impl Neighbour {
             _ => return None,
         };
         Some(Self {
-            index: message.header.ifindex,
+            index: IfIndex::new(message.header.ifindex)?,
             address,
             mac,
             state: message.header.state.into(),
@@ -104,11 +108,11 @@ mod tests {
                 let mac = vec![2, 0, 0, 0, 0, last];
                 // NUD_PERMANENT
                 let one = Neighbour { index, address, mac, state: 0x80 };
-                assert_eq!(of(index), std::slice::from_ref(&one));
-                assert!(of(0).contains(&one));
+                assert_eq!(of(Some(index)), std::slice::from_ref(&one));
+                assert!(of(None).contains(&one));
             }
-            assert_eq!(of(netlink, Family::V4, 0).unwrap().len(), 2, "with the other link's");
-            assert_eq!(of(netlink, Family::V4, 999).unwrap(), []);
+            assert_eq!(of(netlink, Family::V4, None).unwrap().len(), 2, "with the other link's");
+            assert_eq!(of(netlink, Family::V4, Some(IfIndex::of(999))).unwrap(), []);
         });
     }
 }

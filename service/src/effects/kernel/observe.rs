@@ -21,6 +21,7 @@ use super::route::Route;
 use super::{address, link, route};
 use crate::error::{Error, KernelError};
 use crate::model::identity::{self, Changed};
+use crate::model::if_index::IfIndex;
 use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::subnet_conflict::DevicePrefix;
@@ -35,7 +36,7 @@ use std::net::{IpAddr, Ipv4Addr};
 #[derive(Clone, Debug)]
 pub struct FoundHost {
     /// Interface index of the host end.
-    pub index: u32,
+    pub index: IfIndex,
     /// Its marks that somebody else has changed.
     pub changed: Vec<Changed>,
     /// Whether it is up.
@@ -52,7 +53,7 @@ pub struct FoundHost {
 #[derive(Clone, Debug, Default)]
 pub struct FoundGuest {
     /// Interface index of the guest end; none if the guest has no interface of that name.
-    pub index: Option<u32>,
+    pub index: Option<IfIndex>,
     /// Whether the kernel sends by it.
     pub running: bool,
     /// The objects of the interface, of any origin; of routes the default routes in table main; and `lo`.
@@ -79,7 +80,7 @@ pub fn host_end(netlink: &Netlink, net: &GuestNet) -> Result<Option<FoundHost>, 
 /// The device's end of a guest's link by its index, whatever it is called now; none if it is gone.
 pub fn host_end_at(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     net: &GuestNet,
 ) -> Result<Option<FoundHost>, Error> {
     let failed = |cause: KernelError| Error::kernel(format!("read {}", net.host.name), cause);
@@ -96,7 +97,7 @@ fn with_addresses(netlink: &Netlink, link: &Link, net: &GuestNet) -> Result<Foun
     let name = &net.host.name;
     let failed = |cause: KernelError| Error::kernel(format!("read {name}"), cause);
     let mut found = found_host(link, net);
-    for address in address::of(netlink, Family::V4, link.index).map_err(failed)? {
+    for address in address::of(netlink, Family::V4, Some(link.index)).map_err(failed)? {
         found.push_address(name, &address);
     }
     // What is left in another table, by a device that routed in another way, `host_ends()` finds: to
@@ -113,24 +114,24 @@ fn with_addresses(netlink: &Netlink, link: &Link, net: &GuestNet) -> Result<Foun
 /// however many guests there are.
 pub fn host_ends<'a>(
     netlink: &Netlink,
-    nets: impl Iterator<Item = (u32, &'a GuestNet)>,
-) -> Result<BTreeMap<u32, FoundHost>, Error> {
+    nets: impl Iterator<Item = (IfIndex, &'a GuestNet)>,
+) -> Result<BTreeMap<IfIndex, FoundHost>, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guests' links", cause);
     let links = link::all(netlink).map_err(failed)?.into_iter().filter(is_veth);
-    let links: HashMap<u32, Link> = links.map(|link| (link.index, link)).collect();
+    let links: HashMap<IfIndex, Link> = links.map(|link| (link.index, link)).collect();
     let mut ends = HashMap::new();
     for (index, net) in nets {
         if let Some(link) = links.get(&index) {
             ends.insert(index, (&net.host.name, found_host(link, net)));
         }
     }
-    for address in address::of(netlink, Family::V4, 0).map_err(failed)? {
+    for address in address::of(netlink, Family::V4, None).map_err(failed)? {
         if let Some((name, found)) = ends.get_mut(&address.index) {
             found.push_address(name, &address);
         }
     }
     for route in route::of(netlink, Family::V4, None, None).map_err(failed)? {
-        if let Some((name, found)) = ends.get_mut(&route.index) {
+        if let Some((name, found)) = route.index.and_then(|index| ends.get_mut(&index)) {
             found.push_route(name, &route);
         }
     }
@@ -214,7 +215,7 @@ pub const ELSEWHERE: Ipv4Addr = INTERNET[0];
 
 /// `lo`; the first time that it comes up brings its address.
 fn loopback(netlink: &Netlink) -> Result<Object, KernelError> {
-    Ok(Object::Loopback(match link::by_index(netlink, link::LOOPBACK)? {
+    Ok(Object::Loopback(match link::by_index(netlink, IfIndex::LOOPBACK)? {
         // A namespace without lo has no use for it either.
         None => Loopback::Up,
         Some(lo) if lo.up => Loopback::Up,
@@ -253,16 +254,18 @@ pub fn guest_side(
     let routes = route::defaults(other).map_err(failed)?;
     let mut other_default = None;
     let mut in_the_way: Vec<_> = link.iter().cloned().collect();
+    let (ours, others): (Vec<&Route>, Vec<&Route>) =
+        routes.iter().partition(|r| index.is_some() && r.index == index);
     // Another metric is another route: only one of metric 0 is in the way of ours.
-    if let Some(r) = routes.iter().find(|r| Some(r.index) != index && r.priority == 0) {
-        let by = link::by_index(netlink, r.index).map_err(failed)?;
+    if let Some(r) = others.iter().find(|r| r.priority == 0) {
+        let by = r.index.map(|by| link::by_index(netlink, by)).transpose().map_err(failed)?;
+        let by = by.flatten();
         let via = r.gateway.map(|g| format!(" via {g}")).unwrap_or_default();
         let dev = by.as_ref().map(|l| format!(" dev {}", l.name)).unwrap_or_default();
         other_default = Some(via + &dev);
         in_the_way.extend(by);
     }
-    let ours = routes.iter().filter(|r| Some(r.index) == index);
-    objects.extend(ours.map(|found| route_object(dev, found)));
+    objects.extend(ours.into_iter().map(|found| route_object(dev, found)));
     Ok(FoundGuest {
         index,
         running: link.is_some_and(|link| link.running),
@@ -276,25 +279,25 @@ pub fn guest_side(
 /// marks, or by their indexes, whatever others have made of those.
 pub fn device_prefixes(
     netlink: &Netlink,
-    is_guests: impl Fn(u32) -> bool,
+    is_guests: impl Fn(IfIndex) -> bool,
 ) -> Result<Vec<DevicePrefix>, Error> {
     let failed =
         |cause: KernelError| Error::kernel("read the device's addresses and routes", cause);
     let links = link::all(netlink).map_err(failed)?;
     let others = links.iter().filter(|l| !l.is_ours() && !is_guests(l.index));
-    let names: BTreeMap<u32, String> = others.map(|l| (l.index, l.name.clone())).collect();
+    let names: BTreeMap<IfIndex, String> = others.map(|l| (l.index, l.name.clone())).collect();
     let mut prefixes = Vec::new();
-    for a in address::of(netlink, Family::V4, 0).map_err(failed)? {
+    for a in address::of(netlink, Family::V4, None).map_err(failed)? {
         let subnet = IpPrefix::containing(a.address, a.prefix).and_then(|prefix| prefix.v4());
         if let (Some(interface), Some(subnet)) = (names.get(&a.index), subnet) {
             prefixes.push(DevicePrefix { subnet, interface: interface.clone(), table: None });
         }
     }
     for r in route::of(netlink, Family::V4, None, None).map_err(failed)? {
-        let interface = match names.get(&r.index) {
-            Some(name) => name.clone(),
-            None if r.index == 0 => String::new(),
-            None => continue, // on a link of ours
+        let interface = match r.index.map(|index| names.get(&index)) {
+            Some(Some(name)) => name.clone(),
+            Some(None) => continue, // on a link of ours
+            None => String::new(),
         };
         // 0/1 and 128/1 together are a VPN's way to put a default route in front of the default route.
         if let Some(subnet) = r.destination.v4().filter(|subnet| subnet.prefix() > 1) {

@@ -17,6 +17,7 @@
 use super::netlink::message::Message;
 use super::netlink::Netlink;
 use crate::error::KernelError;
+use crate::model::if_index::IfIndex;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::table::TableId;
 use crate::spec::{Family, IpPrefix};
@@ -38,8 +39,8 @@ const RTA_VIA: u16 = 18;
 pub struct Route {
     /// Where to; prefix 0 is a default route.
     pub destination: IpPrefix,
-    /// By which interface, the first where there are several; 0 where there is none.
-    pub index: u32,
+    /// By which interface, the first where there are several; none where it leads nowhere.
+    pub index: Option<IfIndex>,
     /// Next hop.
     pub gateway: Option<IpAddr>,
     /// Routing table.
@@ -55,7 +56,7 @@ pub struct Route {
 /// Adds a route of ours: by a next hop, or to what is on the link.
 pub(in crate::effects) fn add(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     to: impl Into<IpPrefix>,
     via: Option<impl Into<IpAddr>>,
     table: TableId,
@@ -69,7 +70,7 @@ pub(in crate::effects) fn add(
 /// does not take another protocol's for it (fib_table_delete()).
 pub(in crate::effects) fn delete(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     to: impl Into<IpPrefix>,
     via: Option<impl Into<IpAddr>>,
     table: TableId,
@@ -86,7 +87,7 @@ pub(in crate::effects) fn delete(
 pub(in crate::effects) fn add_default(
     netlink: &Netlink,
     family: Family,
-    index: u32,
+    index: IfIndex,
     table: TableId,
 ) -> Result<(), KernelError> {
     let message = ours(index, IpPrefix::everything(family), None, table, RouteScope::Link);
@@ -100,7 +101,7 @@ pub(in crate::effects) fn add_default(
 pub(in crate::effects) fn delete_default(
     netlink: &Netlink,
     family: Family,
-    index: u32,
+    index: IfIndex,
     table: TableId,
 ) -> Result<(), KernelError> {
     delete(netlink, index, IpPrefix::everything(family), None::<IpAddr>, table)
@@ -108,7 +109,7 @@ pub(in crate::effects) fn delete_default(
 
 /// A route of ours by this interface.
 fn ours(
-    index: u32,
+    index: IfIndex,
     to: IpPrefix,
     via: Option<IpAddr>,
     table: TableId,
@@ -119,7 +120,7 @@ fn ours(
     message.header.scope = scope;
     message.header.kind = RouteType::Unicast;
     // The header has no room for a table above 255.
-    message.attributes = vec![RouteAttribute::Oif(index), RouteAttribute::Table(table.0)];
+    message.attributes = vec![RouteAttribute::Oif(index.get()), RouteAttribute::Table(table.0)];
     if to.prefix() != 0 {
         message.attributes.push(RouteAttribute::Destination(to.network().into()));
     }
@@ -160,12 +161,12 @@ pub fn sending(
 /// family.
 pub fn passing(
     netlink: &Netlink,
-    index: u32,
+    index: IfIndex,
     from: impl Into<IpAddr>,
     to: impl Into<IpAddr>,
 ) -> Result<Decision, KernelError> {
     let mut question = question(Some(from.into()), to.into());
-    question.attributes.push(RouteAttribute::Iif(index));
+    question.attributes.push(RouteAttribute::Iif(index.get()));
     decision(netlink.get(&GetRoute(question), WayOut::read))
 }
 
@@ -225,7 +226,7 @@ fn decision(answer: Result<WayOut, KernelError>) -> Result<Decision, KernelError
 /// has marked.
 pub fn marked(
     netlink: &Netlink,
-    from: Option<(u32, Ipv4Addr)>,
+    from: Option<(IfIndex, Ipv4Addr)>,
     to: Ipv4Addr,
     mark: u32,
 ) -> Result<Option<WayOut>, KernelError> {
@@ -234,7 +235,7 @@ pub fn marked(
     message.attributes = vec![RouteAttribute::Destination(IpAddr::from(to).into())];
     if let Some((index, source)) = from {
         message.attributes.push(RouteAttribute::Source(IpAddr::from(source).into()));
-        message.attributes.push(RouteAttribute::Iif(index));
+        message.attributes.push(RouteAttribute::Iif(index.get()));
     }
     message.attributes.push(RouteAttribute::Mark(mark));
     found(netlink.get(&GetRoute(message), WayOut::read))
@@ -281,7 +282,7 @@ pub fn kind_of_way(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WayOut {
     /// By which interface.
-    pub index: u32,
+    pub index: IfIndex,
     /// Next hop; none when it is the destination itself.
     pub gateway: Option<IpAddr>,
     /// The address that it leaves with.
@@ -302,7 +303,7 @@ impl WayOut {
         let mut table = TableId(message.header.table.into());
         for attribute in message.attributes {
             match attribute {
-                RouteAttribute::Oif(by) => index = Some(by),
+                RouteAttribute::Oif(by) => index = IfIndex::new(by),
                 RouteAttribute::PrefSource(address) => source = ip(&address),
                 RouteAttribute::Table(number) => table = TableId(number),
                 other => gateway = next_hop(&other).or(gateway),
@@ -317,10 +318,10 @@ pub fn of(
     netlink: &Netlink,
     family: Family,
     table: Option<TableId>,
-    index: Option<u32>,
+    index: Option<IfIndex>,
 ) -> Result<Vec<Route>, KernelError> {
     let mut message = about(family, 0, 0);
-    message.attributes.extend(index.map(RouteAttribute::Oif));
+    message.attributes.extend(index.map(|index| RouteAttribute::Oif(index.get())));
     message.attributes.extend(table.map(|table| RouteAttribute::Table(table.0)));
     let found = match netlink.dump(&GetRoute(message), Route::read) {
         // A filter for a table that does not exist yet (fib_dump_info: "FIB table does not exist").
@@ -329,7 +330,7 @@ pub fn of(
         other => other?,
     };
     let wanted = |r: &Route| {
-        let here = index.into_iter().all(|index| r.index == index);
+        let here = index.is_none() || r.index == index;
         here && r.destination.family() == family && (table.is_none() || table == Some(r.table))
     };
     Ok(found.into_iter().filter(wanted).collect())
@@ -419,7 +420,7 @@ impl Route {
         let mut destination = everything.address();
         let mut route = Self {
             destination: everything,
-            index: 0,
+            index: None,
             gateway: None,
             table: TableId(header.table.into()),
             protocol: header.protocol.into(),
@@ -429,8 +430,10 @@ impl Route {
         for attribute in message.attributes {
             match attribute {
                 RouteAttribute::Destination(address) => destination = ip(&address)?,
-                RouteAttribute::Oif(index) => route.index = index,
-                RouteAttribute::MultiPath(hops) => route.index = hops.first()?.interface_index,
+                RouteAttribute::Oif(index) => route.index = IfIndex::new(index),
+                RouteAttribute::MultiPath(hops) => {
+                    route.index = IfIndex::new(hops.first()?.interface_index);
+                }
                 RouteAttribute::Table(table) => route.table = TableId(table),
                 RouteAttribute::Priority(priority) => route.priority = priority,
                 other => route.gateway = next_hop(&other).or(route.gateway),
@@ -468,7 +471,7 @@ mod tests {
                 let family = own.family();
                 let gateway: IpAddr = gateway.parse().unwrap();
                 address::add(netlink, index, own.address(), own.prefix(), true).unwrap();
-                let there = address::of(netlink, family, index).unwrap();
+                let there = address::of(netlink, family, Some(index)).unwrap();
                 let added = address::Address {
                     index,
                     address: own.address(),
@@ -485,7 +488,7 @@ mod tests {
                 add(netlink, index, to, Some(gateway), TableId::MAIN).unwrap();
                 let main = of(netlink, family, Some(TableId::MAIN), None).unwrap();
                 let default = main.iter().find(|r| r.destination.prefix() == 0).unwrap();
-                assert_eq!((default.gateway, default.index), (Some(gateway), index));
+                assert_eq!((default.gateway, default.index), (Some(gateway), Some(index)));
                 for _ in 0..2 {
                     delete(netlink, index, beyond, None::<IpAddr>, TableId(1007)).unwrap();
                     assert_eq!(of(netlink, family, Some(TableId(1007)), Some(index)).unwrap(), []);
@@ -500,7 +503,7 @@ mod tests {
                 delete_default(netlink, family, index, TableId(0x6700_0007)).unwrap();
                 assert_eq!(of(netlink, family, Some(TableId(0x6700_0007)), None).unwrap().len(), 0);
                 address::delete(netlink, index, own.address(), own.prefix()).unwrap();
-                assert!(!address::of(netlink, family, 0).unwrap().contains(&added));
+                assert!(!address::of(netlink, family, None).unwrap().contains(&added));
             }
         });
     }
@@ -607,11 +610,11 @@ mod tests {
             let route = |number| *all.iter().find(|r| r.destination == to(number)).unwrap();
             for number in 0..4 {
                 let route = route(number);
-                assert_eq!((route.index, route.priority, route.unicast), (index, 7, true));
+                assert_eq!((route.index, route.priority, route.unicast), (Some(index), 7, true));
             }
             assert_eq!(
                 (route(4).index, route(4).table, route(4).unicast),
-                (0, TableId(5000), false)
+                (None, TableId(5000), false)
             );
             assert_eq!(route(5).gateway, Some("fe80::5".parse().unwrap()));
         });

@@ -167,6 +167,7 @@ fn about(family: Family, from: u8, action: u8) -> RuleMessage {
 mod tests {
     use super::*;
     use crate::effects::kernel::testing::{in_a_netns, ip};
+    use crate::model::if_index::IfIndex;
     use crate::spec::IfName;
     use rtnetlink::packet_core::NetlinkSerializable;
 
@@ -191,7 +192,11 @@ mod tests {
             },
             lead("172.17.0.0/16"),
             lead("fd00:17::/64"),
-            PolicyRule { priority: 21400, selector: selector.clone(), to: Action::Own(0x1_0009) },
+            PolicyRule {
+                priority: 21400,
+                selector: selector.clone(),
+                to: Action::Own(IfIndex::of(0x1_0009)),
+            },
             PolicyRule { priority: 21400, selector, to: Action::Nowhere },
         ]
     }

@@ -19,6 +19,7 @@ use super::link::{self, Link};
 use super::netlink::Netlink;
 use super::{address, route};
 use crate::error::{Error, KernelError};
+use crate::model::if_index::IfIndex;
 use crate::model::policy_rules::{self, RoutingMode, Rule};
 use crate::model::uplink::select::{carries, rank, select, source, Candidate, TableRoute};
 use crate::model::uplink::way::{merge, Behind, Hop, NextHop, Way, INTERNET};
@@ -103,8 +104,8 @@ fn read_way(netlink: &Netlink, question: &Question<'_>) -> Result<Way, KernelErr
 }
 
 /// The IPv4 addresses of an interface, with their prefixes.
-fn addresses(netlink: &Netlink, index: u32) -> Result<Vec<(Ipv4Addr, u8)>, KernelError> {
-    let found = address::of(netlink, Family::V4, index)?;
+fn addresses(netlink: &Netlink, index: IfIndex) -> Result<Vec<(Ipv4Addr, u8)>, KernelError> {
+    let found = address::of(netlink, Family::V4, Some(index))?;
     let v4 = |found: &address::Address| match found.address {
         IpAddr::V4(address) => Some((address, found.prefix)),
         IpAddr::V6(_) => None,
@@ -112,12 +113,14 @@ fn addresses(netlink: &Netlink, index: u32) -> Result<Vec<(Ipv4Addr, u8)>, Kerne
     Ok(found.iter().filter_map(v4).collect())
 }
 
+fn by_index(netlink: &Netlink, index: Option<IfIndex>) -> Result<Option<Link>, KernelError> {
+    Ok(index.map(|index| link::by_index(netlink, index)).transpose()?.flatten())
+}
+
 fn behind(netlink: &Netlink, link: &Link) -> Result<Behind, KernelError> {
-    let mut comes_back = false;
-    if link.kind == "veth" && link.elsewhere.is_none() && link.other_end != 0 {
-        let other = link::by_index(netlink, link.other_end)?;
-        comes_back = other.is_some_and(|other| other.master == 0);
-    }
+    let here = link.kind == "veth" && link.elsewhere.is_none();
+    let other = by_index(netlink, link.other_end.filter(|_| here))?;
+    let comes_back = other.is_some_and(|other| other.master.is_none());
     Ok(Behind::interface(&link.kind, link.is_ours(), link.loopback, comes_back))
 }
 
@@ -171,25 +174,21 @@ fn candidate(
 }
 
 fn table_route(route: &route::Route) -> TableRoute {
-    let by = Some(route.index).filter(|index| route.unicast && *index != 0);
+    let by = route.index.filter(|_| route.unicast);
     TableRoute { to: route.destination, metric: route.priority, by }
 }
 
 /// What a link is a port of, and has its traffic; or the VRF that it is in, where it keeps its own.
 fn master(netlink: &Netlink, link: &Link) -> Result<(Option<String>, Option<String>), KernelError> {
-    let master = match link.master {
-        0 => None,
-        index => link::by_index(netlink, index)?,
-    };
-    Ok(match master {
+    Ok(match by_index(netlink, link.master)? {
         Some(vrf) if vrf.kind == "vrf" => (None, Some(vrf.name)),
         other => (other.map(|other| other.name), None),
     })
 }
 
 /// Whether a link has an IPv6 address that leads further than the link.
-fn has_ipv6(netlink: &Netlink, index: u32) -> Result<bool, KernelError> {
-    let found = without_ipv6(address::of(netlink, Family::V6, index))?;
+fn has_ipv6(netlink: &Netlink, index: IfIndex) -> Result<bool, KernelError> {
+    let found = without_ipv6(address::of(netlink, Family::V6, Some(index)))?;
     Ok(found.unwrap_or_default().iter().any(|found| match found.address {
         // fe80::/10
         IpAddr::V6(address) => address.segments()[0] & 0xffc0 != 0xfe80,

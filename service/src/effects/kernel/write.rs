@@ -124,6 +124,7 @@ pub mod faults {
 mod tests {
     use super::faults::{on_this_thread, Fault};
     use super::*;
+    use crate::model::if_index::IfIndex;
 
     fn write(done: &mut Vec<u8>, what: u8) -> io::Result<()> {
         through(|| {
@@ -170,13 +171,13 @@ mod tests {
         let test = || {
             nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
             let netlink = Netlink::open().unwrap();
-            let up = || link::by_index(&netlink, link::LOOPBACK).unwrap().unwrap().up;
+            let up = || link::by_index(&netlink, IfIndex::LOOPBACK).unwrap().unwrap().up;
             let before = on_this_thread(0, Fault::Before(libc::ENOBUFS));
-            let refused = link::set_up(&netlink, link::LOOPBACK, true).unwrap_err();
+            let refused = link::set_up(&netlink, IfIndex::LOOPBACK, true).unwrap_err();
             assert_eq!((refused.errno, up()), (libc::ENOBUFS, false));
             drop(before);
             let _after = on_this_thread(0, Fault::After);
-            let lost = link::set_up(&netlink, link::LOOPBACK, true).unwrap_err();
+            let lost = link::set_up(&netlink, IfIndex::LOOPBACK, true).unwrap_err();
             assert_eq!((lost.errno, up()), (libc::ETIMEDOUT, true));
         };
         std::thread::spawn(test).join().unwrap();

@@ -22,6 +22,7 @@ use crate::effects::platform::ndc::Ndc;
 use crate::error::Error;
 use crate::model::change::Change;
 use crate::model::forwarding::{why_it_stays, Facts, Switch};
+use crate::model::if_index::IfIndex;
 use crate::model::ruleset::Strangers;
 use crate::model::world::World;
 use crate::store::{ForwardingRecord, Store};
@@ -319,7 +320,7 @@ impl Forwarding {
         if !ours {
             return Ok(facts);
         }
-        let unadopted: Vec<u32> = world.guests.unadopted_links().collect();
+        let unadopted: Vec<IfIndex> = world.guests.unadopted_links().collect();
         let failed = |cause| Error::kernel("read the links", cause);
         for link in link::all(&self.netlink).map_err(failed)? {
             // Ours are guests', or half made and about to go; but those that nobody knows may be used.

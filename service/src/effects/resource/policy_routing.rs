@@ -20,6 +20,7 @@ use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::{route, rule};
 use crate::error::Error;
 use crate::model::change::Change;
+use crate::model::if_index::IfIndex;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{leads, Action, PolicyRule, Rule, RuleInputs, Selector};
 use crate::model::ruleset::GuestSubnet;
@@ -33,7 +34,7 @@ use std::collections::BTreeSet;
 pub(crate) struct PolicyRouting {
     netlink: Netlink,
     /// Indexes of interfaces that may have a table of ours.
-    own_tables: BTreeSet<u32>,
+    own_tables: BTreeSet<IfIndex>,
     forgetter: Forgetter,
 }
 

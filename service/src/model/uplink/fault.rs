@@ -39,7 +39,7 @@ impl Uplink {
                     .or_elsewhere(Cause::UplinkMissing, format!("none of {} exists", self.choice)),
             });
         };
-        Some(if self.index == 0 {
+        Some(if self.index.is_none() {
             let none = match self.way.first() {
                 Some(_) => format!("no interface {name}"),
                 None => format!("no interface {name}, and no default route"),
@@ -225,6 +225,7 @@ fn clat(fault: Fault, name: &str) -> Fault {
 mod tests {
     use super::super::way::{Refusal, Way};
     use super::*;
+    use crate::model::if_index::IfIndex;
     use crate::model::table::TableId;
     use std::net::Ipv4Addr;
 
@@ -234,12 +235,19 @@ mod tests {
             "dummy0" => Behind::Nothing,
             _ => Behind::Network,
         };
-        Hop { index: 0, name: name.into(), source: None, behind, dead: false, up: true }
+        Hop {
+            index: IfIndex::of(7),
+            name: name.into(),
+            source: None,
+            behind,
+            dead: false,
+            up: true,
+        }
     }
 
     fn uplink(choice: &str, seen: (u32, bool, Option<Ipv4Addr>), route: &str) -> Uplink {
         let mut uplink = Uplink::unknown(choice.parse().unwrap());
-        (uplink.index, uplink.up, uplink.address) = seen;
+        (uplink.index, uplink.up, uplink.address) = (IfIndex::new(seen.0), seen.1, seen.2);
         let hops: Vec<_> = route.split_whitespace().map(hop).collect();
         uplink.carries = hops.iter().any(|hop| uplink.is_own(hop));
         uplink.way = Way { hops, table: TableId::MAIN, plain: true, ..Way::default() };

@@ -23,6 +23,7 @@ pub use choice::{clat_of, Choice};
 
 use super::policy_rules::RoutingMode;
 use super::table::TableId;
+use crate::model::if_index::IfIndex;
 use crate::spec::IfName;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,8 +39,8 @@ pub struct Uplink {
     pub routing: RoutingMode,
     /// Its name; none when nothing is there to choose.
     pub name: Option<IfName>,
-    /// Its index; 0 when there is no such interface.
-    pub index: u32,
+    /// Its index; none when there is no such interface.
+    pub index: Option<IfIndex>,
     /// Whether it is there, up, and has carrier.
     pub up: bool,
     /// Its first address.
@@ -73,7 +74,7 @@ impl Uplink {
             name: choice.only(),
             choice,
             routing: RoutingMode::Main,
-            index: 0,
+            index: None,
             up: false,
             address: None,
             mtu: 0,

@@ -17,6 +17,7 @@
 use super::choice::{behind_clat, Choice};
 use super::way::{is_internet, Behind, Hop, Way, INTERNET};
 use super::Uplink;
+use crate::model::if_index::IfIndex;
 use crate::model::policy_rules::RoutingMode;
 use crate::model::table::TableId;
 use crate::spec::{IfName, IpPrefix};
@@ -28,7 +29,7 @@ pub struct Candidate {
     /// Its name.
     pub name: String,
     /// Its index.
-    pub index: u32,
+    pub index: IfIndex,
     /// Whether it is up and has carrier.
     pub up: bool,
     /// Its first IPv4 address.
@@ -62,7 +63,7 @@ impl Candidate {
 
 /// The place of an interface among those that may be the uplink, the most wanted first; none: it may
 /// not be. Where packets go now comes first; then the list counts; a clat comes after its network.
-pub fn rank(choice: &Choice, way: &Way, name: &str, index: u32) -> Option<impl Ord> {
+pub fn rank(choice: &Choice, way: &Way, name: &str, index: IfIndex) -> Option<impl Ord> {
     let hop = |hop: &Hop| hop.index == index || behind_clat(name) == Some(&hop.name);
     let at = way.hops.iter().filter(|hop| hop.behind == Behind::Network).position(hop);
     let place = match choice {
@@ -91,11 +92,11 @@ pub struct TableRoute {
     /// Its metric.
     pub metric: u32,
     /// By which interface; none where it leads nowhere.
-    pub by: Option<u32>,
+    pub by: Option<IfIndex>,
 }
 
 /// Whether a table with these routes sends packets to the internet by this interface.
-pub fn carries(routes: &[TableRoute], by: u32) -> bool {
+pub fn carries(routes: &[TableRoute], by: IfIndex) -> bool {
     let leads = |to: Ipv4Addr| {
         let fit = routes.iter().filter(|route| is_internet(&route.to) && route.to.contains(to));
         let best = fit.min_by_key(|route| (u8::MAX - route.to.prefix(), route.metric));
@@ -111,7 +112,7 @@ pub fn select(choice: &Choice, routing: RoutingMode, way: Way, candidates: &[Can
     let works = || candidates.iter().find(|one| one.works());
     let Some(one) = best.or_else(works).or(candidates.first()) else { return uplink };
     uplink.name = IfName::new(&one.name);
-    uplink.index = one.index;
+    uplink.index = Some(one.index);
     uplink.up = one.up;
     uplink.address = one.address;
     uplink.mtu = one.mtu;
@@ -142,7 +143,7 @@ mod tests {
 
     fn hop(name: &str, index: u32) -> Hop {
         Hop {
-            index,
+            index: IfIndex::of(index),
             name: name.into(),
             source: None,
             behind: Behind::Network,
@@ -159,7 +160,7 @@ mod tests {
     fn candidate(name: &str, index: u32, carries: bool) -> Candidate {
         Candidate {
             name: name.into(),
-            index,
+            index: IfIndex::of(index),
             up: true,
             address: Some([10, 0, 0, index as u8].into()),
             mtu: 1500,
@@ -176,7 +177,9 @@ mod tests {
         let choice: Choice = choice.parse().unwrap();
         let mut found: Vec<_> = (1..)
             .zip(names)
-            .filter_map(|(index, name)| Some((rank(&choice, way, name, index)?, *name)))
+            .filter_map(|(index, name)| {
+                Some((rank(&choice, way, name, IfIndex::of(index))?, *name))
+            })
             .collect();
         found.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap());
         found.into_iter().map(|(_, name)| name.to_owned()).collect()
@@ -262,7 +265,12 @@ mod tests {
 
     #[test]
     fn a_table_carries_the_internet_by_its_longest_prefix() {
-        let route = |to: &str, metric, by| TableRoute { to: to.parse().unwrap(), metric, by };
+        let route = |to: &str, metric, by: Option<u32>| TableRoute {
+            to: to.parse().unwrap(),
+            metric,
+            by: by.map(IfIndex::of),
+        };
+        let carries = |routes: &[TableRoute], by| carries(routes, IfIndex::of(by));
         let default = route("0.0.0.0/0", 100, Some(7));
         assert!(carries(&[default], 7) && !carries(&[default], 8));
         assert!(!carries(&[], 7));

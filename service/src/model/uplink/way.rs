@@ -14,6 +14,7 @@
 
 //! Where packets to the internet go, as the kernel's rules and tables answer. Pure.
 
+use crate::model::if_index::IfIndex;
 use crate::model::table::TableId;
 use crate::spec::IpPrefix;
 use std::net::Ipv4Addr;
@@ -62,7 +63,7 @@ pub struct Matched {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextHop {
     /// Index of its interface.
-    pub index: u32,
+    pub index: IfIndex,
     /// Its router; none where there is none, or none of IPv4.
     pub via: Option<Ipv4Addr>,
     /// Whether the kernel leaves it out now (RTNH_F_DEAD).
@@ -122,7 +123,7 @@ impl Behind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {
     /// Its index.
-    pub index: u32,
+    pub index: IfIndex,
     /// Its name.
     pub name: String,
     /// What packets leave by it with; read only where there are several.
@@ -183,7 +184,7 @@ pub fn merge(answers: &[Answer]) -> (Vec<NextHop>, Way) {
 
 impl Way {
     /// Whether packets leave by the interface of this index.
-    pub fn leads_by(&self, index: u32) -> bool {
+    pub fn leads_by(&self, index: IfIndex) -> bool {
         self.hops.iter().any(|hop| hop.index == index)
     }
 
@@ -198,8 +199,10 @@ mod tests {
     use super::*;
 
     fn by(prefix: u8, table: u32, indexes: &[u32]) -> Answer {
-        let hops =
-            indexes.iter().map(|index| NextHop { index: *index, via: None, dead: false }).collect();
+        let hops = indexes
+            .iter()
+            .map(|index| NextHop { index: IfIndex::of(*index), via: None, dead: false })
+            .collect();
         Answer::Route(Matched { prefix, table: TableId(table), hops })
     }
 
@@ -222,7 +225,7 @@ mod tests {
             ([NoRoute, NoRoute], &[], None, false),
         ] {
             let (found, way) = merge(&answers);
-            let found: Vec<_> = found.iter().map(|hop| hop.index).collect();
+            let found: Vec<_> = found.iter().map(|hop| hop.index.get()).collect();
             assert_eq!((&found[..], way.refusal, way.plain), (hops, refusal, plain), "{answers:?}");
         }
     }
@@ -246,7 +249,7 @@ mod tests {
     fn a_next_hop_is_dead_where_every_answer_says_so() {
         let dead = |dead| {
             let hops = [(3, dead), (4, true)]
-                .map(|(index, dead)| NextHop { index, via: None, dead })
+                .map(|(index, dead)| NextHop { index: IfIndex::of(index), via: None, dead })
                 .into();
             Answer::Route(Matched { prefix: 0, table: TableId::MAIN, hops })
         };

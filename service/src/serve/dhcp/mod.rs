@@ -28,13 +28,14 @@ pub mod server;
 pub mod socket;
 
 use crate::model::dhcp::{Counts, WayOut};
+use crate::model::if_index::IfIndex;
 use crate::model::GuestNet;
 use decide::Terms;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The guests, by the indexes of their host ends.
-pub type Guests = Arc<BTreeMap<u32, Arc<GuestNet>>>;
+pub type Guests = Arc<BTreeMap<IfIndex, Arc<GuestNet>>>;
 
 /// Who is answered, and what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub struct Want {
 
 impl Want {
     /// What a guest is told; none: it is not answered.
-    fn terms(&self, index: u32) -> Option<Terms> {
+    fn terms(&self, index: IfIndex) -> Option<Terms> {
         let net = Arc::clone(self.guests.get(&index)?);
         Some(Terms { net, way: Arc::clone(&self.way) })
     }
@@ -55,7 +56,7 @@ impl Want {
 
 /// What guests have had, by the indexes of their host ends. The server writes it, others read it.
 #[derive(Debug, Default)]
-pub struct Book(Mutex<HashMap<u32, Entry>>);
+pub struct Book(Mutex<HashMap<IfIndex, Entry>>);
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -66,12 +67,12 @@ struct Entry {
 
 impl Book {
     /// How often a guest was answered.
-    pub fn counts(&self, index: u32) -> Counts {
+    pub fn counts(&self, index: IfIndex) -> Counts {
         self.lock().get(&index).map(|entry| entry.counts).unwrap_or_default()
     }
 
     /// The guests that have to ask again: what they were told does not hold any more. Each is named once.
-    pub fn take_outdated(&self, want: &Want) -> Vec<u32> {
+    pub fn take_outdated(&self, want: &Want) -> Vec<IfIndex> {
         let mut outdated = Vec::new();
         for (index, entry) in self.lock().iter_mut() {
             let (Some(told), Some(terms)) = (&entry.told, want.terms(*index)) else { continue };
@@ -83,7 +84,7 @@ impl Book {
         outdated
     }
 
-    fn note(&self, index: u32, note: impl FnOnce(&mut Entry)) {
+    fn note(&self, index: IfIndex, note: impl FnOnce(&mut Entry)) {
         note(self.lock().entry(index).or_default());
     }
 
@@ -92,7 +93,7 @@ impl Book {
         self.lock().retain(|index, _| guests.contains_key(index));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<IfIndex, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,6 +20,7 @@ use super::message::{Kind, Malformed, Request};
 use super::socket::{Packet, Socket};
 use super::{frame, Want};
 use crate::model::dhcp::Counts;
+use crate::model::if_index::IfIndex;
 use crate::serve::{self, Counters, Poll};
 use log::Level;
 use nix::sys::epoll::EpollFlags;
@@ -44,9 +45,9 @@ pub struct Server {
     want: Want,
     counters: Arc<Counters>,
     /// What guests have sent lately, by the indexes of their host ends.
-    paces: HashMap<u32, Pace>,
+    paces: HashMap<IfIndex, Pace>,
     /// Guests that are not heard, and until when.
-    deaf: BTreeMap<u32, Instant>,
+    deaf: BTreeMap<IfIndex, Instant>,
 }
 
 /// Why a message is not answered.
@@ -128,11 +129,11 @@ impl Server {
         Ok(())
     }
 
-    fn count(&self, index: u32, count: impl FnOnce(&mut Counts)) {
+    fn count(&self, index: IfIndex, count: impl FnOnce(&mut Counts)) {
         self.counters.dhcp.note(index, |entry| count(&mut entry.counts));
     }
 
-    fn level(&mut self, index: u32) -> Level {
+    fn level(&mut self, index: IfIndex) -> Level {
         self.paces.get_mut(&index).map_or(Level::Debug, Pace::level)
     }
 

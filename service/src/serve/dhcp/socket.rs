@@ -15,6 +15,7 @@
 //! The packet socket (packet(7)): one for all guests. It hears what has come to port 67 by any link, and
 //! says by which. No rule of a packet filter's is in front of it, so INPUT may be closed.
 
+use crate::model::if_index::IfIndex;
 use nix::sys::socket::{socket, AddressFamily, SockFlag, SockType};
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -31,7 +32,7 @@ const IPV4: u16 = libc::ETH_P_IP as u16;
 #[derive(Debug)]
 pub struct Packet<'a> {
     /// The link that it came by.
-    pub index: u32,
+    pub index: IfIndex,
     /// The MAC that it came from.
     pub mac: [u8; 6],
     /// Whether its checksum was left to hardware.
@@ -55,7 +56,7 @@ impl Socket {
         let socket = Self(socket(AddressFamily::Packet, SockType::Datagram, flags, None)?);
         socket.filter([].into_iter())?;
         socket.set(libc::SOL_PACKET, PACKET_AUXDATA, &1_i32)?;
-        let every = address(0, None);
+        let every = address(None, None);
         let size = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
         // SAFETY: the descriptor is open, and the kernel reads one `struct sockaddr_ll`.
         let done =
@@ -67,7 +68,7 @@ impl Socket {
     }
 
     /// Does not hear these links from now on.
-    pub fn filter(&self, deaf: impl Iterator<Item = u32>) -> io::Result<()> {
+    pub fn filter(&self, deaf: impl Iterator<Item = IfIndex>) -> io::Result<()> {
         let mut code = program(deaf);
         let program = libc::sock_fprog { len: code.len() as u16, filter: code.as_mut_ptr() };
         // `code` is there until the call has returned.
@@ -76,7 +77,7 @@ impl Socket {
 
     /// What has come; none: nothing more.
     pub fn receive<'a>(&self, buffer: &'a mut [u8; Self::ROOM]) -> io::Result<Option<Packet<'a>>> {
-        let mut from = address(0, None);
+        let mut from = address(None, None);
         let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
         let mut control = Control([0; 8]);
         // SAFETY: all zeros are a valid `struct msghdr`.
@@ -99,7 +100,8 @@ impl Socket {
         };
         let [a, b, c, d, e, f, ..] = from.sll_addr;
         Ok(Some(Packet {
-            index: u32::try_from(from.sll_ifindex).unwrap_or_default(),
+            // Each has one (tpacket_rcv(), packet_rcv()).
+            index: IfIndex::new(from.sll_ifindex).ok_or(io::ErrorKind::InvalidData)?,
             mac: [a, b, c, d, e, f],
             unfinished: status(&header) & TP_STATUS_CSUMNOTREADY != 0,
             bytes: buffer.get(..length).unwrap_or_default(),
@@ -107,8 +109,8 @@ impl Socket {
     }
 
     /// Sends a packet by a link; to no MAC: to all there.
-    pub fn send(&self, index: u32, to: Option<[u8; 6]>, packet: &[u8]) -> io::Result<()> {
-        let to = address(index, Some(to.unwrap_or([0xff; 6])));
+    pub fn send(&self, index: IfIndex, to: Option<[u8; 6]>, packet: &[u8]) -> io::Result<()> {
+        let to = address(Some(index), Some(to.unwrap_or([0xff; 6])));
         let size = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
         // SAFETY: the descriptor is open; the kernel reads `packet`, and one `struct sockaddr_ll`.
         let sent = unsafe {
@@ -152,12 +154,12 @@ impl AsFd for Socket {
 }
 
 /// A place by a link, or every link.
-fn address(index: u32, mac: Option<[u8; 6]>) -> libc::sockaddr_ll {
+fn address(index: Option<IfIndex>, mac: Option<[u8; 6]>) -> libc::sockaddr_ll {
     // SAFETY: all zeros are a valid `struct sockaddr_ll`.
     let mut address: libc::sockaddr_ll = unsafe { zeroed() };
     address.sll_family = libc::AF_PACKET as u16;
     address.sll_protocol = IPV4.to_be();
-    address.sll_ifindex = libc::c_int::try_from(index).unwrap_or(-1);
+    address.sll_ifindex = libc::c_int::try_from(IfIndex::or_zero(index)).unwrap_or(-1);
     if let Some(mac) = mac {
         address.sll_halen = 6;
         address.sll_addr.iter_mut().zip(mac).for_each(|(to, from)| *to = from);
@@ -203,9 +205,9 @@ const IF_INDEX: u32 = ANCILLARY + 8; // SKF_AD_IFINDEX
 const MOST_DEAF: usize = 200;
 
 /// Whole UDP to port 67 that was sent to this device or to all, by none of these links.
-fn program(deaf: impl Iterator<Item = u32>) -> Vec<libc::sock_filter> {
+fn program(deaf: impl Iterator<Item = IfIndex>) -> Vec<libc::sock_filter> {
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let deaf: Vec<u32> = deaf.take(MOST_DEAF).collect();
+    let deaf: Vec<u32> = deaf.take(MOST_DEAF).map(IfIndex::get).collect();
     let mut code = vec![step(LOAD_WORD, 0, 0, IF_INDEX)];
     // Behind them stand ten instructions before "no".
     for (at, index) in deaf.iter().enumerate() {
@@ -236,12 +238,12 @@ mod tests {
     use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
     use std::net::UdpSocket;
 
-    fn index(name: &str) -> u32 {
-        nix::net::if_::if_nametoindex(name).unwrap()
+    fn index(name: &str) -> IfIndex {
+        IfIndex::of(nix::net::if_::if_nametoindex(name).unwrap())
     }
 
     /// Payload and link of the next packet; none: there is none.
-    fn heard(socket: &Socket, millis: u16) -> Option<(Vec<u8>, u32, bool)> {
+    fn heard(socket: &Socket, millis: u16) -> Option<(Vec<u8>, IfIndex, bool)> {
         let mut buffer = [0; Socket::ROOM];
         let mut there = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         poll(&mut there, PollTimeout::from(millis)).unwrap();
@@ -275,7 +277,7 @@ mod tests {
             assert_eq!(heard(&socket, 5000), Some((b"a".to_vec(), index("va"), true)));
             by_b.send_to(b"b", "198.51.100.255:67").unwrap();
             assert_eq!(heard(&socket, 5000), Some((b"b".to_vec(), index("vb"), true)));
-            socket.filter([7777, index("va"), 7778].into_iter()).unwrap();
+            socket.filter([IfIndex::of(7777), index("va"), IfIndex::of(7778)].into_iter()).unwrap();
             by_a.send_to(b"deaf", "192.0.2.255:67").unwrap();
             by_b.send_to(&[b'x'; 4000], "198.51.100.255:67").unwrap();
             by_b.send_to(b"b", "198.51.100.255:67").unwrap();

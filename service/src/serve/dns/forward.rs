@@ -17,6 +17,7 @@
 
 use super::message::{self, Bad, Query, Rcode};
 use super::{Ask, Guest, Upstream, Want};
+use crate::model::if_index::IfIndex;
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
@@ -72,7 +73,7 @@ pub enum Step {
     /// Send it again by the same socket.
     Again(Token),
     /// It is over, and its socket is closed. The client is told so, if it is there.
-    Tell(Option<Token>, u32, Client, Vec<u8>),
+    Tell(Option<Token>, IfIndex, Client, Vec<u8>),
     /// It is over, and nobody waits.
     Forget(Token),
 }
@@ -93,7 +94,7 @@ pub struct Counts {
 }
 
 struct Flight {
-    guest: u32,
+    guest: IfIndex,
     client: Client,
     query: Query,
     /// As it is sent: by an id of ours.
@@ -114,7 +115,7 @@ pub struct Table {
     want: Want,
     flights: HashMap<Token, Flight>,
     times: BTreeSet<(Instant, Token)>,
-    of_guest: HashMap<u32, usize>,
+    of_guest: HashMap<IfIndex, usize>,
     /// Who asked by which id: who asks again is the same.
     asking: HashMap<(Client, u16), Token>,
     last: Token,
@@ -124,7 +125,7 @@ pub struct Table {
 
 impl Table {
     /// A guest, by its host end's index.
-    pub fn guest(&self, index: u32) -> Option<&Guest> {
+    pub fn guest(&self, index: IfIndex) -> Option<&Guest> {
         self.want.guests.get(&index)
     }
 
@@ -146,7 +147,7 @@ impl Table {
     /// A guest has sent this. `random` is an id.
     pub fn ask(
         &mut self,
-        index: u32,
+        index: IfIndex,
         client: Client,
         bytes: &[u8],
         random: u16,
@@ -355,6 +356,9 @@ mod tests {
         Ask::Servers(of.iter().map(|server| server.parse().unwrap()).collect())
     }
 
+    /// Its host end's index.
+    const FIRST: IfIndex = IfIndex::of(1);
+
     fn want(guests: u32, ask: Option<Ask>) -> Want {
         let guest = |n: u32| Guest {
             address: [172, 17, 3, n as u8].into(),
@@ -364,7 +368,7 @@ mod tests {
         };
         let by = IfName::new("wlan0").unwrap();
         Want {
-            guests: Arc::new((1..=guests).map(|n| (n, guest(n))).collect()),
+            guests: Arc::new((1..=guests).map(|n| (IfIndex::of(n), guest(n))).collect()),
             upstreams: ask.map(|ask| (None, Upstream { by, ask })).into_iter().collect(),
         }
     }
@@ -383,11 +387,11 @@ mod tests {
 
         fn from(&mut self, guest: u32, port: u16, id: u16) -> Step {
             let client = Client::Udp(SocketAddrV4::new([172, 17, 3, guest as u8].into(), port));
-            self.table.ask(guest, client, &question(id, "box.example"), !id, self.now)
+            self.table.ask(IfIndex::of(guest), client, &question(id, "box.example"), !id, self.now)
         }
 
         fn by_tcp(&mut self, id: u16) -> Step {
-            self.table.ask(1, Client::Tcp(9), &question(id, "box.example"), !id, self.now)
+            self.table.ask(FIRST, Client::Tcp(9), &question(id, "box.example"), !id, self.now)
         }
 
         fn at(&self, token: Token) -> (String, bool) {
@@ -430,7 +434,7 @@ mod tests {
         assert_eq!(sent[..2], (!7_u16).to_be_bytes());
         let wrong = answer(&question(7, "box.example"), 0, 0);
         assert_eq!(rig.table.answer(token, wrong, rig.now), Step::Wait, "the client's id");
-        let Step::Tell(Some(_), 1, Client::Udp(to), bytes) = rig.answers(token, 0, 16) else {
+        let Step::Tell(Some(_), FIRST, Client::Udp(to), bytes) = rig.answers(token, 0, 16) else {
             panic!("not told")
         };
         assert_eq!((to.to_string().as_str(), &bytes[..2]), ("172.17.3.1:4000", &[0, 7][..]));
@@ -473,7 +477,7 @@ mod tests {
         assert_eq!(rig.table.failed(token, rig.now), {
             let no = message::refuse(&question(7, "box.example"), Rcode::ServFail).unwrap();
             let client = Client::Udp("172.17.3.1:4000".parse().unwrap());
-            Step::Tell(Some(token), 1, client, no)
+            Step::Tell(Some(token), FIRST, client, no)
         });
     }
 
@@ -548,7 +552,7 @@ mod tests {
     fn a_guest_has_servers_of_its_own_and_netd_is_asked_once() {
         let mut many = want(2, Some(Ask::Netd(100)));
         let mut guests = BTreeMap::clone(&many.guests);
-        guests.get_mut(&1).unwrap().servers = Some(["198.51.100.9".parse().unwrap()].into());
+        guests.get_mut(&FIRST).unwrap().servers = Some(["198.51.100.9".parse().unwrap()].into());
         many.guests = Arc::new(guests);
         let mut rig = Rig::new(&many);
         let [own, netd] = [1, 2].map(|guest| asked(rig.from(guest, 4000, 7)));

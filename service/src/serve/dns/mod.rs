@@ -24,6 +24,7 @@
 pub mod forward;
 pub mod message;
 
+use crate::model::if_index::IfIndex;
 use crate::spec::IfName;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -40,7 +41,7 @@ pub type Way = Option<IfName>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Want {
     /// The guests, by the indexes of their host ends.
-    pub guests: Arc<BTreeMap<u32, Guest>>,
+    pub guests: Arc<BTreeMap<IfIndex, Guest>>,
     /// Whom those ask that leave so. Not there: nobody can be asked.
     pub upstreams: BTreeMap<Way, Upstream>,
 }

@@ -18,6 +18,7 @@ use super::chains::{End, Field, Found, Lookup, Side, Tuple};
 use super::device::Device;
 use super::packet::{Connection, Link, Packet, Payload, Tracking};
 use super::value::Bytes;
+use crate::model::if_index::IfIndex;
 use std::net::Ipv4Addr;
 
 /// An answer.
@@ -107,7 +108,7 @@ fn name<'a>(link: &Link) -> Loaded<'a> {
 fn index<'a>(link: &Link) -> Loaded<'a> {
     match link.any {
         true => Loaded::Unknown(Bytes::UNKNOWN, "which guest it is"),
-        false => Loaded::Known(Bytes::of(&link.index.to_ne_bytes())),
+        false => Loaded::Known(Bytes::of(&IfIndex::or_zero(link.index).to_ne_bytes())),
     }
 }
 

@@ -20,6 +20,7 @@ use super::packet::Link;
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::proc_net;
 use crate::effects::kernel::{link, route};
+use crate::model::if_index::IfIndex;
 use std::net::Ipv4Addr;
 
 /// This network namespace's kernel.
@@ -31,7 +32,7 @@ pub struct Kernel<'a> {
 }
 
 impl Kernel<'_> {
-    fn link(&self, index: u32) -> Option<Link> {
+    fn link(&self, index: IfIndex) -> Option<Link> {
         link::by_index(self.netlink, index).ok().flatten().map(|link| Link::from(&link))
     }
 }
@@ -39,7 +40,7 @@ impl Kernel<'_> {
 impl From<&link::Link> for Link {
     fn from(link: &link::Link) -> Self {
         let (name, kind) = (link.name.clone(), link.kind.clone());
-        Self { name, index: link.index, group: link.group, kind, address: None, any: false }
+        Self { name, index: Some(link.index), group: link.group, kind, address: None, any: false }
     }
 }
 
@@ -53,7 +54,8 @@ impl Device for Kernel<'_> {
     }
 
     fn onward(&self, from: Ipv4Addr, to: Ipv4Addr, input: &Link, mark: u32) -> Onward {
-        match route::marked(self.netlink, Some((input.index, from)), to, mark) {
+        let Some(index) = input.index else { return Onward::Nowhere };
+        match route::marked(self.netlink, Some((index, from)), to, mark) {
             Ok(Some(way)) if way.local => Onward::Here,
             Ok(Some(way)) => self.link(way.index).map_or(Onward::Nowhere, Onward::By),
             _ => Onward::Nowhere,

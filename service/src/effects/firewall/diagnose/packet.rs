@@ -14,6 +14,7 @@
 
 //! A packet as rules see it: what is known of it at some place on its way. Pure.
 
+use crate::model::if_index::IfIndex;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -22,8 +23,8 @@ use std::sync::Arc;
 pub struct Link {
     /// Its name.
     pub name: String,
-    /// Its index.
-    pub index: u32,
+    /// Its index, where it is there.
+    pub index: Option<IfIndex>,
     /// Its group (IFLA_GROUP).
     pub group: u32,
     /// Its kind (IFLA_INFO_KIND); empty for physical ones.

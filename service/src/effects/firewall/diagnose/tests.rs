@@ -22,6 +22,7 @@ use super::device::{Device, Onward};
 use super::journey::{outcome, Guest, Leg, Outcome, Probe};
 use super::packet::Link;
 use super::walk::{How, Stop};
+use crate::model::if_index::IfIndex;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ impl Device for Plain {
 fn guest() -> Guest {
     let link = |name: &str, index, address: [u8; 4]| {
         let (name, address) = (name.to_owned(), Some(address.into()));
-        Arc::new(Link { name, index, address, ..Link::default() })
+        Arc::new(Link { name, index: Some(IfIndex::of(index)), address, ..Link::default() })
     };
     Guest {
         link: link("vm_wlan", 7, [172, 17, 3, 2]),

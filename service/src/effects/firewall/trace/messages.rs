@@ -15,6 +15,7 @@
 //! those of x_tables by way of nfnetlink_log. Pure.
 
 use crate::effects::kernel::netlink::message::{attributes, ipv4, text, u32_at, Message};
+use crate::model::if_index::IfIndex;
 use crate::model::trace::{Flow, Hook, Step, Which};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -73,8 +74,8 @@ pub struct Told {
     verdict: String,
     /// x_tables says where; nf_tables' chains are known by their names.
     hook: Option<Hook>,
-    input: u32,
-    output: u32,
+    input: Option<IfIndex>,
+    output: Option<IfIndex>,
 }
 
 /// What a message tells.
@@ -111,8 +112,8 @@ fn of_nftables(message: &Message<'_>) -> Option<Told> {
         which,
         verdict,
         hook: None,
-        input: number(TRACE_IIF).unwrap_or_default(),
-        output: number(TRACE_OIF).unwrap_or_default(),
+        input: number(TRACE_IIF).and_then(IfIndex::new),
+        output: number(TRACE_OIF).and_then(IfIndex::new),
     })
 }
 
@@ -140,8 +141,8 @@ fn of_xtables(message: &Message<'_>) -> Option<Told> {
         which,
         verdict: if kind == "return" { "RETURN" } else { "" }.to_owned(),
         hook: Some(Hook::of_inet(hook.into())?),
-        input: find(LOG_IIF).and_then(be32).unwrap_or_default(),
-        output: find(LOG_OIF).and_then(be32).unwrap_or_default(),
+        input: find(LOG_IIF).and_then(be32).and_then(IfIndex::new),
+        output: find(LOG_OIF).and_then(be32).and_then(IfIndex::new),
     })
 }
 
@@ -194,8 +195,8 @@ pub struct Known<'a> {
     pub bases: Bases,
     /// What a rule of x_tables decides: of this table and chain.
     pub decides: &'a dyn Fn(&str, &str, Which) -> String,
-    /// What a link is called; nothing of the link 0.
-    pub link: &'a dyn Fn(u32) -> String,
+    /// What a link is called.
+    pub link: &'a dyn Fn(IfIndex) -> String,
 }
 
 /// What is there of the flow's first packet and of its first answer, in the order of their way.
@@ -272,8 +273,8 @@ impl Way {
             which: one.which,
             rule: String::new(),
             verdict,
-            input: (known.link)(one.input),
-            output: (known.link)(one.output),
+            input: one.input.map_or_else(String::new, known.link),
+            output: one.output.map_or_else(String::new, known.link),
         });
     }
 
@@ -418,7 +419,7 @@ mod tests {
             read(NFULNL_MSG_PACKET, &logged("TRACE: filter:a:b:rule:2 ", 2, &there)).unwrap(),
         ];
         let verdict = |table: &str, chain: &str, which: Which| format!("{table} {chain} {which:?}");
-        let link = |index: u32| format!("if{index}");
+        let link = |index: IfIndex| format!("if{index}");
         let known = Known { bases: bases(), decides: &verdict, link: &link };
         let steps = steps(&all, &FLOW, &known);
         let said: Vec<_> = steps

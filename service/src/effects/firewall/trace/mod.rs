@@ -34,6 +34,7 @@ use super::nftables::trace::{clear_trace, TraceTable, TRACE_TABLE};
 use crate::effects::kernel::link;
 use crate::effects::kernel::netlink::message::Messages;
 use crate::effects::kernel::netlink::Netlink;
+use crate::model::if_index::IfIndex;
 use crate::model::trace::{Flow, Gap, Step, Which};
 use crate::store::Store;
 use logger::Logger;
@@ -130,12 +131,9 @@ impl Tracer {
     pub fn steps(&self, filters: &Filters, netlink: &Netlink) -> Vec<Step> {
         let mut rules = rules::Rules::default();
         let decides = |table: &str, chain: &str, which| rules.decides(table, chain, which);
-        let link = |index| match index {
-            0 => String::new(),
-            index => link::by_index(netlink, index)
-                .ok()
-                .flatten()
-                .map_or_else(|| index.to_string(), |link| link.name),
+        let link = |index: IfIndex| {
+            let link = link::by_index(netlink, index).ok().flatten();
+            link.map_or_else(|| index.to_string(), |link| link.name)
         };
         let known = Known { bases: bases(filters), decides: &decides, link: &link };
         let mut steps = messages::steps(&self.told, &self.flow, &known);

@@ -17,6 +17,7 @@
 
 use super::attr::Writer;
 use crate::error::KernelError;
+use crate::model::if_index::IfIndex;
 use rtnetlink::packet_core::{NetlinkDeserializable, NetlinkHeader};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use std::net::Ipv4Addr;
@@ -144,6 +145,11 @@ pub fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 /// The 32 bits at some place.
 pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+/// The index of an interface at some place; none of 0, too.
+pub fn index_at(bytes: &[u8], at: usize) -> Option<IfIndex> {
+    u32_at(bytes, at).and_then(IfIndex::new)
 }
 
 /// The 64 bits at some place.

@@ -28,7 +28,7 @@ use super::handle::{self, NetnsHandle};
 use super::Home;
 use crate::effects::kernel::link::{self, Namespace};
 use crate::effects::kernel::netlink::Netlink;
-use crate::error::Error;
+use crate::error::{Error, KernelError};
 use nix::sys::ioctl::ioctl_num_type;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -80,7 +80,8 @@ pub fn open(device: &Netlink, namespace: Namespace) -> Result<WayBack, Error> {
     create(&tun, &name).map_err(failed("make a TUN device"))?;
     let moved = |e| Error::kernel("move a TUN device into the guest", e);
     let link = link::by_name(device, &name).map_err(moved)?;
-    link::set_netns(device, link.map_or(0, |link| link.index), namespace).map_err(moved)?;
+    let link = link.ok_or_else(|| moved(KernelError { errno: libc::ENODEV, text: None }))?;
+    link::set_netns(device, link.index, namespace).map_err(moved)?;
     let netns = netns_of(&tun).map_err(failed("ask where a TUN device is"))?;
     Ok(WayBack { netns, _tun: Some(tun) })
 }
@@ -136,6 +137,7 @@ mod tests {
     use super::*;
     use crate::effects::kernel::netns::NetnsId;
     use crate::effects::kernel::testing::in_a_netns;
+    use crate::model::if_index::IfIndex;
     use nix::sched::{unshare, CloneFlags};
     use std::time::{Duration, Instant};
 
@@ -206,7 +208,7 @@ mod tests {
             let refused = open(device, Namespace::Id(id + 1)).unwrap_err();
             assert_eq!(refused.errno(), Some(libc::EINVAL), "{refused}");
             assert_eq!(names(device), ["host"]);
-            let refused = link::beyond(device, id + 1, 1).unwrap_err();
+            let refused = link::beyond(device, id + 1, IfIndex::LOOPBACK).unwrap_err();
             assert_eq!(refused.errno, libc::EINVAL);
         });
     }

@@ -235,15 +235,55 @@ mod tests {
 
     /// No value is shown by its number, and README.md has the word of each.
     #[test]
-    fn causes_and_operations_have_names_too() {
+    fn operations_have_names_too() {
         let readme = include_str!("../README.md");
-        let causes = Cause::enum_values().map(|value| value.name());
-        let operations = Operation::enum_values().map(|value| value.name());
-        for name in causes.iter().chain(&operations) {
-            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-            assert!(name.chars().all(fits), "{name}");
+        for name in Operation::enum_values().map(|value| value.name()) {
+            assert!(is_word(&name), "{name}");
             assert!(readme.contains(&format!("`{name}`")), "{name}");
         }
+    }
+
+    fn is_word(name: &str) -> bool {
+        name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    }
+
+    /// The word of each cause and what the contract says of it, in the contract's order.
+    fn causes_of_the_contract() -> Vec<(String, String)> {
+        let contract = include_str!("../../aidl/android/system/guestnet/Cause.aidl");
+        let (_, values) = contract.split_once("enum Cause {").expect("the enum");
+        let mut causes = Vec::new();
+        for documented in values.split("/**").skip(1) {
+            let (text, rest) = documented.split_once("*/").expect("the end of a comment");
+            let value = rest.split('=').next().expect("a value").trim().to_lowercase();
+            let lines = text.lines().map(|line| line.trim().trim_start_matches("* "));
+            causes.push((value, lines.collect::<Vec<_>>().join(" ").trim().to_owned()));
+        }
+        causes
+    }
+
+    /// The page for who has no internet says of each cause what the contract says, and has no other.
+    #[test]
+    fn troubleshooting_has_every_cause_in_the_contracts_words() {
+        let contract = causes_of_the_contract();
+        let names = Cause::enum_values().map(|value| value.name());
+        assert!(names.iter().all(|name| is_word(name)), "{names:?}");
+        assert_eq!(
+            contract.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            Vec::from_iter(&names)
+        );
+
+        let page = include_str!("../../docs/troubleshooting.md");
+        let (_, page) = page.split_once("\n## The causes\n").expect("the causes");
+        let cells =
+            |row: &str| row.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+        let rows = page.lines().map(cells).filter(|row| row.len() == 5);
+        // Behind the heading and the line below it.
+        let words = |row: Vec<String>| (row[2].trim_matches('`').to_owned(), row[3].clone());
+        let rows: Vec<_> = rows.skip(2).map(words).collect();
+        for (row, cause) in rows.iter().zip(&contract) {
+            assert_eq!(row, cause);
+        }
+        assert_eq!(rows.len(), contract.len());
     }
 
     #[test]

@@ -12,10 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! What the documents show is there, and what they show as a client works.
-
-use std::fs;
-use std::path::Path;
+//! What the documents show as a client works.
 
 use guestnet_tests::bed::{Bed, Listener};
 use guestnet_tests::program::binary;
@@ -45,36 +42,4 @@ fn the_client_in_rust_attaches_and_detaches() {
         "{}",
         said(&out)
     );
-}
-
-#[test]
-fn every_file_that_a_document_links_to_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut links = 0;
-    for document in documents(&root) {
-        let text = fs::read_to_string(&document).expect("a document");
-        let folder = document.parent().expect("a folder");
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
-            if link.is_empty() || link.contains("://") {
-                continue;
-            }
-            links += 1;
-            assert!(folder.join(link).exists(), "{} links to {link}", document.display());
-        }
-    }
-    assert!(links > 10, "only {links} links were found");
-}
-
-/// All Markdown of the project.
-fn documents(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(folder).expect("a folder").flatten();
-    let hidden = |name: &str| name.starts_with('.') || name == "target";
-    entries
-        .filter(|entry| !hidden(&entry.file_name().to_string_lossy()))
-        .flat_map(|entry| match entry.path() {
-            path if path.is_dir() => documents(&path),
-            path if path.extension().is_some_and(|end| end == "md") => vec![path],
-            _ => Vec::new(),
-        })
-        .collect()
 }

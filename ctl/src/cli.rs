@@ -46,7 +46,7 @@ const GLOBAL: &str = "For every command";
 
 const EXAMPLES: &str = "\
 Examples:
-  guestnetctl attach --name demo --pid 4242
+  guestnetctl attach demo --pid 4242
   guestnetctl list
   guestnetctl status demo
   guestnetctl detach demo
@@ -55,11 +55,11 @@ Examples:
 
 const ATTACH_EXAMPLES: &str = "\
 Examples:
-  guestnetctl attach --name demo --pid \"$(lxc-info -n demo -pH)\"
-  guestnetctl attach --name demo --netns /run/netns/demo --timeline
-  guestnetctl attach --name cam --pid 4242 --gateway 10.9.0.1 --prefix 24 --address 10.9.0.7
-  guestnetctl attach --name work --pid 4242 --vpn tun:tun0 --resolv-conf auto
-  guestnetctl attach --name once --pid 4242 --hold
+  guestnetctl attach demo --pid \"$(lxc-info -n demo -pH)\"
+  guestnetctl attach demo --netns /run/netns/demo --timeline
+  guestnetctl attach cam --pid 4242 --gateway 10.9.0.1 --prefix 24 --address 10.9.0.7
+  guestnetctl attach work --pid 4242 --vpn tun:tun0 --resolv-conf auto
+  guestnetctl attach once --pid 4242 --hold
 
 The gateway answers for names. Without --resolv-conf it is for the guest to know: nameserver 172.17.3.2.
 
@@ -164,7 +164,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Give a guest its network
-    #[command(after_help = ATTACH_EXAMPLES)]
+    #[command(visible_alias = "add", after_help = ATTACH_EXAMPLES)]
     Attach {
         #[command(flatten)]
         guest: GuestArgs,
@@ -213,6 +213,7 @@ pub enum Command {
         timeline: bool,
     },
     /// Detach a guest: remove its network
+    #[command(visible_aliases = ["rm", "del"])]
     #[command(group = clap::ArgGroup::new("whom").required(true))]
     Detach {
         /// The guest
@@ -223,6 +224,7 @@ pub enum Command {
         all: bool,
     },
     /// List the attached guests
+    #[command(visible_alias = "ls")]
     List,
     /// Show one guest
     Show {
@@ -313,13 +315,31 @@ fn mtu(text: &str) -> Result<i32, String> {
 /// A guest to be: its name, where it is and what it gets.
 #[derive(Debug, Args)]
 pub struct GuestArgs {
-    /// The guest's name: letters, digits, '.', '_' and '-', at most 63
-    #[arg(long, value_name = "NAME")]
-    pub name: String,
+    #[command(flatten)]
+    pub name: NameArgs,
     #[command(flatten)]
     pub target: TargetArgs,
     #[command(flatten)]
     pub config: ConfigArgs,
+}
+
+/// What the guest is called: one of the two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct NameArgs {
+    /// The guest's name: letters, digits, '.', '_' and '-', at most 63
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// The same, as an option
+    #[arg(id = "named", long = "name", value_name = "NAME")]
+    option: Option<String>,
+}
+
+impl NameArgs {
+    /// The name; clap sees to it that it is given once.
+    pub fn get(&self) -> &str {
+        self.name.as_ref().or(self.option.as_ref()).map_or("", String::as_str)
+    }
 }
 
 /// Where the guest is: one of the two.
@@ -475,6 +495,55 @@ mod tests {
             ValueValidation
         );
         assert_eq!(parse("guestnetctl watch --count 0").unwrap_err(), ValueValidation);
+    }
+
+    #[test]
+    fn a_guest_is_named_as_for_every_other_command_or_by_an_option() {
+        let name = |line: &str| match Cli::try_parse_from(line.split(' ')).map(|cli| cli.command) {
+            Ok(
+                Command::Attach { guest, .. } | Command::Plan { guest } | Command::Check { guest },
+            ) => Ok(guest.name.get().to_owned()),
+            Ok(other) => panic!("{other:?}"),
+            Err(e) => Err(e.kind()),
+        };
+        for line in [
+            "guestnetctl attach demo --pid 3",
+            "guestnetctl attach --name demo --pid 3",
+            "guestnetctl attach --pid 3 demo",
+            "guestnetctl add demo --pid 3",
+            "guestnetctl plan demo --netns /run/netns/demo",
+            "guestnetctl check --netns /run/netns/demo --name demo",
+        ] {
+            assert_eq!(name(line).as_deref(), Ok("demo"), "{line}");
+        }
+        use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument};
+        assert_eq!(name("guestnetctl attach a --name b --pid 3"), Err(ArgumentConflict));
+        assert_eq!(name("guestnetctl attach --pid 3"), Err(MissingRequiredArgument));
+    }
+
+    #[test]
+    fn the_words_of_other_tools_are_understood() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
+        assert!(matches!(parse("guestnetctl ls"), Ok(Command::List)));
+        for word in ["rm", "del"] {
+            let line = format!("guestnetctl {word} demo");
+            assert!(matches!(parse(&line), Ok(Command::Detach { name: Some(_), .. })), "{line}");
+        }
+    }
+
+    /// Where clap can: AOSP's is built without.
+    #[cfg(not(target_os = "android"))]
+    #[test]
+    fn an_unknown_word_is_answered_with_the_nearest() {
+        for (line, nearest) in [
+            ("guestnetctl atach demo --pid 3", "attach"),
+            ("guestnetctl stauts", "status"),
+            ("guestnetctl attach demo --pid 3 --gatway 10.0.0.1", "--gateway"),
+            ("guestnetctl attach demo --pid 3 --dhcp of", "off"),
+        ] {
+            let said = Cli::try_parse_from(line.split(' ')).unwrap_err().to_string();
+            assert!(said.contains(&format!("'{nearest}'")), "{line}: {said}");
+        }
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub fn run(
     guestnet.as_binder().link_to_death(&mut recipient).map_err(|e| {
         Failure::new(Exit::Other, format!("cannot notice when guestnetd goes away: {e:?}"))
     })?;
-    let owner = Owner { name: args.name.clone(), gone };
+    let owner = Owner { name: args.name.get().to_owned(), gone };
     let owner = BnGuestNetListener::new_binder(owner, BinderFeatures::default());
     let guest = guestnet.attach(&config, &named, Some(&owner.as_binder()))?;
     guestnet.registerListener(&owner)?;
@@ -82,7 +82,7 @@ pub fn run(
     match hear.recv() {
         Ok(Some(EndCause::DETACHED)) => Ok(Exit::Ok),
         Ok(Some(cause)) => {
-            output::complain(&format!("{}: {}", args.name, events::why_lost(cause)));
+            output::complain(&format!("{}: {}", args.name.get(), events::why_lost(cause)));
             Ok(Exit::Ok)
         }
         Ok(None) | Err(_) => {

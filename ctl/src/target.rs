@@ -87,7 +87,7 @@ pub fn updated(
 
 /// What attach, plan and check are asked about.
 pub fn asked(guest: &GuestArgs) -> Result<(GuestConfig, GuestTarget), Failure> {
-    Ok((config(&guest.name, &guest.config), target(&guest.target)?))
+    Ok((config(guest.name.get(), &guest.config), target(&guest.target)?))
 }
 
 /// The target that was given; clap sees to it that it is exactly one.

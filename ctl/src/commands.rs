@@ -72,7 +72,7 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
         }
         Command::Detach { name: None, .. } => {
             let guests = guestnet.detachAll()?;
-            let text = || format!("{guests} guests detached\n");
+            let text = || format!("{} detached\n", render::units::guests(guests));
             output.answer(|| json::all_detached(guests), text)?;
         }
         Command::List => {

@@ -15,6 +15,11 @@
 //! How guestnetctl ends: the exit codes, one for each class of failure, and how an answer of
 //! guestnetd falls into a class. Pure: nothing is printed here.
 
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
+    ERROR_ADDRESS_IN_USE, ERROR_ADDRESS_OUTSIDE_SUBNET, ERROR_FORWARDING, ERROR_GUEST_GONE,
+    ERROR_KERNEL, ERROR_NO_SUCH_GUEST, ERROR_NO_SUCH_PROCESS, ERROR_PROCESS_EXITED,
+    ERROR_UNAVAILABLE, ERROR_VERIFY,
+};
 use binder::{ExceptionCode, Status, StatusCode};
 use guestnet_platform::PlatformError;
 
@@ -113,6 +118,36 @@ impl Failure {
         Self { exit, code: None, message: message.into() }
     }
 
+    /// What to do next, in guestnetctl's commands, where guestnetd's own words do not say: it knows none of
+    /// its clients.
+    pub fn next_step(&self) -> Option<&'static str> {
+        Some(match (self.code, self.exit) {
+            (Some(ERROR_NO_SUCH_GUEST), _) => "guestnetctl list shows those that are",
+            (Some(ERROR_ADDRESS_IN_USE), _) => "leave --address out for the next free one",
+            (Some(ERROR_ADDRESS_OUTSIDE_SUBNET), _) => {
+                "--gateway and --prefix choose another subnet"
+            }
+            (Some(ERROR_NO_SUCH_PROCESS | ERROR_PROCESS_EXITED), _) => {
+                "ask for the guest's pid again: it has ended, or started anew"
+            }
+            (Some(ERROR_GUEST_GONE), _) => "attach it again when it runs again",
+            (Some(ERROR_KERNEL | ERROR_FORWARDING | ERROR_VERIFY), _) => {
+                "guestnetd's log has each step, with RUST_LOG=debug"
+            }
+            (Some(ERROR_UNAVAILABLE), _) => "try again when guestnetd has started again",
+            (_, Exit::Unsupported) => "guestnetctl info lists what this guestnetd does not do",
+            _ => return None,
+        })
+    }
+
+    /// The cause and the next step, in one line.
+    pub fn advice(&self) -> String {
+        match self.next_step() {
+            Some(step) => format!("{}; {step}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// Whether guestnetd answered with this ERROR_ code.
     pub fn is(&self, code: i32) -> bool {
         self.code == Some(code)
@@ -195,6 +230,19 @@ mod tests {
             let failure: Failure = status.unwrap_err().into();
             assert_eq!(failure, Failure::new(exit, "words"));
         }
+    }
+
+    /// What guestnetd says ends with the cause alone only where the step is known here.
+    #[test]
+    fn a_next_step_follows_where_guestnetd_names_none() {
+        let gone = answer(ERROR_NO_SUCH_GUEST, "no guest named demo is attached");
+        let step = "guestnetctl list shows those that are";
+        assert_eq!(gone.next_step(), Some(step));
+        assert_eq!(gone.advice(), format!("no guest named demo is attached; {step}"));
+        let taken = answer(300, "a guest named demo is attached; detach it first");
+        assert_eq!(taken.advice(), taken.message);
+        let later = Failure::new(Exit::Unsupported, "GuestKind.TAP");
+        assert!(later.advice().starts_with("GuestKind.TAP; guestnetctl info"), "{later:?}");
     }
 
     #[test]

@@ -305,6 +305,7 @@ pub fn failure(failure: &Failure) -> Value {
             "exit_code": failure.exit as u8,
             "code": failure.code,
             "message": failure.message,
+            "next_step": failure.next_step(),
         }
     })
 }
@@ -459,11 +460,11 @@ mod tests {
         let conflict = Failure { exit: Exit::Conflict, code: Some(300), message: "taken".into() };
         assert_eq!(
             failure(&conflict).to_string(),
-            r#"{"error":{"class":"conflict","code":300,"exit_code":4,"message":"taken"}}"#
+            r#"{"error":{"class":"conflict","code":300,"exit_code":4,"message":"taken","next_step":null}}"#
         );
         assert_eq!(
             failure(&Failure::new(Exit::Unreachable, "no socket")).to_string(),
-            r#"{"error":{"class":"unreachable","code":null,"exit_code":7,"message":"no socket"}}"#
+            r#"{"error":{"class":"unreachable","code":null,"exit_code":7,"message":"no socket","next_step":null}}"#
         );
     }
 

@@ -59,9 +59,9 @@ impl Output {
         }
     }
 
-    /// A failed command: its cause on stderr, and the document where one was asked for.
+    /// A failed command: its cause and the next step on stderr, and the document where one was asked for.
     pub fn failure(&self, failure: &Failure) {
-        complain(&failure.message);
+        complain(&failure.advice());
         if self.json {
             // What could not be written has been complained about.
             let _ = write(&format!("{:#}\n", json::failure(failure)));

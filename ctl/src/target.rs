@@ -116,7 +116,10 @@ fn of_netns(path: &Path) -> Result<GuestTarget, Failure> {
         // A FIFO without a writer would hold us for good.
         .custom_flags(libc::O_NONBLOCK)
         .open(path)
-        .map_err(|e| Failure::new(Exit::BadInput, format!("--netns {}: {e}", path.display())))?;
+        .map_err(|e| {
+            let step = "name a file such as /run/netns/NAME or /proc/PID/ns/net";
+            Failure::new(Exit::BadInput, format!("--netns {}: {e}; {step}", path.display()))
+        })?;
     let fd = Some(ParcelFileDescriptor::new(OwnedFd::from(file)));
     Ok(GuestTarget { kind: TargetKind::NETNS, fd, pid: 0 })
 }
@@ -235,7 +238,8 @@ mod tests {
         assert!(target.fd.is_some());
         let failure = super::target(&args("/nonexistent/ns")).unwrap_err();
         assert_eq!(failure.exit, Exit::BadInput);
-        let message = "--netns /nonexistent/ns: No such file or directory (os error 2)";
-        assert_eq!(failure.message, message);
+        let message =
+            "--netns /nonexistent/ns: No such file or directory (os error 2); name a file such as";
+        assert!(failure.message.starts_with(message), "{failure}");
     }
 }

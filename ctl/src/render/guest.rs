@@ -172,7 +172,11 @@ fn dhcp(guest: &Guest) -> String {
     match (guest.dhcp, offers + acks + naks + refused) {
         (Dhcp::OFF, _) => "off".to_owned(),
         (_, 0) => "auto, not asked".to_owned(),
-        _ => format!("auto, {offers} offers, {acks} acks, {naks} naks, {refused} refused"),
+        _ => {
+            let of = |number: i64, what| units::counted(number, what);
+            let (offers, acks, naks) = (of(offers, "offer"), of(acks, "ack"), of(naks, "nak"));
+            format!("auto, {offers}, {acks}, {naks}, {refused} refused")
+        }
     }
 }
 
@@ -266,7 +270,7 @@ took         1.3 ms
         assert_eq!(text.lines().count(), 18);
         let mut asked = samples::guest();
         asked.dhcpCounters = DhcpCounters { offers: 1, acks: 2, naks: 0, refused: 3 };
-        assert_eq!(dhcp(&asked), "auto, 1 offers, 2 acks, 0 naks, 3 refused");
+        assert_eq!(dhcp(&asked), "auto, 1 offer, 2 acks, 0 naks, 3 refused");
         asked.dhcp = Dhcp::OFF;
         assert_eq!(dhcp(&asked), "off");
     }

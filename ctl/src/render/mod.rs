@@ -25,5 +25,5 @@ pub mod plan;
 pub mod status;
 mod table;
 mod timeline;
-mod units;
+pub mod units;
 mod wrap;

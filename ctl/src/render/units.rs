@@ -53,9 +53,19 @@ pub fn bytes(bytes: i64) -> String {
 
 /// A number of packets.
 pub fn packets(packets: i64) -> String {
-    match packets {
-        1 => "1 packet".to_owned(),
-        n => format!("{n} packets"),
+    counted(packets, "packet")
+}
+
+/// A number of guests.
+pub fn guests(guests: i32) -> String {
+    counted(guests.into(), "guest")
+}
+
+/// One or several of what takes an s.
+pub fn counted(number: i64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
     }
 }
 
@@ -129,6 +139,15 @@ mod tests {
         ] {
             assert_eq!(bytes(value), text);
         }
+    }
+
+    #[test]
+    fn one_and_several() {
+        assert_eq!(
+            (guests(0), guests(1), guests(2)),
+            ("0 guests".into(), "1 guest".into(), "2 guests".into())
+        );
+        assert_eq!((packets(1), packets(-1)), ("1 packet".to_owned(), "-1 packets".to_owned()));
     }
 
     #[test]

@@ -16,17 +16,21 @@
 
 use crate::stub::{guestnetctl, Said, Stub};
 
+const LOG: &str = "guestnetd's log has each step, with RUST_LOG=debug";
+const INFO: &str = "guestnetctl info lists what this guestnetd does not do";
+
 #[test]
 fn each_class_has_its_exit_code() {
     let stub = Stub::start();
-    for (name, exit, class, code, message) in [
-        ("bad", 3, "bad_input", Some(100), "bad is no name"),
-        ("taken", 4, "conflict", Some(300), "a guest named taken is attached"),
-        ("broken", 5, "system", Some(400), "create the link: EPERM"),
-        ("strange", 1, "other", Some(900), "something new"),
-        ("denied", 6, "not_allowed", None, "uid 1"),
-        ("later", 8, "unsupported", None, "bridged: not yet"),
+    for (name, exit, class, code, message, step) in [
+        ("bad", 3, "bad_input", Some(100), "bad is no name", None),
+        ("taken", 4, "conflict", Some(300), "a guest named taken is attached", None),
+        ("broken", 5, "system", Some(400), "create the link: EPERM", Some(LOG)),
+        ("strange", 1, "other", Some(900), "something new", None),
+        ("denied", 6, "not_allowed", None, "uid 1", None),
+        ("later", 8, "unsupported", None, "bridged: not yet", Some(INFO)),
     ] {
+        let line = step.map_or(message.to_owned(), |step| format!("{message}; {step}"));
         let target = "--netns /proc/self/ns/net";
         for args in [
             format!("attach --name {name} {target}"),
@@ -38,12 +42,12 @@ fn each_class_has_its_exit_code() {
         ] {
             let said = stub.run(&args);
             assert_eq!((said.code, said.out.as_str()), (Some(exit), ""), "{args}");
-            assert_eq!(said.err, format!("guestnetctl: {message}\n"), "{args}");
+            assert_eq!(said.err, format!("guestnetctl: {line}\n"), "{args}");
             let said = stub.run(&format!("--json {args}"));
             assert_eq!(said.code, Some(exit), "{args}");
-            assert_eq!(said.err, format!("guestnetctl: {message}\n"), "{args}");
+            assert_eq!(said.err, format!("guestnetctl: {line}\n"), "{args}");
             let expected = serde_json::json!({ "error": {
-                "class": class, "exit_code": exit, "code": code, "message": message,
+                "class": class, "exit_code": exit, "code": code, "message": message, "next_step": step,
             }});
             assert_eq!(said.json(), expected, "{args}");
         }
@@ -56,7 +60,9 @@ fn a_guest_that_is_not_there() {
     for args in ["show gone", "detach gone"] {
         let said = stub.run(args);
         assert_eq!(said.code, Some(4), "{args}");
-        assert_eq!(said.err, "guestnetctl: no guest named gone is attached\n", "{args}");
+        let line =
+            "guestnetctl: no guest named gone is attached; guestnetctl list shows those that are\n";
+        assert_eq!(said.err, line, "{args}");
         assert_eq!(stub.run(&format!("{args} --json")).json()["error"]["code"], 304);
     }
 }
@@ -65,8 +71,8 @@ fn a_guest_that_is_not_there() {
 fn a_netns_that_cannot_be_opened() {
     let said = Stub::start().run("attach --name demo --netns /nonexistent/netns");
     assert_eq!(said.code, Some(3));
-    let cause = "--netns /nonexistent/netns: No such file or directory (os error 2)";
-    assert_eq!(said.err, format!("guestnetctl: {cause}\n"));
+    let cause = "guestnetctl: --netns /nonexistent/netns: No such file or directory (os error 2); name a file";
+    assert!(said.err.starts_with(cause), "{said:?}");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn a_container_that_cannot_have_its_network_does_not_start() {
     for version in [0, 1] {
         let said = hook(&stub, version, "broken", "start-host", "");
         assert_eq!(said.code, Some(5));
-        assert_eq!(said.err, "guestnetctl: create the link: EPERM\n");
+        assert!(said.err.starts_with("guestnetctl: create the link: EPERM; "), "{said:?}");
         assert_eq!(stub.calls().len(), 1);
     }
 }

@@ -105,8 +105,18 @@ whenever it is again. Without a SERVER, those named before are forgotten, and gu
 it finds: its --dns, or on Linux resolv.conf. `guestnetctl status` shows what is in use.
 
 Examples:
+  guestnetctl dns
   guestnetctl dns wlan0 192.0.2.53 198.51.100.53
   guestnetctl dns wlan0";
+
+const UPLINK_HELP: &str = "\
+Guests that ask by DHCP are told whether their uplink is metered, and of its captive portal. One that
+has a lease asks again when that changes. It holds while guestnetd runs.
+
+Examples:
+  guestnetctl uplink-info rmnet0 --metered --validated
+  guestnetctl uplink-info wlan0 --captive-portal https://portal.example/api
+  guestnetctl uplink-info wlan0";
 
 const STATUS_HELP: &str = "\
 The first line is the verdict. No internet: the lowest layer that is BAD is to blame; where none is,
@@ -267,15 +277,18 @@ but no names.")]
         #[command(flatten)]
         targets: ProbeArgs,
     },
-    /// Name the resolvers behind an uplink; without a server, forget them
+    /// Show the resolvers in use; name those behind an uplink, or, without a server, forget them
     #[command(after_help = DNS_HELP)]
     Dns {
-        /// The uplink's interface; it need not be there
-        uplink: String,
+        /// The uplink's interface; it need not be there [default: show what guests ask now]
+        uplink: Option<String>,
         /// IPv4 addresses of at most 8 resolvers; the first is the one in use
         #[arg(value_name = "SERVER")]
         servers: Vec<String>,
     },
+    /// Say what the platform knows of an uplink; what is not given is not so
+    #[command(after_help = UPLINK_HELP)]
+    UplinkInfo(UplinkArgs),
     /// Show what this guestnetd is and how it runs
     Info,
     /// Print everything guestnetd knows, for a bug report
@@ -340,6 +353,22 @@ impl NameArgs {
     pub fn get(&self) -> &str {
         self.name.as_ref().or(self.option.as_ref()).map_or("", String::as_str)
     }
+}
+
+/// What is known of an uplink.
+#[derive(Debug, Args)]
+pub struct UplinkArgs {
+    /// The uplink's interface; it need not be there
+    pub uplink: String,
+    /// Its traffic costs money
+    #[arg(long)]
+    pub metered: bool,
+    /// Its captive portal's API (RFC 8908), http or https
+    #[arg(long, value_name = "URL")]
+    pub captive_portal: Option<String>,
+    /// The internet was reached by it
+    #[arg(long)]
+    pub validated: bool,
 }
 
 /// Where the guest is: one of the two.

@@ -17,7 +17,7 @@
 use crate::cli::{Cli, Command, ProbeArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::{attached, client, hold, json, lxc, render, target, verdict, watch};
+use crate::{attached, client, hold, json, lxc, render, target, uplink, verdict, watch};
 use android_system_guestnet::aidl::android::system::guestnet::{
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
@@ -111,10 +111,11 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             output.answer(|| json::diagnoses(&found), text)?;
             return Ok(verdict::exit_of_all(&found));
         }
-        Command::Dns { uplink, servers } => {
-            guestnet.setDns(uplink, servers)?;
-            output.answer(|| json::dns(uplink, servers), || render::dns::text(uplink, servers))?;
-        }
+        Command::Dns { uplink, servers } => match uplink {
+            Some(uplink) => uplink::name_resolvers(guestnet, output, uplink, servers)?,
+            None => uplink::resolvers(guestnet, output)?,
+        },
+        Command::UplinkInfo(args) => uplink::info(guestnet, output, args)?,
         Command::Info => {
             let info = guestnet.info()?;
             output.answer(|| json::info(&info), || render::info::text(&info))?;

@@ -22,7 +22,7 @@ use crate::verdict;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change, Diagnosis::Diagnosis, Guest::Guest, GuestEvent::GuestEvent,
     LayerStatus::LayerStatus, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo, Status::Status,
-    Trace::Trace, TraceStep::TraceStep, Uplink::Uplink,
+    Trace::Trace, TraceStep::TraceStep, Uplink::Uplink, UplinkInfo::UplinkInfo,
 };
 use serde_json::{json, Value};
 
@@ -277,6 +277,16 @@ pub fn dns(uplink: &str, servers: &[String]) -> Value {
     json!({ "uplink": uplink, "dns_servers": servers })
 }
 
+/// uplink-info
+pub fn uplink_info(uplink: &str, info: &UplinkInfo) -> Value {
+    json!({
+        "uplink": uplink,
+        "metered": info.metered,
+        "captive_portal_url": info.captivePortalUrl,
+        "validated": info.validated,
+    })
+}
+
 /// dump
 pub fn dump(text: &str) -> Value {
     json!({ "dump": text })
@@ -481,6 +491,7 @@ mod tests {
             status(&status_of),
             info(&samples::info()),
             dns("wlan0", &[]),
+            uplink_info("wlan0", &UplinkInfo::default()),
             diagnoses(&[samples::diagnosis()]),
             dump("text"),
             guest_event(GuestEvent::LOST, &samples::guest()),

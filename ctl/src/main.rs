@@ -31,6 +31,7 @@ mod resolv_conf;
 #[cfg(test)]
 mod samples;
 mod target;
+mod uplink;
 mod verdict;
 mod vpn;
 mod watch;

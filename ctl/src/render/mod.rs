@@ -14,7 +14,6 @@
 
 //! Answers as text for people. All of it is pure; every text ends with a newline.
 
-pub mod dns;
 pub mod doctor;
 pub mod events;
 pub mod guest;
@@ -26,4 +25,5 @@ pub mod status;
 mod table;
 mod timeline;
 pub mod units;
+pub mod uplink;
 mod wrap;

@@ -129,6 +129,8 @@ fn every_command_has_a_document() {
         ("status demo".to_owned(), "/guests/0/guest/name", "demo"),
         ("status demo".to_owned(), "/guests/0/internet", "yes"),
         ("dns wlan0 192.0.2.53".to_owned(), "/dns_servers/0", "192.0.2.53"),
+        ("dns".to_owned(), "/uplink", "wlan0"),
+        ("uplink-info wlan0 --metered".to_owned(), "/uplink", "wlan0"),
         ("info".to_owned(), "/version", "9.9.9"),
     ] {
         let said = stub.run(&format!("--json {args}"));
@@ -189,6 +191,8 @@ fn every_command_has_text_for_people() {
         ("status".to_owned(), "a: internet via wlan0\n"),
         ("status".to_owned(), "\n  ok    link        as read\n"),
         ("dns wlan0 192.0.2.53".to_owned(), "wlan0: resolver 192.0.2.53\n"),
+        ("dns".to_owned(), "wlan0: no resolver is known\n"),
+        ("uplink-info wlan0 --metered".to_owned(), "wlan0: metered, no captive portal, not val"),
         ("info".to_owned(), "guestnetd    9.9.9\n"),
         ("dump".to_owned(), "line 0\nline 1\n"),
     ] {
@@ -250,12 +254,8 @@ fn status_tells_a_person_in_the_first_line_and_a_script_by_its_exit_code() {
 fn resolvers_arrive_in_order_and_none_forgets_them() {
     let stub = Stub::start();
     for (args, call, text) in [
-        (
-            "dns wlan0 9.9.9.9 1.1.1.1",
-            r#"setDns wlan0 ["9.9.9.9", "1.1.1.1"]"#,
-            "also named 1.1.1.1",
-        ),
-        ("dns wlan0", "setDns wlan0 []", "wlan0: no resolvers are named"),
+        ("dns lo 9.9.9.9 1.1.1.1", r#"setDns lo ["9.9.9.9", "1.1.1.1"]"#, "also named 1.1.1.1"),
+        ("dns lo", "setDns lo []", "lo: no resolvers are named"),
     ] {
         let said = stub.run(args);
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{args}");
@@ -266,6 +266,37 @@ fn resolvers_arrive_in_order_and_none_forgets_them() {
     let said = stub.run("dns bad ::1 --json");
     assert_eq!(said.code, Some(3));
     assert_eq!(said.json()["error"]["code"], 100);
+}
+
+#[test]
+fn what_is_known_of_an_uplink_arrives() {
+    let stub = Stub::start();
+    for (args, call) in [
+        ("--metered", "true None false"),
+        ("--captive-portal http://a.test/ --validated", "false Some(\"http://a.test/\") true"),
+        ("", "false None false"),
+    ] {
+        let said = stub.run(&format!("uplink-info lo {args}"));
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{args}");
+        assert_eq!(stub.calls(), [format!("setUplinkInfo lo {call}")]);
+    }
+    assert_eq!(stub.run("uplink-info bad").code, Some(3));
+}
+
+#[test]
+fn an_uplink_that_is_not_there_is_done_and_doubted() {
+    let stub = Stub::start();
+    for args in ["dns wlna0 192.0.2.53", "uplink-info wlna0 --metered"] {
+        let said = stub.run(args);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        let doubt = "guestnetctl: there is no interface wlna0 now, and guests leave by wlan0";
+        assert!(said.err.starts_with(doubt), "{said:?}");
+        assert_eq!(stub.calls().len(), 2);
+        // One that is there may become the uplink.
+        let said = stub.run(&args.replace("wlna0", "lo"));
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+        stub.calls();
+    }
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn wrong_command_lines() {
         "detach",
         "detach demo --all",
         "attach --name demo --pid 1 --vpn tun0",
-        "dns",
+        "uplink-info",
         "watch --count 0",
         "completions tcsh",
         "unknown",

@@ -359,8 +359,10 @@ impl IGuestNet for Service {
         })
     }
 
-    fn setUplinkInfo(&self, _uplink: &str, _info: &UplinkInfo) -> binder::Result<()> {
-        Err(ExceptionCode::UNSUPPORTED_OPERATION.into())
+    fn setUplinkInfo(&self, uplink: &str, info: &UplinkInfo) -> binder::Result<()> {
+        let UplinkInfo { metered, captivePortalUrl: portal, validated } = info;
+        self.called(format!("setUplinkInfo {uplink} {metered} {portal:?} {validated}"));
+        self.refuse::<()>(uplink).map(|_| ())
     }
 
     fn setDns(&self, uplink: &str, servers: &[String]) -> binder::Result<()> {

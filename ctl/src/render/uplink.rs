@@ -1,0 +1,108 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What is known of an uplink, for people.
+
+use super::wrap::wrap;
+use android_system_guestnet::aidl::android::system::guestnet::{
+    Layer::Layer, Status::Status, UplinkInfo::UplinkInfo,
+};
+
+/// What is used for it from now on.
+pub fn resolvers(uplink: &str, servers: &[String]) -> String {
+    match servers {
+        [] => format!("{uplink}: no resolvers are named; guestnetd uses what it finds\n"),
+        named => servers_of(uplink, named, "also named"),
+    }
+}
+
+/// What guests ask now, and where that was found.
+pub fn in_use(uplink: &str, status: &Status) -> String {
+    let first = match status.uplink.dnsServers.as_slice() {
+        [] => format!("{uplink}: no resolver is known\n"),
+        known => servers_of(uplink, known, "then"),
+    };
+    let layers = status.device.iter().filter(|layer| layer.layer == Layer::DNS);
+    first + &layers.map(|layer| wrap("  ", 2, &layer.text)).collect::<String>()
+}
+
+fn servers_of(uplink: &str, servers: &[String], more: &str) -> String {
+    match servers {
+        [first, rest @ ..] if !rest.is_empty() => {
+            format!("{uplink}: resolver {first}; {more} {}\n", rest.join(", "))
+        }
+        one => format!("{uplink}: resolver {}\n", one.concat()),
+    }
+}
+
+/// What guests that ask by DHCP are told of it.
+pub fn info(uplink: &str, info: &UplinkInfo) -> String {
+    let metered = if info.metered { "metered" } else { "not metered" };
+    let portal = match &info.captivePortalUrl {
+        Some(url) => format!("captive portal {url}"),
+        None => "no captive portal".to_owned(),
+    };
+    let validated = if info.validated { "validated" } else { "not validated" };
+    format!("{uplink}: {metered}, {portal}, {validated}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use android_system_guestnet::aidl::android::system::guestnet::{
+        LayerStatus::LayerStatus, Uplink::Uplink,
+    };
+
+    fn list(servers: &str) -> Vec<String> {
+        servers.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn none_one_and_more() {
+        let text = |servers: &str| resolvers("wlan0", &list(servers));
+        assert_eq!(text(""), "wlan0: no resolvers are named; guestnetd uses what it finds\n");
+        assert_eq!(text("9.9.9.9"), "wlan0: resolver 9.9.9.9\n");
+        assert_eq!(
+            text("9.9.9.9 1.1.1.1 8.8.8.8"),
+            "wlan0: resolver 9.9.9.9; also named 1.1.1.1, 8.8.8.8\n"
+        );
+    }
+
+    #[test]
+    fn those_in_use_and_where_they_are_from() {
+        let text = |servers: &str| {
+            let dns = LayerStatus {
+                layer: Layer::DNS,
+                text: "from /etc/resolv.conf".to_owned(),
+                ..LayerStatus::default()
+            };
+            let uplink = Uplink { dnsServers: list(servers), ..Uplink::default() };
+            in_use("wlan0", &Status { uplink, device: vec![dns], ..Status::default() })
+        };
+        assert_eq!(text("9.9.9.9"), "wlan0: resolver 9.9.9.9\n  from /etc/resolv.conf\n");
+        assert_eq!(text(""), "wlan0: no resolver is known\n  from /etc/resolv.conf\n");
+        assert!(text("9.9.9.9 1.1.1.1").starts_with("wlan0: resolver 9.9.9.9; then 1.1.1.1\n"));
+    }
+
+    #[test]
+    fn what_is_known_of_one() {
+        let plain = UplinkInfo::default();
+        let text = "wlan0: not metered, no captive portal, not validated\n";
+        assert_eq!(info("wlan0", &plain), text);
+        let url = Some("https://portal.test/api".to_owned());
+        let known = UplinkInfo { metered: true, captivePortalUrl: url, validated: true };
+        let text = "rmnet0: metered, captive portal https://portal.test/api, validated\n";
+        assert_eq!(info("rmnet0", &known), text);
+    }
+}

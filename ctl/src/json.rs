@@ -80,6 +80,10 @@ pub fn guest(guest: &Guest) -> Value {
             "refused": guest.dhcpCounters.refused,
         },
         "gateway_shadowed_by": guest.gatewayShadowedBy,
+        "sent_bytes": known(guest.rxBytes),
+        "received_bytes": known(guest.txBytes),
+        "sent_packets": known(guest.rxPackets),
+        "received_packets": known(guest.txPackets),
         "rx_bytes": known(guest.rxBytes),
         "tx_bytes": known(guest.txBytes),
         "rx_packets": known(guest.rxPackets),
@@ -182,6 +186,10 @@ pub fn status(status: &Status) -> Value {
             "verdict": of.verdict.name(),
             "reason": of.reason.as_ref().map(layer),
             "layers": layers(&of.layers),
+            "sent_bytes": of.rxBytes,
+            "received_bytes": of.txBytes,
+            "sent_packets": of.rxPackets,
+            "received_packets": of.txPackets,
             "rx_bytes": of.rxBytes,
             "tx_bytes": of.txBytes,
             "rx_packets": of.rxPackets,
@@ -293,13 +301,14 @@ pub fn dump(text: &str) -> Value {
 }
 
 /// watch: a guest's event.
-pub fn guest_event(event: GuestEvent, after: &Guest) -> Value {
-    json!({ "event": event.name(), "guest": guest(after) })
+pub fn guest_event(at_millis: i64, event: GuestEvent, after: &Guest) -> Value {
+    json!({ "at_millis": at_millis, "event": event.name(), "guest": guest(after) })
 }
 
 /// watch: another uplink.
-pub fn uplink_event(previous: &Uplink, current: &Uplink, gap_micros: i64) -> Value {
+pub fn uplink_event(at_millis: i64, previous: &Uplink, current: &Uplink, gap_micros: i64) -> Value {
     json!({
+        "at_millis": at_millis,
         "event": "uplink",
         "previous": uplink(previous),
         "current": uplink(current),
@@ -353,7 +362,8 @@ mod tests {
                 r#""host_interface":"vm_wlan","host_interface_index":7,"interface_name":"wlan0","#,
                 r#""keep":false,"kind":"veth","lease_millis":0,"lifeline":"target","#,
                 r#""mac":"02:67:6e:01:02:03","mtu":1500,"name":"demo","owner_uid":0,"#,
-                r#""prefix_length":16,"rx_bytes":null,"rx_packets":null,"slot":0,"state":"attached","timeline":["#,
+                r#""prefix_length":16,"received_bytes":null,"received_packets":null,"rx_bytes":null,"#,
+                r#""rx_packets":null,"sent_bytes":null,"sent_packets":null,"slot":0,"state":"attached","timeline":["#,
                 r#"{"duration_micros":200,"operation":"open_target","start_micros":0,"what":"open the guest's namespace"},"#,
                 r#"{"duration_micros":800,"operation":"add_link","start_micros":200,"what":"create the link"},"#,
                 r#"{"duration_micros":250,"operation":"read_back","start_micros":1000,"what":"read back"}],"#,
@@ -399,7 +409,8 @@ mod tests {
                 r#""guests":[{"cause":null,"guest":null,"internet":"yes","#,
                 r#""layers":[{"cause":"healthy","layer":"link","next_step":null,"#,
                 r#""retry_in_millis":null,"state":"ok","text":"vm_wlan is up"}],"reason":null,"#,
-                r#""rx_bytes":2048,"rx_packets":20,"tx_bytes":1000,"tx_packets":1,"#,
+                r#""received_bytes":1000,"received_packets":1,"rx_bytes":2048,"rx_packets":20,"#,
+                r#""sent_bytes":2048,"sent_packets":20,"tx_bytes":1000,"tx_packets":1,"#,
                 r#""verdict":"internet"}],"#,
                 r#""reason":{"cause":"filter_program_failed","layer":"firewall","next_step":null,"#,
                 r#""retry_in_millis":3200,"state":"bad","text":"iptables failed"},"#,
@@ -433,13 +444,16 @@ mod tests {
                 r#""operation":"set_forwarding","place":"device","what":"IPv4 forwarding"}]"#,
             )
         );
-        let lost = guest_event(GuestEvent::LOST, &samples::guest());
-        assert_eq!(lost, json!({ "event": "lost", "guest": guest(&samples::guest()) }));
+        let lost = guest_event(9, GuestEvent::LOST, &samples::guest());
+        let document =
+            json!({ "at_millis": 9, "event": "lost", "guest": guest(&samples::guest()) });
+        assert_eq!(lost, document);
         let before = samples::status().uplink;
         let after = Uplink { choice: "eth0".to_owned(), ..samples::status().uplink };
         assert_eq!(
-            uplink_event(&before, &after, 7),
+            uplink_event(9, &before, &after, 7),
             json!({
+                "at_millis": 9,
                 "event": "uplink",
                 "previous": uplink(&before),
                 "current": uplink(&after),
@@ -494,8 +508,8 @@ mod tests {
             uplink_info("wlan0", &UplinkInfo::default()),
             diagnoses(&[samples::diagnosis()]),
             dump("text"),
-            guest_event(GuestEvent::LOST, &samples::guest()),
-            uplink_event(&status_of.uplink, &status_of.uplink, 1),
+            guest_event(1, GuestEvent::LOST, &samples::guest()),
+            uplink_event(1, &status_of.uplink, &status_of.uplink, 1),
             failure(&Failure::new(Exit::Other, "")),
         ] {
             keys(&document, &mut found);

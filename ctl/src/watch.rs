@@ -26,6 +26,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 };
 use binder::{BinderFeatures, DeathRecipient, IBinder, Interface};
 use std::sync::mpsc::{self, Sender};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What the main thread is told.
 enum Heard {
@@ -45,20 +46,28 @@ impl Interface for Listener {}
 
 impl IGuestNetListener for Listener {
     fn onGuest(&self, event: GuestEvent, guest: &Guest) -> binder::Result<()> {
-        self.hear(
-            self.output
-                .line(|| json::guest_event(event, guest), || render::events::guest(event, guest)),
-        );
+        let at = now();
+        self.hear(self.output.line(
+            || json::guest_event(at, event, guest),
+            || render::events::guest(at, event, guest),
+        ));
         Ok(())
     }
 
     fn onUplink(&self, previous: &Uplink, current: &Uplink, gap: i64) -> binder::Result<()> {
+        let at = now();
         self.hear(self.output.line(
-            || json::uplink_event(previous, current, gap),
-            || render::events::uplink(previous, current, gap),
+            || json::uplink_event(at, previous, current, gap),
+            || render::events::uplink(at, previous, current, gap),
         ));
         Ok(())
     }
+}
+
+/// Milliseconds since the epoch. It is told within milliseconds of the event, and has no time of its own.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(-1, |since| i64::try_from(since.as_millis()).unwrap_or(-1))
 }
 
 impl Listener {

@@ -21,15 +21,15 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     EndCause::EndCause, Guest::Guest, GuestEvent::GuestEvent, Uplink::Uplink,
 };
 
-/// What happened to a guest.
-pub fn guest(event: GuestEvent, guest: &Guest) -> String {
+/// What happened to a guest, and when.
+pub fn guest(at_millis: i64, event: GuestEvent, guest: &Guest) -> String {
     let what = match event {
         GuestEvent::ATTACHED => guests::line(guest),
         GuestEvent::STATE => format!("{}: {}", guest.name, guest.state.words()),
         GuestEvent::LOST => format!("{}: {}", guest.name, why_lost(guest.endCause)),
         _ => guest.name.clone(),
     };
-    format!("{:<8}  {what}\n", event.words())
+    format!("{}  {:<8}  {what}\n", units::date(at_millis), event.words())
 }
 
 /// Why a guest is gone that nobody detached.
@@ -45,10 +45,11 @@ pub fn why_lost(cause: EndCause) -> String {
     }
 }
 
-/// From which uplink to which.
-pub fn uplink(previous: &Uplink, current: &Uplink, gap_micros: i64) -> String {
+/// From which uplink to which, and when.
+pub fn uplink(at_millis: i64, previous: &Uplink, current: &Uplink, gap_micros: i64) -> String {
     format!(
-        "uplink    {} -> {}, rules in place after {}\n",
+        "{}  uplink    {} -> {}, rules in place after {}\n",
+        units::date(at_millis),
         plain(&previous.text, false),
         plain(&current.text, false),
         units::micros(gap_micros)
@@ -73,11 +74,12 @@ mod tests {
             (GuestEvent::LOST, "lost      demo: its link disappeared\n"),
             (GuestEvent(9), "9         demo\n"),
         ] {
-            assert_eq!(guest(event, &demo), text);
+            let line = format!("1970-01-01 00:00:01 UTC  {text}");
+            assert_eq!(guest(1234, event, &demo), line);
         }
         let killed = Guest { endCause: EndCause::PROCESS_EXITED, ..samples::guest() };
-        let text = "lost      demo: its process has ended\n";
-        assert_eq!(guest(GuestEvent::LOST, &killed), text);
+        let text = "1970-01-01 00:00:01 UTC  lost      demo: its process has ended\n";
+        assert_eq!(guest(1999, GuestEvent::LOST, &killed), text);
     }
 
     #[test]
@@ -86,8 +88,8 @@ mod tests {
         let (none, now) =
             (uplink_of("no interface wlan0"), uplink_of("wl\x1ban0 10.0.0.5, MTU 1500"));
         assert_eq!(
-            uplink(&none, &now, 800),
-            "uplink    no interface wlan0 -> wl\\u{1b}an0 10.0.0.5, MTU 1500, rules in place after 800 us\n"
+            uplink(0, &none, &now, 800),
+            "1970-01-01 00:00:00 UTC  uplink    no interface wlan0 -> wl\\u{1b}an0 10.0.0.5, MTU 1500, rules in place after 800 us\n"
         );
     }
 }

@@ -26,8 +26,12 @@ fn events_in_order_until_the_count() {
         (said.code, said.err.as_str()),
         (Some(0), "guestnetctl: watching; Ctrl-C ends it\n")
     );
+    // A date and a time of day in front of each.
+    let dated = |line: &str| line.get(..25).is_some_and(|date| date.ends_with(" UTC  "));
+    assert!(said.out.lines().all(dated), "{}", said.out);
+    let events: String = said.out.lines().map(|line| format!("{}\n", &line[25..])).collect();
     assert_eq!(
-        said.out,
+        events,
         "\
 attached  a: wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2
 uplink    no interface wlan0 -> no interface wlan0, rules in place after 1.5 ms
@@ -44,7 +48,10 @@ fn a_document_in_each_line() {
     let lines: Vec<serde_json::Value> =
         said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3);
+    let times: Vec<_> = lines.iter().map(|line| line["at_millis"].as_i64().unwrap()).collect();
+    assert!(times[0] > 1_700_000_000_000 && times.windows(2).all(|t| t[0] <= t[1]), "{times:?}");
     assert_eq!(lines[0]["event"], "attached");
+    assert_eq!(lines[2]["guest"]["end_cause"], "none");
     assert_eq!(lines[0]["guest"]["name"], "a");
     assert_eq!(lines[1]["event"], "uplink");
     assert_eq!(lines[1]["gap_micros"], 1500);

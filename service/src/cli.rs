@@ -88,7 +88,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", value_parser = absolute)]
     pub resolv_conf: Option<PathBuf>,
 
-    /// Connections that one guest may have at a time; 0: no limit
+    /// Entries that one guest may have in conntrack, with what it opens in a second; 0: no limit
     #[arg(long, value_name = "NUMBER", default_value_t = 4096)]
     pub guest_connections: u32,
 

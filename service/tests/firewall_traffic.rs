@@ -25,7 +25,7 @@ use firewall_cases::ruleset;
 use firewall_rig::{in_netns, sh};
 use guestnetd::effects::firewall::iptables::{Iptables, Programs};
 use guestnetd::effects::firewall::nftables::Nftables;
-use guestnetd::effects::firewall::{Choice, Firewall, Ruleset, Strangers};
+use guestnetd::effects::firewall::{Backend, Choice, Firewall, Ruleset, Strangers};
 use nix::sched::{setns, CloneFlags};
 use nix::sys::socket::{setsockopt, sockopt::Linger, sockopt::RcvBufForce};
 use std::fs::File;
@@ -634,16 +634,16 @@ fn a_guest_speaks_for_itself_iptables() {
 
 /// One guest has so many connections at a time and no more; a flow that nobody answers is one of them,
 /// however long it lasts, and those that end make room.
-fn connections_of_one_guest_are_limited(choice: Choice) {
+fn connections_of_one_guest_are_limited(firewall: impl FnOnce() -> Firewall + Send + 'static) {
     in_netns(move || {
         let device = Device::new();
         device.route_by("wlan0");
         let mut limited = by("wlan0");
         limited.connections = Some(64);
-        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
+        let mut firewall = firewall();
         firewall.apply(&limited).unwrap();
         // x_tables counts what is asked of the device apart: a quarter.
-        let most = if choice == Choice::Nftables { 64 } else { 48 };
+        let most = if firewall.backend() == Backend::Nftables { 64 } else { 48 };
         let send = |sockets: usize, packets: usize| {
             device.guest.inside(move || {
                 let all: Vec<_> =
@@ -673,7 +673,7 @@ fn connections_of_one_guest_are_limited(choice: Choice) {
         });
         soon("those that may", || device.came_to("wlan0") == most - 1);
         assert_eq!(came(5, &mut firewall), 0, "a flow more");
-        if choice == Choice::Nftables {
+        if firewall.backend() == Backend::Nftables {
             // Everything counts, whoever it is for.
             let gateway = device.guest.inside(|| UdpSocket::bind("0.0.0.0:0").unwrap());
             gateway.send_to(b"?", "172.17.3.2:53").unwrap();
@@ -686,12 +686,16 @@ fn connections_of_one_guest_are_limited(choice: Choice) {
 
 #[test]
 fn connections_of_one_guest_are_limited_nftables() {
-    connections_of_one_guest_are_limited(Choice::Nftables);
+    connections_of_one_guest_are_limited(|| Nftables::remembering().unwrap().into());
 }
 
 #[test]
 fn connections_of_one_guest_are_limited_iptables() {
-    connections_of_one_guest_are_limited(Choice::Iptables);
+    connections_of_one_guest_are_limited(|| opened(Choice::Iptables));
+}
+
+fn opened(choice: Choice) -> Firewall {
+    Firewall::open(&choice.into()).unwrap().0
 }
 
 /// Where the kernel has nothing to limit connections with, guests have internet all the same.
@@ -735,14 +739,16 @@ fn without_a_limit_there_is_internet_iptables() {
 }
 
 /// What is closed is not counted, but it is in the table: so a guest opens so many in a time and no more.
-fn what_one_guest_opens_and_closes_is_limited(choice: Choice) {
+fn what_one_guest_opens_and_closes_is_limited(
+    firewall: impl FnOnce() -> Firewall + Send + 'static,
+) {
     in_netns(move || {
         let device = Device::new();
         device.route_by("wlan0");
         let mut limited = by("wlan0");
         // One in a second, 32 at once.
         limited.connections = Some(64);
-        let mut firewall = Firewall::open(&choice.into()).unwrap().0;
+        let mut firewall = firewall();
         firewall.apply(&limited).unwrap();
         const SERVER: &str = "198.51.100.1:2000";
         let far = &device.neighbour("wlan0").namespace;
@@ -784,12 +790,147 @@ fn what_one_guest_opens_and_closes_is_limited(choice: Choice) {
 
 #[test]
 fn what_one_guest_opens_and_closes_is_limited_nftables() {
-    what_one_guest_opens_and_closes_is_limited(Choice::Nftables);
+    what_one_guest_opens_and_closes_is_limited(|| Nftables::remembering().unwrap().into());
 }
 
 #[test]
 fn what_one_guest_opens_and_closes_is_limited_iptables() {
-    what_one_guest_opens_and_closes_is_limited(Choice::Iptables);
+    what_one_guest_opens_and_closes_is_limited(|| opened(Choice::Iptables));
+}
+
+/// How many entries of the guest's are in conntrack.
+fn entries() -> usize {
+    // /proc/net is the main thread's.
+    let table = std::fs::read_to_string("/proc/thread-self/net/nf_conntrack").unwrap();
+    table.lines().filter(|line| line.contains("src=172.17.3.3 ")).count()
+}
+
+type Work = Box<dyn Fn() + Send + Sync>;
+
+/// The most entries of the guest's that are seen while it does this, over and over, for so long.
+fn most_entries(device: &Device, during: Duration, work: Work) -> usize {
+    let done = Arc::new(AtomicBool::new(false));
+    let work = Arc::new(work);
+    let threads = [0; 4].map(|_| {
+        let (done, work) = (Arc::clone(&done), Arc::clone(&work));
+        device.guest.spawn(move || {
+            while !done.load(Ordering::Relaxed) {
+                work();
+            }
+        })
+    });
+    let end = Instant::now() + during;
+    let mut most = 0;
+    while Instant::now() < end {
+        most = most.max(entries());
+    }
+    done.store(true, Ordering::Relaxed);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    most.max(entries())
+}
+
+/// A server behind wlan0 that takes connections and reads each to its end, or ends them with a RST; and
+/// how many it has taken.
+fn server(device: &Device, address: &'static str, resets: bool) -> Arc<AtomicUsize> {
+    let far = &device.neighbour("wlan0").namespace;
+    let server = far.inside(move || TcpListener::bind(address).unwrap());
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
+    thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in server.incoming().flatten() {
+            if resets {
+                setsockopt(&stream, Linger, &libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
+            } else {
+                stream.set_nonblocking(true).unwrap();
+                open.push(stream);
+                // Those whose guest has closed its end.
+                open.retain(|mut stream| !matches!(stream.read(&mut [0]), Ok(0)));
+            }
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    accepted
+}
+
+/// However fast a guest opens and closes, and whatever: no more entries than it may have. Then what is
+/// closed goes.
+#[test]
+fn entries_of_one_guest_are_limited() {
+    in_netns(|| {
+        const MOST: usize = 512;
+        const TAKES: &str = "198.51.100.1:2000";
+        const RESETS: &str = "198.51.100.1:2001";
+        let device = Device::new();
+        device.route_by("wlan0");
+        let mut limited = by("wlan0");
+        limited.connections = Some(MOST as u32);
+        let mut firewall = opened(Choice::Nftables);
+        firewall.apply(&limited).unwrap();
+        let taken = [server(&device, TAKES, false), server(&device, RESETS, true)];
+        let connect =
+            |to: &str| TcpStream::connect_timeout(&to.parse().unwrap(), Duration::from_millis(20));
+        let udp = || {
+            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            socket.send_to(b"?", REMOTE).unwrap();
+        };
+        let mut counted = 0;
+        let held = move || (0..100).map(|_| connect(TAKES)).collect::<Vec<_>>();
+        let both: Work = Box::new(move || drop(connect(TAKES)));
+        let reset: Work = Box::new(move || drop(connect(RESETS)));
+        let then_udp: Work = Box::new(move || {
+            drop(held());
+            (0..100).for_each(|_| udp());
+        });
+        for (what, seconds, work) in [
+            ("both ends close", 3, both),
+            ("RST", 3, reset),
+            ("many are closed at once, and then there are others", 4, then_udp),
+            // As many as are counted.
+            ("UDP", 6, Box::new(udp)),
+        ] {
+            let most = most_entries(&device, Duration::from_secs(seconds), work);
+            println!("{what}: {most} entries");
+            assert!(most > MOST / 8 && most <= MOST + MOST / 100, "{what}: {most} entries");
+            counted = most;
+        }
+        assert!(counted > MOST * 5 / 8, "{counted}");
+        for taken in &taken {
+            let taken = taken.load(Ordering::Relaxed);
+            assert!(taken > MOST / 4, "{taken} connections were taken");
+        }
+        sh("conntrack -F 2>/dev/null");
+        // The server closes with a guest of its next connection.
+        device.guest.inside(move || (0..20).for_each(|_| drop(connect(TAKES))));
+        soon("they are forgotten", || entries() <= 1);
+    });
+}
+
+/// 200 short connections in a second, each with a question for a name: nothing is dropped.
+#[test]
+fn an_honest_guest_is_not_limited() {
+    in_netns(|| {
+        const TAKES: &str = "198.51.100.1:2000";
+        let device = Device::new();
+        device.route_by("wlan0");
+        let mut limited = by("wlan0");
+        limited.connections = Some(4096);
+        let mut firewall = opened(Choice::Nftables);
+        firewall.apply(&limited).unwrap();
+        let taken = server(&device, TAKES, false);
+        let count = 1000;
+        device.guest.inside(move || {
+            let began = Instant::now();
+            for nth in 0..count {
+                let due = began + Duration::from_millis(5) * nth;
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"?", REMOTE).unwrap();
+                TcpStream::connect_timeout(&TAKES.parse().unwrap(), LONGEST).unwrap();
+            }
+        });
+        soon("all are taken", || taken.load(Ordering::Relaxed) == count as usize);
+        assert_eq!(firewall.dropped().unwrap(), 0);
+    });
 }
 
 /// What a guest sends leaves by ports that the device's own connections never have; what has no ports

@@ -48,6 +48,9 @@ pub struct Ruleset {
     pub nat_ports: Option<NatPorts>,
     /// How many connections one guest may have at a time; none: as many as the device can track.
     pub connections: Option<u32>,
+    /// Whether the filter can have a guest's closed TCP connections forgotten after [`FORGOTTEN`]. That
+    /// of nf_tables says so of itself.
+    pub forgets: bool,
     /// Where the kernel spreads connections over several uplinks: each with its address, which is what
     /// guests' connections by it leave with. A masquerade would end a connection with its first packet
     /// that takes another of them (`nf_nat_oif_changed()`), and one that is sent again may: where the
@@ -63,11 +66,48 @@ pub struct Ruleset {
 /// (`ipfrag_time`) in 4 MiB that the whole device shares (`ipfrag_high_thresh`); one takes up to 2.3 kB.
 pub const FRAGMENTS: (u32, u32) = (40, 128);
 
-/// TCP connections that a guest may open in a second, and at once, where it may have so many at a time.
-/// What is closed is not counted (`already_closed()`, nf_conncount.c), and is in the table for up to two
-/// minutes more (`nf_conntrack_tcp_timeout_time_wait`).
-pub fn opened(most: u32) -> (u32, u32) {
-    ((most / 64).max(1), (most / 2).max(1))
+/// After so many seconds a closed TCP connection of a guest is forgotten, where the filter can say so.
+/// Long enough for a FIN that is sent again, and for the answer to a RST that is not exactly in order
+/// (RFC 5961), which until then has this time to live, too.
+pub const FORGOTTEN: u32 = 1;
+
+/// What keeps the entries of one guest in conntrack below a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time. TCP's that are closed are not counted (`already_closed()`, nf_conncount.c).
+    pub at_a_time: u32,
+    /// Of which protocol those are that are counted as they are opened; none: of any.
+    pub opened: Option<Protocol>,
+    /// Connections that may be opened in a second.
+    pub per_second: u32,
+    /// Connections that may be opened at once.
+    pub at_once: u32,
+}
+
+impl Limits {
+    /// For a guest that may have so many.
+    ///
+    /// Where what is closed is `forgotten` after [`FORGOTTEN`], the entries at any moment are those that were
+    /// counted so long ago, and those that were opened since, of whatever protocol: both together are as many.
+    /// Else what is closed stays for up to two minutes more (`nf_conntrack_tcp_timeout_time_wait`), and
+    /// is limited by how fast TCP connections are opened alone.
+    pub fn of(most: u32, forgotten: bool) -> Self {
+        let part = |of: u32| (most / of).max(1);
+        match forgotten {
+            true => {
+                let (per_second, at_once) = (part(8), part(8));
+                let since = per_second.saturating_mul(FORGOTTEN).saturating_add(at_once);
+                let at_a_time = most.saturating_sub(since).max(1);
+                Self { at_a_time, opened: None, per_second, at_once }
+            }
+            false => Self {
+                at_a_time: most,
+                opened: Some(Protocol::Tcp),
+                per_second: part(64),
+                at_once: part(2),
+            },
+        }
+    }
 }
 
 /// The first and the last of some ports.
@@ -205,8 +245,9 @@ pub enum Match {
     /// The first packet of a connection, of a guest that has more than so many. What is confirmed
     /// already is not looked up: a flow that nobody answers is `NEW` for as long as it lasts.
     ConnectionsOver(u32),
-    /// The first packet of a TCP connection, beyond so many of a guest in a second and at once.
-    OpenedOver(u32, u32),
+    /// The first packet of a connection of this protocol, or of any, beyond so many of a guest in a second
+    /// and at once.
+    OpenedOver(Option<Protocol>, u32, u32),
     /// The first of a connection, and nobody's DNAT has changed where it goes.
     NewAsSent,
     /// `RELATED` to a connection that this guest has opened (in x_tables: one of its subnet). An ICMP
@@ -244,6 +285,8 @@ pub enum Verdict {
     Accept,
     /// It is dropped and counted.
     Drop,
+    /// It goes on. When the TCP connection that it opens is closed, that is forgotten after [`FORGOTTEN`].
+    Forget,
     /// It leaves with the uplink's address.
     Masquerade,
     /// It leaves with the uplink's address and with one of these ports.
@@ -417,10 +460,17 @@ impl Ruleset {
     /// One guest must not fill the table that all share: an established connection stays for five days.
     fn limit(&self, hook: Hook, guests: Interface) -> Vec<Rule> {
         let Some(most) = self.connections else { return Vec::new() };
-        let rule = Rule::new(hook, Family::V4, Verdict::Drop).from(guests);
-        let (per_second, at_once) = opened(most);
-        let opened = rule.clone().when(Match::OpenedOver(per_second, at_once));
-        vec![rule.when(Match::ConnectionsOver(most)), opened]
+        let rule = |verdict| Rule::new(hook, Family::V4, verdict).from(guests.clone());
+        let Limits { at_a_time, opened, per_second, at_once } = Limits::of(most, self.forgets);
+        // What is too fast first: to count takes longer.
+        let mut rules = vec![
+            rule(Verdict::Drop).when(Match::OpenedOver(opened, per_second, at_once)),
+            rule(Verdict::Drop).when(Match::ConnectionsOver(at_a_time)),
+        ];
+        if self.forgets {
+            rules.push(rule(Verdict::Forget));
+        }
+        rules
     }
 
     /// The first packets of connections that guests may open by a way out.
@@ -597,6 +647,19 @@ impl Ruleset {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_guest_has_no_more_entries_than_it_may_have() {
+        for most in (1..100).chain([1000, 4096, 65536, u32::MAX]) {
+            let Limits { at_a_time, opened, per_second, at_once } = Limits::of(most, true);
+            let since = u64::from(per_second) * u64::from(FORGOTTEN) + u64::from(at_once);
+            let all = u64::from(at_a_time) + since;
+            assert!(opened.is_none() && at_a_time > 0 && all <= u64::from(most.max(3)), "{most}");
+        }
+        assert_eq!(Limits::of(4096, true).at_a_time, 3072);
+        // 200 short connections in a second, with a question for a name each.
+        assert!(Limits::of(4096, true).per_second > 400);
+    }
 
     #[test]
     fn guests_have_the_ports_that_the_device_does_not_have() {

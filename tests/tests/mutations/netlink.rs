@@ -255,6 +255,7 @@ fn nf_tables(kind: u16, body: &[u8]) -> Option<String> {
         11 => ("DELSET", 2),
         12 => ("NEWSETELEM", 2),
         14 => ("DELSETELEM", 2),
+        18 => ("NEWOBJ", 2),
         other => return Some(format!("nf_tables message {other}")),
     };
     let all = attributes(body, NFGENMSG);

@@ -119,6 +119,7 @@ impl SharedResource for PacketFilter {
             },
             nat_ports: world.platform.nat_ports,
             connections: world.platform.connections,
+            forgets: false,
             sources: world.uplink.sources(),
             strangers: world.strangers,
             extra: Vec::new(),

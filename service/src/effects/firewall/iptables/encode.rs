@@ -93,10 +93,11 @@ fn conditions(rule: &Rule) -> Vec<String> {
             )
         }
         // One table of guests for all such rules, which the name says.
-        (Some(Match::OpenedOver(rate, burst)), _) => format!(
-            "-p tcp -m conntrack ! --ctstatus CONFIRMED -m hashlimit --hashlimit-above {rate}/sec \
+        (Some(Match::OpenedOver(of, rate, burst)), _) => format!(
+            "{}-m conntrack ! --ctstatus CONFIRMED -m hashlimit --hashlimit-above {rate}/sec \
              --hashlimit-burst {burst} --hashlimit-mode srcip --hashlimit-name guestnet \
-             --hashlimit-htable-expire 60000 "
+             --hashlimit-htable-expire 60000 ",
+            of.map(|of| format!("-p {} ", of.name())).unwrap_or_default()
         ),
         (Some(Match::OwnRelated), _) => {
             let opener = rule.source.map(|network| format!("--ctorigsrc {network} "));
@@ -119,6 +120,9 @@ fn conditions(rule: &Rule) -> Vec<String> {
     let verdict = match &rule.verdict {
         Verdict::Accept => "ACCEPT".to_owned(),
         Verdict::Drop => "DROP".to_owned(),
+        // Never asked for: the target CT stands in `raw` alone, which every packet would go through, and takes
+        // what only `nfct` writes (nfnetlink_cttimeout); Android's kernels have no timeouts of connections.
+        Verdict::Forget => "CONTINUE".to_owned(),
         Verdict::Masquerade => "MASQUERADE".to_owned(),
         Verdict::Snat(address) => format!("SNAT --to-source {address}"),
         Verdict::SnatBy(address, (first, last)) => {

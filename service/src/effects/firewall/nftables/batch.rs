@@ -21,7 +21,7 @@
 use super::encode;
 use super::layout::{Elements, Kind, Line, Set};
 use super::socket::{Refusal, Socket, Transaction};
-use super::{chain_of, BaseChain, TABLE};
+use super::{chain_of, BaseChain, CLOSED, TABLE};
 use crate::effects::kernel::write;
 use netlink_bindings::nftables::{
     Chained, Nfgenmsg, PushSetelemListAttrs, PushSetelemListElemAttrs, VerdictCode,
@@ -110,6 +110,13 @@ impl Batch {
             .end_nested()
             .push_policy(VerdictCode::Accept as u32)
             .push_type_bytes(base.kind.as_bytes());
+    }
+
+    /// Makes the object that has closed connections forgotten, unless it is there.
+    pub(super) fn closed(&mut self) {
+        let mut op = self.chain.request().set_create().op_newobj_do(&inet());
+        let attributes = op.encode().push_table_bytes(self.table.as_bytes());
+        encode::closed(attributes.push_name_bytes(CLOSED.as_bytes()).as_vec_mut());
     }
 
     /// Makes a set, unless it is there.

@@ -15,8 +15,10 @@
 //! A rule as nf_tables runs it: a list of small instructions around one register or two. Pure.
 
 use super::layout::{Addresses, Kind, Line, Set};
+use super::CLOSED;
 use crate::effects::firewall::{Family, Interface, Match, Network, Protocol, Verdict};
 use crate::model::ownership::LINK_GROUP;
+use crate::model::ruleset::FORGOTTEN;
 use crate::spec::HOST_PREFIX;
 use netlink_bindings::nftables::{
     CmpOps, CtKeys, MetaKeys, PayloadBase, PushExprListAttrs, PushRuleAttrs, VerdictCode,
@@ -48,6 +50,8 @@ const CONFIRMED: u32 = 1 << 3;
 const DESTINATION_NAT: u32 = 1 << 5;
 /// `NFT_CT_SRC_IP`: the source of a connection's first packet, by `NFTA_CT_DIRECTION` 0.
 const CT_SOURCE: u32 = 19;
+/// `NFT_OBJECT_CT_TIMEOUT`.
+const CT_TIMEOUT: u32 = 7;
 /// `NFT_NAT_SNAT`.
 const SNAT: u32 = 0;
 /// `NFT_NAT_DNAT`.
@@ -116,9 +120,11 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             let list = compare(mask(list, &[0x3f, 0xff]), CmpOps::Neq, &[0; 2]);
             over(list, &Set::FRAGMENTS, *rate, *burst)
         }
-        Some(Match::OpenedOver(rate, burst)) => {
-            let list = meta(status(list, CONFIRMED), MetaKeys::L4Proto);
-            over(equal(list, &[libc::IPPROTO_TCP as u8]), &Set::OPENED, *rate, *burst)
+        Some(Match::OpenedOver(of, rate, burst)) => {
+            let list = status(list, CONFIRMED);
+            // Enough bytes for a constant that is below 256.
+            let only = |list, of: &Protocol| equal(meta(list, MetaKeys::L4Proto), &[l4(*of) as u8]);
+            over(of.iter().fold(list, only), &Set::OPENED, *rate, *burst)
         }
         Some(Match::EchoRequest) => match line.family {
             Some(Family::V6) => equal(transport(list, libc::IPPROTO_ICMPV6, 0, 1), &[128]),
@@ -139,6 +145,10 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             let list = list.nested_elem().nested_data_counter().end_nested().end_nested();
             verdict(list, VerdictCode::Drop)
         }
+        Verdict::Forget => raw(list, c"objref", |data| {
+            data.number(1, CT_TIMEOUT);
+            data.text(2, CLOSED);
+        }),
         Verdict::Masquerade => list.nested_elem().push_name(c"masq").end_nested(),
         Verdict::Snat(address) => nat(list, SNAT, (*address).into(), None),
         Verdict::SnatBy(address, ports) => nat(list, SNAT, (*address).into(), Some(*ports)),
@@ -293,6 +303,20 @@ pub(super) fn raw<'a>(list: List<'a>, name: &CStr, data: impl FnOnce(&mut Data<'
     let mut e = list.nested_elem().push_name(name);
     Data(e.as_vec_mut()).nested(2, data);
     e.end_nested()
+}
+
+/// The object [`CLOSED`], behind its name and its type.
+pub(super) fn closed(object: &mut Vec<u8>) {
+    let mut object = Data(object);
+    object.number(3, CT_TIMEOUT);
+    object.nested(4, |data| {
+        data.bytes(1, &(libc::NFPROTO_IPV4 as u16).to_be_bytes());
+        data.bytes(2, &[libc::IPPROTO_TCP as u8]);
+        data.nested(3, |seconds| {
+            seconds.number(7, FORGOTTEN); // CTA_TIMEOUT_TCP_TIME_WAIT
+            seconds.number(8, FORGOTTEN); // CTA_TIMEOUT_TCP_CLOSE
+        });
+    });
 }
 
 /// Attributes as nf_tables has them: numbers with the high byte first.

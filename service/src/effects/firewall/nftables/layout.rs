@@ -198,7 +198,8 @@ pub(super) fn moved(from: &Ruleset, to: &Ruleset) -> [BTreeMap<Set, Elements>; 2
 
 /// The rules, in the order in which they are looked at within each chain. They change with the
 /// uplink, and when a subnet comes whose prefix is of a length that no other has.
-pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
+/// `forgets`: the kernel can have closed connections forgotten soon.
+pub(super) fn lines(ruleset: &Ruleset, forgets: bool) -> Vec<Line> {
     // One subnet stands in for all of its length: none is really there.
     let stand_in = |prefix| {
         let gateway = Ipv4Addr::UNSPECIFIED;
@@ -216,6 +217,7 @@ pub(super) fn lines(ruleset: &Ruleset) -> Vec<Line> {
         exits,
         tun_resolvers: tun_resolvers.clone(),
         connections: *connections,
+        forgets,
         strangers: *strangers,
         ..Ruleset::default()
     };

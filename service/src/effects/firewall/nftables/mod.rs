@@ -42,6 +42,8 @@ pub use text::text;
 
 /// Our table's name, in the `inet` family.
 pub const TABLE: &str = "guestnet";
+/// The object in it that says how long guests' TCP connections stay when they are closed.
+const CLOSED: &str = "closed";
 /// How often a transaction is tried while others change the tables.
 const ATTEMPTS: usize = 4;
 /// The flags of a table that only its owner may change, and that outlives it.
@@ -131,6 +133,8 @@ pub struct Nftables {
     ownership: u32,
     /// Whether the kernel can count connections.
     counts: bool,
+    /// Whether it can have closed ones forgotten soon.
+    forgets: bool,
     known: Option<Known>,
 }
 
@@ -150,6 +154,7 @@ impl Nftables {
             reader: NetlinkSocket::new(),
             ownership: 0,
             counts: true,
+            forgets: true,
             known: None,
         })
     }
@@ -185,6 +190,15 @@ impl Nftables {
         }
     }
 
+    /// Makes the table with what is in it whatever the rules are.
+    fn found(&self, batch: &mut Batch) {
+        batch.table(self.ownership);
+        if self.forgets {
+            batch.closed();
+        }
+        CHAINS.iter().for_each(|base| batch.chain(base));
+    }
+
     fn dump(&mut self) -> Result<Dump, FirewallError> {
         dump(&mut self.reader).map_err(|e| FirewallError::Netlink {
             what: format!("reading the table `inet {TABLE}`"),
@@ -208,13 +222,16 @@ impl Engine for Nftables {
             }
             // Of a guest that comes or goes no rule says anything.
             let stay = from.is_some_and(|known| known.ruleset.is_but_for_guests(wanted));
-            let lines = if stay { Default::default() } else { lines(wanted) };
+            let lines = if stay { Default::default() } else { lines(wanted, self.forgets) };
             let mut batch = Batch::begin(&mut self.writer, now.genid);
             if from.is_none() && now.is_there {
                 batch.delete_table();
             }
             let rules = !stay && from.map_or(true, |known| known.lines != lines);
-            fill(&mut batch, self.ownership, from, wanted, rules.then_some(&lines));
+            if from.is_none() {
+                self.found(&mut batch);
+            }
+            fill(&mut batch, from, wanted, rules.then_some(&lines));
             match batch.commit(&self.writer) {
                 Ok(()) => {}
                 Err(e) if e.errno == Some(libc::ERESTART) => continue,
@@ -279,12 +296,17 @@ impl Engine for Nftables {
     }
 
     fn text(&self, ruleset: &Ruleset) -> String {
-        text(&self.possible(ruleset))
+        text::of(&self.possible(ruleset), self.forgets)
     }
 
     fn lacks(&self) -> Vec<String> {
-        let missing = (!self.counts).then(|| "nft_connlimit".to_owned());
-        missing.into_iter().collect()
+        // What is not counted is not forgotten either.
+        let missing = match (self.counts, self.forgets) {
+            (true, true) => return Vec::new(),
+            (true, false) => "CONFIG_NF_CONNTRACK_TIMEOUT",
+            (false, _) => "nft_connlimit",
+        };
+        vec![missing.to_owned()]
     }
 }
 
@@ -314,19 +336,10 @@ impl Known {
     }
 }
 
-/// Writes what leads to this ruleset from what was written, or from nothing; `lines` are its rules where
+/// Writes what leads to this ruleset from what was written, or from an empty table; `lines` are its rules where
 /// they change.
-fn fill(
-    batch: &mut Batch,
-    ownership: u32,
-    from: Option<&Known>,
-    wanted: &Ruleset,
-    lines: Option<&Vec<Line>>,
-) {
-    if from.is_none() {
-        batch.table(ownership);
-        CHAINS.iter().for_each(|base| batch.chain(base));
-    } else if lines.is_some() {
+fn fill(batch: &mut Batch, from: Option<&Known>, wanted: &Ruleset, lines: Option<&Vec<Line>>) {
+    if from.is_some() && lines.is_some() {
         batch.flush();
     }
     let nothing = Ruleset::default();

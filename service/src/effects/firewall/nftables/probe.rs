@@ -30,24 +30,35 @@ impl Nftables {
     /// Finds out whether nf_tables can do all that is needed. Leaves nothing behind.
     pub fn open() -> Result<Self, FirewallError> {
         kernel_is_new_enough()?;
-        // Older kernels know no ownership; everything else works without it.
-        let all = Self::tried(OWNERSHIP, true).or_else(|_| Self::unowned());
-        all.or_else(|why| Self::unlimited().map_err(|_| why))
+        let all = Self::owned_or_not(true, true);
+        let less = |why| Self::remembering().or_else(|_| Self::unlimited()).map_err(|_| why);
+        all.or_else(less)
     }
 
     /// The same with a table that anybody may change, as it is on kernels before 6.9.
     pub fn unowned() -> Result<Self, FirewallError> {
-        Self::tried(0, true)
+        Self::tried(0, true, true)
+    }
+
+    /// The same where closed connections stay as long as everybody's, as it is on kernels without
+    /// CONFIG_NF_CONNTRACK_TIMEOUT.
+    pub fn remembering() -> Result<Self, FirewallError> {
+        Self::owned_or_not(true, false)
     }
 
     /// The same without counting connections, as it is on kernels without nft_connlimit.
     pub fn unlimited() -> Result<Self, FirewallError> {
-        Self::tried(OWNERSHIP, false).or_else(|_| Self::tried(0, false))
+        Self::owned_or_not(false, false)
     }
 
-    fn tried(ownership: u32, counts: bool) -> Result<Self, FirewallError> {
+    /// Older kernels know no ownership; everything else works without it.
+    fn owned_or_not(counts: bool, forgets: bool) -> Result<Self, FirewallError> {
+        Self::tried(OWNERSHIP, counts, forgets).or_else(|_| Self::tried(0, counts, forgets))
+    }
+
+    fn tried(ownership: u32, counts: bool, forgets: bool) -> Result<Self, FirewallError> {
         let mut this = Self::unchecked().map_err(unavailable)?;
-        (this.ownership, this.counts) = (ownership, counts);
+        (this.ownership, this.counts, this.forgets) = (ownership, counts, forgets);
         this.check(|hook| !hook.is_nat()).map_err(unavailable)?;
         let nat = this.check(Hook::is_nat);
         nat.map_err(|e| FirewallError::NoNat(e.to_string()))?;
@@ -64,10 +75,13 @@ impl Nftables {
             let genid = genid(&mut self.reader)?;
             let mut batch = Batch::begin(&mut self.writer, genid).of_table(CHECKED);
             batch.table(self.ownership);
+            if self.forgets {
+                batch.closed();
+            }
             for set in sets(&sample).keys() {
                 batch.set(set);
             }
-            for line in lines(&sample).iter().filter(|line| of(line.hook)) {
+            for line in lines(&sample, self.forgets).iter().filter(|line| of(line.hook)) {
                 batch.chain(chain_of(line.hook));
                 batch.rule(line);
             }

@@ -16,16 +16,22 @@
 //! (counts, the owner). Pure.
 
 use super::layout::{lines, sets, Addresses, Elements, Kind, Line, Set};
-use super::{chain_of, CHAINS, TABLE};
+use super::{chain_of, CHAINS, CLOSED, TABLE};
 use crate::effects::firewall::{with_port, Family, Interface, Match, Ruleset, Verdict};
 use crate::model::ownership::LINK_GROUP;
+use crate::model::ruleset::FORGOTTEN;
 use crate::spec::HOST_PREFIX;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
-/// The whole table.
+/// The whole table, in a kernel that can do all.
 pub fn text(ruleset: &Ruleset) -> String {
-    let lines = lines(ruleset);
+    of(ruleset, true)
+}
+
+/// The whole table, in one that can have closed connections forgotten, or not.
+pub(super) fn of(ruleset: &Ruleset, forgets: bool) -> String {
+    let lines = lines(ruleset, forgets);
     let chain = |base: &super::BaseChain| {
         let mut text = format!(
             "\tchain {} {{\n\t\ttype {} hook {} priority {}; policy accept;\n",
@@ -39,7 +45,13 @@ pub fn text(ruleset: &Ruleset) -> String {
     };
     let sets = sets(ruleset);
     let sets = sets.iter().map(|(set, elements)| written(set, elements));
-    let parts: Vec<_> = sets.chain(CHAINS.iter().map(chain)).collect();
+    let objects = forgets.then(|| {
+        format!(
+            "\tct timeout {CLOSED} {{\n\t\tprotocol tcp\n\t\tl3proto ip\n\t\tpolicy = {{ time_wait : \
+             {FORGOTTEN}, close : {FORGOTTEN} }}\n\t}}\n"
+        )
+    });
+    let parts: Vec<_> = objects.into_iter().chain(sets).chain(CHAINS.iter().map(chain)).collect();
     format!("table inet {TABLE} {{\n{}}}\n", parts.join("\n"))
 }
 
@@ -128,10 +140,13 @@ fn line(rule: &Line) -> String {
         Match::ConnectionsOver(most) => {
             format!("ct status ! confirmed add @connections {{ ip saddr ct count over {most} }}")
         }
-        Match::OpenedOver(rate, burst) => format!(
-            "ct status ! confirmed meta l4proto tcp update @opened {{ ip saddr limit rate over \
-             {rate}/second burst {burst} packets }}"
-        ),
+        Match::OpenedOver(of, rate, burst) => {
+            let of = of.map(|of| format!("meta l4proto {} ", of.name())).unwrap_or_default();
+            format!(
+                "ct status ! confirmed {of}update @opened {{ ip saddr limit rate over \
+                 {rate}/second burst {burst} packets }}"
+            )
+        }
         Match::ForeignSource => "iifname . ip saddr != @guests".to_owned(),
         Match::OwnSource => "iifname . ip saddr @guests".to_owned(),
         Match::FragmentsOver(rate, burst) => format!(
@@ -149,6 +164,7 @@ fn line(rule: &Line) -> String {
         }
     }));
     words.push(match &rule.verdict {
+        Verdict::Forget => format!("ct timeout set \"{CLOSED}\""),
         Verdict::Accept => "accept".to_owned(),
         Verdict::Drop => "counter drop".to_owned(),
         Verdict::Masquerade => "masquerade".to_owned(),

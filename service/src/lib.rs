@@ -30,6 +30,7 @@
 //! | [`doctor`] | probes, and one cause | the network |
 //! | [`confine`] | what guestnetd's own process may use and do | its own process |
 //! | [`serve`] | servers for guests, on a thread of their own | sockets |
+//! | [`memory`] | what its allocator keeps | its own process |
 //! | [`store`] | what must survive a restart | the state directory |
 //!
 //! The contract is AIDL (`aidl/`): clients link against that and never against this crate.
@@ -44,6 +45,7 @@ pub mod doctor;
 pub mod effects;
 pub mod error;
 pub mod logging;
+pub mod memory;
 pub mod model;
 pub mod run;
 pub mod serve;

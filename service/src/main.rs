@@ -15,10 +15,11 @@
 //! guestnetd's process: command line, log, run.
 
 use clap::Parser;
-use guestnetd::{cli, confine, logging, run};
+use guestnetd::{cli, confine, logging, memory, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    memory::settle();
     let args = cli::Args::parse();
     #[cfg(not(target_os = "android"))]
     confine::modules::load(args.firewall);

@@ -171,14 +171,6 @@ pub fn to_descriptor(owner: &Handle, listen: &str, fd: &ParcelFileDescriptor) ->
     Ok(())
 }
 
-/// A dump of a thousand guests takes megabytes, which glibc keeps for the next one. Android's allocator
-/// gives back by itself.
-pub fn give_memory_back() {
-    // SAFETY: it takes a number, and touches nothing that is in use.
-    #[cfg(target_env = "gnu")]
-    let _ = unsafe { libc::malloc_trim(0) };
-}
-
 fn write_some(out: &mut File, chunk: &[u8]) -> io::Result<usize> {
     if !out.metadata()?.file_type().is_socket() {
         return out.write(chunk);

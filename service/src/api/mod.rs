@@ -33,6 +33,7 @@ use crate::effects::kernel::netns::initial::Initial;
 use crate::effects::kernel::netns::target::Target;
 use crate::effects::kernel::process;
 use crate::error::Error;
+use crate::memory;
 use crate::spec::GuestName;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change,
@@ -248,6 +249,7 @@ impl IGuestNet for GuestNet {
 
     fn detachAll(&self) -> binder::Result<i32> {
         let guests = self.owner.detach_all(self.caller()?.whose);
+        memory::give_back();
         answer(guests).map(|guests| i32::try_from(guests).unwrap_or(i32::MAX))
     }
 
@@ -340,7 +342,7 @@ impl IGuestNet for GuestNet {
     fn dumpTo(&self, fd: &ParcelFileDescriptor, _args: &[String]) -> binder::Result<()> {
         self.administrator()?;
         let written = dump::to_descriptor(&self.owner, &self.listen, fd);
-        dump::give_memory_back();
+        memory::give_back();
         written.or_binder_exception_with(ExceptionCode::ILLEGAL_ARGUMENT, |e| {
             format!("cannot write: {e}")
         })
@@ -354,7 +356,7 @@ impl GuestNet {
             return writeln!(out, "{why}");
         }
         let written = out.write_all(dump::text(&self.owner, &self.listen).as_bytes());
-        dump::give_memory_back();
+        memory::give_back();
         written
     }
 }

@@ -25,8 +25,11 @@ use std::time::{Duration, Instant};
 /// The rule is away, and so long at least before it is believed: netd deletes one and adds the next, by
 /// two calls of the framework's, each of which waits for the kernel's RTNL.
 const FLIP: Duration = Duration::from_secs(1);
-/// The same after a start of netd, once there is a default network again: that may come first.
-const FRAMEWORK: Duration = Duration::from_secs(10);
+/// The same after a start of netd, once there is a default network again: that may come first, and the framework
+/// is in no hurry while it comes back itself.
+const FRAMEWORK: Duration = Duration::from_secs(60);
+/// The same where no lockdown was seen before, which most devices never have: guestnetd starts with netd.
+const UNSEEN: Duration = Duration::from_secs(10);
 
 /// What is known of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,8 +39,11 @@ pub enum Lockdown {
     Off,
     /// netd's rule is there.
     On,
-    /// It was there. It still counts until then; none: until netd has a default network again.
+    /// It was there, or may have been. It still counts until then; none: until netd has a default network
+    /// again.
     Held {
+        /// Whether it was seen.
+        seen: bool,
         /// Whether netd has started since.
         started: bool,
         /// When it is over.
@@ -50,7 +56,8 @@ impl Lockdown {
     /// whether a lockdown comes before it.
     pub fn first(rules: &[Rule], netd_routes: bool, now: Instant) -> Self {
         let unknown = netd_routes && policy_rules::default_network(rules).is_empty();
-        if unknown { Self::On } else { Self::Off }.after(rules, netd_routes, now)
+        let nothing = Self::Held { seen: false, started: true, until: None };
+        if unknown { nothing } else { Self::Off }.after(rules, netd_routes, now)
     }
 
     /// The same after these rules were read.
@@ -59,15 +66,19 @@ impl Lockdown {
             return Self::On;
         }
         let default = !netd_routes || !policy_rules::default_network(rules).is_empty();
-        let (started, until) = match self {
+        let (seen, started, until) = match self {
             Self::Off => return Self::Off,
             Self::Held { until: Some(at), .. } if default && at <= now => return Self::Off,
-            Self::On => (!default, None),
-            Self::Held { started, until } => (started || !default, until),
+            Self::On => (true, !default, None),
+            Self::Held { seen, started, until } => (seen, started || !default, until),
         };
-        let longer = if started { FRAMEWORK } else { FLIP };
+        let longer = match (started, seen) {
+            (false, _) => FLIP,
+            (true, true) => FRAMEWORK,
+            (true, false) => UNSEEN,
+        };
         let until = default.then(|| until.unwrap_or(now + longer));
-        Self::Held { started, until }
+        Self::Held { seen, started, until }
     }
 
     /// Whether it stops guests.
@@ -167,7 +178,13 @@ mod tests {
         let first = |lockdown, default| Lockdown::first(&rules(lockdown, default), true, now);
         assert_eq!(first(false, true), Lockdown::Off);
         assert_eq!(first(true, true), Lockdown::On);
-        assert!(first(false, false).stops());
+        let unseen = first(false, false);
+        assert!(unseen.stops() && unseen.over_at().is_none());
+        let there = after(unseen, false, true, now);
+        assert_eq!(there.over_at(), Some(now + UNSEEN), "most devices have none");
+        assert_eq!(after(there, false, true, now + UNSEEN), Lockdown::Off);
+        let late = after(after(there, true, true, now), false, false, now);
+        assert_eq!(after(late, false, true, now).over_at(), Some(now + FRAMEWORK), "it was seen");
         assert_eq!(Lockdown::first(&[], false, now), Lockdown::Off, "there is no netd");
         let away = Lockdown::On.after(&[], false, now);
         assert_eq!(away.over_at(), Some(now + FLIP), "nor a start of it");

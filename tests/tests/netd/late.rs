@@ -162,6 +162,23 @@ fn a_framework_that_is_half_a_minute_late() {
     }
 }
 
+/// For tests/soak/netd: the lockdown comes half a minute after the default network.
+#[test]
+#[ignore = "takes 6 minutes"]
+fn a_framework_that_is_half_a_minute_late_with_the_lockdown() {
+    for variant in Variant::ALL {
+        let (bed, other) = stopped(variant);
+        println!("{variant:?}");
+        // The default network is the second of six, the lockdown the last.
+        let pace = Duration::from_millis(7500);
+        stays_stopped(&bed, &other, Duration::ZERO, pace, ORDERS[3]);
+        bed.device.hotspot(false);
+        bed.device.lockdown(false);
+        bed.flows_as("192.0.2.2");
+        bed.end();
+    }
+}
+
 #[test]
 fn a_lockdown_that_is_replaced_lets_nothing_out() {
     for variant in Variant::ALL {

@@ -48,11 +48,13 @@ pub enum Attack {
     Fragments,
     /// Questions to the resolver.
     Dns,
+    /// None: frames are made and not written. What a core less costs everybody.
+    Busy,
 }
 
-/// All of them.
-pub const ATTACKS: [Attack; 5] =
-    [Attack::Syn, Attack::Udp, Attack::Arp, Attack::Fragments, Attack::Dns];
+/// All of them; first what is none.
+pub const ATTACKS: [Attack; 6] =
+    [Attack::Busy, Attack::Syn, Attack::Udp, Attack::Arp, Attack::Fragments, Attack::Dns];
 
 impl Attack {
     /// Its name.
@@ -70,6 +72,7 @@ pub fn name(attack: Option<Attack>) -> &'static str {
         Some(Attack::Arp) => "ARP flood",
         Some(Attack::Fragments) => "fragments",
         Some(Attack::Dns) => "DNS storm",
+        Some(Attack::Busy) => "a busy core",
     }
 }
 
@@ -110,6 +113,10 @@ impl Attacker {
                     break;
                 }
                 let frame = frame(attack, &ends, number);
+                if attack == Attack::Busy {
+                    sent += u64::from(!std::hint::black_box(frame).is_empty());
+                    continue;
+                }
                 // SAFETY: the kernel reads the frame, which lives until the call returns.
                 let done = unsafe {
                     libc::send(socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0)

@@ -118,16 +118,20 @@ impl Watch {
     }
 
     fn watch(&mut self, way: &BTreeSet<(PathBuf, OsString)>) {
-        let what = AddWatchFlags::IN_CLOSE_WRITE
-            | AddWatchFlags::IN_CREATE
+        let what = AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_DELETE
             | AddWatchFlags::IN_MOVE
             | AddWatchFlags::IN_ONLYDIR;
+        let written = with_files(way);
         let inotify = &self.inotify.get_ref().0;
         let mut names: HashMap<_, BTreeSet<_>> = HashMap::new();
         for (folder, name) in way {
+            let more = match written.contains(folder) {
+                true => AddWatchFlags::IN_CLOSE_WRITE,
+                false => AddWatchFlags::empty(),
+            };
             // Again is fine: it is the same watch.
-            match inotify.add_watch(folder, what) {
+            match inotify.add_watch(folder, what | more) {
                 Ok(watch) => drop(names.entry(watch).or_default().insert(name.clone())),
                 Err(e) => log::debug!("{} is not watched: {e}", folder.display()),
             }
@@ -138,6 +142,15 @@ impl Watch {
         }
         self.names = names;
     }
+}
+
+/// The folders on a way that have a file itself. In the others, such as `/dev` or `/tmp`, it is nothing to anybody
+/// that somebody has written to something.
+fn with_files(way: &BTreeSet<(PathBuf, OsString)>) -> BTreeSet<PathBuf> {
+    let is_file = |(folder, name): &&(PathBuf, OsString)| {
+        std::fs::symlink_metadata(folder.join(name)).is_ok_and(|meta| meta.is_file())
+    };
+    way.iter().filter(is_file).map(|(folder, _)| folder.clone()).collect()
 }
 
 /// The folders on the way to a file, each with the name that is looked up in it, as far as they are there.
@@ -199,9 +212,16 @@ mod tests {
             inside.map(text).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(seen(), ":etc etc:resolv.conf :run");
+        let written = || {
+            let way = way_to(&dir.join("etc/resolv.conf")).into_iter().collect();
+            with_files(&way).into_iter().filter(|at| at.starts_with(&dir)).collect::<Vec<_>>()
+        };
+        assert!(written().is_empty());
         std::fs::create_dir_all(dir.join("elsewhere/manager")).unwrap();
         symlink(dir.join("elsewhere"), dir.join("run")).unwrap();
         assert!(seen().ends_with(":elsewhere elsewhere:manager elsewhere/manager:resolv.conf"));
+        std::fs::write(dir.join("elsewhere/manager/resolv.conf"), "").unwrap();
+        assert_eq!(written(), [dir.join("elsewhere/manager")]);
         // A link to itself comes to an end.
         symlink("loop", dir.join("loop")).unwrap();
         assert!(way_to(&dir.join("loop")).len() < 100);

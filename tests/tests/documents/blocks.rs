@@ -19,6 +19,8 @@
 pub enum Kind {
     /// `sh`: types it.
     Commands,
+    /// `sh systemd`: types it on a machine that systemd has booted.
+    Booted,
     /// `console`: types what is behind each `$ `, and sees the rest.
     Session,
     /// Looks at it.
@@ -46,6 +48,7 @@ pub fn blocks(text: &str) -> Vec<Block> {
             (Some(language), None) => {
                 let kind = match language {
                     "sh" => Kind::Commands,
+                    "sh systemd" => Kind::Booted,
                     "console" => Kind::Session,
                     _ => Kind::Other,
                 };
@@ -66,7 +69,7 @@ impl Block {
         let at = |(number, line): (usize, &String)| (self.line + number, line.clone());
         let lines = self.lines.iter().enumerate().map(at);
         let typed = lines.filter_map(|(number, line)| match self.kind {
-            Kind::Commands => Some((number, line)),
+            Kind::Commands | Kind::Booted => Some((number, line)),
             Kind::Session => Some((number, line.strip_prefix("$ ")?.to_owned())),
             Kind::Other => None,
         });

@@ -23,8 +23,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::blocks::is_shown;
+use crate::root;
 use guestnet_tests::program::binary;
 use guestnet_tests::{said, Device, InNetns};
+use tempfile::TempDir;
 
 /// Hosts that doctor asks when nobody has named others, and that people ping.
 const HOSTS: [&str; 2] = ["1.1.1.1", "8.8.8.8"];
@@ -112,16 +114,7 @@ impl Scene {
             device.internet.run(&format!("ip addr add {host}/32 dev lo"));
         }
         let _https = device.internet.enter(|| TcpListener::bind("0.0.0.0:443")).expect("port 443");
-        let dir = tempfile::Builder::new().prefix("gnt-page-").tempdir().expect("a directory");
-        for (place, program) in [
-            ("target/release/guestnetd", "guestnetd"),
-            ("target/release/guestnetctl", "guestnetctl"),
-            ("target/debug/examples/attach", "attach"),
-        ] {
-            let link = dir.path().join(place);
-            fs::create_dir_all(link.parent().expect("a folder")).expect("a folder");
-            symlink(binary(program), link).expect("a link");
-        }
+        let dir = clone_of_the_repository();
         let script = dir.path().join("script");
         fs::write(&script, &self.script).expect("the script");
         let mut shell = device.command("unshare");
@@ -144,4 +137,20 @@ impl Scene {
             );
         }
     }
+}
+
+/// A directory with what is built, and what is installed as it is, where it is in a clone.
+pub fn clone_of_the_repository() -> TempDir {
+    let dir = tempfile::Builder::new().prefix("gnt-page-").tempdir().expect("a directory");
+    for (place, program) in [
+        ("target/release/guestnetd", "guestnetd"),
+        ("target/release/guestnetctl", "guestnetctl"),
+        ("target/debug/examples/attach", "attach"),
+    ] {
+        let link = dir.path().join(place);
+        fs::create_dir_all(link.parent().expect("a folder")).expect("a folder");
+        symlink(binary(program), link).expect("a link");
+    }
+    symlink(root().join("init"), dir.path().join("init")).expect("a link");
+    dir
 }

@@ -58,7 +58,8 @@ pub struct Args {
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub firewall: firewall::Choice,
 
-    /// The iptables to use, such as Android's wrapper; ip6tables is expected beside it
+    /// The iptables to use, such as Android's wrapper; ip6tables is expected beside it [default: iptables
+    /// of PATH; on Android iptables-wrapper-1.0, or iptables where that may be run]
     #[arg(long, value_name = "PATH", value_parser = absolute)]
     pub iptables: Option<PathBuf>,
 
@@ -69,6 +70,7 @@ pub struct Args {
     /// A uid that may call, beside root (on Android: and system); may be given again. UID may do
     /// everything: give any process of the device a network, and remove any guest's. UID:own may
     /// only name processes and network namespaces of its own, and see and change its own guests
+    /// [default: nobody else]
     #[arg(long, value_name = "UID[:own]")]
     pub allow_uid: Vec<AllowedUid>,
 
@@ -76,15 +78,17 @@ pub struct Args {
     #[arg(long)]
     pub keep_forwarding: bool,
 
-    /// Ask netd for forwarding through this program, instead of writing net.ipv4.ip_forward
+    /// Ask netd for forwarding through this program, instead of writing net.ipv4.ip_forward [default: on
+    /// Android ndc-wrapper-1.0 or ndc; none elsewhere]
     #[arg(long, value_name = "PATH", value_parser = absolute)]
     pub ndc: Option<PathBuf>,
 
     /// A resolver for guests' questions where none is known for the uplink; may be given again
+    /// [default: none]
     #[arg(long, value_name = "ADDRESS", value_parser = resolver)]
     pub dns: Vec<Ipv4Addr>,
 
-    /// The file that names the device's own resolvers
+    /// The file that names the device's own resolvers [default: /etc/resolv.conf; none on Android]
     #[arg(long, value_name = "FILE", value_parser = absolute)]
     pub resolv_conf: Option<PathBuf>,
 

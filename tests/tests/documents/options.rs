@@ -41,6 +41,22 @@ fn every_option_of_guestnetd_is_listed_and_no_other() {
     assert_eq!(options(&first_cells), options(&help("guestnetd", &[])));
 }
 
+/// What takes a value has one when it is not given.
+#[test]
+fn every_option_of_guestnetd_says_its_default() {
+    let help = help("guestnetd", &[]);
+    let (_, listed) = help.split_once("Options:\n").expect("the options");
+    let mut count = 0;
+    for option in listed.split("\n\n").filter(|text| text.trim_start().starts_with("--")) {
+        let line = option.trim_start().lines().next().unwrap_or_default();
+        if line.contains('<') {
+            count += 1;
+            assert!(option.contains("[default: "), "{option}");
+        }
+    }
+    assert!(count > 8, "{help}");
+}
+
 #[test]
 fn every_command_of_guestnetctl_is_in_readme() {
     let readme = text("README.md");

@@ -304,6 +304,13 @@ Examples:
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages
+    #[cfg(not(target_os = "android"))]
+    #[command(hide = true)]
+    Man {
+        /// Where to
+        directory: std::path::PathBuf,
+    },
     /// Be LXC's lxc.hook.start-host and lxc.hook.post-stop
     #[command(after_help = HOOK_HELP)]
     LxcHook {

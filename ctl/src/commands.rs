@@ -37,6 +37,8 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     match &cli.command {
         #[cfg(not(target_os = "android"))]
         Command::Completions { shell } => completions(*shell),
+        #[cfg(not(target_os = "android"))]
+        Command::Man { directory } => man(directory),
         Command::LxcHook { config, names, lxc } => lxc::run(uri, output, config, names, lxc),
         Command::Attach { guest, names, timeline, hold: true } => {
             hold::run(uri, output, guest, names, *timeline)
@@ -207,6 +209,17 @@ fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "guestnetctl", &mut script);
     crate::output::write(&String::from_utf8_lossy(&script)).map(|()| Exit::Ok)
+}
+
+#[cfg(not(target_os = "android"))]
+fn man(directory: &std::path::Path) -> Result<Exit, Failure> {
+    use clap::CommandFactory;
+    crate::man::write(Cli::command(), directory).map(|()| Exit::Ok).map_err(|e| {
+        Failure::new(
+            Exit::Other,
+            format!("{}: {e}; name a directory that is there", directory.display()),
+        )
+    })
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ mod hold;
 mod hook;
 mod json;
 mod lxc;
+#[cfg(not(target_os = "android"))]
+mod man;
 mod names;
 mod output;
 mod render;

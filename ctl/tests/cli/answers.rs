@@ -367,6 +367,38 @@ fn completions_version_and_help_need_no_guestnetd() {
 }
 
 #[test]
+fn manual_pages_are_written_and_groff_has_nothing_to_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let said: Said = guestnetctl(&format!("man {}", dir.path().display())).output().unwrap().into();
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    let pages: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|page| page.unwrap().path()).collect();
+    assert!(pages.len() > 15, "{pages:?}");
+    let shown = |name: &str| {
+        let mut man = Command::new("man");
+        man.args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8"]).arg(dir.path().join(name));
+        let said: Said =
+            man.envs([("MANWIDTH", "80"), ("LC_ALL", "C.UTF-8")]).output().unwrap().into();
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{name}");
+        said.out
+    };
+    for page in &pages {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        // Without man and groff the pages are there all the same.
+        if Command::new("man").arg("--version").output().is_ok() {
+            assert!(!shown(name).is_empty(), "{name}");
+        }
+    }
+    let text = std::fs::read_to_string(dir.path().join("guestnetctl-attach.1")).unwrap();
+    for part in
+        ["guestnetctl attach", "\\-\\-netns", "\\-\\-connect", "\n  guestnetctl attach demo"]
+    {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert_eq!(guestnetctl("man /nonexistent").output().unwrap().status.code(), Some(1));
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let stub = Stub::start();
     let mut dump = stub.command("dump").stdout(std::process::Stdio::piped()).spawn().unwrap();

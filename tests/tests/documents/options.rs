@@ -58,6 +58,20 @@ fn every_option_of_guestnetd_says_its_default() {
 }
 
 #[test]
+fn guestnetd_has_a_manual_page() {
+    let page = must(&mut Command::new(binary("guestnetd-man")));
+    assert!(page.contains("\\-\\-uplink"), "{page}");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), page).expect("the page");
+    let mut man = Command::new("man");
+    man.args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8"]).arg(file.path());
+    // Without man and groff it is there all the same.
+    if let Ok(out) = man.env("LC_ALL", "C.UTF-8").output() {
+        assert!(out.status.success() && out.stderr.is_empty(), "{}", guestnet_tests::said(&out));
+    }
+}
+
+#[test]
 fn every_command_of_guestnetctl_is_in_readme() {
     let readme = text("README.md");
     let (_, table) = readme.split_once("\n## guestnetctl\n").expect("the commands");

@@ -75,8 +75,10 @@ fn say(
     output.answer(
         || json::attached(guest, advice.as_deref(), reason, names.flatten()),
         || {
-            let names = names.map(|done| render::guest::names(guest, done)).unwrap_or_default();
-            render::guest::attached(guest, timeline) + &names
+            let names = names
+                .map(|done| render::guest::names(guest, done, output.look()))
+                .unwrap_or_default();
+            render::guest::attached(guest, timeline, output.look()) + &names
         },
     )?;
     match advice {

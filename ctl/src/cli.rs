@@ -40,7 +40,9 @@ Exit codes:
 
 Environment:
   GUESTNET_URI  where guestnetd is, when --connect is not given
-  NO_COLOR      no colour, even on a terminal";
+  NO_COLOR      no colour, even on a terminal
+  COLUMNS       how wide lines and tables may be [default: as the terminal is]
+  LC_ALL, LANG  without UTF-8 nothing but ASCII is drawn";
 
 const GLOBAL: &str = "For every command";
 

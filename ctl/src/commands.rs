@@ -79,11 +79,15 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
         }
         Command::List => {
             let guests = guestnet.list()?;
-            output.answer(|| json::guests(&guests), || render::guest::table(&guests))?;
+            output.answer(
+                || json::guests(&guests),
+                || render::guest::table(&guests, output.look()),
+            )?;
         }
         Command::Show { name } => {
             let guest = guestnet.get(name)?.ok_or_else(|| no_such_guest(name))?;
-            output.answer(|| json::guest(&guest), || render::guest::details(&guest))?;
+            output
+                .answer(|| json::guest(&guest), || render::guest::details(&guest, output.look()))?;
         }
         Command::Plan { guest } => {
             let (config, target) = target::asked(guest)?;
@@ -93,23 +97,21 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
         Command::Check { guest } => {
             let (config, target) = target::asked(guest)?;
             let layers = guestnet.check(&config, &target)?;
-            output.answer(
-                || json::check(&layers),
-                || render::layers::text(&layers, output.colour()),
-            )?;
+            output
+                .answer(|| json::check(&layers), || render::layers::text(&layers, output.look()))?;
             return Ok(checked(&layers));
         }
         Command::Status { name } => {
             let status = guestnet.status(name.as_deref())?;
             output.answer(
                 || json::status(&status),
-                || render::status::text(&status, output.colour()),
+                || render::status::text(&status, output.look()),
             )?;
             return Ok(verdict::exit(&status));
         }
         Command::Doctor { guest, trace, targets } => {
             let found = diagnoses(guestnet, guest.as_deref(), targets, *trace)?;
-            let text = || found.iter().map(render::doctor::text).collect();
+            let text = || found.iter().map(|of| render::doctor::text(of, output.look())).collect();
             output.answer(|| json::diagnoses(&found), text)?;
             return Ok(verdict::exit_of_all(&found));
         }

@@ -16,7 +16,10 @@
 
 use crate::exit::{Exit, Failure};
 use crate::json;
+use crate::render::look::Look;
 use crate::render::plain::plain;
+use crate::render::wrap;
+use nix::libc;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -25,20 +28,26 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 #[derive(Clone)]
 pub struct Output {
     json: bool,
-    colour: bool,
+    look: Look,
 }
 
 impl Output {
-    /// Colour is for terminals whose user has not declined it.
+    /// Colour is for terminals whose user has not declined it; Android has no locales.
     pub fn new(json: bool) -> Self {
         let set = |key| std::env::var_os(key).filter(|value| !value.is_empty());
+        let terminal = io::stdout().is_terminal();
         let plain = set("NO_COLOR").is_some() || set("TERM").as_deref() == Some(OsStr::new("dumb"));
-        Self { json, colour: !plain && io::stdout().is_terminal() }
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default();
+        let ascii = cfg!(not(target_os = "android")) && Look::is_ascii(&locale.to_string_lossy());
+        let look = Look { colour: terminal && !plain, ascii, ..Look::PLAIN };
+        let said = set("COLUMNS").and_then(|text| text.to_str()?.parse().ok());
+        let columns = said.or_else(|| columns().filter(|_| terminal));
+        Self { json, look: columns.map_or(look, |columns| look.on_terminal(columns)) }
     }
 
-    /// Whether text may be coloured.
-    pub fn colour(&self) -> bool {
-        self.colour
+    /// How text may look.
+    pub fn look(&self) -> Look {
+        self.look
     }
 
     /// A command's answer: the document or the text, which ends with a newline.
@@ -47,7 +56,8 @@ impl Output {
         document: impl FnOnce() -> Value,
         text: impl FnOnce() -> String,
     ) -> Result<(), Failure> {
-        write(&if self.json { format!("{:#}\n", document()) } else { text() })
+        let fit = || wrap::fit(&text(), self.look.columns);
+        write(&if self.json { format!("{:#}\n", document()) } else { fit() })
     }
 
     /// The same in one line, for one of many.
@@ -67,6 +77,14 @@ impl Output {
             let _ = write(&format!("{:#}\n", json::failure(failure)));
         }
     }
+}
+
+/// Columns of the terminal that stdout is.
+fn columns() -> Option<usize> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ writes one `struct winsize`.
+    let answered = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &mut size) } == 0;
+    (answered && size.ws_col > 0).then(|| size.ws_col.into())
 }
 
 /// Writes to stdout, which may be anything.

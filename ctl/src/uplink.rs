@@ -27,7 +27,10 @@ pub fn resolvers(guestnet: &dyn IGuestNet, output: &Output) -> Result<(), Failur
     let status = guestnet.status(None)?;
     let name = crate::verdict::way(&status.uplink);
     let servers = &status.uplink.dnsServers;
-    output.answer(|| json::dns(name, servers), || render::uplink::in_use(name, &status))
+    output.answer(
+        || json::dns(name, servers),
+        || render::uplink::in_use(name, &status, output.look()),
+    )
 }
 
 /// Names the resolvers behind an uplink, or forgets them.

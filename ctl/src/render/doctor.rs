@@ -14,9 +14,9 @@
 
 //! What probes found out: the verdict, the next step, and the probes beside each other.
 
+use super::look::Look;
 use super::table::{Align, Table};
 use super::units;
-use super::wrap::wrap;
 use crate::names::Name;
 use crate::verdict;
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -25,14 +25,14 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 };
 
 /// One guest, or the device alone. What a probe that was not answered has to tell is below it.
-pub fn text(found: &Diagnosis) -> String {
+pub fn text(found: &Diagnosis, look: Look) -> String {
     let guest = !found.guest.is_empty();
     let who = if guest { found.guest.as_str() } else { "device" };
-    let mut shown = wrap(&format!("{who}: "), 4, &sentence(found));
+    let mut shown = look.wrap(&format!("{who}: "), 4, &sentence(found));
     if let Some(step) = &found.nextStep {
-        shown += &wrap("  next  ", 8, step);
+        shown += &look.wrap("  next  ", 8, step);
     }
-    let mut table = Table::new(&[Align::Left, Align::Left, Align::Left]);
+    let mut table = Table::new([Align::Left, Align::Left, Align::Left]);
     let head = ["  probe", if guest { "guest" } else { "" }, "device"];
     table.row(head.map(str::to_owned));
     for probe in &found.probes {
@@ -44,18 +44,18 @@ pub fn text(found: &Diagnosis) -> String {
     for (line, probe) in lines.zip(&found.probes) {
         shown += &format!("{line}\n");
         if is_of_interest(probe, guest) {
-            shown += &wrap("      ", 6, &probe.detail);
+            shown += &look.wrap("      ", 6, &probe.detail);
         }
     }
     if found.droppedPackets > 0 {
         let packets = units::packets(found.droppedPackets);
         shown += &format!("  guestnetd's rules have dropped {packets} of guests meanwhile\n");
     }
-    shown + &found.trace.as_ref().map(trace).unwrap_or_default()
+    shown + &found.trace.as_ref().map(|of| trace(of, look)).unwrap_or_default()
 }
 
 /// One probe, hook by hook; a rule stands below the chain that has it.
-fn trace(trace: &Trace) -> String {
+fn trace(trace: &Trace, look: Look) -> String {
     let head = match trace.gap {
         TraceGap::NONE => format!("{}, hook by hook:", trace.probe),
         gap if trace.steps.is_empty() => {
@@ -68,8 +68,8 @@ fn trace(trace: &Trace) -> String {
             gap.name()
         ),
     };
-    let mut shown = wrap("  trace  ", 9, &head);
-    let mut table = Table::new(&[Align::Left; 4]);
+    let mut shown = look.wrap("  trace  ", 9, &head);
+    let mut table = Table::new([Align::Left; 4]);
     for step in &trace.steps {
         let answer = if step.answer { "answer, " } else { "" };
         let place = format!("{} {}", step.table, step.chain);
@@ -83,14 +83,14 @@ fn trace(trace: &Trace) -> String {
             (_, number) if number >= 0 => format!("{} # rule {number}", step.rule),
             _ => continue,
         };
-        shown += &wrap("      ", 8, rule.trim_start());
+        shown += &look.wrap("      ", 8, rule.trim_start());
     }
     let drops =
         |step: &&TraceStep| ["drop", "reject"].contains(&step.verdict.to_lowercase().as_str());
     if let Some(step) = trace.steps.last().filter(drops) {
         let end = if step.answer { "the answer" } else { "it" };
         let text = format!("{end} ends in the chain {} of {}", step.chain, step.table);
-        shown += &wrap("    ", 6, &text);
+        shown += &look.wrap("    ", 6, &text);
     }
     shown
 }
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn the_cause_comes_first_and_what_failed_has_its_detail() {
         assert_eq!(
-            text(&samples::diagnosis()),
+            text(&samples::diagnosis(), Look::PLAIN),
             "\
 demo: no internet: answers to demo are sent to tun0 and not to vm_wlan
     (answers_elsewhere)
@@ -153,7 +153,7 @@ demo: no internet: answers to demo are sent to tun0 and not to vm_wlan
         let mut found = samples::diagnosis();
         found.probes.clear();
         found.trace = Some(samples::trace());
-        let shown = text(&found);
+        let shown = text(&found, Look::PLAIN);
         let at = shown.find("trace  ").unwrap();
         assert_eq!(
             &shown[at..],
@@ -169,7 +169,7 @@ trace  tcp 1.1.1.1:443, hook by hook:
         );
         found.trace.as_mut().unwrap().gap = TraceGap::NOT_SUPPORTED;
         found.trace.as_mut().unwrap().text = "no nf_tables".to_owned();
-        let shown = text(&found);
+        let shown = text(&found, Look::PLAIN);
         assert!(shown.contains("as the rules say; the kernel does not: no nf_tables"), "{shown}");
     }
 
@@ -183,7 +183,7 @@ trace  tcp 1.1.1.1:443, hook by hook:
         found.text = "hosts are answered".to_owned();
         found.verdict =
             android_system_guestnet::aidl::android::system::guestnet::Verdict::Verdict::INTERNET;
-        let shown = text(&found);
+        let shown = text(&found, Look::PLAIN);
         assert!(shown.starts_with("device: internet: hosts are answered\n"), "{shown}");
         assert!(!shown.contains("guest") && !shown.contains("sent"), "{shown}");
     }

@@ -14,8 +14,8 @@
 
 //! Guests: attach, list, show.
 
-use super::table::{Align::Left, Align::Right, Table};
-use super::wrap::wrap;
+use super::look::Look;
+use super::table::{Align, Align::Left, Align::Right, Table};
 use super::{timeline, units};
 use crate::names::Name;
 use crate::resolv_conf::Done;
@@ -49,19 +49,19 @@ pub fn ends(guest: &Guest) -> String {
 }
 
 /// What attach did and how long it took; if wanted, with every step.
-pub fn attached(guest: &Guest, timeline: bool) -> String {
+pub fn attached(guest: &Guest, timeline: bool, look: Look) -> String {
     let line = line(guest);
     match timeline::total(&guest.timeline) {
         0 => format!("{line}\n"),
         total if timeline => {
-            format!("{line} ({})\n{}", units::micros(total), timeline::text(&guest.timeline))
+            format!("{line} ({})\n{}", units::micros(total), timeline::text(&guest.timeline, look))
         }
         total => format!("{line} ({})\n", units::micros(total)),
     }
 }
 
 /// Who answers for names, and what the guest still has to do about it.
-pub fn names(guest: &Guest, file: Option<&Done>) -> String {
+pub fn names(guest: &Guest, file: Option<&Done>, look: Look) -> String {
     let gateway = &guest.gateway;
     if let Some(other) = &guest.gatewayShadowedBy {
         let text = format!(
@@ -70,7 +70,7 @@ pub fn names(guest: &Guest, file: Option<&Done>) -> String {
             other.escape_debug(),
             guest.interfaceName
         );
-        return wrap("names: ", 4, &text);
+        return look.wrap("names: ", 4, &text);
     }
     match file {
         Some(Done { path, left: None }) => {
@@ -82,50 +82,61 @@ pub fn names(guest: &Guest, file: Option<&Done>) -> String {
     }
 }
 
-/// A line for each guest.
-pub fn table(guests: &[Guest]) -> String {
+/// A column of the table: its head, its side, and what a guest has there.
+type Column = (&'static str, Align, fn(&Guest) -> String);
+
+const COLUMNS: [Column; 10] = [
+    ("NAME", Left, |guest| guest.name.clone()),
+    ("STATE", Left, |guest| guest.state.words()),
+    ("INTERFACE", Left, |guest| guest.interfaceName.clone()),
+    ("ADDRESS", Left, |guest| guest.addresses.join(" ")),
+    ("GATEWAY", Left, |guest| guest.gateway.clone()),
+    ("BEHIND", Left, |guest| guest.hostInterface.clone()),
+    ("MTU", Right, |guest| guest.mtu.to_string()),
+    ("SENT", Right, |guest| traffic(guest.rxBytes)),
+    ("RECEIVED", Right, |guest| traffic(guest.txBytes)),
+    ("MAC", Left, |guest| guest.mac.clone()),
+];
+/// Those that are left out where there is no room, the first one first; `show` has them.
+const SPARE: [&str; 8] =
+    ["MAC", "GATEWAY", "MTU", "INTERFACE", "BEHIND", "RECEIVED", "SENT", "ADDRESS"];
+
+/// A line for each guest, in as many columns as there is room for.
+pub fn table(guests: &[Guest], look: Look) -> String {
     if guests.is_empty() {
         return "no guest is attached\n".to_owned();
     }
-    let mut table = Table::new(&[Left, Left, Left, Left, Left, Left, Right, Right, Right, Left]);
-    table.row([
-        "NAME",
-        "STATE",
-        "INTERFACE",
-        "ADDRESS",
-        "GATEWAY",
-        "BEHIND",
-        "MTU",
-        "SENT",
-        "RECEIVED",
-        "MAC",
-    ]);
-    let is_known = |guest: &&Guest| guest.state != GuestState::NOT_ADOPTED;
-    for guest in guests.iter().filter(is_known) {
-        table.row([
-            guest.name.clone(),
-            guest.state.words(),
-            guest.interfaceName.clone(),
-            guest.addresses.join(" "),
-            guest.gateway.clone(),
-            guest.hostInterface.clone(),
-            guest.mtu.to_string(),
-            traffic(guest.rxBytes),
-            traffic(guest.txBytes),
-            guest.mac.clone(),
-        ]);
+    let (unknown, known): (Vec<_>, Vec<_>) =
+        guests.iter().partition(|guest| guest.state == GuestState::NOT_ADOPTED);
+    let mut columns = COLUMNS.to_vec();
+    let mut spare = SPARE.iter();
+    let mut text = rows(&known, &columns);
+    while text.lines().any(|line| line.chars().count() > look.columns) {
+        let Some(name) = spare.next() else { break };
+        columns.retain(|(head, ..)| head != name);
+        text = rows(&known, &columns);
     }
-    let known =
-        if guests.iter().any(|guest| is_known(&guest)) { table.text() } else { String::new() };
-    known + &guests.iter().filter(|guest| !is_known(guest)).map(unadopted).collect::<String>()
+    text + &unknown.into_iter().map(|link| unadopted(link, look)).collect::<String>()
 }
 
-fn unadopted(link: &Guest) -> String {
+fn rows(guests: &[&Guest], columns: &[Column]) -> String {
+    if guests.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(columns.iter().map(|(_, align, _)| *align));
+    table.row(columns.iter().map(|(head, ..)| *head));
+    for guest in guests {
+        table.row(columns.iter().map(|(.., cell)| cell(guest)));
+    }
+    table.text()
+}
+
+fn unadopted(link: &Guest, look: Look) -> String {
     let name = &link.name;
     let text = format!(
         "has guestnetd's marks and belongs to no guest it knows: guestnetctl detach {name} removes it"
     );
-    wrap(&format!("{name} "), 4, &text)
+    look.wrap(&format!("{name} "), 4, &text)
 }
 
 fn traffic(bytes: i64) -> String {
@@ -137,8 +148,8 @@ fn traffic(bytes: i64) -> String {
 }
 
 /// Everything about one guest.
-pub fn details(guest: &Guest) -> String {
-    let mut table = Table::new(&[Left, Left]);
+pub fn details(guest: &Guest, look: Look) -> String {
+    let mut table = Table::new([Left, Left]);
     table.row(["name", &guest.name]);
     table.row(["state", &guest.state.words()]);
     table.row(["kind", &guest.kind.words()]);
@@ -163,7 +174,7 @@ pub fn details(guest: &Guest) -> String {
     table.row(["attached", &units::date(guest.attachedAtMillis)]);
     table.row(["by uid", &guest.ownerUid.to_string()]);
     table.row(["took", &units::micros(timeline::total(&guest.timeline))]);
-    table.text() + &timeline::text(&guest.timeline)
+    table.text() + &timeline::text(&guest.timeline, look)
 }
 
 /// Whether its DHCP clients are answered, and how often they were.
@@ -189,22 +200,22 @@ mod tests {
     fn one_line_of_what_was_done() {
         let line = "demo: wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2";
         let mut guest = samples::guest();
-        assert_eq!(attached(&guest, false), format!("{line} (1.3 ms)\n"));
-        let with_steps = attached(&guest, true);
+        assert_eq!(attached(&guest, false, Look::PLAIN), format!("{line} (1.3 ms)\n"));
+        let with_steps = attached(&guest, true, Look::PLAIN);
         assert!(with_steps.starts_with(&format!("{line} (1.3 ms)\n     0 us")), "{with_steps}");
         assert_eq!(with_steps.lines().count(), 4);
         guest.timeline.clear();
-        assert_eq!(attached(&guest, true), format!("{line}\n"));
+        assert_eq!(attached(&guest, true, Look::PLAIN), format!("{line}\n"));
     }
 
     #[test]
     fn who_answers_for_names_is_said_once() {
         let guest = samples::guest();
-        let shown = names(&guest, None);
+        let shown = names(&guest, None, Look::PLAIN);
         assert_eq!(shown, "names: the guest's resolv.conf has to say: nameserver 172.17.3.2\n");
         let hidden = Guest { gatewayShadowedBy: Some("docker0".to_owned()), ..samples::guest() };
         assert_eq!(
-            names(&hidden, None),
+            names(&hidden, None, Look::PLAIN),
             "names: the guest's own docker0 takes its way to 172.17.3.2, where its names are\n    \
              resolved; in the guest: ip route add 172.17.3.2/32 dev wlan0\n"
         );
@@ -212,9 +223,9 @@ mod tests {
             path: "/etc/resolv.conf".into(),
             left: left.map(str::to_owned),
         };
-        let shown = names(&guest, Some(&done(None)));
+        let shown = names(&guest, Some(&done(None)), Look::PLAIN);
         assert_eq!(shown, "names: /etc/resolv.conf says nameserver 172.17.3.2\n");
-        assert_eq!(names(&guest, Some(&done(Some("it is another's")))), "");
+        assert_eq!(names(&guest, Some(&done(Some("it is another's"))), Look::PLAIN), "");
     }
 
     #[test]
@@ -231,8 +242,9 @@ mod tests {
             state: GuestState::NOT_ADOPTED,
             ..Guest::default()
         };
+        let guests = [cam, demo, left];
         assert_eq!(
-            table(&[cam, demo, left]),
+            table(&guests, Look::PLAIN),
             "\
 NAME      STATE               INTERFACE  ADDRESS         GATEWAY     BEHIND      MTU     SENT  RECEIVED  MAC
 camera-2  waiting for uplink  wlan0      172.17.3.14/16  172.17.3.2  vm_wlan11   576        -         -  02:67:6e:01:02:03
@@ -241,12 +253,28 @@ vm_wlan7 has guestnetd's marks and belongs to no guest it knows: guestnetctl
     detach vm_wlan7 removes it
 "
         );
-        assert_eq!(table(&[]), "no guest is attached\n");
+        assert_eq!(
+            table(&guests[..2], Look::PLAIN.on_terminal(80)),
+            "\
+NAME      STATE               ADDRESS         BEHIND        SENT  RECEIVED
+camera-2  waiting for uplink  172.17.3.14/16  vm_wlan11        -         -
+demo      attached            172.17.3.3/16   vm_wlan    2.0 KiB    1000 B
+"
+        );
+        assert_eq!(
+            table(&guests[..2], Look::PLAIN.on_terminal(40)),
+            "\
+NAME      STATE
+camera-2  waiting for uplink
+demo      attached
+"
+        );
+        assert_eq!(table(&[], Look::PLAIN), "no guest is attached\n");
     }
 
     #[test]
     fn everything_about_one() {
-        let text = details(&samples::guest());
+        let text = details(&samples::guest(), Look::PLAIN);
         assert_eq!(
             text.lines().take(15).map(|line| format!("{line}\n")).collect::<String>(),
             "\

@@ -26,7 +26,7 @@ pub fn text(info: &ServiceInfo) -> String {
         [] => "nothing".to_owned(),
         some => some.join(", "),
     };
-    let mut table = Table::new(&[Left, Left]);
+    let mut table = Table::new([Left, Left]);
     table.row(["guestnetd", &info.version]);
     table.row(["pid", &info.pid.to_string()]);
     table.row(["listens on", &info.listen]);

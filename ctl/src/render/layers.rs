@@ -14,23 +14,25 @@
 
 //! Layers with a mark each, for check and status.
 
+use super::look::Look;
 use super::units;
-use super::wrap::wrap;
 use crate::names::Name;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Cause::Cause, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
 };
 
-/// Columns before a layer's text.
+/// Columns before a layer's text, and below which terminal it goes on further to the left.
 const INDENT: usize = 20;
+const NARROW: usize = 60;
 
 /// Each layer: its mark, its name, what is there or what is wrong, and why in the contract's word. Then
 /// what to do about it.
-pub fn text<'a>(layers: impl IntoIterator<Item = &'a LayerStatus>, colour: bool) -> String {
+pub fn text<'a>(layers: impl IntoIterator<Item = &'a LayerStatus>, look: Look) -> String {
+    let indent = if look.width < NARROW { 8 } else { INDENT };
     let (mut shown, mut steps) = (String::new(), Vec::<(Layer, &str)>::new());
     for layer in layers {
-        let before = format!("  {}  {:<10}  ", mark(layer.state, colour), layer.layer.name());
-        shown += &wrap(&before, INDENT, &sentence(layer));
+        let before = format!("  {}  {:<10}  ", mark(layer.state, look.colour), layer.layer.name());
+        shown += &look.wrap(&before, indent, &sentence(layer));
         if let Some(step) = layer.nextStep.as_deref() {
             if steps.iter().all(|(_, known)| *known != step) {
                 steps.push((layer.layer, step));
@@ -38,7 +40,7 @@ pub fn text<'a>(layers: impl IntoIterator<Item = &'a LayerStatus>, colour: bool)
         }
     }
     for (layer, step) in steps {
-        shown += &wrap(&format!("  next  {:<10}  ", layer.name()), INDENT, step);
+        shown += &look.wrap(&format!("  next  {:<10}  ", layer.name()), indent, step);
     }
     shown
 }
@@ -78,7 +80,7 @@ mod tests {
     fn marks_and_causes() {
         let layers = samples::status().device;
         assert_eq!(
-            text(&layers, false),
+            text(&layers, Look::PLAIN),
             concat!(
                 "  ok    forwarding  net.ipv4.ip_forward is 1\n",
                 "  BAD   firewall    iptables failed; tried again in 4 s (filter_program_failed)\n",
@@ -88,7 +90,7 @@ mod tests {
             )
         );
         assert_eq!(
-            text(&layers, true).lines().next(),
+            text(&layers, Look { colour: true, ..Look::PLAIN }).lines().next(),
             Some("  \x1b[32mok  \x1b[0m  forwarding  net.ipv4.ip_forward is 1")
         );
     }
@@ -99,13 +101,13 @@ mod tests {
         for layer in &mut layers {
             layer.nextStep = Some("the same".to_owned());
         }
-        assert_eq!(text(&layers, false).matches("  next  forwarding  the same\n").count(), 1);
-        assert_eq!(text(&layers, false).matches("the same").count(), 1);
+        assert_eq!(text(&layers, Look::PLAIN).matches("  next  forwarding  the same\n").count(), 1);
+        assert_eq!(text(&layers, Look::PLAIN).matches("the same").count(), 1);
     }
 
     #[test]
     fn a_cause_of_a_newer_contract_is_shown_by_its_number() {
         let layers = [LayerStatus { cause: Cause(777), ..LayerStatus::default() }];
-        assert_eq!(text(&layers, false), "  ok    link        (777)\n");
+        assert_eq!(text(&layers, Look::PLAIN), "  ok    link        (777)\n");
     }
 }

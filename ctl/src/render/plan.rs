@@ -23,7 +23,7 @@ pub fn text(changes: &[Change]) -> String {
     if changes.is_empty() {
         return "nothing to do\n".to_owned();
     }
-    let mut table = Table::new(&[Right, Left, Left, Left]);
+    let mut table = Table::new([Right, Left, Left, Left]);
     for (i, change) in changes.iter().enumerate() {
         let number = (i + 1).to_string();
         table.row([number, change.place.name(), change.kind.name(), change.what.clone()]);

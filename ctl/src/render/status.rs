@@ -14,7 +14,7 @@
 
 //! Why guests have, or have not, internet.
 
-use super::wrap::wrap;
+use super::look::Look;
 use super::{guest as guests, layers, units};
 use crate::{verdict, vpn};
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -24,23 +24,24 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 
 /// The verdicts first, then why. One guest: all its layers. Several: what they share, then the
 /// layers of their own of those that have a fault there.
-pub fn text(status: &Status, colour: bool) -> String {
+pub fn text(status: &Status, look: Look) -> String {
     let dropped = dropped(status.droppedPackets);
     match status.guests.as_slice() {
         [] => {
             let way = verdict::way(&status.uplink);
             let words = verdict::words(status.verdict, status.reason.as_ref(), way);
-            let layers = layers::text(&status.device, colour);
-            wrap("device: ", 4, &words) + &layers + &dropped + "no guest is attached\n"
+            let layers = layers::text(&status.device, look);
+            look.wrap("device: ", 4, &words) + &layers + &dropped + "no guest is attached\n"
         }
         [of] => {
-            let layers = layers::text(&of.layers, colour);
-            verdict_line(status, of) + &facts(of) + &layers + &dropped
+            let layers = layers::text(&of.layers, look);
+            verdict_line(status, of, look) + &facts(of, look) + &layers + &dropped
         }
         several => {
-            let verdicts: String = several.iter().map(|of| verdict_line(status, of)).collect();
-            let device = format!("device\n{}", layers::text(&status.device, colour));
-            let faults = several.iter().map(|of| of_its_own(status, of, colour));
+            let verdicts: String =
+                several.iter().map(|of| verdict_line(status, of, look)).collect();
+            let device = format!("device\n{}", layers::text(&status.device, look));
+            let faults = several.iter().map(|of| of_its_own(status, of, look));
             verdicts + &device + &dropped + &faults.collect::<String>()
         }
     }
@@ -54,37 +55,37 @@ fn dropped(packets: i64) -> String {
     }
 }
 
-fn verdict_line(status: &Status, of: &GuestStatus) -> String {
+fn verdict_line(status: &Status, of: &GuestStatus, look: Look) -> String {
     let way = of.guest.uplink.as_deref().unwrap_or_else(|| verdict::way(&status.uplink));
     let words = verdict::words(of.verdict, of.reason.as_ref(), way);
-    wrap(&format!("{}: ", of.guest.name), 4, &words)
+    look.wrap(&format!("{}: ", of.guest.name), 4, &words)
 }
 
 /// What the guest has and what went through it.
-fn facts(of: &GuestStatus) -> String {
+fn facts(of: &GuestStatus, look: Look) -> String {
     let (sent, received) = (units::bytes(of.rxBytes), units::bytes(of.txBytes));
     let (out, into) = (units::packets(of.rxPackets), units::packets(of.txPackets));
     let traffic = format!("sent {sent} in {out}, received {received} in {into}");
-    wrap("  ", 4, &guests::ends(&of.guest)) + &policy(&of.guest) + &wrap("  ", 4, &traffic)
+    let line = |text: &str| look.wrap("  ", 4, text);
+    line(&guests::ends(&of.guest))
+        + &policy(&of.guest).map(|text| line(&text)).unwrap_or_default()
+        + &line(&traffic)
 }
 
 /// Nothing for what nearly all guests have.
-fn policy(guest: &Guest) -> String {
-    match guest.vpnPolicy {
-        VpnPolicy::FOLLOW_UPLINK => String::new(),
-        _ => wrap("  ", 4, &vpn::words(guest)),
-    }
+fn policy(guest: &Guest) -> Option<String> {
+    (guest.vpnPolicy != VpnPolicy::FOLLOW_UPLINK).then(|| vpn::words(guest))
 }
 
 /// The layers that it does not share, if one of them is not ok.
-fn of_its_own(status: &Status, of: &GuestStatus, colour: bool) -> String {
+fn of_its_own(status: &Status, of: &GuestStatus, look: Look) -> String {
     let facts_of = |l: &LayerStatus| (l.layer, l.state, l.cause, l.text.clone());
     let shared = |l: &LayerStatus| status.device.iter().any(|d| facts_of(d) == facts_of(l));
     let own: Vec<&LayerStatus> = of.layers.iter().filter(|l| !shared(l)).collect();
     if own.iter().all(|l| l.state == LayerState::OK) {
         return String::new();
     }
-    format!("{}\n{}", of.guest.name, facts(of)) + &layers::text(own, colour)
+    format!("{}\n{}", of.guest.name, facts(of, look)) + &layers::text(own, look)
 }
 
 #[cfg(test)]
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_guest_that_has_internet() {
-        let shown = text(&samples::well(), false);
+        let shown = text(&samples::well(), Look::PLAIN);
         assert_eq!(
             shown,
             "\
@@ -133,7 +134,7 @@ demo: internet via wlan0
         let down = "wlan0 is down or has no carrier";
         samples::set(&mut status, Layer::UPLINK, LayerState::WAITING, Cause::NO_CARRIER, down);
         samples::judge(&mut status, Verdict::WAITING, Layer::UPLINK);
-        let shown = text(&status, false);
+        let shown = text(&status, Look::PLAIN);
         let expected = "demo: no internet: uplink: wlan0 is down or has no carrier\n";
         assert!(shown.starts_with(expected), "{shown}");
         let expected = "  wait  nat         no uplink, so nothing is forwarded (no_carrier)\n";
@@ -169,9 +170,21 @@ demo: internet via wlan0
         for layer in layers.filter(|l| l.layer == Layer::ROUTE || l.layer == Layer::NAT) {
             layer.nextStep = Some(format!("{step}, {:?}", layer.layer));
         }
-        let shown = text(&status, false);
+        let shown = text(&status, Look::PLAIN);
         assert!(shown.contains("leaves via fifteen-bytes-y only\n"), "{shown}");
         fits_one_screen(&shown);
+    }
+
+    #[test]
+    fn forty_columns_are_enough() {
+        let mut status = samples::well();
+        let down = "wlan0 is down or has no carrier";
+        samples::set(&mut status, Layer::UPLINK, LayerState::WAITING, Cause::NO_CARRIER, down);
+        samples::judge(&mut status, Verdict::WAITING, Layer::UPLINK);
+        let shown = text(&status, Look::PLAIN.on_terminal(40));
+        assert!(shown.lines().all(|line| line.chars().count() <= 40), "{shown}");
+        let last = "\n  wait  uplink      wlan0 is down or has\n        no carrier (no_carrier)\n";
+        assert!(shown.ends_with(last), "{shown}");
     }
 
     #[test]
@@ -179,7 +192,7 @@ demo: internet via wlan0
         let mut status = samples::status();
         status.guests.clear();
         assert_eq!(
-            text(&status, false),
+            text(&status, Look::PLAIN),
             "\
 device: no internet: firewall: iptables failed
   ok    forwarding  net.ipv4.ip_forward is 1
@@ -204,7 +217,7 @@ no guest is attached
         lost.guests[0].guest.name = "lost".to_owned();
         status.guests.extend(lost.guests.into_iter().chain(well.guests));
         assert_eq!(
-            text(&status, false),
+            text(&status, Look::PLAIN),
             "\
 demo: internet via wlan0
 lost: no internet: link: the guest's wlan0 is down
@@ -233,7 +246,7 @@ lost
         let mut status = samples::well();
         status.guests[0].guest.vpnPolicy = VpnPolicy::NAMED_TUN;
         status.guests[0].guest.uplink = Some("tun0".to_owned());
-        let shown = text(&status, false);
+        let shown = text(&status, Look::PLAIN);
         assert!(shown.starts_with("demo: internet via tun0\n  wlan0 172"), "{shown}");
         assert!(shown.contains("\n  leaves via tun0 only\n"), "{shown}");
     }

@@ -27,14 +27,14 @@ pub enum Align {
 
 /// Rows of cells; the columns are as wide as their widest cell.
 pub struct Table {
-    columns: &'static [Align],
+    columns: Vec<Align>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// An empty table with these columns.
-    pub fn new(columns: &'static [Align]) -> Self {
-        Self { columns, rows: Vec::new() }
+    pub fn new(columns: impl IntoIterator<Item = Align>) -> Self {
+        Self { columns: columns.into_iter().collect(), rows: Vec::new() }
     }
 
     /// Adds a row; a cell without a column is not shown.
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_lines_end_with_text() {
-        let mut table = Table::new(&[Align::Left, Align::Right, Align::Left]);
+        let mut table = Table::new([Align::Left, Align::Right, Align::Left]);
         table.row(["a", "1", "███"]);
         table.row(["bcd", "100", ""]);
         table.row(["é", "20", "x"]);
@@ -92,6 +92,6 @@ mod tests {
 
     #[test]
     fn nothing_is_nothing() {
-        assert_eq!(Table::new(&[Align::Left]).text(), "");
+        assert_eq!(Table::new([Align::Left]).text(), "");
     }
 }

@@ -14,6 +14,7 @@
 
 //! The steps of an attach, drawn to scale.
 
+use super::look::Look;
 use super::table::{Align, Table};
 use android_system_guestnet::aidl::android::system::guestnet::TimelineStep::TimelineStep;
 
@@ -26,19 +27,37 @@ pub fn total(steps: &[TimelineStep]) -> i64 {
     steps.iter().map(|s| s.startMicros.saturating_add(s.durationMicros)).max().unwrap_or(0)
 }
 
-/// A line for each step: when it began, how long it took, what it was, and a bar.
-pub fn text(steps: &[TimelineStep]) -> String {
+/// A line for each step: when it began, how long it took, what it was, and a bar where there is room.
+pub fn text(steps: &[TimelineStep], look: Look) -> String {
+    let drawn = lines(steps, Some(look.ascii));
+    if drawn.lines().all(|line| line.chars().count() <= look.columns) {
+        return drawn;
+    }
+    lines(steps, None)
+}
+
+/// `bars`: whether they are to be ASCII.
+fn lines(steps: &[TimelineStep], bars: Option<bool>) -> String {
     let total = total(steps);
-    let mut table = Table::new(&[Align::Right, Align::Right, Align::Left, Align::Left]);
+    let mut table = Table::new([Align::Right, Align::Right, Align::Left, Align::Left]);
     for step in steps {
         table.row([
             format!("  {} us", step.startMicros),
             format!("+{} us", step.durationMicros),
             step.what.clone(),
-            bar(step.startMicros, step.durationMicros, total),
+            match bars {
+                Some(true) => ascii(&bar(step.startMicros, step.durationMicros, total)),
+                Some(false) => bar(step.startMicros, step.durationMicros, total),
+                None => String::new(),
+            },
         ]);
     }
     table.text()
+}
+
+/// The same bar of whole cells.
+fn ascii(bar: &str) -> String {
+    bar.chars().map(|cell| if cell == ' ' { ' ' } else { '#' }).collect()
 }
 
 /// A bar that begins and is as long as the step within the whole; never too short to be seen.
@@ -68,11 +87,23 @@ mod tests {
         let steps = samples::guest().timeline;
         assert_eq!(total(&steps), 1250);
         assert_eq!(
-            text(&steps),
+            text(&steps, Look::PLAIN),
             "     0 us  +200 us  open the guest's namespace  █████▏\n\
              \x20  200 us  +800 us  create the link                  ████████████████████▌\n\
              \x20 1000 us  +250 us  read back                                            ██████▍\n"
         );
+    }
+
+    #[test]
+    fn in_ascii_and_where_there_is_no_room() {
+        let steps = samples::guest().timeline;
+        let shown = text(&steps, Look { ascii: true, ..Look::PLAIN });
+        assert!(
+            shown.is_ascii() && shown.contains("create the link                  ####"),
+            "{shown}"
+        );
+        let narrow = text(&steps, Look::PLAIN.on_terminal(60));
+        assert!(narrow.contains("\n   200 us  +800 us  create the link\n"), "{narrow}");
     }
 
     #[test]
@@ -86,6 +117,6 @@ mod tests {
 
     #[test]
     fn no_steps_no_lines() {
-        assert_eq!((total(&[]), text(&[])), (0, String::new()));
+        assert_eq!((total(&[]), text(&[], Look::PLAIN)), (0, String::new()));
     }
 }

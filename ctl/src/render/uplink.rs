@@ -14,7 +14,7 @@
 
 //! What is known of an uplink, for people.
 
-use super::wrap::wrap;
+use super::look::Look;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Layer::Layer, Status::Status, UplinkInfo::UplinkInfo,
 };
@@ -28,13 +28,13 @@ pub fn resolvers(uplink: &str, servers: &[String]) -> String {
 }
 
 /// What guests ask now, and where that was found.
-pub fn in_use(uplink: &str, status: &Status) -> String {
+pub fn in_use(uplink: &str, status: &Status, look: Look) -> String {
     let first = match status.uplink.dnsServers.as_slice() {
         [] => format!("{uplink}: no resolver is known\n"),
         known => servers_of(uplink, known, "then"),
     };
     let layers = status.device.iter().filter(|layer| layer.layer == Layer::DNS);
-    first + &layers.map(|layer| wrap("  ", 2, &layer.text)).collect::<String>()
+    first + &layers.map(|layer| look.wrap("  ", 2, &layer.text)).collect::<String>()
 }
 
 fn servers_of(uplink: &str, servers: &[String], more: &str) -> String {
@@ -88,7 +88,7 @@ mod tests {
                 ..LayerStatus::default()
             };
             let uplink = Uplink { dnsServers: list(servers), ..Uplink::default() };
-            in_use("wlan0", &Status { uplink, device: vec![dns], ..Status::default() })
+            in_use("wlan0", &Status { uplink, device: vec![dns], ..Status::default() }, Look::PLAIN)
         };
         assert_eq!(text("9.9.9.9"), "wlan0: resolver 9.9.9.9\n  from /etc/resolv.conf\n");
         assert_eq!(text(""), "wlan0: no resolver is known\n  from /etc/resolv.conf\n");

@@ -16,12 +16,9 @@
 
 use super::plain::plain;
 
-/// Columns of the narrowest terminal that people use.
-pub const WIDTH: usize = 80;
-
-/// A paragraph behind `first`, with `indent` blanks before its further lines. Each line ends with
+/// A paragraph of so many columns behind `first`, with `indent` blanks before its further lines. Each line ends with
 /// a newline. A word that is wider than a line stays whole: it is to be copied.
-pub fn wrap(first: &str, indent: usize, text: &str) -> String {
+pub fn wrap(columns: usize, first: &str, indent: usize, text: &str) -> String {
     let mut lines = String::new();
     let mut line = first.to_owned();
     let mut used = width(first);
@@ -29,7 +26,7 @@ pub fn wrap(first: &str, indent: usize, text: &str) -> String {
     for word in text.split_whitespace() {
         let word = plain(word, false);
         let word = word.as_str();
-        if !fresh && used + 1 + width(word) > WIDTH {
+        if !fresh && used + 1 + width(word) > columns {
             lines += line.trim_end();
             lines.push('\n');
             line = " ".repeat(indent);
@@ -49,8 +46,25 @@ pub fn wrap(first: &str, indent: usize, text: &str) -> String {
     lines
 }
 
+/// A text whose lines fit so many columns: those that do not go on in the next line, further to the
+/// right. Lines that do are as they were.
+pub fn fit(text: &str, columns: usize) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for line in text.lines() {
+        if width(line) <= columns {
+            shown += line;
+            shown.push('\n');
+            continue;
+        }
+        let words = line.trim_start();
+        let indent = line.len() - words.len();
+        shown += &wrap(columns, &" ".repeat(indent), indent + 4, words);
+    }
+    shown
+}
+
 /// Columns that a text takes; colours take none.
-fn width(text: &str) -> usize {
+pub fn width(text: &str) -> usize {
     let mut coloured = false;
     let visible = |c: &char| {
         let hidden = coloured || *c == '\x1b';
@@ -67,20 +81,28 @@ mod tests {
     #[test]
     fn lines_are_full_and_no_wider() {
         let words = ["word"; 40].join(" ");
-        let text = wrap("  ok  ", 6, &words);
+        let text = wrap(80, "  ok  ", 6, &words);
         let widths: Vec<usize> = text.lines().map(width).collect();
         // 15 words of 4 and the blanks between them are 74 columns, behind 6.
         assert_eq!(widths, [80, 80, 55]);
         assert!(text.lines().skip(1).all(|line| line.starts_with("      word")), "{text}");
-        assert_eq!(wrap("", 2, "a\n b"), "a b\n");
-        assert_eq!(wrap("  x  ", 2, ""), "  x\n");
+        assert_eq!(wrap(80, "", 2, "a\n b"), "a b\n");
+        assert_eq!(wrap(80, "  x  ", 2, ""), "  x\n");
+    }
+
+    #[test]
+    fn lines_that_do_not_fit_go_on_further_to_the_right() {
+        assert_eq!(fit("short\n", 10), "short\n");
+        assert_eq!(fit("a b\n  one two three\nend\n", 10), "a b\n  one two\n      three\nend\n");
+        assert_eq!(fit("a  b   c\n", usize::MAX), "a  b   c\n");
+        assert_eq!(fit("", 10), "");
     }
 
     #[test]
     fn a_long_word_stays_whole_and_colours_take_no_room() {
         let long = "x".repeat(90);
         assert_eq!(
-            wrap("- ", 2, &format!("see {long} there")),
+            wrap(80, "- ", 2, &format!("see {long} there")),
             format!("- see\n  {long}\n  there\n")
         );
         assert_eq!(width("\x1b[1;31mBAD\x1b[0m é"), 5);

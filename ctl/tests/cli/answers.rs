@@ -204,6 +204,32 @@ fn every_command_has_text_for_people() {
 }
 
 #[test]
+fn forty_columns_are_enough_and_the_c_locale_has_ascii() {
+    let stub = Stub::start();
+    let target = format!("--pid {}", own_pid());
+    for args in [
+        format!("attach demo {target} --timeline"),
+        format!("plan demo {target}"),
+        format!("check waiting {target}"),
+        "list".to_owned(),
+        "show demo".to_owned(),
+        "status waiting".to_owned(),
+        "doctor demo".to_owned(),
+        "dns".to_owned(),
+        "info".to_owned(),
+    ] {
+        let mut command = stub.command(&args);
+        let said: Said = command.env("COLUMNS", "40").env("LC_ALL", "C").output().unwrap().into();
+        assert!(said.out.is_ascii(), "{args}: {said:?}");
+        // A word that is wider stays whole: it is to be copied.
+        let fits = |line: &str| line.chars().count() <= 40 || line.split_whitespace().count() == 1;
+        assert!(said.out.lines().all(fits), "{args}:\n{}", said.out);
+    }
+    // Who reads it by a program has all columns.
+    assert!(stub.run("list").out.lines().next().unwrap().ends_with("  MAC"));
+}
+
+#[test]
 fn what_is_asked_for_arrives() {
     let stub = Stub::start();
     let options = "--interface eth7 --address 10.9.0.7 --gateway 10.9.0.1 --prefix 24 --mtu 1400";

@@ -95,7 +95,7 @@ pub fn guestnetctl(args: &str) -> Command {
             command.env_remove(key);
         }
     }
-    command.env_remove("GUESTNET_URI");
+    command.env_remove("GUESTNET_URI").env_remove("COLUMNS").env("LC_ALL", "C.UTF-8");
     command
 }
 

@@ -18,6 +18,7 @@
 
 mod blocks;
 mod options;
+mod package;
 mod scene;
 mod systemd;
 

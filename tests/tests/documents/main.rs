@@ -25,6 +25,7 @@ mod systemd;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use blocks::{blocks, Kind};
 use scene::Scene;
@@ -86,6 +87,21 @@ fn is_run_elsewhere(command: &str) -> bool {
 #[test]
 fn readme_is_short() {
     assert!(text("README.md").lines().count() < 200);
+}
+
+/// From wherever they are called, and without root.
+#[test]
+fn what_readme_shows_first_says_what_it_does() {
+    for (script, words) in [("run", "Runs the tests"), ("demo", "a real LXC container")] {
+        let help = Command::new(format!("./{script}"))
+            .arg("--help")
+            .current_dir(root().join("tests"))
+            .output();
+        let help = help.expect("a script");
+        let text = String::from_utf8_lossy(&help.stdout).into_owned();
+        assert!(help.status.success() && text.contains(words), "{script}: {help:?}");
+        assert!(text.contains("--help") && text.lines().count() < 20, "{text}");
+    }
 }
 
 /// The order of a page's blocks is the order in which a reader types them.

@@ -88,6 +88,7 @@ pub fn guest(guest: &Guest) -> Value {
         "tx_bytes": known(guest.txBytes),
         "rx_packets": known(guest.rxPackets),
         "tx_packets": known(guest.txPackets),
+        "dropped_packets": known(guest.droppedPackets),
     })
 }
 
@@ -194,13 +195,14 @@ pub fn status(status: &Status) -> Value {
             "tx_bytes": of.txBytes,
             "rx_packets": of.rxPackets,
             "tx_packets": of.txPackets,
+            "dropped_packets": known(of.droppedPackets),
         })
     });
     json!({
         "uplink": uplink(&status.uplink),
         "verdict": status.verdict.name(),
         "reason": status.reason.as_ref().map(layer),
-        "dropped_packets": (status.droppedPackets >= 0).then_some(status.droppedPackets),
+        "dropped_packets": known(status.droppedPackets),
         "device": layers(&status.device),
         "guests": guests,
     })
@@ -358,6 +360,7 @@ mod tests {
                 r#"{"address":"172.17.3.3","addresses":["172.17.3.3/16"],"attached_at_millis":1795458119123,"#,
                 r#""configured_mtu":-1,"dhcp":"auto","#,
                 r#""dhcp_counters":{"acks":0,"naks":0,"offers":0,"refused":0},"#,
+                r#""dropped_packets":null,"#,
                 r#""end_cause":"none","gateway":"172.17.3.2","gateway_shadowed_by":null,"#,
                 r#""host_interface":"vm_wlan","host_interface_index":7,"interface_name":"wlan0","#,
                 r#""keep":false,"kind":"veth","lease_millis":0,"lifeline":"target","#,
@@ -406,7 +409,7 @@ mod tests {
                 r#"{"cause":"uplink_missing","layer":"uplink","#,
                 r#""next_step":"start guestnetd with --uplink eth0","retry_in_millis":null,"#,
                 r#""state":"waiting","text":"no interface wlan0"}],"dropped_packets":12,"#,
-                r#""guests":[{"cause":null,"guest":null,"internet":"yes","#,
+                r#""guests":[{"cause":null,"dropped_packets":12,"guest":null,"internet":"yes","#,
                 r#""layers":[{"cause":"healthy","layer":"link","next_step":null,"#,
                 r#""retry_in_millis":null,"state":"ok","text":"vm_wlan is up"}],"reason":null,"#,
                 r#""received_bytes":1000,"received_packets":1,"rx_bytes":2048,"rx_packets":20,"#,

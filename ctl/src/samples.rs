@@ -117,6 +117,7 @@ pub fn status() -> Status {
             txBytes: 1000,
             rxPackets: 20,
             txPackets: 1,
+            droppedPackets: 12,
         }],
         droppedPackets: 12,
     }

@@ -245,25 +245,36 @@ fn one_word_makes_another_rule() {
                  iifname . ct original ip saddr @guests accept"
                     .to_owned(),
             ),
-            ("ingress", "guests", "iifname . ip saddr != @guests counter drop".to_owned()),
+            ("from_guest", "dropped", "add @dropped { iifname counter }".to_owned()),
+            ("to_guest", "^..drop", "drop".to_owned()),
+            (
+                "ingress",
+                "guests",
+                "iifname . ip saddr != @guests counter goto from_guest".to_owned(),
+            ),
             (
                 "ingress",
                 "frag-off",
                 "ip frag-off & 0x3fff != 0 update @fragments { ip saddr \
-                 limit rate over 40/second burst 128 packets } counter drop"
+                 limit rate over 40/second burst 128 packets } counter goto from_guest"
                     .to_owned(),
             ),
             (
                 "egress",
                 "172.17",
-                "ip saddr 172.17.0.0/16 iifname . ip saddr @guests counter drop".to_owned(),
+                "ip saddr 172.17.0.0/16 iifname . ip saddr @guests counter goto from_guest"
+                    .to_owned(),
             ),
             (
                 "input",
                 "addresses",
                 "iifname != lo ip daddr @addresses ct state new counter drop".to_owned(),
             ),
-            ("forward", "^..oifname..vm_wlan[*]", "oifname vm_wlan* counter drop".to_owned()),
+            (
+                "forward",
+                "^..oifname..vm_wlan[*]",
+                "oifname vm_wlan* counter goto to_guest".to_owned(),
+            ),
             (
                 "forward",
                 "iifname..vm_wlan1.*172.17.*established",
@@ -271,8 +282,8 @@ fn one_word_makes_another_rule() {
             ),
             (
                 "forward",
-                "iifname..vm_wlan1.*drop",
-                "iifname vm_wlan1 meta nfproto ipv4 counter drop".to_owned(),
+                "iifname..vm_wlan1.*goto",
+                "iifname vm_wlan1 meta nfproto ipv4 counter goto from_guest".to_owned(),
             ),
             (
                 "prerouting",

@@ -33,6 +33,7 @@ guestnet_tests::with_both_backends!(
     a_lockdown_is_the_reason_of_a_guest_that_it_stops,
     an_uplink_that_is_missing_is_told_in_one_sentence_everywhere,
     dropped_packets_are_counted,
+    dropped_packets_are_counted_for_each_guest,
 );
 
 fn status(bed: &Bed) -> GuestStatus {
@@ -139,4 +140,38 @@ fn dropped_packets_are_counted(firewall: &str) {
     assert_eq!(dropped(), 0);
     assert!(guest.tcp(&format!("{GATEWAY}:9"), "x").is_err(), "the device is not for guests");
     assert!(dropped() > 0);
+}
+
+/// nf_tables tells whose they were; x_tables does not, and none is said, and not 0.
+fn dropped_packets_are_counted_for_each_guest(firewall: &str) {
+    let bed = Bed::new(firewall);
+    let (loud, quiet) = (Guest::new(), Guest::new());
+    bed.attach("loud", &loud);
+    bed.attach("quiet", &quiet);
+    let dropped = || {
+        let of_status = |name: &str| {
+            let found = bed.service.status(Some(name)).expect("status").guests.remove(0);
+            let got = bed.service.get(name).expect("get").expect("the guest");
+            assert_eq!(found.droppedPackets, got.droppedPackets, "{name}");
+            found.droppedPackets
+        };
+        let listed = bed.service.list().expect("list");
+        let of_list: Vec<_> = listed.iter().map(|guest| guest.droppedPackets).collect();
+        let numbers = [of_status("loud"), of_status("quiet")];
+        assert_eq!(of_list, numbers);
+        numbers
+    };
+    let none = if firewall == "nftables" { 0 } else { -1 };
+    assert_eq!(dropped(), [none, none]);
+    // To the device, to the other guest, and to it.
+    assert!(loud.tcp(&format!("{GATEWAY}:9"), "x").is_err());
+    let [first, other] = dropped();
+    assert_eq!((first > 0, other), (firewall == "nftables", none), "{first}");
+    assert!(loud.tcp("172.17.3.4:9", "x").is_err());
+    let [second, other] = dropped();
+    assert_eq!((second > first, other), (firewall == "nftables", none), "{second}");
+    // Whoever has its link's name next begins anew.
+    bed.service.detach("loud").expect("detach");
+    bed.attach("loud", &loud);
+    assert_eq!(dropped(), [none, none]);
 }

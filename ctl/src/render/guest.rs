@@ -85,7 +85,7 @@ pub fn names(guest: &Guest, file: Option<&Done>, look: Look) -> String {
 /// A column of the table: its head, its side, and what a guest has there.
 type Column = (&'static str, Align, fn(&Guest) -> String);
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     ("NAME", Left, |guest| guest.name.clone()),
     ("STATE", Left, |guest| guest.state.words()),
     ("INTERFACE", Left, |guest| guest.interfaceName.clone()),
@@ -95,11 +95,12 @@ const COLUMNS: [Column; 10] = [
     ("MTU", Right, |guest| guest.mtu.to_string()),
     ("SENT", Right, |guest| traffic(guest.rxBytes)),
     ("RECEIVED", Right, |guest| traffic(guest.txBytes)),
+    ("DROPPED", Right, |guest| dropped(guest.droppedPackets)),
     ("MAC", Left, |guest| guest.mac.clone()),
 ];
 /// Those that are left out where there is no room, the first one first; `show` has them.
-const SPARE: [&str; 8] =
-    ["MAC", "GATEWAY", "MTU", "INTERFACE", "BEHIND", "RECEIVED", "SENT", "ADDRESS"];
+const SPARE: [&str; 9] =
+    ["MAC", "GATEWAY", "MTU", "DROPPED", "INTERFACE", "BEHIND", "RECEIVED", "SENT", "ADDRESS"];
 
 /// A line for each guest, in as many columns as there is room for.
 pub fn table(guests: &[Guest], look: Look) -> String {
@@ -139,6 +140,14 @@ fn unadopted(link: &Guest, look: Look) -> String {
     look.wrap(&format!("{name} "), 4, &text)
 }
 
+/// Packets of a guest's that were dropped.
+fn dropped(packets: i64) -> String {
+    match packets {
+        ..0 => "-".to_owned(),
+        some => some.to_string(),
+    }
+}
+
 fn traffic(bytes: i64) -> String {
     if bytes < 0 {
         "-".to_owned()
@@ -169,6 +178,9 @@ pub fn details(guest: &Guest, look: Look) -> String {
             |bytes, packets| format!("{} in {}", units::bytes(bytes), units::packets(packets));
         table.row(["sent", &amount(guest.rxBytes, guest.rxPackets)]);
         table.row(["received", &amount(guest.txBytes, guest.txPackets)]);
+    }
+    if guest.droppedPackets >= 0 {
+        table.row(["dropped", &units::packets(guest.droppedPackets)]);
     }
     table.row(["slot", &guest.slot.to_string()]);
     table.row(["attached", &units::date(guest.attachedAtMillis)]);
@@ -236,7 +248,7 @@ mod tests {
         cam.addresses = vec!["172.17.3.14/16".to_owned()];
         cam.hostInterface = "vm_wlan11".to_owned();
         cam.mtu = 576;
-        let demo = Guest { rxBytes: 2048, txBytes: 1000, ..samples::guest() };
+        let demo = Guest { rxBytes: 2048, txBytes: 1000, droppedPackets: 12, ..samples::guest() };
         let left = Guest {
             name: "vm_wlan7".to_owned(),
             state: GuestState::NOT_ADOPTED,
@@ -246,9 +258,9 @@ mod tests {
         assert_eq!(
             table(&guests, Look::PLAIN),
             "\
-NAME      STATE               INTERFACE  ADDRESS         GATEWAY     BEHIND      MTU     SENT  RECEIVED  MAC
-camera-2  waiting for uplink  wlan0      172.17.3.14/16  172.17.3.2  vm_wlan11   576        -         -  02:67:6e:01:02:03
-demo      attached            wlan0      172.17.3.3/16   172.17.3.2  vm_wlan    1500  2.0 KiB    1000 B  02:67:6e:01:02:03
+NAME      STATE               INTERFACE  ADDRESS         GATEWAY     BEHIND      MTU     SENT  RECEIVED  DROPPED  MAC
+camera-2  waiting for uplink  wlan0      172.17.3.14/16  172.17.3.2  vm_wlan11   576        -         -        -  02:67:6e:01:02:03
+demo      attached            wlan0      172.17.3.3/16   172.17.3.2  vm_wlan    1500  2.0 KiB    1000 B       12  02:67:6e:01:02:03
 vm_wlan7 has guestnetd's marks and belongs to no guest it knows: guestnetctl
     detach vm_wlan7 removes it
 "

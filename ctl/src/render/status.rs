@@ -65,7 +65,10 @@ fn verdict_line(status: &Status, of: &GuestStatus, look: Look) -> String {
 fn facts(of: &GuestStatus, look: Look) -> String {
     let (sent, received) = (units::bytes(of.rxBytes), units::bytes(of.txBytes));
     let (out, into) = (units::packets(of.rxPackets), units::packets(of.txPackets));
-    let traffic = format!("sent {sent} in {out}, received {received} in {into}");
+    let mut traffic = format!("sent {sent} in {out}, received {received} in {into}");
+    if of.droppedPackets > 0 {
+        traffic += &format!("; {} dropped", units::packets(of.droppedPackets));
+    }
     let line = |text: &str| look.wrap("  ", 4, text);
     line(&guests::ends(&of.guest))
         + &policy(&of.guest).map(|text| line(&text)).unwrap_or_default()
@@ -110,7 +113,7 @@ mod tests {
             "\
 demo: internet via wlan0
   wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2, MTU 1500
-  sent 2.0 KiB in 20 packets, received 1000 B in 1 packet
+  sent 2.0 KiB in 20 packets, received 1000 B in 1 packet; 12 packets dropped
   ok    link        vm_wlan and the guest's wlan0 are up
   ok    address     172.17.3.2/16 here; 172.17.3.3/16 was set in the guest
   ok    route       172.17.3.3/32 dev vm_wlan; default via 172.17.3.2 was set in
@@ -231,7 +234,7 @@ device
   ok    uplink      wlan0 192.0.2.7, MTU 1500
 lost
   wlan0 172.17.3.3/16 behind vm_wlan, default via 172.17.3.2, MTU 1500
-  sent 2.0 KiB in 20 packets, received 1000 B in 1 packet
+  sent 2.0 KiB in 20 packets, received 1000 B in 1 packet; 12 packets dropped
   BAD   link        the guest's wlan0 is down (guest_link_down)
   ok    address     172.17.3.2/16 here; 172.17.3.3/16 was set in the guest
   ok    route       172.17.3.3/32 dev vm_wlan; default via 172.17.3.2 was set in

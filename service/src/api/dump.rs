@@ -82,6 +82,9 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
                     "  from it {} packets {} bytes, to it {} packets {} bytes",
                     guest.rx_packets, guest.rx_bytes, guest.tx_packets, guest.tx_bytes
                 )?;
+                if let Some(dropped) = guest.dropped {
+                    writeln!(out, "  dropped {dropped} packets of it")?;
+                }
                 let Counts { offers, acks, naks, refused } = guest.guest.dhcp;
                 writeln!(out, "  dhcp offers {offers} acks {acks} naks {naks} refused {refused}")?;
             }

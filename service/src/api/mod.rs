@@ -28,7 +28,7 @@ pub use authorization::{Allowed, AllowedUid};
 pub use listeners::Listeners;
 pub use owners::Owners;
 
-use crate::daemon::{AttachRequest, Handle, UpdateRequest, Whose};
+use crate::daemon::{AttachRequest, Attached, Handle, UpdateRequest, Whose};
 use crate::effects::kernel::netns::initial::Initial;
 use crate::effects::kernel::netns::target::Target;
 use crate::effects::kernel::process;
@@ -257,8 +257,8 @@ impl IGuestNet for GuestNet {
         let whose = self.caller()?.whose;
         let (guests, others) =
             answer(self.owner.list(whose).and_then(|all| Ok((all, self.owner.unadopted(whose)?))))?;
-        let traffic = self.owner.traffic();
-        let counted = guests.iter().map(|guest| to_wire::counted(guest, &traffic));
+        let (traffic, drops) = (self.owner.traffic(), self.owner.drops());
+        let counted = guests.iter().map(|guest| to_wire::counted(guest, &traffic, drops.as_ref()));
         Ok(counted.chain(others.iter().map(to_wire::unadopted)).collect())
     }
 
@@ -266,7 +266,11 @@ impl IGuestNet for GuestNet {
         let caller = self.caller()?;
         let name = self.name(name)?;
         let guest = answer(self.owner.get(&name, caller.whose))?;
-        Ok(guest.map(|guest| to_wire::counted(&guest, &self.owner.traffic())))
+        let counted = |guest: Attached| {
+            let (traffic, drops) = (self.owner.traffic(), self.owner.drops());
+            to_wire::counted(&guest, &traffic, drops.as_ref())
+        };
+        Ok(guest.map(counted))
     }
 
     fn plan(&self, config: &GuestConfig, target: &GuestTarget) -> binder::Result<Vec<Change>> {

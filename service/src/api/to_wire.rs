@@ -19,6 +19,7 @@ use super::from_wire::UNSUPPORTED;
 use crate::daemon::{self, Attached, DeviceReport, GuestReport, Info, LayerReport};
 use crate::doctor::probe::Found;
 use crate::doctor::{Diagnosis, Row};
+use crate::effects::firewall::Drops;
 use crate::effects::kernel::link::Counters;
 use crate::model::change::{self, ChangeKind as Kind};
 use crate::model::dhcp::Counts;
@@ -96,9 +97,15 @@ fn dhcp_counters(counts: Counts) -> DhcpCounters {
     }
 }
 
-/// A guest with what went through its link.
-pub fn counted(attached: &Attached, traffic: &HashMap<IfIndex, Counters>) -> Guest {
-    let guest = guest(attached);
+/// A guest with what went through its link, and what did not.
+pub fn counted(
+    attached: &Attached,
+    traffic: &HashMap<IfIndex, Counters>,
+    drops: Option<&Drops>,
+) -> Guest {
+    let of_it = |drops: &Drops| drops.get(attached.net.host.name.as_str()).copied();
+    let dropped = drops.map_or(-1, |drops| signed(of_it(drops).unwrap_or_default()));
+    let guest = Guest { droppedPackets: dropped, ..guest(attached) };
     match traffic.get(&attached.index) {
         Some(counters) => Guest {
             rxBytes: signed(counters.rx_bytes),
@@ -314,6 +321,7 @@ fn guest_status(report: &GuestReport) -> GuestStatus {
         txBytes: signed(report.tx_bytes),
         rxPackets: signed(report.rx_packets),
         txPackets: signed(report.tx_packets),
+        droppedPackets: report.dropped.map_or(-1, signed),
     }
 }
 

@@ -38,6 +38,7 @@ pub use start::{Config, StartError};
 use crate::doctor::targets::Targets;
 use crate::doctor::Diagnosis;
 use crate::effects::executor::link_deleter::Deleter;
+use crate::effects::firewall::Drops;
 use crate::effects::kernel::link::{self, Counters};
 use crate::effects::kernel::monitor::Monitor;
 use crate::effects::kernel::netlink::Netlink;
@@ -224,6 +225,12 @@ impl Handle {
     pub fn traffic(&self) -> HashMap<IfIndex, Counters> {
         let netlink = Netlink::open().map_err(KernelError::from);
         netlink.and_then(|netlink| link::counters(&netlink)).unwrap_or_default()
+    }
+
+    /// Packets of guests that our rules have dropped, by their host ends' names. None: it cannot be told
+    /// whose they were.
+    pub fn drops(&self) -> Option<Drops> {
+        self.call(|daemon| Ok(daemon.packet_filter.get_mut().drops())).ok().flatten()
     }
 
     /// One guest.

@@ -40,6 +40,8 @@ pub struct GuestReport {
     pub rx_packets: u64,
     /// Packets sent to it.
     pub tx_packets: u64,
+    /// Packets from or to it that our rules have dropped; none: it cannot be told whose they were.
+    pub dropped: Option<u64>,
 }
 
 /// The device and the guests asked for.

@@ -73,12 +73,12 @@ pub fn listed_by_nft() -> String {
 }
 
 fn without_counts(line: &str) -> String {
-    let mut words = line.split(' ');
+    let mut words = line.split(' ').peekable();
     let mut kept = Vec::new();
     while let Some(word) = words.next() {
         kept.push(word);
         // `counter packets 1 bytes 84`
-        if word == "counter" {
+        if word == "counter" && words.peek() == Some(&"packets") {
             words.by_ref().take(4).for_each(drop);
         }
     }

@@ -86,4 +86,10 @@ parcelable Guest {
     long rxPackets = -1;
     /** The same of packets sent to it. */
     long txPackets = -1;
+    /**
+     * list() and get(): packets from it or to it that guestnetd's rules have dropped, since it was attached or
+     * they were last set; -1: unknown, and in every other answer. Only nf_tables tells whose they were: with
+     * iptables, as on Android, it is always -1, and Status.droppedPackets has all guests' together.
+     */
+    long droppedPackets = -1;
 }

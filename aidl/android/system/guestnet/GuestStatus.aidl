@@ -38,4 +38,6 @@ parcelable GuestStatus {
     long rxPackets;
     /** Packets sent to the guest. */
     long txPackets;
+    /** As Guest.droppedPackets: packets from it or to it that were dropped; -1: it cannot be told whose they were. */
+    long droppedPackets = -1;
 }

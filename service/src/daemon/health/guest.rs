@@ -19,6 +19,7 @@ use super::inside::{self, Seen};
 use super::others::Others;
 use super::verdict;
 use crate::daemon::{Attached, Daemon, DeviceReport, GuestReport, Layer, LayerReport, LayerState};
+use crate::effects::firewall::Drops;
 use crate::effects::kernel::address::{self, Address};
 use crate::effects::kernel::inside::Inside;
 use crate::effects::kernel::link::{self, Link};
@@ -56,10 +57,17 @@ impl Daemon {
         };
         let mut layers = self.device_layers(self.world.guests.is_empty());
         let others = self.others(&layers);
+        let drops = self.packet_filter.get_mut().drops();
         let mut guests = Vec::new();
         for guest in chosen {
             let inside = seen.get(&guest.index);
-            guests.push(self.guest_report(guest, &layers, inside, others.as_ref())?);
+            guests.push(self.guest_report(
+                guest,
+                &layers,
+                inside,
+                others.as_ref(),
+                drops.as_ref(),
+            )?);
         }
         if let Some(others) = &others {
             others.judge_any(self, &mut layers);
@@ -101,6 +109,7 @@ impl Daemon {
         device: &[LayerReport],
         inside: Option<&Result<Option<Inside>, String>>,
         others: Option<&Others>,
+        drops: Option<&Drops>,
     ) -> Result<GuestReport, Error> {
         let net = &guest.net;
         let host = &net.host.name;
@@ -132,6 +141,8 @@ impl Daemon {
         }
         let counters = link.and_then(|l| l.counters).unwrap_or_default();
         let (verdict, reason) = verdict::of(&layers);
+        let of_it = |drops: &Drops| drops.get(guest.net.host.name.as_str()).copied();
+        let dropped = drops.map(|drops| of_it(drops).unwrap_or_default());
         Ok(GuestReport {
             guest,
             verdict,
@@ -141,6 +152,7 @@ impl Daemon {
             tx_bytes: counters.tx_bytes,
             rx_packets: counters.rx_packets,
             tx_packets: counters.tx_packets,
+            dropped,
         })
     }
 

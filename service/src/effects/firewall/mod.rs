@@ -25,6 +25,7 @@ mod unopened;
 use iptables::Iptables;
 #[cfg(not(target_os = "android"))]
 use nftables::Nftables;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -76,6 +77,9 @@ impl From<Choice> for Options {
     }
 }
 
+/// Packets of guests that our rules have dropped, by their host ends' names. Who is not in it had none.
+pub type Drops = BTreeMap<String, u64>;
+
 /// One way to put the rules into the kernel. Every call takes as long as the kernel or the programs
 /// take, milliseconds to some tens of them.
 pub trait Engine: Send {
@@ -100,6 +104,11 @@ pub trait Engine: Send {
 
     /// Packets that our rules have dropped since they were last changed.
     fn dropped(&mut self) -> Result<u64, FirewallError>;
+
+    /// The same for each guest. None: this way cannot tell whose they were.
+    fn drops(&mut self) -> Result<Option<Drops>, FirewallError> {
+        Ok(None)
+    }
 
     /// The ruleset as this way puts it: commands, or the table as `nft` lists it.
     fn text(&self, ruleset: &Ruleset) -> String;
@@ -204,6 +213,11 @@ impl Firewall {
     /// See [`Engine::dropped`].
     pub fn dropped(&mut self) -> Result<u64, FirewallError> {
         self.engine.dropped()
+    }
+
+    /// See [`Engine::drops`].
+    pub fn drops(&mut self) -> Result<Option<Drops>, FirewallError> {
+        self.engine.drops()
     }
 
     /// See [`Engine::backend`].

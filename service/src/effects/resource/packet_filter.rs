@@ -16,7 +16,7 @@
 
 use super::connections::{subnets, Forgetter, Unfit};
 use super::{Done, Ending, SharedResource, Task};
-use crate::effects::firewall::Firewall;
+use crate::effects::firewall::{Drops, Firewall};
 use crate::error::Error;
 use crate::error::FirewallError;
 use crate::model::change::Change;
@@ -77,6 +77,12 @@ impl PacketFilter {
     /// Packets that our rules have dropped.
     pub(crate) fn dropped(&mut self) -> Result<u64, Error> {
         Ok(self.firewall.dropped()?)
+    }
+
+    /// The same for each guest, by its host end's name. None: it cannot be told whose they were.
+    pub(crate) fn drops(&mut self) -> Option<Drops> {
+        let drops = self.firewall.drops();
+        drops.inspect_err(|e| log::debug!("firewall: {e}")).ok().flatten()
     }
 }
 

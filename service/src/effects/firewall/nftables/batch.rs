@@ -19,7 +19,7 @@
 //! each of some hundred rules would overrun a socket's buffer.
 
 use super::encode;
-use super::layout::{Elements, Kind, Line, Set};
+use super::layout::{Counted, Elements, Kind, Line, Set};
 use super::socket::{Refusal, Socket, Transaction};
 use super::{chain_of, BaseChain, CLOSED, TABLE};
 use crate::effects::kernel::write;
@@ -36,7 +36,8 @@ const ELEMENTS: usize = 1024;
 /// What `nft` takes the bytes of a set for: an IPv4 address, and two of them.
 const ADDRESS: u32 = 7;
 const TWO_ADDRESSES: u32 = ADDRESS << 6 | ADDRESS;
-const NAME_AND_ADDRESS: u32 = 41 << 6 | ADDRESS;
+const NAME: u32 = 41;
+const NAME_AND_ADDRESS: u32 = NAME << 6 | ADDRESS;
 /// `NFT_SET_EVAL`: packets add to it.
 const DYNAMIC: u32 = 0x20;
 /// `NFT_SET_TIMEOUT`: what is not used goes.
@@ -119,12 +120,30 @@ impl Batch {
         encode::closed(attributes.push_name_bytes(CLOSED.as_bytes()).as_vec_mut());
     }
 
+    /// Makes the chains that count and drop, unless they are there.
+    pub(super) fn chains_of_drops(&mut self) {
+        for counted in Counted::ALL {
+            let mut op = self.chain.request().set_create().op_newchain_do(&inet());
+            let attributes = op.encode().push_table_bytes(self.table.as_bytes());
+            attributes.push_name_bytes(counted.chain().as_bytes());
+        }
+    }
+
+    /// Adds their rules.
+    pub(super) fn drops(&mut self) {
+        for counted in Counted::ALL {
+            self.instructions(counted.chain(), |list| encode::count(list, counted));
+            self.instructions(counted.chain(), encode::drop_it);
+        }
+    }
+
     /// Makes a set, unless it is there.
     pub(super) fn set(&mut self, set: &Set) {
         let mut op = self.chain.request().set_create().op_newset_do(&inet());
         let set_type = match set.kind {
             Kind::Guests => NAME_AND_ADDRESS,
             Kind::Gateways => TWO_ADDRESSES,
+            Kind::Dropped => NAME,
             Kind::Fragments
             | Kind::Opened
             | Kind::Connections
@@ -167,6 +186,18 @@ impl Batch {
         }
         let removed: Vec<_> = from.difference(to).collect();
         for some in removed.chunks(ELEMENTS) {
+            let op = self.chain.request().op_delsetelem_do(&inet());
+            list(op.into_encoder(), self.table, set, some);
+        }
+    }
+
+    /// Takes these out of a set that packets add to, whether they are in it or not.
+    pub(super) fn forget(&mut self, set: &Set, elements: &Elements) {
+        let all: Vec<_> = elements.iter().collect();
+        for some in all.chunks(ELEMENTS) {
+            // What is not there cannot be deleted, and what is there may be added.
+            let op = self.chain.request().set_create().op_newsetelem_do(&inet());
+            list(op.into_encoder(), self.table, set, some);
             let op = self.chain.request().op_delsetelem_do(&inet());
             list(op.into_encoder(), self.table, set, some);
         }

@@ -18,6 +18,7 @@
 use super::batch::inet;
 use super::layout::{Elements, Set};
 use super::TABLE;
+use crate::effects::firewall::Drops;
 use netlink_bindings::nftables::{
     ExprOps, IterableChainAttrs, IterableExprAttrs, IterableRuleAttrs, IterableSetAttrs,
     IterableSetelemAttrs, Nfgenmsg, Request,
@@ -163,9 +164,24 @@ impl Table {
     }
 }
 
+/// Packets that were dropped of guests, by their host ends' names.
+pub(super) fn drops(socket: &mut NetlinkSocket) -> Result<Drops, ReplyError> {
+    let mut drops = Drops::new();
+    each_element(socket, &Set::DROPPED.name(), |element| {
+        let name = element.get_key().and_then(|key| key.get_value()).unwrap_or_default();
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        if let Ok(ExprOps::Counter(counter)) = element.get_expr().and_then(|expr| expr.get_data()) {
+            let packets = counter.get_packets().unwrap_or(0);
+            drops.insert(String::from_utf8_lossy(name).into_owned(), packets);
+        }
+    })?;
+    Ok(drops)
+}
+
 /// Whether packets add to the set of this name.
 fn is_dynamic(name: &str) -> bool {
-    [Set::FRAGMENTS, Set::OPENED, Set::CONNECTIONS].iter().any(|set| set.name() == name)
+    let dynamic = [Set::FRAGMENTS, Set::OPENED, Set::CONNECTIONS, Set::DROPPED];
+    dynamic.iter().any(|set| set.name() == name)
 }
 
 /// An instruction's name and all that it is about.
@@ -182,13 +198,23 @@ fn read_elements(
     set: &str,
     elements: &mut Elements,
 ) -> Result<(), ReplyError> {
+    each_element(socket, set, |element| {
+        elements.insert(key(&element));
+    })
+}
+
+fn each_element(
+    socket: &mut NetlinkSocket,
+    set: &str,
+    mut read: impl FnMut(IterableSetelemAttrs<'_>),
+) -> Result<(), ReplyError> {
     let mut request = Request::new().op_getsetelem_dump(&inet());
     let list = request.encode().push_table_bytes(TABLE.as_bytes());
     drop(list.push_set_bytes(set.as_bytes()));
     let mut reply = socket.request(&request)?;
     while let Some(list) = reply.recv() {
         let (_, list) = list?;
-        elements.extend(list.get_elements()?.get_elem().map(|element| key(&element)));
+        list.get_elements()?.get_elem().for_each(&mut read);
     }
     Ok(())
 }

@@ -14,7 +14,7 @@
 
 //! A rule as nf_tables runs it: a list of small instructions around one register or two. Pure.
 
-use super::layout::{Addresses, Kind, Line, Set};
+use super::layout::{whole, Addresses, Counted, Kind, Line, Set};
 use super::CLOSED;
 use crate::effects::firewall::{Family, Interface, Match, Network, Protocol, Verdict};
 use crate::model::ownership::LINK_GROUP;
@@ -143,7 +143,10 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
         Verdict::Accept => verdict(list, VerdictCode::Accept),
         Verdict::Drop => {
             let list = list.nested_elem().nested_data_counter().end_nested().end_nested();
-            verdict(list, VerdictCode::Drop)
+            match line.counted() {
+                Some(counted) => go_to(list, counted.chain()),
+                None => drop_it(list),
+            }
         }
         Verdict::Forget => raw(list, c"objref", |data| {
             data.number(1, CT_TIMEOUT);
@@ -165,6 +168,20 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
     }
 }
 
+/// Counts a packet for the guest that it is from or for.
+pub(super) fn count(list: List<'_>, counted: Counted) -> List<'_> {
+    let key = match counted {
+        Counted::FromGuest => MetaKeys::Iifname,
+        Counted::ToGuest => MetaKeys::Oifname,
+    };
+    dynamic(meta(list, key), &Set::DROPPED, 0, "counter", |_| {})
+}
+
+/// Drops a packet.
+pub(super) fn drop_it(list: List<'_>) -> List<'_> {
+    verdict(list, VerdictCode::Drop)
+}
+
 fn l4(protocol: Protocol) -> i32 {
     match protocol {
         Protocol::Tcp => libc::IPPROTO_TCP,
@@ -182,12 +199,6 @@ fn name(interface: &Interface) -> Vec<u8> {
             None => whole(pattern.as_str()),
         },
     }
-}
-
-fn whole(name: &str) -> Vec<u8> {
-    let mut bytes = name.as_bytes().to_vec();
-    bytes.resize(libc::IFNAMSIZ, 0);
-    bytes
 }
 
 /// Enough bytes for a constant that is below 256.
@@ -431,5 +442,13 @@ pub(super) fn constant<'a>(list: List<'a>, register: u32, value: &[u8]) -> List<
 fn verdict(list: List<'_>, code: VerdictCode) -> List<'_> {
     let data = list.nested_elem().nested_data_immediate().push_dreg(0).nested_data();
     let verdict = data.nested_verdict().push_code(code as u32);
+    verdict.end_nested().end_nested().end_nested().end_nested()
+}
+
+/// On to the rules of this chain, and not back.
+fn go_to<'a>(list: List<'a>, chain: &str) -> List<'a> {
+    let data = list.nested_elem().nested_data_immediate().push_dreg(0).nested_data();
+    let verdict = data.nested_verdict().push_code(VerdictCode::Goto as u32);
+    let verdict = verdict.push_chain_bytes(chain.as_bytes());
     verdict.end_nested().end_nested().end_nested().end_nested()
 }

@@ -21,7 +21,7 @@
 use crate::effects::firewall::{
     Family, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule, Ruleset, Verdict,
 };
-use crate::spec::{IfName, Subnet};
+use crate::spec::{IfName, Subnet, HOST_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -69,6 +69,8 @@ pub(super) enum Kind {
     /// Guests with connections, each with those. Packets add to it, and the kernel removes who has
     /// none.
     Connections,
+    /// Host ends whose guests' packets were dropped, each with their number. Packets add to it.
+    Dropped,
     /// The gateways' addresses.
     Addresses,
     /// The subnets' addresses.
@@ -80,7 +82,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Whether packets add to it.
     pub(super) fn is_dynamic(self) -> bool {
-        matches!(self, Self::Fragments | Self::Opened | Self::Connections)
+        matches!(self, Self::Fragments | Self::Opened | Self::Connections | Self::Dropped)
     }
 }
 
@@ -98,11 +100,19 @@ impl Set {
     pub(super) const OPENED: Self = Self { kind: Kind::Opened, prefix: 0 };
     /// The connections that guests have.
     pub(super) const CONNECTIONS: Self = Self { kind: Kind::Connections, prefix: 0 };
+    /// The packets of guests that were dropped.
+    pub(super) const DROPPED: Self = Self { kind: Kind::Dropped, prefix: 0 };
     /// The gateways of subnets other than the original's.
     const ADDRESSES: Self = Self { kind: Kind::Addresses, prefix: 0 };
     /// Those that are always there.
-    const ALWAYS: [Self; 5] =
-        [Self::GUESTS, Self::FRAGMENTS, Self::OPENED, Self::CONNECTIONS, Self::ADDRESSES];
+    const ALWAYS: [Self; 6] = [
+        Self::GUESTS,
+        Self::FRAGMENTS,
+        Self::OPENED,
+        Self::CONNECTIONS,
+        Self::DROPPED,
+        Self::ADDRESSES,
+    ];
 
     pub(super) fn name(&self) -> String {
         match self.kind {
@@ -110,6 +120,7 @@ impl Set {
             Kind::Fragments => "fragments".to_owned(),
             Kind::Opened => "opened".to_owned(),
             Kind::Connections => "connections".to_owned(),
+            Kind::Dropped => "dropped".to_owned(),
             Kind::Subnets => format!("subnets{}", self.prefix),
             Kind::Gateways => format!("gateways{}", self.prefix),
             Kind::Addresses => "addresses".to_owned(),
@@ -125,6 +136,7 @@ impl Set {
     pub(super) fn len(&self) -> u32 {
         match self.kind {
             Kind::Guests => libc::IFNAMSIZ as u32 + 4,
+            Kind::Dropped => libc::IFNAMSIZ as u32,
             Kind::Gateways => 8,
             Kind::Subnets | Kind::Addresses => 4,
             Kind::Fragments | Kind::Opened | Kind::Connections => 4,
@@ -144,8 +156,7 @@ impl Set {
 /// The sets with their elements.
 pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
     let guest = |(name, address): &(IfName, Ipv4Addr)| {
-        let mut bytes = name.as_str().as_bytes().to_vec();
-        bytes.resize(libc::IFNAMSIZ, 0);
+        let mut bytes = whole(name.as_str());
         bytes.extend(address.octets());
         bytes
     };
@@ -154,6 +165,7 @@ pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
     sets.insert(Set::FRAGMENTS, Elements::new());
     sets.insert(Set::OPENED, Elements::new());
     sets.insert(Set::CONNECTIONS, Elements::new());
+    sets.insert(Set::DROPPED, Elements::new());
     let addresses = ruleset.unusual().map(|s| Set::ADDRESSES.element(s)).collect();
     sets.insert(Set::ADDRESSES, addresses);
     for s in ruleset.unusual() {
@@ -163,6 +175,21 @@ pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
         }
     }
     sets
+}
+
+/// A name of an interface, as long as any can be.
+pub(super) fn whole(name: &str) -> Vec<u8> {
+    let mut bytes = name.as_bytes().to_vec();
+    bytes.resize(libc::IFNAMSIZ, 0);
+    bytes
+}
+
+/// The host ends of guests that come: what was dropped of whoever had such a name is not theirs.
+pub(super) fn arrivals(from: &Ruleset, to: &Ruleset) -> Elements {
+    match Arc::ptr_eq(&from.guests, &to.guests) {
+        true => Elements::new(),
+        false => to.guests.difference(&from.guests).map(|(name, _)| whole(name.as_str())).collect(),
+    }
 }
 
 /// The sets without.
@@ -260,7 +287,55 @@ fn leaves(output: Option<Interface>, (of, verdict): (Option<Protocol>, Verdict))
     }
 }
 
+/// Whose packets a rule drops, by the host end that they came in by or were to leave by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// What a guest has sent.
+    FromGuest,
+    /// What was meant for one.
+    ToGuest,
+}
+
+impl Counted {
+    pub(super) const ALL: [Self; 2] = [Self::FromGuest, Self::ToGuest];
+    /// How many rules their chains have.
+    pub(super) const RULES: usize = 2 * Self::ALL.len();
+
+    /// The chain that counts such a packet for its guest and drops it. A rule of its own drops it there: where
+    /// the set has no room the one that counts is left, and the packet must not be.
+    pub(super) fn chain(self) -> &'static str {
+        match self {
+            Self::FromGuest => "from_guest",
+            Self::ToGuest => "to_guest",
+        }
+    }
+
+    /// The interface that is the guest's, as nft says it.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::FromGuest => "iifname",
+            Self::ToGuest => "oifname",
+        }
+    }
+}
+
 impl Line {
+    /// For whom a packet is counted that it drops; none: it is no guest's.
+    pub(super) fn counted(&self) -> Option<Counted> {
+        let of_guests = |interface: &Option<Interface>| match interface {
+            Some(Interface::Guests) => true,
+            Some(Interface::Like(pattern)) => pattern.as_str().starts_with(HOST_PREFIX),
+            _ => false,
+        };
+        let own = [Some(Match::ForeignSource), Some(Match::OwnSource)].contains(&self.matching)
+            || matches!(self.matching, Some(Match::FragmentsOver(..)));
+        match self.verdict {
+            Verdict::Drop if own || of_guests(&self.input) => Some(Counted::FromGuest),
+            Verdict::Drop if of_guests(&self.output) => Some(Counted::ToGuest),
+            _ => None,
+        }
+    }
+
     /// As it is said.
     fn plain(rule: &Rule) -> Self {
         Self {

@@ -28,12 +28,12 @@ mod socket;
 mod text;
 pub(super) mod trace;
 
-use super::{Backend, Engine, FirewallError, Hook, Ruleset};
+use super::{Backend, Drops, Engine, FirewallError, Hook, Ruleset};
 use batch::Batch;
 use dump::{dump, Dump, Shape};
-use layout::{lines, moved, names, sets, Elements, Line, Set};
+use layout::{arrivals, lines, moved, names, sets, Counted, Elements, Line, Set};
 use netlink_bindings::nftables::TableFlags;
-use netlink_socket2::NetlinkSocket;
+use netlink_socket2::{NetlinkSocket, ReplyError};
 use socket::{Refusal, Socket};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ pub const TABLE: &str = "guestnet";
 /// The object in it that says how long guests' TCP connections stay when they are closed.
 const CLOSED: &str = "closed";
 /// How often a transaction is tried while others change the tables.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 8;
 /// The flags of a table that only its owner may change, and that outlives it.
 const OWNERSHIP: u32 = TableFlags::Owner as u32 | TableFlags::Persist as u32;
 
@@ -197,13 +197,11 @@ impl Nftables {
             batch.closed();
         }
         CHAINS.iter().for_each(|base| batch.chain(base));
+        batch.chains_of_drops();
     }
 
     fn dump(&mut self) -> Result<Dump, FirewallError> {
-        dump(&mut self.reader).map_err(|e| FirewallError::Netlink {
-            what: format!("reading the table `inet {TABLE}`"),
-            cause: e.to_string(),
-        })
+        dump(&mut self.reader).map_err(|e| unread(&e))
     }
 }
 
@@ -248,8 +246,9 @@ impl Engine for Nftables {
                     if genid != ours && attempt < ATTEMPTS {
                         continue;
                     }
-                    if table.rules != lines.len() {
-                        let (is, should) = (table.rules, lines.len());
+                    let should = lines.len() + Counted::RULES;
+                    if table.rules != should {
+                        let is = table.rules;
                         return Err(FirewallError::Verify(in_table(&format!(
                             "{is} rules are there and not {should}"
                         ))));
@@ -293,6 +292,13 @@ impl Engine for Nftables {
 
     fn dropped(&mut self) -> Result<u64, FirewallError> {
         Ok(self.dump()?.table.map_or(0, |table| table.dropped))
+    }
+
+    fn drops(&mut self) -> Result<Option<Drops>, FirewallError> {
+        match dump::drops(&mut self.reader) {
+            Ok(drops) => Ok(Some(drops)),
+            Err(e) => Err(unread(&e)),
+        }
     }
 
     fn text(&self, ruleset: &Ruleset) -> String {
@@ -358,7 +364,13 @@ fn fill(batch: &mut Batch, from: Option<&Known>, wanted: &Ruleset, lines: Option
     for set in gone.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         batch.elements(set, gone.get(set).unwrap_or(&none), new.get(set).unwrap_or(&none));
     }
-    lines.into_iter().flatten().for_each(|line| batch.rule(line));
+    if from.is_some() {
+        batch.forget(&Set::DROPPED, &arrivals(before, wanted));
+    }
+    if let Some(lines) = lines {
+        batch.drops();
+        lines.iter().for_each(|line| batch.rule(line));
+    }
 }
 
 fn in_table(what: &str) -> String {
@@ -380,6 +392,11 @@ pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
         Ok(_) => this.clear(),
         Err(_) => Ok(()),
     }
+}
+
+fn unread(e: &ReplyError) -> FirewallError {
+    let what = format!("reading the table `inet {TABLE}`");
+    FirewallError::Netlink { what, cause: e.to_string() }
 }
 
 fn unavailable(e: Refusal) -> FirewallError {

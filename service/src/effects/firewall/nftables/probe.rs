@@ -81,6 +81,8 @@ impl Nftables {
             for set in sets(&sample).keys() {
                 batch.set(set);
             }
+            batch.chains_of_drops();
+            batch.drops();
             for line in lines(&sample, self.forgets).iter().filter(|line| of(line.hook)) {
                 batch.chain(chain_of(line.hook));
                 batch.rule(line);

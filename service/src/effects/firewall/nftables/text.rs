@@ -15,7 +15,7 @@
 //! The ruleset as `nft list table inet guestnet` prints it, without what only the kernel knows
 //! (counts, the owner). Pure.
 
-use super::layout::{lines, sets, Addresses, Elements, Kind, Line, Set};
+use super::layout::{lines, sets, Addresses, Counted, Elements, Kind, Line, Set};
 use super::{chain_of, CHAINS, CLOSED, TABLE};
 use crate::effects::firewall::{with_port, Family, Interface, Match, Ruleset, Verdict};
 use crate::model::ownership::LINK_GROUP;
@@ -45,13 +45,18 @@ pub(super) fn of(ruleset: &Ruleset, forgets: bool) -> String {
     };
     let sets = sets(ruleset);
     let sets = sets.iter().map(|(set, elements)| written(set, elements));
+    let drops = Counted::ALL.map(|counted| {
+        let (key, name, set) = (counted.key(), counted.chain(), Set::DROPPED.name());
+        format!("\tchain {name} {{\n\t\tadd @{set} {{ {key} counter }}\n\t\tdrop\n\t}}\n")
+    });
     let objects = forgets.then(|| {
         format!(
             "\tct timeout {CLOSED} {{\n\t\tprotocol tcp\n\t\tl3proto ip\n\t\tpolicy = {{ time_wait : \
              {FORGOTTEN}, close : {FORGOTTEN} }}\n\t}}\n"
         )
     });
-    let parts: Vec<_> = objects.into_iter().chain(sets).chain(CHAINS.iter().map(chain)).collect();
+    let parts: Vec<_> =
+        objects.into_iter().chain(sets).chain(CHAINS.iter().map(chain)).chain(drops).collect();
     format!("table inet {TABLE} {{\n{}}}\n", parts.join("\n"))
 }
 
@@ -64,6 +69,7 @@ fn written(set: &Set, elements: &Elements) -> String {
             ("ipv4_addr\n\t\tsize 8192\n\t\tflags dynamic,timeout\n\t\ttimeout 1m", 1)
         }
         Kind::Connections => ("ipv4_addr\n\t\tsize 8192\n\t\tflags dynamic", 1),
+        Kind::Dropped => ("ifname\n\t\tsize 8192\n\t\tflags dynamic", 1),
         Kind::Subnets | Kind::Addresses => ("ipv4_addr", 2),
     };
     let name = set.name();
@@ -166,7 +172,10 @@ fn line(rule: &Line) -> String {
     words.push(match &rule.verdict {
         Verdict::Forget => format!("ct timeout set \"{CLOSED}\""),
         Verdict::Accept => "accept".to_owned(),
-        Verdict::Drop => "counter drop".to_owned(),
+        Verdict::Drop => match rule.counted() {
+            Some(counted) => format!("counter goto {}", counted.chain()),
+            None => "counter drop".to_owned(),
+        },
         Verdict::Masquerade => "masquerade".to_owned(),
         Verdict::Snat(address) => format!("snat {ip} to {address}"),
         Verdict::SnatBy(address, (first, last)) => format!("snat {ip} to {address}:{first}-{last}"),

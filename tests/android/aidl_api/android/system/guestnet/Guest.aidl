@@ -61,4 +61,5 @@ parcelable Guest {
   long txBytes = (-1) /* -1 */;
   long rxPackets = (-1) /* -1 */;
   long txPackets = (-1) /* -1 */;
+  long droppedPackets = (-1) /* -1 */;
 }

@@ -41,4 +41,5 @@ parcelable GuestStatus {
   long txBytes;
   long rxPackets;
   long txPackets;
+  long droppedPackets = (-1) /* -1 */;
 }

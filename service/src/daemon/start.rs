@@ -230,7 +230,8 @@ impl Daemon {
             notify,
             _alive: alive,
         };
-        trace::clear(&daemon.store, found.logger.as_ref().map(|record| record.name.as_str()));
+        let logger = found.logger.as_ref().map(|record| record.name.as_str());
+        trace::clear(&daemon.store, logger, daemon.packet_filter.get().programs());
         daemon.adopt(found.records)?;
         daemon.begin()?;
         daemon.find_lifelines();

@@ -27,6 +27,8 @@ pub struct Flow {
     pub protocol: u8,
     /// The guest's port, or an echo's id.
     pub id: u16,
+    /// The port that it goes to; 0: it has none.
+    pub port: u16,
 }
 
 impl Flow {

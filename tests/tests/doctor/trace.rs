@@ -242,3 +242,72 @@ fn a_guest_that_ends_meanwhile_is_said_and_leaves_nothing() {
     assert_eq!(ward.bed.device.run("nft list tables"), tables);
     eventually("it is detached", || ward.bed.names().is_empty());
 }
+
+/// The device of guests whose packets x_tables alone decides about, as on Android.
+fn without_nftables() -> Ward {
+    let ward = Ward::new("iptables");
+    // In use from here on: netd has chains there.
+    ward.bed.device.run("iptables-legacy -t raw -L");
+    ward
+}
+
+const RAW: &str = "iptables-legacy -w -t raw -S";
+
+#[test]
+fn x_tables_alone_traces_a_probe_and_its_answer() {
+    let ward = without_nftables();
+    ward.is_healthy();
+    let before = left(&ward.bed.device);
+    let (found, trace) = diagnosis(&ward);
+    assert_eq!(found.cause, Cause::HEALTHY, "{}", shown(&found));
+    assert_eq!(trace.gap, TraceGap::NONE, "{}", told(&trace));
+    assert_eq!(end(&trace, false).verdict, "MASQUERADE", "{}", told(&trace));
+    assert_eq!(end(&trace, true).verdict.to_lowercase(), "accept", "{}", told(&trace));
+    let hooks = |answer| {
+        let of = trace.steps.iter().filter(move |step| step.answer == answer);
+        of.map(|step| step.hook.as_str()).collect::<Vec<_>>()
+    };
+    assert!(hooks(false).contains(&"prerouting"), "{}", told(&trace));
+    assert!(hooks(true).contains(&"forward"), "{}", told(&trace));
+    let own = |step: &TraceStep| step.chain.contains("trace") || step.verdict.contains("trace");
+    assert!(!trace.steps.iter().any(own), "{}", told(&trace));
+    assert_eq!(before, left(&ward.bed.device));
+}
+
+#[test]
+fn x_tables_alone_names_the_rule_that_drops() {
+    let ward = without_nftables();
+    let device = &ward.bed.device;
+    device.run("iptables-legacy -t mangle -N theirs");
+    device.run("iptables-legacy -t mangle -A theirs -s 172.16.0.0/12 -j DROP");
+    device.run("iptables-legacy -t mangle -A FORWARD -i vm_wlan+ -j theirs");
+    let before = left(device);
+    let (_, trace) = diagnosis(&ward);
+    assert_eq!(trace.gap, TraceGap::NONE, "{}", told(&trace));
+    let end = end(&trace, false);
+    let place = (end.table.as_str(), end.chain.as_str(), end.number, end.verdict.as_str());
+    assert_eq!(place, ("mangle", "theirs", 1, "DROP"), "{}", told(&trace));
+    assert_eq!(before, left(device));
+}
+
+#[test]
+fn a_chain_that_traces_goes_with_the_next_start() {
+    let mut ward = without_nftables();
+    ward.bed.device.run("iptables-legacy -t mangle -I FORWARD -i vm_wlan+ -j DROP");
+    let before = ward.bed.device.run(RAW);
+    let (_, _, logger) = left(&ward.bed.device);
+    thread::scope(|scope| {
+        let call = scope.spawn(|| ward.bed.service.diagnose(Some("demo"), &traced()));
+        let pid = ward.bed.daemon.pid();
+        eventually("it traces", || ward.bed.device.run(RAW).contains("TRACE"));
+        ward.bed.device.run(&format!("kill -KILL {pid}"));
+        assert!(call.join().expect("the call").is_err());
+    });
+    let traces = ward.bed.device.run(RAW);
+    assert!(traces.contains("-A PREROUTING -j oem_guestnet_trace"), "{traces}");
+    assert!(!ward.bed.device.run("nft list tables").contains("trace"));
+    ward.bed.daemon.kill();
+    ward.bed.start();
+    assert_eq!(ward.bed.device.run(RAW), before);
+    assert_eq!(ward.bed.device.run(LOGGER), logger);
+}

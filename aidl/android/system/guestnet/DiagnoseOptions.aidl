@@ -34,7 +34,8 @@ parcelable DiagnoseOptions {
     @utf8InCpp String name = "";
     /**
      * Whether one probe is sent again, and followed through the packet filters. Its packets are marked by a
-     * table of guestnetd's own for less than a second; nothing else is changed, and nothing is left.
+     * table of guestnetd's own for less than a second, or where there is no nf_tables by a chain of its own in
+     * x_tables' raw; nothing else is changed, and nothing is left.
      */
     boolean trace = false;
 }

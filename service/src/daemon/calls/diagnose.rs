@@ -28,6 +28,7 @@ use crate::doctor::trail::{Mark, Side, Trail};
 use crate::doctor::verdict::{self as table, Facts, GuestFacts, Inside, Probed, Route, Way};
 use crate::doctor::{Diagnosis, Row};
 use crate::effects::firewall::diagnose::journey::Guest;
+use crate::effects::firewall::iptables::Programs;
 use crate::effects::kernel::link::Link;
 use crate::effects::kernel::neighbour::{self, Neighbour};
 use crate::effects::kernel::netlink::Netlink;
@@ -57,6 +58,8 @@ pub(super) struct Known {
     /// The same as its packets are followed through filters.
     pub(super) journey: Option<Guest>,
     pub(super) store: Arc<Store>,
+    /// What writes x_tables' rules, if that is how guests' rules are written.
+    pub(super) programs: Option<Programs>,
     /// The interface that the subject leaves by, and the table of its routes.
     way: Option<String>,
     table: TableId,
@@ -77,6 +80,7 @@ impl Daemon {
         Ok(Known {
             journey: guest.as_ref().and_then(|guest| self.journey(guest)),
             store: Arc::clone(&self.store),
+            programs: self.packet_filter.get().programs().cloned(),
             dropped: self.packet_filter.get_mut().dropped().ok(),
             way,
             table: self.world.uplink.table,

@@ -123,8 +123,8 @@ fn follow(
     };
     // Enough bytes for a constant that is below 256.
     let protocol = protocol as u8;
-    let flow = Flow { guest: guest.net.guest.address, to: *to.ip(), protocol, id };
-    let mut tracer = Tracer::open(flow, &known.store)?;
+    let flow = Flow { guest: guest.net.guest.address, to: *to.ip(), protocol, id, port: to.port() };
+    let mut tracer = Tracer::open(flow, &known.store, known.programs.as_ref(), filters)?;
     flight.begin(Instant::now(), None);
     let mut until = Instant::now() + PATIENCE;
     while Instant::now() < until {

@@ -119,6 +119,11 @@ pub trait Engine: Send {
         None
     }
 
+    /// The programs that it runs; none: it runs none.
+    fn programs(&self) -> Option<&iptables::Programs> {
+        None
+    }
+
     /// What limits guests' connections and the kernel has not, by its modules' names: the rules are
     /// without it.
     fn lacks(&self) -> Vec<String> {
@@ -197,6 +202,11 @@ impl Firewall {
     /// See [`Engine::unseen`].
     pub fn unseen(&self) -> Option<&str> {
         self.engine.unseen()
+    }
+
+    /// See [`Engine::programs`].
+    pub fn programs(&self) -> Option<&iptables::Programs> {
+        self.engine.programs()
     }
 
     /// See [`Engine::lacks`].

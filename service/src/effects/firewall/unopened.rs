@@ -15,7 +15,7 @@
 //! iptables that hangs as it is looked for: it is looked for again whenever it is needed. A start must not
 //! end because somebody holds the tables' lock: guests are there, and calls are to be answered.
 
-use super::iptables::Iptables;
+use super::iptables::{Iptables, Programs};
 use super::{Backend, Engine, FirewallError, Ruleset};
 use std::path::{Path, PathBuf};
 
@@ -79,6 +79,10 @@ impl Engine for Unopened {
 
     fn unseen(&self) -> Option<&str> {
         self.opened.as_ref().and_then(Iptables::unseen)
+    }
+
+    fn programs(&self) -> Option<&Programs> {
+        self.opened.as_ref().and_then(|opened| opened.programs())
     }
 
     fn lacks(&self) -> Vec<String> {

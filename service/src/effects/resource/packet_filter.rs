@@ -16,6 +16,7 @@
 
 use super::connections::{subnets, Forgetter, Unfit};
 use super::{Done, Ending, SharedResource, Task};
+use crate::effects::firewall::iptables::Programs;
 use crate::effects::firewall::{Drops, Firewall};
 use crate::error::Error;
 use crate::error::FirewallError;
@@ -62,6 +63,11 @@ impl PacketFilter {
     /// Why its rules cannot be read here; none where they can.
     pub(crate) fn unseen(&self) -> Option<&str> {
         self.firewall.unseen()
+    }
+
+    /// The programs that write its rules; none: it takes none.
+    pub(crate) fn programs(&self) -> Option<&Programs> {
+        self.firewall.programs()
     }
 
     /// What limits guests' connections and this kernel has not.

@@ -26,6 +26,7 @@ mod find;
 mod programs;
 pub mod read;
 mod runner;
+pub(super) mod trace;
 mod view;
 mod writer;
 
@@ -229,6 +230,10 @@ impl Engine for Iptables {
 
     fn unseen(&self) -> Option<&str> {
         self.unseen.as_deref()
+    }
+
+    fn programs(&self) -> Option<&Programs> {
+        Some(&self.programs)
     }
 
     fn lacks(&self) -> Vec<String> {

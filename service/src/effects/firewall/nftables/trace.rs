@@ -123,6 +123,11 @@ pub(in crate::effects::firewall) fn clear_trace() {
     }
 }
 
+/// Whether the kernel has nf_tables at all.
+pub(in crate::effects::firewall) fn has_nftables() -> bool {
+    genid(&mut NetlinkSocket::new()).is_ok()
+}
+
 fn is_there(reader: &mut NetlinkSocket) -> Result<bool, ReplyError> {
     let mut request = Request::new().op_gettable_do(&inet());
     request.encode().push_name_bytes(TRACE_TABLE.as_bytes());

@@ -349,6 +349,7 @@ mod tests {
         to: Ipv4Addr::new(1, 1, 1, 1),
         protocol: libc::IPPROTO_TCP as u8,
         id: 4000,
+        port: 53,
     };
 
     fn packet(from: [u8; 4], to: [u8; 4], ports: (u16, u16)) -> (Vec<u8>, Vec<u8>) {

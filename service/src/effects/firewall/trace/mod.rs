@@ -12,8 +12,10 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 //! Has the kernel tell which rules one probe's packets meet. nf_tables marks the packets in a table of its
-//! own, and tells of its rules by a multicast group; x_tables tells of the same packets by its logger.
-//! All of it is there for less than a second, for one trace at a time, and goes with the process.
+//! own, and tells of its rules by a multicast group; x_tables tells of the same packets by its logger. Where
+//! there is no nf_tables, as on Android, a chain in x_tables' `raw` marks them.
+//! All of it is there for less than a second, for one trace at a time, and goes with the process or, in
+//! x_tables, with the next start.
 //!
 //! | module | what | touches |
 //! |---|---|---|
@@ -21,6 +23,7 @@
 //! | [`rules`] | the rules as their tools print them | reads |
 //! | [`logger`] | x_tables' logger: set, listened to, put back | the kernel |
 //! | `nftables/trace.rs` | the table that marks packets | the kernel |
+//! | `iptables/trace.rs` | the chain that does it | runs `iptables` |
 
 pub mod logger;
 pub mod messages;
@@ -30,7 +33,13 @@ use super::diagnose::chains::{Filters, Label};
 use super::diagnose::device::Device;
 use super::diagnose::journey::{self, Guest, Probe};
 #[cfg(not(target_os = "android"))]
-use super::nftables::trace::{clear_trace, TraceTable, TRACE_TABLE};
+use super::iptables::read::is_in_use;
+use super::iptables::trace::{self as xtables, TraceChain};
+use super::iptables::Programs;
+#[cfg(not(target_os = "android"))]
+use super::nftables::trace::{clear_trace, has_nftables, TraceTable, TRACE_TABLE};
+#[cfg(not(target_os = "android"))]
+use super::Family;
 use crate::effects::kernel::link;
 use crate::effects::kernel::netlink::message::Messages;
 use crate::effects::kernel::netlink::Netlink;
@@ -43,9 +52,7 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use rtnetlink::sys::Socket;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::sync::{Arc, MutexGuard};
-#[cfg(not(target_os = "android"))]
-use std::sync::{Mutex, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 /// `NFNLGRP_NFTRACE` (linux/netfilter/nfnetlink.h).
@@ -55,7 +62,6 @@ const NFNLGRP_NFTRACE: u32 = 9;
 const MOST: usize = 4096;
 
 /// One trace at a time: the table has one name, and the logger one listener.
-#[cfg(not(target_os = "android"))]
 static TRACING: Mutex<()> = Mutex::new(());
 
 /// A trace that runs until this is dropped.
@@ -64,15 +70,30 @@ pub struct Tracer {
     heard: Option<Socket>,
     logger: Option<Logger>,
     told: Vec<Told>,
-    #[cfg(not(target_os = "android"))]
-    _table: TraceTable,
+    _rules: TracingRules,
     _only: MutexGuard<'static, ()>,
 }
 
-impl Tracer {
-    /// Begins to trace the packets of a flow, in this network namespace.
+/// What has packets traced, until it is dropped.
+enum TracingRules {
     #[cfg(not(target_os = "android"))]
-    pub fn open(flow: Flow, store: &Arc<Store>) -> Result<Self, Gap> {
+    Nftables {
+        _table: TraceTable,
+    },
+    Iptables {
+        _chain: TraceChain,
+    },
+}
+
+impl Tracer {
+    /// Begins to trace the packets of a flow, in this network namespace. `programs` are those that write
+    /// x_tables' rules, if guests' rules are there.
+    pub fn open(
+        flow: Flow,
+        store: &Arc<Store>,
+        programs: Option<&Programs>,
+        filters: &Filters,
+    ) -> Result<Self, Gap> {
         let only = match TRACING.try_lock() {
             Ok(only) => only,
             Err(TryLockError::Poisoned(only)) => only.into_inner(),
@@ -80,6 +101,37 @@ impl Tracer {
                 return Err(Gap::Busy("another trace of guestnetd's is running".to_owned()))
             }
         };
+        match programs.filter(|_| is_alone(filters)) {
+            Some(programs) => Self::by_xtables(flow, store, programs, only),
+            None => Self::by_nftables(flow, store, only),
+        }
+    }
+
+    fn by_xtables(
+        flow: Flow,
+        store: &Arc<Store>,
+        programs: &Programs,
+        only: MutexGuard<'static, ()>,
+    ) -> Result<Self, Gap> {
+        let logger = Some(Logger::take(store)?);
+        let chain = TraceChain::open(programs, &flow).map_err(|e| {
+            let text = format!("cannot write the rules that trace: {e}");
+            if e.is_stuck() {
+                Gap::Busy(text)
+            } else {
+                Gap::NotSupported(text)
+            }
+        })?;
+        let rules = TracingRules::Iptables { _chain: chain };
+        Ok(Self { flow, heard: None, logger, told: Vec::new(), _rules: rules, _only: only })
+    }
+
+    #[cfg(not(target_os = "android"))]
+    fn by_nftables(
+        flow: Flow,
+        store: &Arc<Store>,
+        only: MutexGuard<'static, ()>,
+    ) -> Result<Self, Gap> {
         let heard = subscribe().map_err(|e| gap("listen to nf_tables' traces", &e))?;
         let logger = match legacy_is_in_use() {
             true => Some(Logger::take(store)?),
@@ -88,14 +140,14 @@ impl Tracer {
         let table = TraceTable::open(&flow).map_err(|e| {
             gap(&format!("make the nftables table {TRACE_TABLE}"), &errno_of(e.errno))
         })?;
-        let (heard, told) = (Some(heard), Vec::new());
-        Ok(Self { flow, heard, logger, told, _table: table, _only: only })
+        let (heard, rules) = (Some(heard), TracingRules::Nftables { _table: table });
+        Ok(Self { flow, heard, logger, told: Vec::new(), _rules: rules, _only: only })
     }
 
-    /// Android's kernels have no nf_tables, whose mark it takes to trace packets of one kind only.
+    /// Android's kernels have no nf_tables.
     #[cfg(target_os = "android")]
-    pub fn open(_: Flow, _: &Arc<Store>) -> Result<Self, Gap> {
-        Err(Gap::NotSupported("this kernel has no nf_tables".to_owned()))
+    fn by_nftables(_: Flow, _: &Arc<Store>, _: MutexGuard<'static, ()>) -> Result<Self, Gap> {
+        Err(Gap::NotSupported("iptables does not answer, and there is no nf_tables".to_owned()))
     }
 
     /// The sockets to poll; `read` takes what they have.
@@ -137,8 +189,7 @@ impl Tracer {
         };
         let known = Known { bases: bases(filters), decides: &decides, link: &link };
         let mut steps = messages::steps(&self.told, &self.flow, &known);
-        #[cfg(not(target_os = "android"))]
-        steps.retain(|step| step.table != TRACE_TABLE);
+        steps.retain(|step| !is_the_traces(step));
         rules.fill(&mut steps);
         steps
     }
@@ -182,10 +233,36 @@ pub fn predict(filters: &Filters, device: &dyn Device, guest: &Guest, probe: Pro
 }
 
 /// Removes what a guestnetd has left that was killed while it traced.
-pub fn clear(store: &Store, logger: Option<&str>) {
+pub fn clear(store: &Store, logger: Option<&str>, programs: Option<&Programs>) {
     logger::put_back(store, logger);
+    if let Some(programs) = programs {
+        xtables::clear_trace(programs);
+    }
     #[cfg(not(target_os = "android"))]
     clear_trace();
+}
+
+/// Whether x_tables is all that decides here: Android's kernels have no nf_tables. Elsewhere that is not
+/// brought in where nobody uses it, unless x_tables' `raw` would be.
+#[cfg(target_os = "android")]
+fn is_alone(_: &Filters) -> bool {
+    true
+}
+
+#[cfg(not(target_os = "android"))]
+fn is_alone(filters: &Filters) -> bool {
+    let of_nftables = |label: &Label| matches!(label, Label::Nftables { .. });
+    !filters.tables.iter().any(|table| of_nftables(&table.label))
+        && (is_in_use(Family::V4, "raw") || !has_nftables())
+}
+
+/// Whether a rule is one of those that have packets traced.
+fn is_the_traces(step: &Step) -> bool {
+    #[cfg(not(target_os = "android"))]
+    if step.table == TRACE_TABLE {
+        return true;
+    }
+    step.chain == xtables::CHAIN || step.verdict == format!("jump {}", xtables::CHAIN)
 }
 
 #[cfg(not(target_os = "android"))]
@@ -202,11 +279,7 @@ fn subscribe() -> io::Result<Socket> {
 /// Whether x_tables has a table here, by iptables-legacy or netd's iptables.
 #[cfg(not(target_os = "android"))]
 fn legacy_is_in_use() -> bool {
-    use super::{iptables::read, Family};
-
-    ["raw", "mangle", "nat", "filter", "security"]
-        .iter()
-        .any(|table| read::is_in_use(Family::V4, table))
+    ["raw", "mangle", "nat", "filter", "security"].iter().any(|table| is_in_use(Family::V4, table))
 }
 
 #[cfg(not(target_os = "android"))]

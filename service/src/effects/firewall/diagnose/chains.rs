@@ -194,6 +194,8 @@ pub enum Action {
     ConnectionMark(usize),
     /// Conntrack is not to see it.
     NotTracked,
+    /// Conntrack is to look for it in the zone whose number, of two bytes, is at this place.
+    Zone(usize),
     /// It goes to the address at this place.
     Destination(usize),
     /// It goes to the device itself.

@@ -110,9 +110,11 @@ pub fn outcome(filters: &Filters, device: &dyn Device, guest: &Guest, probe: Pro
     if let Some(outcome) = judged(Leg::First, &mut walk, arrived.is_empty()) {
         return outcome;
     }
-    let answers = arrived
-        .iter()
-        .map(|walker| Walker { doubt: walker.doubt.clone(), ..Walker::new(back(&walker.packet)) });
+    let answers = arrived.iter().map(|walker| Walker {
+        doubt: walker.doubt.clone(),
+        untracked: walker.untracked.clone(),
+        ..Walker::new(back(&walker.packet))
+    });
     let received = come(&mut walk, guest, answers.collect());
     if let Some(outcome) = judged(Leg::Answer, &mut walk, received.is_empty()) {
         return outcome;

@@ -119,6 +119,8 @@ pub struct Connection {
     pub translated_from: Option<Ipv4Addr>,
     /// Its mark; none if that cannot be told.
     pub mark: Option<u32>,
+    /// The zone that it is in; none if that cannot be told.
+    pub zone: Option<u16>,
     /// Whether the packet is its first.
     pub new: bool,
     /// Whether the packet is an answer.
@@ -155,6 +157,8 @@ pub struct Packet {
     pub tracking: Tracking,
     /// The connection that conntrack will find for it; none: a new one.
     pub of: Option<Connection>,
+    /// The zone in which conntrack looks for it; none if that cannot be told.
+    pub zone: Option<u16>,
     /// Its time to live.
     pub ttl: u8,
     /// An address that stands for all of a guests' subnet, and how many of its bytes they have in common.
@@ -166,8 +170,8 @@ impl Packet {
     pub fn first(source: Ipv4Addr, destination: Ipv4Addr, payload: Payload) -> Self {
         let (input, output, of) = (None, None, None);
         let (tracking, mark) = (Tracking::NotYet, Some(0));
-        let (ttl, any) = (64, None);
-        Self { input, output, source, destination, payload, mark, tracking, of, ttl, any }
+        let (zone, ttl, any) = (Some(0), 64, None);
+        Self { input, output, source, destination, payload, mark, tracking, of, zone, ttl, any }
     }
 
     /// The bytes of an address that are known.
@@ -189,10 +193,18 @@ impl Packet {
             translated_to: None,
             translated_from: None,
             mark: Some(0),
+            zone: self.zone,
             new: true,
             answer: false,
         };
-        self.tracking = Tracking::Known(self.of.take().unwrap_or_else(new));
+        // What is looked for in another zone is not found there, and is no part of it.
+        let elsewhere = self.of.as_ref().is_some_and(|of| {
+            of.zone.zip(self.zone).is_some_and(|(zone, looked_in)| zone != looked_in)
+        });
+        self.tracking = match elsewhere {
+            true => Tracking::Off,
+            false => Tracking::Known(self.of.take().unwrap_or_else(new)),
+        };
     }
 
     /// Its connection, if conntrack knows it.

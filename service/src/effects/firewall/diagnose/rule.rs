@@ -50,6 +50,8 @@ pub(super) enum RuleEnd {
 pub(super) enum Changed {
     Mark,
     Tracking,
+    /// Conntrack looks for it elsewhere.
+    Zone,
     Destination,
     Source,
 }
@@ -253,6 +255,14 @@ impl<'a> Run<'a> {
                 if self.packet.tracking == Tracking::NotYet {
                     self.packet.to_mut().tracking = Tracking::Off;
                     self.changed = Some(Changed::Tracking);
+                }
+                Next::Step
+            }
+            Action::Zone(at) => {
+                let zone = self.registers.known::<2>(*at).map(u16::from_ne_bytes);
+                if self.packet.tracking == Tracking::NotYet && self.packet.zone != zone {
+                    self.packet.to_mut().zone = zone;
+                    self.changed = Some(Changed::Zone);
                 }
                 Next::Step
             }

@@ -229,6 +229,13 @@ fn said(stop: &Stop, at: &Place, cause: Cause, what: &str, sure: bool) -> String
     let verb = |surely: &str, perhaps: &str| if sure { surely } else { perhaps }.to_owned();
     let packet = &stop.walker.packet;
     match (cause, stop.how) {
+        (Cause::NotTracked, _) if stop.walker.packet.of.is_some() => {
+            let puts = verb("puts", "may put");
+            format!(
+                "{by} {puts} guests' connections and their answers into different zones of connection \
+                 tracking, so {what} are not translated"
+            )
+        }
         (Cause::NotTracked, _) => {
             let keeps = verb("keeps", "may keep");
             format!("{by} {keeps} {what} from connection tracking, so it is not translated")

@@ -402,6 +402,7 @@ fn words(end: &RuleEnd, changed: Option<Changed>) -> String {
     let changed = changed.map(|changed| match changed {
         Changed::Mark => "mark",
         Changed::Tracking => "notrack",
+        Changed::Zone => "ct zone",
         Changed::Destination => "dnat",
         Changed::Source => "snat",
     });
@@ -513,7 +514,7 @@ fn after(walker: &Walker, exit: Exit, at: &dyn Fn() -> Place) -> (RuleEnd, Walke
     let place = || Some(at()).filter(|at| !at.is_ours());
     match changed {
         Some(Changed::Mark) => walker.marked = place(),
-        Some(Changed::Tracking) => walker.untracked = place(),
+        Some(Changed::Tracking | Changed::Zone) => walker.untracked = place(),
         Some(Changed::Destination) => walker.sent = place(),
         Some(Changed::Source) => walker.source = place(),
         None => {}

@@ -233,6 +233,7 @@ fn conntrack(data: &[u8]) -> Option<Vec<Step>> {
     let mut steps = either(data, (1, 4), loads, |at| match key {
         3 => Some(Step::Act(Action::ConnectionMark(at))),
         // Answers are looked for in the same zone.
+        17 if matches!(tuple, Tuple::Own) => Some(Step::Act(Action::Zone(at))),
         17 => Some(Step::Doubt("a zone of conntrack's".to_owned())),
         _ => None,
     })?;
@@ -341,19 +342,31 @@ fn header_option(data: &[u8]) -> Option<Vec<Step>> {
     }
 }
 
-/// A single packet exceeds no rate; whether it is within one depends on what came before.
+/// A single packet exceeds no rate that anybody can work with; whether it is within one depends on what
+/// came before. Beyond a rate that nobody can work with is nearly all.
 fn limit(data: &[u8]) -> Vec<Step> {
-    match number(data, 5).unwrap_or(0) & 1 {
-        1 => vec![Step::Never],
-        _ => vec![Step::Doubt("a rate".to_owned())],
+    let long = |kind| {
+        let value = attributes(data, 0).find(kind)?;
+        value.first_chunk().copied().map(u64::from_be_bytes)
+    };
+    let of_packets = number(data, 4).unwrap_or(0) == 0;
+    let per = long(2).unwrap_or(1).checked_div(long(1).unwrap_or(0)).unwrap_or(u64::MAX);
+    let slow = of_packets && per >= matching::SECONDS_TOO_MANY;
+    match (number(data, 5).unwrap_or(0) & 1, slow) {
+        (1, false) => vec![Step::Never],
+        (1, true) => Vec::new(),
+        (_, true) => vec![Step::Never],
+        (_, false) => vec![Step::Doubt("a rate".to_owned())],
     }
 }
 
-/// A single connection exceeds no number of them.
+/// A single connection exceeds no number of them but none.
 fn connections(data: &[u8]) -> Vec<Step> {
-    match number(data, 2).unwrap_or(0) & 1 {
-        1 => vec![Step::Never],
-        _ => Vec::new(),
+    let over = number(data, 2).unwrap_or(0) & 1 != 0;
+    let exceeds = number(data, 1) == Some(0);
+    match over == exceeds {
+        true => Vec::new(),
+        false => vec![Step::Never],
     }
 }
 

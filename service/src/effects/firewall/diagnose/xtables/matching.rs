@@ -17,7 +17,7 @@
 //! whether the rule holds.
 
 use super::super::chains::{End, Field, Found, Lookup, Side, Step, Tuple};
-use crate::effects::kernel::netlink::message::{u16_at, u32_at};
+use crate::effects::kernel::netlink::message::{u16_at, u32_at, u64_at};
 
 /// What a match asks for.
 pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8]) -> Vec<Step> {
@@ -45,14 +45,17 @@ pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8]) -> Vec<Step
         "helper" => helper(data),
         "connlimit" => connlimit(data),
         "hashlimit" => hashlimit(revision, data),
-        "socket" => Some(vec![Step::Never]), // what passes through has none
-        "limit" => Some(doubt("a rate")),
+        // What passes through has no socket.
+        "socket" | "cgroup" => Some(vec![Step::Never]),
+        "limit" => limit(data),
         "set" => Some(doubt("an ipset")),
         "time" => Some(doubt("the time")),
-        "statistic" => Some(doubt("chance")),
-        "string" | "u32" | "bpf" | "length" | "tcpmss" => Some(doubt("the packets' content")),
+        "statistic" => statistic(data),
+        "length" => length(data),
+        "realm" => realm(data),
+        "string" | "u32" | "bpf" | "tcpmss" => Some(doubt("the packets' content")),
         "mac" => Some(doubt("a link-layer address")),
-        "recent" => Some(doubt("what was seen before")),
+        "recent" => recent(data),
         "quota" | "quota2" | "connbytes" => Some(doubt("how much was sent before")),
         _ => None,
     };
@@ -328,21 +331,78 @@ fn helper(data: &[u8]) -> Option<Vec<Step>> {
     always(u32_at(data, 0)? != 0)
 }
 
-/// One connection is never too many.
+/// One connection is never too many, unless none may be.
 fn connlimit(data: &[u8]) -> Option<Vec<Step>> {
     const AT_MOST: u32 = 1;
-    always(u32_at(data, 20)? & AT_MOST != 0)
+    let (limit, flags) = (u32_at(data, 16)?, u32_at(data, 20)?);
+    always((limit == 0) != (flags & AT_MOST != 0))
 }
 
-/// One packet exceeds no rate; whether it is within one depends on what came before.
+/// A packet in so many seconds, or fewer: nobody can work with that, and what is beyond is nearly all.
+pub(in super::super) const SECONDS_TOO_MANY: u64 = 10;
+
+/// Whether a packet is within a rate depends on what came before, where it is one to work with.
+fn limit(data: &[u8]) -> Option<Vec<Step>> {
+    // XT_LIMIT_SCALE: `avg` is the time for one packet.
+    const SCALE: u64 = 10_000;
+    match u64::from(u32_at(data, 0)?) >= SECONDS_TOO_MANY * SCALE {
+        true => always(false),
+        false => Some(doubt("a rate")),
+    }
+}
+
+/// One packet exceeds no rate that anybody can work with; whether it is within one depends on what came
+/// before.
 fn hashlimit(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
     const ABOVE: u32 = 1 << 4;
-    let mode = match revision {
-        0 | 1 => u32_at(data, 16)?,
-        _ => u32_at(data, 272)?,
+    const OF_BYTES: u32 = 1 << 5;
+    // The time for one packet, in the revision's own unit.
+    let (mode, time, scale) = match revision {
+        0 | 1 => (u32_at(data, 16)?, u64::from(u32_at(data, 20)?), 10_000),
+        _ => (u32_at(data, 272)?, u64_at(data, 256)?, 1_000_000),
     };
-    match mode & ABOVE {
-        0 => Some(doubt("a rate")),
-        _ => always(false),
+    let slow = mode & OF_BYTES == 0 && time >= SECONDS_TOO_MANY * scale;
+    match (mode & ABOVE != 0, slow) {
+        (above, true) => always(above),
+        (true, false) => always(false),
+        (false, false) => Some(doubt("a rate")),
+    }
+}
+
+/// Chance, but where it is certain.
+fn statistic(data: &[u8]) -> Option<Vec<Step>> {
+    const RANDOM: u16 = 0;
+    const CERTAIN: u32 = 0x8000_0000;
+    let (mode, inverted, number) = (u16_at(data, 0)?, u16_at(data, 2)? & 1 != 0, u32_at(data, 4)?);
+    match (mode, number) {
+        // Of every packet, too, the kernel has one less than was asked for.
+        (RANDOM, CERTAIN..) | (1, 0) => always(!inverted),
+        (RANDOM, 0) => always(inverted),
+        _ => Some(doubt("chance")),
+    }
+}
+
+/// Every length, from an empty packet's to Ethernet's, or some.
+fn length(data: &[u8]) -> Option<Vec<Step>> {
+    let (shortest, longest) = (u16_at(data, 0)?, u16_at(data, 2)?);
+    match shortest <= 28 && longest >= 1500 {
+        true => always(*data.get(4)? == 0),
+        false => Some(doubt("the packets' length")),
+    }
+}
+
+/// Routes of guests have no realm.
+fn realm(data: &[u8]) -> Option<Vec<Step>> {
+    let (realm, inverted) = (u32_at(data, 0)?, *data.get(8)? != 0);
+    always((realm == 0) != inverted)
+}
+
+/// A packet that is only noted always matches.
+fn recent(data: &[u8]) -> Option<Vec<Step>> {
+    const SET: u8 = 1 << 1;
+    let (asks, inverted) = (*data.get(8)?, *data.get(9)? != 0);
+    match asks & SET {
+        0 => Some(doubt("what was seen before")),
+        _ => always(!inverted),
     }
 }

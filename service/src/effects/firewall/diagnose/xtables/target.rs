@@ -68,11 +68,16 @@ fn address(revision: u8, data: &[u8], action: fn(usize) -> Action) -> Option<Vec
 fn conntrack(data: &[u8]) -> Option<Vec<Step>> {
     const NOTRACK: u16 = 1;
     let (flags, zone) = (u16_at(data, 0)?, u16_at(data, 2)?);
-    Some(match (flags & NOTRACK != 0, zone) {
+    // XT_CT_ZONE_DIR_ORIG, _DIR_REPL, _MARK: of one direction, or out of a mark
+    const OTHER_ZONES: u16 = 0x1c;
+    Some(match (flags & NOTRACK != 0, flags & OTHER_ZONES != 0) {
         (true, _) => vec![Step::Act(Action::NotTracked)],
-        (false, 0) => Vec::new(),
+        (false, true) => vec![Step::Doubt("a zone of conntrack's".to_owned())],
         // Answers are looked for in the same zone.
-        (false, _) => vec![Step::Doubt("a zone of conntrack's".to_owned())],
+        (false, false) => {
+            let bytes = zone.to_ne_bytes().to_vec();
+            vec![Step::Set { to: 0, bytes }, Step::Act(Action::Zone(0))]
+        }
     })
 }
 

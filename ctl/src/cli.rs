@@ -101,6 +101,19 @@ lxc.hook.version 0 and 1 both work. LXC writes what a hook prints to the contain
 level DEBUG: lxc-start --logfile FILE --logpriority DEBUG. Options go after lxc-hook:
   lxc.hook.start-host = /usr/bin/guestnetctl lxc-hook --address 172.17.3.9 --vpn tun:tun0";
 
+const OCI_HELP: &str = "\
+In the container's config.json, with a network namespace of its own and nothing in it:
+  \"hooks\": {
+    \"createRuntime\": [{\"path\": \"/usr/bin/guestnetctl\", \"args\": [\"guestnetctl\", \"oci-hook\"]}],
+    \"poststop\": [{\"path\": \"/usr/bin/guestnetctl\", \"args\": [\"guestnetctl\", \"oci-hook\"]}]
+  }
+
+createRuntime attaches the container before its first process runs; when it cannot, the container does
+not start. A missing uplink does not stop it. poststop detaches it; a guest that is gone already is no
+error. The guest's name is the annotation guestnet.name, else the container's id: of 64 digits the
+first 12, as podman and docker show it. The container's root is not there yet, so that --resolv-conf
+takes a path and not auto.";
+
 const DNS_HELP: &str = "\
 What guests ask their gateway goes to the first server, at once if UPLINK is the uplink, and
 whenever it is again. Without a SERVER, those named before are forgotten, and guestnetd uses what
@@ -312,6 +325,14 @@ Examples:
     Man {
         /// Where to
         directory: std::path::PathBuf,
+    },
+    /// Be an OCI runtime's createRuntime and poststop: runc, crun, podman, docker, containerd
+    #[command(after_help = OCI_HELP)]
+    OciHook {
+        #[command(flatten)]
+        config: ConfigArgs,
+        #[command(flatten)]
+        names: NamesArgs,
     },
     /// Be LXC's lxc.hook.start-host and lxc.hook.post-stop
     #[command(after_help = HOOK_HELP)]

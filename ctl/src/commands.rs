@@ -17,7 +17,7 @@
 use crate::cli::{Cli, Command, ProbeArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::{attached, client, hold, json, lxc, render, target, uplink, verdict, watch};
+use crate::{attached, client, hold, json, lxc, oci, render, target, uplink, verdict, watch};
 use android_system_guestnet::aidl::android::system::guestnet::{
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
@@ -39,6 +39,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Completions { shell } => completions(*shell),
         #[cfg(not(target_os = "android"))]
         Command::Man { directory } => man(directory),
+        Command::OciHook { config, names } => oci::run(uri, output, config, names),
         Command::LxcHook { config, names, lxc } => lxc::run(uri, output, config, names, lxc),
         Command::Attach { guest, names, timeline, hold: true } => {
             hold::run(uri, output, guest, names, *timeline)

@@ -42,7 +42,7 @@ pub fn run(
 
 /// A guest of that name can only be the container's last run, whose namespace has not ended yet
 /// (a reboot from inside is that fast): it makes way.
-fn start(
+pub fn start(
     guestnet: &dyn IGuestNet,
     output: &Output,
     (args, names): (&ConfigArgs, &NamesArgs),
@@ -65,7 +65,7 @@ fn start(
 }
 
 /// The kernel may have been faster: the link goes with its namespace.
-fn stop(guestnet: &dyn IGuestNet, name: &str) -> Result<Exit, Failure> {
+pub fn stop(guestnet: &dyn IGuestNet, name: &str) -> Result<Exit, Failure> {
     match guestnet.detach(name).map_err(Failure::from) {
         Err(failure) if !failure.is(ERROR_NO_SUCH_GUEST) => Err(failure),
         _ => Ok(Exit::Ok),

@@ -27,6 +27,7 @@ mod lxc;
 #[cfg(not(target_os = "android"))]
 mod man;
 mod names;
+mod oci;
 mod output;
 mod render;
 mod resolv_conf;

@@ -105,6 +105,7 @@ fn wrong_command_lines() {
         "unknown",
         "list --connect tcp://localhost",
         "lxc-hook",
+        "oci-hook",
         "lxc-hook web lxc mount",
     ] {
         let said: Said = guestnetctl(args).output().unwrap().into();

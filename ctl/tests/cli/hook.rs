@@ -12,9 +12,11 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! lxc-hook as LXC runs it, both ways.
+//! lxc-hook as LXC runs it, both ways, and oci-hook as OCI runtimes do.
 
 use crate::stub::{Said, Stub};
+use std::io::Write;
+use std::process::Stdio;
 
 /// Runs a hook under one of LXC's ways to tell what it is about.
 fn hook(stub: &Stub, version: u32, name: &str, kind: &str, options: &str) -> Said {
@@ -109,4 +111,29 @@ fn a_document_where_one_is_asked_for() {
     let stub = Stub::start();
     let said = hook(&stub, 1, "web", "start-host", "--json");
     assert_eq!(said.json()["guest"]["name"], "web");
+}
+
+/// Runs a hook with a state of an OCI runtime.
+fn oci(stub: &Stub, state: &str) -> Said {
+    let mut command = stub.command("oci-hook --address 172.17.3.9");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut hook = command.spawn().unwrap();
+    hook.stdin.take().unwrap().write_all(state.as_bytes()).unwrap();
+    hook.wait_with_output().unwrap().into()
+}
+
+#[test]
+fn a_container_of_an_oci_runtime_starts_and_stops() {
+    let stub = Stub::start();
+    let pid = std::process::id();
+    let said = oci(&stub, &format!(r#"{{"id":"web","status":"creating","pid":{pid}}}"#));
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    let calls = stub.calls();
+    assert!(calls[0].starts_with("attach web 172.17.3.9 pidfd "), "{calls:?}");
+    let said = oci(&stub, r#"{"id":"web","status":"stopped"}"#);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    assert_eq!(stub.calls(), ["detach web"]);
+    assert_eq!(oci(&stub, r#"{"id":"gone","status":"stopped"}"#).code, Some(0));
+    let broken = format!(r#"{{"id":"broken","status":"creating","pid":{pid}}}"#);
+    assert_eq!(oci(&stub, &broken).code, Some(5));
 }

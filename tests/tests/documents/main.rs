@@ -184,7 +184,7 @@ fn every_block_says_what_it_is() {
     for document in front_door() {
         let text = text(&document);
         for block in blocks(&text) {
-            let known = ["sh", "sh systemd", "console", "ini", "text"];
+            let known = ["sh", "sh systemd", "console", "ini", "json", "text"];
             assert!(
                 known.contains(&block.language.as_str()),
                 "{document}:{}: {}",

@@ -1,0 +1,130 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! `guestnetctl oci-hook`: what an OCI runtime tells its hooks (runtime-spec, "State"), and what is done
+//! about it: a container is attached before its first process runs, and detached after its end.
+
+use crate::cli::{ConfigArgs, NamesArgs};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::{client, lxc};
+use serde_json::Value;
+use std::io::Read;
+
+/// Where the container's name is, if its id is not to be the guest's.
+const NAME: &str = "guestnet.name";
+/// More than any runtime says.
+const MOST: u64 = 1 << 20;
+
+/// What is to be done.
+#[derive(Debug, Eq, PartialEq)]
+enum Hook {
+    /// createRuntime: the namespaces are there, and nothing runs in them yet.
+    Create { name: String, pid: i32 },
+    /// poststop: it has ended.
+    Stop { name: String },
+}
+
+/// Does what the runtime asks for, by its state on standard input. It takes any exit code but 0 as the
+/// hook's failure, and does not start the container.
+pub fn run(
+    connect: Option<&str>,
+    output: &Output,
+    config: &ConfigArgs,
+    names: &NamesArgs,
+) -> Result<Exit, Failure> {
+    let usage = |message: String| Failure::new(Exit::Usage, message);
+    let mut state = String::new();
+    let read = std::io::stdin().lock().take(MOST).read_to_string(&mut state);
+    read.map_err(|e| usage(format!("the container's state cannot be read: {e}")))?;
+    let hook = parse(&state).map_err(usage)?;
+    let guestnet = client::connect(connect)?;
+    match hook {
+        Hook::Create { name, pid } => lxc::start(&**guestnet, output, (config, names), &name, pid),
+        Hook::Stop { name } => lxc::stop(&**guestnet, &name),
+    }
+}
+
+/// Reads the state.
+fn parse(state: &str) -> Result<Hook, String> {
+    let state: Value = serde_json::from_str(state).map_err(|e| {
+        format!("standard input is no state of an OCI runtime ({e}): this command is for one to run, as --help shows")
+    })?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let id = text(&state["id"]).ok_or("the container's state has no id")?;
+    let name = text(&state["annotations"][NAME]).unwrap_or_else(|| short(&id));
+    if state["status"] == "stopped" {
+        return Ok(Hook::Stop { name });
+    }
+    let pid = state["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+    match pid.filter(|pid| *pid > 0) {
+        Some(pid) => Ok(Hook::Create { name, pid }),
+        None => {
+            Err("the container has no process: use the stages createRuntime and poststop"
+                .to_owned())
+        }
+    }
+}
+
+/// An id of 64 digits is longer than a guest's name may be; podman and docker show its first 12.
+fn short(id: &str) -> String {
+    let is_hash = id.len() == 64 && id.bytes().all(|c| c.is_ascii_hexdigit());
+    if is_hash {
+        id.chars().take(12).collect()
+    } else {
+        id.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runtimes_say() {
+        let create = |name: &str, pid| Ok(Hook::Create { name: name.to_owned(), pid });
+        let stop = |name: &str| Ok(Hook::Stop { name: name.to_owned() });
+        let hash = "0123456789abcdef".repeat(4);
+        let named =
+            r#"{"id":"web","status":"created","pid":42,"annotations":{"guestnet.name":"box"}}"#;
+        for (state, hook) in [
+            (
+                r#"{"ociVersion":"1.0.2","id":"web","status":"creating","pid":42,"bundle":"/b"}"#
+                    .to_owned(),
+                create("web", 42),
+            ),
+            (named.to_owned(), create("box", 42)),
+            (format!(r#"{{"id":"{hash}","status":"created","pid":7}}"#), create("0123456789ab", 7)),
+            (r#"{"id":"web","status":"stopped","bundle":"/b"}"#.to_owned(), stop("web")),
+            (named.replace("created", "stopped"), stop("box")),
+        ] {
+            assert_eq!(parse(&state), hook, "{state}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (state, words) in [
+            ("", "is no state of an OCI runtime"),
+            ("{}", "has no id"),
+            (r#"{"id":7}"#, "has no id"),
+            (r#"{"id":"web","status":"created"}"#, "has no process"),
+            (r#"{"id":"web","status":"created","pid":-1}"#, "has no process"),
+            (r#"{"id":"web","status":"created","pid":99999999999}"#, "has no process"),
+        ] {
+            let said = parse(state).unwrap_err();
+            assert!(said.contains(words), "{state}: {said}");
+        }
+    }
+}

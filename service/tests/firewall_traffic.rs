@@ -26,6 +26,7 @@ use firewall_rig::{in_netns, sh};
 use guestnetd::effects::firewall::iptables::{Iptables, Programs};
 use guestnetd::effects::firewall::nftables::Nftables;
 use guestnetd::effects::firewall::{Backend, Choice, Firewall, Ruleset, Strangers};
+use guestnetd::spec::Subnet;
 use nix::sched::{setns, CloneFlags};
 use nix::sys::socket::{setsockopt, sockopt::Linger, sockopt::RcvBufForce};
 use std::fs::File;
@@ -904,6 +905,49 @@ fn entries_of_one_guest_are_limited() {
         device.guest.inside(move || (0..20).for_each(|_| drop(connect(TAKES))));
         soon("they are forgotten", || entries() <= 1);
     });
+}
+
+/// A guest asks for hosts of a large network that nobody has: the device asks for few of them at a time.
+fn hosts_of_a_crowd_are_asked_for_slowly(choice: Choice) {
+    in_netns(move || {
+        let device = Device::new();
+        device.route_by("wlan0");
+        let mut limited = by("wlan0");
+        limited.connections = Some(4096);
+        limited.crowd = Subnet::containing([198, 51, 0, 0].into(), 16);
+        let mut firewall = opened(choice);
+        firewall.apply(&limited).unwrap();
+        let began = Instant::now();
+        let send = |to: &'static str| {
+            device.guest.inside(move || {
+                for _ in 0..300 {
+                    UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"?", to).unwrap();
+                }
+            });
+        };
+        send(REMOTE);
+        let (mut came, mut may) = (0, 0);
+        soon("all packets", || {
+            came += device.came_to("wlan0");
+            may = 128 + 64 * (began.elapsed().as_secs() as usize + 1);
+            came + firewall.dropped().unwrap() as usize == 300
+        });
+        assert!((100..=may).contains(&came), "{came} of 300");
+        // Behind a router.
+        let before = firewall.dropped().unwrap();
+        send("100.64.0.1:9000");
+        assert_eq!(firewall.dropped().unwrap(), before);
+    });
+}
+
+#[test]
+fn hosts_of_a_crowd_are_asked_for_slowly_nftables() {
+    hosts_of_a_crowd_are_asked_for_slowly(Choice::Nftables);
+}
+
+#[test]
+fn hosts_of_a_crowd_are_asked_for_slowly_iptables() {
+    hosts_of_a_crowd_are_asked_for_slowly(Choice::Iptables);
 }
 
 /// 200 short connections in a second, each with a question for a name: nothing is dropped.

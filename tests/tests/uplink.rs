@@ -27,6 +27,7 @@ guestnet_tests::with_both_backends!(
     a_guest_waits_for_the_uplink_and_goes_on,
     default_is_where_the_default_route_leaves,
     a_new_address_is_used_at_once,
+    hosts_of_a_large_network_are_asked_for_slowly,
 );
 
 /// The uplink's layer, of the device and of each guest.
@@ -136,6 +137,39 @@ fn a_new_address_is_used_at_once(firewall: &str) {
     assert_eq!(guest.tcp(Internet::TCP, "new").unwrap(), "192.0.2.77 new");
     assert_eq!(guest.udp(Internet::UDP, "new").unwrap(), "192.0.2.77 new");
     assert_eq!(bed.service.status(None).unwrap().uplink.address, "192.0.2.77");
+}
+
+/// For each host that nobody has the device asks for seconds, and the machine's table of neighbours has room
+/// for 1024: a guest that wants them all leaves room for those that the others want.
+fn hosts_of_a_large_network_are_asked_for_slowly(firewall: &str) {
+    let bed = Bed::new(firewall);
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    assert_eq!(guest.tcp(Internet::TCP, "small").unwrap(), "192.0.2.2 small");
+    let tracked = || {
+        let table = || std::fs::read_to_string("/proc/thread-self/net/nf_conntrack");
+        let table = bed.device.enter(table).expect("connections");
+        table.lines().filter(|line| line.contains("src=172.17.3.3 ")).count()
+    };
+    let want_all = || {
+        guest.enter(|| {
+            for host in 0..2000u16 {
+                let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a socket");
+                let [third, last] = (host + 1000).to_be_bytes();
+                // No room in a queue is no harm.
+                let _ = socket.send_to(b"?", (std::net::Ipv4Addr::new(192, 0, third + 8, last), 9));
+            }
+        });
+    };
+    bed.device.run("ip addr del 192.0.2.2/24 dev wlan0");
+    bed.device.run("ip addr add 192.0.2.2/16 dev wlan0");
+    bed.device.run(&format!("ip route replace default via {}", Internet::ADDRESS));
+    eventually("it is online again", || guest.tcp(Internet::TCP, "large").is_ok());
+    want_all();
+    let asked = tracked();
+    assert!((100..500).contains(&asked), "{asked} hosts are asked for at once");
+    // The server is in that network, too.
+    eventually("it may again", || guest.tcp(Internet::TCP, "again").is_ok());
 }
 
 #[test]

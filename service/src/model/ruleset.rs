@@ -48,6 +48,8 @@ pub struct Ruleset {
     pub nat_ports: Option<NatPorts>,
     /// How many connections one guest may have at a time; none: as many as the device can track.
     pub connections: Option<u32>,
+    /// The network that the uplink is in, if it has more hosts than the device should ask for at once.
+    pub crowd: Option<Subnet>,
     /// Whether the filter can have a guest's closed TCP connections forgotten after [`FORGOTTEN`]. That
     /// of nf_tables says so of itself.
     pub forgets: bool,
@@ -65,6 +67,17 @@ pub struct Ruleset {
 /// Fragments that a guest may send in a second, and at once. What is incomplete is kept for 30 s
 /// (`ipfrag_time`) in 4 MiB that the whole device shares (`ipfrag_high_thresh`); one takes up to 2.3 kB.
 pub const FRAGMENTS: (u32, u32) = (40, 128);
+
+/// Connections to hosts of a large network of the uplink's that a guest may open in a second, and at once.
+/// For each host that nobody has the device asks for three seconds; the entries of those it asks for
+/// cannot go, and the machine has room for 1024 (`gc_thresh3`): then it finds no other either.
+pub const CROWD: (u32, u32) = (64, 128);
+
+/// The network, if it has more hosts than there is room for, or nearly so many.
+pub fn crowd(network: Subnet) -> Option<Subnet> {
+    // One that has everything has no hosts to ask for.
+    (1..24).contains(&network.prefix()).then_some(network)
+}
 
 /// After so many seconds a closed TCP connection of a guest is forgotten, where the filter can say so.
 /// Long enough for a FIN that is sent again, and for the answer to a RST that is not exactly in order
@@ -248,6 +261,8 @@ pub enum Match {
     /// The first packet of a connection of this protocol, or of any, beyond so many of a guest in a second
     /// and at once.
     OpenedOver(Option<Protocol>, u32, u32),
+    /// The first packet of a connection to this network, beyond so many of a guest in a second and at once.
+    CrowdOver(Subnet, u32, u32),
     /// The first of a connection, and nobody's DNAT has changed where it goes.
     NewAsSent,
     /// `RELATED` to a connection that this guest has opened (in x_tables: one of its subnet). An ICMP
@@ -463,10 +478,13 @@ impl Ruleset {
         let rule = |verdict| Rule::new(hook, Family::V4, verdict).from(guests.clone());
         let Limits { at_a_time, opened, per_second, at_once } = Limits::of(most, self.forgets);
         // What is too fast first: to count takes longer.
-        let mut rules = vec![
+        let crowd = self.crowd.filter(|_| hook == Hook::Forward);
+        let crowd = crowd.map(|network| Match::CrowdOver(network, CROWD.0, CROWD.1));
+        let mut rules: Vec<_> = crowd.into_iter().map(|it| rule(Verdict::Drop).when(it)).collect();
+        rules.extend([
             rule(Verdict::Drop).when(Match::OpenedOver(opened, per_second, at_once)),
             rule(Verdict::Drop).when(Match::ConnectionsOver(at_a_time)),
-        ];
+        ]);
         if self.forgets {
             rules.push(rule(Verdict::Forget));
         }
@@ -659,6 +677,13 @@ mod tests {
         assert_eq!(Limits::of(4096, true).at_a_time, 3072);
         // 200 short connections in a second, with a question for a name each.
         assert!(Limits::of(4096, true).per_second > 400);
+    }
+
+    #[test]
+    fn a_large_network_is_one_that_a_machine_cannot_ask_for_at_once() {
+        let of = |prefix| crowd(Subnet::containing([192, 168, 0, 2].into(), prefix).unwrap());
+        assert!(of(16).is_some() && of(22).is_some() && of(23).is_some());
+        assert!(of(24).is_none() && of(32).is_none() && of(0).is_none());
     }
 
     #[test]

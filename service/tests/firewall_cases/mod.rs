@@ -61,7 +61,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A ruleset from its lines: `uplink NAME`, `subnet ADDRESS/PREFIX gateway ADDRESS`,
-/// `resolver ADDRESS`, `resolver ADDRESS behind NAME`, `guest HOST-END by NAME`, `address HOST-END ADDRESS`, `connections NUMBER`,
+/// `resolver ADDRESS`, `resolver ADDRESS behind NAME`, `guest HOST-END by NAME`, `address HOST-END ADDRESS`, `connections NUMBER`, `crowd ADDRESS/PREFIX`,
 /// `ports FIRST LAST`, `strangers nowhere`, `strangers not from ways out`; and rules that no guest asks for yet:
 /// `forward PROTOCOL PORT[-LAST] from NAME to ADDRESS[:PORT]`, `echo from ADDRESS/PREFIX`,
 /// `masquerade ADDRESS/PREFIX by NAME`, `answers from ADDRESS/PREFIX by NAME`.
@@ -85,6 +85,11 @@ pub fn ruleset(text: &str) -> Ruleset {
                 ruleset.nat_ports = Some((first.parse().unwrap(), last.parse().unwrap()));
             }
             ["connections", most] => ruleset.connections = Some(most.parse().unwrap()),
+            ["crowd", network] => {
+                let (address, prefix) = network.split_once('/').unwrap();
+                let address = address.parse().unwrap();
+                ruleset.crowd = Subnet::containing(address, prefix.parse().unwrap());
+            }
             ["address", host_end, address] => {
                 let guest = (IfName::new(host_end).unwrap(), address.parse().unwrap());
                 std::sync::Arc::make_mut(&mut ruleset.guests).insert(guest);

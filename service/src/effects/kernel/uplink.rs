@@ -24,7 +24,7 @@ use crate::model::policy_rules::{self, RoutingMode, Rule};
 use crate::model::uplink::select::{carries, rank, select, source, Candidate, TableRoute};
 use crate::model::uplink::way::{merge, Behind, Hop, NextHop, Way, INTERNET};
 use crate::model::uplink::{clat_of, Choice, Uplink};
-use crate::spec::{Family, IfName, IfPattern};
+use crate::spec::{Family, IfName, IfPattern, Subnet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Some IPv6 address of the internet (RFC 3849), to ask where packets to it would go.
@@ -149,7 +149,8 @@ fn candidate(
     way: &Way,
     link: &Link,
 ) -> Result<Candidate, KernelError> {
-    let address = addresses(netlink, link.index)?.first().map(|(address, _)| *address);
+    let first = addresses(netlink, link.index)?.first().copied();
+    let address = first.map(|(address, _)| address);
     let carries = match routing {
         RoutingMode::Main => way.leads_by(link.index),
         RoutingMode::Netd { .. } => {
@@ -164,6 +165,7 @@ fn candidate(
         index: link.index,
         up: link.up && link.carrier,
         address,
+        network: first.and_then(|(address, prefix)| Subnet::containing(address, prefix)),
         mtu: link.mtu,
         behind: behind(netlink, link)?,
         port_of,

@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::error::FirewallError;
 use crate::model::change::Change;
 use crate::model::policy_rules::RoutingMode;
-use crate::model::ruleset::{GuestSubnet, Ruleset};
+use crate::model::ruleset::{self, GuestSubnet, Ruleset};
 use crate::model::uplink::Choice;
 use crate::model::world::Backend;
 use crate::model::world::World;
@@ -131,6 +131,7 @@ impl SharedResource for PacketFilter {
             },
             nat_ports: world.platform.nat_ports,
             connections: world.platform.connections,
+            crowd: world.uplink.network.and_then(ruleset::crowd),
             forgets: false,
             sources: world.uplink.sources(),
             strangers: world.strangers,

@@ -24,7 +24,7 @@ pub use choice::{clat_of, Choice};
 use super::policy_rules::RoutingMode;
 use super::table::TableId;
 use crate::model::if_index::IfIndex;
-use crate::spec::IfName;
+use crate::spec::{IfName, Subnet};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -45,6 +45,8 @@ pub struct Uplink {
     pub up: bool,
     /// Its first address.
     pub address: Option<Ipv4Addr>,
+    /// The network that this is in, whose hosts it reaches without a router.
+    pub network: Option<Subnet>,
     /// Its MTU in bytes; 0 when there is no such interface.
     pub mtu: u32,
     /// The routing table that its routes are in.
@@ -77,6 +79,7 @@ impl Uplink {
             index: None,
             up: false,
             address: None,
+            network: None,
             mtu: 0,
             table: TableId::MAIN,
             resolvers: Vec::new(),

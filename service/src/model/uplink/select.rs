@@ -20,7 +20,7 @@ use super::Uplink;
 use crate::model::if_index::IfIndex;
 use crate::model::policy_rules::RoutingMode;
 use crate::model::table::TableId;
-use crate::spec::{IfName, IpPrefix};
+use crate::spec::{IfName, IpPrefix, Subnet};
 use std::net::Ipv4Addr;
 
 /// An interface that may be the uplink, as the kernel has it.
@@ -34,6 +34,8 @@ pub struct Candidate {
     pub up: bool,
     /// Its first IPv4 address.
     pub address: Option<Ipv4Addr>,
+    /// The network that this is in.
+    pub network: Option<Subnet>,
     /// Its MTU in bytes.
     pub mtu: u32,
     /// What is behind it.
@@ -115,6 +117,7 @@ pub fn select(choice: &Choice, routing: RoutingMode, way: Way, candidates: &[Can
     uplink.index = Some(one.index);
     uplink.up = one.up;
     uplink.address = one.address;
+    uplink.network = one.network;
     uplink.mtu = one.mtu;
     uplink.behind = one.behind;
     uplink.port_of = one.port_of.clone();
@@ -163,6 +166,7 @@ mod tests {
             index: IfIndex::of(index),
             up: true,
             address: Some([10, 0, 0, index as u8].into()),
+            network: None,
             mtu: 1500,
             behind: Behind::Network,
             port_of: None,

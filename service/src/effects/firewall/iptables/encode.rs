@@ -69,7 +69,11 @@ fn conditions(rule: &Rule) -> Vec<String> {
     };
     let whole = |address: IpAddr| format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 });
     option("-s", rule.source.map(|network| network.to_string()));
-    option("-d", rule.destination.map(whole));
+    let network = match rule.matching {
+        Some(Match::CrowdOver(network, ..)) => Some(network.to_string()),
+        _ => None,
+    };
+    option("-d", network.or(rule.destination.map(whole)));
     option(&name("-i", &rule.input), rule.input.as_ref().map(Interface::pattern));
     option(&name("-o", &rule.output), rule.output.as_ref().map(Interface::pattern));
     let matching = match (&rule.matching, rule.family) {
@@ -98,6 +102,11 @@ fn conditions(rule: &Rule) -> Vec<String> {
              --hashlimit-burst {burst} --hashlimit-mode srcip --hashlimit-name guestnet \
              --hashlimit-htable-expire 60000 ",
             of.map(|of| format!("-p {} ", of.name())).unwrap_or_default()
+        ),
+        (Some(Match::CrowdOver(_, rate, burst)), _) => format!(
+            "-m conntrack ! --ctstatus CONFIRMED -m hashlimit --hashlimit-above {rate}/sec \
+             --hashlimit-burst {burst} --hashlimit-mode srcip --hashlimit-name guestnet_crowd \
+             --hashlimit-htable-expire 60000 "
         ),
         (Some(Match::OwnRelated), _) => {
             let opener = rule.source.map(|network| format!("--ctorigsrc {network} "));

@@ -95,7 +95,9 @@ impl Iptables {
         let mut rules = wanted.rules();
         rules.retain(|rule| match rule.matching {
             Some(Match::ConnectionsOver(_)) => !self.lacks.contains(&"connlimit"),
-            Some(Match::OpenedOver(..)) => !self.lacks.contains(&"hashlimit"),
+            Some(Match::OpenedOver(..) | Match::CrowdOver(..)) => {
+                !self.lacks.contains(&"hashlimit")
+            }
             _ => true,
         });
         rules

@@ -146,6 +146,7 @@ impl Batch {
             Kind::Dropped => NAME,
             Kind::Fragments
             | Kind::Opened
+            | Kind::Crowd
             | Kind::Connections
             | Kind::Addresses
             | Kind::Subnets => ADDRESS,
@@ -162,7 +163,7 @@ impl Batch {
             let attributes = match set.kind {
                 // The library writes this number as the machine has it, the kernel wants its high
                 // byte first.
-                Kind::Fragments | Kind::Opened => {
+                Kind::Fragments | Kind::Opened | Kind::Crowd => {
                     attributes.push_flags(DYNAMIC | TIMEOUT).push_timeout(UNUSED.to_be())
                 }
                 _ => attributes.push_flags(DYNAMIC),

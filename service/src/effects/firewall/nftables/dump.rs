@@ -180,7 +180,7 @@ pub(super) fn drops(socket: &mut NetlinkSocket) -> Result<Drops, ReplyError> {
 
 /// Whether packets add to the set of this name.
 fn is_dynamic(name: &str) -> bool {
-    let dynamic = [Set::FRAGMENTS, Set::OPENED, Set::CONNECTIONS, Set::DROPPED];
+    let dynamic = [Set::FRAGMENTS, Set::OPENED, Set::CROWD, Set::CONNECTIONS, Set::DROPPED];
     dynamic.iter().any(|set| set.name() == name)
 }
 

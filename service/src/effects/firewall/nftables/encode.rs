@@ -126,6 +126,10 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             let only = |list, of: &Protocol| equal(meta(list, MetaKeys::L4Proto), &[l4(*of) as u8]);
             over(of.iter().fold(list, only), &Set::OPENED, *rate, *burst)
         }
+        Some(Match::CrowdOver(network, rate, burst)) => {
+            let list = address(status(list, CONFIRMED), DESTINATION, &(*network).into());
+            over(list, &Set::CROWD, *rate, *burst)
+        }
         Some(Match::EchoRequest) => match line.family {
             Some(Family::V6) => equal(transport(list, libc::IPPROTO_ICMPV6, 0, 1), &[128]),
             _ => equal(transport(list, libc::IPPROTO_ICMP, 0, 1), &[8]),

@@ -66,6 +66,8 @@ pub(super) enum Kind {
     Fragments,
     /// Guests that open connections, each with its allowance. Packets add to it.
     Opened,
+    /// Guests that open connections to a large network of the uplink's, each with its allowance. Packets add to it.
+    Crowd,
     /// Guests with connections, each with those. Packets add to it, and the kernel removes who has
     /// none.
     Connections,
@@ -82,7 +84,10 @@ pub(super) enum Kind {
 impl Kind {
     /// Whether packets add to it.
     pub(super) fn is_dynamic(self) -> bool {
-        matches!(self, Self::Fragments | Self::Opened | Self::Connections | Self::Dropped)
+        matches!(
+            self,
+            Self::Fragments | Self::Opened | Self::Crowd | Self::Connections | Self::Dropped
+        )
     }
 }
 
@@ -98,6 +103,8 @@ impl Set {
     pub(super) const FRAGMENTS: Self = Self { kind: Kind::Fragments, prefix: 0 };
     /// The connections that guests may open.
     pub(super) const OPENED: Self = Self { kind: Kind::Opened, prefix: 0 };
+    /// The connections to a large network that guests may open.
+    pub(super) const CROWD: Self = Self { kind: Kind::Crowd, prefix: 0 };
     /// The connections that guests have.
     pub(super) const CONNECTIONS: Self = Self { kind: Kind::Connections, prefix: 0 };
     /// The packets of guests that were dropped.
@@ -105,10 +112,11 @@ impl Set {
     /// The gateways of subnets other than the original's.
     const ADDRESSES: Self = Self { kind: Kind::Addresses, prefix: 0 };
     /// Those that are always there.
-    const ALWAYS: [Self; 6] = [
+    const ALWAYS: [Self; 7] = [
         Self::GUESTS,
         Self::FRAGMENTS,
         Self::OPENED,
+        Self::CROWD,
         Self::CONNECTIONS,
         Self::DROPPED,
         Self::ADDRESSES,
@@ -119,6 +127,7 @@ impl Set {
             Kind::Guests => "guests".to_owned(),
             Kind::Fragments => "fragments".to_owned(),
             Kind::Opened => "opened".to_owned(),
+            Kind::Crowd => "crowd".to_owned(),
             Kind::Connections => "connections".to_owned(),
             Kind::Dropped => "dropped".to_owned(),
             Kind::Subnets => format!("subnets{}", self.prefix),
@@ -139,7 +148,7 @@ impl Set {
             Kind::Dropped => libc::IFNAMSIZ as u32,
             Kind::Gateways => 8,
             Kind::Subnets | Kind::Addresses => 4,
-            Kind::Fragments | Kind::Opened | Kind::Connections => 4,
+            Kind::Fragments | Kind::Opened | Kind::Crowd | Kind::Connections => 4,
         }
     }
 
@@ -164,6 +173,7 @@ pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
     sets.insert(Set::GUESTS, ruleset.guests.iter().map(guest).collect());
     sets.insert(Set::FRAGMENTS, Elements::new());
     sets.insert(Set::OPENED, Elements::new());
+    sets.insert(Set::CROWD, Elements::new());
     sets.insert(Set::CONNECTIONS, Elements::new());
     sets.insert(Set::DROPPED, Elements::new());
     let addresses = ruleset.unusual().map(|s| Set::ADDRESSES.element(s)).collect();
@@ -234,7 +244,8 @@ pub(super) fn lines(ruleset: &Ruleset, forgets: bool) -> Vec<Line> {
     };
     let prefixes: BTreeSet<u8> = ruleset.unusual().map(|s| s.subnet.prefix()).collect();
     let subnets = ruleset.usual().copied().chain(prefixes.into_iter().filter_map(stand_in));
-    let Ruleset { uplinks, resolver, exits, tun_resolvers, connections, strangers, .. } = ruleset;
+    let Ruleset { uplinks, resolver, exits, tun_resolvers, connections, crowd, strangers, .. } =
+        ruleset;
     let (uplinks, exits) = (uplinks.clone(), exits.clone());
     let subnets = subnets.collect();
     let few = Ruleset {
@@ -244,6 +255,7 @@ pub(super) fn lines(ruleset: &Ruleset, forgets: bool) -> Vec<Line> {
         exits,
         tun_resolvers: tun_resolvers.clone(),
         connections: *connections,
+        crowd: *crowd,
         forgets,
         strangers: *strangers,
         ..Ruleset::default()

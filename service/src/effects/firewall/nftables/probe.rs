@@ -125,6 +125,7 @@ fn sample() -> Ruleset {
         subnets,
         resolver: Some(gateway),
         connections,
+        crowd: Subnet::containing(gateway, 16),
         nat_ports,
         ..Ruleset::default()
     }

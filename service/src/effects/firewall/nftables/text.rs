@@ -65,7 +65,7 @@ fn written(set: &Set, elements: &Elements) -> String {
     let (kind, in_a_line) = match set.kind {
         Kind::Guests => ("ifname . ipv4_addr", 1),
         Kind::Gateways => ("ipv4_addr . ipv4_addr", 1),
-        Kind::Fragments | Kind::Opened => {
+        Kind::Fragments | Kind::Opened | Kind::Crowd => {
             ("ipv4_addr\n\t\tsize 8192\n\t\tflags dynamic,timeout\n\t\ttimeout 1m", 1)
         }
         Kind::Connections => ("ipv4_addr\n\t\tsize 8192\n\t\tflags dynamic", 1),
@@ -126,7 +126,10 @@ fn line(rule: &Line) -> String {
             of_v4.contains(matching)
                 || matches!(
                     matching,
-                    Match::FragmentsOver(..) | Match::OpenedOver(..) | Match::ConnectionsOver(_)
+                    Match::FragmentsOver(..)
+                        | Match::OpenedOver(..)
+                        | Match::CrowdOver(..)
+                        | Match::ConnectionsOver(_)
                 )
         });
     words.extend(match rule.family {
@@ -153,6 +156,10 @@ fn line(rule: &Line) -> String {
                  {rate}/second burst {burst} packets }}"
             )
         }
+        Match::CrowdOver(network, rate, burst) => format!(
+            "ct status ! confirmed ip daddr {network} update @crowd {{ ip saddr limit rate over \
+             {rate}/second burst {burst} packets }}"
+        ),
         Match::ForeignSource => "iifname . ip saddr != @guests".to_owned(),
         Match::OwnSource => "iifname . ip saddr @guests".to_owned(),
         Match::FragmentsOver(rate, burst) => format!(

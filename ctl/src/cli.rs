@@ -58,7 +58,7 @@ Examples:
 const ATTACH_EXAMPLES: &str = "\
 Examples:
   guestnetctl attach demo --pid \"$(lxc-info -n demo -pH)\"
-  guestnetctl attach demo --netns /run/netns/demo --timeline
+  guestnetctl attach demo --netns demo --timeline
   guestnetctl attach cam --pid 4242 --gateway 10.9.0.1 --prefix 24 --address 10.9.0.7
   guestnetctl attach work --pid 4242 --vpn tun:tun0 --resolv-conf auto
   guestnetctl attach once --pid 4242 --hold
@@ -408,8 +408,8 @@ pub struct TargetArgs {
     /// A process in the guest
     #[arg(long, value_name = "PID", allow_negative_numbers = true)]
     pub pid: Option<i32>,
-    /// The guest's network namespace: a file as /proc/PID/ns/net or /run/netns/NAME
-    #[arg(long, value_name = "PATH")]
+    /// The guest's network namespace: a name that `ip netns` lists, or a file as /proc/PID/ns/net
+    #[arg(long, value_name = "NAME|PATH")]
     pub netns: Option<std::path::PathBuf>,
 }
 

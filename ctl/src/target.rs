@@ -27,7 +27,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The configuration: the contract's defaults, but for what was given.
 pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
@@ -110,14 +110,28 @@ pub fn of_pid(pid: i32) -> GuestTarget {
     }
 }
 
-fn of_netns(path: &Path) -> Result<GuestTarget, Failure> {
+/// Where ip-netns(8) keeps the namespaces that have names.
+const NAMED: &str = "/run/netns";
+
+/// A word without a slash is a name, as ip-netns(8) means it.
+fn file_of(named: &Path) -> PathBuf {
+    let is_name = !named.as_os_str().as_encoded_bytes().contains(&b'/');
+    if is_name {
+        Path::new(NAMED).join(named)
+    } else {
+        named.to_owned()
+    }
+}
+
+fn of_netns(named: &Path) -> Result<GuestTarget, Failure> {
+    let path = file_of(named);
     let file = OpenOptions::new()
         .read(true)
         // A FIFO without a writer would hold us for good.
         .custom_flags(libc::O_NONBLOCK)
-        .open(path)
+        .open(&path)
         .map_err(|e| {
-            let step = "name a file such as /run/netns/NAME or /proc/PID/ns/net";
+            let step = "give a name that `ip netns` lists, or a file such as /proc/PID/ns/net";
             Failure::new(Exit::BadInput, format!("--netns {}: {e}; {step}", path.display()))
         })?;
     let fd = Some(ParcelFileDescriptor::new(OwnedFd::from(file)));
@@ -236,10 +250,14 @@ mod tests {
         let target = target(&args("/proc/self/ns/net")).unwrap();
         assert_eq!(target.kind, TargetKind::NETNS);
         assert!(target.fd.is_some());
+        let at = |named: &str| file_of(Path::new(named)).display().to_string();
+        assert_eq!(at("lab"), "/run/netns/lab");
+        assert_eq!(at("./lab"), "./lab");
+        assert_eq!(at("/proc/1/ns/net"), "/proc/1/ns/net");
         let failure = super::target(&args("/nonexistent/ns")).unwrap_err();
         assert_eq!(failure.exit, Exit::BadInput);
         let message =
-            "--netns /nonexistent/ns: No such file or directory (os error 2); name a file such as";
+            "--netns /nonexistent/ns: No such file or directory (os error 2); give a name that";
         assert!(failure.message.starts_with(message), "{failure}");
     }
 }

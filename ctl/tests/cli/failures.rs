@@ -71,7 +71,7 @@ fn a_guest_that_is_not_there() {
 fn a_netns_that_cannot_be_opened() {
     let said = Stub::start().run("attach --name demo --netns /nonexistent/netns");
     assert_eq!(said.code, Some(3));
-    let cause = "guestnetctl: --netns /nonexistent/netns: No such file or directory (os error 2); name a file";
+    let cause = "guestnetctl: --netns /nonexistent/netns: No such file or directory (os error 2); give a name";
     assert!(said.err.starts_with(cause), "{said:?}");
 }
 

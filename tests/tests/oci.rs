@@ -23,7 +23,7 @@ use std::process::{Command, Output, Stdio};
 use guestnet_tests::bed::{eventually, Bed, FIRST};
 use guestnet_tests::netns::unique;
 use guestnet_tests::program::binary;
-use guestnet_tests::{must, said, InNetns, Snapshot};
+use guestnet_tests::{must, said, InNetns, Netns, Snapshot};
 use serde_json::{json, Value};
 use tempfile::TempDir;
 
@@ -50,20 +50,27 @@ impl Container {
         container
     }
 
-    fn configure(&self, bed: &Bed, command: &str) {
+    /// Changes its config.json.
+    fn change(&self, how: impl FnOnce(&mut Value)) {
         let path = self.dir.path().join("config.json");
         let text = fs::read_to_string(&path).expect("config.json");
         let mut config: Value = serde_json::from_str(&text).expect("config.json");
-        config["process"]["terminal"] = json!(false);
-        config["process"]["args"] = json!(["/bin/sh", "-c", command]);
-        config["hooks"] = hooks_of_the_page();
-        for hook in ["createRuntime", "poststop"] {
-            let hook = &mut config["hooks"][hook][0];
-            assert_eq!(hook["path"], "/usr/bin/guestnetctl");
-            hook["path"] = json!(binary("guestnetctl"));
-            hook["env"] = json!([format!("GUESTNET_URI={}", bed.daemon.endpoint())]);
-        }
+        how(&mut config);
         fs::write(path, config.to_string()).expect("config.json");
+    }
+
+    fn configure(&self, bed: &Bed, command: &str) {
+        self.change(|config| {
+            config["process"]["terminal"] = json!(false);
+            config["process"]["args"] = json!(["/bin/sh", "-c", command]);
+            config["hooks"] = hooks_of_the_page();
+            for hook in ["createRuntime", "poststop"] {
+                let hook = &mut config["hooks"][hook][0];
+                assert_eq!(hook["path"], "/usr/bin/guestnetctl");
+                hook["path"] = json!(binary("guestnetctl"));
+                hook["env"] = json!([format!("GUESTNET_URI={}", bed.daemon.endpoint())]);
+            }
+        });
     }
 
     /// From its creation to its end.
@@ -114,4 +121,23 @@ fn a_container_that_cannot_have_its_network_does_not_start() {
     let text = said(&out);
     assert!(!out.status.success() && !text.contains("it runs"), "{text}");
     assert!(text.contains("start it again"), "{text}");
+}
+
+/// What `podman run --network=ns:PATH` writes into its config.json.
+#[test]
+fn a_container_that_joins_a_guests_namespace_has_its_network() {
+    let bed = Bed::new("auto");
+    let namespace = Netns::new("joined");
+    must(&mut bed.daemon.ctl(&["attach", "joined", "--netns", namespace.name()]));
+    let container = Container::new(&bed, "timeout 5 wget -q -O - http://192.0.2.1/");
+    container.change(|config| {
+        config["hooks"] = json!({});
+        let namespaces = config["linux"]["namespaces"].as_array_mut().expect("namespaces");
+        let network = namespaces.iter_mut().find(|of| of["type"] == "network");
+        network.expect("a network namespace")["path"] = json!(namespace.path());
+    });
+    let out = container.run(&bed);
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(text.contains(guestnet_tests::Device::ADDRESS), "{}", said(&out));
+    assert_eq!(bed.names(), ["joined"], "it lives by its namespace");
 }

@@ -107,6 +107,28 @@ const SHAPES: &[&str] = &[
     "nft 'table ip t { chain p { type filter hook postrouting priority 200; oifname \"wlan0\" ip saddr 172.16.0.0/12 drop; }; }'",
     "nft 'table ip t { chain p { type filter hook prerouting priority -150; ct mark set 0x5; meta mark set ct mark; }; chain f { type filter hook forward priority 0; meta mark != 0x5 drop; ct mark != 0x5 drop; }; }'",
     "nft 'table ip t { chain p { type filter hook prerouting priority -50; ct status snat drop; ct direction reply ct original ip saddr != 172.17.3.3 drop; }; }'",
+    // What asks more than one packet tells, and is certain all the same.
+    "nft 'table inet t { chain p { type filter hook prerouting priority raw; iifname \"vm_wlan*\" ct zone set 5; }; }'",
+    "nft 'table inet t { chain p { type filter hook prerouting priority raw; ct zone set iifname map { \"vm_wlan\" : 3, \"wlan0\" : 4 }; }; }'",
+    "nft 'table inet t { chain p { type filter hook prerouting priority raw; ct zone set 7; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; iifname \"vm_wlan*\" limit rate over 1/hour burst 1 packets drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; iifname \"vm_wlan*\" ct state new add @s { ip saddr ct count over 0 } drop; }; set s { type ipv4_addr; flags dynamic; size 999; }; }'",
+    "$i -t raw -A PREROUTING -i vm_wlan+ -j CT --zone 9",
+    "$i -t raw -A PREROUTING -j CT --zone 9",
+    "$i -A FORWARD -i vm_wlan+ -m limit --limit 1/hour --limit-burst 1 -j ACCEPT; $i -A FORWARD -i vm_wlan+ -j DROP",
+    "$i -A FORWARD -i vm_wlan+ -m limit --limit 3/min --limit-burst 10 -j LOG",
+    "$i -A FORWARD -i vm_wlan+ -m hashlimit --hashlimit-above 1/hour --hashlimit-burst 1 --hashlimit-name t -j DROP",
+    "$i -A FORWARD -i vm_wlan+ -m statistic --mode random --probability 1.0 -j DROP",
+    "$i -A FORWARD -i vm_wlan+ -m connlimit --connlimit-above 0 -j DROP",
+    "$i -A FORWARD -i vm_wlan+ -m recent --name t --set -j DROP",
+    "$i -A FORWARD -i vm_wlan+ -m length --length 20:1500 -j DROP",
+    "$i -A FORWARD -i vm_wlan+ -m realm --realm 0 -j DROP",
+    "$i -t mangle -A POSTROUTING -m cgroup --cgroup 1 -j DROP",
+    // Rules that ask for ports, and for the mark that somebody gives.
+    "ip rule add pref 90 iif vm_wlan ipproto tcp blackhole",
+    "ip rule add pref 90 iif vm_wlan ipproto tcp dport 9999 blackhole",
+    "ip rule add pref 90 iif vm_wlan ipproto tcp dport 80 prohibit",
+    "nft 'table inet t { chain p { type filter hook prerouting priority mangle; iifname \"vm_wlan*\" meta mark set 7; }; }'; ip rule add pref 90 not fwmark 7 iif vm_wlan blackhole",
 ];
 
 /// All that is not guestnetd's goes; what iptables-legacy-save said before comes back.
@@ -165,7 +187,8 @@ fn compare(bed: &Bed, guest: &Guest, shape: &str) {
 
 fn status_says_what_becomes_of_packets(firewall: &str) {
     let bed = Bed::on(guestnet_tests::Device::new())
-        .args(&format!("--firewall {firewall} --dns {}", Internet::ADDRESS))
+        // It would put its rules back amid the shapes, and what was saved is as they were before.
+        .args(&format!("--firewall {firewall} --check-every 3600 --dns {}", Internet::ADDRESS))
         .build();
     let guest = Guest::new();
     bed.attach("demo", &guest);

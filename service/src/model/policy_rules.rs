@@ -71,6 +71,8 @@ pub struct Rule {
     pub bound: bool,
     /// Whether it asks anything else of a packet, or one of the two.
     pub more: bool,
+    /// Whether it asks for a protocol or for ports, among other things.
+    pub ports: bool,
     /// `FRA_PROTOCOL`: who made it.
     pub protocol: u8,
 }

@@ -27,13 +27,14 @@ use crate::doctor::targets::Targets;
 use crate::doctor::trail::{Mark, Side, Trail};
 use crate::doctor::verdict::{self as table, Facts, GuestFacts, Inside, Probed, Route, Way};
 use crate::doctor::{Diagnosis, Row};
-use crate::effects::firewall::diagnose::journey::Guest;
+use crate::effects::firewall::diagnose::journey::{self, Guest};
+use crate::effects::firewall::diagnose::{self as filters, Kernel};
 use crate::effects::firewall::iptables::Programs;
 use crate::effects::kernel::link::Link;
 use crate::effects::kernel::neighbour::{self, Neighbour};
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::{handle, reentry, Home};
-use crate::effects::kernel::route::Decision;
+use crate::effects::kernel::route::{Decision, Sort};
 use crate::effects::kernel::{address, link, route, sysctl, tracked};
 use crate::error::Error;
 use crate::model::if_index::IfIndex;
@@ -263,14 +264,23 @@ impl Examination {
     fn of_guest(&self, guest: &Attached, known: &Known, host: Ipv4Addr) -> GuestFacts {
         let net = &guest.net;
         let (address, gateway) = (net.guest.address, net.guest.gateway);
-        let passing = |index, from, to| -> Route {
-            match route::passing(&self.netlink, index, from, to).map_err(|e| e.errno)? {
+        let kernel = Kernel { netlink: &self.netlink, expected: None };
+        let mark = known
+            .journey
+            .as_ref()
+            .and_then(|guest| journey::mark(&filters::read(), &kernel, guest))
+            .unwrap_or(0);
+        let passing_as = |index, from, to, mark| -> Route {
+            let sort = Sort { mark, ..Sort::default() };
+            let asked = route::passing_as(&self.netlink, index, (from, to), sort);
+            match asked.map_err(|e| e.errno)? {
                 Decision::Takes(way) => Ok(Some(way)),
                 Decision::Unreachable => Ok(None),
                 Decision::Prohibited => Err(libc::EACCES),
                 Decision::Dropped => Err(libc::EXDEV),
             }
         };
+        let passing = |from, to| passing_as(guest.index, from, to, mark);
         let at_host_end = neighbours(&self.netlink, guest.index);
         let inside = match &self.inside {
             Ok((end, netlink)) => Ok(inside(netlink, *end, address, gateway, host)),
@@ -288,17 +298,17 @@ impl Examination {
             interface: net.guest.name.to_string(),
             inside,
             tapped: false,
-            out: passing(guest.index, address, host),
+            out: passing(address, host),
             back: match self.way.index {
                 None => Ok(None),
-                Some(index) => passing(index, host, address),
+                Some(index) => passing_as(index, host, address, 0),
             },
             strict: (sysctl::is_strict(net.host.name.as_str()), sysctl::is_strict(&self.way.name)),
             forwards: (sysctl::forwards(net.host.name.as_str()), sysctl::forwards(&self.way.name)),
             is_deaf: is_deaf(&at_host_end, address),
             tracked: None,
             to_resolver: match known.resolver {
-                Some(resolver) => passing(guest.index, address, resolver),
+                Some(resolver) => passing(address, resolver),
                 None => Ok(None),
             },
             asks_beyond: known.resolver.is_some(),

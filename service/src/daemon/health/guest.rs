@@ -21,6 +21,7 @@ use super::verdict;
 use crate::daemon::{Attached, Daemon, DeviceReport, GuestReport, Layer, LayerReport, LayerState};
 use crate::effects::firewall::Drops;
 use crate::effects::kernel::address::{self, Address};
+use crate::effects::kernel::fib;
 use crate::effects::kernel::inside::Inside;
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::route::{self, Route};
@@ -30,6 +31,7 @@ use crate::model::fault::{Cause, Fault};
 use crate::model::identity::{self, Changed};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::subnet_conflict::DevicePrefix;
+use crate::model::uplink::way::Answer;
 use crate::model::GuestNet;
 use crate::spec::{Family, GuestName};
 
@@ -126,7 +128,7 @@ impl Daemon {
         let mut layers = vec![
             self.link_layer(&guest, link.as_ref()),
             address_layer(net, &found, self.world.conflict(&net.subnet), has),
-            self.route_layer(&guest, &routes, leads),
+            self.route_layer(&guest, &routes, leads, others),
         ];
         let forwards = |layer| match &link {
             Some(link) => device::forwards(layer, link),
@@ -181,15 +183,33 @@ impl Daemon {
         LayerReport::bad(Layer::Link, Fault::new(Cause::LinkChanged, text).with_step(step))
     }
 
+    /// Whether no route is for the guest: answers go where all else goes, or nowhere.
+    fn is_unrouted(&self, net: &GuestNet) -> bool {
+        match fib::lookup(&self.kernel.netlink, net.guest.address, None) {
+            Ok(Answer::Route(route)) => route.prefix == 0,
+            Ok(Answer::NoRoute) => true,
+            _ => false,
+        }
+    }
+
     /// `is`: the guest's default route "is" there, or "was set" and has not been looked at.
-    fn route_layer(&self, guest: &Attached, routes: &[Route], is: &str) -> LayerReport {
+    fn route_layer(
+        &self,
+        guest: &Attached,
+        routes: &[Route],
+        is: &str,
+        others: Option<&Others>,
+    ) -> LayerReport {
         let net = &guest.net;
         let (host, table) = (&net.host.name, net.host.table);
         let to = net.host.route;
         let missing = !routes.iter().any(|route| route.destination == to.into());
-        match self.astray(guest) {
+        let mark = others.map_or(0, |others| others.mark(self, guest));
+        match self.astray(guest, mark) {
             // Somebody else's may be there instead of ours.
-            Some(fault) if !missing || fault.cause == Cause::AnswersElsewhere => {
+            Some(fault)
+                if !missing || fault.cause == Cause::AnswersElsewhere && !self.is_unrouted(net) =>
+            {
                 return LayerReport::bad(Layer::Route, fault);
             }
             _ => {}

@@ -17,13 +17,14 @@
 
 use crate::daemon::{Attached, Daemon, Layer, LayerReport, LayerState};
 use crate::effects::firewall::diagnose::chains::Filters;
-use crate::effects::firewall::diagnose::journey::Guest;
+use crate::effects::firewall::diagnose::journey::{self, Guest};
 use crate::effects::firewall::diagnose::packet::Link;
 use crate::effects::firewall::diagnose::{self, About, Finding, Findings, Kernel};
 use crate::effects::kernel::{address, link};
 use crate::model::fault::{Cause, Fault};
 use crate::model::if_index::IfIndex;
-use crate::model::ownership::LINK_GROUP;
+use crate::model::ownership::{LINK_GROUP, ROUTE_PROTOCOL};
+use crate::model::policy_rules::Rule;
 use crate::model::ruleset::GuestSubnet;
 use crate::model::GuestNet;
 use crate::spec::{Family, IfName, Subnet, HOST_PREFIX};
@@ -39,6 +40,8 @@ pub(in crate::daemon) struct Others {
     uplink: Option<Arc<Link>>,
     /// Whether all guests with this gateway and this way out surely pass.
     all_pass: RefCell<HashMap<(Ipv4Addr, Option<IfIndex>), bool>>,
+    /// The mark that all guests with this gateway get; none: not all the same.
+    marks: RefCell<HashMap<Ipv4Addr, Option<u32>>>,
 }
 
 impl Daemon {
@@ -53,7 +56,12 @@ impl Daemon {
         let usable = uplink.usable() && self.forwarding.get().is_on();
         let name = uplink.name.as_ref().filter(|_| usable);
         let uplink = name.and_then(|name| self.way_out(name, uplink.address));
-        Some(Others { filters: diagnose::read(), uplink, all_pass: RefCell::default() })
+        Some(Others {
+            filters: diagnose::read(),
+            uplink,
+            all_pass: RefCell::default(),
+            marks: RefCell::default(),
+        })
     }
 
     /// A guest as packets are followed; none while it has no way out.
@@ -71,6 +79,22 @@ impl Daemon {
             uplink: uplink?,
             known: 4,
         })
+    }
+
+    /// The mark that others give to what a guest sends, where rules ask for marks: with that it is routed.
+    pub(in crate::daemon) fn mark_of(&self, guest: &Attached) -> u32 {
+        let asks = |rule: &Rule| rule.mark.1 != 0 && rule.protocol != ROUTE_PROTOCOL;
+        // netd's marks are of sockets, and of no guest's packets.
+        if self.world.netd_routes() || !self.world.rules.iter().any(asks) {
+            return 0;
+        }
+        let net = &guest.net;
+        let link = host_end(&net.host.name, Some(guest.index), net.host.address);
+        let (address, gateway) = (net.guest.address, net.guest.gateway);
+        // They are marked before it is known where they leave.
+        let journey = Guest { uplink: link.clone(), link, address, gateway, known: 4 };
+        let kernel = Kernel { netlink: &self.kernel.netlink, expected: None };
+        journey::mark(&diagnose::read(), &kernel, &journey).unwrap_or(0)
     }
 
     /// A link that guests leave by.
@@ -92,6 +116,23 @@ impl Daemon {
 }
 
 impl Others {
+    /// The mark that they give to what a guest sends: with that it is routed.
+    pub(super) fn mark(&self, daemon: &Daemon, guest: &Attached) -> u32 {
+        let net = &guest.net;
+        let link = host_end(&net.host.name, Some(guest.index), net.host.address);
+        let (address, gateway) = (net.guest.address, net.guest.gateway);
+        // They are marked before it is known where they leave.
+        let one = Guest { uplink: link.clone(), link, address, gateway, known: 4 };
+        let kernel = Kernel { netlink: &daemon.kernel.netlink, expected: None };
+        let known = self.marks.borrow().get(&gateway).copied();
+        let all = known.unwrap_or_else(|| {
+            let mark = journey::mark(&self.filters, &kernel, &any(&one, net.subnet.prefix()));
+            self.marks.borrow_mut().insert(gateway, mark);
+            mark
+        });
+        all.or_else(|| journey::mark(&self.filters, &kernel, &one)).unwrap_or(0)
+    }
+
     /// What they mean for a guest: its layers say so. One without an index is not there yet.
     pub(in crate::daemon) fn judge(
         &self,
@@ -151,9 +192,7 @@ impl Others {
 
     /// Whether a guest passes, and all others of its subnet.
     fn all_pass(&self, daemon: &Daemon, guest: &Guest, prefix: u8) -> bool {
-        let link = Link { name: HOST_PREFIX.to_owned(), any: true, ..(*guest.link).clone() };
-        let known = usize::from(prefix / 8);
-        let guests = Guest { link: Arc::new(link), known, ..guest.clone() };
+        let guests = any(guest, prefix);
         let kernel = Kernel { netlink: &daemon.kernel.netlink, expected: None };
         diagnose::all_pass(&self.filters, &kernel, &guests)
     }
@@ -203,6 +242,12 @@ fn host_end(name: &IfName, index: Option<IfIndex>, address: Ipv4Addr) -> Arc<Lin
         address: Some(address),
         any: false,
     })
+}
+
+/// A guest that stands for all of its subnet.
+fn any(guest: &Guest, prefix: u8) -> Guest {
+    let link = Link { name: HOST_PREFIX.to_owned(), any: true, ..(*guest.link).clone() };
+    Guest { link: Arc::new(link), known: usize::from(prefix / 8), ..guest.clone() }
 }
 
 /// A layer that is fine as far as it is ours says what of others' is in the way.

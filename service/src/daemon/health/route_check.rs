@@ -21,7 +21,7 @@
 use crate::daemon::{Attached, Daemon};
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::observe::ELSEWHERE;
-use crate::effects::kernel::route::{self, Decision, WayOut};
+use crate::effects::kernel::route::{self, Decision, Sort, Transport, WayOut};
 use crate::effects::kernel::{address, sysctl};
 use crate::model::fault::{Cause, Fault};
 use crate::model::policy_rules::{decider, Action, Packet, PolicyRule, Selector};
@@ -30,16 +30,26 @@ use crate::model::GuestNet;
 use crate::spec::{Family, IfName, IfPattern};
 use std::net::IpAddr;
 
+/// What every guest sends: in words, IPPROTO_*, and to which port.
+const CONNECTIONS: [(&str, libc::c_int, u16); 3] = [
+    ("web pages (TCP port 443)", libc::IPPROTO_TCP, 443),
+    ("web pages (TCP port 80)", libc::IPPROTO_TCP, 80),
+    ("questions for names (UDP port 53)", libc::IPPROTO_UDP, 53),
+];
+/// The other end's port: one of those that a client has.
+const ANY_PORT: u16 = 40_000;
+
 impl Daemon {
     /// What is wrong, and the next step; nothing where the kernel has no route at all, which other
     /// layers have a reason for, and where it cannot be asked.
-    pub(in crate::daemon) fn astray(&self, guest: &Attached) -> Option<Fault> {
+    pub(in crate::daemon) fn astray(&self, guest: &Attached, mark: u32) -> Option<Fault> {
         let exits = self.exits(&guest.net)?;
         let fault = self
-            .wrong_way_out(guest, exits.first()?)
+            .wrong_way_out(guest, exits.first()?, mark)
             .or_else(|| exits.iter().find_map(|exit| self.wrong_way_back(guest, exit)))
             .or_else(|| self.wrong_way_from_the_device(guest))
-            .or_else(|| self.no_way_out(guest))?;
+            .or_else(|| self.no_way_out(guest, mark))
+            .or_else(|| self.wrong_way_of_some(guest, &exits, mark))?;
         // Others' rules decide because ours is not there: that layer says so.
         let of_rules = [Cause::RuleShadowed, Cause::VpnCaptures].contains(&fault.cause);
         (!of_rules || self.leads_are_in_place()).then_some(fault)
@@ -61,10 +71,11 @@ impl Daemon {
     }
 
     /// The guest's packets to the internet.
-    fn wrong_way_out(&self, guest: &Attached, exit: &Link) -> Option<Fault> {
+    fn wrong_way_out(&self, guest: &Attached, exit: &Link, mark: u32) -> Option<Fault> {
         let (net, netlink) = (&guest.net, &self.kernel.netlink);
         let (host, from) = (&net.host.name, net.guest.address);
-        let decision = route::passing(netlink, guest.index, from, ELSEWHERE).ok()?;
+        let sort = Sort { mark, ..Sort::default() };
+        let decision = route::passing_as(netlink, guest.index, (from, ELSEWHERE), sort).ok()?;
         let Decision::Takes(way) = decision else { return None };
         let by = self.name_of(&way).filter(|_| !way.local)?;
         let allowed = match net.vpn.tun() {
@@ -135,8 +146,59 @@ impl Daemon {
         self.elsewhere(guest, "the device's own answers to the guest", &packet, decision, &shown)
     }
 
+    /// Rules may ask for ports: some of the guest's connections go as they should, and others do not.
+    fn wrong_way_of_some(&self, guest: &Attached, exits: &[Link], mark: u32) -> Option<Fault> {
+        let mut asking = self.world.rules.iter().filter(|rule| rule.ports);
+        let rule = asking.next()?.priority;
+        let rule = match asking.next() {
+            None => format!("rule {rule}"),
+            Some(_) => "a rule that asks for ports".to_owned(),
+        };
+        let (netlink, index, address) =
+            (&self.kernel.netlink, guest.index, guest.net.guest.address);
+        let plain = Sort { mark, ..Sort::default() };
+        let usual = route::passing_as(netlink, index, (address, ELSEWHERE), plain).ok()?;
+        CONNECTIONS.iter().find_map(|(what, protocol, port)| {
+            let protocol = *protocol as u8;
+            let with = |from, to| Some(Transport { protocol, from, to });
+            let out = Sort { mark, transport: with(ANY_PORT, *port) };
+            let back = Sort { mark: 0, transport: with(*port, ANY_PORT) };
+            let is = route::passing_as(netlink, index, (address, ELSEWHERE), out).ok()?;
+            let differs = match (is, usual) {
+                (Decision::Takes(is), Decision::Takes(usual)) => {
+                    is.index != usual.index && !exits.iter().any(|exit| exit.index == is.index)
+                }
+                (is, usual) => is != usual,
+            };
+            let goes = |decision: Decision| match decision {
+                Decision::Takes(way) => {
+                    format!("go to {}", self.name_of(&way).unwrap_or_else(|| "nowhere".to_owned()))
+                }
+                Decision::Prohibited => "are prohibited".to_owned(),
+                Decision::Dropped => "are dropped".to_owned(),
+                Decision::Unreachable => "are refused as unreachable".to_owned(),
+            };
+            if differs {
+                let text = format!("the guest's {what} {} by {rule} of others", goes(is));
+                let step =
+                    format!("`ip rule` shows it: have it not ask for {}", guest.net.host.name);
+                return Some(Fault::new(Cause::RuleShadowed, text).with_step(step));
+            }
+            let lost = exits.iter().find_map(|exit| {
+                let ends = (ELSEWHERE, address);
+                let is = route::passing_as(netlink, exit.index, ends, back).ok()?;
+                let arrives =
+                    matches!(is, Decision::Takes(way) if way.index == index && !way.local);
+                (!arrives).then_some(is)
+            })?;
+            let text = format!("answers to the guest's {what} {} by {rule} of others", goes(lost));
+            let step = format!("`ip rule` shows it: have it leave out what goes to {address}");
+            Some(Fault::new(Cause::AnswersElsewhere, text).with_step(step))
+        })
+    }
+
     /// The kernel refuses what the guest sends, though the device itself gets there.
-    fn no_way_out(&self, guest: &Attached) -> Option<Fault> {
+    fn no_way_out(&self, guest: &Attached, mark: u32) -> Option<Fault> {
         let (netlink, net) = (&self.kernel.netlink, &guest.net);
         let (host, from) = (&net.host.name, net.guest.address);
         let own = route::towards(netlink, ELSEWHERE).ok().flatten();
@@ -154,7 +216,8 @@ impl Daemon {
             let text = format!("what the guest sends is {how} by a route or rule of others ({by})");
             Some(Fault::new(Cause::RuleShadowed, text).with_step(&shown))
         };
-        match route::passing(netlink, guest.index, from, ELSEWHERE).ok()? {
+        let sort = Sort { mark, ..Sort::default() };
+        match route::passing_as(netlink, guest.index, (from, ELSEWHERE), sort).ok()? {
             Decision::Takes(_) => None,
             Decision::Prohibited => refused("prohibited"),
             Decision::Unreachable => {

@@ -186,10 +186,11 @@ impl Daemon {
             choice: &self.config.uplink,
             routing: world.platform.routing,
             rules: &world.rules,
-            sender: world
-                .guests
-                .follower()
-                .map(|guest| Sender { index: guest.index, address: guest.net.guest.address }),
+            sender: world.guests.follower().map(|guest| Sender {
+                index: guest.index,
+                address: guest.net.guest.address,
+                mark: self.mark_of(guest),
+            }),
         };
         uplink::observe(&self.kernel.netlink, &question)
     }

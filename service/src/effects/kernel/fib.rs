@@ -42,6 +42,8 @@ pub struct Sender {
     pub index: IfIndex,
     /// Its source.
     pub address: Ipv4Addr,
+    /// The mark that others give to it.
+    pub mark: u32,
 }
 
 /// What the kernel answers for a packet to this address: one that it passes on for the sender, or, where
@@ -69,11 +71,12 @@ fn ask(netlink: &Netlink, to: Ipv4Addr, sender: Option<Sender>) -> Result<Matche
     message.header.flags = RouteFlags::from_bits_retain(RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH);
     // What is passed on counts as root's (sock_net_uid()), whoever asks.
     message.attributes = vec![RouteAttribute::Destination(to.into()), RouteAttribute::Uid(0)];
-    if let Some(Sender { index, address }) = sender {
+    if let Some(Sender { index, address, mark }) = sender {
         message.header.source_prefix_length = 32;
         message
             .attributes
             .extend([RouteAttribute::Source(address.into()), RouteAttribute::Iif(index.get())]);
+        message.attributes.extend((mark != 0).then_some(RouteAttribute::Mark(mark)));
     }
     netlink.get(&GetRoute(message), read)
 }
@@ -228,7 +231,8 @@ mod tests {
         in_a_netns(|netlink| {
             links();
             let (one, two) = (index(netlink, "one"), index(netlink, "two"));
-            let sender = Sender { index: index(netlink, "guest"), address: [10, 0, 3, 9].into() };
+            let sender =
+                Sender { index: index(netlink, "guest"), address: [10, 0, 3, 9].into(), mark: 0 };
             ip("route add default dev one");
             ip("route add default dev two table 9");
             ip("rule add pref 9 iif lo table 9");

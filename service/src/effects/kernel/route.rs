@@ -21,7 +21,7 @@ use crate::model::if_index::IfIndex;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::table::TableId;
 use crate::spec::{Family, IpPrefix};
-use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use rtnetlink::packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteScope, RouteType, RouteVia,
 };
@@ -33,6 +33,9 @@ use std::ops::ControlFlow;
 
 // linux/rtnetlink.h
 const RTA_VIA: u16 = 18;
+const RTA_IP_PROTO: u16 = 27;
+const RTA_SPORT: u16 = 28;
+const RTA_DPORT: u16 = 29;
 
 /// A route as the kernel describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +170,49 @@ pub fn passing(
 ) -> Result<Decision, KernelError> {
     let mut question = question(Some(from.into()), to.into());
     question.attributes.push(RouteAttribute::Iif(index.get()));
+    decision(netlink.get(&GetRoute(question), WayOut::read))
+}
+
+/// What a packet is beside its addresses: rules may ask for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sort {
+    /// Its mark.
+    pub mark: u32,
+    /// Its ports.
+    pub transport: Option<Transport>,
+}
+
+/// A packet's ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transport {
+    /// IPPROTO_TCP or IPPROTO_UDP.
+    pub protocol: u8,
+    /// The port that it comes from.
+    pub from: u16,
+    /// The port that it goes to.
+    pub to: u16,
+}
+
+/// As [`passing`], of a packet of this sort.
+pub fn passing_as(
+    netlink: &Netlink,
+    index: IfIndex,
+    (from, to): (Ipv4Addr, Ipv4Addr),
+    sort: Sort,
+) -> Result<Decision, KernelError> {
+    let mut question = question(Some(from.into()), to.into());
+    let other = |kind, value: &[u8]| RouteAttribute::Other(DefaultNla::new(kind, value.to_vec()));
+    question.attributes.push(RouteAttribute::Iif(index.get()));
+    if sort.mark != 0 {
+        question.attributes.push(RouteAttribute::Mark(sort.mark));
+    }
+    if let Some(transport) = sort.transport {
+        question.attributes.extend([
+            other(RTA_IP_PROTO, &[transport.protocol]),
+            other(RTA_SPORT, &transport.from.to_be_bytes()),
+            other(RTA_DPORT, &transport.to.to_be_bytes()),
+        ]);
+    }
     decision(netlink.get(&GetRoute(question), WayOut::read))
 }
 

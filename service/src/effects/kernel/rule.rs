@@ -41,6 +41,11 @@ const FRA_OIFNAME: u16 = 17;
 const FRA_PAD: u16 = 18;
 const FRA_UID_RANGE: u16 = 20;
 const FRA_PROTOCOL: u16 = 21;
+const FRA_IP_PROTO: u16 = 22;
+const FRA_SPORT_RANGE: u16 = 23;
+const FRA_DPORT_RANGE: u16 = 24;
+/// What a rule asks of the transport.
+const PORTS: [u16; 3] = [FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE];
 /// What is read. Of the rest (ports, realms, what is to come) it is enough that it is there.
 const READ: [u16; 12] = [
     FRA_DST,
@@ -61,6 +66,7 @@ const READ: [u16; 12] = [
 pub fn read(message: &Message<'_>) -> Option<Rule> {
     let others = message.attributes(HEADER).any(|(kind, _)| !READ.contains(&kind));
     let bound = message.attributes(HEADER).any(|(kind, _)| kind == FRA_OIFNAME);
+    let ports = message.attributes(HEADER).any(|(kind, _)| PORTS.contains(&kind));
     let NewRule(message) = message.typed(libc::RTM_NEWRULE, HEADER, &READ)? else { return None };
     let header = message.header;
     let negated = header.flags.contains(RuleFlags::Invert);
@@ -71,6 +77,7 @@ pub fn read(message: &Message<'_>) -> Option<Rule> {
         negated,
         bound,
         more: others || asks,
+        ports,
         ..Rule::default()
     };
     let mut mask = None;

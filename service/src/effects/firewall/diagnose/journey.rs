@@ -15,7 +15,7 @@
 //! What a guest's packets come to: the first of a connection, its answer, and what follows, through
 //! every hook on their way. Pure.
 
-use super::chains::{Filters, Hook};
+use super::chains::{Action, Filters, Hook, Step};
 use super::device::{Device, Onward};
 use super::packet::{Connection, Link, Packet, Payload, ECHO_REQUEST, SYN};
 use super::walk::{Doubt, How, Place, Stop, Walk, Walker};
@@ -127,6 +127,22 @@ pub fn outcome(filters: &Filters, device: &dyn Device, guest: &Guest, probe: Pro
     });
     let arrived = go(&mut walk, guest, next.collect());
     judged(Leg::Next, &mut walk, arrived.is_empty()).unwrap_or(Outcome::Passes)
+}
+
+/// The mark that what a guest sends has when it is routed; none: that cannot be told.
+pub fn mark(filters: &Filters, device: &dyn Device, guest: &Guest) -> Option<u32> {
+    let marks = |step: &Step| matches!(step, Step::Act(Action::Mark(_)));
+    let mut rules = filters.tables.iter().flat_map(|table| &table.chains).flat_map(|c| &c.rules);
+    if !rules.any(|rule| rule.steps.iter().any(marks)) {
+        return Some(0);
+    }
+    let mut walk = Walk::new(filters, device);
+    let first = Walker::new(Probe::Https.packet(guest));
+    let walkers = walk.through(Hook::Ingress, vec![first]);
+    let walkers = walk.through(Hook::Prerouting, walkers);
+    let mut marks = walkers.iter().map(|walker| walker.packet.mark);
+    let first = marks.next()?;
+    first.filter(|_| marks.all(|mark| mark == first))
 }
 
 /// What a probe's first packet meets on its way, and the answer on its own (true).

@@ -14,6 +14,10 @@
 
 //! A device by table main, with both packet filters, broken by a script: doctor names the cause.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
 use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
@@ -46,7 +50,9 @@ fn all(firewall: &str) {
         answers_go_elsewhere_by_a_rule,
         forwarding_is_off_at_the_uplink,
         forwarding_is_off_at_the_link,
+        the_guests_route_is_taken_away_again_and_again,
         a_strict_reverse_path,
+        a_strict_reverse_path_at_the_uplink,
         tethering_drops,
         what_guests_send_is_dropped,
         what_guests_are_answered_is_dropped,
@@ -192,6 +198,34 @@ fn forwarding_is_off_at_the_link(firewall: &str) {
     mended(&ward, Cause::FORWARDING_OFF);
 }
 
+/// What others keep taking is put back less and less often.
+fn the_guests_route_is_taken_away_again_and_again(firewall: &str) {
+    let ward = Ward::new(firewall);
+    let take = |device: &Device| {
+        let _ = device.try_run("ip route del 172.17.3.3/32 dev vm_wlan");
+    };
+    while_taken(&ward.bed.device, &take, || {
+        eventually("it is missed", || ward.diagnose().cause == Cause::GUEST_ROUTE_MISSING);
+    });
+    eventually("it is put back", || ward.diagnose().cause == Cause::HEALTHY);
+}
+
+/// Does this while somebody takes something away, all the time.
+pub fn while_taken<D: InNetns + Sync>(device: &D, take: &(dyn Fn(&D) + Sync), then: impl FnOnce()) {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                take(device);
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let said = std::panic::catch_unwind(std::panic::AssertUnwindSafe(then));
+        done.store(true, Ordering::Relaxed);
+        said.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+}
+
 /// The kernel looks a packet's source up as if it were to send there: with the answers' way wrong, and
 /// the filter strict, the guest's own packets are dropped already. Either is true.
 fn a_strict_reverse_path(firewall: &str) {
@@ -202,6 +236,25 @@ fn a_strict_reverse_path(firewall: &str) {
     ward.bed.device.run("ip route add 172.17.3.0/24 dev tun7 table 77");
     // The filter drops because of that: it asks for the route that answers take.
     ward.is(Cause::ANSWERS_ELSEWHERE, "tun7");
+}
+
+/// Guests leave by the uplink, as somebody marks what they send, and the device itself by another way: the
+/// filter asks for the way of packets without a mark.
+fn a_strict_reverse_path_at_the_uplink(firewall: &str) {
+    let ward = Ward::new(firewall);
+    let beyond = second_way(&ward.bed.device, "tun7");
+    ward.bed.device.run("ip route add default via 192.0.2.1 dev wlan0 table 77");
+    ward.bed.device.run("ip rule add pref 100 fwmark 7 lookup 77");
+    hook(&ward.bed.device, "filter", "prerouting", -150, "iifname vm_wlan* meta mark set 7");
+    for half in ["0.0.0.0/1", "128.0.0.0/1"] {
+        ward.bed.device.run(&format!("ip route add {half} via 198.51.100.1 dev tun7"));
+    }
+    // Of both, the greater number counts.
+    for of in ["all", "wlan0"] {
+        ward.bed.device.set_sysctl(&format!("net/ipv4/conf/{of}/rp_filter"), "1");
+    }
+    ward.is(Cause::RP_FILTER, "wlan0");
+    drop(beyond);
 }
 
 /// netd's chain for tethering where guestnetd is told to do without iptables.

@@ -14,17 +14,13 @@
 
 //! A device that netd shapes, broken by a script: doctor names the cause.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
-
 use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use guestnet_tests::bed::eventually;
 use guestnet_tests::netd::{table, Variant};
 use guestnet_tests::{InNetns, NetdDevice, Probe};
 
 use crate::beyond::Mood;
-use crate::broken::{hook, nowhere};
+use crate::broken::{hook, nowhere, while_taken};
 use crate::Ward;
 
 #[test]
@@ -60,25 +56,15 @@ fn no_carrier() {
 /// What others keep taking is put back less and less often.
 fn a_rule_is_taken_away_again_and_again() {
     let ward = ward();
-    let done = AtomicBool::new(false);
-    let device = &ward.bed.device;
-    let take = || {
-        while !done.load(Ordering::Relaxed) {
-            let rules = device.run("ip rule");
-            let ours = rules.lines().filter(|rule| rule.contains("from 172.17.0.0/16"));
-            for rule in ours.filter_map(|rule| rule.split_once(':')) {
-                let _ = device.try_run(&format!("ip rule del pref {}", rule.0));
-            }
-            thread::sleep(Duration::from_millis(20));
+    let take = |device: &NetdDevice| {
+        let rules = device.run("ip rule");
+        let ours = rules.lines().filter(|rule| rule.contains("from 172.17.0.0/16"));
+        for rule in ours.filter_map(|rule| rule.split_once(':')) {
+            let _ = device.try_run(&format!("ip rule del pref {}", rule.0));
         }
     };
-    thread::scope(|scope| {
-        scope.spawn(take);
-        let said = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            eventually("it is missed", || ward.diagnose().cause == Cause::RULE_MISSING);
-        }));
-        done.store(true, Ordering::Relaxed);
-        said.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    while_taken(&ward.bed.device, &take, || {
+        eventually("it is missed", || ward.diagnose().cause == Cause::RULE_MISSING);
     });
     eventually("it is put back", || ward.diagnose().cause == Cause::HEALTHY);
 }

@@ -135,8 +135,23 @@ fn a_wifi_whose_router_has_the_gateways_address_is_refused_and_named(firewall: &
     assert_eq!((state, cause), (LayerState::OK, Cause::SUBNET_CONFLICT), "{text}");
     assert!(text.contains("172.17.0.0/16 of wlan0"), "{text}");
     assert!(text.contains("nor the device 172.17.3.2"), "{text}");
+    // By ARP it says that it has its router's address, unless it is told not to.
+    let step = || {
+        let layers = status(&bed, "b").layers;
+        let layer = layers.into_iter().find(|layer| layer.layer == Layer::ADDRESS).expect("layer");
+        layer.nextStep.expect("a step")
+    };
+    assert!(text.contains("Asked there by ARP who has 172.17.3.2"), "{text}");
+    let (_, command) = step().split_once("until then: ").map(owned).expect("a command");
+    bed.device.run(&command);
+    assert!(!named(&bed, "b").2.contains("ARP") && !step().contains("until then"), "{command}");
+    eventually("b still has internet there", flows);
     bed.detach("b");
     assert!(bed.device.ping(GATEWAY) && bed.device.tcp(Internet::TCP, "own").is_ok());
+}
+
+fn owned((one, other): (&str, &str)) -> (String, String) {
+    (one.to_owned(), other.to_owned())
 }
 
 /// The gateway that a refusal offers.

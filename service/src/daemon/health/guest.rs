@@ -21,10 +21,10 @@ use super::verdict;
 use crate::daemon::{Attached, Daemon, DeviceReport, GuestReport, Layer, LayerReport, LayerState};
 use crate::effects::firewall::Drops;
 use crate::effects::kernel::address::{self, Address};
-use crate::effects::kernel::fib;
 use crate::effects::kernel::inside::Inside;
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::route::{self, Route};
+use crate::effects::kernel::{fib, sysctl};
 use crate::error::Error;
 use crate::model::change::{Change, KernelOp};
 use crate::model::fault::{Cause, Fault};
@@ -272,8 +272,19 @@ fn address_layer(
              device {} and {}",
             host.address, end.address
         );
-        let fault = Fault::new(Cause::SubnetConflict, text)
-            .with_step("detach the guest, and attach it with a --gateway in another subnet");
+        let mut step =
+            "detach the guest, and attach it with a --gateway in another subnet".to_owned();
+        let mut text = text;
+        let on = &other.interface;
+        if sysctl::answers_for_all(on) {
+            text += &format!(
+                ". Asked there by ARP who has {}, the device says it does: whose address that is, such as \
+                 a router's, loses its neighbours",
+                host.address
+            );
+            step += &format!("; until then: sysctl -w net.ipv4.conf.{on}.arp_ignore=1");
+        }
+        let fault = Fault::new(Cause::SubnetConflict, text).with_step(step);
         return LayerReport::new(Layer::Address, LayerState::Ok, fault);
     }
     let (name, address, prefix) = (&host.name, host.address, host.prefix);

@@ -96,6 +96,16 @@ pub fn is_strict(interface: &str) -> bool {
     !interface.contains('/') && value("all").max(value(interface)) == Some(1)
 }
 
+/// Whether the device tells by ARP on an interface that it has an address of another one: with arp_ignore 0
+/// (arp_ignore() in arp.c), of the greater of the interface's and that for all. Not where it cannot be read.
+pub fn answers_for_all(interface: &str) -> bool {
+    let value = |name: &str| {
+        let text = fs::read_to_string(format!("{CONF}/{name}/arp_ignore")).ok()?;
+        text.trim().parse::<u8>().ok()
+    };
+    !interface.contains('/') && value("all").max(value(interface)) == Some(0)
+}
+
 /// Whether IPv4 that comes in by an interface is forwarded. So it is where that cannot be read.
 pub fn forwards(interface: &str) -> bool {
     interface.contains('/') || is_one(&format!("{CONF}/{interface}/forwarding")).unwrap_or(true)

@@ -85,6 +85,62 @@ const LOSSES: [(&[&str], Layer, Cause, &str); 6] = [
     ),
 ];
 
+/// The same where nothing is lost that could be put back: it has something of its own.
+const OWN: [(&[&str], Layer, Cause, &str); 4] = [
+    (
+        &["ip rule add pref 10 blackhole"],
+        Layer::ROUTE,
+        Cause::GUEST_ROUTE_LOST,
+        "rules or routes refuse",
+    ),
+    (
+        &["ip route del default", "ip route add prohibit default"],
+        Layer::ROUTE,
+        Cause::GUEST_ROUTE_LOST,
+        "rules or routes refuse",
+    ),
+    (
+        &[
+            "ip addr add 10.1.1.1/24 dev wlan0",
+            "ip route replace default via 172.17.3.2 src 10.1.1.1",
+        ],
+        Layer::ROUTE,
+        Cause::GUEST_ROUTE_LOST,
+        "sends with its address 10.1.1.1",
+    ),
+    (
+        &["ip link add b0 type bridge", "ip link set wlan0 master b0"],
+        Layer::LINK,
+        Cause::GUEST_LINK_DOWN,
+        "port of one of its own bridges",
+    ),
+];
+
+#[test]
+fn what_a_guest_has_of_its_own_is_named() {
+    for (commands, layer, cause, text) in OWN {
+        let bed = Bed::new("nftables");
+        let guest = Guest::new();
+        bed.attach("box", &guest);
+        run(&guest, commands);
+        assert!(guest.tcp(Internet::TCP, "x").is_err(), "{commands:?}");
+        let of = status(&bed, "box");
+        let blame = Some((layer, cause));
+        assert_eq!(blamed(&of), (Verdict::NO_INTERNET, blame), "{commands:?}: {of:?}");
+        let reason = of.reason.as_ref().expect("a reason");
+        assert!(reason.text.contains(text), "{reason:?}");
+        assert!(reason.nextStep.as_deref().expect("a next step").contains("in the guest: "));
+    }
+    // What refuses the gateway alone takes the names.
+    let bed = Bed::new("nftables");
+    let guest = Guest::new();
+    bed.attach("box", &guest);
+    guest.run("ip route add unreachable 172.17.3.2/32");
+    let of = status(&bed, "box");
+    let blame = Some((Layer::DNS, Cause::GUEST_RESOLVER));
+    assert_eq!(blamed(&of), (Verdict::NO_NAMES, blame), "{of:?}");
+}
+
 #[test]
 fn what_a_guest_has_lost_is_named() {
     for (commands, layer, cause, text) in LOSSES {

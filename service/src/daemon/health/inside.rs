@@ -19,6 +19,7 @@ use crate::effects::kernel::inside::{self, Effort, Inside, Way};
 use crate::effects::kernel::link;
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::Home;
+use crate::effects::kernel::observe::ELSEWHERE;
 use crate::error::Error;
 use crate::model::fault::{Cause, Fault};
 use crate::model::guest_net::NetnsRef;
@@ -125,7 +126,9 @@ impl Daemon {
             let Some(guest) = guest.filter(|guest| guest.netns.handle.is_none()) else { continue };
             let host = link::by_index(&self.kernel.netlink, *index).ok().flatten();
             let ups = host.and_then(|host| host.carrier_ups).filter(|_| inside.ways.is_some());
-            if let Some(ups) = ups.filter(|_| faults(&guest.net, inside).is_empty()) {
+            let well =
+                faults(&guest.net, inside).is_empty() && obstacles(&guest.net, inside).is_empty();
+            if let Some(ups) = ups.filter(|_| well) {
                 self.well_at.insert(*index, ups);
             }
         }
@@ -147,7 +150,7 @@ pub(super) fn put_into(
         Some(Err(why)) => return add(layers, &format!("; its side cannot be looked at: {why}")),
         None => return,
     };
-    for (layer, fault) in faults(net, inside) {
+    for (layer, fault) in obstacles(net, inside).into_iter().chain(faults(net, inside)) {
         set(layers, layer, fault);
     }
 }
@@ -158,7 +161,7 @@ pub(in crate::daemon) fn has_lost(net: &GuestNet, seen: &Result<Option<Inside>, 
     faults(net, inside).iter().any(|(layer, _)| *layer != Layer::Dns)
 }
 
-/// What is wrong with a guest's side, by layer.
+/// What a guest has lost of its side, by layer.
 fn faults(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
     let (name, end) = (&net.guest.name, &net.guest);
     let repair = format!("guestnetctl repair {}", net.name);
@@ -192,7 +195,7 @@ fn faults(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
         }
     }
     let Some(ways) = &inside.ways else { return faults };
-    if let Some(fault) = lost_route(net, ways.out.as_ref()) {
+    if let Some(fault) = lost_route(net, ways.out.as_ref()).filter(|_| !ways.refused.0) {
         let step = format!(
             "{repair}, or in the guest: ip route add default via {} dev {name}",
             end.gateway
@@ -209,6 +212,54 @@ fn faults(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
         faults.push((Layer::Dns, Fault::new(Cause::GuestResolver, text).with_step(step)));
     }
     faults
+}
+
+/// What a guest has of its own that is in its way: nothing is lost that could be put back.
+fn obstacles(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
+    let (name, end) = (&net.guest.name, &net.guest);
+    let mut faults = Vec::new();
+    if inside.link.master.is_some() {
+        let text =
+            format!("the guest's {name} is a port of one of its own bridges, which takes all");
+        let fault = Fault::new(Cause::GuestLinkDown, text)
+            .with_step(format!("in the guest: ip link set {name} nomaster"));
+        faults.push((Layer::Link, fault));
+    }
+    let Some(ways) = &inside.ways else { return faults };
+    if ways.refused.0 {
+        let text = "the guest's own rules or routes refuse what it sends to the internet";
+        let fault = Fault::new(Cause::GuestRouteLost, text)
+            .with_step(format!("in the guest: `ip rule` and `ip route get {ELSEWHERE}` show it"));
+        faults.push((Layer::Route, fault));
+    }
+    let has_own = |addresses: &inside::Addresses| {
+        addresses.found.iter().any(|found| found.address == net.guest.address)
+    };
+    if inside.addresses.as_ref().is_some_and(has_own) {
+        let source = foreign_source(net, ways.out.as_ref());
+        faults.extend(source.map(|fault| (Layer::Route, fault)));
+    }
+    // It is on the link, and what goes through it has a way.
+    let unreached =
+        ways.gateway.is_none() && ways.out.as_ref().is_some_and(|out| out.other.is_none());
+    if ways.refused.1 || unreached {
+        let text =
+            format!("the guest's own routes refuse {}, where its names are resolved", end.gateway);
+        let step = format!("in the guest: `ip route get {}` shows it", end.gateway);
+        faults.push((Layer::Dns, Fault::new(Cause::GuestResolver, text).with_step(step)));
+    }
+    faults
+}
+
+/// A route of the guest's, or an address of its own before ours, has it send with another source, which
+/// guestnetd lets in from nobody.
+fn foreign_source(net: &GuestNet, out: Option<&Way>) -> Option<Fault> {
+    let out = out.filter(|out| out.other.is_none())?;
+    let source = out.way.source.filter(|source| *source != net.guest.address)?;
+    let (name, own, gateway) = (&net.guest.name, net.guest.address, net.guest.gateway);
+    let text = format!("the guest sends with its address {source}, and may send with {own} only");
+    let step = format!("in the guest: ip route replace default via {gateway} dev {name} src {own}");
+    Some(Fault::new(Cause::GuestRouteLost, text).with_step(step))
 }
 
 /// What is wrong with a guest's way to the internet.

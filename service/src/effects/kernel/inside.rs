@@ -61,6 +61,8 @@ pub struct Ways {
     pub out: Option<Way>,
     /// To its gateway.
     pub gateway: Option<Way>,
+    /// Whether its rules or routes refuse what goes to the internet, and to its gateway.
+    pub refused: (bool, bool),
 }
 
 /// One of them.
@@ -94,9 +96,16 @@ pub fn look(
     let failed = |e: KernelError| Error::kernel("look at the guest's link", e);
     let id = host.elsewhere.filter(|id| *id >= 0 && (netns.id.is_none() || netns.id == Some(*id)));
     let Some((id, end)) = id.zip(host.other_end) else { return Ok(None) };
-    let Some(link) = link::beyond(device, id, end).map_err(failed)? else {
+    let Some(mut link) = link::beyond(device, id, end).map_err(failed)? else {
         return Ok(None);
     };
+    // In a VRF of the guest's it is what it was; a bridge takes what comes in.
+    if let Some(master) = link.master {
+        let master = link::beyond(device, id, master).map_err(failed)?;
+        if master.into_iter().all(|master| master.kind != "bridge") {
+            link.master = None;
+        }
+    }
     if let Some(known) = process.filter(|_| netns.handle.is_none()) {
         // It may be elsewhere by now, or not be ours to ask.
         let ways = of_process(known).and_then(|netns| {
@@ -154,18 +163,30 @@ fn entered(e: &io::Error) -> Error {
 fn ways(home: &Home, netns: BorrowedFd<'_>, net: &GuestNet, index: IfIndex) -> Result<Ways, Error> {
     let inside = home.inside(netns, Netlink::open).map_err(|e| entered(&e))?;
     let failed = |e: KernelError| Error::kernel("look at the guest's routes", e);
-    let look = |to| -> Result<Option<Way>, KernelError> {
-        let Some(way) = route::towards(&inside, to)? else { return Ok(None) };
+    let look = |to| -> Result<Result<Option<Way>, Refused>, KernelError> {
+        let way = match route::towards(&inside, to) {
+            Ok(Some(way)) => way,
+            Ok(None) => return Ok(Ok(None)),
+            // Prohibit, unreachable, blackhole (fib_props, fib4_rule_action()).
+            Err(e) if [libc::EACCES, libc::EHOSTUNREACH, libc::EINVAL].contains(&e.errno) => {
+                return Ok(Err(Refused))
+            }
+            Err(e) => return Err(e),
+        };
         let other = match way.index == index {
             true => None,
             false => link::counted(&inside, way.index)?,
         };
-        Ok(Some(Way { way, other }))
+        Ok(Ok(Some(Way { way, other })))
     };
     let out = look(ELSEWHERE).map_err(failed)?;
     let gateway = look(net.guest.gateway).map_err(failed)?;
-    Ok(Ways { out, gateway })
+    let refused = (out.is_err(), gateway.is_err());
+    Ok(Ways { out: out.ok().flatten(), gateway: gateway.ok().flatten(), refused })
 }
+
+/// A rule or a route refuses it.
+struct Refused;
 
 /// Its addresses are read where its packets do not leave with its own.
 fn with_addresses(

@@ -376,6 +376,29 @@ fn a_link_of_nobodys_can_be_detached_and_is_in_nobodys_way() {
     assert!(other.tcp(Internet::TCP, "hello").is_ok());
 }
 
+/// The same where somebody has renamed it, too: udev, or a network manager.
+#[test]
+fn a_link_of_nobodys_that_is_renamed_can_be_detached_by_that_name() {
+    let mut bed = Bed::new("auto");
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    bed.daemon.kill();
+    for change in ["vm_wlan down", "vm_wlan name ethx7", "ethx7 alias lxc", "ethx7 up"] {
+        bed.device.run(&format!("ip link set {change}"));
+    }
+    fs::remove_file(record(&bed)).expect("the record");
+    bed.start();
+    let log = bed.daemon.log();
+    assert!(log.contains("`guestnetctl detach ethx7` removes it"), "{log}");
+    let listed = bed.service.list().expect("list");
+    let [left] = listed.as_slice() else { panic!("{listed:?}") };
+    let says = (left.name.as_str(), left.state, left.slot);
+    assert_eq!(says, ("ethx7", GuestState::NOT_ADOPTED, -1));
+    bed.detach("ethx7");
+    assert!(bed.device.link("ethx7").is_none() && bed.names().is_empty());
+    assert_eq!(guest.links(), ["lo"]);
+}
+
 /// A digit that a worn flash has flipped is a digit all the same.
 #[test]
 fn a_flipped_digit_changes_no_address() {

@@ -119,11 +119,11 @@ pub fn counted(
 }
 
 /// A link with our marks that belongs to no guest.
-pub fn unadopted((index, name, slot): &(IfIndex, GuestName, u32)) -> Guest {
+pub fn unadopted((index, name, slot): &(IfIndex, GuestName, Option<u32>)) -> Guest {
     Guest {
         name: name.to_string(),
         state: GuestState::NOT_ADOPTED,
-        slot: small(*slot),
+        slot: slot.map_or(-1, small),
         hostInterface: name.to_string(),
         hostInterfaceIndex: small(index.get()),
         ..Guest::default()

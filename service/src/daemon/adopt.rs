@@ -122,7 +122,7 @@ impl Daemon {
     /// A link that nothing is stored of: its marks and its addresses say enough.
     fn adopt_unknown(&mut self, link: &Link) {
         let Some((name, vpn)) = link.alias.as_deref().and_then(guest_of_alias) else {
-            if link.is_ours() {
+            if link.is_ours() || is_renamed(link) {
                 self.leave_alone(link, "its alias names no guest");
             }
             return;
@@ -155,8 +155,9 @@ impl Daemon {
     fn leave_alone(&mut self, link: &Link, why: &str) {
         let host = &link.name;
         log::error!("{host} cannot be taken over ({why}): `guestnetctl detach {host}` removes it");
-        if let (Some(name), Some(slot)) = (GuestName::new(host), link_slot(link)) {
-            self.world.guests.leave_unadopted(link.index, name, slot, self.sources(link));
+        if let Some(name) = GuestName::new(host) {
+            let (slot, sources) = (link_slot(link), self.sources(link));
+            self.world.guests.leave_unadopted(link.index, name, slot, sources);
         }
     }
 
@@ -177,6 +178,12 @@ impl Daemon {
 
 fn link_slot(link: &Link) -> Option<u32> {
     IfName::new(&link.name).and_then(|name| name.slot())
+}
+
+/// Whether it was a guest's, and others have given it another name: it has the group, and a MAC as guests' host
+/// ends have.
+fn is_renamed(link: &Link) -> bool {
+    link.group == LINK_GROUP && Mac::is_host(&link.mac) && link_slot(link).is_none()
 }
 
 /// How many of a guest's marks a link has: name, MAC, group, alias.

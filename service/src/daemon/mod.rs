@@ -213,7 +213,7 @@ impl Handle {
     }
 
     /// Links with our marks that belong to no guest that is known: for who may see all guests.
-    pub fn unadopted(&self, whose: Whose) -> Result<Vec<(IfIndex, GuestName, u32)>, Error> {
+    pub fn unadopted(&self, whose: Whose) -> Result<Vec<(IfIndex, GuestName, Option<u32>)>, Error> {
         self.call(|daemon| {
             let all = daemon.world.guests.unadopted();
             let all = all.map(|(index, name, slot)| (index, name.clone(), slot));

@@ -106,7 +106,7 @@ pub struct GuestTable {
     last_holder: BTreeMap<Ipv4Addr, GuestName>,
     /// Links that bear our marks and belong to no guest that is known, by their index: the names that
     /// they can be detached by, and their slots.
-    unadopted_links: BTreeMap<IfIndex, (GuestName, u32)>,
+    unadopted_links: BTreeMap<IfIndex, (GuestName, Option<u32>)>,
     /// Host ends, each with the address of its guest; of an update both.
     sources: Arc<BTreeSet<(IfName, Ipv4Addr)>>,
     /// Those of links that belong to no guest that is known, by their index.
@@ -343,7 +343,7 @@ impl GuestTable {
 
     /// A link is gone, and its guest with it, if it was one's; and whether that was leaving.
     pub fn remove(&mut self, index: IfIndex) -> Option<(Attached, bool)> {
-        if let Some((_, slot)) = self.unadopted_links.remove(&index) {
+        if let Some((_, Some(slot))) = self.unadopted_links.remove(&index) {
             self.leases.slots.release(slot);
         }
         let sources = self.unadopted_sources.remove(&index).unwrap_or_default();
@@ -374,19 +374,22 @@ impl GuestTable {
         }
     }
 
-    /// A link that bears our marks belongs to no guest that is known: its slot is given to nobody.
+    /// A link that bears our marks belongs to no guest that is known: its slot is given to nobody. Of one that
+    /// others have given another name none is known.
     /// What is behind it keeps its network.
     pub fn leave_unadopted(
         &mut self,
         index: IfIndex,
         name: GuestName,
-        slot: u32,
+        slot: Option<u32>,
         sources: Vec<(IfName, Ipv4Addr)>,
     ) {
         Arc::make_mut(&mut self.sources).extend(sources.iter().cloned());
         self.unadopted_sources.insert(index, sources);
         self.unadopted_links.insert(index, (name, slot));
-        self.leases.slots.take(slot);
+        if let Some(slot) = slot {
+            self.leases.slots.take(slot);
+        }
     }
 
     /// That one's name.
@@ -401,7 +404,7 @@ impl GuestTable {
     }
 
     /// All of them: their indexes, names and slots.
-    pub fn unadopted(&self) -> impl Iterator<Item = (IfIndex, &GuestName, u32)> + '_ {
+    pub fn unadopted(&self) -> impl Iterator<Item = (IfIndex, &GuestName, Option<u32>)> + '_ {
         self.unadopted_links.iter().map(|(index, (name, slot))| (*index, name, *slot))
     }
 

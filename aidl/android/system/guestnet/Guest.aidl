@@ -33,7 +33,10 @@ parcelable Guest {
     GuestKind kind = GuestKind.VETH;
     /** Its state as a whole. */
     GuestState state = GuestState.ATTACHED;
-    /** Slot number from 0; slot 0 is the original's. Kept for the name while the device runs. */
+    /**
+     * Slot number from 0; slot 0 is the original's. Kept for the name while the device runs. State NOT_ADOPTED: -1
+     * where others have given the link another name.
+     */
     int slot;
     /** Name of the device's end of the link. */
     @utf8InCpp String hostInterface;

@@ -37,6 +37,7 @@ Exit codes:
   10  attached, but there is no uplink: traffic waits (stderr says why)
       check, status: a layer waits; doctor: traffic waits
   11  check, status, doctor: internet, but no names
+  12  status: a rule of others may keep guests from the internet
 
 Environment:
   GUESTNET_URI  where guestnetd is, when --connect is not given
@@ -144,8 +145,8 @@ wrong, but a layer could not be judged. Behind what is wrong is its cause, a wor
   ?     it could not be read or judged
   next  what to do about it
 
-Exit codes: 0 no layer is BAD and none waits (also when the verdict is unsure), 5 a layer is BAD,
-10 a layer waits, 11 internet, but no names.";
+Exit codes: 0 no layer is BAD and none waits (also where one could not be read), 5 a layer is BAD,
+10 a layer waits, 11 internet, but no names, 12 a rule of others may keep guests from it.";
 
 const DOCTOR_HELP: &str = "\
 Sends packets, from the guest and for comparison from the device: pings of the gateway and of the

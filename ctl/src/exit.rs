@@ -49,6 +49,8 @@ pub enum Exit {
     NoUplink = 10,
     /// There is internet, but names are not resolved.
     NoNames = 11,
+    /// Others' rules may keep guests from the internet: it depends on what they cannot be asked.
+    Unsure = 12,
 }
 
 impl Exit {
@@ -66,6 +68,7 @@ impl Exit {
             Exit::Unsupported => "unsupported",
             Exit::NoUplink => "no_uplink",
             Exit::NoNames => "no_names",
+            Exit::Unsure => "unsure",
         }
     }
 

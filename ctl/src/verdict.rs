@@ -17,8 +17,8 @@
 use crate::exit::Exit;
 use crate::names::Name;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Diagnosis::Diagnosis, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
-    Status::Status, Uplink::Uplink, Verdict::Verdict,
+    Cause::Cause, Diagnosis::Diagnosis, Layer::Layer, LayerState::LayerState,
+    LayerStatus::LayerStatus, Status::Status, Uplink::Uplink, Verdict::Verdict,
 };
 
 /// Its word in JSON: whether there is internet.
@@ -84,7 +84,8 @@ pub fn way(uplink: &Uplink) -> &str {
     }
 }
 
-/// What `status` tells a script. What could not be read is not a guest's failure.
+/// What `status` tells a script. What could not be read is not a guest's failure; a rule that may drop what it
+/// sends may be one.
 pub fn exit(status: &Status) -> Exit {
     // The device's count by the guests: one that leaves by a tun of its own does not need the uplink.
     let guests = || status.guests.iter().flat_map(|of| &of.layers);
@@ -100,9 +101,17 @@ pub fn exit(status: &Status) -> Exit {
         Exit::NoUplink
     } else if any(LayerState::BAD, true) || any(LayerState::WAITING, true) {
         Exit::NoNames
+    } else if guests().chain(device.clone()).any(is_doubtful) {
+        Exit::Unsure
     } else {
         Exit::Ok
     }
+}
+
+/// Whether something was found that may be wrong, and not only that nothing could be read.
+fn is_doubtful(layer: &LayerStatus) -> bool {
+    let unread = [Cause::HEALTHY, Cause::UNREADABLE].contains(&layer.cause);
+    ![LayerState::OK, LayerState::BAD, LayerState::WAITING].contains(&layer.state) && !unread
 }
 
 #[cfg(test)]
@@ -186,6 +195,12 @@ mod tests {
             assert_eq!(exit(&Status { device, guests, ..Status::default() }), code);
         }
         assert_eq!(exit(&Status::default()), Exit::Ok);
+        let doubt = |cause| {
+            let layer = LayerStatus { state: S::UNKNOWN, cause, ..nat(None) };
+            exit(&Status { device: vec![layer], ..Status::default() })
+        };
+        assert_eq!(doubt(Cause::FORWARD_DROPPED), Exit::Unsure);
+        assert_eq!(doubt(Cause::UNREADABLE), Exit::Ok);
         let names = |state, other| {
             let dns = LayerStatus { layer: Layer::DNS, state, ..nat(None) };
             let layers = vec![LayerStatus { state: other, ..nat(None) }, dns];

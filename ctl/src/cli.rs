@@ -14,6 +14,7 @@
 
 //! The command line: what clap parses, and the texts of `--help`. Nothing is done here.
 
+use crate::dns_mode::Dns;
 use crate::resolv_conf::Which;
 use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -62,6 +63,7 @@ Examples:
   guestnetctl attach demo --netns demo --timeline
   guestnetctl attach cam --pid 4242 --gateway 10.9.0.1 --prefix 24 --address 10.9.0.7
   guestnetctl attach work --pid 4242 --vpn tun:tun0 --resolv-conf auto
+  guestnetctl attach private --pid 4242 --dns-mode 9.9.9.9,2620:fe::fe
   guestnetctl attach once --pid 4242 --hold
 
 The gateway answers for names. Without --resolv-conf it is for the guest to know: nameserver 172.17.3.2.
@@ -219,6 +221,9 @@ pub enum Command {
         /// not while a lockdown VPN is up (block)
         #[arg(long, value_name = "HOW", group = "what")]
         vpn: Option<Vpn>,
+        /// Who answers its questions for names: auto, dnat, forward or ADDRESS,...
+        #[arg(long, value_name = "HOW", group = "what")]
+        dns_mode: Option<Dns>,
         /// A lease of so many seconds that begins now; 0: none from now on. Any update begins a lease again
         #[arg(long, value_name = "SECONDS", group = "what", allow_negative_numbers = true)]
         lease: Option<i64>,
@@ -445,6 +450,10 @@ pub struct ConfigArgs {
     /// not while a lockdown VPN is up (block) [default: follow]
     #[arg(long, value_name = "HOW")]
     pub vpn: Option<Vpn>,
+    /// Who answers its questions for names: the resolver behind the uplink (dnat), guestnetd's forwarder
+    /// (forward), the forwarder with these servers (ADDRESS,...), or what does here (auto) [default: auto]
+    #[arg(long, value_name = "HOW")]
+    pub dns_mode: Option<Dns>,
     /// Put back, without being asked, what the guest loses: its link, its address, its default route
     #[arg(long)]
     pub keep: bool,

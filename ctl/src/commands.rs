@@ -58,10 +58,10 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             let guest = guestnet.attach(&config, &target, None)?;
             return attached::tell_new(guestnet, output, &guest, *timeline, file);
         }
-        Command::Update { name, address, mtu, vpn, lease, dhcp, timeline } => {
+        Command::Update { name, address, mtu, vpn, dns_mode, lease, dhcp, timeline } => {
             let has = guestnet.get(name)?.ok_or_else(|| no_such_guest(name))?;
-            let config =
-                target::updated(&has, address.as_deref(), *mtu, vpn.as_ref(), *lease, *dhcp);
+            let (address, vpn, dns) = (address.as_deref(), vpn.as_ref(), dns_mode.as_ref());
+            let config = target::updated(&has, address, *mtu, vpn, dns, *lease, *dhcp);
             let guest = guestnet.update(name, &config)?;
             return attached::tell(guestnet, output, &guest, *timeline);
         }

@@ -89,6 +89,8 @@ pub fn guest(guest: &Guest) -> Value {
         "rx_packets": known(guest.rxPackets),
         "tx_packets": known(guest.txPackets),
         "dropped_packets": known(guest.droppedPackets),
+        "dns_mode": guest.dns.name(),
+        "dns_servers": guest.dnsServers,
     })
 }
 
@@ -360,7 +362,7 @@ mod tests {
                 r#"{"address":"172.17.3.3","addresses":["172.17.3.3/16"],"attached_at_millis":1795458119123,"#,
                 r#""configured_mtu":-1,"dhcp":"auto","#,
                 r#""dhcp_counters":{"acks":0,"naks":0,"offers":0,"refused":0},"#,
-                r#""dropped_packets":null,"#,
+                r#""dns_mode":"auto","dns_servers":[],"dropped_packets":null,"#,
                 r#""end_cause":"none","gateway":"172.17.3.2","gateway_shadowed_by":null,"#,
                 r#""host_interface":"vm_wlan","host_interface_index":7,"interface_name":"wlan0","#,
                 r#""keep":false,"kind":"veth","lease_millis":0,"lifeline":"target","#,

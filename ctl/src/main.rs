@@ -19,6 +19,7 @@ mod attached;
 mod cli;
 mod client;
 mod commands;
+mod dns_mode;
 mod exit;
 mod hold;
 mod hook;

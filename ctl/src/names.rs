@@ -16,7 +16,7 @@
 //! know is shown by its number.
 
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Cause::Cause, ChangeKind::ChangeKind, Dhcp::Dhcp, EndCause::EndCause,
+    Cause::Cause, ChangeKind::ChangeKind, Dhcp::Dhcp, DnsMode::DnsMode, EndCause::EndCause,
     FirewallBackend::FirewallBackend, GuestEvent::GuestEvent, GuestKind::GuestKind,
     GuestState::GuestState, Layer::Layer, LayerState::LayerState, Lifeline::Lifeline,
     Operation::Operation, Place::Place, ProbeOutcome::ProbeOutcome, TraceGap::TraceGap,
@@ -100,6 +100,12 @@ names! {
         TX_CHECKSUM => "tx_checksum",
     }
     ChangeKind { ADD => "add", SET => "set", DELETE => "delete", }
+    DnsMode {
+        AUTO => "auto",
+        DNAT => "dnat",
+        FORWARD => "forward",
+        SERVERS => "servers",
+    }
     EndCause {
         NONE => "none",
         DETACHED => "detached",
@@ -202,6 +208,7 @@ mod tests {
         }
         for (names, expected) in [
             (names(&ChangeKind::enum_values()), "add set delete"),
+            (names(&DnsMode::enum_values()), "auto dnat forward servers"),
             (
                 names(&EndCause::enum_values()),
                 "none detached process_exited namespace_gone link_deleted owner_died lease_ended",

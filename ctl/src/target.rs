@@ -16,6 +16,7 @@
 //! names; judges nothing: guestnetd does, and its words are the ones the user sees.
 
 use crate::cli::{Answers, ConfigArgs, GuestArgs, LivesBy, TargetArgs};
+use crate::dns_mode::Dns;
 use crate::exit::{Exit, Failure};
 use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -33,6 +34,8 @@ use std::path::{Path, PathBuf};
 pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
     let default = GuestConfig::default();
     let (vpn, tun) = args.vpn.as_ref().map_or((default.vpnPolicy, default.uplink), Vpn::wire);
+    let (dns, servers) =
+        args.dns_mode.as_ref().map_or((default.dns, default.dnsServers), Dns::wire);
     GuestConfig {
         name: name.to_owned(),
         interfaceName: args.interface.clone().unwrap_or(default.interfaceName),
@@ -47,6 +50,8 @@ pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
         lifeline: args.lifeline.map_or(default.lifeline, LivesBy::wire),
         leaseMillis: args.lease.map_or(default.leaseMillis, millis),
         dhcp: args.dhcp.map_or(default.dhcp, Answers::wire),
+        dns,
+        dnsServers: servers,
     }
 }
 
@@ -61,12 +66,14 @@ pub fn updated(
     address: Option<&str>,
     mtu: Option<i32>,
     vpn: Option<&Vpn>,
+    dns: Option<&Dns>,
     lease: Option<i64>,
     dhcp: Option<Answers>,
 ) -> GuestConfig {
     // Every address that guestnetd tells has it.
     let length = has.addresses.first().and_then(|text| text.split_once('/')?.1.parse().ok());
     let (policy, tun) = vpn.map_or((has.vpnPolicy, has.uplink.clone()), Vpn::wire);
+    let (dns, servers) = dns.map_or_else(|| Dns::of(has), Dns::wire);
     GuestConfig {
         name: has.name.clone(),
         kind: has.kind,
@@ -82,6 +89,8 @@ pub fn updated(
         lifeline: has.lifeline,
         leaseMillis: lease.map_or(has.leaseMillis, millis),
         dhcp: dhcp.map_or(has.dhcp, Answers::wire),
+        dns,
+        dnsServers: servers,
     }
 }
 
@@ -152,7 +161,7 @@ fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
 mod tests {
     use super::*;
     use android_system_guestnet::aidl::android::system::guestnet::{
-        Dhcp::Dhcp, Lifeline::Lifeline, VpnPolicy::VpnPolicy,
+        Dhcp::Dhcp, DnsMode::DnsMode, Lifeline::Lifeline, VpnPolicy::VpnPolicy,
     };
     use std::os::fd::AsRawFd;
 
@@ -172,6 +181,7 @@ mod tests {
             lifeline: Some(LivesBy::Namespace),
             lease: Some(60),
             dhcp: Some(Answers::Off),
+            dns_mode: Some(Dns::Servers(vec!["9.9.9.9".to_owned()])),
         };
         let expected = GuestConfig {
             name: "demo".to_owned(),
@@ -186,6 +196,8 @@ mod tests {
             lifeline: Lifeline::NAMESPACE,
             leaseMillis: 60_000,
             dhcp: Dhcp::OFF,
+            dns: DnsMode::SERVERS,
+            dnsServers: vec!["9.9.9.9".to_owned()],
             ..GuestConfig::default()
         };
         assert_eq!(format!("{:?}", config("demo", &args)), format!("{expected:?}"));
@@ -202,6 +214,7 @@ mod tests {
             configuredMtu: -1,
             vpnPolicy: VpnPolicy::NAMED_TUN,
             uplink: Some("tun0".to_owned()),
+            dns: DnsMode::FORWARD,
             ..Guest::default()
         };
         let kept = || GuestConfig {
@@ -211,19 +224,24 @@ mod tests {
             prefixLength: 24,
             vpnPolicy: VpnPolicy::NAMED_TUN,
             uplink: Some("tun0".to_owned()),
+            dns: DnsMode::FORWARD,
             ..GuestConfig::default()
         };
         let same = |ours: GuestConfig, wanted: GuestConfig| {
             assert_eq!(format!("{ours:?}"), format!("{wanted:?}"));
         };
-        same(updated(&has, None, None, None, None, None), kept());
+        same(updated(&has, None, None, None, None, None, None), kept());
         let off = GuestConfig { dhcp: Dhcp::OFF, ..kept() };
-        same(updated(&has, None, None, None, None, Some(Answers::Off)), off);
+        same(updated(&has, None, None, None, None, None, Some(Answers::Off)), off);
+        let auto = Dns::Mode(DnsMode::AUTO);
+        let dns = DnsMode::AUTO;
+        let config = GuestConfig { dns, ..kept() };
+        same(updated(&has, None, None, None, Some(&auto), None, None), config);
         same(
-            updated(&has, None, Some(1400), None, None, None),
+            updated(&has, None, Some(1400), None, None, None, None),
             GuestConfig { mtu: 1400, ..kept() },
         );
-        let moved = updated(&has, Some("10.0.0.9"), None, Some(&Vpn::Block), None, None);
+        let moved = updated(&has, Some("10.0.0.9"), None, Some(&Vpn::Block), None, None, None);
         let policy = VpnPolicy::BLOCK_UNDER_LOCKDOWN;
         let addresses = vec!["10.0.0.9".to_owned()];
         same(moved, GuestConfig { addresses, vpnPolicy: policy, uplink: None, ..kept() });

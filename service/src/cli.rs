@@ -19,6 +19,7 @@ use crate::daemon::Config;
 use crate::effects::firewall;
 use crate::effects::platform::ndc::Ndc;
 use crate::model::uplink;
+use crate::serve::dns;
 use clap::Parser;
 use guestnet_platform::Endpoint;
 use std::net::Ipv4Addr;
@@ -83,6 +84,10 @@ pub struct Args {
     #[arg(long, value_name = "PATH", value_parser = absolute)]
     pub ndc: Option<PathBuf>,
 
+    /// Where netd's resolver listens: asked for guests' names on a device that netd routes
+    #[arg(long, value_name = "SOCKET", default_value = dns::netd::SOCKET, value_parser = absolute)]
+    pub dnsproxyd: PathBuf,
+
     /// A resolver for guests' questions where none is known for the uplink; may be given again
     /// [default: none]
     #[arg(long, value_name = "ADDRESS", value_parser = resolver)]
@@ -136,6 +141,7 @@ impl Args {
             state_dir: self.state_dir.clone(),
             keep_forwarding: self.keep_forwarding,
             ndc: self.ndc.clone().or_else(|| Some(Ndc::of_the_platform()?.0)),
+            dnsproxyd: self.dnsproxyd.clone(),
             resolvers: self.dns.clone(),
             resolv_conf: self.resolv_conf.clone().or(RESOLV_CONF.map(PathBuf::from)),
             connections: self.guest_connections,

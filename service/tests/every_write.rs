@@ -87,6 +87,7 @@ impl Bed {
             state_dir: dir.to_owned(),
             keep_forwarding: false,
             ndc: None,
+            dnsproxyd: PathBuf::new(),
             resolvers: Vec::new(),
             resolv_conf: None,
             connections: 4096,

@@ -264,6 +264,7 @@ fn config(choice: Choice, dir: &std::path::Path) -> Config {
         state_dir: dir.to_owned(),
         keep_forwarding: false,
         ndc: None,
+        dnsproxyd: PathBuf::new(),
         resolvers: Vec::new(),
         resolv_conf: None,
         connections: 4096,

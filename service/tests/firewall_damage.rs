@@ -116,10 +116,10 @@ fn all_kinds() -> Ruleset {
     let mut all = two();
     let more = ruleset(
         "resolver 192.0.2.53\nguest vm_wlan1 by tun0\nguest vm_wlan2 by tun1\n\
-         resolver 198.51.100.53 behind tun0\n",
+         resolver 198.51.100.53 behind tun0\nforwarded vm_wlan3\n",
     );
     (all.resolver, all.exits) = (more.resolver, more.exits);
-    all.tun_resolvers = more.tun_resolvers;
+    (all.tun_resolvers, all.forwarded) = (more.tun_resolvers, more.forwarded);
     all
 }
 
@@ -313,6 +313,20 @@ fn one_word_makes_another_rule() {
                     .to_owned(),
             ),
             (
+                "prerouting",
+                "vm_wlan3.*172.17.*udp",
+                "iifname vm_wlan3 ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 udp dport 53 \
+                 dnat to :30053"
+                    .to_owned(),
+            ),
+            (
+                "input",
+                "172.17.*tcp.dport.30053",
+                "iifname vm_wlan* ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 tcp dport 30053 \
+                 ct original proto-dst 53 accept"
+                    .to_owned(),
+            ),
+            (
                 "postrouting",
                 "masquerade",
                 "iifname vm_wlan* meta nfproto ipv4 masquerade".to_owned(),
@@ -363,6 +377,15 @@ fn one_word_makes_another_rule() {
             ("vm_wlan1", "vm_wlan11"),
             ("tun0", "wlan0"),
             ("192.0.2.53", "192.0.2.54"),
+            (":30053", ":30054"),
+            (":30053", ":30053 random"),
+            ("to :30053", "ip to 172.17.3.2:30053"),
+            ("dnat to :30053", "redirect to :30053"),
+            ("dport 30053", "dport 30054"),
+            (" ct original proto-dst 53", ""),
+            ("original proto-dst 53", "original proto-dst 54"),
+            ("original proto-dst 53", "reply proto-dst 53"),
+            ("original proto-dst 53", "original proto-src 53"),
             ("192.0.2.53", "192.0.2.53:53"),
             ("192.0.2.53", "192.0.2.53-192.0.2.54"),
             ("192.0.2.53", "192.0.2.53 random"),

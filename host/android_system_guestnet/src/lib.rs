@@ -28,7 +28,7 @@ pub mod aidl {
             pub mod guestnet {
                 pub use crate::gen::android::system::guestnet::{
                     Cause, Change, ChangeKind, Dhcp, DhcpCounters, DiagnoseOptions, Diagnosis,
-                    EndCause, FirewallBackend, Guest, GuestConfig, GuestEvent, GuestKind,
+                    DnsMode, EndCause, FirewallBackend, Guest, GuestConfig, GuestEvent, GuestKind,
                     GuestState, GuestStatus, GuestTarget, Layer, LayerState, LayerStatus, Lifeline,
                     Operation, Place, ProbeOutcome, ProbeReport, ServiceInfo, Status, TargetKind,
                     TimelineStep, Trace, TraceGap, TraceStep, Uplink, UplinkInfo, Verdict,

@@ -39,6 +39,7 @@ pub fn text(owner: &Handle, listen: &str) -> String {
 fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
     match owner.info() {
         Ok(info) => {
+            let names = info.names;
             let info = to_wire::info(&info, listen);
             writeln!(out, "guestnetd {} pid {} on {}", info.version, info.pid, info.kernel)?;
             writeln!(
@@ -47,6 +48,11 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
                 info.listen, info.uplink, info.routing, info.stateDir
             )?;
             writeln!(out, "owns forwarding: {}", if info.ownsForwarding { "yes" } else { "no" })?;
+            writeln!(
+                out,
+                "forwarder: asked {} answered {} failed {} refused {} odd {}",
+                names.asked, names.answered, names.failed, names.refused, names.odd
+            )?;
         }
         Err(e) => return writeln!(out, "{e}"),
     }

@@ -64,6 +64,7 @@ fn spec(error: &SpecError) -> i32 {
         SpecError::Outside { .. } => wire::ERROR_ADDRESS_OUTSIDE_SUBNET,
         SpecError::Reserved { .. } => wire::ERROR_ADDRESS_RESERVED,
         SpecError::Prefix(_) | SpecError::Length { .. } => wire::ERROR_BAD_PREFIX,
+        SpecError::Servers => wire::ERROR_BAD_DNS,
         SpecError::Lease(_) => wire::ERROR_BAD_LEASE,
         SpecError::Mtu(_) => wire::ERROR_BAD_MTU,
         SpecError::TooLarge(_) | SpecError::TooManyResolvers(_) => wire::ERROR_CONFIG_TOO_LARGE,

@@ -18,12 +18,12 @@ use crate::doctor::targets::Targets;
 use crate::effects::kernel::netns::target::Named;
 use crate::error::{Error, TargetError};
 use crate::spec::{
-    portal, resolver, GuestName, GuestSpec, IfName, SpecError, UplinkInfo, VpnPolicy, MAX_TEXT,
-    MOST_RESOLVERS,
+    asked, portal, resolver, Dns, GuestName, GuestSpec, IfName, SpecError, UplinkInfo, VpnPolicy,
+    MAX_TEXT, MOST_RESOLVERS,
 };
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Dhcp::Dhcp, DiagnoseOptions::DiagnoseOptions, GuestConfig::GuestConfig, GuestKind::GuestKind,
-    GuestTarget::GuestTarget, Lifeline::Lifeline, TargetKind::TargetKind,
+    Dhcp::Dhcp, DiagnoseOptions::DiagnoseOptions, DnsMode::DnsMode, GuestConfig::GuestConfig,
+    GuestKind::GuestKind, GuestTarget::GuestTarget, Lifeline::Lifeline, TargetKind::TargetKind,
     UplinkInfo::UplinkInfo as WireUplinkInfo, VpnPolicy::VpnPolicy as Wire,
 };
 use binder::ParcelFileDescriptor;
@@ -113,6 +113,7 @@ pub fn spec(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
 fn checked(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
     let texts = [&config.name, &config.interfaceName, &config.gateway];
     let given = texts.into_iter().chain(&config.addresses).chain(&config.uplink);
+    let given = given.chain(&config.dnsServers);
     let size = given.map(|text| text.len()).sum::<usize>();
     if size > MAX_TEXT {
         return Err(SpecError::TooLarge(size));
@@ -148,7 +149,30 @@ fn checked(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
     )?
     .under(vpn)?
     .lives(outlives_process, config.leaseMillis)?;
-    Ok(spec.kept(config.keep).with_dhcp(dhcp))
+    Ok(spec.kept(config.keep).asks(dns(config)?).with_dhcp(dhcp))
+}
+
+/// Where a guest's questions for names go, and the servers that belong to one of these.
+fn dns(config: &GuestConfig) -> Result<Dns, SpecError> {
+    let servers = &config.dnsServers;
+    if servers.len() > MOST_RESOLVERS {
+        return Err(SpecError::TooManyResolvers(servers.len()));
+    }
+    match (config.dns, servers.is_empty()) {
+        (DnsMode::AUTO, true) => Ok(Dns::Auto),
+        (DnsMode::DNAT, true) => Ok(Dns::Dnat),
+        (DnsMode::FORWARD, true) => Ok(Dns::Forward),
+        (DnsMode::SERVERS, false) => {
+            let one = |text: &String| {
+                asked(text).map_err(|why| SpecError::Resolver { text: start_of(text), why })
+            };
+            Ok(Dns::Servers(servers.iter().map(one).collect::<Result<_, _>>()?))
+        }
+        (DnsMode::AUTO | DnsMode::DNAT | DnsMode::FORWARD | DnsMode::SERVERS, _) => {
+            Err(SpecError::Servers)
+        }
+        (other, _) => Err(SpecError::Unknown { what: "DnsMode", value: other.0 }),
+    }
 }
 
 /// What a live guest should have, and whether that is another kind of link than it has: every one is
@@ -280,6 +304,34 @@ mod tests {
         let megabyte = "a".repeat(1 << 20);
         let large = spec(&config(Wire::NAMED_TUN, Some(&megabyte)));
         assert_eq!(code(large), wire::ERROR_CONFIG_TOO_LARGE);
+    }
+
+    #[test]
+    fn a_mode_has_its_servers_and_no_other_has() {
+        let with = |dns, servers: &[&str]| GuestConfig {
+            dns,
+            dnsServers: servers.iter().map(|text| (*text).to_owned()).collect(),
+            ..config(Wire::FOLLOW_UPLINK, None)
+        };
+        for (mode, dns) in [
+            (DnsMode::AUTO, Dns::Auto),
+            (DnsMode::DNAT, Dns::Dnat),
+            (DnsMode::FORWARD, Dns::Forward),
+        ] {
+            assert_eq!(spec(&with(mode, &[])).unwrap().dns, dns);
+            assert_eq!(code(spec(&with(mode, &["9.9.9.9"]))), wire::ERROR_BAD_DNS);
+        }
+        let both = spec(&with(DnsMode::SERVERS, &["2620:fe::fe", "9.9.9.9"])).unwrap().dns;
+        let [first, second] = ["2620:fe::fe", "9.9.9.9"].map(|text| text.parse().unwrap());
+        assert_eq!(both, Dns::Servers(vec![first, second]));
+        assert_eq!(code(spec(&with(DnsMode::SERVERS, &[]))), wire::ERROR_BAD_DNS);
+        assert_eq!(code(spec(&with(DnsMode(4), &[]))), wire::ERROR_BAD_ENUM);
+        for bad in ["", "::1", "::", "ff02::fb", "127.0.0.53", "::ffff:9.9.9.9", "dns.example"] {
+            let bad = spec(&with(DnsMode::SERVERS, &["9.9.9.9", bad]));
+            assert_eq!(code(bad), wire::ERROR_BAD_ADDRESS);
+        }
+        let many = spec(&with(DnsMode::SERVERS, &["9.9.9.9"; MOST_RESOLVERS + 1]));
+        assert_eq!(code(many), wire::ERROR_CONFIG_TOO_LARGE);
     }
 
     #[test]

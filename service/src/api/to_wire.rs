@@ -34,8 +34,8 @@ use crate::model::Scope;
 use crate::spec::{self, GuestName};
 use android_system_guestnet::aidl::android::system::guestnet::{
     self as wire, Change::Change, ChangeKind::ChangeKind, Dhcp::Dhcp, DhcpCounters::DhcpCounters,
-    EndCause::EndCause, FirewallBackend::FirewallBackend, Guest::Guest, GuestEvent::GuestEvent,
-    GuestKind::GuestKind, GuestState::GuestState, GuestStatus::GuestStatus,
+    DnsMode::DnsMode, EndCause::EndCause, FirewallBackend::FirewallBackend, Guest::Guest,
+    GuestEvent::GuestEvent, GuestKind::GuestKind, GuestState::GuestState, GuestStatus::GuestStatus,
     IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
     Lifeline::Lifeline, Place::Place, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo,
     Status::Status, TimelineStep::TimelineStep, TraceGap::TraceGap, TraceStep::TraceStep,
@@ -74,6 +74,8 @@ pub fn guest(guest: &Attached) -> Guest {
         vpnPolicy: vpn_policy(&guest.spec.vpn),
         uplink: guest.spec.vpn.tun().map(|tun| tun.to_string()),
         keep: guest.spec.keep,
+        dns: dns_mode(&guest.spec.dns),
+        dnsServers: dns_servers(&guest.spec.dns),
         configuredMtu: guest.spec.mtu.map_or(MTU_FOLLOW_UPLINK, |mtu| small(mtu.bytes())),
         lifeline: match guest.spec.outlives_process {
             true => Lifeline::NAMESPACE,
@@ -127,6 +129,22 @@ pub fn unadopted((index, name, slot): &(IfIndex, GuestName, Option<u32>)) -> Gue
         hostInterface: name.to_string(),
         hostInterfaceIndex: small(index.get()),
         ..Guest::default()
+    }
+}
+
+fn dns_mode(dns: &spec::Dns) -> DnsMode {
+    match dns {
+        spec::Dns::Auto => DnsMode::AUTO,
+        spec::Dns::Dnat => DnsMode::DNAT,
+        spec::Dns::Forward => DnsMode::FORWARD,
+        spec::Dns::Servers(_) => DnsMode::SERVERS,
+    }
+}
+
+fn dns_servers(dns: &spec::Dns) -> Vec<String> {
+    match dns {
+        spec::Dns::Servers(servers) => servers.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -379,6 +397,16 @@ mod tests {
 
     #[test]
     fn every_policy_has_its_value() {
+        for (dns, mode) in [
+            (spec::Dns::Auto, DnsMode::AUTO),
+            (spec::Dns::Dnat, DnsMode::DNAT),
+            (spec::Dns::Forward, DnsMode::FORWARD),
+        ] {
+            assert_eq!((dns_mode(&dns), dns_servers(&dns)), (mode, vec![]));
+        }
+        let servers = spec::Dns::Servers(vec![Ipv4Addr::new(9, 9, 9, 9).into()]);
+        assert_eq!(dns_mode(&servers), DnsMode::SERVERS);
+        assert_eq!(dns_servers(&servers), ["9.9.9.9"]);
         let tun = spec::VpnPolicy::NamedTun(IfName::host_end(0));
         assert_eq!(vpn_policy(&spec::VpnPolicy::default()), VpnPolicy::FOLLOW_UPLINK);
         assert_eq!(vpn_policy(&tun), VpnPolicy::NAMED_TUN);

@@ -399,6 +399,7 @@ impl Daemon {
             state_dir: self.store.dir().to_owned(),
             guests: self.world.guests.len(),
             owns_forwarding: self.forwarding.get().is_ours(),
+            names: self.servers.counters().dns.get(),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::model::layer::{LayerReport, Verdict};
 use crate::model::lifeline::EndCause;
 use crate::model::uplink::Uplink;
 use crate::model::world::Backend;
+use crate::serve::dns::forward::Counts;
 use std::path::PathBuf;
 
 /// One guest, layer by layer.
@@ -78,6 +79,8 @@ pub struct Info {
     pub guests: usize,
     /// Whether guestnetd switched forwarding on.
     pub owns_forwarding: bool,
+    /// What guests have asked the forwarder.
+    pub names: Counts,
 }
 
 /// What happened to a guest.

@@ -24,7 +24,8 @@ use crate::model::fault::{Cause, Fault};
 use crate::model::if_index::IfIndex;
 use crate::spec::IfName;
 use crate::store::{ResolversRecord, Store};
-use std::net::Ipv4Addr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -136,6 +137,28 @@ impl Resolvers {
         };
         servers.retain(fits);
         servers
+    }
+
+    /// All that the device itself can ask of those behind an uplink, as they were read last: also of IPv6,
+    /// and its own where there is no other. `guests` can ask these.
+    pub(in crate::daemon) fn askable(
+        &self,
+        uplink: Option<&IfName>,
+        guests: &[Ipv4Addr],
+    ) -> Vec<IpAddr> {
+        let can = |server: &&IpAddr| match server {
+            IpAddr::V4(server) => server.is_loopback() || guests.contains(server),
+            IpAddr::V6(_) => true,
+        };
+        match self.source(uplink) {
+            Source::File(_) => self.found.all.iter().filter(can).copied().collect(),
+            _ => guests.iter().copied().map(IpAddr::V4).collect(),
+        }
+    }
+
+    /// The interfaces that somebody has named resolvers for.
+    pub(in crate::daemon) fn named(&self) -> BTreeSet<IfName> {
+        self.named.behind.keys().cloned().collect()
     }
 
     /// Where the resolvers behind an uplink are from, and what else is named there.

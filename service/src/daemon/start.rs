@@ -38,6 +38,7 @@ use crate::effects::resource::{
 };
 use crate::error::Error;
 use crate::model::backoff::{Backoffs, REPAIR};
+use crate::model::dns::NameServers;
 use crate::model::guest_table::GuestTable;
 use crate::model::lockdown::Lockdown;
 use crate::model::names::Names;
@@ -69,6 +70,8 @@ pub struct Config {
     pub keep_forwarding: bool,
     /// The program that asks netd for forwarding; none: the switch is written.
     pub ndc: Option<PathBuf>,
+    /// Where netd's resolver listens, if it is there.
+    pub dnsproxyd: PathBuf,
     /// The resolvers behind any uplink that nothing else was said of.
     pub resolvers: Vec<Ipv4Addr>,
     /// The file that says which resolvers the device itself uses.
@@ -190,6 +193,7 @@ impl Daemon {
             prefixes: None,
             conflicts: Vec::new(),
             awaits_netd: false,
+            name_servers: NameServers::default(),
             names: Names::default(),
             strangers: Strangers::default(),
             guests: GuestTable::default(),

@@ -17,7 +17,7 @@
 use super::ownership::Mac;
 use super::policy_rules::RoutingMode;
 use super::table::TableId;
-use crate::spec::{GuestName, GuestSpec, IfName, Mtu, Subnet, VpnPolicy};
+use crate::spec::{Dns, GuestName, GuestSpec, IfName, Mtu, Subnet, VpnPolicy};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -48,6 +48,8 @@ pub struct GuestNet {
     pub mtu: Mtu,
     /// What becomes of its traffic under a VPN.
     pub vpn: VpnPolicy,
+    /// Where its questions for names go.
+    pub dns: Dns,
 }
 
 /// The device's end as it is to be.
@@ -106,6 +108,7 @@ impl GuestNet {
             subnet: spec.subnet,
             mtu,
             vpn: spec.vpn.clone(),
+            dns: spec.dns.clone(),
         }
     }
 

@@ -22,7 +22,7 @@ use crate::model::lifeline::Lifelines;
 use crate::model::policy_rules::RoutingMode;
 use crate::model::timeline::Entry;
 use crate::model::GuestNet;
-use crate::spec::{GuestName, GuestSpec, IfName, IpPrefix, Mtu, VpnPolicy};
+use crate::spec::{Dns, GuestName, GuestSpec, IfName, IpPrefix, Mtu, VpnPolicy};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -102,6 +102,8 @@ pub struct GuestTable {
     pub leases: Leases,
     /// By their host ends; also of one that is about to be attached.
     egress_overrides: BTreeMap<IfName, EgressOverride>,
+    /// Where questions go of guests that have a word in it, by their host ends.
+    dns_choices: BTreeMap<IfName, (Dns, VpnPolicy)>,
     /// Which name had an address last: its connections may still be tracked.
     last_holder: BTreeMap<Ipv4Addr, GuestName>,
     /// Links that bear our marks and belong to no guest that is known, by their index: the names that
@@ -255,6 +257,11 @@ impl GuestTable {
 
     fn set_override(&mut self, net: &GuestNet) {
         let host = net.host.name.clone();
+        if net.dns.is_auto() && net.vpn.tun().is_none() {
+            self.dns_choices.remove(&host);
+        } else {
+            self.dns_choices.insert(host.clone(), (net.dns.clone(), net.vpn.clone()));
+        }
         if net.vpn == VpnPolicy::FollowUplink {
             self.egress_overrides.remove(&host);
         } else {
@@ -365,6 +372,7 @@ impl GuestTable {
         self.leases.release(net);
         self.remove_source(net);
         self.egress_overrides.remove(&net.host.name);
+        self.dns_choices.remove(&net.host.name);
     }
 
     fn remove_source(&mut self, net: &GuestNet) {
@@ -421,6 +429,11 @@ impl GuestTable {
     /// Guests that do not simply follow the uplink, by their host ends.
     pub fn egress_overrides(&self) -> &BTreeMap<IfName, EgressOverride> {
         &self.egress_overrides
+    }
+
+    /// Guests whose questions for names may not go where all others' do, by their host ends.
+    pub fn dns_choices(&self) -> &BTreeMap<IfName, (Dns, VpnPolicy)> {
+        &self.dns_choices
     }
 
     /// The tuns that guests leave by.

@@ -21,6 +21,7 @@ pub mod change;
 pub mod desired;
 pub mod dhcp;
 pub mod diff;
+pub mod dns;
 pub mod fault;
 pub mod forwarding;
 pub mod guest_net;

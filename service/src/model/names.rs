@@ -70,6 +70,11 @@ impl Names {
         self.0 = answers.into_iter().map(|(way, server, is)| ((way, server), is)).collect();
     }
 
+    /// Whether it was of no use to guests that leave so.
+    pub fn is_bad(&self, way: &Way, server: Ipv4Addr) -> bool {
+        self.answer(way, server).is_some_and(Answer::is_bad)
+    }
+
     /// Whether it is silent to us, for any guests.
     pub fn is_silent(&self, server: Ipv4Addr) -> bool {
         let silent = |((_, of), answer): (&(Way, Ipv4Addr), &Answer)| {

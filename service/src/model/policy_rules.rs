@@ -30,6 +30,13 @@ const EXPLICITLY_SELECTED: u32 = 0x1_0000;
 const PROTECTED_FROM_VPN: u32 = 0x2_0000;
 /// netd's mark of a network (`Fwmark::netId`).
 const NET_ID: u32 = 0xffff;
+/// Where netd has the rules for sockets that have chosen their network: Android 11, and later ones.
+const EXPLICIT_NETWORK: [u32; 2] = [13_000, 16_000];
+/// `SO_MARK` of a socket that answers guests where netd is: of the local network, chosen, and past a VPN
+/// for all of the device, whose rule (13000) would take the answer before that for local networks.
+pub const ANSWERS_GUESTS: u32 = EXPLICITLY_SELECTED | PROTECTED_FROM_VPN | LOCAL_NET_ID;
+/// netd's number of the network of the device's own guests (`INetd.LOCAL_NET_ID`).
+const LOCAL_NET_ID: u32 = 99;
 /// From the rule for local networks to those for tethering (`RULE_PRIORITY_TETHERING`): Android 11
 /// has them at 17000 and 18000, later ones at 20000 and 21000.
 const TETHERING: u32 = 1000;
@@ -311,6 +318,18 @@ pub struct RuleInputs {
     pub single: Vec<(IfName, IfIndex)>,
     /// Host ends of guests that are stopped.
     pub stopped: Vec<IfName>,
+}
+
+/// netd's number of the network whose routes are in a table: of the rule for sockets that have chosen
+/// that network (`RULE_PRIORITY_EXPLICIT_NETWORK`).
+pub fn network_of(rules: &[Rule], table: TableId) -> Option<u32> {
+    let chosen = EXPLICITLY_SELECTED | NET_ID;
+    let is_its = |rule: &&Rule| {
+        let (mark, mask) = rule.mark;
+        let explicit = mask & chosen == chosen && mark & EXPLICITLY_SELECTED != 0;
+        EXPLICIT_NETWORK.contains(&rule.priority) && explicit && rule.table == table
+    };
+    rules.iter().find(is_its).map(|rule| rule.mark.0 & NET_ID)
 }
 
 /// The rules that there are to be. Two for each subnet and none for each guest: the kernel looks at

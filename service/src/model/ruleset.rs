@@ -37,6 +37,8 @@ pub struct Ruleset {
     /// The resolver that gets what guests ask their gateway. None: whoever answers at the gateway.
     /// It is reached as any other address out there is: one of the device's own is not.
     pub resolver: Option<Ipv4Addr>,
+    /// Whose questions go to guestnetd's forwarder, and not to that resolver.
+    pub forwarded: Forwarded,
     /// Guests, by their host ends, that leave by this interface and by no other.
     pub exits: BTreeMap<IfName, IfName>,
     /// The resolvers behind those interfaces. The uplink's is not asked by who leaves by one of them.
@@ -62,6 +64,38 @@ pub struct Ruleset {
     pub strangers: Strangers,
     /// Rules of single guests, such as forwarded ports: they come before the others of their hook.
     pub extra: Vec<Rule>,
+}
+
+/// Whose questions for names go to guestnetd's forwarder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Whether those of all guests do but for some.
+    pub all: bool,
+    /// For which the opposite holds, by their host ends.
+    pub but: BTreeSet<IfName>,
+}
+
+impl Forwarded {
+    /// Whether some guest's questions go there.
+    pub fn any(&self) -> bool {
+        self.all || !self.but.is_empty()
+    }
+
+    /// Whether every guest's do.
+    pub fn every(&self) -> bool {
+        self.all && self.but.is_empty()
+    }
+}
+
+/// Who gets what a guest asks its gateway.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// guestnetd's forwarder, which is at the gateway.
+    Forwarder,
+    /// The resolver behind its way out.
+    Resolver(Ipv4Addr),
+    /// Whoever answers at the gateway, if anybody may.
+    Gateway,
 }
 
 /// Fragments that a guest may send in a second, and at once. What is incomplete is kept for 30 s
@@ -285,12 +319,26 @@ pub enum Match {
         /// The ports.
         ports: RangeInclusive<u16>,
     },
+    /// Sent to a port for names, and led to this one by DNAT.
+    Led {
+        /// The protocol.
+        protocol: Protocol,
+        /// The port.
+        port: u16,
+    },
 }
+
+/// Where names are asked for.
+pub const NAMES: u16 = 53;
+
+/// The port of each gateway that the forwarder has. Below those that the kernel gives to who asks for none
+/// (`ip_local_port_range`).
+pub const FORWARDER: u16 = 30_053;
 
 /// Questions for names.
 const DNS: [Match; 2] = [
-    Match::Proto { protocol: Protocol::Udp, ports: 53..=53 },
-    Match::Proto { protocol: Protocol::Tcp, ports: 53..=53 },
+    Match::Proto { protocol: Protocol::Udp, ports: NAMES..=NAMES },
+    Match::Proto { protocol: Protocol::Tcp, ports: NAMES..=NAMES },
 ];
 
 /// What becomes of a packet that matches.
@@ -317,6 +365,8 @@ pub enum Verdict {
         /// The port; none: the one that it was sent to.
         port: Option<u16>,
     },
+    /// It goes to this port of the same address instead.
+    DnatPort(u16),
 }
 
 /// One rule. All of its conditions must hold.
@@ -514,7 +564,8 @@ impl Ruleset {
         let mut rules: Vec<_> = all().map(|s| rule(Accept).of(s.subnet).when(Answered)).collect();
         rules.extend(self.limit(Hook::Input, Guests));
         rules.extend(self.to_gateway(&rule(Accept), &[EchoRequest]));
-        if self.resolver.is_none() {
+        rules.extend(self.to_forwarder(&rule(Accept)));
+        if self.resolver.is_none() && !self.forwarded.every() {
             // Who answers at the gateway asks by the uplink.
             let by_tun =
                 |host: &IfName| Rule::new(Hook::Input, V4, Drop).from(Like(host.clone().into()));
@@ -534,23 +585,50 @@ impl Ruleset {
     /// anything else that the guest sends. With a way out of its own it goes to the one behind that, or
     /// stays at the gateway, where nobody hears it.
     fn dns(&self) -> Vec<Rule> {
-        let asks = |guests: Interface, resolver: Option<Ipv4Addr>| {
-            let dnat = |to: Ipv4Addr| Verdict::Dnat { address: to.into(), port: None };
-            let verdict = resolver.map_or(Verdict::Accept, dnat);
-            let rule = Rule::new(Hook::Prerouting, Family::V4, verdict).from(guests);
-            self.to_gateway(&rule, &DNS)
+        let general = match self.forwarded.all {
+            true => Asked::Forwarder,
+            false => self.resolver.map_or(Asked::Gateway, Asked::Resolver),
         };
+        let own: BTreeSet<_> = self.exits.keys().chain(&self.forwarded.but).collect();
+        let own = own.into_iter().map(|host| (host, self.asked(host)));
         let mut rules = Vec::new();
-        for (host, way_out) in &self.exits {
-            let behind = self.tun_resolvers.get(way_out).copied();
-            if behind != self.resolver {
-                rules.extend(asks(Interface::Like(host.clone().into()), behind));
-            }
+        for (host, asked) in own.filter(|(_, asked)| *asked != general) {
+            rules.extend(self.led(Interface::Like(host.clone().into()), asked));
         }
-        if self.resolver.is_some() {
-            rules.extend(asks(Interface::Guests, self.resolver));
+        if general != Asked::Gateway {
+            rules.extend(self.led(Interface::Guests, general));
         }
         rules
+    }
+
+    /// Who gets the questions of the guest with this host end.
+    fn asked(&self, host: &IfName) -> Asked {
+        if self.forwarded.all != self.forwarded.but.contains(host) {
+            return Asked::Forwarder;
+        }
+        let resolver = match self.exits.get(host) {
+            Some(way_out) => self.tun_resolvers.get(way_out).copied(),
+            None => self.resolver,
+        };
+        resolver.map_or(Asked::Gateway, Asked::Resolver)
+    }
+
+    fn led(&self, guests: Interface, asked: Asked) -> Vec<Rule> {
+        let verdict = match asked {
+            Asked::Forwarder => Verdict::DnatPort(FORWARDER),
+            Asked::Resolver(to) => Verdict::Dnat { address: to.into(), port: None },
+            Asked::Gateway => Verdict::Accept,
+        };
+        self.to_gateway(&Rule::new(Hook::Prerouting, Family::V4, verdict).from(guests), &DNS)
+    }
+
+    /// What was led to the forwarder, and nothing else that is sent there.
+    fn to_forwarder(&self, rule: &Rule) -> Vec<Rule> {
+        if !self.forwarded.any() {
+            return Vec::new();
+        }
+        let led = |protocol| Match::Led { protocol, port: FORWARDER };
+        self.to_gateway(rule, &[led(Protocol::Udp), led(Protocol::Tcp)])
     }
 
     /// The rule for what guests send to their gateways, if it is such.

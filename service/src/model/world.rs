@@ -15,6 +15,7 @@
 //! Everything that decisions about what guests share depend on, as plain data: "with one more guest"
 //! is another world. Pure: the kernel is read into it, and nothing in here reads the kernel.
 
+use super::dns::NameServers;
 use super::guest_table::GuestTable;
 use super::lockdown::Lockdown;
 use super::names::{Names, Way};
@@ -49,6 +50,8 @@ pub struct World {
     /// Whether netd was asked for forwarding and has not answered: it may be starting, and about to
     /// flush its chains.
     pub awaits_netd: bool,
+    /// Whom the device can ask for names.
+    pub name_servers: NameServers,
     /// Which resolvers answer.
     pub names: Names,
     /// What may pass that is not a guest's.
@@ -167,6 +170,7 @@ impl World {
             prefixes: None,
             conflicts: Vec::new(),
             awaits_netd: false,
+            name_servers: NameServers::default(),
             names: Names::default(),
             strangers: Strangers::default(),
             guests: GuestTable::default(),

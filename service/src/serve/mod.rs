@@ -29,7 +29,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What the servers are to serve, to all guests. What is in it is shared, so that a copy is cheap.
@@ -55,6 +55,8 @@ impl Want {
 pub struct Counters {
     /// What guests were told.
     pub dhcp: dhcp::Book,
+    /// Names.
+    pub dns: Arc<dns::Counters>,
 }
 
 /// One server. It owns its sockets: dropped, it leaves nothing open.
@@ -80,7 +82,10 @@ pub trait Server {
 pub type Kind = (&'static str, fn(&Arc<Counters>) -> Box<dyn Server>);
 
 /// The servers that there are.
-const KINDS: &[Kind] = &[("DHCP", dhcp::server::Server::begin)];
+const KINDS: &[Kind] = &[
+    ("name", |counters| Box::new(dns::Names::new(Arc::clone(&counters.dns)))),
+    ("DHCP", dhcp::server::Server::begin),
+];
 
 /// How a server has its descriptors watched. One that is closed is watched no more.
 pub struct Poll<'a> {
@@ -110,6 +115,9 @@ fn unpack(data: u64) -> (usize, u32) {
     ((data >> 32) as usize, data as u32)
 }
 
+/// How long a socket is waited for that a guest is about to need: far longer than a thread takes to begin.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// What the bell's events bear: no server has so high a number.
 const BELL: u64 = u64::MAX;
 
@@ -123,6 +131,8 @@ pub struct Servers {
 
 struct Shared {
     slot: Mutex<Slot>,
+    /// Told when the thread has done what was wanted.
+    done: Condvar,
     bell: EventFd,
     counters: Arc<Counters>,
 }
@@ -133,6 +143,8 @@ struct Slot {
     want: Option<Want>,
     /// Whether the thread is there.
     running: bool,
+    /// Whether it is at what is wanted now.
+    behind: bool,
 }
 
 impl Shared {
@@ -149,7 +161,12 @@ impl Servers {
 
     fn of(kinds: &'static [Kind]) -> io::Result<Self> {
         let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        let shared = Arc::new(Shared { slot: Mutex::default(), bell, counters: Arc::default() });
+        let shared = Arc::new(Shared {
+            slot: Mutex::default(),
+            done: Condvar::new(),
+            bell,
+            counters: Arc::default(),
+        });
         Ok(Self { kinds, told: Want::default(), shared })
     }
 
@@ -158,16 +175,18 @@ impl Servers {
         &self.shared.counters
     }
 
-    /// This is wanted from now on. Does not wait for it; what comes later at a server's sockets is
-    /// answered by it.
+    /// This is wanted from now on. What comes later at a server's sockets is answered by it; only for
+    /// sockets that are not open yet it is waited.
     pub fn bring(&mut self, want: Want) {
         if want == self.told {
             return;
         }
+        let opens = !want.dns.gateways.is_subset(&self.told.dns.gateways);
         self.told = want.clone();
         let mut slot = self.shared.lock();
         let starts = !slot.running && !want.is_nothing();
         slot.want = (slot.running || starts).then_some(want);
+        slot.behind = slot.want.is_some();
         if starts {
             let (kinds, shared) = (self.kinds, Arc::clone(&self.shared));
             let spawned =
@@ -183,6 +202,10 @@ impl Servers {
         } else if slot.running {
             // It cannot be full: the thread empties it.
             let _ = self.shared.bell.write(1);
+        }
+        if opens && slot.running {
+            let behind = |slot: &mut Slot| slot.behind && slot.running;
+            drop(self.shared.done.wait_timeout_while(slot, PATIENCE, behind));
         }
     }
 }
@@ -224,6 +247,10 @@ fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
             }
             drop(slot);
             servers.iter_mut().for_each(|server| server.bring(&epoll, want));
+            let mut slot = shared.lock();
+            slot.behind = slot.want.is_some();
+            drop(slot);
+            shared.done.notify_all();
         }
         let due = servers.iter().filter_map(Running::due).min();
         let count = match epoll.wait(&mut events, timeout(due)) {
@@ -378,7 +405,8 @@ mod tests {
         let address = Ipv4Addr::new(172, 17, 3, 3);
         let guest = dns::Guest { address, gateway: address, way: None, servers: None };
         let guests = ports.iter().map(|port| (IfIndex::of(*port), guest.clone())).collect();
-        let dns = dns::Want { guests: Arc::new(guests), ..dns::Want::default() };
+        let gateways = [[172, 17, 3, ports.len() as u8].into()].into();
+        let dns = dns::Want { guests: Arc::new(guests), gateways, ..dns::Want::default() };
         Want { dns, ..Want::default() }
     }
 
@@ -407,9 +435,9 @@ mod tests {
             servers.bring(Want::default());
             assert!(!running(&servers), "nobody wants anything");
             servers.bring(want(&[4001]));
-            eventually("the first guest", || echoes(4001));
+            assert!(echoes(4001), "the first guest, at once");
             servers.bring(want(&[4001, 4002]));
-            eventually("the second guest", || echoes(4002));
+            assert!(echoes(4002), "the second guest");
             assert!(echoes(4001));
 
             let (before, clock) = (BEGUN.load(Ordering::SeqCst), SERVED.load(Ordering::SeqCst));

@@ -16,7 +16,7 @@
 
 use super::mtu::Mtu;
 use super::names::{GuestName, IfName};
-use super::resolver::MOST_RESOLVERS;
+use super::resolver::{Dns, MOST_RESOLVERS};
 use super::subnet::Subnet;
 use super::vpn::VpnPolicy;
 use serde::{Deserialize, Serialize};
@@ -108,6 +108,9 @@ pub enum SpecError {
         /// Cause and remedy.
         why: &'static str,
     },
+    /// Servers without their mode, or the mode without.
+    #[error("GuestConfig.dnsServers belong to DnsMode.SERVERS, which needs 1 to {MOST_RESOLVERS} of them")]
+    Servers,
     /// More resolvers than anybody needs.
     #[error(
         "{0} resolvers are too many: name {MOST_RESOLVERS} at most; the first is the one in use"
@@ -161,6 +164,9 @@ pub struct GuestSpec {
     pub mtu: Option<Mtu>,
     /// What becomes of its traffic under a VPN.
     pub vpn: VpnPolicy,
+    /// Where its questions for names go.
+    #[serde(skip_serializing_if = "Dns::is_auto")]
+    pub dns: Dns,
     /// Whether what it loses of its own side is put back unasked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keep: bool,
@@ -191,6 +197,8 @@ struct Stored {
     mtu: Option<Mtu>,
     #[serde(default)]
     vpn: VpnPolicy,
+    #[serde(default)]
+    dns: Dns,
     #[serde(default)]
     keep: bool,
     /// A guest of before it could be chosen lives by its namespace.
@@ -225,7 +233,12 @@ impl TryFrom<Stored> for GuestSpec {
         };
         let spec = Self::new(s.name, s.interface, address, s.gateway, prefix, mtu)?;
         let lease = s.lease.map_or(0, |lease| i64::try_from(lease.as_millis()).unwrap_or(-1));
-        Ok(spec.under(s.vpn)?.lives(s.outlives_process, lease)?.kept(s.keep).with_dhcp(s.dhcp))
+        Ok(spec
+            .under(s.vpn)?
+            .lives(s.outlives_process, lease)?
+            .kept(s.keep)
+            .asks(s.dns)
+            .with_dhcp(s.dhcp))
     }
 }
 
@@ -261,7 +274,7 @@ impl GuestSpec {
                 return Err(SpecError::Reserved { address, role: "gateway", subnet });
             }
         }
-        let vpn = VpnPolicy::default();
+        let (vpn, dns) = (VpnPolicy::default(), Dns::default());
         let addresses = address.into_iter().map(IpAddr::V4).collect();
         let (keep, outlives_process, lease) = (false, false, None);
         Ok(Self {
@@ -272,6 +285,7 @@ impl GuestSpec {
             subnet,
             mtu,
             vpn,
+            dns,
             keep,
             outlives_process,
             lease,
@@ -303,6 +317,11 @@ impl GuestSpec {
             Some(tun) if !tun.leads_out() => Err(SpecError::Tun(tun.to_string())),
             _ => Ok(Self { vpn, ..self }),
         }
+    }
+
+    /// The same, with its questions going elsewhere.
+    pub fn asks(self, dns: Dns) -> Self {
+        Self { dns, ..self }
     }
 
     /// The same, with what it loses put back unasked or not.

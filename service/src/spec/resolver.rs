@@ -14,7 +14,47 @@
 
 //! Which addresses can be a resolver's behind an uplink.
 
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
+
+/// Where a guest's questions for names go, which it asks its gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Dns {
+    /// To guestnetd's forwarder where netd resolves or where no one resolver would do; else as `Dnat`.
+    #[default]
+    Auto,
+    /// To the resolver behind the uplink itself, its address changed on the way.
+    Dnat,
+    /// To guestnetd's forwarder, which asks netd, or all resolvers behind the guest's way out.
+    Forward,
+    /// To guestnetd's forwarder, which asks these, in their order.
+    Servers(Vec<IpAddr>),
+}
+
+impl Dns {
+    /// Whether nothing was asked for.
+    pub fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
+/// A server that the forwarder may ask for a guest, or why it may not, with the remedy.
+pub fn asked(text: &str) -> Result<IpAddr, &'static str> {
+    match text.parse() {
+        Ok(IpAddr::V6(address)) if address.is_loopback() => {
+            Err("it is a loopback address; name the server that the local resolver asks")
+        }
+        Ok(IpAddr::V6(address)) if address.is_multicast() || address.is_unspecified() => {
+            Err("it is no host's address; name one server")
+        }
+        // As another family would ask it, which it does not mean.
+        Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
+            Err("it is an IPv4 address in IPv6's clothes; name the IPv4 address")
+        }
+        Ok(IpAddr::V6(address)) => Ok(address.into()),
+        _ => resolver(text).map(IpAddr::V4),
+    }
+}
 
 /// Most resolvers for one uplink.
 pub const MOST_RESOLVERS: usize = 8;

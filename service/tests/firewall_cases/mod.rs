@@ -61,7 +61,8 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A ruleset from its lines: `uplink NAME`, `subnet ADDRESS/PREFIX gateway ADDRESS`,
-/// `resolver ADDRESS`, `resolver ADDRESS behind NAME`, `guest HOST-END by NAME`, `address HOST-END ADDRESS`, `connections NUMBER`, `crowd ADDRESS/PREFIX`,
+/// `resolver ADDRESS`, `resolver ADDRESS behind NAME`, `forwarded`, `forwarded HOST-END`, `not forwarded HOST-END`,
+/// `guest HOST-END by NAME`, `address HOST-END ADDRESS`, `connections NUMBER`, `crowd ADDRESS/PREFIX`,
 /// `ports FIRST LAST`, `strangers nowhere`, `strangers not from ways out`; and rules that no guest asks for yet:
 /// `forward PROTOCOL PORT[-LAST] from NAME to ADDRESS[:PORT]`, `echo from ADDRESS/PREFIX`,
 /// `masquerade ADDRESS/PREFIX by NAME`, `answers from ADDRESS/PREFIX by NAME`.
@@ -96,6 +97,10 @@ pub fn ruleset(text: &str) -> Ruleset {
             }
             ["connections", "by", name, "leave", "with", address] => {
                 ruleset.sources.insert(IfName::new(name).unwrap(), address.parse().unwrap());
+            }
+            ["forwarded"] => ruleset.forwarded.all = true,
+            ["not", "forwarded", host_end] | ["forwarded", host_end] => {
+                ruleset.forwarded.but.insert(IfName::new(host_end).unwrap());
             }
             ["resolver", address] => ruleset.resolver = Some(address.parse().unwrap()),
             ["resolver", address, "behind", name] => {

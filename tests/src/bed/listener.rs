@@ -166,6 +166,8 @@ fn copy(guest: &Guest) -> Guest {
         endCause: guest.endCause,
         dhcp: guest.dhcp,
         dhcpCounters: Default::default(),
+        dns: guest.dns,
+        dnsServers: guest.dnsServers.clone(),
         ..Guest::default()
     }
 }

@@ -20,6 +20,7 @@
 
 mod at_hand;
 mod chains;
+mod dnsproxyd;
 mod everything_else;
 mod hotspot;
 mod networks;
@@ -35,6 +36,7 @@ mod watch;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard};
 
+pub use dnsproxyd::{Dnsproxyd, Does};
 pub use resolver::ask;
 pub use restart::{First, Piece};
 pub use rules::{table, LOCAL_NETWORK, TETHERING};

@@ -15,17 +15,15 @@
 //! The internet's servers: two hosts, a resolver and the page that tells a sign-in, each with its moods.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddrV4, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use guestnet_tests::InNetns;
+use guestnet_tests::{resolver, InNetns};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::sockopt::ReuseAddr;
-use nix::sys::socket::{bind, setsockopt, socket, AddressFamily, SockFlag, SockType, SockaddrIn};
 
 /// Hosts on the internet; each answers TCP 80 and pings.
 pub const HOSTS: [&str; 2] = ["203.0.113.80", "203.0.113.81"];
@@ -75,13 +73,12 @@ impl Beyond {
 
     /// A resolver and a page in a namespace.
     pub fn resolver_in(netns: &impl InNetns, address: &str) -> Self {
-        let (udp, tcp, page, hosts) = netns.enter(|| {
-            let udp = udp_at(address).expect("UDP 53");
-            let tcp = TcpListener::bind((address, 53)).expect("TCP 53");
+        let (udp, tcp) = resolver::listen(netns, address.parse().expect("an address"));
+        let (page, hosts) = netns.enter(|| {
             let page = TcpListener::bind(("0.0.0.0", 8080)).expect("TCP 8080");
             // Where nobody answers on all addresses. To listen is enough.
             let hosts = HOSTS.map(|host| TcpListener::bind((host, 80)));
-            (udp, tcp, page, hosts)
+            (page, hosts)
         });
         let (mood, stop) = (Arc::<AtomicU8>::default(), Arc::<AtomicBool>::default());
         let (theirs, ends) = (Arc::clone(&mood), Arc::clone(&stop));
@@ -92,16 +89,6 @@ impl Beyond {
     pub fn is_now(&self, mood: Mood) {
         self.mood.store(mood as u8, Ordering::Relaxed);
     }
-}
-
-/// It may be beside one at all addresses, and gets what is for this one.
-fn udp_at(address: &str) -> std::io::Result<UdpSocket> {
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let socket = socket(AddressFamily::Inet, SockType::Datagram, flags, None)?;
-    setsockopt(&socket, ReuseAddr, &true)?;
-    let at: SocketAddrV4 = format!("{address}:53").parse().expect("an address");
-    bind(socket.as_raw_fd(), &SockaddrIn::from(at))?;
-    Ok(socket.into())
 }
 
 impl Drop for Beyond {

@@ -17,10 +17,16 @@
 use std::time::Duration;
 
 use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
+use android_system_guestnet::aidl::android::system::guestnet::DnsMode::DnsMode;
+use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
+use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
+use guestnet_tests::bed::eventually;
 use guestnet_tests::bed::{Bed, BOUND, GATEWAY};
-use guestnet_tests::netd::{ask, NetdDevice};
+use guestnet_tests::client::config;
+use guestnet_tests::netd::{ask, Dnsproxyd, Does, NetdDevice, Variant};
+use guestnet_tests::resolver::{resolve, resolve_by_tcp, Resolver, Says};
 use guestnet_tests::{poll, InNetns};
 
 /// Whose answer a guest gets, by either protocol.
@@ -85,6 +91,10 @@ fn a_resolver_behind_another_link_is_passed_over() {
     bed.device.wifi_lost();
     bed.device.default_to("rmnet0");
     is_answered_by(&bed, "rmnet0");
+    // The forwarder asked; DNAT passes it over, too.
+    let dnat = GuestConfig { dns: DnsMode::DNAT, ..config("demo") };
+    bed.service.update("demo", &dnat).expect("update");
+    is_answered_by(&bed, "rmnet0");
     bed.end();
 }
 
@@ -132,4 +142,91 @@ fn another_resolver_answers_from_the_next_question_on() {
     bed.service.setDns("wlan0", &["192.0.2.2".to_owned()]).expect("setDns");
     assert_eq!(bed.layer(Layer::DNS).state, LayerState::BAD);
     bed.end();
+}
+
+/// A device whose netd resolves, and a guestnetd that can ask it.
+fn with_netds_resolver(variant: Variant) -> (tempfile::TempDir, Dnsproxyd, Bed<NetdDevice>) {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("dnsproxyd");
+    let netd = Dnsproxyd::start(&path);
+    let args =
+        format!("--uplink wlan0,rmnet* --resolv-conf /nonexistent --dnsproxyd {}", path.display());
+    let bed = Bed::on_netd(NetdDevice::of(variant)).args(&args).attached("demo").build();
+    (folder, netd, bed)
+}
+
+#[test]
+fn netd_is_asked_about_the_network_that_guests_leave_by() {
+    for variant in &Variant::ALL {
+        let (_folder, netd, bed) = with_netds_resolver(*variant);
+        assert_eq!(resolve(&bed.guest, GATEWAY).expect("UDP"), Resolver::ANSWER, "{variant:?}");
+        assert_eq!(resolve_by_tcp(&bed.guest, GATEWAY).expect("TCP"), Resolver::ANSWER);
+        let wifi = netd.asked();
+        assert!(wifi.len() == 2 && wifi[0] == wifi[1] && wifi[0] >= 100, "{wifi:?}");
+        let dns = bed.layer(Layer::DNS);
+        assert_eq!(dns.state, LayerState::OK, "{dns:?}");
+        assert!(dns.text.contains(&format!("netd, about its network {}", wifi[0])), "{dns:?}");
+        bed.flows_as("192.0.2.2");
+        // Another network is another number, from the next question on.
+        bed.device.connect("rmnet0", NetdDevice::RMNET0);
+        bed.device.wifi_lost();
+        bed.device.default_to("rmnet0");
+        bed.flows_as("203.0.113.2");
+        assert_eq!(resolve(&bed.guest, GATEWAY).expect("UDP"), Resolver::ANSWER);
+        assert_ne!(netd.asked(), wifi[..1]);
+        bed.end();
+    }
+}
+
+#[test]
+fn whatever_netd_does_a_guest_is_told() {
+    let (_folder, netd, bed) = with_netds_resolver(Variant::Android15);
+    let refused = || resolve(&bed.guest, GATEWAY).unwrap_err().to_string();
+    let servfail = "code Some(2)";
+    for does in
+        [Does::Fail(nix::libc::ETIMEDOUT), Does::Half, Does::HangUp, Does::Answer(Says::Failed)]
+    {
+        netd.does(does);
+        assert_eq!(refused(), servfail, "{does:?}");
+    }
+    netd.does(Does::Answer(Says::All));
+    assert_eq!(resolve(&bed.guest, GATEWAY).expect("UDP"), Resolver::ANSWER);
+    // One that is silent holds up nobody but who asked.
+    netd.does(Does::Nothing);
+    resolve(&bed.guest, GATEWAY).expect_err("silence");
+    netd.does(Does::Answer(Says::All));
+    assert_eq!(resolve(&bed.guest, GATEWAY).expect("UDP"), Resolver::ANSWER);
+    // What a caller names counts more.
+    let [wifi, _] = bed.device.resolvers("wlan0");
+    bed.service.setDns("wlan0", &[wifi]).expect("setDns");
+    is_answered_by(&bed, "wlan0");
+    bed.service.setDns("wlan0", &[]).expect("setDns");
+    // It crashes.
+    drop(netd);
+    assert_eq!(refused(), servfail);
+    bed.flows_as("192.0.2.2");
+    bed.end();
+}
+
+#[test]
+fn a_guest_by_a_vpn_has_the_vpns_names_and_no_vpn_takes_its_answers() {
+    let (_folder, netd, bed) = with_netds_resolver(Variant::Android15);
+    resolve(&bed.guest, GATEWAY).expect("UDP");
+    let wifi = netd.asked();
+    bed.device.vpn_up("tun0");
+    bed.device.lockdown(true);
+    // It is asked for guests by the uplink's network, as their traffic leaves by that.
+    eventually("past the VPN", || resolve(&bed.guest, GATEWAY).is_ok());
+    assert!(netd.asked().iter().all(|network| *network == wifi[0]));
+    bed.device.lockdown(false);
+    let by_vpn = GuestConfig {
+        vpnPolicy: VpnPolicy::NAMED_TUN,
+        uplink: Some("tun0".to_owned()),
+        ..config("demo")
+    };
+    bed.service.update("demo", &by_vpn).expect("update");
+    netd.asked();
+    eventually("by the VPN", || resolve(&bed.guest, GATEWAY).is_ok());
+    let vpn = netd.asked();
+    assert!(!vpn.is_empty() && !vpn.contains(&wifi[0]), "{vpn:?}, not {wifi:?}");
 }

@@ -18,6 +18,7 @@ package android.system.guestnet;
 
 import android.system.guestnet.Dhcp;
 import android.system.guestnet.DhcpCounters;
+import android.system.guestnet.DnsMode;
 import android.system.guestnet.EndCause;
 import android.system.guestnet.GuestKind;
 import android.system.guestnet.GuestState;
@@ -95,4 +96,8 @@ parcelable Guest {
      * iptables, as on Android, it is always -1, and Status.droppedPackets has all guests' together.
      */
     long droppedPackets = -1;
+    /** GuestConfig.dns as it was asked for. */
+    DnsMode dns = DnsMode.AUTO;
+    /** GuestConfig.dnsServers as they were asked for. */
+    @utf8InCpp String[] dnsServers;
 }

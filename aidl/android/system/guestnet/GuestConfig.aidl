@@ -17,6 +17,7 @@
 package android.system.guestnet;
 
 import android.system.guestnet.Dhcp;
+import android.system.guestnet.DnsMode;
 import android.system.guestnet.GuestKind;
 import android.system.guestnet.Lifeline;
 import android.system.guestnet.VpnPolicy;
@@ -65,4 +66,11 @@ parcelable GuestConfig {
     long leaseMillis = 0;
     /** Whether its DHCP clients are answered. */
     Dhcp dhcp = Dhcp.AUTO;
+    /** Who answers its questions for names. */
+    DnsMode dns = DnsMode.AUTO;
+    /**
+     * SERVERS: whom guestnetd asks, IPv4 or IPv6, in this order, by the guest's way out and by no other: 1
+     * to MAX_DNS_SERVERS. Any other mode: empty.
+     */
+    @utf8InCpp String[] dnsServers;
 }

@@ -100,6 +100,8 @@ interface IGuestNet {
     const int ERROR_BAD_CAPTIVE_PORTAL = 121;
     /** GuestConfig.leaseMillis is neither 0 nor 1000 to 31536000000. */
     const int ERROR_BAD_LEASE = 111;
+    /** GuestConfig.dns is SERVERS and dnsServers is empty, or the other way round. */
+    const int ERROR_BAD_DNS = 112;
 
     /** GuestTarget.pid is zero or negative. */
     const int ERROR_BAD_PID = 200;

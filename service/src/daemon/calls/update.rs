@@ -261,6 +261,7 @@ impl Daemon {
             return Err(e);
         }
         self.end_work(before.index);
+        self.bring_servers();
         // Those of an address that it has no more; those that left by another way.
         if net.guest.address != before.net.guest.address || net.vpn.tun() != before.net.vpn.tun() {
             let address = before.net.guest.address;
@@ -276,7 +277,6 @@ impl Daemon {
         let guest = Attached { timeline: timeline.into_entries(), ..guest.clone() };
         let (address, mtu) = (guest.net.guest.address, guest.net.mtu);
         log::info!("{}: updated: {address}, MTU {mtu}", guest.name());
-        self.bring_servers();
         let lags = self.job_of(&guest).is_some();
         self.worker.queue(lags.then_some(guest.index).into_iter().collect());
         let seen = self.seen(&guest);

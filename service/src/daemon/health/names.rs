@@ -14,15 +14,21 @@
 
 //! Whether guests' questions for names are answered: as the resolvers said when they were asked last.
 
+use crate::daemon::reconcile::servers::upstream;
 use crate::daemon::{Daemon, Layer, LayerReport};
 use crate::effects::platform::resolv_conf;
 use crate::model::fault::{Cause, Fault};
 use crate::model::names::{Answer, Way};
-use std::net::Ipv4Addr;
+use crate::serve::dns::Ask;
+use crate::spec::{Dns, VpnPolicy};
+use std::net::{IpAddr, Ipv4Addr};
 
 impl Daemon {
     /// For guests that leave so.
     pub(super) fn names_layer(&self, way: &Way) -> LayerReport {
+        if self.forwards(way) {
+            return self.layer_of_forwarder(way);
+        }
         let resolver = match way {
             None => self.ruleset().resolver,
             Some(tun) => self.ruleset().tun_resolvers.get(tun).copied(),
@@ -36,6 +42,17 @@ impl Daemon {
         let behind = way.as_ref().or(self.world.uplink.name.as_ref());
         let origin = self.resolvers.origin(behind);
         let goes = format!("port 53 of the gateway goes to {resolver}");
+        self.layer_of_resolver(way, resolver, &goes, &origin)
+    }
+
+    /// What is known of the one that questions go to.
+    fn layer_of_resolver(
+        &self,
+        way: &Way,
+        resolver: Ipv4Addr,
+        goes: &str,
+        origin: &str,
+    ) -> LayerReport {
         // Nobody asks, so nobody is asked.
         if self.world.guests.is_empty() {
             return LayerReport::ok(Layer::Dns, format!("{goes} ({origin})"));
@@ -63,6 +80,46 @@ impl Daemon {
                 let text = format!("{} ({origin})", fault.text);
                 LayerReport::bad(Layer::Dns, Fault { text, ..fault })
             }
+        }
+    }
+
+    /// Whether guests that leave so and choose nothing are answered by the forwarder.
+    fn forwards(&self, way: &Way) -> bool {
+        let vpn = way.clone().map_or(VpnPolicy::FollowUplink, VpnPolicy::NamedTun);
+        self.world.forwards(&Dns::Auto, &vpn)
+    }
+
+    /// Whom the forwarder asks.
+    fn layer_of_forwarder(&self, way: &Way) -> LayerReport {
+        let uplink = self.world.uplink.name.as_ref();
+        let asked = upstream(&self.world, way).map(|upstream| upstream.ask);
+        let goes =
+            |whom: &str| format!("port 53 of the gateway goes by guestnetd's forwarder to {whom}");
+        match asked {
+            None => {
+                let text =
+                    "guestnetd's forwarder asks when there is a way out, and fails until then";
+                LayerReport::waiting(Layer::Dns, Fault::new(self.uplink_cause(), text))
+            }
+            Some(Ask::Netd(network)) => {
+                LayerReport::ok(Layer::Dns, goes(&format!("netd, about its network {network}")))
+            }
+            Some(Ask::Servers(servers)) => match servers.first() {
+                None => LayerReport::bad(Layer::Dns, self.resolvers.none(way.as_ref().or(uplink))),
+                Some(IpAddr::V4(server)) if !server.is_loopback() => {
+                    let origin = self.resolvers.origin(way.as_ref().or(uplink));
+                    self.layer_of_resolver(way, *server, &goes(&server.to_string()), &origin)
+                }
+                // Guests' own questions say whether it answers.
+                Some(server) if self.servers.counters().dns.get().answered > 0 => LayerReport::ok(
+                    Layer::Dns,
+                    format!("{}, which answers", goes(&server.to_string())),
+                ),
+                Some(server) => LayerReport::unread(
+                    Layer::Dns,
+                    format!("{}; it has not answered yet", goes(&server.to_string())),
+                ),
+            },
         }
     }
 

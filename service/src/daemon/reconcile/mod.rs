@@ -19,7 +19,7 @@
 pub(in crate::daemon) mod debounce;
 pub(in crate::daemon) mod netd;
 mod repair;
-mod servers;
+pub(in crate::daemon) mod servers;
 mod triggers;
 
 use crate::daemon::{Daemon, GuestEvent, Notice};
@@ -132,6 +132,7 @@ impl Daemon {
             uplink.resolvers =
                 self.resolvers.behind(&self.kernel.netlink, guests, uplink.name.as_ref());
             self.world.uplink = uplink;
+            self.read_servers();
         }
         if due.prefixes {
             self.read_conflicts()?;

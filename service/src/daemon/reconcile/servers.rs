@@ -15,29 +15,124 @@
 //! What servers are to serve, as the world has it.
 
 use crate::daemon::Daemon;
+use crate::effects::platform::resolv_conf;
 use crate::model::dhcp::WayOut;
+use crate::model::dns::NameServers;
+use crate::model::guest_table::Attached;
+use crate::model::policy_rules::ANSWERS_GUESTS;
 use crate::model::world::World;
-use crate::serve::{dhcp, Want};
+use crate::serve::dns::{Ask, Guest, Upstream, Way};
+use crate::serve::{dhcp, dns, Want};
+use crate::spec::{Dns, VpnPolicy};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 impl Daemon {
     /// Guests, what they are to have, or the way out may be others. Nothing is waited for.
     pub(in crate::daemon) fn bring_servers(&mut self) {
-        let want = want(&self.world);
+        let want = want(&self.world, &self.config.dnsproxyd);
         self.servers.bring(want.clone());
         // After the server knows better: what it has told before does not hold.
         self.worker.tell(self.servers.counters().dhcp.take_outdated(&want.dhcp));
     }
+
+    /// Whom the device can ask for names.
+    pub(super) fn read_servers(&mut self) {
+        let uplink = &self.world.uplink;
+        let mut behind_uplink = self.resolvers.askable(uplink.name.as_ref(), &uplink.resolvers);
+        // The device's own answers guests itself, where it listens at their gateway.
+        if behind_uplink.iter().any(IpAddr::is_loopback) {
+            let gateways: Vec<_> = self.world.guests.leases.subnets().map(|s| s.gateway).collect();
+            if resolv_conf::is_served_here(|at| gateways.contains(&at)) {
+                behind_uplink.clear();
+            }
+        }
+        self.world.name_servers = NameServers {
+            behind_uplink,
+            named: self.resolvers.named(),
+            netd: self.world.netd_routes() && self.config.dnsproxyd.exists(),
+        };
+    }
 }
 
 /// Pure.
-fn want(world: &World) -> Want {
+fn want(world: &World, netd: &Path) -> Want {
+    Want {
+        mark: world.netd_routes().then_some(ANSWERS_GUESTS),
+        dns: names(world, netd),
+        dhcp: dhcp::Want { guests: world.guests.dhcp(), way: Arc::new(way_out(world)) },
+    }
+}
+
+/// What guests are told of the uplink.
+fn way_out(world: &World) -> WayOut {
     let info = world.uplink_infos.of(world.uplink.name.as_ref());
     let way = info.map(|info| WayOut {
         domain: None,
         metered: info.metered,
         portal: info.portal.clone(),
     });
-    let dhcp = dhcp::Want { guests: world.guests.dhcp(), way: Arc::new(way.unwrap_or_default()) };
-    Want { dhcp, ..Want::default() }
+    way.unwrap_or_default()
+}
+
+/// Walks over all guests where some ask the forwarder.
+fn names(world: &World, netd: &Path) -> dns::Want {
+    if !world.forwarded().any() {
+        return dns::Want::default();
+    }
+    let forwarded = |guest: &&Attached| world.forwards(&guest.net.dns, &guest.net.vpn);
+    let guests: BTreeMap<_, _> = world
+        .guests
+        .attached()
+        .filter(forwarded)
+        .map(|guest| (guest.index, asks(world, guest)))
+        .collect();
+    let ways: BTreeSet<&Way> = guests.values().map(|guest| &guest.way).collect();
+    let upstreams = ways.into_iter().filter_map(|way| Some((way.clone(), upstream(world, way)?)));
+    let upstreams = upstreams.collect();
+    let gateways = guests.values().map(|guest| guest.gateway).collect();
+    dns::Want { guests: Arc::new(guests), gateways, upstreams, netd: netd.into() }
+}
+
+fn asks(world: &World, guest: &Attached) -> Guest {
+    let net = &guest.net;
+    let stopped = net.vpn == VpnPolicy::BlockUnderLockdown && world.lockdown.stops();
+    let servers: Option<Arc<[IpAddr]>> = match &net.dns {
+        // What it asks would leave, though nothing else of it does.
+        _ if stopped => Some(Arc::default()),
+        Dns::Servers(servers) => Some(servers.as_slice().into()),
+        Dns::Auto | Dns::Dnat | Dns::Forward => None,
+    };
+    let way = net.vpn.tun().cloned();
+    Guest { address: net.guest.address, gateway: net.guest.gateway, way, servers }
+}
+
+/// Who is asked by those that leave so; none while nothing leaves so.
+pub(in crate::daemon) fn upstream(world: &World, way: &Way) -> Option<Upstream> {
+    let by = match way {
+        None => world.uplink.name.clone().filter(|_| world.uplink.usable())?,
+        Some(tun) => world.tuns.get(tun).filter(|tun| tun.up).map(|_| tun.clone())?,
+    };
+    let named = world.name_servers.named.contains(&by);
+    let ask = match world.network(way.as_ref()) {
+        // What a caller has named counts more.
+        Some(network) if !named => Ask::Netd(network),
+        _ => Ask::Servers(servers(world, way).into()),
+    };
+    Some(Upstream { by, ask })
+}
+
+/// Those in their order, but such as are known to be of no use at the end: a tun's never are those behind
+/// the uplink.
+fn servers(world: &World, way: &Way) -> Vec<IpAddr> {
+    let mut all = match way {
+        None => world.name_servers.behind_uplink.clone(),
+        Some(_) => world.resolvers_behind(way).iter().copied().map(IpAddr::V4).collect(),
+    };
+    all.sort_by_key(
+        |server| matches!(server, IpAddr::V4(server) if world.names.is_bad(way, *server)),
+    );
+    all
 }

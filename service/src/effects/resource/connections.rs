@@ -131,7 +131,11 @@ impl Unfit {
                     && subnet(all).is_some_and(|s| s.gateway == ends.to)
             }
             Self::Of(address) => ends.from == *address,
-            Self::Untranslated(all) => ends.answered_to == ends.from && subnet(all).is_some(),
+            // What the device itself answers never meets it.
+            Self::Untranslated(all) => {
+                ends.answered_to == ends.from
+                    && subnet(all).is_some_and(|s| s.gateway != ends.answered_by)
+            }
             Self::Unruled(address) => {
                 let untouched = ends.answered_to == ends.from && ends.answered_by == ends.to;
                 untouched && [ends.from, ends.to].contains(address)
@@ -300,6 +304,7 @@ mod tests {
         let unfit = Unfit::Untranslated(GuestSubnet::original().into_iter().collect());
         assert!(unfit.is(&ends(GUEST, SERVER, SERVER, GUEST)));
         assert!(unfit.is(&ends(GUEST, GATEWAY, SERVER, GUEST)), "its question, with DNAT alone");
+        assert!(!unfit.is(&ends(GUEST, GATEWAY, GATEWAY, GUEST)), "the device itself answers");
         assert!(!unfit.is(&ends(GUEST, SERVER, SERVER, UPLINK)));
         assert!(!unfit.is(&ends(GATEWAY, GUEST, GUEST, GATEWAY)), "the device's own to a guest");
         assert!(!unfit.is(&ends(UPLINK, SERVER, SERVER, UPLINK)), "the device's own");

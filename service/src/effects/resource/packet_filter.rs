@@ -117,10 +117,13 @@ impl SharedResource for PacketFilter {
     fn want(world: &World) -> Ruleset {
         let guests = &world.guests;
         let exits = guests.egress_overrides().iter();
+        let forwarded = world.forwarded();
         Ruleset {
             uplinks: ways_out(world),
             subnets: GuestSubnet::original().into_iter().chain(guests.leases.subnets()).collect(),
-            resolver: world.resolver(),
+            // Another one changes nothing for who does not ask it.
+            resolver: world.resolver().filter(|_| !forwarded.every()),
+            forwarded,
             exits: exits
                 .filter_map(|(host, one)| Some((host.clone(), one.vpn.tun()?.clone())))
                 .collect(),
@@ -178,7 +181,9 @@ impl SharedResource for PacketFilter {
                     let guests = subnets(task.world);
                     self.forgetter.forget(Unfit::Questions(guests, task.to.resolver));
                 }
-                if from.tun_resolvers != task.to.tun_resolvers {
+                let led =
+                    |ruleset: &Ruleset| (ruleset.tun_resolvers.clone(), ruleset.forwarded.clone());
+                if led(from) != led(task.to) {
                     self.forgetter.forget(Unfit::Questions(subnets(task.world), None));
                 }
             }

@@ -32,8 +32,13 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 pub const PATIENCE_WITH_NETD: Duration = Duration::from_secs(10);
 /// How often servers are asked, at least: a datagram may be lost, and a guest's own asks again after 5 s.
 const TRIES: usize = 2;
+/// How soon a question is sent again for a guest that asks again.
+const AGAIN: Duration = Duration::from_millis(500);
 /// `REFUSED`.
 const REFUSED: u8 = 5;
+
+/// Tokens have 30 bits, and come again after a thousand million questions.
+const MOST_TOKEN: Token = (1 << 30) - 1;
 
 /// A question on its way.
 pub type Token = u32;
@@ -103,6 +108,8 @@ struct Flight {
     /// How many were asked before.
     tried: usize,
     tcp: bool,
+    /// When it was sent last.
+    sent: Instant,
     /// When the next is asked.
     until: Instant,
     /// An answer that says no, in case that nobody knows better.
@@ -168,9 +175,15 @@ impl Table {
             }
         };
         self.counts.asked += 1;
-        if let Some(token) = self.asking.get(&(client, query.id)) {
-            let tcp = self.flights.get(token).is_some_and(|flight| flight.tcp);
-            return if tcp { Step::Wait } else { Step::Again(*token) };
+        if let Some(token) = self.asking.get(&(client, query.id)).copied() {
+            let flight = self.flights.get_mut(&token);
+            return match flight.filter(|flight| !flight.tcp && now >= flight.sent + AGAIN) {
+                Some(flight) => {
+                    flight.sent = now;
+                    Step::Again(token)
+                }
+                None => Step::Wait,
+            };
         }
         let mine = self.of_guest.get(&index).copied().unwrap_or_default();
         if mine >= OF_A_GUEST || self.flights.len() >= OF_ALL {
@@ -182,7 +195,7 @@ impl Table {
             self.counts.failed += 1;
             return tell(message::refuse(bytes, Rcode::ServFail));
         };
-        self.last = self.last.wrapping_add(1);
+        self.last = (self.last + 1) & MOST_TOKEN;
         let token = self.last;
         self.asking.insert((client, query.id), token);
         *self.of_guest.entry(index).or_default() += 1;
@@ -191,8 +204,18 @@ impl Table {
         let until = now + patience(&upstream);
         self.times.insert((until, token));
         let (tried, tcp, no) = (0, false, None);
-        let flight =
-            Flight { guest: index, client, query, message, upstream, tried, tcp, until, no };
+        let flight = Flight {
+            guest: index,
+            client,
+            query,
+            message,
+            upstream,
+            tried,
+            tcp,
+            sent: now,
+            until,
+            no,
+        };
         self.flights.insert(token, flight);
         Step::Ask(token)
     }
@@ -291,6 +314,7 @@ impl Table {
     fn wait_again(&mut self, token: Token, now: Instant) -> Step {
         let Some(flight) = self.flights.get_mut(&token) else { return Step::Wait };
         self.times.remove(&(flight.until, token));
+        flight.sent = now;
         flight.until = now + patience(&flight.upstream);
         self.times.insert((flight.until, token));
         Step::Ask(token)
@@ -370,6 +394,7 @@ mod tests {
         Want {
             guests: Arc::new((1..=guests).map(|n| (IfIndex::of(n), guest(n))).collect()),
             upstreams: ask.map(|ask| (None, Upstream { by, ask })).into_iter().collect(),
+            ..Want::default()
         }
     }
 
@@ -470,7 +495,10 @@ mod tests {
     fn a_single_server_is_asked_twice_and_a_guest_may_ask_again() {
         let mut rig = Rig::new(&want(1, Some(servers(&SERVERS[..1]))));
         let token = asked(rig.from(1, 4000, 7));
+        assert_eq!(rig.from(1, 4000, 7), Step::Wait, "at once");
+        rig.now += AGAIN;
         assert_eq!(rig.from(1, 4000, 7), Step::Again(token));
+        assert_eq!(rig.from(1, 4000, 7), Step::Wait, "once");
         rig.now += PATIENCE;
         assert_eq!(rig.expire(), [Step::Ask(token)]);
         assert_eq!(rig.at(token).0, SERVERS[0]);

@@ -13,7 +13,7 @@
 // limitations under the License.
 
 //! Names: what guests ask port 53 of their gateway, answered by asking others. Nothing is kept of an
-//! answer. What decides is here; its sockets are not yet, and no rule leads a question here.
+//! answer.
 //!
 //! ```text
 //! guest ── 53 of the gateway ── DNAT ──► PORT ──► message: is it a question?
@@ -22,28 +22,47 @@
 //! ```
 
 pub mod forward;
+mod listeners;
 pub mod message;
+pub mod netd;
+mod server;
+mod socket;
+mod storm;
+mod stream;
+
+pub use server::Names;
 
 use crate::model::if_index::IfIndex;
 use crate::spec::IfName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-/// The port of each gateway that guests' questions are led to, by UDP and TCP. Below those that the
-/// kernel gives to who asks for none (`ip_local_port_range`).
-pub const PORT: u16 = 30_053;
+pub use crate::model::ruleset::FORWARDER as PORT;
 
 /// By what a guest leaves: a tun of its own; none: the uplink.
 pub type Way = Option<IfName>;
 
 /// Whose questions are answered, and by asking whom.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
     /// The guests, by the indexes of their host ends.
     pub guests: Arc<BTreeMap<IfIndex, Guest>>,
+    /// The addresses that they ask at.
+    pub gateways: BTreeSet<Ipv4Addr>,
     /// Whom those ask that leave so. Not there: nobody can be asked.
     pub upstreams: BTreeMap<Way, Upstream>,
+    /// Where netd's resolver listens.
+    pub netd: Arc<Path>,
+}
+
+impl Default for Want {
+    fn default() -> Self {
+        let (guests, gateways, upstreams) = Default::default();
+        Self { guests, gateways, upstreams, netd: Path::new("").into() }
+    }
 }
 
 /// A guest that asks.
@@ -83,5 +102,26 @@ impl Want {
         let Upstream { by, ask } = self.upstreams.get(&guest.way)?.clone();
         let own = guest.servers.clone().map(Ask::Servers);
         Some(Upstream { by, ask: own.unwrap_or(ask) })
+    }
+}
+
+/// How many questions there were since guestnetd began, as [`forward::Counts`] has them since the server
+/// did.
+#[derive(Debug, Default)]
+pub struct Counters([AtomicU64; 5]);
+
+impl Counters {
+    fn set(&self, counts: &forward::Counts) {
+        let forward::Counts { asked, answered, failed, refused, odd } = *counts;
+        for (at, now) in self.0.iter().zip([asked, answered, failed, refused, odd]) {
+            at.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// As they are now.
+    pub fn get(&self) -> forward::Counts {
+        let [asked, answered, failed, refused, odd] =
+            self.0.each_ref().map(|at| at.load(Ordering::Relaxed));
+        forward::Counts { asked, answered, failed, refused, odd }
     }
 }

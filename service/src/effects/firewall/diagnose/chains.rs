@@ -198,6 +198,8 @@ pub enum Action {
     Zone(usize),
     /// It goes to the address at this place.
     Destination(usize),
+    /// It goes to the port at this place.
+    Port(usize),
     /// It goes to the device itself.
     Redirect,
     /// It comes from the address at this place.

@@ -82,6 +82,12 @@ pub(super) fn load<'a>(
             let address = packet.known_of(end(one, *tuple, *side));
             part(&address, 0, len, "a guest's address")
         }),
+        Field::ConnectionPort(Tuple::Original, Side::Destination)
+            if connection.is_some_and(|one| one.led.is_some()) =>
+        {
+            let led = connection.and_then(|one| one.led);
+            led.map_or(Loaded::Absent, |(sent_to, _)| known(&sent_to.to_be_bytes()))
+        }
         Field::ConnectionPort(tuple, side) => match (connection, packet.payload.ports()) {
             (Some(connection), Some((from, to))) => {
                 let answers = answers(connection, *tuple);

@@ -97,6 +97,17 @@ impl Payload {
         }
     }
 
+    /// The same to another port, or from another.
+    pub fn by_port(self, to_it: bool, port: u16) -> Self {
+        match (self, to_it) {
+            (Self::Tcp { from, flags, .. }, true) => Self::Tcp { from, to: port, flags },
+            (Self::Tcp { to, flags, .. }, false) => Self::Tcp { from: port, to, flags },
+            (Self::Udp { from, .. }, true) => Self::Udp { from, to: port },
+            (Self::Udp { to, .. }, false) => Self::Udp { from: port, to },
+            (other, _) => other,
+        }
+    }
+
     /// What its sender sends next.
     pub fn next(&self) -> Self {
         match *self {
@@ -115,6 +126,8 @@ pub struct Connection {
     pub to: Ipv4Addr,
     /// To whom it really goes.
     pub translated_to: Option<Ipv4Addr>,
+    /// The port that it was sent to, and the one that it really goes to.
+    pub led: Option<(u16, u16)>,
     /// From whom it really comes.
     pub translated_from: Option<Ipv4Addr>,
     /// Its mark; none if that cannot be told.
@@ -191,6 +204,7 @@ impl Packet {
             from: self.source,
             to: self.destination,
             translated_to: None,
+            led: None,
             translated_from: None,
             mark: Some(0),
             zone: self.zone,

@@ -270,6 +270,10 @@ impl<'a> Run<'a> {
                 let to = address(at).unwrap_or(Ipv4Addr::UNSPECIFIED);
                 self.goes_to(to)
             }
+            Action::Port(at) => match self.registers.known(*at).map(u16::from_be_bytes) {
+                Some(port) => self.goes_to_port(port),
+                None => Next::End(RuleEnd::Verdict(Verdict::Accept)),
+            },
             Action::Redirect => {
                 let here = self.packet.input.as_ref().and_then(|link| link.address);
                 self.goes_to(here.unwrap_or(Ipv4Addr::LOCALHOST))
@@ -290,6 +294,14 @@ impl<'a> Run<'a> {
         self.translate(Changed::Destination, |packet, connection| {
             connection.translated_to = Some(to);
             packet.destination = to;
+        })
+    }
+
+    fn goes_to_port(&mut self, port: u16) -> Next {
+        self.translate(Changed::Destination, |packet, connection| {
+            connection.translated_to = Some(packet.destination);
+            connection.led = packet.payload.ports().map(|(_, to)| (to, port));
+            packet.payload = packet.payload.by_port(true, port);
         })
     }
 

@@ -238,7 +238,10 @@ impl<'a> Walk<'a> {
         if !connection.new {
             match (hook == Hook::Postrouting, connection.answer) {
                 (false, false) => {
-                    packet.destination = connection.translated_to.unwrap_or(packet.destination)
+                    packet.destination = connection.translated_to.unwrap_or(packet.destination);
+                    if let Some((_, to)) = connection.led {
+                        packet.payload = packet.payload.by_port(true, to);
+                    }
                 }
                 (false, true) if connection.translated_from.is_some() => {
                     packet.destination = connection.from;
@@ -246,7 +249,12 @@ impl<'a> Walk<'a> {
                 (true, false) => {
                     packet.source = connection.translated_from.unwrap_or(packet.source)
                 }
-                (true, true) if connection.translated_to.is_some() => packet.source = connection.to,
+                (true, true) if connection.translated_to.is_some() => {
+                    packet.source = connection.to;
+                    if let Some((sent_to, _)) = connection.led {
+                        packet.payload = packet.payload.by_port(false, sent_to);
+                    }
+                }
                 _ => {}
             }
             return vec![walker];

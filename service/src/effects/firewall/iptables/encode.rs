@@ -17,6 +17,7 @@
 use super::anchor::Anchor;
 use super::programs::Call;
 use crate::effects::firewall::{with_port, Family, Hook, Interface, Match, Rule, Verdict};
+use crate::model::ruleset::NAMES;
 use std::net::IpAddr;
 
 impl Anchor {
@@ -120,6 +121,10 @@ fn conditions(rule: &Rule) -> Vec<String> {
         (Some(Match::EchoRequest), Family::V6) => {
             "-p ipv6-icmp -m icmp6 --icmpv6-type 128 ".to_owned()
         }
+        (Some(Match::Led { protocol, port }), _) => {
+            let name = protocol.name();
+            format!("-p {name} -m {name} --dport {port} -m conntrack --ctorigdstport {NAMES} ")
+        }
         (Some(Match::Proto { protocol, ports }), _) => {
             let (name, first, last) = (protocol.name(), ports.start(), ports.end());
             let ports = if first == last { first.to_string() } else { format!("{first}:{last}") };
@@ -138,6 +143,7 @@ fn conditions(rule: &Rule) -> Vec<String> {
             format!("SNAT --to-source {address}:{first}-{last}")
         }
         Verdict::MasqueradeBy((first, last)) => format!("MASQUERADE --to-ports {first}-{last}"),
+        Verdict::DnatPort(port) => format!("DNAT --to-destination :{port}"),
         Verdict::Dnat { address, port } => {
             format!("DNAT --to-destination {}", with_port(*address, *port))
         }

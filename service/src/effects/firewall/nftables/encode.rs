@@ -18,7 +18,7 @@ use super::layout::{whole, Addresses, Counted, Kind, Line, Set};
 use super::CLOSED;
 use crate::effects::firewall::{Family, Interface, Match, Network, Protocol, Verdict};
 use crate::model::ownership::LINK_GROUP;
-use crate::model::ruleset::FORGOTTEN;
+use crate::model::ruleset::{FORGOTTEN, NAMES};
 use crate::spec::HOST_PREFIX;
 use netlink_bindings::nftables::{
     CmpOps, CtKeys, MetaKeys, PayloadBase, PushExprListAttrs, PushRuleAttrs, VerdictCode,
@@ -52,6 +52,8 @@ const DESTINATION_NAT: u32 = 1 << 5;
 const CT_SOURCE: u32 = 19;
 /// `NFT_OBJECT_CT_TIMEOUT`.
 const CT_TIMEOUT: u32 = 7;
+/// `NFT_CT_PROTO_DST`: the same, the port that it was sent to.
+const CT_DESTINATION_PORT: u32 = 12;
 /// `NFT_NAT_SNAT`.
 const SNAT: u32 = 0;
 /// `NFT_NAT_DNAT`.
@@ -134,6 +136,10 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             Some(Family::V6) => equal(transport(list, libc::IPPROTO_ICMPV6, 0, 1), &[128]),
             _ => equal(transport(list, libc::IPPROTO_ICMP, 0, 1), &[8]),
         },
+        Some(Match::Led { protocol, port }) => {
+            let list = equal(transport(list, l4(*protocol), 2, 2), &port.to_be_bytes());
+            equal(sent_to(list), &NAMES.to_be_bytes())
+        }
         Some(Match::Proto { protocol, ports }) => {
             let list = transport(list, l4(*protocol), 2, 2);
             let (first, last) = (ports.start().to_be_bytes(), ports.end().to_be_bytes());
@@ -160,6 +166,13 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
         Verdict::Snat(address) => nat(list, SNAT, (*address).into(), None),
         Verdict::SnatBy(address, ports) => nat(list, SNAT, (*address).into(), Some(*ports)),
         Verdict::Dnat { address, port } => nat(list, DNAT, *address, port.map(|one| (one, one))),
+        Verdict::DnatPort(port) => {
+            let list = constant(list, REGISTER, &port.to_be_bytes());
+            let e = list.nested_elem().nested_data_nat().push_type(DNAT);
+            // As nft has it: of IPv4 it would be listed in words that nft does not read.
+            let e = e.push_family(libc::NFPROTO_INET as u32).push_reg_proto_min(REGISTER);
+            e.end_nested().end_nested()
+        }
         Verdict::MasqueradeBy((first, last)) => {
             let list = constant(list, REGISTER, &first.to_be_bytes());
             let list = constant(list, OTHER, &last.to_be_bytes());
@@ -279,6 +292,12 @@ fn source(list: List<'_>) -> List<'_> {
 fn opener(list: List<'_>) -> List<'_> {
     let e = list.nested_elem().nested_data_ct().push_key(CT_SOURCE);
     e.push_direction(0).push_dreg(OTHER).end_nested().end_nested()
+}
+
+/// The port that a connection's first packet was sent to.
+fn sent_to(list: List<'_>) -> List<'_> {
+    let e = list.nested_elem().nested_data_ct().push_key(CT_DESTINATION_PORT);
+    e.push_direction(0).push_dreg(REGISTER).end_nested().end_nested()
 }
 
 /// Whether the address in the register is beyond what a set has for it. The address is added to the set

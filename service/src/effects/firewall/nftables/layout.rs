@@ -246,12 +246,13 @@ pub(super) fn lines(ruleset: &Ruleset, forgets: bool) -> Vec<Line> {
     let subnets = ruleset.usual().copied().chain(prefixes.into_iter().filter_map(stand_in));
     let Ruleset { uplinks, resolver, exits, tun_resolvers, connections, crowd, strangers, .. } =
         ruleset;
-    let (uplinks, exits) = (uplinks.clone(), exits.clone());
+    let (uplinks, exits, forwarded) = (uplinks.clone(), exits.clone(), ruleset.forwarded.clone());
     let subnets = subnets.collect();
     let few = Ruleset {
         uplinks,
         subnets,
         resolver: *resolver,
+        forwarded,
         exits,
         tun_resolvers: tun_resolvers.clone(),
         connections: *connections,

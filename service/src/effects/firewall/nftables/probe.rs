@@ -20,7 +20,8 @@ use super::layout::{lines, sets};
 use super::socket::Refusal;
 use super::{chain_of, unavailable, Nftables, ATTEMPTS, OWNERSHIP};
 use crate::effects::firewall::{FirewallError, GuestSubnet, Hook, Ruleset};
-use crate::spec::{IfPattern, Subnet};
+use crate::model::ruleset::Forwarded;
+use crate::spec::{IfName, IfPattern, Subnet};
 use std::net::Ipv4Addr;
 
 /// What a check is done under: it is never there for others to see.
@@ -119,11 +120,13 @@ fn sample() -> Ruleset {
     let other = Subnet::containing(gateway, 24).map(|subnet| GuestSubnet { subnet, gateway });
     let subnets = GuestSubnet::original().into_iter().chain(other).collect();
     let uplinks = IfPattern::new("wlan0").into_iter().collect();
+    let forwarded = Forwarded { all: false, but: [IfName::host_end(0)].into() };
     let (connections, nat_ports) = (Some(1), Some((1024, u16::MAX)));
     Ruleset {
         uplinks,
         subnets,
         resolver: Some(gateway),
+        forwarded,
         connections,
         crowd: Subnet::containing(gateway, 16),
         nat_ports,

@@ -19,7 +19,7 @@ use super::layout::{lines, sets, Addresses, Counted, Elements, Kind, Line, Set};
 use super::{chain_of, CHAINS, CLOSED, TABLE};
 use crate::effects::firewall::{with_port, Family, Interface, Match, Ruleset, Verdict};
 use crate::model::ownership::LINK_GROUP;
-use crate::model::ruleset::FORGOTTEN;
+use crate::model::ruleset::{FORGOTTEN, NAMES};
 use crate::spec::HOST_PREFIX;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
@@ -168,6 +168,9 @@ fn line(rule: &Line) -> String {
         ),
         Match::EchoRequest if ip == "ip6" => "icmpv6 type echo-request".to_owned(),
         Match::EchoRequest => "icmp type echo-request".to_owned(),
+        Match::Led { protocol, port } => {
+            format!("{} dport {port} ct original proto-dst {NAMES}", protocol.name())
+        }
         Match::Proto { protocol, ports } => {
             let (name, first, last) = (protocol.name(), ports.start(), ports.end());
             match first == last {
@@ -187,6 +190,7 @@ fn line(rule: &Line) -> String {
         Verdict::Snat(address) => format!("snat {ip} to {address}"),
         Verdict::SnatBy(address, (first, last)) => format!("snat {ip} to {address}:{first}-{last}"),
         Verdict::MasqueradeBy((first, last)) => format!("masquerade to :{first}-{last}"),
+        Verdict::DnatPort(port) => format!("dnat to :{port}"),
         Verdict::Dnat { address, port } => format!("dnat {ip} to {}", with_port(*address, *port)),
     });
     words.join(" ")

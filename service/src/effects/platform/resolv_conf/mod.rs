@@ -20,7 +20,7 @@ mod watch;
 pub use watch::Watch;
 
 use crate::effects::kernel::netns::proc_net;
-use crate::spec::{resolver, MOST_RESOLVERS};
+use crate::spec::{asked, resolver, MOST_RESOLVERS};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr};
@@ -42,6 +42,9 @@ const MOST: u64 = 1 << 20;
 pub struct Found {
     /// Those that guests may ask, in the file's order.
     pub servers: Vec<Ipv4Addr>,
+    /// Those that the device can ask itself, of either family, in the file's order. Where it names none but
+    /// the device's own, on the loopback, that.
+    pub all: Vec<IpAddr>,
     /// The file that they are in, where that is another one: the asked one names a stub alone.
     pub behind: Option<PathBuf>,
     /// IPv4 addresses that it names and that can be no guest's resolver, and why.
@@ -59,15 +62,15 @@ pub fn written(path: &Path) -> Option<SystemTime> {
 pub fn read(path: &Path) -> Found {
     let found = one(path);
     let stub = found.refused.iter().any(|(server, _)| server.is_loopback());
-    if !found.servers.is_empty() || !stub {
+    if found.all.iter().any(|server| !server.is_loopback()) || !stub {
         return found;
     }
     let beside = fs::canonicalize(path).ok().filter(|file| file.ends_with(STUB));
     let beside = beside.map(|file| file.with_file_name("resolv.conf"));
     for file in beside.into_iter().chain(BEHIND_STUBS.map(PathBuf::from)) {
-        let servers = one(&file).servers;
-        if !servers.is_empty() {
-            return Found { servers, behind: Some(file), ..found };
+        let Found { servers, all, .. } = one(&file);
+        if all.iter().any(|server| !server.is_loopback()) {
+            return Found { servers, all, behind: Some(file), ..found };
         }
     }
     found
@@ -105,11 +108,17 @@ fn text(path: &Path) -> io::Result<(String, bool)> {
 
 /// The IPv4 addresses of `nameserver` lines. Guests have no IPv6: such lines are none.
 fn parse(text: &str) -> Found {
-    let mut found = Found::default();
+    let (mut found, mut all) = (Found::default(), Vec::<IpAddr>::new());
     for line in text.lines() {
         let mut words = line.split_whitespace();
         let server = (words.next() == Some("nameserver")).then(|| words.next()).flatten();
-        let Some(Ok(IpAddr::V4(address))) = server.map(str::parse) else { continue };
+        // A link-local address of IPv6 has its link behind it, which is the uplink for us.
+        let server = server.map(|text| text.split('%').next().unwrap_or(text).parse());
+        let Some(Ok(server)) = server else { continue };
+        if can_be_asked(server) && !all.contains(&server) && all.len() < MOST_RESOLVERS {
+            all.push(server);
+        }
+        let IpAddr::V4(address) = server else { continue };
         match refuse(address) {
             None if found.servers.contains(&address) => {}
             None if found.servers.len() < MOST_RESOLVERS => found.servers.push(address),
@@ -117,7 +126,18 @@ fn parse(text: &str) -> Found {
             _ => {}
         }
     }
-    found
+    if all.iter().any(|server| !server.is_loopback()) {
+        all.retain(|server| !server.is_loopback());
+    }
+    Found { all, ..found }
+}
+
+/// Whether the device itself may reach a resolver there.
+fn can_be_asked(server: IpAddr) -> bool {
+    match server {
+        IpAddr::V4(address) => address.is_loopback() || refuse(address).is_none(),
+        IpAddr::V6(_) => asked(&server.to_string()).is_ok() || server.is_loopback(),
+    }
 }
 
 /// Why an address of a file can be no guest's resolver. A link-local one (RFC 3927) is another host

@@ -388,9 +388,12 @@ fn object(data: &[u8]) -> Option<Vec<Step>> {
 
 fn nat(data: &[u8]) -> Option<Vec<Step>> {
     // NFT_NAT_SNAT, _DNAT. Without an address only the port changes.
-    let (kind, address) = (number(data, 1)?, register(data, 3));
+    let (kind, address, port) = (number(data, 1)?, register(data, 3), register(data, 5));
     Some(match (kind, address) {
         (1, Some(at)) => vec![Step::Act(Action::Destination(at))],
+        (1, None) if port.is_some() => {
+            port.map(|at| Step::Act(Action::Port(at))).into_iter().collect()
+        }
         (0, Some(at)) => vec![Step::Act(Action::Source(at))],
         _ => vec![Step::Verdict(Verdict::Accept)],
     })

@@ -102,6 +102,7 @@ fn conntrack(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
         (1 << 5, 96, Tuple::Reply, Side::Destination),
     ];
     const STATUS: u16 = 1 << 6;
+    const SENT_TO_PORT: u16 = 1 << 9;
     const DIRECTION: u16 = 1 << 12;
     // What XT_CONNTRACK_STATE_ALIAS says is only how it was written.
     const ALIAS: u16 = 1 << 13;
@@ -119,7 +120,7 @@ fn conntrack(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
         steps.extend(some_bit(Field::StateAndNat, states.into(), not(STATE)));
     }
     // Without a connection nothing else holds (conntrack_mt()); the state may.
-    let known = STATE | PROTOCOL | STATUS | DIRECTION | ALIAS | 0x3c;
+    let known = STATE | PROTOCOL | STATUS | SENT_TO_PORT | DIRECTION | ALIAS | 0x3c;
     if is(DIRECTION) {
         let answer = u8::from(not(DIRECTION));
         steps.extend([load(1, Field::Direction), among(vec![(vec![answer], vec![answer])], false)]);
@@ -135,6 +136,15 @@ fn conntrack(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
             let field = Field::ConnectionAddress(tuple, side);
             steps.extend(masked(field, 4, mask.to_vec(), address.to_vec(), not(bit)));
         }
+    }
+    if is(SENT_TO_PORT) {
+        // From revision 3 on a range, as the device has numbers; before, one port as it is sent.
+        let port = |at: usize| match revision {
+            0..=2 => Some(data.get(140..142)?.to_vec()),
+            _ => Some(u16_at(data, at)?.to_be_bytes().to_vec()),
+        };
+        let field = Field::ConnectionPort(Tuple::Original, Side::Destination);
+        steps.extend([load(2, field), among(vec![(port(140)?, port(156)?)], not(SENT_TO_PORT))]);
     }
     if is(STATUS) {
         steps.extend(match status {

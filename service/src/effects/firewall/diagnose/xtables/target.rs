@@ -52,14 +52,22 @@ fn somebody(who: &str) -> Option<Vec<Step>> {
 
 /// The lowest address of a range, where it has one: else only ports change.
 fn address(revision: u8, data: &[u8], action: fn(usize) -> Action) -> Option<Vec<Step>> {
+    // NF_NAT_RANGE_MAP_IPS, _PROTO_SPECIFIED
     const MAP_IPS: u32 = 1;
+    const PROTO_SPECIFIED: u32 = 2;
     // `nf_nat_ipv4_multi_range_compat`, or `nf_nat_range`
     let (flags, at) = match revision {
         0 => (u32_at(data, 4)?, 8),
         _ => (u32_at(data, 0)?, 4),
     };
     if flags & MAP_IPS == 0 {
-        return Some(vec![Step::Verdict(Verdict::Accept)]);
+        // Of source NAT nothing that decides.
+        if flags & PROTO_SPECIFIED == 0 || action(0) != Action::Destination(0) {
+            return Some(vec![Step::Verdict(Verdict::Accept)]);
+        }
+        let at = if revision == 0 { 16 } else { 36 };
+        let bytes = data.get(at..at + 2)?.to_vec();
+        return Some(vec![Step::Set { to: 0, bytes }, Step::Act(Action::Port(0))]);
     }
     let bytes = data.get(at..at + 4)?.to_vec();
     Some(vec![Step::Set { to: 0, bytes }, Step::Act(action(0))])

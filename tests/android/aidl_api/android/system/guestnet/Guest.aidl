@@ -62,4 +62,6 @@ parcelable Guest {
   long rxPackets = (-1) /* -1 */;
   long txPackets = (-1) /* -1 */;
   long droppedPackets = (-1) /* -1 */;
+  android.system.guestnet.DnsMode dns = android.system.guestnet.DnsMode.AUTO;
+  @utf8InCpp String[] dnsServers;
 }

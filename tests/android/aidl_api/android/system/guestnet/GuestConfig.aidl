@@ -46,4 +46,6 @@ parcelable GuestConfig {
   android.system.guestnet.Lifeline lifeline = android.system.guestnet.Lifeline.TARGET;
   long leaseMillis = 0;
   android.system.guestnet.Dhcp dhcp = android.system.guestnet.Dhcp.AUTO;
+  android.system.guestnet.DnsMode dns = android.system.guestnet.DnsMode.AUTO;
+  @utf8InCpp String[] dnsServers;
 }

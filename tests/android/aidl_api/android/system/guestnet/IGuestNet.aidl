@@ -68,6 +68,7 @@ interface IGuestNet {
   const int ERROR_BAD_PROBE_TARGET = 120;
   const int ERROR_BAD_CAPTIVE_PORTAL = 121;
   const int ERROR_BAD_LEASE = 111;
+  const int ERROR_BAD_DNS = 112;
   const int ERROR_BAD_PID = 200;
   const int ERROR_NO_SUCH_PROCESS = 201;
   const int ERROR_KERNEL_THREAD = 202;

@@ -1,0 +1,346 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The sockets of the server for names. It decides nothing (`forward.rs`), and no error of one client or
+//! of one server is more than that.
+
+use super::forward::{Client, Step, Table, Token};
+use super::listeners::Listeners;
+use super::socket::{open, receive, send, Flying};
+use super::storm::Storms;
+use super::stream::Connection;
+use super::Counters;
+use crate::model::if_index::IfIndex;
+use crate::serve::{Poll, Server, Want};
+use nix::sys::epoll::EpollFlags;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Datagrams that are read before others are looked at.
+const AT_ONCE: usize = 64;
+/// Most connections of one guest, and of all.
+const CONNECTIONS: (usize, usize) = (16, 256);
+
+/// What a token is of: its two highest bits. The others are a number.
+const UDP: u32 = 0;
+const TCP: u32 = 1;
+const CONNECTION: u32 = 2;
+const FLIGHT: u32 = 3;
+const NUMBER: u32 = (1 << 30) - 1;
+
+/// The server.
+pub struct Names {
+    counters: Arc<Counters>,
+    table: Table,
+    storms: Storms,
+    /// netd's socket.
+    netd: Arc<Path>,
+    listeners: Listeners,
+    flying: HashMap<Token, Flying>,
+    connections: HashMap<u32, Connection>,
+    last_connection: u32,
+    /// Guests by their addresses.
+    guests: HashMap<Ipv4Addr, IfIndex>,
+    random: RandomState,
+    drawn: u64,
+    buffer: Vec<u8>,
+}
+
+impl Names {
+    /// Nobody asks yet.
+    pub fn new(counters: Arc<Counters>) -> Self {
+        let (table, storms, listeners, flying, connections) = Default::default();
+        let (last_connection, guests, random, drawn) = Default::default();
+        let netd = Path::new("").into();
+        let buffer = vec![0; 1 << 16];
+        Self {
+            counters,
+            table,
+            storms,
+            netd,
+            listeners,
+            flying,
+            connections,
+            last_connection,
+            guests,
+            random,
+            drawn,
+            buffer,
+        }
+    }
+
+    /// An id that nobody can guess: the hash's keys are the kernel's random bytes.
+    fn draw(&mut self) -> u16 {
+        self.drawn = self.drawn.wrapping_add(1);
+        self.random.hash_one(self.drawn) as u16
+    }
+
+    fn act(&mut self, mut step: Step, poll: &Poll<'_>) {
+        loop {
+            step = match step {
+                Step::Wait => return,
+                Step::Ask(token) => {
+                    self.flying.remove(&token);
+                    match self.begin(token, poll) {
+                        Ok(()) => return,
+                        Err(e) => {
+                            log::debug!("a question is not sent: {e}");
+                            self.table.failed(token, Instant::now())
+                        }
+                    }
+                }
+                Step::Again(token) => {
+                    if let Some(Flying::Datagram(socket)) = self.flying.get(&token) {
+                        if let Some((_, message)) = self.table.target(token) {
+                            let _ = socket.send(message);
+                        }
+                    }
+                    return;
+                }
+                Step::Forget(token) => {
+                    self.flying.remove(&token);
+                    return;
+                }
+                Step::Tell(token, guest, client, answer) => {
+                    token.map(|token| self.flying.remove(&token));
+                    self.tell(guest, client, &answer, poll);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, token: Token, poll: &Poll<'_>) -> io::Result<()> {
+        let Some((target, message)) = self.table.target(token) else { return Ok(()) };
+        let flying = open(&target, message, &self.netd)?;
+        let at = FLIGHT << 30 | token;
+        match &flying {
+            Flying::Datagram(socket) => poll.watch(socket, at, EpollFlags::EPOLLIN)?,
+            Flying::Stream(exchange) => poll.watch(exchange, at, exchange.waits_for())?,
+        }
+        self.flying.insert(token, flying);
+        Ok(())
+    }
+
+    fn tell(&mut self, guest: IfIndex, client: Client, answer: &[u8], poll: &Poll<'_>) {
+        match client {
+            Client::Udp(to) => {
+                let Some(of) = self.table.guest(guest) else { return };
+                if let Some(listener) = self.listeners.of(of.gateway) {
+                    // A guest that takes no datagram asks again.
+                    let _ = send(&listener.udp, guest, of.gateway, to, answer);
+                }
+            }
+            Client::Tcp(number) => {
+                self.with(number, poll, |connection| connection.answer(answer, Instant::now()));
+            }
+        }
+    }
+
+    /// Does something at a connection, which is closed where that fails.
+    fn with<T>(
+        &mut self,
+        number: u32,
+        poll: &Poll<'_>,
+        work: impl FnOnce(&mut Connection) -> io::Result<T>,
+    ) -> Option<T> {
+        let connection = self.connections.get_mut(&number)?;
+        let done = work(connection).and_then(|done| {
+            poll.change(&*connection, CONNECTION << 30 | number, connection.waits_for())?;
+            Ok(done)
+        });
+        if done.is_err() {
+            self.close(number);
+        }
+        done.ok()
+    }
+
+    fn close(&mut self, number: u32) {
+        self.connections.remove(&number);
+        for token in self.table.hung_up(number) {
+            self.flying.remove(&token);
+        }
+    }
+
+    /// Guests' datagrams.
+    fn hear(&mut self, at: usize, poll: &Poll<'_>) {
+        for _ in 0..AT_ONCE {
+            let Some(listener) = self.listeners.get(at) else { return };
+            let (gateway, mut buffer) = (listener.gateway, std::mem::take(&mut self.buffer));
+            let heard = receive(&listener.udp, &mut buffer);
+            let Ok((length, from, index)) = heard else {
+                self.buffer = buffer;
+                return;
+            };
+            if self.storms.is_shut(index) {
+                self.table.counts.refused += 1;
+                self.buffer = buffer;
+                continue;
+            }
+            let now = Instant::now();
+            let its =
+                |guest: &super::Guest| guest.address == *from.ip() && guest.gateway == gateway;
+            if self.table.guest(index).is_some_and(its) {
+                let random = self.draw();
+                let message = buffer.get(..length).unwrap_or_default();
+                let client = Client::Udp(from);
+                let step = self.table.ask(index, client, message, random, now);
+                self.buffer = buffer;
+                let useless = matches!(step, Step::Wait | Step::Again(_) | Step::Tell(None, ..));
+                self.act(step, poll);
+                if !useless {
+                    continue;
+                }
+            } else {
+                self.table.counts.odd += 1;
+                self.buffer = buffer;
+            }
+            if self.storms.useless(index, now) {
+                log::warn!("the guest behind interface {index} asks too much, and waits");
+                self.shut_out();
+            }
+        }
+    }
+
+    /// Has the kernel throw away what some guests send.
+    fn shut_out(&mut self) {
+        let guests: Vec<_> = self.storms.shut().collect();
+        self.listeners.shut_out(&guests);
+    }
+
+    /// Guests' connections. By TCP nobody has another's address: the kernel has spoken with it.
+    fn accept(&mut self, at: usize, poll: &Poll<'_>) {
+        let Some(listener) = self.listeners.get(at) else { return };
+        let Ok((stream, SocketAddr::V4(from))) = listener.tcp.accept() else { return };
+        let guest = self.guests.get(from.ip()).copied();
+        let of = |one: &&Connection| Some(one.guest) == guest;
+        let (of_a_guest, of_all) = CONNECTIONS;
+        let many = self.connections.values().filter(of).count() >= of_a_guest
+            || self.connections.len() >= of_all;
+        let Some(guest) = guest.filter(|_| !many && stream.set_nonblocking(true).is_ok()) else {
+            self.table.counts.refused += 1;
+            return;
+        };
+        self.last_connection = (self.last_connection + 1) & NUMBER;
+        let number = self.last_connection;
+        let connection = Connection::new(stream, guest, Instant::now());
+        if poll.watch(&connection, CONNECTION << 30 | number, connection.waits_for()).is_ok() {
+            self.connections.insert(number, connection);
+        }
+    }
+
+    fn read(&mut self, number: u32, poll: &Poll<'_>) {
+        let now = Instant::now();
+        let Some(connection) = self.connections.get(&number) else { return };
+        let guest = connection.guest;
+        let messages = self.with(number, poll, |connection| connection.receive(now));
+        for message in messages.unwrap_or_default() {
+            let random = self.draw();
+            let step = self.table.ask(guest, Client::Tcp(number), &message, random, now);
+            if matches!(step, Step::Wait | Step::Again(_)) {
+                self.connections.get_mut(&number).into_iter().for_each(Connection::drop_one);
+            }
+            self.act(step, poll);
+        }
+    }
+
+    /// Something has come for a question.
+    fn answered(&mut self, token: Token, poll: &Poll<'_>) {
+        let now = Instant::now();
+        let step = match self.flying.get_mut(&token) {
+            None => return,
+            Some(Flying::Datagram(socket)) => match socket.recv(&mut self.buffer) {
+                Ok(length) => {
+                    let message = self.buffer.get(..length).unwrap_or_default().to_vec();
+                    self.table.answer(token, message, now)
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.table.failed(token, now),
+            },
+            Some(Flying::Stream(exchange)) => match exchange.go_on() {
+                Ok(Some(message)) => self.table.answer(token, message, now),
+                Ok(None) => {
+                    let waits = exchange.waits_for();
+                    match poll.change(&*exchange, FLIGHT << 30 | token, waits) {
+                        Ok(()) => return,
+                        Err(_) => self.table.failed(token, now),
+                    }
+                }
+                Err(e) => {
+                    log::debug!("a question is not answered: {e}");
+                    self.table.failed(token, now)
+                }
+            },
+        };
+        self.act(step, poll);
+    }
+}
+
+impl Server for Names {
+    fn bring(&mut self, want: &Want, poll: &Poll<'_>) -> io::Result<()> {
+        let of = &want.dns.guests;
+        self.netd = Arc::clone(&want.dns.netd);
+        if self.listeners.bring(want, [UDP << 30, TCP << 30], poll)? {
+            self.shut_out();
+        }
+        self.guests = of.iter().map(|(index, guest)| (guest.address, *index)).collect();
+        let gone = |one: &Connection| !of.contains_key(&one.guest);
+        let gone: Vec<_> =
+            self.connections.iter().filter(|(_, one)| gone(one)).map(|(n, _)| *n).collect();
+        gone.into_iter().for_each(|number| self.close(number));
+        for step in self.table.bring(&want.dns, Instant::now()) {
+            self.act(step, poll);
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, token: u32, poll: &Poll<'_>) -> io::Result<()> {
+        let number = token & NUMBER;
+        match token >> 30 {
+            UDP => self.hear(number as usize, poll),
+            TCP => self.accept(number as usize, poll),
+            CONNECTION => self.read(number, poll),
+            _ => self.answered(number, poll),
+        }
+        self.counters.set(&self.table.counts);
+        Ok(())
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let idle = self.connections.values().map(|connection| connection.until).min();
+        self.table.due().into_iter().chain(idle).chain(self.storms.due()).min()
+    }
+
+    fn tick(&mut self, now: Instant, poll: &Poll<'_>) -> io::Result<()> {
+        while let Some(step) = self.table.expire(now) {
+            self.act(step, poll);
+        }
+        let idle = |(_, one): &(&u32, &Connection)| one.until <= now;
+        let idle: Vec<_> = self.connections.iter().filter(idle).map(|(n, _)| *n).collect();
+        idle.into_iter().for_each(|number| self.close(number));
+        if self.storms.due().is_some_and(|at| at <= now) {
+            let thrown_away = self.listeners.thrown_away();
+            if self.storms.expire(now, thrown_away) {
+                self.shut_out();
+            }
+        }
+        self.counters.set(&self.table.counts);
+        Ok(())
+    }
+}

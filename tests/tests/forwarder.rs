@@ -1,0 +1,400 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What guests ask their gateway, answered by guestnetd's own forwarder.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use android_system_guestnet::aidl::android::system::guestnet::{
+    DnsMode::DnsMode, GuestConfig::GuestConfig, Layer::Layer, LayerState::LayerState,
+    LayerStatus::LayerStatus, VpnPolicy::VpnPolicy,
+};
+use guestnet_tests::bed::{eventually, second_way, Bed, GATEWAY};
+use guestnet_tests::client::{address, by_pid, config};
+use guestnet_tests::resolver::{question, resolve, resolve_by_tcp, Resolver, Says};
+use guestnet_tests::{Device, Guest, InNetns, Internet};
+
+guestnet_tests::with_both_backends!(
+    a_guest_is_answered_by_udp_and_tcp,
+    nobody_is_answered_but_a_guest_that_asks_its_gateway,
+    an_auto_guest_is_forwarded_where_one_resolver_would_not_do,
+    each_guest_has_its_own_mode,
+    a_guest_by_a_tun_never_follows_the_uplinks_to_the_forwarder,
+);
+
+const FIRST: &str = "192.0.2.53";
+const SECOND: &str = "192.0.2.54";
+/// The forwarder's port, which no guest is told.
+const PORT: u16 = 30_053;
+
+fn by(mode: DnsMode, name: &str) -> GuestConfig {
+    GuestConfig { dns: mode, ..config(name) }
+}
+
+fn by_servers(servers: &[&str], name: &str) -> GuestConfig {
+    let servers = servers.iter().map(|server| (*server).to_owned()).collect();
+    GuestConfig { dnsServers: servers, ..by(DnsMode::SERVERS, name) }
+}
+
+/// A bed whose guest is forwarded to these.
+fn bed(firewall: &str, servers: &[&str]) -> Bed {
+    let dns: String = servers.iter().map(|server| format!(" --dns {server}")).collect();
+    let bed = Bed::on(Device::new()).args(&format!("--firewall {firewall}{dns}")).build();
+    bed.attach_as(&by(DnsMode::FORWARD, "box"), &bed.target());
+    bed
+}
+
+fn dns(bed: &Bed) -> LayerStatus {
+    let status = bed.service.status(None).expect("status");
+    status.device.into_iter().find(|layer| layer.layer == Layer::DNS).expect("the layer DNS")
+}
+
+/// Asks once, and waits as long as a resolver of a guest's own does.
+fn code(from: &impl InNetns, message: &[u8]) -> Option<u8> {
+    let socket = from.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    socket.send_to(message, (GATEWAY, 53)).expect("sent");
+    let mut buffer = [0; 4096];
+    let length = socket.recv(&mut buffer).ok()?;
+    buffer.get(..length)?.get(3).map(|flags| flags & 0x0f)
+}
+
+fn a_guest_is_answered_by_udp_and_tcp(firewall: &str) {
+    let mut bed = bed(firewall, &[FIRST]);
+    let first = bed.device.internet.resolver(FIRST, Says::All);
+    eventually("UDP", || resolve(&bed.guest, GATEWAY).is_ok());
+    assert_eq!(resolve(&bed.guest, GATEWAY).expect("UDP"), Resolver::ANSWER);
+    assert_eq!(resolve_by_tcp(&bed.guest, GATEWAY).expect("TCP"), Resolver::ANSWER);
+    // What is too long for a datagram: the guest is told so, and asks by TCP.
+    first.says(Says::Short);
+    assert_eq!(resolve(&bed.guest, GATEWAY).unwrap_err().to_string(), "cut short");
+    assert_eq!(resolve_by_tcp(&bed.guest, GATEWAY).expect("TCP"), Resolver::ANSWER);
+    first.says(Says::Failed);
+    assert_eq!(code(&bed.guest, &question()), Some(2));
+    let dump = String::from_utf8_lossy(&bed.daemon.run_ctl(&["dump"]).stdout).into_owned();
+    let counted = dump.lines().find(|line| line.starts_with("forwarder: asked "));
+    let numbers: Vec<u64> =
+        counted.unwrap_or(&dump).split(' ').filter_map(|word| word.parse().ok()).collect();
+    assert!(numbers.len() == 5 && numbers[0] >= 5 && numbers[1] >= 5, "{counted:?}");
+    // It goes on after a restart of guestnetd, as nothing has happened.
+    first.says(Says::All);
+    bed.daemon.kill();
+    bed.start();
+    eventually("after a restart", || resolve(&bed.guest, GATEWAY).is_ok());
+    // With the last guest it goes.
+    bed.detach("box");
+    let sockets = || bed.device.run("ss -Hlun") + &bed.device.run("ss -Hltn");
+    eventually("no socket is left", || !sockets().contains(&PORT.to_string()));
+}
+
+#[test]
+fn the_second_server_is_asked_when_the_first_is_silent() {
+    let bed = bed("nftables", &[FIRST, SECOND]);
+    let [first, second] = [(FIRST, Says::Nothing), (SECOND, Says::AllButRoot)]
+        .map(|(at, says)| bed.device.internet.resolver(at, says));
+    assert_eq!(code(&bed.guest, &question()), Some(0), "within a client's patience");
+    assert!(first.asked() > 0 && second.asked() > 0);
+    second.says(Says::All);
+    eventually("the first is asked no more", || {
+        // Who asks for it has them asked.
+        dns(&bed);
+        let began = Instant::now();
+        resolve(&bed.guest, GATEWAY).is_ok() && began.elapsed() < Duration::from_secs(1)
+    });
+    let layer = dns(&bed);
+    assert_eq!(layer.state, LayerState::OK, "{layer:?}");
+    assert!(layer.text.contains("forwarder") && layer.text.contains(SECOND), "{layer:?}");
+    first.says(Says::Nothing);
+    second.says(Says::Nothing);
+    assert_eq!(code(&bed.guest, &question()), Some(2), "nobody");
+}
+
+fn an_auto_guest_is_forwarded_where_one_resolver_would_not_do(firewall: &str) {
+    let bed = Bed::on(Device::options().ipv6().build())
+        .args(&format!("--firewall {firewall}"))
+        .attached("box")
+        .build();
+    let forwards = || dns(&bed).text.contains("forwarder");
+    let answered = || resolve(&bed.guest, GATEWAY).is_ok_and(|at| at == Resolver::ANSWER);
+    eventually("by DNAT", answered);
+    assert!(!forwards(), "{:?}", dns(&bed));
+    let write = |text: &str| {
+        std::fs::write(bed.daemon.resolv_conf(), text).expect("resolv.conf");
+    };
+    let both = format!("nameserver {FIRST}\nnameserver {}\n", Internet::ADDRESS);
+    let of_ipv6 = format!("nameserver {}\n", Internet::ADDRESS6);
+    for (text, what) in [(both, "two"), (of_ipv6, "of IPv6")] {
+        write(&text);
+        eventually(what, || forwards() && answered());
+    }
+    // The device's own, on its loopback: the guest cannot reach it, and is answered by it.
+    let stub = Resolver::start(&bed.device, "127.0.0.53".parse().expect("an address"), Says::All);
+    write("nameserver 127.0.0.53\n");
+    eventually("a stub", || forwards() && answered() && stub.asked() > 0);
+    write(&format!("nameserver {}\n", Internet::ADDRESS));
+    eventually("by DNAT again", || !forwards() && answered());
+}
+
+#[test]
+fn without_an_uplink_a_guest_is_told_at_once() {
+    let device = Device::options().no_uplink().build();
+    let bed = Bed::on(device).args(&format!("--dns {FIRST} --dns {SECOND}")).build();
+    bed.attach("box", &bed.guest);
+    let began = Instant::now();
+    assert_eq!(code(&bed.guest, &question()), Some(2));
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(dns(&bed).state, LayerState::WAITING, "{:?}", dns(&bed));
+    bed.device.add_uplink("wlan0");
+    let _resolver = bed.device.internet.resolver(SECOND, Says::All);
+    eventually("with one", || resolve(&bed.guest, GATEWAY).is_ok());
+}
+
+fn each_guest_has_its_own_mode(firewall: &str) {
+    let args = format!("--firewall {firewall} --dns {FIRST}");
+    let bed = Bed::on(Device::options().ipv6().build()).args(&args).build();
+    let first = bed.device.internet.resolver(FIRST, Says::Failed);
+    let guests = [Guest::new(), Guest::new(), Guest::new()];
+    let own = by_servers(&[Internet::ADDRESS6, SECOND], "own");
+    for (guest, config) in guests.iter().zip([config("auto"), by(DnsMode::FORWARD, "forward"), own])
+    {
+        let attached = bed.attach_as(&config, &by_pid(guest.pid()));
+        assert_eq!((attached.dns, attached.dnsServers), (config.dns, config.dnsServers));
+    }
+    let [auto, forward, own] = &guests;
+    eventually("its own server", || resolve(own, GATEWAY).is_ok());
+    assert_eq!([auto, forward].map(|guest| code(guest, &question())), [Some(2); 2]);
+    first.says(Says::All);
+    assert_eq!([auto, forward].map(|guest| code(guest, &question())), [Some(0); 2]);
+    // A live guest gets another one.
+    first.says(Says::Failed);
+    bed.service.update("auto", &by_servers(&[Internet::ADDRESS], "auto")).expect("update");
+    bed.service.update("own", &by(DnsMode::DNAT, "own")).expect("update");
+    eventually("it is the other way round", || {
+        resolve(auto, GATEWAY).is_ok() && code(own, &question()) == Some(2)
+    });
+    bed.service.update("own", &by(DnsMode::FORWARD, "own")).expect("update");
+    eventually("forwarded again", || code(own, &question()) == Some(2));
+    first.says(Says::All);
+    eventually("as all", || resolve(own, GATEWAY).is_ok());
+}
+
+fn nobody_is_answered_but_a_guest_that_asks_its_gateway(firewall: &str) {
+    let bed = bed(firewall, &[FIRST]);
+    let _first = bed.device.internet.resolver(FIRST, Says::All);
+    let other = Guest::new();
+    let attached = bed.attach_as(&by(DnsMode::FORWARD, "other"), &by_pid(other.pid()));
+    let boxes = bed.service.get("box").expect("get").expect("a guest");
+    eventually("both ask", || {
+        resolve(&bed.guest, GATEWAY).is_ok() && resolve(&other, GATEWAY).is_ok()
+    });
+    // By its port: from a guest, from the device's network, and by another of the device's addresses.
+    let refused = |from: &dyn Fn(&str) -> bool, at: &str| assert!(!from(at), "{at}");
+    let by_port = |from: &Guest, at: &str| {
+        let socket = from.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        let sent = socket.send_to(&question(), (at, PORT));
+        let to = SocketAddr::new(at.parse().expect("an address"), PORT);
+        let tcp = from.enter(|| TcpStream::connect_timeout(&to, Duration::from_millis(300)));
+        sent.is_ok() && socket.recv(&mut [0; 512]).is_ok() || tcp.is_ok()
+    };
+    refused(&|at| by_port(&other, at), GATEWAY);
+    refused(&|at| by_port(&other, at), Device::ADDRESS);
+    let internet = &bed.device.internet;
+    internet.run(&format!("ip route add 172.17.0.0/16 via {}", Device::ADDRESS));
+    let from_beyond = |at: &str| {
+        let socket = internet.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        let asked = |port| {
+            let _ = socket.send_to(&question(), (at, port));
+            socket.recv(&mut [0; 512]).is_ok()
+        };
+        asked(PORT) || asked(53)
+    };
+    refused(&from_beyond, GATEWAY);
+    refused(&from_beyond, Device::ADDRESS);
+    // In another's name: it gets no answer, and neither does that one.
+    let victim = address(&boxes);
+    let heard = bed.guest.enter(|| UdpSocket::bind((victim, 4053))).expect("a socket");
+    heard.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+    other.run(&format!("ip addr add {victim}/32 dev lo"));
+    let forged = other.enter(|| UdpSocket::bind((victim, 4053))).expect("a socket");
+    forged.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+    for _ in 0..20 {
+        let _ = forged.send_to(&question(), (GATEWAY, 53));
+    }
+    assert!(heard.recv(&mut [0; 512]).is_err(), "an answer to what another has asked");
+    assert!(forged.recv(&mut [0; 512]).is_err());
+    other.run(&format!("ip addr del {victim}/32 dev lo"));
+    assert_eq!(resolve(&other, GATEWAY).expect("in its own name"), Resolver::ANSWER);
+    assert_eq!(address(&attached).rsplit_once('.').map(|(net, _)| net), Some("172.17.3"));
+}
+
+#[test]
+fn whatever_a_guest_sends_others_are_answered() {
+    let bed = bed("nftables", &[FIRST]);
+    let _first = bed.device.internet.resolver(FIRST, Says::All);
+    let root = Guest::new();
+    bed.attach_as(&by(DnsMode::FORWARD, "root"), &by_pid(root.pid()));
+    eventually("answers", || resolve(&bed.guest, GATEWAY).is_ok());
+    let socket = root.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+    let good = question();
+    let mut messages = vec![vec![], vec![0], vec![0xff; 12], vec![0; 5000], vec![0xc0; 60_000]];
+    messages.extend((0..good.len()).map(|end| good[..end].to_vec()));
+    messages.extend((0..good.len() * 8).map(|bit| {
+        let mut message = good.clone();
+        message[bit / 8] ^= 1 << (bit % 8);
+        message
+    }));
+    messages.push([&good[..12], &[0xc0, 12, 0, 1, 0, 1]].concat());
+    for message in &messages {
+        let _ = socket.send_to(message, (GATEWAY, 53));
+    }
+    assert_eq!(code(&root, &[&good[..], &[0; 4000]].concat()), Some(1), "oversized");
+    // By TCP: half a message, one that says more than may be, and connections that say nothing.
+    let connect = || root.enter(|| TcpStream::connect((GATEWAY, 53))).expect("TCP");
+    let idle: Vec<_> = (0..16).map(|_| connect()).collect();
+    for bytes in [&[0_u8, 29, 1, 2][..], &[0xff, 0xff], &[0, 0, 0, 0]] {
+        let mut stream = connect();
+        let _ = stream.write_all(bytes);
+    }
+    assert_eq!(resolve(&bed.guest, GATEWAY).expect("the other"), Resolver::ANSWER);
+    assert_eq!(resolve_by_tcp(&bed.guest, GATEWAY).expect("TCP"), Resolver::ANSWER);
+    drop(idle);
+    eventually("itself", || resolve_by_tcp(&root, GATEWAY).is_ok());
+}
+
+#[test]
+fn a_storm_of_one_guest_leaves_others_their_answers() {
+    let bed = bed("nftables", &[FIRST]);
+    let first = bed.device.internet.resolver(FIRST, Says::All);
+    let storm = Guest::new();
+    bed.attach_as(&by_servers(&[SECOND], "storm"), &by_pid(storm.pid()));
+    // It asks one that is silent, so that what it asks stays.
+    let _silent = bed.device.internet.resolver(SECOND, Says::Nothing);
+    eventually("answers", || resolve(&bed.guest, GATEWAY).is_ok());
+    let sockets: Vec<_> =
+        (0..100).map(|_| storm.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket")).collect();
+    let until = Instant::now() + Duration::from_secs(4);
+    let sent = std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let mut sent = 0_u64;
+            while Instant::now() < until {
+                for socket in &sockets {
+                    sent += u64::from(socket.send_to(&question(), (GATEWAY, 53)).is_ok());
+                }
+            }
+            sent
+        });
+        let (mut answered, mut lost) = (0, 0);
+        while Instant::now() < until {
+            // A guest's own resolver asks again, too.
+            match resolve(&bed.guest, GATEWAY) {
+                Ok(_) => answered += 1,
+                Err(_) => lost += 1,
+            }
+        }
+        assert!(answered > 100 && lost <= 3 + answered / 50, "{answered}, and {lost} were lost");
+        sender.join().expect("the storm")
+    });
+    assert!(sent > 10_000, "{sent}");
+    assert!(first.asked() > 10);
+}
+
+#[test]
+fn a_question_on_its_way_goes_to_the_next_uplink_at_once() {
+    let device = Device::new();
+    let beyond = second_way(&device, "eth0");
+    let bed = Bed::on(device).args("--uplink wlan0,eth0 --resolv-conf /nonexistent").build();
+    let silent = bed.device.internet.resolver(FIRST, Says::Nothing);
+    bed.service.setDns("wlan0", &[FIRST.to_owned()]).expect("setDns");
+    bed.service.setDns("eth0", &["198.51.100.1".to_owned()]).expect("setDns");
+    bed.attach_as(&by(DnsMode::FORWARD, "box"), &bed.target());
+    let asked = silent.asked();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| code(&bed.guest, &question()));
+        eventually("it is on its way", || silent.asked() > asked + 1);
+        let began = Instant::now();
+        bed.device.run("ip route add default via 198.51.100.1 dev eth0 metric 9999");
+        bed.device.remove_uplink("wlan0");
+        assert_eq!(waits.join().expect("a thread"), Some(0));
+        assert!(began.elapsed() < Duration::from_millis(1900), "{:?}", began.elapsed());
+    });
+    drop(beyond);
+}
+
+#[test]
+fn a_guest_by_a_tun_asks_the_tuns_resolver_only() {
+    let device = Device::new();
+    let beyond = second_way(&device, "tun0");
+    let bed = Bed::on(device).args("--resolv-conf /nonexistent").build();
+    let uplinks = bed.device.internet.resolver(FIRST, Says::All);
+    bed.service.setDns("wlan0", &[FIRST.to_owned()]).expect("setDns");
+    let tun = GuestConfig {
+        vpnPolicy: VpnPolicy::NAMED_TUN,
+        uplink: Some("tun0".to_owned()),
+        ..by(DnsMode::FORWARD, "vpn")
+    };
+    bed.attach_as(&tun, &bed.target());
+    let before = uplinks.asked();
+    assert_eq!(code(&bed.guest, &question()), Some(2), "none is known there");
+    bed.service.setDns("tun0", &["198.51.100.1".to_owned()]).expect("setDns");
+    eventually("the tun's", || resolve(&bed.guest, GATEWAY).is_ok());
+    bed.device.run("ip link set tun0 down");
+    eventually("it is down", || code(&bed.guest, &question()) == Some(2));
+    assert_eq!(uplinks.asked(), before, "the uplink's is never asked");
+    drop(beyond);
+}
+
+/// Several resolvers behind the uplink lead all guests to the forwarder, but for one by a tun: that has the
+/// tun's, by DNAT where it is one, by the forwarder where there are more.
+fn a_guest_by_a_tun_never_follows_the_uplinks_to_the_forwarder(firewall: &str) {
+    let device = Device::new();
+    let beyond = second_way(&device, "tun0");
+    let args = format!("--firewall {firewall} --resolv-conf /nonexistent");
+    let bed = Bed::on(device).args(&args).build();
+    let uplinks = bed.device.internet.resolver(FIRST, Says::All);
+    let name = |link: &str, servers: &[&str]| {
+        let servers: Vec<_> = servers.iter().map(|server| (*server).to_owned()).collect();
+        bed.service.setDns(link, &servers).expect("setDns");
+    };
+    name("wlan0", &[FIRST, SECOND]);
+    let tun = GuestConfig {
+        vpnPolicy: VpnPolicy::NAMED_TUN,
+        uplink: Some("tun0".to_owned()),
+        ..config("vpn")
+    };
+    bed.attach_as(&tun, &bed.target());
+    let (before, answered) = (uplinks.asked(), || resolve(&bed.guest, GATEWAY).is_ok());
+    assert!(!answered(), "none is known there");
+    name("tun0", &["198.51.100.1"]);
+    eventually("by DNAT", answered);
+    let forwarded = || {
+        let dump = String::from_utf8_lossy(&bed.daemon.run_ctl(&["dump"]).stdout).into_owned();
+        let asked = dump.lines().find_map(|line| line.strip_prefix("forwarder: asked "));
+        !asked.expect("what the forwarder was asked").starts_with("0 ")
+    };
+    assert!(!forwarded());
+    name("tun0", &["198.51.100.9", "198.51.100.1"]);
+    eventually("by the forwarder", || answered() && forwarded());
+    name("tun0", &[]);
+    eventually("none again", || !answered());
+    assert_eq!(uplinks.asked(), before, "the uplink's is never asked");
+    let other = Guest::new();
+    bed.attach("box", &other);
+    eventually("all others", || resolve(&other, GATEWAY).is_ok());
+    assert!(uplinks.asked() > before);
+    drop(beyond);
+}

@@ -71,7 +71,7 @@ make_root() {
     printf '%s\n' root:x:0:0::/root:/bin/bash system:x:1000:1000::/:/bin/false app:x:10123:10123::/:/bin/false \
         nobody:x:65534:65534::/:/bin/false >"$root/etc/passwd"
     # The numbers of Android's groups (android_filesystem_config.h).
-    printf '%s\n' root:x:0: system:x:1000: net_raw:x:3004: net_admin:x:3005: readproc:x:3009: app:x:10123: \
+    printf '%s\n' root:x:0: system:x:1000: inet:x:3003: net_raw:x:3004: net_admin:x:3005: readproc:x:3009: app:x:10123: \
         nogroup:x:65534: >"$root/etc/group"
     install -m 755 "$here/guest/init" "$root/init"
     pack "$root" >"$dir/root.cpio"

@@ -25,10 +25,13 @@ use std::time::Duration;
 use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::GuestTarget;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use guestnet_platform::{connect, Connection, Endpoint};
+use guestnet_tests::bed::GATEWAY;
 use guestnet_tests::client::{by_netns, by_pid, by_pidfd, config, NAME};
+use guestnet_tests::netd::Dnsproxyd;
+use guestnet_tests::resolver::{resolve, resolve_by_tcp, Resolver};
 use guestnet_tests::{poll, Guest, InNetns, NetdDevice, Probe};
 
-use super::pinned;
+use super::{dnsproxyd, pinned};
 
 /// Longer than anything here takes in a machine without KVM.
 pub const BOUND: Duration = Duration::from_secs(120);
@@ -39,6 +42,8 @@ pub const STATE: &str = "/data/misc/guestnet";
 pub struct Bed {
     /// The machine.
     pub device: NetdDevice,
+    /// Its netd's resolver.
+    pub resolver: Dnsproxyd,
     /// The command that is put before android-init: `runcon u:r:init:s0`.
     pub by: Vec<String>,
     /// Where guestnetd's log goes.
@@ -80,7 +85,8 @@ impl Bed {
             let _ = File::options().append(true).create(true).open(dir.join(name));
             fs::set_permissions(dir.join(name), Permissions::from_mode(0o666)).expect("chmod");
         }
-        Self { device, by: Vec::new(), log: "/tmp/guestnetd.log".into(), patience: BOUND }
+        let resolver = dnsproxyd::start();
+        Self { device, resolver, by: Vec::new(), log: "/tmp/guestnetd.log".into(), patience: BOUND }
     }
 
     /// Has init start guestnetd, and waits until it can be called. An error is what it said.
@@ -126,10 +132,23 @@ impl Bed {
         if guest.links() != ["lo", "wlan0"] {
             return Err(format!("a guest by {name} has {:?}", guest.links()));
         }
+        self.resolves(&guest)?;
         service.detach(name).map_err(|e| format!("detach: {e}"))?;
         let gone = || (guest.links() == ["lo"] && self.traces().is_empty()).then_some(());
         poll(BOUND, gone).ok_or_else(|| format!("left behind: {:?}", self.traces()))?;
         before.diff(&self.device.everything_else()).map_or(Ok(()), Err)
+    }
+
+    /// A guest is answered at its gateway, by UDP and TCP, as netd's resolver says.
+    pub fn resolves(&self, guest: &Guest) -> Result<(), String> {
+        self.resolver.asked();
+        // Who serves is there a moment later; after that, none is lost.
+        let by_udp = poll(Duration::from_secs(5), || resolve(guest, GATEWAY).ok());
+        let by_tcp = resolve_by_tcp(guest, GATEWAY);
+        match (by_udp, by_tcp, self.resolver.asked().len()) {
+            (Some(Resolver::ANSWER), Ok(Resolver::ANSWER), 2..) => Ok(()),
+            other => Err(format!("names, by UDP and TCP, and how often netd was asked: {other:?}")),
+        }
     }
 
     /// What of a guest's is on the device.

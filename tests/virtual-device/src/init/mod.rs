@@ -16,5 +16,6 @@
 
 pub mod attributes;
 pub mod bed;
+pub mod dnsproxyd;
 pub mod pinned;
 pub mod rc;

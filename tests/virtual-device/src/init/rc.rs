@@ -105,8 +105,8 @@ impl Service {
 
 /// android_filesystem_config.h
 fn id(name: &str) -> Result<u32, String> {
-    let ids = [("root", 0), ("system", 1000), ("net_raw", 3004), ("net_admin", 3005)];
-    let ids = ids.iter().chain(&[("readproc", 3009)]);
+    let ids = [("root", 0), ("system", 1000), ("inet", 3003), ("net_raw", 3004)];
+    let ids = ids.iter().chain(&[("net_admin", 3005), ("readproc", 3009)]);
     let id = ids.into_iter().find(|(known, _)| *known == name);
     id.map(|(_, id)| *id).ok_or_else(|| format!("a user or group not known here: {name}"))
 }

@@ -75,6 +75,7 @@ pub fn life(bed: &Bed, rc: &Path) -> Result<(), String> {
     attached.map_err(|e| format!("attach by pid: {e}"))?;
     flows(&first)?;
     leases(&first)?;
+    bed.resolves(&first)?;
     let heard = hears.recv_timeout(Duration::from_secs(20));
     heard.map_err(|_| "the listener hears nothing".to_owned())?;
     service.status(None).map_err(|e| format!("status: {e}"))?;

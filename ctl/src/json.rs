@@ -91,6 +91,13 @@ pub fn guest(guest: &Guest) -> Value {
         "dropped_packets": known(guest.droppedPackets),
         "dns_mode": guest.dns.name(),
         "dns_servers": guest.dnsServers,
+        "dns_counters": {
+            "asked": guest.dnsCounters.asked,
+            "answered": guest.dnsCounters.answered,
+            "failed": guest.dnsCounters.failed,
+            "refused": guest.dnsCounters.refused,
+            "odd": guest.dnsCounters.odd,
+        },
     })
 }
 
@@ -362,6 +369,7 @@ mod tests {
                 r#"{"address":"172.17.3.3","addresses":["172.17.3.3/16"],"attached_at_millis":1795458119123,"#,
                 r#""configured_mtu":-1,"dhcp":"auto","#,
                 r#""dhcp_counters":{"acks":0,"naks":0,"offers":0,"refused":0},"#,
+                r#""dns_counters":{"answered":0,"asked":0,"failed":0,"odd":0,"refused":0},"#,
                 r#""dns_mode":"auto","dns_servers":[],"dropped_packets":null,"#,
                 r#""end_cause":"none","gateway":"172.17.3.2","gateway_shadowed_by":null,"#,
                 r#""host_interface":"vm_wlan","host_interface_index":7,"interface_name":"wlan0","#,

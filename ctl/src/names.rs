@@ -82,6 +82,7 @@ names! {
         DNS_SILENT => "dns_silent",
         DNS_REFUSED => "dns_refused",
         DNS_ELSEWHERE => "dns_elsewhere",
+        DNS_PORT_TAKEN => "dns_port_taken",
         UPLINK_MISSING => "uplink_missing",
         NO_CARRIER => "no_carrier",
         UPLINK_NO_ADDRESS => "uplink_no_address",

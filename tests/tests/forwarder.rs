@@ -19,13 +19,13 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::{
-    DnsMode::DnsMode, GuestConfig::GuestConfig, Layer::Layer, LayerState::LayerState,
+    Cause::Cause, DnsMode::DnsMode, GuestConfig::GuestConfig, Layer::Layer, LayerState::LayerState,
     LayerStatus::LayerStatus, VpnPolicy::VpnPolicy,
 };
 use guestnet_tests::bed::{eventually, second_way, Bed, GATEWAY};
 use guestnet_tests::client::{address, by_pid, config};
 use guestnet_tests::resolver::{question, resolve, resolve_by_tcp, Resolver, Says};
-use guestnet_tests::{Device, Guest, InNetns, Internet};
+use guestnet_tests::{Device, Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(
     a_guest_is_answered_by_udp_and_tcp,
@@ -191,6 +191,87 @@ fn each_guest_has_its_own_mode(firewall: &str) {
     eventually("as all", || resolve(own, GATEWAY).is_ok());
 }
 
+#[test]
+fn status_says_what_becomes_of_a_guests_own_questions() {
+    let bed = Bed::on(Device::options().ipv6().build()).args(&format!("--dns {FIRST}")).build();
+    let _first = bed.device.internet.resolver(FIRST, Says::All);
+    let second = bed.device.internet.resolver(SECOND, Says::Nothing);
+    let of6 = ["2001:db8:0:1::53", SECOND];
+    bed.device.internet.run(&format!("ip -6 addr add {}/128 dev device nodad", of6[0]));
+    let third =
+        Resolver::start(&bed.device.internet, of6[0].parse().expect("an address"), Says::All);
+    let guests = [Guest::new(), Guest::new(), Guest::new(), Guest::new()];
+    let configs = [
+        config("auto"),
+        by(DnsMode::FORWARD, "forward"),
+        by_servers(&[SECOND], "silent"),
+        by_servers(&of6[..1], "six"),
+    ];
+    for (guest, config) in guests.iter().zip(configs) {
+        bed.attach_as(&config, &by_pid(guest.pid()));
+    }
+    let layer = |name: &str| {
+        let dns = dns_of(&bed, name);
+        (dns.state, dns.cause, dns.text.clone() + &dns.nextStep.unwrap_or_default())
+    };
+    let is = |name: &str, state, cause, words: &[&str]| {
+        let found = layer(name);
+        assert_eq!((found.0, found.1), (state, cause), "{name}: {found:?}");
+        words.iter().for_each(|word| assert!(found.2.contains(word), "{word}: {found:?}"));
+    };
+    eventually("auto", || layer("auto").0 == LayerState::OK);
+    assert!(!layer("auto").2.contains("forwarder"), "{:?}", layer("auto"));
+    is("forward", LayerState::OK, Cause::HEALTHY, &["forwarder", FIRST, "from --dns"]);
+    let own = [SECOND, "the guest's own", "guestnetctl update silent --dns-mode"];
+    is("silent", LayerState::BAD, Cause::DNS_SILENT, &own);
+    // Of IPv6 it is not asked but by guests: their own questions tell.
+    is("six", LayerState::UNKNOWN, Cause::UNREADABLE, &["not answered yet", of6[0]]);
+    eventually("six", || resolve(&guests[3], GATEWAY).is_ok());
+    is("six", LayerState::OK, Cause::HEALTHY, &["which answers", of6[0], "the guest's own"]);
+    third.says(Says::Refused);
+    for _ in 0..3 {
+        assert_eq!(code(&guests[3], &question()), Some(5));
+    }
+    is("six", LayerState::BAD, Cause::DNS_REFUSED, &["refused the last 3 questions", of6[0]]);
+    third.says(Says::Nothing);
+    for _ in 0..3 {
+        assert_eq!(code(&guests[3], &question()), Some(2));
+    }
+    is("six", LayerState::BAD, Cause::DNS_SILENT, &["not answered the last 3 questions"]);
+    // Whom it asks is another one: what was, says nothing any more.
+    bed.service.update("six", &by_servers(&[of6[0], SECOND], "six")).expect("update");
+    is("six", LayerState::UNKNOWN, Cause::UNREADABLE, &["not answered yet"]);
+    let six = bed.service.get("six").expect("get").expect("a guest").dnsCounters;
+    assert!(six.answered >= 4 && six.failed == 3 && six.asked >= 7, "{six:?}");
+    second.says(Says::All);
+    eventually("silent no more", || layer("silent").0 == LayerState::OK);
+}
+
+#[test]
+fn a_port_that_somebody_has_is_named_and_taken_once_it_is_free() {
+    let bed = Bed::on(Device::new()).args(&format!("--dns {FIRST}")).build();
+    let _first = bed.device.internet.resolver(FIRST, Says::All);
+    let taken = bed.device.enter(|| UdpSocket::bind(("0.0.0.0", PORT))).expect("the port");
+    let attached = bed.attach_as(&by(DnsMode::FORWARD, "box"), &bed.target());
+    eventually("it is said", || dns_of(&bed, "box").cause == Cause::DNS_PORT_TAKEN);
+    let layer = dns_of(&bed, "box");
+    assert_eq!(layer.state, LayerState::BAD, "{layer:?}");
+    let words = [&PORT.to_string(), GATEWAY, "Address already in use"];
+    words.into_iter().for_each(|word| assert!(layer.text.contains(word), "{word}: {layer:?}"));
+    assert!(layer.nextStep.is_some_and(|step| step.contains("ss -lnp")), "what to do");
+    // All else of the guest's goes on.
+    assert!(bed.guest.udp(Internet::UDP, "x").is_ok() && attached.name == "box");
+    drop(taken);
+    eventually("it is free", || resolve(&bed.guest, GATEWAY).is_ok());
+    eventually("it is said", || dns_of(&bed, "box").state == LayerState::OK);
+}
+
+fn dns_of(bed: &Bed, guest: &str) -> LayerStatus {
+    let mut status = bed.service.status(Some(guest)).expect("status");
+    let layers = status.guests.remove(0).layers;
+    layers.into_iter().find(|layer| layer.layer == Layer::DNS).expect("the layer DNS")
+}
+
 fn nobody_is_answered_but_a_guest_that_asks_its_gateway(firewall: &str) {
     let bed = bed(firewall, &[FIRST]);
     let _first = bed.device.internet.resolver(FIRST, Says::All);
@@ -232,11 +313,25 @@ fn nobody_is_answered_but_a_guest_that_asks_its_gateway(firewall: &str) {
     other.run(&format!("ip addr add {victim}/32 dev lo"));
     let forged = other.enter(|| UdpSocket::bind((victim, 4053))).expect("a socket");
     forged.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
-    for _ in 0..20 {
-        let _ = forged.send_to(&question(), (GATEWAY, 53));
-    }
-    assert!(heard.recv(&mut [0; 512]).is_err(), "an answer to what another has asked");
-    assert!(forged.recv(&mut [0; 512]).is_err());
+    let unheard = |what: &str, before: &dyn Fn()| {
+        for _ in 0..20 {
+            before();
+            let _ = forged.send_to(&question(), (GATEWAY, 53));
+        }
+        assert!(heard.recv(&mut [0; 512]).is_err(), "an answer to what another has asked: {what}");
+        assert!(forged.recv(&mut [0; 512]).is_err(), "{what}");
+    };
+    unheard("as the kernel is set", &|| {});
+    // The kernel does not look at where it comes from any more. guestnetd puts that back a moment later.
+    unheard("without rp_filter", &|| {
+        for link in ["all", attached.hostInterface.as_str()] {
+            bed.device.set_sysctl(&format!("net/ipv4/conf/{link}/rp_filter"), "0");
+        }
+    });
+    let odd = || bed.service.get("other").expect("get").expect("a guest").dnsCounters.odd;
+    // With nftables a rule has thrown it away before.
+    assert_eq!(odd() > 0, firewall == "iptables", "{}", odd());
+    assert_eq!(bed.service.get("box").expect("get").expect("a guest").dnsCounters.odd, 0);
     other.run(&format!("ip addr del {victim}/32 dev lo"));
     assert_eq!(resolve(&other, GATEWAY).expect("in its own name"), Resolver::ANSWER);
     assert_eq!(address(&attached).rsplit_once('.').map(|(net, _)| net), Some("172.17.3"));

@@ -21,7 +21,8 @@ use crate::names::Name;
 use crate::resolv_conf::Done;
 use crate::vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Dhcp::Dhcp, DhcpCounters::DhcpCounters, Guest::Guest, GuestState::GuestState,
+    Dhcp::Dhcp, DhcpCounters::DhcpCounters, DnsCounters::DnsCounters, DnsMode::DnsMode,
+    Guest::Guest, GuestState::GuestState,
 };
 
 /// A guest in one line, without a newline.
@@ -172,6 +173,7 @@ pub fn details(guest: &Guest, look: Look) -> String {
         table.row(["kept", "what it loses of its own side is put back"]);
     }
     table.row(["dhcp", &dhcp(guest)]);
+    table.row(["names", &questions(guest)]);
     table.row(["behind", &format!("{} (index {})", guest.hostInterface, guest.hostInterfaceIndex)]);
     if guest.rxBytes >= 0 {
         let amount =
@@ -200,6 +202,21 @@ fn dhcp(guest: &Guest) -> String {
             let (offers, acks, naks) = (of(offers, "offer"), of(acks, "ack"), of(naks, "nak"));
             format!("auto, {offers}, {acks}, {naks}, {refused} refused")
         }
+    }
+}
+
+/// Who answers its questions for names, and what became of them where guestnetd does.
+fn questions(guest: &Guest) -> String {
+    let DnsCounters { asked, answered, failed, refused, odd } = guest.dnsCounters;
+    let mode = match guest.dns {
+        DnsMode::SERVERS => guest.dnsServers.join(" "),
+        mode => mode.name().to_owned(),
+    };
+    match asked + odd {
+        0 => mode,
+        _ => format!(
+            "{mode}, {asked} asked, {answered} answered, {failed} failed, {refused} refused, {odd} odd"
+        ),
     }
 }
 
@@ -300,6 +317,7 @@ mac          02:67:6e:01:02:03
 mtu          1500
 under a VPN  leaves via the uplink
 dhcp         auto, not asked
+names        auto
 behind       vm_wlan (index 7)
 slot         0
 attached     2026-11-23 18:21:59 UTC
@@ -307,11 +325,22 @@ by uid       0
 took         1.3 ms
 "
         );
-        assert_eq!(text.lines().count(), 18);
+        assert_eq!(text.lines().count(), 19);
         let mut asked = samples::guest();
         asked.dhcpCounters = DhcpCounters { offers: 1, acks: 2, naks: 0, refused: 3 };
         assert_eq!(dhcp(&asked), "auto, 1 offer, 2 acks, 0 naks, 3 refused");
         asked.dhcp = Dhcp::OFF;
         assert_eq!(dhcp(&asked), "off");
+        let (asked, answered, failed, refused, odd) = (9, 6, 1, 2, 3);
+        let counters = DnsCounters { asked, answered, failed, refused, odd };
+        let servers = ["192.0.2.53", "2001:db8::53"].map(str::to_owned).to_vec();
+        let busy = Guest {
+            dns: DnsMode::SERVERS,
+            dnsServers: servers,
+            dnsCounters: counters,
+            ..samples::guest()
+        };
+        let counted = "9 asked, 6 answered, 1 failed, 2 refused, 3 odd";
+        assert_eq!(questions(&busy), format!("192.0.2.53 2001:db8::53, {counted}"));
     }
 }

@@ -17,6 +17,7 @@
 use super::to_wire;
 use crate::daemon::{Handle, LayerReport, LayerState, Whose};
 use crate::model::dhcp::Counts;
+use crate::model::dns;
 use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use binder::ParcelFileDescriptor;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -39,7 +40,7 @@ pub fn text(owner: &Handle, listen: &str) -> String {
 fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
     match owner.info() {
         Ok(info) => {
-            let names = info.names;
+            let asked = info.names;
             let info = to_wire::info(&info, listen);
             writeln!(out, "guestnetd {} pid {} on {}", info.version, info.pid, info.kernel)?;
             writeln!(
@@ -48,11 +49,7 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
                 info.listen, info.uplink, info.routing, info.stateDir
             )?;
             writeln!(out, "owns forwarding: {}", if info.ownsForwarding { "yes" } else { "no" })?;
-            writeln!(
-                out,
-                "forwarder: asked {} answered {} failed {} refused {} odd {}",
-                names.asked, names.answered, names.failed, names.refused, names.odd
-            )?;
+            writeln!(out, "forwarder: {}", names(&asked))?;
         }
         Err(e) => return writeln!(out, "{e}"),
     }
@@ -93,6 +90,7 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
                 }
                 let Counts { offers, acks, naks, refused } = guest.guest.dhcp;
                 writeln!(out, "  dhcp offers {offers} acks {acks} naks {naks} refused {refused}")?;
+                writeln!(out, "  names {}", names(&guest.guest.names))?;
             }
         }
         Err(e) => writeln!(out, "{e}")?,
@@ -101,6 +99,11 @@ fn write(out: &mut String, owner: &Handle, listen: &str) -> std::fmt::Result {
         Ok(rules) => write!(out, "\nrules as set\n{rules}"),
         Err(e) => writeln!(out, "{e}"),
     }
+}
+
+fn names(counts: &dns::Counts) -> String {
+    let dns::Counts { asked, answered, failed, refused, odd } = counts;
+    format!("asked {asked} answered {answered} failed {failed} refused {refused} odd {odd}")
 }
 
 fn uplink(out: &mut String, uplink: &Uplink) -> std::fmt::Result {

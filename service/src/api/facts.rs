@@ -59,6 +59,7 @@ pub fn cause(cause: fault::Cause) -> Cause {
         From::DnsSilent => Cause::DNS_SILENT,
         From::DnsRefused => Cause::DNS_REFUSED,
         From::DnsElsewhere => Cause::DNS_ELSEWHERE,
+        From::DnsPortTaken => Cause::DNS_PORT_TAKEN,
         From::UplinkMissing => Cause::UPLINK_MISSING,
         From::NoCarrier => Cause::NO_CARRIER,
         From::UplinkNoAddress => Cause::UPLINK_NO_ADDRESS,

@@ -23,6 +23,7 @@ use crate::effects::firewall::Drops;
 use crate::effects::kernel::link::Counters;
 use crate::model::change::{self, ChangeKind as Kind};
 use crate::model::dhcp::Counts;
+use crate::model::dns;
 use crate::model::fault::Cause;
 use crate::model::if_index::IfIndex;
 use crate::model::lifeline;
@@ -34,12 +35,12 @@ use crate::model::Scope;
 use crate::spec::{self, GuestName};
 use android_system_guestnet::aidl::android::system::guestnet::{
     self as wire, Change::Change, ChangeKind::ChangeKind, Dhcp::Dhcp, DhcpCounters::DhcpCounters,
-    DnsMode::DnsMode, EndCause::EndCause, FirewallBackend::FirewallBackend, Guest::Guest,
-    GuestEvent::GuestEvent, GuestKind::GuestKind, GuestState::GuestState, GuestStatus::GuestStatus,
-    IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
-    Lifeline::Lifeline, Place::Place, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo,
-    Status::Status, TimelineStep::TimelineStep, TraceGap::TraceGap, TraceStep::TraceStep,
-    VpnPolicy::VpnPolicy,
+    DnsCounters::DnsCounters, DnsMode::DnsMode, EndCause::EndCause,
+    FirewallBackend::FirewallBackend, Guest::Guest, GuestEvent::GuestEvent, GuestKind::GuestKind,
+    GuestState::GuestState, GuestStatus::GuestStatus, IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer,
+    LayerState::LayerState, LayerStatus::LayerStatus, Lifeline::Lifeline, Place::Place,
+    ProbeReport::ProbeReport, ServiceInfo::ServiceInfo, Status::Status, TimelineStep::TimelineStep,
+    TraceGap::TraceGap, TraceStep::TraceStep, VpnPolicy::VpnPolicy,
 };
 use std::collections::HashMap;
 
@@ -86,6 +87,7 @@ pub fn guest(guest: &Attached) -> Guest {
         gatewayShadowedBy: guest.shadowed_by.clone(),
         dhcp: if guest.spec.dhcp { Dhcp::AUTO } else { Dhcp::OFF },
         dhcpCounters: dhcp_counters(guest.dhcp),
+        dnsCounters: dns_counters(guest.names),
         ..Guest::default()
     }
 }
@@ -96,6 +98,16 @@ fn dhcp_counters(counts: Counts) -> DhcpCounters {
         acks: signed(counts.acks),
         naks: signed(counts.naks),
         refused: signed(counts.refused),
+    }
+}
+
+fn dns_counters(counts: dns::Counts) -> DnsCounters {
+    DnsCounters {
+        asked: signed(counts.asked),
+        answered: signed(counts.answered),
+        failed: signed(counts.failed),
+        refused: signed(counts.refused),
+        odd: signed(counts.odd),
     }
 }
 

@@ -110,6 +110,7 @@ impl Daemon {
             timeline: Vec::new(),
             waiting: false,
             dhcp: Counts::default(),
+            names: Default::default(),
             shadowed_by: None,
         };
         if !is_stored && !self.worker.is_restoring(link.index) {

@@ -373,10 +373,11 @@ impl Daemon {
         self.lifelines.ending_of(guest.index).is_some()
     }
 
-    /// A guest as a caller sees it: with the uplink's state, and what it was told by DHCP.
+    /// A guest as a caller sees it: with the uplink's state, and what its servers have done.
     fn seen(&self, guest: &Attached) -> Attached {
         let dhcp = self.servers.counters().dhcp.counts(guest.index);
-        Attached { waiting: !self.world.uplink.usable(), dhcp, ..guest.clone() }
+        let names = self.servers.counters().dns.of(guest.index).counts;
+        Attached { waiting: !self.world.uplink.usable(), dhcp, names, ..guest.clone() }
     }
 
     /// The uplink may be another one, or have another resolver.
@@ -399,7 +400,7 @@ impl Daemon {
             state_dir: self.store.dir().to_owned(),
             guests: self.world.guests.len(),
             owns_forwarding: self.forwarding.get().is_ours(),
-            names: self.servers.counters().dns.get(),
+            names: self.servers.counters().dns.all().counts,
         }
     }
 

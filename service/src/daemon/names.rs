@@ -22,9 +22,9 @@ use crate::effects::kernel::{address, heard, link, route};
 use crate::effects::platform::resolv_conf;
 use crate::effects::platform::resolver_query::{self, Question};
 use crate::model::names::{Answer, Way};
-use crate::spec::{Family, IfName, IfPattern};
+use crate::spec::{Dns, Family, IfName, IfPattern};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -35,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const FRESH: Duration = Duration::from_secs(2);
 /// How soon it is asked again while not all is well, at first and at most.
 const AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+
+/// Of those that guests have chosen for themselves, no more are asked.
+const MOST_OWN: usize = 64;
 
 /// How far the asking is.
 #[derive(Debug, Default)]
@@ -208,6 +211,7 @@ impl Daemon {
             let asked = gateways.filter(|(_, at)| here(at));
             round.extend(asked.map(|(way, at)| (way, at, Ok(Question { server: at, by: None }))));
         }
+        round.extend(self.own());
         for (way, guest) in ways {
             // What waits for the uplink waits with everything else.
             if way.is_none() && !self.world.uplink.usable() {
@@ -218,6 +222,30 @@ impl Daemon {
             }
         }
         round
+    }
+
+    /// Those that guests have chosen for themselves.
+    fn own(&self) -> Round {
+        let mut own: BTreeMap<(Way, Ipv4Addr), &Attached> = BTreeMap::new();
+        for guest in self.world.guests.attached() {
+            let Dns::Servers(servers) = &guest.net.dns else { continue };
+            let way = guest.net.vpn.tun().cloned();
+            let waits = way.is_none() && !self.world.uplink.usable();
+            let can = |server: &IpAddr| match server {
+                IpAddr::V4(server) => Some(*server).filter(|at| !at.is_loopback() && !waits),
+                IpAddr::V6(_) => None,
+            };
+            for server in servers.iter().filter_map(can).take(MOST_OWN.saturating_sub(own.len())) {
+                if !self.world.resolvers_behind(&way).contains(&server) {
+                    own.entry((way.clone(), server)).or_insert(guest);
+                }
+            }
+        }
+        let asked = own.into_iter().map(|((way, server), guest)| {
+            let question = self.question(&way, guest, server);
+            (way, server, question)
+        });
+        asked.collect()
     }
 
     /// How a guest's question leaves, as the kernel would send it.

@@ -14,12 +14,12 @@
 
 //! What the owner tells others: guests, reports, notices. Plain data.
 
+use crate::model::dns::Counts;
 use crate::model::guest_table::Attached;
 use crate::model::layer::{LayerReport, Verdict};
 use crate::model::lifeline::EndCause;
 use crate::model::uplink::Uplink;
 use crate::model::world::Backend;
-use crate::serve::dns::forward::Counts;
 use std::path::PathBuf;
 
 /// One guest, layer by layer.

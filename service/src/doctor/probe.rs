@@ -127,6 +127,8 @@ pub struct Surroundings {
     pub router: Option<Ipv4Addr>,
     /// Who answers guests' questions: where the device asks.
     pub resolver: Option<Ipv4Addr>,
+    /// Whether guestnetd's forwarder asks it for the guest. The device asks nobody at the gateway then.
+    pub forwarded: bool,
 }
 
 /// The probes, from the nearest to the farthest.
@@ -135,7 +137,7 @@ pub fn all(targets: &Targets, around: &Surroundings) -> Vec<Probe> {
     let (gateway, guest) = around.guest.unzip();
     let mut probes = Vec::new();
     let mut add = |name: String, role, kind, from_guest, from_device| {
-        let served_here = role == Role::Names && around.resolver.is_none();
+        let served_here = role == Role::Names && around.resolver.is_none() && !around.forwarded;
         let is_near = role == Role::Gateway || served_here;
         probes.push(Probe { name, role, kind, from_guest, from_device, is_near });
     };
@@ -160,7 +162,8 @@ pub fn all(targets: &Targets, around: &Surroundings) -> Vec<Probe> {
         (Record::Aaaa, Over::Udp, "dns AAAA udp"),
         (Record::Aaaa, Over::Tcp, "dns AAAA tcp"),
     ] {
-        let resolver = around.resolver.or(gateway).and_then(|resolver| at(resolver, 53));
+        let here = gateway.filter(|_| !around.forwarded);
+        let resolver = around.resolver.or(here).and_then(|resolver| at(resolver, 53));
         let asked = gateway.and_then(|gateway| at(gateway, 53));
         add(name.to_owned(), Role::Names, Kind::Dns(record, over), asked, resolver);
     }
@@ -192,7 +195,7 @@ mod tests {
         let targets = Targets::new(&[], "", "").unwrap();
         let guest = (Ipv4Addr::new(172, 17, 3, 2), Ipv4Addr::new(172, 17, 3, 3));
         let router = Some(Ipv4Addr::new(192, 0, 2, 1));
-        let around = Surroundings { guest: Some(guest), router, resolver: None };
+        let around = Surroundings { guest: Some(guest), router, ..Surroundings::default() };
         let probes = all(&targets, &around);
         assert_eq!(probes.len(), 1 + 1 + 4 + 5 + 1 + 8);
         let to =

@@ -32,6 +32,32 @@ pub struct NameServers {
     pub netd: bool,
 }
 
+/// What became of questions for names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Questions of guests.
+    pub asked: u64,
+    /// Those answered by who was asked.
+    pub answered: u64,
+    /// Those that nobody answered, or that nobody could be asked.
+    pub failed: u64,
+    /// Those beyond what a guest, or all of them, may have on their way.
+    pub refused: u64,
+    /// What was no question, or from somebody else's address.
+    pub odd: u64,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        let Self { asked, answered, failed, refused, odd } = other;
+        self.asked += asked;
+        self.answered += answered;
+        self.failed += failed;
+        self.refused += refused;
+        self.odd += odd;
+    }
+}
+
 impl World {
     /// Whether what a guest asks goes to the forwarder.
     pub fn forwards(&self, dns: &Dns, vpn: &VpnPolicy) -> bool {

@@ -86,6 +86,8 @@ pub enum Cause {
     DnsRefused,
     /// The resolver is behind another interface.
     DnsElsewhere,
+    /// The forwarder's port is another program's.
+    DnsPortTaken,
     /// No interface that may be the uplink exists.
     UplinkMissing,
     /// The uplink is down or has no carrier.

@@ -16,6 +16,7 @@
 
 use crate::model::alloc::leases::Leases;
 use crate::model::dhcp::Counts;
+use crate::model::dns;
 use crate::model::guest_net::NetnsRef;
 use crate::model::if_index::IfIndex;
 use crate::model::lifeline::Lifelines;
@@ -51,6 +52,8 @@ pub struct Attached {
     pub waiting: bool,
     /// How often its DHCP clients were answered.
     pub dhcp: Counts,
+    /// What became of its questions for names.
+    pub names: dns::Counts,
     /// After its attach: the guest's own interface that takes its way to the gateway.
     pub shadowed_by: Option<String>,
 }
@@ -497,6 +500,7 @@ mod tests {
             timeline: Vec::new(),
             waiting: false,
             dhcp: Counts::default(),
+            names: dns::Counts::default(),
             shadowed_by: None,
         });
         name

@@ -56,7 +56,7 @@ pub struct Counters {
     /// What guests were told.
     pub dhcp: dhcp::Book,
     /// Names.
-    pub dns: Arc<dns::Counters>,
+    pub dns: Arc<dns::book::Book>,
 }
 
 /// One server. It owns its sockets: dropped, it leaves nothing open.

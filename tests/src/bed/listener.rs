@@ -166,6 +166,7 @@ fn copy(guest: &Guest) -> Guest {
         endCause: guest.endCause,
         dhcp: guest.dhcp,
         dhcpCounters: Default::default(),
+        dnsCounters: Default::default(),
         dns: guest.dns,
         dnsServers: guest.dnsServers.clone(),
         ..Guest::default()

@@ -22,14 +22,20 @@ use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::DiagnoseOptions::DiagnoseOptions;
+use android_system_guestnet::aidl::android::system::guestnet::DnsMode::DnsMode;
+use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
     ERROR_BAD_NAME, ERROR_BAD_PROBE_TARGET, ERROR_GUEST_GONE, ERROR_NO_SUCH_GUEST,
 };
+use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::ProbeOutcome::ProbeOutcome;
 use android_system_guestnet::aidl::android::system::guestnet::Verdict::Verdict;
 use guestnet_tests::bed::{eventually, held};
+use guestnet_tests::client::{by_pid, config};
+use guestnet_tests::resolver::Says;
 use guestnet_tests::{Device, InNetns, Probe};
 
+use crate::beyond::Mood;
 use crate::broken::hook;
 use crate::{options, shown, Ward};
 
@@ -69,6 +75,38 @@ fn what_is_wrong_with_a_request_is_said() {
         assert_eq!(code, ERROR_BAD_PROBE_TARGET, "{words}");
         assert!(words.contains(text), "{text}: {words}");
     }
+}
+
+#[test]
+fn a_guest_that_chooses_who_answers_it_is_told_of_those() {
+    let ward = Ward::empty(Device::new(), "--firewall nftables");
+    let other = "203.0.113.99";
+    let resolver = ward.bed.device.internet.resolver(other, Says::Nothing);
+    let demo = || GuestConfig { dns: DnsMode::FORWARD, ..config("demo") };
+    ward.bed.attach_as(&demo(), &by_pid(ward.guest.pid()));
+    ward.is_healthy();
+    let own = GuestConfig { dns: DnsMode::SERVERS, dnsServers: vec![other.to_owned()], ..demo() };
+    ward.bed.service.update("demo", &own).expect("update");
+    ward.is(Cause::DNS_SILENT, other);
+    // What status has heard of a resolver holds for two seconds.
+    let heard = |cause| {
+        eventually("it is asked again", || {
+            let status = ward.bed.service.status(Some("demo")).expect("status").guests.remove(0);
+            status.layers.iter().any(|layer| layer.layer == Layer::DNS && layer.cause == cause)
+        });
+    };
+    resolver.says(Says::Refused);
+    heard(Cause::DNS_REFUSED);
+    ward.is(Cause::DNS_REFUSED, other);
+    resolver.says(Says::All);
+    heard(Cause::HEALTHY);
+    ward.is_healthy();
+    // The device's own is not the one that it asks.
+    ward.beyond.is_now(Mood::Silent);
+    ward.is_healthy();
+    ward.bed.service.update("demo", &demo()).expect("update");
+    heard(Cause::DNS_SILENT);
+    ward.is(Cause::DNS_SILENT, "203.0.113.53");
 }
 
 #[test]

@@ -97,6 +97,8 @@ enum Cause {
     DNS_REFUSED = 802,
     /** The resolver is reached by another interface than the guest leaves by. */
     DNS_ELSEWHERE = 803,
+    /** guestnetd's forwarder cannot listen: another program has its port, 30053. */
+    DNS_PORT_TAKEN = 804,
 
     /** None of the interfaces that may be the uplink exists. */
     UPLINK_MISSING = 900,

@@ -18,6 +18,7 @@ package android.system.guestnet;
 
 import android.system.guestnet.Dhcp;
 import android.system.guestnet.DhcpCounters;
+import android.system.guestnet.DnsCounters;
 import android.system.guestnet.DnsMode;
 import android.system.guestnet.EndCause;
 import android.system.guestnet.GuestKind;
@@ -100,4 +101,6 @@ parcelable Guest {
     DnsMode dns = DnsMode.AUTO;
     /** GuestConfig.dnsServers as they were asked for. */
     @utf8InCpp String[] dnsServers;
+    /** What became of its questions for names. */
+    DnsCounters dnsCounters;
 }

@@ -35,7 +35,7 @@ use crate::model::lifeline::{EndCause, Lifelines, ProcessRef};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::timeline::{Operation, Timeline};
 use crate::model::{policy_rules, subnet_conflict, GuestNet, Step};
-use crate::spec::{GuestName, GuestSpec, Mtu, VpnPolicy};
+use crate::spec::{Dns, GuestName, GuestSpec, Mtu, VpnPolicy};
 use crate::store::{AttachedRecord, Record};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -109,13 +109,14 @@ impl Daemon {
         }
         self.remember_slot(guest.name(), guest.net.slot);
         let way = guest.net.vpn.tun().cloned();
+        let has_own = matches!(guest.net.dns, Dns::Servers(_));
         let first = self.world.guests.follower().is_none();
         if guest.spec.keep {
             self.keep_an_eye();
         }
         self.world.guests.attach(guest);
         self.bring_servers();
-        if !self.world.names.has(&way) {
+        if has_own || !self.world.names.has(&way) {
             self.ask_names();
         }
         // Until now the kernel was asked where the device's own packets go.
@@ -404,6 +405,7 @@ fn attached(
         timeline: Vec::new(),
         waiting: false,
         dhcp: Counts::default(),
+        names: Default::default(),
         shadowed_by: None,
     }
 }

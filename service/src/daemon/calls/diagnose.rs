@@ -66,6 +66,8 @@ pub(super) struct Known {
     table: TableId,
     netd: bool,
     resolver: Option<Ipv4Addr>,
+    /// Whether guestnetd's forwarder asks that one.
+    forwarded: bool,
 }
 
 impl Daemon {
@@ -78,6 +80,7 @@ impl Daemon {
         let guest = name.map(find).transpose()?;
         let tun = guest.as_ref().and_then(|guest| guest.net.vpn.tun());
         let way = tun.or(self.world.uplink.name.as_ref()).map(|name| name.to_string());
+        let (resolver, forwarded) = self.asked_for(guest.as_ref());
         Ok(Known {
             journey: guest.as_ref().and_then(|guest| self.journey(guest)),
             store: Arc::clone(&self.store),
@@ -86,7 +89,8 @@ impl Daemon {
             way,
             table: self.world.uplink.table,
             netd: self.world.netd_routes(),
-            resolver: self.ruleset().resolver,
+            resolver,
+            forwarded,
             guest,
         })
     }
@@ -169,6 +173,7 @@ impl Examination {
             guest: known.guest.as_ref().map(|g| (g.net.guest.gateway, g.net.guest.address)),
             router: way.router,
             resolver: known.resolver,
+            forwarded: known.forwarded,
         };
         let probes = probe::all(targets, &around);
         let tapped = Tapped { addresses: tapped(targets, &around), magic: random() as u32 };
@@ -307,11 +312,12 @@ impl Examination {
             forwards: (sysctl::forwards(net.host.name.as_str()), sysctl::forwards(&self.way.name)),
             is_deaf: is_deaf(&at_host_end, address),
             tracked: None,
-            to_resolver: match known.resolver {
+            to_resolver: match known.resolver.filter(|_| !known.forwarded) {
                 Some(resolver) => passing(address, resolver),
                 None => Ok(None),
             },
-            asks_beyond: known.resolver.is_some(),
+            asks_beyond: known.resolver.is_some() && !known.forwarded,
+            forwarded: known.forwarded,
         }
     }
 

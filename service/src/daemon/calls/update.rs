@@ -262,6 +262,9 @@ impl Daemon {
         }
         self.end_work(before.index);
         self.bring_servers();
+        if net.dns != before.net.dns {
+            self.ask_names();
+        }
         // Those of an address that it has no more; those that left by another way.
         if net.guest.address != before.net.guest.address || net.vpn.tun() != before.net.vpn.tun() {
             let address = before.net.guest.address;

@@ -21,13 +21,14 @@ use crate::effects::kernel::link::Link;
 use crate::effects::kernel::{link, rule, sysctl};
 use crate::effects::resource::{Health, PacketFilter, SharedResource};
 use crate::model::fault::{Cause, Fault};
+use crate::model::if_index::IfIndex;
 use crate::model::lockdown::Lockdown;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{Action, PolicyRule, RoutingMode, Selector};
 use crate::model::ruleset::{Ruleset, Strangers};
 use crate::model::world::ForwardingMode;
 use crate::model::GuestNet;
-use crate::spec::{Family, IfName, VpnPolicy};
+use crate::spec::{Dns, Family, IfName, VpnPolicy};
 
 impl Daemon {
     fn asks_netd(&self) -> bool {
@@ -298,13 +299,19 @@ impl Daemon {
     }
 
     /// A layer that is another one for a guest that does not follow the uplink.
-    pub(in crate::daemon) fn as_for(&self, net: &GuestNet, layer: &LayerReport) -> LayerReport {
+    pub(in crate::daemon) fn as_for(
+        &self,
+        net: &GuestNet,
+        index: IfIndex,
+        layer: &LayerReport,
+    ) -> LayerReport {
         match (&net.vpn, layer.layer) {
+            (VpnPolicy::NamedTun(_), Layer::Dns) => self.names_layer_of(net, index),
+            (_, Layer::Dns) if net.dns != Dns::Auto => self.names_layer_of(net, index),
             (VpnPolicy::NamedTun(tun), Layer::Uplink) => self.tun_layer(tun),
             (VpnPolicy::NamedTun(tun), Layer::Forwarding) => {
                 self.forwards_by(self.forwarding_layer(false), tun)
             }
-            (VpnPolicy::NamedTun(tun), Layer::Dns) => self.names_layer(&Some(tun.clone())),
             (VpnPolicy::NamedTun(_) | VpnPolicy::BlockUnderLockdown, Layer::Rule) => {
                 self.own_rule_layer(net, layer)
             }

@@ -134,7 +134,7 @@ impl Daemon {
             Some(link) => device::forwards(layer, link),
             None => layer,
         };
-        layers.extend(device.iter().map(|layer| forwards(self.as_for(net, layer))));
+        layers.extend(device.iter().map(|layer| forwards(self.as_for(net, guest.index, layer))));
         if let Some(others) = others {
             others.judge(self, net, Some(guest.index), &mut layers);
         }

@@ -14,20 +14,43 @@
 
 //! Whether guests' questions for names are answered: as the resolvers said when they were asked last.
 
-use crate::daemon::reconcile::servers::upstream;
+use crate::daemon::reconcile::servers::{bad_ones_last, upstream};
 use crate::daemon::{Daemon, Layer, LayerReport};
 use crate::effects::platform::resolv_conf;
 use crate::model::fault::{Cause, Fault};
+use crate::model::guest_table::Attached;
+use crate::model::if_index::IfIndex;
 use crate::model::names::{Answer, Way};
-use crate::serve::dns::Ask;
-use crate::spec::{Dns, VpnPolicy};
+use crate::model::GuestNet;
+use crate::serve::dns::book::Lately;
+use crate::serve::dns::{Ask, PORT};
+use crate::spec::{Dns, GuestName, VpnPolicy};
 use std::net::{IpAddr, Ipv4Addr};
 
+const BY_FORWARDER: &str = "port 53 of the gateway goes by guestnetd's forwarder to";
+/// So many questions that came to nothing, one after the other, are no accident.
+const IN_A_ROW: u32 = 3;
+
 impl Daemon {
-    /// For guests that leave so.
+    /// For guests that leave so and choose nothing.
     pub(super) fn names_layer(&self, way: &Way) -> LayerReport {
-        if self.forwards(way) {
-            return self.layer_of_forwarder(way);
+        self.layer_of_choice(way, &Dns::Auto, None)
+    }
+
+    /// For one guest.
+    pub(super) fn names_layer_of(&self, net: &GuestNet, index: IfIndex) -> LayerReport {
+        self.layer_of_choice(&net.vpn.tun().cloned(), &net.dns, Some((&net.name, index)))
+    }
+
+    fn layer_of_choice(
+        &self,
+        way: &Way,
+        dns: &Dns,
+        guest: Option<(&GuestName, IfIndex)>,
+    ) -> LayerReport {
+        let vpn = way.clone().map_or(VpnPolicy::FollowUplink, VpnPolicy::NamedTun);
+        if self.world.forwards(dns, &vpn) {
+            return self.layer_of_forwarder(way, dns, guest);
         }
         let resolver = match way {
             None => self.ruleset().resolver,
@@ -83,44 +106,99 @@ impl Daemon {
         }
     }
 
-    /// Whether guests that leave so and choose nothing are answered by the forwarder.
-    fn forwards(&self, way: &Way) -> bool {
-        let vpn = way.clone().map_or(VpnPolicy::FollowUplink, VpnPolicy::NamedTun);
-        self.world.forwards(&Dns::Auto, &vpn)
+    /// Whom the forwarder asks, and what came of that.
+    fn layer_of_forwarder(
+        &self,
+        way: &Way,
+        dns: &Dns,
+        guest: Option<(&GuestName, IfIndex)>,
+    ) -> LayerReport {
+        let book = &self.servers.counters().dns;
+        if let Some(why) = book.trouble() {
+            let text = format!("guestnetd's forwarder cannot listen: {why}");
+            let step = format!("end who has that port: ss -lnp 'sport = :{PORT}'");
+            return LayerReport::bad(
+                Layer::Dns,
+                Fault::new(Cause::DnsPortTaken, text).with_step(step),
+            );
+        }
+        let Some(upstream) = upstream(&self.world, way) else {
+            let text = "guestnetd's forwarder asks when there is a way out, and fails until then";
+            return LayerReport::waiting(Layer::Dns, Fault::new(self.uplink_cause(), text));
+        };
+        let lately = match guest {
+            Some((_, index)) => book.of(index),
+            None => book.all(),
+        };
+        let lately = lately.lately;
+        let behind = way.as_ref().or(self.world.uplink.name.as_ref());
+        let (servers, origin, step) = match (dns, upstream.ask) {
+            (Dns::Servers(own), _) => {
+                let name = guest.map_or("GUEST", |(name, _)| name.as_str());
+                let step =
+                    format!("guestnetctl update {name} --dns-mode auto, or with other servers");
+                let servers = bad_ones_last(&self.world, way, own.clone());
+                (servers, "the guest's own".to_owned(), step)
+            }
+            (_, Ask::Servers(servers)) => {
+                let step =
+                    format!("guestnetctl dns {} ADDRESS, with another resolver", upstream.by);
+                (servers.to_vec(), self.resolvers.origin(behind), step)
+            }
+            (_, Ask::Netd(network)) => {
+                let goes = format!("{BY_FORWARDER} netd, about its network {network}");
+                let step = "`dumpsys dnsresolver` says what netd has".to_owned();
+                return layer_of_experience(&goes, lately, step, true);
+            }
+        };
+        let Some(first) = servers.first() else {
+            return LayerReport::bad(Layer::Dns, self.resolvers.none(behind));
+        };
+        match first {
+            // It is asked for that, and guests need not have been.
+            IpAddr::V4(server) if self.world.names.answer(way, *server).is_some() => {
+                let goes = format!("{BY_FORWARDER} {server}");
+                let mut layer = self.layer_of_resolver(way, *server, &goes, &origin);
+                if layer.next_step.is_some() {
+                    layer.next_step = Some(step);
+                }
+                layer
+            }
+            _ => layer_of_experience(
+                &format!("{BY_FORWARDER} {first} ({origin})"),
+                lately,
+                step,
+                false,
+            ),
+        }
     }
 
-    /// Whom the forwarder asks.
-    fn layer_of_forwarder(&self, way: &Way) -> LayerReport {
-        let uplink = self.world.uplink.name.as_ref();
-        let asked = upstream(&self.world, way).map(|upstream| upstream.ask);
-        let goes =
-            |whom: &str| format!("port 53 of the gateway goes by guestnetd's forwarder to {whom}");
-        match asked {
-            None => {
-                let text =
-                    "guestnetd's forwarder asks when there is a way out, and fails until then";
-                LayerReport::waiting(Layer::Dns, Fault::new(self.uplink_cause(), text))
-            }
-            Some(Ask::Netd(network)) => {
-                LayerReport::ok(Layer::Dns, goes(&format!("netd, about its network {network}")))
-            }
-            Some(Ask::Servers(servers)) => match servers.first() {
-                None => LayerReport::bad(Layer::Dns, self.resolvers.none(way.as_ref().or(uplink))),
-                Some(IpAddr::V4(server)) if !server.is_loopback() => {
-                    let origin = self.resolvers.origin(way.as_ref().or(uplink));
-                    self.layer_of_resolver(way, *server, &goes(&server.to_string()), &origin)
-                }
-                // Guests' own questions say whether it answers.
-                Some(server) if self.servers.counters().dns.get().answered > 0 => LayerReport::ok(
-                    Layer::Dns,
-                    format!("{}, which answers", goes(&server.to_string())),
-                ),
-                Some(server) => LayerReport::unread(
-                    Layer::Dns,
-                    format!("{}; it has not answered yet", goes(&server.to_string())),
-                ),
-            },
+    /// Who gets a guest's questions, where the device can ask it itself by IPv4; and whether by the forwarder.
+    /// Without a guest, those of guests that choose nothing.
+    pub(in crate::daemon) fn asked_for(
+        &self,
+        guest: Option<&Attached>,
+    ) -> (Option<Ipv4Addr>, bool) {
+        let way = guest.and_then(|guest| guest.net.vpn.tun().cloned());
+        let vpn = way.clone().map_or(VpnPolicy::FollowUplink, VpnPolicy::NamedTun);
+        let dns = guest.map_or(&Dns::Auto, |guest| &guest.net.dns);
+        if !self.world.forwards(dns, &vpn) {
+            let resolver = match &way {
+                None => self.ruleset().resolver,
+                Some(tun) => self.ruleset().tun_resolvers.get(tun).copied(),
+            };
+            return (resolver, false);
         }
+        let servers = match (dns, upstream(&self.world, &way).map(|upstream| upstream.ask)) {
+            (Dns::Servers(own), _) => bad_ones_last(&self.world, &way, own.clone()),
+            (_, Some(Ask::Servers(servers))) => servers.to_vec(),
+            _ => Vec::new(),
+        };
+        let first = servers.first().and_then(|server| match server {
+            IpAddr::V4(server) => Some(*server).filter(|at| !at.is_loopback()),
+            IpAddr::V6(_) => None,
+        });
+        (first, true)
     }
 
     /// Who answers at the gateway where no resolver beyond it is known.
@@ -183,5 +261,22 @@ impl Daemon {
             }
         };
         fault.with_step(other)
+    }
+}
+
+/// Guests' own questions say whether who is asked answers. A name whose own servers are broken is silent, too,
+/// so a few are no sign. `trusted`: it is thought to answer until then.
+fn layer_of_experience(goes: &str, lately: Lately, step: String, trusted: bool) -> LayerReport {
+    let bad = |cause, text| LayerReport::bad(Layer::Dns, Fault::new(cause, text).with_step(step));
+    match lately {
+        Lately::Silent(n @ IN_A_ROW..) => {
+            bad(Cause::DnsSilent, format!("{goes}, which has not answered the last {n} questions"))
+        }
+        Lately::Refused(n @ IN_A_ROW..) => {
+            bad(Cause::DnsRefused, format!("{goes}, which has refused the last {n} questions"))
+        }
+        Lately::Answered => LayerReport::ok(Layer::Dns, format!("{goes}, which answers")),
+        _ if trusted => LayerReport::ok(Layer::Dns, goes),
+        _ => LayerReport::unread(Layer::Dns, format!("{goes}; it has not answered yet")),
     }
 }

@@ -99,13 +99,13 @@ fn names(world: &World, netd: &Path) -> dns::Want {
 fn asks(world: &World, guest: &Attached) -> Guest {
     let net = &guest.net;
     let stopped = net.vpn == VpnPolicy::BlockUnderLockdown && world.lockdown.stops();
+    let way = net.vpn.tun().cloned();
     let servers: Option<Arc<[IpAddr]>> = match &net.dns {
         // What it asks would leave, though nothing else of it does.
         _ if stopped => Some(Arc::default()),
-        Dns::Servers(servers) => Some(servers.as_slice().into()),
+        Dns::Servers(servers) => Some(bad_ones_last(world, &way, servers.clone()).into()),
         Dns::Auto | Dns::Dnat | Dns::Forward => None,
     };
-    let way = net.vpn.tun().cloned();
     Guest { address: net.guest.address, gateway: net.guest.gateway, way, servers }
 }
 
@@ -127,12 +127,20 @@ pub(in crate::daemon) fn upstream(world: &World, way: &Way) -> Option<Upstream> 
 /// Those in their order, but such as are known to be of no use at the end: a tun's never are those behind
 /// the uplink.
 fn servers(world: &World, way: &Way) -> Vec<IpAddr> {
-    let mut all = match way {
+    let all = match way {
         None => world.name_servers.behind_uplink.clone(),
         Some(_) => world.resolvers_behind(way).iter().copied().map(IpAddr::V4).collect(),
     };
-    all.sort_by_key(
-        |server| matches!(server, IpAddr::V4(server) if world.names.is_bad(way, *server)),
-    );
+    bad_ones_last(world, way, all)
+}
+
+/// Else each question would wait for them again.
+pub(in crate::daemon) fn bad_ones_last(
+    world: &World,
+    way: &Way,
+    mut all: Vec<IpAddr>,
+) -> Vec<IpAddr> {
+    let is_bad = |server: &IpAddr| matches!(server, IpAddr::V4(at) if world.names.is_bad(way, *at));
+    all.sort_by_key(is_bad);
     all
 }

@@ -129,6 +129,8 @@ pub struct GuestFacts {
     pub to_resolver: Route,
     /// Whether its questions go to a resolver beyond the uplink, and not to one of the device's own.
     pub asks_beyond: bool,
+    /// Whether guestnetd's forwarder has its questions.
+    pub forwarded: bool,
 }
 
 /// A guest's own side.

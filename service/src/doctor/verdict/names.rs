@@ -55,6 +55,10 @@ pub fn of(facts: &Facts, guest: &GuestFacts) -> Option<Fault> {
         }
     }
     match lost::of(facts, guest, asked) {
+        // Those who drop it on the way in have been named by then.
+        Some(fault) if fault.cause == Cause::ForwardDropped && guest.forwarded => {
+            Some(silent(facts, asked))
+        }
         Some(fault) if fault.cause == Cause::ForwardDropped && !guest.asks_beyond => {
             Some(input(guest))
         }
@@ -100,11 +104,10 @@ fn refused(asked: &Probed) -> Fault {
 }
 
 fn silent(facts: &Facts, asked: &Probed) -> Fault {
-    let whom =
-        asked.probe.from_device.map_or_else(|| "the resolver".to_owned(), |at| at.ip().to_string());
+    let whom = asked.probe.from_device.map_or_else(String::new, |at| format!(" {}", at.ip()));
     let text = match asked.device.outcome {
-        Outcome::Ok => format!("the resolver {whom} answers the device, but not its guests"),
-        _ => format!("the resolver {whom} does not answer"),
+        Outcome::Ok => format!("the resolver{whom} answers the device, but not its guests"),
+        _ => format!("the resolver{whom} does not answer"),
     };
     Fault::new(Cause::DnsSilent, text).with_step(name_another(facts))
 }

@@ -60,6 +60,7 @@ fn healthy() -> Facts {
         guest: Some((GATEWAY, GUEST)),
         router: Some(Ipv4Addr::new(192, 0, 2, 1)),
         resolver: Some(Ipv4Addr::new(192, 0, 2, 53)),
+        forwarded: false,
     };
     let found = || Found { outcome: Outcome::Ok, ..Found::default() };
     let probed = |probe| Probed { probe, guest: found(), device: found(), trail: trail() };
@@ -87,6 +88,7 @@ fn healthy() -> Facts {
         tracked: Some(true),
         to_resolver: Ok(way(WAY)),
         asks_beyond: true,
+        forwarded: false,
     };
     Facts {
         probes: all(&targets, &around).into_iter().map(probed).collect(),

@@ -15,8 +15,10 @@
 //! What becomes of each question: whom it goes to, who is asked next, what the guest is told. Pure: the
 //! table of those on their way, and the time and the random numbers come from outside.
 
+use super::book::{Lately, Page};
 use super::message::{self, Bad, Query, Rcode};
 use super::{Ask, Guest, Upstream, Want};
+use crate::model::dns::Counts;
 use crate::model::if_index::IfIndex;
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddrV4};
@@ -83,21 +85,6 @@ pub enum Step {
     Forget(Token),
 }
 
-/// How many there were, since the table is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Questions of guests.
-    pub asked: u64,
-    /// Those answered by who was asked.
-    pub answered: u64,
-    /// Those that nobody answered, or that nobody could be asked.
-    pub failed: u64,
-    /// Those beyond what a guest, or all of them, may have on their way.
-    pub refused: u64,
-    /// What was no question, or from somebody else's address.
-    pub odd: u64,
-}
-
 struct Flight {
     guest: IfIndex,
     client: Client,
@@ -126,8 +113,8 @@ pub struct Table {
     /// Who asked by which id: who asks again is the same.
     asking: HashMap<(Client, u16), Token>,
     last: Token,
-    /// How many there were.
-    pub counts: Counts,
+    /// What became of guests' questions since somebody took it from here.
+    pub news: HashMap<Option<IfIndex>, Page>,
 }
 
 impl Table {
@@ -167,14 +154,14 @@ impl Table {
         let query = match Query::parse(bytes) {
             Ok(query) => query,
             Err(bad) => {
-                self.counts.odd += 1;
+                self.news(index).counts.odd += 1;
                 return match bad {
                     Bad::Nothing => Step::Wait,
                     Bad::Refuse(code) => tell(message::refuse(bytes, code)),
                 };
             }
         };
-        self.counts.asked += 1;
+        self.news(index).counts.asked += 1;
         if let Some(token) = self.asking.get(&(client, query.id)).copied() {
             let flight = self.flights.get_mut(&token);
             return match flight.filter(|flight| !flight.tcp && now >= flight.sent + AGAIN) {
@@ -187,12 +174,12 @@ impl Table {
         }
         let mine = self.of_guest.get(&index).copied().unwrap_or_default();
         if mine >= OF_A_GUEST || self.flights.len() >= OF_ALL {
-            self.counts.refused += 1;
+            self.news(index).counts.refused += 1;
             return tell(message::refuse(bytes, Rcode::ServFail));
         }
         let upstream = self.guest(index).and_then(|guest| self.want.asks(guest));
         let Some(upstream) = upstream.filter(has_somebody) else {
-            self.counts.failed += 1;
+            self.news(index).counts.failed += 1;
             return tell(message::refuse(bytes, Rcode::ServFail));
         };
         self.last = (self.last + 1) & MOST_TOKEN;
@@ -255,7 +242,8 @@ impl Table {
             return self.failed(token, now);
         }
         let Some(flight) = self.remove(token) else { return Step::Wait };
-        self.counts.answered += 1;
+        let (counts, lately) = (Counts { answered: 1, ..Counts::default() }, lately(code));
+        *self.news(flight.guest) += Page { counts, lately };
         message::set_id(&mut bytes, flight.query.id);
         if let Client::Udp(_) = flight.client {
             flight.query.fit(&mut bytes);
@@ -278,6 +266,20 @@ impl Table {
     pub fn expire(&mut self, now: Instant) -> Option<Step> {
         let (at, token) = *self.times.first()?;
         (at <= now).then(|| self.failed(token, now))
+    }
+
+    /// What has become lately of a guest's questions, or of those that are nobody's.
+    pub fn news(&mut self, index: impl Into<Option<IfIndex>>) -> &mut Page {
+        self.news.entry(index.into()).or_default()
+    }
+
+    /// The guests that are to ask others than until now.
+    pub fn turned<'a>(&'a self, want: &'a Want) -> impl Iterator<Item = IfIndex> + 'a {
+        let before = |index| self.want.guests.get(&index).and_then(|guest| self.want.asks(guest));
+        let other = move |(index, guest): (&IfIndex, &Guest)| {
+            (before(*index) != want.asks(guest)).then_some(*index)
+        };
+        want.guests.iter().filter_map(other)
     }
 
     /// Guests, or whom they ask, are others. What is on its way goes to whom it goes now.
@@ -322,7 +324,10 @@ impl Table {
 
     fn give_up(&mut self, token: Token) -> Step {
         let Some(flight) = self.remove(token) else { return Step::Wait };
-        self.counts.failed += 1;
+        let no = flight.no.as_ref().map(|no| lately(message::rcode(no)));
+        let (counts, lately) =
+            (Counts { failed: 1, ..Counts::default() }, no.unwrap_or(Lately::Silent(1)));
+        *self.news(flight.guest) += Page { counts, lately };
         let mut answer = flight.no.or_else(|| message::refuse(&flight.message, Rcode::ServFail));
         match answer.as_mut() {
             Some(answer) => message::set_id(answer, flight.query.id),
@@ -352,6 +357,14 @@ impl Flight {
             Ask::Netd(_) => false,
             Ask::Servers(servers) => self.tried + 1 < servers.len().max(TRIES),
         }
+    }
+}
+
+/// What an answer says of who gave it.
+fn lately(code: u8) -> Lately {
+    match code {
+        REFUSED => Lately::Refused(1),
+        _ => Lately::Answered,
     }
 }
 
@@ -464,7 +477,7 @@ mod tests {
         };
         assert_eq!((to.to_string().as_str(), &bytes[..2]), ("172.17.3.1:4000", &[0, 7][..]));
         assert_eq!(rig.table.answer(token, bytes, rig.now), Step::Wait, "once");
-        assert_eq!((rig.table.len(), rig.table.counts.answered), (1, 1));
+        assert_eq!((rig.table.len(), rig.table.news(IfIndex::of(1)).counts.answered), (1, 1));
     }
 
     #[test]
@@ -548,7 +561,7 @@ mod tests {
         }
         assert_eq!(rig.table.len(), OF_ALL);
         assert_eq!(message::rcode(&told(rig.from(20, 1, 7))), 2);
-        assert_eq!(rig.table.counts.refused, 2);
+        assert_eq!(rig.table.news.values().map(|page| page.counts.refused).sum::<u64>(), 2);
         rig.now += PATIENCE;
         assert_eq!(rig.expire().len(), OF_ALL);
         rig.now += PATIENCE;

@@ -15,6 +15,7 @@
 //! Where guests ask: the sockets of each gateway, of which there is one for nearly all guests.
 
 use super::socket::Listener;
+use super::PORT;
 use crate::model::if_index::IfIndex;
 use crate::serve::{Poll, Want};
 use nix::sys::epoll::EpollFlags;
@@ -56,7 +57,9 @@ impl Listeners {
             return Ok(false);
         }
         for gateway in new {
-            self.all.push(Listener::open(gateway, self.mark)?);
+            let listener = Listener::open(gateway, self.mark)
+                .map_err(|e| io::Error::new(e.kind(), format!("port {PORT} of {gateway}: {e}")));
+            self.all.push(listener?);
         }
         for (place, one) in (0..).zip(&self.all) {
             for (fd, bits) in [one.udp.as_fd(), one.tcp.as_fd()].into_iter().zip(bits) {

@@ -21,6 +21,7 @@
 //!                                                   server: the sockets ──► resolvers, or netd's
 //! ```
 
+pub mod book;
 pub mod forward;
 mod listeners;
 pub mod message;
@@ -37,7 +38,6 @@ use crate::spec::IfName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 pub use crate::model::ruleset::FORWARDER as PORT;
@@ -102,26 +102,5 @@ impl Want {
         let Upstream { by, ask } = self.upstreams.get(&guest.way)?.clone();
         let own = guest.servers.clone().map(Ask::Servers);
         Some(Upstream { by, ask: own.unwrap_or(ask) })
-    }
-}
-
-/// How many questions there were since guestnetd began, as [`forward::Counts`] has them since the server
-/// did.
-#[derive(Debug, Default)]
-pub struct Counters([AtomicU64; 5]);
-
-impl Counters {
-    fn set(&self, counts: &forward::Counts) {
-        let forward::Counts { asked, answered, failed, refused, odd } = *counts;
-        for (at, now) in self.0.iter().zip([asked, answered, failed, refused, odd]) {
-            at.store(now, Ordering::Relaxed);
-        }
-    }
-
-    /// As they are now.
-    pub fn get(&self) -> forward::Counts {
-        let [asked, answered, failed, refused, odd] =
-            self.0.each_ref().map(|at| at.load(Ordering::Relaxed));
-        forward::Counts { asked, answered, failed, refused, odd }
     }
 }

@@ -15,12 +15,12 @@
 //! The sockets of the server for names. It decides nothing (`forward.rs`), and no error of one client or
 //! of one server is more than that.
 
+use super::book::Book;
 use super::forward::{Client, Step, Table, Token};
 use super::listeners::Listeners;
 use super::socket::{open, receive, send, Flying};
 use super::storm::Storms;
 use super::stream::Connection;
-use super::Counters;
 use crate::model::if_index::IfIndex;
 use crate::serve::{Poll, Server, Want};
 use nix::sys::epoll::EpollFlags;
@@ -46,7 +46,7 @@ const NUMBER: u32 = (1 << 30) - 1;
 
 /// The server.
 pub struct Names {
-    counters: Arc<Counters>,
+    book: Arc<Book>,
     table: Table,
     storms: Storms,
     /// netd's socket.
@@ -64,13 +64,13 @@ pub struct Names {
 
 impl Names {
     /// Nobody asks yet.
-    pub fn new(counters: Arc<Counters>) -> Self {
+    pub fn new(book: Arc<Book>) -> Self {
         let (table, storms, listeners, flying, connections) = Default::default();
         let (last_connection, guests, random, drawn) = Default::default();
         let netd = Path::new("").into();
         let buffer = vec![0; 1 << 16];
         Self {
-            counters,
+            book,
             table,
             storms,
             netd,
@@ -189,7 +189,7 @@ impl Names {
                 return;
             };
             if self.storms.is_shut(index) {
-                self.table.counts.refused += 1;
+                self.table.news(index).counts.refused += 1;
                 self.buffer = buffer;
                 continue;
             }
@@ -208,7 +208,8 @@ impl Names {
                     continue;
                 }
             } else {
-                self.table.counts.odd += 1;
+                let whose = self.table.guest(index).map(|_| index);
+                self.table.news(whose).counts.odd += 1;
                 self.buffer = buffer;
             }
             if self.storms.useless(index, now) {
@@ -233,8 +234,9 @@ impl Names {
         let (of_a_guest, of_all) = CONNECTIONS;
         let many = self.connections.values().filter(of).count() >= of_a_guest
             || self.connections.len() >= of_all;
-        let Some(guest) = guest.filter(|_| !many && stream.set_nonblocking(true).is_ok()) else {
-            self.table.counts.refused += 1;
+        let heard = guest.filter(|_| !many && stream.set_nonblocking(true).is_ok());
+        let Some(guest) = heard else {
+            self.table.news(guest).counts.refused += 1;
             return;
         };
         self.last_connection = (self.last_connection + 1) & NUMBER;
@@ -296,9 +298,13 @@ impl Server for Names {
     fn bring(&mut self, want: &Want, poll: &Poll<'_>) -> io::Result<()> {
         let of = &want.dns.guests;
         self.netd = Arc::clone(&want.dns.netd);
-        if self.listeners.bring(want, [UDP << 30, TCP << 30], poll)? {
+        let opened = self.listeners.bring(want, [UDP << 30, TCP << 30], poll);
+        self.book.listens(opened.as_ref().err().map(io::Error::to_string));
+        if opened? {
             self.shut_out();
         }
+        self.book.forget_others(|index| of.contains_key(&index));
+        self.book.turn(self.table.turned(&want.dns));
         self.guests = of.iter().map(|(index, guest)| (guest.address, *index)).collect();
         let gone = |one: &Connection| !of.contains_key(&one.guest);
         let gone: Vec<_> =
@@ -318,7 +324,7 @@ impl Server for Names {
             CONNECTION => self.read(number, poll),
             _ => self.answered(number, poll),
         }
-        self.counters.set(&self.table.counts);
+        self.book.write(&mut self.table.news);
         Ok(())
     }
 
@@ -340,7 +346,7 @@ impl Server for Names {
                 self.shut_out();
             }
         }
-        self.counters.set(&self.table.counts);
+        self.book.write(&mut self.table.news);
         Ok(())
     }
 }

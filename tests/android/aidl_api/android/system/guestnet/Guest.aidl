@@ -64,4 +64,5 @@ parcelable Guest {
   long droppedPackets = (-1) /* -1 */;
   android.system.guestnet.DnsMode dns = android.system.guestnet.DnsMode.AUTO;
   @utf8InCpp String[] dnsServers;
+  android.system.guestnet.DnsCounters dnsCounters;
 }

@@ -85,13 +85,13 @@ impl World {
         Forwarded { all, but: but.collect() }
     }
 
-    /// netd's number of the network that guests leave by in this way, where netd can be asked about it.
+    /// netd's number of the network that guests leave by in this way.
     pub fn network(&self, tun: Option<&IfName>) -> Option<u32> {
         let table = match tun {
             None => self.uplink.table,
             Some(tun) => self.platform.routing.table_of(self.tuns.get(tun)?.index),
         };
-        policy_rules::network_of(&self.rules, table).filter(|_| self.name_servers.netd)
+        policy_rules::network_of(&self.rules, table).filter(|_| self.netd_routes())
     }
 }
 

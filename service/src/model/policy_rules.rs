@@ -35,6 +35,8 @@ const EXPLICIT_NETWORK: [u32; 2] = [13_000, 16_000];
 /// `SO_MARK` of a socket that answers guests where netd is: of the local network, chosen, and past a VPN
 /// for all of the device, whose rule (13000) would take the answer before that for local networks.
 pub const ANSWERS_GUESTS: u32 = EXPLICITLY_SELECTED | PROTECTED_FROM_VPN | LOCAL_NET_ID;
+/// netd's mark of a socket of the system's (`Fwmark::permission`), who may choose a VPN, too.
+const OF_THE_SYSTEM: u32 = 0xc_0000;
 /// netd's number of the network of the device's own guests (`INetd.LOCAL_NET_ID`).
 const LOCAL_NET_ID: u32 = 99;
 /// From the rule for local networks to those for tethering (`RULE_PRIORITY_TETHERING`): Android 11
@@ -330,6 +332,12 @@ pub fn network_of(rules: &[Rule], table: TableId) -> Option<u32> {
         EXPLICIT_NETWORK.contains(&rule.priority) && explicit && rule.table == table
     };
     rules.iter().find(is_its).map(|rule| rule.mark.0 & NET_ID)
+}
+
+/// `SO_MARK` of a socket that asks for guests by a network where netd is: chosen, and past a VPN for all of the
+/// device, whose lockdown (13000, `prohibit`) is for what apps send.
+pub fn asks_by(network: u32) -> u32 {
+    OF_THE_SYSTEM | EXPLICITLY_SELECTED | PROTECTED_FROM_VPN | network & NET_ID
 }
 
 /// The rules that there are to be. Two for each subnet and none for each guest: the kernel looks at

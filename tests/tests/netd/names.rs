@@ -218,6 +218,12 @@ fn a_guest_by_a_vpn_has_the_vpns_names_and_no_vpn_takes_its_answers() {
     // It is asked for guests by the uplink's network, as their traffic leaves by that.
     eventually("past the VPN", || resolve(&bed.guest, GATEWAY).is_ok());
     assert!(netd.asked().iter().all(|network| *network == wifi[0]));
+    // And so is a server that is named for it: the lockdown is for what apps send.
+    let [server, _] = bed.device.resolvers("wlan0");
+    bed.service.setDns("wlan0", &[server]).expect("setDns");
+    eventually("a server", || answers(&bed).is_some_and(|by| by.contains("wlan0")));
+    assert!(netd.asked().is_empty(), "not netd");
+    bed.service.setDns("wlan0", &[]).expect("setDns");
     bed.device.lockdown(false);
     let by_vpn = GuestConfig {
         vpnPolicy: VpnPolicy::NAMED_TUN,

@@ -19,7 +19,7 @@ use crate::effects::platform::resolv_conf;
 use crate::model::dhcp::WayOut;
 use crate::model::dns::NameServers;
 use crate::model::guest_table::Attached;
-use crate::model::policy_rules::ANSWERS_GUESTS;
+use crate::model::policy_rules::{asks_by, ANSWERS_GUESTS};
 use crate::model::world::World;
 use crate::serve::dns::{Ask, Guest, Upstream, Way};
 use crate::serve::{dhcp, dns, Want};
@@ -116,12 +116,13 @@ pub(in crate::daemon) fn upstream(world: &World, way: &Way) -> Option<Upstream> 
         Some(tun) => world.tuns.get(tun).filter(|tun| tun.up).map(|_| tun.clone())?,
     };
     let named = world.name_servers.named.contains(&by);
-    let ask = match world.network(way.as_ref()) {
+    let network = world.network(way.as_ref());
+    let ask = match network.filter(|_| world.name_servers.netd) {
         // What a caller has named counts more.
         Some(network) if !named => Ask::Netd(network),
         _ => Ask::Servers(servers(world, way).into()),
     };
-    Some(Upstream { by, ask })
+    Some(Upstream { by, mark: network.map(asks_by), ask })
 }
 
 /// Those in their order, but such as are known to be of no use at the end: a tun's never are those behind

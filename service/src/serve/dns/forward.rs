@@ -65,6 +65,8 @@ pub enum Target<'a> {
         at: IpAddr,
         /// The interface.
         by: &'a str,
+        /// What packets are marked with.
+        mark: Option<u32>,
         /// Whether by TCP.
         tcp: bool,
     },
@@ -215,6 +217,7 @@ impl Table {
             Ask::Servers(servers) => Target::Server {
                 at: *servers.get(flight.tried.checked_rem(servers.len())?)?,
                 by: flight.upstream.by.as_str(),
+                mark: flight.upstream.mark,
                 tcp: flight.tcp,
             },
         };
@@ -406,7 +409,10 @@ mod tests {
         let by = IfName::new("wlan0").unwrap();
         Want {
             guests: Arc::new((1..=guests).map(|n| (IfIndex::of(n), guest(n))).collect()),
-            upstreams: ask.map(|ask| (None, Upstream { by, ask })).into_iter().collect(),
+            upstreams: ask
+                .map(|ask| (None, Upstream { by, mark: None, ask }))
+                .into_iter()
+                .collect(),
             ..Want::default()
         }
     }

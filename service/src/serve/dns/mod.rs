@@ -83,6 +83,8 @@ pub struct Guest {
 pub struct Upstream {
     /// The interface that servers are asked by, and no other.
     pub by: IfName,
+    /// What packets to them are marked with, where that decides their way.
+    pub mark: Option<u32>,
     /// Whom.
     pub ask: Ask,
 }
@@ -99,8 +101,8 @@ pub enum Ask {
 impl Want {
     /// Whom a guest asks, and by what interface; none: there is nobody to ask.
     fn asks(&self, guest: &Guest) -> Option<Upstream> {
-        let Upstream { by, ask } = self.upstreams.get(&guest.way)?.clone();
+        let Upstream { by, mark, ask } = self.upstreams.get(&guest.way)?.clone();
         let own = guest.servers.clone().map(Ask::Servers);
-        Some(Upstream { by, ask: own.unwrap_or(ask) })
+        Some(Upstream { by, mark, ask: own.unwrap_or(ask) })
     }
 }

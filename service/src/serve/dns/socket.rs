@@ -186,7 +186,7 @@ pub fn send(
 
 /// Asks. A datagram is sent by a port that the kernel draws, to be answered by its server alone.
 pub fn open(target: &Target<'_>, message: &[u8], netd: &Path) -> io::Result<Flying> {
-    let (at, by, tcp) = match *target {
+    let (at, by, mark, tcp) = match *target {
         Target::Netd(network) => {
             let fd = socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
             connect(fd.as_raw_fd(), &UnixAddr::new(netd)?)?;
@@ -196,7 +196,7 @@ pub fn open(target: &Target<'_>, message: &[u8], netd: &Path) -> io::Result<Flyi
                 super::netd::request(network, message),
             )));
         }
-        Target::Server { at, by, tcp } => (at, by, tcp),
+        Target::Server { at, by, mark, tcp } => (at, by, mark, tcp),
     };
     let (family, scope) = match at {
         IpAddr::V4(_) => (AddressFamily::Inet, 0),
@@ -211,6 +211,9 @@ pub fn open(target: &Target<'_>, message: &[u8], netd: &Path) -> io::Result<Flyi
     // The device's own is asked on the device.
     if !at.is_loopback() {
         setsockopt(&fd, BindToDevice, &OsString::from(by))?;
+        if let Some(mark) = mark {
+            setsockopt(&fd, Mark, &mark)?;
+        }
     }
     let at = match at {
         IpAddr::V4(at) => SocketAddr::V4(SocketAddrV4::new(at, 53)),

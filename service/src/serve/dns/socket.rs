@@ -19,9 +19,7 @@ use super::stream::{framed, Exchange, Other};
 use super::PORT;
 use crate::model::if_index::IfIndex;
 use nix::net::if_::if_nametoindex;
-use nix::sys::socket::sockopt::{
-    BindToDevice, IpFreebind, Ipv4PacketInfo, Mark, RcvBufForce, ReuseAddr,
-};
+use nix::sys::socket::sockopt::{BindToDevice, IpFreebind, Ipv4PacketInfo, RcvBufForce, ReuseAddr};
 use nix::sys::socket::{
     bind, connect, listen, recvmsg, sendmsg, setsockopt, socket, AddressFamily, Backlog,
     ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn, SockaddrStorage,
@@ -71,6 +69,25 @@ fn filter(code: u16, k: u32, jt: u8) -> libc::sock_filter {
     libc::sock_filter { code, jt, jf: 0, k }
 }
 
+/// `SO_MARK`. (nix has it for Linux and not for Android.)
+fn set_mark(fd: &OwnedFd, mark: u32) -> io::Result<()> {
+    let size = std::mem::size_of_val(&mark) as libc::socklen_t;
+    // SAFETY: the descriptor is open, and the kernel reads `size` bytes of `mark`.
+    let done = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MARK,
+            (&mark as *const u32).cast(),
+            size,
+        )
+    };
+    match done {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 const FLAGS: SockFlag = SockFlag::SOCK_NONBLOCK.union(SockFlag::SOCK_CLOEXEC);
 
 impl Listener {
@@ -80,7 +97,7 @@ impl Listener {
             let fd = socket(AddressFamily::Inet, kind, FLAGS, None)?;
             setsockopt(&fd, IpFreebind, &true)?;
             if let Some(mark) = mark {
-                setsockopt(&fd, Mark, &mark)?;
+                set_mark(&fd, mark)?;
             }
             if kind == SockType::Stream {
                 // Connections of an earlier guestnetd may still be closing.
@@ -212,7 +229,7 @@ pub fn open(target: &Target<'_>, message: &[u8], netd: &Path) -> io::Result<Flyi
     if !at.is_loopback() {
         setsockopt(&fd, BindToDevice, &OsString::from(by))?;
         if let Some(mark) = mark {
-            setsockopt(&fd, Mark, &mark)?;
+            set_mark(&fd, mark)?;
         }
     }
     let at = match at {

@@ -219,6 +219,7 @@ pub fn refuse(message: &[u8], code: Rcode) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::corpus::messages;
     use super::*;
     use std::hash::{BuildHasher, RandomState};
 
@@ -354,19 +355,37 @@ pub(super) mod tests {
         assert_eq!(refuse(&query[..11], Rcode::FormErr), None);
     }
 
+    /// How many inputs; tests/soak/names has more.
+    pub(crate) fn inputs() -> u64 {
+        let asked = std::env::var("GUESTNET_INPUTS").ok().and_then(|n| n.parse().ok());
+        asked.unwrap_or(200_000)
+    }
+
+    #[test]
+    fn each_message_is_read_as_it_is() {
+        for (what, verdict, message) in messages() {
+            let read = match Query::parse(&message) {
+                Ok(query) => query.most.to_string(),
+                Err(Bad::Nothing) => "nothing".to_owned(),
+                Err(Bad::Refuse(code)) => format!("{code:?}").to_lowercase(),
+            };
+            assert_eq!(read, verdict, "{what}");
+        }
+    }
+
     /// Whatever comes, nothing panics, and what is taken for an answer is one.
     #[test]
     fn anything_may_come() {
-        let rounds = std::env::var("GUESTNET_FUZZ").ok().and_then(|n| n.parse().ok());
+        let corpus: Vec<_> = messages().collect();
         let (random, mut n) = (RandomState::new(), 0_u64);
         let mut next = || {
             n += 1;
             random.hash_one(n)
         };
-        for _ in 0..rounds.unwrap_or(200_000_u64) {
-            let mut message = match next() % 3 {
+        for _ in 0..inputs() {
+            let mut message = match next() % 4 {
                 0 => with_edns(next() as u16, "a.box.example", next() as u16),
-                1 => question(next() as u16, "a.box.example"),
+                1 | 2 => corpus[next() as usize % corpus.len()].2.clone(),
                 _ => (0..next() % 64).map(|_| next() as u8).collect(),
             };
             for _ in 0..next() % 6 {

@@ -22,6 +22,8 @@
 //! ```
 
 pub mod book;
+#[cfg(test)]
+mod corpus;
 pub mod forward;
 mod listeners;
 pub mod message;

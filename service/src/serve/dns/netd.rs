@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn anything_may_come() {
         let random = std::hash::RandomState::new();
-        for n in 0..100_000_u64 {
+        for n in 0..super::super::message::tests::inputs() {
             let bits = std::hash::BuildHasher::hash_one(&random, n).to_be_bytes();
             let mut bytes = bits.repeat(1 + n as usize % 3);
             if n % 2 == 0 {

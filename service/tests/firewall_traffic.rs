@@ -791,7 +791,11 @@ fn what_one_guest_opens_and_closes_is_limited(
 
 #[test]
 fn what_one_guest_opens_and_closes_is_limited_nftables() {
-    what_one_guest_opens_and_closes_is_limited(|| Nftables::remembering().unwrap().into());
+    what_one_guest_opens_and_closes_is_limited(|| {
+        let firewall: Firewall = Nftables::remembering().unwrap().into();
+        assert_eq!(firewall.lacks(), ["CONFIG_NF_CONNTRACK_TIMEOUT"]);
+        firewall
+    });
 }
 
 #[test]

@@ -49,13 +49,6 @@ pub struct Netlink {
     buffer: RefCell<Vec<u8>>,
 }
 
-/// What the kernel answered.
-struct Answer<T> {
-    objects: Vec<T>,
-    /// The objects changed while they were read.
-    interrupted: bool,
-}
-
 /// How often a dump is repeated that is interrupted every time.
 const DUMPS: usize = 8;
 /// The kernel answers at once; this is for what nobody thought of. In seconds.
@@ -96,7 +89,8 @@ impl Netlink {
         flags: u16,
     ) -> Result<(), KernelError> {
         let flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        write::through(|| self.exchange(message, flags, |_| None::<()>).map(drop))
+        let nothing = &mut |_: &Message<'_>| ControlFlow::Continue(());
+        write::through(|| self.exchange(message, flags, nothing).map(drop))
     }
 
     /// Asks for one object. `read` makes it of the answer.
@@ -105,10 +99,14 @@ impl Netlink {
         message: &impl NetlinkSerializable,
         read: impl Fn(&Message<'_>) -> Option<T>,
     ) -> Result<T, KernelError> {
-        let answer = self.exchange(message, NLM_F_REQUEST, read)?;
+        let mut object = None;
+        self.exchange(message, NLM_F_REQUEST, &mut |message| {
+            object = read(message);
+            ControlFlow::Continue(())
+        })?;
         let unreadable =
             || KernelError { errno: libc::EBADMSG, text: Some("the answer cannot be read".into()) };
-        answer.objects.into_iter().next().ok_or_else(unreadable)
+        object.ok_or_else(unreadable)
     }
 
     /// Asks for all objects of a kind; again when they changed meanwhile. Those of which `read`
@@ -120,10 +118,15 @@ impl Netlink {
     ) -> Result<Vec<T>, KernelError> {
         let mut tries = 0;
         loop {
-            let answer = self.exchange(message, NLM_F_REQUEST | NLM_F_DUMP, &read)?;
+            let mut objects = Vec::new();
+            let flags = NLM_F_REQUEST | NLM_F_DUMP;
+            let interrupted = self.exchange(message, flags, &mut |message| {
+                objects.extend(read(message));
+                ControlFlow::Continue(())
+            })?;
             tries += 1;
-            if !answer.interrupted || tries == DUMPS {
-                return Ok(answer.objects);
+            if !interrupted || tries == DUMPS {
+                return Ok(objects);
             }
         }
     }
@@ -152,49 +155,43 @@ impl Netlink {
         message: &impl NetlinkSerializable,
         read: impl Fn(&Message<'_>) -> ControlFlow<(), Option<T>>,
     ) -> Result<(Vec<T>, bool), KernelError> {
-        let enough = || KernelError { errno: libc::EOVERFLOW, text: None };
-        let found = RefCell::new(Vec::new());
-        let answer = self.exchange_while(message, NLM_F_REQUEST | NLM_F_DUMP, |message| {
-            let ControlFlow::Continue(one) = read(message) else { return Err(enough()) };
-            found.borrow_mut().extend(one);
-            Ok(None::<()>)
-        });
-        match answer {
-            Ok(_) => Ok((found.into_inner(), true)),
-            Err(e) if e == enough() => Ok((found.into_inner(), false)),
-            Err(e) => Err(e),
-        }
+        let mut found = Vec::new();
+        let mut whole = true;
+        self.exchange(message, NLM_F_REQUEST | NLM_F_DUMP, &mut |message| match read(message) {
+            ControlFlow::Continue(one) => {
+                found.extend(one);
+                ControlFlow::Continue(())
+            }
+            ControlFlow::Break(()) => {
+                whole = false;
+                ControlFlow::Break(())
+            }
+        })?;
+        Ok((found, whole))
     }
 
-    /// One request and all of its answer.
-    fn exchange<T>(
+    /// One request and all of its answer, up to the object at which `read` breaks off. Tells whether the
+    /// objects changed while they were read. The one function for all kinds of messages: for each of them
+    /// it would be in the binary once more.
+    fn exchange(
         &self,
-        message: &impl NetlinkSerializable,
+        message: &dyn NetlinkSerializable,
         flags: u16,
-        read: impl Fn(&Message<'_>) -> Option<T>,
-    ) -> Result<Answer<T>, KernelError> {
-        self.exchange_while(message, flags, |message| Ok(read(message)))
-    }
-
-    /// The same; ends where `read` fails.
-    fn exchange_while<T>(
-        &self,
-        message: &impl NetlinkSerializable,
-        flags: u16,
-        read: impl Fn(&Message<'_>) -> Result<Option<T>, KernelError>,
-    ) -> Result<Answer<T>, KernelError> {
+        read: &mut dyn FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, KernelError> {
         let sequence = self.sequence.get().wrapping_add(1);
         self.sequence.set(sequence);
         let mut buffer = self.buffer.borrow_mut();
         encode(&mut buffer, flags, sequence, message);
         trace::sent(&buffer);
         self.socket.send_to(&buffer, &SocketAddr::new(0, 0), 0)?;
-        buffer.reserve(BUFFER);
         // A list has an end, and a change an acknowledgement; a single object is all there is.
         let single = flags & (NLM_F_ACK | NLM_F_DUMP) == 0;
-        let mut answer = Answer { objects: Vec::new(), interrupted: false };
+        let mut interrupted = false;
         loop {
             buffer.clear();
+            // No more than that: what is twice as large the allocator maps anew for each socket.
+            buffer.reserve_exact(BUFFER);
             match self.socket.recv_from(&mut *buffer, 0) {
                 // Only the kernel has port 0.
                 Ok((_, sender)) if sender.port_number() != 0 => continue,
@@ -209,17 +206,15 @@ impl Netlink {
             // Others answer a request that was given up.
             for message in Messages(&buffer).filter(|message| message.sequence == sequence) {
                 trace::received(&message);
-                answer.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+                interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
                 match message.kind {
                     // Where a dump fails, its end says so, in the same way.
                     NLMSG_ERROR | NLMSG_DONE => {
                         acknowledged(&message)?;
-                        return Ok(answer);
+                        return Ok(interrupted);
                     }
-                    _ => answer.objects.extend(read(&message)?),
-                }
-                if single {
-                    return Ok(answer);
+                    _ if read(&message).is_break() || single => return Ok(interrupted),
+                    _ => {}
                 }
             }
         }
@@ -242,7 +237,7 @@ fn ask_for_words(socket: &mut Socket) -> io::Result<()> {
 }
 
 /// A request as bytes.
-fn encode(buffer: &mut Vec<u8>, flags: u16, sequence: u32, message: &impl NetlinkSerializable) {
+fn encode(buffer: &mut Vec<u8>, flags: u16, sequence: u32, message: &dyn NetlinkSerializable) {
     let length = HEADER + message.buffer_len();
     buffer.clear();
     buffer.extend(u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());

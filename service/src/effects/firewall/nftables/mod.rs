@@ -163,7 +163,7 @@ impl Nftables {
     fn look(&mut self) -> Result<Now, FirewallError> {
         if let Some(Known { genid, .. }) = self.known {
             if dump::genid(&mut self.reader).ok() == Some(genid) {
-                return Ok(Now { genid, is_there: true, owner: None, difference: None });
+                return Ok(Now::unchanged(genid));
             }
         }
         let Dump { genid, table } = self.dump()?;
@@ -213,7 +213,13 @@ impl Engine for Nftables {
     fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
         let wanted = &*self.possible(wanted);
         for attempt in 1..=ATTEMPTS {
-            let now = self.look()?;
+            // What differs from what was written is sent without a look before: where anybody has changed
+            // something since, the kernel refuses a batch of that generation.
+            let written = self.known.as_ref().filter(|known| known.ruleset != *wanted);
+            let now = match written.filter(|_| attempt == 1) {
+                Some(known) => Now::unchanged(known.genid),
+                None => self.look()?,
+            };
             let from = self.known.as_ref().filter(|_| now.difference.is_none());
             if from.is_some_and(|known| known.ruleset == *wanted) {
                 return Ok(());
@@ -324,6 +330,13 @@ struct Now {
     owner: Option<u32>,
     /// How it differs from what was written, in words.
     difference: Option<String>,
+}
+
+impl Now {
+    /// What was written is there.
+    fn unchanged(genid: u32) -> Self {
+        Self { genid, is_there: true, owner: None, difference: None }
+    }
 }
 
 impl Known {

@@ -25,10 +25,11 @@ use crate::model::dhcp::Counts;
 use crate::model::guest_net::NetnsRef;
 use crate::model::if_index::IfIndex;
 use crate::model::ownership::{self, guest_of_alias, Mac, LINK_GROUP, ROUTE_PROTOCOL};
+use crate::model::sources::Source;
 use crate::spec::{Family, GuestName, IfName};
 use crate::store::{AttachedRecord, Record};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// The links that may be guests', by their indexes; those that are found a guest of are taken out.
 type Links = BTreeMap<IfIndex, Link>;
@@ -163,7 +164,7 @@ impl Daemon {
     }
 
     /// What is behind a link: our routes say so.
-    fn sources(&self, link: &Link) -> Vec<(IfName, Ipv4Addr)> {
+    fn sources(&self, link: &Link) -> Vec<Source> {
         let Some(name) = IfName::new(&link.name) else { return Vec::new() };
         let routes = route::of(&self.kernel.netlink, Family::V4, None, Some(link.index));
         let ours = routes.unwrap_or_default().into_iter().filter(|r| r.protocol == ROUTE_PROTOCOL);

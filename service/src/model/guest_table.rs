@@ -21,6 +21,7 @@ use crate::model::guest_net::NetnsRef;
 use crate::model::if_index::IfIndex;
 use crate::model::lifeline::Lifelines;
 use crate::model::policy_rules::RoutingMode;
+use crate::model::sources::{Source, Sources};
 use crate::model::timeline::Entry;
 use crate::model::GuestNet;
 use crate::spec::{Dns, GuestName, GuestSpec, IfName, IpPrefix, Mtu, VpnPolicy};
@@ -113,9 +114,9 @@ pub struct GuestTable {
     /// they can be detached by, and their slots.
     unadopted_links: BTreeMap<IfIndex, (GuestName, Option<u32>)>,
     /// Host ends, each with the address of its guest; of an update both.
-    sources: Arc<BTreeSet<(IfName, Ipv4Addr)>>,
+    sources: Sources,
     /// Those of links that belong to no guest that is known, by their index.
-    unadopted_sources: BTreeMap<IfIndex, Vec<(IfName, Ipv4Addr)>>,
+    unadopted_sources: BTreeMap<IfIndex, Vec<Source>>,
     /// The networks of attached guests whose DHCP clients are answered, by their links' indexes.
     dhcp: Arc<BTreeMap<IfIndex, Arc<GuestNet>>>,
     /// A guest that is being attached: what guests share has to suit it already.
@@ -210,7 +211,7 @@ impl GuestTable {
     /// suit that one already. It has both addresses until the end.
     pub fn begin_update(&mut self, index: IfIndex, to: GuestNet) {
         self.leases.take_address(&to);
-        Arc::make_mut(&mut self.sources).insert(source(&to));
+        self.sources.insert(source(&to));
         self.set_override(&to);
         self.work.insert(index, InWork { work: Work::Update(Box::new(to)), repair: false });
     }
@@ -245,7 +246,7 @@ impl GuestTable {
         if let (Work::Update(other), Some(net)) = (work, self.net_of(index)) {
             if other.guest.address != net.guest.address {
                 self.leases.release_address(&other);
-                Arc::make_mut(&mut self.sources).remove(&source(&other));
+                self.sources.remove(&source(&other));
             }
             self.set_override(&net);
         }
@@ -313,7 +314,7 @@ impl GuestTable {
     pub fn join(&mut self, net: &GuestNet) {
         self.joining += 1;
         self.leases.take(net);
-        Arc::make_mut(&mut self.sources).insert(source(net));
+        self.sources.insert(source(net));
         self.set_override(net);
     }
 
@@ -337,7 +338,7 @@ impl GuestTable {
     pub fn leave(&mut self, name: &GuestName) -> Option<&Attached> {
         let guest = self.attached.remove(name)?;
         self.set_dhcp(guest.index);
-        self.remove_source(&guest.net);
+        self.sources.remove(&source(&guest.net));
         Some(self.leaving.entry(name.clone()).or_insert(guest))
     }
 
@@ -345,7 +346,7 @@ impl GuestTable {
     pub fn stay(&mut self, index: IfIndex) -> Option<&Attached> {
         let name = self.by_index.get(&index)?.clone();
         let guest = self.leaving.remove(&name)?;
-        Arc::make_mut(&mut self.sources).insert(source(&guest.net));
+        self.sources.insert(source(&guest.net));
         self.attached.entry(name.clone()).or_insert(guest);
         self.set_dhcp(index);
         self.attached.get(&name)
@@ -356,9 +357,8 @@ impl GuestTable {
         if let Some((_, Some(slot))) = self.unadopted_links.remove(&index) {
             self.leases.slots.release(slot);
         }
-        let sources = self.unadopted_sources.remove(&index).unwrap_or_default();
-        if !sources.is_empty() {
-            Arc::make_mut(&mut self.sources).retain(|source| !sources.contains(source));
+        for source in self.unadopted_sources.remove(&index).unwrap_or_default() {
+            self.sources.remove(&source);
         }
         self.end_work(index);
         let name = self.by_index.remove(&index)?;
@@ -373,16 +373,9 @@ impl GuestTable {
 
     fn release(&mut self, net: &GuestNet) {
         self.leases.release(net);
-        self.remove_source(net);
+        self.sources.remove(&source(net));
         self.egress_overrides.remove(&net.host.name);
         self.dns_choices.remove(&net.host.name);
-    }
-
-    fn remove_source(&mut self, net: &GuestNet) {
-        let source = source(net);
-        if self.sources.contains(&source) {
-            Arc::make_mut(&mut self.sources).remove(&source);
-        }
     }
 
     /// A link that bears our marks belongs to no guest that is known: its slot is given to nobody. Of one that
@@ -393,9 +386,9 @@ impl GuestTable {
         index: IfIndex,
         name: GuestName,
         slot: Option<u32>,
-        sources: Vec<(IfName, Ipv4Addr)>,
+        sources: Vec<Source>,
     ) {
-        Arc::make_mut(&mut self.sources).extend(sources.iter().cloned());
+        sources.iter().cloned().for_each(|source| self.sources.insert(source));
         self.unadopted_sources.insert(index, sources);
         self.unadopted_links.insert(index, (name, slot));
         if let Some(slot) = slot {
@@ -425,8 +418,8 @@ impl GuestTable {
     }
 
     /// Which address is behind which host end.
-    pub fn sources(&self) -> Arc<BTreeSet<(IfName, Ipv4Addr)>> {
-        Arc::clone(&self.sources)
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// Guests that do not simply follow the uplink, by their host ends.
@@ -462,7 +455,7 @@ impl GuestTable {
     }
 }
 
-fn source(net: &GuestNet) -> (IfName, Ipv4Addr) {
+fn source(net: &GuestNet) -> Source {
     (net.host.name.clone(), net.guest.address)
 }
 
@@ -539,8 +532,9 @@ mod tests {
     fn nothing_comes_in_from_one_that_leaves_unless_it_stays() {
         let mut table = GuestTable::default();
         let name = attach(&mut table);
-        let there =
-            |table: &GuestTable| (table.sources().len(), table.leases.holder(OLD.into()).is_some());
+        let there = |table: &GuestTable| {
+            (table.sources().iter().count(), table.leases.holder(OLD.into()).is_some())
+        };
         assert_eq!(there(&table), (1, true));
         table.leave(&name);
         assert_eq!(there(&table), (0, true), "its address is given to nobody yet");

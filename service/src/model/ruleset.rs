@@ -19,13 +19,13 @@
 //! a set where there are sets. They change with the uplinks and the resolver, and when a guest asks
 //! for another subnet or way out than the others.
 
+use crate::model::sources::Sources;
 pub use crate::spec::Family;
 use crate::spec::{IfName, IfPattern, Subnet, HOST_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 
 /// Everything that the rules depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Ruleset {
     pub tun_resolvers: BTreeMap<IfName, Ipv4Addr>,
     /// Guests' host ends, each with the address of its guest: nothing else comes in by it. Only where
     /// the filter has a set for them; rules for each would cost every packet.
-    pub guests: Arc<BTreeSet<(IfName, Ipv4Addr)>>,
+    pub guests: Sources,
     /// The ports that guests' connections leave with: none of those that the device's own have. None: any.
     pub nat_ports: Option<NatPorts>,
     /// How many connections one guest may have at a time; none: as many as the device can track.
@@ -726,7 +726,7 @@ impl Interface {
 impl Ruleset {
     /// Whether both are the same but for who the guests are.
     pub fn is_but_for_guests(&self, other: &Self) -> bool {
-        Self { guests: Arc::clone(&other.guests), ..self.clone() } == *other
+        Self { guests: other.guests.clone(), ..self.clone() } == *other
     }
 
     /// The interfaces that guests may leave by, in words.

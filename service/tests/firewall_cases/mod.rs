@@ -93,7 +93,7 @@ pub fn ruleset(text: &str) -> Ruleset {
             }
             ["address", host_end, address] => {
                 let guest = (IfName::new(host_end).unwrap(), address.parse().unwrap());
-                std::sync::Arc::make_mut(&mut ruleset.guests).insert(guest);
+                ruleset.guests.insert(guest);
             }
             ["connections", "by", name, "leave", "with", address] => {
                 ruleset.sources.insert(IfName::new(name).unwrap(), address.parse().unwrap());

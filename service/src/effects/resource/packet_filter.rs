@@ -23,12 +23,12 @@ use crate::error::FirewallError;
 use crate::model::change::Change;
 use crate::model::policy_rules::RoutingMode;
 use crate::model::ruleset::{self, GuestSubnet, Ruleset};
+use crate::model::sources::Sources;
 use crate::model::uplink::Choice;
 use crate::model::world::Backend;
 use crate::model::world::World;
 use crate::spec::IfPattern;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// The filter of the network namespace that it was opened in.
 pub(crate) struct PacketFilter {
@@ -129,8 +129,8 @@ impl SharedResource for PacketFilter {
                 .collect(),
             tun_resolvers: world.tun_resolvers(),
             guests: match world.platform.filter {
-                Backend::Nftables => guests.sources(),
-                Backend::Iptables => Arc::default(),
+                Backend::Nftables => guests.sources().clone(),
+                Backend::Iptables => Sources::default(),
             },
             nat_ports: world.platform.nat_ports,
             connections: world.platform.connections,
@@ -157,8 +157,8 @@ impl SharedResource for PacketFilter {
         if !from.is_but_for_guests(to) {
             return vec![Change::packet_filter(to)];
         }
-        let new = to.guests.difference(&from.guests);
-        new.map(|(host, address)| Change::add_source(host, *address)).collect()
+        let new = to.guests.beyond(&from.guests);
+        new.iter().map(|(host, address)| Change::add_source(host, *address)).collect()
     }
 
     fn drift(&mut self, want: &Ruleset, _world: &World) -> Result<Option<String>, Error> {

@@ -24,7 +24,6 @@ use crate::effects::firewall::{
 use crate::spec::{IfName, Subnet, HOST_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 /// One rule of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,15 +209,11 @@ pub(super) fn names(ruleset: &Ruleset) -> BTreeSet<Set> {
 }
 
 /// The elements that go from one ruleset to another, by their sets, and those that come. What it costs
-/// hardly grows with the number of subnets that stay.
+/// hardly grows with the number of guests and subnets that stay.
 pub(super) fn moved(from: &Ruleset, to: &Ruleset) -> [BTreeMap<Set, Elements>; 2] {
     let beyond = |a: &Ruleset, b: &Ruleset| -> Ruleset {
         let subnets = a.subnets.difference(&b.subnets).copied().collect();
-        let guests = match Arc::ptr_eq(&a.guests, &b.guests) {
-            true => Arc::default(),
-            false => Arc::new(a.guests.difference(&b.guests).cloned().collect()),
-        };
-        Ruleset { subnets, guests, ..Ruleset::default() }
+        Ruleset { subnets, guests: a.guests.beyond(&b.guests), ..Ruleset::default() }
     };
     let left = beyond(from, to);
     let (mut gone, new) = (sets(&left), sets(&beyond(to, from)));

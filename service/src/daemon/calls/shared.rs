@@ -15,7 +15,7 @@
 //! What guests share, brought to the world of a call, and back when the call fails.
 
 use crate::daemon::Daemon;
-use crate::effects::resource::{forget_address, Look, Managed, Outcome, SharedResource, Trigger};
+use crate::effects::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::error::Error;
 use crate::model::change::Change;
 use crate::model::timeline::Timeline;
@@ -42,7 +42,7 @@ impl Daemon {
         }
         let began = Instant::now();
         let change = Change::forget_connections(net.guest.address);
-        match forget_address(net.guest.address) {
+        match self.connections.forget_address(net.guest.address) {
             Ok(()) => timeline.enter(change.operation, change.what, began),
             Err(e) => log::warn!("{}: {} failed: {e}", net.name, change.what),
         }

@@ -22,7 +22,6 @@ use crate::daemon::guest::ends::{Ends, Job};
 use crate::daemon::{Attached, Daemon, GuestEvent, Handle, Notice, Whose};
 use crate::effects::executor::marks;
 use crate::effects::kernel::process;
-use crate::effects::resource::forget_address;
 use crate::error::Error;
 use crate::model::change::Change;
 use crate::model::desired::Scale;
@@ -270,7 +269,7 @@ impl Daemon {
             let address = before.net.guest.address;
             let began = Instant::now();
             let change = Change::forget_connections(address);
-            match forget_address(address) {
+            match self.connections.forget_address(address) {
                 Ok(()) => timeline.enter(change.operation, change.what, began),
                 Err(e) => log::warn!("{}: {} failed: {e}", before.name(), change.what),
             }

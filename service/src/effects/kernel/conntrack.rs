@@ -25,10 +25,12 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 /// Forgets every IPv4 connection that `source` opened.
-pub(in crate::effects) fn forget(source: Ipv4Addr) -> Result<(), KernelError> {
-    match forget_at_once(source) {
+pub(in crate::effects) fn forget(netlink: &Netlink, source: Ipv4Addr) -> Result<(), KernelError> {
+    match forget_at_once(netlink, source) {
         // Kernels before 6.11 know the filter for reading only: there a tuple has to be whole.
-        Err(e) if e.errno == libc::EINVAL || e.errno == libc::EOPNOTSUPP => forget_each(source),
+        Err(e) if e.errno == libc::EINVAL || e.errno == libc::EOPNOTSUPP => {
+            forget_each(netlink, source)
+        }
         other => other,
     }
 }
@@ -47,19 +49,23 @@ pub struct Ends {
 }
 
 /// Forgets the IPv4 connections with such ends; gives their number. Reads all connections.
-pub(in crate::effects) fn forget_all(such: &dyn Fn(&Ends) -> bool) -> Result<usize, KernelError> {
-    let netlink = Netlink::open_netfilter()?;
-    let found = names(&netlink, such)?;
+pub(in crate::effects) fn forget_all(
+    netlink: &Netlink,
+    such: &dyn Fn(&Ends) -> bool,
+) -> Result<usize, KernelError> {
+    let found = names(netlink, such)?;
     for name in &found {
-        delete(&netlink, name)?;
+        delete(netlink, name)?;
     }
     Ok(found.len())
 }
 
 /// How many IPv4 connections each address has opened. Reads all connections.
-pub(in crate::effects) fn count() -> Result<HashMap<Ipv4Addr, usize>, KernelError> {
+pub(in crate::effects) fn count(
+    netlink: &Netlink,
+) -> Result<HashMap<Ipv4Addr, usize>, KernelError> {
     let counts = RefCell::new(HashMap::new());
-    names(&Netlink::open_netfilter()?, &|ends| {
+    names(netlink, &|ends| {
         *counts.borrow_mut().entry(ends.from).or_default() += 1;
         false
     })?;
@@ -67,7 +73,7 @@ pub(in crate::effects) fn count() -> Result<HashMap<Ipv4Addr, usize>, KernelErro
 }
 
 /// One message; nothing is listed.
-fn forget_at_once(source: Ipv4Addr) -> Result<(), KernelError> {
+fn forget_at_once(netlink: &Netlink, source: Ipv4Addr) -> Result<(), KernelError> {
     let source = Writer::default().with(CTA_IP_V4_SRC, &source.octets());
     let tuple = Writer::default().with_nested(CTA_TUPLE_IP, &source);
     let filter = Writer::default()
@@ -76,12 +82,12 @@ fn forget_at_once(source: Ipv4Addr) -> Result<(), KernelError> {
     let name = Writer::after(&NFGENMSG)
         .with_nested(CTA_TUPLE_ORIG, &tuple)
         .with_nested(CTA_FILTER, &filter);
-    delete(&Netlink::open_netfilter()?, &name)
+    delete(netlink, &name)
 }
 
 /// Reads all connections and forgets those of `source`, each by its own tuple.
-fn forget_each(source: Ipv4Addr) -> Result<(), KernelError> {
-    forget_all(&|ends| ends.from == source).map(drop)
+fn forget_each(netlink: &Netlink, source: Ipv4Addr) -> Result<(), KernelError> {
+    forget_all(netlink, &|ends| ends.from == source).map(drop)
 }
 
 /// What names each connection with such ends.
@@ -157,7 +163,7 @@ mod tests {
         names(&Netlink::open_netfilter().unwrap(), &|ends| ends.from == of).unwrap().len()
     }
 
-    fn forgets(how: fn(Ipv4Addr) -> Result<(), KernelError>) {
+    fn forgets(how: fn(&Netlink, Ipv4Addr) -> Result<(), KernelError>) {
         if !nix::unistd::geteuid().is_root() {
             return; // a network namespace of its own needs root
         }
@@ -169,10 +175,10 @@ mod tests {
                 connect(&netlink, B, port);
             }
             assert_eq!((count(A), count(B)), (40, 40));
-            assert_eq!(super::count().unwrap(), [(A, 40), (B, 40)].into());
-            how(A).unwrap();
+            assert_eq!(super::count(&netlink).unwrap(), [(A, 40), (B, 40)].into());
+            how(&netlink, A).unwrap();
             assert_eq!((count(A), count(B)), (0, 40), "A's, and nobody else's");
-            how(A).unwrap();
+            how(&netlink, A).unwrap();
         };
         std::thread::spawn(test).join().unwrap();
     }
@@ -198,7 +204,7 @@ mod tests {
             connect_as(&netlink, A, 1000, C);
             connect_as(&netlink, A, 1001, B);
             connect_as(&netlink, B, 1002, C);
-            assert_eq!(forget_all(&|e| e.answered_to == C && e.from == A).unwrap(), 1);
+            assert_eq!(forget_all(&netlink, &|e| e.answered_to == C && e.from == A).unwrap(), 1);
             assert_eq!((count(A), count(B)), (1, 1), "another address; another's source");
         };
         std::thread::spawn(test).join().unwrap();

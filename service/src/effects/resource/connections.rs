@@ -19,12 +19,13 @@
 //! thread of its own does it; nobody who holds the daemon's lock waits for it.
 
 use crate::effects::kernel::conntrack::{self, Ends};
+use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::ruleset::GuestSubnet;
 use crate::model::world::World;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// What guests' connections leave with.
@@ -69,6 +70,11 @@ impl Connections {
         addresses.into_iter().for_each(|address| self.forgetter.forget(Unfit::Of(address)));
     }
 
+    /// Forgets those of an address that another guest had, or that a guest has had, before it returns.
+    pub(crate) fn forget_address(&self, address: Ipv4Addr) -> Result<(), KernelError> {
+        self.forgetter.0.forget_address(address)
+    }
+
     /// Whether those of an address were to be forgotten and are not yet. The caller does that itself:
     /// whoever has the address next must not lose connections of its own.
     pub(crate) fn take_over(&self, address: Ipv4Addr) -> bool {
@@ -84,11 +90,6 @@ fn sources(world: &World) -> BTreeSet<Ipv4Addr> {
 /// The subnets that guests have.
 pub(super) fn subnets(world: &World) -> Vec<GuestSubnet> {
     world.guests.leases.subnets().collect()
-}
-
-/// Those of an address that another guest had, or that a guest has had.
-pub(crate) fn forget_address(address: Ipv4Addr) -> Result<(), KernelError> {
-    conntrack::forget(address)
 }
 
 /// Connections that no longer fit.
@@ -167,6 +168,10 @@ struct Shared {
     state: Mutex<State>,
     /// Told whenever something is done.
     done: Condvar,
+    /// Kept: where a table of nf_tables has just been changed, a close of such a socket waits until the
+    /// kernel has cleaned up after that, for 8 ms and more, and whoever changes one then waits for it
+    /// (nft_rcv_nl_event()).
+    socket: Mutex<Option<Netlink>>,
 }
 
 #[derive(Debug, Default)]
@@ -230,6 +235,27 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// By the socket that is kept; by another one while that one reads all connections.
+    fn ask<T>(
+        &self,
+        what: impl FnOnce(&Netlink) -> Result<T, KernelError>,
+    ) -> Result<T, KernelError> {
+        let mut socket = match self.socket.try_lock() {
+            Ok(socket) => socket,
+            Err(TryLockError::Poisoned(socket)) => socket.into_inner(),
+            Err(TryLockError::WouldBlock) => return what(&Netlink::open_netfilter()?),
+        };
+        let kept = match socket.take() {
+            Some(kept) => kept,
+            None => Netlink::open_netfilter()?,
+        };
+        what(socket.insert(kept))
+    }
+
+    fn forget_address(&self, address: Ipv4Addr) -> Result<(), KernelError> {
+        self.ask(|netlink| conntrack::forget(netlink, address))
+    }
 }
 
 fn work(shared: &Shared) {
@@ -244,10 +270,10 @@ fn work(shared: &Shared) {
         let in_work = state.in_work.clone();
         drop(state);
         if !in_work.is_empty() {
-            forget(&in_work);
+            forget(shared, &in_work);
         }
         let busiest = count.then(|| {
-            let counts = conntrack::count().unwrap_or_default();
+            let counts = shared.ask(conntrack::count).unwrap_or_default();
             counts.into_iter().max_by_key(|(_, has)| *has)
         });
         let mut state = shared.lock();
@@ -262,13 +288,13 @@ fn work(shared: &Shared) {
 }
 
 /// One message for each of a few guests; else all are read once.
-fn forget(unfit: &[Unfit]) {
+fn forget(shared: &Shared, unfit: &[Unfit]) {
     const FEW: usize = 8;
     let addresses: BTreeSet<Ipv4Addr> = unfit.iter().filter_map(Unfit::address).collect();
     let others: Vec<_> = unfit.iter().filter(|one| one.address().is_none()).collect();
     if others.is_empty() && addresses.len() <= FEW {
         for address in addresses {
-            if let Err(e) = forget_address(address) {
+            if let Err(e) = shared.forget_address(address) {
                 log::warn!("the connections of {address}, which no guest has, stay: {e}");
             }
         }
@@ -279,7 +305,7 @@ fn forget(unfit: &[Unfit]) {
     let what: Vec<_> = others.iter().map(|unfit| unfit.what()).collect();
     let gone = (!addresses.is_empty()).then(|| format!("of {} guests", addresses.len()));
     let what = what.into_iter().chain(gone).collect::<Vec<_>>().join(", ");
-    match conntrack::forget_all(&such) {
+    match shared.ask(|netlink| conntrack::forget_all(netlink, &such)) {
         Ok(0) => {}
         Ok(n) => log::info!("{n} connections {what} forgotten"),
         Err(e) => log::warn!("connections {what} stay: {e}"),

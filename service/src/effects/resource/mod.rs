@@ -20,7 +20,7 @@ mod forwarding;
 mod packet_filter;
 mod policy_routing;
 
-pub(crate) use connections::{forget_address, Connections, Forgetter};
+pub(crate) use connections::{Connections, Forgetter};
 pub(crate) use forwarding::Forwarding;
 pub(crate) use packet_filter::PacketFilter;
 pub(crate) use policy_routing::PolicyRouting;

@@ -78,6 +78,7 @@ impl Daemon {
                 self.adopt_unknown(&link);
             }
         }
+        self.bring_servers();
         for index in half_made {
             link_deleter::invisible(&self.kernel.netlink, index).map_err(failed)?;
         }

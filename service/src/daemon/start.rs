@@ -167,6 +167,9 @@ impl Daemon {
         if let Some(ndc) = &ndc {
             ndc.check().map_err(system("netd cannot be asked for forwarding, see --ndc"))?;
         }
+        // Before tables are changed: a netfilter socket that is closed after that waits for the kernel to clean
+        // up (nft_rcv_nl_event()).
+        trace::clear_table();
         let (firewall, firewall_reason) = Firewall::open(&config.firewall)?;
         log::info!("firewall: {:?} ({firewall_reason})", firewall.backend());
         let store = Arc::new(store);

@@ -81,6 +81,7 @@ impl Daemon {
         log_attach(&guest, arrived);
         // It is true now, and nobody looks again.
         self.know(Attached { shadowed_by: None, ..guest.clone() });
+        self.bring_servers();
         self.watch(&guest, pidfd)?;
         let seen = self.seen(&guest);
         (self.notify)(Notice::Guest(GuestEvent::Attached, seen.clone()));
@@ -98,7 +99,7 @@ impl Daemon {
         })
     }
 
-    /// A guest that has joined is there.
+    /// A guest that has joined is there; servers are told of it later.
     pub(in crate::daemon) fn know(&mut self, guest: Attached) {
         if self.world.guests.is_empty() {
             self.debounce.check(Instant::now());
@@ -115,7 +116,6 @@ impl Daemon {
             self.keep_an_eye();
         }
         self.world.guests.attach(guest);
-        self.bring_servers();
         if has_own || !self.world.names.has(&way) {
             self.ask_names();
         }

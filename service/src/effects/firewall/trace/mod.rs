@@ -238,6 +238,10 @@ pub fn clear(store: &Store, logger: Option<&str>, programs: Option<&Programs>) {
     if let Some(programs) = programs {
         xtables::clear_trace(programs);
     }
+}
+
+/// The same of nf_tables.
+pub fn clear_table() {
     #[cfg(not(target_os = "android"))]
     clear_trace();
 }

@@ -16,6 +16,7 @@
 
 use super::to_wire;
 use crate::daemon::{Handle, LayerReport, LayerState, Whose};
+use crate::model::backoff::seconds;
 use crate::model::dhcp::Counts;
 use crate::model::dns;
 use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
@@ -131,7 +132,7 @@ fn layers(out: &mut String, layers: &[LayerReport]) -> std::fmt::Result {
             write!(out, "; {step}")?;
         }
         if let Some(left) = l.retry_in {
-            write!(out, "; tried again in {:.1} s", left.as_secs_f32())?;
+            write!(out, "; tried again in {} s", seconds(left))?;
         }
         writeln!(out)?;
     }

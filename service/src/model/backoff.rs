@@ -63,13 +63,18 @@ pub(crate) enum Say {
     Nothing,
 }
 
+/// A time in seconds, with tenths. (Not as a floating-point number: to write one takes 13 KB of code.)
+pub(crate) fn seconds(time: Duration) -> String {
+    format!("{}.{}", time.as_secs(), time.subsec_millis() / 100)
+}
+
 impl Say {
     /// Says that something keeps being taken away, when it is time to.
     pub(crate) fn sum(self, what: &str, find: &str) {
         if let Self::Sum(times, within) = self {
-            let within = within.as_secs_f32();
+            let within = seconds(within);
             log::warn!(
-                "{what}: put back {times} times in the last {within:.1} s; something keeps removing \
+                "{what}: put back {times} times in the last {within} s; something keeps removing \
                  it, so it is put back less often: find out what ({find})"
             );
         }

@@ -47,6 +47,7 @@ pub mod error;
 pub mod logging;
 pub mod memory;
 pub mod model;
+pub mod ordered;
 pub mod run;
 pub mod serve;
 pub mod spec;

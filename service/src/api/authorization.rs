@@ -15,6 +15,7 @@
 //! Who may call. By uid: the transport proves it (the driver, or SO_PEERCRED).
 
 use crate::model::ruleset::{GuestSubnet, Network};
+use crate::ordered::IntoTree;
 use crate::spec::GuestSpec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -78,7 +79,7 @@ impl Allowed {
 
     fn on(android: bool, more: impl IntoIterator<Item = AllowedUid>) -> Self {
         let platform = if android { vec![ROOT, AID_SYSTEM] } else { vec![ROOT] };
-        let mut uids: BTreeMap<_, _> = platform.into_iter().map(|uid| (uid, Scope::All)).collect();
+        let mut uids = platform.into_iter().map(|uid| (uid, Scope::All)).into_map();
         for AllowedUid { uid, scope } in more {
             // Of two the wider counts.
             if scope == Scope::All || !uids.contains_key(&uid) {
@@ -91,7 +92,7 @@ impl Allowed {
 
     /// All of them.
     pub fn uids(&self) -> BTreeSet<u32> {
-        self.0.keys().copied().collect()
+        self.0.keys().copied().into_set()
     }
 
     /// What this uid may do, or why it may not call.

@@ -26,6 +26,7 @@ use crate::model::guest_net::NetnsRef;
 use crate::model::if_index::IfIndex;
 use crate::model::ownership::{self, guest_of_alias, Mac, LINK_GROUP, ROUTE_PROTOCOL};
 use crate::model::sources::Source;
+use crate::ordered::IntoTree;
 use crate::spec::{Family, GuestName, IfName};
 use crate::store::{AttachedRecord, Record};
 use std::collections::BTreeMap;
@@ -37,16 +38,16 @@ type Links = BTreeMap<IfIndex, Link>;
 impl Daemon {
     /// Takes over the guests whose link is there, deletes half-made links of ours, and forgets the
     /// guests whose link is gone.
-    pub(super) fn adopt(&mut self, mut records: Vec<(GuestName, Record)>) -> Result<(), Error> {
+    pub(super) fn adopt(&mut self, records: Vec<(GuestName, Record)>) -> Result<(), Error> {
         // Of two names with one slot (a crash between two files) the attached one has it.
-        records.sort_by_key(|(_, record)| record.attached.is_some());
-        for (name, record) in &records {
-            self.remember_slot(name, record.slot);
+        for attached in [false, true] {
+            let such = records.iter().filter(|(_, record)| record.attached.is_some() == attached);
+            such.for_each(|(name, record)| self.remember_slot(name, record.slot));
         }
         let failed = |cause: KernelError| Error::kernel("read the links", cause);
         let links = link::all(&self.kernel.netlink).map_err(failed)?.into_iter();
         let veths = links.filter(|link| link.kind == "veth");
-        let mut links: Links = veths.map(|link| (link.index, link)).collect();
+        let mut links: Links = veths.map(|link| (link.index, link)).into_map();
         let known = records.into_iter().filter_map(|(n, r)| Some((n, r.slot, r.attached?)));
         // By the index first, which no other link has.
         let (mut sure, mut others) = (Vec::new(), Vec::new());
@@ -67,9 +68,9 @@ impl Daemon {
         }
         let mut half_made = Vec::new();
         // Those whose names say their slots first: others get what is left.
-        let mut rest: Vec<Link> = links.into_values().collect();
-        rest.sort_by_key(|link| link_slot(link).is_none());
-        for link in rest {
+        let (named, others): (Vec<_>, Vec<_>) =
+            links.into_values().partition(|link| link_slot(link).is_some());
+        for link in named.into_iter().chain(others) {
             if is_half_made(&link) {
                 log::warn!("{} is a half-made link of an earlier guestnetd: deleted", link.name);
                 self.kernel.deleter.delete(link.index);

@@ -50,6 +50,7 @@ use crate::model::backoff::Backoffs;
 use crate::model::change::Change;
 use crate::model::lifeline::{EndCause, ProcessRef};
 use crate::model::world::World;
+use crate::ordered::sort_short;
 use crate::serve::Servers;
 use crate::spec::{GuestName, GuestSpec, IfName, UplinkInfo};
 use crate::store::Store;
@@ -207,7 +208,7 @@ impl Handle {
             let short = |g| Attached { timeline: Vec::new(), ..daemon.seen(g) };
             let mut guests: Vec<_> =
                 daemon.visible().filter(|guest| whose.has(guest)).map(short).collect();
-            guests.sort_by(|a, b| a.name().cmp(b.name()));
+            sort_short(&mut guests, |one, other| one.name() < other.name());
             Ok(guests)
         })
     }

@@ -22,6 +22,7 @@ use crate::effects::kernel::{address, heard, link, route};
 use crate::effects::platform::resolv_conf;
 use crate::effects::platform::resolver_query::{self, Question};
 use crate::model::names::{Answer, Way};
+use crate::ordered::IntoTree;
 use crate::spec::{Dns, Family, IfName, IfPattern};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -87,7 +88,7 @@ impl Handle {
             let server = daemon.world.resolver();
             let server = server.filter(|server| daemon.world.names.is_silent(*server));
             Ok(server.map(|server| {
-                (server, daemon.world.guests.leases.subnets().map(|s| s.gateway).collect())
+                (server, daemon.world.guests.leases.subnets().map(|s| s.gateway).into_set())
             }))
         };
         let found: Option<(Ipv4Addr, BTreeSet<Ipv4Addr>)> = self.enter(silent).unwrap_or_default();

@@ -21,6 +21,7 @@
 
 use super::object::{LinkKind, Object, Scope};
 use super::step::{Op, Step};
+use crate::ordered::sort_short;
 use crate::spec::IfName;
 
 /// The steps from `found` to `want`; none when nothing is missing. Of what is found and not wanted
@@ -61,7 +62,7 @@ pub fn diff(
         }
         steps.push(Step { op: first, scope, object });
     }
-    steps.sort_by_key(order);
+    sort_short(&mut steps, |one, other| order(one) < order(other));
     steps
 }
 

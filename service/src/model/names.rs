@@ -14,6 +14,7 @@
 
 //! Which resolvers answer, as they were asked last, and which one guests' questions go to. Pure.
 
+use crate::ordered::IntoTree;
 use crate::spec::IfName;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -67,7 +68,7 @@ impl Names {
 
     /// All that is known from now on.
     pub fn set(&mut self, answers: impl IntoIterator<Item = (Way, Ipv4Addr, Answer)>) {
-        self.0 = answers.into_iter().map(|(way, server, is)| ((way, server), is)).collect();
+        self.0 = answers.into_iter().map(|(way, server, is)| ((way, server), is)).into_map();
     }
 
     /// Whether it was of no use to guests that leave so.

@@ -20,6 +20,7 @@
 //! for another subnet or way out than the others.
 
 use crate::model::sources::Sources;
+use crate::ordered::IntoTree;
 pub use crate::spec::Family;
 use crate::spec::{IfName, IfPattern, Subnet, HOST_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
@@ -668,7 +669,7 @@ impl Ruleset {
         let kinds = self.kinds(Verdict::MasqueradeBy, Verdict::Masquerade);
         let own = self.exits.values().cloned().map(IfPattern::from);
         let general = |own: &IfPattern| self.uplinks.iter().any(|u| u.matches(own.as_str()));
-        let own: BTreeSet<_> = own.filter(|own| !general(own)).collect();
+        let own = own.filter(|own| !general(own)).into_set();
         let kinds = &kinds;
         let of = |way_out| {
             self.usual().chain(self.unusual()).flat_map(move |s| leaves(kinds, way_out, s))

@@ -15,6 +15,7 @@
 //! Host ends, each with the address behind it. Pure. To copy them all, to compare two copies and to say
 //! in what they differ hardly costs more with more guests: they are kept in parts, which copies share.
 
+use crate::ordered::IntoTree;
 use crate::spec::IfName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -61,7 +62,7 @@ impl Sources {
         }
         let unshared = self.parts.iter().filter_map(|(key, part)| match others.parts.get(key) {
             Some(other) if Arc::ptr_eq(part, other) => None,
-            Some(other) => Some(part.difference(other).cloned().collect()),
+            Some(other) => Some(part.difference(other).cloned().into_set()),
             None => Some(BTreeSet::clone(part)),
         });
         unshared.flatten().collect()

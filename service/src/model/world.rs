@@ -24,6 +24,7 @@ use super::ruleset::{NatPorts, Strangers};
 use super::subnet_conflict::DevicePrefix;
 use super::uplink::Uplink;
 use crate::model::if_index::IfIndex;
+use crate::ordered::IntoTree;
 use crate::spec::{IfName, Subnet, UplinkInfos};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -141,7 +142,7 @@ impl World {
     /// The resolvers that guests' questions go to who leave by a tun.
     pub fn tun_resolvers(&self) -> BTreeMap<IfName, Ipv4Addr> {
         let of = |tun: &IfName| Some((tun.clone(), self.resolver_of(&Some(tun.clone()))?));
-        self.guests.tuns().filter_map(of).collect()
+        self.guests.tuns().filter_map(of).into_map()
     }
 
     /// Whether netd routes.

@@ -18,6 +18,7 @@ use crate::daemon::{Attached, Daemon, Gone, GuestEvent, Notice, Whose};
 use crate::effects::executor::link_deleter::Deleted;
 use crate::error::{Error, KernelError};
 use crate::model::if_index::IfIndex;
+use crate::ordered::IntoTree;
 use crate::spec::GuestName;
 use crate::store::Record;
 
@@ -55,8 +56,7 @@ impl Daemon {
         self.catch_up();
         let guests = &mut self.world.guests;
         let theirs = |guest: &&Attached| whose.has(guest);
-        let mut names: Vec<_> =
-            guests.attached().filter(theirs).map(|g| g.name().clone()).collect();
+        let mut names = guests.attached().filter(theirs).map(|g| g.name().clone()).into_set();
         let mut indexes = Vec::new();
         for name in &names {
             indexes.extend(guests.leave(name).map(|guest| guest.index));
@@ -65,8 +65,6 @@ impl Daemon {
         self.shut_out();
         // Those that are leaving already are waited for, too.
         names.extend(self.world.guests.all_leaving().filter(theirs).map(|g| g.name().clone()));
-        names.sort();
-        names.dedup();
         let number = names.len();
         for name in names {
             self.detaching.entry(name).or_default().push(gone.clone());

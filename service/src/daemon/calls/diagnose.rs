@@ -39,6 +39,7 @@ use crate::effects::kernel::{address, link, route, sysctl, tracked};
 use crate::error::Error;
 use crate::model::if_index::IfIndex;
 use crate::model::table::TableId;
+use crate::ordered::IntoTree;
 use crate::spec::{Family, GuestName};
 use crate::store::Store;
 use std::collections::BTreeMap;
@@ -325,15 +326,13 @@ impl Examination {
     fn interfaces(&self, facts: &Facts) -> BTreeMap<IfIndex, String> {
         let trails = facts.probes.iter().map(|probed| &probed.trail);
         let hops = trails.flat_map(|t| [t.arrived, t.left, t.answered, t.passed, t.astray]);
-        let mut indexes: Vec<IfIndex> = hops.flatten().map(|hop| hop.index).collect();
+        let mut indexes = hops.flatten().map(|hop| hop.index).into_set();
         if let Some(guest) = &facts.guest {
             let routes = [&guest.out, &guest.back, &guest.to_resolver];
             indexes.extend(routes.into_iter().flatten().flatten().map(|way| way.index));
         }
-        indexes.sort_unstable();
-        indexes.dedup();
         let name = |index| Some((index, link::by_index(&self.netlink, index).ok().flatten()?.name));
-        indexes.into_iter().filter_map(name).collect()
+        indexes.into_iter().filter_map(name).into_map()
     }
 
     /// Lets the guest's namespace go, and says whether it ended meanwhile.

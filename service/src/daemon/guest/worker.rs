@@ -23,6 +23,7 @@ use crate::model::desired::Scale;
 use crate::model::if_index::IfIndex;
 use crate::model::timeline::Timeline;
 use crate::model::GuestNet;
+use crate::ordered::IntoTree;
 use crate::spec::IfName;
 use crate::store::{AttachedRecord, Record};
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,7 +170,7 @@ impl Daemon {
 
     /// After a failure: an MTU that was taken back may have brought IPv6 back.
     pub(in crate::daemon) fn look_at_ends(&mut self, index: IfIndex) {
-        let guests = [index].into();
+        let guests = [index].into_iter().into_set();
         self.debounce.trigger(Due { guests, ..Due::default() }, Instant::now());
     }
 

@@ -29,6 +29,7 @@ use crate::model::identity::Changed;
 use crate::model::if_index::IfIndex;
 use crate::model::timeline::Timeline;
 use crate::model::{GuestNet, Reversible, Step};
+use crate::ordered::IntoTree;
 use std::time::Instant;
 
 impl Daemon {
@@ -40,7 +41,7 @@ impl Daemon {
                 Ok(found) => found,
                 Err(e) => {
                     log::error!("the guests' links could not be read, which is tried again: {e}");
-                    let guests = self.world.guests.links().collect();
+                    let guests = self.world.guests.links().into_set();
                     self.debounce.retry(Due { guests, ..Due::default() }, Instant::now());
                     return;
                 }
@@ -171,7 +172,7 @@ impl Daemon {
             return;
         }
         log::error!("{}: not whole, which is tried again: {e}", net.name);
-        let due = Due { guests: [index].into(), ..Due::default() };
+        let due = Due { guests: [index].into_iter().into_set(), ..Due::default() };
         self.debounce.retry(due, Instant::now());
     }
 }

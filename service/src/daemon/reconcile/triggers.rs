@@ -23,6 +23,7 @@ use crate::effects::resource::{Managed, SharedResource};
 use crate::model::if_index::IfIndex;
 use crate::model::uplink::way::is_internet;
 use crate::model::{identity, ownership};
+use crate::ordered::IntoTree;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -111,7 +112,7 @@ impl Daemon {
             match self.condition(link) {
                 Condition::Whole => {}
                 Condition::Lacking => {
-                    let due = Due { guests: [link.index].into(), ..Due::default() };
+                    let due = Due { guests: [link.index].into_iter().into_set(), ..Due::default() };
                     self.debounce.trigger(due, now);
                 }
                 // Its packets may meet no rule: not a moment is waited.
@@ -153,7 +154,7 @@ impl Daemon {
         self.world.prefixes = None;
         self.forwarding.get_mut().reread(true);
         let forwarding = !self.forwarding.get().is_on();
-        let guests = self.world.guests.links().collect();
+        let guests = self.world.guests.links().into_set();
         let due = Due { forwarding, prefixes: true, guests, ..Due::shared() };
         self.debounce.trigger(due, now);
     }
@@ -206,7 +207,7 @@ impl Daemon {
                 || self.world.lockdown.over_at().is_some_and(|at| at <= now),
             filter: self.packet_filter.is_repair_due(now),
             forwarding: self.forwarding.is_repair_due(now),
-            guests: self.guest_repairs.due(now).into_iter().collect(),
+            guests: self.guest_repairs.due(now).into_iter().into_set(),
             wanted: self.retry_at().is_some_and(|at| at <= now),
             ..Due::default()
         };

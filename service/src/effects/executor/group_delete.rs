@@ -21,7 +21,7 @@ use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
 use crate::model::ownership;
-use std::collections::BTreeSet;
+use crate::ordered::IntoTree;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Deletes these links. On failure none or some are deleted, and nothing else is.
@@ -31,8 +31,8 @@ pub(in crate::effects) fn delete(
 ) -> Result<(), KernelError> {
     let found = link::all(netlink)?;
     let group = unused(&found);
-    let mut ours: BTreeSet<IfIndex> =
-        found.iter().filter(|link| link.kind == "veth").map(|link| link.index).collect();
+    let mut ours =
+        found.iter().filter(|link| link.kind == "veth").map(|link| link.index).into_set();
     ours.retain(|index| indexes.contains(index));
     for index in ours.clone() {
         match link::set_group(netlink, index, group) {
@@ -43,10 +43,9 @@ pub(in crate::effects) fn delete(
         }
     }
     let found = link::all(netlink)?;
-    let there: BTreeSet<IfIndex> = found.iter().map(|link| link.index).collect();
+    let there = found.iter().map(|link| link.index).into_set();
     ours.retain(|index| there.contains(index));
-    let named: BTreeSet<IfIndex> =
-        found.iter().filter(|link| link.group == group).map(|link| link.index).collect();
+    let named = found.iter().filter(|link| link.group == group).map(|link| link.index).into_set();
     if named != ours {
         let text = Some(format!("another program uses group {group} now"));
         return Err(KernelError { errno: libc::EBUSY, text });
@@ -59,7 +58,7 @@ pub(in crate::effects) fn delete(
 
 /// A leaving group that no link has.
 fn unused(links: &[Link]) -> u32 {
-    let taken: BTreeSet<u32> = links.iter().map(|link| link.group).collect();
+    let taken = links.iter().map(|link| link.group).into_set();
     loop {
         // std's own random keys: no other source of randomness is at hand, and none is needed.
         let random = RandomState::new().build_hasher().finish();

@@ -20,6 +20,7 @@ use super::netlink::attr::{Request, Writer};
 use super::netlink::message::{attributes, ipv4, u32_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
+use crate::ordered::IntoTree;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
@@ -43,7 +44,7 @@ pub fn just_answered(gateway: Ipv4Addr) -> Result<BTreeSet<Ipv4Addr>, KernelErro
         .with_nested(CTA_FILTER, &filter);
     let answered = |message: &Message<'_>| answered_by(message, gateway, timeouts);
     let found = Netlink::open_netfilter()?.dump(&Request { kind: CT_GET, body }, answered)?;
-    Ok(found.into_iter().collect())
+    Ok(found.into_iter().into_set())
 }
 
 fn timeout(name: &str, usual: u32) -> u32 {

@@ -27,6 +27,7 @@ use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::uplink::way::INTERNET;
 use crate::model::{GuestNet, Object, Scope};
+use crate::ordered::IntoTree;
 use crate::spec::{Family, IfName, IpPrefix};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -135,7 +136,7 @@ pub fn host_ends<'a>(
             found.push_route(name, &route);
         }
     }
-    Ok(ends.into_iter().map(|(index, (_, found))| (index, found)).collect())
+    Ok(ends.into_iter().map(|(index, (_, found))| (index, found)).into_map())
 }
 
 /// What its link alone says.
@@ -285,7 +286,7 @@ pub fn device_prefixes(
         |cause: KernelError| Error::kernel("read the device's addresses and routes", cause);
     let links = link::all(netlink).map_err(failed)?;
     let others = links.iter().filter(|l| !l.is_ours() && !is_guests(l.index));
-    let names: BTreeMap<IfIndex, String> = others.map(|l| (l.index, l.name.clone())).collect();
+    let names = others.map(|l| (l.index, l.name.clone())).into_map();
     let mut prefixes = Vec::new();
     for a in address::of(netlink, Family::V4, None).map_err(failed)? {
         let subnet = IpPrefix::containing(a.address, a.prefix).and_then(|prefix| prefix.v4());

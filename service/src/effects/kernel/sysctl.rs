@@ -18,6 +18,7 @@
 use super::write;
 use crate::model::forwarding::Before;
 use crate::spec::IfName;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
@@ -56,16 +57,16 @@ pub fn rp_filter_of_all() -> io::Result<u32> {
 
 /// What switching forwarding on will change beside the switch.
 pub fn before_forwarding() -> io::Result<Before> {
-    let mut before = Before { accept_redirects: is_one(ACCEPT_REDIRECTS)?, ..Before::default() };
+    let accept_redirects = is_one(ACCEPT_REDIRECTS)?;
+    let mut forwarding = BTreeSet::new();
     for entry in fs::read_dir(CONF)?.flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
         // An interface that goes meanwhile has no value to come back to.
         if name != "all" && is_one(&format!("{CONF}/{name}/forwarding")).unwrap_or(false) {
-            before.forwarding.push(name);
+            forwarding.insert(name);
         }
     }
-    before.forwarding.sort();
-    Ok(before)
+    Ok(Before { accept_redirects, forwarding: forwarding.into_iter().collect() })
 }
 
 /// Switches IPv4 forwarding on, for all interfaces.

@@ -24,6 +24,7 @@ use crate::model::policy_rules::{self, RoutingMode, Rule};
 use crate::model::uplink::select::{carries, rank, select, source, Candidate, TableRoute};
 use crate::model::uplink::way::{merge, Behind, Hop, NextHop, Way, INTERNET};
 use crate::model::uplink::{clat_of, Choice, Uplink};
+use crate::ordered::sort_short;
 use crate::spec::{Family, IfName, IfPattern, Subnet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -55,7 +56,7 @@ fn read(netlink: &Netlink, question: &Question<'_>) -> Result<Uplink, KernelErro
         .filter(|link| !link.is_ours())
         .filter_map(|link| Some((rank(choice, &way, &link.name, link.index)?, link)))
         .collect();
-    ranked.sort_by(|(one, _), (other, _)| one.cmp(other));
+    sort_short(&mut ranked, |(one, _), (other, _)| one < other);
     let mut candidates = Vec::new();
     for (_, link) in ranked {
         let one = candidate(netlink, *routing, &way, &link)?;

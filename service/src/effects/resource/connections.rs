@@ -23,6 +23,7 @@ use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::ruleset::GuestSubnet;
 use crate::model::world::World;
+use crate::ordered::IntoTree;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -84,7 +85,7 @@ impl Connections {
 
 /// What guests' connections leave with.
 fn sources(world: &World) -> BTreeSet<Ipv4Addr> {
-    world.uplink.address.into_iter().chain(world.uplink.sources().into_values()).collect()
+    world.uplink.address.into_iter().chain(world.uplink.sources().into_values()).into_set()
 }
 
 /// The subnets that guests have.
@@ -290,7 +291,7 @@ fn work(shared: &Shared) {
 /// One message for each of a few guests; else all are read once.
 fn forget(shared: &Shared, unfit: &[Unfit]) {
     const FEW: usize = 8;
-    let addresses: BTreeSet<Ipv4Addr> = unfit.iter().filter_map(Unfit::address).collect();
+    let addresses = unfit.iter().filter_map(Unfit::address).into_set();
     let others: Vec<_> = unfit.iter().filter(|one| one.address().is_none()).collect();
     if others.is_empty() && addresses.len() <= FEW {
         for address in addresses {

@@ -27,6 +27,7 @@ use crate::model::sources::Sources;
 use crate::model::uplink::Choice;
 use crate::model::world::Backend;
 use crate::model::world::World;
+use crate::ordered::IntoTree;
 use crate::spec::IfPattern;
 use std::collections::BTreeSet;
 
@@ -98,7 +99,7 @@ impl PacketFilter {
 fn ways_out(world: &World) -> BTreeSet<IfPattern> {
     let uplink = &world.uplink;
     let mut ways: BTreeSet<IfPattern> = match (world.platform.routing, &uplink.choice) {
-        (RoutingMode::Netd { .. }, Choice::Listed(list)) => list.iter().cloned().collect(),
+        (RoutingMode::Netd { .. }, Choice::Listed(list)) => list.iter().cloned().into_set(),
         _ => BTreeSet::new(),
     };
     for name in uplink.ways_out() {
@@ -120,13 +121,13 @@ impl SharedResource for PacketFilter {
         let forwarded = world.forwarded();
         Ruleset {
             uplinks: ways_out(world),
-            subnets: GuestSubnet::original().into_iter().chain(guests.leases.subnets()).collect(),
+            subnets: GuestSubnet::original().into_iter().chain(guests.leases.subnets()).into_set(),
             // Another one changes nothing for who does not ask it.
             resolver: world.resolver().filter(|_| !forwarded.every()),
             forwarded,
             exits: exits
                 .filter_map(|(host, one)| Some((host.clone(), one.vpn.tun()?.clone())))
-                .collect(),
+                .into_map(),
             tun_resolvers: world.tun_resolvers(),
             guests: match world.platform.filter {
                 Backend::Nftables => guests.sources().clone(),

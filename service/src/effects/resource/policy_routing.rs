@@ -26,6 +26,7 @@ use crate::model::policy_rules::{leads, Action, PolicyRule, Rule, RuleInputs, Se
 use crate::model::ruleset::GuestSubnet;
 use crate::model::table::TableId;
 use crate::model::world::World;
+use crate::ordered::{sort_short, IntoTree};
 use crate::spec::{Family, VpnPolicy};
 use log::Level;
 use std::collections::BTreeSet;
@@ -106,7 +107,7 @@ impl SharedResource for PolicyRouting {
 
     fn want(world: &World) -> Vec<PolicyRule> {
         let subnets = world.guests.leases.subnets().chain(GuestSubnet::original());
-        let subnets: BTreeSet<_> = subnets.map(|s| s.subnet).collect();
+        let subnets = subnets.map(|s| s.subnet).into_set();
         let mut ways = RuleInputs {
             shape: world.platform.routing,
             uplink: world.uplink.index,
@@ -136,7 +137,7 @@ impl SharedResource for PolicyRouting {
 
     fn drift(&mut self, want: &Vec<PolicyRule>, world: &World) -> Result<Option<String>, Error> {
         let mut there = ours(&world.rules);
-        there.sort();
+        sort_short(&mut there, |one, other| one < other);
         if there == *want {
             return Ok(None);
         }

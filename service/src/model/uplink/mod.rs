@@ -24,6 +24,7 @@ pub use choice::{clat_of, Choice};
 use super::policy_rules::RoutingMode;
 use super::table::TableId;
 use crate::model::if_index::IfIndex;
+use crate::ordered::IntoTree;
 use crate::spec::{IfName, Subnet};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -117,7 +118,7 @@ impl Uplink {
             let hop = self.way.hops.iter().find(|hop| hop.name == name.as_str())?;
             Some((name.clone(), hop.source?))
         };
-        self.ways_out().filter_map(source).collect()
+        self.ways_out().filter_map(source).into_map()
     }
 
     fn is_own(&self, hop: &Hop) -> bool {

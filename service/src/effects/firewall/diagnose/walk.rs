@@ -22,6 +22,7 @@ use super::chains::{Base, Chain, Filters, Hook, Label, Table, Verdict};
 use super::device::Device;
 use super::packet::Packet;
 use super::rule::{self, Changed, Exit, RuleEnd};
+use crate::ordered::sort_short;
 
 /// A rule, or a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,7 +195,7 @@ impl<'a> Walk<'a> {
         if hook == Hook::Postrouting {
             met.push((SOURCE_NAT, Met::Nat));
         }
-        met.sort_by_key(|(priority, _)| *priority);
+        sort_short(&mut met, |(one, _), (other, _)| one < other);
         met.into_iter().map(|(_, met)| met).collect()
     }
 
@@ -267,7 +268,7 @@ impl<'a> Walk<'a> {
         };
         // Each is asked until one translates (nf_nat_inet_fn()).
         let mut chains: Vec<_> = self.base_chains(hook).filter(|(.., base)| base.nat).collect();
-        chains.sort_by_key(|(.., base)| base.priority);
+        sort_short(&mut chains, |(.., one), (.., other)| one.priority < other.priority);
         let mut walkers = vec![walker];
         for (table, chain, base) in chains {
             walkers = self.each(walkers, |walk, walker| match done(&walker) {

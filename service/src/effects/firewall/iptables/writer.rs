@@ -25,6 +25,7 @@
 use super::anchor::{Anchor, Found};
 use super::programs::Call;
 use crate::effects::firewall::Rule;
+use crate::ordered::sort_short;
 
 /// What was written for one anchor, and what the kernel showed right afterwards.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -206,7 +207,7 @@ impl Anchor {
             let first = |name: &&str| found.from(from, name).next().map(|jump| jump.at);
             let mut names = self.names.to_vec();
             names.retain(|name| (from, *name) != (self.parent, kept));
-            names.sort_by_key(|name| std::cmp::Reverse(first(name)));
+            sort_short(&mut names, |one, other| first(one) > first(other));
             calls.extend(names.iter().flat_map(|name| self.unhook(from, name, found)));
         }
         // One may lead to another.

@@ -21,6 +21,7 @@
 use crate::effects::firewall::{
     Family, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule, Ruleset, Verdict,
 };
+use crate::ordered::IntoTree;
 use crate::spec::{IfName, Subnet, HOST_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -169,13 +170,13 @@ pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
         bytes
     };
     let mut sets = BTreeMap::<Set, Elements>::new();
-    sets.insert(Set::GUESTS, ruleset.guests.iter().map(guest).collect());
+    sets.insert(Set::GUESTS, ruleset.guests.iter().map(guest).into_set());
     sets.insert(Set::FRAGMENTS, Elements::new());
     sets.insert(Set::OPENED, Elements::new());
     sets.insert(Set::CROWD, Elements::new());
     sets.insert(Set::CONNECTIONS, Elements::new());
     sets.insert(Set::DROPPED, Elements::new());
-    let addresses = ruleset.unusual().map(|s| Set::ADDRESSES.element(s)).collect();
+    let addresses = ruleset.unusual().map(|s| Set::ADDRESSES.element(s)).into_set();
     sets.insert(Set::ADDRESSES, addresses);
     for s in ruleset.unusual() {
         for kind in Set::KINDS {
@@ -203,16 +204,16 @@ pub(super) fn arrivals(from: &Ruleset, to: &Ruleset) -> Elements {
 
 /// The sets without.
 pub(super) fn names(ruleset: &Ruleset) -> BTreeSet<Set> {
-    let prefixes: BTreeSet<u8> = ruleset.unusual().map(|s| s.subnet.prefix()).collect();
+    let prefixes = ruleset.unusual().map(|s| s.subnet.prefix()).into_set();
     let of = |prefix: &u8| Set::KINDS.map(|kind| Set { kind, prefix: *prefix });
-    prefixes.iter().flat_map(of).chain(Set::ALWAYS).collect()
+    prefixes.iter().flat_map(of).chain(Set::ALWAYS).into_set()
 }
 
 /// The elements that go from one ruleset to another, by their sets, and those that come. What it costs
 /// hardly grows with the number of guests and subnets that stay.
 pub(super) fn moved(from: &Ruleset, to: &Ruleset) -> [BTreeMap<Set, Elements>; 2] {
     let beyond = |a: &Ruleset, b: &Ruleset| -> Ruleset {
-        let subnets = a.subnets.difference(&b.subnets).copied().collect();
+        let subnets = a.subnets.difference(&b.subnets).copied().into_set();
         Ruleset { subnets, guests: a.guests.beyond(&b.guests), ..Ruleset::default() }
     };
     let left = beyond(from, to);
@@ -237,12 +238,12 @@ pub(super) fn lines(ruleset: &Ruleset, forgets: bool) -> Vec<Line> {
         let gateway = Ipv4Addr::UNSPECIFIED;
         Some(GuestSubnet { subnet: Subnet::containing(gateway, prefix)?, gateway })
     };
-    let prefixes: BTreeSet<u8> = ruleset.unusual().map(|s| s.subnet.prefix()).collect();
+    let prefixes = ruleset.unusual().map(|s| s.subnet.prefix()).into_set();
     let subnets = ruleset.usual().copied().chain(prefixes.into_iter().filter_map(stand_in));
     let Ruleset { uplinks, resolver, exits, tun_resolvers, connections, crowd, strangers, .. } =
         ruleset;
     let (uplinks, exits, forwarded) = (uplinks.clone(), exits.clone(), ruleset.forwarded.clone());
-    let subnets = subnets.collect();
+    let subnets = subnets.into_set();
     let few = Ruleset {
         uplinks,
         subnets,

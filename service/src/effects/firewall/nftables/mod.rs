@@ -29,6 +29,7 @@ mod text;
 pub(super) mod trace;
 
 use super::{Backend, Drops, Engine, FirewallError, Hook, Ruleset};
+use crate::ordered::IntoTree;
 use batch::Batch;
 use dump::{dump, Dump, Shape};
 use layout::{arrivals, lines, moved, names, sets, Counted, Elements, Line, Set};
@@ -36,7 +37,6 @@ use netlink_bindings::nftables::TableFlags;
 use netlink_socket2::{NetlinkSocket, ReplyError};
 use socket::{Refusal, Socket};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 pub use text::text;
 
@@ -374,7 +374,7 @@ fn fill(batch: &mut Batch, from: Option<&Known>, wanted: &Ruleset, lines: Option
         sets.difference(&there).for_each(|set| batch.set(set));
     }
     let none = Elements::new();
-    for set in gone.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+    for set in gone.keys().chain(new.keys()).into_set() {
         batch.elements(set, gone.get(set).unwrap_or(&none), new.get(set).unwrap_or(&none));
     }
     if from.is_some() {

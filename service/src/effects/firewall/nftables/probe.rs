@@ -21,6 +21,7 @@ use super::socket::Refusal;
 use super::{chain_of, unavailable, Nftables, ATTEMPTS, OWNERSHIP};
 use crate::effects::firewall::{FirewallError, GuestSubnet, Hook, Ruleset};
 use crate::model::ruleset::Forwarded;
+use crate::ordered::IntoTree;
 use crate::spec::{IfName, IfPattern, Subnet};
 use std::net::Ipv4Addr;
 
@@ -118,9 +119,9 @@ fn kernel_is_new_enough() -> Result<(), FirewallError> {
 fn sample() -> Ruleset {
     let gateway = Ipv4Addr::new(192, 0, 2, 1);
     let other = Subnet::containing(gateway, 24).map(|subnet| GuestSubnet { subnet, gateway });
-    let subnets = GuestSubnet::original().into_iter().chain(other).collect();
-    let uplinks = IfPattern::new("wlan0").into_iter().collect();
-    let forwarded = Forwarded { all: false, but: [IfName::host_end(0)].into() };
+    let subnets = GuestSubnet::original().into_iter().chain(other).into_set();
+    let uplinks = IfPattern::new("wlan0").into_iter().into_set();
+    let forwarded = Forwarded { all: false, but: [IfName::host_end(0)].into_iter().into_set() };
     let (connections, nat_ports) = (Some(1), Some((1024, u16::MAX)));
     Ruleset {
         uplinks,

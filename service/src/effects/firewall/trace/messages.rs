@@ -17,6 +17,7 @@
 use crate::effects::kernel::netlink::message::{attributes, ipv4, text, u32_at, Message};
 use crate::model::if_index::IfIndex;
 use crate::model::trace::{Flow, Hook, Step, Which};
+use crate::ordered::sort_short;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
@@ -219,11 +220,13 @@ pub fn steps(told: &[Told], flow: &Flow, known: &Known<'_>) -> Vec<Step> {
         way.take(one, answer, known);
     }
     let [first, answers] = ways;
+    let earlier =
+        |one: &Step, other: &Step| (one.hook, one.priority) < (other.hook, other.priority);
     let mut all = first.steps;
     // x_tables and nf_tables tell on sockets of their own.
-    all.sort_by_key(|step| (step.hook, step.priority));
+    sort_short(&mut all, earlier);
     let mut back = answers.steps;
-    back.sort_by_key(|step| (step.hook, step.priority));
+    sort_short(&mut back, earlier);
     all.extend(back);
     all
 }

@@ -18,6 +18,7 @@
 //! the same for the files behind stubs.
 
 use super::BEHIND_STUBS;
+use crate::ordered::IntoTree;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -114,7 +115,7 @@ impl Watch {
 
     fn way(&self) -> BTreeSet<(PathBuf, OsString)> {
         let stubs = BEHIND_STUBS.iter().map(|file| Path::new(*file));
-        [self.path.as_path()].into_iter().chain(stubs).flat_map(way_to).collect()
+        [self.path.as_path()].into_iter().chain(stubs).flat_map(way_to).into_set()
     }
 
     fn watch(&mut self, way: &BTreeSet<(PathBuf, OsString)>) {

@@ -21,6 +21,7 @@ use crate::effects::kernel::netlink::attr::{Request, Writer};
 use crate::effects::kernel::netlink::message::{attributes, text, Message};
 use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
+use crate::ordered::IntoTree;
 use std::collections::{BTreeSet, HashMap};
 
 // linux/netfilter/nf_tables.h
@@ -138,7 +139,7 @@ fn looked_into(table: &Table) -> BTreeSet<String> {
         Step::Find { set, .. } => Some(set.clone()),
         _ => None,
     });
-    sets.collect()
+    sets.into_set()
 }
 
 /// A request for all objects of a kind.

@@ -94,6 +94,7 @@ mod tests {
         let all: Sources = (0..1000).map(source).collect();
         let mut other = all.clone();
         assert_eq!((other.beyond(&all), all.beyond(&other)), Default::default());
+        assert_eq!(all.beyond(&Sources::default()), all);
         other.insert(source(1000));
         other.remove(&source(7));
         other.remove(&source(7));

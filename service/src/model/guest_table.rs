@@ -25,7 +25,7 @@ use crate::model::sources::{Source, Sources};
 use crate::model::timeline::Entry;
 use crate::model::GuestNet;
 use crate::spec::{Dns, GuestName, GuestSpec, IfName, IpPrefix, Mtu, VpnPolicy};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;

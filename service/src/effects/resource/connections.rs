@@ -251,7 +251,10 @@ impl Shared {
             Some(kept) => kept,
             None => Netlink::open_netfilter()?,
         };
-        what(socket.insert(kept))
+        let answer = what(&kept);
+        // What came of one that failed may still come.
+        *socket = answer.is_ok().then_some(kept);
+        answer
     }
 
     fn forget_address(&self, address: Ipv4Addr) -> Result<(), KernelError> {

@@ -144,7 +144,7 @@ fn unadopted(link: &Guest, look: Look) -> String {
 /// Packets of a guest's that were dropped.
 fn dropped(packets: i64) -> String {
     match packets {
-        ..0 => "-".to_owned(),
+        ..=-1 => "-".to_owned(),
         some => some.to_string(),
     }
 }

@@ -21,10 +21,10 @@ use crate::model::dns::NameServers;
 use crate::model::guest_table::Attached;
 use crate::model::policy_rules::{asks_by, ANSWERS_GUESTS};
 use crate::model::world::World;
+use crate::ordered::{sort_short, IntoTree};
 use crate::serve::dns::{Ask, Guest, Upstream, Way};
 use crate::serve::{dhcp, dns, Want};
 use crate::spec::{Dns, VpnPolicy};
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -83,16 +83,16 @@ fn names(world: &World, netd: &Path) -> dns::Want {
         return dns::Want::default();
     }
     let forwarded = |guest: &&Attached| world.forwards(&guest.net.dns, &guest.net.vpn);
-    let guests: BTreeMap<_, _> = world
+    let guests = world
         .guests
         .attached()
         .filter(forwarded)
         .map(|guest| (guest.index, asks(world, guest)))
-        .collect();
-    let ways: BTreeSet<&Way> = guests.values().map(|guest| &guest.way).collect();
+        .into_map();
+    let ways = guests.values().map(|guest| &guest.way).into_set();
     let upstreams = ways.into_iter().filter_map(|way| Some((way.clone(), upstream(world, way)?)));
-    let upstreams = upstreams.collect();
-    let gateways = guests.values().map(|guest| guest.gateway).collect();
+    let upstreams = upstreams.into_map();
+    let gateways = guests.values().map(|guest| guest.gateway).into_set();
     dns::Want { guests: Arc::new(guests), gateways, upstreams, netd: netd.into() }
 }
 
@@ -142,6 +142,6 @@ pub(in crate::daemon) fn bad_ones_last(
     mut all: Vec<IpAddr>,
 ) -> Vec<IpAddr> {
     let is_bad = |server: &IpAddr| matches!(server, IpAddr::V4(at) if world.names.is_bad(way, *at));
-    all.sort_by_key(is_bad);
+    sort_short(&mut all, |one, other| !is_bad(one) && is_bad(other));
     all
 }

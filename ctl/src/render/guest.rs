@@ -305,7 +305,7 @@ demo      attached
     fn everything_about_one() {
         let text = details(&samples::guest(), Look::PLAIN);
         assert_eq!(
-            text.lines().take(15).map(|line| format!("{line}\n")).collect::<String>(),
+            text.lines().take(16).map(|line| format!("{line}\n")).collect::<String>(),
             "\
 name         demo
 state        attached

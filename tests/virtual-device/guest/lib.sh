@@ -52,7 +52,7 @@ run_tests() {
 # there: what a phone's kernel has built in is loaded here first.
 as_on_android() {
     modprobe -a tun veth iptable_nat iptable_filter iptable_mangle iptable_raw ip6table_filter ip6table_mangle \
-        ip6table_raw xt_MASQUERADE xt_conntrack xt_connlimit xt_state xt_bpf nf_conntrack_netlink
+        ip6table_raw xt_MASQUERADE xt_nat xt_conntrack xt_connlimit xt_state xt_bpf nf_conntrack_netlink
     mount -o remount,hidepid=2,gid=3009 /proc
     chown 1000:1016 /dev/net/tun
     chmod 660 /dev/net/tun

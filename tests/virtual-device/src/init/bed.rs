@@ -27,7 +27,7 @@ use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestN
 use guestnet_platform::{connect, Connection, Endpoint};
 use guestnet_tests::bed::GATEWAY;
 use guestnet_tests::client::{by_netns, by_pid, by_pidfd, config, NAME};
-use guestnet_tests::netd::Dnsproxyd;
+use guestnet_tests::netd::{ask, Dnsproxyd};
 use guestnet_tests::resolver::{resolve, resolve_by_tcp, Resolver};
 use guestnet_tests::{poll, Guest, InNetns, NetdDevice, Probe};
 
@@ -149,6 +149,27 @@ impl Bed {
             (Some(Resolver::ANSWER), Ok(Resolver::ANSWER), 2..) => Ok(()),
             other => Err(format!("names, by UDP and TCP, and how often netd was asked: {other:?}")),
         }
+    }
+
+    /// A server that is named for guests is asked while the lockdown of a VPN keeps all users off it.
+    pub fn asks_past_a_lockdown(&self, service: &Connection<dyn IGuestNet>) -> Result<(), String> {
+        let guest = Guest::new();
+        let named = |servers: &[String]| {
+            service.setDns("wlan0", servers).map_err(|e| format!("setDns: {e}"))
+        };
+        let attached = service.attach(&config("locked"), &by_pid(guest.pid()), None);
+        attached.map_err(|e| format!("attach: {e}"))?;
+        self.device.vpn_up("tun0");
+        self.device.lockdown(true);
+        let [server, _] = self.device.resolvers("wlan0");
+        named(&[server])?;
+        let by_wifi = || ask(&guest, GATEWAY, false).ok().filter(|name| name.contains("wlan0"));
+        let answer = poll(Duration::from_secs(20), by_wifi);
+        named(&[])?;
+        self.device.lockdown(false);
+        self.device.vpn_down("tun0");
+        service.detach("locked").map_err(|e| format!("detach: {e}"))?;
+        answer.map(drop).ok_or_else(|| "a server is not asked under a lockdown".to_owned())
     }
 
     /// What of a guest's is on the device.

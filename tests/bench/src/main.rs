@@ -34,6 +34,7 @@ mod machine;
 mod measure;
 mod memory;
 mod mtu;
+mod names;
 mod options;
 mod progress;
 mod report;
@@ -104,11 +105,12 @@ fn measure(options: &Options) -> Result<()> {
 type Run = fn(&Options) -> Result<Table>;
 
 /// All others, by name, in the order of the report.
-const TABLES: [(&str, Run); 12] = [
+const TABLES: [(&str, Run); 13] = [
     ("scale", scale::run),
     ("concurrent", concurrent::run),
     ("first-packet", first_packet::run),
     ("datapath", datapath::run),
+    ("names", names::run),
     ("events", events::run),
     ("start", start::run),
     ("before", before::run),

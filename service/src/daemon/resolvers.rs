@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::model::alloc::leases::Leases;
 use crate::model::fault::{Cause, Fault};
 use crate::model::if_index::IfIndex;
+use crate::ordered::IntoTree;
 use crate::spec::IfName;
 use crate::store::{ResolversRecord, Store};
 use std::collections::BTreeSet;
@@ -158,7 +159,7 @@ impl Resolvers {
 
     /// The interfaces that somebody has named resolvers for.
     pub(in crate::daemon) fn named(&self) -> BTreeSet<IfName> {
-        self.named.behind.keys().cloned().collect()
+        self.named.behind.keys().cloned().into_set()
     }
 
     /// Where the resolvers behind an uplink are from, and what else is named there.

@@ -17,6 +17,7 @@
 use super::policy_rules;
 use super::ruleset::Forwarded;
 use super::world::World;
+use crate::ordered::IntoTree;
 use crate::spec::{Dns, IfName, VpnPolicy};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -82,7 +83,7 @@ impl World {
         let other = |(dns, vpn): &(Dns, VpnPolicy)| self.forwards(dns, vpn) != all;
         let choices = self.guests.dns_choices().iter();
         let but = choices.filter(|(_, choice)| other(choice)).map(|(host, _)| host.clone());
-        Forwarded { all, but: but.collect() }
+        Forwarded { all, but: but.into_set() }
     }
 
     /// netd's number of the network that guests leave by in this way.

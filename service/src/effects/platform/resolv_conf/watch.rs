@@ -151,7 +151,7 @@ fn with_files(way: &BTreeSet<(PathBuf, OsString)>) -> BTreeSet<PathBuf> {
     let is_file = |(folder, name): &&(PathBuf, OsString)| {
         std::fs::symlink_metadata(folder.join(name)).is_ok_and(|meta| meta.is_file())
     };
-    way.iter().filter(is_file).map(|(folder, _)| folder.clone()).collect()
+    way.iter().filter(is_file).map(|(folder, _)| folder.clone()).into_set()
 }
 
 /// The folders on the way to a file, each with the name that is looked up in it, as far as they are there.

@@ -34,5 +34,6 @@ pub mod sysctl;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tracked;
+pub mod tun;
 pub mod uplink;
 pub mod write;

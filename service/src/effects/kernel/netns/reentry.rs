@@ -28,12 +28,12 @@ use super::handle::{self, NetnsHandle};
 use super::Home;
 use crate::effects::kernel::link::{self, Namespace};
 use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::tun;
 use crate::error::{Error, KernelError};
-use nix::sys::ioctl::ioctl_num_type;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A namespace that was entered again, held until this is dropped.
 #[derive(Debug)]
@@ -63,26 +63,20 @@ impl AsFd for WayBack {
     }
 }
 
-#[cfg(not(target_os = "android"))]
-const TUN: &str = "/dev/net/tun";
-#[cfg(target_os = "android")]
-const TUN: &str = "/dev/tun";
-
 /// Opens a namespace. `device` is in the calling thread's, which is the one that an id is of.
 pub fn open(device: &Netlink, namespace: Namespace) -> Result<WayBack, Error> {
     let failed = |what: &'static str| move |e: io::Error| Error::kernel(what, e);
-    let tun = OpenOptions::new().read(true).write(true).open(TUN);
-    let tun = tun.map_err(|e| Error::kernel(format!("open {TUN}"), e))?;
+    let tun = tun::open().map_err(|e| Error::kernel(format!("open {}", tun::PATH), e))?;
     // Nobody has it, here or there: the move to a namespace that has the name fails. std's own
     // random keys: no other source of randomness is at hand.
     let random = RandomState::new().build_hasher().finish();
     let name = format!("gn{:012x}", random >> 16);
-    create(&tun, &name).map_err(failed("make a TUN device"))?;
+    tun::create_tun(&tun, &name).map_err(failed("make a TUN device"))?;
     let moved = |e| Error::kernel("move a TUN device into the guest", e);
     let link = link::by_name(device, &name).map_err(moved)?;
     let link = link.ok_or_else(|| moved(KernelError { errno: libc::ENODEV, text: None }))?;
     link::set_netns(device, link.index, namespace).map_err(moved)?;
-    let netns = netns_of(&tun).map_err(failed("ask where a TUN device is"))?;
+    let netns = tun::netns_of(&tun).map_err(failed("ask where a TUN device is"))?;
     Ok(WayBack { netns, _tun: Some(tun) })
 }
 
@@ -92,44 +86,6 @@ pub fn of_process(pid: i32) -> Result<OwnedFd, Error> {
     let WayBack { netns, _tun: tun } = open(&device, Namespace::Process(pid))?;
     drop(tun);
     Ok(netns)
-}
-
-// linux/if_tun.h
-const TUNSETIFF: ioctl_num_type = nix::request_code_write!(b'T', 202, std::mem::size_of::<i32>());
-const TUNGETDEVNETNS: ioctl_num_type = nix::request_code_none!(b'T', 227);
-const IFF_TUN: i16 = 0x0001;
-const IFF_NO_PI: i16 = 0x1000;
-
-/// `struct ifreq` (linux/if.h) as TUNSETIFF reads and writes it.
-#[repr(C)]
-struct Request {
-    name: [u8; libc::IFNAMSIZ],
-    flags: i16,
-    _rest: [u8; 22],
-}
-
-/// Makes a device that goes with its descriptor.
-fn create(tun: &File, name: &str) -> io::Result<()> {
-    let mut request =
-        Request { name: [0; libc::IFNAMSIZ], flags: IFF_TUN | IFF_NO_PI, _rest: [0; 22] };
-    // Shorter than the field: what ends it stays 0.
-    request.name.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
-    // SAFETY: the descriptor is open, and the kernel reads and writes one `struct ifreq`, 40 bytes
-    // on 64 bits and 32 on 32, which `request` has and which outlives the call.
-    match unsafe { libc::ioctl(tun.as_raw_fd(), TUNSETIFF, &mut request) } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
-}
-
-/// The namespace that a TUN device is in.
-fn netns_of(tun: &File) -> io::Result<OwnedFd> {
-    // SAFETY: the descriptor is open, and TUNGETDEVNETNS takes no argument and returns a descriptor.
-    match unsafe { libc::ioctl(tun.as_raw_fd(), TUNGETDEVNETNS) } {
-        -1 => Err(io::Error::last_os_error()),
-        // SAFETY: the kernel just gave us this descriptor; nobody else knows it.
-        netns => Ok(unsafe { OwnedFd::from_raw_fd(netns) }),
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,80 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! TUN devices, made by their descriptors and gone with the last of those
+//! (Documentation/networking/tuntap.rst).
+
+use nix::sys::ioctl::ioctl_num_type;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// What makes one.
+#[cfg(not(target_os = "android"))]
+pub const PATH: &str = "/dev/net/tun";
+/// What makes one.
+#[cfg(target_os = "android")]
+pub const PATH: &str = "/dev/tun";
+
+// linux/if_tun.h
+const TUNSETIFF: ioctl_num_type =
+    nix::request_code_write!(b'T', 202, std::mem::size_of::<libc::c_int>());
+const TUNGETDEVNETNS: ioctl_num_type = nix::request_code_none!(b'T', 227);
+const IFF_TUN: u16 = 0x0001;
+const IFF_NO_PI: u16 = 0x1000;
+
+/// Opens what makes a device.
+pub fn open() -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(PATH)
+}
+
+/// Makes a TUN device.
+pub(in crate::effects) fn create_tun(tun: &File, name: &str) -> io::Result<()> {
+    set_interface(tun, name, IFF_TUN | IFF_NO_PI)
+}
+
+/// The network namespace that a device is in.
+pub fn netns_of(tun: &File) -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is open, and TUNGETDEVNETNS takes no argument and returns a descriptor.
+    match unsafe { libc::ioctl(tun.as_raw_fd(), TUNGETDEVNETNS) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: the kernel just gave us this descriptor; nobody else knows it.
+        netns => Ok(unsafe { OwnedFd::from_raw_fd(netns) }),
+    }
+}
+
+/// `struct ifreq` (linux/if.h) as TUNSETIFF reads and writes it.
+#[repr(C)]
+struct Request {
+    name: [u8; libc::IFNAMSIZ],
+    flags: u16,
+    _rest: [u8; 22],
+}
+
+/// Makes a device that goes with its descriptor.
+fn set_interface(tun: &File, name: &str, flags: u16) -> io::Result<()> {
+    let mut request = Request { name: [0; libc::IFNAMSIZ], flags, _rest: [0; 22] };
+    // Shorter than the field: what ends it stays 0.
+    request.name.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
+    // SAFETY: the descriptor is open, and the kernel reads and writes one `struct ifreq`, 40 bytes
+    // on 64 bits and 32 on 32, which `request` has and which outlives the call.
+    done(unsafe { libc::ioctl(tun.as_raw_fd(), TUNSETIFF, &mut request) })
+}
+
+fn done(result: libc::c_int) -> io::Result<()> {
+    match result {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}

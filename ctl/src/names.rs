@@ -115,6 +115,7 @@ names! {
         LINK_DELETED => "link_deleted",
         OWNER_DIED => "owner_died",
         LEASE_ENDED => "lease_ended",
+        TAP_CLOSED => "tap_closed",
     }
     FirewallBackend { NFTABLES => "nftables", IPTABLES => "iptables", }
     GuestEvent { ATTACHED => "attached", STATE => "state", DETACHED => "detached", LOST => "lost", }
@@ -212,7 +213,8 @@ mod tests {
             (names(&DnsMode::enum_values()), "auto dnat forward servers"),
             (
                 names(&EndCause::enum_values()),
-                "none detached process_exited namespace_gone link_deleted owner_died lease_ended",
+                "none detached process_exited namespace_gone link_deleted owner_died lease_ended \
+                 tap_closed",
             ),
             (names(&FirewallBackend::enum_values()), "nftables iptables"),
             (names(&Dhcp::enum_values()), "auto off"),

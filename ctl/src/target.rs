@@ -52,6 +52,7 @@ pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
         dhcp: args.dhcp.map_or(default.dhcp, Answers::wire),
         dns,
         dnsServers: servers,
+        queues: default.queues,
     }
 }
 
@@ -91,6 +92,7 @@ pub fn updated(
         dhcp: dhcp.map_or(has.dhcp, Answers::wire),
         dns,
         dnsServers: servers,
+        queues: has.queues,
     }
 }
 

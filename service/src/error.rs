@@ -179,6 +179,17 @@ pub enum Error {
         /// errno and the kernel's own words.
         cause: KernelError,
     },
+    /// No TAP device can be made.
+    #[error("{step}: {cause}; {}", for_a_tap(cause.errno))]
+    NoTap {
+        /// What was done.
+        step: String,
+        /// errno and the kernel's own words.
+        cause: KernelError,
+    },
+    /// This cannot be done with a guest of this kind.
+    #[error("{0}")]
+    Unsupported(String),
     /// Nobody answers.
     #[error("guestnetd is ending")]
     Ending,
@@ -222,6 +233,12 @@ pub enum TargetError {
     /// The machine's.
     #[error("the target is in the network namespace of the machine's init: it is the machine, not a guest; give the container its own (lxc.net.0.type = empty)")]
     InitialNetns,
+    /// A guest of a kind that needs one, without a target.
+    #[error("GuestTarget.kind NONE is for GuestKind.TAP only: name the guest's network namespace")]
+    Missing,
+    /// A target for a guest that has none.
+    #[error("GuestKind.TAP has no target: pass GuestTarget.kind NONE")]
+    Stray,
     /// No descriptor is left to look at it.
     #[error("no file descriptor is left ({0})")]
     NoDescriptors(KernelError),
@@ -314,6 +331,14 @@ fn for_example(free: Option<Ipv4Addr>) -> String {
     free.map_or_else(String::new, |gateway| format!(", for example --gateway {gateway}"))
 }
 
+/// What is to be done where no TAP device can be made.
+fn for_a_tap(errno: i32) -> &'static str {
+    match errno {
+        libc::EACCES | libc::EPERM => "guestnetd has to be allowed to open it and to make devices",
+        _ => "the kernel needs CONFIG_TUN",
+    }
+}
+
 /// Whether descriptors have run out, of the process (EMFILE) or of the machine (ENFILE): it says nothing
 /// of what was asked for.
 pub fn is_exhausted(errno: i32) -> bool {
@@ -355,6 +380,7 @@ impl Error {
         match self {
             Self::Kernel { cause, .. }
             | Self::NoVeth { cause, .. }
+            | Self::NoTap { cause, .. }
             | Self::NoDescriptors(cause) => Some(cause.errno),
             Self::Undo { first, .. } => first.errno(),
             _ => None,

@@ -21,9 +21,10 @@ use guestnetd::effects::firewall::Choice;
 use guestnetd::effects::kernel::netns::initial::Initial;
 use guestnetd::effects::kernel::netns::target::{Named, Target};
 use guestnetd::effects::kernel::write::faults::{in_this_process, Fault};
-use guestnetd::spec::{GuestName, GuestSpec, IfName};
+use guestnetd::spec::{GuestName, GuestSpec, IfName, Kind, Queues};
 use nix::sched::{unshare, CloneFlags};
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command as Program;
 use std::sync::{Mutex, PoisonError};
@@ -76,6 +77,8 @@ struct Bed {
     daemon: Handle,
     thread: Option<JoinHandle<()>>,
     dir: PathBuf,
+    /// TAP descriptors.
+    held: Mutex<Vec<OwnedFd>>,
 }
 
 impl Bed {
@@ -94,26 +97,35 @@ impl Bed {
             check_every: Duration::from_secs(60),
         };
         let (daemon, thread) = Daemon::spawn(config, |_| {}).unwrap();
-        Self { daemon, thread: Some(thread), dir: dir.to_owned() }
+        Self { daemon, thread: Some(thread), dir: dir.to_owned(), held: Mutex::default() }
     }
 
-    /// In a subnet that has no rules yet: what guests share changes, too.
-    fn attach(&self, netns: &File) -> Result<(), String> {
+    /// In a subnet that has no rules yet: what guests share changes, too. Without a namespace, by a TAP
+    /// with two queues.
+    fn attach(&self, netns: Option<&File>) -> Result<(), String> {
         let name = GuestName::new("faulty").unwrap();
         let wlan0 = IfName::new("wlan0").unwrap();
         let gateway = [172, 28, 3, 2].into();
         let spec = GuestSpec::new(name, wlan0, None, gateway, 16, -1).unwrap();
-        let named = Named::Netns(netns.try_clone().unwrap().into());
-        let target = Target::open(named, &Initial::find()).map_err(|e| e.to_string())?;
+        let named = netns.map(|netns| Named::Netns(netns.try_clone().unwrap().into()));
+        let kind = match &named {
+            Some(_) => Kind::Veth,
+            None => Kind::Tap { queues: Queues::new(2).unwrap(), owner: 0 },
+        };
+        let target = named.map(|named| Target::open(named, &Initial::find())).transpose();
         let request = AttachRequest {
-            spec,
-            target,
+            spec: spec.connected(kind).unwrap(),
+            target: target.map_err(|e| e.to_string())?,
             uid: 0,
             most: None,
             owner: None,
             arrived: Instant::now(),
         };
-        self.daemon.attach(request).map(drop).map_err(|e| e.to_string())
+        match self.daemon.attach(request) {
+            Ok((_, tap)) => self.held.lock().unwrap().extend(tap),
+            Err(e) => return Err(e.to_string()),
+        }
+        Ok(())
     }
 }
 
@@ -141,17 +153,17 @@ fn eventually(what: &str, before: &str, now: impl Fn() -> String) {
     }
 }
 
-fn every_write_fails(choice: Choice, fault: Fault) {
+fn every_write_fails(choice: Choice, fault: Fault, tap: bool) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = std::env::temp_dir().join(format!("guestnetd-writes-{}", std::process::id()));
     let (mut nth, mut failed) = (0, 0);
     loop {
         let reached = in_a_device(|| {
             let bed = Bed::new(choice, &dir);
-            let netns = guest_netns();
+            let netns = Some(guest_netns()).filter(|_| !tap);
             let before = device();
             let planned = in_this_process(nth, fault);
-            let result = bed.attach(&netns);
+            let result = bed.attach(netns.as_ref());
             let reached = planned.happened();
             drop(planned);
             // Some a guest can do without, and some come after the answer.
@@ -159,7 +171,8 @@ fn every_write_fails(choice: Choice, fault: Fault) {
                 assert!(reached, "{nth}: {result:?} without a fault");
                 failed += 1;
                 eventually(&format!("write {nth}, {fault:?}: {result:?}"), &before, device);
-                bed.attach(&netns).unwrap_or_else(|e| panic!("write {nth}, {fault:?}: then {e}"));
+                bed.attach(netns.as_ref())
+                    .unwrap_or_else(|e| panic!("write {nth}, {fault:?}: then {e}"));
             }
             bed.daemon.detach(GuestName::new("faulty").unwrap(), Whose::Everyones).unwrap();
             reached
@@ -174,20 +187,30 @@ fn every_write_fails(choice: Choice, fault: Fault) {
 
 #[test]
 fn nftables_before() {
-    every_write_fails(Choice::Nftables, Fault::Before(libc::ENOMEM));
+    every_write_fails(Choice::Nftables, Fault::Before(libc::ENOMEM), false);
 }
 
 #[test]
 fn nftables_answer_lost() {
-    every_write_fails(Choice::Nftables, Fault::After);
+    every_write_fails(Choice::Nftables, Fault::After, false);
 }
 
 #[test]
 fn iptables_before() {
-    every_write_fails(Choice::Iptables, Fault::Before(libc::ENOMEM));
+    every_write_fails(Choice::Iptables, Fault::Before(libc::ENOMEM), false);
 }
 
 #[test]
 fn iptables_answer_lost() {
-    every_write_fails(Choice::Iptables, Fault::After);
+    every_write_fails(Choice::Iptables, Fault::After, false);
+}
+
+#[test]
+fn tap_before() {
+    every_write_fails(Choice::Nftables, Fault::Before(libc::ENOMEM), true);
+}
+
+#[test]
+fn tap_answer_lost() {
+    every_write_fails(Choice::Nftables, Fault::After, true);
 }

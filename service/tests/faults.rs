@@ -165,6 +165,7 @@ fn attempt(steps: &[Step], first: usize, fault: Fault, guest: &File) -> Result<(
         guest: Some((guest.as_fd(), &inside)),
         host_index: None,
         guest_index: None,
+        tap: Vec::new(),
     };
     let mut faulty = Faulty { kernel, steps_left: first, fault };
     apply("faulty", steps, &mut faulty, &mut Timeline::new(Instant::now()))
@@ -228,6 +229,7 @@ fn each_step_of_a_change_fails_and_is_undone() {
                 guest: Some((netns.as_fd(), &inside)),
                 host_index: None,
                 guest_index: None,
+                tap: Vec::new(),
             };
             let mut faulty = Faulty { kernel, steps_left: first, fault };
             let result = apply("faulty", &steps, &mut faulty, &mut Timeline::new(Instant::now()));

@@ -40,6 +40,7 @@ pub fn why_lost(cause: EndCause) -> String {
         EndCause::LINK_DELETED => "its link was deleted".to_owned(),
         EndCause::OWNER_DIED => "its owner has died".to_owned(),
         EndCause::LEASE_ENDED => "its lease has ended".to_owned(),
+        EndCause::TAP_CLOSED => "the last descriptor of its TAP device was closed".to_owned(),
         EndCause::NONE => "its link disappeared".to_owned(), // an older guestnetd
         other => other.words(),
     }

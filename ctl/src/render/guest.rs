@@ -162,7 +162,9 @@ pub fn details(guest: &Guest, look: Look) -> String {
     let mut table = Table::new([Left, Left]);
     table.row(["name", &guest.name]);
     table.row(["state", &guest.state.words()]);
-    table.row(["kind", &guest.kind.words()]);
+    let queues = Some(guest.queues).filter(|queues| *queues != 1);
+    let queues = queues.map(|queues| format!(", {queues} queues")).unwrap_or_default();
+    table.row(["kind", &(guest.kind.words() + &queues)]);
     table.row(["interface", &guest.interfaceName]);
     table.row(["address", &guest.addresses.join(" ")]);
     table.row(["gateway", &guest.gateway]);

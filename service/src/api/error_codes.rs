@@ -33,6 +33,9 @@ pub fn code(error: &Error) -> i32 {
         Error::TooManyListeners(_) => wire::ERROR_TOO_MANY_LISTENERS,
         Error::NoDescriptors(_) => wire::ERROR_NO_DESCRIPTORS,
         Error::NoVeth { .. } => wire::ERROR_NO_VETH,
+        Error::NoTap { .. } => wire::ERROR_NO_TAP,
+        // Which is no code, but an exception of its own.
+        Error::Unsupported(_) => 0,
         Error::Kernel { cause, .. } if cause.errno == libc::EPERM => wire::ERROR_NO_CAPABILITY,
         Error::Kernel { .. } => wire::ERROR_KERNEL,
         Error::Firewall(_) => wire::ERROR_FIREWALL,
@@ -66,7 +69,8 @@ fn spec(error: &SpecError) -> i32 {
         SpecError::Prefix(_) | SpecError::Length { .. } => wire::ERROR_BAD_PREFIX,
         SpecError::Servers => wire::ERROR_BAD_DNS,
         SpecError::Lease(_) => wire::ERROR_BAD_LEASE,
-        SpecError::Mtu(_) => wire::ERROR_BAD_MTU,
+        SpecError::Mtu(_) | SpecError::TapMtu(_) => wire::ERROR_BAD_MTU,
+        SpecError::Queues(_) => wire::ERROR_BAD_QUEUES,
         SpecError::TooLarge(_) | SpecError::TooManyResolvers(_) => wire::ERROR_CONFIG_TOO_LARGE,
         SpecError::CaptivePortal { .. } => wire::ERROR_BAD_CAPTIVE_PORTAL,
         SpecError::ProbeTarget { .. } => wire::ERROR_BAD_PROBE_TARGET,
@@ -85,6 +89,7 @@ fn target(error: &TargetError) -> i32 {
         TargetError::NotAPidfd(_) => wire::ERROR_NOT_A_PIDFD,
         TargetError::OwnNetns => wire::ERROR_OWN_NETNS,
         TargetError::InitialNetns => wire::ERROR_INITIAL_NETNS,
+        TargetError::Missing | TargetError::Stray => wire::ERROR_TARGET_KIND,
         TargetError::NoDescriptors(_) => wire::ERROR_NO_DESCRIPTORS,
         TargetError::NotAccessible { .. } => wire::ERROR_NETNS_NOT_ACCESSIBLE,
     }

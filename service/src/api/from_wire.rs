@@ -18,8 +18,8 @@ use crate::doctor::targets::Targets;
 use crate::effects::kernel::netns::target::Named;
 use crate::error::{Error, TargetError};
 use crate::spec::{
-    asked, portal, resolver, Dns, GuestName, GuestSpec, IfName, SpecError, UplinkInfo, VpnPolicy,
-    MAX_TEXT, MOST_RESOLVERS,
+    asked, portal, resolver, Dns, GuestName, GuestSpec, IfName, Kind, Queues, SpecError,
+    UplinkInfo, VpnPolicy, MAX_TEXT, MOST_RESOLVERS,
 };
 use android_system_guestnet::aidl::android::system::guestnet::{
     Dhcp::Dhcp, DiagnoseOptions::DiagnoseOptions, DnsMode::DnsMode, GuestConfig::GuestConfig,
@@ -32,18 +32,19 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 // What the contract has and this version has not.
 const BRIDGED: &str = "GuestKind.BRIDGED";
-const TAP: &str = "GuestKind.TAP";
 const IPV6: &str = "an IPv6 address (GuestConfig.addresses)";
 const SECOND: &str = "a second address (GuestConfig.addresses)";
+// A VM's own side cannot be seen.
+const KEPT_TAP: &str = "GuestConfig.keep with GuestKind.TAP";
 
 /// All of it, for `info()`.
-pub const UNSUPPORTED: [&str; 4] = [BRIDGED, TAP, IPV6, SECOND];
+pub const UNSUPPORTED: [&str; 4] = [BRIDGED, IPV6, SECOND, KEPT_TAP];
 
 /// What a configuration asks for that this version has not.
 pub fn unsupported(config: &GuestConfig) -> Option<&'static str> {
     match config.kind {
         GuestKind::BRIDGED => Some(BRIDGED),
-        GuestKind::TAP => Some(TAP),
+        GuestKind::TAP if config.keep => Some(KEPT_TAP),
         _ if config.addresses.iter().any(|text| parsed(text).is_some_and(is_ipv6)) => Some(IPV6),
         _ if config.addresses.len() > 1 => Some(SECOND),
         _ => None,
@@ -52,7 +53,7 @@ pub fn unsupported(config: &GuestConfig) -> Option<&'static str> {
 
 /// Whether it asks for a kind of link that no guest has.
 pub fn is_another_kind(config: &GuestConfig) -> bool {
-    [GuestKind::BRIDGED, GuestKind::TAP].contains(&config.kind)
+    config.kind == GuestKind::BRIDGED
 }
 
 /// The address of "ADDRESS" or "ADDRESS/LENGTH", and its length.
@@ -101,16 +102,16 @@ fn start_of(text: &str) -> String {
     }
 }
 
-/// A configuration.
-pub fn spec(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
+/// A configuration of a caller's with this uid.
+pub fn spec(config: &GuestConfig, uid: u32) -> Result<GuestSpec, SpecError> {
     if is_another_kind(config) {
         return Err(SpecError::Unknown { what: "GuestKind", value: config.kind.0 });
     }
-    checked(config)
+    checked(config, uid)
 }
 
 /// All but its kind, if that is one of the contract's.
-fn checked(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
+fn checked(config: &GuestConfig, uid: u32) -> Result<GuestSpec, SpecError> {
     let texts = [&config.name, &config.interfaceName, &config.gateway];
     let given = texts.into_iter().chain(&config.addresses).chain(&config.uplink);
     let given = given.chain(&config.dnsServers);
@@ -119,9 +120,14 @@ fn checked(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
         return Err(SpecError::TooLarge(size));
     }
     let unknown = |what, value| Err(SpecError::Unknown { what, value });
-    if ![GuestKind::VETH, GuestKind::BRIDGED, GuestKind::TAP].contains(&config.kind) {
-        return unknown("GuestKind", config.kind.0);
-    }
+    let kind = match (config.kind, Queues::new(config.queues)) {
+        (GuestKind::VETH | GuestKind::BRIDGED, Some(Queues::ONE)) => Kind::Veth,
+        (GuestKind::TAP, Some(queues)) => Kind::Tap { queues, owner: uid },
+        (GuestKind::VETH | GuestKind::BRIDGED | GuestKind::TAP, _) => {
+            return Err(SpecError::Queues(config.queues))
+        }
+        (other, _) => return unknown("GuestKind", other.0),
+    };
     let vpn = vpn_policy(config.vpnPolicy, config.uplink.as_deref())?;
     let outlives_process = match config.lifeline {
         Lifeline::TARGET => false,
@@ -148,7 +154,8 @@ fn checked(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
         config.mtu,
     )?
     .under(vpn)?
-    .lives(outlives_process, config.leaseMillis)?;
+    .lives(outlives_process, config.leaseMillis)?
+    .connected(kind)?;
     Ok(spec.kept(config.keep).asks(dns(config)?).with_dhcp(dhcp))
 }
 
@@ -175,10 +182,9 @@ fn dns(config: &GuestConfig) -> Result<Dns, SpecError> {
     }
 }
 
-/// What a live guest should have, and whether that is another kind of link than it has: every one is
-/// a veth.
-pub fn update(config: &GuestConfig) -> Result<(GuestSpec, bool), SpecError> {
-    Ok((checked(config)?, is_another_kind(config)))
+/// What a live guest should have, and whether that is a kind of link that no guest has.
+pub fn update(config: &GuestConfig, uid: u32) -> Result<(GuestSpec, bool), SpecError> {
+    Ok((checked(config, uid)?, is_another_kind(config)))
 }
 
 /// A policy, and the way out that belongs to one of them.
@@ -223,8 +229,25 @@ pub fn resolvers(texts: &[String]) -> Result<Vec<Ipv4Addr>, SpecError> {
     texts.iter().map(one).collect()
 }
 
-/// A target. Its descriptor is our own copy: the caller's goes with the transaction.
-pub fn target(target: &GuestTarget) -> Result<Named, Error> {
+/// The target of a guest of this kind; none: it is a TAP.
+pub fn target(target: &GuestTarget, kind: Kind) -> Result<Option<Named>, Error> {
+    match (kind, target.kind) {
+        (Kind::Tap { .. }, TargetKind::NONE) => Ok(None),
+        (Kind::Veth, TargetKind::NONE) => Err(TargetError::Missing.into()),
+        (Kind::Veth, _) => named(target).map(Some),
+        (Kind::Tap { .. }, TargetKind::NETNS | TargetKind::PIDFD | TargetKind::PID) => {
+            Err(TargetError::Stray.into())
+        }
+        (Kind::Tap { .. }, other) => Err(unknown_target(other)),
+    }
+}
+
+fn unknown_target(kind: TargetKind) -> Error {
+    SpecError::Unknown { what: "TargetKind", value: kind.0 }.into()
+}
+
+/// A namespace. Its descriptor is our own copy: the caller's goes with the transaction.
+fn named(target: &GuestTarget) -> Result<Named, Error> {
     match target.kind {
         TargetKind::NETNS => match copy(&target.fd)? {
             Some(fd) => Ok(Named::Netns(fd)),
@@ -235,7 +258,7 @@ pub fn target(target: &GuestTarget) -> Result<Named, Error> {
             None => Err(TargetError::NotAPidfd("no descriptor was passed".into()).into()),
         },
         TargetKind::PID => Ok(Named::Pid(target.pid)),
-        other => Err(SpecError::Unknown { what: "TargetKind", value: other.0 }.into()),
+        other => Err(unknown_target(other)),
     }
 }
 
@@ -262,6 +285,11 @@ mod tests {
             uplink: uplink.map(str::to_owned),
             ..GuestConfig::default()
         }
+    }
+
+    /// Of root's.
+    fn spec(config: &GuestConfig) -> Result<GuestSpec, SpecError> {
+        super::spec(config, 0)
     }
 
     fn code<T>(result: Result<T, SpecError>) -> i32 {
@@ -360,6 +388,38 @@ mod tests {
         assert_eq!(unsupported(&with(&["172.17.3.9", "172.17.3.10"])), Some(SECOND));
         let many = with(&["172.17.3.9"; 1000]);
         assert_eq!(code(spec(&many)), wire::ERROR_CONFIG_TOO_LARGE);
+    }
+
+    #[test]
+    fn a_tap_has_queues_and_no_target() {
+        let with = |kind, queues| GuestConfig { kind, queues, ..config(Wire::FOLLOW_UPLINK, None) };
+        let of = |kind, queues| super::spec(&with(kind, queues), 10_123).map(|spec| spec.kind);
+        let tap = |queues| Kind::Tap { queues: Queues::new(queues).unwrap(), owner: 10_123 };
+        for queues in [1, 2, 16] {
+            assert_eq!(of(GuestKind::TAP, queues), Ok(tap(queues)));
+        }
+        assert_eq!(of(GuestKind::VETH, 1), Ok(Kind::Veth));
+        for (kind, queues) in
+            [(GuestKind::TAP, 0), (GuestKind::TAP, 17), (GuestKind::TAP, 257), (GuestKind::VETH, 2)]
+        {
+            assert_eq!(code(of(kind, queues)), wire::ERROR_BAD_QUEUES, "{kind:?} {queues}");
+        }
+        assert_eq!(code(of(GuestKind(3), 1)), wire::ERROR_BAD_ENUM);
+        let kept = GuestConfig { keep: true, ..with(GuestKind::TAP, 1) };
+        assert_eq!(unsupported(&kept), Some(KEPT_TAP));
+        let target = |kind, target| {
+            let named = super::target(&GuestTarget { kind: target, ..Default::default() }, kind);
+            named.map_or_else(|e| error_codes::code(&e), |named| i32::from(named.is_some()))
+        };
+        assert_eq!(target(tap(1), TargetKind::NONE), 0);
+        assert_eq!(target(Kind::Veth, TargetKind::PID), 1);
+        assert_eq!(target(Kind::Veth, TargetKind::NONE), wire::ERROR_TARGET_KIND);
+        for stray in [TargetKind::NETNS, TargetKind::PIDFD, TargetKind::PID] {
+            assert_eq!(target(tap(1), stray), wire::ERROR_TARGET_KIND);
+        }
+        for kind in [tap(1), Kind::Veth] {
+            assert_eq!(target(kind, TargetKind(4)), wire::ERROR_BAD_ENUM);
+        }
     }
 
     #[test]

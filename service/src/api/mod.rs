@@ -124,8 +124,9 @@ impl GuestNet {
             return unsupported(what);
         }
         let opened = || -> Result<AttachRequest, Error> {
-            let spec = from_wire::spec(config)?;
-            let target = Target::open(from_wire::target(target)?, &self.initial)?;
+            let spec = from_wire::spec(config, caller.uid)?;
+            let named = from_wire::target(target, spec.kind)?;
+            let target = named.map(|named| Target::open(named, &self.initial)).transpose()?;
             let most = match caller.whose {
                 Whose::Everyones => None,
                 Whose::Of(_) => Some(OWN_GUESTS),
@@ -133,8 +134,9 @@ impl GuestNet {
             Ok(AttachRequest { spec, target, uid: caller.uid, most, owner: None, arrived })
         };
         let request = answer(opened())?;
+        let is_own = |uid| request.target.iter().all(|target| target.is_own_of(uid));
         match caller.whose {
-            Whose::Of(uid) if !request.target.is_own_of(uid) => refused(format!(
+            Whose::Of(uid) if !is_own(uid) => refused(format!(
                 "uid {uid} may only name a process that runs as it, or a network namespace of its \
                  own; start guestnetd with --allow-uid {uid}"
             )),
@@ -177,6 +179,9 @@ fn refused<T>(why: String) -> binder::Result<T> {
 
 /// A result of ours as Binder has it: a code for each cause, and the message.
 fn answer<T>(result: Result<T, Error>) -> binder::Result<T> {
+    if let Err(Error::Unsupported(why)) = result {
+        return Err(why).or_binder_exception_with(ExceptionCode::UNSUPPORTED_OPERATION, |why| why);
+    }
     result
         .map_err(|e| (error_codes::code(&e), e))
         .or_else(|(code, e)| Err(e).or_service_specific_exception_with(code, |e| e.to_string()))
@@ -203,16 +208,16 @@ impl IGuestNet for GuestNet {
         })?;
         let mut request = self.request(config, target, caller)?;
         let Some(owner) = owner else {
-            return caller.answer(self.owner.attach(request)).map(|g| to_wire::guest(&g));
+            return caller.answer(self.owner.attach(request)).map(to_wire::attached);
         };
         let pid = ThreadState::get_calling_pid();
         request.owner = process::open_and_know(pid).ok().flatten().map(|(_, process)| process);
         if request.owner.is_none() {
             log::warn!("{}: its owner is not known after a restart", request.spec.name);
         }
-        let guest = caller.answer(self.owner.attach(request))?;
+        let (guest, tap) = caller.answer(self.owner.attach(request))?;
         match self.owners.own(guest.index, owner, &self.owner) {
-            true => Ok(to_wire::guest(&guest)),
+            true => Ok(to_wire::attached((guest, tap))),
             false => answer(Err(Error::GuestGone(guest.name().clone()))),
         }
     }
@@ -226,7 +231,7 @@ impl IGuestNet for GuestNet {
             _ => {}
         }
         let asked = || -> Result<UpdateRequest, Error> {
-            let (spec, other_kind) = from_wire::update(config)?;
+            let (spec, other_kind) = from_wire::update(config, caller.uid)?;
             let (name, whose) = (from_wire::name(name)?, caller.whose);
             Ok(UpdateRequest { name, spec, other_kind, whose, arrived })
         };

@@ -42,7 +42,9 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     ProbeReport::ProbeReport, ServiceInfo::ServiceInfo, Status::Status, TimelineStep::TimelineStep,
     TraceGap::TraceGap, TraceStep::TraceStep, VpnPolicy::VpnPolicy,
 };
+use binder::ParcelFileDescriptor;
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 
 /// A number that the wire has signed; no counter here reaches the difference.
 fn signed(n: impl TryInto<i64>) -> i64 {
@@ -58,7 +60,11 @@ pub fn guest(guest: &Attached) -> Guest {
     let net = &guest.net;
     Guest {
         name: guest.name().to_string(),
-        kind: GuestKind::VETH,
+        kind: match guest.spec.kind {
+            spec::Kind::Veth => GuestKind::VETH,
+            spec::Kind::Tap { .. } => GuestKind::TAP,
+        },
+        queues: guest.spec.kind.queues().into(),
         state: if guest.waiting { GuestState::WAITING_FOR_UPLINK } else { GuestState::ATTACHED },
         slot: small(net.slot),
         hostInterface: net.host.name.to_string(),
@@ -90,6 +96,11 @@ pub fn guest(guest: &Attached) -> Guest {
         dnsCounters: dns_counters(guest.names),
         ..Guest::default()
     }
+}
+
+/// A guest that has just been attached, with its descriptors.
+pub fn attached((guest, tap): (Attached, Vec<OwnedFd>)) -> Guest {
+    Guest { tap: tap.into_iter().map(ParcelFileDescriptor::new).collect(), ..self::guest(&guest) }
 }
 
 fn dhcp_counters(counts: Counts) -> DhcpCounters {
@@ -178,6 +189,7 @@ pub fn after(event: daemon::GuestEvent, attached: &Attached) -> Guest {
         daemon::GuestEvent::Lost(lifeline::EndCause::LinkDeleted) => EndCause::LINK_DELETED,
         daemon::GuestEvent::Lost(lifeline::EndCause::OwnerDied) => EndCause::OWNER_DIED,
         daemon::GuestEvent::Lost(lifeline::EndCause::LeaseEnded) => EndCause::LEASE_ENDED,
+        daemon::GuestEvent::Lost(lifeline::EndCause::TapClosed) => EndCause::TAP_CLOSED,
     };
     Guest { state: GuestState::GONE, endCause: end_cause, ..guest(attached) }
 }

@@ -77,8 +77,8 @@ const FAMILIES: &[u32] = &[
     libc::AF_PACKET as u32,
 ];
 
-/// What may be asked of a descriptor: by libraries and shells of theirs, and by guestnetd of a tun
-/// (`netns/reentry.rs`), of a namespace (`netns/target.rs`) and by rsbinder of its sockets (`SIOCOUTQ`) and of
+/// What may be asked of a descriptor: by libraries and shells of theirs, and by guestnetd of a TUN or TAP
+/// device (`kernel/tun.rs`), of a namespace (`netns/target.rs`) and by rsbinder of its sockets (`SIOCOUTQ`) and of
 /// the kernel's Binder.
 const REQUESTS: &[u32] = &[
     libc::FIONBIO as u32,
@@ -91,6 +91,8 @@ const REQUESTS: &[u32] = &[
     libc::SIOCGIFNAME as u32,
     libc::SIOCGIFINDEX as u32,
     0x4004_54ca, // TUNSETIFF
+    0x4004_54cc, // TUNSETOWNER
+    0x4004_54d8, // TUNSETVNETHDRSZ
     0x54e3,      // TUNGETDEVNETNS
     0xb701,      // NS_GET_USERNS
     0xb703,      // NS_GET_NSTYPE

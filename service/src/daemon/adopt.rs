@@ -46,8 +46,8 @@ impl Daemon {
         }
         let failed = |cause: KernelError| Error::kernel("read the links", cause);
         let links = link::all(&self.kernel.netlink).map_err(failed)?.into_iter();
-        let veths = links.filter(|link| link.kind == "veth");
-        let mut links: Links = veths.map(|link| (link.index, link)).into_map();
+        let may_be_ours = links.filter(|link| matches!(link.kind.as_str(), "veth" | "tun"));
+        let mut links: Links = may_be_ours.map(|link| (link.index, link)).into_map();
         let known = records.into_iter().filter_map(|(n, r)| Some((n, r.slot, r.attached?)));
         // By the index first, which no other link has.
         let (mut sure, mut others) = (Vec::new(), Vec::new());
@@ -58,7 +58,7 @@ impl Daemon {
             }
         }
         for (name, slot, attached) in others {
-            match by_marks(&mut links, &name, slot) {
+            match by_marks(&mut links, &name, slot, &attached) {
                 Some(link) => sure.push((link, name, slot, attached)),
                 None => self.ended_meanwhile(&name, slot),
             }
@@ -217,6 +217,9 @@ fn by_index(
     attached: &AttachedRecord,
 ) -> Option<Link> {
     let link = links.get(&attached.index?)?;
+    if link.kind != attached.spec.kind.link_kind() {
+        return None;
+    }
     let same = attached.netns.id.is_some() && attached.netns.id == link.elsewhere;
     let it = may_be(link, name) && (same || marks(link, name, Some(slot)) > 0);
     if it {
@@ -227,10 +230,16 @@ fn by_index(
 }
 
 /// A link with any two of the marks. One without an alias was not whole when it was stored last.
-fn by_marks(links: &mut Links, name: &GuestName, slot: u32) -> Option<Link> {
+fn by_marks(
+    links: &mut Links,
+    name: &GuestName,
+    slot: u32,
+    attached: &AttachedRecord,
+) -> Option<Link> {
+    let kind = attached.spec.kind.link_kind();
     let whole = |link: &&Link| link.alias.as_ref().is_some_and(|alias| !alias.is_empty());
     let has = |link: &&Link| marks(link, name, Some(slot)) >= 2 && may_be(link, name);
-    let index = links.values().filter(whole).find(has)?.index;
+    let index = links.values().filter(|link| link.kind == kind).filter(whole).find(has)?.index;
     links.remove(&index)
 }
 

@@ -63,6 +63,7 @@ use reconcile::debounce::{Debounce, Due};
 use resolvers::Resolvers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -93,8 +94,8 @@ impl Whose {
 pub struct AttachRequest {
     /// What the guest gets.
     pub spec: GuestSpec,
-    /// Where it is.
-    pub target: Target,
+    /// Where it is; none: it is a TAP.
+    pub target: Option<Target>,
     /// Who asks.
     pub uid: u32,
     /// How many guests that uid may have; none: any number.
@@ -147,8 +148,8 @@ impl Handle {
         })
     }
 
-    /// Gives a guest its network.
-    pub fn attach(&self, request: AttachRequest) -> Result<Attached, Error> {
+    /// Gives a guest its network; and a TAP's descriptors, of which nothing is kept.
+    pub fn attach(&self, request: AttachRequest) -> Result<(Attached, Vec<OwnedFd>), Error> {
         // Before the daemon is entered: who waits for it does not wait for deletes after that.
         let _first = self.deleter.hold();
         self.call(|daemon| daemon.attach(request))

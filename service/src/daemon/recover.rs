@@ -25,7 +25,7 @@ use crate::model::guest_net::NetnsRef;
 use crate::model::if_index::IfIndex;
 use crate::model::lifeline::Lifelines;
 use crate::model::ownership::ROUTE_PROTOCOL;
-use crate::spec::{Family, GuestName, GuestSpec, IfName, Mtu, Subnet, VpnPolicy};
+use crate::spec::{Family, GuestName, GuestSpec, IfName, Kind, Mtu, Queues, Subnet, VpnPolicy};
 use crate::store::AttachedRecord;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -53,16 +53,24 @@ impl Daemon {
         let own = IfName::new(&link.name).and_then(|name| name.slot());
         let slots = &self.world.guests.leases.slots;
         let slot = own.or_else(|| slots.choose(name)).ok_or("no slot is free")?;
-        let netns = link.elsewhere.filter(|id| *id >= 0).ok_or("its other end is gone")?;
-        let end = link.other_end.ok_or("its other end is gone")?;
-        let there = link::beyond(netlink, netns, end);
-        let end = there.map_err(|e| e.to_string())?.ok_or("its other end is gone")?;
-        let interface = IfName::new(&end.name).ok_or("its other end has no plain name")?;
+        let kind = match link.tun {
+            // What it was opened with is known as far as its descriptors are still open.
+            Some(tun) => Kind::Tap {
+                queues: i32::try_from(tun.queues).ok().and_then(Queues::new).unwrap_or(Queues::ONE),
+                owner: tun.owner.ok_or("its owner is not known")?,
+            },
+            None => Kind::Veth,
+        };
+        let (netns, interface, beyond) = match kind {
+            Kind::Veth => look_beyond(netlink, link)?,
+            Kind::Tap { .. } => {
+                let wlan0 = IfName::new("wlan0").ok_or("its interface is not known")?;
+                (None, wlan0, Vec::new())
+            }
+        };
         let here = address::of(netlink, Family::V4, Some(link.index)).map_err(|e| e.to_string())?;
         let gateway = here.iter().find_map(v4).ok_or("it has no address")?;
-        // Kernels before 4.20 do not look there: a route of ours to the guest is as good.
-        let own = Netlink::open().map_err(|e| e.to_string())?;
-        let beyond = address::beyond(own, netns, end.index, MOST).unwrap_or_default().0;
+        // What cannot be looked at there: a route of ours to the guest is as good.
         let (address, prefix) = beyond
             .iter()
             .find_map(|found| in_subnet(found, gateway))
@@ -73,6 +81,7 @@ impl Daemon {
                 .and_then(|spec| spec.under(vpn.clone()))
                 // Of the process that named it nothing is in the kernel.
                 .and_then(|spec| spec.lives(true, 0))
+                .and_then(|spec| spec.connected(kind))
                 .map_err(|e| e.to_string())
         };
         let spec = of(None, -1)?;
@@ -96,9 +105,12 @@ impl Daemon {
             address,
             mtu,
             index: None, // it is not stored yet
-            netns: NetnsRef { id: Some(netns), handle: None },
+            netns: NetnsRef { id: netns, handle: None },
             lifelines: Lifelines::default(),
-            owner_uid: nix::unistd::geteuid().as_raw(),
+            owner_uid: match kind {
+                Kind::Veth => nix::unistd::geteuid().as_raw(),
+                Kind::Tap { owner, .. } => owner,
+            },
             attached_at: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
             update: None,
         };
@@ -114,6 +126,22 @@ impl Daemon {
         let prefix = here.iter().map(|found| found.prefix).find(|prefix| *prefix <= 30)?;
         Some((one.network(), prefix.into()))
     }
+}
+
+/// The namespace of a pair's other end, and that end's name and addresses. Kernels before 4.20 do not tell
+/// the addresses.
+fn look_beyond(
+    netlink: &Netlink,
+    link: &Link,
+) -> Result<(Option<i32>, IfName, Vec<Address>), String> {
+    let netns = link.elsewhere.filter(|id| *id >= 0).ok_or("its other end is gone")?;
+    let end = link.other_end.ok_or("its other end is gone")?;
+    let there = link::beyond(netlink, netns, end);
+    let end = there.map_err(|e| e.to_string())?.ok_or("its other end is gone")?;
+    let interface = IfName::new(&end.name).ok_or("its other end has no plain name")?;
+    let own = Netlink::open().map_err(|e| e.to_string())?;
+    let addresses = address::beyond(own, netns, end.index, MOST).unwrap_or_default().0;
+    Ok((Some(netns), interface, addresses))
 }
 
 fn v4(found: &Address) -> Option<Ipv4Addr> {

@@ -26,6 +26,9 @@ use crate::spec::{Family, IpPrefix};
 /// Every object of a guest's network.
 pub fn desired_guest(net: &GuestNet) -> Vec<(Scope, Object)> {
     let mut objects = desired_device_side(net);
+    if !net.kind.has_inside() {
+        return objects;
+    }
     let end = &net.guest;
     let dev = || end.name.clone();
     let inside = [
@@ -49,10 +52,10 @@ pub fn desired_guest(net: &GuestNet) -> Vec<(Scope, Object)> {
 pub fn desired_device_side(net: &GuestNet) -> Vec<(Scope, Object)> {
     let end = &net.host;
     let dev = || end.name.clone();
-    let peer = LinkKind::Veth { peer: net.guest.name.clone(), peer_mac: net.guest.mac };
+    let kind = LinkKind::of_host_end(net);
     let mut objects = Vec::with_capacity(12);
     objects.extend([
-        Object::Link { name: dev(), kind: peer, mac: end.mac, mtu: net.mtu.bytes() },
+        Object::Link { name: dev(), kind, mac: end.mac, mtu: net.mtu.bytes() },
         Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: true },
         Object::Ipv4Conf { dev: dev(), conf: Ipv4Conf::HOST_END },
         // A route to all of the subnet would be in front of a network that has the same one: a

@@ -17,7 +17,7 @@
 use super::ownership::Mac;
 use super::policy_rules::RoutingMode;
 use super::table::TableId;
-use crate::spec::{Dns, GuestName, GuestSpec, IfName, Mtu, Subnet, VpnPolicy};
+use crate::spec::{Dns, GuestName, GuestSpec, IfName, Kind, Mtu, Subnet, VpnPolicy};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -36,6 +36,8 @@ pub struct NetnsRef {
 pub struct GuestNet {
     /// Who.
     pub name: GuestName,
+    /// How it is connected.
+    pub kind: Kind,
     /// The slot.
     pub slot: u32,
     /// The device's end.
@@ -89,6 +91,7 @@ impl GuestNet {
     pub fn new(spec: &GuestSpec, slot: u32, address: Ipv4Addr, mtu: Mtu) -> Self {
         Self {
             name: spec.name.clone(),
+            kind: spec.kind,
             slot,
             host: HostEnd {
                 name: IfName::host_end(slot),
@@ -106,7 +109,7 @@ impl GuestNet {
                 gateway: spec.gateway,
             },
             subnet: spec.subnet,
-            mtu,
+            mtu: spec.kind.nearest(mtu),
             vpn: spec.vpn.clone(),
             dns: spec.dns.clone(),
         }

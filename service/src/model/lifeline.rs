@@ -54,6 +54,8 @@ pub enum EndCause {
     OwnerDied,
     /// Its lease ended.
     LeaseEnded,
+    /// The last descriptor of its TAP device was closed; or somebody deleted that, which looks the same.
+    TapClosed,
 }
 
 impl std::fmt::Display for EndCause {
@@ -64,6 +66,7 @@ impl std::fmt::Display for EndCause {
             Self::LinkDeleted => "its link was deleted",
             Self::OwnerDied => "its owner has died",
             Self::LeaseEnded => "its lease has ended",
+            Self::TapClosed => "the last descriptor of its TAP device was closed",
         })
     }
 }

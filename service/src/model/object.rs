@@ -15,9 +15,10 @@
 //! One thing in a kernel: what a guest's network is made of. Pure data. A feature is a variant, or
 //! more values of a variant. How a thing is made or removed is `step.rs`'s and the executor's.
 
+use super::guest_net::GuestNet;
 use super::ownership::Mac;
 use super::table::TableId;
-use crate::spec::{IfName, IpPrefix};
+use crate::spec::{IfName, IpPrefix, Kind};
 use std::net::IpAddr;
 
 /// The network namespace that an object is in.
@@ -121,6 +122,23 @@ pub enum LinkKind {
     },
     /// The guest's end of one. It is made and deleted with the device's.
     VethPeer,
+    /// A TAP device. Its other side is a descriptor, which nothing of the kernel's is behind.
+    Tap {
+        /// How many descriptors it has.
+        queues: u8,
+        /// The uid that it is for.
+        owner: u32,
+    },
+}
+
+impl LinkKind {
+    /// That of the device's end of a guest's link.
+    pub fn of_host_end(net: &GuestNet) -> Self {
+        match net.kind {
+            Kind::Veth => Self::Veth { peer: net.guest.name.clone(), peer_mac: net.guest.mac },
+            Kind::Tap { queues, owner } => Self::Tap { queues: queues.count(), owner },
+        }
+    }
 }
 
 /// A setting of an interface, under /proc/sys/net.

@@ -116,7 +116,8 @@ pub fn guest_of_alias(alias: &str) -> Option<(GuestName, VpnPolicy)> {
 
 /// Whether a link was born with all four marks: kind, group, MAC and name.
 pub fn is_ours(name: &str, kind: &str, group: u32, mac: &[u8]) -> bool {
-    kind == "veth"
+    // A TUN device has the kind of a TAP device, but no MAC.
+    matches!(kind, "veth" | "tun")
         && (group == LINK_GROUP || is_leaving(group))
         && Mac::is_host(mac)
         && IfName::new(name).is_some_and(|name| name.slot().is_some())
@@ -141,6 +142,8 @@ mod tests {
     fn three_marks_are_not_enough() {
         let mac = Mac::host(&GuestName::new("a").unwrap()).0;
         assert!(is_ours("vm_wlan", "veth", LINK_GROUP, &mac));
+        assert!(is_ours("vm_wlan", "tun", LINK_GROUP, &mac));
+        assert!(!is_ours("vm_wlan", "tun", LINK_GROUP, &[]));
         assert!(!is_ours("vm_wlan0", "veth", LINK_GROUP, &mac));
         assert!(!is_ours("vm_wlan", "dummy", LINK_GROUP, &mac));
         assert!(!is_ours("vm_wlan", "veth", 0, &mac));

@@ -86,6 +86,10 @@ impl Reversible for Step {
                     format!("link {name} with the guest's {peer}")
                 }
                 (Op::Add, LinkKind::VethPeer) => format!("link {}{name}", self.whose()),
+                (Op::Add, LinkKind::Tap { queues: 1, .. }) => format!("TAP device {name}"),
+                (Op::Add, LinkKind::Tap { queues, .. }) => {
+                    format!("TAP device {name} with {queues} queues")
+                }
             },
             Object::Sysctl { dev, value, .. } => {
                 format!("{}IPv6 on {}{dev}", if *value { "no " } else { "" }, self.whose())
@@ -173,6 +177,13 @@ impl Step {
                      type veth peer name {peer} netns GUEST address {peer_mac} mtu {mtu} group {LINK_GROUP} \
                      numtxqueues 1 numrxqueues 1"
                 ),
+                (Op::Add, LinkKind::Tap { queues, owner }) => {
+                    let several = if *queues > 1 { " multi_queue" } else { "" };
+                    format!(
+                        "ip tuntap add {name} mode tap user {owner} vnet_hdr{several} && \
+                         ip link set {name} address {mac} mtu {mtu} group {LINK_GROUP}"
+                    )
+                }
                 (Op::Remove, _) => format!("ip link del {name}"),
                 _ => format!("ip link set {name} mtu {mtu}"),
             },
@@ -229,7 +240,7 @@ impl Step {
         let end = match (self.scope == link.scope, kind) {
             (true, _) => name,
             (false, LinkKind::Veth { peer, .. }) => peer,
-            (false, LinkKind::VethPeer) => return false,
+            (false, LinkKind::VethPeer | LinkKind::Tap { .. }) => return false,
         };
         !self.makes_a_link() && self.object.dev() == Some(end)
     }

@@ -14,6 +14,7 @@
 
 //! What a caller asked for, checked: a `GuestSpec` cannot describe a network that cannot be.
 
+use super::kind::Kind;
 use super::mtu::Mtu;
 use super::names::{GuestName, IfName};
 use super::resolver::{Dns, MOST_RESOLVERS};
@@ -78,6 +79,12 @@ pub enum SpecError {
     /// Not an MTU.
     #[error("MTU {0} is not possible: use 68 to 65535, or -1 for the uplink's")]
     Mtu(i32),
+    /// Not an MTU of a TAP device's.
+    #[error("MTU {0} is not possible with a TAP: use 68 to 65521, or -1 for the uplink's")]
+    TapMtu(Mtu),
+    /// Not as many queues as a link can have.
+    #[error("{0} queues are not possible: use 1 to 16, and more than 1 with a TAP only")]
+    Queues(i32),
     /// Not a lease.
     #[error("a lease of {0} ms is not possible: use 1000 (a second) to 31536000000 (a year), or 0 for none")]
     Lease(i64),
@@ -151,6 +158,9 @@ pub const MAX_TEXT: usize = 4096;
 pub struct GuestSpec {
     /// Who.
     pub name: GuestName,
+    /// How it is connected.
+    #[serde(skip_serializing_if = "Kind::is_veth")]
+    pub kind: Kind,
     /// The interface's name in the guest.
     pub interface: IfName,
     /// The guest's addresses, at most one of each family; none: its slot's. IPv4 only, as [`Self::new`]
@@ -186,6 +196,8 @@ const LEASE: std::ops::RangeInclusive<i64> = 1_000..=31_536_000_000;
 #[derive(Deserialize)]
 struct Stored {
     name: GuestName,
+    #[serde(default)]
+    kind: Kind,
     interface: IfName,
     #[serde(default)]
     addresses: Vec<IpAddr>,
@@ -233,12 +245,8 @@ impl TryFrom<Stored> for GuestSpec {
         };
         let spec = Self::new(s.name, s.interface, address, s.gateway, prefix, mtu)?;
         let lease = s.lease.map_or(0, |lease| i64::try_from(lease.as_millis()).unwrap_or(-1));
-        Ok(spec
-            .under(s.vpn)?
-            .lives(s.outlives_process, lease)?
-            .kept(s.keep)
-            .asks(s.dns)
-            .with_dhcp(s.dhcp))
+        let spec = spec.under(s.vpn)?.lives(s.outlives_process, lease)?;
+        spec.kept(s.keep).asks(s.dns).with_dhcp(s.dhcp).connected(s.kind)
     }
 }
 
@@ -279,6 +287,7 @@ impl GuestSpec {
         let (keep, outlives_process, lease) = (false, false, None);
         Ok(Self {
             name,
+            kind: Kind::Veth,
             interface,
             addresses,
             gateway,
@@ -291,6 +300,14 @@ impl GuestSpec {
             lease,
             dhcp: true,
         })
+    }
+
+    /// The same, connected in another way.
+    pub fn connected(self, kind: Kind) -> Result<Self, SpecError> {
+        match self.mtu.filter(|mtu| !kind.takes(*mtu)) {
+            Some(mtu) => Err(SpecError::TapMtu(mtu)),
+            None => Ok(Self { kind, ..self }),
+        }
     }
 
     /// The IPv4 address that was asked for.
@@ -397,6 +414,12 @@ mod tests {
         let under_tun = asked.clone().under(tun).unwrap();
         let mut stored = serde_json::to_value(&under_tun).unwrap();
         assert_eq!(serde_json::from_value::<GuestSpec>(stored.clone()).unwrap(), under_tun);
+        let tap = Kind::Tap { queues: crate::spec::Queues::new(2).unwrap(), owner: 10_123 };
+        let as_tap = under_tun.clone().connected(tap).unwrap();
+        let mut odd = serde_json::to_value(&as_tap).unwrap();
+        assert_eq!(serde_json::from_value::<GuestSpec>(odd.clone()).unwrap(), as_tap);
+        odd["kind"]["Tap"]["queues"] = 17.into();
+        assert!(serde_json::from_value::<GuestSpec>(odd).is_err());
         stored["vpn"]["NamedTun"] = "vm_wlan".into();
         let error = serde_json::from_value::<GuestSpec>(stored.clone()).unwrap_err();
         assert!(error.to_string().contains("not a guest's link"), "{error}");
@@ -427,6 +450,11 @@ mod tests {
         for mtu in [68, 65535] {
             assert!(spec("", "172.17.3.2", 16, mtu).is_ok());
         }
+        let tap = Kind::Tap { queues: crate::spec::Queues::ONE, owner: 0 };
+        let wide = spec("", "172.17.3.2", 16, 65522).unwrap();
+        let most = crate::spec::Mtu::new(65522).unwrap();
+        assert_eq!(wide.connected(tap), Err(TapMtu(most)));
+        assert_eq!(spec("", "172.17.3.2", 16, 65521).unwrap().connected(tap).unwrap().kind, tap);
         assert!(matches!(spec("172.18.0.1", "172.17.3.2", 16, -1), Err(Outside { .. })));
         assert!(reserved(spec("172.17.3.2", "172.17.3.2", 16, -1), "gateway"));
         assert!(reserved(spec("172.17.0.0", "172.17.3.2", 16, -1), "network"));

@@ -17,6 +17,7 @@
 
 mod guest;
 mod ip_prefix;
+mod kind;
 mod mtu;
 mod names;
 mod resolver;
@@ -26,6 +27,7 @@ mod vpn;
 
 pub use guest::{GuestSpec, SpecError, MAX_TEXT};
 pub use ip_prefix::{Family, IpPrefix, NotAPrefix};
+pub use kind::{Kind, Queues};
 pub use mtu::Mtu;
 pub use names::{GuestName, IfName, IfPattern, HOST_PREFIX};
 pub use resolver::{asked, resolver, Dns, MOST_RESOLVERS};

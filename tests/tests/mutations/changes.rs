@@ -316,7 +316,7 @@ fn ioctl(call: &Call) -> Vec<String> {
         "NS_GET_NSTYPE" | "TUNGETDEVNETNS" | "FIONBIO" | "FIOCLEX" | "TIOCOUTQ" | "TCGETS" => {
             Vec::new()
         }
-        "TUNSETIFF" => vec!["TUNSETIFF".into()],
+        made @ ("TUNSETIFF" | "TUNSETOWNER" | "TUNSETVNETHDRSZ") => vec![made.into()],
         _ => vec![unknown(call)],
     }
 }

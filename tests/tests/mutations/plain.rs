@@ -18,6 +18,9 @@ use std::fs;
 
 use android_system_guestnet::aidl::android::system::guestnet::DiagnoseOptions::DiagnoseOptions;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::GuestKind::GuestKind;
+use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::GuestTarget;
+use android_system_guestnet::aidl::android::system::guestnet::TargetKind::TargetKind;
 use guestnet_tests::client::{by_netns, by_pid, config};
 use guestnet_tests::{Daemon, Device, Guest, InNetns, Internet, Probe};
 
@@ -39,6 +42,12 @@ pub fn life(firewall: &str) -> Seen {
     traced.attach_as(&in_subnet("own", "10.9.1.1"), &by_pid(guests[2].pid()));
     traced.attach_as(&in_subnet("too", "10.9.2.1"), &by_pid(guests[3].pid()));
     traced.attach_as(&by_tun("vpn", "tun0"), &by_pid(guests[4].pid()));
+    // With more than one queue, and its owner; it is gone with what is held here.
+    let tap = GuestConfig { kind: GuestKind::TAP, queues: 2, ..config("vm") };
+    let nowhere = GuestTarget { kind: TargetKind::NONE, ..GuestTarget::default() };
+    let vm = traced.service().attach(&tap, &nowhere, None).expect("attach of a TAP");
+    assert_eq!(vm.tap.len(), 2);
+    traced.detach("vm");
     uplink(&traced);
     traced.service().setDns("wlan0", &["192.0.2.53".to_owned()]).expect("setDns");
     repairs(&traced, firewall);

@@ -33,4 +33,6 @@ enum EndCause {
     OWNER_DIED = 5,
     /** Its lease has ended (GuestConfig.leaseMillis). */
     LEASE_ENDED = 6,
+    /** The last descriptor of its TAP device was closed, as when its VM ends; or somebody deleted that device. */
+    TAP_CLOSED = 7,
 }

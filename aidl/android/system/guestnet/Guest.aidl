@@ -52,7 +52,10 @@ parcelable Guest {
     @utf8InCpp String gateway;
     /** MTU of both ends in bytes. */
     int mtu;
-    /** MAC address of the guest's end, as "02:00:00:00:00:00"; the same at every attach of this name. */
+    /**
+     * MAC address of the guest's end, as "02:00:00:00:00:00"; the same at every attach of this name. With TAP
+     * the one that the VM is to be given: DHCP answers no other.
+     */
     @utf8InCpp String mac;
     /** Uid that attached it. */
     int ownerUid;
@@ -103,4 +106,12 @@ parcelable Guest {
     @utf8InCpp String[] dnsServers;
     /** What became of its questions for names. */
     DnsCounters dnsCounters;
+    /** GuestConfig.queues as it was asked for. */
+    int queues = 1;
+    /**
+     * attach() of a TAP: the device's descriptors, one for each queue (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR with
+     * headers of 12 bytes; no offload is on). guestnetd keeps none: when the last one is closed, here and
+     * in whatever process it was passed to, the guest is gone. Empty in every other answer.
+     */
+    ParcelFileDescriptor[] tap;
 }

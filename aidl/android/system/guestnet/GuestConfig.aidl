@@ -29,9 +29,9 @@ import android.system.guestnet.VpnPolicy;
 parcelable GuestConfig {
     /** The guest's stable name: 1 to 63 bytes of [A-Za-z0-9._-], the first one a letter or digit. */
     @utf8InCpp String name;
-    /** How the guest is connected. Only VETH in this version; others are EX_UNSUPPORTED_OPERATION. */
+    /** How the guest is connected: VETH or TAP in this version; BRIDGED is EX_UNSUPPORTED_OPERATION. */
     GuestKind kind = GuestKind.VETH;
-    /** The interface's name inside the guest: 1 to 15 bytes, as the kernel takes it. */
+    /** The interface's name inside the guest: 1 to 15 bytes, as the kernel takes it. TAP: for people only. */
     @utf8InCpp String interfaceName = "wlan0";
     /**
      * The guest's addresses, IPv4 or IPv6, as "172.17.3.9" or "172.17.3.9/16"; a length given here has
@@ -44,7 +44,7 @@ parcelable GuestConfig {
     @utf8InCpp String gateway = "172.17.3.2";
     /** Length of the subnet's prefix in bits, 1 to 30. */
     int prefixLength = 16;
-    /** MTU in bytes, 68 to 65535; MTU_FOLLOW_UPLINK (-1): the uplink's. */
+    /** MTU in bytes, 68 to 65535, with TAP to 65521; MTU_FOLLOW_UPLINK (-1): the uplink's. */
     int mtu = -1;
     /** Which way the guest's traffic leaves while the device uses a VPN. */
     VpnPolicy vpnPolicy = VpnPolicy.FOLLOW_UPLINK;
@@ -53,10 +53,10 @@ parcelable GuestConfig {
     /**
      * Whether guestnetd puts back by itself, within some seconds, what the guest loses of its own side:
      * its end up, its address, its default route. Else that is for repair(): a guest may do there what it
-     * likes.
+     * likes. With TAP it is EX_UNSUPPORTED_OPERATION: guestnetd does not see a VM's own side.
      */
     boolean keep = false;
-    /** What the guest lives by. It cannot change while it is attached. */
+    /** What the guest lives by. It cannot change while it is attached. TAP: its descriptors, whatever this says. */
     Lifeline lifeline = Lifeline.TARGET;
     /**
      * Length of its lease in milliseconds, 1000 to 31536000000 (a year); 0: none. The guest is detached
@@ -73,4 +73,9 @@ parcelable GuestConfig {
      * to MAX_DNS_SERVERS. Any other mode: empty.
      */
     @utf8InCpp String[] dnsServers;
+    /**
+     * TAP: how many queues the device has, 1 to 16, each with a descriptor of its own (IFF_MULTI_QUEUE with
+     * more than one). Other kinds: 1.
+     */
+    int queues = 1;
 }

@@ -23,6 +23,10 @@ enum GuestKind {
     VETH = 0,
     /** A veth pair on a bridge shared with other guests. */
     BRIDGED = 1,
-    /** A TAP device whose descriptor is returned, for a VM. */
+    /**
+     * A TAP device routed by the device, for a VM: attach() answers with its descriptors (Guest.tap), and
+     * it goes with the last of them. What is on the VM's side is the VM's: it has its address by DHCP
+     * (GuestConfig.dhcp), or sets it itself.
+     */
     TAP = 2,
 }

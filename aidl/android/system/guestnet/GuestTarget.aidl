@@ -18,7 +18,7 @@ package android.system.guestnet;
 
 import android.system.guestnet.TargetKind;
 
-/** Where the guest is: exactly one of the ways to name a network namespace. */
+/** Where the guest is: exactly one of the ways to name a network namespace, or NONE for a TAP. */
 parcelable GuestTarget {
     /** Which of the fields below counts. */
     TargetKind kind = TargetKind.NETNS;

@@ -29,8 +29,8 @@ import android.system.guestnet.Status;
 import android.system.guestnet.UplinkInfo;
 
 /**
- * Gives a guest (an LXC-style container, later a VM) its network: a link named "wlan0" inside
- * the guest, behind the device's own uplink.
+ * Gives a guest (an LXC-style container, or a VM) its network: a link named "wlan0" inside
+ * the guest, or the descriptor of a TAP device, behind the device's own uplink.
  *
  * Every method may be called from any thread and any number of clients. On Android the callers
  * are root and system; elsewhere root and the uids of guestnetd's --allow-uid. Anybody else gets
@@ -38,7 +38,7 @@ import android.system.guestnet.UplinkInfo;
  *
  * A uid that is given as --allow-uid UID:own sees and changes only the guests that it attached: others
  * are as if they were not there. It may attach (plan, check) only what is its own: a process that runs
- * as it, or a network namespace of a user namespace that it made, with addresses of the default
+ * as it, a network namespace of a user namespace that it made, or a TAP, with addresses of the default
  * subnet and its gateway; setDns(), setUplinkInfo(), diagnose() and dumpTo() are EX_SECURITY.
  *
  * A failed call changes nothing: what was done before the failing step is undone.
@@ -78,7 +78,7 @@ interface IGuestNet {
     const int ERROR_ADDRESS_RESERVED = 104;
     /** GuestConfig.prefixLength is not 1 to 30, or one of .addresses has another length. */
     const int ERROR_BAD_PREFIX = 105;
-    /** GuestConfig.mtu is neither MTU_FOLLOW_UPLINK nor 68 to 65535. */
+    /** GuestConfig.mtu is neither MTU_FOLLOW_UPLINK nor 68 to 65535; with TAP to 65521. */
     const int ERROR_BAD_MTU = 106;
     /** GuestConfig carries more text than any valid one can; setDns(): more than MAX_DNS_SERVERS servers. */
     const int ERROR_CONFIG_TOO_LARGE = 107;
@@ -102,6 +102,8 @@ interface IGuestNet {
     const int ERROR_BAD_LEASE = 111;
     /** GuestConfig.dns is SERVERS and dnsServers is empty, or the other way round. */
     const int ERROR_BAD_DNS = 112;
+    /** GuestConfig.queues is not 1 to 16; or it is not 1 with another kind than TAP. */
+    const int ERROR_BAD_QUEUES = 113;
 
     /** GuestTarget.pid is zero or negative. */
     const int ERROR_BAD_PID = 200;
@@ -121,6 +123,8 @@ interface IGuestNet {
     const int ERROR_INITIAL_NETNS = 207;
     /** guestnetd may not reach the target's network namespace; pass its netns fd instead. */
     const int ERROR_NETNS_NOT_ACCESSIBLE = 208;
+    /** GuestTarget.kind is NONE, and GuestConfig.kind is not TAP; or that is TAP, and a target is named. */
+    const int ERROR_TARGET_KIND = 209;
 
     /** A guest of that name is attached. */
     const int ERROR_NAME_IN_USE = 300;
@@ -169,6 +173,8 @@ interface IGuestNet {
     const int ERROR_UNAVAILABLE = 407;
     /** guestnetd, or the machine, has no file descriptor left: nothing is known of what was asked for. */
     const int ERROR_NO_DESCRIPTORS = 408;
+    /** TAP: the kernel has no TAP devices, or guestnetd may not open /dev/net/tun (on Android /dev/tun). */
+    const int ERROR_NO_TAP = 409;
 
     /**
      * Gives the target its network. When it answers, the guest can send.
@@ -178,7 +184,7 @@ interface IGuestNet {
      *
      * @param config what the guest gets; a default-constructed config with a name is the original
      *        set-up.
-     * @param target the guest's network namespace.
+     * @param target the guest's network namespace; TAP: of kind NONE.
      * @param owner if not null, the guest is detached when this object dies: with its process, and on a
      *        socket with the connection that this call came by. EX_ILLEGAL_ARGUMENT when its death would
      *        not be noticed. After a restart of guestnetd, which no object survives, the guest is
@@ -193,10 +199,13 @@ interface IGuestNet {
      *
      * These fields change: addresses, mtu, vpnPolicy, uplink, keep and dhcp; leaseMillis begins a lease. The others
      * have to be as they are, or it is ERROR_FIELD_NOT_UPDATABLE: name, kind, interfaceName, gateway,
-     * prefixLength and lifeline. Empty
+     * prefixLength, lifeline and queues. Empty
      * addresses mean those that the guest has. As with attach(), all is done or nothing: after a
      * failure the guest has what it had before. A new address costs the connections of the old one, and
      * at most one ping; nothing else that changes costs a TCP stream.
+     *
+     * Of a TAP the device's end alone changes: a VM learns of another address when its DHCP client renews
+     * its lease, within half an hour, or when the client is told to inside.
      *
      * Listeners are told once, by GuestEvent.STATE. One call for a guest runs at a time. attach() of its
      * name, and detach(), are answered meanwhile. Routes that the guest itself made by its old address go
@@ -316,7 +325,7 @@ interface IGuestNet {
     /**
      * Sends packets to find out why a guest has, or has not, internet: probes are sent from the guest's network
      * namespace and, for comparison, from the device, all at once; what becomes of them is compared with
-     * what status() reads. Answers within three seconds. Nothing is changed, and nothing but the probes is
+     * what status() reads. A TAP guest's side sends none: only the device's are. Answers within three seconds. Nothing is changed, and nothing but the probes is
      * sent; no other method sends any, but for status(), which asks the resolvers. While it runs, its sockets keep the guest's network namespace: a
      * guest that ends meanwhile loses its link when this returns.
      *
@@ -334,7 +343,8 @@ interface IGuestNet {
      * way is an error. A guest that has lost nothing is as it was. As with update(), all is done or
      * nothing, and one such call for a guest runs at a time. status() tells what is lost.
      *
-     * guestnetd does so by itself only for guests with GuestConfig.keep.
+     * guestnetd does so by itself only for guests with GuestConfig.keep. Of a TAP guest it is
+     * EX_UNSUPPORTED_OPERATION: guestnetd does not see a VM's own side.
      *
      * @param name the guest.
      * @return the guest, with the time each step took.

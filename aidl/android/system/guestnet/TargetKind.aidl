@@ -16,7 +16,7 @@
 
 package android.system.guestnet;
 
-/** The ways to name a guest's network namespace, best first. */
+/** The ways to name a guest's network namespace, best first; and none. */
 @Backing(type="int")
 enum TargetKind {
     /** By a descriptor of the namespace itself: no race, and the only one that needs no rights over the guest's processes. */
@@ -25,4 +25,6 @@ enum TargetKind {
     PIDFD = 1,
     /** By the pid of a process in it: held by a pidfd during the call. */
     PID = 2,
+    /** None: GuestKind.TAP, whose network is where its descriptors are passed to. For no other kind. */
+    NONE = 3,
 }

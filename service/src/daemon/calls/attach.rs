@@ -23,7 +23,7 @@ use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::target::Target;
 use crate::effects::kernel::netns::{handle, Home};
 use crate::effects::kernel::observe::FoundGuest;
-use crate::effects::kernel::{link, observe, process};
+use crate::effects::kernel::{link, observe, process, tun};
 use crate::error::Error;
 use crate::model::change::Change;
 use crate::model::desired::{desired_guest, may_remove};
@@ -45,16 +45,18 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 struct Arriving<'a> {
     spec: &'a GuestSpec,
     net: &'a GuestNet,
-    target: &'a Target,
-    /// A socket in its namespace.
-    inside: &'a Netlink,
+    /// Where it is, and a socket in its namespace; none of a TAP.
+    there: Option<(&'a Target, &'a Netlink)>,
     uid: u32,
     /// The process that gave an owner.
     owner: Option<ProcessRef>,
 }
 
 impl Daemon {
-    pub(in crate::daemon) fn attach(&mut self, request: AttachRequest) -> Result<Attached, Error> {
+    pub(in crate::daemon) fn attach(
+        &mut self,
+        request: AttachRequest,
+    ) -> Result<(Attached, Vec<OwnedFd>), Error> {
         let AttachRequest { spec, target, uid, most, owner, arrived } = request;
         let mut timeline = Timeline::new(arrived);
         timeline.enter(Operation::OpenTarget, "target opened, lock taken", arrived);
@@ -64,19 +66,25 @@ impl Daemon {
         let net = self.choose_net(&spec)?;
         timeline.enter(Operation::ChooseSlot, "slot chosen", began);
         let began = Instant::now();
-        let inside = entered(socket_in(&self.kernel.home, &target))?;
-        timeline.enter(Operation::EnterNetns, "entered netns", began);
+        let enter = |target| entered(socket_in(&self.kernel.home, target));
+        let inside = target.as_ref().map(enter).transpose()?;
+        if inside.is_some() {
+            timeline.enter(Operation::EnterNetns, "entered netns", began);
+        }
 
-        let arriving =
-            Arriving { spec: &spec, net: &net, target: &target, inside: &inside, uid, owner };
+        let there = target.as_ref().zip(inside.as_ref());
+        let arriving = Arriving { spec: &spec, net: &net, there, uid, owner };
         let done = self.attach_inside(&arriving, &mut timeline);
 
         // Nothing of the guest's namespace outlives the call: it would pin the namespace.
         let began = Instant::now();
+        let was_entered = inside.is_some();
         drop(inside);
-        let pidfd = target.into_pidfd().filter(|_| !spec.outlives_process);
-        timeline.enter(Operation::LeaveNetns, "left netns", began);
-        let mut guest = done?;
+        let pidfd = target.and_then(Target::into_pidfd).filter(|_| !spec.outlives_process);
+        if was_entered {
+            timeline.enter(Operation::LeaveNetns, "left netns", began);
+        }
+        let (mut guest, tap) = done?;
         guest.timeline = timeline.into_entries();
         log_attach(&guest, arrived);
         // It is true now, and nobody looks again.
@@ -85,7 +93,7 @@ impl Daemon {
         self.watch(&guest, pidfd)?;
         let seen = self.seen(&guest);
         (self.notify)(Notice::Guest(GuestEvent::Attached, seen.clone()));
-        Ok(seen)
+        Ok((seen, tap))
     }
 
     /// What the guest lives by, from now on. One that cannot be watched is no guest.
@@ -155,7 +163,7 @@ impl Daemon {
         self.refuse_host_end(&net)?;
         let guest = found?;
         self.refuse_what_is_there(&net, &guest)?;
-        request.target.check_alive()?;
+        request.target.as_ref().map_or(Ok(()), Target::check_alive)?;
         self.world.guests.join(&net);
         let mut changes = self.packet_filter.changes(&self.world);
         changes.extend(self.policy_routing.changes(&self.world));
@@ -210,8 +218,9 @@ impl Daemon {
 
     /// Refuses what the kernel would refuse halfway.
     fn look_closely(&self, guest: &Arriving<'_>) -> Result<FoundGuest, Error> {
-        let Arriving { net, target, inside, .. } = *guest;
+        let Arriving { net, there, .. } = *guest;
         self.refuse_host_end(net)?;
+        let Some((target, inside)) = there else { return Ok(FoundGuest::default()) };
         let open = || socket_in(&self.kernel.home, target);
         let guest = observe::guest_side(inside, open, net)?;
         self.refuse_what_is_there(net, &guest)?;
@@ -229,11 +238,15 @@ impl Daemon {
         &mut self,
         guest: &Arriving<'_>,
         timeline: &mut Timeline,
-    ) -> Result<Attached, Error> {
-        let Arriving { spec, net, target, inside, .. } = *guest;
+    ) -> Result<(Attached, Vec<OwnedFd>), Error> {
+        let Arriving { spec, net, there, .. } = *guest;
         let began = Instant::now();
-        let open = || socket_in(&self.kernel.home, target);
-        let mut found = observe::guest_before(inside, open, net)?;
+        let mut found = match there {
+            Some((target, inside)) => {
+                observe::guest_before(inside, || socket_in(&self.kernel.home, target), net)?
+            }
+            None => FoundGuest::default(),
+        };
         self.refuse_what_is_there(net, &found)?;
         self.world.guests.join(net);
         let shared = self.packet_filter.changes(&self.world).iter().any(|change| change.shared)
@@ -269,8 +282,8 @@ impl Daemon {
         guest: &Arriving<'_>,
         steps: &[Step],
         timeline: &mut Timeline,
-    ) -> Result<Attached, Error> {
-        let Arriving { spec, net, target, inside, uid, owner } = *guest;
+    ) -> Result<(Attached, Vec<OwnedFd>), Error> {
+        let Arriving { spec, net, there, uid, owner } = *guest;
         let who = spec.name.as_str();
         // The last step marks the link as whole, so it comes after everything that can fail.
         let Some((mark, body)) = steps.split_last() else {
@@ -282,21 +295,31 @@ impl Daemon {
             device: netlink,
             deleter: &self.kernel.deleter,
             home: &self.kernel.home,
-            guest: Some((target.netns.as_fd(), inside)),
+            guest: there.map(|(target, inside)| (target.netns.as_fd(), inside)),
             host_index: None,
             guest_index: None,
+            tap: Vec::new(),
         };
         apply(who, body, &mut executor, timeline)?;
-        let mut finish = || {
+        let mut finish = || -> Result<Attached, Error> {
             let began = Instant::now();
-            let ends = executor.host_index.zip(executor.guest_index);
-            let open = || socket_in(&self.kernel.home, target);
-            let read = verify::read_back(net, ends, netlink, (inside, open), mark)?;
-            let ReadBack { index, netns: id, shadowed_by } = read;
-            target.check_alive()?;
+            let (read, netns, process) = match there {
+                Some((target, inside)) => {
+                    let ends = executor.host_index.zip(executor.guest_index);
+                    let open = || socket_in(&self.kernel.home, target);
+                    let read = verify::read_back(net, ends, netlink, (inside, open), mark)?;
+                    target.check_alive()?;
+                    let netns =
+                        NetnsRef { id: read.netns, handle: handle::of(target.netns.as_fd()) };
+                    (read, netns, target.process().filter(|_| !spec.outlives_process))
+                }
+                None => {
+                    let read = verify::read_back_tap(net, executor.host_index, netlink, mark)?;
+                    (read, NetnsRef::default(), None)
+                }
+            };
+            let ReadBack { index, shadowed_by, .. } = read;
             timeline.enter(Operation::ReadBack, "read back", began);
-            let netns = NetnsRef { id, handle: handle::of(target.netns.as_fd()) };
-            let process = target.process().filter(|_| !spec.outlives_process);
             let lease_until = spec.lease.map(|lease| process::monotonic() + lease);
             let lifelines = Lifelines { process, owner, lease_until };
             let attached =
@@ -308,10 +331,13 @@ impl Daemon {
             apply(who, std::slice::from_ref(mark), &mut executor, timeline)?;
             Ok(attached)
         };
-        finish().map_err(|error: Error| {
-            log::error!("{who}: {error}");
-            undo(who, body, &mut executor, error)
-        })
+        match finish() {
+            Ok(attached) => Ok((attached, executor.tap)),
+            Err(error) => {
+                log::error!("{who}: {error}");
+                Err(undo(who, body, &mut executor, error))
+            }
+        }
     }
 
     /// Refuses an interface or a default route that the guest has already, and says whose they are when it
@@ -359,12 +385,16 @@ fn entered<T>(result: io::Result<T>) -> Result<T, Error> {
 /// What plan and check have to know of a guest. Its owner may have filled its namespace with addresses
 /// and routes, which take their time to read: so this is before the daemon is entered.
 pub(in crate::daemon) fn look_inside(request: &AttachRequest) -> Result<FoundGuest, Error> {
+    let Some(target) = &request.target else {
+        tun::open_for_tap()?;
+        return Ok(FoundGuest::default());
+    };
     let home = Home::here().map_err(|e| Error::kernel("open the own network namespace", e))?;
-    let inside = entered(socket_in(&home, &request.target))?;
+    let inside = entered(socket_in(&home, target))?;
     // Slot and address do not matter: what is asked for is the guest's interface, and its routes.
     let spec = &request.spec;
     let net = GuestNet::new(spec, 0, spec.gateway, Mtu::ETHERNET);
-    observe::guest_side(&inside, || socket_in(&home, &request.target), &net)
+    observe::guest_side(&inside, || socket_in(&home, target), &net)
 }
 
 /// The guest's own steps from what is there to `net`.

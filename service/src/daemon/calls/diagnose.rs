@@ -303,6 +303,7 @@ impl Examination {
             host_index: guest.index,
             interface: net.guest.name.to_string(),
             inside,
+            is_vm: !net.kind.has_inside(),
             tapped: false,
             out: passing(address, host),
             back: match self.way.index {
@@ -367,7 +368,7 @@ pub(super) fn is_still_there(
     Ok(())
 }
 
-/// Does something in a guest's namespace, and is back.
+/// Does something in a guest's namespace, and is back. A VM has none.
 pub(super) fn enter<T>(
     netlink: &Netlink,
     home: &Home,
@@ -375,6 +376,9 @@ pub(super) fn enter<T>(
     host_end: &Link,
     work: impl FnOnce() -> io::Result<T>,
 ) -> Result<T, Error> {
+    if !guest.net.kind.has_inside() {
+        return Err(Error::Unsupported("it is a VM's: nothing can be sent from its side".into()));
+    }
     let id = match host_end.elsewhere {
         Some(id) if id < 0 => return Err(Error::GuestGone(guest.name().clone())),
         Some(id) => id,

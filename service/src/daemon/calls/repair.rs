@@ -87,6 +87,12 @@ impl Daemon {
         }
         let guest = guests.get(name).filter(|guest| whose.has(guest));
         let guest = guest.ok_or_else(|| Error::NoSuchGuest(name.clone()))?;
+        if !guest.net.kind.has_inside() {
+            return Err(Error::Unsupported(format!(
+                "{name} is a VM's, whose own side guestnetd does not see: put back there what it lacks, or \
+                 have its DHCP client ask again"
+            )));
+        }
         let index = guest.index;
         if guests.is_updating(index) {
             return Err(Error::UpdateRunning(name.clone()));

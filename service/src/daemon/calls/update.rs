@@ -40,7 +40,7 @@ pub struct UpdateRequest {
     pub name: GuestName,
     /// All of what it should have from now on; no address: the one that it has.
     pub spec: GuestSpec,
-    /// Whether it asks for another kind of link.
+    /// Whether it asks for a kind of link that no guest has.
     pub other_kind: bool,
     /// Whose guest it may be.
     pub whose: Whose,
@@ -180,7 +180,8 @@ impl Daemon {
         before: &Attached,
         asked: &GuestSpec,
     ) -> Result<(GuestSpec, GuestNet), Error> {
-        let mut spec = asked.clone();
+        // Whoever asks: it is for whom it was made.
+        let mut spec = GuestSpec { kind: before.spec.kind, ..asked.clone() };
         if spec.addresses.is_empty() {
             spec.addresses.clone_from(&before.spec.addresses);
         }
@@ -325,12 +326,13 @@ fn leased(guest: Attached) -> Attached {
 fn refuse_fixed(has: &GuestSpec, request: &UpdateRequest) -> Result<(), Error> {
     let asked = &request.spec;
     let fields = [
-        ("kind", !request.other_kind),
+        ("kind", !request.other_kind && has.kind.has_inside() == asked.kind.has_inside()),
         ("name", has.name == asked.name),
         ("interfaceName", has.interface == asked.interface),
         ("gateway", has.gateway == asked.gateway),
         ("prefixLength", has.subnet.prefix() == asked.subnet.prefix()),
         ("lifeline", has.outlives_process == asked.outlives_process),
+        ("queues", has.kind.queues() == asked.kind.queues()),
     ];
     match fields.into_iter().find(|(_, same)| !same) {
         Some((field, _)) => Err(Error::FieldNotUpdatable(field)),

@@ -16,6 +16,7 @@
 
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::route::WayOut;
 use crate::effects::kernel::{observe, route};
 use crate::error::Error;
 use crate::model::change::KernelOp;
@@ -88,6 +89,56 @@ pub(in crate::daemon) fn read_back(
     }
 }
 
+/// The same of a TAP guest, of which there is the device's end alone. A queue that another process has
+/// opened meanwhile is a failure: of several it may, until the device has its owner.
+pub(in crate::daemon) fn read_back_tap(
+    net: &GuestNet,
+    host: Option<IfIndex>,
+    device: &Netlink,
+    mark: &Step,
+) -> Result<ReadBack, Error> {
+    let failed = |cause| Error::kernel(format!("read {}", net.host.name), cause);
+    let index = host.ok_or_else(|| Error::Verify(format!("its {}", net.host.name)))?;
+    let link = link::by_index(device, index).map_err(failed)?;
+    let link = link.ok_or_else(|| Error::Verify(format!("its {}", net.host.name)))?;
+    let queues = u32::from(net.kind.queues().count());
+    let mut missing = Vec::new();
+    if !link.tun.is_some_and(|tun| tun.queues == queues) {
+        missing.push(format!("its {queues} queues, and no other process with one"));
+    }
+    if !(link.up && link.carrier) {
+        missing.push(format!("carrier on {}", net.host.name));
+    }
+    let back = route::towards(device, net.guest.address).ok().flatten();
+    let is_whole = is_whole(net, &link) && back == Some(way_back(net, index));
+    if !is_whole {
+        let found = observe::host_end_at(device, index, net)?.map(|host| host.objects);
+        let found = found.unwrap_or_default();
+        let steps = diff(desired_guest(net), &found, may_remove(net, None));
+        missing.extend(steps.iter().filter(|step| *step != mark).map(Step::describe));
+    }
+    match missing.is_empty() {
+        true => Ok(ReadBack { index, netns: None, shadowed_by: None }),
+        false => Err(Error::Verify(missing.join(", "))),
+    }
+}
+
+/// What of the device's end its link says.
+fn is_whole(net: &GuestNet, link: &Link) -> bool {
+    link.mtu == net.mtu.bytes() && link.ipv4 == Some(Ipv4Conf::HOST_END)
+}
+
+/// How the device's packets reach the guest.
+fn way_back(net: &GuestNet, index: IfIndex) -> WayOut {
+    WayOut {
+        index,
+        gateway: None,
+        source: Some(net.host.address.into()),
+        local: false,
+        table: net.host.table,
+    }
+}
+
 /// A guest's own network manager may have set another MTU meanwhile.
 fn is_the_guests(step: &Step) -> bool {
     step.scope == Scope::Guest && step.operation() == KernelOp::SetMtu
@@ -107,21 +158,15 @@ fn at_a_glance(
         link.filter(|l| l.up && l.running && l.mtu == net.mtu.bytes())
     };
     let way = |netlink, to| route::towards(netlink, to).ok().flatten();
-    let out = route::WayOut {
+    let out = WayOut {
         index: ends.1,
         gateway: Some(net.guest.gateway.into()),
         source: Some(net.guest.address.into()),
         local: false,
         table: TableId::MAIN,
     };
-    let back = route::WayOut {
-        index: ends.0,
-        gateway: None,
-        source: Some(net.host.address.into()),
-        local: false,
-        table: net.host.table,
-    };
-    let host = runs(device, ends.0).filter(|host| host.ipv4 == Some(Ipv4Conf::HOST_END))?;
+    let back = way_back(net, ends.0);
+    let host = runs(device, ends.0).filter(|host| is_whole(net, host))?;
     runs(inside, ends.1)?;
     let ways = way(inside, observe::ELSEWHERE) == Some(out)
         && way(device, net.guest.address) == Some(back);

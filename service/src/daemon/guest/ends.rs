@@ -101,7 +101,7 @@ impl Ends {
     pub(in crate::daemon) fn tell(&self, job: &Job) -> Result<(), Error> {
         let Job { index, net, .. } = job;
         let failed = |cause| Error::kernel(format!("set {} down", net.host.name), cause);
-        let pair = self.find(job).ok();
+        let pair = self.find(job).ok().flatten();
         let began = Instant::now();
         marks::shut(&self.netlink, *index).map_err(failed)?;
         std::thread::sleep(CARRIER_AWAY);
@@ -120,6 +120,7 @@ impl Ends {
             guest: None,
             host_index: Some(*index),
             guest_index: None,
+            tap: Vec::new(),
         };
         put_back(net.name.as_str(), &steps, &mut executor, &mut Timeline::new(Instant::now()))
     }
@@ -133,8 +134,14 @@ impl Ends {
         let began = Instant::now();
         let pair = self.find(job)?;
         timeline.enter(Operation::Observe, "looked at what is there", began);
-        if job.scale.before.is_none() && (!job.scale.mtu || pair.guest.mtu == job.net.mtu.bytes()) {
-            return self.bring_inside(job, &pair, None, timeline, commit);
+        let stays = |pair: &&Pair| {
+            job.scale.before.is_none() && (!job.scale.mtu || pair.guest.mtu == job.net.mtu.bytes())
+        };
+        let Some(pair) = pair.as_ref() else {
+            return self.bring_inside(job, None, None, timeline, commit);
+        };
+        if stays(&pair) {
+            return self.bring_inside(job, Some(pair), None, timeline, commit);
         }
         let began = Instant::now();
         let way =
@@ -144,7 +151,8 @@ impl Ends {
             .inside(way.as_fd(), Netlink::open)
             .map_err(|e| Error::kernel("enter the guest's network namespace", e))?;
         timeline.enter(Operation::EnterNetns, "entered netns", began);
-        let done = self.bring_inside(job, &pair, Some((way.as_fd(), &inside)), timeline, commit);
+        let there = Some((way.as_fd(), &inside));
+        let done = self.bring_inside(job, Some(pair), there, timeline, commit);
         let began = Instant::now();
         drop(inside);
         drop(way);
@@ -152,12 +160,16 @@ impl Ends {
         done
     }
 
-    /// Both ends as they are; refuses a guest's end that is not where it was put.
-    fn find(&self, job: &Job) -> Result<Pair, Error> {
+    /// Both ends as they are; refuses a guest's end that is not where it was put. None: there is but one, a
+    /// TAP device.
+    fn find(&self, job: &Job) -> Result<Option<Pair>, Error> {
         let failed = |cause| Error::kernel("read the link", cause);
         let gone = || Error::GuestGone(job.net.name.clone());
         let host = link::by_index(&self.netlink, job.index).map_err(failed)?;
-        let host = host.filter(|host| host.kind == "veth").ok_or_else(gone)?;
+        let host = host.filter(|host| host.kind == job.net.kind.link_kind()).ok_or_else(gone)?;
+        if !job.net.kind.has_inside() {
+            return Ok(None);
+        }
         let netns = host.elsewhere.ok_or_else(|| moved(&job.net))?;
         if netns < 0 {
             return Err(gone());
@@ -168,13 +180,13 @@ impl Ends {
         let end = host.other_end.ok_or_else(gone)?;
         let guest = link::beyond(&self.netlink, netns, end).map_err(failed)?;
         let guest = peer_of(&job.net, host.index, guest)?;
-        Ok(Pair { netns, guest })
+        Ok(Some(Pair { netns, guest }))
     }
 
     fn bring_inside(
         &self,
         job: &Job,
-        pair: &Pair,
+        pair: Option<&Pair>,
         guest: Option<(BorrowedFd<'_>, &Netlink)>,
         timeline: &mut Timeline,
         commit: impl FnOnce() -> Result<(), Error>,
@@ -188,7 +200,8 @@ impl Ends {
             home: &self.home,
             guest,
             host_index: Some(job.index),
-            guest_index: Some(pair.guest.index),
+            guest_index: pair.map(|pair| pair.guest.index),
+            tap: Vec::new(),
         };
         apply(who, &steps, &mut executor, timeline)?;
         let finish = || {
@@ -206,11 +219,12 @@ impl Ends {
         finish().map_err(|error| undo(who, &steps, &mut executor, error))
     }
 
-    /// What is left to do; `guest` is none where the guest's end is as it should be.
+    /// What is left to do; `guest` is none where the guest's end is as it should be, and `pair` where there
+    /// is none.
     fn steps(
         &self,
         job: &Job,
-        pair: &Pair,
+        pair: Option<&Pair>,
         guest: Option<(BorrowedFd<'_>, &Netlink)>,
     ) -> Result<Vec<Step>, Error> {
         let net = &job.net;
@@ -219,8 +233,9 @@ impl Ends {
             host.ok_or_else(|| Error::kernel(format!("find {}", net.host.name), no_device()))?;
         let mut found = host.objects;
         let mut other_default = None;
-        match guest {
-            Some((netns, inside)) => {
+        match (pair, guest) {
+            (None, _) => {}
+            (Some(pair), Some((netns, inside))) => {
                 let open = || self.home.inside(netns, Netlink::open);
                 let there = observe::guest_side(inside, open, net)?;
                 if there.index != Some(pair.guest.index) {
@@ -229,7 +244,7 @@ impl Ends {
                 found.extend(there.objects);
                 other_default = there.other_default;
             }
-            None => found.push((
+            (Some(pair), None) => found.push((
                 Scope::Guest,
                 Object::Link {
                     name: net.guest.name.clone(),
@@ -333,6 +348,7 @@ mod tests {
                 guest: Some((guest.as_fd(), &inside)),
                 host_index: None,
                 guest_index: None,
+                tap: Vec::new(),
             };
             let found = [(Scope::Guest, Object::Loopback(Loopback::New))];
             let steps = diff(desired_guest(&was), &found, |_, _| false);
@@ -391,7 +407,7 @@ mod tests {
             let was = job.scale.before.clone().unwrap();
             let scale = Scale::default();
             let tells = Job { net: was.clone(), scale, tells: true, ..job.clone() };
-            let ups = || ends.find(&tells).unwrap().guest.carrier_ups.unwrap();
+            let ups = || ends.find(&tells).unwrap().unwrap().guest.carrier_ups.unwrap();
             let before = ups();
             ends.tell(&tells).unwrap();
             assert_eq!(ups(), before + 1);

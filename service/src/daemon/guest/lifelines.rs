@@ -185,6 +185,9 @@ impl Daemon {
         if let Some(cause) = self.lifelines.process_over(guest.index) {
             return cause;
         }
+        if !guest.net.kind.has_inside() {
+            return EndCause::TapClosed;
+        }
         if self.namespace_is_there(guest) {
             EndCause::LinkDeleted
         } else {

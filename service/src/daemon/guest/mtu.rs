@@ -62,7 +62,7 @@ impl Daemon {
         let follows = guest.spec.mtu.is_none();
         let way = follows.then(|| self.mtu_of_way(&guest.net.vpn)).flatten();
         let before = doubt.and_then(|doubt| doubt.before.clone());
-        let mtu = way.unwrap_or(guest.net.mtu);
+        let mtu = guest.spec.kind.nearest(way.unwrap_or(guest.net.mtu));
         // Which of two ends is right is not known before there is a way out.
         let in_doubt = doubt.is_some() && (way.is_some() || !follows);
         let tells = self.worker.tells(guest.index);

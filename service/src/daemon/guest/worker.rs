@@ -208,7 +208,12 @@ fn bring(ends: &Ends, job: &Job) -> Result<(), Error> {
     if job.scale != Scale::default() {
         ends.bring(job, &mut Timeline::new(Instant::now()), || Ok(()))?;
     }
-    if job.tells {
+    if job.tells && !job.net.kind.has_inside() {
+        log::info!(
+            "{}: a VM does not see the carrier: its DHCP client learns it when it renews",
+            job.net.name
+        );
+    } else if job.tells {
         log::info!("{}: its carrier goes and comes: DHCP clients ask again", job.net.name);
         ends.tell(job)?;
     }

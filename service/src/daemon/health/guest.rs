@@ -33,7 +33,7 @@ use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::uplink::way::Answer;
 use crate::model::GuestNet;
-use crate::spec::{Family, GuestName};
+use crate::spec::{Family, GuestName, Kind};
 
 impl Daemon {
     pub(in crate::daemon) fn status(
@@ -89,13 +89,16 @@ impl Daemon {
     ) -> Vec<LayerReport> {
         let host = &net.host;
         let end = &net.guest;
+        let (link, route) = match net.kind {
+            Kind::Veth => {
+                (format!("{} with the guest's {} can be made", host.name, end.name), "be set")
+            }
+            Kind::Tap { .. } => (format!("the TAP device {} can be made", host.name), "be told"),
+        };
         let mut layers = vec![
-            LayerReport::ok(
-                Layer::Link,
-                format!("{} with the guest's {} can be made", host.name, end.name),
-            ),
+            LayerReport::ok(Layer::Link, link),
             LayerReport::ok(Layer::Address, format!("{}/{} is free", end.address, end.prefix)),
-            LayerReport::ok(Layer::Route, format!("default via {} would be set", end.gateway)),
+            LayerReport::ok(Layer::Route, format!("default via {} would {route}", end.gateway)),
         ];
         let switched = changes.iter().any(|c| c.operation == KernelOp::SetForwarding);
         layers.extend(self.device_layers(switched));
@@ -123,8 +126,14 @@ impl Daemon {
             route::of(&self.kernel.netlink, Family::V4, Some(net.host.table), Some(guest.index))
                 .map_err(failed)?;
         let known = inside.and_then(|seen| seen.as_ref().ok()?.as_ref());
-        let has = if known.is_some() { "is" } else { "was set" };
-        let leads = if known.is_some_and(|i| i.ways.is_some()) { "is" } else { "was set" };
+        let is_seen = |seen| if seen { "is in the guest" } else { "was set in the guest" };
+        let (has, leads) = match (net.kind, guest.spec.dhcp) {
+            (Kind::Veth, _) => {
+                (is_seen(known.is_some()), is_seen(known.is_some_and(|i| i.ways.is_some())))
+            }
+            (Kind::Tap { .. }, true) => ("is told by DHCP", "is told by DHCP"),
+            (Kind::Tap { .. }, false) => ("is for the VM to set", "is for the VM to set"),
+        };
         let mut layers = vec![
             self.link_layer(&guest, link.as_ref()),
             address_layer(net, &found, self.world.conflict(&net.subnet), has),
@@ -192,7 +201,7 @@ impl Daemon {
         }
     }
 
-    /// `is`: the guest's default route "is" there, or "was set" and has not been looked at.
+    /// `is`: what is known of the guest's default route, "is in the guest" if it was looked at.
     fn route_layer(
         &self,
         guest: &Attached,
@@ -223,7 +232,7 @@ impl Daemon {
             return LayerReport::bad(Layer::Route, fault);
         }
         let gateway = net.guest.gateway;
-        let text = format!("{to} dev {host}; default via {gateway} {is} in the guest");
+        let text = format!("{to} dev {host}; default via {gateway} {is}");
         LayerReport::ok(Layer::Route, text)
     }
 }
@@ -231,6 +240,14 @@ impl Daemon {
 fn link_layer(net: &GuestNet, link: Option<&Link>) -> LayerReport {
     let (host, end) = (&net.host.name, &net.guest);
     let fault = match link {
+        Some(Link { up: true, carrier: true, tun: Some(tun), .. }) => {
+            let (open, queues) = (tun.queues, net.kind.queues().count());
+            let text = match queues {
+                1 => format!("{host} is up, and its descriptor is open"),
+                _ => format!("{host} is up, and {open} of its {queues} descriptors are open"),
+            };
+            return LayerReport::ok(Layer::Link, text);
+        }
         Some(link) if link.up && link.carrier => {
             let text = format!("{host} and the guest's {} are up", end.name);
             return LayerReport::ok(Layer::Link, text);
@@ -239,6 +256,12 @@ fn link_layer(net: &GuestNet, link: Option<&Link>) -> LayerReport {
             .with_step(format!("guestnetctl detach {}, then attach again", net.name)),
         Some(link) if !link.up => Fault::new(Cause::LinkDown, format!("{host} is down"))
             .with_step(format!("ip link set {host} up")),
+        Some(link) if link.tun.is_some() => {
+            let text =
+                format!("{host} has no carrier: whoever holds its descriptor has switched it off");
+            let step = format!("guestnetctl detach {}, then attach again", net.name);
+            Fault::new(Cause::GuestLinkDown, text).with_step(step)
+        }
         Some(_) => Fault::new(Cause::GuestLinkDown, format!("the guest's {} is down", end.name))
             .with_step(format!(
                 "guestnetctl repair {guest}, or in the guest: ip link set {name} up; ip route add \
@@ -251,7 +274,7 @@ fn link_layer(net: &GuestNet, link: Option<&Link>) -> LayerReport {
     LayerReport::bad(Layer::Link, fault)
 }
 
-/// `is`: the guest's address "is" there, or "was set" and has not been looked at.
+/// `is`: what is known of the guest's address, "is in the guest" if it was looked at.
 fn address_layer(
     net: &GuestNet,
     found: &[Address],
@@ -261,10 +284,8 @@ fn address_layer(
     let (host, end) = (&net.host, &net.guest);
     let is_ours = |a: &Address| (a.address, a.prefix) == (host.address.into(), host.prefix);
     if found.iter().any(is_ours) {
-        let text = format!(
-            "{}/{} here; {}/{} {is} in the guest",
-            host.address, host.prefix, end.address, end.prefix
-        );
+        let text =
+            format!("{}/{} here; {}/{} {is}", host.address, host.prefix, end.address, end.prefix);
         let Some(other) = conflict else { return LayerReport::ok(Layer::Address, text) };
         // Single addresses of it are lost, so it is no reason for the guest to have no internet.
         let text = format!(

@@ -103,7 +103,7 @@ impl Daemon {
             due
         };
         let guests = &self.world.guests;
-        let chosen = guests.attached().filter(|guest| which(guest));
+        let chosen = guests.attached().filter(|guest| which(guest) && guest.net.kind.has_inside());
         // What is in work has half of it.
         let chosen = chosen.filter(|guest| !guests.is_in_work(guest.index));
         let visit = |guest: &Attached| Visit {

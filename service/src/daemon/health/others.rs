@@ -27,7 +27,7 @@ use crate::model::ownership::{LINK_GROUP, ROUTE_PROTOCOL};
 use crate::model::policy_rules::Rule;
 use crate::model::ruleset::GuestSubnet;
 use crate::model::GuestNet;
-use crate::spec::{Family, IfName, Subnet, HOST_PREFIX};
+use crate::spec::{Family, IfName, Kind, Subnet, HOST_PREFIX};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -73,7 +73,7 @@ impl Daemon {
             (None, None) => None,
         };
         Some(Guest {
-            link: host_end(&net.host.name, Some(guest.index), net.host.address),
+            link: host_end(net.kind, &net.host.name, Some(guest.index), net.host.address),
             address: net.guest.address,
             gateway: net.guest.gateway,
             uplink: uplink?,
@@ -89,7 +89,7 @@ impl Daemon {
             return 0;
         }
         let net = &guest.net;
-        let link = host_end(&net.host.name, Some(guest.index), net.host.address);
+        let link = host_end(net.kind, &net.host.name, Some(guest.index), net.host.address);
         let (address, gateway) = (net.guest.address, net.guest.gateway);
         // They are marked before it is known where they leave.
         let journey = Guest { uplink: link.clone(), link, address, gateway, known: 4 };
@@ -119,7 +119,7 @@ impl Others {
     /// The mark that they give to what a guest sends: with that it is routed.
     pub(super) fn mark(&self, daemon: &Daemon, guest: &Attached) -> u32 {
         let net = &guest.net;
-        let link = host_end(&net.host.name, Some(guest.index), net.host.address);
+        let link = host_end(net.kind, &net.host.name, Some(guest.index), net.host.address);
         let (address, gateway) = (net.guest.address, net.guest.gateway);
         // They are marked before it is known where they leave.
         let one = Guest { uplink: link.clone(), link, address, gateway, known: 4 };
@@ -147,7 +147,7 @@ impl Others {
         };
         let Some(uplink) = uplink else { return };
         let guest = Guest {
-            link: host_end(&net.host.name, index, net.host.address),
+            link: host_end(net.kind, &net.host.name, index, net.host.address),
             address: net.guest.address,
             gateway: net.guest.gateway,
             uplink,
@@ -185,7 +185,7 @@ impl Others {
             return;
         };
         let address = Ipv4Addr::from(u32::from(gateway).wrapping_add(1));
-        let link = host_end(&IfName::host_end(0), None, gateway);
+        let link = host_end(Kind::Veth, &IfName::host_end(0), None, gateway);
         let guest = Guest { link, address, gateway, uplink, known: 4 };
         self.judge_guest(daemon, &guest, subnet, true, layers);
     }
@@ -233,12 +233,12 @@ fn layer_of(about: About) -> Layer {
 }
 
 /// The device's end of a guest's link.
-fn host_end(name: &IfName, index: Option<IfIndex>, address: Ipv4Addr) -> Arc<Link> {
+fn host_end(kind: Kind, name: &IfName, index: Option<IfIndex>, address: Ipv4Addr) -> Arc<Link> {
     Arc::new(Link {
         name: name.to_string(),
         index,
         group: LINK_GROUP,
-        kind: "veth".to_owned(),
+        kind: kind.link_kind().to_owned(),
         address: Some(address),
         any: false,
     })

@@ -93,6 +93,7 @@ impl Daemon {
             guest: None,
             host_index: Some(index),
             guest_index: None,
+            tap: Vec::new(),
         };
         let mut timeline = Timeline::new(Instant::now());
         let result = put_back(net.name.as_str(), &steps, &mut executor, &mut timeline);

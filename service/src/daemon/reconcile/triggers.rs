@@ -21,6 +21,7 @@ use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::monitor::Event;
 use crate::effects::resource::{Managed, SharedResource};
 use crate::model::if_index::IfIndex;
+use crate::model::lifeline::EndCause;
 use crate::model::uplink::way::is_internet;
 use crate::model::{identity, ownership};
 use crate::ordered::IntoTree;
@@ -109,6 +110,11 @@ impl Daemon {
             self.debounce.trigger(due, now);
         }
         for link in links.values() {
+            // Its last descriptor was closed, and whoever had it has made the device outlive that.
+            if link.up && !link.carrier && link.tun.is_some_and(|tun| tun.persists) {
+                self.end_guest(link.index, EndCause::TapClosed);
+                continue;
+            }
             match self.condition(link) {
                 Condition::Whole => {}
                 Condition::Lacking => {

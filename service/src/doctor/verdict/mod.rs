@@ -111,6 +111,8 @@ pub struct GuestFacts {
     pub interface: String,
     /// Its own side; or why that cannot be looked at.
     pub inside: Result<Inside, String>,
+    /// Whether that cannot be: it is a VM's.
+    pub is_vm: bool,
     /// Whether taps see its packets, on both sides.
     pub tapped: bool,
     /// The device's route for a packet of the guest's.
@@ -222,9 +224,27 @@ fn unseen(facts: &Facts, guest: &GuestFacts, why: &str) -> (Verdict, Fault) {
     if !facts.device_reaches() {
         return (Verdict::NoInternet, upstream(facts));
     }
+    if guest.is_vm {
+        return unseen_vm(guest);
+    }
     let text =
         format!("nothing can be sent from {}: {why}; the device itself has internet", guest.name);
     let step = "let guestnetd enter network namespaces (CAP_SYS_ADMIN, CAP_NET_RAW; SELinux)";
+    (Verdict::Unsure, Fault::new(Cause::Unreadable, text).with_step(step))
+}
+
+/// What of a VM can be told from outside: whether it answers for its address, where it was asked.
+fn unseen_vm(guest: &GuestFacts) -> (Verdict, Fault) {
+    let GuestFacts { name, address, host_end, .. } = guest;
+    if guest.is_deaf {
+        let text = format!("{name} does not answer for its address {address} at {host_end} (ARP)");
+        let step =
+            "look in the VM whether its link is up and its DHCP client runs; its network card \
+                    has to have the MAC that `guestnetctl show` tells";
+        return (Verdict::NoInternet, Fault::new(Cause::GuestAddressLost, text).with_step(step));
+    }
+    let text = format!("{name} is a VM's, from which nothing can be sent; the device has internet");
+    let step = format!("in the VM: ping {}, then ping what the device reaches", guest.gateway);
     (Verdict::Unsure, Fault::new(Cause::Unreadable, text).with_step(step))
 }
 

@@ -79,6 +79,7 @@ fn healthy() -> Facts {
         host_index: HOST_END,
         interface: "wlan0".into(),
         inside: Ok(inside),
+        is_vm: false,
         tapped: true,
         out: Ok(way(WAY)),
         back: Ok(way(HOST_END)),
@@ -350,6 +351,11 @@ fn large_packets_that_vanish_are_told_from_those_that_are_refused() {
 fn a_guest_that_cannot_be_entered_is_told_from_a_device_without_internet() {
     let mut facts = healthy();
     guest(&mut facts).inside = Err("EPERM".into());
+    let mut vm = facts.clone();
+    guest(&mut vm).is_vm = true;
+    assert_eq!((of(&vm).0, of(&vm).1.cause), (Verdict::Unsure, Cause::Unreadable));
+    guest(&mut vm).is_deaf = true;
+    assert_eq!((of(&vm).0, of(&vm).1.cause), (Verdict::NoInternet, Cause::GuestAddressLost));
     assert_eq!((of(&facts).0, of(&facts).1.cause), (Verdict::Unsure, Cause::Unreadable));
     facts.probes.iter_mut().for_each(|probed| probed.device.outcome = Outcome::Silent);
     assert_eq!(of(&facts).1.cause, Cause::UpstreamDown);

@@ -31,8 +31,7 @@ pub(in crate::effects) fn delete(
 ) -> Result<(), KernelError> {
     let found = link::all(netlink)?;
     let group = unused(&found);
-    let mut ours =
-        found.iter().filter(|link| link.kind == "veth").map(|link| link.index).into_set();
+    let mut ours = found.iter().filter(|link| has_our_kind(link)).map(|link| link.index).into_set();
     ours.retain(|index| indexes.contains(index));
     for index in ours.clone() {
         match link::set_group(netlink, index, group) {
@@ -54,6 +53,11 @@ pub(in crate::effects) fn delete(
         return Ok(());
     }
     link::delete_group(netlink, group)
+}
+
+/// An index is given to another link only after its own is gone, which is announced.
+fn has_our_kind(link: &Link) -> bool {
+    matches!(link.kind.as_str(), "veth" | "tun")
 }
 
 /// A leaving group that no link has.

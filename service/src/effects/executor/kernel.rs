@@ -21,7 +21,7 @@ use crate::effects::kernel::link::{self, End, Link};
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::Home;
 use crate::effects::kernel::observe::{self, FoundGuest};
-use crate::effects::kernel::{route, sysctl};
+use crate::effects::kernel::{route, sysctl, tun};
 use crate::error::{Error, KernelError};
 use crate::model::if_index::IfIndex;
 use crate::model::object::{LinkKind, Loopback, Setting};
@@ -30,7 +30,7 @@ use crate::model::step::Op;
 use crate::model::{GuestNet, Object, Reversible, Scope, Step};
 use crate::spec::{Family, IfName};
 use std::net::Ipv4Addr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// The kernel, as far as one guest's steps need it.
 pub struct KernelExecutor<'a> {
@@ -48,6 +48,8 @@ pub struct KernelExecutor<'a> {
     pub host_index: Option<IfIndex>,
     /// Index of the guest end, once it is known.
     pub guest_index: Option<IfIndex>,
+    /// The descriptors of the TAP device that it has made, which goes with them.
+    pub tap: Vec<OwnedFd>,
 }
 
 impl Executor<Step> for KernelExecutor<'_> {
@@ -131,15 +133,30 @@ impl KernelExecutor<'_> {
     }
 
     fn create(&mut self, step: &Step) -> Result<(), Error> {
-        let Object::Link { name, kind: LinkKind::Veth { peer, peer_mac }, mac, mtu } = &step.object
-        else {
-            return Ok(()); // the guest's end comes with the device's
-        };
+        let Object::Link { name, kind, mac, mtu } = &step.object else { return Ok(()) };
+        let host_end = End { name: name.as_str(), mac: mac.0, mtu: *mtu };
+        match kind {
+            LinkKind::Veth { peer, peer_mac } => {
+                let guest_end = End { name: peer.as_str(), mac: peer_mac.0, mtu: *mtu };
+                self.create_veth(step, name, &host_end, (peer, &guest_end))
+            }
+            LinkKind::Tap { queues, owner } => {
+                self.create_tap(step, name, &host_end, (*queues, *owner))
+            }
+            LinkKind::VethPeer => Ok(()), // it comes with the device's end
+        }
+    }
+
+    fn create_veth(
+        &mut self,
+        step: &Step,
+        name: &IfName,
+        host_end: &End<'_>,
+        (peer, guest_end): (&IfName, &End<'_>),
+    ) -> Result<(), Error> {
         let (netns, inside) =
             self.guest.ok_or_else(|| Error::kernel(step.describe(), no_guest()))?;
-        let host_end = End { name: name.as_str(), mac: mac.0, mtu: *mtu };
-        let guest_end = End { name: peer.as_str(), mac: peer_mac.0, mtu: *mtu };
-        match link::create_veth(self.device, &host_end, &guest_end, netns) {
+        match link::create_veth(self.device, host_end, guest_end, netns) {
             Ok(()) => {
                 // Not to find it again is the next step's failure: this one is done.
                 let _ = self.find_ends(name);
@@ -158,6 +175,33 @@ impl KernelExecutor<'_> {
             }
             Err(e) => Err(Error::kernel(step.describe(), e)),
         }
+    }
+
+    /// The device is nobody's until it has its marks, and goes with its descriptors if it gets none.
+    fn create_tap(
+        &mut self,
+        step: &Step,
+        name: &IfName,
+        end: &End<'_>,
+        (queues, owner): (u8, u32),
+    ) -> Result<(), Error> {
+        let first = tun::open_for_tap()?;
+        let tap = tun::Tap { name: name.as_str(), queues, owner };
+        let made = tun::create_tap(first, &tap).map_err(|e| match e.raw_os_error() {
+            Some(libc::EBUSY) => Error::HostInterfaceExists(name.clone()),
+            Some(libc::EPERM | libc::EACCES) => {
+                Error::NoTap { step: step.describe(), cause: e.into() }
+            }
+            _ => Error::kernel(step.describe(), e),
+        })?;
+        let marked = || -> Result<IfIndex, KernelError> {
+            let index = link::by_name(self.device, name.as_str())?.ok_or_else(gone)?.index;
+            link::mark(self.device, index, end)?;
+            Ok(index)
+        };
+        let index = marked().map_err(|e| Error::kernel(step.describe(), e))?;
+        (self.host_index, self.tap) = (Some(index), made);
+        Ok(())
     }
 
     /// One question answers with the indexes of both ends.

@@ -73,8 +73,35 @@ pub struct Link {
     pub carrier_ups: Option<u32>,
     /// Its settings for IPv4; none where it has no IPv4.
     pub ipv4: Option<Ipv4Conf>,
+    /// Of a TUN or TAP device: what is on its other side.
+    pub tun: Option<Tun>,
     /// Counters, if asked for.
     pub counters: Option<Counters>,
+}
+
+/// The other side of a TUN or TAP device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tun {
+    /// How many descriptors of it are open, the same in two processes being one.
+    pub queues: u32,
+    /// The uid that it is for; none: anybody's.
+    pub owner: Option<u32>,
+    /// Whether it outlives its descriptors, as whoever holds one can have it.
+    pub persists: bool,
+}
+
+impl Tun {
+    /// `IFLA_INFO_DATA` of one (tun_fill_info()); it has no IFLA_TUN_OWNER where none was set.
+    fn read(data: &[u8]) -> Option<Self> {
+        let find = |kind| attributes(data, 0).find(kind).and_then(|value| u32_at(value, 0));
+        // A single queue is not counted.
+        let queues = match find(IFLA_TUN_NUM_QUEUES) {
+            None => 1,
+            Some(queues) => queues + find(IFLA_TUN_NUM_DISABLED_QUEUES).unwrap_or_default(),
+        };
+        let persists = attributes(data, 0).find(IFLA_TUN_PERSIST).and_then(|value| value.first());
+        Some(Self { queues, owner: find(IFLA_TUN_OWNER), persists: persists == Some(&1) })
+    }
 }
 
 impl Link {
@@ -136,6 +163,7 @@ impl Link {
             ipv6: false,
             carrier_ups: None,
             ipv4: None,
+            tun: None,
             counters: None,
         };
         for (kind, value) in message.attributes(IFINFOMSG) {
@@ -158,6 +186,9 @@ impl Link {
                 libc::IFLA_STATS64 => link.counters = Counters::read(value),
                 libc::IFLA_LINKINFO => {
                     link.kind = attributes(value, 0).find(IFLA_INFO_KIND).map(text)?;
+                    if link.kind == "tun" {
+                        link.tun = attributes(value, 0).find(IFLA_INFO_DATA).and_then(Tun::read);
+                    }
                 }
                 _ => {}
             }
@@ -192,6 +223,11 @@ const IFINFOMSG: usize = 16;
 // linux/if_link.h
 const IFLA_CARRIER_UP_COUNT: u16 = 47;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_TUN_OWNER: u16 = 1;
+const IFLA_TUN_PERSIST: u16 = 6;
+const IFLA_TUN_NUM_QUEUES: u16 = 8;
+const IFLA_TUN_NUM_DISABLED_QUEUES: u16 = 9;
 const IFLA_INET_CONF: u16 = 1;
 const IFLA_INET6_CONF: u16 = 2;
 // linux/ip.h
@@ -244,6 +280,20 @@ pub(in crate::effects) fn create_veth(
     let mut pair = end(host);
     pair.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(data)]));
     netlink.change(&NewLink(about(None, pair)), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Gives a link that was made by other means the marks and the MTU that a pair is born with.
+pub(in crate::effects) fn mark(
+    netlink: &Netlink,
+    index: IfIndex,
+    end: &End<'_>,
+) -> Result<(), KernelError> {
+    let marks = vec![
+        LinkAttribute::Address(end.mac.to_vec()),
+        LinkAttribute::Mtu(end.mtu),
+        LinkAttribute::Group(LINK_GROUP),
+    ];
+    netlink.change(&SetLink(about(index, marks)), 0)
 }
 
 /// Sets a link up or down.

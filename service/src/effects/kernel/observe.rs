@@ -85,13 +85,10 @@ pub fn host_end_at(
     net: &GuestNet,
 ) -> Result<Option<FoundHost>, Error> {
     let failed = |cause: KernelError| Error::kernel(format!("read {}", net.host.name), cause);
-    let link = link::by_index(netlink, index).map_err(failed)?.filter(is_veth);
+    // An index is given to another link only after its own is gone, which is announced.
+    let link = link::by_index(netlink, index).map_err(failed)?;
+    let link = link.filter(|link| link.kind == net.kind.link_kind());
     link.map(|link| with_addresses(netlink, &link, net)).transpose()
-}
-
-/// An index is given to another link only after its own is gone, which is announced.
-fn is_veth(link: &Link) -> bool {
-    link.kind == "veth"
 }
 
 fn with_addresses(netlink: &Netlink, link: &Link, net: &GuestNet) -> Result<FoundHost, Error> {
@@ -118,11 +115,12 @@ pub fn host_ends<'a>(
     nets: impl Iterator<Item = (IfIndex, &'a GuestNet)>,
 ) -> Result<BTreeMap<IfIndex, FoundHost>, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guests' links", cause);
-    let links = link::all(netlink).map_err(failed)?.into_iter().filter(is_veth);
+    let links = link::all(netlink).map_err(failed)?.into_iter();
     let links: HashMap<IfIndex, Link> = links.map(|link| (link.index, link)).collect();
     let mut ends = HashMap::new();
     for (index, net) in nets {
-        if let Some(link) = links.get(&index) {
+        let link = links.get(&index).filter(|link| link.kind == net.kind.link_kind());
+        if let Some(link) = link {
             ends.insert(index, (&net.host.name, found_host(link, net)));
         }
     }
@@ -143,7 +141,7 @@ pub fn host_ends<'a>(
 fn found_host(link: &Link, net: &GuestNet) -> FoundHost {
     let dev = || net.host.name.clone();
     // The other end cannot be seen from here, and the marks say that it was made by us.
-    let kind = LinkKind::Veth { peer: net.guest.name.clone(), peer_mac: net.guest.mac };
+    let kind = LinkKind::of_host_end(net);
     let mut objects = vec![
         Object::Link { name: dev(), kind, mac: net.host.mac, mtu: link.mtu },
         Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: !link.ipv6 },

@@ -41,4 +41,5 @@ enum EndCause {
   LINK_DELETED = 4,
   OWNER_DIED = 5,
   LEASE_ENDED = 6,
+  TAP_CLOSED = 7,
 }

@@ -65,4 +65,6 @@ parcelable Guest {
   android.system.guestnet.DnsMode dns = android.system.guestnet.DnsMode.AUTO;
   @utf8InCpp String[] dnsServers;
   android.system.guestnet.DnsCounters dnsCounters;
+  int queues = 1;
+  ParcelFileDescriptor[] tap;
 }

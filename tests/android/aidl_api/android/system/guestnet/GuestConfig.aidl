@@ -48,4 +48,5 @@ parcelable GuestConfig {
   android.system.guestnet.Dhcp dhcp = android.system.guestnet.Dhcp.AUTO;
   android.system.guestnet.DnsMode dns = android.system.guestnet.DnsMode.AUTO;
   @utf8InCpp String[] dnsServers;
+  int queues = 1;
 }

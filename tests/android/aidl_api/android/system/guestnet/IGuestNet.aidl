@@ -69,6 +69,7 @@ interface IGuestNet {
   const int ERROR_BAD_CAPTIVE_PORTAL = 121;
   const int ERROR_BAD_LEASE = 111;
   const int ERROR_BAD_DNS = 112;
+  const int ERROR_BAD_QUEUES = 113;
   const int ERROR_BAD_PID = 200;
   const int ERROR_NO_SUCH_PROCESS = 201;
   const int ERROR_KERNEL_THREAD = 202;
@@ -78,6 +79,7 @@ interface IGuestNet {
   const int ERROR_OWN_NETNS = 206;
   const int ERROR_INITIAL_NETNS = 207;
   const int ERROR_NETNS_NOT_ACCESSIBLE = 208;
+  const int ERROR_TARGET_KIND = 209;
   const int ERROR_NAME_IN_USE = 300;
   const int ERROR_GUEST_INTERFACE_EXISTS = 301;
   const int ERROR_ADDRESS_IN_USE = 302;
@@ -101,4 +103,5 @@ interface IGuestNet {
   const int ERROR_STORE = 406;
   const int ERROR_UNAVAILABLE = 407;
   const int ERROR_NO_DESCRIPTORS = 408;
+  const int ERROR_NO_TAP = 409;
 }

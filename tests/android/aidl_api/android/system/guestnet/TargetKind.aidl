@@ -37,4 +37,5 @@ enum TargetKind {
   NETNS = 0,
   PIDFD = 1,
   PID = 2,
+  NONE = 3,
 }

@@ -66,6 +66,17 @@ Examples:
   guestnetctl attach private --pid 4242 --dns-mode 9.9.9.9,2620:fe::fe
   guestnetctl attach once --pid 4242 --hold
 
+A VM has no namespace. Its VMM gets the descriptor of a TAP device, and the guest is gone when that has
+ended. In CMD stand {mac} for the MAC that its network card is to have, {fd} for the descriptor's number,
+with commas between several, and {fds} with colons, as QEMU has them:
+  guestnetctl attach vm --tap --exec crosvm run --net tap-fd={fd},mac={mac} ...
+  guestnetctl attach vm --tap --exec qemu-system-x86_64 \
+    -netdev tap,id=net,fd={fd},vhost=off -device virtio-net-pci,netdev=net,mac={mac} ...
+  guestnetctl attach vm --tap --queues 4 --exec qemu-system-x86_64 \
+    -netdev tap,id=net,fds={fds},vhost=off \
+    -device virtio-net-pci,netdev=net,mac={mac},mq=on,vectors=10 ...
+It has its address by DHCP.
+
 The gateway answers for names. Without --resolv-conf it is for the guest to know: nameserver 172.17.3.2.
 
 Exit code 10: attached, but there is no uplink; stderr says what to do.";
@@ -202,8 +213,12 @@ pub enum Command {
         #[arg(long)]
         timeline: bool,
         /// Stay, as the guest's owner: it is detached when this command ends, however it ends
-        #[arg(long)]
+        #[arg(long, conflicts_with = "tap")]
         hold: bool,
+        /// With --tap: become this program, the VM, which has the descriptor under the number {fd}. Last of
+        /// all options
+        #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true, conflicts_with_all = ["pid", "netns"])]
+        exec: Vec<String>,
     },
     /// Change a live guest; what is not given stays
     #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
@@ -362,18 +377,21 @@ fn mtu(text: &str) -> Result<i32, String> {
 }
 
 /// A guest to be: its name, where it is and what it gets.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct GuestArgs {
     #[command(flatten)]
     pub name: NameArgs,
     #[command(flatten)]
     pub target: TargetArgs,
+    /// How many queues the TAP device has, 1 to 16 [default: 1]
+    #[arg(long, value_name = "N", conflicts_with_all = ["pid", "netns"], allow_negative_numbers = true)]
+    pub queues: Option<i32>,
     #[command(flatten)]
     pub config: ConfigArgs,
 }
 
 /// What the guest is called: one of the two.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[group(required = true, multiple = false)]
 pub struct NameArgs {
     /// The guest's name: letters, digits, '.', '_' and '-', at most 63
@@ -407,8 +425,8 @@ pub struct UplinkArgs {
     pub validated: bool,
 }
 
-/// Where the guest is: one of the two.
-#[derive(Debug, Args)]
+/// Where the guest is: one of these.
+#[derive(Debug, Default, Args)]
 #[group(required = true, multiple = false)]
 pub struct TargetArgs {
     /// A process in the guest
@@ -417,6 +435,9 @@ pub struct TargetArgs {
     /// The guest's network namespace: a name that `ip netns` lists, or a file as /proc/PID/ns/net
     #[arg(long, value_name = "NAME|PATH")]
     pub netns: Option<std::path::PathBuf>,
+    /// Nowhere yet: a TAP device for a VM, which goes with its descriptor
+    #[arg(long)]
+    pub tap: bool,
 }
 
 /// How the guest learns who answers for names.

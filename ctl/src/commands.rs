@@ -17,7 +17,7 @@
 use crate::cli::{Cli, Command, ProbeArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::{attached, client, hold, json, lxc, oci, render, target, uplink, verdict, watch};
+use crate::{attached, client, hold, json, lxc, oci, render, tap, target, uplink, verdict, watch};
 use android_system_guestnet::aidl::android::system::guestnet::{
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
@@ -41,8 +41,11 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Man { directory } => man(directory),
         Command::OciHook { config, names } => oci::run(uri, output, config, names),
         Command::LxcHook { config, names, lxc } => lxc::run(uri, output, config, names, lxc),
-        Command::Attach { guest, names, timeline, hold: true } => {
+        Command::Attach { guest, names, timeline, hold: true, .. } => {
             hold::run(uri, output, guest, names, *timeline)
+        }
+        Command::Attach { guest, timeline, exec, .. } if guest.target.tap => {
+            tap::run(uri, output, guest, *timeline, exec)
         }
         Command::Watch { count } => watch::run(uri, output, *count),
         asking => ask(&**client::connect(uri)?, output, asking),

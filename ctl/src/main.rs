@@ -37,6 +37,7 @@ mod render;
 mod resolv_conf;
 #[cfg(test)]
 mod samples;
+mod tap;
 mod target;
 mod uplink;
 mod verdict;

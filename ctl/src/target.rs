@@ -20,7 +20,8 @@ use crate::dns_mode::Dns;
 use crate::exit::{Exit, Failure};
 use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Guest::Guest, GuestConfig::GuestConfig, GuestTarget::GuestTarget, TargetKind::TargetKind,
+    Guest::Guest, GuestConfig::GuestConfig, GuestKind::GuestKind, GuestTarget::GuestTarget,
+    TargetKind::TargetKind,
 };
 use binder::ParcelFileDescriptor;
 use nix::libc;
@@ -98,7 +99,13 @@ pub fn updated(
 
 /// What attach, plan and check are asked about.
 pub fn asked(guest: &GuestArgs) -> Result<(GuestConfig, GuestTarget), Failure> {
-    Ok((config(guest.name.get(), &guest.config), target(&guest.target)?))
+    let config = config(guest.name.get(), &guest.config);
+    if guest.target.tap {
+        let queues = guest.queues.unwrap_or(config.queues);
+        let target = GuestTarget { kind: TargetKind::NONE, ..GuestTarget::default() };
+        return Ok((GuestConfig { kind: GuestKind::TAP, queues, ..config }, target));
+    }
+    Ok((config, target(&guest.target)?))
 }
 
 /// The target that was given; clap sees to it that it is exactly one.
@@ -106,7 +113,7 @@ pub fn target(args: &TargetArgs) -> Result<GuestTarget, Failure> {
     match (&args.netns, args.pid) {
         (Some(path), _) => of_netns(path),
         (None, Some(pid)) => Ok(of_pid(pid)),
-        (None, None) => Err(Failure::new(Exit::Usage, "give --pid or --netns")),
+        (None, None) => Err(Failure::new(Exit::Usage, "give --pid, --netns or --tap")),
     }
 }
 
@@ -250,6 +257,17 @@ mod tests {
     }
 
     #[test]
+    fn a_tap_has_no_target() {
+        for (given, queues) in [(None, 1), (Some(2), 2), (Some(17), 17)] {
+            let target = TargetArgs { tap: true, ..TargetArgs::default() };
+            let args = GuestArgs { target, queues: given, ..GuestArgs::default() };
+            let (config, target) = asked(&args).unwrap();
+            assert_eq!((config.kind, config.queues), (GuestKind::TAP, queues));
+            assert_eq!(target.kind, TargetKind::NONE);
+        }
+    }
+
+    #[test]
     fn a_live_pid_becomes_a_pidfd_and_no_pid_stays_a_number() {
         let own = i32::try_from(std::process::id()).unwrap();
         let target = of_pid(own);
@@ -266,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_netns_is_opened_and_a_missing_one_named() {
-        let args = |path: &str| TargetArgs { pid: None, netns: Some(path.into()) };
+        let args = |path: &str| TargetArgs { netns: Some(path.into()), ..TargetArgs::default() };
         let target = target(&args("/proc/self/ns/net")).unwrap();
         assert_eq!(target.kind, TargetKind::NETNS);
         assert!(target.fd.is_some());

@@ -1,0 +1,267 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The other side of a TAP device: a machine that speaks Ethernet by the descriptor alone, frame by frame, as
+//! a VM's kernel does. It answers for its address, asks by DHCP and sends pings.
+
+use std::io::{self, Read, Write};
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest as Attached;
+use guestnet_tests::bed::BOUND;
+
+/// What stands before each frame (`struct virtio_net_hdr_mrg_rxbuf`): nothing is left to the other side.
+const HEADER: usize = 12;
+/// How long until something is sent again.
+const AGAIN: Duration = Duration::from_millis(200);
+const BROADCAST: [u8; 6] = [0xff; 6];
+const ARP: [u8; 2] = [8, 6];
+const IPV4: [u8; 2] = [8, 0];
+
+/// DHCP's messages.
+pub const DISCOVER: u8 = 1;
+pub const OFFER: u8 = 2;
+pub const REQUEST: u8 = 3;
+pub const ACK: u8 = 5;
+pub const NAK: u8 = 6;
+
+/// A machine.
+pub struct Vm {
+    queue: std::fs::File,
+    mac: [u8; 6],
+    gateway: Ipv4Addr,
+    /// Its address; until it has one it answers for none.
+    pub address: Ipv4Addr,
+}
+
+/// What a DHCP server has said.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub kind: u8,
+    pub address: Ipv4Addr,
+    pub gateway: Option<Ipv4Addr>,
+    pub mtu: Option<u16>,
+}
+
+impl Vm {
+    /// One with the first descriptor, the MAC and the gateway that attach() has told.
+    pub fn of(guest: &mut Attached) -> Self {
+        let queue = OwnedFd::from(guest.tap.remove(0));
+        let bytes = guest.mac.split(':').map(|byte| u8::from_str_radix(byte, 16).expect("hex"));
+        let mac = bytes.collect::<Vec<_>>().try_into().expect("a MAC");
+        let gateway = guest.gateway.parse().expect("an address");
+        Self { queue: queue.into(), mac, gateway, address: Ipv4Addr::UNSPECIFIED }
+    }
+
+    /// One more descriptor of the same device, as a process has it that this one was passed to.
+    pub fn descriptor(&self) -> OwnedFd {
+        self.queue.try_clone().expect("dup").into()
+    }
+
+    fn send(&self, to: [u8; 6], kind: [u8; 2], payload: &[u8]) {
+        let frame = [&[0; HEADER][..], &to, &self.mac, &kind, payload].concat();
+        // Of a device that is gone nothing is wanted.
+        let _ = (&self.queue).write(&frame);
+    }
+
+    /// Sends until there is an answer; what else comes is answered as a machine does.
+    fn ask<T>(
+        &self,
+        wait: Duration,
+        send: impl Fn(),
+        answer: impl Fn(&[u8]) -> Option<T>,
+    ) -> Option<T> {
+        let until = Instant::now() + wait;
+        let mut again = Instant::now();
+        loop {
+            let now = Instant::now();
+            if now >= until {
+                return None;
+            }
+            if now >= again {
+                send();
+                again = now + AGAIN;
+            }
+            let left = (again.min(until) - now).as_millis() as i32 + 1;
+            if let Some(found) = self.next(left).and_then(|frame| answer(&frame)) {
+                return Some(found);
+            }
+        }
+    }
+
+    /// The next frame in so many milliseconds, behind its header.
+    fn next(&self, wait: i32) -> Option<Vec<u8>> {
+        let mut poll =
+            libc::pollfd { fd: self.queue.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: the kernel reads and writes one `struct pollfd`.
+        if unsafe { libc::poll(&mut poll, 1, wait) } <= 0 || poll.revents & libc::POLLIN == 0 {
+            return None;
+        }
+        let mut buffer = vec![0; 1 << 16];
+        let length = (&self.queue).read(&mut buffer).ok()?;
+        let frame = buffer.get(HEADER..length)?.to_vec();
+        self.answer_arp(&frame);
+        Some(frame)
+    }
+
+    fn answer_arp(&self, frame: &[u8]) {
+        let asked = frame.len() >= 42 && frame[12..14] == ARP && frame[20..22] == [0, 1];
+        if asked && frame[38..42] == self.address.octets() && !self.address.is_unspecified() {
+            let to: [u8; 6] = frame[22..28].try_into().expect("six bytes");
+            let back = [&frame[14..20], &[0, 2], &self.mac, &frame[38..42], &to, &frame[28..32]];
+            self.send(to, ARP, &back.concat());
+        }
+    }
+
+    /// The MAC of an address on the link.
+    pub fn resolve(&self, address: Ipv4Addr, wait: Duration) -> Option<[u8; 6]> {
+        let question = [
+            &[0, 1, 8, 0, 6, 4, 0, 1],
+            &self.mac[..],
+            &self.address.octets(),
+            &[0; 6],
+            &address.octets(),
+        ];
+        let question = question.concat();
+        self.ask(
+            wait,
+            || self.send(BROADCAST, ARP, &question),
+            |frame| {
+                let is_it = frame.len() >= 42
+                    && frame[12..14] == ARP
+                    && frame[20..22] == [0, 2]
+                    && frame[28..32] == address.octets();
+                is_it.then(|| frame[22..28].try_into().expect("six bytes"))
+            },
+        )
+    }
+
+    /// Asks a DHCP server; with `wanted` for that address.
+    pub fn dhcp(&self, kind: u8, wanted: Option<Ipv4Addr>) -> Option<Lease> {
+        let mut message = vec![1, 1, 6, 0, 7, 7, 7, 7, 0, 0, 0x80, 0];
+        message.extend([0; 16]);
+        message.extend(self.mac);
+        message.resize(236, 0);
+        message.extend([99, 130, 83, 99, 53, 1, kind, 55, 3, 1, 3, 26]);
+        if let Some(wanted) = wanted {
+            message.extend([50, 4]);
+            message.extend(wanted.octets());
+        }
+        message.push(255);
+        let nobody = Ipv4Addr::UNSPECIFIED;
+        let datagram = udp(&message);
+        let packet = ipv4(nobody, Ipv4Addr::BROADCAST, 17, &datagram);
+        self.ask(BOUND, || self.send(BROADCAST, IPV4, &packet), lease)
+    }
+
+    /// Whether a ping from one address to another is answered in this time.
+    pub fn pings_from(&self, from: Ipv4Addr, to: Ipv4Addr, wait: Duration) -> bool {
+        let Some(gateway) = self.resolve(self.gateway, wait) else { return false };
+        let mut echo = vec![8, 0, 0, 0, 0x47, 0x4e, 0, 1];
+        echo.extend([0x5a; 56]);
+        let sum = checksum(&echo);
+        echo[2..4].copy_from_slice(&sum);
+        let packet = ipv4(from, to, 1, &echo);
+        let answer = |frame: &[u8]| {
+            let is_it = frame.len() >= 42
+                && frame[12..14] == IPV4
+                && frame[23] == 1
+                && frame[26..30] == to.octets()
+                && frame[30..34] == from.octets()
+                && frame[34] == 0
+                && frame[38..40] == [0x47, 0x4e];
+            is_it.then_some(())
+        };
+        self.ask(wait, || self.send(gateway, IPV4, &packet), answer).is_some()
+    }
+
+    /// The same from its own address.
+    pub fn pings(&self, to: Ipv4Addr) -> bool {
+        self.pings_from(self.address, to, BOUND)
+    }
+
+    /// Asks for its address, and takes it.
+    #[track_caller]
+    pub fn boots(&mut self) -> Lease {
+        let offer = self.dhcp(DISCOVER, None).expect("an offer");
+        assert_eq!(offer.kind, OFFER);
+        let lease = self.dhcp(REQUEST, Some(offer.address)).expect("an answer");
+        assert_eq!(lease.kind, ACK);
+        self.address = lease.address;
+        lease
+    }
+}
+
+/// What a server's frame says.
+fn lease(frame: &[u8]) -> Option<Lease> {
+    // IPv4, UDP, from 67 to 68; options from 282 on.
+    let is_it = frame.len() > 285 && frame[12..14] == IPV4 && frame[34..38] == [0, 67, 0, 68];
+    if !is_it {
+        return None;
+    }
+    let address: [u8; 4] = frame[58..62].try_into().ok()?;
+    let mut found = Lease { kind: 0, address: address.into(), gateway: None, mtu: None };
+    let mut options = &frame[282..];
+    while let [code, length, rest @ ..] = options {
+        if *code == 255 {
+            break;
+        }
+        let (value, after) = rest.split_at_checked(usize::from(*length))?;
+        match (code, value) {
+            (53, [kind]) => found.kind = *kind,
+            (3, [a, b, c, d]) => found.gateway = Some([*a, *b, *c, *d].into()),
+            (26, [high, low]) => found.mtu = Some(u16::from_be_bytes([*high, *low])),
+            _ => {}
+        }
+        options = after;
+    }
+    Some(found)
+}
+
+fn udp(payload: &[u8]) -> Vec<u8> {
+    let length = (8 + payload.len() as u16).to_be_bytes();
+    // No checksum (RFC 768).
+    [&[0, 68, 0, 67], &length[..], &[0, 0], payload].concat()
+}
+
+fn ipv4(from: Ipv4Addr, to: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let length = (20 + payload.len() as u16).to_be_bytes();
+    let mut header = vec![0x45, 0, length[0], length[1], 0, 0, 0, 0, 64, protocol, 0, 0];
+    header.extend(from.octets());
+    header.extend(to.octets());
+    let sum = checksum(&header);
+    header[10..12].copy_from_slice(&sum);
+    [&header[..], payload].concat()
+}
+
+fn checksum(bytes: &[u8]) -> [u8; 2] {
+    let sum = bytes.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(two[1])).sum::<u32>();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    (!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes()
+}
+
+/// What a descriptor's device says of itself by an ioctl(2) that reads into `value`.
+pub fn asked<T>(
+    descriptor: &impl AsRawFd,
+    request: libc::c_ulong,
+    value: &mut T,
+) -> io::Result<()> {
+    // SAFETY: the descriptor is open, and the callers' requests write no more than `value` has.
+    match unsafe { libc::ioctl(descriptor.as_raw_fd(), request as _, value as *mut T) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}

@@ -26,12 +26,15 @@ use android_system_guestnet::aidl::android::system::guestnet::DiagnoseOptions::D
 use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest as WireGuest;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
+use android_system_guestnet::aidl::android::system::guestnet::GuestKind::GuestKind;
+use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::GuestTarget;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNetListener::{
     BnGuestNetListener, IGuestNetListener,
 };
 use android_system_guestnet::aidl::android::system::guestnet::ProbeOutcome::ProbeOutcome;
 use android_system_guestnet::aidl::android::system::guestnet::ProbeReport::ProbeReport;
+use android_system_guestnet::aidl::android::system::guestnet::TargetKind::TargetKind;
 use android_system_guestnet::aidl::android::system::guestnet::Uplink::Uplink;
 use binder::{BinderFeatures, Interface};
 use guestnet_tests::client::{by_netns, by_pid, config};
@@ -79,6 +82,13 @@ pub fn life(bed: &Bed, rc: &Path) -> Result<(), String> {
     let heard = hears.recv_timeout(Duration::from_secs(20));
     heard.map_err(|_| "the listener hears nothing".to_owned())?;
     service.status(None).map_err(|e| format!("status: {e}"))?;
+    let tap = GuestConfig { kind: GuestKind::TAP, queues: 2, ..config("vm") };
+    let nowhere = GuestTarget { kind: TargetKind::NONE, ..GuestTarget::default() };
+    let vm = service.attach(&tap, &nowhere, None).map_err(|e| format!("attach of a TAP: {e}"))?;
+    if vm.tap.len() != 2 {
+        return Err(format!("{} descriptors of a TAP", vm.tap.len()));
+    }
+    drop(vm);
     examined(&**service)?;
     for domain in ["guest_manager", "shell", "dumpstate"] {
         let out = visitor(domain, "dump");

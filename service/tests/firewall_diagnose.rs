@@ -172,7 +172,10 @@ const IN_FORWARD: &[(&str, &str)] = &[
     ("$i -A FORWARD -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP", "the answers to guests' TCP connections"),
     ("$i -A FORWARD -p icmp --icmp-type echo-reply -j DROP", "the answers to guests' pings"),
     ("$i -A FORWARD -i vm_wlan3 -j DROP", FINE),
-    ("$i -A FORWARD -m limit --limit 5/min -j DROP", "may drop what guests send"),
+    ("$i -A FORWARD -m limit --limit 5/s -j DROP", "may drop what guests send"),
+    // Five packets in a minute, of all that guests send.
+    ("$i -A FORWARD -m limit --limit 5/min -j DROP", FINE),
+    ("$i -A FORWARD -m limit --limit 5/min -j ACCEPT; $i -A FORWARD -j DROP", "drops what guests send"),
     ("$i -A FORWARD -m limit --limit 5/min -j LOG", FINE),
     (
         "$i -A FORWARD -m hashlimit --hashlimit-above 9/s --hashlimit-mode srcip --hashlimit-name h -j DROP",
@@ -283,6 +286,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("$i -t mangle -A PREROUTING -m conntrack --ctstate INVALID -j DROP", FINE),
     ("$i -t raw -A PREROUTING -j CT --notrack", "-t raw -I PREROUTING -i vm_wlan+ -j ACCEPT"),
     ("$i -t raw -A PREROUTING -i wlan0 -p tcp -j CT --notrack", "keeps the answers to guests' TCP connections"),
+    ("$i -t raw -A PREROUTING -i wlan0 -j CT --zone 7", "into different zones"),
+    ("$i -t raw -A PREROUTING -j CT --zone 7", FINE),
     ("$i -t raw -A PREROUTING -p tcp --dport 8080 -j CT --notrack", FINE),
     ("$i -t raw -A PREROUTING -p tcp --dport 21 -j CT --helper ftp", FINE),
     ("$i -t mangle -A PREROUTING -i vm_wlan+ -j MARK --set-mark 7", "the mark 0x7, and with that the device sends it via tun0"),

@@ -228,8 +228,9 @@ fn said(stop: &Stop, at: &Place, cause: Cause, what: &str, sure: bool) -> String
     let by = place(at);
     let verb = |surely: &str, perhaps: &str| if sure { surely } else { perhaps }.to_owned();
     let packet = &stop.walker.packet;
+    let elsewhere = packet.of.as_ref().is_some_and(|of| of.zone != packet.zone);
     match (cause, stop.how) {
-        (Cause::NotTracked, _) if stop.walker.packet.of.is_some() => {
+        (Cause::NotTracked, _) if elsewhere => {
             let puts = verb("puts", "may put");
             format!(
                 "{by} {puts} guests' connections and their answers into different zones of connection \

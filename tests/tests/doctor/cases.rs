@@ -61,7 +61,7 @@ const CAUSES: &str = include_str!("../../../aidl/android/system/guestnet/Cause.a
 
 /// What doctor is to find by itself is above. These are facts of guestnetd's own set-up, which `status` says
 /// without a packet, and which doctor takes from there.
-const OF_STATUS: [&str; 13] = [
+const OF_STATUS: [&str; 14] = [
     "LINK_GONE",
     "LINK_DOWN",
     "GUEST_LINK_DOWN",
@@ -75,6 +75,7 @@ const OF_STATUS: [&str; 13] = [
     "DEFAULT_ROUTE_ELSEWHERE",
     "TUN_MISSING",
     "TUN_DOWN",
+    "DNS_PORT_TAKEN",
 ];
 
 #[test]

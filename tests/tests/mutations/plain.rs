@@ -58,6 +58,10 @@ pub fn life(firewall: &str) -> Seen {
             has(traced.device.link("vm_wlan1")) && has(guests[1].link("wlan0"))
         });
     }
+    if firewall == "iptables" {
+        // In use from here on, and with it x_tables traces.
+        traced.device.run("iptables-legacy -t raw -L");
+    }
     let traces = DiagnoseOptions {
         targets: vec!["192.0.2.1".to_owned()],
         url: "http://192.0.2.1/".to_owned(),

@@ -159,7 +159,8 @@ impl Daemon {
             IpAddr::V4(server) if self.world.names.answer(way, *server).is_some() => {
                 let goes = format!("{BY_FORWARDER} {server}");
                 let mut layer = self.layer_of_resolver(way, *server, &goes, &origin);
-                if layer.next_step.is_some() {
+                // What is wrong with the uplink's resolvers has a step of its own.
+                if matches!(dns, Dns::Servers(_)) && layer.next_step.is_some() {
                     layer.next_step = Some(step);
                 }
                 layer

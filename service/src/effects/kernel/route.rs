@@ -14,6 +14,7 @@
 
 //! RTM_*ROUTE messages.
 
+use super::netlink::attr::Request;
 use super::netlink::message::Message;
 use super::netlink::Netlink;
 use crate::error::KernelError;
@@ -21,7 +22,7 @@ use crate::model::if_index::IfIndex;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::table::TableId;
 use crate::spec::{Family, IpPrefix};
-use rtnetlink::packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL};
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteScope, RouteType, RouteVia,
 };
@@ -201,19 +202,18 @@ pub fn passing_as(
     sort: Sort,
 ) -> Result<Decision, KernelError> {
     let mut question = question(Some(from.into()), to.into());
-    let other = |kind, value: &[u8]| RouteAttribute::Other(DefaultNla::new(kind, value.to_vec()));
     question.attributes.push(RouteAttribute::Iif(index.get()));
     if sort.mark != 0 {
         question.attributes.push(RouteAttribute::Mark(sort.mark));
     }
-    if let Some(transport) = sort.transport {
-        question.attributes.extend([
-            other(RTA_IP_PROTO, &[transport.protocol]),
-            other(RTA_SPORT, &transport.from.to_be_bytes()),
-            other(RTA_DPORT, &transport.to.to_be_bytes()),
-        ]);
-    }
-    decision(netlink.get(&GetRoute(question), WayOut::read))
+    let question = Request::beyond(&GetRoute(question), |own| match sort.transport {
+        None => own,
+        Some(Transport { protocol, from, to }) => own
+            .with(RTA_IP_PROTO, &[protocol])
+            .with(RTA_SPORT, &from.to_be_bytes())
+            .with(RTA_DPORT, &to.to_be_bytes()),
+    });
+    decision(netlink.get(&question, WayOut::read))
 }
 
 /// Asks for the way of one packet. With the lengths of both addresses: inet_rtm_valid_getroute_req()

@@ -65,6 +65,16 @@ pub struct Request {
     pub body: Writer,
 }
 
+impl Request {
+    /// A message with attributes behind its own for which not every release of netlink-packet-route that a
+    /// tree may have has names.
+    pub fn beyond(message: &impl NetlinkSerializable, more: impl FnOnce(Writer) -> Writer) -> Self {
+        let mut body = vec![0; message.buffer_len()];
+        message.serialize(&mut body);
+        Self { kind: message.message_type(), body: more(Writer(body)) }
+    }
+}
+
 impl NetlinkSerializable for Request {
     fn message_type(&self) -> u16 {
         self.kind

@@ -184,10 +184,11 @@ fn link_slot(link: &Link) -> Option<u32> {
     IfName::new(&link.name).and_then(|name| name.slot())
 }
 
-/// Whether it was a guest's, and others have given it another name: it has the group, and a MAC as guests' host
-/// ends have.
+/// Whether it was a guest's, and others have given it another name and another alias: it has the group, and a MAC
+/// as guests' host ends have. Without any alias it was never whole.
 fn is_renamed(link: &Link) -> bool {
-    link.group == LINK_GROUP && Mac::is_host(&link.mac) && link_slot(link).is_none()
+    let marked = link.group == LINK_GROUP && Mac::is_host(&link.mac);
+    marked && link.alias.is_some() && link_slot(link).is_none()
 }
 
 /// How many of a guest's marks a link has: name, MAC, group, alias.

@@ -103,7 +103,7 @@ pub(in crate::daemon) fn read_back_tap(
     let link = link.ok_or_else(|| Error::Verify(format!("its {}", net.host.name)))?;
     let queues = u32::from(net.kind.queues().count());
     let mut missing = Vec::new();
-    if !link.tun.is_some_and(|tun| tun.queues == queues) {
+    if link.tun.map(|tun| tun.queues) != Some(queues) {
         missing.push(format!("its {queues} queues, and no other process with one"));
     }
     if !(link.up && link.carrier) {

@@ -39,7 +39,7 @@ pub struct Storms {
 impl Storms {
     /// A guest has sent something that is refused or thrown away. Tells whether it is a storm now.
     pub fn useless(&mut self, guest: IfIndex, now: Instant) -> bool {
-        if self.began.map_or(true, |began| now.saturating_duration_since(began) > WINDOW) {
+        if self.began.into_iter().all(|began| now.saturating_duration_since(began) > WINDOW) {
             self.began = Some(now);
             self.useless.clear();
         }

@@ -89,6 +89,14 @@ pub fn life(bed: &Bed, rc: &Path) -> Result<(), String> {
         return Err(format!("{} descriptors of a TAP", vm.tap.len()));
     }
     drop(vm);
+    // A manager of guests passes it on to the program that it becomes.
+    let vmm = "attach vm --tap --exec /system_ext/bin/guestnetctl --version";
+    poll(Duration::from_secs(20), || service.get("vm").ok()?.is_none().then_some(()))
+        .ok_or("a TAP stays")?;
+    let out = visitor("guest_manager", vmm);
+    if !out.0 || !out.1.contains("guestnetctl 0") {
+        return Err(format!("a TAP for guest_manager: {}", out.1));
+    }
     examined(&**service)?;
     for domain in ["guest_manager", "shell", "dumpstate"] {
         let out = visitor(domain, "dump");
@@ -173,6 +181,6 @@ fn in_its_domain(started: &Started) -> Result<(), String> {
 pub fn visitor(domain: &str, words: &str) -> (bool, String) {
     let mut command = Command::new("runcon");
     command.arg(format!("u:r:{domain}:s0")).arg("/system_ext/bin/guestnetctl");
-    let out = command.arg(words).env("GUESTNET_URI", "binder://").output().expect("runcon");
+    let out = command.args(words.split_whitespace()).env("GUESTNET_URI", "binder://").output().expect("runcon");
     (out.status.success(), said(&out))
 }

@@ -218,7 +218,7 @@ fn a_way_to_name_a_target_that_is_not_known() {
     let code = codes::ERROR_BAD_ENUM;
     refuses(
         &[
-            ("TargetKind 3", odd(3), code, &["TargetKind 3", "unknown"]),
+            ("TargetKind 4", odd(4), code, &["TargetKind 4", "unknown"]),
             ("TargetKind -1", odd(-1), code, &["TargetKind -1", "unknown"]),
         ],
         &bed,

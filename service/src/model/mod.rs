@@ -23,6 +23,7 @@ pub mod dhcp;
 pub mod diff;
 pub mod dns;
 pub mod fault;
+mod forwarded;
 pub mod forwarding;
 pub mod guest_net;
 pub mod guest_table;

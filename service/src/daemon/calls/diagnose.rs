@@ -15,6 +15,7 @@
 //! A caller has probes sent. What is known is read within the daemon; the probes are sent, and answers are
 //! waited for, without it. Sockets in the guest's namespace keep that for as long, and no longer.
 
+use super::subject::{enter, is_still_there, Known};
 use super::trace;
 use crate::daemon::health::verdict;
 use crate::daemon::{Attached, Daemon, Handle, Verdict};
@@ -27,49 +28,23 @@ use crate::doctor::targets::Targets;
 use crate::doctor::trail::{Mark, Side, Trail};
 use crate::doctor::verdict::{self as table, Facts, GuestFacts, Inside, Probed, Route, Way};
 use crate::doctor::{Diagnosis, Row};
-use crate::effects::firewall::diagnose::journey::{self, Guest};
+use crate::effects::firewall::diagnose::journey;
 use crate::effects::firewall::diagnose::{self as filters, Kernel};
-use crate::effects::firewall::iptables::Programs;
 use crate::effects::kernel::link::Link;
 use crate::effects::kernel::neighbour::{self, Neighbour};
 use crate::effects::kernel::netlink::Netlink;
-use crate::effects::kernel::netns::{handle, reentry, Home};
+use crate::effects::kernel::netns::Home;
 use crate::effects::kernel::route::{Decision, Sort};
 use crate::effects::kernel::{address, link, route, sysctl, tracked};
 use crate::error::Error;
 use crate::model::if_index::IfIndex;
-use crate::model::table::TableId;
 use crate::ordered::IntoTree;
 use crate::spec::{Family, GuestName};
-use crate::store::Store;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How long the kernel takes to let go of a namespace whose last process has ended, behind sockets that were
-/// closed: a netlink socket's reference goes with a grace period of RCU.
-const CLEARED: Duration = Duration::from_millis(60);
-
-/// What the daemon knows.
-pub(super) struct Known {
-    dropped: Option<u64>,
-    pub(super) guest: Option<Attached>,
-    /// The same as its packets are followed through filters.
-    pub(super) journey: Option<Guest>,
-    pub(super) store: Arc<Store>,
-    /// What writes x_tables' rules, if that is how guests' rules are written.
-    pub(super) programs: Option<Programs>,
-    /// The interface that the subject leaves by, and the table of its routes.
-    way: Option<String>,
-    table: TableId,
-    netd: bool,
-    resolver: Option<Ipv4Addr>,
-    /// Whether guestnetd's forwarder asks that one.
-    forwarded: bool,
-}
+use std::time::Instant;
 
 impl Daemon {
     fn known(&mut self, name: Option<&GuestName>) -> Result<Known, Error> {
@@ -345,51 +320,6 @@ impl Examination {
             None => Ok(()),
         }
     }
-}
-
-/// Whether a guest has not ended while sockets kept its namespace.
-pub(super) fn is_still_there(
-    netlink: &Netlink,
-    home: &Home,
-    guest: &Attached,
-) -> Result<(), Error> {
-    let began = Instant::now();
-    while began.elapsed() < CLEARED {
-        let there = link::by_index(netlink, guest.index);
-        let alive = guest.netns.handle.as_ref().map(|known| handle::open(home.as_fd(), known));
-        let ended = |e: &io::Error| e.raw_os_error() == Some(libc::ESTALE);
-        if there.is_ok_and(|link| link.is_none())
-            || alive.is_some_and(|a| a.is_err_and(|e| ended(&e)))
-        {
-            return Err(Error::GuestGone(guest.name().clone()));
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
-}
-
-/// Does something in a guest's namespace, and is back. A VM has none.
-pub(super) fn enter<T>(
-    netlink: &Netlink,
-    home: &Home,
-    guest: &Attached,
-    host_end: &Link,
-    work: impl FnOnce() -> io::Result<T>,
-) -> Result<T, Error> {
-    if !guest.net.kind.has_inside() {
-        return Err(Error::Unsupported("it is a VM's: nothing can be sent from its side".into()));
-    }
-    let id = match host_end.elsewhere {
-        Some(id) if id < 0 => return Err(Error::GuestGone(guest.name().clone())),
-        Some(id) => id,
-        None => {
-            let (guest, interface) = (guest.name().clone(), guest.net.guest.name.clone());
-            return Err(Error::GuestInterfaceMoved { guest, interface });
-        }
-    };
-    let way = reentry::behind(netlink, home, id, guest.netns.handle.as_ref())?;
-    let entered = home.inside(way.as_fd(), work);
-    entered.map_err(|e| Error::kernel("enter the guest's network namespace", e))
 }
 
 fn open_inside(

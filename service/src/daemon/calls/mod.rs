@@ -20,6 +20,7 @@ pub(in crate::daemon) mod diagnose;
 mod dns;
 pub(in crate::daemon) mod repair;
 mod shared;
+mod subject;
 mod trace;
 pub(in crate::daemon) mod update;
 mod verify;

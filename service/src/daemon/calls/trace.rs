@@ -14,7 +14,7 @@
 //! One probe of a diagnosis is sent again, and followed hook by hook: by the kernel's own word where that
 //! traces, else by what the rules say. Nothing of it is left, also when the guest or guestnetd dies meanwhile.
 
-use super::diagnose::{enter, is_still_there, Known};
+use super::subject::{enter, is_still_there, Known};
 use crate::daemon::Attached;
 use crate::doctor::flight::{random, Flight};
 use crate::doctor::probe::{Kind, Outcome, Over};

@@ -468,3 +468,29 @@ pub fn counters(netlink: &Netlink) -> Result<HashMap<IfIndex, Counters>, KernelE
 pub fn all(netlink: &Netlink) -> Result<Vec<Link>, KernelError> {
     netlink.dump(&GetLink(about(None, vec![without_counters()])), Link::read)
 }
+
+#[cfg(all(test, feature = "faults"))]
+mod faults {
+    use super::*;
+    use crate::effects::kernel::write::faults::{on_this_thread, Fault};
+
+    #[test]
+    fn a_netlink_change_fails_before_and_after() {
+        if !nix::unistd::geteuid().is_root() {
+            return; // a network namespace of its own needs root
+        }
+        let test = || {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            let netlink = Netlink::open().unwrap();
+            let up = || by_index(&netlink, IfIndex::LOOPBACK).unwrap().unwrap().up;
+            let before = on_this_thread(0, Fault::Before(libc::ENOBUFS));
+            let refused = set_up(&netlink, IfIndex::LOOPBACK, true).unwrap_err();
+            assert_eq!((refused.errno, up()), (libc::ENOBUFS, false));
+            drop(before);
+            let _after = on_this_thread(0, Fault::After);
+            let lost = set_up(&netlink, IfIndex::LOOPBACK, true).unwrap_err();
+            assert_eq!((lost.errno, up()), (libc::ETIMEDOUT, true));
+        };
+        std::thread::spawn(test).join().unwrap();
+    }
+}

@@ -181,6 +181,10 @@ fn in_its_domain(started: &Started) -> Result<(), String> {
 pub fn visitor(domain: &str, words: &str) -> (bool, String) {
     let mut command = Command::new("runcon");
     command.arg(format!("u:r:{domain}:s0")).arg("/system_ext/bin/guestnetctl");
-    let out = command.args(words.split_whitespace()).env("GUESTNET_URI", "binder://").output().expect("runcon");
+    let out = command
+        .args(words.split_whitespace())
+        .env("GUESTNET_URI", "binder://")
+        .output()
+        .expect("runcon");
     (out.status.success(), said(&out))
 }

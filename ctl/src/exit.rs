@@ -131,7 +131,7 @@ impl Failure {
                 "--gateway and --prefix choose another subnet"
             }
             (Some(ERROR_NO_SUCH_PROCESS | ERROR_PROCESS_EXITED), _) => {
-                "ask for the guest's pid again: it has ended, or started anew"
+                "ask for the guest's pid again: it has ended, or has restarted"
             }
             (Some(ERROR_GUEST_GONE), _) => "attach it again when it runs again",
             (Some(ERROR_KERNEL | ERROR_FORWARDING | ERROR_VERIFY), _) => {

@@ -62,7 +62,7 @@ pub fn info(guestnet: &dyn IGuestNet, output: &Output, args: &UplinkArgs) -> Res
     Ok(())
 }
 
-/// An interface that is not there is no error: it may come. More often it is a slip of the finger.
+/// An interface that does not exist is not an error: it may appear later. More often its name is mistyped.
 fn doubt(guestnet: &dyn IGuestNet, name: &str) {
     if nix::net::if_::if_nametoindex(name).is_ok() {
         return;

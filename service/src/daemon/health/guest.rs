@@ -257,8 +257,9 @@ fn link_layer(net: &GuestNet, link: Option<&Link>) -> LayerReport {
         Some(link) if !link.up => Fault::new(Cause::LinkDown, format!("{host} is down"))
             .with_step(format!("ip link set {host} up")),
         Some(link) if link.tun.is_some() => {
-            let text =
-                format!("{host} has no carrier: whoever holds its descriptor has switched it off");
+            let text = format!(
+                "{host} has no carrier: the process that holds its descriptor has switched it off"
+            );
             let step = format!("guestnetctl detach {}, then attach again", net.name);
             Fault::new(Cause::GuestLinkDown, text).with_step(step)
         }

@@ -110,7 +110,7 @@ impl Daemon {
             self.debounce.trigger(due, now);
         }
         for link in links.values() {
-            // Its last descriptor was closed, and whoever had it has made the device outlive that.
+            // Its last descriptor was closed, and the process that had it made the device persistent (TUNSETPERSIST).
             if link.up && !link.carrier && link.tun.is_some_and(|tun| tun.persists) {
                 self.end_guest(link.index, EndCause::TapClosed);
                 continue;

@@ -86,7 +86,7 @@ pub struct Tun {
     pub queues: u32,
     /// The uid that it is for; none: anybody's.
     pub owner: Option<u32>,
-    /// Whether it outlives its descriptors, as whoever holds one can have it.
+    /// Whether it outlives its descriptors, as a process that holds one can ask for.
     pub persists: bool,
 }
 

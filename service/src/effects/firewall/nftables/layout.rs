@@ -194,7 +194,7 @@ pub(super) fn whole(name: &str) -> Vec<u8> {
     bytes
 }
 
-/// The host ends of guests that come: what was dropped of whoever had such a name is not theirs.
+/// The host ends of guests that come: drops counted for an earlier guest of that name are not theirs.
 pub(super) fn arrivals(from: &Ruleset, to: &Ruleset) -> Elements {
     to.guests.beyond(&from.guests).iter().map(|(name, _)| whole(name.as_str())).into_set()
 }

@@ -22,7 +22,7 @@ mod firewall_cases;
 mod firewall_rig;
 
 use firewall_cases::ruleset;
-use firewall_rig::{in_netns, sh};
+use firewall_rig::sh;
 use guestnetd::effects::firewall::iptables::{Iptables, Programs};
 use guestnetd::effects::firewall::nftables::Nftables;
 use guestnetd::effects::firewall::{Backend, Choice, Firewall, Ruleset, Strangers};
@@ -34,7 +34,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -100,6 +100,20 @@ impl Drop for Namespace {
     }
 }
 
+/// The kernel takes 1000 packets at a time on each CPU, of all namespaces, and drops others unsaid
+/// (`net.core.netdev_max_backlog`): who floods is alone, so that a packet that nobody counts is nobody's.
+static CPUS: RwLock<()> = RwLock::new(());
+
+fn in_netns(test: impl FnOnce() + Send + 'static) {
+    let _beside_others = CPUS.read().unwrap_or_else(PoisonError::into_inner);
+    firewall_rig::in_netns(test);
+}
+
+fn alone_in_netns(test: impl FnOnce() + Send + 'static) {
+    let _alone = CPUS.write().unwrap_or_else(PoisonError::into_inner);
+    firewall_rig::in_netns(test);
+}
+
 /// The device with its guest and its neighbours.
 struct Device {
     guest: Namespace,
@@ -115,10 +129,25 @@ struct Neighbour {
 }
 
 impl Device {
+    /// Without IPv6: what a link says of itself there (MLD, router solicitations) comes when it likes,
+    /// and a drop of it would be counted beside those that a test waits for.
     fn new() -> Self {
+        Self::with_ipv6("1")
+    }
+
+    fn and_ipv6() -> Self {
+        Self::with_ipv6("0")
+    }
+
+    fn with_ipv6(disabled: &str) -> Self {
+        let ipv6 = format!(
+            "sysctl -qw net.ipv6.conf.all.disable_ipv6={disabled} net.ipv6.conf.default.disable_ipv6={disabled}"
+        );
+        sh(&ipv6);
         sh("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.default.accept_dad=0
             sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0");
         let guest = Namespace::behind("vm_wlan", "wlan0");
+        guest.sh(&ipv6);
         sh("ip address add 172.17.3.2/16 dev vm_wlan");
         guest.sh("ip address add 172.17.3.3/16 dev wlan0; ip route add default via 172.17.3.2");
         let neighbour = |interface, subnet| {
@@ -189,7 +218,7 @@ fn closed() -> Ruleset {
 /// The guest sends without a pause, every packet a connection of its own, while the uplink and the
 /// route change, not at the same time.
 fn packets_leave_by_the_uplink_only(choice: Choice) {
-    in_netns(move || {
+    alone_in_netns(move || {
         let device = Device::new();
         let mut firewall = Firewall::open(&choice.into()).unwrap().0;
         firewall.apply(&closed()).unwrap();
@@ -325,7 +354,7 @@ fn reaches(device: &Device, to: SocketAddr, sockets: &[UdpSocket]) -> bool {
 /// Rules of an earlier process are written once more, and every packet of a guest goes on passing: those
 /// of one connection, and the first of each new one.
 fn a_new_process_loses_no_packet(choice: Choice) {
-    in_netns(move || {
+    alone_in_netns(move || {
         let device = Device::new();
         device.route_by("wlan0");
         // Room for all that comes while nobody looks.
@@ -383,7 +412,7 @@ fn a_new_process_loses_no_packet_iptables() {
 /// What a guest may say to the device itself, and what the device's neighbours may say to it.
 fn the_device_is_closed_to_a_guest(choice: Choice) {
     in_netns(move || {
-        let device = Device::new();
+        let device = Device::and_ipv6();
         let any = |port: u16| {
             let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)).unwrap();
             socket.set_nonblocking(true).unwrap();
@@ -701,7 +730,7 @@ fn opened(choice: Choice) -> Firewall {
 
 /// Where the kernel has nothing to limit connections with, guests have internet all the same.
 fn without_a_limit_there_is_internet(firewall: impl FnOnce() -> Firewall + Send + 'static) {
-    in_netns(move || {
+    alone_in_netns(move || {
         let device = Device::new();
         device.route_by("wlan0");
         let limited = Ruleset { connections: Some(8), ..by("wlan0") };
@@ -743,7 +772,7 @@ fn without_a_limit_there_is_internet_iptables() {
 fn what_one_guest_opens_and_closes_is_limited(
     firewall: impl FnOnce() -> Firewall + Send + 'static,
 ) {
-    in_netns(move || {
+    alone_in_netns(move || {
         let device = Device::new();
         device.route_by("wlan0");
         let mut limited = by("wlan0");
@@ -862,7 +891,7 @@ fn server(device: &Device, address: &'static str, resets: bool) -> Arc<AtomicUsi
 /// closed goes.
 #[test]
 fn entries_of_one_guest_are_limited() {
-    in_netns(|| {
+    alone_in_netns(|| {
         const MOST: usize = 512;
         const TAKES: &str = "198.51.100.1:2000";
         const RESETS: &str = "198.51.100.1:2001";
@@ -913,7 +942,7 @@ fn entries_of_one_guest_are_limited() {
 
 /// A guest asks for hosts of a large network that nobody has: the device asks for few of them at a time.
 fn hosts_of_a_crowd_are_asked_for_slowly(choice: Choice) {
-    in_netns(move || {
+    alone_in_netns(move || {
         let device = Device::new();
         device.route_by("wlan0");
         let mut limited = by("wlan0");
@@ -1106,7 +1135,7 @@ fn nothing_leaves_untranslated_nftables() {
 /// many are taken.
 #[test]
 fn fragments_of_one_guest_are_few_nftables() {
-    in_netns(|| {
+    alone_in_netns(|| {
         let device = Device::new();
         device.route_by("wlan0");
         let mut firewall = Firewall::open(&Choice::Nftables.into()).unwrap().0;
@@ -1201,7 +1230,7 @@ fn a_guest_leaves_by_its_own_way_out_iptables() {
 /// the same one, and is answered from where it was sent to; another port leads nowhere.
 fn a_port_leads_to_a_guest(choice: Choice, device_at: &'static str, guest_at: &'static str) {
     in_netns(move || {
-        let device = Device::new();
+        let device = Device::and_ipv6();
         let brackets = |address: &str| match address.contains(':') {
             true => format!("[{address}]"),
             false => address.to_owned(),

@@ -65,7 +65,8 @@ pub fn listed_by_nft() -> String {
             owner = true;
         } else if owner && line.is_empty() {
             owner = false;
-        } else {
+        } else if line != "\t\tsize 65535" {
+            // That is the kernel's word, once a rule adds to a set (nft_dynset_init()).
             text += &(without_counts(line) + "\n");
         }
     }

@@ -17,8 +17,8 @@
 
 use crate::model::lifeline::ProcessRef;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub fn open_and_know(pid: i32) -> io::Result<Option<(OwnedFd, ProcessRef)>> {
         Err(e) if e.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
         other => other?,
     };
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    let stat = stat(pid);
     // What was read was this process's only if it still lives.
     if has_ended(pidfd.as_fd()) {
         return Ok(None);
@@ -47,6 +47,17 @@ pub fn open_and_know(pid: i32) -> io::Result<Option<(OwnedFd, ProcessRef)>> {
     let unreadable = || io::Error::other(format!("/proc/{pid}/stat has no start time"));
     let started = started_in(&stat?).ok_or_else(unreadable)?;
     Ok(Some((pidfd, ProcessRef { pid, started })))
+}
+
+/// `/proc/PID/stat`, by one call: the library asks for a length, which files there do not have, and then
+/// reads 32 bytes, twice as many, and so on.
+pub(super) fn stat(pid: i32) -> io::Result<String> {
+    // Some 50 numbers, and a name of 16 bytes.
+    let mut stat = vec![0; 2048];
+    let length = File::open(format!("/proc/{pid}/stat"))?.read(&mut stat)?;
+    stat.truncate(length);
+    // A process may have any bytes for a name.
+    Ok(String::from_utf8_lossy(&stat).into_owned())
 }
 
 /// A pidfd of the process that this was; none if it has ended.
@@ -79,6 +90,23 @@ pub fn monotonic() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn any_bytes_may_be_a_name() {
+        let name = OsStr::from_bytes(b") \xff 1 (");
+        let at = std::env::temp_dir().join(format!("guestnet-{}", std::process::id()));
+        std::fs::create_dir(&at).unwrap();
+        std::os::unix::fs::symlink("/bin/sleep", at.join(name)).unwrap();
+        let mut process = Command::new(at.join(name)).arg("100").spawn().unwrap();
+        let pid = i32::try_from(process.id()).unwrap();
+        let known = open_and_know(pid);
+        process.kill().unwrap();
+        process.wait().unwrap();
+        std::fs::remove_dir_all(&at).unwrap();
+        assert!(known.unwrap().unwrap().1.started > 0);
+    }
     use std::process::Command;
 
     #[test]

@@ -16,6 +16,7 @@
 //! has one switch and no owner for it; netd has one, and counts who needs it.
 
 use super::{Done, Ending, SharedResource, Task, Trigger};
+use crate::effects::firewall::diagnose::ForwardRules;
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::{link, sysctl};
 use crate::effects::platform::ndc::Ndc;
@@ -36,6 +37,7 @@ pub(crate) struct Forwarding {
     store: Arc<Store>,
     /// Whether it stays on when the last guest is gone.
     keep: bool,
+    rules: ForwardRules,
     /// The way to netd, where that is asked.
     netd: Option<Netd>,
     /// What the switch was last read or announced as.
@@ -92,6 +94,7 @@ impl Forwarding {
             netlink,
             store,
             keep,
+            rules: ForwardRules::default(),
             netd,
             on: sysctl::forwarding()?,
             unannounced: VecDeque::new(),
@@ -334,7 +337,7 @@ impl Forwarding {
                 facts.elsewhere.push(link.name);
             }
         }
-        facts.rule = crate::effects::firewall::diagnose::forward_rule();
+        facts.rule = self.rules.any();
         Ok(facts)
     }
 

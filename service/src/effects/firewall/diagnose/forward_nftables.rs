@@ -17,10 +17,29 @@
 use crate::effects::firewall::nftables::TABLE;
 use netlink_bindings::nftables::{Nfgenmsg, Request, VerdictCode};
 use netlink_socket2::{NetlinkSocket, ReplyError};
+use std::cell::RefCell;
 
-/// A chain of somebody else's that does something about forwarded packets, in words.
-pub fn foreign_forward_rule() -> Option<String> {
-    find(&mut NetlinkSocket::new()).ok().flatten()
+/// Reads them by a socket that is kept: where a table has just been changed, a close of one waits for 8 ms
+/// and more until the kernel has cleaned up (nft_rcv_nl_event()).
+pub struct Reader(RefCell<NetlinkSocket>);
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self(RefCell::new(NetlinkSocket::new()))
+    }
+}
+
+impl Reader {
+    /// A chain of somebody else's that does something about forwarded packets, in words.
+    pub fn foreign_forward_rule(&self) -> Option<String> {
+        let socket = &mut *self.0.borrow_mut();
+        let found = find(socket);
+        if found.is_err() {
+            // What came of it may still come.
+            *socket = NetlinkSocket::new();
+        }
+        found.ok().flatten()
+    }
 }
 
 /// The chains of others on the forward hook: table, name, whether the policy is not to accept.

@@ -47,17 +47,25 @@ pub use forward_iptables::netd_is_there;
 pub use kernel::Kernel;
 pub use verdict::{all_pass, findings, About, Finding, Findings};
 
-/// One rule or policy of others about forwarded packets, in words: who has such may need forwarding.
-/// Nothing where there is none, or none can be read.
-pub fn forward_rule() -> Option<String> {
-    if let Some(found) = forward_iptables::foreign_forward_rule() {
-        return Some(found);
-    }
+/// Rules and policies of others about forwarded packets: who has such may need forwarding.
+#[derive(Default)]
+pub struct ForwardRules {
     #[cfg(not(target_os = "android"))]
-    if let Some(found) = forward_nftables::foreign_forward_rule() {
-        return Some(found);
+    nftables: forward_nftables::Reader,
+}
+
+impl ForwardRules {
+    /// One of them, in words. Nothing where there is none, or none can be read.
+    pub fn any(&self) -> Option<String> {
+        if let Some(found) = forward_iptables::foreign_forward_rule() {
+            return Some(found);
+        }
+        #[cfg(not(target_os = "android"))]
+        if let Some(found) = self.nftables.foreign_forward_rule() {
+            return Some(found);
+        }
+        None
     }
-    None
 }
 
 /// All packet filters of this network namespace, and what of them cannot be read.

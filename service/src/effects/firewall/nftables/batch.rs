@@ -42,9 +42,6 @@ const NAME_AND_ADDRESS: u32 = NAME << 6 | ADDRESS;
 const DYNAMIC: u32 = 0x20;
 /// `NFT_SET_TIMEOUT`: what is not used goes.
 const TIMEOUT: u32 = 0x10;
-/// As many guests as have room in such a set; packets of more pass. The kernel makes room for all of
-/// them at once: for the 65535 that `nft` asks for it clears a megabyte.
-const LARGEST: u32 = 8192;
 /// How long what packets have added stays, in milliseconds.
 const UNUSED: u64 = 60_000;
 
@@ -160,7 +157,9 @@ impl Batch {
             // Any number will do: rules name their sets.
             .push_id(u32::from(set.prefix) << 3 | set.kind as u32);
         if set.kind.is_dynamic() {
-            let attributes = match set.kind {
+            // Without a size: for one the kernel makes room at once (nft_rhash_init()), and clears 128 KiB
+            // for 8192; else as they come, for up to 65535 (nft_dynset_init()).
+            match set.kind {
                 // The library writes this number as the machine has it, the kernel wants its high
                 // byte first.
                 Kind::Fragments | Kind::Opened | Kind::Crowd => {
@@ -168,7 +167,6 @@ impl Batch {
                 }
                 _ => attributes.push_flags(DYNAMIC),
             };
-            attributes.nested_desc().push_size(LARGEST).end_nested();
         }
     }
 

@@ -66,10 +66,10 @@ fn written(set: &Set, elements: &Elements) -> String {
         Kind::Guests => ("ifname . ipv4_addr", 1),
         Kind::Gateways => ("ipv4_addr . ipv4_addr", 1),
         Kind::Fragments | Kind::Opened | Kind::Crowd => {
-            ("ipv4_addr\n\t\tsize 8192\n\t\tflags dynamic,timeout\n\t\ttimeout 1m", 1)
+            ("ipv4_addr\n\t\tflags dynamic,timeout\n\t\ttimeout 1m", 1)
         }
-        Kind::Connections => ("ipv4_addr\n\t\tsize 8192\n\t\tflags dynamic", 1),
-        Kind::Dropped => ("ifname\n\t\tsize 8192\n\t\tflags dynamic", 1),
+        Kind::Connections => ("ipv4_addr\n\t\tflags dynamic", 1),
+        Kind::Dropped => ("ifname\n\t\tflags dynamic", 1),
         Kind::Subnets | Kind::Addresses => ("ipv4_addr", 2),
     };
     let name = set.name();

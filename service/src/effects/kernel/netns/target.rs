@@ -109,7 +109,7 @@ impl Target {
         if ended(&process.pidfd) {
             return Err(TargetError::NoSuchProcess(pid));
         }
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let stat = process::stat(pid).unwrap_or_default();
         process.started = process::started_in(&stat);
         if is_kernel_thread(&stat) {
             return Err(TargetError::KernelThread(pid));

@@ -12,9 +12,11 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Where log lines go: logd on Android, standard error elsewhere, with the time. Which lines: `RUST_LOG`
-//! says it on Linux, the property `log.tag.guestnetd` on Android.
+//! Where log lines go: logd on Android, standard error elsewhere, with the time unless that is systemd's
+//! journal. Which lines: `RUST_LOG` says it on Linux, the property `log.tag.guestnetd` on Android.
 
+#[cfg(not(target_os = "android"))]
+mod journal;
 #[cfg(not(target_os = "android"))]
 mod stderr;
 
@@ -39,7 +41,12 @@ pub fn start() {
     let filter = env_logger::Env::default().default_filter_or(FILTER);
     let mut builder = env_logger::Builder::from_env(filter);
     builder.format_timestamp_millis();
-    if let Ok(stderr) = stderr::Stderr::open() {
+    let stream = std::env::var("JOURNAL_STREAM").ok();
+    let in_journal = journal::is_behind(std::io::stderr(), stream.as_deref());
+    if in_journal {
+        builder.format(|to, record| journal::write(to, record));
+    }
+    if let Ok(stderr) = stderr::Stderr::open(if in_journal { journal::LOST } else { "" }) {
         let stderr = STDERR.get_or_init(|| stderr);
         builder.target(env_logger::Target::Pipe(Box::new(stderr.clone())));
     }

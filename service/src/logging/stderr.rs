@@ -40,6 +40,8 @@ pub(super) struct Stderr(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     sink: Sink,
+    /// What is before a line of the log's own.
+    mark: &'static str,
     kept: Mutex<Kept>,
     changed: Condvar,
 }
@@ -121,14 +123,14 @@ impl Sink {
 }
 
 impl Stderr {
-    /// This process's.
-    pub(super) fn open() -> io::Result<Self> {
-        Self::to(io::stderr().as_fd().try_clone_to_owned()?)
+    /// This process's; `mark` is before what the log says of itself.
+    pub(super) fn open(mark: &'static str) -> io::Result<Self> {
+        Self::to(io::stderr().as_fd().try_clone_to_owned()?, mark)
     }
 
-    fn to(fd: OwnedFd) -> io::Result<Self> {
+    fn to(fd: OwnedFd, mark: &'static str) -> io::Result<Self> {
         let sink = Sink::of(fd)?;
-        let shared = Shared { sink, kept: Mutex::default(), changed: Condvar::new() };
+        let shared = Shared { sink, mark, kept: Mutex::default(), changed: Condvar::new() };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -192,10 +194,10 @@ impl Shared {
                 self.changed.notify_all();
                 None
             }
-            lost => Some(
-                format!("guestnetd: {lost} records of the log are lost: nobody read them\n")
-                    .into_bytes(),
-            ),
+            lost => {
+                let text = "records of the log are lost: nobody read them";
+                Some(format!("{}guestnetd: {lost} {text}\n", self.mark).into_bytes())
+            }
         }
     }
 }
@@ -228,7 +230,7 @@ mod tests {
 
     /// A reader that stands still, and what becomes of much more than fits.
     fn stands_still(ours: OwnedFd, theirs: impl Read + Send + 'static) {
-        let mut log = Stderr::to(ours).unwrap();
+        let mut log = Stderr::to(ours, "<4>").unwrap();
         let line = [b"x".repeat(99), b"\n".to_vec()].concat();
         let begun = Instant::now();
         for _ in 0..20_000 {
@@ -250,7 +252,7 @@ mod tests {
         let text = reader.join().unwrap();
         let whole = text.lines().filter(|line| line.len() == 99).count();
         let lost =
-            text.lines().find_map(|line| line.strip_prefix("guestnetd: ")?.split(' ').next());
+            text.lines().find_map(|line| line.strip_prefix("<4>guestnetd: ")?.split(' ').next());
         let lost: usize = lost.expect("it says what is lost").parse().unwrap();
         assert_eq!(whole + lost, 20_000);
         assert!(text.ends_with("the end\n"));
@@ -273,7 +275,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("guestnetd-log-{}", std::process::id()));
         std::fs::write(&path, "before\n").unwrap();
         let file = OpenOptions::new().append(true).open(&path).unwrap();
-        let mut log = Stderr::to(file.into()).unwrap();
+        let mut log = Stderr::to(file.into(), "").unwrap();
         log.write_all(b"after\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\nafter\n");
         std::fs::remove_file(path).unwrap();

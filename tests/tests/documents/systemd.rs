@@ -126,6 +126,8 @@ for _ in $(seq 100); do ip netns exec lab ip link show wlan0 | grep 'mtu 1400' &
 ip netns exec lab ip link show wlan0 | grep 'mtu 1400'
 guestnetctl detach lab
 journalctl -u guestnetd --no-pager | grep -iE 'not permitted|permission denied|read-only' && exit 1
+# The journal has the time and how serious a line is; guestnetd's lines do not say it once more.
+journalctl -u guestnetd -o cat --no-pager | grep -x 'guestnetd: ready on unix:.*'
 echo all of it is done
 "#;
 

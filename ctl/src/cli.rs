@@ -14,6 +14,8 @@
 
 //! The command line: what clap parses, and the texts of `--help`. Nothing is done here.
 
+#[cfg(not(target_os = "android"))]
+use crate::complete;
 use crate::dns_mode::Dns;
 use crate::resolv_conf::Which;
 use crate::vpn::Vpn;
@@ -225,6 +227,7 @@ pub enum Command {
     #[command(after_help = UPDATE_EXAMPLES)]
     Update {
         /// The guest
+        #[cfg_attr(not(target_os = "android"), arg(add = complete::guests()))]
         name: String,
         /// Another IPv4 address in its subnet
         #[arg(long, value_name = "ADDRESS", group = "what")]
@@ -235,9 +238,11 @@ pub enum Command {
         /// Under a VPN: leave via the uplink (follow), via this tun only (tun:NAME), or via the uplink but
         /// not while a lockdown VPN is up (block)
         #[arg(long, value_name = "HOW", group = "what")]
+        #[cfg_attr(not(target_os = "android"), arg(add = complete::vpns()))]
         vpn: Option<Vpn>,
         /// Who answers its questions for names: auto, dnat, forward or ADDRESS,...
         #[arg(long, value_name = "HOW", group = "what")]
+        #[cfg_attr(not(target_os = "android"), arg(add = complete::dns_modes()))]
         dns_mode: Option<Dns>,
         /// A lease of so many seconds that begins now; 0: none from now on. Any update begins a lease again
         #[arg(long, value_name = "SECONDS", group = "what", allow_negative_numbers = true)]
@@ -253,6 +258,7 @@ pub enum Command {
     #[command(after_help = REPAIR_HELP)]
     Repair {
         /// The guest
+        #[cfg_attr(not(target_os = "android"), arg(add = complete::guests()))]
         name: String,
         /// Show what the time was spent on
         #[arg(long)]
@@ -264,6 +270,7 @@ pub enum Command {
     Detach {
         /// The guest
         #[arg(group = "whom")]
+        #[cfg_attr(not(target_os = "android"), arg(add = complete::guests()))]
         name: Option<String>,
         /// All guests, at once
         #[arg(long, group = "whom")]
@@ -275,6 +282,7 @@ pub enum Command {
     /// Show one guest
     Show {
         /// The guest
+        #[cfg_attr(not(target_os = "android"), arg(add = complete::guests()))]
         name: String,
     },
     /// Print what happens to guests and the uplink, until Ctrl-C
@@ -300,12 +308,14 @@ but no names.")]
     #[command(after_help = STATUS_HELP)]
     Status {
         /// Only this guest
+        #[cfg_attr(not(target_os = "android"), arg(add = complete::guests()))]
         name: Option<String>,
     },
     /// Send packets to find out why a guest has no internet
     #[command(after_help = DOCTOR_HELP)]
     Doctor {
         /// The guest [default: each; the device, if there is none]
+        #[cfg_attr(not(target_os = "android"), arg(add = complete::guests()))]
         guest: Option<String>,
         /// Follow one probe through the packet filters: each hook, with the rule that decided
         #[arg(long)]
@@ -317,6 +327,7 @@ but no names.")]
     #[command(after_help = DNS_HELP)]
     Dns {
         /// The uplink's interface; it need not be there [default: show what guests ask now]
+        #[cfg_attr(not(target_os = "android"), arg(add = complete::uplinks()))]
         uplink: Option<String>,
         /// IPv4 addresses of at most 8 resolvers; the first is the one in use
         #[arg(value_name = "SERVER")]
@@ -329,7 +340,7 @@ but no names.")]
     Info,
     /// Print everything guestnetd knows, for a bug report
     Dump,
-    /// Print a shell's completion script
+    /// Print a shell's completion script, which knows guests, interfaces and namespaces by name
     #[cfg(not(target_os = "android"))]
     #[command(after_help = "\
 Examples:
@@ -413,6 +424,7 @@ impl NameArgs {
 #[derive(Debug, Args)]
 pub struct UplinkArgs {
     /// The uplink's interface; it need not be there
+    #[cfg_attr(not(target_os = "android"), arg(add = complete::uplinks()))]
     pub uplink: String,
     /// Its traffic costs money
     #[arg(long)]
@@ -434,6 +446,7 @@ pub struct TargetArgs {
     pub pid: Option<i32>,
     /// The guest's network namespace: a name that `ip netns` lists, or a file as /proc/PID/ns/net
     #[arg(long, value_name = "NAME|PATH")]
+    #[cfg_attr(not(target_os = "android"), arg(add = complete::namespaces()))]
     pub netns: Option<std::path::PathBuf>,
     /// Nowhere yet: a TAP device for a VM, which goes with its descriptor
     #[arg(long)]
@@ -470,10 +483,12 @@ pub struct ConfigArgs {
     /// Under a VPN: leave via the uplink (follow), via this tun only (tun:NAME), or via the uplink but
     /// not while a lockdown VPN is up (block) [default: follow]
     #[arg(long, value_name = "HOW")]
+    #[cfg_attr(not(target_os = "android"), arg(add = complete::vpns()))]
     pub vpn: Option<Vpn>,
     /// Who answers its questions for names: the resolver behind the uplink (dnat), guestnetd's forwarder
     /// (forward), the forwarder with these servers (ADDRESS,...), or what does here (auto) [default: auto]
     #[arg(long, value_name = "HOW")]
+    #[cfg_attr(not(target_os = "android"), arg(add = complete::dns_modes()))]
     pub dns_mode: Option<Dns>,
     /// Put back, without being asked, what the guest loses: its link, its address, its default route
     #[arg(long)]

@@ -211,9 +211,9 @@ fn dump(guestnet: &dyn IGuestNet) -> Result<String, Failure> {
 
 #[cfg(not(target_os = "android"))]
 fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
-    use clap::CommandFactory;
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "guestnetctl", &mut script);
+    crate::complete::script(shell, &mut script)
+        .map_err(|e| Failure::new(Exit::Other, format!("no completions for {shell}: {e}")))?;
     crate::output::write(&String::from_utf8_lossy(&script)).map(|()| Exit::Ok)
 }
 

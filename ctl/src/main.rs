@@ -22,6 +22,8 @@ mod attached;
 mod cli;
 mod client;
 mod commands;
+#[cfg(not(target_os = "android"))]
+mod complete;
 mod dns_mode;
 mod exit;
 mod hold;
@@ -48,6 +50,8 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(not(target_os = "android"))]
+    complete::answer();
     let cli = cli::Cli::parse();
     let output = output::Output::new(cli.json);
     let exit = commands::run(&cli, &output).unwrap_or_else(|failure| {

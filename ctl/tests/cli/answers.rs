@@ -372,13 +372,13 @@ fn a_fifo_does_not_hold_us() {
 #[test]
 fn completions_version_and_help_need_no_guestnetd() {
     for (shell, part) in [
-        ("bash", "complete -F _guestnetctl"),
+        ("bash", "-F _clap_complete_guestnetctl guestnetctl"),
         ("zsh", "#compdef guestnetctl"),
-        ("fish", "complete -c guestnetctl"),
+        ("fish", "--command guestnetctl"),
     ] {
         let said: Said = guestnetctl(&format!("completions {shell}")).output().unwrap().into();
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-        assert!(said.out.contains(part) && said.out.contains("lxc-hook"), "{}", said.out);
+        assert!(said.out.contains(part), "{}", said.out);
         if shell == "bash" {
             let parsed = Command::new("bash").args(["-n", "-c", &said.out]).output().unwrap();
             assert!(parsed.status.success() && parsed.stderr.is_empty(), "{parsed:?}");

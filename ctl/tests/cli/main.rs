@@ -16,6 +16,7 @@
 //! answers what its guests' names ask for; the socket, the wire and the program are real.
 
 mod answers;
+mod completions;
 mod failures;
 mod hook;
 mod stub;

@@ -72,6 +72,8 @@ pub fn guest(guest: &Guest) -> Value {
         "lifeline": guest.lifeline.name(),
         "lease_millis": guest.leaseMillis,
         "end_cause": guest.endCause.name(),
+        "ended_by_uid": ended_by_uid(guest),
+        "ended_by_pid": (guest.endedByPid > 0).then_some(guest.endedByPid),
         "dhcp": guest.dhcp.name(),
         "dhcp_counters": {
             "offers": guest.dhcpCounters.offers,
@@ -100,6 +102,11 @@ pub fn guest(guest: &Guest) -> Value {
             "odd": guest.dnsCounters.odd,
         },
     })
+}
+
+/// Who detached it; a uid has 32 bits, and AIDL no unsigned int.
+fn ended_by_uid(guest: &Guest) -> Option<u32> {
+    (guest.endedByUid != -1).then_some(guest.endedByUid as u32)
 }
 
 /// list
@@ -372,7 +379,7 @@ mod tests {
                 r#""dhcp_counters":{"acks":0,"naks":0,"offers":0,"refused":0},"#,
                 r#""dns_counters":{"answered":0,"asked":0,"failed":0,"odd":0,"refused":0},"#,
                 r#""dns_mode":"auto","dns_servers":[],"dropped_packets":null,"#,
-                r#""end_cause":"none","gateway":"172.17.3.2","gateway_shadowed_by":null,"#,
+                r#""end_cause":"none","ended_by_pid":null,"ended_by_uid":null,"gateway":"172.17.3.2","gateway_shadowed_by":null,"#,
                 r#""host_interface":"vm_wlan","host_interface_index":7,"interface_name":"wlan0","#,
                 r#""keep":false,"kind":"veth","lease_millis":0,"lifeline":"target","#,
                 r#""mac":"02:67:6e:01:02:03","mtu":1500,"name":"demo","owner_uid":0,"#,

@@ -274,6 +274,17 @@ fn a_user_of_its_own_sees_and_changes_its_own_guests_only() {
         service.update("c", &GuestConfig { mtu: 1400, ..config("c") }).expect("update");
         service.repair("c").expect("repair");
         service.detach("c").expect("detach");
+        // The log says who.
+        let us = format!("uid {STRANGER}, pid {}", std::process::id());
+        for line in [
+            format!("c: attached by {us}: vm_wlan"),
+            format!("c: updated by {us}: 172.17.3."),
+            format!("c: repaired by {us}\n"),
+            format!("c: detached by {us}: link vm_wlan"),
+            format!("detach(neighbour), asked for by {us}, did nothing: no guest named neighbour"),
+        ] {
+            assert!(bed.daemon.log().contains(&line), "{line}: {}", bed.daemon.log());
+        }
         bed.service.attach(&config("d"), &by_pid(other.pid()), None).expect("root's attach");
         bed.service.detach("d").expect("root's detach");
         let of = |name: &str, what: &[GuestEvent]| -> Vec<_> {

@@ -137,7 +137,10 @@ fn what_happens_to_a_guest_is_told_in_order() {
         let (event, gone) = listener.next_guest();
         assert_eq!((event, gone.state), (GuestEvent::DETACHED, GuestState::GONE));
         assert_eq!(gone.endCause, EndCause::DETACHED);
-        let as_it_was = Wire { state: GuestState::ATTACHED, endCause: EndCause::NONE, ..gone };
+        let us = i32::try_from(std::process::id()).expect("a pid");
+        assert_eq!((gone.endedByUid, gone.endedByPid), (0, us));
+        let of_nobody = Wire { endedByUid: -1, endedByPid: 0, ..gone };
+        let as_it_was = Wire { state: GuestState::ATTACHED, endCause: EndCause::NONE, ..of_nobody };
         assert_eq!(format!("{as_it_was:?}"), format!("{seen:?}"));
     }
     service.attach(&config("a"), &by_pid(guest.pid()), None).expect("attach");

@@ -27,9 +27,19 @@ pub fn guest(at_millis: i64, event: GuestEvent, guest: &Guest) -> String {
         GuestEvent::ATTACHED => guests::line(guest),
         GuestEvent::STATE => format!("{}: {}", guest.name, guest.state.words()),
         GuestEvent::LOST => format!("{}: {}", guest.name, why_lost(guest.endCause)),
+        GuestEvent::DETACHED => format!("{}{}", guest.name, by_whom(guest)),
         _ => guest.name.clone(),
     };
     format!("{}  {:<8}  {what}\n", units::date(at_millis), event.words())
+}
+
+/// Who detached it; nothing where an older guestnetd does not say.
+fn by_whom(guest: &Guest) -> String {
+    match (guest.endedByUid, guest.endedByPid) {
+        (-1, _) => String::new(),
+        (uid, pid @ 1..) => format!(": by uid {}, pid {pid}", uid as u32),
+        (uid, _) => format!(": by uid {}", uid as u32),
+    }
 }
 
 /// Why a guest is gone that nobody detached.
@@ -81,6 +91,17 @@ mod tests {
         let killed = Guest { endCause: EndCause::PROCESS_EXITED, ..samples::guest() };
         let text = "1970-01-01 00:00:01 UTC  lost      demo: its process has ended\n";
         assert_eq!(guest(1999, GuestEvent::LOST, &killed), text);
+    }
+
+    #[test]
+    fn who_detached_it() {
+        for (uid, pid, text) in
+            [(0, 42, "demo: by uid 0, pid 42"), (-2, 0, "demo: by uid 4294967294"), (-1, 0, "demo")]
+        {
+            let gone = Guest { endedByUid: uid, endedByPid: pid, ..samples::guest() };
+            let line = format!("1970-01-01 00:00:00 UTC  detached  {text}\n");
+            assert_eq!(guest(0, GuestEvent::DETACHED, &gone), line);
+        }
     }
 
     #[test]

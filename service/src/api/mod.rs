@@ -28,7 +28,7 @@ pub use authorization::{Allowed, AllowedUid};
 pub use listeners::Listeners;
 pub use owners::Owners;
 
-use crate::daemon::{AttachRequest, Attached, Handle, UpdateRequest, Whose};
+use crate::daemon::{AttachRequest, Attached, By, Handle, UpdateRequest, Whose};
 use crate::effects::kernel::netns::initial::Initial;
 use crate::effects::kernel::netns::target::Target;
 use crate::effects::kernel::process;
@@ -91,9 +91,10 @@ impl GuestNet {
     /// The caller, if it may call at all.
     fn caller(&self) -> binder::Result<Caller> {
         let uid = ThreadState::get_calling_uid();
+        let by = |uid| By { uid, pid: ThreadState::get_calling_pid() };
         match self.allowed.scope(uid) {
-            Ok(Scope::All) => Ok(Caller { uid, whose: Whose::Everyones }),
-            Ok(Scope::Own) => Ok(Caller { uid, whose: Whose::Of(uid) }),
+            Ok(Scope::All) => Ok(Caller { by: by(uid), whose: Whose::Everyones }),
+            Ok(Scope::Own) => Ok(Caller { by: by(uid), whose: Whose::Of(uid) }),
             Err(why) => {
                 let context = ThreadState::with_calling_sid(|sid| {
                     sid.map(|sid| format!(" (it is {})", sid.to_string_lossy()))
@@ -124,14 +125,14 @@ impl GuestNet {
             return unsupported(what);
         }
         let opened = || -> Result<AttachRequest, Error> {
-            let spec = from_wire::spec(config, caller.uid)?;
+            let spec = from_wire::spec(config, caller.by.uid)?;
             let named = from_wire::target(target, spec.kind)?;
             let target = named.map(|named| Target::open(named, &self.initial)).transpose()?;
             let most = match caller.whose {
                 Whose::Everyones => None,
                 Whose::Of(_) => Some(OWN_GUESTS),
             };
-            Ok(AttachRequest { spec, target, uid: caller.uid, most, owner: None, arrived })
+            Ok(AttachRequest { spec, target, uid: caller.by.uid, most, owner: None, arrived })
         };
         let request = answer(opened())?;
         let is_own = |uid| request.target.iter().all(|target| target.is_own_of(uid));
@@ -148,6 +149,58 @@ impl GuestNet {
         }
     }
 
+    /// attach(), of one whose caller may.
+    fn attach_for(
+        &self,
+        caller: Caller,
+        config: &GuestConfig,
+        target: &GuestTarget,
+        owner: Option<&SpIBinder>,
+    ) -> binder::Result<Guest> {
+        let owner = owner.map(|owner| Owner::link(owner, &self.owner)).transpose();
+        let owner = owner.or_binder_exception_with(ExceptionCode::ILLEGAL_ARGUMENT, |e| {
+            format!(
+                "the owner's death would not be noticed ({e}): pass an object of a live process"
+            )
+        })?;
+        let mut request = self.request(config, target, caller)?;
+        let Some(owner) = owner else {
+            return caller.answer(self.owner.attach(request)).map(to_wire::attached);
+        };
+        request.owner =
+            process::open_and_know(caller.by.pid).ok().flatten().map(|(_, process)| process);
+        if request.owner.is_none() {
+            log::warn!("{}: its owner is not known after a restart", request.spec.name);
+        }
+        let (guest, tap) = caller.answer(self.owner.attach(request))?;
+        match self.owners.own(guest.index, owner, &self.owner) {
+            true => Ok(to_wire::attached((guest, tap))),
+            false => answer(Err(Error::GuestGone(guest.name().clone()))),
+        }
+    }
+
+    /// update(), of one whose caller may.
+    fn update_for(
+        &self,
+        caller: Caller,
+        name: &str,
+        config: &GuestConfig,
+    ) -> binder::Result<Guest> {
+        let arrived = Instant::now();
+        match from_wire::unsupported(config) {
+            // Which a live guest cannot change to, whatever this version has.
+            Some(what) if !from_wire::is_another_kind(config) => return unsupported(what),
+            _ => {}
+        }
+        let asked = || -> Result<UpdateRequest, Error> {
+            let (spec, other_kind) = from_wire::update(config, caller.by.uid)?;
+            let (name, whose) = (from_wire::name(name)?, caller.whose);
+            Ok(UpdateRequest { name, spec, other_kind, whose, arrived })
+        };
+        let updated = asked().and_then(|request| self.owner.update(request));
+        caller.answer(updated).map(|g| to_wire::guest(&g))
+    }
+
     fn name(&self, name: &str) -> binder::Result<GuestName> {
         answer(from_wire::name(name).map_err(Error::from))
     }
@@ -156,7 +209,7 @@ impl GuestNet {
 /// Who calls, and whose guests it may see and change.
 #[derive(Clone, Copy)]
 struct Caller {
-    uid: u32,
+    by: By,
     whose: Whose,
 }
 
@@ -171,6 +224,39 @@ impl Caller {
             (_, result) => answer(result),
         }
     }
+
+    /// Logs a call that was to change something, and who made it: what was done, or why nothing was.
+    fn log<T>(
+        self,
+        (call, subject): (&str, &str),
+        result: &binder::Result<T>,
+        done: impl FnOnce(&T) -> Option<String>,
+    ) {
+        let by = self.by;
+        match result.as_ref().map(done) {
+            Ok(Some(done)) => log::info!("{}: {done}", log_safe(subject, MOST_OF_A_NAME)),
+            Ok(None) => {}
+            Err(why) => {
+                let why = guestnet_platform::status_message(why);
+                let (subject, why) =
+                    (log_safe(subject, MOST_OF_A_NAME), log_safe(&why, MOST_OF_A_CAUSE));
+                log::info!("{call}({subject}), asked for by {by}, did nothing: {why}");
+            }
+        }
+    }
+}
+
+/// How much of a caller's own words the log takes, in characters.
+const MOST_OF_A_NAME: usize = 64;
+const MOST_OF_A_CAUSE: usize = 512;
+
+/// A caller's words as the log may have them: in one line, and no longer than that.
+fn log_safe(text: &str, most: usize) -> String {
+    let plain = |c: char| match c.is_control() {
+        true => c.escape_default().collect(),
+        false => String::from(c),
+    };
+    text.chars().take(most).map(plain).collect()
 }
 
 fn refused<T>(why: String) -> binder::Result<T> {
@@ -200,62 +286,54 @@ impl IGuestNet for GuestNet {
         owner: Option<&SpIBinder>,
     ) -> binder::Result<Guest> {
         let caller = self.caller()?;
-        let owner = owner.map(|owner| Owner::link(owner, &self.owner)).transpose();
-        let owner = owner.or_binder_exception_with(ExceptionCode::ILLEGAL_ARGUMENT, |e| {
-            format!(
-                "the owner's death would not be noticed ({e}): pass an object of a live process"
-            )
-        })?;
-        let mut request = self.request(config, target, caller)?;
-        let Some(owner) = owner else {
-            return caller.answer(self.owner.attach(request)).map(to_wire::attached);
-        };
-        let pid = ThreadState::get_calling_pid();
-        request.owner = process::open_and_know(pid).ok().flatten().map(|(_, process)| process);
-        if request.owner.is_none() {
-            log::warn!("{}: its owner is not known after a restart", request.spec.name);
-        }
-        let (guest, tap) = caller.answer(self.owner.attach(request))?;
-        match self.owners.own(guest.index, owner, &self.owner) {
-            true => Ok(to_wire::attached((guest, tap))),
-            false => answer(Err(Error::GuestGone(guest.name().clone()))),
-        }
+        let arrived = Instant::now();
+        let attached = self.attach_for(caller, config, target, owner);
+        caller.log(("attach", &config.name), &attached, |guest| {
+            let (link, address) = (&guest.hostInterface, guest.addresses.concat());
+            let took = arrived.elapsed().as_micros();
+            Some(format!("attached by {}: {link}, {address}, in {took} us", caller.by))
+        });
+        attached
     }
 
     fn update(&self, name: &str, config: &GuestConfig) -> binder::Result<Guest> {
         let caller = self.caller()?;
-        let arrived = Instant::now();
-        match from_wire::unsupported(config) {
-            // Which a live guest cannot change to, whatever this version has.
-            Some(what) if !from_wire::is_another_kind(config) => return unsupported(what),
-            _ => {}
-        }
-        let asked = || -> Result<UpdateRequest, Error> {
-            let (spec, other_kind) = from_wire::update(config, caller.uid)?;
-            let (name, whose) = (from_wire::name(name)?, caller.whose);
-            Ok(UpdateRequest { name, spec, other_kind, whose, arrived })
-        };
-        let updated = asked().and_then(|request| self.owner.update(request));
-        caller.answer(updated).map(|g| to_wire::guest(&g))
+        let updated = self.update_for(caller, name, config);
+        caller.log(("update", name), &updated, |guest| {
+            let (address, mtu) = (guest.addresses.concat(), guest.mtu);
+            Some(format!("updated by {}: {address}, MTU {mtu}", caller.by))
+        });
+        updated
     }
 
     fn repair(&self, name: &str) -> binder::Result<Guest> {
         let caller = self.caller()?;
         let arrived = Instant::now();
-        let name = self.name(name)?;
-        answer(self.owner.repair(&name, caller.whose, arrived)).map(|g| to_wire::guest(&g))
+        let repaired = self.name(name).and_then(|name| {
+            let repaired = self.owner.repair(&name, caller.whose, arrived);
+            answer(repaired).map(|g| to_wire::guest(&g))
+        });
+        caller.log(("repair", name), &repaired, |_| Some(format!("repaired by {}", caller.by)));
+        repaired
     }
 
     fn detach(&self, name: &str) -> binder::Result<()> {
         let caller = self.caller()?;
-        let name = self.name(name)?;
-        answer(self.owner.detach(name, caller.whose))
+        let detached = self
+            .name(name)
+            .and_then(|name| answer(self.owner.detach(name, caller.whose, caller.by)));
+        // The daemon says so of each guest that is gone.
+        caller.log(("detach", name), &detached, |()| None);
+        detached
     }
 
     fn detachAll(&self) -> binder::Result<i32> {
-        let guests = self.owner.detach_all(self.caller()?.whose);
+        let caller = self.caller()?;
+        let guests = self.owner.detach_all(caller.whose, caller.by);
         memory::give_back();
-        answer(guests).map(|guests| i32::try_from(guests).unwrap_or(i32::MAX))
+        let guests = answer(guests).map(|guests| i32::try_from(guests).unwrap_or(i32::MAX));
+        caller.log(("detachAll", ""), &guests, |_| None);
+        guests
     }
 
     fn list(&self) -> binder::Result<Vec<Guest>> {
@@ -322,19 +400,32 @@ impl IGuestNet for GuestNet {
     }
 
     fn setDns(&self, uplink: &str, servers: &[String]) -> binder::Result<()> {
-        self.administrator()?;
-        let named = || -> Result<_, Error> {
+        let caller = self.administrator()?;
+        let parsed = || -> Result<_, Error> {
             Ok((from_wire::uplink(uplink)?, from_wire::resolvers(servers)?))
         };
-        answer(named().and_then(|(uplink, servers)| self.owner.set_resolvers(uplink, servers)))
+        let named =
+            parsed().and_then(|(uplink, servers)| self.owner.set_resolvers(uplink, servers));
+        let named = answer(named);
+        caller.log(("setDns", uplink), &named, |()| match servers {
+            [] => Some(format!("resolvers forgotten for {}", caller.by)),
+            some => Some(format!("resolvers named by {}: {}", caller.by, some.join(", "))),
+        });
+        named
     }
 
     fn setUplinkInfo(&self, uplink: &str, info: &UplinkInfo) -> binder::Result<()> {
-        self.administrator()?;
-        let told = || -> Result<_, Error> {
+        let caller = self.administrator()?;
+        let parsed = || -> Result<_, Error> {
             Ok((from_wire::uplink(uplink)?, from_wire::uplink_info(info)?))
         };
-        answer(told().and_then(|(uplink, info)| self.owner.set_uplink_info(uplink, info)))
+        let told = parsed().and_then(|(uplink, info)| self.owner.set_uplink_info(uplink, info));
+        let told = answer(told);
+        caller.log(("setUplinkInfo", uplink), &told, |()| {
+            let metered = if info.metered { "metered" } else { "not metered" };
+            Some(format!("{metered}, as {} says", caller.by))
+        });
+        told
     }
 
     fn registerListener(&self, listener: &Strong<dyn IGuestNetListener>) -> binder::Result<()> {

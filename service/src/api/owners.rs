@@ -86,7 +86,7 @@ impl Owners {
 
     /// Lets go of the owner of a guest that has gone. Never waits.
     pub fn tell(&self, notice: &Notice) {
-        if let Notice::Guest(GuestEvent::Detached | GuestEvent::Lost(_), guest) = notice {
+        if let Notice::Guest(GuestEvent::Detached(_) | GuestEvent::Lost(_), guest) = notice {
             self.forget(guest.index);
         }
     }

@@ -16,7 +16,7 @@
 
 use super::facts;
 use super::from_wire::UNSUPPORTED;
-use crate::daemon::{self, Attached, DeviceReport, GuestReport, Info, LayerReport};
+use crate::daemon::{self, Attached, By, DeviceReport, GuestReport, Info, LayerReport};
 use crate::doctor::probe::Found;
 use crate::doctor::{Diagnosis, Row};
 use crate::effects::firewall::Drops;
@@ -183,7 +183,7 @@ fn vpn_policy(policy: &spec::VpnPolicy) -> VpnPolicy {
 pub fn after(event: daemon::GuestEvent, attached: &Attached) -> Guest {
     let end_cause = match event {
         daemon::GuestEvent::Attached | daemon::GuestEvent::State => return guest(attached),
-        daemon::GuestEvent::Detached => EndCause::DETACHED,
+        daemon::GuestEvent::Detached(_) => EndCause::DETACHED,
         daemon::GuestEvent::Lost(lifeline::EndCause::ProcessExited) => EndCause::PROCESS_EXITED,
         daemon::GuestEvent::Lost(lifeline::EndCause::NamespaceGone) => EndCause::NAMESPACE_GONE,
         daemon::GuestEvent::Lost(lifeline::EndCause::LinkDeleted) => EndCause::LINK_DELETED,
@@ -191,7 +191,14 @@ pub fn after(event: daemon::GuestEvent, attached: &Attached) -> Guest {
         daemon::GuestEvent::Lost(lifeline::EndCause::LeaseEnded) => EndCause::LEASE_ENDED,
         daemon::GuestEvent::Lost(lifeline::EndCause::TapClosed) => EndCause::TAP_CLOSED,
     };
-    Guest { state: GuestState::GONE, endCause: end_cause, ..guest(attached) }
+    let gone = Guest { state: GuestState::GONE, endCause: end_cause, ..guest(attached) };
+    match event {
+        // The same bits, as ownerUid.
+        daemon::GuestEvent::Detached(By { uid, pid }) => {
+            Guest { endedByUid: uid as i32, endedByPid: pid.max(0), ..gone }
+        }
+        _ => gone,
+    }
 }
 
 fn step(entry: &Entry) -> TimelineStep {
@@ -208,7 +215,7 @@ pub fn event(event: daemon::GuestEvent) -> GuestEvent {
     match event {
         daemon::GuestEvent::Attached => GuestEvent::ATTACHED,
         daemon::GuestEvent::State => GuestEvent::STATE,
-        daemon::GuestEvent::Detached => GuestEvent::DETACHED,
+        daemon::GuestEvent::Detached(_) => GuestEvent::DETACHED,
         daemon::GuestEvent::Lost(_) => GuestEvent::LOST,
     }
 }

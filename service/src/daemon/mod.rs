@@ -32,7 +32,7 @@ pub use crate::model::guest_table::Attached;
 use crate::model::if_index::IfIndex;
 pub use crate::model::layer::{Layer, LayerReport, LayerState, Verdict};
 pub use calls::update::UpdateRequest;
-pub use report::{DeviceReport, GuestEvent, GuestReport, Info, Notice};
+pub use report::{By, DeviceReport, GuestEvent, GuestReport, Info, Notice};
 pub use start::{Config, StartError};
 
 use crate::doctor::targets::Targets;
@@ -127,6 +127,14 @@ pub struct Handle {
 /// The end of a detach.
 type Gone = Sender<Result<(), Error>>;
 
+/// A detach under way.
+struct Detaching {
+    /// Who asked for it first.
+    by: By,
+    /// Everybody who waits for its end.
+    waiting: Vec<Gone>,
+}
+
 impl Handle {
     fn enter<T>(&self, work: impl FnOnce(&mut Daemon) -> Result<T, Error>) -> Result<T, Error> {
         // Only a debug build gets past a panic with the lock held.
@@ -168,9 +176,9 @@ impl Handle {
     }
 
     /// Takes a guest's network away, and waits until it cannot be seen any more.
-    pub fn detach(&self, name: GuestName, whose: Whose) -> Result<(), Error> {
+    pub fn detach(&self, name: GuestName, whose: Whose, by: By) -> Result<(), Error> {
         let (gone, end) = std::sync::mpsc::channel();
-        self.call(|daemon| daemon.detach(name, whose, gone))?;
+        self.call(|daemon| daemon.detach(name, whose, by, gone))?;
         self.detaching.tell();
         wait_for(&end)
     }
@@ -191,9 +199,9 @@ impl Handle {
     }
 
     /// Takes all these guests' networks away; gives their number.
-    pub fn detach_all(&self, whose: Whose) -> Result<usize, Error> {
+    pub fn detach_all(&self, whose: Whose, by: By) -> Result<usize, Error> {
         let (gone, end) = std::sync::mpsc::channel();
-        let guests = self.call(|daemon| Ok(daemon.detach_all(whose, &gone)))?;
+        let guests = self.call(|daemon| Ok(daemon.detach_all(whose, by, &gone)))?;
         drop(gone);
         self.detaching.tell();
         for _ in 0..guests {
@@ -341,8 +349,8 @@ pub struct Daemon {
     looked_at: HashMap<IfIndex, Instant>,
     /// What the next pass has to read, and when.
     debounce: Debounce,
-    /// Callers that wait for a guest's link to be gone.
-    detaching: BTreeMap<GuestName, Vec<Gone>>,
+    /// Guests whose links were asked to be gone, and are not yet.
+    detaching: BTreeMap<GuestName, Detaching>,
     notify: Box<dyn FnMut(Notice) + Send>,
     /// Dropped with the daemon, which ends the thread that follows.
     _alive: oneshot::Sender<()>,

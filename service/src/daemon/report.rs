@@ -83,6 +83,24 @@ pub struct Info {
     pub names: Counts,
 }
 
+/// Who has called, as the transport knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct By {
+    /// The user.
+    pub uid: u32,
+    /// The process, which may have ended since; 0 where it is not known.
+    pub pid: i32,
+}
+
+impl std::fmt::Display for By {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.pid {
+            1.. => write!(f, "uid {}, pid {}", self.uid, self.pid),
+            _ => write!(f, "uid {}", self.uid),
+        }
+    }
+}
+
 /// What happened to a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestEvent {
@@ -90,8 +108,8 @@ pub enum GuestEvent {
     Attached,
     /// Its traffic waits, or waits no more; or it has another MTU.
     State,
-    /// It was detached.
-    Detached,
+    /// It was detached, by this caller.
+    Detached(By),
     /// It is gone, and nobody detached it.
     Lost(EndCause),
 }

@@ -114,4 +114,11 @@ parcelable Guest {
      * in whatever process it was passed to, the guest is gone. Empty in every other answer.
      */
     ParcelFileDescriptor[] tap;
+    /**
+     * endCause DETACHED: the uid that called detach() or detachAll(), as guestnetd's user namespace has it: 65534
+     * where it has none for it. -1: nobody did.
+     */
+    int endedByUid = -1;
+    /** The same of its process; 0: unknown, as when that is in another pid namespace. It may have ended since. */
+    int endedByPid = 0;
 }

@@ -86,7 +86,7 @@ impl Daemon {
         }
         let (mut guest, tap) = done?;
         guest.timeline = timeline.into_entries();
-        log_attach(&guest, arrived);
+        log_timeline(&guest);
         // It is true now, and nobody looks again.
         self.know(Attached { shadowed_by: None, ..guest.clone() });
         self.bring_servers();
@@ -402,14 +402,10 @@ fn steps(net: &GuestNet, found: &FoundGuest) -> Vec<Step> {
     diff(desired_guest(net), &found.objects, may_remove(net, None))
 }
 
-/// One line for the attach; at DEBUG one for each change, in one record: each write costs as much as
-/// a message to the kernel.
-fn log_attach(guest: &Attached, arrived: Instant) {
-    let (name, net) = (guest.name(), &guest.net);
-    let (host, address) = (&net.host.name, net.guest.address);
-    log::info!("{name}: attached via {host}, {address}, in {} us", arrived.elapsed().as_micros());
+/// At DEBUG one line for each change, in one record: each write costs as much as a message to the kernel.
+fn log_timeline(guest: &Attached) {
     if log::log_enabled!(log::Level::Debug) {
-        let mut text = format!("{name}: timeline in us: start, duration, what");
+        let mut text = format!("{}: timeline in us: start, duration, what", guest.name());
         for entry in &guest.timeline {
             text.push_str(&format!("\n{:>8} {:>6}  {}", entry.start, entry.duration, entry.what));
         }

@@ -14,7 +14,7 @@
 
 //! Detach, and guests that went by themselves.
 
-use crate::daemon::{Attached, Daemon, Gone, GuestEvent, Notice, Whose};
+use crate::daemon::{Attached, By, Daemon, Detaching, Gone, GuestEvent, Notice, Whose};
 use crate::effects::executor::link_deleter::Deleted;
 use crate::error::{Error, KernelError};
 use crate::model::if_index::IfIndex;
@@ -28,6 +28,7 @@ impl Daemon {
         &mut self,
         name: GuestName,
         whose: Whose,
+        by: By,
         gone: Gone,
     ) -> Result<(), Error> {
         self.catch_up();
@@ -47,12 +48,12 @@ impl Daemon {
             self.kernel.deleter.delete(index);
             self.shut_out();
         }
-        self.detaching.entry(name).or_default().push(gone);
+        self.await_end(name, by, gone);
         Ok(())
     }
 
     /// Has all their links deleted; `gone` is told once for each. Gives their number.
-    pub(in crate::daemon) fn detach_all(&mut self, whose: Whose, gone: &Gone) -> usize {
+    pub(in crate::daemon) fn detach_all(&mut self, whose: Whose, by: By, gone: &Gone) -> usize {
         self.catch_up();
         let guests = &mut self.world.guests;
         let theirs = |guest: &&Attached| whose.has(guest);
@@ -67,9 +68,14 @@ impl Daemon {
         names.extend(self.world.guests.all_leaving().filter(theirs).map(|g| g.name().clone()));
         let number = names.len();
         for name in names {
-            self.detaching.entry(name).or_default().push(gone.clone());
+            self.await_end(name, by, gone.clone());
         }
         number
+    }
+
+    fn await_end(&mut self, name: GuestName, by: By, gone: Gone) {
+        let first = || Detaching { by, waiting: Vec::new() };
+        self.detaching.entry(name).or_insert_with(first).waiting.push(gone);
     }
 
     /// The kernel said that these links are gone.
@@ -82,24 +88,30 @@ impl Daemon {
             self.worker.forget(*index);
             if let Some(name) = self.world.guests.unadopted_name(*index) {
                 log::info!("link {name} deleted");
-                told.extend(self.detaching.remove(name).unwrap_or_default());
+                let asked = self.detaching.remove(name);
+                told.extend(asked.into_iter().flat_map(|asked| asked.waiting));
             }
             let ending = self.lifelines.ending_of(*index);
             let Some((guest, was_leaving)) = self.world.guests.remove(*index) else { continue };
-            let ending = match (was_leaving, ending) {
-                (true, ending) => ending,
-                (false, _) => Some(self.why_gone(&guest)),
+            let (name, host) = (guest.name().clone(), &guest.net.host.name);
+            let asked = if was_leaving { self.detaching.remove(&name) } else { None };
+            let event = match (&asked, ending) {
+                (Some(asked), None) => GuestEvent::Detached(asked.by),
+                (_, Some(cause)) if was_leaving => GuestEvent::Lost(cause),
+                _ => GuestEvent::Lost(self.why_gone(&guest)),
             };
             self.lifelines.forget(*index);
-            let (name, host) = (guest.name().clone(), &guest.net.host.name);
             addresses.push(guest.net.guest.address);
-            if was_leaving {
-                log::info!("{name}: link {host} deleted");
-                told.extend(self.detaching.remove(&name).unwrap_or_default());
-            } else {
-                log::info!("{name}: its link {host} is gone");
+            match event {
+                GuestEvent::Detached(by) => {
+                    log::info!("{name}: detached by {by}: link {host} deleted")
+                }
+                GuestEvent::Lost(_) if was_leaving => log::info!("{name}: link {host} deleted"),
+                GuestEvent::Lost(cause) => log::info!("{name}: {cause}: its link {host} is gone"),
+                GuestEvent::Attached | GuestEvent::State => {}
             }
-            self.forget(guest, ending.map_or(GuestEvent::Detached, GuestEvent::Lost));
+            told.extend(asked.into_iter().flat_map(|asked| asked.waiting));
+            self.forget(guest, event);
         }
         // Once for all of them: what nobody needs any more.
         self.reconcile_wanted();
@@ -132,7 +144,8 @@ impl Daemon {
         let what = format!("delete the link of {name}");
         log::error!("{name}: {what} failed: {cause}");
         self.reconcile_wanted();
-        for gone in self.detaching.remove(&name).unwrap_or_default() {
+        let asked = self.detaching.remove(&name);
+        for gone in asked.into_iter().flat_map(|asked| asked.waiting) {
             let _ = gone.send(Err(Error::kernel(what.clone(), cause.clone())));
         }
     }

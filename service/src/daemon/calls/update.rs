@@ -278,8 +278,6 @@ impl Daemon {
         let guest =
             self.world.guests.by_index(before.index).ok_or_else(|| self.where_is(update))?;
         let guest = Attached { timeline: timeline.into_entries(), ..guest.clone() };
-        let (address, mtu) = (guest.net.guest.address, guest.net.mtu);
-        log::info!("{}: updated: {address}, MTU {mtu}", guest.name());
         let lags = self.job_of(&guest).is_some();
         self.worker.queue(lags.then_some(guest.index).into_iter().collect());
         let seen = self.seen(&guest);

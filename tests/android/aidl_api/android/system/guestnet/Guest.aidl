@@ -67,4 +67,6 @@ parcelable Guest {
   android.system.guestnet.DnsCounters dnsCounters;
   int queues = 1;
   ParcelFileDescriptor[] tap;
+  int endedByUid = (-1) /* -1 */;
+  int endedByPid = 0;
 }

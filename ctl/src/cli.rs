@@ -133,7 +133,8 @@ takes a path and not auto.";
 const DNS_HELP: &str = "\
 What guests ask their gateway goes to the first server, at once if UPLINK is the uplink, and
 whenever it is again. Without a SERVER, those named before are forgotten, and guestnetd uses what
-it finds: its --dns, or on Linux resolv.conf. `guestnetctl status` shows what is in use.
+it finds: its --dns, or on Linux resolv.conf. Without an UPLINK it shows those in use, those named
+for other interfaces, and who answers each guest.
 
 Examples:
   guestnetctl dns

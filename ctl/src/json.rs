@@ -20,7 +20,7 @@ use crate::names::Name;
 use crate::resolv_conf::Done;
 use crate::verdict;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Change::Change, Diagnosis::Diagnosis, Guest::Guest, GuestEvent::GuestEvent,
+    Change::Change, Diagnosis::Diagnosis, DnsState::DnsState, Guest::Guest, GuestEvent::GuestEvent,
     LayerStatus::LayerStatus, ProbeReport::ProbeReport, ServiceInfo::ServiceInfo, Status::Status,
     Trace::Trace, TraceStep::TraceStep, Uplink::Uplink, UplinkInfo::UplinkInfo,
 };
@@ -302,6 +302,23 @@ pub fn info(info: &ServiceInfo) -> Value {
 /// dns
 pub fn dns(uplink: &str, servers: &[String]) -> Value {
     json!({ "uplink": uplink, "dns_servers": servers })
+}
+
+/// dns without an uplink
+pub fn dns_state(uplink: &str, servers: &[String], state: &DnsState) -> Value {
+    let named = all(
+        &state.named,
+        |of| json!({ "interface_name": of.interfaceName, "dns_servers": of.servers }),
+    );
+    let guests = all(&state.guests, |of| {
+        json!({
+            "guest": of.guest,
+            "dns_mode": of.mode.name(),
+            "netd": of.netd,
+            "dns_servers": of.servers,
+        })
+    });
+    json!({ "uplink": uplink, "dns_servers": servers, "named": named, "guests": guests })
 }
 
 /// uplink-info

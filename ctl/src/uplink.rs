@@ -15,21 +15,26 @@
 //! What guestnetd is told of an uplink: the resolvers behind it, and what the platform knows of it.
 
 use crate::cli::UplinkArgs;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::output::{self, Output};
 use crate::{json, render};
 use android_system_guestnet::aidl::android::system::guestnet::{
-    IGuestNet::IGuestNet, Uplink::Uplink, UplinkInfo::UplinkInfo,
+    DnsState::DnsState, IGuestNet::IGuestNet, Uplink::Uplink, UplinkInfo::UplinkInfo,
 };
 
-/// Which resolvers guests ask now.
+/// Which resolvers guests ask now, and all that are named.
 pub fn resolvers(guestnet: &dyn IGuestNet, output: &Output) -> Result<(), Failure> {
     let status = guestnet.status(None)?;
     let name = crate::verdict::way(&status.uplink);
     let servers = &status.uplink.dnsServers;
+    // An older guestnetd does not say.
+    let state = match guestnet.getDns().map_err(Failure::from) {
+        Err(e) if e.exit == Exit::Unsupported => DnsState::default(),
+        other => other?,
+    };
     output.answer(
-        || json::dns(name, servers),
-        || render::uplink::in_use(name, &status, output.look()),
+        || json::dns_state(name, servers, &state),
+        || render::uplink::in_use(name, &status, &state, output.look()),
     )
 }
 

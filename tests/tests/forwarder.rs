@@ -162,6 +162,16 @@ fn without_an_uplink_a_guest_is_told_at_once() {
     eventually("with one", || resolve(&bed.guest, GATEWAY).is_ok());
 }
 
+/// Who answers each guest, as getDns() has it.
+fn answered(bed: &Bed) -> Vec<(String, DnsMode, Vec<String>)> {
+    let guests = bed.service.getDns().expect("getDns").guests;
+    guests.into_iter().map(|of| (of.guest, of.mode, of.servers)).collect()
+}
+
+fn served(guest: &str, mode: DnsMode, servers: &[&str]) -> (String, DnsMode, Vec<String>) {
+    (guest.to_owned(), mode, servers.iter().map(|server| (*server).to_owned()).collect())
+}
+
 fn each_guest_has_its_own_mode(firewall: &str) {
     let args = format!("--firewall {firewall} --dns {FIRST}");
     let bed = Bed::on(Device::options().ipv6().build()).args(&args).build();
@@ -178,6 +188,15 @@ fn each_guest_has_its_own_mode(firewall: &str) {
     assert_eq!([auto, forward].map(|guest| code(guest, &question())), [Some(2); 2]);
     first.says(Says::All);
     assert_eq!([auto, forward].map(|guest| code(guest, &question())), [Some(0); 2]);
+    let of6 = Internet::ADDRESS6.to_string();
+    assert_eq!(
+        answered(&bed),
+        [
+            served("auto", DnsMode::DNAT, &[FIRST]),
+            served("forward", DnsMode::FORWARD, &[FIRST]),
+            served("own", DnsMode::SERVERS, &[&of6, SECOND]),
+        ]
+    );
     // A live guest gets another one.
     first.says(Says::Failed);
     bed.service.update("auto", &by_servers(&[Internet::ADDRESS], "auto")).expect("update");
@@ -447,8 +466,14 @@ fn a_guest_by_a_tun_asks_the_tuns_resolver_only() {
     assert_eq!(code(&bed.guest, &question()), Some(2), "none is known there");
     bed.service.setDns("tun0", &["198.51.100.1".to_owned()]).expect("setDns");
     eventually("the tun's", || resolve(&bed.guest, GATEWAY).is_ok());
+    let named = bed.service.getDns().expect("getDns").named;
+    let named: Vec<_> = named.into_iter().map(|of| (of.interfaceName, of.servers)).collect();
+    let one = |name: &str, server: &str| (name.to_owned(), vec![server.to_owned()]);
+    assert_eq!(named, [one("tun0", "198.51.100.1"), one("wlan0", FIRST)]);
+    assert_eq!(answered(&bed), [served("vpn", DnsMode::FORWARD, &["198.51.100.1"])]);
     bed.device.run("ip link set tun0 down");
     eventually("it is down", || code(&bed.guest, &question()) == Some(2));
+    assert_eq!(answered(&bed), [served("vpn", DnsMode::FORWARD, &[])]);
     assert_eq!(uplinks.asked(), before, "the uplink's is never asked");
     drop(beyond);
 }

@@ -15,8 +15,10 @@
 //! What is known of an uplink, for people.
 
 use super::look::Look;
+use crate::names::Name;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Layer::Layer, Status::Status, UplinkInfo::UplinkInfo,
+    DnsMode::DnsMode, DnsState::DnsState, GuestDns::GuestDns, Layer::Layer,
+    NamedResolvers::NamedResolvers, Status::Status, UplinkInfo::UplinkInfo,
 };
 
 /// What is used for it from now on.
@@ -27,14 +29,35 @@ pub fn resolvers(uplink: &str, servers: &[String]) -> String {
     }
 }
 
-/// What guests ask now, and where that was found.
-pub fn in_use(uplink: &str, status: &Status, look: Look) -> String {
+/// What guests ask now, and where that was found; what else is named; and who answers each guest.
+pub fn in_use(uplink: &str, status: &Status, state: &DnsState, look: Look) -> String {
     let first = match status.uplink.dnsServers.as_slice() {
         [] => format!("{uplink}: no resolver is known\n"),
         known => servers_of(uplink, known, "then"),
     };
     let layers = status.device.iter().filter(|layer| layer.layer == Layer::DNS);
-    first + &layers.map(|layer| look.wrap("  ", 2, &layer.text)).collect::<String>()
+    let mut text = first;
+    text.extend(layers.map(|layer| look.wrap("  ", 2, &layer.text)));
+    let others = state.named.iter().filter(|named| named.interfaceName != uplink);
+    text.extend(others.map(|NamedResolvers { interfaceName, servers }| {
+        let line = format!("named for {interfaceName}: {}", servers.join(", "));
+        look.wrap("", 2, &line)
+    }));
+    text.extend(state.guests.iter().map(|guest| look.wrap("", 2, &answers(guest))));
+    text
+}
+
+/// Who answers a guest.
+fn answers(guest: &GuestDns) -> String {
+    let servers = guest.servers.join(", ");
+    let by = match (guest.mode, guest.servers.is_empty()) {
+        _ if guest.netd => "netd's resolver, asked by guestnetd".to_owned(),
+        (_, true) => "nobody to ask".to_owned(),
+        (DnsMode::DNAT, _) => format!("{servers}, led there on the way (dnat)"),
+        (DnsMode::SERVERS, _) => format!("{servers}, its own, asked by guestnetd (servers)"),
+        (mode, _) => format!("{servers}, asked by guestnetd ({})", mode.name()),
+    };
+    format!("{}: {by}", guest.guest)
 }
 
 fn servers_of(uplink: &str, servers: &[String], more: &str) -> String {
@@ -88,11 +111,50 @@ mod tests {
                 ..LayerStatus::default()
             };
             let uplink = Uplink { dnsServers: list(servers), ..Uplink::default() };
-            in_use("wlan0", &Status { uplink, device: vec![dns], ..Status::default() }, Look::PLAIN)
+            let status = Status { uplink, device: vec![dns], ..Status::default() };
+            in_use("wlan0", &status, &DnsState::default(), Look::PLAIN)
         };
         assert_eq!(text("9.9.9.9"), "wlan0: resolver 9.9.9.9\n  from /etc/resolv.conf\n");
         assert_eq!(text(""), "wlan0: no resolver is known\n  from /etc/resolv.conf\n");
         assert!(text("9.9.9.9 1.1.1.1").starts_with("wlan0: resolver 9.9.9.9; then 1.1.1.1\n"));
+    }
+
+    #[test]
+    fn all_that_is_named_and_who_answers_each_guest() {
+        let named = |name: &str, servers| NamedResolvers {
+            interfaceName: name.to_owned(),
+            servers: list(servers),
+        };
+        let guest = |name: &str, mode, servers, netd| GuestDns {
+            guest: name.to_owned(),
+            mode,
+            netd,
+            servers: list(servers),
+        };
+        let state = DnsState {
+            named: vec![named("tun0", "10.8.0.1 10.8.0.2"), named("wlan0", "9.9.9.9")],
+            guests: vec![
+                guest("cam", DnsMode::DNAT, "9.9.9.9", false),
+                guest("demo", DnsMode::FORWARD, "", true),
+                guest("lab", DnsMode::DNAT, "", false),
+                guest("own", DnsMode::SERVERS, "1.1.1.1 2620:fe::fe", false),
+                guest("work", DnsMode::FORWARD, "10.8.0.1 10.8.0.2", false),
+            ],
+        };
+        let uplink = Uplink { dnsServers: list("9.9.9.9"), ..Uplink::default() };
+        let status = Status { uplink, ..Status::default() };
+        assert_eq!(
+            in_use("wlan0", &status, &state, Look::PLAIN),
+            "\
+wlan0: resolver 9.9.9.9
+named for tun0: 10.8.0.1, 10.8.0.2
+cam: 9.9.9.9, led there on the way (dnat)
+demo: netd's resolver, asked by guestnetd
+lab: nobody to ask
+own: 1.1.1.1, 2620:fe::fe, its own, asked by guestnetd (servers)
+work: 10.8.0.1, 10.8.0.2, asked by guestnetd (forward)
+"
+        );
     }
 
     #[test]

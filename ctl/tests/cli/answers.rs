@@ -191,7 +191,10 @@ fn every_command_has_text_for_people() {
         ("status".to_owned(), "a: internet via wlan0\n"),
         ("status".to_owned(), "\n  ok    link        as read\n"),
         ("dns wlan0 192.0.2.53".to_owned(), "wlan0: resolver 192.0.2.53\n"),
-        ("dns".to_owned(), "wlan0: no resolver is known\n"),
+        (
+            "dns".to_owned(),
+            "wlan0: no resolver is known\nnamed for tun0: 9.9.9.9\na: 9.9.9.9, led there on the way (dnat)\n",
+        ),
         ("uplink-info wlan0 --metered".to_owned(), "wlan0: metered, no captive portal, not val"),
         ("info".to_owned(), "guestnetd    9.9.9\n"),
         ("dump".to_owned(), "line 0\nline 1\n"),

@@ -19,8 +19,11 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change,
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
+    DnsMode::DnsMode,
+    DnsState::DnsState,
     Guest::Guest,
     GuestConfig::GuestConfig,
+    GuestDns::GuestDns,
     GuestEvent::GuestEvent,
     GuestState::GuestState,
     GuestStatus::GuestStatus,
@@ -29,6 +32,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     IGuestNetListener::IGuestNetListener,
     LayerState::LayerState,
     LayerStatus::LayerStatus,
+    NamedResolvers::NamedResolvers,
     Operation::Operation,
     ServiceInfo::ServiceInfo,
     Status::Status,
@@ -357,6 +361,13 @@ impl IGuestNet for Service {
             text: "the resolver 192.0.2.53 does not answer".to_owned(),
             ..Diagnosis::default()
         })
+    }
+
+    fn getDns(&self) -> binder::Result<DnsState> {
+        let servers = vec!["9.9.9.9".to_owned()];
+        let named = NamedResolvers { interfaceName: "tun0".to_owned(), servers: servers.clone() };
+        let guest = GuestDns { guest: "a".to_owned(), mode: DnsMode::DNAT, netd: false, servers };
+        Ok(DnsState { named: vec![named], guests: vec![guest] })
     }
 
     fn setUplinkInfo(&self, uplink: &str, info: &UplinkInfo) -> binder::Result<()> {

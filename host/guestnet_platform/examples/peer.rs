@@ -34,6 +34,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change,
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
+    DnsState::DnsState,
     Guest::Guest,
     GuestConfig::GuestConfig,
     GuestEvent::GuestEvent,
@@ -183,6 +184,10 @@ impl IGuestNet for Stub {
         _name: Option<&str>,
         _options: &DiagnoseOptions,
     ) -> binder::Result<Diagnosis> {
+        unsupported()
+    }
+
+    fn getDns(&self) -> binder::Result<DnsState> {
         unsupported()
     }
 

@@ -39,6 +39,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change,
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
+    DnsState::DnsState,
     Guest::Guest,
     GuestConfig::GuestConfig,
     GuestTarget::GuestTarget,
@@ -412,6 +413,11 @@ impl IGuestNet for GuestNet {
             some => Some(format!("resolvers named by {}: {}", caller.by, some.join(", "))),
         });
         named
+    }
+
+    fn getDns(&self) -> binder::Result<DnsState> {
+        let caller = self.caller()?;
+        answer(self.owner.dns(caller.whose)).map(to_wire::dns)
     }
 
     fn setUplinkInfo(&self, uplink: &str, info: &UplinkInfo) -> binder::Result<()> {

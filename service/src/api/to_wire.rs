@@ -16,7 +16,9 @@
 
 use super::facts;
 use super::from_wire::UNSUPPORTED;
-use crate::daemon::{self, Attached, By, DeviceReport, GuestReport, Info, LayerReport};
+use crate::daemon::{
+    self, Attached, By, DeviceReport, DnsReport, GuestReport, Info, LayerReport, Served,
+};
 use crate::doctor::probe::Found;
 use crate::doctor::{Diagnosis, Row};
 use crate::effects::firewall::Drops;
@@ -35,12 +37,13 @@ use crate::model::Scope;
 use crate::spec::{self, GuestName};
 use android_system_guestnet::aidl::android::system::guestnet::{
     self as wire, Change::Change, ChangeKind::ChangeKind, Dhcp::Dhcp, DhcpCounters::DhcpCounters,
-    DnsCounters::DnsCounters, DnsMode::DnsMode, EndCause::EndCause,
-    FirewallBackend::FirewallBackend, Guest::Guest, GuestEvent::GuestEvent, GuestKind::GuestKind,
-    GuestState::GuestState, GuestStatus::GuestStatus, IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer,
-    LayerState::LayerState, LayerStatus::LayerStatus, Lifeline::Lifeline, Place::Place,
-    ProbeReport::ProbeReport, ServiceInfo::ServiceInfo, Status::Status, TimelineStep::TimelineStep,
-    TraceGap::TraceGap, TraceStep::TraceStep, VpnPolicy::VpnPolicy,
+    DnsCounters::DnsCounters, DnsMode::DnsMode, DnsState::DnsState, EndCause::EndCause,
+    FirewallBackend::FirewallBackend, Guest::Guest, GuestDns::GuestDns, GuestEvent::GuestEvent,
+    GuestKind::GuestKind, GuestState::GuestState, GuestStatus::GuestStatus,
+    IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
+    Lifeline::Lifeline, NamedResolvers::NamedResolvers, Place::Place, ProbeReport::ProbeReport,
+    ServiceInfo::ServiceInfo, Status::Status, TimelineStep::TimelineStep, TraceGap::TraceGap,
+    TraceStep::TraceStep, VpnPolicy::VpnPolicy,
 };
 use binder::ParcelFileDescriptor;
 use std::collections::HashMap;
@@ -208,6 +211,28 @@ fn step(entry: &Entry) -> TimelineStep {
         startMicros: signed(entry.start),
         durationMicros: signed(entry.duration),
     }
+}
+
+/// Who answers guests' questions for names.
+pub fn dns(report: DnsReport) -> DnsState {
+    let named = report.named.iter().map(|(name, servers)| NamedResolvers {
+        interfaceName: name.to_string(),
+        servers: texts(servers),
+    });
+    let guests = report.guests.iter().map(|(name, served)| {
+        let (mode, servers) = match served {
+            Served::Dnat(server) => (DnsMode::DNAT, texts(server.as_slice())),
+            Served::Netd => (DnsMode::FORWARD, Vec::new()),
+            Served::Forward(servers) => (DnsMode::FORWARD, texts(servers)),
+            Served::Servers(servers) => (DnsMode::SERVERS, texts(servers)),
+        };
+        GuestDns { guest: name.to_string(), mode, netd: *served == Served::Netd, servers }
+    });
+    DnsState { named: named.collect(), guests: guests.collect() }
+}
+
+fn texts<T: ToString>(all: &[T]) -> Vec<String> {
+    all.iter().map(ToString::to_string).collect()
 }
 
 /// What happened to a guest.

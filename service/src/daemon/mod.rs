@@ -32,7 +32,7 @@ pub use crate::model::guest_table::Attached;
 use crate::model::if_index::IfIndex;
 pub use crate::model::layer::{Layer, LayerReport, LayerState, Verdict};
 pub use calls::update::UpdateRequest;
-pub use report::{By, DeviceReport, GuestEvent, GuestReport, Info, Notice};
+pub use report::{By, DeviceReport, DnsReport, GuestEvent, GuestReport, Info, Notice, Served};
 pub use start::{Config, StartError};
 
 use crate::doctor::targets::Targets;
@@ -281,6 +281,16 @@ impl Handle {
     /// Names the resolvers that are to be used behind an uplink; none: those that are found.
     pub fn set_resolvers(&self, uplink: IfName, servers: Vec<Ipv4Addr>) -> Result<(), Error> {
         self.call(|daemon| daemon.set_resolvers(uplink, servers))
+    }
+
+    /// Who answers these guests' questions for names, and what callers have named.
+    pub fn dns(&self, whose: Whose) -> Result<DnsReport, Error> {
+        self.await_names();
+        self.hear_names();
+        self.call(|daemon| {
+            daemon.settle();
+            Ok(daemon.dns(whose))
+        })
     }
 
     /// Takes a caller's word for what the kernel does not know of an uplink.

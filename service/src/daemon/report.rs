@@ -20,6 +20,9 @@ use crate::model::layer::{LayerReport, Verdict};
 use crate::model::lifeline::EndCause;
 use crate::model::uplink::Uplink;
 use crate::model::world::Backend;
+use crate::spec::{GuestName, IfName};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 /// One guest, layer by layer.
@@ -81,6 +84,28 @@ pub struct Info {
     pub owns_forwarding: bool,
     /// What guests have asked the forwarder.
     pub names: Counts,
+}
+
+/// Who answers guests' questions for names.
+#[derive(Clone, Debug)]
+pub struct DnsReport {
+    /// What callers have named, by interface.
+    pub named: BTreeMap<IfName, Vec<Ipv4Addr>>,
+    /// The guests, by name.
+    pub guests: Vec<(GuestName, Served)>,
+}
+
+/// Who answers one guest's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// A resolver, to which they are led on their way; none: nobody is there to be asked.
+    Dnat(Option<Ipv4Addr>),
+    /// guestnetd, which asks netd's resolver.
+    Netd,
+    /// guestnetd, which asks these.
+    Forward(Vec<IpAddr>),
+    /// guestnetd, which asks these: the guest's own.
+    Servers(Vec<IpAddr>),
 }
 
 /// Who has called, as the transport knows it.

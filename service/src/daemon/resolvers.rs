@@ -25,7 +25,7 @@ use crate::model::if_index::IfIndex;
 use crate::ordered::IntoTree;
 use crate::spec::IfName;
 use crate::store::{ResolversRecord, Store};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -155,6 +155,11 @@ impl Resolvers {
             Source::File(_) => self.found.all.iter().filter(can).copied().collect(),
             _ => guests.iter().copied().map(IpAddr::V4).collect(),
         }
+    }
+
+    /// What callers have named, by interface.
+    pub(in crate::daemon) fn all_named(&self) -> &BTreeMap<IfName, Vec<Ipv4Addr>> {
+        &self.named.behind
     }
 
     /// The interfaces that somebody has named resolvers for.

@@ -19,6 +19,7 @@ package android.system.guestnet;
 import android.system.guestnet.Change;
 import android.system.guestnet.DiagnoseOptions;
 import android.system.guestnet.Diagnosis;
+import android.system.guestnet.DnsState;
 import android.system.guestnet.Guest;
 import android.system.guestnet.GuestConfig;
 import android.system.guestnet.GuestTarget;
@@ -366,4 +367,12 @@ interface IGuestNet {
      * @throws ServiceSpecificException ERROR_BAD_INTERFACE_NAME, ERROR_BAD_CAPTIVE_PORTAL.
      */
     void setUplinkInfo(@utf8InCpp String uplink, in UplinkInfo info);
+
+    /**
+     * Who answers guests' questions for names now, and what setDns() has named for whichever interface. Nothing
+     * is asked for it.
+     *
+     * @return what is named, and the guests that the caller sees.
+     */
+    DnsState getDns();
 }

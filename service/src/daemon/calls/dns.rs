@@ -15,9 +15,11 @@
 //! A caller says what it knows of an uplink: the resolvers behind it, and what is told by DHCP.
 
 use crate::daemon::reconcile::debounce::Due;
-use crate::daemon::Daemon;
+use crate::daemon::reconcile::servers::served;
+use crate::daemon::{Attached, Daemon, DnsReport, Whose};
 use crate::error::Error;
 use crate::model::world::World;
+use crate::ordered::sort_short;
 use crate::spec::{IfName, UplinkInfo};
 use std::net::Ipv4Addr;
 use std::time::Instant;
@@ -37,6 +39,15 @@ impl Daemon {
             self.settle();
         }
         Ok(())
+    }
+
+    /// Who answers these guests' questions, and what callers have named.
+    pub(in crate::daemon) fn dns(&self, whose: Whose) -> DnsReport {
+        let served = |guest: &Attached| (guest.name().clone(), served(&self.world, guest));
+        let guests = self.world.guests.attached().filter(|guest| whose.has(guest));
+        let mut guests: Vec<_> = guests.map(served).collect();
+        sort_short(&mut guests, |(one, _), (other, _)| one < other);
+        DnsReport { named: self.resolvers.all_named().clone(), guests }
     }
 
     /// Guests that have a lease ask again where it matters to them.

@@ -14,7 +14,7 @@
 
 //! What servers are to serve, as the world has it.
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Served};
 use crate::effects::platform::resolv_conf;
 use crate::model::dhcp::WayOut;
 use crate::model::dns::NameServers;
@@ -123,6 +123,21 @@ pub(in crate::daemon) fn upstream(world: &World, way: &Way) -> Option<Upstream> 
         _ => Ask::Servers(servers(world, way).into()),
     };
     Some(Upstream { by, mark: network.map(asks_by), ask })
+}
+
+/// Who answers a guest's questions now.
+pub(in crate::daemon) fn served(world: &World, guest: &Attached) -> Served {
+    let net = &guest.net;
+    let Guest { way, servers, .. } = asks(world, guest);
+    if !world.forwards(&net.dns, &net.vpn) {
+        return Served::Dnat(world.resolver_of(&way));
+    }
+    match (servers, upstream(world, &way).map(|upstream| upstream.ask)) {
+        (Some(own), _) => Served::Servers(own.to_vec()),
+        (None, Some(Ask::Netd(_))) => Served::Netd,
+        (None, Some(Ask::Servers(all))) => Served::Forward(all.to_vec()),
+        (None, None) => Served::Forward(Vec::new()),
+    }
 }
 
 /// Those in their order, but such as are known to be of no use at the end: a tun's never are those behind

@@ -51,6 +51,7 @@ interface IGuestNet {
   android.system.guestnet.Diagnosis diagnose(@nullable @utf8InCpp String name, in android.system.guestnet.DiagnoseOptions options);
   android.system.guestnet.Guest repair(@utf8InCpp String name);
   void setUplinkInfo(@utf8InCpp String uplink, in android.system.guestnet.UplinkInfo info);
+  android.system.guestnet.DnsState getDns();
   const int MTU_FOLLOW_UPLINK = (-1) /* -1 */;
   const int MAX_DNS_SERVERS = 8;
   const int MAX_PROBE_TARGETS = 4;

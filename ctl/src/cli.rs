@@ -339,6 +339,16 @@ but no names.")]
     UplinkInfo(UplinkArgs),
     /// Show what this guestnetd is and how it runs
     Info,
+    /// Draw guests, their links, their ways out, and what went through
+    #[cfg(not(target_os = "android"))]
+    #[command(after_help = "\
+Examples:
+  guestnetctl graph > guests.svg
+  guestnetctl graph --dot | dot -Tpdf > guests.pdf")]
+    Graph {
+        #[command(flatten)]
+        format: FormatArgs,
+    },
     /// Print everything guestnetd knows, for a bug report
     Dump,
     /// Print a shell's completion script, which knows guests, interfaces and namespaces by name
@@ -418,6 +428,41 @@ impl NameArgs {
     /// The name; clap sees to it that it is given once.
     pub fn get(&self) -> &str {
         self.name.as_ref().or(self.option.as_ref()).map_or("", String::as_str)
+    }
+}
+
+/// What a picture is written in.
+#[cfg(not(target_os = "android"))]
+#[derive(Debug, Default, Args)]
+#[group(multiple = false)]
+pub struct FormatArgs {
+    /// As SVG, for browsers and documents [default]
+    #[arg(long)]
+    svg: bool,
+    /// As DOT, for Graphviz
+    #[arg(long)]
+    dot: bool,
+}
+
+/// What a picture is written in.
+#[cfg(not(target_os = "android"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Scalable Vector Graphics.
+    Svg,
+    /// Graphviz's language.
+    Dot,
+}
+
+#[cfg(not(target_os = "android"))]
+impl FormatArgs {
+    /// The one that is asked for.
+    pub fn get(&self) -> Format {
+        if self.dot {
+            Format::Dot
+        } else {
+            Format::Svg
+        }
     }
 }
 

@@ -128,6 +128,8 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             let info = guestnet.info()?;
             output.answer(|| json::info(&info), || render::info::text(&info))?;
         }
+        #[cfg(not(target_os = "android"))]
+        Command::Graph { format } => return crate::graph::run(guestnet, output, format.get()),
         Command::Dump => {
             let text = dump(guestnet)?;
             output.answer(|| json::dump(&text), || render::plain::plain(&text, true))?;

@@ -26,6 +26,8 @@ mod commands;
 mod complete;
 mod dns_mode;
 mod exit;
+#[cfg(not(target_os = "android"))]
+mod graph;
 mod hold;
 mod hook;
 mod json;

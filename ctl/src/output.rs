@@ -50,6 +50,12 @@ impl Output {
         self.look
     }
 
+    /// Whether documents are wanted.
+    #[cfg(not(target_os = "android"))]
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// A command's answer: the document or the text, which ends with a newline.
     pub fn answer(
         &self,

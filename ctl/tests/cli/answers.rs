@@ -130,6 +130,8 @@ fn every_command_has_a_document() {
         ("status demo".to_owned(), "/guests/0/internet", "yes"),
         ("dns wlan0 192.0.2.53".to_owned(), "/dns_servers/0", "192.0.2.53"),
         ("dns".to_owned(), "/uplink", "wlan0"),
+        ("dns".to_owned(), "/guests/0/dns_mode", "dnat"),
+        ("graph".to_owned(), "/format", "svg"),
         ("uplink-info wlan0 --metered".to_owned(), "/uplink", "wlan0"),
         ("info".to_owned(), "/version", "9.9.9"),
     ] {
@@ -198,6 +200,9 @@ fn every_command_has_text_for_people() {
         ("uplink-info wlan0 --metered".to_owned(), "wlan0: metered, no captive portal, not val"),
         ("info".to_owned(), "guestnetd    9.9.9\n"),
         ("dump".to_owned(), "line 0\nline 1\n"),
+        ("graph".to_owned(), "</svg>\n"),
+        ("graph --svg".to_owned(), "waiting\n</text>"),
+        ("graph --dot".to_owned(), "\n  \"guest a\" -> \"host vm_wlan\" "),
     ] {
         let said = stub.run(&args);
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{args}");

@@ -102,6 +102,7 @@ fn wrong_command_lines() {
         "uplink-info",
         "watch --count 0",
         "completions tcsh",
+        "graph --svg --dot",
         "unknown",
         "list --connect tcp://localhost",
         "lxc-hook",

@@ -500,7 +500,7 @@ pub struct TargetArgs {
 }
 
 /// How the guest learns who answers for names.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct NamesArgs {
     /// Write the guest's gateway as its nameserver: auto, into its own /etc/resolv.conf, or a file of the
     /// device's; only where there is none, or one of guestnetctl's making

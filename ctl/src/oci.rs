@@ -18,9 +18,12 @@
 use crate::cli::{ConfigArgs, NamesArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
+use crate::resolv_conf::Which;
 use crate::{client, lxc};
 use serde_json::Value;
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 /// Where the container's name is, if its id is not to be the guest's.
 const NAME: &str = "guestnet.name";
@@ -49,9 +52,13 @@ pub fn run(
     let read = std::io::stdin().lock().take(MOST).read_to_string(&mut state);
     read.map_err(|e| usage(format!("the container's state cannot be read: {e}")))?;
     let hook = parse(&state).map_err(usage)?;
+    let mut names = names.clone();
+    if let (Some(Which::Auto), Hook::Create { .. }) = (&names.resolv_conf, &hook) {
+        names.resolv_conf = Some(resolv_conf(&state).map_err(usage)?);
+    }
     let guestnet = client::connect(connect)?;
     match hook {
-        Hook::Create { name, pid } => lxc::start(&**guestnet, output, (config, names), &name, pid),
+        Hook::Create { name, pid } => lxc::start(&**guestnet, output, (config, &names), &name, pid),
         Hook::Stop { name } => lxc::stop(&**guestnet, &name),
     }
 }
@@ -77,6 +84,31 @@ fn parse(state: &str) -> Result<Hook, String> {
     }
 }
 
+/// Where the container will have its resolv.conf. Its process has the device's root until the hooks are done.
+fn resolv_conf(state: &str) -> Result<Which, String> {
+    let state: Value = serde_json::from_str(state).map_err(|e| e.to_string())?;
+    let bundle = state["bundle"].as_str().ok_or("the container's state has no bundle")?;
+    let path = Path::new(bundle).join("config.json");
+    let mut config = String::new();
+    File::open(&path)
+        .and_then(|file| file.take(MOST).read_to_string(&mut config))
+        .map_err(|e| format!("{}: {e}", path.display()))?;
+    place(Path::new(bundle), &config).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// The same, by the container's configuration: what is mounted there, or its root's own.
+fn place(bundle: &Path, config: &str) -> Result<Which, String> {
+    let config: Value = serde_json::from_str(config).map_err(|e| e.to_string())?;
+    let mounts = config["mounts"].as_array().map_or(&[][..], Vec::as_slice);
+    // The last one hides the others.
+    let mounted = mounts.iter().rev().find(|mount| mount["destination"] == "/etc/resolv.conf");
+    if let Some(source) = mounted.and_then(|mount| mount["source"].as_str()) {
+        return Ok(Which::Path(bundle.join(source)));
+    }
+    let root = config["root"]["path"].as_str().ok_or("it has no root")?;
+    Ok(Which::In(bundle.join(root)))
+}
+
 /// An id of 64 digits is longer than a guest's name may be; podman and docker show its first 12.
 fn short(id: &str) -> String {
     let is_hash = id.len() == 64 && id.bytes().all(|c| c.is_ascii_hexdigit());
@@ -90,6 +122,7 @@ fn short(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     #[test]
     fn what_runtimes_say() {
@@ -111,6 +144,25 @@ mod tests {
         ] {
             assert_eq!(parse(&state), hook, "{state}");
         }
+    }
+
+    #[test]
+    fn names_are_answered_where_the_container_will_look() {
+        let bundle = Path::new("/run/box");
+        let root = |path: &str| Ok(Which::In(PathBuf::from(path)));
+        let mounts = |source: &str| {
+            let mount = format!(r#"{{"destination":"/etc/resolv.conf","source":"{source}"}}"#);
+            format!(
+                r#"{{"root":{{"path":"rootfs"}},"mounts":[{{"destination":"/proc"}},{mount}]}}"#
+            )
+        };
+        let file = |path: &str| Ok(Which::Path(PathBuf::from(path)));
+        assert_eq!(place(bundle, r#"{"root":{"path":"rootfs"}}"#), root("/run/box/rootfs"));
+        assert_eq!(place(bundle, r#"{"root":{"path":"/var/merged"}}"#), root("/var/merged"));
+        assert_eq!(place(bundle, &mounts("/var/resolv.conf")), file("/var/resolv.conf"));
+        assert_eq!(place(bundle, &mounts("resolv.conf")), file("/run/box/resolv.conf"));
+        assert_eq!(place(bundle, "{}"), Err("it has no root".to_owned()));
+        assert!(resolv_conf("{}").unwrap_err().contains("no bundle"));
     }
 
     #[test]

@@ -41,6 +41,8 @@ const MOST: u64 = 4096;
 pub enum Which {
     /// /etc/resolv.conf in the guest's root.
     Auto,
+    /// /etc/resolv.conf in this root, which no process has yet.
+    In(PathBuf),
     /// This one, on the device.
     Path(PathBuf),
 }
@@ -88,6 +90,10 @@ pub fn place(which: &Which, pid: Option<i32>) -> Result<Place, String> {
     match (which, pid) {
         (Which::Path(path), _) => {
             Ok(Place { root: open("/")?, path: path.clone(), of_guest: false })
+        }
+        (Which::In(root), _) => {
+            let root = open(&root.to_string_lossy())?;
+            Ok(Place { root, path: PathBuf::from(DEVICES), of_guest: true })
         }
         (Which::Auto, Some(pid)) => {
             let (root, path) = (open(&format!("/proc/{pid}/root"))?, PathBuf::from(DEVICES));

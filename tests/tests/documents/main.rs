@@ -138,7 +138,10 @@ fn the_page_for_linux_is_what_happens() {
         .filter(|line| line.starts_with("lxc."))
         .collect();
     assert_eq!(hooks.len(), 3, "{hooks:?}");
-    scene("docs/linux.md", &format!("configure '{}'\nguestnetd_runs", hooks.join("\n")));
+    scene(
+        "docs/linux.md",
+        &format!("configure '{}'\npodman_is_there\nguestnetd_runs", hooks.join("\n")),
+    );
 }
 
 #[test]

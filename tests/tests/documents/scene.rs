@@ -36,7 +36,7 @@ const STAGE: &str = r#"
 set -eu
 memory=$(mktemp -d)
 mount -t tmpfs tmpfs "$memory"
-for dir in usr/bin etc var/lib; do
+for dir in usr/bin usr/share etc var/lib; do
     mkdir -p "$memory/$dir.upper" "$memory/$dir.work"
     mount -t overlay overlay -o "lowerdir=/$dir,upperdir=$memory/$dir.upper,workdir=$memory/$dir.work" "/$dir"
 done
@@ -59,6 +59,23 @@ install_programs() { install -m 755 target/release/guestnetd target/release/gues
 is_ready() { for _ in $(seq 200); do [ -S /run/guestnet/guestnet.sock ] && return; sleep 0.05; done; return 1; }
 guestnetd_runs() { install_programs; guestnetd --uplink default & is_ready; }
 attach() { guestnetctl attach --name box --pid "$(lxc-info -n box -pH)"; }
+# podman, which keeps all of its own in memory and knows one image.
+podman_is_there() {
+    cat >/etc/containers/containers.conf <<CONF
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+runtime = "runc"
+CONF
+    printf '%s\n' '[storage]' 'driver = "vfs"' 'graphroot = "/run/storage"' 'runroot = "/run/containers"' \
+        >/etc/containers/storage.conf
+    mkdir -p /run/image/bin
+    cp /bin/busybox /run/image/bin/
+    /run/image/bin/busybox --install /run/image/bin
+    tar -c -C /run/image . | podman import -q - busybox
+}
 "#;
 
 /// A page's commands, to be run in this order.
@@ -151,6 +168,8 @@ pub fn clone_of_the_repository() -> TempDir {
         fs::create_dir_all(link.parent().expect("a folder")).expect("a folder");
         symlink(binary(program), link).expect("a link");
     }
-    symlink(root().join("init"), dir.path().join("init")).expect("a link");
+    for folder in ["init", "packaging"] {
+        symlink(root().join(folder), dir.path().join(folder)).expect("a link");
+    }
     dir
 }

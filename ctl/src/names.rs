@@ -94,6 +94,7 @@ names! {
         CAPTIVE_PORTAL => "captive_portal",
         MTU_BLACKHOLE => "mtu_blackhole",
         UPSTREAM_DOWN => "upstream_down",
+        NOT_VALIDATED => "not_validated",
         GUEST_ADDRESS_LOST => "guest_address_lost",
         GUEST_ROUTE_LOST => "guest_route_lost",
         GUEST_RESOLVER => "guest_resolver",

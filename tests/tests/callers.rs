@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::DiagnoseOptions::DiagnoseOptions;
 use android_system_guestnet::aidl::android::system::guestnet::{
+    DeviceState::DeviceState,
     GuestConfig::GuestConfig,
     GuestEvent::GuestEvent,
     IGuestNet::{IGuestNet, ERROR_NO_FREE_SLOT, ERROR_NO_SUCH_GUEST},
@@ -240,6 +241,7 @@ fn a_user_of_its_own_sees_and_changes_its_own_guests_only() {
         let words = ["uid 4242 may only use guests of its own"];
         let refused = |what, status| is_security(what, &words, status);
         refused("setUplinkInfo()", service.setUplinkInfo("wlan0", &UplinkInfo::default()).err());
+        refused("setDeviceState()", service.setDeviceState(&DeviceState::default()).err());
         refused("setDns()", service.setDns("wlan0", &["192.0.2.53".to_owned()]).err());
         // It sends from the device, to where it is told.
         let nowhere = DiagnoseOptions::default();

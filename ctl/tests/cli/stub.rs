@@ -17,6 +17,7 @@
 use android_system_guestnet::aidl::android::system::guestnet::{
     Cause::Cause,
     Change::Change,
+    DeviceState::DeviceState,
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
     DnsMode::DnsMode,
@@ -374,6 +375,11 @@ impl IGuestNet for Service {
         let UplinkInfo { metered, captivePortalUrl: portal, validated } = info;
         self.called(format!("setUplinkInfo {uplink} {metered} {portal:?} {validated}"));
         self.refuse::<()>(uplink).map(|_| ())
+    }
+
+    fn setDeviceState(&self, state: &DeviceState) -> binder::Result<()> {
+        self.called(format!("setDeviceState {}", state.idle));
+        Ok(())
     }
 
     fn setDns(&self, uplink: &str, servers: &[String]) -> binder::Result<()> {

@@ -27,12 +27,13 @@ pub mod aidl {
         pub mod system {
             pub mod guestnet {
                 pub use crate::gen::android::system::guestnet::{
-                    Cause, Change, ChangeKind, Dhcp, DhcpCounters, DiagnoseOptions, Diagnosis,
-                    DnsCounters, DnsMode, DnsState, EndCause, FirewallBackend, Guest, GuestConfig,
-                    GuestDns, GuestEvent, GuestKind, GuestState, GuestStatus, GuestTarget, Layer,
-                    LayerState, LayerStatus, Lifeline, NamedResolvers, Operation, Place,
-                    ProbeOutcome, ProbeReport, ServiceInfo, Status, TargetKind, TimelineStep,
-                    Trace, TraceGap, TraceStep, Uplink, UplinkInfo, Verdict, VpnPolicy,
+                    Cause, Change, ChangeKind, DeviceState, Dhcp, DhcpCounters, DiagnoseOptions,
+                    Diagnosis, DnsCounters, DnsMode, DnsState, EndCause, FirewallBackend, Guest,
+                    GuestConfig, GuestDns, GuestEvent, GuestKind, GuestState, GuestStatus,
+                    GuestTarget, Layer, LayerState, LayerStatus, Lifeline, NamedResolvers,
+                    Operation, Place, ProbeOutcome, ProbeReport, ServiceInfo, Status, TargetKind,
+                    TimelineStep, Trace, TraceGap, TraceStep, Uplink, UplinkInfo, Verdict,
+                    VpnPolicy,
                 };
                 binder::aidl_interface_module!(
                     crate::gen::android::system::guestnet,

@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change,
+    DeviceState::DeviceState,
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
     DnsState::DnsState,
@@ -192,6 +193,10 @@ impl IGuestNet for Stub {
     }
 
     fn setUplinkInfo(&self, _uplink: &str, _info: &UplinkInfo) -> binder::Result<()> {
+        unsupported()
+    }
+
+    fn setDeviceState(&self, _state: &DeviceState) -> binder::Result<()> {
         unsupported()
     }
 

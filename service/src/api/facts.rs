@@ -71,6 +71,7 @@ pub fn cause(cause: fault::Cause) -> Cause {
         From::CaptivePortal => Cause::CAPTIVE_PORTAL,
         From::MtuBlackhole => Cause::MTU_BLACKHOLE,
         From::UpstreamDown => Cause::UPSTREAM_DOWN,
+        From::NotValidated => Cause::NOT_VALIDATED,
         From::GuestAddressLost => Cause::GUEST_ADDRESS_LOST,
         From::GuestRouteLost => Cause::GUEST_ROUTE_LOST,
         From::GuestResolver => Cause::GUEST_RESOLVER,

@@ -18,13 +18,14 @@ use crate::doctor::targets::Targets;
 use crate::effects::kernel::netns::target::Named;
 use crate::error::{Error, TargetError};
 use crate::spec::{
-    asked, portal, resolver, Dns, GuestName, GuestSpec, IfName, Kind, Queues, SpecError,
-    UplinkInfo, VpnPolicy, MAX_TEXT, MOST_RESOLVERS,
+    asked, portal, resolver, DeviceState, Dns, GuestName, GuestSpec, IfName, Kind, Queues,
+    SpecError, UplinkInfo, VpnPolicy, MAX_TEXT, MOST_RESOLVERS,
 };
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Dhcp::Dhcp, DiagnoseOptions::DiagnoseOptions, DnsMode::DnsMode, GuestConfig::GuestConfig,
-    GuestKind::GuestKind, GuestTarget::GuestTarget, Lifeline::Lifeline, TargetKind::TargetKind,
-    UplinkInfo::UplinkInfo as WireUplinkInfo, VpnPolicy::VpnPolicy as Wire,
+    DeviceState::DeviceState as WireDeviceState, Dhcp::Dhcp, DiagnoseOptions::DiagnoseOptions,
+    DnsMode::DnsMode, GuestConfig::GuestConfig, GuestKind::GuestKind, GuestTarget::GuestTarget,
+    Lifeline::Lifeline, TargetKind::TargetKind, UplinkInfo::UplinkInfo as WireUplinkInfo,
+    VpnPolicy::VpnPolicy as Wire,
 };
 use binder::ParcelFileDescriptor;
 use std::net::{IpAddr, Ipv4Addr};
@@ -216,6 +217,12 @@ pub fn uplink_info(info: &WireUplinkInfo) -> Result<UplinkInfo, SpecError> {
     let WireUplinkInfo { metered, captivePortalUrl, validated } = info;
     let portal = captivePortalUrl.as_ref().map(portal).transpose()?;
     Ok(UplinkInfo { metered: *metered, portal, validated: *validated })
+}
+
+/// What is known of the device.
+pub fn device_state(state: &WireDeviceState) -> DeviceState {
+    let WireDeviceState { idle } = state;
+    DeviceState { idle: *idle }
 }
 
 /// Resolvers, the one in use first.

@@ -37,6 +37,7 @@ use crate::memory;
 use crate::spec::GuestName;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Change::Change,
+    DeviceState::DeviceState,
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
     DnsState::DnsState,
@@ -432,6 +433,11 @@ impl IGuestNet for GuestNet {
             Some(format!("{metered}, as {} says", caller.by))
         });
         told
+    }
+
+    fn setDeviceState(&self, state: &DeviceState) -> binder::Result<()> {
+        self.administrator()?;
+        answer(self.owner.set_device_state(from_wire::device_state(state)))
     }
 
     fn registerListener(&self, listener: &Strong<dyn IGuestNetListener>) -> binder::Result<()> {

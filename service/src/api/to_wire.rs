@@ -375,8 +375,14 @@ fn trace_step(step: &Step) -> TraceStep {
 
 /// A whole report.
 pub fn status(report: &DeviceReport) -> Status {
+    let mut uplink = uplink(&report.uplink);
+    // What the uplink does not know of itself.
+    let said = |layer: &&LayerReport| layer.cause == Cause::NotValidated;
+    if let Some(layer) = report.layers.iter().find(said) {
+        (uplink.cause, uplink.text) = (facts::cause(layer.cause), layer.text.clone());
+    }
     Status {
-        uplink: uplink(&report.uplink),
+        uplink,
         verdict: facts::verdict(report.verdict),
         reason: report.reason.as_ref().map(layer),
         device: report.layers.iter().map(layer).collect(),

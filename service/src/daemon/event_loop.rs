@@ -36,6 +36,9 @@ use tokio::sync::{oneshot, Notify};
 const BUSY: Duration = Duration::from_millis(1);
 /// How often, as there may be no end of them.
 const MOST: usize = 3;
+/// How often everything is compared while nobody uses the device: whoever says that it is idle may die before
+/// it says that it is not.
+const CHECK_WHEN_IDLE: Duration = Duration::from_secs(3600);
 
 /// What there is to follow.
 pub(in crate::daemon) struct Sources {
@@ -112,9 +115,10 @@ impl Daemon {
     }
 
     /// The next comparison of everything. Without guests there is nothing that must work.
-    fn next_check(&self) -> Option<Instant> {
-        let check = self.debounce.next_check(self.config.check_every);
-        check.filter(|_| !self.world.guests.is_empty())
+    pub(in crate::daemon) fn next_check(&self) -> Option<Instant> {
+        let every = self.config.check_every;
+        let every = if self.world.device_state.idle { every.max(CHECK_WHEN_IDLE) } else { every };
+        self.debounce.next_check(every).filter(|_| !self.world.guests.is_empty())
     }
 
     /// Whether there are alarms that the thread may not know of.
@@ -147,7 +151,7 @@ impl Daemon {
     }
 
     /// What the kernel does not announce: a rule of iptables, a sysctl.
-    fn check_all(&mut self, now: Instant) {
+    pub(in crate::daemon) fn check_all(&mut self, now: Instant) {
         self.debounce.check(now);
         self.forwarding.get_mut().reread(false);
         let forwarding = !self.forwarding.get().is_on();

@@ -52,7 +52,7 @@ use crate::model::lifeline::{EndCause, ProcessRef};
 use crate::model::world::World;
 use crate::ordered::sort_short;
 use crate::serve::Servers;
-use crate::spec::{GuestName, GuestSpec, IfName, UplinkInfo};
+use crate::spec::{DeviceState, GuestName, GuestSpec, IfName, UplinkInfo};
 use crate::store::Store;
 use calls::repair::Keeping;
 use event_loop::Hurry;
@@ -299,6 +299,17 @@ impl Handle {
             daemon.set_uplink_info(uplink, info);
             Ok(())
         })
+    }
+
+    /// Takes a caller's word for what the kernel does not know of the device.
+    pub fn set_device_state(&self, state: DeviceState) -> Result<(), Error> {
+        self.call(|daemon| {
+            daemon.set_device_state(state);
+            Ok(())
+        })?;
+        // The next look may be sooner than the thread knows that follows.
+        self.restless.notify_one();
+        Ok(())
     }
 
     /// What this guestnetd is.

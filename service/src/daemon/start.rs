@@ -47,7 +47,7 @@ use crate::model::ruleset::Strangers;
 use crate::model::uplink::Choice;
 use crate::model::world::{ForwardingMode, Platform, World};
 use crate::serve::Servers;
-use crate::spec::{Family, UplinkInfos};
+use crate::spec::{DeviceState, Family, UplinkInfos};
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
@@ -192,6 +192,7 @@ impl Daemon {
             rules,
             uplink,
             uplink_infos: UplinkInfos::default(),
+            device_state: DeviceState::default(),
             tuns: BTreeMap::new(),
             prefixes: None,
             conflicts: Vec::new(),

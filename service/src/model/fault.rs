@@ -110,6 +110,8 @@ pub enum Cause {
     MtuBlackhole,
     /// The device itself gets no answer.
     UpstreamDown,
+    /// The platform has not reached the internet by the uplink.
+    NotValidated,
     /// The guest has lost its address.
     GuestAddressLost,
     /// The guest has lost its default route.

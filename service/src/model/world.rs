@@ -25,7 +25,7 @@ use super::subnet_conflict::DevicePrefix;
 use super::uplink::Uplink;
 use crate::model::if_index::IfIndex;
 use crate::ordered::IntoTree;
-use crate::spec::{IfName, Subnet, UplinkInfos};
+use crate::spec::{DeviceState, IfName, Subnet, UplinkInfos};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -42,6 +42,8 @@ pub struct World {
     pub uplink: Uplink,
     /// What callers have said of uplinks.
     pub uplink_infos: UplinkInfos,
+    /// What a caller has said of the device.
+    pub device_state: DeviceState,
     /// The tuns that guests leave by, as far as they are there.
     pub tuns: BTreeMap<IfName, Tun>,
     /// What the device uses for itself; none when that may have changed.
@@ -167,6 +169,7 @@ impl World {
             lockdown: Lockdown::Off,
             uplink: Uplink::unknown(super::uplink::Choice::Default),
             uplink_infos: UplinkInfos::default(),
+            device_state: DeviceState::default(),
             tuns: BTreeMap::new(),
             prefixes: None,
             conflicts: Vec::new(),

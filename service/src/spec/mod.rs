@@ -32,5 +32,5 @@ pub use mtu::Mtu;
 pub use names::{GuestName, IfName, IfPattern, HOST_PREFIX};
 pub use resolver::{asked, resolver, Dns, MOST_RESOLVERS};
 pub use subnet::Subnet;
-pub use uplink_info::{portal, UplinkInfo, UplinkInfos};
+pub use uplink_info::{portal, DeviceState, UplinkInfo, UplinkInfos};
 pub use vpn::VpnPolicy;

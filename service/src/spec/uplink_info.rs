@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! What the platform says of an uplink, beyond what the kernel has.
+//! What the platform says of an uplink and of the device, beyond what the kernel has.
 
 use super::IfName;
 
@@ -28,6 +28,13 @@ pub struct UplinkInfo {
     pub portal: Option<String>,
     /// Whether the internet was reached by it.
     pub validated: bool,
+}
+
+/// What is known of the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceState {
+    /// Whether nobody uses it, so that it is to rest.
+    pub idle: bool,
 }
 
 /// What is known of several: of those that were named last.

@@ -122,6 +122,8 @@ enum Cause {
     MTU_BLACKHOLE = 909,
     /** The uplink's network has no internet: the device itself gets no answer. */
     UPSTREAM_DOWN = 910,
+    /** The platform has not reached the internet by the uplink, or not without a sign-in: setUplinkInfo() says so. */
+    NOT_VALIDATED = 911,
 
     /** The guest has lost the address that it was given. */
     GUEST_ADDRESS_LOST = 1000,

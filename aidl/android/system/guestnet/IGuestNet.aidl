@@ -17,6 +17,7 @@
 package android.system.guestnet;
 
 import android.system.guestnet.Change;
+import android.system.guestnet.DeviceState;
 import android.system.guestnet.DiagnoseOptions;
 import android.system.guestnet.Diagnosis;
 import android.system.guestnet.DnsState;
@@ -40,7 +41,7 @@ import android.system.guestnet.UplinkInfo;
  * A uid that is given as --allow-uid UID:own sees and changes only the guests that it attached: others
  * are as if they were not there. It may attach (plan, check) only what is its own: a process that runs
  * as it, a network namespace of a user namespace that it made, or a TAP, with addresses of the default
- * subnet and its gateway; setDns(), setUplinkInfo(), diagnose() and dumpTo() are EX_SECURITY.
+ * subnet and its gateway; setDns(), setUplinkInfo(), setDeviceState(), diagnose() and dumpTo() are EX_SECURITY.
  *
  * A failed call changes nothing: what was done before the failing step is undone.
  *
@@ -375,4 +376,11 @@ interface IGuestNet {
      * @return what is named, and the guests that the caller sees.
      */
     DnsState getDns();
+
+    /**
+     * Says what the platform knows of the device. It holds while guestnetd runs, until it is said anew.
+     *
+     * @param state what is known of it.
+     */
+    void setDeviceState(in DeviceState state);
 }

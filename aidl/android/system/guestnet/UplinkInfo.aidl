@@ -25,6 +25,9 @@ parcelable UplinkInfo {
      * bytes; null: it is behind none that has one.
      */
     @nullable @utf8InCpp String captivePortalUrl;
-    /** Whether the internet was reached by it (NET_CAPABILITY_VALIDATED). */
+    /**
+     * Whether the internet was reached by it (NET_CAPABILITY_VALIDATED). What was said not to be is named by status()
+     * and diagnose(), and keeps no packet back.
+     */
     boolean validated = false;
 }

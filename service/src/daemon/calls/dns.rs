@@ -12,7 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! A caller says what it knows of an uplink: the resolvers behind it, and what is told by DHCP.
+//! A caller says what it knows of an uplink (the resolvers behind it, and what is told by DHCP), and of the
+//! device.
 
 use crate::daemon::reconcile::debounce::Due;
 use crate::daemon::reconcile::servers::served;
@@ -20,7 +21,7 @@ use crate::daemon::{Attached, Daemon, DnsReport, Whose};
 use crate::error::Error;
 use crate::model::world::World;
 use crate::ordered::sort_short;
-use crate::spec::{IfName, UplinkInfo};
+use crate::spec::{DeviceState, IfName, UplinkInfo};
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
@@ -56,5 +57,14 @@ impl Daemon {
         let World { uplink_infos, uplink: in_use, .. } = &mut self.world;
         uplink_infos.tell(uplink, info, in_use.name.as_ref());
         self.bring_servers();
+    }
+
+    /// What others may have changed while it was idle is looked for as soon as it is not.
+    pub(in crate::daemon) fn set_device_state(&mut self, state: DeviceState) {
+        self.settle();
+        let before = std::mem::replace(&mut self.world.device_state, state);
+        if before.idle && !state.idle && !self.world.guests.is_empty() {
+            self.check_all(Instant::now());
+        }
     }
 }

@@ -28,7 +28,7 @@ use crate::model::policy_rules::{Action, PolicyRule, RoutingMode, Selector};
 use crate::model::ruleset::{Ruleset, Strangers};
 use crate::model::world::ForwardingMode;
 use crate::model::GuestNet;
-use crate::spec::{Dns, Family, IfName, VpnPolicy};
+use crate::spec::{Dns, Family, IfName, UplinkInfo, VpnPolicy};
 
 impl Daemon {
     fn asks_netd(&self) -> bool {
@@ -227,8 +227,7 @@ impl Daemon {
             Ok(None) => [self.own_filter_layer(), self.nat_layer(&ruleset)],
             Ok(Some(what)) => {
                 // Compared again only while there are guests.
-                let check = self.debounce.next_check(self.config.check_every);
-                let check = check.filter(|_| !self.world.guests.is_empty());
+                let check = self.next_check();
                 let text = format!("another program changed guestnetd's rules: {what}");
                 let step =
                     "guestnetd puts them back at its next check (--check-every); find who changes \
@@ -295,7 +294,13 @@ impl Daemon {
             None => {}
         }
         let text = self.world.uplink.to_string();
-        LayerReport::ok(Layer::Uplink, text)
+        let info = self.world.uplink_infos.of(self.world.uplink.name.as_ref());
+        match info.filter(|info| !info.validated) {
+            None => LayerReport::ok(Layer::Uplink, text),
+            Some(info) => {
+                LayerReport::new(Layer::Uplink, LayerState::Ok, not_validated(&text, info))
+            }
+        }
     }
 
     /// A layer that is another one for a guest that does not follow the uplink.
@@ -330,6 +335,16 @@ impl Daemon {
             Err(e) => LayerReport::unread(Layer::Uplink, e),
         }
     }
+}
+
+/// Its packets go on: the platform may not have tried yet, or be kept from whom it tries.
+fn not_validated(uplink: &str, info: &UplinkInfo) -> Fault {
+    let text = format!("{uplink}; the platform has not reached the internet by it");
+    let step = match &info.portal {
+        Some(url) => format!("sign in on the device: its network has a captive portal, {url}"),
+        None => "the device's own network settings say what it lacks".to_owned(),
+    };
+    Fault::new(Cause::NotValidated, text).with_step(step)
 }
 
 /// Whether what differs is that guests' addresses are not translated: the chain, or the jump to it, is not

@@ -329,6 +329,12 @@ fn upstream(facts: &Facts) -> Fault {
              not its guests"
         ),
     };
+    let text = match facts.hint(&[Cause::NotValidated]) {
+        Some(_) if !facts.device_reaches() => {
+            format!("{text}; nor has the platform reached the internet by it")
+        }
+        _ => text,
+    };
     let step = match (facts.device_reaches(), facts.router()) {
         (true, _) => "ask the network's operator whether it blocks tethering; a VPN (--vpn tun:NAME) gets around it",
         (false, Some(true)) => "the router answers: look at its own way out",

@@ -220,6 +220,11 @@ fn what_left_wrongly_has_its_cause() {
     is(&upstream, Cause::UpstreamDown);
     upstream.probes.iter_mut().for_each(|probed| probed.device.outcome = Outcome::Silent);
     is(&upstream, Cause::UpstreamDown);
+    assert!(!of(&upstream).1.text.contains("platform"));
+    let said =
+        Fault::new(Cause::NotValidated, "wlan0; the platform has not reached the internet by it");
+    upstream.layers.push(LayerReport::new(Layer::Uplink, crate::daemon::LayerState::Ok, said));
+    assert!(of(&upstream).1.text.contains("nor has the platform reached"));
     upstream.probes.iter_mut().filter(|p| p.probe.role == Role::Portal).for_each(|probed| {
         probed.device =
             Found { outcome: Outcome::Portal, detail: "http://a/".into(), ..Found::default() };

@@ -52,6 +52,7 @@ interface IGuestNet {
   android.system.guestnet.Guest repair(@utf8InCpp String name);
   void setUplinkInfo(@utf8InCpp String uplink, in android.system.guestnet.UplinkInfo info);
   android.system.guestnet.DnsState getDns();
+  void setDeviceState(in android.system.guestnet.DeviceState state);
   const int MTU_FOLLOW_UPLINK = (-1) /* -1 */;
   const int MAX_DNS_SERVERS = 8;
   const int MAX_PROBE_TARGETS = 4;

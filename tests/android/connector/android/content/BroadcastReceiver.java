@@ -12,9 +12,10 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-package android.os;
 
-/** Declared for tests/android/check-examples. */
-public interface IInterface {
-    IBinder asBinder();
+package android.content;
+
+/** As far as the connector's tests need it. */
+public abstract class BroadcastReceiver {
+    public abstract void onReceive(Context context, Intent intent);
 }

@@ -12,11 +12,17 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-package android.os;
 
-/** Declared for tests/android/check-examples. */
-public class BadParcelableException extends RuntimeException {
-    public BadParcelableException(String message) {
-        super(message);
-    }
+package android.net;
+
+import java.net.InetAddress;
+import java.util.List;
+
+/** Declared for tests/android/check-examples: Debian's API 23 has it not. */
+public final class LinkProperties {
+    public native String getInterfaceName();
+
+    public native List<InetAddress> getDnsServers();
+
+    public native Uri getCaptivePortalApiUrl();
 }

@@ -12,7 +12,10 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-package android.os;
 
-/** Declared for tests/android/check-examples. */
-public class RemoteException extends Exception {}
+package android.content;
+
+/** As far as the connector's tests need it. */
+public class IntentFilter {
+    public IntentFilter(String action) {}
+}

@@ -12,22 +12,15 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
+
 package android.os;
 
-/** Declared for tests/android/check-examples. */
-public class ParcelFileDescriptor implements Parcelable, java.io.Closeable {
-    public static final Creator<ParcelFileDescriptor> CREATOR = null;
-    public static final int MODE_READ_ONLY = 0x10000000;
+/** As far as the connector's tests need it. */
+public final class PowerManager {
+    public static final String ACTION_DEVICE_IDLE_MODE_CHANGED = "android.os.action.DEVICE_IDLE_MODE_CHANGED";
+    public volatile boolean idle;
 
-    public static native ParcelFileDescriptor open(java.io.File file, int mode)
-            throws java.io.FileNotFoundException;
-
-    @Override
-    public native void close() throws java.io.IOException;
-
-    @Override
-    public native int describeContents();
-
-    @Override
-    public native void writeToParcel(Parcel dest, int flags);
+    public boolean isDeviceIdleMode() {
+        return idle;
+    }
 }

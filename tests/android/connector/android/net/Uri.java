@@ -12,19 +12,23 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-package android.os;
 
-/** Declared for tests/android/check-examples. */
-public class Binder implements IBinder {
-    public native void attachInterface(IInterface owner, String descriptor);
+package android.net;
+
+/** As far as the connector's tests need it. */
+public class Uri {
+    private final String mText;
+
+    private Uri(String text) {
+        mText = text;
+    }
+
+    public static Uri parse(String text) {
+        return new Uri(text);
+    }
 
     @Override
-    public native IInterface queryLocalInterface(String descriptor);
-
-    protected native boolean onTransact(int code, Parcel data, Parcel reply, int flags)
-            throws RemoteException;
-
-    @Override
-    public final native boolean transact(int code, Parcel data, Parcel reply, int flags)
-            throws RemoteException;
+    public String toString() {
+        return mText;
+    }
 }

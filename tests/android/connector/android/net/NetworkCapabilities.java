@@ -1,0 +1,36 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+
+package android.net;
+
+import java.util.List;
+
+/** As far as the connector's tests need it. */
+public final class NetworkCapabilities {
+    public static final int NET_CAPABILITY_NOT_METERED = 11;
+    public static final int NET_CAPABILITY_INTERNET = 12;
+    public static final int NET_CAPABILITY_NOT_VPN = 15;
+    public static final int NET_CAPABILITY_VALIDATED = 16;
+
+    private final List<Integer> mHas;
+
+    public NetworkCapabilities(Integer... has) {
+        mHas = List.of(has);
+    }
+
+    public boolean hasCapability(int one) {
+        return mHas.contains(one);
+    }
+}

@@ -19,7 +19,7 @@ use crate::daemon::Config;
 use crate::effects::firewall;
 use crate::effects::platform::ndc::Ndc;
 use crate::model::uplink;
-use crate::serve::dns;
+use crate::serve::dns::{self, Zone};
 use clap::Parser;
 use guestnet_platform::Endpoint;
 use std::net::Ipv4Addr;
@@ -30,6 +30,9 @@ use std::time::Duration;
 /// in every file does what a tmpfs would.
 const STATE_DIR: &str =
     if cfg!(target_os = "android") { "/data/misc/guestnet" } else { "/run/guestnet" };
+
+/// The zone of guests' own names. A device's own names are the platform's matter.
+const GUEST_ZONE: &str = if cfg!(target_os = "android") { "none" } else { "guest" };
 
 /// Where the device says which resolvers it uses; Android says it to nobody but netd.
 const RESOLV_CONF: Option<&str> =
@@ -88,6 +91,11 @@ pub struct Args {
     #[arg(long, value_name = "SOCKET", default_value = dns::netd::SOCKET, value_parser = absolute)]
     pub dnsproxyd: PathBuf,
 
+    /// The zone of guests' own names, where guestnetd's forwarder answers: BOX.guest and its PTR, for BOX
+    /// itself, and _gateway.guest; none: there is no such zone
+    #[arg(long, value_name = "ZONE", default_value = GUEST_ZONE, value_parser = zone)]
+    pub guest_zone: std::option::Option<Zone>,
+
     /// A resolver for guests' questions where none is known for the uplink; may be given again
     /// [default: none]
     #[arg(long, value_name = "ADDRESS", value_parser = resolver)]
@@ -111,6 +119,13 @@ fn absolute(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     let complain = || format!("{text:?} is not an absolute path");
     path.is_absolute().then_some(path).ok_or_else(complain)
+}
+
+fn zone(text: &str) -> Result<Option<Zone>, String> {
+    match text {
+        "none" => Ok(None),
+        zone => zone.parse().map(Some),
+    }
 }
 
 fn resolver(text: &str) -> Result<Ipv4Addr, String> {
@@ -142,6 +157,7 @@ impl Args {
             keep_forwarding: self.keep_forwarding,
             ndc: self.ndc.clone().or_else(|| Some(Ndc::of_the_platform()?.0)),
             dnsproxyd: self.dnsproxyd.clone(),
+            guest_zone: self.guest_zone.clone(),
             resolvers: self.dns.clone(),
             resolv_conf: self.resolv_conf.clone().or(RESOLV_CONF.map(PathBuf::from)),
             connections: self.guest_connections,

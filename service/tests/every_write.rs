@@ -91,6 +91,7 @@ impl Bed {
             keep_forwarding: false,
             ndc: None,
             dnsproxyd: PathBuf::new(),
+            guest_zone: None,
             resolvers: Vec::new(),
             resolv_conf: None,
             connections: 4096,

@@ -267,6 +267,7 @@ fn config(choice: Choice, dir: &std::path::Path) -> Config {
         keep_forwarding: false,
         ndc: None,
         dnsproxyd: PathBuf::new(),
+        guest_zone: None,
         resolvers: Vec::new(),
         resolv_conf: None,
         connections: 4096,

@@ -518,3 +518,74 @@ fn a_guest_by_a_tun_never_follows_the_uplinks_to_the_forwarder(firewall: &str) {
     assert!(uplinks.asked() > before);
     drop(beyond);
 }
+
+/// A question for a name, by type; the code, and what ends the answer.
+fn asked_for(from: &impl InNetns, name: &str, kind: u8) -> Option<(u8, Vec<u8>)> {
+    let mut message = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        message.push(label.len() as u8);
+        message.extend(label.as_bytes());
+    }
+    message.extend([0, 0, kind, 0, 1]);
+    let socket = from.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    socket.send_to(&message, (GATEWAY, 53)).expect("sent");
+    let mut buffer = [0; 512];
+    let length = socket.recv(&mut buffer).ok()?;
+    let answer = buffer.get(..length)?;
+    Some((answer.get(3)? & 0x0f, answer.get(message.len()..)?.get(12..).unwrap_or(&[]).to_vec()))
+}
+
+/// Types.
+const A: u8 = 1;
+const PTR: u8 = 12;
+const AAAA: u8 = 28;
+
+#[test]
+fn a_guest_has_a_name_of_which_nobody_else_is_asked() {
+    let bed = bed("nftables", &[FIRST]);
+    let first = bed.device.internet.resolver(FIRST, Says::All);
+    let other = Guest::new();
+    let others = bed.attach_as(&by(DnsMode::FORWARD, "Other"), &by_pid(other.pid()));
+    eventually("answers", || resolve(&bed.guest, GATEWAY).is_ok());
+    // It is asked by guestnetd itself now and then, too; for the root.
+    let before = first.asked();
+    let is = |name: &str, kind| asked_for(&bed.guest, name, kind).expect("an answer");
+    assert_eq!(is("box.guest", A), (0, vec![172, 17, 3, 3]));
+    assert_eq!(is("box.guest", AAAA), (0, vec![]));
+    assert_eq!(is("_gateway.guest", A), (0, vec![172, 17, 3, 2]));
+    assert_eq!(is("3.3.17.172.in-addr.arpa", PTR), (0, b"\x03box\x05guest\0".to_vec()));
+    // Guests do not reach each other, and do not learn of each other.
+    assert_eq!(is("other.guest", A), (3, vec![]));
+    let octets: std::net::Ipv4Addr = address(&others).parse().expect("an address");
+    let [a, b, c, d] = octets.octets();
+    assert_eq!(is(&format!("{d}.{c}.{b}.{a}.in-addr.arpa"), PTR), (3, vec![]));
+    let its = asked_for(&other, "other.guest", A).expect("an answer");
+    assert_eq!(its, (0, octets.octets().to_vec()));
+    for n in 0..50 {
+        is(&format!("n{n}.guest"), A);
+    }
+    let own = first.asked() - before;
+    assert!(own < 20, "{own} questions went on");
+    bed.device.run("ip link set wlan0 down");
+    eventually("the uplink is away", || code(&bed.guest, &question()) == Some(2));
+    assert_eq!(asked_for(&bed.guest, "box.guest", A), Some((0, vec![172, 17, 3, 3])));
+}
+
+#[test]
+fn the_zone_is_another_one_or_none_where_that_is_asked_for() {
+    for (zone, known, asked) in
+        [("Home.Arpa", "box.home.arpa", "box.guest"), ("none", "", "box.guest")]
+    {
+        let words = format!("--dns {FIRST} --guest-zone {zone}");
+        let bed = Bed::on(Device::new()).args(&words).build();
+        let _first = bed.device.internet.resolver(FIRST, Says::All);
+        bed.attach_as(&by(DnsMode::FORWARD, "box"), &bed.target());
+        eventually("it is asked of the resolver", || {
+            asked_for(&bed.guest, asked, A) == Some((0, Resolver::ANSWER.to_vec()))
+        });
+        if !known.is_empty() {
+            assert_eq!(asked_for(&bed.guest, known, A), Some((0, vec![172, 17, 3, 3])));
+        }
+    }
+}

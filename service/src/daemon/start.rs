@@ -46,6 +46,7 @@ use crate::model::policy_rules::RoutingMode;
 use crate::model::ruleset::Strangers;
 use crate::model::uplink::Choice;
 use crate::model::world::{ForwardingMode, Platform, World};
+use crate::serve::dns::Zone;
 use crate::serve::Servers;
 use crate::spec::{DeviceState, Family, UplinkInfos};
 use crate::store::Store;
@@ -72,6 +73,8 @@ pub struct Config {
     pub ndc: Option<PathBuf>,
     /// Where netd's resolver listens, if it is there.
     pub dnsproxyd: PathBuf,
+    /// The zone of guests' own names.
+    pub guest_zone: Option<Zone>,
     /// The resolvers behind any uplink that nothing else was said of.
     pub resolvers: Vec<Ipv4Addr>,
     /// The file that says which resolvers the device itself uses.

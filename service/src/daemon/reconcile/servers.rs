@@ -22,7 +22,7 @@ use crate::model::guest_table::Attached;
 use crate::model::policy_rules::{asks_by, ANSWERS_GUESTS};
 use crate::model::world::World;
 use crate::ordered::{sort_short, IntoTree};
-use crate::serve::dns::{Ask, Guest, Upstream, Way};
+use crate::serve::dns::{Ask, Guest, Upstream, Way, Zone};
 use crate::serve::{dhcp, dns, Want};
 use crate::spec::{Dns, VpnPolicy};
 use std::net::IpAddr;
@@ -32,7 +32,7 @@ use std::sync::Arc;
 impl Daemon {
     /// Guests, what they are to have, or the way out may be others. Nothing is waited for.
     pub(in crate::daemon) fn bring_servers(&mut self) {
-        let want = want(&self.world, &self.config.dnsproxyd);
+        let want = want(&self.world, &self.config.dnsproxyd, self.config.guest_zone.as_ref());
         self.servers.bring(want.clone());
         // After the server knows better: what it has told before does not hold.
         self.worker.tell(self.servers.counters().dhcp.take_outdated(&want.dhcp));
@@ -58,10 +58,10 @@ impl Daemon {
 }
 
 /// Pure.
-fn want(world: &World, netd: &Path) -> Want {
+fn want(world: &World, netd: &Path, zone: Option<&Zone>) -> Want {
     Want {
         mark: world.netd_routes().then_some(ANSWERS_GUESTS),
-        dns: names(world, netd),
+        dns: names(world, netd, zone),
         dhcp: dhcp::Want { guests: world.guests.dhcp(), way: Arc::new(way_out(world)) },
     }
 }
@@ -78,7 +78,7 @@ fn way_out(world: &World) -> WayOut {
 }
 
 /// Walks over all guests where some ask the forwarder.
-fn names(world: &World, netd: &Path) -> dns::Want {
+fn names(world: &World, netd: &Path, zone: Option<&Zone>) -> dns::Want {
     if !world.forwarded().any() {
         return dns::Want::default();
     }
@@ -93,7 +93,8 @@ fn names(world: &World, netd: &Path) -> dns::Want {
     let upstreams = ways.into_iter().filter_map(|way| Some((way.clone(), upstream(world, way)?)));
     let upstreams = upstreams.into_map();
     let gateways = guests.values().map(|guest| guest.gateway).into_set();
-    dns::Want { guests: Arc::new(guests), gateways, upstreams, netd: netd.into() }
+    let (guests, netd, zone) = (Arc::new(guests), netd.into(), zone.cloned());
+    dns::Want { guests, gateways, upstreams, netd, zone }
 }
 
 fn asks(world: &World, guest: &Attached) -> Guest {
@@ -106,7 +107,9 @@ fn asks(world: &World, guest: &Attached) -> Guest {
         Dns::Servers(servers) => Some(bad_ones_last(world, &way, servers.clone()).into()),
         Dns::Auto | Dns::Dnat | Dns::Forward => None,
     };
-    Guest { address: net.guest.address, gateway: net.guest.gateway, way, servers }
+    let (name, prefix) = (net.name.as_str().into(), net.guest.prefix);
+    let (address, gateway) = (net.guest.address, net.guest.gateway);
+    Guest { name, address, gateway, prefix, way, servers }
 }
 
 /// Who is asked by those that leave so; none while nothing leaves so.

@@ -28,6 +28,8 @@ const CLASSIC: usize = 512;
 const LONGEST_NAME: usize = 255;
 /// `QR`: it is an answer. The first byte of the flags.
 const QR: u8 = 0x80;
+/// `AA`: it is from who knows.
+const AA: u8 = 0x04;
 /// `TC`: it is cut short.
 const TC: u8 = 0x02;
 /// `RD`: recursion desired.
@@ -94,7 +96,7 @@ impl Query {
     }
 
     /// The question, with its type and class, in the message that it was read from.
-    fn question<'a>(&self, message: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    pub(super) fn question<'a>(&self, message: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         let kind = message.get(self.name.end..self.name.end + 4)?;
         Some((message.get(self.name.clone())?, kind))
     }
@@ -201,6 +203,32 @@ pub fn set_id(message: &mut [u8], id: u16) {
     if let Some(place) = message.first_chunk_mut() {
         *place = id.to_be_bytes();
     }
+}
+
+/// An answer of our own, with one record of the question's name (its type, its seconds, its data), or none.
+pub(super) fn answer(
+    message: &[u8],
+    code: u8,
+    record: Option<(u16, u32, &[u8])>,
+) -> Option<Vec<u8>> {
+    let mut header = *message.first_chunk::<HEADER>()?;
+    let end = name(message)?.end + 4;
+    header[2] = QR | AA | header[2] & RD;
+    header[3] = RA | header[3] & CD | code;
+    header[6..].fill(0);
+    header[7] = record.is_some().into();
+    let mut answer = header.to_vec();
+    answer.extend(message.get(HEADER..end)?);
+    if let Some((kind, seconds, data)) = record {
+        // Where the question's name is; its class, which is IN.
+        answer.extend([0xc0, HEADER as u8]);
+        answer.extend(kind.to_be_bytes());
+        answer.extend([0, 1]);
+        answer.extend(seconds.to_be_bytes());
+        answer.extend(u16::try_from(data.len()).ok()?.to_be_bytes());
+        answer.extend(data);
+    }
+    Some(answer)
 }
 
 /// The answer that says no: the question, where it can be told from the rest, and the code.

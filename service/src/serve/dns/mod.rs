@@ -32,8 +32,10 @@ mod server;
 mod socket;
 mod storm;
 mod stream;
+pub mod zone;
 
 pub use server::Names;
+pub use zone::Zone;
 
 use crate::model::if_index::IfIndex;
 use crate::spec::IfName;
@@ -58,22 +60,28 @@ pub struct Want {
     pub upstreams: BTreeMap<Way, Upstream>,
     /// Where netd's resolver listens.
     pub netd: Arc<Path>,
+    /// The zone of guests' own names, if there is to be one.
+    pub zone: Option<Zone>,
 }
 
 impl Default for Want {
     fn default() -> Self {
-        let (guests, gateways, upstreams) = Default::default();
-        Self { guests, gateways, upstreams, netd: Path::new("").into() }
+        let (guests, gateways, upstreams, zone) = Default::default();
+        Self { guests, gateways, upstreams, netd: Path::new("").into(), zone }
     }
 }
 
 /// A guest that asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guest {
+    /// Its name.
+    pub name: Arc<str>,
     /// Its address: from no other is it heard.
     pub address: Ipv4Addr,
     /// The device's address on its link, which it asks.
     pub gateway: Ipv4Addr,
+    /// Length of the prefix of its link.
+    pub prefix: u8,
     /// By what it leaves.
     pub way: Way,
     /// The servers that it is to have, in their order; none: those of its way.

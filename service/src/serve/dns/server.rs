@@ -117,6 +117,10 @@ impl Names {
                     self.flying.remove(&token);
                     return;
                 }
+                Step::Know(guest, client, answer) => {
+                    self.tell(guest, client, &answer, poll);
+                    return;
+                }
                 Step::Tell(token, guest, client, answer) => {
                     token.map(|token| self.flying.remove(&token));
                     self.tell(guest, client, &answer, poll);

@@ -589,3 +589,43 @@ fn the_zone_is_another_one_or_none_where_that_is_asked_for() {
         }
     }
 }
+
+/// As resolvers of guests do: a socket for each question, which is sent again each second.
+#[test]
+fn a_client_that_is_asking_notices_no_restart() {
+    let mut bed = bed("nftables", &[FIRST]);
+    let _first = bed.device.internet.resolver(FIRST, Says::All);
+    eventually("answers", || resolve(&bed.guest, GATEWAY).is_ok());
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let asks = || {
+        let socket = bed.guest.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+        let mut buffer = [0; 512];
+        (0..10).any(|_| {
+            let _ = socket.send_to(&question(), (GATEWAY, 53));
+            let length = socket.recv(&mut buffer).unwrap_or(0);
+            buffer.get(3).is_some_and(|flags| length > 12 && flags & 0x0f == 0)
+        })
+    };
+    let daemon = &mut bed.daemon;
+    let restarts = 5;
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let mut answered = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                assert!(asks(), "a question was answered by nobody");
+                answered += 1;
+            }
+            answered
+        });
+        for _ in 0..restarts {
+            daemon.kill();
+            // All is read that this one said.
+            assert!(!daemon.wait_log("(never said)", Duration::from_secs(20)));
+            daemon.start();
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(client.join().expect("the client") > restarts);
+    });
+}

@@ -13,13 +13,12 @@
 // limitations under the License.
 
 //! What the packet filters of others make of guests' packets. Read once for all guests, and gone
-//! through for each.
+//! through once for those whose packets look alike to them.
 
 use crate::daemon::{Attached, Daemon, Layer, LayerReport, LayerState};
-use crate::effects::firewall::diagnose::chains::Filters;
 use crate::effects::firewall::diagnose::journey::{self, Guest};
 use crate::effects::firewall::diagnose::packet::Link;
-use crate::effects::firewall::diagnose::{self, About, Finding, Findings, Kernel};
+use crate::effects::firewall::diagnose::{self, About, Finding, Findings, Kernel, Shared};
 use crate::effects::kernel::{address, link};
 use crate::model::fault::{Cause, Fault};
 use crate::model::if_index::IfIndex;
@@ -35,11 +34,9 @@ use std::sync::Arc;
 
 /// All packet filters, as they are now.
 pub(in crate::daemon) struct Others {
-    filters: Filters,
+    shared: Shared,
     /// Where guests leave that have no way out of their own.
     uplink: Option<Arc<Link>>,
-    /// Whether all guests with this gateway and this way out surely pass.
-    all_pass: RefCell<HashMap<(Ipv4Addr, Option<IfIndex>), bool>>,
     /// The mark that all guests with this gateway get; none: not all the same.
     marks: RefCell<HashMap<Ipv4Addr, Option<u32>>>,
 }
@@ -57,9 +54,8 @@ impl Daemon {
         let name = uplink.name.as_ref().filter(|_| usable);
         let uplink = name.and_then(|name| self.way_out(name, uplink.address));
         Some(Others {
-            filters: diagnose::read(),
+            shared: Shared::new(diagnose::read()),
             uplink,
-            all_pass: RefCell::default(),
             marks: RefCell::default(),
         })
     }
@@ -126,11 +122,12 @@ impl Others {
         let kernel = Kernel { netlink: &daemon.kernel.netlink, expected: None };
         let known = self.marks.borrow().get(&gateway).copied();
         let all = known.unwrap_or_else(|| {
-            let mark = journey::mark(&self.filters, &kernel, &any(&one, net.subnet.prefix()));
+            let mark =
+                journey::mark(self.shared.filters(), &kernel, &any(&one, net.subnet.prefix()));
             self.marks.borrow_mut().insert(gateway, mark);
             mark
         });
-        all.or_else(|| journey::mark(&self.filters, &kernel, &one)).unwrap_or(0)
+        all.or_else(|| journey::mark(self.shared.filters(), &kernel, &one)).unwrap_or(0)
     }
 
     /// What they mean for a guest: its layers say so. One without an index is not there yet.
@@ -164,17 +161,10 @@ impl Others {
         expected: bool,
         layers: &mut [LayerReport],
     ) {
-        let class = (guest.gateway, guest.uplink.index);
-        let known = self.all_pass.borrow().get(&class).copied();
-        let passes = known.unwrap_or_else(|| {
-            let passes = self.all_pass(daemon, guest, subnet.prefix());
-            self.all_pass.borrow_mut().insert(class, passes);
-            passes
-        });
-        match passes {
-            true => self.say(layers, Findings::default()),
-            false => self.say(layers, self.findings(daemon, guest, expected)),
-        }
+        let netlink = &daemon.kernel.netlink;
+        let kernel = Kernel { netlink, expected: expected.then_some(guest) };
+        let any = any(guest, subnet.prefix());
+        self.say(layers, self.shared.findings(&kernel, guest, &any));
     }
 
     /// What they mean for a guest as any other.
@@ -190,19 +180,6 @@ impl Others {
         self.judge_guest(daemon, &guest, subnet, true, layers);
     }
 
-    /// Whether a guest passes, and all others of its subnet.
-    fn all_pass(&self, daemon: &Daemon, guest: &Guest, prefix: u8) -> bool {
-        let guests = any(guest, prefix);
-        let kernel = Kernel { netlink: &daemon.kernel.netlink, expected: None };
-        diagnose::all_pass(&self.filters, &kernel, &guests)
-    }
-
-    fn findings(&self, daemon: &Daemon, guest: &Guest, expected: bool) -> Findings {
-        let netlink = &daemon.kernel.netlink;
-        let kernel = Kernel { netlink, expected: expected.then_some(guest) };
-        diagnose::findings(&self.filters, &kernel, guest)
-    }
-
     /// Puts it into the layers.
     fn say(&self, layers: &mut [LayerReport], findings: Findings) {
         let Findings { internet, names, other_resolvers } = findings;
@@ -216,8 +193,11 @@ impl Others {
         if let (Some(said), Some(layer)) = (other_resolvers, names.next()) {
             layer.text += &format!("; {said}");
         }
-        if !self.filters.unread.is_empty() {
-            let text = format!("others' rules cannot be read: {}", self.filters.unread.join("; "));
+        if !self.shared.filters().unread.is_empty() {
+            let text = format!(
+                "others' rules cannot be read: {}",
+                self.shared.filters().unread.join("; ")
+            );
             let fault = Fault::new(Cause::Unreadable, text);
             put(layers, Layer::Firewall, Finding { sure: false, about: About::Filter, fault });
         }

@@ -28,6 +28,8 @@ pub trait Device {
     fn address_type(&self, address: Ipv4Addr) -> u8;
     /// Whether a program listens at this port.
     fn listens(&self, protocol: u8, port: u16) -> bool;
+    /// Is told where it depends on whose packet it is which way a packet that stands for many goes.
+    fn depends(&self) {}
 }
 
 /// Where a packet is passed on to.

@@ -31,6 +31,9 @@ pub(super) enum Loaded<'a> {
     Absent,
 }
 
+/// What is not known where a packet stands for those of many guests.
+pub(super) const WHOSE: &str = "which guest it is";
+
 /// Loads a value.
 pub(super) fn load<'a>(
     field: &'a Field,
@@ -69,7 +72,11 @@ pub(super) fn load<'a>(
         Field::Mark => mark(packet.mark, "the packet's mark"),
         // PACKET_HOST
         Field::PacketType => known(&[0]),
-        Field::Network(at) => part(&network(packet), *at, len, "the IP header"),
+        Field::Network(at) => {
+            let addresses = *at < 20 && at.saturating_add(len) > 12;
+            let whose = packet.any.is_some() && addresses;
+            part(&network(packet), *at, len, if whose { WHOSE } else { "the IP header" })
+        }
         Field::Transport(at) => part(&transport(packet), *at, len, "the packet's content"),
         Field::State => known(&state(packet, 1 << 6).to_ne_bytes()),
         Field::StateAndNat => known(&state_and_nat(packet).to_ne_bytes()),
@@ -80,7 +87,7 @@ pub(super) fn load<'a>(
         }
         Field::ConnectionAddress(tuple, side) => connection.map_or(Loaded::Absent, |one| {
             let address = packet.known_of(end(one, *tuple, *side));
-            part(&address, 0, len, "a guest's address")
+            part(&address, 0, len, WHOSE)
         }),
         Field::ConnectionPort(Tuple::Original, Side::Destination)
             if connection.is_some_and(|one| one.led.is_some()) =>
@@ -106,14 +113,14 @@ pub(super) fn load<'a>(
 fn name<'a>(link: &Link) -> Loaded<'a> {
     let name = link.name.as_bytes();
     match link.any {
-        true => Loaded::Unknown(Bytes::beginning(name, name.len()), "which guest it is"),
+        true => Loaded::Unknown(Bytes::beginning(name, name.len()), WHOSE),
         false => Loaded::Known(Bytes::of(name)),
     }
 }
 
 fn index<'a>(link: &Link) -> Loaded<'a> {
     match link.any {
-        true => Loaded::Unknown(Bytes::UNKNOWN, "which guest it is"),
+        true => Loaded::Unknown(Bytes::UNKNOWN, WHOSE),
         false => Loaded::Known(Bytes::of(&IfIndex::or_zero(link.index).to_ne_bytes())),
     }
 }

@@ -33,6 +33,7 @@ mod lookup;
 mod nftables;
 pub mod packet;
 mod rule;
+pub mod share;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -45,7 +46,8 @@ use chains::Filters;
 #[cfg(not(target_os = "android"))]
 pub use forward_iptables::netd_is_there;
 pub use kernel::Kernel;
-pub use verdict::{all_pass, findings, About, Finding, Findings};
+pub use share::Shared;
+pub use verdict::{findings, About, Finding, Findings};
 
 /// Rules and policies of others about forwarded packets: who has such may need forwarding.
 #[derive(Default)]

@@ -17,7 +17,7 @@
 
 use super::chains::{Action, Rule, Set, Step, Table, Value, Verdict};
 use super::device::Device;
-use super::field::{load, Loaded};
+use super::field::{load, Loaded, WHOSE};
 use super::lookup::find;
 use super::packet::{Connection, Packet, Tracking};
 use super::value::{within, Holds, Registers};
@@ -56,14 +56,22 @@ pub(super) enum Changed {
     Source,
 }
 
-/// The ways from a rule on. None: the next rule is next, and nothing has changed.
-pub(super) fn run(rule: &Rule, table: &Table, packet: &Packet, device: &dyn Device) -> Vec<Exit> {
+/// The ways from a rule on, of guestnetd's own or of others. None: the next rule is next, and nothing
+/// has changed.
+pub(super) fn run(
+    rule: &Rule,
+    (table, own): (&Table, bool),
+    packet: &Packet,
+    device: &dyn Device,
+) -> Vec<Exit> {
     let mut run = Run {
         table,
+        own,
         device,
         packet: Cow::Borrowed(packet),
         registers: Registers::new(),
         unknown: None,
+        whose: false,
         doubt: None,
         changed: None,
         exits: Vec::new(),
@@ -87,11 +95,14 @@ pub(super) fn run(rule: &Rule, table: &Table, packet: &Packet, device: &dyn Devi
 /// A rule that is being run.
 struct Run<'a> {
     table: &'a Table,
+    own: bool,
     device: &'a dyn Device,
     packet: Cow<'a, Packet>,
     registers: Registers,
     /// What was loaded last that is not known, in words.
     unknown: Option<&'a str>,
+    /// Whether anything was loaded that depends on whose packet it is.
+    whose: bool,
     doubt: Option<String>,
     changed: Option<Changed>,
     exits: Vec<Exit>,
@@ -112,12 +123,20 @@ impl<'a> Run<'a> {
         self.exits.push(Exit { packet, end, doubt, changed });
     }
 
+    /// What is open may be so because of whose packet it is. To guestnetd's own rules, each is a guest's.
+    fn depends(&self) {
+        if self.whose && !self.own {
+            self.device.depends();
+        }
+    }
+
     /// A condition. Where it may not hold, the packet leaves here, too.
     fn asks(&mut self, holds: Holds, what: &dyn Fn() -> String) -> Next {
         match holds {
             Holds::Yes => Next::Step,
             Holds::No => Next::Rule,
             Holds::Perhaps => {
+                self.depends();
                 self.doubt.get_or_insert_with(what);
                 self.leave(RuleEnd::Verdict(Verdict::Continue));
                 Next::Step
@@ -133,6 +152,7 @@ impl<'a> Run<'a> {
                     Loaded::Unknown(bytes, what) => {
                         self.registers.load(*to, *len, bytes);
                         self.unknown = Some(what);
+                        self.whose |= what == WHOSE;
                     }
                     Loaded::Absent => return Next::Rule,
                 }
@@ -221,6 +241,7 @@ impl<'a> Run<'a> {
                 return Next::End(RuleEnd::Verdict(verdict.clone()));
             }
             (None, _) if holds == Holds::Perhaps && !found.verdicts.is_empty() => {
+                self.depends();
                 self.doubt.get_or_insert_with(what);
                 for verdict in found.verdicts {
                     self.leave(RuleEnd::Verdict(verdict.clone()));
@@ -233,10 +254,16 @@ impl<'a> Run<'a> {
     }
 
     fn act(&mut self, action: &Action) -> Next {
-        let address = |at: &usize| self.registers.known(*at).map(Ipv4Addr::from);
+        let address = |at: &usize| {
+            let address = self.registers.known(*at).map(Ipv4Addr::from);
+            if address.is_none() {
+                self.depends();
+            }
+            address
+        };
         match action {
             Action::Mark(at) => {
-                let mark = self.registers.number(*at);
+                let mark = self.number(*at);
                 if self.packet.mark != mark {
                     self.packet.to_mut().mark = mark;
                     self.changed = Some(Changed::Mark);
@@ -244,7 +271,7 @@ impl<'a> Run<'a> {
                 Next::Step
             }
             Action::ConnectionMark(at) => {
-                let mark = self.registers.number(*at);
+                let mark = self.number(*at);
                 if let Some(connection) = self.packet.to_mut().connection_mut() {
                     connection.mark = mark;
                 }
@@ -260,6 +287,9 @@ impl<'a> Run<'a> {
             }
             Action::Zone(at) => {
                 let zone = self.registers.known::<2>(*at).map(u16::from_ne_bytes);
+                if zone.is_none() {
+                    self.depends();
+                }
                 if self.packet.tracking == Tracking::NotYet && self.packet.zone != zone {
                     self.packet.to_mut().zone = zone;
                     self.changed = Some(Changed::Zone);
@@ -288,6 +318,14 @@ impl<'a> Run<'a> {
             }
             Action::Proxy { port, or_drop } => self.proxy(*port, *or_drop),
         }
+    }
+
+    fn number(&self, at: usize) -> Option<u32> {
+        let number = self.registers.number(at);
+        if number.is_none() {
+            self.depends();
+        }
+        number
     }
 
     fn goes_to(&mut self, to: Ipv4Addr) -> Next {

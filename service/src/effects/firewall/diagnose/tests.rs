@@ -21,6 +21,8 @@ use super::chains::{
 use super::device::{Device, Onward};
 use super::journey::{outcome, Guest, Leg, Outcome, Probe};
 use super::packet::Link;
+use super::share::Shared;
+use super::verdict::findings;
 use super::walk::{How, Stop};
 use crate::model::if_index::IfIndex;
 use std::collections::HashMap;
@@ -274,4 +276,84 @@ fn maps_and_ranges_are_looked_into() {
     let mut some = verdicts(false);
     some.elements[0] = Element { doubtful: true, ..element(&[172, 17, 3, 3], false, drop()) };
     assert!(matches!(with(&find, some), Outcome::May(..)));
+}
+
+/// One of many guests: its link, its address.
+fn nth(n: u8) -> Guest {
+    let one = guest();
+    let name = if n == 0 { "vm_wlan".to_owned() } else { format!("vm_wlan{n}") };
+    let link = Link { name, index: Some(IfIndex::of(10 + u32::from(n))), ..(*one.link).clone() };
+    Guest { link: Arc::new(link), address: [172, 17, 3, 3 + n].into(), ..one }
+}
+
+/// One that stands for all of them.
+fn all(of: &Guest) -> Guest {
+    let link = Link { any: true, name: "vm_wlan".to_owned(), ..(*of.link).clone() };
+    Guest { link: Arc::new(link), known: 2, ..of.clone() }
+}
+
+/// Routes what comes from some guests elsewhere.
+struct Routes;
+
+impl Device for Routes {
+    fn towards(&self, address: Ipv4Addr, _: u32) -> Option<Link> {
+        let guest = (0..100).map(nth).find(|guest| guest.address == address)?;
+        Some((*guest.link).clone())
+    }
+    fn onward(&self, from: Ipv4Addr, to: Ipv4Addr, _: &Link, _: u32) -> Onward {
+        match (self.towards(to, 0), from.octets()[3]) {
+            (Some(link), _) => Onward::By(link),
+            (None, 40..=49) => Onward::Nowhere,
+            (None, _) => Onward::By((*guest().uplink).clone()),
+        }
+    }
+    fn address_type(&self, _: Ipv4Addr) -> u8 {
+        libc::RTN_UNICAST
+    }
+    fn listens(&self, _: u8, _: u16) -> bool {
+        false
+    }
+}
+
+/// What is found of a hundred guests is what is found of each, and took so many walks.
+#[track_caller]
+fn shares(rules: &[&[Step]], hook: Hook, walks: usize) {
+    let nat: &[&[Step]] = &[&[Step::Act(Action::Masquerade)]];
+    let ours = table(&[("post", Some((Hook::Postrouting, 100, true)), nat)]);
+    let theirs = table(&[("f", Some((hook, -150, false)), rules)]);
+    let filters = Filters { tables: vec![theirs, ours], unread: Vec::new() };
+    let shared = Shared::new(filters.clone());
+    for guest in (0..100).map(nth) {
+        let found = shared.findings(&Routes, &guest, &all(&guest));
+        assert_eq!(found, findings(&filters, &Routes, &guest), "{}", guest.link.name);
+    }
+    assert_eq!(shared.walks(), walks);
+}
+
+#[test]
+fn a_hundred_guests_that_look_alike_take_one_walk() {
+    let rule = |asks: &[Step], end: Step| [asks, &[end]].concat();
+    let drop = || verdict(Verdict::Drop);
+    shares(&[], Hook::Forward, 1);
+    shares(&[&[drop()]], Hook::Forward, 1);
+    shares(&[&rule(&[Step::Doubt("chance".to_owned())], drop())], Hook::Forward, 1);
+    let of_all = [
+        load(4, Field::Network(12)),
+        Step::Is {
+            at: 0,
+            ranges: vec![(vec![172, 16, 0, 0], vec![172, 31, 255, 255])],
+            negated: false,
+        },
+    ];
+    shares(&[&rule(&of_all, drop())], Hook::Forward, 1);
+    // Marks, whose routes depend on the guest: a walk for each answer.
+    let marks = [&from("vm_wlan")[..], &mark(9)].concat();
+    shares(&[&marks], Hook::Prerouting, 2);
+    // Some of them, by name or by address: each for itself, behind the one that says so.
+    let some = [load(16, Field::LinkName(End::Input)), Step::equals(0, "vm_wlan7")];
+    shares(&[&rule(&some, drop())], Hook::Forward, 101);
+    let some = [load(4, Field::Network(16)), Step::equals(0, [172, 17, 3, 9])];
+    shares(&[&rule(&some, drop())], Hook::Forward, 101);
+    let own = [load(4, Field::Network(12)), Step::Act(Action::Mark(0))];
+    shares(&[&own], Hook::Prerouting, 101);
 }

@@ -16,13 +16,10 @@
 
 use super::advice;
 use super::chains::{Filters, Hook};
-use super::device::{Device, Onward};
+use super::device::Device;
 use super::journey::{outcome, Guest, Leg, Outcome, Probe};
-use super::packet::Link;
 use super::walk::{Doubt, How, Place, Stop, Walker};
 use crate::model::fault::{Cause, Fault};
-use std::cell::Cell;
-use std::net::Ipv4Addr;
 
 /// What others' rules mean for a guest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,9 +54,26 @@ pub enum About {
     Route,
 }
 
+/// What becomes of a guest's probes.
+pub(super) type Outcomes = Vec<(Probe, Outcome)>;
+
 /// Goes the way of a guest's packets, and says what is in it.
 pub fn findings(filters: &Filters, device: &dyn Device, guest: &Guest) -> Findings {
-    let of = |probe| blocked(probe, outcome(filters, device, guest, probe));
+    said_of(filters, guest, &outcomes(filters, device, guest))
+}
+
+/// Goes the way of a guest's packets.
+pub(super) fn outcomes(filters: &Filters, device: &dyn Device, guest: &Guest) -> Outcomes {
+    let all = INTERNET.into_iter().chain([Probe::AskGateway, Probe::Ask]);
+    all.map(|probe| (probe, outcome(filters, device, guest, probe))).collect()
+}
+
+/// Says what is in a guest's way.
+pub(super) fn said_of(filters: &Filters, guest: &Guest, outcomes: &Outcomes) -> Findings {
+    let of = |probe| {
+        let (_, outcome) = outcomes.iter().find(|(of, _)| *of == probe)?;
+        blocked(probe, outcome.clone())
+    };
     let internet: Vec<_> = INTERNET.into_iter().filter_map(of).collect();
     if let Some(worst) = internet.iter().find(|blocked| blocked.sure).or(internet.first()) {
         let like = |blocked: &&Blocked| blocked.sure == worst.sure && blocked.leg == worst.leg;
@@ -76,44 +90,6 @@ pub fn findings(filters: &Filters, device: &dyn Device, guest: &Guest) -> Findin
     let others = of(Probe::Ask).filter(|_| names.is_none()).map(say);
     let other_resolvers = others.map(|finding| finding.fault.text);
     Findings { internet: None, names, other_resolvers }
-}
-
-/// Whether all that such guests send and are answered surely passes, whichever of them it is. Where that
-/// depends on the guest, each is to be asked about.
-pub fn all_pass(filters: &Filters, device: &dyn Device, guests: &Guest) -> bool {
-    let device = OfAnybody { device, guests, asked: Cell::new(false) };
-    let passes = |probe| matches!(outcome(filters, &device, guests, probe), Outcome::Passes);
-    let all = INTERNET.into_iter().chain([Probe::Ask, Probe::AskGateway]).all(passes);
-    all && !device.asked.get()
-}
-
-/// The device, as long as nothing is asked for that depends on the guest.
-struct OfAnybody<'a> {
-    device: &'a dyn Device,
-    guests: &'a Guest,
-    asked: Cell<bool>,
-}
-
-impl Device for OfAnybody<'_> {
-    fn towards(&self, address: Ipv4Addr, mark: u32) -> Option<Link> {
-        if address == self.guests.address {
-            return Some((*self.guests.link).clone());
-        }
-        self.device.towards(address, mark)
-    }
-    fn onward(&self, from: Ipv4Addr, to: Ipv4Addr, input: &Link, mark: u32) -> Onward {
-        self.asked.set(true);
-        self.device.onward(from, to, input, mark)
-    }
-    fn address_type(&self, address: Ipv4Addr) -> u8 {
-        if address == self.guests.address {
-            return libc::RTN_UNICAST;
-        }
-        self.device.address_type(address)
-    }
-    fn listens(&self, protocol: u8, port: u16) -> bool {
-        self.device.listens(protocol, port)
-    }
 }
 
 /// What a guest needs of the internet.

@@ -316,7 +316,8 @@ impl<'a> Walk<'a> {
                     next.push(walker);
                     continue;
                 }
-                let exits = rule::run(one, root.table, &walker.packet, self.device);
+                let own = is_ours(&root.table.label, &chain.name);
+                let exits = rule::run(one, (root.table, own), &walker.packet, self.device);
                 if exits.is_empty() {
                     next.push(walker);
                     continue;
@@ -463,10 +464,14 @@ impl Root<'_> {
 impl Place {
     /// Whether it is guestnetd's own.
     pub fn is_ours(&self) -> bool {
-        match &self.table {
-            Label::Nftables { family, name } => (*family, name.as_str()) == ("inet", "guestnet"),
-            Label::Iptables(_) => self.chain.starts_with("oem_guestnet_"),
-        }
+        is_ours(&self.table, &self.chain)
+    }
+}
+
+fn is_ours(table: &Label, chain: &str) -> bool {
+    match table {
+        Label::Nftables { family, name } => (*family, name.as_str()) == ("inet", "guestnet"),
+        Label::Iptables(_) => chain.starts_with("oem_guestnet_"),
     }
 }
 

@@ -17,6 +17,7 @@
 
 use super::connections::Fullness;
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
+use crate::effects::firewall::iptables::is_of_place;
 use crate::effects::kernel::link::Link;
 use crate::effects::kernel::{link, rule, sysctl};
 use crate::effects::resource::{Health, PacketFilter, SharedResource};
@@ -247,6 +248,15 @@ impl Daemon {
         }
     }
 
+    /// Our rules behind those of others, where that is all that is wrong with them: what becomes of
+    /// packets, the rules of both say.
+    pub(super) fn layers_in_place(&self, layers: &[LayerReport]) -> Option<[LayerReport; 2]> {
+        let mut all = layers.iter().filter(|l| matches!(l.layer, Layer::Firewall | Layer::Nat));
+        let moved = all.find(|l| l.cause == Cause::FilterChanged && is_of_place(&l.text))?;
+        let filter = LayerReport { layer: Layer::Firewall, state: LayerState::Ok, ..moved.clone() };
+        Some([filter, self.nat_layer(&self.ruleset())])
+    }
+
     /// Our rules are as they should be; others' are looked at for each guest.
     fn own_filter_layer(&self) -> LayerReport {
         let filter = self.packet_filter.get();
@@ -350,7 +360,7 @@ fn not_validated(uplink: &str, info: &UplinkInfo) -> Fault {
 /// Whether what differs is that guests' addresses are not translated: the chain, or the jump to it, is not
 /// there. (That others' rules come before it is another matter.)
 fn is_source_nat(what: &str) -> bool {
-    let there = what.contains("is not the first rule");
+    let there = is_of_place(what);
     what.contains("`nat`") && !there && (what.contains("`POSTROUTING`") || what.contains("_post"))
 }
 

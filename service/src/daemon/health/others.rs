@@ -37,6 +37,9 @@ pub(in crate::daemon) struct Others {
     shared: Shared,
     /// Where guests leave that have no way out of their own.
     uplink: Option<Arc<Link>>,
+    /// Our layers where all that is wrong with our rules is that others' come first: as they are unless
+    /// those surely keep a guest from the internet.
+    behind: Option<[LayerReport; 2]>,
     /// The mark that all guests with this gateway get; none: not all the same.
     marks: RefCell<HashMap<Ipv4Addr, Option<u32>>>,
 }
@@ -44,9 +47,10 @@ pub(in crate::daemon) struct Others {
 impl Daemon {
     /// Reads them; not where our own rules are not in place, which is what is wrong then.
     pub(in crate::daemon) fn others(&self, layers: &[LayerReport]) -> Option<Others> {
+        let behind = self.layers_in_place(layers);
         let mut ours = layers.iter().filter(|l| matches!(l.layer, Layer::Firewall | Layer::Nat));
         let broken = |l: &LayerReport| l.state == LayerState::Bad || l.cause == Cause::Unreadable;
-        if ours.any(broken) {
+        if behind.is_none() && ours.any(broken) {
             return None;
         }
         let uplink = &self.world.uplink;
@@ -56,6 +60,7 @@ impl Daemon {
         Some(Others {
             shared: Shared::new(diagnose::read()),
             uplink,
+            behind,
             marks: RefCell::default(),
         })
     }
@@ -183,6 +188,11 @@ impl Others {
     /// Puts it into the layers.
     fn say(&self, layers: &mut [LayerReport], findings: Findings) {
         let Findings { internet, names, other_resolvers } = findings;
+        let stopped = internet.as_ref().is_some_and(|finding| finding.sure);
+        for sound in self.behind.iter().flatten().filter(|_| !stopped) {
+            let moved = layers.iter_mut().filter(|l| l.layer == sound.layer);
+            moved.for_each(|layer| layer.clone_from(sound));
+        }
         if let Some(finding) = internet {
             put(layers, layer_of(finding.about), finding);
         }

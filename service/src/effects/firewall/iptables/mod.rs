@@ -40,7 +40,7 @@ use view::View;
 pub use anchor::{anchors, Anchor, Found, Jump, Parents};
 pub use programs::{Call, Programs};
 use runner::Turn;
-pub use writer::{Change, Written};
+pub use writer::{is_of_place, Change, Written};
 
 /// How often it is read, changed and read again while others change the tables.
 const ATTEMPTS: usize = 3;
@@ -136,12 +136,15 @@ impl Iptables {
         self.written.iter().find(|(at, _)| *at == place).map(|(_, written)| written)
     }
 
-    /// What differs in a view, in words.
+    /// What differs in a view, in words; that others come first, only where nothing else does.
     fn difference(&self, view: &View) -> Option<String> {
         let differs = |(anchor, wanted, found): &(Anchor, Vec<Rule>, Found)| {
             anchor.difference(wanted, self.written(anchor), found)
         };
-        view.iter().find_map(differs)
+        let mut all = view.iter().filter_map(differs);
+        let first = all.next()?;
+        let worse = |difference: &String| !writer::is_of_place(difference);
+        Some(Some(first.clone()).filter(worse).or_else(|| all.find(worse)).unwrap_or(first))
     }
 
     fn changes(&self, view: &View) -> Vec<Change> {

@@ -51,6 +51,13 @@ pub struct Change {
     pub name: &'static str,
 }
 
+const NOT_FIRST: &str = "is not the first rule";
+
+/// Whether a difference is one of place alone: all of ours is there, behind rules of others.
+pub fn is_of_place(difference: &str) -> bool {
+    difference.contains(NOT_FIRST)
+}
+
 impl Anchor {
     /// What is not as it should be, in words.
     pub fn difference(
@@ -64,14 +71,16 @@ impl Anchor {
             Some(_) => self.hooked(found).and_then(|name| {
                 let (same, of) = same(name, wanted, written, found);
                 let other = || format!("rule {} of {of} in `{name}` is not guestnetd's", same + 1);
-                (same == of).then_some(()).ok_or_else(other)
+                (same == of).then_some(()).ok_or_else(other)?;
+                self.first(found)
             }),
             None => match written.filter(|written| written.rules == wanted) {
                 None => Err("the rules were not written yet".to_owned()),
                 Some(_) if wanted.is_empty() => Ok(()),
                 Some(written) => self.hooked(found).and_then(|name| {
                     let other = || format!("the jump to `{}` is gone", written.name);
-                    (name == written.name).then_some(()).ok_or_else(other)
+                    (name == written.name).then_some(()).ok_or_else(other)?;
+                    self.first(found)
                 }),
             },
         };
@@ -90,17 +99,23 @@ impl Anchor {
                 n => format!("`{}` has {n} jumps to guestnetd's chains", self.parent),
             });
         };
-        // Else a rule of others lets a guest's packet through, sends its question elsewhere, or takes it
-        // out of source NAT.
-        if jump.at != 0 {
-            let (name, parent) = (jump.to, self.parent);
-            return Err(format!("the jump to `{name}` is not the first rule of `{parent}`"));
-        }
         if let Some(stray) = found.jumps.iter().find(|jump| jump.from != self.parent) {
             let from = stray.from;
             return Err(format!("`{from}` has a jump that should be in `{}` only", self.parent));
         }
         self.leftover(found, jump.to).map(|()| jump.to)
+    }
+
+    /// Whether nobody comes before it. Else a rule of others lets a guest's packet through, sends its
+    /// question elsewhere, or takes it out of source NAT.
+    fn first(&self, found: &Found) -> Result<(), String> {
+        match found.jumps.iter().find(|jump| jump.from == self.parent && jump.at != 0) {
+            Some(jump) => {
+                let (name, parent) = (jump.to, self.parent);
+                Err(format!("the jump to `{name}` {NOT_FIRST} of `{parent}`"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// A chain of ours that is there besides this one, in words.
@@ -122,7 +137,7 @@ impl Anchor {
         if found.chains.is_some() {
             name = match wanted {
                 [] => self.leftover(found, "").map(|()| "")?,
-                _ => self.hooked(found)?,
+                _ => self.hooked(found).and_then(|name| self.first(found).map(|()| name))?,
             };
             let there = found.marks(name).unwrap_or_default().len();
             if there != wanted.len() {

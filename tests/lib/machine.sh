@@ -26,7 +26,8 @@ missing_packages() {
 }
 
 install_packages() {
-    local install="apt-get install --no-install-recommends $*"
+    # Others may be installing something, as a fresh machine does by itself; apt-get update would not wait.
+    local install="apt-get -o DPkg::Lock::Timeout=600 install --no-install-recommends $*"
     if ! command -v apt-get >/dev/null; then
         die "install what is missing; in Debian the packages are: $*"
     elif [ "$(id -u)" != 0 ]; then
@@ -36,7 +37,15 @@ install_packages() {
     export DEBIAN_FRONTEND=noninteractive
     # The lists of a fresh machine can be empty or old.
     # shellcheck disable=SC2086 # the command is made of words
-    $install -y || { apt-get update && $install -y; } || die "this failed: $install"
+    $install -y || { within 600 lists_are_free && apt-get update && $install -y; } || die "this failed: $install"
+}
+
+# lists_are_free: nobody holds apt's lock of its lists, which it takes by fcntl(2).
+lists_are_free() {
+    python3 -c '
+import fcntl, sys
+with open("/var/lib/apt/lists/lock", "a") as lock:
+    fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null || ! command -v python3 >/dev/null
 }
 
 # need_root: network namespaces and LXC are root's.

@@ -17,6 +17,7 @@
 //! options they list are those of the programs.
 
 mod blocks;
+mod demo;
 mod options;
 mod package;
 mod scene;
@@ -60,7 +61,7 @@ const ELSEWHERE: [(&str, &str, &str); 2] = [
         "cargo build --release --locked -p guestnetd -p guestnetctl",
     ),
     (
-        "cargo build --example attach",
+        "cargo build -p guestnet_tests --example attach",
         "tests/lib/build.sh",
         "cargo build --workspace --bins --tests --examples",
     ),

@@ -161,6 +161,10 @@ wrong, but a layer could not be judged. Behind what is wrong is its cause, a wor
   ?     it could not be read or judged
   next  what to do about it
 
+Examples:
+  guestnetctl status
+  guestnetctl status demo --json
+
 Exit codes: 0 no layer is BAD and none waits (also where one could not be read), 5 a layer is BAD,
 10 a layer waits, 11 internet, but no names, 12 a rule of others may keep guests from it.";
 
@@ -185,7 +189,7 @@ Examples:
 
 Exit codes: 0 healthy, 5 a cause was found, 10 traffic waits for the uplink, 11 internet, but no names.";
 
-/// Gives guests (LXC containers) their wlan0, through guestnetd
+/// Gives guests, containers and virtual machines, their network, through guestnetd
 #[derive(Debug, Parser)]
 #[command(name = "guestnetctl", version, max_term_width = 100)]
 #[command(after_help = format!("{EXAMPLES}{EXIT_CODES}"))]
@@ -249,7 +253,7 @@ pub enum Command {
         #[arg(long, value_name = "SECONDS", group = "what", allow_negative_numbers = true)]
         lease: Option<i64>,
         /// Answer the guest's DHCP clients (auto), or do not (off)
-        #[arg(long, value_name = "HOW", group = "what")]
+        #[arg(long, value_name = "HOW", group = "what", hide_possible_values = true)]
         dhcp: Option<Answers>,
         /// Show what the time was spent on
         #[arg(long)]
@@ -266,7 +270,10 @@ pub enum Command {
         timeline: bool,
     },
     /// Detach a guest: remove its network
-    #[command(visible_aliases = ["rm", "del"])]
+    #[command(visible_aliases = ["rm", "del"], after_help = "\
+Examples:
+  guestnetctl detach demo
+  guestnetctl detach --all")]
     #[command(group = clap::ArgGroup::new("whom").required(true))]
     Detach {
         /// The guest
@@ -278,27 +285,49 @@ pub enum Command {
         all: bool,
     },
     /// List the attached guests
-    #[command(visible_alias = "ls")]
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
+Examples:
+  guestnetctl list
+  guestnetctl list --json | jq -r '.[].name'"
+    )]
     List,
     /// Show one guest
+    #[command(after_help = "\
+Examples:
+  guestnetctl show demo")]
     Show {
         /// The guest
         #[cfg_attr(not(target_os = "android"), arg(add = complete::guests()))]
         name: String,
     },
     /// Print what happens to guests and the uplink, until Ctrl-C
+    #[command(after_help = "\
+Each line has a time, what happened, and why: who detached a guest, or what it lived by that has ended.
+
+Examples:
+  guestnetctl watch
+  guestnetctl watch --json --count 1")]
     Watch {
         /// End after N events
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         count: Option<u64>,
     },
     /// Show what attach would change; nothing is done
+    #[command(after_help = "\
+Examples:
+  guestnetctl plan demo --pid 4242
+  guestnetctl plan demo --netns demo --vpn tun:tun0")]
     Plan {
         #[command(flatten)]
         guest: GuestArgs,
     },
     /// Tell whether attach would succeed and the guest have internet; nothing is done
     #[command(after_help = "\
+Examples:
+  guestnetctl check demo --pid 4242
+
 Exit codes: 0 all layers are ok, 5 a layer is BAD or cannot be read, 10 a layer waits, 11 internet,
 but no names.")]
     Check {
@@ -338,6 +367,9 @@ but no names.")]
     #[command(after_help = UPLINK_HELP)]
     UplinkInfo(UplinkArgs),
     /// Show what this guestnetd is and how it runs
+    #[command(after_help = "\
+Examples:
+  guestnetctl info")]
     Info,
     /// Draw guests, their links, their ways out, and what went through
     #[cfg(not(target_os = "android"))]
@@ -350,6 +382,9 @@ Examples:
         format: FormatArgs,
     },
     /// Print everything guestnetd knows, for a bug report
+    #[command(after_help = "\
+Examples:
+  guestnetctl dump > guestnetd.txt")]
     Dump,
     /// Print a shell's completion script, which knows guests, interfaces and namespaces by name
     #[cfg(not(target_os = "android"))]
@@ -390,7 +425,7 @@ Examples:
     },
 }
 
-/// What `update --mtu` takes; guestnetd judges the number.
+/// What `--mtu` takes; guestnetd judges the number.
 fn mtu(text: &str) -> Result<i32, String> {
     match text {
         "uplink" => Ok(MTU_FOLLOW_UPLINK),
@@ -523,8 +558,8 @@ pub struct ConfigArgs {
     /// Length of the subnet's prefix in bits, 1 to 30 [default: 16]
     #[arg(long, value_name = "BITS", allow_negative_numbers = true)]
     pub prefix: Option<i32>,
-    /// MTU in bytes, 68 to 65535 [default: the uplink's]
-    #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
+    /// MTU in bytes, 68 to 65535, or uplink: the uplink's [default: uplink]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, value_parser = mtu)]
     pub mtu: Option<i32>,
     /// Under a VPN: leave via the uplink (follow), via this tun only (tun:NAME), or via the uplink but
     /// not while a lockdown VPN is up (block) [default: follow]
@@ -541,13 +576,13 @@ pub struct ConfigArgs {
     pub keep: bool,
     /// Detach it when the process that names it ends, even if others are left there (target), or with
     /// the last process in its namespace (namespace) [default: target]
-    #[arg(long, value_name = "WHAT")]
+    #[arg(long, value_name = "WHAT", hide_possible_values = true)]
     pub lifeline: Option<LivesBy>,
     /// Detach it after so many seconds without an update
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub lease: Option<i64>,
     /// Answer the guest's DHCP clients with what it has (auto), or do not (off) [default: auto]
-    #[arg(long, value_name = "HOW")]
+    #[arg(long, value_name = "HOW", hide_possible_values = true)]
     pub dhcp: Option<Answers>,
 }
 
@@ -682,6 +717,31 @@ mod tests {
         }
     }
 
+    /// Hooks show the configuration that runs them.
+    #[test]
+    fn every_command_has_an_example_with_words_that_it_knows() {
+        let mut cli = Cli::command();
+        cli.build();
+        let commands = cli.get_subcommands_mut().filter(|one| !one.is_hide_set());
+        for command in commands.filter(|one| one.get_name() != "help") {
+            let name = command.get_name().to_owned();
+            let help = command.render_help().to_string();
+            if name.ends_with("-hook") {
+                assert!(help.contains("/usr/bin/guestnetctl"), "{help}");
+                continue;
+            }
+            let (_, examples) = help.split_once("Examples:\n").unwrap_or_else(|| panic!("{help}"));
+            let line = examples.lines().next().unwrap_or_default().trim();
+            assert!(line.starts_with(&format!("guestnetctl {name}")), "{line}");
+            // Up to what a shell does with it.
+            let words = line.split([' ', '\"']).take_while(|word| !["|", ">"].contains(word));
+            let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+            if !line.contains("$(") {
+                Cli::try_parse_from(words).unwrap_or_else(|e| panic!("{line}: {e}"));
+            }
+        }
+    }
+
     /// Where clap can: AOSP's is built without.
     #[cfg(not(target_os = "android"))]
     #[test]
@@ -707,6 +767,12 @@ mod tests {
         assert_eq!(mtu("guestnetctl update a --mtu uplink"), Some(-1));
         assert_eq!(mtu("guestnetctl update a --mtu 1400 --vpn block"), Some(1400));
         assert_eq!(mtu("guestnetctl update a --address 172.17.3.9"), None);
+        // As when it is attached.
+        let attached = parse("guestnetctl attach a --pid 3 --mtu uplink");
+        assert!(
+            matches!(&attached, Ok(Command::Attach { guest, .. }) if guest.config.mtu == Some(-1)),
+            "{attached:?}"
+        );
         for bad in ["update a", "update --mtu 1400", "update a --mtu most", "update a --timeline"] {
             assert!(parse(&format!("guestnetctl {bad}")).is_err(), "{bad}");
         }

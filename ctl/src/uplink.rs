@@ -47,7 +47,9 @@ pub fn name_resolvers(
 ) -> Result<(), Failure> {
     guestnet.setDns(uplink, servers)?;
     output.answer(|| json::dns(uplink, servers), || render::uplink::resolvers(uplink, servers))?;
-    doubt(guestnet, uplink);
+    if !servers.is_empty() {
+        doubt(guestnet, uplink, "dns");
+    }
     Ok(())
 }
 
@@ -63,12 +65,14 @@ pub fn info(guestnet: &dyn IGuestNet, output: &Output, args: &UplinkArgs) -> Res
         || json::uplink_info(&args.uplink, &info),
         || render::uplink::info(&args.uplink, &info),
     )?;
-    doubt(guestnet, &args.uplink);
+    if args.metered || args.captive_portal.is_some() || args.validated {
+        doubt(guestnet, &args.uplink, "uplink-info");
+    }
     Ok(())
 }
 
 /// An interface that does not exist is not an error: it may appear later. More often its name is mistyped.
-fn doubt(guestnet: &dyn IGuestNet, name: &str) {
+fn doubt(guestnet: &dyn IGuestNet, name: &str, command: &str) {
     if nix::net::if_::if_nametoindex(name).is_ok() {
         return;
     }
@@ -76,7 +80,8 @@ fn doubt(guestnet: &dyn IGuestNet, name: &str) {
     let Ok(status) = guestnet.status(None) else { return };
     if !is_one_of(name, &status.uplink) {
         output::complain(&format!(
-            "there is no interface {name} now, and guests leave by {}: this holds when there is one",
+            "there is no interface {name} now, and guests leave by {}: this holds when there is one; \
+             guestnetctl {command} {name} takes it back",
             crate::verdict::way(&status.uplink)
         ));
     }

@@ -17,6 +17,7 @@
 use super::look::Look;
 use super::table::{Align, Table};
 use super::units;
+use super::wrap::width;
 use crate::names::Name;
 use crate::verdict;
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -39,10 +40,16 @@ pub fn text(found: &Diagnosis, look: Look) -> String {
         let theirs = if guest { cell(probe.guest, probe.guestMicros) } else { String::new() };
         table.row([format!("  {}", probe.name), theirs, cell(probe.device, probe.deviceMicros)]);
     }
-    let mut lines = table.lines().into_iter();
-    shown += &format!("{}\n", lines.next().unwrap_or_default());
+    let lines = table.lines();
+    // Side by side there is no room: one below the other.
+    let narrow = lines.iter().any(|line| width(line) > look.columns);
+    let mut lines = lines.into_iter();
+    let head = lines.next().unwrap_or_default();
+    if !narrow {
+        shown += &format!("{head}\n");
+    }
     for (line, probe) in lines.zip(&found.probes) {
-        shown += &format!("{line}\n");
+        shown += &if narrow { stacked(probe, guest, look) } else { format!("{line}\n") };
         if is_of_interest(probe, guest) {
             shown += &look.wrap("      ", 6, &probe.detail);
         }
@@ -52,6 +59,16 @@ pub fn text(found: &Diagnosis, look: Look) -> String {
         shown += &format!("  guestnetd's rules have dropped {packets} of guests meanwhile\n");
     }
     shown + &found.trace.as_ref().map(|of| trace(of, look)).unwrap_or_default()
+}
+
+/// A probe's line where the terminal is too narrow for columns.
+fn stacked(probe: &ProbeReport, guest: bool, look: Look) -> String {
+    let device = cell(probe.device, probe.deviceMicros);
+    let both = match guest {
+        true => format!("guest {}, device {device}", cell(probe.guest, probe.guestMicros)),
+        false => format!("device {device}"),
+    };
+    look.wrap("  ", 4, &probe.name) + &look.wrap("    ", 6, &both)
 }
 
 /// One probe, hook by hook; a rule stands below the chain that has it.
@@ -146,6 +163,14 @@ demo: no internet: answers to demo are sent to tun0 and not to vm_wlan
   guestnetd's rules have dropped 3 packets of guests meanwhile
 "
         );
+    }
+
+    #[test]
+    fn what_is_too_wide_stands_below_itself() {
+        let shown = text(&samples::diagnosis(), Look::PLAIN.on_terminal(36));
+        let at = shown.find("  ping").unwrap();
+        let lines = "  ping 172.17.3.2\n    guest ok 120 us, device ok 80 us\n  tcp 1.1.1.1:443\n    guest silent, device ok 9.0 ms\n";
+        assert!(shown[at..].starts_with(lines), "{shown}");
     }
 
     #[test]

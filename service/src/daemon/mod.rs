@@ -438,7 +438,10 @@ impl Daemon {
     /// Leaves the guests as they are. Without guests, leaves nothing at all.
     fn end(&mut self) {
         if !self.world.guests.is_deserted() {
-            log::info!("ending; {} guests keep their network", self.world.guests.len());
+            match self.world.guests.len() {
+                1 => log::info!("ending; 1 guest keeps its network"),
+                guests => log::info!("ending; {guests} guests keep their network"),
+            }
             return;
         }
         for result in [self.policy_routing.clear(), self.packet_filter.clear()] {

@@ -71,7 +71,7 @@ fn the_end_is_in_order() {
     println!("ended after {:?}", begun.elapsed());
     assert!(status.success(), "{status}: {}", bed.daemon.log());
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    assert!(bed.daemon.log().contains("guests keep their network"), "{}", bed.daemon.log());
+    assert!(bed.daemon.log().contains("1 guest keeps its network"), "{}", bed.daemon.log());
     // Without a guest there is something to be taken away.
     bed.device.hang("");
     bed.daemon.start();

@@ -307,10 +307,14 @@ fn forget(shared: &Shared, unfit: &[Unfit]) {
     let such =
         |ends: &Ends| addresses.contains(&ends.from) || others.iter().any(|unfit| unfit.is(ends));
     let what: Vec<_> = others.iter().map(|unfit| unfit.what()).collect();
-    let gone = (!addresses.is_empty()).then(|| format!("of {} guests", addresses.len()));
+    let gone = (!addresses.is_empty()).then(|| match addresses.len() {
+        1 => "of 1 guest".to_owned(),
+        guests => format!("of {guests} guests"),
+    });
     let what = what.into_iter().chain(gone).collect::<Vec<_>>().join(", ");
     match shared.ask(|netlink| conntrack::forget_all(netlink, &such)) {
         Ok(0) => {}
+        Ok(1) => log::info!("1 connection {what} forgotten"),
         Ok(n) => log::info!("{n} connections {what} forgotten"),
         Err(e) => log::warn!("connections {what} stay: {e}"),
     }

@@ -233,6 +233,15 @@ fn forty_columns_are_enough_and_the_c_locale_has_ascii() {
         let fits = |line: &str| line.chars().count() <= 40 || line.split_whitespace().count() == 1;
         assert!(said.out.lines().all(fits), "{args}:\n{}", said.out);
     }
+    for command in ["attach", "status", "doctor", "lxc-hook"] {
+        let mut help = guestnetctl(&format!("{command} --help"));
+        let said: Said = help.env("COLUMNS", "80").output().unwrap().into();
+        // But for the usage, which clap keeps in one, and a word that is wider.
+        let mut lines = said.out.lines().filter(|line| !line.starts_with("Usage: "));
+        let is_a_word = |line: &str| line.split_whitespace().count() == 1;
+        let fits = lines.all(|line| line.chars().count() <= 80 || is_a_word(line));
+        assert!(fits && said.out.lines().count() > 20, "{command}:\n{}", said.out);
+    }
     // Who reads it by a program has all columns.
     assert!(stub.run("list").out.lines().next().unwrap().ends_with("  MAC"));
 }

@@ -20,8 +20,8 @@ use crate::dns_mode::Dns;
 use crate::exit::{Exit, Failure};
 use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    Guest::Guest, GuestConfig::GuestConfig, GuestKind::GuestKind, GuestTarget::GuestTarget,
-    TargetKind::TargetKind,
+    Guest::Guest, GuestConfig::GuestConfig, GuestField::GuestField, GuestKind::GuestKind,
+    GuestTarget::GuestTarget, TargetKind::TargetKind,
 };
 use binder::ParcelFileDescriptor;
 use nix::libc;
@@ -54,7 +54,26 @@ pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
         dns,
         dnsServers: servers,
         queues: default.queues,
+        given: given(args),
     }
+}
+
+/// What is said on the command line is so, also where it says the default: guestnetd's file has no say then.
+fn given(args: &ConfigArgs) -> Vec<GuestField> {
+    let all = [
+        (GuestField::INTERFACE_NAME, args.interface.is_some()),
+        (GuestField::ADDRESSES, args.address.is_some()),
+        (GuestField::GATEWAY, args.gateway.is_some()),
+        (GuestField::PREFIX_LENGTH, args.prefix.is_some()),
+        (GuestField::MTU, args.mtu.is_some()),
+        (GuestField::VPN_POLICY, args.vpn.is_some()),
+        (GuestField::DNS, args.dns_mode.is_some()),
+        (GuestField::KEEP, args.keep),
+        (GuestField::LIFELINE, args.lifeline.is_some()),
+        (GuestField::LEASE, args.lease.is_some()),
+        (GuestField::DHCP, args.dhcp.is_some()),
+    ];
+    all.into_iter().filter_map(|(field, is)| is.then_some(field)).collect()
 }
 
 /// Of seconds; guestnetd judges the number.
@@ -94,6 +113,7 @@ pub fn updated(
         dns,
         dnsServers: servers,
         queues: has.queues,
+        given: GuestField::enum_values().to_vec(),
     }
 }
 
@@ -103,7 +123,9 @@ pub fn asked(guest: &GuestArgs) -> Result<(GuestConfig, GuestTarget), Failure> {
     if guest.target.tap {
         let queues = guest.queues.unwrap_or(config.queues);
         let target = GuestTarget { kind: TargetKind::NONE, ..GuestTarget::default() };
-        return Ok((GuestConfig { kind: GuestKind::TAP, queues, ..config }, target));
+        let mut given = config.given.clone();
+        given.extend(guest.queues.map(|_| GuestField::QUEUES));
+        return Ok((GuestConfig { kind: GuestKind::TAP, queues, given, ..config }, target));
     }
     Ok((config, target(&guest.target)?))
 }
@@ -207,6 +229,7 @@ mod tests {
             dhcp: Dhcp::OFF,
             dns: DnsMode::SERVERS,
             dnsServers: vec!["9.9.9.9".to_owned()],
+            given: given(&args),
             ..GuestConfig::default()
         };
         assert_eq!(format!("{:?}", config("demo", &args)), format!("{expected:?}"));
@@ -234,6 +257,7 @@ mod tests {
             vpnPolicy: VpnPolicy::NAMED_TUN,
             uplink: Some("tun0".to_owned()),
             dns: DnsMode::FORWARD,
+            given: GuestField::enum_values().to_vec(),
             ..GuestConfig::default()
         };
         let same = |ours: GuestConfig, wanted: GuestConfig| {

@@ -49,6 +49,17 @@ const RESOLV_CONF: Option<&str> =
     after_help = "Clients: guestnetctl, or the Binder interface android.system.guestnet.IGuestNet."
 )]
 pub struct Args {
+    /// The configuration file: these options are its keys, without dashes in front, and [guest.NAME] says
+    /// what a guest of that name gets [default: /etc/guestnet/guestnetd.toml, which need not be there]
+    #[cfg(not(target_os = "android"))]
+    #[arg(long, value_name = "FILE", value_parser = absolute)]
+    pub config: Option<PathBuf>,
+
+    /// Check a configuration file, and start nothing [default: that of --config]
+    #[cfg(not(target_os = "android"))]
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub check_config: Option<Option<PathBuf>>,
+
     /// Where to listen: unix://PATH, or binder:// for the kernel driver
     #[arg(long, value_name = "URI", default_value_t = Endpoint::platform_default())]
     pub listen: Endpoint,
@@ -78,7 +89,7 @@ pub struct Args {
     #[arg(long, value_name = "UID[:own]")]
     pub allow_uid: Vec<AllowedUid>,
 
-    /// Leave net.ipv4.ip_forward on when the last guest is gone
+    /// Leave net.ipv4.ip_forward on when the last guest is gone [default: give it back]
     #[arg(long)]
     pub keep_forwarding: bool,
 

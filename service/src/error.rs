@@ -187,6 +187,19 @@ pub enum Error {
         /// errno and the kernel's own words.
         cause: KernelError,
     },
+    /// It cannot be, and it is not the caller alone who said so.
+    #[error("{cause}; [guest.{guest}] of guestnetd's file says its {keys}")]
+    OfSection {
+        /// Why it cannot be.
+        cause: Box<Error>,
+        /// Whose section.
+        guest: String,
+        /// What that says, with commas.
+        keys: String,
+    },
+    /// guestnetd's file is wrong.
+    #[error("{0}; all is as it was before")]
+    BadFile(String),
     /// This cannot be done with a guest of this kind.
     #[error("{0}")]
     Unsupported(String),

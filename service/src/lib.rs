@@ -31,6 +31,7 @@
 //! | [`confine`] | what guestnetd's own process may use and do | its own process |
 //! | [`serve`] | servers for guests, on a thread of their own | sockets |
 //! | [`memory`] | what its allocator keeps | its own process |
+//! | `config` | the configuration file: options, and what guests get by their names; on Linux | the file |
 //! | [`store`] | what must survive a restart | the state directory |
 //!
 //! The contract is AIDL (`aidl/`): clients link against that and never against this crate.
@@ -39,6 +40,8 @@
 
 pub mod api;
 pub mod cli;
+#[cfg(not(target_os = "android"))]
+pub mod config;
 pub mod confine;
 pub mod daemon;
 pub mod doctor;

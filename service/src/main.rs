@@ -14,19 +14,55 @@
 
 //! guestnetd's process: command line, log, run.
 
-use clap::Parser;
 use guestnetd::{cli, confine, logging, memory, run};
 use std::process::ExitCode;
 
+#[cfg(not(target_os = "android"))]
 fn main() -> ExitCode {
+    use guestnetd::api::{sections::Sections, OfFile};
+    use guestnetd::config::{self, ConfigError, Reloader};
+    /// sysexits.h: systemd does not start it again then (the unit's RestartPreventExitStatus).
+    const EX_CONFIG: u8 = 78;
+
     memory::settle();
-    let args = cli::Args::parse();
-    #[cfg(not(target_os = "android"))]
-    confine::modules::load(args.firewall);
+    let words: Vec<_> = std::env::args_os().collect();
+    let mut settings = match config::load(&words) {
+        Ok(settings) => settings,
+        Err(ConfigError::Usage(e)) => e.exit(),
+        Err(ConfigError::File(e)) => {
+            eprintln!("error: {e}");
+            return ExitCode::from(EX_CONFIG);
+        }
+    };
+    if settings.args.check_config.is_some() {
+        println!("{}", config::praise(&settings));
+        return ExitCode::SUCCESS;
+    }
+    confine::modules::load(settings.args.firewall);
+    let sections = Sections::new(std::mem::take(&mut settings.sections));
+    served(&settings.args, |daemon| {
+        let reloader = Reloader::new(words, &settings, sections.clone(), daemon.clone());
+        OfFile { sections, reload: Some(std::sync::Arc::new(reloader)) }
+    })
+}
+
+#[cfg(target_os = "android")]
+fn main() -> ExitCode {
+    use clap::Parser;
+    memory::settle();
+    served(&cli::Args::parse(), |_| guestnetd::api::OfFile::default())
+}
+
+/// Runs until its end.
+fn served(
+    args: &cli::Args,
+    of_file: impl FnOnce(&guestnetd::daemon::Handle) -> guestnetd::api::OfFile,
+) -> ExitCode {
     // Before there is a second thread, which would keep them.
     let confined = confine::capabilities::give_up(args.runs_wrappers());
     logging::start();
-    let code = match confined.map_err(run::RunError::Confine).and_then(|()| run::run(&args)) {
+    let run = |()| run::run(args, of_file);
+    let code = match confined.map_err(run::RunError::Confine).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             log::error!("{e}");

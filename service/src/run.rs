@@ -14,10 +14,10 @@
 
 //! From the command line to a service that answers, and to its end.
 
-use crate::api::{GuestNet, Listeners, Owners, NAME};
+use crate::api::{GuestNet, Listeners, OfFile, Owners, NAME};
 use crate::cli::Args;
 use crate::confine::descriptors;
-use crate::daemon::{Daemon, StartError};
+use crate::daemon::{Daemon, Handle, StartError};
 use crate::effects::kernel::capabilities;
 use crate::effects::kernel::netns::claim::{Claim, ClaimError};
 use crate::effects::platform::process;
@@ -63,12 +63,14 @@ pub enum RunError {
 }
 
 /// Serves until SIGTERM or SIGINT. To be called on the main thread, before any other is there.
-pub fn run(args: &Args) -> Result<(), RunError> {
+pub fn run(args: &Args, of_file: impl FnOnce(&Handle) -> OfFile) -> Result<(), RunError> {
     // Blocked in every thread that starts from here on; std unblocks them in children.
     let mut ends = SigSet::empty();
     ends.add(Signal::SIGTERM);
     ends.add(Signal::SIGINT);
-    ends.thread_block()?;
+    let mut signals = ends;
+    signals.add(Signal::SIGHUP);
+    signals.thread_block()?;
 
     if let Err(e) = descriptors::raise() {
         log::warn!("RLIMIT_NOFILE cannot be raised: {e}");
@@ -87,13 +89,24 @@ pub fn run(args: &Args) -> Result<(), RunError> {
     })?;
     let allowed = args.allowed();
     let limits = Limits { callers: Some(allowed.uids()), ..Limits::default() };
-    let service =
-        GuestNet::new_binder(owner.clone(), (listeners, owners), allowed, args.listen.to_string());
+    let of_file = of_file(&owner);
+    let service = GuestNet::new_binder(
+        owner.clone(),
+        (listeners, owners),
+        allowed,
+        args.listen.to_string(),
+        of_file.clone(),
+    );
     let server = place.serve(service.as_binder(), &limits)?;
     log::info!("guestnetd: ready on {}", args.listen);
     tell_init("READY=1");
 
-    let signal = ends.wait()?;
+    let signal = loop {
+        match signals.wait()? {
+            Signal::SIGHUP => reload(&of_file),
+            signal => break signal,
+        }
+    };
     log::info!("{signal}: ending");
     tell_init("STOPPING=1");
     // From here on a second signal ends the process at once.
@@ -114,6 +127,15 @@ pub fn run(args: &Args) -> Result<(), RunError> {
         }
     }
     Err(RunError::Stuck)
+}
+
+/// Nobody is told but the log.
+fn reload(of_file: &OfFile) {
+    match of_file.reload.as_ref().map(|file| file.reload()) {
+        Some(Ok(reloaded)) => log::info!("SIGHUP: {reloaded}"),
+        Some(Err(e)) => log::error!("SIGHUP: {e}"),
+        None => log::info!("SIGHUP: this guestnetd has no configuration file"),
+    }
 }
 
 /// Behind the probe: without SYS_ADMIN it could not be set, and what is missing is said there.

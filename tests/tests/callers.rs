@@ -243,6 +243,7 @@ fn a_user_of_its_own_sees_and_changes_its_own_guests_only() {
         refused("setUplinkInfo()", service.setUplinkInfo("wlan0", &UplinkInfo::default()).err());
         refused("setDeviceState()", service.setDeviceState(&DeviceState::default()).err());
         refused("setDns()", service.setDns("wlan0", &["192.0.2.53".to_owned()]).err());
+        refused("reload()", service.reload().err());
         // It sends from the device, to where it is told.
         let nowhere = DiagnoseOptions::default();
         refused("diagnose()", service.diagnose(Some("neighbour"), &nowhere).err());

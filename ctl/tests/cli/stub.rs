@@ -35,6 +35,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     LayerStatus::LayerStatus,
     NamedResolvers::NamedResolvers,
     Operation::Operation,
+    Reloaded::Reloaded,
     ServiceInfo::ServiceInfo,
     Status::Status,
     TargetKind::TargetKind,
@@ -369,6 +370,12 @@ impl IGuestNet for Service {
         let named = NamedResolvers { interfaceName: "tun0".to_owned(), servers: servers.clone() };
         let guest = GuestDns { guest: "a".to_owned(), mode: DnsMode::DNAT, netd: false, servers };
         Ok(DnsState { named: vec![named], guests: vec![guest] })
+    }
+
+    fn reload(&self) -> binder::Result<Reloaded> {
+        self.called("reload".to_owned());
+        let path = "/etc/guestnet/guestnetd.toml".to_owned();
+        Ok(Reloaded { path, changed: vec!["uplink".to_owned()], ..Reloaded::default() })
     }
 
     fn setUplinkInfo(&self, uplink: &str, info: &UplinkInfo) -> binder::Result<()> {

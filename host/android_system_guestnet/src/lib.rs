@@ -29,11 +29,11 @@ pub mod aidl {
                 pub use crate::gen::android::system::guestnet::{
                     Cause, Change, ChangeKind, DeviceState, Dhcp, DhcpCounters, DiagnoseOptions,
                     Diagnosis, DnsCounters, DnsMode, DnsState, EndCause, FirewallBackend, Guest,
-                    GuestConfig, GuestDns, GuestEvent, GuestKind, GuestState, GuestStatus,
-                    GuestTarget, Layer, LayerState, LayerStatus, Lifeline, NamedResolvers,
-                    Operation, Place, ProbeOutcome, ProbeReport, ServiceInfo, Status, TargetKind,
-                    TimelineStep, Trace, TraceGap, TraceStep, Uplink, UplinkInfo, Verdict,
-                    VpnPolicy,
+                    GuestConfig, GuestDns, GuestEvent, GuestField, GuestKind, GuestState,
+                    GuestStatus, GuestTarget, Layer, LayerState, LayerStatus, Lifeline,
+                    NamedResolvers, Operation, Place, ProbeOutcome, ProbeReport, Reloaded,
+                    ServiceInfo, Status, TargetKind, TimelineStep, Trace, TraceGap, TraceStep,
+                    Uplink, UplinkInfo, Verdict, VpnPolicy,
                 };
                 binder::aidl_interface_module!(
                     crate::gen::android::system::guestnet,

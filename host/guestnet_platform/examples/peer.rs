@@ -43,6 +43,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     IGuestNet::{BnGuestNet, IGuestNet, ERROR_NO_SUCH_GUEST},
     IGuestNetListener::{BnGuestNetListener, IGuestNetListener},
     LayerStatus::LayerStatus,
+    Reloaded::Reloaded,
     ServiceInfo::ServiceInfo,
     Status::Status,
     Uplink::Uplink,
@@ -190,6 +191,10 @@ impl IGuestNet for Stub {
 
     fn getDns(&self) -> binder::Result<DnsState> {
         unsupported()
+    }
+
+    fn reload(&self) -> binder::Result<Reloaded> {
+        Ok(Reloaded::default())
     }
 
     fn setUplinkInfo(&self, _uplink: &str, _info: &UplinkInfo) -> binder::Result<()> {

@@ -56,6 +56,8 @@ pub fn code(error: &Error) -> i32 {
         Error::Ending => wire::ERROR_UNAVAILABLE,
         Error::Undo { first, .. } => code(first),
         Error::AttachedAlready { found, .. } => code(found),
+        Error::OfSection { cause, .. } => code(cause),
+        Error::BadFile(_) => wire::ERROR_BAD_FILE,
     }
 }
 

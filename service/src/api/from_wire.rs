@@ -14,6 +14,7 @@
 
 //! From the wire to types that cannot hold a bad value.
 
+use super::sections::{Section, FIELDS};
 use crate::doctor::targets::Targets;
 use crate::effects::kernel::netns::target::Named;
 use crate::error::{Error, TargetError};
@@ -23,9 +24,9 @@ use crate::spec::{
 };
 use android_system_guestnet::aidl::android::system::guestnet::{
     DeviceState::DeviceState as WireDeviceState, Dhcp::Dhcp, DiagnoseOptions::DiagnoseOptions,
-    DnsMode::DnsMode, GuestConfig::GuestConfig, GuestKind::GuestKind, GuestTarget::GuestTarget,
-    Lifeline::Lifeline, TargetKind::TargetKind, UplinkInfo::UplinkInfo as WireUplinkInfo,
-    VpnPolicy::VpnPolicy as Wire,
+    DnsMode::DnsMode, GuestConfig::GuestConfig, GuestField::GuestField, GuestKind::GuestKind,
+    GuestTarget::GuestTarget, Lifeline::Lifeline, TargetKind::TargetKind,
+    UplinkInfo::UplinkInfo as WireUplinkInfo, VpnPolicy::VpnPolicy as Wire,
 };
 use binder::ParcelFileDescriptor;
 use std::net::{IpAddr, Ipv4Addr};
@@ -50,6 +51,11 @@ pub fn unsupported(config: &GuestConfig) -> Option<&'static str> {
         _ if config.addresses.len() > 1 => Some(SECOND),
         _ => None,
     }
+}
+
+/// What is said of that.
+pub fn not_supported(what: &str) -> String {
+    format!("{what} is not supported by this version of guestnetd")
 }
 
 /// Whether it asks for a kind of link that no guest has.
@@ -111,6 +117,16 @@ pub fn spec(config: &GuestConfig, uid: u32) -> Result<GuestSpec, SpecError> {
     checked(config, uid)
 }
 
+/// What a guest of this name is that nothing is said of but in a section, or why there can be none.
+pub fn section(name: &GuestName, section: &Section) -> Result<GuestSpec, Error> {
+    let bare = GuestConfig { name: name.as_str().to_owned(), ..GuestConfig::default() };
+    let (config, _) = section.complete(&bare);
+    match unsupported(&config) {
+        Some(what) => Err(Error::Unsupported(not_supported(what))),
+        None => Ok(spec(&config, 0)?),
+    }
+}
+
 /// All but its kind, if that is one of the contract's.
 fn checked(config: &GuestConfig, uid: u32) -> Result<GuestSpec, SpecError> {
     let texts = [&config.name, &config.interfaceName, &config.gateway];
@@ -129,6 +145,9 @@ fn checked(config: &GuestConfig, uid: u32) -> Result<GuestSpec, SpecError> {
         }
         (other, _) => return unknown("GuestKind", other.0),
     };
+    if let Some(field) = config.given.iter().find(|field| !is_field(**field)) {
+        return unknown("GuestField", field.0);
+    }
     let vpn = vpn_policy(config.vpnPolicy, config.uplink.as_deref())?;
     let outlives_process = match config.lifeline {
         Lifeline::TARGET => false,
@@ -158,6 +177,10 @@ fn checked(config: &GuestConfig, uid: u32) -> Result<GuestSpec, SpecError> {
     .lives(outlives_process, config.leaseMillis)?
     .connected(kind)?;
     Ok(spec.kept(config.keep).asks(dns(config)?).with_dhcp(dhcp))
+}
+
+fn is_field(field: GuestField) -> bool {
+    FIELDS.iter().any(|(one, _)| *one == field)
 }
 
 /// Where a guest's questions for names go, and the servers that belong to one of these.

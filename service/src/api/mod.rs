@@ -22,9 +22,11 @@ mod facts;
 mod from_wire;
 mod listeners;
 mod owners;
+pub mod sections;
 mod to_wire;
 
 pub use authorization::{Allowed, AllowedUid};
+pub use from_wire::section as check_section;
 pub use listeners::Listeners;
 pub use owners::Owners;
 
@@ -47,6 +49,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     IGuestNet::{BnGuestNet, IGuestNet},
     IGuestNetListener::IGuestNetListener,
     LayerStatus::LayerStatus,
+    Reloaded::Reloaded as WireReloaded,
     ServiceInfo::ServiceInfo,
     Status::Status,
     UplinkInfo::UplinkInfo,
@@ -57,10 +60,59 @@ use binder::{
     ThreadState,
 };
 use owners::Owner;
+use sections::{Completed, Sections};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The name that the service is registered and looked up by.
 pub const NAME: &str = "android.system.guestnet.IGuestNet/default";
+
+/// What has come of reading guestnetd's file again.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// The file.
+    pub path: PathBuf,
+    /// Keys and sections that are others now.
+    pub changed: Vec<String>,
+    /// Keys whose new values count from the next start on.
+    pub need_restart: Vec<String>,
+    /// Attached guests whose sections are others now.
+    pub unchanged_guests: Vec<GuestName>,
+}
+
+impl std::fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let all = |names: &[String]| match names.is_empty() {
+            true => "nothing".to_owned(),
+            false => names.join(", "),
+        };
+        write!(f, "changed: {}", all(&self.changed))?;
+        if !self.need_restart.is_empty() {
+            write!(f, "; needs a restart: {}", all(&self.need_restart))?;
+        }
+        let stay: Vec<_> = self.unchanged_guests.iter().map(ToString::to_string).collect();
+        if !stay.is_empty() {
+            write!(f, "; attached, and as before until update or the next attach: {}", all(&stay))?;
+        }
+        Ok(())
+    }
+}
+
+/// Who reads guestnetd's file again.
+pub trait Reload: Send + Sync {
+    /// Reads it. After a failure all is as it was.
+    fn reload(&self) -> Result<Reloaded, Error>;
+}
+
+/// What is from guestnetd's file.
+#[derive(Clone, Default)]
+pub struct OfFile {
+    /// What guests get by their names.
+    pub sections: Sections,
+    /// Who reads it again; none: there is no such file.
+    pub reload: Option<Arc<dyn Reload>>,
+}
 
 /// The service object.
 pub struct GuestNet {
@@ -69,6 +121,7 @@ pub struct GuestNet {
     owners: Owners,
     allowed: Allowed,
     listen: String,
+    of_file: OfFile,
     initial: Initial,
 }
 
@@ -81,11 +134,12 @@ impl GuestNet {
         (listeners, owners): (Listeners, Owners),
         allowed: Allowed,
         listen: String,
+        of_file: OfFile,
     ) -> Strong<dyn IGuestNet> {
         let features = BinderFeatures { set_requesting_sid: true, ..BinderFeatures::default() };
         let initial = Initial::find();
         BnGuestNet::new_binder(
-            Self { owner, listeners, owners, allowed, listen, initial },
+            Self { owner, listeners, owners, allowed, listen, of_file, initial },
             features,
         )
     }
@@ -123,6 +177,8 @@ impl GuestNet {
         caller: Caller,
     ) -> binder::Result<AttachRequest> {
         let arrived = Instant::now();
+        let completed = Completed::by(&self.of_file.sections, config);
+        let config = completed.config(config);
         if let Some(what) = from_wire::unsupported(config) {
             return unsupported(what);
         }
@@ -136,7 +192,7 @@ impl GuestNet {
             };
             Ok(AttachRequest { spec, target, uid: caller.by.uid, most, owner: None, arrived })
         };
-        let request = answer(opened())?;
+        let request = answer(opened().map_err(|e| completed.explain(e)))?;
         let is_own = |uid| request.target.iter().all(|target| target.is_own_of(uid));
         match caller.whose {
             Whose::Of(uid) if !is_own(uid) => refused(format!(
@@ -189,6 +245,8 @@ impl GuestNet {
         config: &GuestConfig,
     ) -> binder::Result<Guest> {
         let arrived = Instant::now();
+        let completed = Completed::by(&self.of_file.sections, config);
+        let config = completed.config(config);
         match from_wire::unsupported(config) {
             // Which a live guest cannot change to, whatever this version has.
             Some(what) if !from_wire::is_another_kind(config) => return unsupported(what),
@@ -200,6 +258,7 @@ impl GuestNet {
             Ok(UpdateRequest { name, spec, other_kind, whose, arrived })
         };
         let updated = asked().and_then(|request| self.owner.update(request));
+        let updated = updated.map_err(|e| completed.explain(e));
         caller.answer(updated).map(|g| to_wire::guest(&g))
     }
 
@@ -276,7 +335,7 @@ fn answer<T>(result: Result<T, Error>) -> binder::Result<T> {
 }
 
 fn unsupported<T>(what: &str) -> binder::Result<T> {
-    let text = format!("{what} is not supported by this version of guestnetd");
+    let text = from_wire::not_supported(what);
     Err(text).or_binder_exception_with(ExceptionCode::UNSUPPORTED_OPERATION, |text| text)
 }
 
@@ -438,6 +497,17 @@ impl IGuestNet for GuestNet {
     fn setDeviceState(&self, state: &DeviceState) -> binder::Result<()> {
         self.administrator()?;
         answer(self.owner.set_device_state(from_wire::device_state(state)))
+    }
+
+    fn reload(&self) -> binder::Result<WireReloaded> {
+        let caller = self.administrator()?;
+        let none = || Error::Unsupported("this guestnetd has no configuration file".into());
+        let reload = answer(self.of_file.reload.as_ref().ok_or_else(none))?;
+        let reloaded = answer(reload.reload());
+        caller.log(("reload", "guestnetd.toml"), &reloaded, |done| {
+            Some(format!("{done}, as {} asked", caller.by))
+        });
+        reloaded.map(to_wire::reloaded)
     }
 
     fn registerListener(&self, listener: &Strong<dyn IGuestNetListener>) -> binder::Result<()> {

@@ -42,8 +42,8 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     GuestKind::GuestKind, GuestState::GuestState, GuestStatus::GuestStatus,
     IGuestNet::MTU_FOLLOW_UPLINK, Layer::Layer, LayerState::LayerState, LayerStatus::LayerStatus,
     Lifeline::Lifeline, NamedResolvers::NamedResolvers, Place::Place, ProbeReport::ProbeReport,
-    ServiceInfo::ServiceInfo, Status::Status, TimelineStep::TimelineStep, TraceGap::TraceGap,
-    TraceStep::TraceStep, VpnPolicy::VpnPolicy,
+    Reloaded::Reloaded, ServiceInfo::ServiceInfo, Status::Status, TimelineStep::TimelineStep,
+    TraceGap::TraceGap, TraceStep::TraceStep, VpnPolicy::VpnPolicy,
 };
 use binder::ParcelFileDescriptor;
 use std::collections::HashMap;
@@ -426,6 +426,17 @@ pub fn info(info: &Info, listen: &str) -> ServiceInfo {
         ownsForwarding: info.owns_forwarding,
         unsupported: UNSUPPORTED.iter().map(|s| (*s).to_owned()).collect(),
         routing: info.routing.to_owned(),
+    }
+}
+
+/// What has come of reading guestnetd's file again.
+pub fn reloaded(reloaded: super::Reloaded) -> Reloaded {
+    let super::Reloaded { path, changed, need_restart, unchanged_guests } = reloaded;
+    Reloaded {
+        path: path.display().to_string(),
+        changed,
+        needRestart: need_restart,
+        unchangedGuests: unchanged_guests.into_iter().map(String::from).collect(),
     }
 }
 

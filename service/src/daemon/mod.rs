@@ -312,6 +312,14 @@ impl Handle {
         Ok(())
     }
 
+    /// Another configuration, as far as that can change.
+    pub fn reconfigure(&self, config: Config) -> Result<(), Error> {
+        self.call(|daemon| {
+            daemon.reconfigure(config);
+            Ok(())
+        })
+    }
+
     /// What this guestnetd is.
     pub fn info(&self) -> Result<Info, Error> {
         self.call(|daemon| Ok(daemon.info()))

@@ -69,6 +69,11 @@ impl Resolvers {
         Self { named, fallback, file, written: None, found: Found::default(), refused: Vec::new() }
     }
 
+    /// These are behind any uplink that nothing is said of, from now on.
+    pub(in crate::daemon) fn fall_back_to(&mut self, servers: Vec<Ipv4Addr>) {
+        self.fallback = servers;
+    }
+
     /// Who said which are behind an uplink.
     pub(in crate::daemon) fn source(&self, uplink: Option<&IfName>) -> Source<'_> {
         let named = uplink.is_some_and(|name| self.named.behind.contains_key(name));

@@ -18,6 +18,7 @@ package android.system.guestnet;
 
 import android.system.guestnet.Dhcp;
 import android.system.guestnet.DnsMode;
+import android.system.guestnet.GuestField;
 import android.system.guestnet.GuestKind;
 import android.system.guestnet.Lifeline;
 import android.system.guestnet.VpnPolicy;
@@ -78,4 +79,10 @@ parcelable GuestConfig {
      * more than one). Other kinds: 1.
      */
     int queues = 1;
+    /**
+     * What counts as said here though it has its default. Where guestnetd's file has a section for guests of
+     * this name (on Linux), a field is the section's if it has its default here and is not in this list. What
+     * is not its default is always the caller's.
+     */
+    GuestField[] given;
 }

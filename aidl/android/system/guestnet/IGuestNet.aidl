@@ -26,6 +26,7 @@ import android.system.guestnet.GuestConfig;
 import android.system.guestnet.GuestTarget;
 import android.system.guestnet.IGuestNetListener;
 import android.system.guestnet.LayerStatus;
+import android.system.guestnet.Reloaded;
 import android.system.guestnet.ServiceInfo;
 import android.system.guestnet.Status;
 import android.system.guestnet.UplinkInfo;
@@ -41,7 +42,8 @@ import android.system.guestnet.UplinkInfo;
  * A uid that is given as --allow-uid UID:own sees and changes only the guests that it attached: others
  * are as if they were not there. It may attach (plan, check) only what is its own: a process that runs
  * as it, a network namespace of a user namespace that it made, or a TAP, with addresses of the default
- * subnet and its gateway; setDns(), setUplinkInfo(), setDeviceState(), diagnose() and dumpTo() are EX_SECURITY.
+ * subnet and its gateway; setDns(), setUplinkInfo(), setDeviceState(), diagnose(), dumpTo()
+ * and reload() are EX_SECURITY.
  *
  * A failed call changes nothing: what was done before the failing step is undone.
  *
@@ -106,6 +108,8 @@ interface IGuestNet {
     const int ERROR_BAD_DNS = 112;
     /** GuestConfig.queues is not 1 to 16; or it is not 1 with another kind than TAP. */
     const int ERROR_BAD_QUEUES = 113;
+    /** reload(): guestnetd's file is wrong, or cannot be read; the message has file, line and cause. */
+    const int ERROR_BAD_FILE = 122;
 
     /** GuestTarget.pid is zero or negative. */
     const int ERROR_BAD_PID = 200;
@@ -197,7 +201,8 @@ interface IGuestNet {
     Guest attach(in GuestConfig config, in GuestTarget target, @nullable IBinder owner);
 
     /**
-     * Changes a live guest, while its link stays.
+     * Changes a live guest, while its link stays. Of fields that are not given (GuestConfig.given) its section of
+     * guestnetd's file has its say, as with attach().
      *
      * These fields change: addresses, mtu, vpnPolicy, uplink, keep and dhcp; leaseMillis begins a lease. The others
      * have to be as they are, or it is ERROR_FIELD_NOT_UPDATABLE: name, kind, interfaceName, gateway,
@@ -383,4 +388,14 @@ interface IGuestNet {
      * @param state what is known of it.
      */
     void setDeviceState(in DeviceState state);
+
+    /**
+     * Reads guestnetd's file again (guestnetd.toml, on Linux), as SIGHUP does. What can change at once does;
+     * what cannot is named. If anything in it is wrong, nothing changes. Where a build has no file, as on
+     * Android, it is EX_UNSUPPORTED_OPERATION; UID:own may not call it.
+     *
+     * @return what has changed and what has not.
+     * @throws ServiceSpecificException ERROR_BAD_FILE.
+     */
+    Reloaded reload();
 }

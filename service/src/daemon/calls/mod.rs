@@ -18,6 +18,7 @@ pub(in crate::daemon) mod attach;
 mod detach;
 pub(in crate::daemon) mod diagnose;
 mod dns;
+mod reconfigure;
 pub(in crate::daemon) mod repair;
 mod shared;
 mod subject;

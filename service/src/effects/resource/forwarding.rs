@@ -103,6 +103,11 @@ impl Forwarding {
         })
     }
 
+    /// Whether it stays on when the last guest is gone.
+    pub(crate) fn keep(&mut self, keep: bool) {
+        self.keep = keep;
+    }
+
     /// Whether guestnetd switched it on, or has it of netd.
     pub(crate) fn is_ours(&self) -> bool {
         self.record.ours

@@ -49,4 +49,5 @@ parcelable GuestConfig {
   android.system.guestnet.DnsMode dns = android.system.guestnet.DnsMode.AUTO;
   @utf8InCpp String[] dnsServers;
   int queues = 1;
+  android.system.guestnet.GuestField[] given;
 }

@@ -53,6 +53,7 @@ interface IGuestNet {
   void setUplinkInfo(@utf8InCpp String uplink, in android.system.guestnet.UplinkInfo info);
   android.system.guestnet.DnsState getDns();
   void setDeviceState(in android.system.guestnet.DeviceState state);
+  android.system.guestnet.Reloaded reload();
   const int MTU_FOLLOW_UPLINK = (-1) /* -1 */;
   const int MAX_DNS_SERVERS = 8;
   const int MAX_PROBE_TARGETS = 4;
@@ -72,6 +73,7 @@ interface IGuestNet {
   const int ERROR_BAD_LEASE = 111;
   const int ERROR_BAD_DNS = 112;
   const int ERROR_BAD_QUEUES = 113;
+  const int ERROR_BAD_FILE = 122;
   const int ERROR_BAD_PID = 200;
   const int ERROR_NO_SUCH_PROCESS = 201;
   const int ERROR_KERNEL_THREAD = 202;

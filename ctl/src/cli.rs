@@ -37,6 +37,7 @@ Exit codes:
   6   not allowed
   7   guestnetd cannot be reached
   8   not supported by this guestnetd
+  9   reload: guestnetd's file is wrong; all is as it was before
   10  attached, but there is no uplink: traffic waits (stderr says why)
       check, status: a layer waits; doctor: traffic waits
   11  check, status, doctor: internet, but no names
@@ -150,6 +151,12 @@ Examples:
   guestnetctl uplink-info wlan0 --captive-portal https://portal.example/api
   guestnetctl uplink-info wlan0";
 
+const RELOAD_HELP: &str = "\
+The file is /etc/guestnet/guestnetd.toml, or what guestnetd's --config names. When anything in it is
+wrong, the file, the line and the cause are said, and nothing changes (exit code 9). Attached guests
+stay as they are until they are attached again, or are told to take what the file says of them:
+  guestnetctl update demo --section";
+
 const STATUS_HELP: &str = "\
 The first line is the verdict. No internet: the lowest layer that is BAD is to blame; where none is,
 a lockdown VPN, then the uplink, then the lowest layer that waits. Unsure: nothing is known to be
@@ -255,6 +262,9 @@ pub enum Command {
         /// Answer the guest's DHCP clients (auto), or do not (off)
         #[arg(long, value_name = "HOW", group = "what", hide_possible_values = true)]
         dhcp: Option<Answers>,
+        /// What guestnetd's file says of it now, where nothing else is given
+        #[arg(long, group = "what")]
+        section: bool,
         /// Show what the time was spent on
         #[arg(long)]
         timeline: bool,
@@ -366,6 +376,9 @@ but no names.")]
     /// Say what the platform knows of an uplink; what is not given is not so
     #[command(after_help = UPLINK_HELP)]
     UplinkInfo(UplinkArgs),
+    /// Have guestnetd read its file again: what can change at once does, and what cannot is named
+    #[command(after_help = RELOAD_HELP)]
+    Reload,
     /// Show what this guestnetd is and how it runs
     #[command(after_help = "\
 Examples:

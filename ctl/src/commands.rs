@@ -17,7 +17,9 @@
 use crate::cli::{Cli, Command, ProbeArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::{attached, client, hold, json, lxc, oci, render, tap, target, uplink, verdict, watch};
+use crate::{
+    attached, client, hold, json, lxc, oci, reload, render, tap, target, uplink, verdict, watch,
+};
 use android_system_guestnet::aidl::android::system::guestnet::{
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
@@ -61,10 +63,11 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             let guest = guestnet.attach(&config, &target, None)?;
             return attached::tell_new(guestnet, output, &guest, *timeline, file);
         }
-        Command::Update { name, address, mtu, vpn, dns_mode, lease, dhcp, timeline } => {
+        Command::Update { name, address, mtu, vpn, dns_mode, lease, dhcp, section, timeline } => {
             let has = guestnet.get(name)?.ok_or_else(|| no_such_guest(name))?;
             let (address, vpn, dns) = (address.as_deref(), vpn.as_ref(), dns_mode.as_ref());
             let config = target::updated(&has, address, *mtu, vpn, dns, *lease, *dhcp);
+            let config = if *section { target::left_to_section(config, command) } else { config };
             let guest = guestnet.update(name, &config)?;
             return attached::tell(guestnet, output, &guest, *timeline);
         }
@@ -124,6 +127,7 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             None => uplink::resolvers(guestnet, output)?,
         },
         Command::UplinkInfo(args) => uplink::info(guestnet, output, args)?,
+        Command::Reload => reload::run(guestnet, output)?,
         Command::Info => {
             let info = guestnet.info()?;
             output.answer(|| json::info(&info), || render::info::text(&info))?;

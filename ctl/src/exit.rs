@@ -16,9 +16,9 @@
 //! guestnetd falls into a class. Pure: nothing is printed here.
 
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
-    ERROR_ADDRESS_IN_USE, ERROR_ADDRESS_OUTSIDE_SUBNET, ERROR_FORWARDING, ERROR_GUEST_GONE,
-    ERROR_KERNEL, ERROR_NO_SUCH_GUEST, ERROR_NO_SUCH_PROCESS, ERROR_PROCESS_EXITED,
-    ERROR_UNAVAILABLE, ERROR_VERIFY,
+    ERROR_ADDRESS_IN_USE, ERROR_ADDRESS_OUTSIDE_SUBNET, ERROR_BAD_FILE, ERROR_FORWARDING,
+    ERROR_GUEST_GONE, ERROR_KERNEL, ERROR_NO_SUCH_GUEST, ERROR_NO_SUCH_PROCESS,
+    ERROR_PROCESS_EXITED, ERROR_UNAVAILABLE, ERROR_VERIFY,
 };
 use binder::{ExceptionCode, Status, StatusCode};
 use guestnet_platform::PlatformError;
@@ -45,6 +45,8 @@ pub enum Exit {
     Unreachable = 7,
     /// This guestnetd does not do that yet.
     Unsupported = 8,
+    /// guestnetd's file is wrong.
+    BadFile = 9,
     /// Attached, but there is no uplink.
     NoUplink = 10,
     /// There is internet, but names are not resolved.
@@ -66,6 +68,7 @@ impl Exit {
             Exit::NotAllowed => "not_allowed",
             Exit::Unreachable => "unreachable",
             Exit::Unsupported => "unsupported",
+            Exit::BadFile => "bad_file",
             Exit::NoUplink => "no_uplink",
             Exit::NoNames => "no_names",
             Exit::Unsure => "unsure",
@@ -75,6 +78,7 @@ impl Exit {
     /// The class of one of IGuestNet's ERROR_ codes.
     fn of_error(code: i32) -> Self {
         match code {
+            ERROR_BAD_FILE => Exit::BadFile,
             100..=299 => Exit::BadInput,
             300..=399 => Exit::Conflict,
             400..=499 => Exit::System,
@@ -203,6 +207,7 @@ mod tests {
             (99, Exit::Other),
             (100, Exit::BadInput),
             (207, Exit::BadInput),
+            (ERROR_BAD_FILE, Exit::BadFile),
             (299, Exit::BadInput),
             (300, Exit::Conflict),
             (304, Exit::Conflict),
@@ -288,6 +293,7 @@ mod tests {
             (Exit::NotAllowed, 6, "not_allowed"),
             (Exit::Unreachable, 7, "unreachable"),
             (Exit::Unsupported, 8, "unsupported"),
+            (Exit::BadFile, 9, "bad_file"),
             (Exit::NoUplink, 10, "no_uplink"),
         ];
         for (exit, number, name) in all {

@@ -37,6 +37,7 @@ mod man;
 mod names;
 mod oci;
 mod output;
+mod reload;
 mod render;
 mod resolv_conf;
 #[cfg(test)]

@@ -15,7 +15,7 @@
 //! From the command line to the contract's GuestConfig and GuestTarget. Opens what the user
 //! names; judges nothing: guestnetd does, and its words are the ones the user sees.
 
-use crate::cli::{Answers, ConfigArgs, GuestArgs, LivesBy, TargetArgs};
+use crate::cli::{Answers, Command, ConfigArgs, GuestArgs, LivesBy, TargetArgs};
 use crate::dns_mode::Dns;
 use crate::exit::{Exit, Failure};
 use crate::vpn::Vpn;
@@ -115,6 +115,33 @@ pub fn updated(
         queues: has.queues,
         given: GuestField::enum_values().to_vec(),
     }
+}
+
+/// The same, where what can change and the command does not say is for guestnetd's file to say.
+pub fn left_to_section(config: GuestConfig, command: &Command) -> GuestConfig {
+    let Command::Update { address, mtu, vpn, dns_mode, lease, dhcp, .. } = command else {
+        return config;
+    };
+    let default = GuestConfig::default();
+    let mut left = config;
+    let mut leave = |field, said: bool, reset: &dyn Fn(&mut GuestConfig)| {
+        if !said {
+            reset(&mut left);
+            left.given.retain(|one| *one != field);
+        }
+    };
+    leave(GuestField::ADDRESSES, address.is_some(), &|_| ());
+    leave(GuestField::MTU, mtu.is_some(), &|config| config.mtu = default.mtu);
+    leave(GuestField::VPN_POLICY, vpn.is_some(), &|config| {
+        (config.vpnPolicy, config.uplink) = (default.vpnPolicy, None);
+    });
+    leave(GuestField::KEEP, false, &|config| config.keep = default.keep);
+    leave(GuestField::LEASE, lease.is_some(), &|config| config.leaseMillis = default.leaseMillis);
+    leave(GuestField::DHCP, dhcp.is_some(), &|config| config.dhcp = default.dhcp);
+    leave(GuestField::DNS, dns_mode.is_some(), &|config| {
+        (config.dns, config.dnsServers) = (default.dns, Vec::new());
+    });
+    left
 }
 
 /// What attach, plan and check are asked about.
@@ -278,6 +305,22 @@ mod tests {
         let policy = VpnPolicy::BLOCK_UNDER_LOCKDOWN;
         let addresses = vec!["10.0.0.9".to_owned()];
         same(moved, GuestConfig { addresses, vpnPolicy: policy, uplink: None, ..kept() });
+    }
+
+    #[test]
+    fn what_an_update_leaves_to_the_section_is_not_given() {
+        let line = "guestnetctl update demo --section --vpn follow --address 10.0.0.9";
+        let cli = <crate::cli::Cli as clap::Parser>::try_parse_from(line.split(' ')).unwrap();
+        let has =
+            Guest { name: "demo".to_owned(), configuredMtu: 1300, keep: true, ..Guest::default() };
+        let asked = updated(&has, Some("10.0.0.9"), None, Some(&Vpn::Follow), None, None, None);
+        let left = left_to_section(asked, &cli.command);
+        assert_eq!((left.mtu, left.keep), (-1, false));
+        for field in GuestField::enum_values() {
+            use GuestField as F;
+            let open = [F::MTU, F::KEEP, F::LEASE, F::DHCP, F::DNS].contains(&field);
+            assert_eq!(left.given.contains(&field), !open, "{field:?}");
+        }
     }
 
     #[test]

@@ -16,10 +16,34 @@
 
 use clap::CommandFactory;
 use guestnetd::cli::Args;
-use std::io;
+use std::io::{self, Write};
+
+/// What clap does not know.
+const MORE: &str = r".SH FILES
+.TP
+.I /etc/guestnet/guestnetd.toml
+The options as keys, without dashes in front, and sections [guest.NAME] for what guests get by their names. The
+command line counts before the file, and what the caller of attach says before a section. Without the file all
+has its default.
+.SH SIGNALS
+.TP
+SIGTERM, SIGINT
+End it. Guests keep their network, and the next start takes them over.
+.TP
+SIGHUP
+Reads the file again, as
+.B guestnetctl reload
+does: sections, uplink, dns, guest\-connections, keep\-forwarding and check\-every change at once.
+.SH EXIT STATUS
+0: ended by a signal. 1: it cannot run, and says why. 2: wrong command line. 78: wrong configuration file.
+.SH SEE ALSO
+.BR guestnetctl (1)
+";
 
 fn main() -> io::Result<()> {
     let version = concat!("guestnetd ", env!("CARGO_PKG_VERSION"));
     let page = clap_mangen::Man::new(Args::command()).section("8").source(version);
-    page.manual("guestnetd").render(&mut io::stdout())
+    let mut out = io::stdout();
+    page.manual("guestnetd").render(&mut out)?;
+    out.write_all(MORE.as_bytes())
 }

@@ -90,6 +90,19 @@ exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 
 /// What guestnetd does, one after another; each has to work as without the unit's limits.
 const WORK: &str = r#"
+# The file that the page installs counts, and a reload is the unit's.
+guestnetctl info | grep -E '^uplink +default$'
+sed -i 's/^#check-every = .*/check-every = 30/' /etc/guestnet/guestnetd.toml
+systemctl reload guestnetd
+journalctl -u guestnetd --no-pager | grep 'changed: check-every'
+echo 'uplink = 5' >>/etc/guestnet/guestnetd.toml
+systemctl reload guestnetd && exit 1
+guestnetctl reload && exit 1
+systemctl restart guestnetd && exit 1
+[ "$(systemctl show -P ExecMainStatus guestnetd)" = 78 ]
+sed -i '$d' /etc/guestnet/guestnetd.toml
+systemctl reset-failed guestnetd
+systemctl start guestnetd
 systemd-analyze verify --man=no /etc/systemd/system/guestnetd.service
 [ "$(systemctl show -P SubState guestnetd)" = running ]
 [ "$(stat -c %G /run/guestnet/guestnet.sock)" = guestnet ]

@@ -39,8 +39,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// `REFUSED`.
 const REFUSED: u8 = 5;
 
-/// Tokens have 30 bits, and come again after a thousand million questions.
-const MOST_TOKEN: Token = (1 << 30) - 1;
+/// Tokens have 29 bits, and come again after five hundred million questions.
+const MOST_TOKEN: Token = (1 << 29) - 1;
 
 /// A question on its way.
 pub type Token = u32;

@@ -24,10 +24,12 @@
 pub mod book;
 #[cfg(test)]
 mod corpus;
+mod flights;
 pub mod forward;
 mod listeners;
 pub mod message;
 pub mod netd;
+mod pool;
 mod server;
 mod socket;
 mod storm;

@@ -16,19 +16,18 @@
 //! of one server is more than that.
 
 use super::book::Book;
+use super::flights::Flights;
 use super::forward::{Client, Step, Table, Token};
 use super::listeners::Listeners;
-use super::socket::{open, receive, send, Flying};
+use super::socket::{receive, send};
 use super::storm::Storms;
 use super::stream::Connection;
 use crate::model::if_index::IfIndex;
 use crate::serve::{Poll, Server, Want};
-use nix::sys::epoll::EpollFlags;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,16 +42,13 @@ const TCP: u32 = 1;
 const CONNECTION: u32 = 2;
 const FLIGHT: u32 = 3;
 const NUMBER: u32 = (1 << 30) - 1;
-
 /// The server.
 pub struct Names {
     book: Arc<Book>,
     table: Table,
     storms: Storms,
-    /// netd's socket.
-    netd: Arc<Path>,
     listeners: Listeners,
-    flying: HashMap<Token, Flying>,
+    flights: Flights,
     connections: HashMap<u32, Connection>,
     last_connection: u32,
     /// Guests by their addresses.
@@ -65,17 +61,16 @@ pub struct Names {
 impl Names {
     /// Nobody asks yet.
     pub fn new(book: Arc<Book>) -> Self {
-        let (table, storms, listeners, flying, connections) = Default::default();
+        let (table, storms, listeners, connections) = Default::default();
         let (last_connection, guests, random, drawn) = Default::default();
-        let netd = Path::new("").into();
+        let flights = Flights::new(FLIGHT << 30);
         let buffer = vec![0; 1 << 16];
         Self {
             book,
             table,
             storms,
-            netd,
             listeners,
-            flying,
+            flights,
             connections,
             last_connection,
             guests,
@@ -96,7 +91,7 @@ impl Names {
             step = match step {
                 Step::Wait => return,
                 Step::Ask(token) => {
-                    self.flying.remove(&token);
+                    self.flights.land(token, false);
                     match self.begin(token, poll) {
                         Ok(()) => return,
                         Err(e) => {
@@ -106,15 +101,13 @@ impl Names {
                     }
                 }
                 Step::Again(token) => {
-                    if let Some(Flying::Datagram(socket)) = self.flying.get(&token) {
-                        if let Some((_, message)) = self.table.target(token) {
-                            let _ = socket.send(message);
-                        }
+                    if let Some((_, message)) = self.table.target(token) {
+                        self.flights.again(token, message);
                     }
                     return;
                 }
                 Step::Forget(token) => {
-                    self.flying.remove(&token);
+                    self.flights.land(token, false);
                     return;
                 }
                 Step::Know(guest, client, answer) => {
@@ -122,8 +115,9 @@ impl Names {
                     return;
                 }
                 Step::Tell(token, guest, client, answer) => {
-                    token.map(|token| self.flying.remove(&token));
+                    // First of all: who asked waits for it.
                     self.tell(guest, client, &answer, poll);
+                    token.into_iter().for_each(|token| self.flights.land(token, false));
                     return;
                 }
             }
@@ -131,15 +125,7 @@ impl Names {
     }
 
     fn begin(&mut self, token: Token, poll: &Poll<'_>) -> io::Result<()> {
-        let Some((target, message)) = self.table.target(token) else { return Ok(()) };
-        let flying = open(&target, message, &self.netd)?;
-        let at = FLIGHT << 30 | token;
-        match &flying {
-            Flying::Datagram(socket) => poll.watch(socket, at, EpollFlags::EPOLLIN)?,
-            Flying::Stream(exchange) => poll.watch(exchange, at, exchange.waits_for())?,
-        }
-        self.flying.insert(token, flying);
-        Ok(())
+        self.table.target(token).map_or(Ok(()), |asked| self.flights.begin(token, asked, poll))
     }
 
     fn tell(&mut self, guest: IfIndex, client: Client, answer: &[u8], poll: &Poll<'_>) {
@@ -178,7 +164,7 @@ impl Names {
     fn close(&mut self, number: u32) {
         self.connections.remove(&number);
         for token in self.table.hung_up(number) {
-            self.flying.remove(&token);
+            self.flights.land(token, false);
         }
     }
 
@@ -267,32 +253,22 @@ impl Names {
     }
 
     /// Something has come for a question.
-    fn answered(&mut self, token: Token, poll: &Poll<'_>) {
+    fn answered(&mut self, number: u32, poll: &Poll<'_>) {
+        let received = self.flights.receive(number, &mut self.buffer, poll);
+        let Some((token, received)) = received else { return };
         let now = Instant::now();
-        let step = match self.flying.get_mut(&token) {
-            None => return,
-            Some(Flying::Datagram(socket)) => match socket.recv(&mut self.buffer) {
-                Ok(length) => {
-                    let message = self.buffer.get(..length).unwrap_or_default().to_vec();
-                    self.table.answer(token, message, now)
+        let step = match received {
+            Ok(message) => match self.table.answer(token, message, now) {
+                Step::Tell(Some(_), guest, client, answer) => {
+                    self.tell(guest, client, &answer, poll);
+                    return self.flights.land(token, true);
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.table.failed(token, now),
+                other => other,
             },
-            Some(Flying::Stream(exchange)) => match exchange.go_on() {
-                Ok(Some(message)) => self.table.answer(token, message, now),
-                Ok(None) => {
-                    let waits = exchange.waits_for();
-                    match poll.change(&*exchange, FLIGHT << 30 | token, waits) {
-                        Ok(()) => return,
-                        Err(_) => self.table.failed(token, now),
-                    }
-                }
-                Err(e) => {
-                    log::debug!("a question is not answered: {e}");
-                    self.table.failed(token, now)
-                }
-            },
+            Err(e) => {
+                log::debug!("a question is not answered: {e}");
+                self.table.failed(token, now)
+            }
         };
         self.act(step, poll);
     }
@@ -301,7 +277,6 @@ impl Names {
 impl Server for Names {
     fn bring(&mut self, want: &Want, poll: &Poll<'_>) -> io::Result<()> {
         let of = &want.dns.guests;
-        self.netd = Arc::clone(&want.dns.netd);
         let opened = self.listeners.bring(want, [UDP << 30, TCP << 30], poll);
         self.book.listens(opened.as_ref().err().map(io::Error::to_string));
         if opened? {
@@ -314,6 +289,7 @@ impl Server for Names {
         let gone: Vec<_> =
             self.connections.iter().filter(|(_, one)| gone(one)).map(|(n, _)| *n).collect();
         gone.into_iter().for_each(|number| self.close(number));
+        self.flights.bring(&want.dns.netd);
         for step in self.table.bring(&want.dns, Instant::now()) {
             self.act(step, poll);
         }
@@ -334,13 +310,15 @@ impl Server for Names {
 
     fn due(&self) -> Option<Instant> {
         let idle = self.connections.values().map(|connection| connection.until).min();
-        self.table.due().into_iter().chain(idle).chain(self.storms.due()).min()
+        let own = [self.table.due(), self.storms.due(), self.flights.due()];
+        own.into_iter().flatten().chain(idle).min()
     }
 
     fn tick(&mut self, now: Instant, poll: &Poll<'_>) -> io::Result<()> {
         while let Some(step) = self.table.expire(now) {
             self.act(step, poll);
         }
+        self.flights.tick(now);
         let idle = |(_, one): &(&u32, &Connection)| one.until <= now;
         let idle: Vec<_> = self.connections.iter().filter(idle).map(|(n, _)| *n).collect();
         idle.into_iter().for_each(|number| self.close(number));

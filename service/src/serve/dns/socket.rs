@@ -46,14 +46,6 @@ pub struct Listener {
     pub tcp: TcpListener,
 }
 
-/// How a question is on its way.
-pub enum Flying {
-    /// By UDP.
-    Datagram(UdpSocket),
-    /// By TCP, or to netd.
-    Stream(Exchange),
-}
-
 // linux/bpf_common.h: BPF_LD | BPF_W | BPF_ABS, BPF_JMP | BPF_JEQ | BPF_K, BPF_RET | BPF_K
 const LOAD: u16 = 0x20;
 const IS_EQUAL: u16 = 0x15;
@@ -201,19 +193,26 @@ pub fn send(
     Ok(sendmsg(socket.as_raw_fd(), &parts, &about, flags, Some(&SockaddrIn::from(to)))?)
 }
 
-/// Asks. A datagram is sent by a port that the kernel draws, to be answered by its server alone.
-pub fn open(target: &Target<'_>, message: &[u8], netd: &Path) -> io::Result<Flying> {
-    let (at, by, mark, tcp) = match *target {
-        Target::Netd(network) => {
-            let fd = socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
-            connect(fd.as_raw_fd(), &UnixAddr::new(netd)?)?;
-            let other = Other::Netd(UnixStream::from(fd));
-            return Ok(Flying::Stream(Exchange::new(
-                other,
-                super::netd::request(network, message),
-            )));
-        }
-        Target::Server { at, by, mark, tcp } => (at, by, mark, tcp),
+/// Asks netd, or a server by TCP.
+pub fn open_stream(target: &Target<'_>, message: &[u8], netd: &Path) -> io::Result<Exchange> {
+    if let Target::Netd(network) = *target {
+        let fd = socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
+        connect(fd.as_raw_fd(), &UnixAddr::new(netd)?)?;
+        let other = Other::Netd(UnixStream::from(fd));
+        return Ok(Exchange::new(other, super::netd::request(network, message)));
+    }
+    let other = Other::Server(TcpStream::from(open(target, SockType::Stream)?));
+    Ok(Exchange::new(other, framed(message)))
+}
+
+/// A socket for datagrams to a server, of a port that the kernel draws, and from that server alone.
+pub fn open_datagram(target: &Target<'_>) -> io::Result<UdpSocket> {
+    Ok(open(target, SockType::Datagram)?.into())
+}
+
+fn open(target: &Target<'_>, kind: SockType) -> io::Result<OwnedFd> {
+    let Target::Server { at, by, mark, .. } = *target else {
+        return Err(io::ErrorKind::InvalidInput.into());
     };
     let (family, scope) = match at {
         IpAddr::V4(_) => (AddressFamily::Inet, 0),
@@ -223,7 +222,6 @@ pub fn open(target: &Target<'_>, message: &[u8], netd: &Path) -> io::Result<Flyi
         }
         IpAddr::V6(_) => (AddressFamily::Inet6, 0),
     };
-    let kind = if tcp { SockType::Stream } else { SockType::Datagram };
     let fd = socket(family, kind, FLAGS, None)?;
     // The device's own is asked on the device.
     if !at.is_loopback() {
@@ -237,14 +235,8 @@ pub fn open(target: &Target<'_>, message: &[u8], netd: &Path) -> io::Result<Flyi
         IpAddr::V6(at) => SocketAddr::V6(SocketAddrV6::new(at, 53, 0, scope)),
     };
     match connect(fd.as_raw_fd(), &SockaddrStorage::from(at)) {
-        Err(nix::errno::Errno::EINPROGRESS) if tcp => {}
+        Err(nix::errno::Errno::EINPROGRESS) if kind == SockType::Stream => {}
         other => other?,
     }
-    if tcp {
-        let other = Other::Server(TcpStream::from(fd));
-        return Ok(Flying::Stream(Exchange::new(other, framed(message))));
-    }
-    let socket = UdpSocket::from(fd);
-    socket.send(message)?;
-    Ok(Flying::Datagram(socket))
+    Ok(fd)
 }

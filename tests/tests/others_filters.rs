@@ -25,6 +25,7 @@ use guestnet_tests::{Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(
     status_says_what_becomes_of_packets,
+    status_computes_what_rules_ask_for,
     names_that_the_device_itself_answers_are_followed_to_its_input,
 );
 
@@ -131,6 +132,94 @@ const SHAPES: &[&str] = &[
     "nft 'table inet t { chain p { type filter hook prerouting priority mangle; iifname \"vm_wlan*\" meta mark set 7; }; }'; ip rule add pref 90 not fwmark 7 iif vm_wlan blackhole",
 ];
 
+/// Matches and expressions that ask for more than addresses, ports and states: what they come to is certain,
+/// either way.
+const COMPUTED: &[&str] = &[
+    // Bytes and programs.
+    "$i -A FORWARD -i vm_wlan+ -m u32 --u32 '6&0xFF=1,6,17' -j DROP",
+    "$i -A FORWARD -i vm_wlan+ -m u32 --u32 '6&0xFF=47' -j DROP",
+    "$i -A FORWARD -m u32 --u32 '6&0xFF=6 && 0>>22&0x3C@0&0xFFFF=80,443' -j DROP",
+    "$i -A FORWARD -m u32 ! --u32 '0>>28=4' -j DROP",
+    "$i -A FORWARD -m u32 --u32 '0&0xFFFF=1501:65535' -j DROP",
+    "$i -A FORWARD -m u32 --u32 '4&0x1FFF=1:0x1FFF' -j DROP",
+    "$i -A FORWARD -m bpf --bytecode '1,6 0 0 65535' -j DROP",
+    "$i -A FORWARD -m bpf --bytecode '1,6 0 0 0' -j DROP",
+    "$i -A FORWARD -m bpf --bytecode '4,48 0 0 9,21 0 1 6,6 0 0 1,6 0 0 0' -j DROP",
+    "$i -A FORWARD -m bpf --bytecode '4,48 0 0 9,21 0 1 47,6 0 0 1,6 0 0 0' -j DROP",
+    "$i -A FORWARD -m bpf --bytecode '4,128 0 0 0,37 0 1 1500,6 0 0 1,6 0 0 0' -j DROP",
+    "$i -A FORWARD -m bpf --bytecode '7,48 0 0 9,21 0 3 6,177 0 0 0,72 0 0 2,21 1 0 80,6 0 0 0,6 0 0 1' -j DROP",
+    // Lengths, lifetimes, classes, segments.
+    "$i -A FORWARD -m length --length 1501:65535 -j DROP",
+    "$i -A FORWARD -m length ! --length 0:1500 -j DROP",
+    "$i -A FORWARD -p tcp -m length --length 40:60 -j DROP",
+    "$i -A FORWARD -m ttl --ttl-lt 10 -j DROP",
+    "$i -A FORWARD -i vm_wlan+ -m ttl --ttl-eq 63 -j DROP",
+    "$i -A FORWARD -i vm_wlan+ -m dscp --dscp 0 -j DROP",
+    "$i -A FORWARD -i vm_wlan+ -m dscp ! --dscp 0 -j DROP",
+    "$i -A FORWARD -i vm_wlan+ -m ecn --ecn-ip-ect 0 -j DROP",
+    "$i -A FORWARD -i vm_wlan+ -m ecn --ecn-ip-ect 3 -j DROP",
+    "$i -A FORWARD -p tcp -m ecn --ecn-tcp-cwr -j DROP",
+    "$i -A FORWARD -p tcp --syn -m tcpmss --mss 536:65535 -j DROP",
+    "$i -A FORWARD -p tcp --syn -m tcpmss --mss 1:500 -j DROP",
+    "$i -A FORWARD -p tcp --tcp-option 2 -j DROP",
+    "$i -A FORWARD -p tcp ! --tcp-option 2 -j DROP",
+    // What went before.
+    "$i -A FORWARD -m connbytes --connbytes 0: --connbytes-dir both --connbytes-mode packets -j DROP",
+    "$i -A FORWARD -m connbytes --connbytes 1:1 --connbytes-dir original --connbytes-mode packets -j DROP",
+    "$i -A FORWARD -m connbytes --connbytes 2000: --connbytes-dir both --connbytes-mode avgpkt -j DROP",
+    "$i -A FORWARD -m quota --quota 100000000 -j ACCEPT; $i -A FORWARD -j DROP",
+    "$i -A FORWARD -m quota --quota 0 -j ACCEPT; $i -A FORWARD -j DROP",
+    // The device's own.
+    "$i -A FORWARD -m time --timestart 00:00 --timestop 23:59:59 -j DROP",
+    "$i -A FORWARD -m time --datestop 2001-01-01 -j DROP",
+    "$i -A FORWARD -m time --datestart 2001-01-01 --weekdays Mon,Tue,Wed,Thu,Fri,Sat,Sun -j DROP",
+    "$i -A FORWARD -m time --monthdays 31 --datestart 2001-02-01 --datestop 2001-02-28 -j DROP",
+    "$i -A FORWARD -m cpu ! --cpu 9999 -j DROP",
+    "$i -A FORWARD -m cpu --cpu 9999 -j DROP",
+    "$i -A FORWARD -j NFQUEUE --queue-num 3",
+    "$i -A FORWARD -j NFQUEUE --queue-num 3 --queue-bypass",
+    "$i -t mangle -A FORWARD -j NFQUEUE --queue-balance 3:5 --queue-bypass",
+    "$i -t mangle -A POSTROUTING -m owner --uid-owner 0-4294967294 -j DROP",
+    "$i -t mangle -A POSTROUTING -m owner ! --uid-owner 0-4294967294 -j DROP",
+    "$i -t mangle -A POSTROUTING -m owner --socket-exists -j DROP",
+    "$i -t mangle -A POSTROUTING -o vm_wlan+ -m owner ! --socket-exists -j DROP",
+    // nf_tables' own.
+    "nft 'table inet t { chain f { type filter hook forward priority 0; meta length > 1500 drop; ip length > 1500 drop; udp length > 1480 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; meta length 40-84 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; tcp flags syn meta length < 100 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; numgen inc mod 1 0 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; numgen random mod 4 <= 3 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; numgen inc mod 4 offset 5 > 8 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; numgen inc mod 2 vmap { 0 : drop, 1 : drop }; }; }'",
+    "nft 'table inet t { chain a { return; }; chain f { type filter hook forward priority 0; numgen inc mod 2 vmap { 0 : accept, 1 : jump a }; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; jhash ip saddr mod 1 0 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; jhash ip saddr . ip daddr mod 4 > 3 drop; symhash mod 4 > 3 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; meta time > \"2020-01-01 00:00:00\" drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; meta time < \"2020-01-01 00:00:00\" drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; meta day { Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday } drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; meta hour \"00:00\"-\"23:59:59\" drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; meta cpu 0-1023 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; meta cpu 1023 drop; meta cgroup 0 drop; meta skgid 0 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; quota over 0 bytes drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; policy drop; quota 100 mbytes accept; }; }'",
+    "nft 'table inet t { quota q { over 0 bytes; }; chain f { type filter hook forward priority 0; quota name \"q\" drop; }; }'",
+    "nft 'table inet t { quota q { over 100 mbytes; }; chain f { type filter hook forward priority 0; quota name \"q\" drop; }; }'",
+    "nft 'table inet t { limit l { rate over 1/hour burst 1 packets; }; chain f { type filter hook forward priority 0; iifname \"vm_wlan*\" limit name \"l\" drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; ct bytes > 0 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; ct avgpkt > 1500 drop; ct original packets < 1 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; ct reply packets 0 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; tcp option maxseg exists drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; tcp option maxseg size 1-100 drop; tcp option sack exists tcp flags syn drop; ip option ra exists drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; tcp option maxseg size 500-1460 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; @nh,72,8 6 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; @nh,0,4 6 drop; @nh,16,16 > 1500 drop; @nh,51,13 > 0 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; meta mark set 0x34; meta mark set meta mark << 8; meta mark 0x3400 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; meta mark set 0x1200; ct mark set meta mark >> 8; ct mark 0x12 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; ct zone 5 drop; ct helper \"ftp\" drop; meta priority 5 drop; }; }'",
+    "nft 'table inet t { chain f { type filter hook forward priority 0; ct zone 0 drop; }; }'",
+    "nft 'table inet t { chain p { type filter hook postrouting priority 0; meta skuid >= 0 drop; }; }'",
+];
+
 /// All that is not guestnetd's goes; what iptables-legacy-save said before comes back.
 fn clean(device: &impl InNetns, saved: &str) {
     const CLEAN: &str = "{
@@ -186,6 +275,14 @@ fn compare(bed: &Bed, guest: &Guest, shape: &str) {
 }
 
 fn status_says_what_becomes_of_packets(firewall: &str) {
+    goes_as_status_says(firewall, SHAPES);
+}
+
+fn status_computes_what_rules_ask_for(firewall: &str) {
+    goes_as_status_says(firewall, COMPUTED);
+}
+
+fn goes_as_status_says(firewall: &str, shapes: &[&str]) {
     let bed = Bed::on(guestnet_tests::Device::new())
         // It would put its rules back amid the shapes, and what was saved is as they were before.
         .args(&format!("--firewall {firewall} --check-every 3600 --dns {}", Internet::ADDRESS))
@@ -193,7 +290,7 @@ fn status_says_what_becomes_of_packets(firewall: &str) {
     let guest = Guest::new();
     bed.attach("demo", &guest);
     let saved = bed.device.run("iptables-legacy-save");
-    for shape in SHAPES {
+    for shape in shapes {
         let variants: &[&str] = match shape.contains("$i") {
             true => &["iptables-nft", "iptables-legacy"],
             false => &[""],

@@ -16,6 +16,7 @@
 //! chains of rules, rules of steps. A step is close to what nf_tables runs: values are loaded into
 //! registers, and compared there. x_tables' matches are put into the same steps. Pure.
 
+pub use super::content::Program;
 pub use crate::model::trace::Hook;
 use std::collections::HashMap;
 use std::fmt;
@@ -173,6 +174,51 @@ pub enum Step {
         /// Whether it must not be there.
         negated: bool,
     },
+    /// Shifts the bits of a value, as words of the machine.
+    Shift {
+        /// From this place.
+        from: usize,
+        /// To this one.
+        to: usize,
+        /// So many bytes.
+        len: usize,
+        /// So many bits.
+        by: u32,
+        /// To the left.
+        left: bool,
+    },
+    /// Two values become one, bit by bit.
+    Join {
+        /// The places of both.
+        from: [usize; 2],
+        /// To this one.
+        to: usize,
+        /// So many bytes.
+        len: usize,
+        /// How.
+        how: Join,
+    },
+    /// Asks whose packet it is: whether it may be one that passes through, and what is asked of one that
+    /// the device itself sends.
+    Sent {
+        /// Whether it may pass through.
+        by_others: bool,
+        /// What is asked of the device's own.
+        by_it: Vec<Step>,
+    },
+    /// Asks a program about the packet's bytes.
+    Run(Program),
+    /// Asks for a time of day, of the week, or a date.
+    Time(Times),
+    /// A program is to decide, if one takes packets from these queues; else they pass, or are dropped.
+    Queue {
+        /// The first queue.
+        first: u16,
+        /// So many of them.
+        count: u16,
+        /// Whether they pass where nobody does.
+        bypass: bool,
+    },
     /// What the registers hold is not known any more, in words.
     Forget(String),
     /// Asks for something that nobody here can tell.
@@ -185,6 +231,32 @@ pub enum Step {
     Verdict(Verdict),
 }
 
+/// How two values become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// Bits that both have.
+    And,
+    /// Bits that either has.
+    Or,
+    /// Bits that one of them has.
+    Xor,
+}
+
+/// When something holds, in seconds, as x_tables' `time` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// From and to, since 1970.
+    pub date: (u32, u32),
+    /// From and to, since midnight.
+    pub day: (u32, u32),
+    /// Bit k: on the k-th of a month.
+    pub month: u32,
+    /// Bit k: on the k-th day of a week, of which Monday is the first.
+    pub week: u8,
+    /// Whether what goes on behind midnight is of the day before.
+    pub contiguous: bool,
+}
+
 /// What a rule changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -192,6 +264,10 @@ pub enum Action {
     Mark(usize),
     /// The connection's mark does.
     ConnectionMark(usize),
+    /// The connection gets this label.
+    Label(u16),
+    /// The labels at this place become the connection's.
+    Labels(usize),
     /// Conntrack is not to see it.
     NotTracked,
     /// Conntrack is to look for it in the zone whose number, of two bytes, is at this place.
@@ -264,6 +340,31 @@ pub enum Field {
     Network(usize),
     /// Bytes of the transport's header.
     Transport(usize),
+    /// The packet's length, as the machine has numbers.
+    Length,
+    /// An option of TCP's: its bytes from a place on, or (none) whether it is there, 1 byte.
+    TcpOption(u8, Option<usize>),
+    /// The MSS that a packet announces; 0 for none. In network order.
+    Mss,
+    /// The owner's user or (true) group, for what guestnetd sends.
+    Owner(bool),
+    /// The processor's number.
+    Processor,
+    /// Nanoseconds since 1970, 8 bytes.
+    Time,
+    /// The day of the week, from Sunday on, 1 byte.
+    Weekday,
+    /// Seconds since midnight.
+    Daytime,
+    /// A number from the first of these to the second, in words.
+    Between(u32, u32, String),
+    /// What a connection has carried: packets, bytes, or bytes per packet; in one direction or in both.
+    /// In network order (true), or as the machine has numbers.
+    Carried(Carried, Option<Tuple>, bool),
+    /// Its labels, 16 bytes.
+    Labels,
+    /// Its zone, 2 bytes.
+    Zone,
     /// The connection's state, as nf_tables' bits.
     State,
     /// The same as x_tables' bits, which tell of NAT too.
@@ -286,6 +387,17 @@ pub enum Field {
     Absent,
     /// What cannot be told ahead, in words.
     Unknown(String),
+}
+
+/// What is counted of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// Packets.
+    Packets,
+    /// Bytes, with IP headers.
+    Bytes,
+    /// Bytes of one packet.
+    Average,
 }
 
 /// One of the two links of a packet's.

@@ -28,6 +28,23 @@ pub trait Device {
     fn address_type(&self, address: Ipv4Addr) -> u8;
     /// Whether a program listens at this port.
     fn listens(&self, protocol: u8, port: u16) -> bool;
+    /// Who owns the socket of what guestnetd itself sends: user and group; none: that is not known.
+    fn owner(&self) -> Option<(u32, u32)> {
+        None
+    }
+    /// Seconds since 1970; none: that is not known.
+    fn now(&self) -> Option<u64> {
+        None
+    }
+    /// How many processors there are; none: that is not known.
+    fn processors(&self) -> Option<u32> {
+        None
+    }
+    /// Whether a program takes packets from each of these queues; none: from some of them only, or that
+    /// is not known.
+    fn queues(&self, _first: u16, _count: u16) -> Option<bool> {
+        None
+    }
     /// Is told where it depends on whose packet it is which way a packet that stands for many goes.
     fn depends(&self) {}
 }

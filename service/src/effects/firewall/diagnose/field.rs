@@ -14,10 +14,10 @@
 
 //! What a rule may ask of a packet, of its way and of its connection, and the answers. Pure.
 
-use super::chains::{End, Field, Found, Lookup, Side, Tuple};
+use super::chains::{Carried, End, Field, Found, Lookup, Side, Tuple};
 use super::device::Device;
-use super::packet::{Connection, Link, Packet, Payload, Tracking};
-use super::value::Bytes;
+use super::packet::{Connection, Link, Packet, Payload, Tracking, LONGEST, SYN};
+use super::value::{Between, Bytes};
 use crate::model::if_index::IfIndex;
 use std::net::Ipv4Addr;
 
@@ -25,6 +25,8 @@ use std::net::Ipv4Addr;
 pub(super) enum Loaded<'a> {
     /// Known.
     Known(Bytes),
+    /// A number that is known to be between two; with what is not known, in words.
+    Number(Between, &'a str),
     /// Not, or in part; with what is not known, in words.
     Unknown(Bytes, &'a str),
     /// There is nothing to load: the rule does not hold.
@@ -72,6 +74,47 @@ pub(super) fn load<'a>(
         Field::Mark => mark(packet.mark, "the packet's mark"),
         // PACKET_HOST
         Field::PacketType => known(&[0]),
+        Field::Length => number(range(packet.length), false, LENGTH),
+        Field::Network(2) if len == 2 => number(range(packet.length), true, LENGTH),
+        Field::Network(8) if len == 1 => number(range(packet.ttl), true, "the time to live"),
+        Field::Transport(4) if len == 2 && matches!(packet.payload, Payload::Udp { .. }) => {
+            let (least, most) = packet.length;
+            number(range((least.saturating_sub(20), most.saturating_sub(20))), true, LENGTH)
+        }
+        Field::TcpOption(kind, at) => option(packet, *kind, *at, len),
+        Field::Mss => match packet.payload {
+            Payload::Tcp { flags, .. } if flags & SYN != 0 => number(MSS, true, "the MSS"),
+            _ => known(&[]),
+        },
+        Field::Owner(group) => match (&packet.input, device.owner()) {
+            // What passes through has no socket.
+            (Some(_), _) => Loaded::Absent,
+            (None, Some((user, _))) if !*group => known(&user.to_ne_bytes()),
+            (None, Some((_, group))) => known(&group.to_ne_bytes()),
+            (None, None) => Loaded::Unknown(Bytes::UNKNOWN, "who sends it"),
+        },
+        Field::Processor => match device.processors() {
+            Some(count) => number((0, count.saturating_sub(1).into()), false, "the processor"),
+            None => Loaded::Unknown(Bytes::UNKNOWN, "the processor"),
+        },
+        Field::Time => time(device, |now| (now.saturating_mul(1_000_000_000), 999_999_999)),
+        Field::Weekday => time(device, |now| ((now / 86_400 + 4) % 7, 0)),
+        Field::Daytime => time(device, |now| (now % 86_400, 0)),
+        Field::Between(low, high, what) => number((u64::from(*low), u64::from(*high)), false, what),
+        Field::Carried(what, tuple, network) => connection.map_or(Loaded::Absent, |one| {
+            let so_far = carried(packet, *what, tuple.map(|tuple| answers(one, tuple)));
+            number(so_far, *network, "how much a connection has carried")
+        }),
+        Field::Labels => match connection.map(|one| one.labels) {
+            Some(Some(labels)) => known(&labels.to_le_bytes()),
+            Some(None) => Loaded::Unknown(Bytes::UNKNOWN, "a connection's labels"),
+            None => Loaded::Absent,
+        },
+        Field::Zone => match connection.map(|one| one.zone) {
+            Some(Some(zone)) => known(&zone.to_ne_bytes()),
+            Some(None) => Loaded::Unknown(Bytes::UNKNOWN, "a zone of conntrack's"),
+            None => Loaded::Absent,
+        },
         Field::Network(at) => {
             let addresses = *at < 20 && at.saturating_add(len) > 12;
             let whose = packet.any.is_some() && addresses;
@@ -110,6 +153,73 @@ pub(super) fn load<'a>(
     }
 }
 
+const LENGTH: &str = "a packet's length";
+/// The MSS of ordinary links.
+const MSS: (u64, u64) = (536, 1460);
+
+fn range<T: Into<u64>>((low, high): (T, T)) -> (u64, u64) {
+    (low.into(), high.into())
+}
+
+fn number((low, high): (u64, u64), network: bool, what: &str) -> Loaded<'_> {
+    Loaded::Number(Between { low, high, network }, what)
+}
+
+/// A time: a number, and how much more it may be.
+fn time<'a>(device: &dyn Device, of: impl FnOnce(u64) -> (u64, u64)) -> Loaded<'a> {
+    match device.now().map(of) {
+        Some((low, more)) => number((low, low.saturating_add(more)), false, "the time"),
+        None => Loaded::Unknown(Bytes::UNKNOWN, "the time"),
+    }
+}
+
+/// An option of TCP's.
+fn option<'a>(packet: &Packet, kind: u8, at: Option<usize>, len: usize) -> Loaded<'a> {
+    const OPENS_WITH: u8 = 2; // the MSS
+    const WITH_SYN: [u8; 2] = [3, 4]; // the window's scale, SACK permitted
+    const SACK: u8 = 5;
+    let opens = match packet.payload {
+        Payload::Tcp { flags, .. } => Some(flags & SYN != 0),
+        _ => None,
+    };
+    let there = match opens {
+        None => Some(false),
+        Some(opens) if kind == OPENS_WITH => Some(opens),
+        Some(false) if WITH_SYN.contains(&kind) => Some(false),
+        Some(true) if kind == SACK => Some(false),
+        Some(_) => None,
+    };
+    match (there, at) {
+        (Some(there), None) => Loaded::Known(Bytes::of(&[there.into()])),
+        (Some(false), Some(_)) => Loaded::Absent,
+        (Some(true), Some(2)) if (kind, len) == (OPENS_WITH, 2) => number(MSS, true, "the MSS"),
+        _ => Loaded::Unknown(Bytes::UNKNOWN, "an option of TCP"),
+    }
+}
+
+/// What a connection has carried with this packet, of its answers, of the others, or of both.
+fn carried(packet: &Packet, what: Carried, answers: Option<bool>) -> (u64, u64) {
+    let [(sent, sent_most), (answered, answered_most)] = packet.carried;
+    let (least, most) = match answers {
+        Some(false) => (sent, sent_most),
+        Some(true) => (answered, answered_most),
+        None => (sent.saturating_add(answered), sent_most.saturating_add(answered_most)),
+    };
+    let (shortest, longest) = match (what, least, most) {
+        // The first and only one is this one.
+        (Carried::Bytes | Carried::Average, 1, 1) if packet.carried == [(1, 1), (0, 0)] => {
+            range(packet.length)
+        }
+        (Carried::Bytes | Carried::Average, ..) => range((40, LONGEST)),
+        (Carried::Packets, ..) => (1, 1),
+    };
+    match what {
+        Carried::Average if most == 0 => (0, 0),
+        Carried::Average => (if least == 0 { 0 } else { shortest }, longest),
+        _ => (least.saturating_mul(shortest), most.saturating_mul(longest)),
+    }
+}
+
 fn name<'a>(link: &Link) -> Loaded<'a> {
     let name = link.name.as_bytes();
     match link.any {
@@ -142,10 +252,24 @@ fn network(packet: &Packet) -> [Option<u8>; 20] {
     };
     // No options, no class; whole.
     put(0, &[Some(0x45), Some(0)]);
-    put(6, &[Some(0x40), Some(0), Some(packet.ttl), Some(packet.payload.protocol())]);
+    let same = |(least, most): (u8, u8)| Some(least).filter(|_| least == most);
+    let [(low, _), (high, _)] = {
+        let ends = [packet.length.0, packet.length.1].map(u16::to_be_bytes);
+        ends.map(|[high, low]| (high, low))
+    };
+    put(2, &[same((low, high))]);
+    if packet.length.0 == packet.length.1 {
+        put(2, &packet.length.0.to_be_bytes().map(Some));
+    }
+    put(6, &[Some(0x40), Some(0), same(packet.ttl), Some(packet.payload.protocol())]);
     put(12, &packet.known_of(packet.source));
     put(16, &packet.known_of(packet.destination));
     header
+}
+
+/// All of a packet's bytes that are the same for all that is sent so.
+pub(super) fn content(packet: &Packet) -> Vec<Option<u8>> {
+    network(packet).into_iter().chain(transport(packet)).collect()
 }
 
 fn transport(packet: &Packet) -> [Option<u8>; 20] {
@@ -158,7 +282,14 @@ fn transport(packet: &Packet) -> [Option<u8>; 20] {
         put(2, &to.to_be_bytes());
     }
     match packet.payload {
-        Payload::Tcp { flags, .. } => put(13, &[flags]),
+        Payload::Tcp { flags, .. } => {
+            put(13, &[flags]);
+            // Nothing is urgent, and a first packet acknowledges nothing.
+            put(18, &[0, 0]);
+            if flags == SYN {
+                put(8, &[0; 4]);
+            }
+        }
         Payload::Udp { .. } => {}
         Payload::Echo { kind } => put(0, &[kind, 0]),
     }

@@ -17,7 +17,7 @@
 
 use super::chains::{Action, Filters, Hook, Step};
 use super::device::{Device, Onward};
-use super::packet::{Connection, Link, Packet, Payload, ECHO_REQUEST, SYN};
+use super::packet::{Connection, Link, Packet, Payload, ECHO_REQUEST, LONGEST, SYN};
 use super::walk::{Doubt, How, Place, Stop, Walk, Walker};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -122,11 +122,39 @@ pub fn outcome(filters: &Filters, device: &dyn Device, guest: &Guest, probe: Pro
     let next = arrived.iter().map(|walker| {
         let of = walker.packet.connection().cloned();
         let of = of.map(|of| Connection { new: false, answer: false, ..of });
-        let packet = Packet { of, payload: first.payload.next(), ..first.clone() };
+        let carried = [(2, 2), (1, 1)];
+        let packet = Packet { of, payload: first.payload.next(), carried, ..first.clone() };
         Walker { doubt: walker.doubt.clone(), ..Walker::new(packet) }
     });
-    let arrived = go(&mut walk, guest, next.collect());
-    judged(Leg::Next, &mut walk, arrived.is_empty()).unwrap_or(Outcome::Passes)
+    let next: Vec<_> = next.collect();
+    let arrived = go(&mut walk, guest, next.clone());
+    if let Some(outcome) = judged(Leg::Next, &mut walk, arrived.is_empty()) {
+        return outcome;
+    }
+    match first.payload {
+        Payload::Tcp { .. } => carries(&mut walk, guest, next),
+        _ => Outcome::Passes,
+    }
+}
+
+/// What is sent over a connection of TCP in the end, and what comes back: packets of any length.
+fn carries(walk: &mut Walk<'_>, guest: &Guest, next: Vec<Walker>) -> Outcome {
+    let any = |mut walker: Walker| {
+        walker.packet.length = (41, LONGEST);
+        walker.packet.carried = [(2, u64::MAX), (1, u64::MAX)];
+        walker
+    };
+    let arrived = go(walk, guest, next.into_iter().map(any).collect());
+    if let Some(outcome) = judged(Leg::Next, walk, arrived.is_empty()) {
+        return outcome;
+    }
+    let answer = |walker: &Walker| {
+        let mut packet = back(&walker.packet);
+        packet.payload = packet.payload.next();
+        any(Walker { doubt: walker.doubt.clone(), ..Walker::new(packet) })
+    };
+    let received = come(walk, guest, arrived.iter().map(answer).collect());
+    judged(Leg::Answer, walk, received.is_empty()).unwrap_or(Outcome::Passes)
 }
 
 /// The mark that what a guest sends has when it is routed; none: that cannot be told.
@@ -196,7 +224,7 @@ fn go(walk: &mut Walk<'_>, guest: &Guest, walkers: Vec<Walker>) -> Vec<Walker> {
             }
             Onward::By(link) => {
                 walker.packet.output = Some(Arc::new(link));
-                walker.packet.ttl = walker.packet.ttl.saturating_sub(1);
+                pass_on(&mut walker.packet);
                 on.push(walker);
             }
             Onward::Nowhere => stop(walk, How::Nowhere, walker),
@@ -232,9 +260,20 @@ fn onward(device: &dyn Device, guest: &Guest, walker: &Walker) -> Onward {
 
 /// The answer to a packet that has arrived.
 fn back(packet: &Packet) -> Packet {
+    // What is left of the usual 64, 128 and 255 behind 30 routers.
+    const FROM_AFAR: (u8, u8) = (34, 254);
     let mut answer = packet.answered();
     answer.input = packet.output.clone();
+    if answer.input.is_some() {
+        answer.ttl = FROM_AFAR;
+    }
     answer
+}
+
+/// As the device does it.
+fn pass_on(packet: &mut Packet) {
+    let (least, most) = packet.ttl;
+    packet.ttl = (least.saturating_sub(1), most.saturating_sub(1));
 }
 
 /// An answer's way to the guest.
@@ -243,6 +282,9 @@ fn come(walk: &mut Walk<'_>, guest: &Guest, walkers: Vec<Walker>) -> Vec<Walker>
         walkers.into_iter().partition(|walker| walker.packet.input.is_none());
     let to_guest = |mut walker: Walker| {
         walker.packet.output = Some(guest.link.clone());
+        if walker.packet.input.is_some() {
+            pass_on(&mut walker.packet);
+        }
         walker
     };
     let own = walk.through(Hook::Output, own.into_iter().map(to_guest).collect());

@@ -21,7 +21,9 @@ use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::proc_net;
 use crate::effects::kernel::{link, route};
 use crate::model::if_index::IfIndex;
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
+use std::time::SystemTime;
 
 /// This network namespace's kernel.
 pub struct Kernel<'a> {
@@ -89,5 +91,38 @@ impl Device for Kernel<'_> {
         };
         let read = |file: &&str| std::fs::read_to_string(proc_net(file)).unwrap_or_default();
         files.iter().any(|file| read(file).lines().any(is))
+    }
+
+    fn owner(&self) -> Option<(u32, u32)> {
+        Some((nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()))
+    }
+
+    fn now(&self) -> Option<u64> {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(since.as_secs())
+    }
+
+    fn processors(&self) -> Option<u32> {
+        // "0-7", or "0,2-3".
+        let possible = std::fs::read_to_string("/sys/devices/system/cpu/possible").ok()?;
+        let last = possible.trim().rsplit([',', '-']).next()?.parse::<u32>().ok()?;
+        Some(last.saturating_add(1))
+    }
+
+    fn queues(&self, first: u16, count: u16) -> Option<bool> {
+        // A line for each: its number, who has it, and so on.
+        let text = match std::fs::read_to_string(proc_net("netfilter/nfnetlink_queue")) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
+            Err(_) => return None,
+        };
+        let number = |line: &str| line.split_whitespace().next()?.parse::<u16>().ok();
+        let all = first..=first.saturating_add(count.saturating_sub(1));
+        let there = text.lines().filter_map(number).filter(|one| all.contains(one)).count();
+        match there {
+            0 => Some(false),
+            n if n == usize::from(count.max(1)) => Some(true),
+            _ => None,
+        }
     }
 }

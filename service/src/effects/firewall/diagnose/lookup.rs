@@ -23,14 +23,52 @@ pub(super) struct InSet<'a> {
     pub(super) holds: Holds,
     /// What the map has for it, where that is certain.
     pub(super) value: Option<&'a Value>,
-    /// The verdicts that it may have, where it is not.
+    /// The verdicts that it may have, where that is not.
     pub(super) verdicts: Vec<&'a Verdict>,
 }
 
 /// Looks for the value at a place.
 pub(super) fn find<'a>(set: &'a Set, registers: &Registers, at: usize) -> InSet<'a> {
     let length = set.elements.iter().map(|element| element.key.len()).max().unwrap_or_default();
-    let key = registers.get(at, length);
+    match registers.between(at, length).and_then(|number| number.each(length)) {
+        Some(keys) => any_of(set, &keys),
+        None => find_key(set, registers.get(at, length)),
+    }
+}
+
+/// What is found of one of these.
+fn any_of<'a>(set: &'a Set, keys: &[Vec<u8>]) -> InSet<'a> {
+    let find = |key: &Vec<u8>| {
+        let key: Vec<_> = key.iter().copied().map(Some).collect();
+        find_key(set, &key)
+    };
+    let mut found = keys.iter().map(find);
+    let Some(mut all) = found.next() else { return open(set.elements.iter()) };
+    let verdict = |value: Option<&'a Value>| match value {
+        Some(Value::Verdict(verdict)) => Some(verdict),
+        _ => None,
+    };
+    all.verdicts.extend(verdict(all.value));
+    for one in found {
+        if one.holds != all.holds {
+            all.holds = Holds::Perhaps;
+        }
+        if one.value != all.value {
+            all.value = None;
+        }
+        for verdict in one.verdicts.into_iter().chain(verdict(one.value)) {
+            if !all.verdicts.contains(&verdict) {
+                all.verdicts.push(verdict);
+            }
+        }
+    }
+    if all.holds == Holds::Perhaps {
+        all.value = None;
+    }
+    all
+}
+
+fn find_key<'a>(set: &'a Set, key: &[Option<u8>]) -> InSet<'a> {
     let all = || set.elements.iter().find(|element| element.all);
     if set.ranges && set.parts.len() < 2 && set.elements.iter().all(|e| e.last.is_none()) {
         return in_tree(set, key, all());

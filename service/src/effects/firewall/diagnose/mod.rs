@@ -21,6 +21,7 @@
 
 mod advice;
 pub mod chains;
+pub mod content;
 pub mod device;
 mod field;
 mod forward_iptables;

@@ -61,6 +61,9 @@ pub enum Payload {
     },
 }
 
+/// The longest packet of an ordinary link.
+pub const LONGEST: u16 = 1500;
+
 /// TCP's flags, as they stand in its header.
 pub const SYN: u8 = 0x02;
 /// See [`SYN`].
@@ -85,6 +88,16 @@ impl Payload {
         match self {
             Self::Tcp { from, to, .. } | Self::Udp { from, to } => Some((*from, *to)),
             Self::Echo { .. } => None,
+        }
+    }
+
+    /// The length of such a packet: the least and the most. Without options and with all of them; an
+    /// echo as `ping` sends it.
+    fn length(&self) -> (u16, u16) {
+        match self {
+            Self::Tcp { .. } => (40, 60),
+            Self::Udp { .. } => (45, LONGEST),
+            Self::Echo { .. } => (84, 84),
         }
     }
 
@@ -132,6 +145,8 @@ pub struct Connection {
     pub translated_from: Option<Ipv4Addr>,
     /// Its mark; none if that cannot be told.
     pub mark: Option<u32>,
+    /// Its labels, a bit each; none if that cannot be told.
+    pub labels: Option<u128>,
     /// The zone that it is in; none if that cannot be told.
     pub zone: Option<u16>,
     /// Whether the packet is its first.
@@ -172,8 +187,12 @@ pub struct Packet {
     pub of: Option<Connection>,
     /// The zone in which conntrack looks for it; none if that cannot be told.
     pub zone: Option<u16>,
-    /// Its time to live.
-    pub ttl: u8,
+    /// Its time to live: the least and the most.
+    pub ttl: (u8, u8),
+    /// Its length with the IP header: the least and the most.
+    pub length: (u16, u16),
+    /// How many packets its connection has had with it, in either direction: the least and the most.
+    pub carried: [(u64, u64); 2],
     /// An address that stands for all of a guests' subnet, and how many of its bytes they have in common.
     pub any: Option<(Ipv4Addr, usize)>,
 }
@@ -183,8 +202,23 @@ impl Packet {
     pub fn first(source: Ipv4Addr, destination: Ipv4Addr, payload: Payload) -> Self {
         let (input, output, of) = (None, None, None);
         let (tracking, mark) = (Tracking::NotYet, Some(0));
-        let (zone, ttl, any) = (Some(0), 64, None);
-        Self { input, output, source, destination, payload, mark, tracking, of, zone, ttl, any }
+        let (zone, ttl, any) = (Some(0), (64, 64), None);
+        let (length, carried) = (payload.length(), [(1, 1), (0, 0)]);
+        Self {
+            input,
+            output,
+            source,
+            destination,
+            payload,
+            mark,
+            tracking,
+            of,
+            zone,
+            ttl,
+            length,
+            carried,
+            any,
+        }
     }
 
     /// The bytes of an address that are known.
@@ -207,6 +241,7 @@ impl Packet {
             led: None,
             translated_from: None,
             mark: Some(0),
+            labels: Some(0),
             zone: self.zone,
             new: true,
             answer: false,
@@ -242,6 +277,7 @@ impl Packet {
         let (source, destination) = (self.destination, self.source);
         let mut answer = Self::first(source, destination, self.payload.answer());
         answer.any = self.any;
+        answer.carried = [(1, 1), (1, 1)];
         answer.of =
             self.connection().cloned().map(|of| Connection { new: false, answer: true, ..of });
         answer

@@ -15,12 +15,13 @@
 //! What a rule makes of one packet: its steps, one after the other. Pure. Where a condition may hold or
 //! not, both ways are gone on with.
 
-use super::chains::{Action, Rule, Set, Step, Table, Value, Verdict};
+use super::chains::{Action, Join, Rule, Set, Step, Table, Times, Value, Verdict};
+use super::content::Content;
 use super::device::Device;
-use super::field::{load, Loaded, WHOSE};
+use super::field::{content, load, Loaded, WHOSE};
 use super::lookup::find;
 use super::packet::{Connection, Packet, Tracking};
-use super::value::{within, Holds, Registers};
+use super::value::{Between, Holds, Registers};
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
@@ -149,6 +150,12 @@ impl<'a> Run<'a> {
             Step::Load { to, len, field } => {
                 match load(field, *len, &self.packet, self.device) {
                     Loaded::Known(bytes) => self.registers.load(*to, *len, bytes),
+                    Loaded::Number(number, what) => {
+                        self.registers.load_number(*to, *len, number);
+                        if number.low != number.high {
+                            self.unknown = Some(what);
+                        }
+                    }
                     Loaded::Unknown(bytes, what) => {
                         self.registers.load(*to, *len, bytes);
                         self.unknown = Some(what);
@@ -164,9 +171,7 @@ impl<'a> Run<'a> {
                 Next::Step
             }
             Step::Is { at, ranges, negated } => {
-                let is = |(low, high): &(Vec<u8>, Vec<u8>)| {
-                    within(self.registers.get(*at, low.len()), low, high)
-                };
+                let is = |(low, high): &(Vec<u8>, Vec<u8>)| self.registers.within(*at, low, high);
                 let holds = ranges.iter().map(is).max().unwrap_or(Holds::No);
                 let unknown = self.unknown.unwrap_or("a value");
                 self.asks(holds.negated(*negated), &|| unknown.to_owned())
@@ -180,7 +185,47 @@ impl<'a> Run<'a> {
             Step::Act(action) => self.act(action),
             Step::Verdict(Verdict::Continue) => Next::Step,
             Step::Verdict(verdict) => Next::End(RuleEnd::Verdict(verdict.clone())),
-            Step::Set { .. } | Step::Bits { .. } | Step::Xor { .. } | Step::Swap { .. } => {
+            Step::Run(program) => {
+                let (bytes, length) = (content(&self.packet), self.packet.length);
+                let holds = program.holds(&Content { bytes: &bytes, length });
+                if holds == Holds::Perhaps && self.packet.any.is_some() {
+                    self.whose = true;
+                }
+                self.asks(holds, &|| "the packets' content".to_owned())
+            }
+            Step::Sent { by_others, by_it } => {
+                if self.packet.input.is_some() {
+                    return if *by_others { Next::Step } else { Next::Rule };
+                }
+                for step in by_it {
+                    match self.step(step) {
+                        Next::Step => {}
+                        other => return other,
+                    }
+                }
+                Next::Step
+            }
+            Step::Time(times) => {
+                let holds = self.device.now().map_or(Holds::Perhaps, |now| times.hold(now));
+                self.asks(holds, &|| "the time".to_owned())
+            }
+            Step::Queue { first, count, bypass } => {
+                let verdict = match self.device.queues(*first, *count) {
+                    Some(false) if *bypass => Verdict::Accept,
+                    Some(false) => Verdict::Drop,
+                    _ => {
+                        let who = "what a program that the packets are queued to decides";
+                        Verdict::Somebody(who.to_owned())
+                    }
+                };
+                Next::End(RuleEnd::Verdict(verdict))
+            }
+            Step::Set { .. }
+            | Step::Bits { .. }
+            | Step::Xor { .. }
+            | Step::Shift { .. }
+            | Step::Join { .. }
+            | Step::Swap { .. } => {
                 self.compute(step);
                 Next::Step
             }
@@ -207,11 +252,32 @@ impl<'a> Run<'a> {
                 self.registers.put(*to, both);
             }
             Step::Swap { from, to, len, size } => {
+                let number = self.registers.between(*from, *len).filter(|_| len == size);
                 let mut value = value(&self.registers, *from, *len);
                 if cfg!(target_endian = "little") {
                     value.chunks_mut((*size).max(1)).for_each(<[_]>::reverse);
                 }
                 self.registers.put(*to, value);
+                if let Some(number) = number {
+                    let network = !number.network;
+                    self.registers.load_number(*to, *len, Between { network, ..number });
+                }
+            }
+            Step::Shift { from, to, len, by, left } => {
+                let value = value(&self.registers, *from, *len);
+                self.registers.put(*to, shifted(&value, *by, *left));
+            }
+            Step::Join { from, to, len, how } => {
+                let [a, b] = from.map(|at| value(&self.registers, at, *len));
+                let joined = a.iter().zip(&b).map(|(a, b)| match (how, a, b) {
+                    (Join::And, Some(0), _) | (Join::And, _, Some(0)) => Some(0),
+                    (Join::Or, Some(0xff), _) | (Join::Or, _, Some(0xff)) => Some(0xff),
+                    (Join::And, Some(a), Some(b)) => Some(a & b),
+                    (Join::Or, Some(a), Some(b)) => Some(a | b),
+                    (Join::Xor, Some(a), Some(b)) => Some(a ^ b),
+                    _ => None,
+                });
+                self.registers.put(*to, joined);
             }
             _ => {}
         }
@@ -239,6 +305,15 @@ impl<'a> Run<'a> {
             }
             (None, Some(Value::Verdict(verdict))) if *verdict != Verdict::Continue => {
                 return Next::End(RuleEnd::Verdict(verdict.clone()));
+            }
+            // It is there, whatever it is.
+            (None, None) if holds == Holds::Yes && !found.verdicts.is_empty() => {
+                self.depends();
+                self.doubt.get_or_insert_with(what);
+                let mut verdicts = found.verdicts.into_iter().cloned().map(RuleEnd::Verdict);
+                let last = verdicts.next_back().unwrap_or(RuleEnd::Verdict(Verdict::Continue));
+                verdicts.for_each(|verdict| self.leave(verdict));
+                return Next::End(last);
             }
             (None, _) if holds == Holds::Perhaps && !found.verdicts.is_empty() => {
                 self.depends();
@@ -274,6 +349,20 @@ impl<'a> Run<'a> {
                 let mark = self.number(*at);
                 if let Some(connection) = self.packet.to_mut().connection_mut() {
                     connection.mark = mark;
+                }
+                Next::Step
+            }
+            Action::Label(bit) => {
+                if let Some(connection) = self.packet.to_mut().connection_mut() {
+                    let label = 1u128.checked_shl((*bit).into()).unwrap_or(0);
+                    connection.labels = connection.labels.map(|labels| labels | label);
+                }
+                Next::Step
+            }
+            Action::Labels(at) => {
+                let labels = self.registers.known(*at).map(u128::from_le_bytes);
+                if let Some(connection) = self.packet.to_mut().connection_mut() {
+                    connection.labels = labels;
                 }
                 Next::Step
             }
@@ -373,5 +462,135 @@ impl<'a> Run<'a> {
             false if or_drop => Next::End(RuleEnd::Verdict(Verdict::Drop)),
             false => Next::Rule,
         }
+    }
+}
+
+/// Bits of words of four bytes each, shifted over all of them (nft_bitwise_eval_lshift() and _rshift()).
+/// A byte into which a bit comes that is not known, is not known.
+fn shifted(value: &[Option<u8>], by: u32, left: bool) -> Vec<Option<u8>> {
+    let word = |bytes: &[Option<u8>], of: fn(Option<u8>) -> u8| {
+        let mut word = [0; 4];
+        word.iter_mut().zip(bytes).for_each(|(to, from)| *to = of(*from));
+        u32::from_ne_bytes(word)
+    };
+    let shift = |of: fn(Option<u8>) -> u8| {
+        let words: Vec<u32> = value.chunks(4).map(|bytes| word(bytes, of)).collect();
+        let none = || std::iter::once(0);
+        let beside: Vec<u32> = match left {
+            true => words.iter().copied().skip(1).chain(none()).collect(),
+            false => none().chain(words.iter().copied()).collect(),
+        };
+        let both = words.iter().zip(beside);
+        let shifted = both.map(|(word, beside)| {
+            let rest = 32u32.saturating_sub(by);
+            let (own, carried) = match left {
+                true => (word.checked_shl(by), beside.checked_shr(rest)),
+                false => (word.checked_shr(by), beside.checked_shl(rest)),
+            };
+            own.unwrap_or(0) | carried.unwrap_or(0)
+        });
+        shifted.flat_map(u32::to_ne_bytes).collect::<Vec<u8>>()
+    };
+    let (bytes, open) =
+        (shift(Option::unwrap_or_default), shift(|byte| if byte.is_some() { 0 } else { 0xff }));
+    let known = bytes.into_iter().zip(open).take(value.len());
+    known.map(|(byte, open)| (open == 0).then_some(byte)).collect()
+}
+
+impl Times {
+    /// As time_mt() goes, where the kernel is in no other time zone.
+    fn hold(&self, now: u64) -> Holds {
+        const DAY: u64 = 86_400;
+        let no = |holds: bool| if holds { Holds::Yes } else { Holds::No };
+        let (from, to) = self.date;
+        let (begin, end) = (u64::from(self.day.0), u64::from(self.day.1));
+        let of_day = now % DAY;
+        if now < from.into() || now > to.into() {
+            return Holds::No;
+        }
+        let over_midnight = begin >= end;
+        let out = match over_midnight {
+            false => of_day < begin || of_day > end,
+            true => of_day < begin && of_day > end,
+        };
+        if out {
+            return Holds::No;
+        }
+        let before = over_midnight && self.contiguous && of_day <= end;
+        let days = (if before { now.saturating_sub(DAY) } else { now }) / DAY;
+        // The first day was a Thursday.
+        let weekday = (days + 3) % 7 + 1;
+        const ALL: u32 = 0xffff_fffe;
+        let of_month = self.month == ALL || self.month >> day_of_month(days) & 1 == 1;
+        no(self.week >> weekday & 1 == 1 && of_month)
+    }
+}
+
+/// The day of the month, from 1, so many days after 1970's first (days to a civil date, by 400 years).
+fn day_of_month(days: u64) -> u32 {
+    let of_era = (days + 719_468) % 146_097;
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    (of_year - (153 * month + 2) / 5 + 1) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_of_the_month_are_the_calendars() {
+        for (days, day) in [(0, 1), (30, 31), (31, 1), (58, 28), (59, 1), (11_016, 29), (20_788, 1)]
+        {
+            assert_eq!(day_of_month(days), day, "{days}");
+        }
+    }
+
+    #[test]
+    fn times_hold_as_in_the_kernel() {
+        let any = Times {
+            date: (0, u32::MAX),
+            day: (0, 86_399),
+            month: 0xffff_fffe,
+            week: 0xfe,
+            contiguous: false,
+        };
+        // Saturday, 2026-11-28 19:30.
+        let now = 1_795_894_200;
+        let holds = |times: Times| times.hold(now) == Holds::Yes;
+        assert!(holds(any));
+        assert!(holds(Times { week: 1 << 6, month: 1 << 28, ..any }));
+        assert!(!holds(Times { week: 1 << 7, ..any }) && !holds(Times { month: 1 << 27, ..any }));
+        assert!(
+            !holds(Times { day: (0, 3600), ..any })
+                && holds(Times { day: (70_000, 80_000), ..any })
+        );
+        // Over midnight.
+        assert!(
+            holds(Times { day: (68_000, 3600), ..any })
+                && !holds(Times { day: (80_000, 3600), ..any })
+        );
+        assert!(!holds(Times { date: (0, 1_795_000_000), ..any }));
+        // Of the day before.
+        let early = 1_795_824_000 + 60;
+        let late = Times { day: (68_000, 3600), week: 1 << 5, ..any };
+        assert_eq!(late.hold(early), Holds::No);
+        assert_eq!(Times { contiguous: true, ..late }.hold(early), Holds::Yes);
+    }
+
+    #[test]
+    fn shifts_carry_over_words() {
+        let value: Vec<_> =
+            [0x1234_5678u32, 0x9abc_def0].iter().flat_map(|w| w.to_ne_bytes()).map(Some).collect();
+        let words = |bytes: Vec<Option<u8>>| {
+            let bytes: Vec<u8> = bytes.into_iter().map(Option::unwrap).collect();
+            bytes.chunks(4).map(|w| u32::from_ne_bytes(w.try_into().unwrap())).collect::<Vec<_>>()
+        };
+        assert_eq!(words(shifted(&value, 8, true)), [0x3456_789a, 0xbcde_f000]);
+        assert_eq!(words(shifted(&value, 8, false)), [0x0012_3456, 0x789a_bcde]);
+        assert_eq!(words(shifted(&value, 0, false)), [0x1234_5678, 0x9abc_def0]);
+        let part = shifted(&[Some(1), None, Some(3), Some(4)], 8, cfg!(target_endian = "big"));
+        assert_eq!(part.iter().filter(|byte| byte.is_none()).count(), 1);
     }
 }

@@ -245,6 +245,18 @@ impl Device for Asking<'_> {
     fn listens(&self, protocol: u8, port: u16) -> bool {
         self.device.listens(protocol, port)
     }
+    fn owner(&self) -> Option<(u32, u32)> {
+        self.device.owner()
+    }
+    fn now(&self) -> Option<u64> {
+        self.device.now()
+    }
+    fn processors(&self) -> Option<u32> {
+        self.device.processors()
+    }
+    fn queues(&self, first: u16, count: u16) -> Option<bool> {
+        self.device.queues(first, count)
+    }
     fn depends(&self) {
         self.depends.set(true);
     }

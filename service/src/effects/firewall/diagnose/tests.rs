@@ -15,8 +15,8 @@
 //! Walks without a kernel: chains by hand, and what a guest's packets come to in them.
 
 use super::chains::{
-    Action, Base, Chain, Element, End, Field, Filters, Hook, Label, Rule, Set, Step, Table, Value,
-    Verdict,
+    Action, Base, Chain, Element, End, Field, Filters, Hook, Join, Label, Rule, Set, Step, Table,
+    Value, Verdict,
 };
 use super::device::{Device, Onward};
 use super::journey::{outcome, Guest, Leg, Outcome, Probe};
@@ -24,6 +24,7 @@ use super::packet::Link;
 use super::share::Shared;
 use super::verdict::findings;
 use super::walk::{How, Stop};
+use super::xtables::{matching, target};
 use crate::model::if_index::IfIndex;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -356,4 +357,138 @@ fn a_hundred_guests_that_look_alike_take_one_walk() {
     shares(&[&rule(&some, drop())], Hook::Forward, 101);
     let own = [load(4, Field::Network(12)), Step::Act(Action::Mark(0))];
     shares(&[&own], Hook::Prerouting, 101);
+}
+
+/// Matches and targets of x_tables.
+const EXTENSIONS: &[&str] = &[
+    "conntrack",
+    "state",
+    "tcp",
+    "udp",
+    "icmp",
+    "multiport",
+    "iprange",
+    "addrtype",
+    "mark",
+    "connmark",
+    "pkttype",
+    "devgroup",
+    "rpfilter",
+    "physdev",
+    "policy",
+    "owner",
+    "ttl",
+    "dscp",
+    "tos",
+    "helper",
+    "connlimit",
+    "hashlimit",
+    "limit",
+    "time",
+    "cpu",
+    "u32",
+    "bpf",
+    "tcpmss",
+    "ecn",
+    "connbytes",
+    "connlabel",
+    "quota",
+    "statistic",
+    "length",
+    "realm",
+    "recent",
+    "SNAT",
+    "DNAT",
+    "CT",
+    "MARK",
+    "CONNMARK",
+    "TPROXY",
+    "NFQUEUE",
+    "nobody's",
+];
+
+#[test]
+fn no_length_and_no_byte_of_an_extension_makes_it_panic() {
+    let probe = |steps: Vec<Step>| walked(table(&[("f", FORWARD, &[&steps])]), Probe::Https);
+    // xorshift: the same inputs in each run.
+    let mut state = 9u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    let both = |name: &str, revision, data: &[u8]| {
+        let mut steps = matching::steps(name, revision, data, 7);
+        steps.extend(target::steps(name, revision, data));
+        probe(steps);
+    };
+    for name in EXTENSIONS {
+        for revision in 0..4 {
+            let whole: Vec<u8> = (0..2200).map(|_| random()).collect();
+            for len in (0..64).chain((64..2200).step_by(61)).chain([2200]) {
+                both(name, revision, &whole[..len]);
+            }
+            for byte in [0, 1, 0x7f, 0xff] {
+                both(name, revision, &[byte; 2200]);
+                let mut bent = vec![0; 2200];
+                bent.iter_mut().for_each(|one| {
+                    if random() % 4 == 0 {
+                        *one = random() % 4
+                    }
+                });
+                both(name, revision, &bent);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_step_makes_it_panic() {
+    let probe = |steps: &[Step]| walked(table(&[("f", FORWARD, &[steps])]), Probe::Ask);
+    for (at, len) in [(0, 0), (0, 64), (60, 16), (63, 8), (64, 4), (usize::MAX, usize::MAX), (1, 7)]
+    {
+        let number = Field::Between(5, 700, "chance".to_owned());
+        for field in [Field::Length, Field::Time, Field::Labels, Field::Network(usize::MAX), number]
+        {
+            probe(&[
+                Step::Load { to: at, len, field },
+                Step::Swap { from: at, to: at, len, size: len },
+                Step::Shift { from: at, to: 0, len: 64, by: 300, left: true },
+                Step::Join { from: [at, 3], to: at, len, how: Join::Xor },
+                Step::Is { at, ranges: vec![(vec![0; 20], vec![9; 20])], negated: true },
+                Step::Is { at, ranges: vec![(Vec::new(), vec![9])], negated: false },
+                Step::Act(Action::Labels(at)),
+                Step::Act(Action::Label(u16::MAX)),
+                Step::Find { at, set: "s".to_owned(), to: None, negated: false },
+            ]);
+        }
+    }
+}
+
+/// Chance that comes to the same whichever way it goes is none.
+#[test]
+fn numbers_are_looked_up_each() {
+    let find = Step::Find { at: 0, set: "s".to_owned(), to: None, negated: false };
+    let draw = |low, high| load(4, Field::Between(low, high, "chance".to_owned()));
+    let with = |low, high, verdicts: &[Verdict]| {
+        let mut table = table(&[("f", FORWARD, &[&[draw(low, high), find.clone()]])]);
+        let element = |(n, verdict): (usize, &Verdict)| Element {
+            key: (n as u32).to_ne_bytes().to_vec(),
+            value: Some(Value::Verdict(verdict.clone())),
+            ..Element::default()
+        };
+        let elements = verdicts.iter().enumerate().map(element).collect();
+        table.sets.insert("s".to_owned(), Set { elements, ..Set::default() });
+        walked(table, Probe::Https)
+    };
+    let (accept, drop) = (Verdict::Accept, Verdict::Drop);
+    assert_eq!(stopped(with(0, 1, &[drop.clone(), drop.clone()])).1, How::Dropped);
+    assert_eq!(stopped(with(0, 1, &[drop.clone(), Verdict::Reject])).0, Leg::First);
+    passes(with(0, 1, &[accept.clone(), accept.clone()]));
+    passes(with(0, 1, &[accept.clone(), Verdict::Continue]));
+    assert!(matches!(with(0, 1, &[accept.clone(), drop.clone()]), Outcome::May(..)));
+    // The rest of what it may be is in no set.
+    assert!(matches!(with(0, 2, &[drop.clone(), drop.clone()]), Outcome::May(..)));
+    passes(with(5, 9, &[drop.clone(), drop]));
 }

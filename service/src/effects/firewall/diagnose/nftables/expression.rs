@@ -16,11 +16,12 @@
 //! holds: it is never taken for something else.
 
 use super::super::chains::{
-    Action, End, Field, Found, Lookup, Rule, Side, Step, Tuple, Verdict, REGISTERS,
+    Action, Carried, End, Field, Found, Join, Lookup, Rule, Side, Step, Tuple, Verdict, REGISTERS,
 };
 use super::super::xtables::{matching, target};
 use super::{be32, packets, value, verdict, DATA_VERDICT};
 use crate::effects::kernel::netlink::message::{attributes, text, Attributes};
+use std::collections::HashMap;
 
 // linux/netfilter/nf_tables.h
 const NAME: u16 = 1;
@@ -28,15 +29,29 @@ const DATA: u16 = 2;
 /// The register that verdicts are put into.
 const VERDICT: u32 = 0;
 
+/// A table's objects that have a name, by their kind and name, as steps.
+pub(super) type Objects = HashMap<(u32, String), Vec<Step>>;
+
+/// A quota, a limit, or a number of connections that has a name.
+pub(super) fn named(kind: u32, data: &[u8]) -> Option<Vec<Step>> {
+    // NFT_OBJECT_QUOTA, _LIMIT, _CONNLIMIT
+    match kind {
+        2 => Some(quota(data)),
+        4 => Some(limit(data)),
+        5 => Some(connections(data)),
+        _ => None,
+    }
+}
+
 /// A rule of these expressions.
-pub(super) fn rule(list: &[u8]) -> Rule {
+pub(super) fn rule(list: &[u8], objects: &Objects) -> Rule {
     let mut rule = Rule::default();
     for (_, expression) in attributes(list, 0) {
         let (name, data) = parts(expression);
         if name == "counter" {
             rule.packets = packets(data);
         }
-        rule.steps.extend(steps(&name, data));
+        rule.steps.extend(steps(&name, data, objects));
     }
     rule
 }
@@ -52,7 +67,7 @@ fn parts(expression: &[u8]) -> (String, &[u8]) {
     (name, inside.clone().find(DATA).unwrap_or_default())
 }
 
-fn steps(name: &str, data: &[u8]) -> Vec<Step> {
+fn steps(name: &str, data: &[u8], objects: &Objects) -> Vec<Step> {
     let known = match name {
         "counter" | "log" | "last" | "flow_offload" | "dup" => Some(Vec::new()),
         "cmp" => compare(data),
@@ -67,25 +82,29 @@ fn steps(name: &str, data: &[u8]) -> Vec<Step> {
         "fib" => fib(data),
         "socket" => Some(vec![Step::Never]), // what passes through has none
         "rt" => routing(data),
-        "numgen" | "osf" => unknown(data, 1, name),
-        "hash" | "tunnel" => unknown(data, 2, name),
+        "numgen" => generated(data, (1, 2, 4), "chance"),
+        "hash" => generated(data, (2, 4, 6), "a hash of the packet"),
+        "osf" => unknown(data, 1, name),
+        "tunnel" => tunnel(data),
         "exthdr" => header_option(data),
         "xfrm" => Some(vec![Step::Never]),
         "limit" => Some(limit(data)),
         "connlimit" => Some(connections(data)),
-        "quota" => Some(vec![Step::Doubt("a quota".to_owned())]),
-        "dynset" => dynamic(data),
-        "objref" => object(data),
+        "quota" => Some(quota(data)),
+        "dynset" => dynamic(data, objects),
+        "objref" => object(data, objects),
         "notrack" => Some(vec![Step::Act(Action::NotTracked)]),
         "reject" => Some(vec![Step::Verdict(Verdict::Reject)]),
         "masq" => Some(vec![Step::Act(Action::Masquerade)]),
         "redir" => Some(vec![Step::Act(Action::Redirect)]),
         "nat" => nat(data),
         "tproxy" => tproxy(data),
-        "queue" => Some(vec![Step::Verdict(somebody("a program that the packets are queued to"))]),
+        "queue" => queue(data),
         "synproxy" => Some(vec![Step::Verdict(somebody("a SYN proxy"))]),
         "fwd" => Some(vec![Step::Verdict(somebody("the link that they are forwarded to"))]),
-        "match" => Some(extension(data, matching::steps)),
+        "match" => {
+            Some(extension(data, |name, revision, data| matching::steps(name, revision, data, 0)))
+        }
         "target" => Some(extension(data, target::steps)),
         _ => None,
     };
@@ -171,7 +190,7 @@ fn meta(data: &[u8]) -> Option<Vec<Step>> {
     let key = number(data, 2)?;
     let unknown = |what: &str, len| (Field::Unknown(what.to_owned()), len);
     let loads = || match key {
-        0 => unknown("a packet's length", 4),
+        0 => (Field::Length, 4),
         1 => (Field::EtherType, 2),
         3 => (Field::Mark, 4),
         4 => (Field::LinkIndex(End::Input), 4),
@@ -181,20 +200,24 @@ fn meta(data: &[u8]) -> Option<Vec<Step>> {
         8 => (Field::LinkType(End::Input), 2),
         9 => (Field::LinkType(End::Output), 2),
         // Of the socket, which what passes through does not have: user, group, control group.
-        10 | 11 | 23 => (Field::Absent, 4),
+        10 => (Field::Owner(false), 4),
+        11 => (Field::Owner(true), 4),
+        23 => (Field::Absent, 4),
         2 | 12 | 13 | 14 => (Field::Zero, 4),
         15 => (Field::Family, 1),
         16 => (Field::Protocol, 1),
         17 | 18 => (Field::Absent, 16),
         19 => (Field::PacketType, 1),
-        20 => unknown("the processor", 4),
+        20 => (Field::Processor, 4),
         21 => (Field::LinkGroup(End::Input), 4),
         22 => (Field::LinkGroup(End::Output), 4),
         24 => unknown("chance", 4),
         25 => (Field::Zero, 1), // no IPsec
         26 => (Field::LinkKind(End::Input), 16),
         27 => (Field::LinkKind(End::Output), 16),
-        30..=32 => unknown("the time", 8),
+        30 => (Field::Time, 8),
+        31 => (Field::Weekday, 1),
+        32 => (Field::Daytime, 4),
         33 => (Field::Zero, 4),
         34 => (Field::Zero, 16),
         _ => unknown("something of a packet's", 16),
@@ -225,13 +248,22 @@ fn conntrack(data: &[u8]) -> Option<Vec<Step>> {
         10 => (Field::Protocol, 1),
         11 => (Field::ConnectionPort(tuple, Side::Source), 2),
         12 => (Field::ConnectionPort(tuple, Side::Destination), 2),
-        13 => unknown("a connection's labels", 16),
-        14..=16 => unknown("how much a connection has carried", 8),
-        17 => (Field::Zero, 2),
+        13 => (Field::Labels, 16),
+        14..=16 => {
+            let what = match key {
+                14 => Carried::Packets,
+                15 => Carried::Bytes,
+                _ => Carried::Average,
+            };
+            let tuple = Some(tuple).filter(|tuple| *tuple != Tuple::Own);
+            (Field::Carried(what, tuple, false), 8)
+        }
+        17 => (Field::Zone, 2),
         _ => unknown("something of a connection's", 16),
     };
     let mut steps = either(data, (1, 4), loads, |at| match key {
         3 => Some(Step::Act(Action::ConnectionMark(at))),
+        13 => Some(Step::Act(Action::Labels(at))),
         // Answers are looked for in the same zone.
         17 if matches!(tuple, Tuple::Own) => Some(Step::Act(Action::Zone(at))),
         17 => Some(Step::Doubt("a zone of conntrack's".to_owned())),
@@ -266,15 +298,28 @@ fn payload(data: &[u8]) -> Option<Vec<Step>> {
 
 fn bitwise(data: &[u8]) -> Option<Vec<Step>> {
     let (from, to) = (register(data, 1)?, register(data, 2)?);
-    let len = number(data, 3)? as usize;
-    // NFT_BITWISE_MASK_XOR; the others shift, or are done with two registers.
-    match (number(data, 6).unwrap_or(0), bytes(data, 4), bytes(data, 5)) {
-        (0, Some(mask), Some(xor)) => Some(vec![Step::Bits { from, to, mask, xor }]),
+    let len = (number(data, 3)? as usize).min(REGISTERS);
+    // NFT_BITWISE_MASK_XOR, _LSHIFT, _RSHIFT; with two registers _AND, _OR, _XOR
+    let step = match (number(data, 6).unwrap_or(0), bytes(data, 4), bytes(data, 5)) {
+        (0, Some(mask), Some(xor)) => Step::Bits { from, to, mask, xor },
+        (kind @ (1 | 2), ..) => {
+            let by = u32::from_ne_bytes(*bytes(data, 7)?.first_chunk()?);
+            Step::Shift { from, to, len, by, left: kind == 1 }
+        }
+        (kind @ 3..=5, ..) => {
+            let how = match kind {
+                3 => Join::And,
+                4 => Join::Or,
+                _ => Join::Xor,
+            };
+            Step::Join { from: [from, register(data, 8)?], to, len, how }
+        }
         _ => {
             let field = Field::Unknown("a value that is computed".to_owned());
-            Some(vec![Step::Load { to, len, field }])
+            Step::Load { to, len: len.min(16), field }
         }
-    }
+    };
+    Some(vec![step])
 }
 
 fn byteorder(data: &[u8]) -> Option<Vec<Step>> {
@@ -336,10 +381,70 @@ fn unknown(data: &[u8], destination: u16, what: &str) -> Option<Vec<Step>> {
 
 /// An option of TCP or of IP; one that is written, such as the MSS, decides nothing.
 fn header_option(data: &[u8]) -> Option<Vec<Step>> {
-    match register(data, 7) {
-        Some(_) => Some(Vec::new()),
-        None => unknown(data, 1, "an option in a packet's header"),
-    }
+    const PRESENT: u32 = 1;
+    const IPV6: u32 = 0;
+    const TCP: u32 = 1;
+    let Some(to) = register(data, 1) else { return Some(Vec::new()) };
+    let kind = *attributes(data, 0).find(2)?.first()?;
+    let (offset, len) = (number(data, 3)? as usize, number(data, 4)? as usize);
+    let present = number(data, 5).unwrap_or(0) & PRESENT != 0;
+    let field = match (number(data, 6).unwrap_or(IPV6), present) {
+        (TCP, true) => Field::TcpOption(kind, None),
+        (TCP, false) => Field::TcpOption(kind, Some(offset)),
+        // Of IPv6 nothing is there to load; what guests send has no options of IP.
+        (IPV6, _) | (_, false) => Field::Absent,
+        (_, true) => Field::Zero,
+    };
+    Some(vec![Step::Load { to, len: if present { 1 } else { len.min(16) }, field }])
+}
+
+/// A number that is made: `offset` and less than `modulus` more.
+fn generated(
+    data: &[u8],
+    (destination, modulus, offset): (u16, u16, u16),
+    what: &str,
+) -> Option<Vec<Step>> {
+    let to = register(data, destination)?;
+    let low = number(data, offset).unwrap_or(0);
+    // A hash of its own has all bits.
+    let more = number(data, modulus).map_or(u32::MAX, |modulus| modulus.saturating_sub(1));
+    let field = Field::Between(low, low.saturating_add(more), what.to_owned());
+    Some(vec![Step::Load { to, len: 4, field }])
+}
+
+/// Guests' packets come by no tunnel (nft_tunnel_get_eval()).
+fn tunnel(data: &[u8]) -> Option<Vec<Step>> {
+    let to = register(data, 2)?;
+    let (field, len) = match number(data, 1)? {
+        0 => (Field::Zero, 1),
+        _ => (Field::Absent, 4),
+    };
+    Some(vec![Step::Load { to, len, field }])
+}
+
+/// How much is left of it, the kernel tells.
+fn quota(data: &[u8]) -> Vec<Step> {
+    const OVER: u32 = 1;
+    let long = |kind| {
+        let value = attributes(data, 0).find(kind)?;
+        value.first_chunk().copied().map(u64::from_be_bytes)
+    };
+    let left = long(1).unwrap_or(0).saturating_sub(long(4).unwrap_or(0));
+    matching::left(left, number(data, 2).unwrap_or(0) & OVER != 0)
+}
+
+fn queue(data: &[u8]) -> Option<Vec<Step>> {
+    const BYPASS: u16 = 1;
+    let short = |kind| {
+        let value = attributes(data, 0).find(kind)?;
+        value.first_chunk().copied().map(u16::from_be_bytes)
+    };
+    let bypass = short(3).unwrap_or(0) & BYPASS != 0;
+    Some(match short(1) {
+        Some(first) => vec![Step::Queue { first, count: short(2).unwrap_or(1), bypass }],
+        // Which one, a map says.
+        None => vec![Step::Verdict(somebody("a program that the packets are queued to"))],
+    })
 }
 
 /// A single packet exceeds no rate that anybody can work with; whether it is within one depends on what
@@ -371,18 +476,22 @@ fn connections(data: &[u8]) -> Vec<Step> {
 }
 
 /// What is added to a set by a packet, and what is asked with it.
-fn dynamic(data: &[u8]) -> Option<Vec<Step>> {
+fn dynamic(data: &[u8], objects: &Objects) -> Option<Vec<Step>> {
     let one = attributes(data, 0).filter(|(kind, _)| *kind == 7).map(|(_, one)| one);
     let many = attributes(data, 0).find(10).unwrap_or_default();
     let all = one.chain(attributes(many, 0).map(|(_, one)| one));
-    Some(all.map(parts).flat_map(|(name, data)| steps(&name, data)).collect())
+    Some(all.map(parts).flat_map(|(name, data)| steps(&name, data, objects)).collect())
 }
 
-fn object(data: &[u8]) -> Option<Vec<Step>> {
+fn object(data: &[u8], objects: &Objects) -> Option<Vec<Step>> {
     // NFT_OBJECT_COUNTER, _CT_HELPER, _SECMARK, _CT_TIMEOUT: nothing that decides.
     match number(data, 1) {
         Some(1 | 3 | 7 | 8) => Some(Vec::new()),
-        _ => Some(vec![Step::Doubt("a limit or quota of a name".to_owned())]),
+        _ => {
+            let name = attributes(data, 0).find(2).map(text);
+            let one = name.and_then(|name| objects.get(&(number(data, 1)?, name)).cloned());
+            Some(one.unwrap_or_else(|| vec![Step::Doubt("a limit or quota of a name".to_owned())]))
+        }
     }
 }
 
@@ -410,4 +519,84 @@ fn extension(data: &[u8], steps: impl Fn(&str, u8, &[u8]) -> Vec<Step>) -> Vec<S
     let name = inside.clone().find(1).map(text).unwrap_or_default();
     let revision = inside.clone().find(2).and_then(be32).unwrap_or(0) as u8;
     steps(&name, revision, inside.clone().find(3).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: &[&str] = &[
+        "cmp",
+        "range",
+        "lookup",
+        "meta",
+        "ct",
+        "payload",
+        "bitwise",
+        "byteorder",
+        "immediate",
+        "fib",
+        "rt",
+        "numgen",
+        "hash",
+        "osf",
+        "tunnel",
+        "exthdr",
+        "limit",
+        "connlimit",
+        "quota",
+        "dynset",
+        "objref",
+        "nat",
+        "tproxy",
+        "queue",
+        "match",
+        "target",
+        "nobody's",
+    ];
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    #[test]
+    fn no_length_and_no_byte_makes_it_panic() {
+        // xorshift: the same inputs in each run.
+        let mut state = 5u64;
+        let mut random = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        for name in NAMES {
+            for _ in 0..200 {
+                let mut data = Vec::new();
+                for kind in 1..11 {
+                    let number = (random() % 24) as u32;
+                    let value = match random() % 4 {
+                        0 => attribute(1, &random().to_ne_bytes()),
+                        1 => random().to_be_bytes().to_vec(),
+                        2 => vec![number as u8],
+                        _ => number.to_be_bytes().to_vec(),
+                    };
+                    if random() % 5 != 0 {
+                        data.extend(attribute(kind, &value));
+                    }
+                }
+                let inside = [attribute(NAME, name.as_bytes()), attribute(DATA, &data)].concat();
+                let mut list = attribute(1, &inside);
+                rule(&list, &Objects::new());
+                let bent = random() as usize % list.len();
+                list[bent] = random() as u8;
+                rule(&list, &Objects::new());
+                rule(&list[..bent], &Objects::new());
+                named((random() % 12) as u32, &data);
+            }
+        }
+    }
 }

@@ -16,6 +16,8 @@
 
 mod expression;
 
+use expression::Objects;
+
 use super::chains::{Base, Chain, Element, Hook, Label, Rule, Set, Step, Table, Value, Verdict};
 use crate::effects::kernel::netlink::attr::{Request, Writer};
 use crate::effects::kernel::netlink::message::{attributes, text, Message};
@@ -30,6 +32,7 @@ const GET_CHAIN: u16 = NFTABLES | 4;
 const GET_RULE: u16 = NFTABLES | 7;
 const GET_SET: u16 = NFTABLES | 10;
 const GET_ELEMENTS: u16 = NFTABLES | 13;
+const GET_OBJECT: u16 = NFTABLES | 19;
 /// `NFNL_SUBSYS_NFTABLES`, in the upper byte of a message's type.
 const NFTABLES: u16 = 10 << 8;
 /// Length of `struct nfgenmsg`; its first byte is the family.
@@ -50,6 +53,9 @@ const HOOK_DEVICE: u16 = 3;
 const HOOK_DEVICES: u16 = 4;
 const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
+const OBJECT_NAME: u16 = 2;
+const OBJECT_TYPE: u16 = 3;
+const OBJECT_DATA: u16 = 4;
 const SET_NAME: u16 = 2;
 const SET_FLAGS: u16 = 3;
 const SET_DESC: u16 = 9;
@@ -102,7 +108,12 @@ pub(super) fn read() -> Result<Vec<Table>, KernelError> {
             table.chains.push(chain);
         }
     }
-    for (of, chain, rule) in netlink.dump(&all(GET_RULE), rule)? {
+    let mut objects: HashMap<Name, Objects> = HashMap::new();
+    // Where they cannot be read, what they ask for is left open.
+    for (of, key, steps) in netlink.dump(&all(GET_OBJECT), object).unwrap_or_default() {
+        objects.entry(of).or_default().insert(key, steps);
+    }
+    for (of, chain, rule) in netlink.dump(&all(GET_RULE), |one| rule(one, &objects))? {
         let table = tables.iter_mut().find(|(name, _)| *name == of);
         let chain = table.and_then(|(_, t)| t.chains.iter_mut().find(|c| c.name == chain));
         if let Some(chain) = chain {
@@ -205,12 +216,24 @@ fn base(family: u8, hook: &[u8], drops: bool, nat: bool) -> Option<Base> {
     Some(Base { hook, priority, nat, drops, devices })
 }
 
-fn rule(message: &Message<'_>) -> Option<(Name, String, Rule)> {
+fn object(message: &Message<'_>) -> Option<(Name, (u32, String), Vec<Step>)> {
+    let attributes = message.attributes(NFGENMSG);
+    let table = attributes.clone().find(OF_TABLE).map(text)?;
+    let name = attributes.clone().find(OBJECT_NAME).map(text)?;
+    let kind = attributes.clone().find(OBJECT_TYPE).and_then(be32)?;
+    let steps = expression::named(kind, attributes.clone().find(OBJECT_DATA)?)?;
+    Some(((family(message), table), (kind, name), steps))
+}
+
+fn rule(message: &Message<'_>, objects: &HashMap<Name, Objects>) -> Option<(Name, String, Rule)> {
     let attributes = message.attributes(NFGENMSG);
     let table = attributes.clone().find(OF_TABLE).map(text)?;
     let chain = attributes.clone().find(RULE_CHAIN).map(text)?;
     let list = attributes.clone().find(RULE_EXPRESSIONS).unwrap_or_default();
-    Some(((family(message), table), chain, expression::rule(list)))
+    let of = (family(message), table);
+    let none = Objects::new();
+    let rule = expression::rule(list, objects.get(&of).unwrap_or(&none));
+    Some((of, chain, rule))
 }
 
 fn set(message: &Message<'_>) -> Option<(Name, String, Set)> {

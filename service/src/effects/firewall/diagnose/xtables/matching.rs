@@ -16,11 +16,15 @@
 //! The layouts are those of `linux/netfilter/xt_*.h`. A match that is not known here leaves it open
 //! whether the rule holds.
 
-use super::super::chains::{End, Field, Found, Lookup, Side, Step, Tuple};
+use super::super::chains::{
+    Action, Carried, End, Field, Found, Lookup, Program, Side, Step, Times, Tuple,
+};
+use super::super::content::{Instruction, Next, Test};
 use crate::effects::kernel::netlink::message::{u16_at, u32_at, u64_at};
 
 /// What a match asks for.
-pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8]) -> Vec<Step> {
+/// `seen`: the bytes that its rule has seen.
+pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8], seen: u64) -> Vec<Step> {
     let known = match name {
         "comment" | "nfacct" => Some(Vec::new()),
         "conntrack" => conntrack(revision, data),
@@ -45,18 +49,28 @@ pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8]) -> Vec<Step
         "helper" => helper(data),
         "connlimit" => connlimit(data),
         "hashlimit" => hashlimit(revision, data),
-        // What passes through has no socket.
-        "socket" | "cgroup" => Some(vec![Step::Never]),
+        // What passes through has no socket, and is of no other transport.
+        "socket" | "cgroup" | "esp" | "ah" | "sctp" | "dccp" | "l2tp" | "ipcomp" => {
+            Some(vec![Step::Never])
+        }
         "limit" => limit(data),
         "set" => Some(doubt("an ipset")),
-        "time" => Some(doubt("the time")),
+        "time" => time(data),
+        "cpu" => processor(data),
+        "u32" => u32(data),
+        "bpf" => bpf(revision, data),
+        "tcpmss" => segment(data),
+        "ecn" => congestion(data),
+        "connbytes" => carried(data),
+        "connlabel" => label(data),
+        "quota" => quota(data, seen),
         "statistic" => statistic(data),
         "length" => length(data),
         "realm" => realm(data),
-        "string" | "u32" | "bpf" | "tcpmss" => Some(doubt("the packets' content")),
+        "string" => Some(doubt("the packets' content")),
         "mac" => Some(doubt("a link-layer address")),
         "recent" => recent(data),
-        "quota" | "quota2" | "connbytes" => Some(doubt("how much was sent before")),
+        "quota2" => Some(doubt("how much was sent before")),
         _ => None,
     };
     known.unwrap_or_else(|| doubt(&format!("the match `{name}`")))
@@ -183,7 +197,8 @@ fn tcp(data: &[u8]) -> Option<Vec<Step>> {
         steps.extend(masked(field, 1, vec![mask], vec![flags], inverted & 4 != 0));
     }
     if option != 0 {
-        steps.extend(doubt("a TCP option"));
+        let one = among(vec![(vec![1], vec![1])], inverted & 8 != 0);
+        steps.extend([load(1, Field::TcpOption(option, None)), one]);
     }
     Some(steps)
 }
@@ -308,10 +323,25 @@ fn policy(data: &[u8]) -> Option<Vec<Step>> {
     always(u16_at(data, ELEMENTS)? & NONE != 0)
 }
 
-/// What passes through has no socket (owner_mt()).
+/// What passes through has no socket (owner_mt()); what guestnetd sends has its own.
 fn owner(data: &[u8]) -> Option<Vec<Step>> {
+    const USER: u8 = 1;
+    const GROUP: u8 = 2;
+    const SOCKET: u8 = 4;
     let (asked, inverted) = (*data.get(16)?, *data.get(17)?);
-    always(asked ^ inverted == 0)
+    let mut steps = Vec::new();
+    for (bit, at, group) in [(USER, 0, false), (GROUP, 8, true)] {
+        if asked & bit != 0 {
+            let bytes = |at| Some(u32_at(data, at)?.to_be_bytes().to_vec());
+            let is = among(vec![(bytes(at)?, bytes(at + 4)?)], inverted & bit != 0);
+            let in_order = Step::Swap { from: 0, to: 0, len: 4, size: 4 };
+            steps.extend([load(4, Field::Owner(group)), in_order, is]);
+        }
+    }
+    if asked & inverted & SOCKET != 0 {
+        steps = vec![Step::Never];
+    }
+    Some(vec![Step::Sent { by_others: asked ^ inverted == 0, by_it: steps }])
 }
 
 fn ttl(data: &[u8]) -> Option<Vec<Step>> {
@@ -392,13 +422,170 @@ fn statistic(data: &[u8]) -> Option<Vec<Step>> {
     }
 }
 
-/// Every length, from an empty packet's to Ethernet's, or some.
 fn length(data: &[u8]) -> Option<Vec<Step>> {
-    let (shortest, longest) = (u16_at(data, 0)?, u16_at(data, 2)?);
-    match shortest <= 28 && longest >= 1500 {
-        true => always(*data.get(4)? == 0),
-        false => Some(doubt("the packets' length")),
+    let bytes = |at: usize| Some(u16_at(data, at)?.to_be_bytes().to_vec());
+    let range = vec![(bytes(0)?, bytes(2)?)];
+    Some(vec![load(2, Field::Network(2)), among(range, *data.get(4)? != 0)])
+}
+
+fn processor(data: &[u8]) -> Option<Vec<Step>> {
+    let one = data.get(..4)?.to_vec();
+    let is = among(vec![(one.clone(), one)], u32_at(data, 4)? != 0);
+    Some(vec![load(4, Field::Processor), is])
+}
+
+/// The MSS that a SYN announces; what does not, has none (tcpmss_mt()).
+fn segment(data: &[u8]) -> Option<Vec<Step>> {
+    let (low, high) = (u16_at(data, 0)?.max(1), u16_at(data, 2)?);
+    let range = (low.to_be_bytes().to_vec(), high.to_be_bytes().to_vec());
+    Some(vec![load(2, Field::Mss), among(vec![range], *data.get(4)? != 0)])
+}
+
+fn congestion(data: &[u8]) -> Option<Vec<Step>> {
+    const IN_IP: u8 = 0x01;
+    const ECE: u8 = 0x10;
+    const CWR: u8 = 0x20;
+    let [asked, inverted, bits] = *data.get(..3)? else { return None };
+    let mut steps = Vec::new();
+    if asked & IN_IP != 0 {
+        let not = inverted & IN_IP != 0;
+        steps.extend(masked(Field::Network(1), 1, vec![0x03], vec![bits], not));
     }
+    for (bit, flag) in [(ECE, 0x40), (CWR, 0x80)] {
+        if asked & bit != 0 {
+            let flag = vec![flag];
+            let not = inverted & bit != 0;
+            steps.extend(masked(Field::Transport(13), 1, flag.clone(), flag, not));
+        }
+    }
+    Some(steps)
+}
+
+/// The rule itself has the kernel count (connbytes_mt_check()).
+fn carried(data: &[u8]) -> Option<Vec<Step>> {
+    let (from, to) = (u64_at(data, 0)?, u64_at(data, 8)?);
+    let what = match *data.get(16)? {
+        0 => Carried::Packets,
+        1 => Carried::Bytes,
+        2 => Carried::Average,
+        _ => return None,
+    };
+    let tuple = match *data.get(17)? {
+        0 => Some(Tuple::Original),
+        1 => Some(Tuple::Reply),
+        _ => None,
+    };
+    let bytes = |number: u64| number.to_be_bytes().to_vec();
+    let (low, high) = (bytes(from.min(to)), bytes(from.max(to)));
+    Some(vec![load(8, Field::Carried(what, tuple, true)), among(vec![(low, high)], to < from)])
+}
+
+/// A connection has the labels that rules have given to it.
+fn label(data: &[u8]) -> Option<Vec<Step>> {
+    const INVERTED: u16 = 1;
+    const SET: u16 = 2;
+    let (bit, options) = (u16_at(data, 0)?, u16_at(data, 2)?);
+    let inverted = options & INVERTED != 0;
+    if options & SET != 0 {
+        let mut steps = vec![Step::Act(Action::Label(bit))];
+        steps.extend(always(!inverted)?);
+        return Some(steps);
+    }
+    let mask = 1u128.checked_shl(bit.into())?.to_le_bytes().to_vec();
+    Some(masked(Field::Labels, 16, mask.clone(), mask, inverted))
+}
+
+/// What is left of a quota is not told; what the rule has seen was taken from it.
+fn quota(data: &[u8], seen: u64) -> Option<Vec<Step>> {
+    const INVERTED: u32 = 1;
+    let (inverted, quota) = (u32_at(data, 0)? & INVERTED != 0, u64_at(data, 8)?);
+    match (inverted, seen) {
+        (_, _) if quota == 0 => always(inverted),
+        // It counts what is beyond.
+        (true, 1..) => always(true),
+        (true, 0) => Some(left(quota, inverted)),
+        (false, seen) => Some(left(quota.saturating_sub(seen), inverted)),
+    }
+}
+
+/// A quota of which so many bytes are left: there is enough for what a guest begins, or there is nothing.
+pub(in super::super) fn left(bytes: u64, inverted: bool) -> Vec<Step> {
+    const ENOUGH: u64 = 100_000;
+    const NOTHING: u64 = 40;
+    match bytes {
+        ENOUGH.. if inverted => vec![Step::Never],
+        ENOUGH.. => Vec::new(),
+        0..NOTHING if inverted => Vec::new(),
+        0..NOTHING => vec![Step::Never],
+        _ => doubt("what is left of a quota"),
+    }
+}
+
+fn time(data: &[u8]) -> Option<Vec<Step>> {
+    const LOCAL: u8 = 1;
+    const CONTIGUOUS: u8 = 2;
+    let number = |at| u32_at(data, at);
+    let (week, flags) = (*data.get(20)?, *data.get(21)?);
+    if flags & LOCAL != 0 {
+        return Some(doubt("the time"));
+    }
+    let contiguous = flags & CONTIGUOUS != 0;
+    let (date, day, month) = ((number(0)?, number(4)?), (number(8)?, number(12)?), number(16)?);
+    Some(vec![Step::Time(Times { date, day, month, week, contiguous })])
+}
+
+fn u32(data: &[u8]) -> Option<Vec<Step>> {
+    const MOST: usize = 11;
+    const PAIR: usize = 8;
+    // `struct xt_u32_test`, padded
+    const TEST: usize = 2 * MOST * PAIR + 4;
+    let (count, inverted) =
+        (usize::from(*data.get(MOST * TEST)?), *data.get(MOST * TEST + 1)? != 0);
+    let test = |at: usize| {
+        let test = data.get(at * TEST..(at + 1) * TEST)?;
+        let (numbers, values) = (test.get(..MOST * PAIR)?, test.get(MOST * PAIR..)?);
+        let counts = values.get(MOST * PAIR..MOST * PAIR + 2)?;
+        let [numbers_used, values_used] = *counts else { return None };
+        let number = |n: usize| {
+            let next = match *numbers.get(n * PAIR + 4)? {
+                0 => Next::And,
+                1 => Next::Left,
+                2 => Next::Right,
+                3 => Next::At,
+                _ => return None,
+            };
+            Some((next, u32_at(numbers, n * PAIR)?))
+        };
+        let steps = (1..usize::from(numbers_used).min(MOST)).map(number);
+        let range = |n: usize| Some((u32_at(values, n * PAIR)?, u32_at(values, n * PAIR + 4)?));
+        let ranges = (0..usize::from(values_used).min(MOST)).map(range);
+        Some(Test {
+            at: u32_at(numbers, 0)?,
+            steps: steps.collect::<Option<_>>()?,
+            ranges: ranges.collect::<Option<_>>()?,
+        })
+    };
+    let tests = (0..count.min(MOST)).map(test).collect::<Option<_>>()?;
+    Some(vec![Step::Run(Program::U32(tests, inverted))])
+}
+
+fn bpf(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
+    const BYTECODE: u16 = 0;
+    const INSTRUCTION: usize = 8;
+    const MOST: usize = 64;
+    // A program of the extended kind is the kernel's to run.
+    let (count, at) = match revision {
+        0 => (u16_at(data, 0)?, 4),
+        _ if u16_at(data, 0)? == BYTECODE => (u16_at(data, 2)?, 8),
+        _ => return Some(doubt("a BPF program")),
+    };
+    let one = |n: usize| {
+        let at = at + n * INSTRUCTION;
+        let (yes, no) = (*data.get(at + 2)?, *data.get(at + 3)?);
+        Some(Instruction { code: u16_at(data, at)?, yes, no, k: u32_at(data, at + 4)? })
+    };
+    let program = (0..usize::from(count).min(MOST)).map(one).collect::<Option<_>>()?;
+    Some(vec![Step::Run(Program::Bpf(program))])
 }
 
 /// Routes of guests have no realm.

@@ -122,7 +122,7 @@ fn rule(entry: &Entry) -> Rule {
         steps.push(negated(NOT_PROTOCOL, Step::equals(0, [entry.protocol as u8])));
     }
     for one in &entry.matches {
-        steps.extend(matching::steps(&one.name, one.revision, &one.data));
+        steps.extend(matching::steps(&one.name, one.revision, &one.data, entry.bytes));
     }
     match &entry.target {
         Target::Accept => steps.push(Step::Verdict(Verdict::Accept)),

@@ -31,7 +31,7 @@ pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8]) -> Vec<Step
         "MARK" => mark(data),
         "CONNMARK" => connection_mark(revision, data),
         "TPROXY" => proxy(revision, data),
-        "NFQUEUE" | "QUEUE" => somebody("a program that the packets are queued to"),
+        "NFQUEUE" => queue(revision, data),
         "SYNPROXY" => somebody("a SYN proxy"),
         "HMARK" => {
             let field = Field::Unknown("a mark out of a hash".to_owned());
@@ -44,6 +44,13 @@ pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8]) -> Vec<Step
         _ => None,
     };
     known.or_else(|| somebody(&format!("the target `{name}`"))).unwrap_or_default()
+}
+
+fn queue(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
+    const BYPASS: u16 = 1;
+    let count = if revision == 0 { 1 } else { u16_at(data, 2)? };
+    let bypass = revision >= 2 && u16_at(data, 4)? & BYPASS != 0;
+    Some(vec![Step::Queue { first: u16_at(data, 0)?, count, bypass }])
 }
 
 fn somebody(who: &str) -> Option<Vec<Step>> {

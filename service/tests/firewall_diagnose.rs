@@ -20,11 +20,13 @@ mod firewall_rig;
 
 use firewall_cases::{open, ruleset, wlan0};
 use firewall_rig::{in_netns, run, sh};
-use guestnetd::effects::firewall::diagnose::device::{Device, Onward};
+use guestnetd::effects::firewall::diagnose::device::{Device, Member, Onward};
 use guestnetd::effects::firewall::diagnose::journey::Guest;
 use guestnetd::effects::firewall::diagnose::packet::Link;
-use guestnetd::effects::firewall::diagnose::{findings, read, Finding, Findings, Shared};
+use guestnetd::effects::firewall::diagnose::{findings, read, Finding, Findings, Kernel, Shared};
 use guestnetd::effects::firewall::Choice;
+use guestnetd::effects::kernel::netlink::attr::{Request, Writer};
+use guestnetd::effects::kernel::netlink::Netlink;
 use guestnetd::model::fault::Cause;
 use guestnetd::model::if_index::IfIndex;
 use std::net::Ipv4Addr;
@@ -80,6 +82,9 @@ impl Device for Plain {
     }
     fn listens(&self, _: u8, port: u16) -> bool {
         port == 3128
+    }
+    fn in_set(&self, set: u16, member: &Member) -> Option<bool> {
+        Kernel { netlink: &Netlink::open().unwrap(), expected: None }.in_set(set, member)
     }
 }
 
@@ -547,5 +552,71 @@ fn what_our_own_rules_drop_is_not_others_doing() {
             .apply(&ruleset("uplink rmnet0\nsubnet 172.17.0.0/16 gateway 172.17.3.2\n"))
             .unwrap();
         assert_eq!(judged(), Findings::default());
+    });
+}
+
+/// A set of the kernel's with one member: an address, and a TCP port if it has one.
+fn ipset(name: &str, kind: &str, address: [u8; 4], port: Option<u16>) {
+    const IN_ORDER: u16 = 1 << 14;
+    let netlink = Netlink::open_netfilter().unwrap();
+    let name = [name.as_bytes(), &[0]].concat();
+    let ask = |command: u16, more: &dyn Fn(Writer) -> Writer| {
+        // NFNL_SUBSYS_IPSET; IPSET_ATTR_PROTOCOL, _SETNAME
+        let body = Writer::after(&[libc::AF_INET as u8, 0, 0, 0]).with(1, &[7]).with(2, &name);
+        netlink.test(&Request { kind: 6 << 8 | command, body: more(body) }).unwrap();
+    };
+    let revision = u8::from(port.is_some());
+    // IPSET_CMD_CREATE: _TYPENAME, _REVISION, _FAMILY, _DATA
+    ask(2, &|body| {
+        let kind = [kind.as_bytes(), &[0]].concat();
+        let family = [libc::NFPROTO_IPV4 as u8];
+        body.with(3, &kind).with(4, &[revision]).with(5, &family).with_nested(7, &Writer::default())
+    });
+    // IPSET_CMD_ADD: _IP, _PORT, _PROTO
+    ask(9, &|body| {
+        let address = Writer::default().with(1 | IN_ORDER, &address);
+        let mut member = Writer::default().with_nested(1, &address);
+        if let Some(port) = port {
+            let tcp = [libc::IPPROTO_TCP as u8];
+            member = member.with(4 | IN_ORDER, &port.to_be_bytes()).with(7, &tcp);
+        }
+        body.with_nested(7, &member)
+    });
+}
+
+#[test]
+fn ipsets_are_asked() {
+    in_netns(|| {
+        let mut nftables = open(Choice::Nftables);
+        nftables.apply(&wlan0()).unwrap();
+        ipset("here", "hash:ip", [172, 17, 3, 3], None);
+        ipset("there", "hash:ip", [192, 0, 2, 99], None);
+        ipset("net", "hash:net", [172, 17, 3, 3], None);
+        ipset("web", "hash:ip,port", [93, 184, 215, 14], Some(443));
+        ipset("mail", "hash:ip,port", [93, 184, 215, 14], Some(25));
+        for (commands, parts) in [
+            ("$i -A FORWARD -m set --match-set here src -j DROP", "drops what guests send"),
+            ("$i -A FORWARD -m set --match-set here dst -j DROP", "are answered"),
+            ("$i -A FORWARD -m set ! --match-set here src -i vm_wlan+ -j DROP", FINE),
+            ("$i -A FORWARD -m set --match-set net src -j DROP", "drops what guests send"),
+            ("$i -A FORWARD -m set --match-set there src -j DROP", FINE),
+            ("$i -A FORWARD -m set --match-set there src -j ACCEPT; $i -P FORWARD DROP", "policy"),
+            (
+                "$i -A FORWARD -p tcp -m set --match-set web dst,dst -j DROP",
+                "connections to port 443",
+            ),
+            ("$i -A FORWARD -p tcp -m set --match-set web src,src -j DROP", "the answers to"),
+            ("$i -A FORWARD -p tcp -m set --match-set mail dst,dst -j DROP", FINE),
+            ("$i -A FORWARD -m set --match-set mail dst,dst -j DROP", "asks for an ipset"),
+            (
+                "$i -A FORWARD -m set --match-set there src --packets-gt 5 -j DROP",
+                "asks for an ipset",
+            ),
+        ] {
+            for program in ["iptables-legacy", "iptables-nft"] {
+                others(&format!("i={program}; {commands}"));
+                assert_said(&format!("{program}: {commands}"), &judged(), parts);
+            }
+        }
     });
 }

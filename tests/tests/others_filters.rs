@@ -163,6 +163,11 @@ const COMPUTED: &[&str] = &[
     "$i -A FORWARD -p tcp --syn -m tcpmss --mss 1:500 -j DROP",
     "$i -A FORWARD -p tcp --tcp-option 2 -j DROP",
     "$i -A FORWARD -p tcp ! --tcp-option 2 -j DROP",
+    "$i -A FORWARD -p tcp -m multiport --ports 79:81,443 -j DROP",
+    "$i -A FORWARD -p tcp -m multiport --ports 22,25 -j DROP",
+    "$i -A FORWARD -p tcp -m multiport ! --ports 79:81,443 -j DROP",
+    "$i -A FORWARD -p tcp -m conntrack --ctreplsrcport 80 -j DROP",
+    "$i -A FORWARD -p tcp -m conntrack --ctorigsrcport 1:1023 -j DROP",
     // What went before.
     "$i -A FORWARD -m connbytes --connbytes 0: --connbytes-dir both --connbytes-mode packets -j DROP",
     "$i -A FORWARD -m connbytes --connbytes 1:1 --connbytes-dir original --connbytes-mode packets -j DROP",

@@ -198,6 +198,22 @@ pub enum Step {
         /// How.
         how: Join,
     },
+    /// Asks whether the packet is in a set of the kernel's (ipset).
+    InSet {
+        /// The set's number.
+        set: u16,
+        /// For each part of a member, the side that it is about.
+        sides: Vec<Side>,
+        /// Whether it must not.
+        negated: bool,
+    },
+    /// Asks whether either port is in one of these ranges, both ends included.
+    EitherPort {
+        /// The ranges, in network order.
+        ranges: Vec<(Vec<u8>, Vec<u8>)>,
+        /// Whether neither may be.
+        negated: bool,
+    },
     /// Asks whose packet it is: whether it may be one that passes through, and what is asked of one that
     /// the device itself sends.
     Sent {

@@ -45,8 +45,21 @@ pub trait Device {
     fn queues(&self, _first: u16, _count: u16) -> Option<bool> {
         None
     }
+    /// Whether it is in the kernel's set (ipset) of this number; none: that cannot be told.
+    fn in_set(&self, _set: u16, _member: &Member) -> Option<bool> {
+        None
+    }
     /// Is told where it depends on whose packet it is which way a packet that stands for many goes.
     fn depends(&self) {}
+}
+
+/// What is looked for in a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// For each part of the set's members, the packet's address and port of the side that it is about.
+    pub parts: Vec<(Ipv4Addr, Option<u16>)>,
+    /// The packet's transport.
+    pub protocol: u8,
 }
 
 /// Where a packet is passed on to.

@@ -14,7 +14,8 @@
 
 //! The answers of the kernel to what a packet filter asks it: routes, addresses, sockets. Reads only.
 
-use super::device::{Device, Onward};
+use super::device::{Device, Member, Onward};
+use super::ipset;
 use super::journey::Guest;
 use super::packet::Link;
 use crate::effects::kernel::netlink::Netlink;
@@ -95,6 +96,10 @@ impl Device for Kernel<'_> {
 
     fn owner(&self) -> Option<(u32, u32)> {
         Some((nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()))
+    }
+
+    fn in_set(&self, set: u16, member: &Member) -> Option<bool> {
+        ipset::has(set, member)
     }
 
     fn now(&self) -> Option<u64> {

@@ -27,6 +27,7 @@ mod field;
 mod forward_iptables;
 #[cfg(not(target_os = "android"))]
 mod forward_nftables;
+mod ipset;
 pub mod journey;
 mod kernel;
 mod lookup;

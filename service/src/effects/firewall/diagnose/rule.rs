@@ -15,9 +15,9 @@
 //! What a rule makes of one packet: its steps, one after the other. Pure. Where a condition may hold or
 //! not, both ways are gone on with.
 
-use super::chains::{Action, Join, Rule, Set, Step, Table, Times, Value, Verdict};
+use super::chains::{Action, Join, Rule, Set, Side, Step, Table, Times, Value, Verdict};
 use super::content::Content;
-use super::device::Device;
+use super::device::{Device, Member};
 use super::field::{content, load, Loaded, WHOSE};
 use super::lookup::find;
 use super::packet::{Connection, Packet, Tracking};
@@ -192,6 +192,34 @@ impl<'a> Run<'a> {
                     self.whose = true;
                 }
                 self.asks(holds, &|| "the packets' content".to_owned())
+            }
+            Step::InSet { set, sides, negated } => {
+                let Packet { source, destination, payload, .. } = &*self.packet;
+                let ports = payload.ports();
+                let part = |side: &Side| match side {
+                    Side::Source => (*source, ports.map(|(from, _)| from)),
+                    Side::Destination => (*destination, ports.map(|(_, to)| to)),
+                };
+                let parts = sides.iter().map(part).collect();
+                let member = Member { parts, protocol: payload.protocol() };
+                let holds = match self.device.in_set(*set, &member) {
+                    Some(true) => Holds::Yes,
+                    Some(false) => Holds::No,
+                    None => Holds::Perhaps,
+                };
+                self.asks(holds.negated(*negated), &|| "an ipset".to_owned())
+            }
+            Step::EitherPort { ranges, negated } => {
+                let Some((from, to)) = self.packet.payload.ports() else { return Next::Rule };
+                let is = |port: u16, (low, high): &(Vec<u8>, Vec<u8>)| {
+                    let port = port.to_be_bytes();
+                    *low <= port.to_vec() && port.to_vec() <= *high
+                };
+                let either = ranges.iter().any(|range| is(from, range) || is(to, range));
+                if either == *negated {
+                    return Next::Rule;
+                }
+                Next::Step
             }
             Step::Sent { by_others, by_it } => {
                 if self.packet.input.is_some() {

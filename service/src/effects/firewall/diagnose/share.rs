@@ -16,7 +16,7 @@
 //! subnet, and it is noted where that is not enough. Pure.
 
 use super::chains::Filters;
-use super::device::{Device, Onward};
+use super::device::{Device, Member, Onward};
 use super::journey::{Guest, Outcome, Probe};
 use super::packet::Link;
 use super::verdict::{findings, outcomes, said_of, Findings, Outcomes};
@@ -44,13 +44,15 @@ struct Class {
 }
 
 /// What the device was asked of a guest. Its own address and link are none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Question {
     Towards(u32),
     Type,
     Onward(Option<Ipv4Addr>, Option<Ipv4Addr>, u32),
     /// The same of what comes by another link.
     Homeward(Option<Ipv4Addr>, Option<Ipv4Addr>, u32),
+    /// Whether it is in a set: addresses and ports, and the transport.
+    InSet(u16, Vec<(Option<Ipv4Addr>, Option<u16>)>, u8),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ enum Answer {
     /// Another one, or another place.
     Other(Onward),
     Type(u8),
+    InSet(Option<bool>),
 }
 
 impl Shared {
@@ -156,22 +159,26 @@ impl super::packet::Packet {
 }
 
 impl Question {
-    fn asks(self, device: &dyn Device, guest: &Guest) -> Answer {
+    fn asks(&self, device: &dyn Device, guest: &Guest) -> Answer {
         let is = |onward| match onward {
             Onward::By(link) if link.index == guest.link.index => Answer::Its,
             other => Answer::Other(other),
         };
         let own = |address: Option<Ipv4Addr>| address.unwrap_or(guest.address);
         match self {
+            Self::InSet(set, parts, protocol) => {
+                let parts = parts.iter().map(|(address, port)| (own(*address), *port)).collect();
+                Answer::InSet(device.in_set(*set, &Member { parts, protocol: *protocol }))
+            }
             Self::Towards(mark) => {
-                is(device.towards(guest.address, mark).map_or(Onward::Nowhere, Onward::By))
+                is(device.towards(guest.address, *mark).map_or(Onward::Nowhere, Onward::By))
             }
             Self::Type => Answer::Type(device.address_type(guest.address)),
             Self::Onward(from, to, mark) => {
-                is(device.onward(own(from), own(to), &guest.link, mark))
+                is(device.onward(own(*from), own(*to), &guest.link, *mark))
             }
             Self::Homeward(from, to, mark) => {
-                is(device.onward(own(from), own(to), &guest.uplink, mark))
+                is(device.onward(own(*from), own(*to), &guest.uplink, *mark))
             }
         }
     }
@@ -202,7 +209,9 @@ impl Asking<'_> {
     fn way(&self, answer: Answer) -> Onward {
         match answer {
             Answer::Other(onward) => onward,
-            Answer::Its | Answer::Type(_) => Onward::By((*self.guest.link).clone()),
+            Answer::Its | Answer::Type(_) | Answer::InSet(_) => {
+                Onward::By((*self.guest.link).clone())
+            }
         }
     }
 }
@@ -244,6 +253,17 @@ impl Device for Asking<'_> {
     }
     fn listens(&self, protocol: u8, port: u16) -> bool {
         self.device.listens(protocol, port)
+    }
+    fn in_set(&self, set: u16, member: &Member) -> Option<bool> {
+        let own = |(address, port): &(Ipv4Addr, Option<u16>)| (self.other(*address), *port);
+        let parts: Vec<_> = member.parts.iter().map(own).collect();
+        if parts.iter().all(|(address, _)| address.is_some()) {
+            return self.device.in_set(set, member);
+        }
+        match self.ask(Question::InSet(set, parts, member.protocol)) {
+            Answer::InSet(is) => is,
+            _ => None,
+        }
     }
     fn owner(&self) -> Option<(u32, u32)> {
         self.device.owner()

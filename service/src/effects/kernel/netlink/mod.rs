@@ -109,6 +109,12 @@ impl Netlink {
         object.ok_or_else(unreadable)
     }
 
+    /// Asks whether something is so, which the kernel answers by no error or by one. Changes nothing.
+    pub fn test(&self, message: &impl NetlinkSerializable) -> Result<(), KernelError> {
+        let nothing = &mut |_: &Message<'_>| ControlFlow::Continue(());
+        self.exchange(message, NLM_F_REQUEST | NLM_F_ACK, nothing).map(drop)
+    }
+
     /// Asks for all objects of a kind; again when they changed meanwhile. Those of which `read`
     /// makes nothing are left out.
     pub fn dump<T>(

@@ -54,7 +54,7 @@ pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8], seen: u64) 
             Some(vec![Step::Never])
         }
         "limit" => limit(data),
-        "set" => Some(doubt("an ipset")),
+        "set" => set(revision, data),
         "time" => time(data),
         "cpu" => processor(data),
         "u32" => u32(data),
@@ -116,7 +116,12 @@ fn conntrack(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
         (1 << 5, 96, Tuple::Reply, Side::Destination),
     ];
     const STATUS: u16 = 1 << 6;
-    const SENT_TO_PORT: u16 = 1 << 9;
+    const PORTS: [(u16, usize, usize, Tuple, Side); 4] = [
+        (1 << 8, 138, 154, Tuple::Original, Side::Source),
+        (1 << 9, 140, 156, Tuple::Original, Side::Destination),
+        (1 << 10, 142, 158, Tuple::Reply, Side::Source),
+        (1 << 11, 144, 160, Tuple::Reply, Side::Destination),
+    ];
     const DIRECTION: u16 = 1 << 12;
     // What XT_CONNTRACK_STATE_ALIAS says is only how it was written.
     const ALIAS: u16 = 1 << 13;
@@ -134,7 +139,7 @@ fn conntrack(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
         steps.extend(some_bit(Field::StateAndNat, states.into(), not(STATE)));
     }
     // Without a connection nothing else holds (conntrack_mt()); the state may.
-    let known = STATE | PROTOCOL | STATUS | SENT_TO_PORT | DIRECTION | ALIAS | 0x3c;
+    let known = STATE | PROTOCOL | STATUS | DIRECTION | ALIAS | 0xf3c;
     if is(DIRECTION) {
         let answer = u8::from(not(DIRECTION));
         steps.extend([load(1, Field::Direction), among(vec![(vec![answer], vec![answer])], false)]);
@@ -151,14 +156,14 @@ fn conntrack(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
             steps.extend(masked(field, 4, mask.to_vec(), address.to_vec(), not(bit)));
         }
     }
-    if is(SENT_TO_PORT) {
+    for (bit, low, high, tuple, side) in PORTS.into_iter().filter(|(bit, ..)| is(*bit)) {
         // From revision 3 on a range, as the device has numbers; before, one port as it is sent.
         let port = |at: usize| match revision {
-            0..=2 => Some(data.get(140..142)?.to_vec()),
+            0..=2 => Some(data.get(low..low + 2)?.to_vec()),
             _ => Some(u16_at(data, at)?.to_be_bytes().to_vec()),
         };
-        let field = Field::ConnectionPort(Tuple::Original, Side::Destination);
-        steps.extend([load(2, field), among(vec![(port(140)?, port(156)?)], not(SENT_TO_PORT))]);
+        let field = Field::ConnectionPort(tuple, side);
+        steps.extend([load(2, field), among(vec![(port(low)?, port(high)?)], not(bit))]);
     }
     if is(STATUS) {
         steps.extend(match status {
@@ -168,7 +173,7 @@ fn conntrack(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
         });
     }
     if asked & !known != 0 {
-        steps.extend(doubt("a connection's ports or age"));
+        steps.extend(doubt("a connection's age"));
     }
     Some(steps)
 }
@@ -236,7 +241,7 @@ fn multiport(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
     let place = match which {
         0 => 0,
         1 => 2,
-        _ => return Some(doubt("a port of either side")),
+        _ => return Some(vec![Step::EitherPort { ranges, negated }]),
     };
     Some(vec![load(2, Field::Transport(place)), among(ranges, negated)])
 }
@@ -592,6 +597,28 @@ fn bpf(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
 fn realm(data: &[u8]) -> Option<Vec<Step>> {
     let (realm, inverted) = (u32_at(data, 0)?, *data.get(8)? != 0);
     always((realm == 0) != inverted)
+}
+
+/// A set of the kernel's; how often a member was met is not asked for here.
+fn set(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
+    const INVERTED: u8 = 1;
+    let [index, other, parts, flags] = *data.get(..4)? else { return None };
+    let counts: &[usize] = match revision {
+        1 | 2 => &[],
+        3 => &[8, 24],
+        4 => &[16, 32],
+        _ => return Some(doubt("an ipset")),
+    };
+    if counts.iter().any(|at| data.get(*at).copied() != Some(0)) {
+        return Some(doubt("an ipset"));
+    }
+    let side = |part: u8| match flags.checked_shr(u32::from(part) + 1).unwrap_or(0) & 1 {
+        1 => Side::Source,
+        _ => Side::Destination,
+    };
+    let set = u16::from_ne_bytes([index, other]);
+    let sides = (0..parts.min(6)).map(side).collect();
+    Some(vec![Step::InSet { set, sides, negated: flags & INVERTED != 0 }])
 }
 
 /// A packet that is only noted always matches.

@@ -58,6 +58,8 @@ pub struct Link {
     pub up: bool,
     /// IFF_LOWER_UP: carrier, which on veth means that the other end is up.
     pub carrier: bool,
+    /// Whether neighbours are found by it (not IFF_NOARP).
+    pub arp: bool,
     /// Operationally up (RFC 2863): only then does the kernel send by it.
     pub running: bool,
     /// Index of its other end, in the namespace where that is (IFLA_LINK).
@@ -156,6 +158,7 @@ impl Link {
             loopback: flags & libc::IFF_LOOPBACK as u32 != 0,
             up: flags & libc::IFF_UP as u32 != 0,
             carrier: flags & libc::IFF_LOWER_UP as u32 != 0,
+            arp: flags & libc::IFF_NOARP as u32 == 0,
             running: false,
             other_end: None,
             fresh: false,

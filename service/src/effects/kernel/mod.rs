@@ -21,6 +21,7 @@ mod ctnetlink;
 pub mod fib;
 pub mod heard;
 pub mod inside;
+pub mod ipsec;
 pub mod link;
 pub mod monitor;
 pub mod neighbour;
@@ -31,6 +32,7 @@ pub mod process;
 pub mod route;
 pub mod rule;
 pub mod sysctl;
+pub mod tc;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tracked;

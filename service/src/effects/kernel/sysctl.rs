@@ -87,6 +87,14 @@ pub(in crate::effects) fn forwarding_off(before: &Before) -> io::Result<()> {
     Ok(())
 }
 
+/// A setting for IPv4 of an interface, or of `all`; none where it cannot be read.
+pub fn conf_of(interface: &str, key: &str) -> Option<u32> {
+    if interface.contains('/') {
+        return None;
+    }
+    fs::read_to_string(format!("{CONF}/{interface}/{key}")).ok()?.trim().parse().ok()
+}
+
 /// Whether the reverse-path filter of an interface is strict: the higher of its own value and of that
 /// for all counts (net.ipv4.conf.all.rp_filter in ip-sysctl). Not where it cannot be read.
 pub fn is_strict(interface: &str) -> bool {

@@ -31,7 +31,7 @@ use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::TimeVal;
 use rtnetlink::packet_core::{NetlinkSerializable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
 use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
+use rtnetlink::sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -65,6 +65,11 @@ impl Netlink {
     /// Opens a socket for connection tracking.
     pub fn open_netfilter() -> io::Result<Self> {
         Self::of(NETLINK_NETFILTER)
+    }
+
+    /// Opens a socket for IPsec's policies.
+    pub fn open_ipsec() -> io::Result<Self> {
+        Self::of(NETLINK_XFRM)
     }
 
     /// The socket itself, for what the kernel tells unasked. It never blocks from now on.

@@ -72,6 +72,34 @@ pub(super) fn opening(
     })
 }
 
+/// The same in a guest, whose end has this name.
+pub(super) fn opening_inside(filters: &Filters, at: &Place, end: &str) -> Option<String> {
+    let table = filters.tables.iter().find(|table| table.label == at.table)?;
+    let sends = matches!(at.hook, Hook::Output | Hook::Postrouting | Hook::Egress);
+    // Before conntrack no rule knows what is an answer.
+    let answers = matches!(at.hook, Hook::Input | Hook::Prerouting) && at.tracked;
+    Some(match Program::of(table) {
+        Program::Iptables(program) => {
+            let name = table_name(&at.table);
+            let table = if name == "filter" { String::new() } else { format!("-t {name} ") };
+            let such = match (sends, answers) {
+                (true, _) => format!("-o {end}"),
+                (_, true) => format!("-i {end} -m conntrack --ctstate ESTABLISHED,RELATED"),
+                _ => format!("-i {end}"),
+            };
+            format!("{program} {table}-I {} {such} -j ACCEPT", at.root)
+        }
+        Program::Nft(table) => {
+            let such = match (sends, answers) {
+                (true, _) => format!("oifname \"{end}\""),
+                (_, true) => format!("iifname \"{end}\" ct state established,related"),
+                _ => format!("iifname \"{end}\""),
+            };
+            format!("nft insert rule {table} {} {such} accept", at.root)
+        }
+    })
+}
+
 fn commands(such: &[Such], command: impl Fn(&Such) -> String) -> String {
     such.iter().map(command).collect::<Vec<_>>().join("; ")
 }

@@ -157,6 +157,49 @@ fn carries(walk: &mut Walk<'_>, guest: &Guest, next: Vec<Walker>) -> Outcome {
     judged(Leg::Answer, walk, received.is_empty()).unwrap_or(Outcome::Passes)
 }
 
+/// The same with what a guest's own filters make of its packets, in its own namespace: there `guest.link`
+/// is its end.
+pub fn own(filters: &Filters, guest: &Guest, probe: Probe) -> Outcome {
+    let own = Own(guest);
+    let mut walk = Walk::new(filters, &own);
+    let mut first = probe.packet(guest);
+    first.output = first.input.take();
+    let walkers = walk.through(Hook::Output, vec![Walker::new(first)]);
+    let walkers = walk.through(Hook::Postrouting, walkers);
+    let sent = walk.through(Hook::Egress, walkers);
+    if let Some(outcome) = judged(Leg::First, &mut walk, sent.is_empty()) {
+        return outcome;
+    }
+    let answers = sent
+        .iter()
+        .map(|walker| Walker { doubt: walker.doubt.clone(), ..Walker::new(back(&walker.packet)) });
+    let walkers = walk.through(Hook::Ingress, answers.collect());
+    let walkers = walk.through(Hook::Prerouting, walkers);
+    let received = walk.through(Hook::Input, walkers);
+    judged(Leg::Answer, &mut walk, received.is_empty()).unwrap_or(Outcome::Passes)
+}
+
+/// A guest's own namespace, as far as it is known.
+struct Own<'a>(&'a Guest);
+
+impl Device for Own<'_> {
+    fn towards(&self, _: Ipv4Addr, _: u32) -> Option<Link> {
+        Some((*self.0.link).clone())
+    }
+    fn onward(&self, _: Ipv4Addr, _: Ipv4Addr, _: &Link, _: u32) -> Onward {
+        Onward::By((*self.0.link).clone())
+    }
+    fn address_type(&self, address: Ipv4Addr) -> u8 {
+        if address == self.0.address || address.is_loopback() {
+            return libc::RTN_LOCAL;
+        }
+        libc::RTN_UNICAST
+    }
+    fn listens(&self, _: u8, _: u16) -> bool {
+        true
+    }
+}
+
 /// The mark that what a guest sends has when it is routed; none: that cannot be told.
 pub fn mark(filters: &Filters, device: &dyn Device, guest: &Guest) -> Option<u32> {
     let marks = |step: &Step| matches!(step, Step::Act(Action::Mark(_)));

@@ -49,7 +49,7 @@ use chains::Filters;
 pub use forward_iptables::netd_is_there;
 pub use kernel::Kernel;
 pub use share::Shared;
-pub use verdict::{findings, About, Finding, Findings};
+pub use verdict::{findings, own, About, Finding, Findings};
 
 /// Rules and policies of others about forwarded packets: who has such may need forwarding.
 #[derive(Default)]

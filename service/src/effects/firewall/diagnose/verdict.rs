@@ -17,7 +17,7 @@
 use super::advice;
 use super::chains::{Filters, Hook};
 use super::device::Device;
-use super::journey::{outcome, Guest, Leg, Outcome, Probe};
+use super::journey::{self, outcome, Guest, Leg, Outcome, Probe};
 use super::walk::{Doubt, How, Place, Stop, Walker};
 use crate::model::fault::{Cause, Fault};
 
@@ -90,6 +90,46 @@ pub(super) fn said_of(filters: &Filters, guest: &Guest, outcomes: &Outcomes) -> 
     let others = of(Probe::Ask).filter(|_| names.is_none()).map(say);
     let other_resolvers = others.map(|finding| finding.fault.text);
     Findings { internet: None, names, other_resolvers }
+}
+
+/// What a guest's own filters surely drop of what it sends and is answered, and whether that is names
+/// only. Rules that are guestnetd's by their names belong to one of the guest's own, and count as any.
+pub fn own(filters: &Filters, guest: &Guest) -> Option<(bool, Fault)> {
+    let dropped = |probe| match journey::own(filters, guest, probe) {
+        Outcome::Stops(leg, stop) => {
+            let drops = [How::Dropped, How::Rejected].contains(&stop.how);
+            Some((probe, leg, stop.at.filter(|_| drops)?))
+        }
+        _ => None,
+    };
+    let internet: Vec<_> = INTERNET.into_iter().filter_map(dropped).collect();
+    let names = || dropped(Probe::AskGateway);
+    let (is_names, (_, leg, at)) = match internet.first() {
+        Some(first) => (false, first.clone()),
+        None => (true, names()?),
+    };
+    let what = match internet.as_slice() {
+        [] => "its questions for names",
+        [(Probe::Https, ..)] => "its TCP connections to port 443",
+        [(Probe::Http, ..)] => "its TCP connections to port 80",
+        [(Probe::Ping, ..)] => "its pings",
+        [(Probe::Https, ..), (Probe::Http, ..)] => "its TCP connections",
+        _ if leg == Leg::Answer => "what it is answered",
+        _ => "what it sends",
+    };
+    let what = match leg {
+        Leg::Answer if internet.len() < INTERNET.len() => format!("the answers to {what}"),
+        _ => what.to_owned(),
+    };
+    let text = format!("in the guest, {} drops {what}", place(&at));
+    let fault = Fault::new(Cause::GuestFirewall, text);
+    Some((
+        is_names,
+        match advice::opening_inside(filters, &at, &guest.link.name) {
+            Some(step) => fault.with_step(format!("in the guest: {step}")),
+            None => fault,
+        },
+    ))
 }
 
 /// What a guest needs of the internet.

@@ -101,12 +101,16 @@ pub(super) fn has_family(family: Family) -> bool {
 
 /// Whether a table is in use already: asking for another makes the kernel make it.
 pub(crate) fn is_in_use(family: Family, table: &str) -> bool {
+    in_use(family).lines().any(|name| name == table)
+}
+
+/// The names of those that are, one a line.
+pub(crate) fn in_use(family: Family) -> String {
     let names = match family {
         Family::V4 => "ip_tables_names",
         Family::V6 => "ip6_tables_names",
     };
-    let names = std::fs::read_to_string(proc_net(names)).unwrap_or_default();
-    names.lines().any(|name| name == table)
+    std::fs::read_to_string(proc_net(names)).unwrap_or_default()
 }
 
 fn info(socket: &OwnedFd, family: Family, table: &str) -> Result<Info, ReadError> {

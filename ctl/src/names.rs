@@ -55,6 +55,7 @@ names! {
         LINK_DOWN => "link_down",
         GUEST_LINK_DOWN => "guest_link_down",
         LINK_CHANGED => "link_changed",
+        NEIGHBOUR_WRONG => "neighbour_wrong",
         ADDRESS_MISSING => "address_missing",
         SUBNET_CONFLICT => "subnet_conflict",
         GUEST_ROUTE_MISSING => "guest_route_missing",

@@ -32,6 +32,7 @@ pub fn cause(cause: fault::Cause) -> Cause {
         From::LinkDown => Cause::LINK_DOWN,
         From::GuestLinkDown => Cause::GUEST_LINK_DOWN,
         From::LinkChanged => Cause::LINK_CHANGED,
+        From::NeighbourWrong => Cause::NEIGHBOUR_WRONG,
         From::AddressMissing => Cause::ADDRESS_MISSING,
         From::SubnetConflict => Cause::SUBNET_CONFLICT,
         From::GuestRouteMissing => Cause::GUEST_ROUTE_MISSING,

@@ -32,6 +32,8 @@ pub enum Cause {
     GuestLinkDown,
     /// Somebody else changed the device's end, and it cannot be put back.
     LinkChanged,
+    /// One end of the link does not find the other by ARP, or is not found by it.
+    NeighbourWrong,
     /// The device's end has lost its address.
     AddressMissing,
     /// A network of the device's has addresses in common with the guest's subnet.

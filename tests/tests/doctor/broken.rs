@@ -79,6 +79,9 @@ fn all(firewall: &str) {
         the_guest_lost_its_route,
         the_guest_has_another_route,
         the_guests_own_bridge_has_the_gateway,
+        a_neighbour_by_hand,
+        a_queue_that_nothing_leaves,
+        a_policy_of_ipsec,
         upstream_is_down,
         upstream_answers_the_device_alone,
     );
@@ -97,6 +100,26 @@ pub fn hook(on: &impl InNetns, kind: &str, hook: &str, priority: i32, rule: &str
         &format!("add chain ip others {chain} {{ type {kind} hook {hook} priority {priority}; }}"),
     );
     nft(on, &format!("add rule ip others {chain} {rule}"));
+}
+
+fn a_neighbour_by_hand(firewall: &str) {
+    let ward = Ward::new(firewall);
+    let by_hand = "ip neigh replace 172.17.3.3 lladdr 02:00:00:00:00:99 dev vm_wlan nud permanent";
+    ward.bed.device.run(by_hand);
+    ward.is(Cause::NEIGHBOUR_WRONG, "172.17.3.3");
+}
+
+fn a_queue_that_nothing_leaves(firewall: &str) {
+    let ward = Ward::new(firewall);
+    ward.bed.device.run("tc qdisc replace dev vm_wlan root pfifo limit 0");
+    ward.is(Cause::FORWARD_DROPPED, "vm_wlan's queue (pfifo)");
+}
+
+fn a_policy_of_ipsec(firewall: &str) {
+    let ward = Ward::new(firewall);
+    let policy = "ip xfrm policy add dir fwd src 172.17.0.0/16 dst 0.0.0.0/0 action block";
+    ward.bed.device.run(policy);
+    ward.is(Cause::FORWARD_DROPPED, "IPsec's policy");
 }
 
 fn no_carrier(firewall: &str) {
@@ -423,7 +446,7 @@ fn no_checksums_of_datagrams(firewall: &str) {
 fn the_guests_rules_drop_what_it_sends(firewall: &str) {
     let ward = Ward::new(firewall);
     hook(&ward.guest, "filter", "output", 0, "meta l4proto tcp drop");
-    ward.is(Cause::GUEST_FIREWALL, "sends");
+    ward.is(Cause::GUEST_FIREWALL, "drops its TCP connections");
 }
 
 fn the_guests_rules_drop_what_it_is_answered(firewall: &str) {

@@ -36,6 +36,8 @@ enum Cause {
     GUEST_LINK_DOWN = 102,
     /** Somebody else has renamed the device's end, put it into a bridge or changed it otherwise, and it cannot be put back. */
     LINK_CHANGED = 103,
+    /** The device and the guest, or the device and its router, do not find one another by ARP, or have wrong link-layer addresses. */
+    NEIGHBOUR_WRONG = 104,
 
     /** The device's end of the link has lost its address. */
     ADDRESS_MISSING = 200,
@@ -73,11 +75,11 @@ enum Cause {
     FILTER_PROGRAM_STUCK = 601,
     /** guestnetd's rules in the packet filter were changed by another program. */
     FILTER_CHANGED = 602,
-    /** A chain that is not guestnetd's drops what guests send. */
+    /** What is not guestnetd's drops what guests send, or are answered: a chain, a policy of IPsec, a queue or filter of tc. */
     FORWARD_DROPPED = 603,
     /** netd's chain tetherctrl_FORWARD drops what guests send. */
     NETD_TETHERCTRL_DROP = 604,
-    /** A chain that is not guestnetd's drops what guests ask of the device, such as names. */
+    /** A chain or policy that is not guestnetd's drops what guests ask of the device, such as names. */
     INPUT_DROPPED = 605,
 
     /** guestnetd's source NAT is not in place. */

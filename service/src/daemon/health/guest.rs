@@ -14,6 +14,7 @@
 
 //! Why guests have, or have not, internet: each layer as the kernel has it now.
 
+use super::below::Below;
 use super::device;
 use super::inside::{self, Seen};
 use super::others::Others;
@@ -59,6 +60,7 @@ impl Daemon {
         };
         let mut layers = self.device_layers(self.world.guests.is_empty());
         let others = self.others(&layers);
+        let below = Below::read(&self.kernel.netlink);
         let drops = self.packet_filter.get_mut().drops();
         let mut guests = Vec::new();
         for guest in chosen {
@@ -67,13 +69,14 @@ impl Daemon {
                 guest,
                 &layers,
                 inside,
-                others.as_ref(),
+                (others.as_ref(), &below),
                 drops.as_ref(),
             )?);
         }
         if let Some(others) = &others {
             others.judge_any(self, &mut layers);
         }
+        self.below_device(&below, &mut layers);
         let (verdict, reason) = verdict::of(&layers);
         let (verdict, reason) = (verdict, reason.cloned());
         let dropped = self.packet_filter.get_mut().dropped().ok();
@@ -113,7 +116,7 @@ impl Daemon {
         guest: Attached,
         device: &[LayerReport],
         inside: Option<&Result<Option<Inside>, String>>,
-        others: Option<&Others>,
+        (others, below): (Option<&Others>, &Below),
         drops: Option<&Drops>,
     ) -> Result<GuestReport, Error> {
         let net = &guest.net;
@@ -146,6 +149,9 @@ impl Daemon {
         layers.extend(device.iter().map(|layer| forwards(self.as_for(net, guest.index, layer))));
         if let Some(others) = others {
             others.judge(self, net, Some(guest.index), &mut layers);
+        }
+        if let Some(link) = &link {
+            self.below_guest(below, &guest, link, &mut layers);
         }
         if link.is_some() {
             inside::put_into(&mut layers, net, inside);

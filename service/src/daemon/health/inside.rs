@@ -14,9 +14,11 @@
 
 //! What a guest has lost of its own side: to its network manager, its VPN, its Docker, its admin.
 
+use super::below::{self, Below};
 use crate::daemon::{Attached, Daemon, Handle, Layer, LayerReport, LayerState};
+use crate::effects::firewall::diagnose::{self, journey};
 use crate::effects::kernel::inside::{self, Effort, Inside, Way};
-use crate::effects::kernel::link;
+use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::Home;
 use crate::effects::kernel::observe::ELSEWHERE;
@@ -28,6 +30,7 @@ use crate::model::lifeline::ProcessRef;
 use crate::model::GuestNet;
 use crate::spec::GuestName;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A guest to look into.
@@ -87,7 +90,28 @@ fn look(home: &Home, device: &Netlink, visit: &Visit) -> Result<Option<Inside>, 
     let dear = host.carrier && (flapped || visit.is_due);
     let effort = if dear { Effort::Thorough } else { Effort::Quick };
     let process = visit.process.as_ref();
-    inside::look(home, device, &visit.net, &visit.netns, &host, (process, effort))
+    let more = |netlink: &Netlink, link: &Link| stops(netlink, link, &visit.net);
+    inside::look(home, device, &visit.net, &visit.netns, &host, (process, effort), &more)
+}
+
+/// What stops a guest's packets in its own namespace, which the calling thread is in.
+fn stops(netlink: &Netlink, link: &Link, net: &GuestNet) -> Vec<(Layer, Fault)> {
+    let end = below::end_of(net, link);
+    let mut stops = Below::read(netlink).within(netlink, &end, link);
+    let own = diagnose::packet::Link { address: Some(net.guest.address), ..(link).into() };
+    let own = Arc::new(own);
+    let guest = journey::Guest {
+        link: Arc::clone(&own),
+        address: net.guest.address,
+        gateway: net.guest.gateway,
+        uplink: own,
+        known: 4,
+    };
+    stops.extend(
+        diagnose::own(&diagnose::read(), &guest)
+            .map(|(names, fault)| (if names { Layer::Dns } else { Layer::Firewall }, fault)),
+    );
+    stops
 }
 
 impl Daemon {
@@ -225,6 +249,7 @@ fn obstacles(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
             .with_step(format!("in the guest: ip link set {name} nomaster"));
         faults.push((Layer::Link, fault));
     }
+    faults.extend(inside.stops.iter().filter(|_| inside.link.up).cloned());
     let Some(ways) = &inside.ways else { return faults };
     if ways.refused.0 {
         let text = "the guest's own rules or routes refuse what it sends to the internet";
@@ -284,7 +309,7 @@ fn lost_route(net: &GuestNet, out: Option<&Way>) -> Option<Fault> {
     }
 }
 
-fn is_a_vpn_in_use(link: &link::Link) -> bool {
+fn is_a_vpn_in_use(link: &Link) -> bool {
     let received = link.counters.is_some_and(|counters| counters.rx_packets > 0);
     ["tun", "wireguard", "xfrm"].contains(&link.kind.as_str()) && received
 }

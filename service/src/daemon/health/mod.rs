@@ -14,6 +14,7 @@
 
 //! Whether guests have internet, and if not, why.
 
+mod below;
 mod connections;
 mod device;
 mod guest;

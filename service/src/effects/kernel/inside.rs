@@ -24,8 +24,10 @@ use super::observe::ELSEWHERE;
 use super::process;
 use super::route::{self, WayOut};
 use crate::error::{Error, KernelError};
+use crate::model::fault::Fault;
 use crate::model::guest_net::NetnsRef;
 use crate::model::if_index::IfIndex;
+use crate::model::layer::Layer;
 use crate::model::lifeline::ProcessRef;
 use crate::model::GuestNet;
 use std::io;
@@ -43,7 +45,12 @@ pub struct Inside {
     pub addresses: Option<Addresses>,
     /// How its packets leave; none where nobody looked.
     pub ways: Option<Ways>,
+    /// What else stops them there, as who looked says.
+    pub stops: Vec<(Layer, Fault)>,
 }
+
+/// Looks at more of a namespace, from inside: by a socket in it, at the guest's end.
+pub type More<'a> = &'a dyn Fn(&Netlink, &Link) -> Vec<(Layer, Fault)>;
 
 /// Addresses of a guest's end.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +91,8 @@ pub enum Effort {
     Thorough,
 }
 
-/// Looks at the side of a guest behind the host end `host`; `process` is the one that it goes with. None where its end is not where it was put.
+/// Looks at the side of a guest behind the host end `host`; `process` is the one that it goes with. None
+/// where its end is not where it was put. `more` is asked where one is inside.
 pub fn look(
     home: &Home,
     device: &Netlink,
@@ -92,6 +100,7 @@ pub fn look(
     netns: &NetnsRef,
     host: &Link,
     (process, effort): (Option<&ProcessRef>, Effort),
+    more: More<'_>,
 ) -> Result<Option<Inside>, Error> {
     let failed = |e: KernelError| Error::kernel("look at the guest's link", e);
     let id = host.elsewhere.filter(|id| *id >= 0 && (netns.id.is_none() || netns.id == Some(*id)));
@@ -110,7 +119,7 @@ pub fn look(
         // It may be elsewhere by now, or not be ours to ask.
         let ways = of_process(known).and_then(|netns| {
             let is_there = end_is_there(home, netns.as_fd(), net, link.index)?;
-            is_there.then(|| ways(home, netns.as_fd(), net, link.index).ok()).flatten()
+            is_there.then(|| ways(home, netns.as_fd(), net, &link, more).ok()).flatten()
         });
         if ways.is_some() {
             return with_addresses(id, link, ways, net).map(Some);
@@ -121,11 +130,11 @@ pub fn look(
         (None, Effort::Quick) => None,
         (None, Effort::Thorough) => {
             let way = reentry::behind(device, home, id, None)?;
-            let ways = ways(home, way.as_fd(), net, link.index)?;
+            let ways = ways(home, way.as_fd(), net, &link, more)?;
             return with_addresses(id, link, Some(ways), net).map(Some);
         }
     };
-    let ways = opened.map(|netns| ways(home, netns.as_fd(), net, link.index)).transpose()?;
+    let ways = opened.map(|netns| ways(home, netns.as_fd(), net, &link, more)).transpose()?;
     with_addresses(id, link, ways, net).map(Some)
 }
 
@@ -160,7 +169,14 @@ fn entered(e: &io::Error) -> Error {
     Error::kernel("look into the guest's network namespace", KernelError { errno, text: None })
 }
 
-fn ways(home: &Home, netns: BorrowedFd<'_>, net: &GuestNet, index: IfIndex) -> Result<Ways, Error> {
+fn ways(
+    home: &Home,
+    netns: BorrowedFd<'_>,
+    net: &GuestNet,
+    link: &Link,
+    more: More<'_>,
+) -> Result<(Ways, Vec<(Layer, Fault)>), Error> {
+    let index = link.index;
     let inside = home.inside(netns, Netlink::open).map_err(|e| entered(&e))?;
     let failed = |e: KernelError| Error::kernel("look at the guest's routes", e);
     let look = |to| -> Result<Result<Option<Way>, Refused>, KernelError> {
@@ -182,7 +198,9 @@ fn ways(home: &Home, netns: BorrowedFd<'_>, net: &GuestNet, index: IfIndex) -> R
     let out = look(ELSEWHERE).map_err(failed)?;
     let gateway = look(net.guest.gateway).map_err(failed)?;
     let refused = (out.is_err(), gateway.is_err());
-    Ok(Ways { out: out.ok().flatten(), gateway: gateway.ok().flatten(), refused })
+    let ways = Ways { out: out.ok().flatten(), gateway: gateway.ok().flatten(), refused };
+    let stops = home.inside(netns, || Ok(more(&inside, link))).map_err(|e| entered(&e))?;
+    Ok((ways, stops))
 }
 
 /// A rule or a route refuses it.
@@ -192,17 +210,18 @@ struct Refused;
 fn with_addresses(
     id: i32,
     link: Link,
-    ways: Option<Ways>,
+    found: Option<(Ways, Vec<(Layer, Fault)>)>,
     net: &GuestNet,
 ) -> Result<Inside, Error> {
+    let (ways, stops) = found.map_or((None, Vec::new()), |(ways, stops)| (Some(ways), stops));
     let source = ways.as_ref().and_then(|ways| ways.out.as_ref()).map(|out| out.way.source);
     if source == Some(Some(net.guest.address.into())) {
-        return Ok(Inside { link, addresses: None, ways });
+        return Ok(Inside { link, addresses: None, ways, stops });
     }
     let own = Netlink::open().map_err(|e| Error::kernel("open a netlink socket", e))?;
     let (found, whole) = address::beyond(own, id, link.index, MOST)
         .map_err(|e| Error::kernel("look at the guest's addresses", e))?;
-    Ok(Inside { link, addresses: Some(Addresses { found, whole }), ways })
+    Ok(Inside { link, addresses: Some(Addresses { found, whole }), ways, stops })
 }
 
 #[cfg(test)]
@@ -252,7 +271,10 @@ mod tests {
             let host = link::by_name(device, "vm_wlan").unwrap().unwrap();
             let netns = NetnsRef { id: host.elsewhere, handle: None };
             let seen = |process: Option<&ProcessRef>| {
-                let seen = look(&home, device, &net, &netns, &host, (process, Effort::Quick));
+                let seen =
+                    look(&home, device, &net, &netns, &host, (process, Effort::Quick), &|_, _| {
+                        Vec::new()
+                    });
                 seen.unwrap().unwrap().ways.map(|ways| ways.out.is_some())
             };
             assert_eq!(seen(Some(&known)), Some(true));

@@ -1,0 +1,575 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What stops guests' packets beside routes and packet filters: neighbours that are not found, queues and
+//! filters of traffic control, IPsec's policies. Read once for all guests, and more only where there is
+//! something.
+
+use crate::daemon::{Attached, Daemon, Layer, LayerReport, LayerState};
+use crate::effects::firewall::diagnose::journey::SERVER;
+use crate::effects::kernel::link::{self, Link};
+use crate::effects::kernel::neighbour::{self, Neighbour};
+use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::observe::ELSEWHERE;
+use crate::effects::kernel::{ipsec, route, sysctl, tc};
+use crate::model::fault::{Cause, Fault};
+use crate::model::if_index::IfIndex;
+use crate::model::ipsec::{Block, Direction, Flow, Policies};
+use crate::model::tc::{stopped, Carries, Does, Filter, Frame, Queue, Way, FILTERS, ROOT};
+use crate::model::GuestNet;
+use crate::spec::{Family, IfName};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Everything of a network namespace that may stop packets so.
+#[derive(Clone, Debug, Default)]
+pub(in crate::daemon) struct Below {
+    /// Those that are set by hand, or without ARP.
+    neighbours: Vec<Neighbour>,
+    /// Those of others than the kernel's own.
+    queues: Vec<Queue>,
+    policies: Policies,
+    /// The greater of this and a link's own counts.
+    arp_ignore: u32,
+    /// What could not be read, in words.
+    unread: Vec<String>,
+    /// What was found of ways out, by their names.
+    ways: RefCell<HashMap<IfName, Option<(Layer, Fault)>>>,
+}
+
+/// One end of a guest's link, and what its packets are like there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End<'a> {
+    /// Its name.
+    pub(super) name: &'a str,
+    /// Its index.
+    pub(super) index: IfIndex,
+    /// Its MAC, and that of who is behind it, where it is known.
+    pub(super) macs: ([u8; 6], Option<[u8; 6]>),
+    /// Its address, and whom it finds behind it.
+    pub(super) addresses: (Ipv4Addr, Ipv4Addr),
+}
+
+// linux/neighbour.h
+const NUD_NOARP: u16 = 0x40;
+const NUD_PERMANENT: u16 = 0x80;
+
+/// How a command begins that is to be run where it was found.
+pub(super) type Where = &'static str;
+
+impl Below {
+    /// That of the thread's namespace.
+    pub(in crate::daemon) fn read(netlink: &Netlink) -> Self {
+        let mut unread = Vec::new();
+        let mut neighbours = neighbour::of(netlink, Family::V4, None).unwrap_or_else(|e| {
+            unread.push(format!("the neighbours: {e}"));
+            Vec::new()
+        });
+        neighbours.retain(|one| one.state & (NUD_NOARP | NUD_PERMANENT) != 0);
+        let mut queues = tc::queues(netlink).unwrap_or_else(|e| {
+            unread.push(format!("the queues: {e}"));
+            Vec::new()
+        });
+        queues.retain(|queue| !["noqueue", "pfifo_fast", "mq"].contains(&queue.kind.as_str()));
+        // SELinux does not let guestnetd ask on Android.
+        let policies = match cfg!(target_os = "android") {
+            true => Policies::default(),
+            false => ipsec::policies().unwrap_or_else(|e| {
+                unread.push(format!("IPsec's policies: {e}"));
+                Policies::default()
+            }),
+        };
+        let arp_ignore = sysctl::conf_of("all", "arp_ignore").unwrap_or(0);
+        Self { neighbours, queues, policies, arp_ignore, unread, ways: RefCell::default() }
+    }
+
+    /// Whether one end does not find the other, or is not found by it.
+    pub(super) fn unfound(&self, end: &End<'_>, link: &Link, at: Where) -> Option<Fault> {
+        /// ARP is not answered at all (arp_ignore() in arp.c).
+        const NEVER: u32 = 8;
+        let (name, (_, other)) = (end.name, end.addresses);
+        let known = self
+            .neighbours
+            .iter()
+            .find(|one| one.index == end.index && one.address == IpAddr::V4(other));
+        let is = |one: &&Neighbour| end.macs.1.into_iter().all(|mac| one.mac == mac);
+        let fault = |text, step| Some(Fault::new(Cause::NeighbourWrong, text).with_step(step));
+        // What the kernel has of one without ARP is a guess (arp_constructor()).
+        if !link.arp && known.filter(is).into_iter().all(|one| one.state & NUD_PERMANENT == 0) {
+            let text = format!("{name} finds no neighbours, and is found by none: its ARP is off");
+            return fault(text, format!("{at}ip link set {name} arp on"));
+        }
+        if let Some(wrong) = known.filter(|one| link.arp && !is(one)) {
+            let text = format!(
+                "{other} has the wrong link-layer address on {name}, {}, set by hand",
+                mac_words(&wrong.mac)
+            );
+            return fault(text, format!("{at}ip neigh del {other} dev {name}"));
+        }
+        let own = link.ipv4.map_or(0, |conf| conf.arp_ignore);
+        if self.arp_ignore.max(own) == NEVER && known.is_none() {
+            let key = if own == NEVER { name } else { "all" };
+            let text = format!("{name} answers no ARP: net.ipv4.conf.{key}.arp_ignore is 8");
+            return fault(text, format!("{at}sysctl -w net.ipv4.conf.{key}.arp_ignore=1"));
+        }
+        None
+    }
+
+    /// A queue that nothing leaves, or a filter that drops some of these frames.
+    fn queued(
+        &self,
+        netlink: &Netlink,
+        (name, index): (&str, IfIndex),
+        frames: &Frames,
+        at: Where,
+    ) -> Option<Finding> {
+        let here = || self.queues.iter().filter(|queue| queue.index == index);
+        if let Some((queue, why)) = here().find_map(|queue| Some((queue, queue.stuck?))) {
+            // In another one some packets come by it.
+            let sure = queue.parent == ROOT;
+            let verb = if sure { "lets nothing out" } else { "may let nothing out" };
+            let text = format!("{name}'s queue ({}) {verb}: {why}", queue.kind);
+            let step = format!("{at}tc qdisc del dev {name} root");
+            return Some(Finding { sure, text, step });
+        }
+        let root = here().find(|queue| queue.parent == ROOT && queue.handle != 0);
+        let sorted = root.and_then(|queue| tc::sorting(netlink, queue).ok());
+        let sorted = sorted
+            .and_then(|filters| filtered(netlink, name, (&filters, &frames.out), ("root", at)));
+        if sorted.is_some() || !here().any(|queue| queue.parent == FILTERS) {
+            return sorted;
+        }
+        [(Way::In, "ingress", &frames.within), (Way::Out, "egress", &frames.out)]
+            .into_iter()
+            .find_map(|(way, word, frames)| {
+                let filters = tc::filters(netlink, index, way).ok()?;
+                filtered(netlink, name, (&filters, frames), (word, at))
+            })
+    }
+
+    /// What blocks one of these packets, with what it is.
+    fn blocked(&self, flows: &Flows) -> Option<(Block<'_>, &'static str)> {
+        flows.iter().find_map(|(direction, flow, what)| {
+            Some((self.policies.block(*direction, flow)?, *what))
+        })
+    }
+
+    /// What a guest's own namespace stops of what it sends and is answered.
+    pub(super) fn within(
+        &self,
+        netlink: &Netlink,
+        end: &End<'_>,
+        link: &Link,
+    ) -> Vec<(Layer, Fault)> {
+        const AT: Where = "in the guest: ";
+        let mut faults = Vec::new();
+        if let Some(fault) = self.unfound(end, link, AT) {
+            let text = format!("in the guest, {}", fault.text);
+            faults.push((Layer::Link, Fault { text, ..fault }));
+        }
+        let (own, gateway) = end.addresses;
+        let frames = Frames {
+            out: packets(end.macs, (own, gateway), Sense::Asks),
+            within: packets(
+                (end.macs.1.unwrap_or_default(), Some(end.macs.0)),
+                (own, gateway),
+                Sense::Answers,
+            ),
+        };
+        if let Some(Finding { sure: true, text, step }) =
+            self.queued(netlink, (end.name, end.index), &frames, AT)
+        {
+            let fault = Fault::new(Cause::GuestFirewall, format!("in the guest, {text}"));
+            faults.push((Layer::Firewall, fault.with_step(step)));
+        }
+        let link = Some(end.index.get());
+        let out = flows(own, SERVER, Direction::Out, link, "what it sends");
+        let answers = flows_back(own, SERVER, Direction::In, None, "what it is answered");
+        if let Some((block, what)) = self.blocked(&[out, answers].concat()) {
+            let (policy, step) = block.words();
+            let text = format!("in the guest, {policy} blocks {what}");
+            let fault = Fault::new(Cause::GuestFirewall, text).with_step(format!("{AT}{step}"));
+            faults.push((Layer::Firewall, fault));
+        }
+        faults
+    }
+}
+
+impl Daemon {
+    /// What others have set below a guest: its layers say so.
+    pub(super) fn below_guest(
+        &self,
+        below: &Below,
+        guest: &Attached,
+        link: &Link,
+        layers: &mut [LayerReport],
+    ) {
+        let net = &guest.net;
+        let end = End {
+            name: net.host.name.as_str(),
+            index: guest.index,
+            macs: (net.host.mac.0, net.kind.has_inside().then_some(net.guest.mac.0)),
+            addresses: (net.host.address, net.guest.address),
+        };
+        if let Some(fault) = below.unfound(&end, link, "") {
+            put(layers, Layer::Link, true, fault);
+        }
+        let (gateway, address) = end.addresses;
+        let (own, other) = end.macs;
+        let frames = Frames {
+            within: packets(
+                (other.unwrap_or_default(), Some(own)),
+                (address, gateway),
+                Sense::Asks,
+            ),
+            out: packets((own, other), (address, gateway), Sense::Answers),
+        };
+        let queued = below.queued(&self.kernel.netlink, (end.name, end.index), &frames, "");
+        if let Some(Finding { sure, text, step }) = queued {
+            let fault = Fault::new(Cause::ForwardDropped, text).with_step(step);
+            put(layers, Layer::Firewall, sure, fault);
+        }
+        let way = net.vpn.tun().or(self.world.uplink.name.as_ref());
+        if let Some(way) = way {
+            self.below_way(below, way, layers);
+        }
+        self.policies_of(below, guest, layers);
+        unread(below, layers);
+    }
+
+    /// The same of the device's way out.
+    pub(super) fn below_device(&self, below: &Below, layers: &mut [LayerReport]) {
+        if let Some(way) = &self.world.uplink.name {
+            self.below_way(below, way, layers);
+        }
+        unread(below, layers);
+    }
+
+    fn below_way(&self, below: &Below, way: &IfName, layers: &mut [LayerReport]) {
+        let known = below.ways.borrow().get(way).cloned();
+        let found = known.unwrap_or_else(|| {
+            let found = self.wrong_with(below, way);
+            below.ways.borrow_mut().insert(way.clone(), found.clone());
+            found
+        });
+        let Some((layer, fault)) = found else { return };
+        // What stands there by hand may be right: what answers beyond it, tells.
+        if fault.cause == Cause::NeighbourWrong {
+            let silent =
+                |one: &LayerReport| one.layer == Layer::Dns && one.cause == Cause::DnsSilent;
+            if !layers.iter().any(silent) {
+                return;
+            }
+        }
+        put(layers, layer, true, fault);
+    }
+
+    /// What is below a way out, surely.
+    fn wrong_with(&self, below: &Below, way: &IfName) -> Option<(Layer, Fault)> {
+        let netlink = &self.kernel.netlink;
+        let link = link::by_name(netlink, way.as_str()).ok().flatten()?;
+        let uplink =
+            self.world.uplink.address.filter(|_| self.world.uplink.name.as_ref() == Some(way));
+        let own = uplink.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let mac = <[u8; 6]>::try_from(link.mac.as_slice()).ok();
+        if let Some(mac) = mac {
+            let frames = Frames {
+                out: packets((mac, None), (own, own), Sense::Beyond),
+                within: packets_back(mac, own),
+            };
+            let queued = below.queued(netlink, (way.as_str(), link.index), &frames, "");
+            if let Some(Finding { sure: true, text, step }) = queued {
+                let fault = Fault::new(Cause::ForwardDropped, text).with_step(step);
+                return Some((Layer::Firewall, fault));
+            }
+        }
+        let router = route::towards(netlink, ELSEWHERE).ok().flatten()?;
+        let router = router.gateway.filter(|_| router.index == link.index)?;
+        let by_hand =
+            below.neighbours.iter().find(|one| one.index == link.index && one.address == router);
+        let (text, step) = match by_hand {
+            _ if !link.arp && mac.is_some() => (
+                format!("{way} finds no neighbours, such as its router {router}: its ARP is off"),
+                format!("ip link set {way} arp on"),
+            ),
+            Some(one) => (
+                format!(
+                    "nothing answers by {way}, whose router {router} has a link-layer address that was \
+                     set by hand, {}",
+                    mac_words(&one.mac)
+                ),
+                format!("ip neigh del {router} dev {way}"),
+            ),
+            None => return None,
+        };
+        Some((Layer::Uplink, Fault::new(Cause::NeighbourWrong, text).with_step(step)))
+    }
+
+    fn policies_of(&self, below: &Below, guest: &Attached, layers: &mut [LayerReport]) {
+        if below.policies == Policies::default() {
+            return;
+        }
+        let net = &guest.net;
+        let (address, gateway) = (net.guest.address, net.guest.gateway);
+        let way = net.vpn.tun().or(self.world.uplink.name.as_ref());
+        let way = way.and_then(|way| link::by_name(&self.kernel.netlink, way.as_str()).ok()?);
+        let Some(way) = way else { return };
+        let own = self.world.uplink.address.filter(|_| net.vpn.tun().is_none());
+        let is_set = |name: &str, key| {
+            sysctl::conf_of(name, key) == Some(1) || sysctl::conf_of("all", key) == Some(1)
+        };
+        let host = net.host.name.as_str();
+        let (out, home) = (Some(way.index.get()), Some(guest.index.get()));
+        let mut internet = Vec::new();
+        let sends = "what guests send";
+        let answered = "what guests are answered";
+        // What comes in is looked at as it was sent, before any NAT (nf_nat_decode_session()); what
+        // leaves as it is routed, and again as it is translated (nf_xfrm_me_harder()).
+        if !is_set(host, "disable_policy") {
+            internet.extend(flows(address, SERVER, Direction::Forward, out, sends));
+        }
+        if !is_set(way.name.as_str(), "disable_xfrm") {
+            internet.extend(flows(address, SERVER, Direction::Out, out, sends));
+            let own = own.into_iter();
+            internet.extend(own.flat_map(|own| flows(own, SERVER, Direction::Out, out, sends)));
+        }
+        if !is_set(way.name.as_str(), "disable_policy") {
+            let own = own.into_iter();
+            internet.extend(
+                own.flat_map(|own| flows_back(own, SERVER, Direction::Forward, home, answered)),
+            );
+        }
+        if !is_set(host, "disable_xfrm") {
+            internet.extend(flows_back(address, SERVER, Direction::Out, home, answered));
+        }
+        if let Some((block, what)) = below.blocked(&internet) {
+            let (policy, step) = block.words();
+            let fault = Fault::new(Cause::ForwardDropped, format!("{policy} blocks {what}"));
+            put(layers, Layer::Firewall, true, fault.with_step(step));
+        }
+        let (resolver, forwarded) = self.asked_for(Some(guest));
+        let question = |from, to, reversed: bool, link| {
+            let ports = if reversed { [Some(53), None] } else { [None, Some(53)] };
+            Flow { from, to, protocol: libc::IPPROTO_UDP as u8, ports, link }
+        };
+        let ask = question(address, gateway, false, out);
+        let answer = question(gateway, address, true, home);
+        let (questions, answers) = ("guests' questions for names", "the answers to those");
+        let mut names = vec![(Direction::Out, answer, answers)];
+        match resolver.filter(|_| !forwarded) {
+            None => names.push((Direction::In, ask, questions)),
+            Some(resolver) => {
+                let on = question(address, resolver, false, out);
+                names.push((Direction::Forward, ask, questions));
+                names.push((Direction::Out, on, questions));
+            }
+        }
+        if is_set(host, "disable_policy") {
+            names.retain(|(direction, ..)| *direction == Direction::Out);
+        }
+        if let Some((block, what)) = below.blocked(&names) {
+            let (policy, step) = block.words();
+            let fault = Fault::new(Cause::InputDropped, format!("{policy} blocks {what}"));
+            put(layers, Layer::Dns, true, fault.with_step(step));
+        }
+    }
+}
+
+/// Something of traffic control's that is in the way.
+struct Finding {
+    sure: bool,
+    text: String,
+    step: String,
+}
+
+/// Frames that come in by a link and leave by it, each with what it is.
+struct Frames {
+    within: Vec<(&'static str, Frame)>,
+    out: Vec<(&'static str, Frame)>,
+}
+
+/// What packets are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sense {
+    /// A guest's.
+    Asks,
+    /// Their answers.
+    Answers,
+    /// A guest's behind the source NAT.
+    Beyond,
+}
+
+/// A guest's connections: what they are, to which port; 0: an echo.
+const CONNECTIONS: [(&str, u16); 3] =
+    [("TCP connections to port 443", 443), ("TCP connections to port 80", 80), ("pings", 0)];
+
+/// A guest's packets, or its answers, between two MACs.
+fn packets(
+    (from, to): ([u8; 6], Option<[u8; 6]>),
+    (guest, gateway): (Ipv4Addr, Ipv4Addr),
+    sense: Sense,
+) -> Vec<(&'static str, Frame)> {
+    let macs = (Some(from).filter(|mac| *mac != [0; 6]), to);
+    let back = sense == Sense::Answers;
+    let (guest, gateway, server) = (guest.octets(), gateway.octets(), SERVER.octets());
+    let ends = |other: [u8; 4]| if back { (other, guest) } else { (guest, other) };
+    let mut frames = Vec::new();
+    if sense != Sense::Beyond {
+        let (from, about) = ends(gateway);
+        frames.push(("questions of ARP's", Frame::arp(macs.0, from, about)));
+    }
+    frames.extend(CONNECTIONS.map(|(what, port)| {
+        let carries = match (port, back) {
+            (0, false) => Carries::Icmp(8),
+            (0, true) => Carries::Icmp(0),
+            (port, false) => Carries::Tcp(0, port),
+            (port, true) => Carries::Tcp(port, 0),
+        };
+        (what, Frame::ip(macs, ends(server), carries))
+    }));
+    if sense != Sense::Beyond {
+        let carries = if back { Carries::Udp(53, 0) } else { Carries::Udp(0, 53) };
+        frames.push(("questions for names", Frame::ip(macs, ends(gateway), carries)));
+    }
+    frames
+}
+
+/// The answers of the internet's to an address of the device's.
+fn packets_back(mac: [u8; 6], own: Ipv4Addr) -> Vec<(&'static str, Frame)> {
+    let mut frames = packets(([0; 6], Some(mac)), (own, own), Sense::Answers);
+    // What is of the link alone.
+    frames.retain(|(what, _)| CONNECTIONS.iter().any(|(known, _)| known == what));
+    frames
+}
+
+/// A filter that stops one of these.
+fn filtered(
+    netlink: &Netlink,
+    name: &str,
+    (filters, frames): (&[Filter], &[(&'static str, Frame)]),
+    (word, at): (&str, Where),
+) -> Option<Finding> {
+    let seen: Vec<Filter> = filters.iter().map(|filter| through_ifb(netlink, filter)).collect();
+    let found: Vec<_> =
+        frames.iter().filter_map(|(what, frame)| Some((*what, stopped(&seen, frame)?))).collect();
+    let (_, (filter, sure)) =
+        found.iter().find(|(_, (_, sure))| *sure).or(found.first()).copied()?;
+    let such = found.iter().filter(|(_, (_, surely))| *surely == sure);
+    let such: Vec<_> = such.map(|(what, _)| *what).collect();
+    let what = match such.len() == frames.len() {
+        true => "everything".to_owned(),
+        false => format!("guests' {}", such.join(", ")),
+    };
+    let does = match (filter.does, sure) {
+        (Does::Sends(to), true) => {
+            let to = link::by_index(netlink, to).ok().flatten();
+            format!("sends {what} by {} instead", to.map_or("nowhere".into(), |link| link.name))
+        }
+        (_, true) => format!("drops {what}"),
+        (_, false) => format!("may drop {what}"),
+    };
+    let place = if word == "root" { "its queue" } else { word };
+    let text = format!(
+        "a filter of tc's at {name} ({place}, pref {}, {}) {does}",
+        filter.priority, filter.kind
+    );
+    let step = format!("{at}tc filter del dev {name} {word} pref {}", filter.priority);
+    Some(Finding { sure, text, step })
+}
+
+/// What goes through an ifb comes back behind its queue.
+fn through_ifb(netlink: &Netlink, filter: &Filter) -> Filter {
+    let Does::Sends(to) = filter.does else { return filter.clone() };
+    let link = link::by_index(netlink, to).ok().flatten();
+    let comes_back = link.is_some_and(|link| link.kind == "ifb" && link.up);
+    Filter { does: if comes_back { Does::Passes } else { filter.does }, ..filter.clone() }
+}
+
+/// Packets with what they are, and where policies are asked about them.
+type Flows = Vec<(Direction, Flow, &'static str)>;
+
+/// A guest's connections as policies see them.
+fn flows(
+    from: Ipv4Addr,
+    to: Ipv4Addr,
+    direction: Direction,
+    link: Option<u32>,
+    what: &'static str,
+) -> Flows {
+    let flow = |(_, port): (&str, u16)| {
+        let (protocol, ports) = match port {
+            0 => (libc::IPPROTO_ICMP, [Some(8 << 8), Some(0)]),
+            port => (libc::IPPROTO_TCP, [None, Some(port)]),
+        };
+        (direction, Flow { from, to, protocol: protocol as u8, ports, link }, what)
+    };
+    CONNECTIONS.map(flow).to_vec()
+}
+
+/// Their answers.
+fn flows_back(
+    to: Ipv4Addr,
+    from: Ipv4Addr,
+    direction: Direction,
+    link: Option<u32>,
+    what: &'static str,
+) -> Flows {
+    let mut flows = flows(from, to, direction, link, what);
+    for (_, flow, _) in &mut flows {
+        flow.ports.reverse();
+    }
+    flows
+}
+
+fn mac_words(mac: &[u8]) -> String {
+    mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+}
+
+/// What could not be read.
+fn unread(below: &Below, layers: &mut [LayerReport]) {
+    if below.unread.is_empty() {
+        return;
+    }
+    let place = layers.iter_mut().find(|one| one.layer == Layer::Firewall);
+    if let Some(place) = place {
+        place.text += &format!("; not looked at: {}", below.unread.join("; "));
+    }
+}
+
+/// A layer that is fine so far says what is in the way.
+fn put(layers: &mut [LayerReport], layer: Layer, sure: bool, fault: Fault) {
+    let Some(place) = layers.iter_mut().find(|one| one.layer == layer) else { return };
+    // That nobody answers for names is what this comes to.
+    let open = place.state == LayerState::Ok || place.cause == Cause::DnsSilent && sure;
+    if !open {
+        return;
+    }
+    let text = match layer {
+        Layer::Firewall => format!("{}, but {}", place.text, fault.text),
+        _ => fault.text,
+    };
+    let state = if sure { LayerState::Bad } else { LayerState::Unknown };
+    *place = LayerReport::new(layer, state, Fault { text, ..fault });
+}
+
+/// Whom it is about, for a guest that is looked into.
+pub(super) fn end_of<'a>(net: &'a GuestNet, link: &Link) -> End<'a> {
+    End {
+        name: net.guest.name.as_str(),
+        index: link.index,
+        macs: (net.guest.mac.0, Some(net.host.mac.0)),
+        addresses: (net.guest.address, net.guest.gateway),
+    }
+}

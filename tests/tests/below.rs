@@ -1,0 +1,375 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What is below routes and packet filters: neighbours, queues and filters of tc, IPsec's policies, on the
+//! device and in the guest. Each is put in a guest's way; what flows, what status says and what its next
+//! step opens are compared. What this machine's kernel does not have is left out, and said.
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use android_system_guestnet::aidl::android::system::guestnet::{
+    Cause::Cause, GuestStatus::GuestStatus, Layer::Layer, Verdict::Verdict,
+};
+use guestnet_tests::bed::{eventually, Bed, GATEWAY};
+use guestnet_tests::resolver::resolve;
+use guestnet_tests::{Guest, InNetns, Internet, Probe};
+
+guestnet_tests::with_both_backends!(names_that_a_policy_blocks_are_named);
+
+/// At a time: most of it is waiting for what does not come.
+const AT_A_TIME: usize = 5;
+
+/// Where it is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Device,
+    Guest,
+}
+use At::{Device, Guest as Inside};
+
+/// What is put there; the layer and the cause that are to blame; words of what is said. `|` separates
+/// commands; what the kernel may lack comes last.
+const IN_THE_WAY: [(At, &str, Layer, Cause, &str); 25] = [
+    (
+        Device,
+        "ip neigh replace 172.17.3.3 lladdr 02:00:00:00:00:99 dev vm_wlan nud permanent",
+        Layer::LINK,
+        Cause::NEIGHBOUR_WRONG,
+        "172.17.3.3 has the wrong link-layer address on vm_wlan, 02:00:00:00:00:99",
+    ),
+    (
+        Inside,
+        "ip neigh replace 172.17.3.2 lladdr 02:00:00:00:00:99 dev wlan0 nud permanent",
+        Layer::LINK,
+        Cause::NEIGHBOUR_WRONG,
+        "in the guest, 172.17.3.2 has the wrong link-layer address on wlan0",
+    ),
+    (
+        Device,
+        "ip link set vm_wlan arp off",
+        Layer::LINK,
+        Cause::NEIGHBOUR_WRONG,
+        "vm_wlan finds no neighbours",
+    ),
+    (
+        Inside,
+        "ip link set wlan0 arp off",
+        Layer::LINK,
+        Cause::NEIGHBOUR_WRONG,
+        "in the guest, wlan0 finds no neighbours",
+    ),
+    (
+        Device,
+        "ip link set wlan0 arp off",
+        Layer::UPLINK,
+        Cause::NEIGHBOUR_WRONG,
+        "such as its router 192.0.2.1",
+    ),
+    (
+        Device,
+        "ip neigh replace 192.0.2.1 lladdr 02:00:00:00:00:99 dev wlan0 nud permanent",
+        Layer::UPLINK,
+        Cause::NEIGHBOUR_WRONG,
+        "whose router 192.0.2.1 has a link-layer address that was set by hand",
+    ),
+    (
+        Device,
+        "sysctl -qw net.ipv4.conf.vm_wlan.arp_ignore=8 | ip neigh flush dev vm_wlan",
+        Layer::LINK,
+        Cause::NEIGHBOUR_WRONG,
+        "net.ipv4.conf.vm_wlan.arp_ignore is 8",
+    ),
+    (
+        Device,
+        "sysctl -qw net.ipv4.conf.all.arp_ignore=8 | ip neigh flush dev vm_wlan",
+        Layer::LINK,
+        Cause::NEIGHBOUR_WRONG,
+        "net.ipv4.conf.all.arp_ignore is 8",
+    ),
+    (
+        Device,
+        "tc qdisc replace dev wlan0 root pfifo limit 0",
+        Layer::FIREWALL,
+        Cause::FORWARD_DROPPED,
+        "wlan0's queue (pfifo) lets nothing out: it has room for no packet",
+    ),
+    (
+        Device,
+        "tc qdisc replace dev vm_wlan root pfifo limit 0",
+        Layer::FIREWALL,
+        Cause::FORWARD_DROPPED,
+        "vm_wlan's queue (pfifo)",
+    ),
+    (
+        Device,
+        "tc qdisc replace dev wlan0 root tbf rate 8bit burst 10b limit 20b",
+        Layer::FIREWALL,
+        Cause::FORWARD_DROPPED,
+        "wlan0's queue (tbf)",
+    ),
+    (
+        Device,
+        "tc qdisc replace dev vm_wlan root netem loss 100%",
+        Layer::FIREWALL,
+        Cause::FORWARD_DROPPED,
+        "vm_wlan's queue (netem) lets nothing out: it loses everything",
+    ),
+    (
+        Inside,
+        "tc qdisc replace dev wlan0 root pfifo limit 0",
+        Layer::FIREWALL,
+        Cause::GUEST_FIREWALL,
+        "in the guest, wlan0's queue (pfifo)",
+    ),
+    (
+        Device,
+        "tc qdisc add dev vm_wlan clsact | tc filter add dev vm_wlan ingress bpf da bytecode DROP",
+        Layer::FIREWALL,
+        Cause::FORWARD_DROPPED,
+        "a filter of tc's at vm_wlan (ingress, pref 49152, bpf) drops everything",
+    ),
+    (
+        Device,
+        "tc qdisc add dev wlan0 clsact | tc filter add dev wlan0 egress bpf da bytecode DROP",
+        Layer::FIREWALL,
+        Cause::FORWARD_DROPPED,
+        "a filter of tc's at wlan0 (egress, pref 49152, bpf) drops everything",
+    ),
+    (
+        Device,
+        "tc qdisc add dev vm_wlan clsact | tc filter add dev vm_wlan egress matchall action drop",
+        Layer::FIREWALL,
+        Cause::FORWARD_DROPPED,
+        "(egress, pref 49152, matchall) drops everything",
+    ),
+    (
+        Inside,
+        "tc qdisc add dev wlan0 clsact | tc filter add dev wlan0 egress bpf da bytecode DROP",
+        Layer::FIREWALL,
+        Cause::GUEST_FIREWALL,
+        "in the guest, a filter of tc's at wlan0 (egress",
+    ),
+    (
+        Device,
+        "ip xfrm policy add dir fwd src 172.17.0.0/16 dst 0.0.0.0/0 action block",
+        Layer::FIREWALL,
+        Cause::FORWARD_DROPPED,
+        "IPsec's policy dir fwd src 172.17.0.0/16 dst 0.0.0.0/0 (priority 0) blocks what guests send",
+    ),
+    (
+        Device,
+        "ip xfrm policy add dir out src 0.0.0.0/0 dst 172.17.3.3/32 action block",
+        Layer::FIREWALL,
+        Cause::FORWARD_DROPPED,
+        "blocks what guests are answered",
+    ),
+    (
+        Device,
+        "ip xfrm policy setdefault fwd block",
+        Layer::FIREWALL,
+        Cause::FORWARD_DROPPED,
+        "IPsec's default, to block what no policy is about (fwd), blocks what guests send",
+    ),
+    (
+        Inside,
+        "ip xfrm policy add dir out src 0.0.0.0/0 dst 0.0.0.0/0 action block",
+        Layer::FIREWALL,
+        Cause::GUEST_FIREWALL,
+        "in the guest, IPsec's policy dir out",
+    ),
+    (
+        Inside,
+        "iptables-legacy -P OUTPUT DROP",
+        Layer::FIREWALL,
+        Cause::GUEST_FIREWALL,
+        "in the guest, the policy of the chain OUTPUT in iptables' table filter drops what it sends",
+    ),
+    (
+        Inside,
+        "iptables-legacy -P INPUT DROP",
+        Layer::FIREWALL,
+        Cause::GUEST_FIREWALL,
+        "the policy of the chain INPUT in iptables' table filter drops what it is answered",
+    ),
+    (
+        Inside,
+        "nft add table inet g | nft add chain inet g o { type filter hook output priority 0 ; policy drop ; }",
+        Layer::FIREWALL,
+        Cause::GUEST_FIREWALL,
+        "in the guest, the policy of the chain o in the nftables table inet g drops what it sends",
+    ),
+    (
+        Inside,
+        "nft add table inet g | nft add chain inet g i { type filter hook input priority 0 ; policy drop ; }",
+        Layer::FIREWALL,
+        Cause::GUEST_FIREWALL,
+        "the policy of the chain i in the nftables table inet g drops what it is answered",
+    ),
+];
+
+/// What looks alike, and lets a guest's packets pass.
+const NOT_IN_THE_WAY: [(At, &str); 12] = [
+    (Device, "tc qdisc replace dev wlan0 root pfifo limit 100"),
+    (Device, "tc qdisc replace dev wlan0 root tbf rate 10mbit burst 20kb limit 200kb"),
+    (Device, "tc qdisc add dev vm_wlan clsact | tc filter add dev vm_wlan ingress bpf da bytecode PASS"),
+    (Device, "ip xfrm policy add dir fwd src 10.0.0.0/8 dst 0.0.0.0/0 action block"),
+    (
+        Device,
+        "ip xfrm policy add dir fwd src 172.17.0.0/16 dst 0.0.0.0/0 action block priority 9 | \
+         ip xfrm policy add dir fwd src 0.0.0.0/0 dst 0.0.0.0/0 priority 2",
+    ),
+    (Device, "ip neigh replace 172.17.3.9 lladdr 02:00:00:00:00:99 dev vm_wlan nud permanent"),
+    (Device, "sysctl -qw net.ipv4.conf.all.arp_ignore=1 | ip neigh flush dev vm_wlan"),
+    (Device, "sysctl -qw net.ipv4.conf.all.arp_filter=1 | ip neigh flush dev vm_wlan"),
+    (
+        Inside,
+        "iptables-legacy -P INPUT DROP | \
+         iptables-legacy -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+    ),
+    (Inside, "iptables-legacy -A INPUT -p tcp --dport 22 -j DROP"),
+    (Inside, "iptables-legacy -P FORWARD DROP"),
+    (
+        Inside,
+        "nft add table inet g | nft add chain inet g i { type filter hook input priority 0 ; policy drop ; } | \
+         nft add rule inet g i ct state established,related accept",
+    ),
+];
+
+/// Runs commands; false where the kernel lacks something that they need.
+fn put(at: At, bed: &Bed, guest: &Guest, commands: &str) -> bool {
+    commands.split(" | ").all(|line| {
+        // A program of one instruction is one argument.
+        let mut words = Vec::new();
+        for word in line.split_whitespace() {
+            words.push(match word {
+                "DROP" if line.contains("bytecode") => "1,6 0 0 2",
+                "PASS" => "1,6 0 0 0",
+                word => word,
+            });
+        }
+        let (program, arguments) = words.split_first().expect("a command");
+        let mut command = match at {
+            Device => bed.device.command(program),
+            Inside => guest.command(program),
+        };
+        let status = command.args(arguments).stderr(Stdio::null()).status().expect(program);
+        if !status.success() {
+            println!("not here: {line}");
+        }
+        status.success()
+    })
+}
+
+#[track_caller]
+fn status(bed: &Bed) -> GuestStatus {
+    let status = bed.service.status(Some("box"));
+    let status = status.unwrap_or_else(|e| panic!("{e}\n{}", bed.daemon.log()));
+    status.guests.into_iter().next().expect("a guest")
+}
+
+fn blamed(of: &GuestStatus) -> Option<(Layer, Cause)> {
+    of.reason.as_ref().map(|reason| (reason.layer, reason.cause))
+}
+
+fn flows(guest: &Guest) -> bool {
+    guest.tcp(Internet::TCP, "x").is_ok() && resolve(guest, GATEWAY).is_ok()
+}
+
+/// Each of them on a device of its own; gives how many could be tried.
+fn each<T: Sync>(rows: &[T], row: impl Fn(&T) -> bool + Sync) -> usize {
+    let (next, tried) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        while let Some(one) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
+            tried.fetch_add(usize::from(row(one)), Ordering::Relaxed);
+        }
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().for_each(|worker| worker.join().expect("a worker"));
+    });
+    tried.into_inner()
+}
+
+/// What is below the packet filter is the same with each.
+#[test]
+fn what_is_in_a_guests_way_is_named_and_opened() {
+    let tried = each(&IN_THE_WAY, |(at, commands, layer, cause, words)| {
+        let bed = Bed::new("nftables");
+        let guest = Guest::new();
+        bed.attach("box", &guest);
+        eventually("it is well", || flows(&guest) && blamed(&status(&bed)).is_none());
+        if !put(*at, &bed, &guest, commands) {
+            return false;
+        }
+        // What was found before would do for a while.
+        guest.run("ip neigh flush all");
+        assert!(!flows(&guest), "{commands}");
+        // At the uplink it shows by the resolver's silence.
+        eventually(commands, || blamed(&status(&bed)) == Some((*layer, *cause)));
+        let of = status(&bed);
+        assert_eq!(of.verdict, Verdict::NO_INTERNET, "{of:?}");
+        let reason = of.reason.expect("a reason");
+        assert!(reason.text.contains(words), "{commands}: {reason:?}");
+        let step = reason.nextStep.expect("a next step");
+        assert!(open(&bed, &guest, &step), "{step}");
+        eventually(&step, || flows(&guest));
+        eventually(&step, || status(&bed).verdict == Verdict::INTERNET);
+        true
+    });
+    assert!(tried > 12, "{tried}");
+}
+
+#[test]
+fn what_is_in_nobodys_way_is_not_named() {
+    let tried = each(&NOT_IN_THE_WAY, |(at, commands)| {
+        let bed = Bed::new("nftables");
+        let guest = Guest::new();
+        bed.attach("box", &guest);
+        if !put(*at, &bed, &guest, commands) {
+            return false;
+        }
+        eventually(commands, || flows(&guest));
+        let of = status(&bed);
+        assert_eq!((of.verdict, blamed(&of)), (Verdict::INTERNET, None), "{commands}: {of:?}");
+        true
+    });
+    assert!(tried > 6, "{tried}");
+}
+
+/// A next step, where it is to be done.
+fn open(bed: &Bed, guest: &Guest, step: &str) -> bool {
+    let unquoted = step.replace('"', "");
+    match unquoted.strip_prefix("in the guest: ") {
+        Some(step) => put(Inside, bed, guest, step),
+        None => put(Device, bed, guest, &unquoted),
+    }
+}
+
+/// The questions of guests go to their gateway: a policy about that takes nothing but names.
+fn names_that_a_policy_blocks_are_named(firewall: &str) {
+    let bed = Bed::new(firewall);
+    let guest = Guest::new();
+    bed.attach("box", &guest);
+    let policy = "ip xfrm policy add dir fwd src 0.0.0.0/0 dst 172.17.0.0/16 action block";
+    if !put(Device, &bed, &guest, policy) {
+        return;
+    }
+    assert!(guest.tcp(Internet::TCP, "x").is_ok());
+    assert!(resolve(&guest, GATEWAY).is_err());
+    let of = status(&bed);
+    assert_eq!(blamed(&of), Some((Layer::DNS, Cause::INPUT_DROPPED)), "{of:?}");
+    assert_eq!(of.verdict, Verdict::NO_NAMES);
+}

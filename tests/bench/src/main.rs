@@ -18,6 +18,7 @@
 mod attach;
 mod before;
 mod build;
+mod command;
 mod concurrent;
 mod contract;
 mod cpu;
@@ -105,7 +106,7 @@ fn measure(options: &Options) -> Result<()> {
 type Run = fn(&Options) -> Result<Table>;
 
 /// All others, by name, in the order of the report.
-const TABLES: [(&str, Run); 13] = [
+const TABLES: [(&str, Run); 14] = [
     ("scale", scale::run),
     ("concurrent", concurrent::run),
     ("first-packet", first_packet::run),
@@ -116,6 +117,7 @@ const TABLES: [(&str, Run); 13] = [
     ("before", before::run),
     ("mtu", mtu::run),
     ("status", status::run),
+    ("command", command::run),
     ("end", end::run),
     ("hostile", hostile::run),
     ("memory", memory::run),

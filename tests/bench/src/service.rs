@@ -90,6 +90,11 @@ impl Service {
         guestnet_platform::connect(&endpoint, NAME).doing("connecting to guestnetd")
     }
 
+    /// Where it listens.
+    pub fn endpoint(&self) -> String {
+        endpoint(&self.dir)
+    }
+
     /// Its process id.
     pub fn pid(&self) -> i32 {
         self.process.id() as i32

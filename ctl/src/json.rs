@@ -419,7 +419,7 @@ mod tests {
                 r#"{"firewall":"nftables","firewall_reason":"asked for","guests":3,"#,
                 r#""kernel":"6.18.44","listen":"unix:///run/guestnet/guestnet.sock","#,
                 r#""owns_forwarding":true,"pid":812,"routing":"main","state_dir":"/run/guestnet","#,
-                r#""unsupported":["update","owner"],"uplink":"wlan0","version":"0.1.0"}"#,
+                r#""unsupported":["update","owner"],"uplink":"wlan0","version":"0.2.0"}"#,
             )
         );
         sample.ownsForwarding = false;

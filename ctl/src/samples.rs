@@ -247,7 +247,7 @@ pub fn trace() -> Trace {
 /// A guestnetd on Linux.
 pub fn info() -> ServiceInfo {
     ServiceInfo {
-        version: "0.1.0".to_owned(),
+        version: "0.2.0".to_owned(),
         pid: 812,
         listen: "unix:///run/guestnet/guestnet.sock".to_owned(),
         uplink: "wlan0".to_owned(),

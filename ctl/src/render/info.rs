@@ -51,7 +51,7 @@ mod tests {
         assert_eq!(
             text(&samples::info()),
             "\
-guestnetd    0.1.0
+guestnetd    0.2.0
 pid          812
 listens on   unix:///run/guestnet/guestnet.sock
 uplink       wlan0

@@ -16,9 +16,10 @@
 
 use super::ctnetlink::*;
 use super::netlink::attr::{Request, Writer};
+use super::netlink::message::{attributes, ipv4, u32_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// Whether there is a connection between these two; the kernel finds it by either direction.
 pub fn is_known(from: SocketAddrV4, to: SocketAddrV4) -> Result<bool, KernelError> {
@@ -38,6 +39,34 @@ pub fn is_known(from: SocketAddrV4, to: SocketAddrV4) -> Result<bool, KernelErro
         Err(e) if e.errno == libc::ENOENT => Ok(false),
         Err(e) => Err(e),
     }
+}
+
+/// Whether somebody has answered at an address what came from another one by this protocol, of the
+/// connections that are there; none: there is none. Of TCP, a refusal is no answer.
+pub fn is_answered(
+    from: Ipv4Addr,
+    at: Ipv4Addr,
+    protocol: u8,
+) -> Result<Option<bool>, KernelError> {
+    /// Of TCP: it was open.
+    const IPS_ASSURED: u32 = 1 << 2;
+    let wanted =
+        if i32::from(protocol) == libc::IPPROTO_TCP { IPS_ASSURED } else { IPS_SEEN_REPLY };
+    let answered = |message: &Message<'_>| {
+        let all = message.attributes(NFGENMSG.len());
+        let of = |tuple: u16, group: u16, kind: u16| {
+            let tuple = all.clone().find(tuple)?;
+            attributes(attributes(tuple, 0).find(group)?, 0).find(kind)
+        };
+        let such = ipv4(of(CTA_TUPLE_ORIG, CTA_TUPLE_IP, CTA_IP_V4_SRC)?)? == from
+            && ipv4(of(CTA_TUPLE_REPLY, CTA_TUPLE_IP, CTA_IP_V4_SRC)?)? == at
+            && of(CTA_TUPLE_ORIG, CTA_TUPLE_PROTO, CTA_PROTO_NUM)?.first() == Some(&protocol);
+        let status = u32::from_be(u32_at(all.clone().find(CTA_STATUS)?, 0)?);
+        such.then_some(status & wanted != 0)
+    };
+    let all = Request { kind: CT_GET, body: Writer::after(&NFGENMSG) };
+    let found = Netlink::open_netfilter()?.dump(&all, answered)?;
+    Ok((!found.is_empty()).then(|| found.contains(&true)))
 }
 
 #[cfg(test)]

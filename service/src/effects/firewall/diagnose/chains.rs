@@ -298,6 +298,10 @@ pub enum Action {
     Source(usize),
     /// It comes from the address of the link that it leaves by.
     Masquerade,
+    /// Its time to live becomes the byte at this place.
+    Hops(usize),
+    /// It becomes so much more, or less.
+    HopsBy(i16),
     /// A program on the device takes it, if one listens at this port; else the rule does not hold, or
     /// drops it.
     Proxy {

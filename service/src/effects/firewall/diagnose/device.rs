@@ -49,6 +49,11 @@ pub trait Device {
     fn in_set(&self, _set: u16, _member: &Member) -> Option<bool> {
         None
     }
+    /// Whether somebody answers at an address what comes from a guest by this protocol; none: nothing was
+    /// sent there.
+    fn answers(&self, _from: Ipv4Addr, _at: Ipv4Addr, _protocol: u8) -> Option<bool> {
+        None
+    }
     /// Is told where it depends on whose packet it is which way a packet that stands for many goes.
     fn depends(&self) {}
 }

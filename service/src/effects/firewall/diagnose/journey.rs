@@ -265,6 +265,7 @@ fn go(walk: &mut Walk<'_>, guest: &Guest, walkers: Vec<Walker>) -> Vec<Walker> {
             Onward::By(_) if walker.packet.connection().is_none() => {
                 stop(walk, How::NotTracked, walker);
             }
+            Onward::By(_) if is_over(&walker.packet) => stop(walk, How::Expired, walker),
             Onward::By(link) => {
                 walker.packet.output = Some(Arc::new(link));
                 pass_on(&mut walker.packet);
@@ -279,6 +280,9 @@ fn go(walk: &mut Walk<'_>, guest: &Guest, walkers: Vec<Walker>) -> Vec<Walker> {
     for walker in walk.through(Hook::Egress, on) {
         match walker.packet.source == guest.address {
             true => stop(walk, How::WrongSource, walker),
+            false if is_silent(walk.device(), guest, &walker) => {
+                stop(walk, How::Silent, walker);
+            }
             false => arrived.push(walker),
         }
     }
@@ -313,6 +317,21 @@ fn back(packet: &Packet) -> Packet {
     answer
 }
 
+/// The device passes on nothing with such a time to live (ip_forward()).
+fn is_over(packet: &Packet) -> bool {
+    packet.ttl.1 <= 1
+}
+
+/// Whether nobody answers where others have sent a packet, as far as connections of the guest's tell.
+fn is_silent(device: &dyn Device, guest: &Guest, walker: &Walker) -> bool {
+    if walker.sent.is_none() || walker.packet.output.is_none() {
+        return false;
+    }
+    let packet = &walker.packet;
+    device.depends();
+    device.answers(guest.address, packet.destination, packet.payload.protocol()) == Some(false)
+}
+
 /// As the device does it.
 fn pass_on(packet: &mut Packet) {
     let (least, most) = packet.ttl;
@@ -337,6 +356,10 @@ fn come(walk: &mut Walk<'_>, guest: &Guest, walkers: Vec<Walker>) -> Vec<Walker>
     for mut walker in others {
         if walker.packet.connection().is_none() {
             stop(walk, How::NotTracked, walker);
+            continue;
+        }
+        if is_over(&walker.packet) {
+            stop(walk, How::Expired, walker);
             continue;
         }
         match homeward(walk.device(), guest, &walker) {
@@ -371,6 +394,7 @@ fn stop(walk: &mut Walk<'_>, how: How, walker: Walker) {
     let at = match how {
         How::NotTracked => walker.untracked.clone(),
         How::WrongSource => walker.source.clone().or(walker.spared.clone()),
+        How::Expired => walker.hops.clone(),
         _ => walker.sent.clone().or(walker.marked.clone()),
     };
     walk.stops.push(Stop { how, at, walker });

@@ -20,7 +20,7 @@ use super::journey::Guest;
 use super::packet::Link;
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::proc_net;
-use crate::effects::kernel::{link, route};
+use crate::effects::kernel::{link, route, tracked};
 use crate::model::if_index::IfIndex;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
@@ -92,6 +92,10 @@ impl Device for Kernel<'_> {
         };
         let read = |file: &&str| std::fs::read_to_string(proc_net(file)).unwrap_or_default();
         files.iter().any(|file| read(file).lines().any(is))
+    }
+
+    fn answers(&self, from: Ipv4Addr, at: Ipv4Addr, protocol: u8) -> Option<bool> {
+        tracked::is_answered(from, at, protocol).ok().flatten()
     }
 
     fn owner(&self) -> Option<(u32, u32)> {

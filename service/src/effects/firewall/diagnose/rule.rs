@@ -55,6 +55,8 @@ pub(super) enum Changed {
     Zone,
     Destination,
     Source,
+    /// Its time to live.
+    Hops,
 }
 
 /// The ways from a rule on, of guestnetd's own or of others. None: the next rule is next, and nothing
@@ -394,6 +396,15 @@ impl<'a> Run<'a> {
                 }
                 Next::Step
             }
+            Action::Hops(at) => {
+                let set = self.registers.known::<1>(*at);
+                self.lives_on(set.map_or((1, u8::MAX), |[ttl]| (ttl, ttl)))
+            }
+            Action::HopsBy(more) => {
+                let (least, most) = self.packet.ttl;
+                let to = |ttl: u8| (i16::from(ttl) + more).clamp(0, 255) as u8;
+                self.lives_on((to(least), to(most)))
+            }
             // Too late where conntrack has seen it (nft_notrack_eval()).
             Action::NotTracked => {
                 if self.packet.tracking == Tracking::NotYet {
@@ -443,6 +454,14 @@ impl<'a> Run<'a> {
             self.depends();
         }
         number
+    }
+
+    fn lives_on(&mut self, ttl: (u8, u8)) -> Next {
+        if self.packet.ttl != ttl {
+            self.packet.to_mut().ttl = ttl;
+            self.changed = Some(Changed::Hops);
+        }
+        Next::Step
     }
 
     fn goes_to(&mut self, to: Ipv4Addr) -> Next {

@@ -254,6 +254,9 @@ impl Device for Asking<'_> {
     fn listens(&self, protocol: u8, port: u16) -> bool {
         self.device.listens(protocol, port)
     }
+    fn answers(&self, from: Ipv4Addr, at: Ipv4Addr, protocol: u8) -> Option<bool> {
+        self.device.answers(from, at, protocol)
+    }
     fn in_set(&self, set: u16, member: &Member) -> Option<bool> {
         let own = |(address, port): &(Ipv4Addr, Option<u16>)| (self.other(*address), *port);
         let parts: Vec<_> = member.parts.iter().map(own).collect();

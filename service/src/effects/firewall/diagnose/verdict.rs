@@ -279,6 +279,15 @@ fn said(stop: &Stop, at: &Place, cause: Cause, what: &str, sure: bool) -> String
                 "{by} {hands} {what} to a program on the device, where guestnetd lets nothing in"
             )
         }
+        (_, How::Expired) => {
+            let gives = verb("gives", "may give");
+            format!("{by} {gives} {what} a time to live that ends on the device")
+        }
+        (_, How::Silent) => {
+            let sends = verb("sends", "may send");
+            let to = packet.destination;
+            format!("{by} {sends} {what} to {to} instead, where nobody answers")
+        }
         (_, How::Rejected) => format!("{by} {} {what}", verb("rejects", "may reject")),
         _ if stop.walker.sent.as_ref() == Some(at) => {
             let sends = verb("sends", "may send");

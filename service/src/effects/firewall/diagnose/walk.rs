@@ -60,6 +60,8 @@ pub struct Walker {
     pub source: Option<Place>,
     /// What ended a chain of NAT without a translation.
     pub spared: Option<Place>,
+    /// What gave it another time to live.
+    pub hops: Option<Place>,
     /// The rules and policies that held, and what they decided; only where that is recorded.
     pub met: Vec<(Place, String)>,
 }
@@ -101,6 +103,10 @@ pub enum How {
     Elsewhere,
     /// It is routed nowhere.
     Nowhere,
+    /// Its time to live is over.
+    Expired,
+    /// Nobody answers where it was sent instead.
+    Silent,
     /// It leaves with the guest's own address, or another one that is not the device's.
     WrongSource,
 }
@@ -109,8 +115,8 @@ impl Walker {
     /// A packet at the beginning of its way.
     pub fn new(packet: Packet) -> Self {
         let (marked, untracked, sent, source, spared) = (None, None, None, None, None);
-        let met = Vec::new();
-        Self { packet, doubt: None, marked, untracked, sent, source, spared, met }
+        let (hops, met) = (None, Vec::new());
+        Self { packet, doubt: None, marked, untracked, sent, source, spared, hops, met }
     }
 }
 
@@ -415,6 +421,7 @@ fn words(end: &RuleEnd, changed: Option<Changed>) -> String {
         Changed::Zone => "ct zone",
         Changed::Destination => "dnat",
         Changed::Source => "snat",
+        Changed::Hops => "ttl",
     });
     let end = match end {
         RuleEnd::Taken => "taken by a program".to_owned(),
@@ -531,6 +538,7 @@ fn after(walker: &Walker, exit: Exit, at: &dyn Fn() -> Place) -> (RuleEnd, Walke
         Some(Changed::Tracking | Changed::Zone) => walker.untracked = place(),
         Some(Changed::Destination) => walker.sent = place(),
         Some(Changed::Source) => walker.source = place(),
+        Some(Changed::Hops) => walker.hops = place(),
         None => {}
     }
     (end, walker)

@@ -283,7 +283,11 @@ fn payload(data: &[u8]) -> Option<Vec<Step>> {
     let (base, offset) = (number(data, 2)?, number(data, 3)? as usize);
     let len = number(data, 4)? as usize;
     let Some(to) = register(data, 1) else {
-        // It writes to the packet: only another address makes a difference.
+        // It writes to the packet: another time to live makes a difference, and another address.
+        let hops = 8_usize.checked_sub(offset).filter(|at| base == 1 && *at < len);
+        if let Some(from) = hops.and_then(|at| Some(register(data, 5)? + at)) {
+            return Some(vec![Step::Act(Action::Hops(from))]);
+        }
         let addresses = base == 1 && offset < 20 && offset + len > 12;
         let what = "a rule that rewrites addresses without a connection";
         return Some(if addresses { vec![Step::Doubt(what.to_owned())] } else { Vec::new() });

@@ -30,6 +30,7 @@ pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8]) -> Vec<Step
         "CT" => conntrack(data),
         "MARK" => mark(data),
         "CONNMARK" => connection_mark(revision, data),
+        "TTL" => hops(data),
         "TPROXY" => proxy(revision, data),
         "NFQUEUE" => queue(revision, data),
         "SYNPROXY" => somebody("a SYN proxy"),
@@ -39,7 +40,7 @@ pub(in super::super) fn steps(name: &str, revision: u8, data: &[u8]) -> Vec<Step
         }
         // What goes on with the next rule, and changes nothing that decides.
         "" | "ERROR" | "LOG" | "NFLOG" | "ULOG" | "TRACE" | "AUDIT" | "TEE" | "LED" | "SET"
-        | "TCPMSS" | "TCPOPTSTRIP" | "CHECKSUM" | "CLASSIFY" | "DSCP" | "TOS" | "TTL" | "ECN"
+        | "TCPMSS" | "TCPOPTSTRIP" | "CHECKSUM" | "CLASSIFY" | "DSCP" | "TOS" | "ECN"
         | "SECMARK" | "CONNSECMARK" | "IDLETIMER" | "RATEEST" | "ACCOUNT" => Some(Vec::new()),
         _ => None,
     };
@@ -131,6 +132,17 @@ fn connection_mark(revision: u8, data: &[u8]) -> Option<Vec<Step>> {
     }
     steps.push(Step::Act(action));
     Some(steps)
+}
+
+/// `ipt_TTL_info`: set, more or less; how much.
+fn hops(data: &[u8]) -> Option<Vec<Step>> {
+    let ttl = *data.get(1)?;
+    Some(match data.first()? {
+        0 => vec![Step::Set { to: 0, bytes: vec![ttl] }, Step::Act(Action::Hops(0))],
+        1 => vec![Step::Act(Action::HopsBy(ttl.into()))],
+        2 => vec![Step::Act(Action::HopsBy(-i16::from(ttl)))],
+        _ => return None,
+    })
 }
 
 fn proxy(revision: u8, data: &[u8]) -> Option<Vec<Step>> {

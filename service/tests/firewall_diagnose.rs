@@ -345,6 +345,13 @@ const NFT: &[(&str, &str)] = &[
       chain f { type filter hook forward priority 10; ct state new add @s { ip saddr ct count over 20 } drop; }", FINE),
     ("set s { type ipv4_addr; flags dynamic; size 99; }
       chain f { type filter hook forward priority 10; ct state new update @s { ip saddr limit rate over 9/second } drop; }", FINE),
+    // What a rule has put there, the next one finds.
+    ("set s { type ipv4_addr; flags dynamic; size 99; }
+      chain f { type filter hook forward priority 10; iifname \"vm_wlan\" add @s { ip saddr }; ip saddr @s drop; }", "guests send"),
+    ("set s { type ipv4_addr; flags dynamic; size 99; }
+      chain f { type filter hook forward priority 10; tcp dport 22 add @s { ip saddr }; ip saddr @s drop; }", FINE),
+    ("set s { type ipv4_addr; flags dynamic; size 99; }
+      chain f { type filter hook forward priority 10; iifname \"vm_wlan\" add @s { ip saddr }; ip daddr @s drop; }", "are answered"),
     ("chain f { type filter hook forward priority 10; limit rate over 9/second drop; }", FINE),
     ("chain f { type filter hook forward priority 10; policy drop; limit rate 9/second accept; }", "asks for a rate"),
     ("chain f { type filter hook forward priority 10; meta length > 900 drop; }", "asks for a packet's length"),

@@ -284,6 +284,13 @@ pub enum Action {
     Label(u16),
     /// The labels at this place become the connection's.
     Labels(usize),
+    /// What is at this place is put into a set, and stays there.
+    Fill {
+        /// The set's name.
+        set: String,
+        /// The value's place.
+        at: usize,
+    },
     /// Conntrack is not to see it.
     NotTracked,
     /// Conntrack is to look for it in the zone whose number, of two bytes, is at this place.
@@ -366,7 +373,7 @@ pub enum Field {
     TcpOption(u8, Option<usize>),
     /// The MSS that a packet announces; 0 for none. In network order.
     Mss,
-    /// The owner's user or (true) group, for what guestnetd sends.
+    /// The owner's user or (true) group, of what the device itself sends.
     Owner(bool),
     /// The processor's number.
     Processor,
@@ -478,6 +485,8 @@ pub enum Found {
 /// A set or a map.
 #[derive(Clone, Debug, Default)]
 pub struct Set {
+    /// Length of a key.
+    pub key: usize,
     /// Lengths of the parts of a key, where it has several.
     pub parts: Vec<usize>,
     /// Whether its elements are the ends of ranges.

@@ -147,6 +147,8 @@ pub struct Connection {
     pub mark: Option<u32>,
     /// Its labels, a bit each; none if that cannot be told.
     pub labels: Option<u128>,
+    /// What rules have put into sets for it: the set's name, and the key if that is known.
+    pub filled: Vec<(String, Option<Vec<u8>>)>,
     /// The zone that it is in; none if that cannot be told.
     pub zone: Option<u16>,
     /// Whether the packet is its first.
@@ -242,6 +244,7 @@ impl Packet {
             translated_from: None,
             mark: Some(0),
             labels: Some(0),
+            filled: Vec::new(),
             zone: self.zone,
             new: true,
             answer: false,

@@ -320,7 +320,10 @@ impl<'a> Run<'a> {
         (at, to): (usize, Option<usize>),
         negated: bool,
     ) -> Next {
-        let found = find(set, &self.registers, at);
+        let mut found = find(set, &self.registers, at);
+        if found.holds != Holds::Yes && to.is_none() {
+            found.holds = found.holds.max(self.filled(name, set, at));
+        }
         let holds = found.holds.negated(negated);
         let unknown = self.unknown;
         let what = || unknown.map_or_else(|| format!("what is in the set {name}"), str::to_owned);
@@ -358,6 +361,19 @@ impl<'a> Run<'a> {
         self.asks(holds, &what)
     }
 
+    /// Whether rules that this connection has met have put it there.
+    fn filled(&self, name: &str, set: &Set, at: usize) -> Holds {
+        let key: Option<Vec<u8>> = self.registers.get(at, set.key).iter().copied().collect();
+        let filled = self.packet.connection().map(|connection| connection.filled.iter());
+        let into_it = filled.into_iter().flatten().filter(|(set, _)| set == name);
+        let is = |(_, other): &(String, Option<Vec<u8>>)| match (&key, other) {
+            (Some(key), Some(other)) if key == other => Holds::Yes,
+            (Some(_), Some(_)) => Holds::No,
+            _ => Holds::Perhaps,
+        };
+        into_it.map(is).max().unwrap_or(Holds::No)
+    }
+
     fn act(&mut self, action: &Action) -> Next {
         let address = |at: &usize| {
             let address = self.registers.known(*at).map(Ipv4Addr::from);
@@ -379,6 +395,17 @@ impl<'a> Run<'a> {
                 let mark = self.number(*at);
                 if let Some(connection) = self.packet.to_mut().connection_mut() {
                     connection.mark = mark;
+                }
+                Next::Step
+            }
+            Action::Fill { set: name, at } => {
+                let Some(set) = self.table.sets.get(name) else { return Next::Step };
+                let key = self.registers.get(*at, set.key).iter().copied().collect();
+                let one = (name.clone(), key);
+                if let Some(connection) = self.packet.to_mut().connection_mut() {
+                    if !connection.filled.contains(&one) {
+                        connection.filled.push(one);
+                    }
                 }
                 Next::Step
             }

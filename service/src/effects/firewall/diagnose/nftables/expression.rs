@@ -484,7 +484,12 @@ fn dynamic(data: &[u8], objects: &Objects) -> Option<Vec<Step>> {
     let one = attributes(data, 0).filter(|(kind, _)| *kind == 7).map(|(_, one)| one);
     let many = attributes(data, 0).find(10).unwrap_or_default();
     let all = one.chain(attributes(many, 0).map(|(_, one)| one));
-    Some(all.map(parts).flat_map(|(name, data)| steps(&name, data, objects)).collect())
+    // NFT_DYNSET_OP_ADD, _UPDATE
+    let fills = matches!(number(data, 3), Some(0 | 1));
+    let set = attributes(data, 0).find(1).map(text).zip(register(data, 4)).filter(|_| fills);
+    let asks = all.map(parts).flat_map(|(name, data)| steps(&name, data, objects));
+    let fills = set.map(|(set, at)| Step::Act(Action::Fill { set, at }));
+    Some(fills.into_iter().chain(asks).collect())
 }
 
 fn object(data: &[u8], objects: &Objects) -> Option<Vec<Step>> {

@@ -58,6 +58,7 @@ const OBJECT_TYPE: u16 = 3;
 const OBJECT_DATA: u16 = 4;
 const SET_NAME: u16 = 2;
 const SET_FLAGS: u16 = 3;
+const SET_KEY_LEN: u16 = 5;
 const SET_DESC: u16 = 9;
 const DESC_CONCAT: u16 = 2;
 const FIELD_LEN: u16 = 1;
@@ -245,6 +246,7 @@ fn set(message: &Message<'_>) -> Option<(Name, String, Set)> {
     let part = |(_, field)| attributes(field, 0).find(FIELD_LEN).and_then(be32);
     let parts = attributes(concat.unwrap_or_default(), 0).filter_map(part);
     let set = Set {
+        key: inside.clone().find(SET_KEY_LEN).and_then(be32).unwrap_or(0) as usize,
         parts: parts.map(|len| len as usize).collect(),
         ranges: flags & SET_INTERVAL != 0,
         ..Set::default()

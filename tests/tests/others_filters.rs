@@ -18,6 +18,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::Verdict::Verdict;
 use guestnet_tests::bed::{eventually, Bed, GATEWAY};
 use guestnet_tests::resolver::{resolve, Resolver, Says};
@@ -193,9 +194,9 @@ const COMPUTED: &[&str] = &[
     "$i -A FORWARD -j NFQUEUE --queue-num 3",
     "$i -A FORWARD -j NFQUEUE --queue-num 3 --queue-bypass",
     "$i -t mangle -A FORWARD -j NFQUEUE --queue-balance 3:5 --queue-bypass",
-    "$i -t mangle -A POSTROUTING -m owner --uid-owner 0-4294967294 -j DROP",
+    "$i -t mangle -A POSTROUTING -o vm_wlan+ -m owner --uid-owner 0-4294967294 -j DROP",
     "$i -t mangle -A POSTROUTING -m owner ! --uid-owner 0-4294967294 -j DROP",
-    "$i -t mangle -A POSTROUTING -m owner --socket-exists -j DROP",
+    "$i -t mangle -A POSTROUTING -o vm_wlan+ -m owner --socket-exists -j DROP",
     "$i -t mangle -A POSTROUTING -o vm_wlan+ -m owner ! --socket-exists -j DROP",
     // nf_tables' own.
     "nft 'table inet t { chain f { type filter hook forward priority 0; meta length > 1500 drop; ip length > 1500 drop; udp length > 1480 drop; }; }'",
@@ -219,6 +220,8 @@ const COMPUTED: &[&str] = &[
     "nft 'table inet t { quota q { over 0 bytes; }; chain f { type filter hook forward priority 0; quota name \"q\" drop; }; }'",
     "nft 'table inet t { quota q { over 100 mbytes; }; chain f { type filter hook forward priority 0; quota name \"q\" drop; }; }'",
     "nft 'table inet t { limit l { rate over 1/hour burst 1 packets; }; chain f { type filter hook forward priority 0; iifname \"vm_wlan*\" limit name \"l\" drop; }; }'",
+    "nft 'table inet t { set s { type ipv4_addr; flags dynamic; size 99; }; chain f { type filter hook forward priority 0; iifname \"vm_wlan*\" add @s { ip saddr }; ip saddr @s drop; }; }'",
+    "nft 'table inet t { set s { type ipv4_addr; flags dynamic; size 99; }; chain f { type filter hook forward priority 0; tcp dport 22 add @s { ip saddr }; ip saddr @s drop; }; }'",
     "nft 'table inet t { chain f { type filter hook forward priority 0; ct bytes > 0 drop; }; }'",
     "nft 'table inet t { chain f { type filter hook forward priority 0; ct avgpkt > 1500 drop; ct original packets < 1 drop; }; }'",
     "nft 'table inet t { chain f { type filter hook forward priority 0; ct reply packets 0 drop; }; }'",
@@ -231,7 +234,19 @@ const COMPUTED: &[&str] = &[
     "nft 'table inet t { chain f { type filter hook forward priority 0; meta mark set 0x1200; ct mark set meta mark >> 8; ct mark 0x12 drop; }; }'",
     "nft 'table inet t { chain f { type filter hook forward priority 0; ct zone 5 drop; ct helper \"ftp\" drop; meta priority 5 drop; }; }'",
     "nft 'table inet t { chain f { type filter hook forward priority 0; ct zone 0 drop; }; }'",
-    "nft 'table inet t { chain p { type filter hook postrouting priority 0; meta skuid >= 0 drop; }; }'",
+    "nft 'table inet t { chain p { type filter hook postrouting priority 0; oifname \"vm_wlan*\" meta skuid >= 0 drop; }; }'",
+];
+
+/// Rules that somebody puts before guestnetd's own; the first four do not matter to a guest.
+const BEFORE_OURS: &[&str] = &[
+    "-I FORWARD -m physdev --physdev-is-bridged -j DROP",
+    "-t nat -I POSTROUTING -s 172.17.0.0/16 -o wlan0 -j MASQUERADE --random-fully",
+    "-I INPUT -i vm_wlan+ -p tcp --dport 22 -j REJECT",
+    "-t nat -I POSTROUTING -m mark --mark 0x4000/0x4000 -j RETURN",
+    "-I FORWARD -i vm_wlan+ -j DROP",
+    "-I FORWARD -p icmp -j DROP",
+    "-t nat -I POSTROUTING -s 172.16.0.0/12 -j RETURN",
+    "-I INPUT -i vm_wlan+ -p udp --dport 53 -j DROP",
 ];
 
 /// All that is not guestnetd's goes; what iptables-legacy-save said before comes back.
@@ -318,6 +333,26 @@ fn goes_as_status_says(firewall: &str, shapes: &[&str]) {
     eventually("all is as before", || flows(&guest) == [true; 3]);
 }
 
+/// Only with iptables can somebody come first; the firewall layer says so either way.
+#[test]
+fn rules_before_ours_are_judged_by_what_they_do() {
+    let bed = Bed::on(guestnet_tests::Device::new())
+        .args(&format!("--firewall iptables --check-every 3600 --dns {}", Internet::ADDRESS))
+        .build();
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    let saved = bed.device.run("iptables-legacy-save");
+    for shape in BEFORE_OURS {
+        sh(&bed.device, &format!("iptables-legacy {shape}"));
+        compare(&bed, &guest, shape);
+        let status = bed.service.status(Some("demo")).expect("status").guests.remove(0);
+        let firewall = status.layers.iter().find(|layer| layer.layer == Layer::FIREWALL);
+        let text = &firewall.expect("a firewall layer").text;
+        assert!(text.contains("is not the first rule of"), "{shape}: {text}");
+        clean(&bed.device, &saved);
+    }
+}
+
 fn names_that_the_device_itself_answers_are_followed_to_its_input(firewall: &str) {
     let folder = tempfile::tempdir().expect("a directory");
     let file = folder.path().join("resolv.conf");
@@ -339,6 +374,8 @@ fn names_that_the_device_itself_answers_are_followed_to_its_input(firewall: &str
         format!("$i -P INPUT DROP; $i {basics}; $i -A INPUT -i vm_wlan+ -p udp --dport 53 -j ACCEPT"),
         "$i -t mangle -A INPUT -p udp --dport 53 -j DROP".to_owned(),
         "$i -A OUTPUT -p udp --sport 53 -j REJECT".to_owned(),
+        "$i -A OUTPUT -o vm_wlan+ -m owner --uid-owner 0 -j REJECT".to_owned(),
+        "$i -A OUTPUT -o vm_wlan+ -m owner --uid-owner 10000-19999 -j REJECT".to_owned(),
         "$i -t mangle -A POSTROUTING -s 172.17.3.2 -j DROP".to_owned(),
         "$i -t raw -A PREROUTING -p udp --dport 53 -j NOTRACK".to_owned(),
         "nft 'table inet t { chain i { type filter hook input priority 10; policy drop; ct state established accept; iif \"lo\" accept; iifname \"vm_wlan*\" meta l4proto { tcp, udp } th dport 53 accept; }; }'".to_owned(),

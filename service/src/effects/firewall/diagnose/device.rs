@@ -28,8 +28,8 @@ pub trait Device {
     fn address_type(&self, address: Ipv4Addr) -> u8;
     /// Whether a program listens at this port.
     fn listens(&self, protocol: u8, port: u16) -> bool;
-    /// Who owns the socket of what guestnetd itself sends: user and group; none: that is not known.
-    fn owner(&self) -> Option<(u32, u32)> {
+    /// The user whose program listens at this port; none: that is not known.
+    fn owner(&self, _protocol: u8, _port: u16) -> Option<u32> {
         None
     }
     /// Seconds since 1970; none: that is not known.

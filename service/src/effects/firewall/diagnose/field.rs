@@ -86,13 +86,16 @@ pub(super) fn load<'a>(
             Payload::Tcp { flags, .. } if flags & SYN != 0 => number(MSS, true, "the MSS"),
             _ => known(&[]),
         },
-        Field::Owner(group) => match (&packet.input, device.owner()) {
-            // What passes through has no socket.
-            (Some(_), _) => Loaded::Absent,
-            (None, Some((user, _))) if !*group => known(&user.to_ne_bytes()),
-            (None, Some((_, group))) => known(&group.to_ne_bytes()),
-            (None, None) => Loaded::Unknown(Bytes::UNKNOWN, "who sends it"),
-        },
+        // What passes through has no socket.
+        Field::Owner(_) if packet.input.is_some() => Loaded::Absent,
+        Field::Owner(group) => {
+            let (own, _) = packet.payload.ports().unwrap_or_default();
+            match device.owner(packet.payload.protocol(), own).filter(|_| !*group) {
+                Some(user) => known(&user.to_ne_bytes()),
+                // The highest number stands for nobody.
+                None => number((0, u64::from(u32::MAX) - 1), false, "who sends it"),
+            }
+        }
         Field::Processor => match device.processors() {
             Some(count) => number((0, count.saturating_sub(1).into()), false, "the processor"),
             None => Loaded::Unknown(Bytes::UNKNOWN, "the processor"),

@@ -79,27 +79,17 @@ impl Device for Kernel<'_> {
     }
 
     fn listens(&self, protocol: u8, port: u16) -> bool {
-        let (files, state) = match i32::from(protocol) {
-            libc::IPPROTO_TCP => (["tcp", "tcp6"], Some("0A")), // TCP_LISTEN
-            libc::IPPROTO_UDP => (["udp", "udp6"], None),
-            _ => return false,
-        };
-        let port = format!(":{port:04X}");
-        let is = |line: &str| {
-            let mut words = line.split_whitespace().skip(1);
-            let (local, now) = (words.next().unwrap_or_default(), words.nth(1));
-            local.ends_with(&port) && (state.is_none() || now == state)
-        };
-        let read = |file: &&str| std::fs::read_to_string(proc_net(file)).unwrap_or_default();
-        files.iter().any(|file| read(file).lines().any(is))
+        !listeners(protocol, port).is_empty()
     }
 
     fn answers(&self, from: Ipv4Addr, at: Ipv4Addr, protocol: u8) -> Option<bool> {
         tracked::is_answered(from, at, protocol).ok().flatten()
     }
 
-    fn owner(&self) -> Option<(u32, u32)> {
-        Some((nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()))
+    fn owner(&self, protocol: u8, port: u16) -> Option<u32> {
+        let mut owners = listeners(protocol, port).into_iter();
+        let first = owners.next().flatten()?;
+        owners.all(|other| other == Some(first)).then_some(first)
     }
 
     fn in_set(&self, set: u16, member: &Member) -> Option<bool> {
@@ -134,4 +124,23 @@ impl Device for Kernel<'_> {
             _ => None,
         }
     }
+}
+
+/// Who listens at a port: the user of each socket, if it can be read.
+fn listeners(protocol: u8, port: u16) -> Vec<Option<u32>> {
+    let (files, state) = match i32::from(protocol) {
+        libc::IPPROTO_TCP => (["tcp", "tcp6"], Some("0A")), // TCP_LISTEN
+        libc::IPPROTO_UDP => (["udp", "udp6"], None),
+        _ => return Vec::new(),
+    };
+    let port = format!(":{port:04X}");
+    // Its number, both addresses, its state, queues, timers, retransmissions, its user.
+    let of = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let is =
+            words.get(1)?.ends_with(&port) && (state.is_none() || words.get(3) == state.as_ref());
+        is.then(|| words.get(7).and_then(|user| user.parse().ok()))
+    };
+    let read = |file: &str| std::fs::read_to_string(proc_net(file)).unwrap_or_default();
+    files.iter().flat_map(|file| read(file).lines().filter_map(of).collect::<Vec<_>>()).collect()
 }

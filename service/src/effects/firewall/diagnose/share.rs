@@ -268,8 +268,8 @@ impl Device for Asking<'_> {
             _ => None,
         }
     }
-    fn owner(&self) -> Option<(u32, u32)> {
-        self.device.owner()
+    fn owner(&self, protocol: u8, port: u16) -> Option<u32> {
+        self.device.owner(protocol, port)
     }
     fn now(&self) -> Option<u64> {
         self.device.now()

@@ -328,7 +328,7 @@ fn policy(data: &[u8]) -> Option<Vec<Step>> {
     always(u16_at(data, ELEMENTS)? & NONE != 0)
 }
 
-/// What passes through has no socket (owner_mt()); what guestnetd sends has its own.
+/// What passes through has no socket (owner_mt()); what the device itself sends has one.
 fn owner(data: &[u8]) -> Option<Vec<Step>> {
     const USER: u8 = 1;
     const GROUP: u8 = 2;

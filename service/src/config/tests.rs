@@ -62,7 +62,7 @@ fn refused(text: impl AsRef<[u8]>) -> String {
 }
 
 /// One for each option, none of them its default.
-const EVERY: [(&str, &str, &str); 13] = [
+const EVERY: [(&str, &str, &str); 14] = [
     ("listen", "\"unix:///tmp/x.sock\"", "unix:///tmp/x.sock"),
     ("uplink", "\"eth0,rmnet*\"", "eth0,rmnet*"),
     ("firewall", "\"iptables\"", "iptables"),
@@ -72,6 +72,7 @@ const EVERY: [(&str, &str, &str); 13] = [
     ("keep-forwarding", "true", "true"),
     ("ndc", "\"/opt/ndc\"", "/opt/ndc"),
     ("dnsproxyd", "\"/tmp/dnsproxyd\"", "/tmp/dnsproxyd"),
+    ("guest-zone", "\"lab\"", "lab"),
     ("dns", "[\"192.0.2.1\", \"192.0.2.2\"]", "192.0.2.1 192.0.2.2"),
     ("resolv-conf", "\"/tmp/resolv.conf\"", "/tmp/resolv.conf"),
     ("guest-connections", "512", "512"),

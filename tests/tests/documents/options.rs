@@ -51,7 +51,7 @@ fn every_option_of_guestnetd_says_its_default() {
         let line = option.trim_start().lines().next().unwrap_or_default();
         if line.contains('<') {
             count += 1;
-            assert!(option.contains("[default: "), "{option}");
+            assert!(option.contains("[default:"), "{option}");
         }
     }
     assert!(count > 8, "{help}");

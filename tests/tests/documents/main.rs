@@ -139,10 +139,9 @@ fn the_page_for_linux_is_what_happens() {
         .filter(|line| line.starts_with("lxc."))
         .collect();
     assert_eq!(hooks.len(), 3, "{hooks:?}");
-    scene(
-        "docs/linux.md",
-        &format!("configure '{}'\npodman_is_there\nguestnetd_runs", hooks.join("\n")),
-    );
+    let hooks = hooks.join("\n");
+    let before = format!("configure '{hooks}'\npodman_is_there\nguestnetd_runs");
+    scene("docs/linux.md", &before);
 }
 
 #[test]

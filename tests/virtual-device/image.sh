@@ -148,3 +148,14 @@ need_hub() {
     rm -rf "$cache/tools/target"
     ln -f "$cache/tools/bin/rsb_hub" "$cache/tools/bin/rsb_hub-$version"
 }
+
+# need_cargo_deb: $cache/tools/bin/cargo-deb, which makes the Debian package.
+need_cargo_deb() {
+    local version=3.8.0
+    [ ! -x "$cache/tools/bin/cargo-deb-$version" ] || return 0
+    note "building cargo-deb $version"
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=$cache/tools/target user_cargo install --quiet --debug --locked --force \
+        --root "$cache/tools" --version "=$version" cargo-deb || die "cargo-deb cannot be built"
+    rm -rf "$cache/tools/target"
+    ln -f "$cache/tools/bin/cargo-deb" "$cache/tools/bin/cargo-deb-$version"
+}

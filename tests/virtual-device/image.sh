@@ -159,3 +159,27 @@ need_cargo_deb() {
     rm -rf "$cache/tools/target"
     ln -f "$cache/tools/bin/cargo-deb" "$cache/tools/bin/cargo-deb-$version"
 }
+
+# make_debian: $cache/debian.img, a disk with a small Debian 12 that systemd boots, from the machine's own
+# mirror. Made once and kept until the list changes.
+make_debian() {
+    local stamp root=$cache/debian mirror
+    local packages=systemd-sysv,dbus,udev,kmod,iproute2,iputils-ping,nftables,procps,busybox-static,dnsmasq-base,lxc
+    stamp=$({ echo "$packages"; declare -f make_debian; } | sha256sum)
+    [ "$(cat "$cache/debian.stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    note "making a Debian with systemd"
+    # shellcheck disable=SC2016 # a $ that is apt's
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -E '/debian/?$' | sort -u | head -n 1)
+    rm -rf "$root"
+    # lxc-busybox: as in add_packages.
+    mmdebstrap --quiet --variant=minbase --include="$packages" --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --customize-hook='rm "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"' \
+        --customize-hook='systemctl --quiet --root="$1" mask lxc-net.service apt-daily.timer apt-daily-upgrade.timer' \
+        --customize-hook="sed -i 's/\.\/busybox --list .* xargs -n1 ln -s busybox/.\/busybox --install ./' \"\$1/usr/share/lxc/templates/lxc-busybox\"" \
+        bookworm "$root" "$mirror" || die "no Debian could be made: see mmdebstrap"
+    echo debian >"$root/etc/hostname"
+    mke2fs -q -t ext4 -d "$root" "$cache/debian.img" 1G
+    rm -rf "$root"
+    echo "$stamp" >"$cache/debian.stamp"
+}

@@ -19,7 +19,7 @@
 // (java/GuestNetConnector.java) knows better, and this one is not started.
 //
 //     connector FILE        lines as: wlan0 metered dns=192.0.2.1,192.0.2.2
-//                                     eth0 validated portal=https://portal.example/api
+//                                     eth0 not-validated portal=https://portal.example/api
 //                           It is read again at SIGHUP, and told again when guestnetd comes back.
 //
 // shared_libs: ["libbase", "libbinder_ndk"], static_libs: ["android.system.guestnet-ndk"]
@@ -77,8 +77,8 @@ std::vector<Line> read(const std::string& path) {
             std::string_view word = words[at];
             if (word == "metered") {
                 line.info.metered = true;
-            } else if (word == "validated") {
-                line.info.validated = true;
+            } else if (word == "not-validated") {
+                line.info.validated = false;
             } else if (android::base::ConsumePrefix(&word, "portal=")) {
                 line.info.captivePortalUrl = std::string(word);
             } else if (android::base::ConsumePrefix(&word, "dns=")) {

@@ -147,14 +147,17 @@ Guests that ask by DHCP are told whether their uplink is metered, and of its cap
 has a lease asks again when that changes. It holds while guestnetd runs.
 
 Examples:
-  guestnetctl uplink-info rmnet0 --metered --validated
+  guestnetctl uplink-info rmnet0 --metered --not-validated
   guestnetctl uplink-info wlan0 --captive-portal https://portal.example/api
   guestnetctl uplink-info wlan0";
 
 const RELOAD_HELP: &str = "\
 The file is /etc/guestnet/guestnetd.toml, or what guestnetd's --config names. When anything in it is
 wrong, the file, the line and the cause are said, and nothing changes (exit code 9). Attached guests
-stay as they are until they are attached again, or are told to take what the file says of them:
+stay as they are until they are attached again, or are told to take what the file says of them.
+
+Examples:
+  guestnetctl reload
   guestnetctl update demo --section";
 
 const STATUS_HELP: &str = "\
@@ -526,9 +529,9 @@ pub struct UplinkArgs {
     /// Its captive portal's API (RFC 8908), http or https
     #[arg(long, value_name = "URL")]
     pub captive_portal: Option<String>,
-    /// The internet was reached by it
+    /// The internet was not reached by it
     #[arg(long)]
-    pub validated: bool,
+    pub not_validated: bool,
 }
 
 /// Where the guest is: one of these.

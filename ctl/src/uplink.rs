@@ -58,14 +58,14 @@ pub fn info(guestnet: &dyn IGuestNet, output: &Output, args: &UplinkArgs) -> Res
     let info = UplinkInfo {
         metered: args.metered,
         captivePortalUrl: args.captive_portal.clone(),
-        validated: args.validated,
+        validated: !args.not_validated,
     };
     guestnet.setUplinkInfo(&args.uplink, &info)?;
     output.answer(
         || json::uplink_info(&args.uplink, &info),
         || render::uplink::info(&args.uplink, &info),
     )?;
-    if args.metered || args.captive_portal.is_some() || args.validated {
+    if args.metered || args.captive_portal.is_some() || args.not_validated {
         doubt(guestnet, &args.uplink, "uplink-info");
     }
     Ok(())

@@ -160,11 +160,11 @@ work: 10.8.0.1, 10.8.0.2, asked by guestnetd (forward)
     #[test]
     fn what_is_known_of_one() {
         let plain = UplinkInfo::default();
-        let text = "wlan0: not metered, no captive portal, not validated\n";
+        let text = "wlan0: not metered, no captive portal, validated\n";
         assert_eq!(info("wlan0", &plain), text);
         let url = Some("https://portal.test/api".to_owned());
-        let known = UplinkInfo { metered: true, captivePortalUrl: url, validated: true };
-        let text = "rmnet0: metered, captive portal https://portal.test/api, validated\n";
+        let known = UplinkInfo { metered: true, captivePortalUrl: url, validated: false };
+        let text = "rmnet0: metered, captive portal https://portal.test/api, not validated\n";
         assert_eq!(info("rmnet0", &known), text);
     }
 }

@@ -197,7 +197,7 @@ fn every_command_has_text_for_people() {
             "dns".to_owned(),
             "wlan0: no resolver is known\nnamed for tun0: 9.9.9.9\na: 9.9.9.9, led there on the way (dnat)\n",
         ),
-        ("uplink-info wlan0 --metered".to_owned(), "wlan0: metered, no captive portal, not val"),
+        ("uplink-info wlan0 --metered".to_owned(), "wlan0: metered, no captive portal, valid"),
         ("info".to_owned(), "guestnetd    9.9.9\n"),
         ("dump".to_owned(), "line 0\nline 1\n"),
         ("graph".to_owned(), "</svg>\n"),
@@ -315,9 +315,9 @@ fn resolvers_arrive_in_order_and_none_forgets_them() {
 fn what_is_known_of_an_uplink_arrives() {
     let stub = Stub::start();
     for (args, call) in [
-        ("--metered", "true None false"),
-        ("--captive-portal http://a.test/ --validated", "false Some(\"http://a.test/\") true"),
-        ("", "false None false"),
+        ("--metered", "true None true"),
+        ("--captive-portal http://a.test/ --not-validated", "false Some(\"http://a.test/\") false"),
+        ("", "false None true"),
     ] {
         let said = stub.run(&format!("uplink-info lo {args}"));
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{args}");

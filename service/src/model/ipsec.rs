@@ -177,7 +177,7 @@ mod tests {
         let of = |all: &[Policy]| Policies { all: all.to_vec(), others: [false; 3] };
         let blocks = |all: &[Policy]| of(all).block(Forward, &flow).is_some();
         let block = policy(Forward, guests, true, 5);
-        assert!(blocks(&[block.clone()]));
+        assert!(blocks(std::slice::from_ref(&block)));
         assert!(!blocks(&[policy(Out, guests, true, 5)]), "another direction");
         assert!(!blocks(&[policy(Forward, guests, false, 4), block.clone()]));
         assert!(blocks(&[policy(Forward, guests, false, 6), block.clone()]));

@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(sure(&[filter(vec![], Does::Continues), drops.clone()]), Some(true));
         let jump = filter(vec![], Does::Chain(7));
         let there = Filter { chain: 7, ..drops.clone() };
-        assert_eq!(sure(&[there.clone()]), None);
+        assert_eq!(sure(std::slice::from_ref(&there)), None);
         assert_eq!(sure(&[jump.clone(), passes, there]), Some(true));
         assert_eq!(sure(&[filter(vec![], Does::Chain(0))]), None, "it leads to itself");
         let perhaps = Filter { asks: Asks::Something, ..drops };

@@ -26,8 +26,8 @@ parcelable UplinkInfo {
      */
     @nullable @utf8InCpp String captivePortalUrl;
     /**
-     * Whether the internet was reached by it (NET_CAPABILITY_VALIDATED). What was said not to be is named by status()
-     * and diagnose(), and keeps no packet back.
+     * False: the internet was not reached by it (no NET_CAPABILITY_VALIDATED). That is named by status() and
+     * diagnose(), and keeps no packet back.
      */
-    boolean validated = false;
+    boolean validated = true;
 }

@@ -35,5 +35,5 @@ package android.system.guestnet;
 parcelable UplinkInfo {
   boolean metered = false;
   @nullable @utf8InCpp String captivePortalUrl;
-  boolean validated = false;
+  boolean validated = true;
 }

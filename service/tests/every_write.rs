@@ -16,7 +16,7 @@
 //! lost: the call fails and leaves the device as it was, and the same call succeeds afterwards.
 //! On the real kernel. Needs root and the feature `faults`.
 
-use guestnetd::daemon::{AttachRequest, Config, Daemon, Handle, Whose};
+use guestnetd::daemon::{AttachRequest, By, Config, Daemon, Handle, Whose};
 use guestnetd::effects::firewall::Choice;
 use guestnetd::effects::kernel::netns::initial::Initial;
 use guestnetd::effects::kernel::netns::target::{Named, Target};
@@ -175,7 +175,8 @@ fn every_write_fails(choice: Choice, fault: Fault, tap: bool) {
                 bed.attach(netns.as_ref())
                     .unwrap_or_else(|e| panic!("write {nth}, {fault:?}: then {e}"));
             }
-            bed.daemon.detach(GuestName::new("faulty").unwrap(), Whose::Everyones).unwrap();
+            let by = By { uid: 0, pid: 0 };
+            bed.daemon.detach(GuestName::new("faulty").unwrap(), Whose::Everyones, by).unwrap();
             reached
         });
         if !reached {

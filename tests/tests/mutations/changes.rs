@@ -284,6 +284,7 @@ impl<'a> Reader<'a> {
         let keys = match protocol.as_str() {
             "NETLINK_ROUTE" => netlink::route(&call.data),
             "NETLINK_NETFILTER" => netlink::netfilter(&call.data),
+            "NETLINK_XFRM" => netlink::xfrm(&call.data),
             _ => Err("an unknown protocol".into()),
         };
         match keys {

@@ -48,6 +48,15 @@ pub fn route(bytes: &[u8]) -> Result<Vec<String>, String> {
     Ok(messages(bytes)?.iter().filter_map(rtnetlink).collect())
 }
 
+/// The keys of what a datagram changes of IPsec: XFRM_MSG_GETPOLICY and XFRM_MSG_GETDEFAULT ask.
+pub fn xfrm(bytes: &[u8]) -> Result<Vec<String>, String> {
+    const QUESTIONS: [u16; 2] = [0x15, 0x28];
+    let changes = |message: &Message| {
+        (!QUESTIONS.contains(&message.kind)).then(|| format!("xfrm {}", message.kind))
+    };
+    Ok(messages(bytes)?.iter().filter_map(changes).collect())
+}
+
 /// The keys of what an nfnetlink datagram changes.
 pub fn netfilter(bytes: &[u8]) -> Result<Vec<String>, String> {
     let keys: Vec<_> = messages(bytes)?.iter().filter_map(nfnetlink).collect();

@@ -68,6 +68,7 @@ Examples:
   guestnetctl attach work --pid 4242 --vpn tun:tun0 --resolv-conf auto
   guestnetctl attach private --pid 4242 --dns-mode 9.9.9.9,2620:fe::fe
   guestnetctl attach once --pid 4242 --hold
+  guestnetctl attach left --pid 4242 --segment cockpit
 
 A VM has no namespace. Its VMM gets the descriptor of a TAP device, and the guest is gone when that has
 ended. In CMD stand {mac} for the MAC that its network card is to have, {fd} for the descriptor's number,
@@ -600,6 +601,9 @@ pub struct ConfigArgs {
     /// Answer the guest's DHCP clients with what it has (auto), or do not (off) [default: auto]
     #[arg(long, value_name = "HOW", hide_possible_values = true)]
     pub dhcp: Option<Answers>,
+    /// Put it on this segment, whose guests see each other: a name as a guest's
+    #[arg(long, value_name = "NAME")]
+    pub segment: Option<String>,
 }
 
 /// What `--dhcp` takes.

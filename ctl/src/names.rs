@@ -159,6 +159,7 @@ names! {
         SET_FORWARDING => "set_forwarding",
         SET_PACKET_FILTER => "set_packet_filter",
         FORGET_CONNECTIONS => "forget_connections",
+        SET_SEGMENT => "set_segment",
         OPEN_TARGET => "open_target",
         CHOOSE_SLOT => "choose_slot",
         ENTER_NETNS => "enter_netns",

@@ -44,7 +44,7 @@ pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
         gateway: args.gateway.clone().unwrap_or(default.gateway),
         prefixLength: args.prefix.unwrap_or(default.prefixLength),
         mtu: args.mtu.unwrap_or(default.mtu),
-        kind: default.kind,
+        kind: if args.segment.is_some() { GuestKind::BRIDGED } else { default.kind },
         vpnPolicy: vpn,
         uplink: tun,
         keep: args.keep,
@@ -55,6 +55,7 @@ pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
         dnsServers: servers,
         queues: default.queues,
         given: given(args),
+        segment: args.segment.clone(),
     }
 }
 
@@ -114,6 +115,7 @@ pub fn updated(
         dnsServers: servers,
         queues: has.queues,
         given: GuestField::enum_values().to_vec(),
+        segment: has.segment.clone(),
     }
 }
 
@@ -240,9 +242,12 @@ mod tests {
             lease: Some(60),
             dhcp: Some(Answers::Off),
             dns_mode: Some(Dns::Servers(vec!["9.9.9.9".to_owned()])),
+            segment: Some("cockpit".to_owned()),
         };
         let expected = GuestConfig {
             name: "demo".to_owned(),
+            kind: GuestKind::BRIDGED,
+            segment: Some("cockpit".to_owned()),
             interfaceName: "eth7".to_owned(),
             addresses: vec!["10.0.0.3".to_owned()],
             gateway: "10.0.0.1".to_owned(),

@@ -15,7 +15,7 @@
 //! Every way in which a call can fail, one variant for each cause. The message names the cause
 //! and, where there is one, the remedy. The numbers of the contract are in `api/error_codes.rs`.
 
-use crate::spec::{GuestName, IfName, SpecError, Subnet};
+use crate::spec::{GuestName, IfName, SegmentName, SpecError, Subnet};
 use std::io;
 use std::net::Ipv4Addr;
 
@@ -200,6 +200,22 @@ pub enum Error {
     /// guestnetd's file is wrong.
     #[error("{0}; all is as it was before")]
     BadFile(String),
+    /// The kernel has not what a segment is made of.
+    #[error(
+        "{step}: {cause}; the kernel needs CONFIG_BRIDGE, CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_U32 and CONFIG_NET_ACT_MIRRED"
+    )]
+    NoSegments {
+        /// What was done.
+        step: String,
+        /// errno and the kernel's own words.
+        cause: KernelError,
+    },
+    /// A segment of others', to a user who sees its own guests only.
+    #[error("segment {0} is another user's: choose another name")]
+    SegmentInUse(SegmentName),
+    /// Names on a segment that cannot be told apart there.
+    #[error("{0}, which are made of their names: choose another name for one")]
+    SegmentClash(String),
     /// This cannot be done with a guest of this kind.
     #[error("{0}")]
     Unsupported(String),
@@ -394,6 +410,7 @@ impl Error {
             Self::Kernel { cause, .. }
             | Self::NoVeth { cause, .. }
             | Self::NoTap { cause, .. }
+            | Self::NoSegments { cause, .. }
             | Self::NoDescriptors(cause) => Some(cause.errno),
             Self::Undo { first, .. } => first.errno(),
             _ => None,

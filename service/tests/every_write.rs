@@ -21,7 +21,7 @@ use guestnetd::effects::firewall::Choice;
 use guestnetd::effects::kernel::netns::initial::Initial;
 use guestnetd::effects::kernel::netns::target::{Named, Target};
 use guestnetd::effects::kernel::write::faults::{in_this_process, Fault};
-use guestnetd::spec::{GuestName, GuestSpec, IfName, Kind, Queues};
+use guestnetd::spec::{GuestName, GuestSpec, IfName, Kind, Queues, SegmentName};
 use nix::sched::{unshare, CloneFlags};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -65,7 +65,7 @@ fn guest_netns() -> File {
 /// All that an attach may change in the device, without counters and handles. Chains that are built
 /// again have the other of two names.
 fn device() -> String {
-    run("ip -d link; ip addr; ip route show table all; ip rule; \
+    run("ip -d link; ip addr; for dev in $(ls /sys/class/net); do tc filter show dev $dev ingress; done; ip route show table all; ip rule; \
          nft -s list ruleset | sed 's/ # progname.*//; /^\tflags/d'; \
          for table in filter nat; do iptables-legacy-save -t $table | grep -v '^[#:]' | sed 's/\\(oem_guestnet_[a-z]*\\)_b/\\1/g'; done; \
          cat /proc/sys/net/ipv4/ip_forward; \
@@ -103,7 +103,7 @@ impl Bed {
 
     /// In a subnet that has no rules yet: what guests share changes, too. Without a namespace, by a TAP
     /// with two queues.
-    fn attach(&self, netns: Option<&File>) -> Result<(), String> {
+    fn attach(&self, netns: Option<&File>, segment: Option<&str>) -> Result<(), String> {
         let name = GuestName::new("faulty").unwrap();
         let wlan0 = IfName::new("wlan0").unwrap();
         let gateway = [172, 28, 3, 2].into();
@@ -115,7 +115,7 @@ impl Bed {
         };
         let target = named.map(|named| Target::open(named, &Initial::find())).transpose();
         let request = AttachRequest {
-            spec: spec.connected(kind).unwrap(),
+            spec: spec.on(segment.and_then(SegmentName::new)).connected(kind).unwrap(),
             target: target.map_err(|e| e.to_string())?,
             uid: 0,
             most: None,
@@ -155,6 +155,10 @@ fn eventually(what: &str, before: &str, now: impl Fn() -> String) {
 }
 
 fn every_write_fails(choice: Choice, fault: Fault, tap: bool) {
+    every_write(choice, fault, tap, None);
+}
+
+fn every_write(choice: Choice, fault: Fault, tap: bool, segment: Option<&str>) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = std::env::temp_dir().join(format!("guestnetd-writes-{}", std::process::id()));
     let (mut nth, mut failed) = (0, 0);
@@ -164,7 +168,7 @@ fn every_write_fails(choice: Choice, fault: Fault, tap: bool) {
             let netns = Some(guest_netns()).filter(|_| !tap);
             let before = device();
             let planned = in_this_process(nth, fault);
-            let result = bed.attach(netns.as_ref());
+            let result = bed.attach(netns.as_ref(), segment);
             let reached = planned.happened();
             drop(planned);
             // Some a guest can do without, and some come after the answer.
@@ -172,7 +176,7 @@ fn every_write_fails(choice: Choice, fault: Fault, tap: bool) {
                 assert!(reached, "{nth}: {result:?} without a fault");
                 failed += 1;
                 eventually(&format!("write {nth}, {fault:?}: {result:?}"), &before, device);
-                bed.attach(netns.as_ref())
+                bed.attach(netns.as_ref(), segment)
                     .unwrap_or_else(|e| panic!("write {nth}, {fault:?}: then {e}"));
             }
             let by = By { uid: 0, pid: 0 };
@@ -215,4 +219,14 @@ fn tap_before() {
 #[test]
 fn tap_answer_lost() {
     every_write_fails(Choice::Nftables, Fault::After, true);
+}
+
+#[test]
+fn segment_before() {
+    every_write(Choice::Nftables, Fault::Before(libc::ENOMEM), false, Some("cockpit"));
+}
+
+#[test]
+fn segment_answer_lost() {
+    every_write(Choice::Nftables, Fault::After, false, Some("cockpit"));
 }

@@ -99,6 +99,8 @@ const COLUMNS: [Column; 11] = [
     ("DROPPED", Right, |guest| dropped(guest.droppedPackets)),
     ("MAC", Left, |guest| guest.mac.clone()),
 ];
+/// One more, where some guest is on a segment.
+const SEGMENT: Column = ("SEGMENT", Left, |guest| guest.segment.clone().unwrap_or_default());
 /// Those that are left out where there is no room, the first one first; `show` has them.
 const SPARE: [&str; 9] =
     ["MAC", "GATEWAY", "MTU", "DROPPED", "INTERFACE", "BEHIND", "RECEIVED", "SENT", "ADDRESS"];
@@ -111,6 +113,9 @@ pub fn table(guests: &[Guest], look: Look) -> String {
     let (unknown, known): (Vec<_>, Vec<_>) =
         guests.iter().partition(|guest| guest.state == GuestState::NOT_ADOPTED);
     let mut columns = COLUMNS.to_vec();
+    if known.iter().any(|guest| guest.segment.is_some()) {
+        columns.push(SEGMENT);
+    }
     let mut spare = SPARE.iter();
     let mut text = rows(&known, &columns);
     while text.lines().any(|line| line.chars().count() > look.columns) {
@@ -165,6 +170,9 @@ pub fn details(guest: &Guest, look: Look) -> String {
     let queues = Some(guest.queues).filter(|queues| *queues != 1);
     let queues = queues.map(|queues| format!(", {queues} queues")).unwrap_or_default();
     table.row(["kind", &(guest.kind.words() + &queues)]);
+    if let Some(segment) = &guest.segment {
+        table.row(["segment", segment]);
+    }
     table.row(["interface", &guest.interfaceName]);
     table.row(["address", &guest.addresses.join(" ")]);
     table.row(["gateway", &guest.gateway]);

@@ -34,6 +34,8 @@ pub fn code(error: &Error) -> i32 {
         Error::NoDescriptors(_) => wire::ERROR_NO_DESCRIPTORS,
         Error::NoVeth { .. } => wire::ERROR_NO_VETH,
         Error::NoTap { .. } => wire::ERROR_NO_TAP,
+        Error::NoSegments { .. } => wire::ERROR_NO_SEGMENTS,
+        Error::SegmentClash(_) | Error::SegmentInUse(_) => wire::ERROR_SEGMENT_CLASH,
         // Which is no code, but an exception of its own.
         Error::Unsupported(_) => 0,
         Error::Kernel { cause, .. } if cause.errno == libc::EPERM => wire::ERROR_NO_CAPABILITY,
@@ -73,6 +75,7 @@ fn spec(error: &SpecError) -> i32 {
         SpecError::Lease(_) => wire::ERROR_BAD_LEASE,
         SpecError::Mtu(_) | SpecError::TapMtu(_) => wire::ERROR_BAD_MTU,
         SpecError::Queues(_) => wire::ERROR_BAD_QUEUES,
+        SpecError::Segment(_) | SpecError::SegmentKind(_) => wire::ERROR_BAD_SEGMENT,
         SpecError::TooLarge(_) | SpecError::TooManyResolvers(_) => wire::ERROR_CONFIG_TOO_LARGE,
         SpecError::CaptivePortal { .. } => wire::ERROR_BAD_CAPTIVE_PORTAL,
         SpecError::ProbeTarget { .. } => wire::ERROR_BAD_PROBE_TARGET,

@@ -140,5 +140,6 @@ pub fn kernel_op(operation: KernelOp) -> Operation {
         KernelOp::SetForwarding => Operation::SET_FORWARDING,
         KernelOp::SetPacketFilter => Operation::SET_PACKET_FILTER,
         KernelOp::ForgetConnections => Operation::FORGET_CONNECTIONS,
+        KernelOp::SetSegment => Operation::SET_SEGMENT,
     }
 }

@@ -20,7 +20,7 @@ use crate::effects::kernel::netns::target::Named;
 use crate::error::{Error, TargetError};
 use crate::spec::{
     asked, portal, resolver, DeviceState, Dns, GuestName, GuestSpec, IfName, Kind, Queues,
-    SpecError, UplinkInfo, VpnPolicy, MAX_TEXT, MOST_RESOLVERS,
+    SegmentName, SpecError, UplinkInfo, VpnPolicy, MAX_TEXT, MOST_RESOLVERS,
 };
 use android_system_guestnet::aidl::android::system::guestnet::{
     DeviceState::DeviceState as WireDeviceState, Dhcp::Dhcp, DiagnoseOptions::DiagnoseOptions,
@@ -33,19 +33,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 // What the contract has and this version has not.
-const BRIDGED: &str = "GuestKind.BRIDGED";
 const IPV6: &str = "an IPv6 address (GuestConfig.addresses)";
 const SECOND: &str = "a second address (GuestConfig.addresses)";
 // A VM's own side cannot be seen.
 const KEPT_TAP: &str = "GuestConfig.keep with GuestKind.TAP";
 
 /// All of it, for `info()`.
-pub const UNSUPPORTED: [&str; 4] = [BRIDGED, IPV6, SECOND, KEPT_TAP];
+pub const UNSUPPORTED: [&str; 3] = [IPV6, SECOND, KEPT_TAP];
 
 /// What a configuration asks for that this version has not.
 pub fn unsupported(config: &GuestConfig) -> Option<&'static str> {
     match config.kind {
-        GuestKind::BRIDGED => Some(BRIDGED),
         GuestKind::TAP if config.keep => Some(KEPT_TAP),
         _ if config.addresses.iter().any(|text| parsed(text).is_some_and(is_ipv6)) => Some(IPV6),
         _ if config.addresses.len() > 1 => Some(SECOND),
@@ -56,11 +54,6 @@ pub fn unsupported(config: &GuestConfig) -> Option<&'static str> {
 /// What is said of that.
 pub fn not_supported(what: &str) -> String {
     format!("{what} is not supported by this version of guestnetd")
-}
-
-/// Whether it asks for a kind of link that no guest has.
-pub fn is_another_kind(config: &GuestConfig) -> bool {
-    config.kind == GuestKind::BRIDGED
 }
 
 /// The address of "ADDRESS" or "ADDRESS/LENGTH", and its length.
@@ -109,14 +102,6 @@ fn start_of(text: &str) -> String {
     }
 }
 
-/// A configuration of a caller's with this uid.
-pub fn spec(config: &GuestConfig, uid: u32) -> Result<GuestSpec, SpecError> {
-    if is_another_kind(config) {
-        return Err(SpecError::Unknown { what: "GuestKind", value: config.kind.0 });
-    }
-    checked(config, uid)
-}
-
 /// What a guest of this name is that nothing is said of but in a section, or why there can be none.
 pub fn section(name: &GuestName, section: &Section) -> Result<GuestSpec, Error> {
     let bare = GuestConfig { name: name.as_str().to_owned(), ..GuestConfig::default() };
@@ -127,10 +112,11 @@ pub fn section(name: &GuestName, section: &Section) -> Result<GuestSpec, Error> 
     }
 }
 
-/// All but its kind, if that is one of the contract's.
-fn checked(config: &GuestConfig, uid: u32) -> Result<GuestSpec, SpecError> {
+/// A configuration of a caller's with this uid.
+pub fn spec(config: &GuestConfig, uid: u32) -> Result<GuestSpec, SpecError> {
     let texts = [&config.name, &config.interfaceName, &config.gateway];
     let given = texts.into_iter().chain(&config.addresses).chain(&config.uplink);
+    let given = given.chain(&config.segment);
     let given = given.chain(&config.dnsServers);
     let size = given.map(|text| text.len()).sum::<usize>();
     if size > MAX_TEXT {
@@ -175,12 +161,26 @@ fn checked(config: &GuestConfig, uid: u32) -> Result<GuestSpec, SpecError> {
     )?
     .under(vpn)?
     .lives(outlives_process, config.leaseMillis)?
+    .on(segment(config)?)
     .connected(kind)?;
     Ok(spec.kept(config.keep).asks(dns(config)?).with_dhcp(dhcp))
 }
 
 fn is_field(field: GuestField) -> bool {
     FIELDS.iter().any(|(one, _)| *one == field)
+}
+
+/// The segment that a guest of this kind is on.
+fn segment(config: &GuestConfig) -> Result<Option<SegmentName>, SpecError> {
+    match (config.kind, config.segment.as_deref()) {
+        (GuestKind::BRIDGED, None) => Err(SpecError::SegmentKind("BRIDGED")),
+        (GuestKind::VETH, Some(_)) => Err(SpecError::SegmentKind("VETH")),
+        (_, None) => Ok(None),
+        (_, Some(text)) => match SegmentName::new(text) {
+            Some(name) => Ok(Some(name)),
+            None => Err(SpecError::Segment(start_of(text))),
+        },
+    }
 }
 
 /// Where a guest's questions for names go, and the servers that belong to one of these.
@@ -204,11 +204,6 @@ fn dns(config: &GuestConfig) -> Result<Dns, SpecError> {
         }
         (other, _) => Err(SpecError::Unknown { what: "DnsMode", value: other.0 }),
     }
-}
-
-/// What a live guest should have, and whether that is a kind of link that no guest has.
-pub fn update(config: &GuestConfig, uid: u32) -> Result<(GuestSpec, bool), SpecError> {
-    Ok((checked(config, uid)?, is_another_kind(config)))
 }
 
 /// A policy, and the way out that belongs to one of them.
@@ -435,6 +430,28 @@ mod tests {
             assert_eq!(code(of(kind, queues)), wire::ERROR_BAD_QUEUES, "{kind:?} {queues}");
         }
         assert_eq!(code(of(GuestKind(3), 1)), wire::ERROR_BAD_ENUM);
+        let on = |kind, segment: Option<&str>| {
+            let segment = segment.map(str::to_owned);
+            let config = GuestConfig { segment, ..with(kind, 1) };
+            super::spec(&config, 10_123).map(|spec| spec.segment.map(String::from))
+        };
+        let cockpit = || Some("cockpit".to_owned());
+        assert_eq!(on(GuestKind::BRIDGED, Some("cockpit")), Ok(cockpit()));
+        assert_eq!(on(GuestKind::TAP, Some("cockpit")), Ok(cockpit()));
+        assert_eq!((on(GuestKind::TAP, None), on(GuestKind::VETH, None)), (Ok(None), Ok(None)));
+        for (kind, segment) in [
+            (GuestKind::BRIDGED, None),
+            (GuestKind::BRIDGED, Some("")),
+            (GuestKind::BRIDGED, Some("a b")),
+            (GuestKind::TAP, Some("a\nb")),
+            (GuestKind::VETH, Some("cockpit")),
+        ] {
+            assert_eq!(code(on(kind, segment)), wire::ERROR_BAD_SEGMENT, "{kind:?} {segment:?}");
+        }
+        let long = "a".repeat(64);
+        assert_eq!(code(on(GuestKind::BRIDGED, Some(&long))), wire::ERROR_BAD_SEGMENT);
+        let longer = "a".repeat(5000);
+        assert_eq!(code(on(GuestKind::BRIDGED, Some(&longer))), wire::ERROR_CONFIG_TOO_LARGE);
         let kept = GuestConfig { keep: true, ..with(GuestKind::TAP, 1) };
         assert_eq!(unsupported(&kept), Some(KEPT_TAP));
         let target = |kind, target| {

@@ -247,15 +247,13 @@ impl GuestNet {
         let arrived = Instant::now();
         let completed = Completed::by(&self.of_file.sections, config);
         let config = completed.config(config);
-        match from_wire::unsupported(config) {
-            // Which a live guest cannot change to, whatever this version has.
-            Some(what) if !from_wire::is_another_kind(config) => return unsupported(what),
-            _ => {}
+        if let Some(what) = from_wire::unsupported(config) {
+            return unsupported(what);
         }
         let asked = || -> Result<UpdateRequest, Error> {
-            let (spec, other_kind) = from_wire::update(config, caller.by.uid)?;
+            let spec = from_wire::spec(config, caller.by.uid)?;
             let (name, whose) = (from_wire::name(name)?, caller.whose);
-            Ok(UpdateRequest { name, spec, other_kind, whose, arrived })
+            Ok(UpdateRequest { name, spec, whose, arrived })
         };
         let updated = asked().and_then(|request| self.owner.update(request));
         let updated = updated.map_err(|e| completed.explain(e));

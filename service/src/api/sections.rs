@@ -228,6 +228,8 @@ mod tests {
             dns: DnsMode::SERVERS,
             dnsServers: vec!["9.9.9.9".into()],
             queues: 4,
+            // It has no key.
+            segment: None,
             given: Vec::new(),
         }
     }

@@ -63,10 +63,12 @@ pub fn guest(guest: &Attached) -> Guest {
     let net = &guest.net;
     Guest {
         name: guest.name().to_string(),
-        kind: match guest.spec.kind {
-            spec::Kind::Veth => GuestKind::VETH,
-            spec::Kind::Tap { .. } => GuestKind::TAP,
+        kind: match (guest.spec.kind, &guest.spec.segment) {
+            (spec::Kind::Veth, None) => GuestKind::VETH,
+            (spec::Kind::Veth, Some(_)) => GuestKind::BRIDGED,
+            (spec::Kind::Tap { .. }, _) => GuestKind::TAP,
         },
+        segment: guest.spec.segment.as_ref().map(|segment| segment.to_string()),
         queues: guest.spec.kind.queues().into(),
         state: if guest.waiting { GuestState::WAITING_FOR_UPLINK } else { GuestState::ATTACHED },
         slot: small(net.slot),

@@ -125,16 +125,17 @@ impl Daemon {
 
     /// A link that nothing is stored of: its marks and its addresses say enough.
     fn adopt_unknown(&mut self, link: &Link) {
-        let Some((name, vpn)) = link.alias.as_deref().and_then(guest_of_alias) else {
+        let Some(named) = link.alias.as_deref().and_then(guest_of_alias) else {
             if link.is_ours() || is_renamed(link) {
                 self.leave_alone(link, "its alias names no guest");
             }
             return;
         };
+        let name = named.name.clone();
         if marks(link, &name, link_slot(link)) < 2 {
             return; // somebody else's, whatever its alias says
         }
-        match self.recover(link, &name, vpn) {
+        match self.recover(link, named) {
             Ok(Recovered { slot, attached }) => {
                 log::warn!(
                     "{name}: nothing is stored of it; it is known by its link {}",
@@ -198,14 +199,14 @@ fn marks(link: &Link, name: &GuestName, slot: Option<u32>) -> usize {
         slot.is_some() && link_slot(link) == slot,
         link.mac == Mac::host(name).0,
         link.group == LINK_GROUP,
-        alias.is_some_and(|(other, _)| other == *name),
+        alias.is_some_and(|named| named.name == *name),
     ];
     marks.iter().filter(|has| **has).count()
 }
 
 /// Whether a link may be this guest's: not where it says that it is another's, nor on its way out.
 fn may_be(link: &Link, name: &GuestName) -> bool {
-    let says = link.alias.as_deref().and_then(guest_of_alias).map(|(other, _)| other);
+    let says = link.alias.as_deref().and_then(guest_of_alias).map(|named| named.name);
     (says.is_none() || says.as_ref() == Some(name)) && !ownership::is_leaving(link.group)
 }
 

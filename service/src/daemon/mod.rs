@@ -44,7 +44,9 @@ use crate::effects::kernel::monitor::Monitor;
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::target::Target;
 use crate::effects::kernel::netns::Home;
-use crate::effects::resource::{Connections, Forwarding, Managed, PacketFilter, PolicyRouting};
+use crate::effects::resource::{
+    Connections, Forwarding, Managed, PacketFilter, PolicyRouting, Segments,
+};
 use crate::error::{Error, KernelError};
 use crate::model::backoff::Backoffs;
 use crate::model::change::Change;
@@ -354,6 +356,7 @@ pub struct Daemon {
     resolvers: Resolvers,
     packet_filter: Managed<PacketFilter>,
     policy_routing: Managed<PolicyRouting>,
+    segments: Managed<Segments>,
     forwarding: Managed<Forwarding>,
     connections: Connections,
     /// Servers for guests.
@@ -452,7 +455,9 @@ impl Daemon {
             }
             return;
         }
-        for result in [self.policy_routing.clear(), self.packet_filter.clear()] {
+        for result in
+            [self.segments.clear(), self.policy_routing.clear(), self.packet_filter.clear()]
+        {
             if let Err(e) = result {
                 log::error!("at the end: {e}");
             }

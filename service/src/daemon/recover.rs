@@ -24,8 +24,8 @@ use crate::model::alloc::slots;
 use crate::model::guest_net::NetnsRef;
 use crate::model::if_index::IfIndex;
 use crate::model::lifeline::Lifelines;
-use crate::model::ownership::ROUTE_PROTOCOL;
-use crate::spec::{Family, GuestName, GuestSpec, IfName, Kind, Mtu, Queues, Subnet, VpnPolicy};
+use crate::model::ownership::{Named, ROUTE_PROTOCOL};
+use crate::spec::{Family, GuestSpec, IfName, Kind, Mtu, Queues, Subnet};
 use crate::store::AttachedRecord;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -43,12 +43,9 @@ pub(super) struct Recovered {
 
 impl Daemon {
     /// All that can be known of the guest behind a link; or what cannot.
-    pub(super) fn recover(
-        &self,
-        link: &Link,
-        name: &GuestName,
-        vpn: VpnPolicy,
-    ) -> Result<Recovered, String> {
+    pub(super) fn recover(&self, link: &Link, named: Named) -> Result<Recovered, String> {
+        let Named { name, vpn, segment } = named;
+        let name = &name;
         let netlink = &self.kernel.netlink;
         let own = IfName::new(&link.name).and_then(|name| name.slot());
         let slots = &self.world.guests.leases.slots;
@@ -81,7 +78,7 @@ impl Daemon {
                 .and_then(|spec| spec.under(vpn.clone()))
                 // Of the process that named it nothing is in the kernel.
                 .and_then(|spec| spec.lives(true, 0))
-                .and_then(|spec| spec.connected(kind))
+                .and_then(|spec| spec.on(segment.clone()).connected(kind))
                 .map_err(|e| e.to_string())
         };
         let spec = of(None, -1)?;

@@ -34,7 +34,8 @@ use crate::effects::kernel::uplink::{self, Question};
 use crate::effects::platform::ndc::Ndc;
 use crate::effects::platform::resolv_conf;
 use crate::effects::resource::{
-    Connections, Forgetter, Forwarding, Look, Managed, PacketFilter, PolicyRouting, Trigger,
+    Connections, Forgetter, Forwarding, Look, Managed, PacketFilter, PolicyRouting, Segments,
+    Trigger,
 };
 use crate::error::Error;
 use crate::model::backoff::{Backoffs, REPAIR};
@@ -218,13 +219,14 @@ impl Daemon {
         let (fallback, file) = (config.resolvers.clone(), config.resolv_conf.clone());
         let mut daemon = Self {
             config,
-            kernel: Kernel { home, netlink: device, monitor, deleter },
+            kernel: Kernel { home, netlink: device, monitor, deleter: deleter.clone() },
             store,
             connections: Connections::new(&world, forgetter.clone()),
             world,
             servers: Servers::new().map_err(system("prepare servers for guests"))?,
             resolvers: Resolvers::new(found.resolvers, fallback, file),
             packet_filter: Managed::new(filter, None),
+            segments: Managed::new(Segments::new(netlink()?, deleter.clone()), None),
             policy_routing: Managed::new(PolicyRouting::new(netlink()?, forgetter), None),
             forwarding: Managed::new(forwarding, Some(was_on)),
             guest_repairs: Backoffs::new(&REPAIR),
@@ -261,6 +263,10 @@ impl Daemon {
         }
         // Not before the packet filter: it may be gone, and guests may be there.
         self.policy_routing.reconcile(&self.world, Look::Wanted, Trigger::Call)?;
+        // Guests without what they share with others are guests all the same.
+        if let Err(e) = self.segments.reconcile(&self.world, Look::Wanted, Trigger::Call) {
+            log::error!("segments: {e}; it is tried again");
+        }
         self.doubt_mtus();
         self.repair_all();
         self.follow_mtu();

@@ -94,6 +94,25 @@ impl Change {
     }
 }
 
+impl Change {
+    /// The device of a segment is made, or is not needed any more.
+    pub fn segment(hub: &IfName, made: bool) -> Self {
+        let (operation, what, command) = match made {
+            true => (
+                KernelOp::AddLink,
+                format!("segment's device {hub}"),
+                format!("ip link add {hub} up type bridge mcast_snooping 0 && tc qdisc add dev {hub} clsact"),
+            ),
+            false => (
+                KernelOp::DeleteLink,
+                format!("delete the segment's device {hub}"),
+                format!("ip link del {hub}"),
+            ),
+        };
+        Self::on_device(operation, what, command)
+    }
+}
+
 /// A rule of ours as a command.
 fn rule_command(verb: &str, rule: &PolicyRule) -> String {
     let text = format!("ip rule {verb} {rule} pref {} proto {ROUTE_PROTOCOL}", rule.priority);
@@ -137,6 +156,8 @@ pub enum KernelOp {
     SetForwarding,
     /// Connections are removed from the kernel's table.
     ForgetConnections,
+    /// A guest's place in its segment is set.
+    SetSegment,
 }
 
 /// What a change does, in short.
@@ -166,7 +187,8 @@ impl KernelOp {
             | Self::SetSysctl
             | Self::SetAlias
             | Self::SetPacketFilter
-            | Self::SetForwarding => ChangeKind::Set,
+            | Self::SetForwarding
+            | Self::SetSegment => ChangeKind::Set,
         }
     }
 }

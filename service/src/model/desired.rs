@@ -68,8 +68,9 @@ pub fn desired_device_side(net: &GuestNet) -> Vec<(Scope, Object)> {
         },
         Object::Up { dev: dev() },
         Object::Route { to: end.route.into(), via: None, dev: dev(), table: end.table },
-        Object::Alias { dev: dev(), text: alias(&net.name, &net.vpn) },
     ]);
+    objects.extend(net.member().map(|member| Object::Member { dev: dev(), member }));
+    objects.push(Object::Alias { dev: dev(), text: alias(net) });
     objects.into_iter().map(|object| (Scope::Device, object)).collect()
 }
 

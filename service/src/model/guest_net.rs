@@ -16,8 +16,9 @@
 
 use super::ownership::Mac;
 use super::policy_rules::RoutingMode;
+use super::segment::Member;
 use super::table::TableId;
-use crate::spec::{Dns, GuestName, GuestSpec, IfName, Kind, Mtu, Subnet, VpnPolicy};
+use crate::spec::{Dns, GuestName, GuestSpec, IfName, Kind, Mtu, SegmentName, Subnet, VpnPolicy};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -52,6 +53,8 @@ pub struct GuestNet {
     pub vpn: VpnPolicy,
     /// Where its questions for names go.
     pub dns: Dns,
+    /// The segment that it is on.
+    pub segment: Option<SegmentName>,
 }
 
 /// The device's end as it is to be.
@@ -112,7 +115,14 @@ impl GuestNet {
             mtu: spec.kind.nearest(mtu),
             vpn: spec.vpn.clone(),
             dns: spec.dns.clone(),
+            segment: spec.segment.clone(),
         }
+    }
+
+    /// Its place in its segment, if it is on one.
+    pub fn member(&self) -> Option<Member> {
+        let segment = self.segment.as_ref()?;
+        Some(Member::new(segment, self.slot, self.guest.mac, self.guest.address))
     }
 
     /// The same on a device that routes so.

@@ -24,8 +24,8 @@ use crate::model::policy_rules::RoutingMode;
 use crate::model::sources::{Source, Sources};
 use crate::model::timeline::Entry;
 use crate::model::GuestNet;
-use crate::spec::{Dns, GuestName, GuestSpec, IfName, IpPrefix, Mtu, VpnPolicy};
-use std::collections::{BTreeMap, HashMap};
+use crate::spec::{Dns, GuestName, GuestSpec, IfName, IpPrefix, Mtu, SegmentName, VpnPolicy};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +64,15 @@ impl Attached {
     pub fn name(&self) -> &GuestName {
         &self.spec.name
     }
+}
+
+/// A segment that guests are on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Its name.
+    pub name: SegmentName,
+    /// Their numbers there.
+    pub members: BTreeSet<u16>,
 }
 
 /// A guest that does not simply follow the uplink.
@@ -119,6 +128,8 @@ pub struct GuestTable {
     unadopted_sources: BTreeMap<IfIndex, Vec<Source>>,
     /// The networks of attached guests whose DHCP clients are answered, by their links' indexes.
     dhcp: Arc<BTreeMap<IfIndex, Arc<GuestNet>>>,
+    /// The segments that guests are on who are about to be attached, or are and do not leave; by their devices.
+    segments: Arc<BTreeMap<IfName, Segment>>,
     /// A guest that is being attached: what guests share has to suit it already.
     joining: usize,
 }
@@ -316,6 +327,46 @@ impl GuestTable {
         self.leases.take(net);
         self.sources.insert(source(net));
         self.set_override(net);
+        self.join_segment(net);
+    }
+
+    fn join_segment(&mut self, net: &GuestNet) {
+        let (Some(name), Some(member)) = (&net.segment, net.member()) else { return };
+        let segments = Arc::make_mut(&mut self.segments);
+        let empty = || Segment { name: name.clone(), members: BTreeSet::new() };
+        segments.entry(member.hub).or_insert_with(empty).members.insert(member.number);
+    }
+
+    fn leave_segment(&mut self, net: &GuestNet) {
+        let Some(member) = net.member() else { return };
+        let segments = Arc::make_mut(&mut self.segments);
+        let Some(segment) = segments.get_mut(&member.hub) else { return };
+        segment.members.remove(&member.number);
+        if segment.members.is_empty() {
+            segments.remove(&member.hub);
+        }
+    }
+
+    /// The segments that there have to be, by their devices.
+    pub fn segments(&self) -> Arc<BTreeMap<IfName, Segment>> {
+        Arc::clone(&self.segments)
+    }
+
+    /// What a guest that is to be attached cannot be told from on its segment, in words; none: nothing. Its MAC
+    /// is what frames there are told apart by, and a segment's device has but one segment.
+    pub fn mistaken_for(&self, net: &GuestNet) -> Option<String> {
+        let (segment, member) = (net.segment.as_ref()?, net.member()?);
+        let there = self.segments.get(&member.hub).map(|there| &there.name);
+        if let Some(other) = there.filter(|other| *other != segment) {
+            return Some(format!("segment {segment} and segment {other} have one device"));
+        }
+        let mut all = self.attached.values().chain(self.leaving.values()).map(|guest| &guest.net);
+        let other =
+            all.find(|o| o.segment.as_ref() == Some(segment) && o.guest.mac == member.mac)?;
+        Some(format!(
+            "guest {} and guest {} of segment {segment} have one MAC",
+            net.name, other.name
+        ))
     }
 
     /// It is not attached after all.
@@ -339,6 +390,7 @@ impl GuestTable {
         let guest = self.attached.remove(name)?;
         self.set_dhcp(guest.index);
         self.sources.remove(&source(&guest.net));
+        self.leave_segment(&guest.net);
         Some(self.leaving.entry(name.clone()).or_insert(guest))
     }
 
@@ -347,6 +399,7 @@ impl GuestTable {
         let name = self.by_index.get(&index)?.clone();
         let guest = self.leaving.remove(&name)?;
         self.sources.insert(source(&guest.net));
+        self.join_segment(&guest.net);
         self.attached.entry(name.clone()).or_insert(guest);
         self.set_dhcp(index);
         self.attached.get(&name)
@@ -376,6 +429,7 @@ impl GuestTable {
         self.sources.remove(&source(net));
         self.egress_overrides.remove(&net.host.name);
         self.dns_choices.remove(&net.host.name);
+        self.leave_segment(net);
     }
 
     /// A link that bears our marks belongs to no guest that is known: its slot is given to nobody. Of one that
@@ -592,5 +646,56 @@ mod tests {
             assert_eq!((held(&table), table.egress_overrides().len()), ([false, false], 0));
             assert!(!table.is_in_work(DEMO) && table.is_deserted());
         }
+    }
+
+    #[test]
+    fn a_segment_is_there_while_guests_are_on_it_who_do_not_leave() {
+        let mut table = GuestTable::default();
+        let on = |name: &str, slot, segment| {
+            let (spec, net) =
+                net(name, slot, [172, 17, 3, 3 + slot as u8], VpnPolicy::FollowUplink);
+            let segment = SegmentName::new(segment);
+            let net = GuestNet { segment: segment.clone(), ..net };
+            (GuestSpec { segment, ..spec }, net)
+        };
+        let members = |table: &GuestTable| {
+            let all = table.segments();
+            let numbers = all.values().map(|segment| segment.members.iter().copied().collect());
+            numbers.collect::<Vec<Vec<u16>>>()
+        };
+        assert!(members(&table).is_empty());
+        let name = attach(&mut table);
+        assert!(members(&table).is_empty(), "it is on none");
+        let like = table.get(&name).unwrap().clone();
+        let (spec, other) = on("other", 1, "cockpit");
+        table.join(&other);
+        assert_eq!(members(&table), [[2]]);
+        let index = IfIndex::of(8);
+        table.attach(Attached { spec: spec.clone(), net: other, index, ..like.clone() });
+        let (_, third) = on("third", 2, "cockpit");
+        table.join(&third);
+        assert_eq!(members(&table), [[2, 3]]);
+        table.unjoin(&third);
+        assert_eq!(members(&table), [[2]]);
+        table.leave(&spec.name);
+        assert!(members(&table).is_empty());
+        table.stay(index);
+        assert_eq!(members(&table), [[2]]);
+        // FNV-1a of these, all of it and the lower 28 bits, is one.
+        assert_eq!(table.mistaken_for(&third), None);
+        let (spec, twin) = on("s2aad", 3, "cockpit");
+        table.join(&twin);
+        table.attach(Attached { spec, net: twin, index: IfIndex::of(9), ..like });
+        assert!(table.mistaken_for(&on("s1fcd8", 4, "cockpit").1).unwrap().contains("one MAC"));
+        assert_eq!(table.mistaken_for(&on("s1fcd8", 4, "cabin").1), None);
+        let (_, first) = on("fifth", 5, "saeba");
+        table.join(&first);
+        assert!(table.mistaken_for(&on("x", 6, "s1afd9").1).unwrap().contains("one device"));
+        table.unjoin(&first);
+        assert_eq!(table.mistaken_for(&on("x", 6, "s1afd9").1), None);
+        for index in [8, 9] {
+            table.remove(IfIndex::of(index));
+        }
+        assert!(members(&table).is_empty());
     }
 }

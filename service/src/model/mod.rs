@@ -38,6 +38,7 @@ pub mod object;
 pub mod ownership;
 pub mod policy_rules;
 pub mod ruleset;
+pub mod segment;
 pub mod sources;
 pub mod step;
 pub mod subnet_conflict;

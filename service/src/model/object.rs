@@ -17,6 +17,7 @@
 
 use super::guest_net::GuestNet;
 use super::ownership::Mac;
+use super::segment::Member;
 use super::table::TableId;
 use crate::spec::{IfName, IpPrefix, Kind};
 use std::net::IpAddr;
@@ -88,6 +89,13 @@ pub enum Object {
         dev: IfName,
         /// The table that it is in.
         table: TableId,
+    },
+    /// A guest's place in its segment: the filters of both its host end and the segment's device.
+    Member {
+        /// The host end.
+        dev: IfName,
+        /// The place.
+        member: Member,
     },
     /// The alias of an interface. The commit mark: set last, so a link that has it is whole.
     Alias {
@@ -198,7 +206,9 @@ impl Object {
             Self::Address { .. } => 3,
             Self::Up { .. } => 4,
             Self::Route { .. } => 5,
-            Self::Alias { .. } => 6,
+            // What is handed to a device that is down the kernel complains of (tcf_mirred_act()).
+            Self::Member { .. } => 6,
+            Self::Alias { .. } => 7,
         }
     }
 
@@ -208,6 +218,7 @@ impl Object {
             (Self::Loopback(_), Self::Loopback(_)) => true,
             (Self::Link { name: a, .. }, Self::Link { name: b, .. })
             | (Self::Ipv4Conf { dev: a, .. }, Self::Ipv4Conf { dev: b, .. })
+            | (Self::Member { dev: a, .. }, Self::Member { dev: b, .. })
             | (Self::Alias { dev: a, .. }, Self::Alias { dev: b, .. }) => a == b,
             (
                 Self::Sysctl { dev: a, setting: this, .. },
@@ -228,6 +239,7 @@ impl Object {
             | Self::Address { dev, .. }
             | Self::Up { dev }
             | Self::Route { dev, .. }
+            | Self::Member { dev, .. }
             | Self::Alias { dev, .. } => Some(dev),
         }
     }

@@ -15,7 +15,8 @@
 //! How guestnetd knows its own objects again, after a crash or under somebody else's hands.
 //! Pure. Nothing that lacks these marks is ever changed or deleted.
 
-use crate::spec::{GuestName, IfName, VpnPolicy};
+use super::GuestNet;
+use crate::spec::{GuestName, IfName, SegmentName, VpnPolicy};
 use std::fmt;
 
 /// Link group of both ends ("gnet"). Taken by the kernel in the creating message, unlike the
@@ -46,6 +47,8 @@ const ALIAS_PREFIX: &str = "guestnet:";
 /// What follows the guest's name: a blank, and one of these.
 const BLOCK: &str = "block";
 const TUN: &str = "tun:";
+/// What follows all that on a segment: a blank, this, and the segment's name.
+const SEGMENT: &str = "segment:";
 
 /// A link-layer address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,8 +57,10 @@ pub struct Mac(pub [u8; 6]);
 impl Mac {
     /// First two bytes of a device's end: locally administered, unicast.
     const HOST: [u8; 2] = [0x02, 0x67];
+    /// First two bytes of a segment's device.
+    const HUB: [u8; 2] = [0x0a, 0x67];
     /// First two bytes of a guest's end.
-    const GUEST: [u8; 2] = [0x06, 0x67];
+    pub(super) const GUEST: [u8; 2] = [0x06, 0x67];
 
     /// The device's end of this guest's link; the same at every attach of the name.
     pub fn host(name: &GuestName) -> Self {
@@ -73,15 +78,41 @@ impl Mac {
     }
 
     /// FNV-1a: it must stay the same for ever, which `std::hash` does not promise. Two guests
-    /// with one hash do no harm: each link is a segment of its own.
+    /// with one hash do no harm where each link is a segment of its own, and one segment takes but one of them.
     fn derived([a, b]: [u8; 2], name: &GuestName) -> Self {
-        let hash = name
-            .as_str()
-            .bytes()
-            .fold(0x811c_9dc5_u32, |h, byte| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        let [c, d, e, f] = hash.to_be_bytes();
+        let [c, d, e, f] = hash(name.as_str()).to_be_bytes();
         Self([a, b, c, d, e, f])
     }
+
+    /// A segment's device.
+    pub fn hub(name: &SegmentName) -> Self {
+        let ([a, b], [c, d, e, f]) = (Self::HUB, hash(name.as_str()).to_be_bytes());
+        Self([a, b, c, d, e, f])
+    }
+}
+
+/// The device of a segment. Two names may have one: the second is refused (`guest_table.rs`).
+pub fn hub(name: &SegmentName) -> IfName {
+    IfName::hub(hash(name.as_str()))
+}
+
+/// Whether a link is a segment's device, born with all four marks: kind, group, MAC and name.
+pub fn is_hub(name: &str, kind: &str, group: u32, mac: &[u8]) -> bool {
+    kind == "bridge"
+        && group == LINK_GROUP
+        && mac.starts_with(&Mac::HUB)
+        && IfName::new(name).is_some_and(|name| name.is_hub())
+}
+
+/// The segment's device that a link gives its carrier, by all four marks, too.
+pub fn carried(name: &str, kind: &str, group: u32, mac: &[u8]) -> Option<IfName> {
+    let ours = kind == "veth" && group == LINK_GROUP && mac.starts_with(&Mac::HUB);
+    IfName::new(name).filter(|_| ours)?.carried()
+}
+
+fn hash(text: &str) -> u32 {
+    let add = |h: u32, byte: u8| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    text.bytes().fold(0x811c_9dc5, add)
 }
 
 impl fmt::Display for Mac {
@@ -93,25 +124,47 @@ impl fmt::Display for Mac {
 
 /// The alias that says which guest a link is of, and by which ways it may not leave: without what is
 /// stored it must not get further than with it. It is set last: a link that has it is whole.
-pub fn alias(name: &GuestName, vpn: &VpnPolicy) -> String {
-    match vpn {
-        VpnPolicy::FollowUplink => format!("{ALIAS_PREFIX}{name}"),
-        VpnPolicy::BlockUnderLockdown => format!("{ALIAS_PREFIX}{name} {BLOCK}"),
-        VpnPolicy::NamedTun(tun) => format!("{ALIAS_PREFIX}{name} {TUN}{tun}"),
+pub fn alias(net: &GuestNet) -> String {
+    let mut text = format!("{ALIAS_PREFIX}{}", net.name);
+    match &net.vpn {
+        VpnPolicy::FollowUplink => {}
+        VpnPolicy::BlockUnderLockdown => text.push_str(&format!(" {BLOCK}")),
+        VpnPolicy::NamedTun(tun) => text.push_str(&format!(" {TUN}{tun}")),
     }
+    if let Some(segment) = &net.segment {
+        text.push_str(&format!(" {SEGMENT}{segment}"));
+    }
+    text
 }
 
-/// The guest that an alias names, and its VPN policy.
-pub fn guest_of_alias(alias: &str) -> Option<(GuestName, VpnPolicy)> {
-    let text = alias.strip_prefix(ALIAS_PREFIX)?;
-    let Some((name, policy)) = text.split_once(' ') else {
-        return Some((GuestName::new(text)?, VpnPolicy::FollowUplink));
+/// What an alias says of its guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Who.
+    pub name: GuestName,
+    /// What becomes of its traffic under a VPN.
+    pub vpn: VpnPolicy,
+    /// The segment that it is on.
+    pub segment: Option<SegmentName>,
+}
+
+/// The guest that an alias names.
+pub fn guest_of_alias(alias: &str) -> Option<Named> {
+    let mut words = alias.strip_prefix(ALIAS_PREFIX)?.split(' ').peekable();
+    let name = GuestName::new(words.next()?)?;
+    let is_segment = |word: &&str| word.starts_with(SEGMENT);
+    let vpn = match words.next_if(|word| !is_segment(word)) {
+        None => VpnPolicy::FollowUplink,
+        Some(word) => match word.strip_prefix(TUN) {
+            Some(tun) => VpnPolicy::NamedTun(IfName::new(tun)?),
+            None => Some(VpnPolicy::BlockUnderLockdown).filter(|_| word == BLOCK)?,
+        },
     };
-    let policy = match policy.strip_prefix(TUN) {
-        Some(tun) => VpnPolicy::NamedTun(IfName::new(tun)?),
-        None => Some(VpnPolicy::BlockUnderLockdown).filter(|_| policy == BLOCK)?,
+    let segment = match words.next() {
+        None => None,
+        Some(word) => Some(SegmentName::new(word.strip_prefix(SEGMENT)?)?),
     };
-    Some((GuestName::new(name)?, policy))
+    words.next().is_none().then_some(Named { name, vpn, segment })
 }
 
 /// Whether a link was born with all four marks: kind, group, MAC and name.
@@ -126,6 +179,7 @@ pub fn is_ours(name: &str, kind: &str, group: u32, mac: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::{GuestSpec, Mtu};
 
     #[test]
     fn a_mac_is_stable_unicast_and_local() {
@@ -158,12 +212,20 @@ mod tests {
 
     #[test]
     fn an_alias_names_one_guest() {
-        let name = GuestName::new("a.b").unwrap();
+        let (name, wlan0) = (GuestName::new("a.b").unwrap(), IfName::new("wlan0").unwrap());
+        let spec = GuestSpec::new(name.clone(), wlan0, None, [172, 17, 3, 2].into(), 16, -1);
+        let net = GuestNet::new(&spec.unwrap(), 0, [172, 17, 3, 3].into(), Mtu::ETHERNET);
         let tun = VpnPolicy::NamedTun(IfName::new("tun0").unwrap());
         for vpn in [VpnPolicy::FollowUplink, VpnPolicy::BlockUnderLockdown, tun] {
-            assert_eq!(guest_of_alias(&alias(&name, &vpn)), Some((name.clone(), vpn)));
+            for segment in [None, SegmentName::new("cockpit")] {
+                let net = GuestNet { vpn: vpn.clone(), segment: segment.clone(), ..net.clone() };
+                let named = Named { name: name.clone(), vpn: vpn.clone(), segment };
+                assert_eq!(guest_of_alias(&alias(&net)), Some(named), "{}", alias(&net));
+            }
         }
-        assert_eq!(alias(&name, &VpnPolicy::FollowUplink), "guestnet:a.b");
+        assert_eq!(alias(&net), "guestnet:a.b");
+        let cockpit = GuestNet { segment: SegmentName::new("cockpit"), ..net };
+        assert_eq!(alias(&cockpit), "guestnet:a.b segment:cockpit");
         for other in [
             "",
             "guestnet:",
@@ -173,8 +235,30 @@ mod tests {
             "guestnet:a block x",
             "guestnet: block",
             "guestnet:a ",
+            "guestnet:a segment:",
+            "guestnet:a segment:x block",
+            "guestnet:a segment:x y",
         ] {
             assert_eq!(guest_of_alias(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_segments_device_has_all_four_marks_or_is_somebody_elses() {
+        let segment = SegmentName::new("cockpit").unwrap();
+        let (name, mac) = (hub(&segment), Mac::hub(&segment).0);
+        assert!(is_hub(name.as_str(), "bridge", LINK_GROUP, &mac));
+        assert!(!is_ours(name.as_str(), "bridge", LINK_GROUP, &mac));
+        assert!(!is_hub(name.as_str(), "dummy", LINK_GROUP, &mac));
+        assert!(!is_hub(name.as_str(), "bridge", 0, &mac));
+        assert!(!is_hub(name.as_str(), "bridge", LINK_GROUP, &[2, 0, 0, 0, 0, 1]));
+        assert!(!is_hub("br0", "bridge", LINK_GROUP, &mac));
+        for end in name.carriers() {
+            let hub = |kind, group, mac: &[u8]| carried(end.as_str(), kind, group, mac);
+            assert_eq!(hub("veth", LINK_GROUP, &mac), Some(name.clone()));
+            assert!(hub("tun", LINK_GROUP, &mac).or(hub("veth", 0, &mac)).is_none());
+            assert_eq!(hub("veth", LINK_GROUP, &[2, 0, 0, 0, 0, 1]), None);
+            assert!(!is_ours(end.as_str(), "veth", LINK_GROUP, &mac));
         }
     }
 }

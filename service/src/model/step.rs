@@ -70,6 +70,7 @@ impl Reversible for Step {
             (_, Object::Up { .. }) => KernelOp::SetLinkUp,
             (Op::Remove, Object::Route { .. }) => KernelOp::DeleteRoute,
             (_, Object::Route { .. }) => KernelOp::AddRoute,
+            (_, Object::Member { .. }) => KernelOp::SetSegment,
             (_, Object::Alias { .. }) => KernelOp::SetAlias,
         }
     }
@@ -129,6 +130,10 @@ impl Reversible for Step {
                     text.push_str(&format!(" table {table}"));
                 }
                 text
+            }
+            Object::Member { dev, member } => {
+                let verb = if self.removes() { "leaves" } else { "joins" };
+                format!("{dev} {verb} the segment of {}", member.hub)
             }
             Object::Alias { dev, .. } if self.removes() => format!("remove alias of {dev}"),
             Object::Alias { dev, text } => format!("set alias {text} on {dev}"),
@@ -214,6 +219,14 @@ impl Step {
                 let table = if *table == TableId::MAIN { String::new() } else { format!(" table {table}") };
                 format!("ip route {verb} {to}{via} dev {dev}{on_link}{table} proto {ROUTE_PROTOCOL}")
             }
+            Object::Member { dev, member } => match self.removes() {
+                true => format!("tc qdisc del dev {dev} clsact"),
+                false => format!(
+                    "tc qdisc add dev {dev} clsact (and its filters: `tc filter show dev {dev} ingress`, \
+                     `tc filter show dev {} ingress`)",
+                    member.hub
+                ),
+            },
             Object::Alias { dev, .. } if self.removes() => format!("ip link set {dev} alias ''"),
             Object::Alias { dev, text } => format!("ip link set {dev} alias {text}"),
         }
@@ -242,7 +255,9 @@ impl Step {
             (false, LinkKind::Veth { peer, .. }) => peer,
             (false, LinkKind::VethPeer | LinkKind::Tap { .. }) => return false,
         };
-        !self.makes_a_link() && self.object.dev() == Some(end)
+        // A place in a segment is half at another device.
+        let elsewhere = matches!(self.object, Object::Member { .. });
+        !elsewhere && !self.makes_a_link() && self.object.dev() == Some(end)
     }
 }
 

@@ -16,7 +16,7 @@
 
 use super::kind::Kind;
 use super::mtu::Mtu;
-use super::names::{GuestName, IfName};
+use super::names::{GuestName, IfName, SegmentName};
 use super::resolver::{Dns, MOST_RESOLVERS};
 use super::subnet::Subnet;
 use super::vpn::VpnPolicy;
@@ -85,6 +85,14 @@ pub enum SpecError {
     /// Not as many queues as a link can have.
     #[error("{0} queues are not possible: use 1 to 16, and more than 1 with a TAP only")]
     Queues(i32),
+    /// Not a segment's name.
+    #[error(
+        "{0:?} is not a segment's name: use 1 to 63 letters, digits, '.', '_' and '-', the first one a letter or digit"
+    )]
+    Segment(String),
+    /// A guest on a segment, and none named; or a segment named, and its guest is on none.
+    #[error("GuestKind.{0}: name a segment (GuestConfig.segment) with BRIDGED or TAP, and with BRIDGED in any case")]
+    SegmentKind(&'static str),
     /// Not a lease.
     #[error("a lease of {0} ms is not possible: use 1000 (a second) to 31536000000 (a year), or 0 for none")]
     Lease(i64),
@@ -187,6 +195,9 @@ pub struct GuestSpec {
     /// Whether its DHCP clients are answered.
     #[serde(skip_serializing_if = "is_true")]
     pub dhcp: bool,
+    /// The segment that it is on; none: it sees no other guest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<SegmentName>,
 }
 
 /// The shortest and the longest lease, in milliseconds: a second, a year.
@@ -220,6 +231,8 @@ struct Stored {
     lease: Option<Duration>,
     #[serde(default = "yes")]
     dhcp: bool,
+    #[serde(default)]
+    segment: Option<SegmentName>,
 }
 
 fn yes() -> bool {
@@ -246,7 +259,7 @@ impl TryFrom<Stored> for GuestSpec {
         let spec = Self::new(s.name, s.interface, address, s.gateway, prefix, mtu)?;
         let lease = s.lease.map_or(0, |lease| i64::try_from(lease.as_millis()).unwrap_or(-1));
         let spec = spec.under(s.vpn)?.lives(s.outlives_process, lease)?;
-        spec.kept(s.keep).asks(s.dns).with_dhcp(s.dhcp).connected(s.kind)
+        spec.kept(s.keep).asks(s.dns).with_dhcp(s.dhcp).on(s.segment).connected(s.kind)
     }
 }
 
@@ -299,6 +312,7 @@ impl GuestSpec {
             outlives_process,
             lease,
             dhcp: true,
+            segment: None,
         })
     }
 
@@ -308,6 +322,11 @@ impl GuestSpec {
             Some(mtu) => Err(SpecError::TapMtu(mtu)),
             None => Ok(Self { kind, ..self }),
         }
+    }
+
+    /// The same on a segment, or on none.
+    pub fn on(self, segment: Option<SegmentName>) -> Self {
+        Self { segment, ..self }
     }
 
     /// The IPv4 address that was asked for.

@@ -29,7 +29,7 @@ pub use guest::{GuestSpec, SpecError, MAX_TEXT};
 pub use ip_prefix::{Family, IpPrefix, NotAPrefix};
 pub use kind::{Kind, Queues};
 pub use mtu::Mtu;
-pub use names::{GuestName, IfName, IfPattern, HOST_PREFIX};
+pub use names::{GuestName, IfName, IfPattern, SegmentName, HOST_PREFIX};
 pub use resolver::{asked, resolver, Dns, MOST_RESOLVERS};
 pub use subnet::Subnet;
 pub use uplink_info::{portal, DeviceState, UplinkInfo, UplinkInfos};

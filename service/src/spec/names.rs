@@ -28,6 +28,11 @@ pub const HOST_PREFIX: &str = "vm_wlan";
 #[serde(try_from = "String", into = "String")]
 pub struct GuestName(String);
 
+/// A segment's name, which is made as a guest's: guests that name one segment see each other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SegmentName(GuestName);
+
 /// A network interface's name: 1 to 15 bytes of `[A-Za-z0-9._-]`, not `.`, `..`, `all`, `default`.
 ///
 /// Narrower than the kernel's `dev_valid_name()`: what is left out (`:`, `%`, `+`, quotes,
@@ -65,6 +70,18 @@ impl GuestName {
     }
 }
 
+impl SegmentName {
+    /// Takes a name, or nothing if it is not one.
+    pub fn new(text: &str) -> Option<Self> {
+        GuestName::new(text).map(Self)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
 impl IfName {
     /// Longest name, in bytes: `IFNAMSIZ` without the final NUL.
     pub const MAX: usize = 15;
@@ -85,6 +102,33 @@ impl IfName {
         }
     }
 
+    /// The device of a segment: of its number the lower 28 bits. It begins as host ends do, so that every rule
+    /// for those is one for it, too.
+    pub fn hub(number: u32) -> Self {
+        Self::of(&format!("{HOST_PREFIX}_{:07x}", number & 0x0fff_ffff))
+    }
+
+    /// Of a segment's device: both ends of the pair that gives it its carrier.
+    pub fn carriers(&self) -> [Self; 2] {
+        let number = self.as_str().get(HOST_PREFIX.len() + 1..).unwrap_or_default();
+        ['-', '.'].map(|mark| Self::of(&format!("{HOST_PREFIX}{mark}{number}")))
+    }
+
+    /// The segment's device that this one is such an end for.
+    pub fn carried(&self) -> Option<Self> {
+        let number = self.as_str().strip_prefix(HOST_PREFIX)?.strip_prefix(['-', '.'])?;
+        let hub = Self::hub(u32::from_str_radix(number, 16).ok()?);
+        hub.carriers().contains(self).then_some(hub)
+    }
+
+    /// Whether a segment's device has such a name.
+    pub fn is_hub(&self) -> bool {
+        let number =
+            self.as_str().strip_prefix(HOST_PREFIX).and_then(|rest| rest.strip_prefix('_'));
+        let number = number.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        number.is_some_and(|number| *self == Self::hub(number))
+    }
+
     /// What does not fit is cut off.
     fn of(text: &str) -> Self {
         let mut bytes = [0; Self::MAX + 1];
@@ -102,9 +146,9 @@ impl IfName {
     }
 
     /// Whether packets could leave the device by an interface of this name: not by `lo`, and not by
-    /// a guest's link.
+    /// a guest's link or a segment's device.
     pub fn leads_out(&self) -> bool {
-        self.as_str() != "lo" && self.slot().is_none()
+        self.as_str() != "lo" && self.slot().is_none() && !self.is_hub()
     }
 
     /// The name as text.
@@ -188,6 +232,7 @@ macro_rules! text_of {
     };
 }
 text_of!(GuestName, "a guest's name");
+text_of!(SegmentName, "a segment's name");
 text_of!(IfName, "an interface name");
 
 #[cfg(test)]
@@ -245,6 +290,25 @@ mod tests {
         }
         for other in ["vm_wlan0", "vm_wlan01", "vm_wlanx", "vm_wla", "wlan0"] {
             assert_eq!(IfName::new(other).and_then(|n| n.slot()), None, "{other}");
+        }
+    }
+    #[test]
+    fn a_segments_device_has_a_name_that_no_host_end_has() {
+        for number in [0, 1, 0x0fff_ffff, u32::MAX] {
+            let hub = IfName::hub(number);
+            assert!(hub.is_hub() && hub.slot().is_none() && !hub.leads_out(), "{hub}");
+            assert!(hub.as_str().starts_with(HOST_PREFIX) && hub.as_str().len() == IfName::MAX);
+            let carriers = hub.carriers();
+            assert!(carriers.iter().all(|end| end.as_str().starts_with(HOST_PREFIX)));
+            assert!(carriers[0] != carriers[1] && hub.carried().is_none());
+            assert_eq!(carriers.map(|end| end.carried()), [Some(hub.clone()), Some(hub)]);
+        }
+        for other in ["vm_wlan_", "vm_wlan_1", "vm_wlan_00000G0", "vm_wlan_ABCDEF0", "vm_wlan7"] {
+            assert!(!IfName::new(other).unwrap().is_hub(), "{other}");
+        }
+        assert!(SegmentName::new("cockpit-1").is_some());
+        for bad in ["", "a b", "a\n", "-a", &"a".repeat(64)] {
+            assert!(SegmentName::new(bad).is_none(), "{bad:?}");
         }
     }
 }

@@ -82,6 +82,8 @@ fn rtnetlink(message: &Message) -> Option<String> {
         20 => format!("RTM_{verb}ADDR{}", address(body)),
         24 => format!("RTM_{verb}ROUTE {}", way(body)),
         32 => format!("RTM_{verb}RULE {}", rule(body)),
+        36 => format!("RTM_{verb}QDISC {}", traffic_control(body)),
+        44 => format!("RTM_{verb}TFILTER {}", traffic_control(body)),
         88 => format!("RTM_{verb}NSID"),
         _ => format!("rtnetlink {}", message.kind),
     })
@@ -105,8 +107,14 @@ fn link(body: &[u8], verb: &str) -> String {
     let mut all = attributes(body, IFINFOMSG);
     let kind = all.iter().find(|(kind, _)| *kind == 18);
     if let Some((_, info)) = kind {
-        let kind = attributes(info, 0).into_iter().find(|(kind, _)| *kind == 1);
-        words.push(kind.map_or_else(String::new, |(_, kind)| text(kind)));
+        let find = |wanted| attributes(info, 0).into_iter().find(|(kind, _)| *kind == wanted);
+        // IFLA_INFO_KIND; of what it is a port of, IFLA_INFO_SLAVE_KIND.
+        words.push(match (find(1), find(4)) {
+            (Some((_, kind)), _) => text(kind),
+            (None, master) => {
+                format!("port of {}", master.map_or_else(String::new, |(_, of)| text(of)))
+            }
+        });
         // Its address, name, MTU, this, and its queues are no words of their own.
         all.retain(|(kind, _)| ![1, 3, 4, 18, 31, 32].contains(kind));
     }
@@ -129,6 +137,18 @@ fn link(body: &[u8], verb: &str) -> String {
         });
     }
     words.join(" ")
+}
+
+/// Of which kind a queueing discipline or a filter is: each of ours has one by that alone.
+fn traffic_control(body: &[u8]) -> String {
+    const TCMSG: usize = 20;
+    const CLSACT: u32 = 0xffff_0000;
+    let kind = attributes(body, TCMSG).into_iter().find(|(kind, _)| *kind == 1);
+    match (kind, u32_at(body, 8)) {
+        (Some((_, kind)), _) => text(kind),
+        (None, Some(CLSACT)) => "clsact".into(),
+        (None, handle) => format!("handle {handle:?}"),
+    }
 }
 
 /// Which settings of an interface are written.

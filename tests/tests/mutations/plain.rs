@@ -48,6 +48,18 @@ pub fn life(firewall: &str) -> Seen {
     let vm = traced.service().attach(&tap, &nowhere, None).expect("attach of a TAP");
     assert_eq!(vm.tap.len(), 2);
     traced.detach("vm");
+    // Both leave: the first one's place is deleted alone, the second one's with the segment.
+    let on = |name| {
+        let segment = Some("cockpit".to_owned());
+        GuestConfig { kind: GuestKind::BRIDGED, segment, ..config(name) }
+    };
+    let members = [Guest::new(), Guest::new()];
+    for (name, guest) in ["left", "right"].into_iter().zip(&members) {
+        traced.attach_as(&on(name), &by_pid(guest.pid()));
+    }
+    for name in ["left", "right"] {
+        traced.detach(name);
+    }
     uplink(&traced);
     traced.service().setDns("wlan0", &["192.0.2.53".to_owned()]).expect("setDns");
     repairs(&traced, firewall);

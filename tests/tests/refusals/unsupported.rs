@@ -40,7 +40,6 @@ fn each_is_refused_by_its_name_and_info_lists_exactly_these() {
         config
     };
     for (name, config) in [
-        ("BRIDGED", with(&|c| c.kind = GuestKind::BRIDGED)),
         ("keep with GuestKind.TAP", with(&|c| (c.kind, c.keep) = (GuestKind::TAP, true))),
         ("IPv6 address", with(&|c| c.addresses = vec!["fd00::3/64".to_owned()])),
         ("second address", with(&|c| c.addresses = vec!["172.17.9.9".to_owned(); 2])),

@@ -121,4 +121,6 @@ parcelable Guest {
     int endedByUid = -1;
     /** The same of its process; 0: unknown, as when that is in another pid namespace. It may have ended since. */
     int endedByPid = 0;
+    /** GuestConfig.segment as it was asked for. */
+    @nullable @utf8InCpp String segment;
 }

@@ -30,7 +30,7 @@ import android.system.guestnet.VpnPolicy;
 parcelable GuestConfig {
     /** The guest's stable name: 1 to 63 bytes of [A-Za-z0-9._-], the first one a letter or digit. */
     @utf8InCpp String name;
-    /** How the guest is connected: VETH or TAP in this version; BRIDGED is EX_UNSUPPORTED_OPERATION. */
+    /** How the guest is connected. */
     GuestKind kind = GuestKind.VETH;
     /** The interface's name inside the guest: 1 to 15 bytes, as the kernel takes it. TAP: for people only. */
     @utf8InCpp String interfaceName = "wlan0";
@@ -85,4 +85,11 @@ parcelable GuestConfig {
      * is not its default is always the caller's.
      */
     GuestField[] given;
+    /**
+     * BRIDGED, and TAP if wanted: the segment that the guest is on, by its name, made as a guest's name. It is
+     * there while guests are. Guests of one segment reach each other by IPv4 and ARP, unicast and broadcast;
+     * each with its own MAC and address alone, and none answers for leases there. IPv6 and other frames do
+     * not pass. Other guests are out of reach, as with VETH. Null with VETH, and with a TAP on none.
+     */
+    @nullable @utf8InCpp String segment;
 }

@@ -21,7 +21,10 @@ package android.system.guestnet;
 enum GuestKind {
     /** A veth pair routed by the device. */
     VETH = 0,
-    /** A veth pair on a bridge shared with other guests. */
+    /**
+     * A veth pair routed by the device, as VETH, on a segment (GuestConfig.segment): the guests of one segment
+     * see each other.
+     */
     BRIDGED = 1,
     /**
      * A TAP device routed by the device, for a VM: attach() answers with its descriptors (Guest.tap), and

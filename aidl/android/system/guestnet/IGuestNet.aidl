@@ -42,8 +42,8 @@ import android.system.guestnet.UplinkInfo;
  * A uid that is given as --allow-uid UID:own sees and changes only the guests that it attached: others
  * are as if they were not there. It may attach (plan, check) only what is its own: a process that runs
  * as it, a network namespace of a user namespace that it made, or a TAP, with addresses of the default
- * subnet and its gateway; setDns(), setUplinkInfo(), setDeviceState(), diagnose(), dumpTo()
- * and reload() are EX_SECURITY.
+ * subnet and its gateway, on a segment of its own if on one; setDns(), setUplinkInfo(), setDeviceState(),
+ * diagnose(), dumpTo() and reload() are EX_SECURITY.
  *
  * A failed call changes nothing: what was done before the failing step is undone.
  *
@@ -108,6 +108,8 @@ interface IGuestNet {
     const int ERROR_BAD_DNS = 112;
     /** GuestConfig.queues is not 1 to 16; or it is not 1 with another kind than TAP. */
     const int ERROR_BAD_QUEUES = 113;
+    /** GuestConfig.segment is not a segment's name, is missing with BRIDGED, or is given with VETH. */
+    const int ERROR_BAD_SEGMENT = 114;
     /** reload(): guestnetd's file is wrong, or cannot be read; the message has file, line and cause. */
     const int ERROR_BAD_FILE = 122;
 
@@ -160,6 +162,11 @@ interface IGuestNet {
     const int ERROR_GUEST_GONE = 312;
     /** update(), repair(): the guest's end is not where attach() put it: the guest renamed it, or moved it to another namespace. */
     const int ERROR_GUEST_INTERFACE_MOVED = 313;
+    /**
+     * The segment's name, or the guest's on that segment, cannot be told from another one that is attached:
+     * both have one device, or one MAC; or, to a UID:own, the segment is another user's. Rename one.
+     */
+    const int ERROR_SEGMENT_CLASH = 314;
 
     /** A kernel operation failed; the message names the step, the errno and the kernel's own words. */
     const int ERROR_KERNEL = 400;
@@ -181,6 +188,8 @@ interface IGuestNet {
     const int ERROR_NO_DESCRIPTORS = 408;
     /** TAP: the kernel has no TAP devices, or guestnetd may not open /dev/net/tun (on Android /dev/tun). */
     const int ERROR_NO_TAP = 409;
+    /** A segment: the kernel has no bridges, or not the parts of traffic control that pass frames on. */
+    const int ERROR_NO_SEGMENTS = 410;
 
     /**
      * Gives the target its network. When it answers, the guest can send.
@@ -206,7 +215,7 @@ interface IGuestNet {
      *
      * These fields change: addresses, mtu, vpnPolicy, uplink, keep and dhcp; leaseMillis begins a lease. The others
      * have to be as they are, or it is ERROR_FIELD_NOT_UPDATABLE: name, kind, interfaceName, gateway,
-     * prefixLength, lifeline and queues. Empty
+     * prefixLength, lifeline, queues and segment. Empty
      * addresses mean those that the guest has. As with attach(), all is done or nothing: after a
      * failure the guest has what it had before. A new address costs the connections of the old one, and
      * at most one ping; nothing else that changes costs a TCP stream.

@@ -60,6 +60,9 @@ enum Operation {
     /** Tracked connections of an address are deleted. */
     FORGET_CONNECTIONS = 51,
 
+    /** A guest gets its place in its segment, or loses it. */
+    SET_SEGMENT = 60,
+
     /** The target was opened, and the call waited for its turn. */
     OPEN_TARGET = 100,
     /** Slot, address and MTU were chosen. */

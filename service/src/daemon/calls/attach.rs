@@ -62,7 +62,7 @@ impl Daemon {
         timeline.enter(Operation::OpenTarget, "target opened, lock taken", arrived);
         let began = Instant::now();
         self.settle();
-        self.refuse_another(uid, most)?;
+        self.refuse_another(&spec, uid, most)?;
         let net = self.choose_net(&spec)?;
         timeline.enter(Operation::ChooseSlot, "slot chosen", began);
         let began = Instant::now();
@@ -158,7 +158,7 @@ impl Daemon {
         found: Result<FoundGuest, Error>,
     ) -> Result<(GuestNet, Vec<Change>), Error> {
         self.settle();
-        self.refuse_another(request.uid, request.most)?;
+        self.refuse_another(&request.spec, request.uid, request.most)?;
         let net = self.choose_net(&request.spec)?;
         self.refuse_host_end(&net)?;
         let guest = found?;
@@ -167,6 +167,7 @@ impl Daemon {
         self.world.guests.join(&net);
         let mut changes = self.packet_filter.changes(&self.world);
         changes.extend(self.policy_routing.changes(&self.world));
+        changes.extend(self.segments.changes(&self.world));
         changes.extend(self.forwarding.changes(&self.world));
         self.world.guests.unjoin(&net);
         if self.world.guests.was_held_by_another(&net) {
@@ -176,11 +177,17 @@ impl Daemon {
         Ok((net, changes))
     }
 
-    /// Refuses one more guest of a user who has as many as it may have.
-    fn refuse_another(&self, uid: u32, most: Option<usize>) -> Result<(), Error> {
+    /// Refuses one more guest of a user who has as many as it may have, and one on others' segment.
+    fn refuse_another(&self, spec: &GuestSpec, uid: u32, most: Option<usize>) -> Result<(), Error> {
         let Some(most) = most else { return Ok(()) };
-        let guests = self.world.guests.attached().chain(self.world.guests.all_leaving());
-        match guests.filter(|guest| guest.owner_uid == uid).count() < most {
+        let guests = || self.world.guests.attached().chain(self.world.guests.all_leaving());
+        if let Some(segment) = &spec.segment {
+            let on_it = |guest: &&Attached| guest.spec.segment.as_ref() == Some(segment);
+            if guests().filter(on_it).any(|guest| guest.owner_uid != uid) {
+                return Err(Error::SegmentInUse(segment.clone()));
+            }
+        }
+        match guests().filter(|guest| guest.owner_uid == uid).count() < most {
             true => Ok(()),
             false => Err(Error::TooManyGuests { uid, most }),
         }
@@ -202,7 +209,14 @@ impl Daemon {
         })?;
         let way = self.look_at_way(&spec.vpn)?;
         let mtu = spec.mtu.or(way).unwrap_or(Mtu::ETHERNET);
-        Ok(GuestNet::new(spec, slot, address, mtu).routed(self.world.platform.routing))
+        let net = GuestNet::new(spec, slot, address, mtu).routed(self.world.platform.routing);
+        if let Some(clash) = self.world.guests.mistaken_for(&net) {
+            return Err(Error::SegmentClash(clash));
+        }
+        match net.member() {
+            Some(member) if !member.fits() => Err(Error::NoFreeSlot("place in the segment")),
+            _ => Ok(net),
+        }
     }
 
     /// Reads the way out that belongs to a policy; gives its MTU, if it has one.
@@ -251,6 +265,7 @@ impl Daemon {
         self.world.guests.join(net);
         let shared = self.packet_filter.changes(&self.world).iter().any(|change| change.shared)
             || !self.policy_routing.changes(&self.world).is_empty()
+            || !self.segments.changes(&self.world).is_empty()
             || !self.forwarding.changes(&self.world).is_empty();
         if shared {
             // What all guests share must not even flicker for one that is refused.

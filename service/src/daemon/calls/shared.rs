@@ -30,6 +30,7 @@ pub(super) struct Shared {
     packet_filter: bool,
     policy_routing: bool,
     forwarding: bool,
+    segments: bool,
 }
 
 impl Daemon {
@@ -54,10 +55,11 @@ impl Daemon {
         changed: &mut Shared,
         timeline: &mut Timeline,
     ) -> Result<(), Error> {
-        let Self { packet_filter, policy_routing, forwarding, world, .. } = self;
+        let Self { packet_filter, policy_routing, forwarding, segments, world, .. } = self;
         // Set before: one that fails has to be looked at, too.
         bring(packet_filter, world, &mut changed.packet_filter, timeline)?;
         bring(policy_routing, world, &mut changed.policy_routing, timeline)?;
+        bring(segments, world, &mut changed.segments, timeline)?;
         let result = bring(forwarding, world, &mut changed.forwarding, timeline);
         world.awaits_netd = forwarding.get().awaits_netd();
         result
@@ -65,9 +67,10 @@ impl Daemon {
 
     /// Takes that back, in reverse. What cannot be taken back now is tried again later.
     pub(super) fn undo_shared(&mut self, changed: Shared, name: &GuestName) {
-        let Self { packet_filter, policy_routing, forwarding, world, .. } = self;
+        let Self { packet_filter, policy_routing, forwarding, segments, world, .. } = self;
         let undone = [
             changed.forwarding.then(|| forwarding.undo(world)),
+            changed.segments.then(|| segments.undo(world)),
             changed.policy_routing.then(|| policy_routing.undo(world)),
             changed.packet_filter.then(|| packet_filter.undo(world)),
         ];

@@ -40,8 +40,6 @@ pub struct UpdateRequest {
     pub name: GuestName,
     /// All of what it should have from now on; no address: the one that it has.
     pub spec: GuestSpec,
-    /// Whether it asks for a kind of link that no guest has.
-    pub other_kind: bool,
     /// Whose guest it may be.
     pub whose: Whose,
     /// When the call arrived.
@@ -323,8 +321,13 @@ fn leased(guest: Attached) -> Attached {
 /// made with.
 fn refuse_fixed(has: &GuestSpec, request: &UpdateRequest) -> Result<(), Error> {
     let asked = &request.spec;
+    let kind = |spec: &GuestSpec| {
+        let inside = spec.kind.has_inside();
+        (inside, inside && spec.segment.is_some())
+    };
     let fields = [
-        ("kind", !request.other_kind && has.kind.has_inside() == asked.kind.has_inside()),
+        ("kind", kind(has) == kind(asked)),
+        ("segment", has.segment == asked.segment),
         ("name", has.name == asked.name),
         ("interfaceName", has.interface == asked.interface),
         ("gateway", has.gateway == asked.gateway),

@@ -55,7 +55,8 @@ pub(in crate::daemon) fn read_back(
     (inside, open): (&Netlink, impl Fn() -> io::Result<Netlink>),
     mark: &Step,
 ) -> Result<ReadBack, Error> {
-    if let Some((host, guest)) = ends {
+    // Of a place in a segment its links say nothing.
+    if let Some((host, guest)) = ends.filter(|_| net.segment.is_none()) {
         if let Some(link) = at_a_glance(net, (host, guest), device, inside) {
             let shadowed_by = shadow(net, guest, inside);
             return Ok(ReadBack { index: host, netns: link.elsewhere, shadowed_by });
@@ -110,7 +111,8 @@ pub(in crate::daemon) fn read_back_tap(
         missing.push(format!("carrier on {}", net.host.name));
     }
     let back = route::towards(device, net.guest.address).ok().flatten();
-    let is_whole = is_whole(net, &link) && back == Some(way_back(net, index));
+    let is_whole =
+        is_whole(net, &link) && net.segment.is_none() && back == Some(way_back(net, index));
     if !is_whole {
         let found = observe::host_end_at(device, index, net)?.map(|host| host.objects);
         let found = found.unwrap_or_default();

@@ -489,12 +489,16 @@ fn filtered(
     Some(Finding { sure, text, step })
 }
 
-/// What goes through an ifb comes back behind its queue.
+/// What goes through an ifb comes back behind its queue. What goes to a segment's device is for others on that
+/// segment, by filters of guestnetd's own.
 fn through_ifb(netlink: &Netlink, filter: &Filter) -> Filter {
     let Does::Sends(to) = filter.does else { return filter.clone() };
-    let link = link::by_index(netlink, to).ok().flatten();
-    let comes_back = link.is_some_and(|link| link.kind == "ifb" && link.up);
-    Filter { does: if comes_back { Does::Passes } else { filter.does }, ..filter.clone() }
+    let does = match link::by_index(netlink, to).ok().flatten() {
+        Some(link) if link.is_hub() => Does::Continues,
+        Some(link) if link.kind == "ifb" && link.up => Does::Passes,
+        _ => filter.does,
+    };
+    Filter { does, ..filter.clone() }
 }
 
 /// Packets with what they are, and where policies are asked about them.

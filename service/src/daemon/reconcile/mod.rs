@@ -55,14 +55,16 @@ impl Daemon {
     /// which takes longer.
     pub(in crate::daemon) fn shut_out(&mut self) {
         bring(&mut self.packet_filter, &self.world, Look::Wanted, &mut false);
+        bring(&mut self.segments, &self.world, Look::Wanted, &mut false);
     }
 
     /// After a change that only guests have made: nothing is read, and mostly nothing is to be done.
     pub(in crate::daemon) fn reconcile_wanted(&mut self) {
-        let Self { policy_routing, forwarding, packet_filter, world, .. } = self;
+        let Self { policy_routing, forwarding, packet_filter, segments, world, .. } = self;
         // Nothing is compared: what fails is a change, which is tried again as that.
         let again = &mut false;
         bring(policy_routing, world, Look::Wanted, again);
+        bring(segments, world, Look::Wanted, again);
         bring(forwarding, world, Look::Wanted, again);
         world.awaits_netd = forwarding.get().awaits_netd();
         bring(packet_filter, world, Look::Wanted, again);
@@ -94,6 +96,11 @@ impl Daemon {
         let rules = bring(&mut self.policy_routing, &self.world, Look::Kernel, &mut again.rules);
         if moved {
             self.connections.reconcile(&self.world);
+        }
+        // That a link is gone, or is another one, makes the uplink due.
+        let segments = look(due.uplink || due.filter);
+        if bring(&mut self.segments, &self.world, segments, &mut again.filter) == Outcome::PutBack {
+            self.repair_all();
         }
         for index in &due.guests {
             self.repair(*index);

@@ -146,7 +146,7 @@ impl Daemon {
         let mtu = link.mtu == net.mtu.bytes()
             || self.world.guests.is_in_work(link.index)
             || self.worker.doubts(link.index).is_some();
-        let alias = link.alias.as_deref() == Some(ownership::alias(&net.name, &net.vpn).as_str());
+        let alias = link.alias.as_deref() == Some(ownership::alias(net).as_str());
         if !identity::changed(net, &link.marks()).is_empty() {
             return Condition::Changed;
         }
@@ -211,7 +211,7 @@ impl Daemon {
         let due = Due {
             rules: self.policy_routing.is_repair_due(now)
                 || self.world.lockdown.over_at().is_some_and(|at| at <= now),
-            filter: self.packet_filter.is_repair_due(now),
+            filter: self.packet_filter.is_repair_due(now) | self.segments.is_repair_due(now),
             forwarding: self.forwarding.is_repair_due(now),
             guests: self.guest_repairs.due(now).into_iter().into_set(),
             wanted: self.retry_at().is_some_and(|at| at <= now),
@@ -233,6 +233,7 @@ impl Daemon {
             at(&self.policy_routing, self),
             at(&self.forwarding, self),
             at(&self.packet_filter, self),
+            at(&self.segments, self),
         ];
         all.into_iter().flatten().min()
     }
@@ -243,6 +244,7 @@ impl Daemon {
             self.policy_routing.repair_at(),
             self.forwarding.repair_at(),
             self.packet_filter.repair_at(),
+            self.segments.repair_at(),
         ];
         shared.into_iter().chain([self.guest_repairs.at()]).flatten().min()
     }

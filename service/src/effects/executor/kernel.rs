@@ -21,11 +21,12 @@ use crate::effects::kernel::link::{self, End, Link};
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::Home;
 use crate::effects::kernel::observe::{self, FoundGuest};
-use crate::effects::kernel::{route, sysctl, tun};
+use crate::effects::kernel::{mirred, route, sysctl, tun};
 use crate::error::{Error, KernelError};
 use crate::model::if_index::IfIndex;
 use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::{Mac, ROUTE_PROTOCOL};
+use crate::model::segment::{Member, Place};
 use crate::model::step::Op;
 use crate::model::{GuestNet, Object, Reversible, Scope, Step};
 use crate::spec::{Family, IfName};
@@ -122,6 +123,16 @@ impl KernelExecutor<'_> {
                     route::delete(netlink, index, *to, *via, *table)
                 } else {
                     route::add(netlink, index, *to, *via, *table)
+                }
+            }
+            Object::Member { dev, member } => {
+                let index = self.index(scope, dev)?;
+                let hub = link::by_name(self.device, member.hub.as_str())?;
+                let hub = hub.filter(Link::is_hub).map(|hub| hub.index);
+                match (removes, hub) {
+                    (true, hub) => leave(self.device, member, index, hub),
+                    (false, Some(hub)) => join(self.device, member, index, hub),
+                    (false, None) => Err(gone()),
                 }
             }
             Object::Alias { dev, text } => {
@@ -266,7 +277,8 @@ impl KernelExecutor<'_> {
                     },
                 )
             }
-            Object::Sysctl { .. } | Object::Loopback(_) => true,
+            // Some of it may be.
+            Object::Sysctl { .. } | Object::Loopback(_) | Object::Member { .. } => true,
         })
     }
 
@@ -308,6 +320,48 @@ impl KernelExecutor<'_> {
             Scope::Guest => *self.guest_index.insert(link.index),
         })
     }
+}
+
+/// Puts a guest into its segment, in place of whatever its host end has of that; the others see it last.
+fn join(
+    netlink: &Netlink,
+    member: &Member,
+    index: IfIndex,
+    hub: IfIndex,
+) -> Result<(), KernelError> {
+    match mirred::add_clsact(netlink, index) {
+        Err(e) if e.errno == libc::EEXIST => {
+            mirred::delete_clsact(netlink, index)?;
+            mirred::add_clsact(netlink, index)?;
+        }
+        other => other?,
+    }
+    for filter in &member.filters() {
+        let (at, to) = match filter.place {
+            Place::FromGuest | Place::ToGuest => (index, hub),
+            Place::Hub => (hub, index),
+        };
+        mirred::add(netlink, &mirred::Led { filter, at, to })?;
+    }
+    Ok(())
+}
+
+fn leave(
+    netlink: &Netlink,
+    member: &Member,
+    index: IfIndex,
+    hub: Option<IfIndex>,
+) -> Result<(), KernelError> {
+    if let Some(hub) = hub {
+        let places = member.filters().map(|filter| (filter.place, filter.priority, filter.number));
+        for found in mirred::of(netlink, hub, Place::Hub)? {
+            let (priority, number) = found.place();
+            if places.contains(&(Place::Hub, priority, number)) {
+                mirred::delete(netlink, hub, Place::Hub, &found)?;
+            }
+        }
+    }
+    mirred::delete_clsact(netlink, index)
 }
 
 /// Ours, this guest's, and not whole: that has an alias.

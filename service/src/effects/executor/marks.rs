@@ -58,7 +58,7 @@ fn put_back_one(
 
 /// Writes the alias, which says the guest's VPN policy, too.
 pub(crate) fn set_alias(netlink: &Netlink, net: &GuestNet, index: IfIndex) -> Result<(), Error> {
-    let text = ownership::alias(&net.name, &net.vpn);
+    let text = ownership::alias(net);
     link::set_alias(netlink, index, &text)
         .map_err(|cause| Error::kernel(format!("set alias {text} on {}", net.host.name), cause))
 }

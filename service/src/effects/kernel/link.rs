@@ -25,6 +25,7 @@ use crate::model::identity::Marks;
 use crate::model::if_index::IfIndex;
 use crate::model::object::Ipv4Conf;
 use crate::model::ownership::{self, LINK_GROUP};
+use crate::spec::IfName;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
@@ -110,6 +111,16 @@ impl Link {
     /// Whether it was born with guestnetd's marks.
     pub fn is_ours(&self) -> bool {
         ownership::is_ours(&self.name, &self.kind, self.group, &self.mac)
+    }
+
+    /// Whether it was born as a segment's device.
+    pub fn is_hub(&self) -> bool {
+        ownership::is_hub(&self.name, &self.kind, self.group, &self.mac)
+    }
+
+    /// The segment's device that it gives its carrier, if it was born for that.
+    pub fn carried(&self) -> Option<IfName> {
+        ownership::carried(&self.name, &self.kind, self.group, &self.mac)
     }
 
     /// What others may change of one that is.
@@ -227,6 +238,13 @@ const IFINFOMSG: usize = 16;
 const IFLA_CARRIER_UP_COUNT: u16 = 47;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+const IFLA_BR_MCAST_SNOOPING: u16 = 23;
+const IFLA_BRPORT_LEARNING: u16 = 8;
+const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
+const IFLA_BRPORT_MCAST_FLOOD: u16 = 27;
+const IFLA_BRPORT_BCAST_FLOOD: u16 = 30;
 const IFLA_TUN_OWNER: u16 = 1;
 const IFLA_TUN_PERSIST: u16 = 6;
 const IFLA_TUN_NUM_QUEUES: u16 = 8;
@@ -283,6 +301,61 @@ pub(in crate::effects) fn create_veth(
     let mut pair = end(host);
     pair.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(data)]));
     netlink.change(&NewLink(about(None, pair)), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Makes a bridge, down, that listens to nothing (IFLA_BR_MCAST_SNOOPING). It has no part in STP unless
+/// somebody asks for that.
+pub(in crate::effects) fn create_bridge(
+    netlink: &Netlink,
+    hub: &End<'_>,
+) -> Result<(), KernelError> {
+    let bridge = vec![
+        LinkAttribute::IfName(hub.name.to_owned()),
+        LinkAttribute::Address(hub.mac.to_vec()),
+        LinkAttribute::Mtu(hub.mtu),
+        LinkAttribute::Group(LINK_GROUP),
+    ];
+    let data = Writer::default().with(IFLA_BR_MCAST_SNOOPING, &[0]);
+    let info = Writer::default().with(IFLA_INFO_KIND, b"bridge").with_nested(IFLA_INFO_DATA, &data);
+    let request = Request::beyond(&NewLink(about(None, bridge)), |body| {
+        body.with_nested(libc::IFLA_LINKINFO, &info)
+    });
+    netlink.change(&request, NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Makes a pair that leads nowhere, down: `port` is a port of the bridge with this index.
+pub(in crate::effects) fn create_port(
+    netlink: &Netlink,
+    bridge: IfIndex,
+    port: &End<'_>,
+    other: &End<'_>,
+) -> Result<(), KernelError> {
+    let data = InfoData::Veth(InfoVeth::Peer(about(None, end(other))));
+    let mut pair = end(port);
+    pair.push(LinkAttribute::Controller(bridge.get()));
+    pair.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(data)]));
+    netlink.change(&NewLink(about(None, pair)), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Has a bridge send nothing by a port of its, but for what its FDB says, and learn nothing there.
+pub(in crate::effects) fn silence_port(
+    netlink: &Netlink,
+    port: IfIndex,
+) -> Result<(), KernelError> {
+    let off = [
+        IFLA_BRPORT_LEARNING,
+        IFLA_BRPORT_UNICAST_FLOOD,
+        IFLA_BRPORT_MCAST_FLOOD,
+        IFLA_BRPORT_BCAST_FLOOD,
+    ];
+    let data = off.iter().fold(Writer::default(), |all, kind| all.with(*kind, &[0]));
+    let info = Writer::default()
+        .with(IFLA_INFO_SLAVE_KIND, b"bridge")
+        .with_nested(IFLA_INFO_SLAVE_DATA, &data);
+    let request = Request::beyond(&NewLink(about(port, Vec::new())), |body| {
+        body.with_nested(libc::IFLA_LINKINFO, &info)
+    });
+    netlink.change(&request, 0)
 }
 
 /// Gives a link that was made by other means the marks and the MTU that a pair is born with.

@@ -23,6 +23,7 @@ pub mod heard;
 pub mod inside;
 pub mod ipsec;
 pub mod link;
+pub mod mirred;
 pub mod monitor;
 pub mod neighbour;
 pub mod netlink;

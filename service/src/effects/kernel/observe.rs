@@ -18,12 +18,13 @@ use super::address::Address;
 use super::link::Link;
 use super::netlink::Netlink;
 use super::route::Route;
-use super::{address, link, route};
+use super::{address, link, mirred, route};
 use crate::error::{Error, KernelError};
 use crate::model::identity::{self, Changed};
 use crate::model::if_index::IfIndex;
 use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::ROUTE_PROTOCOL;
+use crate::model::segment::{Filter, Place};
 use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::uplink::way::INTERNET;
 use crate::model::{GuestNet, Object, Scope};
@@ -105,6 +106,7 @@ fn with_addresses(netlink: &Netlink, link: &Link, net: &GuestNet) -> Result<Foun
     {
         found.push_route(name, &route);
     }
+    found.push_member(netlink, net, &mut HashMap::new()).map_err(failed)?;
     Ok(found)
 }
 
@@ -118,7 +120,9 @@ pub fn host_ends<'a>(
     let links = link::all(netlink).map_err(failed)?.into_iter();
     let links: HashMap<IfIndex, Link> = links.map(|link| (link.index, link)).collect();
     let mut ends = HashMap::new();
+    let mut on_segments = Vec::new();
     for (index, net) in nets {
+        on_segments.extend(net.segment.is_some().then_some((index, net)));
         let link = links.get(&index).filter(|link| link.kind == net.kind.link_kind());
         if let Some(link) = link {
             ends.insert(index, (&net.host.name, found_host(link, net)));
@@ -132,6 +136,12 @@ pub fn host_ends<'a>(
     for route in route::of(netlink, Family::V4, None, None).map_err(failed)? {
         if let Some((name, found)) = route.index.and_then(|index| ends.get_mut(&index)) {
             found.push_route(name, &route);
+        }
+    }
+    let mut hubs = HashMap::new();
+    for (index, net) in on_segments {
+        if let Some((_, found)) = ends.get_mut(&index) {
+            found.push_member(netlink, net, &mut hubs).map_err(failed)?;
         }
     }
     Ok(ends.into_iter().map(|(index, (_, found))| (index, found)).into_map())
@@ -168,12 +178,53 @@ impl FoundHost {
         self.objects.push((Scope::Device, address_object(dev, found)));
     }
 
+    /// Its place in its segment, if it is on one and has all of that and nothing else.
+    fn push_member(
+        &mut self,
+        netlink: &Netlink,
+        net: &GuestNet,
+        hubs: &mut Hubs,
+    ) -> Result<(), KernelError> {
+        let Some(member) = net.member() else { return Ok(()) };
+        let index = self.index;
+        if !hubs.contains_key(&member.hub) {
+            let hub = link::by_name(netlink, member.hub.as_str())?.filter(Link::is_hub);
+            let there = match hub {
+                Some(hub) => Some((hub.index, mirred::of(netlink, hub.index, Place::Hub)?)),
+                None => None,
+            };
+            hubs.insert(member.hub.clone(), there);
+        }
+        let Some(Some((hub, at_hub))) = hubs.get(&member.hub) else { return Ok(()) };
+        let from = mirred::of(netlink, index, Place::FromGuest)?;
+        let to = mirred::of(netlink, index, Place::ToGuest)?;
+        let filters = member.filters();
+        let there = |filter: &Filter| {
+            let (all, at, to) = match filter.place {
+                Place::FromGuest => (&from, index, *hub),
+                Place::ToGuest => (&to, index, *hub),
+                Place::Hub => (at_hub, *hub, index),
+            };
+            all.iter().any(|found| found.is(&mirred::Led { filter, at, to }))
+        };
+        let wanted = |place| filters.iter().filter(|filter| filter.place == place).count();
+        let alone = [(&from, Place::FromGuest), (&to, Place::ToGuest)];
+        if filters.iter().all(there) && alone.iter().all(|(all, at)| all.len() == wanted(*at)) {
+            let dev = net.host.name.clone();
+            self.objects.push((Scope::Device, Object::Member { dev, member }));
+        }
+        Ok(())
+    }
+
     fn push_route(&mut self, dev: &IfName, found: &Route) {
         if found.protocol == ROUTE_PROTOCOL {
             self.objects.push((Scope::Device, route_object(dev, found)));
         }
     }
 }
+
+/// Segments' devices that were read, with their filters; those that are not there, too.
+type Hubs = HashMap<IfName, Option<(IfIndex, Vec<mirred::Found>)>>;
 
 fn address_object(dev: &IfName, found: &Address) -> Object {
     Object::Address {

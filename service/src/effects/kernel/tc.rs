@@ -295,8 +295,8 @@ fn action_does(kind: &str, options: &[u8]) -> Does {
         // tc_mirred: behind that which way it goes, and by which link.
         "mirred" => find(2).and_then(|parms| {
             let (way, to) = (u32_at(parms, 20)?, index_at(parms, 24)?);
-            // TCA_EGRESS_REDIR; a copy is no loss, and what is sent in somewhere comes in there.
-            if way == 1 {
+            // TCA_EGRESS_REDIR and TCA_INGRESS_REDIR; a copy is no loss.
+            if [1, 3].contains(&way) {
                 Some(Does::Sends(to))
             } else {
                 next(parms).map(|code| does(code, options))

@@ -19,11 +19,13 @@ mod connections;
 mod forwarding;
 mod packet_filter;
 mod policy_routing;
+mod segments;
 
 pub(crate) use connections::{Connections, Forgetter};
 pub(crate) use forwarding::Forwarding;
 pub(crate) use packet_filter::PacketFilter;
 pub(crate) use policy_routing::PolicyRouting;
+pub(crate) use segments::Segments;
 
 use crate::error::Error;
 use crate::model::backoff::{Backoff, Say, REPAIR, RETRY};

@@ -69,4 +69,5 @@ parcelable Guest {
   ParcelFileDescriptor[] tap;
   int endedByUid = (-1) /* -1 */;
   int endedByPid = 0;
+  @nullable @utf8InCpp String segment;
 }

@@ -50,4 +50,5 @@ parcelable GuestConfig {
   @utf8InCpp String[] dnsServers;
   int queues = 1;
   android.system.guestnet.GuestField[] given;
+  @nullable @utf8InCpp String segment;
 }

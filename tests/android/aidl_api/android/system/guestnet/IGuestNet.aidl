@@ -73,6 +73,7 @@ interface IGuestNet {
   const int ERROR_BAD_LEASE = 111;
   const int ERROR_BAD_DNS = 112;
   const int ERROR_BAD_QUEUES = 113;
+  const int ERROR_BAD_SEGMENT = 114;
   const int ERROR_BAD_FILE = 122;
   const int ERROR_BAD_PID = 200;
   const int ERROR_NO_SUCH_PROCESS = 201;
@@ -98,6 +99,7 @@ interface IGuestNet {
   const int ERROR_UPDATE_RUNNING = 311;
   const int ERROR_GUEST_GONE = 312;
   const int ERROR_GUEST_INTERFACE_MOVED = 313;
+  const int ERROR_SEGMENT_CLASH = 314;
   const int ERROR_KERNEL = 400;
   const int ERROR_NO_VETH = 401;
   const int ERROR_FIREWALL = 402;
@@ -108,4 +110,5 @@ interface IGuestNet {
   const int ERROR_UNAVAILABLE = 407;
   const int ERROR_NO_DESCRIPTORS = 408;
   const int ERROR_NO_TAP = 409;
+  const int ERROR_NO_SEGMENTS = 410;
 }

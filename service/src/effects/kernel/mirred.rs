@@ -1,0 +1,286 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! RTM_*QDISC and RTM_*TFILTER messages: a clsact, and u32 filters there that hand frames on (act_mirred). By hand:
+//! netlink-packet-route has not all of it in every release that a tree may have.
+
+use super::netlink::attr::{Request, Writer};
+use super::netlink::message::{attributes, u32_at, Message};
+use super::netlink::Netlink;
+use crate::error::KernelError;
+use crate::model::if_index::IfIndex;
+use crate::model::segment::{Filter, Key, Place, Verdict};
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+
+/// Length of `struct tcmsg` (linux/rtnetlink.h).
+const TCMSG: usize = 20;
+const TCA_KIND: u16 = 1;
+const TCA_OPTIONS: u16 = 2;
+// linux/pkt_sched.h
+const CLSACT: u32 = 0xffff_fff1;
+const CLSACT_HANDLE: u32 = 0xffff_0000;
+// linux/pkt_cls.h
+const INGRESS: u32 = 0xffff_fff2;
+const EGRESS: u32 = 0xffff_fff3;
+const TCA_U32_SEL: u16 = 5;
+const TCA_U32_ACT: u16 = 7;
+const TC_U32_TERMINAL: u8 = 1;
+const TC_U32_NODE: u32 = 0x0fff;
+const TCA_ACT_KIND: u16 = 1;
+const TCA_ACT_OPTIONS: u16 = 2;
+const TC_ACT_UNSPEC: i32 = -1;
+const TC_ACT_OK: i32 = 0;
+const TC_ACT_STOLEN: i32 = 4;
+// linux/tc_act/tc_mirred.h
+const TCA_MIRRED_PARMS: u16 = 2;
+const EGRESS_REDIR: i32 = 1;
+const EGRESS_MIRROR: i32 = 2;
+const INGRESS_REDIR: i32 = 3;
+const INGRESS_MIRROR: i32 = 4;
+
+/// A filter, and the device that it hands frames to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Led<'a> {
+    /// The filter.
+    pub filter: &'a Filter,
+    /// The device that it is at.
+    pub at: IfIndex,
+    /// The other one.
+    pub to: IfIndex,
+}
+
+/// A filter as the kernel describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The number by which it is deleted.
+    handle: u32,
+    /// Its priority and protocol.
+    info: u32,
+    /// Its keys, and what it does: as `Led` says it. None: it is no such filter.
+    says: Option<(Vec<u8>, Option<Mirred>)>,
+}
+
+/// What act_mirred does: which way, what then, and to whom.
+type Mirred = (i32, i32, u32);
+
+impl Found {
+    /// Its number among those of its priority, and that.
+    pub fn place(&self) -> (u16, u16) {
+        // 12 and 16 bits.
+        ((self.info >> 16) as u16, (self.handle & TC_U32_NODE) as u16)
+    }
+
+    fn read(message: &Message<'_>) -> Option<Self> {
+        let handle = u32_at(message.body, 8)?;
+        // A table of filters, which is listed as one.
+        if message.kind != libc::RTM_NEWTFILTER || handle & TC_U32_NODE == 0 {
+            return None;
+        }
+        let options = message.attributes(TCMSG).find(TCA_OPTIONS).unwrap_or_default();
+        let says = attributes(options, 0).find(TCA_U32_SEL).map(|sel| {
+            let act = attributes(options, 0).find(TCA_U32_ACT).and_then(mirred);
+            (sel.get(SEL..).unwrap_or_default().to_vec(), act)
+        });
+        Some(Self { handle, info: u32_at(message.body, 16)?, says })
+    }
+
+    /// Whether it is this one.
+    pub fn is(&self, led: &Led<'_>) -> bool {
+        let Led { filter, to, .. } = led;
+        let act = action(filter.verdict).map(|(way, then)| (way, then, to.get()));
+        self.place() == (filter.priority, filter.number)
+            && self.info == info(filter)
+            && self.says == Some((keys(&filter.keys), act))
+    }
+}
+
+/// The first action, if it is act_mirred.
+fn mirred(actions: &[u8]) -> Option<Mirred> {
+    let first = attributes(actions, 0).find(1)?;
+    let options = attributes(first, 0).find(TCA_ACT_OPTIONS)?;
+    let parms = attributes(options, 0).find(TCA_MIRRED_PARMS)?;
+    Some((u32_at(parms, 20)? as i32, u32_at(parms, 8)? as i32, u32_at(parms, 24)?))
+}
+
+/// Gives a link its clsact.
+pub(in crate::effects) fn add_clsact(netlink: &Netlink, at: IfIndex) -> Result<(), KernelError> {
+    let body = Writer::after(&header(at, CLSACT_HANDLE, CLSACT, 0)).with(TCA_KIND, b"clsact\0");
+    netlink.change(&Request { kind: libc::RTM_NEWQDISC, body }, NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Takes it away, with all of its filters, if it is there.
+pub(in crate::effects) fn delete_clsact(netlink: &Netlink, at: IfIndex) -> Result<(), KernelError> {
+    let body = Writer::after(&header(at, CLSACT_HANDLE, CLSACT, 0));
+    match netlink.change(&Request { kind: libc::RTM_DELQDISC, body }, 0) {
+        Err(e) if [libc::ENOENT, libc::EINVAL].contains(&e.errno) => Ok(()),
+        other => other,
+    }
+}
+
+/// Adds a filter; what has its place already has to go.
+pub(in crate::effects) fn add(netlink: &Netlink, led: &Led<'_>) -> Result<(), KernelError> {
+    match try_to_add(netlink, led) {
+        // The second is idr_alloc_u32()'s.
+        Err(e) if [libc::EEXIST, libc::ENOSPC].contains(&e.errno) => {
+            let place = (led.filter.priority, led.filter.number);
+            let there = of(netlink, led.at, led.filter.place)?;
+            for one in there.iter().filter(|one| one.place() == place) {
+                delete(netlink, led.at, led.filter.place, one)?;
+            }
+            try_to_add(netlink, led)
+        }
+        other => other,
+    }
+}
+
+fn try_to_add(netlink: &Netlink, led: &Led<'_>) -> Result<(), KernelError> {
+    let Led { filter, at, to } = led;
+    let count = u8::try_from(filter.keys.len()).unwrap_or(u8::MAX);
+    // `struct tc_u32_sel`
+    let sel = [&[TC_U32_TERMINAL, 0, count][..], &[0; SEL - 3], &keys(&filter.keys)].concat();
+    let mut options = Writer::default().with(TCA_U32_SEL, &sel);
+    if let Some((way, then)) = action(filter.verdict) {
+        // `struct tc_mirred`: index, capab, action, refcnt, bindcnt, eaction, ifindex
+        let to = i32::from_ne_bytes(to.get().to_ne_bytes());
+        let parms: Vec<u8> =
+            [0, 0, then, 0, 0, way, to].iter().flat_map(|n| n.to_ne_bytes()).collect();
+        let parms = Writer::default().with(TCA_MIRRED_PARMS, &parms);
+        let act =
+            Writer::default().with(TCA_ACT_KIND, b"mirred\0").with_nested(TCA_ACT_OPTIONS, &parms);
+        options = options.with_nested(TCA_U32_ACT, &Writer::default().with_nested(1, &act));
+    }
+    let header = header(*at, u32::from(filter.number), parent(filter.place), info(filter));
+    let body = Writer::after(&header).with(TCA_KIND, b"u32\0").with_nested(TCA_OPTIONS, &options);
+    netlink.change(&Request { kind: libc::RTM_NEWTFILTER, body }, NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Deletes a filter that was found there.
+pub(in crate::effects) fn delete(
+    netlink: &Netlink,
+    at: IfIndex,
+    place: Place,
+    found: &Found,
+) -> Result<(), KernelError> {
+    let header = header(at, found.handle, parent(place), found.info);
+    let body = Writer::after(&header).with(TCA_KIND, b"u32\0");
+    match netlink.change(&Request { kind: libc::RTM_DELTFILTER, body }, 0) {
+        Err(e) if [libc::ENOENT, libc::ENODEV].contains(&e.errno) => Ok(()),
+        other => other,
+    }
+}
+
+/// The filters at a link; none where there is no clsact, or no link.
+pub fn of(netlink: &Netlink, at: IfIndex, place: Place) -> Result<Vec<Found>, KernelError> {
+    let body = Writer::after(&header(at, 0, parent(place), 0));
+    match netlink.dump(&Request { kind: libc::RTM_GETTFILTER, body }, Found::read) {
+        Err(e) if [libc::ENOENT, libc::EINVAL, libc::ENODEV].contains(&e.errno) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// `struct tcmsg`.
+fn header(at: IfIndex, handle: u32, parent: u32, info: u32) -> Vec<u8> {
+    [0, at.get(), handle, parent, info].iter().flat_map(|n| n.to_ne_bytes()).collect()
+}
+
+fn parent(place: Place) -> u32 {
+    match place {
+        Place::FromGuest | Place::Hub => INGRESS,
+        Place::ToGuest => EGRESS,
+    }
+}
+
+/// TC_H_MAKE(priority, protocol), the latter as on the wire.
+fn info(filter: &Filter) -> u32 {
+    u32::from(filter.priority) << 16 | u32::from(filter.protocol.to_be())
+}
+
+fn action(verdict: Verdict) -> Option<(i32, i32)> {
+    match verdict {
+        Verdict::Device => None,
+        Verdict::Hub => Some((INGRESS_REDIR, TC_ACT_STOLEN)),
+        Verdict::HubToo => Some((INGRESS_MIRROR, TC_ACT_OK)),
+        Verdict::Guest | Verdict::Nobody => Some((EGRESS_REDIR, TC_ACT_STOLEN)),
+        Verdict::GuestToo => Some((EGRESS_MIRROR, TC_ACT_UNSPEC)),
+    }
+}
+
+/// Length of `struct tc_u32_sel` (linux/pkt_cls.h) without its keys.
+const SEL: usize = 16;
+
+/// An array of `struct tc_u32_key`: mask, value, place, and a mask for offsets that are read.
+fn keys(keys: &[Key]) -> Vec<u8> {
+    let bytes = |key: &Key| {
+        let [mask, value] = [key.mask, key.value].map(u32::to_be_bytes);
+        [mask, value, key.at.to_ne_bytes(), [0; 4]].concat()
+    };
+    keys.iter().flat_map(bytes).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effects::kernel::link;
+    use crate::effects::kernel::testing::{in_a_netns, ip};
+    use crate::model::ownership::Mac;
+    use crate::model::segment::{rest, Member};
+    use crate::spec::{GuestName, SegmentName};
+
+    #[test]
+    fn a_filter_is_found_as_it_was_added_and_is_gone_when_it_is_deleted() {
+        in_a_netns(|netlink| {
+            ip("link add name w0 type veth peer name w1");
+            let at = |name| link::by_name(netlink, name).unwrap().unwrap().index;
+            let (a, b) = (at("w0"), at("w1"));
+            let mac = Mac::guest(&GuestName::new("x").unwrap());
+            let segment = SegmentName::new("s").unwrap();
+            let member = Member::new(&segment, 4000, mac, [172, 17, 3, 3].into());
+            assert_eq!(of(netlink, b, Place::Hub).unwrap(), [], "there is no clsact");
+            for link in [a, b] {
+                add_clsact(netlink, link).unwrap();
+                assert_eq!(add_clsact(netlink, link).unwrap_err().errno, libc::EEXIST);
+            }
+            let filters: Vec<_> = member.filters().into_iter().chain([rest()]).collect();
+            let ends = |filter: &Filter| if filter.place == Place::Hub { (b, a) } else { (a, b) };
+            for filter in &filters {
+                let (at, to) = ends(filter);
+                add(netlink, &Led { filter, at, to }).unwrap();
+                // Again: what has its place goes.
+                add(netlink, &Led { filter, at, to }).unwrap();
+            }
+            for filter in &filters {
+                let (at, to) = ends(filter);
+                let there = of(netlink, at, filter.place).unwrap();
+                let is = |to| there.iter().filter(|f| f.is(&Led { filter, at, to })).count();
+                assert_eq!(is(to), 1, "{filter:?} {there:?}");
+                assert!(is(at) == 0 || filter.verdict == Verdict::Device, "another device");
+            }
+            for (at, place, count) in
+                [(a, Place::FromGuest, 5), (a, Place::ToGuest, 1), (b, Place::Hub, 3)]
+            {
+                let there = of(netlink, at, place).unwrap();
+                assert_eq!(there.len(), count);
+                for one in &there {
+                    delete(netlink, at, place, one).unwrap();
+                    delete(netlink, at, place, one).unwrap();
+                }
+                assert_eq!(of(netlink, at, place).unwrap(), []);
+            }
+            for link in [a, b] {
+                delete_clsact(netlink, link).unwrap();
+                delete_clsact(netlink, link).unwrap();
+            }
+        });
+    }
+}

@@ -1,0 +1,269 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The devices of segments: one for each segment that guests are on, and there while they are. A guest's place
+//! there is the guest's own (`executor/kernel.rs`); what is left of one that is gone is deleted here.
+
+use super::{Done, Ending, SharedResource, Task};
+use crate::effects::executor::link_deleter::{self, Deleter};
+use crate::effects::kernel::link::{self, End, Link};
+use crate::effects::kernel::netlink::Netlink;
+use crate::effects::kernel::{mirred, sysctl};
+use crate::error::{Error, KernelError};
+use crate::model::change::Change;
+use crate::model::guest_table::Segment;
+use crate::model::if_index::IfIndex;
+use crate::model::ownership::Mac;
+use crate::model::segment::{rest, Place};
+use crate::model::world::World;
+use crate::spec::IfName;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The segments of the network namespace that it was opened in.
+pub(crate) struct Segments {
+    netlink: Netlink,
+    deleter: Deleter,
+}
+
+/// What is there of segments.
+#[derive(Default)]
+struct There {
+    /// Their devices.
+    hubs: BTreeMap<IfName, Link>,
+    /// Those that a pair gives its carrier, whether they are there or not.
+    carriers: BTreeSet<IfName>,
+}
+
+type Want = Arc<BTreeMap<IfName, Segment>>;
+
+/// No frame is longer on any guest's link.
+const MTU: u32 = 65535;
+
+/// How many milliseconds the kernel may take to see that a port has a carrier.
+const CARRIER: u32 = 1500;
+
+impl Segments {
+    pub(crate) fn new(netlink: Netlink, deleter: Deleter) -> Self {
+        Self { netlink, deleter }
+    }
+
+    /// Of ours, those that are there, and the links that give these their carriers.
+    fn there(&self) -> Result<There, Error> {
+        let failed = |cause| Error::kernel("read the segments' devices", cause);
+        let There { mut hubs, mut carriers } = There::default();
+        for link in link::all(&self.netlink).map_err(failed)? {
+            if let Some(hub) = link.carried() {
+                carriers.insert(hub);
+            } else if let Some(name) = IfName::new(&link.name).filter(|_| link.is_hub()) {
+                hubs.insert(name, link);
+            }
+        }
+        Ok(There { hubs, carriers })
+    }
+
+    fn make(&self, name: &IfName, segment: &Segment) -> Result<(), Error> {
+        let what = || format!("make {name}, the device of segment {}", segment.name);
+        let failed = |cause: KernelError| match cause.errno {
+            libc::EEXIST => Error::HostInterfaceExists(name.clone()),
+            libc::EOPNOTSUPP => Error::NoSegments { step: what(), cause },
+            _ => Error::kernel(what(), cause),
+        };
+        let end = End { name: name.as_str(), mac: Mac::hub(&segment.name).0, mtu: MTU };
+        link::create_bridge(&self.netlink, &end).map_err(failed)?;
+        let there = link::by_name(&self.netlink, name.as_str()).map_err(failed)?;
+        let there = there.ok_or_else(|| failed(KernelError { errno: libc::ENODEV, text: None }))?;
+        self.complete(name, segment, &there)
+    }
+
+    /// All of it but the link itself: up last, when nothing can come in any more.
+    fn complete(&self, name: &IfName, segment: &Segment, link: &Link) -> Result<(), Error> {
+        let what = || format!("set up {name}, the device of segment {}", segment.name);
+        let failed = |cause: KernelError| match cause.errno {
+            // What has no module says ENOENT (tcf_proto_create(), tc_action_load_ops(), qdisc_create()).
+            libc::EOPNOTSUPP | libc::ENOENT => Error::NoSegments { step: what(), cause },
+            _ => Error::kernel(what(), cause),
+        };
+        if link.ipv6 {
+            sysctl::disable_ipv6(name, true).map_err(|e| failed(e.into()))?;
+        }
+        if link.up && link.carrier && self.drops_the_rest(link.index).map_err(failed)? {
+            return Ok(());
+        }
+        match mirred::add_clsact(&self.netlink, link.index) {
+            Err(e) if e.errno == libc::EEXIST => {}
+            other => other.map_err(failed)?,
+        }
+        if !self.drops_the_rest(link.index).map_err(failed)? {
+            let (filter, at) = (&rest(), link.index);
+            mirred::add(&self.netlink, &mirred::Led { filter, at, to: at }).map_err(failed)?;
+        }
+        link::set_up(&self.netlink, link.index, true).map_err(failed)?;
+        self.give_carrier(name, segment, link.index).map_err(failed)
+    }
+
+    /// The port that leads nowhere is made again if it is not as it should be. It is up last.
+    fn give_carrier(
+        &self,
+        name: &IfName,
+        segment: &Segment,
+        hub: IfIndex,
+    ) -> Result<(), KernelError> {
+        let [port, other] = name.carriers();
+        self.delete_pair(name)?;
+        let mac = Mac::hub(&segment.name).0;
+        let end = |name| End { name, mac, mtu: MTU };
+        link::create_port(&self.netlink, hub, &end(port.as_str()), &end(other.as_str()))?;
+        let gone = || KernelError { errno: libc::ENODEV, text: None };
+        let index = |name: &IfName| {
+            let link = link::by_name(&self.netlink, name.as_str())?;
+            link.map(|link| link.index).ok_or_else(gone)
+        };
+        let (at_port, at_other) = (index(&port)?, index(&other)?);
+        for name in [&port, &other] {
+            sysctl::disable_ipv6(name, true)?;
+        }
+        link::silence_port(&self.netlink, at_port)?;
+        link::set_up(&self.netlink, at_other, true)?;
+        link::set_up(&self.netlink, at_port, true)?;
+        // Until then what guests send to each other is lost, and nothing else.
+        for _ in 0..CARRIER {
+            if link::by_index(&self.netlink, hub)?.is_some_and(|hub| hub.carrier) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Both ends, if they are there and ours.
+    fn delete_pair(&self, hub: &IfName) -> Result<(), KernelError> {
+        for name in hub.carriers() {
+            match link::by_name(&self.netlink, name.as_str())? {
+                Some(link) if link.carried().is_some() => self.delete_link(link.index)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Not before it is gone another one can have its name.
+    fn delete_link(&self, index: IfIndex) -> Result<(), KernelError> {
+        self.deleter.delete_now(index);
+        link_deleter::invisible(&self.netlink, index)
+    }
+
+    fn drops_the_rest(&self, at: IfIndex) -> Result<bool, KernelError> {
+        let there = mirred::of(&self.netlink, at, Place::Hub)?;
+        Ok(there.iter().any(|found| found.is(&mirred::Led { filter: &rest(), at, to: at })))
+    }
+
+    /// Places of guests that are not there any more, or leave.
+    fn strays(&self, segment: &Segment, at: IfIndex) -> Result<Vec<mirred::Found>, KernelError> {
+        let last = (rest().priority, rest().number);
+        let mut there = mirred::of(&self.netlink, at, Place::Hub)?;
+        there.retain(|found| {
+            let place = found.place();
+            place != last && !segment.members.contains(&place.1)
+        });
+        Ok(there)
+    }
+
+    /// All of one that is not wanted.
+    fn delete(&self, name: &IfName, hub: Option<IfIndex>) -> Result<(), Error> {
+        let failed = |cause| Error::kernel(format!("delete {name}"), cause);
+        self.delete_pair(name).map_err(failed)?;
+        hub.map_or(Ok(()), |hub| self.delete_link(hub)).map_err(failed)
+    }
+
+    /// All but these.
+    fn delete_others(
+        &self,
+        wanted: &BTreeMap<IfName, Segment>,
+    ) -> Result<BTreeMap<IfName, Link>, Error> {
+        let There { hubs, carriers } = self.there()?;
+        let all: BTreeSet<_> = hubs.keys().chain(&carriers).collect();
+        for name in all.into_iter().filter(|name| !wanted.contains_key(*name)) {
+            self.delete(name, hubs.get(name).map(|hub| hub.index))?;
+        }
+        Ok(hubs)
+    }
+}
+
+impl SharedResource for Segments {
+    type Want = Want;
+    const NAME: &'static str = "segments";
+    const FIND: &'static str = "`ip monitor link` shows when";
+
+    fn want(world: &World) -> Want {
+        world.guests.segments()
+    }
+
+    fn changes(&self, from: Option<&Want>, to: &Want) -> Vec<Change> {
+        let has = |all: Option<&Want>, hub| all.is_some_and(|all| all.contains_key(hub));
+        let new = to.keys().filter(|hub| !has(from, hub)).map(|hub| Change::segment(hub, true));
+        let old = from.into_iter().flat_map(|from| from.keys());
+        let old = old.filter(|hub| !to.contains_key(hub)).map(|hub| Change::segment(hub, false));
+        new.chain(old).collect()
+    }
+
+    fn drift(&mut self, want: &Want, _world: &World) -> Result<Option<String>, Error> {
+        if want.is_empty() {
+            return Ok(None);
+        }
+        let failed = |cause| Error::kernel("read the segments' devices", cause);
+        let there = self.there()?.hubs;
+        for (name, segment) in want.iter() {
+            match there.get(name) {
+                Some(link) if link.up && link.carrier && !link.ipv6 => {
+                    if !self.drops_the_rest(link.index).map_err(failed)? {
+                        return Ok(Some(format!("the last filter of {name}")));
+                    }
+                }
+                _ => return Ok(Some(format!("{name}, the device of segment {}", segment.name))),
+            }
+        }
+        Ok(None)
+    }
+
+    fn apply(&mut self, task: &Task<'_, Want>) -> Result<Done, Error> {
+        if task.to.is_empty() && task.from.is_some_and(|from| from.is_empty()) {
+            return Ok(Done::Applied);
+        }
+        let there = self.delete_others(task.to)?;
+        for (name, segment) in task.to.iter() {
+            let Some(link) = there.get(name) else {
+                // What fails is not left half made.
+                let made = self.make(name, segment);
+                if made.is_err() {
+                    let there = self.there().unwrap_or_default().hubs;
+                    let _ = self.delete(name, there.get(name).map(|hub| hub.index));
+                }
+                made?;
+                continue;
+            };
+            self.complete(name, segment, link)?;
+            let failed = |cause| Error::kernel(format!("delete filters of {name}"), cause);
+            for stray in self.strays(segment, link.index).map_err(failed)? {
+                mirred::delete(&self.netlink, link.index, Place::Hub, &stray).map_err(failed)?;
+            }
+        }
+        Ok(Done::Applied)
+    }
+
+    fn clear(&mut self, _: Ending) -> Result<(), Error> {
+        self.delete_others(&BTreeMap::new()).map(drop)
+    }
+}

@@ -28,7 +28,8 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     DeviceState::DeviceState,
     GuestConfig::GuestConfig,
     GuestEvent::GuestEvent,
-    IGuestNet::{IGuestNet, ERROR_NO_FREE_SLOT, ERROR_NO_SUCH_GUEST},
+    GuestKind::GuestKind,
+    IGuestNet::{IGuestNet, ERROR_NO_FREE_SLOT, ERROR_NO_SUCH_GUEST, ERROR_SEGMENT_CLASH},
     UplinkInfo::UplinkInfo,
 };
 use binder::{ExceptionCode, Status};
@@ -303,6 +304,35 @@ fn a_user_of_its_own_sees_and_changes_its_own_guests_only() {
     end(rootless);
     bed.assert_neighbour_talks("a user's own guests");
     is_not_let_in(&bed.daemon, STRANGER + 1);
+}
+
+#[test]
+fn a_user_of_its_own_is_on_segments_of_its_own() {
+    let bed = Bed::on(Device::new()).args(&format!("--allow-uid {STRANGER}:own")).build();
+    open_to_all(&bed.daemon);
+    let on = |segment: &str, name| {
+        let segment = Some(segment.to_owned());
+        GuestConfig { kind: GuestKind::BRIDGED, segment, ..config(name) }
+    };
+    bed.attach_as(&on("roots", "a"), &bed.target());
+    let mut guest = guest_of(STRANGER);
+    as_user(STRANGER, || {
+        let service = dial(&bed.daemon).expect("a connection");
+        let own = || by_pid(i32::try_from(guest.id()).expect("a pid"));
+        let others = on("roots", "b");
+        for refused in [
+            service.attach(&others, &own(), None).err(),
+            service.plan(&others, &own()).err(),
+            service.check(&others, &own()).err(),
+        ] {
+            let status = refused.expect("it is refused");
+            assert_eq!(status.service_specific_error(), ERROR_SEGMENT_CLASH, "{status}");
+            assert_words("root's segment", &status, &["segment roots is another user's"]);
+        }
+        service.attach(&on("its", "b"), &own(), None).expect("a segment of its own");
+    });
+    guest.kill().expect("kill");
+    guest.wait().expect("wait");
 }
 
 #[test]

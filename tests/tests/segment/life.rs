@@ -1,0 +1,146 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Segments come and go with their guests, whatever happens to guestnetd or to what it has made.
+
+use super::*;
+
+#[test]
+fn a_segment_goes_with_its_last_guest() {
+    let bed = Bed::new("auto");
+    assert_eq!(hubs(&bed.device), [Value::Null; 0]);
+    let (mut a, _) = attach(&bed, "cockpit", "a");
+    let (b, second) = attach(&bed, "cockpit", "b");
+    assert_eq!((hubs(&bed.device).len(), filters(&bed.device)), (1, 5));
+    bed.detach("b");
+    assert_eq!((hubs(&bed.device).len(), filters(&bed.device)), (1, 3));
+    let (c, _) = attach(&bed, "cockpit", "c");
+    assert!(!c.ping(address(&second)), "it is not there any more");
+    bed.detach("c");
+    a.kill();
+    eventually("it is gone", || hubs(&bed.device).is_empty());
+    drop(b);
+    let (d, _) = attach(&bed, "cockpit", "d");
+    assert!(d.ping(Internet::ADDRESS));
+    let (_e, fifth) = attach(&bed, "cockpit", "e");
+    assert!(d.ping(address(&fifth)), "{}", bed.daemon.log());
+    assert_eq!(bed.service.detachAll().expect("detachAll"), 2);
+    assert_eq!(hubs(&bed.device), [Value::Null; 0]);
+}
+
+#[test]
+fn a_guestnetd_that_crashes_leaves_a_segment_as_it_is_and_takes_it_over() {
+    let mut bed = Bed::new("nftables");
+    let (a, first) = attach(&bed, "cockpit", "a");
+    let (b, second) = attach(&bed, "cockpit", "b");
+    let (mut c, _) = attach(&bed, "cockpit", "c");
+    let (mut alone, _) = attach(&bed, "cabin", "alone");
+    let before = hubs(&bed.device).len();
+    assert_eq!((before, filters(&bed.device)), (2, 10));
+    bed.daemon.kill();
+    assert!(a.ping(address(&second)), "while guestnetd is away");
+    // They end, and nobody is there to see it.
+    c.kill();
+    alone.kill();
+    eventually("their links are gone", || {
+        bed.device.link("vm_wlan3").is_none() && bed.device.link("vm_wlan2").is_none()
+    });
+    bed.start();
+    assert_eq!((hubs(&bed.device).len(), filters(&bed.device)), (1, 5));
+    assert!(a.ping(address(&second)) && b.ping(address(&first)), "{}", bed.daemon.log());
+    let again = bed.service.get("a").expect("get").expect("it is taken over");
+    assert_eq!((again.kind, again.segment.as_deref()), (GuestKind::BRIDGED, Some("cockpit")));
+    // Nothing is stored of it: its link says enough.
+    bed.daemon.kill();
+    std::fs::remove_dir_all(bed.daemon.state_dir().join("guests")).expect("what is stored");
+    bed.start();
+    let again = bed.service.get("a").expect("get").expect("it is known by its link");
+    assert_eq!((again.kind, again.segment.as_deref()), (GuestKind::BRIDGED, Some("cockpit")));
+    assert!(a.ping(address(&second)) && b.ping(address(&first)), "{}", bed.daemon.log());
+    let (_d, last) = attach(&bed, "cockpit", "d");
+    assert!(a.ping(address(&last)), "{}", bed.daemon.log());
+    bed.service.detachAll().expect("detachAll");
+    assert_eq!(hubs(&bed.device), [Value::Null; 0]);
+}
+
+#[test]
+fn what_others_take_of_a_segment_is_put_back() {
+    let bed = Bed::on(Device::new()).args("--check-every 1").build();
+    let (a, first) = attach(&bed, "cockpit", "a");
+    let (b, second) = attach(&bed, "cockpit", "b");
+    let reach = || a.ping(address(&second)) && b.ping(address(&first));
+    assert!(reach());
+    let name = hubs(&bed.device)[0]["ifname"].as_str().expect("a name").to_owned();
+    for damage in [
+        format!("ip link del {name}"),
+        format!("ip link set {name} down"),
+        format!("tc qdisc del dev {name} clsact"),
+        format!("tc qdisc del dev {} clsact", first.hostInterface),
+        format!("tc filter del dev {} ingress prio 3", second.hostInterface),
+        format!("tc filter del dev {name} ingress prio 2"),
+        format!("tc filter del dev {name} ingress prio 3"),
+    ] {
+        bed.device.run(&damage);
+        let whole = || {
+            let (one, other) = (filters(&bed.device), |end: &Attached| {
+                let all =
+                    bed.device.run(&format!("tc filter show dev {} ingress", end.hostInterface));
+                all.lines().filter(|line| line.contains("terminal")).count()
+            });
+            (one, other(&first), other(&second)) == (5, 5, 5)
+        };
+        eventually(&format!("{damage}: it is whole"), || whole() && reach());
+    }
+}
+
+#[test]
+fn a_guest_that_moves_is_found_at_its_new_address_and_not_at_the_old() {
+    let bed = Bed::new("auto");
+    let (a, first) = attach(&bed, "cockpit", "a");
+    let (b, second) = attach(&bed, "cockpit", "b");
+    let moved = GuestConfig { addresses: vec!["172.17.3.99".to_owned()], ..on("cockpit", "b") };
+    let now = bed.service.update("b", &moved).expect("update");
+    assert_eq!((address(&now), now.segment.as_deref()), ("172.17.3.99", Some("cockpit")));
+    assert!(a.ping("172.17.3.99") && b.ping(address(&first)), "{}", bed.daemon.log());
+    assert!(!a.ping(address(&second)));
+    let wire = Wire::of(&b, &now);
+    let there = Wire::of(&a, &first);
+    let old = wire.frame(ALL, IPV4, &udp(&second, [255; 4], [9, 9], b"old"));
+    let new = wire.frame(ALL, IPV4, &udp(&now, [255; 4], [9, 9], b"new"));
+    there.hears(b"new", || [&old, &new].into_iter().for_each(|frame| wire.send(frame)));
+    assert!(!there.has_heard(b"old"));
+}
+
+#[test]
+fn a_vm_is_on_a_segment_with_containers() {
+    let bed = Bed::new("auto");
+    let (a, _) = attach(&bed, "cockpit", "a");
+    let nowhere = GuestTarget { kind: TargetKind::NONE, ..GuestTarget::default() };
+    let tap = GuestConfig { kind: GuestKind::TAP, ..on("cockpit", "vm") };
+    let mut vm = bed.attach_as(&tap, &nowhere);
+    assert_eq!((vm.kind, vm.segment.as_deref()), (GuestKind::TAP, Some("cockpit")));
+    // Its frames behind a header; what a guest asks is seen, and what it says is heard.
+    let queue = std::os::fd::OwnedFd::from(vm.tap.remove(0));
+    let queue = std::fs::File::from(queue);
+    let frame = wire::frame(ALL, wire::mac(&vm), IPV4, &udp(&vm, [255; 4], [9, 9], b"from a VM"));
+    let frame = [&[0; 12][..], &frame].concat();
+    let there = Wire::of(&a, &bed.service.get("a").expect("get").expect("it is there"));
+    there.hears(b"from a VM", || {
+        let _ = std::io::Write::write(&mut &queue, &frame).expect("write");
+    });
+    assert_eq!(filters(&bed.device), 5);
+    drop(queue);
+    eventually("the VM is gone", || bed.names() == ["a"]);
+    eventually("its place is gone", || filters(&bed.device) == 3);
+}

@@ -59,9 +59,9 @@ const ROWS: [&str; 4] = [
 /// All causes, as the contract has them.
 const CAUSES: &str = include_str!("../../../aidl/android/system/guestnet/Cause.aidl");
 
-/// What doctor is to find by itself is above. These are facts of guestnetd's own set-up, which `status` says
-/// without a packet, and which doctor takes from there.
-const OF_STATUS: [&str; 14] = [
+/// What doctor is to find by itself is above. These are facts of guestnetd's own set-up, and the platform's
+/// word for an uplink, which `status` says without a packet, and which doctor takes from there.
+const OF_STATUS: [&str; 15] = [
     "LINK_GONE",
     "LINK_DOWN",
     "GUEST_LINK_DOWN",
@@ -76,6 +76,7 @@ const OF_STATUS: [&str; 14] = [
     "TUN_MISSING",
     "TUN_DOWN",
     "DNS_PORT_TAKEN",
+    "NOT_VALIDATED",
 ];
 
 #[test]

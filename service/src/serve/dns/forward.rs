@@ -20,6 +20,7 @@ use super::message::{self, Bad, Query, Rcode};
 use super::{Ask, Guest, Upstream, Want};
 use crate::model::dns::Counts;
 use crate::model::if_index::IfIndex;
+use crate::spec::IfName;
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 pub const PATIENCE_WITH_NETD: Duration = Duration::from_secs(10);
 /// How often servers are asked, at least: a datagram may be lost, and a guest's own asks again after 5 s.
 const TRIES: usize = 2;
+/// For how long a server that was silent is asked after those that were not.
+const LATER: Duration = Duration::from_secs(60);
 /// How soon a question is sent again for a guest that asks again.
 const AGAIN: Duration = Duration::from_millis(500);
 /// `REFUSED`.
@@ -96,6 +99,8 @@ struct Flight {
     /// As it is sent: by an id of ours.
     message: Vec<u8>,
     upstream: Upstream,
+    /// Which server is asked first: the first that was not silent lately.
+    first: usize,
     /// How many were asked before.
     tried: usize,
     tcp: bool,
@@ -117,6 +122,8 @@ pub struct Table {
     /// Who asked by which id: who asks again is the same.
     asking: HashMap<(Client, u16), Token>,
     last: Token,
+    /// Until when servers are asked after others, by what way they were silent.
+    silent: HashMap<(IpAddr, IfName), Instant>,
     /// What became of guests' questions since somebody took it from here.
     pub news: HashMap<Option<IfIndex>, Page>,
 }
@@ -198,6 +205,7 @@ impl Table {
         message::set_id(&mut message, random);
         let until = now + patience(&upstream);
         self.times.insert((until, token));
+        let first = self.first(&upstream, now);
         let (tried, tcp, no) = (0, false, None);
         let flight = Flight {
             guest: index,
@@ -205,6 +213,7 @@ impl Table {
             query,
             message,
             upstream,
+            first,
             tried,
             tcp,
             sent: now,
@@ -213,6 +222,19 @@ impl Table {
         };
         self.flights.insert(token, flight);
         Step::Ask(token)
+    }
+
+    /// The first server that was not silent lately; where all were, the first.
+    fn first(&self, upstream: &Upstream, now: Instant) -> usize {
+        let Ask::Servers(servers) = &upstream.ask else { return 0 };
+        if self.silent.is_empty() {
+            return 0;
+        }
+        let heard = |server: &IpAddr| {
+            self.silent.get(&(*server, upstream.by.clone())).map(|until| *until <= now)
+                != Some(false)
+        };
+        servers.iter().position(heard).unwrap_or(0)
     }
 
     /// What is known without asking anybody.
@@ -226,7 +248,7 @@ impl Table {
         let target = match &flight.upstream.ask {
             Ask::Netd(network) => Target::Netd(*network),
             Ask::Servers(servers) => Target::Server {
-                at: *servers.get(flight.tried.checked_rem(servers.len())?)?,
+                at: flight.server(servers)?,
                 by: flight.upstream.by.as_str(),
                 mark: flight.upstream.mark,
                 tcp: flight.tcp,
@@ -253,9 +275,12 @@ impl Table {
         let no = [Rcode::ServFail as u8, Rcode::NotImp as u8, REFUSED].contains(&code);
         if no && !netd && flight.has_more() {
             flight.no = Some(bytes);
-            return self.failed(token, now);
+            return self.next(token, now);
         }
         let Some(flight) = self.remove(token) else { return Step::Wait };
+        if !self.silent.is_empty() {
+            flight.asked().map(|server| self.silent.remove(&server));
+        }
         let (counts, lately) = (Counts { answered: 1, ..Counts::default() }, lately(code));
         *self.news(flight.guest) += Page { counts, lately };
         message::set_id(&mut bytes, flight.query.id);
@@ -267,6 +292,13 @@ impl Table {
 
     /// Who was asked cannot be, or has hung up.
     pub fn failed(&mut self, token: Token, now: Instant) -> Step {
+        if let Some(server) = self.flights.get(&token).and_then(Flight::asked) {
+            self.silent.insert(server, now + LATER);
+        }
+        self.next(token, now)
+    }
+
+    fn next(&mut self, token: Token, now: Instant) -> Step {
         let Some(flight) = self.flights.get_mut(&token) else { return Step::Wait };
         if flight.has_more() {
             flight.tried += 1;
@@ -298,6 +330,9 @@ impl Table {
 
     /// Guests, or whom they ask, are others. What is on its way goes to whom it goes now.
     pub fn bring(&mut self, want: &Want, now: Instant) -> Vec<Step> {
+        if self.want.upstreams != want.upstreams {
+            self.silent.clear();
+        }
         self.want = want.clone();
         let tokens: Vec<_> = self.flights.keys().copied().collect();
         tokens.into_iter().filter_map(|token| self.follow(token, now)).collect()
@@ -312,7 +347,8 @@ impl Table {
         match self.want.asks(guest).filter(has_somebody) {
             Some(same) if same == flight.upstream => None,
             Some(other) => {
-                (flight.upstream, flight.tried, flight.tcp, flight.no) = (other, 0, false, None);
+                (flight.upstream, flight.first, flight.tried) = (other, 0, 0);
+                (flight.tcp, flight.no) = (false, None);
                 Some(self.wait_again(token, now))
             }
             None => Some(self.give_up(token)),
@@ -365,6 +401,16 @@ impl Table {
 }
 
 impl Flight {
+    fn server(&self, servers: &[IpAddr]) -> Option<IpAddr> {
+        servers.get((self.first + self.tried).checked_rem(servers.len())?).copied()
+    }
+
+    /// The server that is asked now, and by what way.
+    fn asked(&self) -> Option<(IpAddr, IfName)> {
+        let Ask::Servers(servers) = &self.upstream.ask else { return None };
+        Some((self.server(servers)?, self.upstream.by.clone()))
+    }
+
     /// Whether there is another try.
     fn has_more(&self) -> bool {
         match &self.upstream.ask {
@@ -397,7 +443,6 @@ fn patience(upstream: &Upstream) -> Duration {
 mod tests {
     use super::super::message::tests::{answer, question};
     use super::*;
-    use crate::spec::IfName;
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
@@ -521,6 +566,30 @@ mod tests {
 
         let token = asked(rig.from(1, 4000, 9));
         assert_eq!(message::rcode(&told(rig.answers(token, 3, 0))), 3, "NXDOMAIN is an answer");
+    }
+
+    #[test]
+    fn who_was_silent_is_asked_after_others_for_a_while() {
+        let mut rig = Rig::new(&want(1, Some(servers(&SERVERS))));
+        let first = asked(rig.from(1, 1, 1));
+        assert_eq!(rig.at(first), (SERVERS[0].to_owned(), false));
+        rig.now += PATIENCE;
+        rig.expire();
+        rig.answers(first, 0, 0);
+        let second = asked(rig.from(1, 2, 2));
+        assert_eq!(rig.at(second), (SERVERS[1].to_owned(), false), "nobody waits for it again");
+        // The other one is silent, too: the first is asked behind it.
+        rig.now += PATIENCE;
+        rig.expire();
+        assert_eq!(rig.at(second), (SERVERS[0].to_owned(), false));
+        rig.answers(second, 0, 0);
+        let third = asked(rig.from(1, 3, 3));
+        assert_eq!(rig.at(third), (SERVERS[0].to_owned(), false), "it has answered");
+        // A no is an answer.
+        assert!(matches!(rig.answers(third, REFUSED, 0), Step::Ask(_)));
+        rig.answers(third, 0, 0);
+        let fourth = asked(rig.from(1, 4, 4));
+        assert_eq!(rig.at(fourth), (SERVERS[0].to_owned(), false));
     }
 
     #[test]

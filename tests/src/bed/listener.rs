@@ -169,6 +169,9 @@ fn copy(guest: &Guest) -> Guest {
         dnsCounters: Default::default(),
         dns: guest.dns,
         dnsServers: guest.dnsServers.clone(),
+        endedByUid: guest.endedByUid,
+        endedByPid: guest.endedByPid,
+        segment: guest.segment.clone(),
         ..Guest::default()
     }
 }

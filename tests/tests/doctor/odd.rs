@@ -259,10 +259,14 @@ fn a_guest_that_may_not_be_entered_is_said_to_be_so() {
         .stderr(Stdio::null())
         .spawn()
         .expect("strace");
+    // All its threads: strace takes one after the other.
     let traced = || {
-        let path = format!("/proc/{pid}/status");
-        let status = std::fs::read_to_string(path).unwrap_or_default();
-        status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
+        tasks.flatten().all(|task| {
+            let status = std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            // One that has ended has no status.
+            status.lines().all(|line| !line.starts_with("TracerPid:") || !line.ends_with("\t0"))
+        })
     };
     eventually("it is traced", traced);
     let found = ward.diagnose();

@@ -70,18 +70,19 @@ Examples:
   guestnetctl attach once --pid 4242 --hold
   guestnetctl attach left --pid 4242 --segment cockpit
 
-A VM has no namespace. Its VMM gets the descriptor of a TAP device, and the guest is gone when that has
-ended. In CMD stand {mac} for the MAC that its network card is to have, {fd} for the descriptor's number,
-with commas between several, and {fds} with colons, as QEMU has them:
+A VM has no namespace. Its VMM gets the descriptor of a TAP device, and the guest is gone when
+that has ended. In CMD stand {mac} for the MAC that its network card is to have, {fd} for the
+descriptor's number, with commas between several, and {fds} with colons, as QEMU has them:
   guestnetctl attach vm --tap --exec crosvm run --net tap-fd={fd},mac={mac} ...
-  guestnetctl attach vm --tap --exec qemu-system-x86_64 \
+  guestnetctl attach vm --tap --exec qemu-system-x86_64 \\
     -netdev tap,id=net,fd={fd},vhost=off -device virtio-net-pci,netdev=net,mac={mac} ...
-  guestnetctl attach vm --tap --queues 4 --exec qemu-system-x86_64 \
-    -netdev tap,id=net,fds={fds},vhost=off \
+  guestnetctl attach vm --tap --queues 4 --exec qemu-system-x86_64 \\
+    -netdev tap,id=net,fds={fds},vhost=off \\
     -device virtio-net-pci,netdev=net,mac={mac},mq=on,vectors=10 ...
 It has its address by DHCP.
 
-The gateway answers for names. Without --resolv-conf it is for the guest to know: nameserver 172.17.3.2.
+The gateway answers for names. Without --resolv-conf it is for the guest to know:
+nameserver 172.17.3.2.
 
 Exit code 10: attached, but there is no uplink; stderr says what to do.";
 
@@ -199,6 +200,49 @@ Examples:
   guestnetctl doctor demo --probe-target 192.0.2.1 --probe-url http://192.0.2.1/generate_204
 
 Exit codes: 0 healthy, 5 a cause was found, 10 traffic waits for the uplink, 11 internet, but no names.";
+
+/// What was typed; ends the program where it cannot be understood, or asks for help. AOSP's clap breaks
+/// no lines.
+#[cfg(target_os = "android")]
+pub fn parse() -> Cli {
+    Parser::parse()
+}
+
+/// What was typed; ends the program where it cannot be understood, or asks for help, whose paragraphs are
+/// as wide as the terminal.
+#[cfg(not(target_os = "android"))]
+pub fn parse() -> Cli {
+    let parsed = clap::FromArgMatches::from_arg_matches(&command().get_matches());
+    parsed.unwrap_or_else(|e: clap::Error| e.format(&mut command()).exit())
+}
+
+#[cfg(not(target_os = "android"))]
+fn command() -> clap::Command {
+    let command = <Cli as clap::CommandFactory>::command();
+    command.mut_subcommands(|one| match one.get_after_help().map(|help| flow(&help.to_string())) {
+        Some(help) => one.after_help(help),
+        None => one,
+    })
+}
+
+/// Each paragraph in one line; what is indented keeps its lines.
+#[cfg(not(target_os = "android"))]
+fn flow(text: &str) -> String {
+    let mut flowing = String::new();
+    for line in text.lines() {
+        let last = flowing.lines().next_back().unwrap_or_default();
+        let goes_on = !last.is_empty() && !last.starts_with(' ') && !flowing.ends_with("\n\n");
+        let joined = goes_on && !line.is_empty() && !line.starts_with(' ');
+        if joined {
+            flowing.truncate(flowing.trim_end_matches('\n').len());
+            flowing.push(' ');
+        }
+        flowing.push_str(line);
+        flowing.push('\n');
+    }
+    flowing.truncate(flowing.trim_end().len());
+    flowing
+}
 
 /// Gives guests, containers and virtual machines, their network, through guestnetd
 #[derive(Debug, Parser)]
@@ -738,6 +782,13 @@ mod tests {
     }
 
     /// Hooks show the configuration that runs them.
+    #[cfg(not(target_os = "android"))]
+    #[test]
+    fn a_paragraph_flows_and_a_list_does_not() {
+        let text = "One line\nand one.\n\nExit:\n  0  well\n  1  not\nEnd\nof it.";
+        assert_eq!(flow(text), "One line and one.\n\nExit:\n  0  well\n  1  not\nEnd of it.");
+    }
+
     #[test]
     fn every_command_has_an_example_with_words_that_it_knows() {
         let mut cli = Cli::command();

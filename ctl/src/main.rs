@@ -49,13 +49,12 @@ mod verdict;
 mod vpn;
 mod watch;
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     #[cfg(not(target_os = "android"))]
     complete::answer();
-    let cli = cli::Cli::parse();
+    let cli = cli::parse();
     let output = output::Output::new(cli.json);
     let exit = commands::run(&cli, &output).unwrap_or_else(|failure| {
         output.failure(&failure);

@@ -276,13 +276,13 @@ public final class ConnectorTest {
         told("wlan0 portal=" + longest);
     }
 
-    void aNetworkThatIsLostIsNotValidatedAnyMoreAndMaySignInAnew() {
+    void aNetworkThatIsLostIsForgottenAndMaySignInAnew() {
         start();
         has(mWifi, 12, 16);
         is(mWifi, link("wlan0", "http://192.0.2.1"));
         told("wlan0 metered validated portal=http://192.0.2.1");
         mNetworks.callback.onLost(mWifi);
-        told("wlan0 metered");
+        told("wlan0 metered validated");
         Network again = new Network();
         is(again, link("wlan0", null));
         told();
@@ -310,9 +310,9 @@ public final class ConnectorTest {
         has(mWifi, 11, 12, 16);
         is(mWifi, link("wlan0", null));
         is(mWifi, link("wlan1", null));
-        told("wlan0 validated", "wlan1 validated", "wlan0");
+        told("wlan0 validated", "wlan1 validated", "wlan0 validated");
         is(mWifi, link(null, null));
-        told("wlan1");
+        told("wlan1 validated");
     }
 
     void resolversAreNamedWhereThatIsAskedFor() {
@@ -327,7 +327,7 @@ public final class ConnectorTest {
         is(mWifi, link("wlan0", null));
         told("wlan0", "wlan0 dns=");
         mNetworks.callback.onLost(mWifi);
-        told("wlan0");
+        told("wlan0 validated");
     }
 
     void theDeviceBecomesIdleAndWakesUp() {

@@ -543,7 +543,7 @@ mod tests {
         // Each instruction may go both ways.
         let both = Instruction { code: 0x15, yes: 0, no: 0, k: 1 };
         let load = Instruction { code: 0x20, k: 4, ..Instruction::default() };
-        let program = std::iter::once(load).chain(std::iter::repeat(both).take(63));
+        let program = std::iter::once(load).chain([both; 63]);
         Program::Bpf(program.collect()).holds(&content(&packet));
     }
 }

@@ -44,6 +44,10 @@ public final class Parcel {
 
     public native void writeInt(int value);
 
+    public native int[] createIntArray();
+
+    public native void writeIntArray(int[] value);
+
     public native long readLong();
 
     public native void writeLong(long value);

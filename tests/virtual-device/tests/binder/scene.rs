@@ -48,7 +48,11 @@ impl Scene {
     #[track_caller]
     pub fn attach(&self) {
         let target = by_pid(self.guest.pid());
-        self.service().attach(&config("box"), &target, None).expect("attach");
+        let attach = || self.service().attach(&config("box"), &target, None).expect("attach");
+        attach();
+        // What guestnetd opens once and keeps is there after that.
+        self.service().detach("box").expect("detach");
+        attach();
     }
 
     /// A connection to the service that is registered now.

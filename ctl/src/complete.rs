@@ -17,7 +17,6 @@
 
 use crate::client;
 use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest;
-use clap::CommandFactory;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 use std::io;
@@ -26,14 +25,14 @@ use std::io;
 const VARIABLE: &str = "_GUESTNETCTL_COMPLETE";
 const NAME: &str = "guestnetctl";
 
-/// Answers the script of a shell and ends, if one asks.
-pub fn answer() {
-    CompleteEnv::with_factory(command).var(VARIABLE).complete();
+/// Answers the script of a shell about this command line and ends, if one asks.
+pub fn answer(line: fn() -> clap::Command) {
+    CompleteEnv::with_factory(|| offered(line())).var(VARIABLE).complete();
 }
 
-/// The command line, whose commands are offered by one name: their others are understood.
-fn command() -> clap::Command {
-    crate::cli::Cli::command().mut_subcommands(|one| {
+/// Commands are offered by one name: their others are understood.
+fn offered(line: clap::Command) -> clap::Command {
+    line.mut_subcommands(|one| {
         // clap keeps names for as long as the process lives, which ends with its answer.
         let others: Vec<&str> =
             one.get_visible_aliases().map(|name| &*name.to_owned().leak()).collect();

@@ -53,7 +53,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     #[cfg(not(target_os = "android"))]
-    complete::answer();
+    complete::answer(<cli::Cli as clap::CommandFactory>::command);
     let cli = cli::parse();
     let output = output::Output::new(cli.json);
     let exit = commands::run(&cli, &output).unwrap_or_else(|failure| {

@@ -70,8 +70,8 @@ const NUD_PERMANENT: u16 = 0x80;
 pub(super) type Where = &'static str;
 
 impl Below {
-    /// That of the thread's namespace.
-    pub(in crate::daemon) fn read(netlink: &Netlink) -> Self {
+    /// That of the thread's namespace; IPsec's policies if that is asked for.
+    pub(in crate::daemon) fn read(netlink: &Netlink, ipsec: bool) -> Self {
         let mut unread = Vec::new();
         let mut neighbours = neighbour::of(netlink, Family::V4, None).unwrap_or_else(|e| {
             unread.push(format!("the neighbours: {e}"));
@@ -83,10 +83,9 @@ impl Below {
             Vec::new()
         });
         queues.retain(|queue| !["noqueue", "pfifo_fast", "mq"].contains(&queue.kind.as_str()));
-        // SELinux does not let guestnetd ask on Android.
-        let policies = match cfg!(target_os = "android") {
-            true => Policies::default(),
-            false => ipsec::policies().unwrap_or_else(|e| {
+        let policies = match ipsec {
+            false => Policies::default(),
+            true => ipsec::policies().unwrap_or_else(|e| {
                 unread.push(format!("IPsec's policies: {e}"));
                 Policies::default()
             }),
@@ -208,6 +207,11 @@ impl Below {
 }
 
 impl Daemon {
+    /// Not where netd routes: they are its own there, and SELinux lets nobody else ask.
+    pub(super) fn asks_about_ipsec(&self) -> bool {
+        !self.world.netd_routes()
+    }
+
     /// What others have set below a guest: its layers say so.
     pub(super) fn below_guest(
         &self,

@@ -60,7 +60,7 @@ impl Daemon {
         };
         let mut layers = self.device_layers(self.world.guests.is_empty());
         let others = self.others(&layers);
-        let below = Below::read(&self.kernel.netlink);
+        let below = Below::read(&self.kernel.netlink, self.asks_about_ipsec());
         let drops = self.packet_filter.get_mut().drops();
         let mut guests = Vec::new();
         for guest in chosen {

@@ -43,6 +43,8 @@ pub(in crate::daemon) struct Visit {
     well_at: Option<u32>,
     /// A dear look is due, whatever its end has done.
     is_due: bool,
+    /// IPsec's policies are looked at.
+    ipsec: bool,
 }
 
 /// What else happens inside nobody announces, and a dear look is seen by the guest: a guest that is asked
@@ -90,14 +92,15 @@ fn look(home: &Home, device: &Netlink, visit: &Visit) -> Result<Option<Inside>, 
     let dear = host.carrier && (flapped || visit.is_due);
     let effort = if dear { Effort::Thorough } else { Effort::Quick };
     let process = visit.process.as_ref();
-    let more = |netlink: &Netlink, link: &Link| stops(netlink, link, &visit.net);
+    let more = |netlink: &Netlink, link: &Link| stops(netlink, link, visit);
     inside::look(home, device, &visit.net, &visit.netns, &host, (process, effort), &more)
 }
 
 /// What stops a guest's packets in its own namespace, which the calling thread is in.
-fn stops(netlink: &Netlink, link: &Link, net: &GuestNet) -> Vec<(Layer, Fault)> {
+fn stops(netlink: &Netlink, link: &Link, visit: &Visit) -> Vec<(Layer, Fault)> {
+    let net = &visit.net;
     let end = below::end_of(net, link);
-    let mut stops = Below::read(netlink).within(netlink, &end, link);
+    let mut stops = Below::read(netlink, visit.ipsec).within(netlink, &end, link);
     let own = diagnose::packet::Link { address: Some(net.guest.address), ..(link).into() };
     let own = Arc::new(own);
     let guest = journey::Guest {
@@ -117,6 +120,7 @@ fn stops(netlink: &Netlink, link: &Link, net: &GuestNet) -> Vec<(Layer, Fault)> 
 impl Daemon {
     fn visits(&mut self, which: impl Fn(&Attached) -> bool, every: Option<Duration>) -> Vec<Visit> {
         self.settle();
+        let ipsec = self.asks_about_ipsec();
         let looked_at = &mut self.looked_at;
         let mut is_due = |guest: &Attached| {
             let Some(every) = every.filter(|_| guest.netns.handle.is_none()) else { return false };
@@ -136,6 +140,7 @@ impl Daemon {
             netns: guest.netns.clone(),
             process: guest.lifelines.process,
             is_due: is_due(guest),
+            ipsec,
             well_at: self.well_at.get(&guest.index).copied(),
         };
         chosen.map(visit).collect()

@@ -234,7 +234,7 @@ mod tests {
         assert!(dot.contains(r#"a\"];<b>"#) && !dot.contains('\u{1b}'), "{dot}");
     }
 
-    /// README's picture. `UPDATE_PICTURES=1 cargo test -p guestnetctl pictures` draws it anew: look at it then.
+    /// README's picture. `UPDATE_PICTURES=1 cargo test -p guestnetctl pictures` draws it again; look at the result.
     #[test]
     fn pictures_are_of_this_version() {
         let drawn = svg::draw(&recorded::graph());

@@ -41,7 +41,7 @@ pub fn text(found: &Diagnosis, look: Look) -> String {
         table.row([format!("  {}", probe.name), theirs, cell(probe.device, probe.deviceMicros)]);
     }
     let lines = table.lines();
-    // Side by side there is no room: one below the other.
+    // There is no room for two columns.
     let narrow = lines.iter().any(|line| width(line) > look.columns);
     let mut lines = lines.into_iter();
     let head = lines.next().unwrap_or_default();

@@ -27,7 +27,7 @@ use std::ffi::OsString;
 /// The options' values as they were said, by their keys; with the defaults.
 pub(super) type Values = BTreeMap<String, Vec<OsString>>;
 
-/// What is no key: it is about the file, or starts nothing.
+/// Options that are not keys: they name the file, or start nothing.
 const NOT_KEYS: [&str; 4] = ["config", "check-config", "help", "version"];
 
 /// The options that are keys.

@@ -392,7 +392,7 @@ interface IGuestNet {
     DnsState getDns();
 
     /**
-     * Says what the platform knows of the device. It holds while guestnetd runs, until it is said anew.
+     * Says what the platform knows of the device. It holds until the next call, or until guestnetd ends.
      *
      * @param state what is known of it.
      */

@@ -34,7 +34,9 @@ pub mod traffic;
 pub use bed::Bed;
 pub use daemon::Daemon;
 pub use device::Device;
-pub use guestnet_on_device::{guest, must, poll, probe, said, Guest, InNetns, Probe};
+pub use guestnet_on_device::{
+    guest, must, poll, probe, said, uninterrupted, Guest, InNetns, Probe,
+};
 pub use internet::Internet;
 pub use lxc::Container;
 pub use netd::NetdDevice;

@@ -29,7 +29,7 @@ use nix::sys::socket::{
     bind, setsockopt, socket, AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage,
 };
 
-use crate::InNetns;
+use crate::{uninterrupted, InNetns};
 
 /// What a resolver says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +215,7 @@ pub fn resolve(from: &impl InNetns, at: &str) -> io::Result<[u8; 4]> {
     socket.connect((at, 53))?;
     socket.send(&question())?;
     let mut buffer = [0; 512];
-    let length = socket.recv(&mut buffer)?;
+    let length = uninterrupted(|| socket.recv(&mut buffer))?;
     read(&buffer[..length])
 }
 

@@ -18,7 +18,7 @@
 use android_system_guestnet::aidl::android::system::guestnet::Operation::Operation;
 use guestnet_tests::bed::{eventually, Bed, BOUND};
 use guestnet_tests::client::{address, by_netns, config};
-use guestnet_tests::{Daemon, Device, Guest, InNetns, Internet, Probe};
+use guestnet_tests::{uninterrupted, Daemon, Device, Guest, InNetns, Internet, Probe};
 
 /// The tracked connections that an address opened.
 fn connections(device: &Device, address: &str) -> usize {
@@ -72,7 +72,7 @@ fn a_flow_born_in_a_gap_is_translated_when_the_rules_are_back() {
     });
     let answered = || {
         let _ = flow.send(b"hello");
-        flow.recv(&mut [0; 64]).is_ok()
+        uninterrupted(|| flow.recv(&mut [0; 64])).is_ok()
     };
     // Connections are tracked as long as a rule asks for it.
     bed.device.run("iptables-legacy -w -A OUTPUT -m conntrack --ctstate ESTABLISHED");

@@ -25,7 +25,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 use guestnet_tests::bed::{eventually, second_way, Bed, GATEWAY};
 use guestnet_tests::client::{address, by_pid, config};
 use guestnet_tests::resolver::{question, resolve, resolve_by_tcp, Resolver, Says};
-use guestnet_tests::{Device, Guest, InNetns, Internet, Probe};
+use guestnet_tests::{uninterrupted, Device, Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(
     a_guest_is_answered_by_udp_and_tcp,
@@ -68,7 +68,7 @@ fn code(from: &impl InNetns, message: &[u8]) -> Option<u8> {
     socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
     socket.send_to(message, (GATEWAY, 53)).expect("sent");
     let mut buffer = [0; 4096];
-    let length = socket.recv(&mut buffer).ok()?;
+    let length = uninterrupted(|| socket.recv(&mut buffer)).ok()?;
     buffer.get(..length)?.get(3).map(|flags| flags & 0x0f)
 }
 
@@ -306,7 +306,7 @@ fn nobody_is_answered_but_a_guest_that_asks_its_gateway(firewall: &str) {
         let sent = socket.send_to(&question(), (at, PORT));
         let to = SocketAddr::new(at.parse().expect("an address"), PORT);
         let tcp = from.enter(|| TcpStream::connect_timeout(&to, Duration::from_millis(300)));
-        sent.is_ok() && socket.recv(&mut [0; 512]).is_ok() || tcp.is_ok()
+        sent.is_ok() && uninterrupted(|| socket.recv(&mut [0; 512])).is_ok() || tcp.is_ok()
     };
     refused(&|at| by_port(&other, at), GATEWAY);
     refused(&|at| by_port(&other, at), Device::ADDRESS);
@@ -317,7 +317,7 @@ fn nobody_is_answered_but_a_guest_that_asks_its_gateway(firewall: &str) {
         socket.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
         let asked = |port| {
             let _ = socket.send_to(&question(), (at, port));
-            socket.recv(&mut [0; 512]).is_ok()
+            uninterrupted(|| socket.recv(&mut [0; 512])).is_ok()
         };
         asked(PORT) || asked(53)
     };
@@ -335,8 +335,10 @@ fn nobody_is_answered_but_a_guest_that_asks_its_gateway(firewall: &str) {
             before();
             let _ = forged.send_to(&question(), (GATEWAY, 53));
         }
-        assert!(heard.recv(&mut [0; 512]).is_err(), "an answer to what another has asked: {what}");
-        assert!(forged.recv(&mut [0; 512]).is_err(), "{what}");
+        let told = uninterrupted(|| heard.recv(&mut [0; 512]));
+        assert!(told.is_err(), "an answer to what another has asked: {what}");
+        let answer = uninterrupted(|| forged.recv(&mut [0; 512]));
+        assert!(answer.is_err(), "{what}");
     };
     unheard("as the kernel is set", &|| {});
     // The kernel does not look at where it comes from any more. guestnetd puts that back a moment later.
@@ -529,7 +531,7 @@ fn asked_for(from: &impl InNetns, name: &str, kind: u8) -> Option<(u8, Vec<u8>)>
     socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
     socket.send_to(&message, (GATEWAY, 53)).expect("sent");
     let mut buffer = [0; 512];
-    let length = socket.recv(&mut buffer).ok()?;
+    let length = uninterrupted(|| socket.recv(&mut buffer)).ok()?;
     let answer = buffer.get(..length)?;
     Some((answer.get(3)? & 0x0f, answer.get(message.len()..)?.get(12..).unwrap_or(&[]).to_vec()))
 }
@@ -601,7 +603,7 @@ fn a_client_that_is_asking_notices_no_restart() {
         let mut buffer = [0; 512];
         (0..10).any(|_| {
             let _ = socket.send_to(&question(), (GATEWAY, 53));
-            let length = socket.recv(&mut buffer).unwrap_or(0);
+            let length = uninterrupted(|| socket.recv(&mut buffer)).unwrap_or(0);
             buffer.get(3).is_some_and(|flags| length > 12 && flags & 0x0f == 0)
         })
     };

@@ -27,8 +27,8 @@ use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
 };
 use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::client::config;
-use guestnet_tests::poll;
 use guestnet_tests::snapshot::open_fds;
+use guestnet_tests::{poll, uninterrupted};
 use nix::sys::socket::{sendmsg, ControlMessage, MsgFlags};
 
 /// How long a connection may take to say that it speaks Binder.
@@ -118,7 +118,7 @@ fn all_are_cut(held: Vec<UnixStream>) {
     for mut one in held {
         let left = deadline.saturating_duration_since(Instant::now());
         one.set_read_timeout(Some(left.max(Duration::from_millis(1)))).expect("a timeout");
-        match one.read(&mut [0; 64]) {
+        match uninterrupted(|| one.read(&mut [0; 64])) {
             Ok(0) => {}
             Err(e) if e.kind() == ErrorKind::ConnectionReset => {}
             other => panic!("it was not cut: {other:?}"),

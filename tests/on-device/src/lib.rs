@@ -23,6 +23,7 @@ pub mod guest;
 pub mod netns;
 pub mod probe;
 
+use std::io;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,17 @@ pub fn poll<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T>
             Some(answer) => return Some(answer),
             None if Instant::now() > end => return None,
             None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
+}
+
+/// Makes a call again that a signal cut short. A socket's read with a time limit ends with EINTR even
+/// where nobody has a handler: the kernel wakes it so to freeze the machine (sock_intr_errno()).
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            answer => return answer,
         }
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{poll, InNetns};
+use crate::{poll, uninterrupted, InNetns};
 
 /// How long a probe waits for an answer. Everything is on one machine: who has not answered by
 /// then never will.
@@ -65,7 +65,7 @@ pub trait Probe: InNetns {
         socket.connect(address)?;
         socket.send(text.as_bytes())?;
         let mut buffer = [0; 2048];
-        let length = socket.recv(&mut buffer)?;
+        let length = uninterrupted(|| socket.recv(&mut buffer))?;
         Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
     }
 

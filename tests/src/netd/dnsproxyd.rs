@@ -25,6 +25,7 @@ use std::time::Duration;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 use crate::resolver::{answer, Says};
+use crate::uninterrupted;
 
 /// What it does with a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +119,7 @@ fn talk(stream: &mut UnixStream, does: Does, note: impl FnOnce(u32)) -> io::Resu
     // FrameworkListener reads 4096 bytes at once, and no more of one command.
     let mut buffer = [0; 4096];
     while !command.ends_with(&[0]) {
-        match stream.read(&mut buffer)? {
+        match uninterrupted(|| stream.read(&mut buffer))? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             count => command.extend(&buffer[..count]),
         }

@@ -24,7 +24,7 @@ use std::thread::{self, JoinHandle};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 
 use crate::probe::WAIT;
-use crate::{InNetns, Probe};
+use crate::{uninterrupted, InNetns, Probe};
 
 const TXT: u16 = 16;
 
@@ -79,7 +79,7 @@ pub fn ask(from: &impl InNetns, resolver: &str, tcp: bool) -> io::Result<String>
         socket.connect(address)?;
         socket.send(&query)?;
         let mut buffer = [0; 512];
-        let length = socket.recv(&mut buffer)?;
+        let length = uninterrupted(|| socket.recv(&mut buffer))?;
         buffer[..length].to_vec()
     };
     // A TXT record's data: its length, then the text.

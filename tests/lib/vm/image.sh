@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC1091
-# What the real VM of real.rs boots: Debian's kernel, as the virtual device has it, and an initramfs of busybox.
-# `image.sh FOLDER INIT`: writes FOLDER/{vmlinux,initramfs}. Run in the repository.
+# What a real VM of the tests boots: Debian's kernel, as the virtual device has it, and an initramfs of busybox
+# with init. `image.sh FOLDER`: writes FOLDER/{vmlinux,initramfs}. Run in the repository.
 set -euo pipefail
 . tests/lib/ui.sh
 . tests/lib/machine.sh
 . tests/virtual-device/image.sh
-folder=$1 init=$2
+folder=$1
 need_tools qemu-system-x86_64:qemu-system-x86 busybox:busybox cpio:cpio
 make_kernel 6.1 >&2
 kernel=$cache/6.1 root=$folder/root release=$(cat "$cache/6.1/release")
@@ -20,6 +20,6 @@ modprobe -d "$kernel/package" -S "$release" --show-depends -a virtio_pci virtio_
     number=$((number + 1))
 done
 [ -z "$(ls "$root"/modules/*.xz 2>/dev/null)" ] || xz -d "$root"/modules/*.xz
-install -m 755 "$init" "$root/init"
-ln -s "$kernel/vmlinux" "$folder/vmlinux"
+install -m 755 tests/lib/vm/init "$root/init"
+ln -sf "$kernel/vmlinux" "$folder/vmlinux"
 pack "$root" >"$folder/initramfs"

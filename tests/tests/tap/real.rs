@@ -104,7 +104,7 @@ fn a_real_vm_boots_gets_its_lease_and_reaches_the_internet() {
     ] {
         assert!(lines.iter().any(|found| found == line), "{line}: {all}");
     }
-    let seen = lines.iter().find(|line| line.starts_with("VM is seen as"));
+    let seen = lines.iter().find(|line| line.starts_with("VM fetches a page"));
     assert!(seen.is_some_and(|line| line.contains("192.0.2.2")), "{all}");
     let index = || bed.device.link("vm_wlan").map(|link| link["ifindex"].to_string());
     let before = index();

@@ -153,6 +153,15 @@ Examples:
   guestnetctl uplink-info wlan0 --captive-portal https://portal.example/api
   guestnetctl uplink-info wlan0";
 
+const DEVICE_HELP: &str = "\
+While the device is idle guestnetd acts on what the kernel announces, as ever; what nobody announces
+it looks for once in an hour, not each --check-every, and at once when the device is in use again. It
+holds while guestnetd runs.
+
+Examples:
+  guestnetctl device-state --idle
+  guestnetctl device-state";
+
 const RELOAD_HELP: &str = "\
 The file is /etc/guestnet/guestnetd.toml, or what guestnetd's --config names. When anything in it is
 wrong, the file, the line and the cause are said, and nothing changes (exit code 9). Attached guests
@@ -424,6 +433,13 @@ but no names.")]
     /// Say what the platform knows of an uplink; what is not given is not so
     #[command(after_help = UPLINK_HELP)]
     UplinkInfo(UplinkArgs),
+    /// Say what the platform knows of the device; what is not given is not so
+    #[command(after_help = DEVICE_HELP)]
+    DeviceState {
+        /// Nobody uses it: guestnetd looks once in an hour for what others have changed
+        #[arg(long)]
+        idle: bool,
+    },
     /// Have guestnetd read its file again: what can change at once does, and what cannot is named
     #[command(after_help = RELOAD_HELP)]
     Reload,

@@ -21,6 +21,7 @@ use crate::{
     attached, client, hold, json, lxc, oci, reload, render, tap, target, uplink, verdict, watch,
 };
 use android_system_guestnet::aidl::android::system::guestnet::{
+    DeviceState::DeviceState,
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
     IGuestNet::{IGuestNet, ERROR_GUEST_GONE, ERROR_NO_SUCH_GUEST},
@@ -127,6 +128,10 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             None => uplink::resolvers(guestnet, output)?,
         },
         Command::UplinkInfo(args) => uplink::info(guestnet, output, args)?,
+        Command::DeviceState { idle } => {
+            guestnet.setDeviceState(&DeviceState { idle: *idle })?;
+            output.answer(|| json::device_state(*idle), || render::uplink::device(*idle))?;
+        }
         Command::Reload => reload::run(guestnet, output)?,
         Command::Info => {
             let info = guestnet.info()?;

@@ -332,6 +332,11 @@ pub fn uplink_info(uplink: &str, info: &UplinkInfo) -> Value {
     })
 }
 
+/// device-state
+pub fn device_state(idle: bool) -> Value {
+    json!({ "idle": idle })
+}
+
 /// dump
 pub fn dump(text: &str) -> Value {
     json!({ "dump": text })
@@ -545,6 +550,7 @@ mod tests {
             info(&samples::info()),
             dns("wlan0", &[]),
             uplink_info("wlan0", &UplinkInfo::default()),
+            device_state(true),
             diagnoses(&[samples::diagnosis()]),
             dump("text"),
             guest_event(1, GuestEvent::LOST, &samples::guest()),

@@ -80,6 +80,19 @@ pub fn info(uplink: &str, info: &UplinkInfo) -> String {
     format!("{uplink}: {metered}, {portal}, {validated}\n")
 }
 
+/// What an idle device changes.
+pub fn device(idle: bool) -> String {
+    match idle {
+        true => {
+            "the device is idle: what nobody announces is looked for once in an hour\n".to_owned()
+        }
+        false => {
+            "the device is in use: what nobody announces is looked for as --check-every says\n"
+                .to_owned()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -327,6 +327,21 @@ fn what_is_known_of_an_uplink_arrives() {
 }
 
 #[test]
+fn what_is_known_of_the_device_arrives() {
+    let stub = Stub::start();
+    for (args, idle, text) in
+        [("--idle", true, "the device is idle: "), ("", false, "the device is in use: ")]
+    {
+        let said = stub.run(&format!("device-state {args}"));
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{args}");
+        assert!(said.out.starts_with(text), "{said:?}");
+        assert_eq!(stub.calls(), [format!("setDeviceState {idle}")]);
+        assert_eq!(stub.run(&format!("device-state {args} --json")).json()["idle"], idle);
+        stub.calls();
+    }
+}
+
+#[test]
 fn an_uplink_that_is_not_there_is_done_and_doubted() {
     let stub = Stub::start();
     for args in ["dns wlna0 192.0.2.53", "uplink-info wlna0 --metered"] {

@@ -100,6 +100,7 @@ fn wrong_command_lines() {
         "detach demo --all",
         "attach --name demo --pid 1 --vpn tun0",
         "uplink-info",
+        "device-state wlan0",
         "watch --count 0",
         "completions tcsh",
         "graph --svg --dot",

@@ -55,6 +55,7 @@ fn passes(bed: &Bed, rc: &str) -> Result<(), String> {
     let (mut started, service) = bed.start(path)?;
     let done = identity(&started).and_then(|()| {
         (0..WAYS.len()).try_for_each(|way| bed.serves(&service, way))?;
+        bed.serves_a_vm(&service)?;
         bed.asks_past_a_lockdown(&service)?;
         files()
     });

@@ -1,0 +1,310 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Links: what one is, and what becomes of it: up, down, moved, deleted (net/core/dev.c, rtnetlink.c).
+
+use crate::announce::{Cause, GROUP_LINK};
+use crate::conf::Conf;
+use crate::kernel::Kernel;
+use crate::space::Netns;
+use libc::{IFF_BROADCAST, IFF_LOOPBACK, IFF_MULTICAST, IFF_RUNNING, IFF_UP};
+
+/// `IFF_*` beyond what libc's are typed as.
+pub const UP: u32 = IFF_UP as u32;
+pub const LOWER_UP: u32 = 1 << 16;
+const RUNNING: u32 = IFF_RUNNING as u32;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Loopback,
+    Veth,
+    Bridge,
+    Dummy,
+}
+
+impl Kind {
+    /// As IFLA_INFO_KIND says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loopback => "",
+            Self::Veth => "veth",
+            Self::Bridge => "bridge",
+            Self::Dummy => "dummy",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub index: u32,
+    pub name: String,
+    pub altnames: Vec<String>,
+    pub kind: Kind,
+    pub mac: [u8; 6],
+    pub mtu: u32,
+    pub group: u32,
+    pub alias: Option<String>,
+    pub master: Option<u32>,
+    /// Where the other end of a veth is.
+    pub peer: Option<(Netns, u32)>,
+    /// IFF_UP and what else is switched by hand.
+    pub flags: u32,
+    /// Whether it was ever up: it has a queueing discipline then.
+    pub opened: bool,
+    pub carrier: bool,
+    pub carrier_ups: u32,
+    pub carrier_downs: u32,
+    pub conf: Conf,
+    pub no_ipv6: bool,
+    pub txqlen: u32,
+    /// Its announcements begin once it is complete.
+    pub born: bool,
+}
+
+impl Link {
+    pub fn is_up(&self) -> bool {
+        self.flags & UP != 0
+    }
+
+    /// Flags as they are told (`netif_get_flags()`).
+    pub fn told_flags(&self) -> u32 {
+        let mut flags = self.flags;
+        if self.is_up() && self.carrier {
+            flags |= RUNNING | LOWER_UP;
+        }
+        flags
+    }
+
+    /// linux/if.h: unknown, down, up.
+    pub fn operstate(&self) -> u8 {
+        match (self.kind, self.is_up(), self.carrier) {
+            (Kind::Loopback | Kind::Dummy, _, true) if self.opened && self.is_up() => 0,
+            (_, false, _) | (_, _, false) => 2,
+            _ => 6,
+        }
+    }
+}
+
+pub fn flags_of(kind: Kind) -> u32 {
+    match kind {
+        Kind::Loopback => IFF_LOOPBACK as u32,
+        Kind::Dummy => IFF_BROADCAST as u32 | libc::IFF_NOARP as u32,
+        Kind::Veth | Kind::Bridge => (IFF_BROADCAST | IFF_MULTICAST) as u32,
+    }
+}
+
+impl Kernel {
+    pub(crate) fn link(&self, netns: Netns, index: u32) -> Result<&Link, i32> {
+        self.space(netns).links.get(&index).ok_or(libc::ENODEV)
+    }
+
+    pub(crate) fn link_mut(&mut self, netns: Netns, index: u32) -> &mut Link {
+        self.space_mut(netns).links.get_mut(&index).expect("a link that is there")
+    }
+
+    pub(crate) fn add_loopback(&mut self, netns: Netns) {
+        let mut lo = self.blank(netns, Kind::Loopback, "lo".into());
+        lo.mtu = 65536;
+        lo.carrier = true;
+        lo.txqlen = 1000;
+        lo.born = true;
+        let space = self.space_mut(netns);
+        lo.index = space.take_index(0).expect("the first one is free");
+        space.links.insert(lo.index, lo);
+    }
+
+    /// One without an index yet.
+    pub(crate) fn blank(&self, netns: Netns, kind: Kind, name: String) -> Link {
+        let space = self.space(netns);
+        Link {
+            index: 0,
+            name,
+            altnames: Vec::new(),
+            kind,
+            mac: [0; 6],
+            mtu: 1500,
+            group: 0,
+            alias: None,
+            master: None,
+            peer: None,
+            flags: flags_of(kind),
+            opened: false,
+            carrier: false,
+            carrier_ups: 0,
+            carrier_downs: 0,
+            conf: Conf { set: 0, ..space.conf_default.clone() },
+            no_ipv6: space.no_ipv6.1,
+            txqlen: 1000,
+            born: false,
+        }
+    }
+
+    /// RTM_NEWLINK about it.
+    pub(crate) fn announce_link(&mut self, netns: Netns, index: u32, changed: u32, cause: Cause) {
+        if !self.space(netns).links.get(&index).is_some_and(|link| link.born) {
+            return;
+        }
+        self.announce(netns, GROUP_LINK, libc::RTM_NEWLINK, cause, |kernel| {
+            kernel.link_body(netns, index, changed, false, cause)
+        });
+    }
+
+    /// Sets it up or down (`__dev_change_flags()`, `__dev_notify_flags()`).
+    pub(crate) fn change_flags(
+        &mut self,
+        netns: Netns,
+        index: u32,
+        flags: u32,
+        cause: Cause,
+    ) -> u32 {
+        let link = self.link_mut(netns, index);
+        let before = link.flags;
+        // What user space may switch, beside IFF_UP.
+        let may = UP
+            | (libc::IFF_DEBUG | libc::IFF_NOARP | libc::IFF_NOTRAILERS | libc::IFF_DYNAMIC) as u32
+            | (libc::IFF_MULTICAST | libc::IFF_PORTSEL | libc::IFF_AUTOMEDIA) as u32;
+        link.flags = before & !may | flags & may;
+        let changed = before ^ link.flags;
+        if changed & UP != 0 && link.flags & UP != 0 {
+            link.opened = true;
+        }
+        if changed & UP != 0 {
+            self.settle_carrier(netns, index);
+        }
+        if changed != 0 {
+            self.announce_link(netns, index, changed, cause);
+        }
+        if changed & UP != 0 {
+            match flags & UP != 0 {
+                true => self.link_came_up(netns, index),
+                false => self.link_went_down(netns, index),
+            }
+        }
+        changed
+    }
+
+    /// Veth has carrier while both ends are up; a bridge while one of its ports has.
+    fn settle_carrier(&mut self, netns: Netns, index: u32) {
+        let Ok(link) = self.link(netns, index) else { return };
+        match link.kind {
+            Kind::Loopback => {}
+            Kind::Dummy => self.set_carrier(netns, index, true),
+            Kind::Bridge => self.settle_bridge(netns, index),
+            Kind::Veth => {
+                let Some((there, other)) = link.peer else { return };
+                let up = link.is_up();
+                let other_up = self.link(there, other).is_ok_and(Link::is_up);
+                let both = up && other_up;
+                // veth_open() and veth_close() leave a carrier that is off alone.
+                self.set_carrier(netns, index, both);
+                if self.set_carrier_of(there, other, both) {
+                    self.announce_link(there, other, 0, Cause::default());
+                }
+                self.settle_masters(netns, index);
+                self.settle_masters(there, other);
+            }
+        }
+    }
+
+    fn settle_masters(&mut self, netns: Netns, index: u32) {
+        let master = self.link(netns, index).ok().and_then(|link| link.master);
+        if let Some(master) = master {
+            self.settle_bridge(netns, master);
+        }
+    }
+
+    pub(crate) fn settle_bridge(&mut self, netns: Netns, bridge: u32) {
+        let ports = self.space(netns).links.values();
+        let on = ports
+            .filter(|port| port.master == Some(bridge))
+            .any(|port| port.is_up() && port.carrier);
+        let up = self.link(netns, bridge).is_ok_and(Link::is_up);
+        if self.set_carrier_of(netns, bridge, on && up) {
+            self.announce_link(netns, bridge, 0, Cause::default());
+        }
+    }
+
+    fn set_carrier(&mut self, netns: Netns, index: u32, on: bool) {
+        self.set_carrier_of(netns, index, on);
+    }
+
+    fn set_carrier_of(&mut self, netns: Netns, index: u32, on: bool) -> bool {
+        let Some(link) = self.space_mut(netns).links.get_mut(&index) else { return false };
+        if link.carrier == on {
+            return false;
+        }
+        link.carrier = on;
+        match on {
+            true => link.carrier_ups += 1,
+            false => link.carrier_downs += 1,
+        }
+        true
+    }
+
+    /// Takes a link away, and the other end of a veth (`veth_dellink()`, `unregister_netdevice_many()`).
+    pub(crate) fn delete_link(&mut self, netns: Netns, index: u32, cause: Cause) {
+        let Ok(link) = self.link(netns, index) else { return };
+        let mut going = vec![(netns, index)];
+        going.extend(link.peer);
+        for (netns, index) in &going {
+            if self.link(*netns, *index).is_ok_and(Link::is_up) {
+                self.close_for_ever(*netns, *index);
+            }
+        }
+        for (there, index) in going {
+            if self.link(there, index).is_err() {
+                continue;
+            }
+            let cause = if there == netns { cause } else { Cause::default() };
+            self.unlink(there, index, cause);
+        }
+    }
+
+    /// Down, which is not announced on its own way out (`dev_close_many(.., false)`).
+    fn close_for_ever(&mut self, netns: Netns, index: u32) {
+        self.link_mut(netns, index).flags &= !UP;
+        self.settle_carrier(netns, index);
+        self.link_went_down(netns, index);
+    }
+
+    fn unlink(&mut self, netns: Netns, index: u32, cause: Cause) {
+        if self.link(netns, index).is_ok_and(|link| link.kind == Kind::Bridge) {
+            let ports: Vec<u32> = self.ports(netns, index);
+            for port in ports {
+                self.link_mut(netns, port).master = None;
+                self.announce_link(netns, port, 0, Cause::default());
+            }
+        }
+        let master = self.link(netns, index).ok().and_then(|link| link.master);
+        self.link_mut(netns, index).master = None;
+        self.addresses_go(netns, index);
+        self.netconf_goes(netns, index);
+        self.neighbours_go(netns, index, false);
+        self.rules_lose(netns, index);
+        if self.link(netns, index).is_ok_and(|link| link.born) {
+            self.announce(netns, GROUP_LINK, libc::RTM_DELLINK, cause, |kernel| {
+                kernel.link_body(netns, index, u32::MAX, false, cause)
+            });
+        }
+        self.space_mut(netns).links.remove(&index);
+        if let Some(master) = master {
+            self.settle_bridge(netns, master);
+        }
+    }
+
+    pub(crate) fn ports(&self, netns: Netns, bridge: u32) -> Vec<u32> {
+        let links = self.space(netns).links.values();
+        links.filter(|port| port.master == Some(bridge)).map(|port| port.index).collect()
+    }
+}

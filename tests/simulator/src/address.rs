@@ -87,7 +87,7 @@ impl Kernel {
         let (Some(local), 0..=32) = (local, prefix) else { return Err(EINVAL) };
         let index = message.word(4);
         let link = self.link(netns, index)?;
-        if link.mtu < 68 {
+        if !link.ipv4 {
             return Err(ENOBUFS);
         }
         let new = Address {
@@ -101,6 +101,8 @@ impl Kernel {
             priority: all.u32(IFA_RT_PRIORITY)?.unwrap_or(0),
             protocol: all.u8(IFA_PROTO)?.unwrap_or(0),
         };
+        // Whatever comes of it (rtm_to_ifaddr()).
+        self.link_mut(netns, index).conf.pin();
         let same =
             |old: &Address| old.prefix == prefix && old.matches(new.address) && old.local == local;
         match self.addresses(netns, index).iter().position(same) {
@@ -245,17 +247,39 @@ impl Kernel {
         self.flush_routes_by(netns, index, true);
     }
 
+    /// A link's new name is its addresses' (`inetdev_changename()`).
+    pub(crate) fn addresses_renamed(&mut self, netns: Netns, index: u32) {
+        let name = self.link_mut(netns, index).name.clone();
+        let list = self.space_mut(netns).addresses.entry(index).or_default();
+        for (number, own) in list.iter_mut().enumerate() {
+            let before = std::mem::replace(&mut own.label, name.clone());
+            if number > 0 {
+                let colon = before.find(':').map(|at| before[at..].to_owned());
+                let more = colon.unwrap_or_else(|| format!(":{}", number + 1));
+                own.label.truncate(IFNAMSIZ - 1 - more.len().min(IFNAMSIZ - 1));
+                own.label += &more;
+            }
+        }
+        for own in list.clone() {
+            self.tell_address(netns, index, &own, RTM_NEWADDR, Cause::default());
+        }
+    }
+
     fn tell_address(&mut self, netns: Netns, index: u32, of: &Address, kind: u16, cause: Cause) {
         self.announce(netns, GROUP_ADDRESS, kind, cause, |_| body(index, of, None));
     }
 
     /// A link came up (`fib_netdev_event()`, and `inetdev_event()` for lo).
     pub(crate) fn link_came_up(&mut self, netns: Netns, index: u32) {
-        let is_lo = self.link(netns, index).is_ok_and(|link| link.kind == Kind::Loopback);
-        if is_lo && self.addresses(netns, index).is_empty() {
+        let Ok(link) = self.link(netns, index) else { return };
+        if !link.ipv4 {
+            return;
+        }
+        if link.kind == Kind::Loopback {
+            self.link_mut(netns, index).conf.pin();
             let local = Ipv4Addr::LOCALHOST;
             let scope = 254;
-            let label = "lo".into();
+            let label = self.link_mut(netns, index).name.clone();
             let own = Address {
                 local,
                 address: local,
@@ -276,7 +300,7 @@ impl Kernel {
 
     pub(crate) fn link_went_down(&mut self, netns: Netns, index: u32) {
         self.flush_routes_by(netns, index, false);
-        self.neighbours_go(netns, index, true);
+        self.neighbours_go(netns, index);
     }
 
     /// The primary address of a secondary one's prefix (`inet_ifa_byprefix()`).
@@ -439,6 +463,7 @@ fn magic(
         scope: if kind == local_type() { 254 } else { 253 },
         source: Some(source),
         hops: vec![crate::route::Hop { index, via: None, onlink: false, weight: 0 }],
+        flags: 0,
         metrics: Vec::new(),
     }
 }

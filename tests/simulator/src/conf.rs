@@ -83,6 +83,12 @@ impl Conf {
         self.set |= 1 << number;
     }
 
+    /// An interface that was given an address does not follow the default any more
+    /// (`ipv4_devconf_setall()`).
+    pub fn pin(&mut self) {
+        self.set = u64::MAX;
+    }
+
     /// Of an interface that is born, or that the default has changed for.
     pub fn is_own(&self, number: usize) -> bool {
         self.set & 1 << number != 0

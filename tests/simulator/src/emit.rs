@@ -30,10 +30,10 @@ const INET6_CONF: usize = 64;
 const SKIP_STATS: u32 = 1 << 3;
 
 impl Kernel {
-    /// The body of a message about a link.
+    /// The body of a message about a link; ids of namespaces are those of who sees it.
     pub(crate) fn link_body(
         &mut self,
-        netns: Netns,
+        (seen_from, netns): (Netns, Netns),
         index: u32,
         changed: u32,
         counters: bool,
@@ -80,29 +80,30 @@ impl Kernel {
             }
             out.nest(IFLA_LINKINFO, &info);
         }
-        if let Some((there, other)) = link.peer {
-            let other_is_there =
-                self.spaces.get(&there).is_some_and(|s| s.links.contains_key(&other));
-            if other_is_there {
-                out.u32(IFLA_LINK, other);
-                if there != netns {
-                    let id = self.id(netns, there, cause);
-                    out.u32(IFLA_LINK_NETNSID, id as u32);
+        if link.kind == Kind::Veth {
+            // 0 while the other end is being made (`veth_get_iflink()`).
+            let alive = |(there, _): &(Netns, u32)| self.spaces.contains_key(there);
+            match link.peer.filter(alive) {
+                None => out.u32(IFLA_LINK, 0),
+                Some((there, other)) => {
+                    if there != netns {
+                        let id = self.id(seen_from, there, cause);
+                        out.u32(IFLA_LINK_NETNSID, id as u32);
+                    }
+                    out.u32(IFLA_LINK, other);
                 }
-            } else {
-                out.u32(IFLA_LINK, 0);
             }
         }
         let mut families = Writer::default();
         // Narrower than that, IPv4 leaves (inetdev_valid_mtu()).
-        if link.mtu >= 68 {
+        if link.ipv4 {
             let mut values = Vec::with_capacity(4 * conf::COUNT);
             link.conf.values[1..].iter().for_each(|value| values.extend(value.to_ne_bytes()));
             let mut inner = Writer::default();
             inner.put(1, &values);
             families.nest(AF_INET as u16, &inner);
         }
-        if link.mtu >= 1280 {
+        if link.ipv6 {
             let mut values = [0; 4 * INET6_CONF];
             values[4 * 26] = u8::from(link.no_ipv6);
             let mut inner = Writer::default();
@@ -145,7 +146,7 @@ impl Kernel {
         };
         self.link(there, index)?;
         let counters = all.u32(IFLA_EXT_MASK)?.unwrap_or(0) & SKIP_STATS == 0;
-        let mut body = self.link_body(there, index, 0, counters, Cause::default());
+        let mut body = self.link_body((netns, there), index, 0, counters, Cause::default());
         if let Some(id) = id {
             body.u32(IFLA_TARGET_NETNSID, id);
         }
@@ -165,7 +166,7 @@ impl Kernel {
         let wanted = links.filter(|link| master.is_none() || link.master == master);
         let wanted: Vec<u32> = wanted.map(|link| link.index).collect();
         let body = |index| {
-            let mut body = self.link_body(there, index, 0, counters, Cause::default());
+            let mut body = self.link_body((netns, there), index, 0, counters, Cause::default());
             if let Some(id) = id {
                 body.u32(IFLA_TARGET_NETNSID, id);
             }

@@ -36,6 +36,7 @@ const RTA_IP_PROTO: u16 = 27;
 const RTA_SPORT: u16 = 28;
 const RTA_DPORT: u16 = 29;
 const ACCEPT_LOCAL: usize = 23;
+const ROUTE_LOCALNET: usize = 26;
 
 /// What rules and tables are asked about (`struct flowi4`).
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +131,14 @@ impl Kernel {
 
     /// `fib_lookup()`: through the rules.
     pub(crate) fn lookup(&self, netns: Netns, flow: &Flow) -> Result<Found, i32> {
+        let mut found = self.through_rules(netns, flow)?;
+        if !self.space(netns).custom_rules && found.table == LOCAL {
+            found.table = MAIN;
+        }
+        Ok(found)
+    }
+
+    fn through_rules(&self, netns: Netns, flow: &Flow) -> Result<Found, i32> {
         let rules = &self.space(netns).rules;
         let mut at = 0;
         while let Some(rule) = rules.get(at) {
@@ -220,8 +229,9 @@ impl Kernel {
             if flow.from.is_multicast() || flow.from.is_broadcast() || zero_net(flow.from) {
                 return Err(EINVAL);
             }
-            if !self.is_local(netns, flow.from) {
-                return Err(EINVAL);
+            let own = || self.space(netns).addresses.values().flatten();
+            if !own().any(|own| own.local == flow.from) && !self.is_local(netns, flow.from) {
+                return Err(ENETUNREACH);
             }
         }
         if flow.output != 0 {
@@ -299,11 +309,13 @@ impl Kernel {
     /// `ip_route_input_slow()`.
     pub(crate) fn input(&self, netns: Netns, flow: Flow) -> Result<Way, i32> {
         let link = self.link(netns, flow.input)?;
-        if link.mtu < 68 {
+        if !link.ipv4 {
             return Err(EINVAL);
         }
         let (from, to) = (flow.from, flow.to);
-        let martian = |a: Ipv4Addr| a.is_loopback() && link.kind != Kind::Loopback;
+        let space = self.space(netns);
+        let says = |key| link.conf.get(key) != 0 || space.conf_all.get(key) != 0;
+        let martian = |a: Ipv4Addr| a.is_loopback() && !says(ROUTE_LOCALNET);
         if from.is_multicast() || from.is_broadcast() {
             return Err(EINVAL);
         }
@@ -313,7 +325,6 @@ impl Kernel {
         if zero_net(from) || zero_net(to) || martian(to) || martian(from) {
             return Err(EINVAL);
         }
-        let space = self.space(netns);
         let forwards = link.conf.get(FORWARDING) != 0;
         let found = match self.lookup(netns, &flow) {
             Ok(found) => found,
@@ -334,7 +345,7 @@ impl Kernel {
             T_UNICAST => {
                 self.validate_source(netns, &flow, link)?;
                 let hop = found.hop.clone().ok_or(EINVAL)?;
-                if space.links.get(&hop.index).is_none_or(|link| link.mtu < 68) {
+                if space.links.get(&hop.index).is_none_or(|link| !link.ipv4) {
                     return Err(EINVAL);
                 }
                 let (kind, index, via) = (T_UNICAST, hop.index, hop.via);
@@ -367,7 +378,7 @@ impl Kernel {
         };
         // Without src_valid_mark it is asked without the mark.
         let back = Flow { mark: 0, ..back };
-        if filter == 0 && !self.has_custom_rules(netns) {
+        if filter == 0 && !space.custom_rules {
             // fib_validate_source() asks table local alone.
             return match self.is_local(netns, flow.from) && !accepts {
                 true => Err(EINVAL),
@@ -408,12 +419,6 @@ impl Kernel {
         // Loosely: by any interface.
         Ok(())
     }
-
-    fn has_custom_rules(&self, netns: Netns) -> bool {
-        let rules = &self.space(netns).rules;
-        let own: Vec<(u32, u32)> = rules.iter().map(|rule| (rule.priority, rule.table)).collect();
-        own != [(0, LOCAL), (32766, MAIN), (32767, 253)]
-    }
 }
 
 fn zero_net(address: Ipv4Addr) -> bool {
@@ -443,7 +448,7 @@ fn way_body(way: &Way, flow: &Flow, input: u32, flags: u32) -> Writer {
     let mut header = [0; RTMSG];
     header[0] = AF_INET as u8;
     header[1] = 32;
-    header[2] = if input == 0 || flow.from.is_unspecified() { 0 } else { 32 };
+    header[2] = if flow.from.is_unspecified() { 0 } else { 32 };
     header[3] = flow.tos;
     let table = match flags & LOOKUP_TABLE != 0 {
         true => way.found.as_ref().map_or(MAIN, |found| found.table),
@@ -451,21 +456,23 @@ fn way_body(way: &Way, flow: &Flow, input: u32, flags: u32) -> Writer {
     };
     header[4] = u8::try_from(table).unwrap_or(252);
     header[7] = way.kind;
-    header[8..12].copy_from_slice(&(CLONED | flags & LOOKUP_TABLE).to_ne_bytes());
+    // RTCF_LOCAL, RTCF_BROADCAST, RTCF_MULTICAST
+    let more = match way.kind {
+        T_LOCAL => 0x8000_0000,
+        T_BROADCAST => 0x9000_0000,
+        5 => 0xa000_0000,
+        _ => 0,
+    };
+    header[8..12].copy_from_slice(&(CLONED | more).to_ne_bytes());
     let mut out = Writer::after(&header);
     out.put(RTA_DST, &way.to.octets());
     out.u32(RTA_TABLE, table);
-    if input != 0 && !flow.from.is_unspecified() {
+    if !flow.from.is_unspecified() {
         out.put(RTA_SRC, &flow.from.octets());
     }
     out.u32(RTA_OIF, way.index);
-    let from = match input {
-        0 => Some(way.from),
-        // The address that the device itself would have there is not told of what it passes on.
-        _ => way.found.as_ref().and_then(|found| found.route.source),
-    };
-    if let Some(from) = from.filter(|from| !from.is_unspecified() && *from != flow.from) {
-        out.put(RTA_PREFSRC, &from.octets());
+    if input == 0 && !way.from.is_unspecified() && way.from != flow.from {
+        out.put(RTA_PREFSRC, &way.from.octets());
     }
     if let Some(via) = way.via {
         out.put(RTA_GATEWAY, &via.octets());

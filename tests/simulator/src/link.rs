@@ -66,10 +66,15 @@ pub struct Link {
     pub carrier_ups: u32,
     pub carrier_downs: u32,
     pub conf: Conf,
+    /// Of a bridge: whether its MTU was set, so that its ports' do not change it.
+    pub mtu_by_hand: bool,
     pub no_ipv6: bool,
     pub txqlen: u32,
     /// Its announcements begin once it is complete.
     pub born: bool,
+    /// Whether it has IPv4 and IPv6: not on its way out, and not while it is too narrow.
+    pub ipv4: bool,
+    pub ipv6: bool,
 }
 
 impl Link {
@@ -117,6 +122,8 @@ impl Kernel {
         let mut lo = self.blank(netns, Kind::Loopback, "lo".into());
         lo.mtu = 65536;
         lo.carrier = true;
+        // NOXFRM and NOPOLICY.
+        (lo.conf.values[15], lo.conf.values[16]) = (1, 1);
         lo.txqlen = 1000;
         lo.born = true;
         let space = self.space_mut(netns);
@@ -143,10 +150,13 @@ impl Kernel {
             carrier: false,
             carrier_ups: 0,
             carrier_downs: 0,
-            conf: Conf { set: 0, ..space.conf_default.clone() },
+            conf: space.conf_default.clone(),
+            mtu_by_hand: false,
             no_ipv6: space.no_ipv6.1,
             txqlen: 1000,
             born: false,
+            ipv4: true,
+            ipv6: true,
         }
     }
 
@@ -155,9 +165,19 @@ impl Kernel {
         if !self.space(netns).links.get(&index).is_some_and(|link| link.born) {
             return;
         }
+        self.number_other_end(netns, index, cause);
         self.announce(netns, GROUP_LINK, libc::RTM_NEWLINK, cause, |kernel| {
-            kernel.link_body(netns, index, changed, false, cause)
+            kernel.link_body((netns, netns), index, changed, false, cause)
         });
+    }
+
+    /// A message about a link is made whether anybody hears it or not, and gives the namespace of its
+    /// other end an id.
+    pub(crate) fn number_other_end(&mut self, netns: Netns, index: u32, cause: Cause) {
+        let peer = self.link(netns, index).ok().and_then(|link| link.peer);
+        if let Some((there, _)) = peer.filter(|(there, _)| *there != netns) {
+            self.id(netns, there, cause);
+        }
     }
 
     /// Sets it up or down (`__dev_change_flags()`, `__dev_notify_flags()`).
@@ -257,24 +277,27 @@ impl Kernel {
         let Ok(link) = self.link(netns, index) else { return };
         let mut going = vec![(netns, index)];
         going.extend(link.peer);
-        for (netns, index) in &going {
-            if self.link(*netns, *index).is_ok_and(Link::is_up) {
-                self.close_for_ever(*netns, *index);
+        // Neither end knows of the other any more.
+        for (there, index) in &going {
+            self.link_mut(*there, *index).peer = None;
+        }
+        for (there, index) in &going {
+            if self.link(*there, *index).is_ok_and(Link::is_up) {
+                self.close(*there, *index);
             }
         }
         for (there, index) in going {
-            if self.link(there, index).is_err() {
-                continue;
-            }
             let cause = if there == netns { cause } else { Cause::default() };
             self.unlink(there, index, cause);
         }
     }
 
-    /// Down, which is not announced on its own way out (`dev_close_many(.., false)`).
-    fn close_for_ever(&mut self, netns: Netns, index: u32) {
-        self.link_mut(netns, index).flags &= !UP;
-        self.settle_carrier(netns, index);
+    /// Down on its way out (`dev_close_many()`).
+    fn close(&mut self, netns: Netns, index: u32) {
+        let link = self.link_mut(netns, index);
+        (link.flags, link.carrier) = (link.flags & !UP, false);
+        self.settle_masters(netns, index);
+        self.announce_link(netns, index, UP, Cause::default());
         self.link_went_down(netns, index);
     }
 
@@ -290,16 +313,19 @@ impl Kernel {
         self.link_mut(netns, index).master = None;
         self.addresses_go(netns, index);
         self.netconf_goes(netns, index);
-        self.neighbours_go(netns, index, false);
+        self.neighbours_go(netns, index);
         self.rules_lose(netns, index);
         if self.link(netns, index).is_ok_and(|link| link.born) {
+            let link = self.link_mut(netns, index);
+            (link.ipv4, link.ipv6, link.opened) = (false, false, false);
             self.announce(netns, GROUP_LINK, libc::RTM_DELLINK, cause, |kernel| {
-                kernel.link_body(netns, index, u32::MAX, false, cause)
+                kernel.link_body((netns, netns), index, u32::MAX, false, cause)
             });
         }
         self.space_mut(netns).links.remove(&index);
         if let Some(master) = master {
             self.settle_bridge(netns, master);
+            self.adjust_bridge(netns, master);
         }
     }
 

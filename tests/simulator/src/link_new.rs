@@ -38,6 +38,29 @@ fn valid(name: &str) -> bool {
         && !bytes.iter().any(|byte| *byte == b'/' || *byte == b':' || byte.is_ascii_whitespace())
 }
 
+/// What a kind of links refuses whatever there is (`veth_validate()`, `br_validate()`).
+fn check_new(kind: &str, all: Attributes<'_>) -> Result<(), i32> {
+    if let Some(mac) = all.find(IFLA_ADDRESS) {
+        if mac.len() != 6 {
+            return Err(EINVAL);
+        }
+        if mac[0] & 1 != 0 || mac[..6] == [0; 6] {
+            return Err(EADDRNOTAVAIL);
+        }
+    }
+    match kind {
+        "veth" => check_mtu(all),
+        _ => Ok(()),
+    }
+}
+
+fn check_mtu(all: Attributes<'_>) -> Result<(), i32> {
+    match all.u32(IFLA_MTU)?.is_none_or(|mtu| (ETH_MIN_MTU..=ETH_MAX_MTU).contains(&mtu)) {
+        true => Ok(()),
+        false => Err(EINVAL),
+    }
+}
+
 impl Kernel {
     /// The namespace that attributes name, ours where they name none (`rtnl_link_get_net_by_nlattr()`).
     fn wanted_netns(&self, netns: Netns, all: Attributes<'_>) -> Result<Netns, i32> {
@@ -66,6 +89,13 @@ impl Kernel {
             Some(info) => info.text(IFLA_INFO_KIND, 55)?,
             None => None,
         };
+        if let Some(kind) = kind.as_deref() {
+            check_new(kind, all)?;
+            let data = info.and_then(|info| info.inside(IFLA_INFO_DATA));
+            if let ("veth", Some(data)) = (kind, data) {
+                self.check_peer(netns, message, data)?;
+            }
+        }
         let target = self.wanted_netns(netns, all)?;
         let (name, other) = (all.text(IFLA_IFNAME, NAME)?, all.text(IFLA_ALT_IFNAME, 127)?);
         let found = match (message.word(4) as i32, name.as_ref().or(other.as_ref())) {
@@ -136,10 +166,11 @@ impl Kernel {
                 true => self.wanted_netns(netns, own)?,
                 false => netns,
             };
-            self.check_new(own)?;
             peer = Some((there, own, header));
         }
-        self.check_new(all)?;
+        if kind == Kind::Bridge {
+            check_mtu(all)?;
+        }
         let peer = match peer {
             None => None,
             Some((there, own, header)) => {
@@ -175,19 +206,17 @@ impl Kernel {
         Ok(())
     }
 
-    /// What is wrong whatever there is (`rtnl_create_link()`, `validate_linkmsg()`).
-    fn check_new(&self, all: Attributes<'_>) -> Result<(), i32> {
-        if all.find(IFLA_ADDRESS).is_some_and(|mac| mac.len() < 6) {
-            return Err(EINVAL);
-        }
-        // `eth_validate_addr()`.
-        if all.find(IFLA_ADDRESS).is_some_and(|mac| mac[0] & 1 != 0 || mac[..6] == [0; 6]) {
-            return Err(EADDRNOTAVAIL);
-        }
-        if all.u32(IFLA_MTU)?.is_some_and(|mtu| !(ETH_MIN_MTU..=ETH_MAX_MTU).contains(&mtu)) {
-            return Err(EINVAL);
-        }
-        Ok(())
+    /// Of the other end of a veth, its attributes and its namespace (`rtnl_get_peer_net()`).
+    fn check_peer(
+        &self,
+        netns: Netns,
+        message: &Message<'_>,
+        data: Attributes<'_>,
+    ) -> Result<(), i32> {
+        let Some(body) = data.find(VETH_INFO_PEER) else { return Ok(()) };
+        let own = Message { body, ..*message }.attributes(IFINFOMSG)?;
+        check_new("veth", own)?;
+        self.wanted_netns(netns, own).map(drop)
     }
 
     /// `register_netdevice()`: its name, its index, its IPv4.
@@ -203,6 +232,7 @@ impl Kernel {
         let name = self.free_name(netns, &name)?;
         let mut link = self.blank(netns, kind, name);
         link.mtu = all.u32(IFLA_MTU)?.unwrap_or(1500);
+        (link.ipv4, link.ipv6) = (link.mtu >= 68, link.mtu >= 1280);
         link.group = all.u32(IFLA_GROUP)?.unwrap_or(0);
         link.txqlen = all.u32(IFLA_TXQLEN)?.unwrap_or(1000);
         link.carrier = kind == Kind::Dummy;
@@ -310,14 +340,11 @@ impl Kernel {
             if mac[0] & 1 != 0 || mac[..6] == [0; 6] {
                 return Err(EADDRNOTAVAIL);
             }
-            if self.link(netns, index)?.kind == Kind::Loopback {
-                return Err(EOPNOTSUPP);
-            }
             let mut own = [0; 6];
             own.copy_from_slice(&mac[..6]);
             self.link_mut(netns, index).mac = own;
+            self.neighbours_go(netns, index);
             self.announce_link(netns, index, 0, Cause::default());
-            told = true;
         }
         if let Some(mtu) = all.u32(IFLA_MTU)? {
             let link = self.link(netns, index)?;
@@ -330,8 +357,12 @@ impl Kernel {
                 if mtu < least || mtu > most {
                     return Err(EINVAL);
                 }
-                self.link_mut(netns, index).mtu = mtu;
-                told = true;
+                self.set_mtu(netns, index, mtu);
+                let link = self.link_mut(netns, index);
+                link.mtu_by_hand |= link.kind == Kind::Bridge;
+                if let Some(bridge) = link.master {
+                    self.adjust_bridge(netns, bridge);
+                }
             }
         }
         if let Some(group) = all.u32(IFLA_GROUP)? {
@@ -342,7 +373,15 @@ impl Kernel {
             if self.link(netns, index)?.name != name {
                 let free = self.free_name(netns, &name)?;
                 self.link_mut(netns, index).name = free;
-                told = true;
+                self.rules_lose(netns, index);
+                self.announce_link(netns, index, 0, Cause::default());
+                if self.link(netns, index)?.ipv4 {
+                    self.addresses_renamed(netns, index);
+                    self.netconf_goes(netns, index);
+                    self.netconf_comes(netns, index);
+                } else {
+                    self.rules_find(netns, index);
+                }
             }
         }
         if let Some(alias) = all.find(IFLA_IFALIAS) {
@@ -350,15 +389,14 @@ impl Kernel {
             self.link_mut(netns, index).alias = Some(alias).filter(|alias| !alias.is_empty());
             told = true;
         }
-        if let Some(master) = all.u32(IFLA_MASTER)? {
-            self.set_master(netns, index, master)?;
-            told = true;
-        }
         let (flags, mask) = (message.word(8), message.word(12));
         if flags != 0 || mask != 0 {
             let mask = if mask == 0 { u32::MAX } else { mask };
             let old = self.link(netns, index)?.flags;
             self.change_flags(netns, index, old & !mask | flags & mask, cause);
+        }
+        if let Some(master) = all.u32(IFLA_MASTER)? {
+            self.set_master(netns, index, master)?;
         }
         if let Some(families) = all.inside(IFLA_AF_SPEC) {
             if let Some(values) = families.inside(AF_INET as u16).and_then(|f| f.inside(1)) {
@@ -369,10 +407,57 @@ impl Kernel {
                 told = true;
             }
         }
-        if told {
+        // netdev_state_change(): of a link that is down nobody is told.
+        if told && self.link(netns, index)?.is_up() {
             self.announce_link(netns, index, 0, Cause::default());
         }
         Ok(())
+    }
+
+    fn set_mtu(&mut self, netns: Netns, index: u32, mtu: u32) {
+        self.link_mut(netns, index).mtu = mtu;
+        self.announce_link(netns, index, 0, Cause::default());
+        self.families_follow(netns, index);
+    }
+
+    /// A bridge is as narrow as its narrowest port, unless somebody has said how narrow
+    /// (`br_mtu_auto_adjust()`).
+    pub(crate) fn adjust_bridge(&mut self, netns: Netns, bridge: u32) {
+        let Ok(link) = self.link(netns, bridge) else { return };
+        if link.mtu_by_hand || link.kind != Kind::Bridge {
+            return;
+        }
+        let ports = self.space(netns).links.values().filter(|port| port.master == Some(bridge));
+        let least = ports.map(|port| port.mtu).min().unwrap_or(1500);
+        if least != link.mtu {
+            self.set_mtu(netns, bridge, least);
+        }
+    }
+
+    /// IPv4 leaves a link that is narrower than 68 bytes, IPv6 one that is narrower than 1280.
+    fn families_follow(&mut self, netns: Netns, index: u32) {
+        let (mtu, default) =
+            (self.link_mut(netns, index).mtu, self.space(netns).conf_default.clone());
+        let no_ipv6 = self.space(netns).no_ipv6.1;
+        let link = self.link_mut(netns, index);
+        if mtu >= 1280 && !link.ipv6 {
+            link.no_ipv6 = no_ipv6;
+        }
+        // lo never gives up IPv6 (addrconf_notify()).
+        link.ipv6 = mtu >= 1280 || link.kind == Kind::Loopback;
+        match (link.ipv4, mtu >= 68) {
+            (true, false) => {
+                link.ipv4 = false;
+                self.addresses_go(netns, index);
+                self.netconf_goes(netns, index);
+            }
+            (false, true) => {
+                link.ipv4 = true;
+                link.conf = default;
+                self.netconf_comes(netns, index);
+            }
+            _ => {}
+        }
     }
 
     /// `validate_linkmsg()`: before anything is done.
@@ -381,7 +466,7 @@ impl Kernel {
             return Err(EINVAL);
         }
         let Some(families) = all.inside(IFLA_AF_SPEC) else { return Ok(()) };
-        let narrow = self.link(netns, index)?.mtu < ETH_MIN_MTU;
+        let narrow = !self.link(netns, index)?.ipv4;
         for (family, value) in families {
             if family != AF_INET as u16 {
                 return Err(EAFNOSUPPORT);
@@ -405,7 +490,9 @@ impl Kernel {
                 return Ok(());
             }
             self.link_mut(netns, index).master = None;
+            self.announce_link(netns, index, 0, Cause::default());
             self.settle_bridge(netns, before);
+            self.adjust_bridge(netns, before);
         }
         if master == 0 {
             return Ok(());
@@ -421,7 +508,9 @@ impl Kernel {
             _ => {}
         }
         self.link_mut(netns, index).master = Some(master);
+        self.announce_link(netns, index, 0, Cause::default());
         self.settle_bridge(netns, master);
+        self.adjust_bridge(netns, master);
         Ok(())
     }
 
@@ -447,10 +536,15 @@ impl Kernel {
         }
         self.addresses_go(netns, index);
         self.netconf_goes(netns, index);
-        self.neighbours_go(netns, index, false);
+        self.neighbours_go(netns, index);
         self.rules_lose(netns, index);
+        let link = self.link_mut(netns, index);
+        (link.ipv4, link.ipv6, link.opened) = (false, false, false);
+        // The message says where it went.
+        self.id(netns, target, Cause::default());
+        self.number_other_end(netns, index, Cause::default());
         self.announce(netns, GROUP_LINK, RTM_DELLINK, Cause::default(), |kernel| {
-            kernel.link_body(netns, index, u32::MAX, false, Cause::default())
+            kernel.link_body((netns, netns), index, u32::MAX, false, Cause::default())
         });
         let mut link: Link = self.space_mut(netns).links.remove(&index).ok_or(ENODEV)?;
         let space = self.space_mut(target);
@@ -460,7 +554,9 @@ impl Kernel {
             false => index,
         };
         (link.index, link.name, link.master) = (new, name, None);
-        link.conf = conf::Conf { set: 0, ..space.conf_default.clone() };
+        (link.ipv4, link.ipv6) = (link.mtu >= 68, link.mtu >= 1280);
+        link.no_ipv6 = space.no_ipv6.1;
+        link.conf = space.conf_default.clone();
         let peer = link.peer;
         space.links.insert(new, link);
         if let Some((there, other)) = peer {

@@ -113,9 +113,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// A link goes down or away; down, what is permanent stays (`neigh_flush_dev()`).
-    pub(crate) fn neighbours_go(&mut self, netns: Netns, index: u32, down: bool) {
-        let _ = down;
+    /// A link goes down or away, or has another MAC (`neigh_ifdown()`, `neigh_changeaddr()`).
+    pub(crate) fn neighbours_go(&mut self, netns: Netns, index: u32) {
         let list = &mut self.space_mut(netns).neighbours;
         list.retain(|n| n.index != index);
     }

@@ -76,6 +76,8 @@ pub struct Route {
     pub scope: u8,
     pub source: Option<Ipv4Addr>,
     pub hops: Vec<Hop>,
+    /// RTNH_F_ONLINK of one that leads nowhere, where it means nothing.
+    pub flags: u32,
     /// RTA_METRICS as it came.
     pub metrics: Vec<u8>,
 }
@@ -150,8 +152,10 @@ impl Kernel {
             scope: message.byte(6),
             source: all.ipv4(RTA_PREFSRC)?.filter(|source| !source.is_unspecified()),
             hops,
+            flags: if refusal(message.byte(7)).is_some() { flags & ONLINK } else { 0 },
             metrics: all.find(RTA_METRICS).unwrap_or_default().to_vec(),
         };
+        check_key(&route)?;
         let many = many.is_some();
         Ok(Config { has_scope: route.scope, route, index, via, flags, many })
     }
@@ -170,7 +174,6 @@ impl Kernel {
         if table == LOCAL {
             tables.entry(MAIN).or_default();
         }
-        check_key(&config.route)?;
         let mut route = self.create_info(netns, &config)?;
         route.table = table;
         self.insert_route(netns, route, message.flags, cause)
@@ -190,7 +193,7 @@ impl Kernel {
                 return Err(EINVAL);
             }
             route.hops.clear();
-            return self.with_source(netns, route);
+            return Ok(route);
         }
         if !(T_UNICAST..=5).contains(&route.kind) || route.scope > HOST {
             return Err(EINVAL);
@@ -370,7 +373,6 @@ impl Kernel {
         let wanted = &config.route;
         let table = if wanted.table == 0 { MAIN } else { wanted.table };
         let list = self.space_mut(netns).tables.0.get_mut(&table).ok_or(ESRCH)?;
-        check_key(wanted)?;
         let any = config.index == 0 && config.via.is_none() && !config.many;
         let hop_is = |hops: &[Hop]| {
             let Some(hop) = hops.first() else { return any };
@@ -462,7 +464,7 @@ impl Kernel {
             }
         };
         let hop_flags = |hop: &Hop| down(hop) | if hop.onlink { ONLINK } else { 0 };
-        let mut flags = more;
+        let mut flags = more | route.flags;
         if let [hop] = &route.hops[..] {
             flags |= hop_flags(hop);
         }

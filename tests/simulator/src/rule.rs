@@ -81,7 +81,6 @@ pub struct Rule {
     pub from_ports: Option<(u16, u16)>,
     pub to_ports: Option<(u16, u16)>,
     pub inverted: bool,
-    pub permanent: bool,
 }
 
 /// What every namespace begins with (`fib_default_rules_init()`).
@@ -109,7 +108,6 @@ fn blank(priority: u32, table: u32) -> Rule {
         from_ports: None,
         to_ports: None,
         inverted: false,
-        permanent: priority == 0,
     }
 }
 
@@ -208,7 +206,6 @@ impl Kernel {
             from_ports: ports(FRA_SPORT_RANGE)?,
             to_ports: ports(FRA_DPORT_RANGE)?,
             inverted: flags & INVERT != 0,
-            permanent: false,
         };
         Ok((rule, priority.is_some()))
     }
@@ -229,12 +226,7 @@ impl Kernel {
                 return Err(EINVAL);
             }
         }
-        let same = |other: &Rule| {
-            let other = Rule { permanent: false, protocol: rule.protocol, ..other.clone() };
-            other == rule
-        };
-        // rule_exists(), and the same for rules as such since 4.19.
-        if message.is(NLM_F_EXCL) && self.space(netns).rules.iter().any(same) {
+        if message.is(NLM_F_EXCL) && self.space(netns).rules.contains(&rule) {
             return Err(EEXIST);
         }
         if rule.action == 0 || rule.tos & !0x1e != 0 {
@@ -246,6 +238,7 @@ impl Kernel {
             tables.insert(free, Vec::new());
             rule.table = free;
         }
+        self.space_mut(netns).custom_rules = true;
         let rules = &mut self.space_mut(netns).rules;
         let at = rules.partition_point(|other| other.priority <= rule.priority);
         rules.insert(at, rule.clone());
@@ -292,9 +285,7 @@ impl Kernel {
                 && (wanted.to.1 == 0 || !all.has(FRA_DST) || rule.to.0 == wanted.to.0)
         };
         let at = self.space(netns).rules.iter().position(is).ok_or(ENOENT)?;
-        if self.space(netns).rules[at].permanent {
-            return Err(EPERM);
-        }
+        self.space_mut(netns).custom_rules = true;
         let gone = self.space_mut(netns).rules.remove(at);
         self.tell_rule(netns, &gone, RTM_DELRULE, cause);
         Ok(())
@@ -336,8 +327,7 @@ impl Kernel {
         header[3] = rule.tos;
         header[4] = u8::try_from(rule.table).unwrap_or(252);
         header[7] = rule.action;
-        let mut flags = if rule.permanent { 1 } else { 0 };
-        flags |= if rule.inverted { INVERT } else { 0 };
+        let mut flags = if rule.inverted { INVERT } else { 0 };
         let lost = |bound: &Option<Bound>| bound.as_ref().is_some_and(|b| b.index.is_none());
         flags |= if lost(&rule.input) { IIF_DETACHED } else { 0 };
         flags |= if lost(&rule.output) { OIF_DETACHED } else { 0 };

@@ -37,6 +37,8 @@ pub struct Space {
     pub addresses: BTreeMap<u32, Vec<Address>>,
     pub tables: Tables,
     pub rules: Vec<Rule>,
+    /// Until a rule is made or deleted, the tables local and main are one (`fib_has_custom_rules`).
+    pub custom_rules: bool,
     pub neighbours: Vec<Neighbour>,
     /// Ids of other namespaces here.
     pub ids: BTreeMap<i32, Netns>,
@@ -57,6 +59,7 @@ impl Space {
             addresses: BTreeMap::new(),
             tables: Tables::default(),
             rules: rule::defaults(),
+            custom_rules: false,
             neighbours: Vec::new(),
             ids: BTreeMap::new(),
             conf_all: Conf::default(),

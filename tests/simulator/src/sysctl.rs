@@ -34,7 +34,7 @@ const IPV6: &str = "/proc/sys/net/ipv6/conf/";
 const LINKS: &str = "/sys/class/net/";
 
 /// Each setting that is announced, and its attribute (linux/netconf.h).
-const TOLD: [(usize, u16); 6] = [(FORWARDING, 2), (RP_FILTER, 3), (2, 4), (32, 7), (3, 5), (29, 6)];
+const TOLD: [(usize, u16); 6] = [(FORWARDING, 2), (RP_FILTER, 3), (2, 4), (32, 8), (3, 5), (29, 6)];
 
 /// Files that hold what they are written, from the beginning.
 pub fn files() -> BTreeMap<String, String> {
@@ -66,7 +66,7 @@ impl Kernel {
             "default" => Some(Of::Default),
             _ => {
                 let links = self.space(netns).links.values();
-                let link = links.filter(|link| link.mtu >= 68).find(|link| link.name == name)?;
+                let link = links.filter(|link| link.ipv4).find(|link| link.name == name)?;
                 Some(Of::Link(link.index))
             }
         }
@@ -89,7 +89,7 @@ impl Kernel {
             ("disable_ipv6", _) => {
                 let index = self.space(netns).by_name(name)?;
                 let link = self.link(netns, index).ok()?;
-                (link.mtu >= 1280).then_some(Of::Link(index))
+                link.ipv6.then_some(Of::Link(index))
             }
             _ => None,
         }
@@ -216,7 +216,8 @@ impl Kernel {
         space.conf_default.values[FORWARDING] = value;
         self.tell_conf(netns, FORWARDING, ALL, value);
         self.tell_conf(netns, FORWARDING, DEFAULT, value);
-        let links: Vec<u32> = self.space(netns).links.values().map(|link| link.index).collect();
+        let links: Vec<u32> =
+            self.space(netns).links.values().filter(|l| l.ipv4).map(|l| l.index).collect();
         for index in links {
             self.link_mut(netns, index).conf.set(FORWARDING, value);
             self.tell_conf(netns, FORWARDING, index, value);

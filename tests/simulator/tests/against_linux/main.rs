@@ -1,0 +1,249 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! The simulator held against Linux: the same random requests, byte for byte, to both; each answer, each
+//! announcement, and what is there in the end have to be the same. A difference is a fault of the
+//! simulator's. `SIMULATOR_HISTORIES` says how many (tests/soak/simulator), `SIMULATOR_SEED` which one.
+
+mod linux;
+mod random;
+mod step;
+mod view;
+
+use guestnet_simulator::{Kernel, Listener, Netns, ROUTE};
+use libc::*;
+use linux::Linux;
+use random::Random;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+use step::Step;
+
+/// Links, neighbours, addresses, routes, rules, settings, ids of namespaces.
+const GROUPS: [u32; 6] = [1, 5, 7, 8, 24, 28];
+/// For what Linux does later. In milliseconds.
+const PATIENCE: u64 = 5000;
+const STEPS: usize = 30;
+const DUMPS: [u16; 6] =
+    [RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETRULE, RTM_GETNEIGH, RTM_GETNSID];
+
+const KEYS: [&str; 6] =
+    ["forwarding", "rp_filter", "arp_ignore", "arp_filter", "accept_redirects", "send_redirects"];
+
+/// A namespace of both.
+struct Pair {
+    linux: Linux,
+    netns: Netns,
+    listener: Listener,
+    /// What was said of each link last, by both.
+    said: [HashMap<u32, String>; 2],
+}
+
+/// Settings that a change of the default does not reach, with their values; a new namespace has that from
+/// the machine's own (`devinet_init_net()`).
+fn pinned() -> Vec<(String, String)> {
+    let linux = Linux::new(&[]);
+    let mut all = Vec::new();
+    for key in KEYS.iter().filter(|key| **key != "forwarding") {
+        let path = |whose| format!("/proc/sys/net/ipv4/conf/{whose}/{key}");
+        let (default, lo) = (path("default"), path("lo"));
+        let before = [linux.read(&default).unwrap(), linux.read(&lo).unwrap()];
+        let other = if before[1].trim() == "1" { "0" } else { "1" };
+        linux.write(&default, other).unwrap();
+        if linux.read(&lo).unwrap().trim() != other {
+            let [on_default, on_lo] = before;
+            all.extend([(default, on_default), (lo, on_lo)]);
+        }
+    }
+    all
+}
+
+fn pair(kernel: &mut Kernel, pinned: &[(String, String)]) -> Pair {
+    let linux = Linux::new(&GROUPS);
+    let netns = kernel.netns_add();
+    kernel.fd_open(linux.file.as_raw_fd(), netns);
+    for whose in ["all", "default"] {
+        kernel
+            .write(netns, &format!("/proc/sys/net/ipv6/conf/{whose}/disable_ipv6"), b"1")
+            .unwrap();
+    }
+    // What a new namespace has is what the machine's own has.
+    for whose in ["all", "default", "lo"] {
+        for key in KEYS {
+            let path = format!("/proc/sys/net/ipv4/conf/{whose}/{key}");
+            let (theirs, ours) = (linux.read(&path).unwrap(), kernel.read(netns, &path).unwrap());
+            if theirs.as_bytes() != ours {
+                kernel.write(netns, &path, theirs.as_bytes()).unwrap();
+            }
+        }
+    }
+    // What somebody has set in the machine's own, no default changes any more.
+    for (path, value) in pinned {
+        kernel.write(netns, path, value.as_bytes()).unwrap();
+    }
+    Pair { linux, netns, listener: kernel.listen(netns, ROUTE, &GROUPS), said: Default::default() }
+}
+
+fn views(datagrams: &[Vec<u8>], all: bool) -> Vec<String> {
+    let messages = datagrams.iter().flat_map(|datagram| view::messages(datagram));
+    messages.filter_map(|(kind, body)| view::view(kind, body, all)).collect()
+}
+
+/// Announcements, but for those that say again what was said of a link.
+fn announced(datagrams: &[Vec<u8>], said: &mut HashMap<u32, String>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (kind, body) in datagrams.iter().flat_map(|datagram| view::messages(datagram)) {
+        let Some(line) = view::view(kind, body, false) else { continue };
+        if kind == RTM_NEWLINK || kind == RTM_DELLINK {
+            // A bridge speaks of its ports in a family of its own.
+            if body[0] != 0 {
+                continue;
+            }
+            let index = u32::from_ne_bytes(body[4..8].try_into().unwrap());
+            if said.insert(index, line.clone()).is_some_and(|before| before == line) {
+                continue;
+            }
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// What both say, or how they differ.
+fn same(what: &str, linux: &[String], simulator: &[String]) -> Result<(), String> {
+    if linux == simulator {
+        return Ok(());
+    }
+    let mut words = format!("{what}\n");
+    for line in linux.iter().filter(|line| !simulator.contains(line)) {
+        let _ = writeln!(words, "  linux alone:     {line}");
+    }
+    for line in simulator.iter().filter(|line| !linux.contains(line)) {
+        let _ = writeln!(words, "  simulator alone: {line}");
+    }
+    let _ = writeln!(words, "  linux: {linux:#?}\n  simulator: {simulator:#?}");
+    Err(words)
+}
+
+/// Compares until both are the same, for what Linux does a little later.
+fn soon(mut compare: impl FnMut() -> Result<(), String>) -> Result<(), String> {
+    let since = Instant::now();
+    loop {
+        let result = compare();
+        if result.is_ok() || since.elapsed() > Duration::from_millis(PATIENCE) {
+            return result;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn history(seed: u64, pinned: &[(String, String)]) -> Result<(), String> {
+    let mut random = Random::new(seed);
+    let mut kernel = Kernel::new();
+    let mut pairs: Vec<Pair> = (0..3).map(|_| pair(&mut kernel, pinned)).collect();
+    for _ in 0..STEPS {
+        let at = if random.once_in(3) { random.below(pairs.len() as u32) } else { 0 } as usize;
+        let files: Vec<i32> = pairs.iter().map(|pair| pair.linux.file.as_raw_fd()).collect();
+        let step = step::random(&mut random, &files);
+        let what = format!("namespace {at}: {step:?}");
+        let one = &pairs[at];
+        if std::env::var_os("SIMULATOR_STEPS").is_some() {
+            eprintln!("{what}");
+        }
+        match &step {
+            Step::Send(bytes) => {
+                let linux = views(&one.linux.send(bytes), false);
+                let simulator = views(&kernel.send(one.netns, ROUTE, 1, bytes), false);
+                same(&format!("{what}: the answer"), &linux, &simulator)?;
+            }
+            Step::Write(path, value) => {
+                let linux = one.linux.write(path, value);
+                let simulator = kernel.write(one.netns, path, value.as_bytes());
+                let say = |result| vec![format!("{result:?}")];
+                same(&format!("{what}: the answer"), &say(linux), &say(simulator))?;
+            }
+            Step::End if at != 0 => {
+                let gone = pairs.remove(at);
+                kernel.fd_close(gone.linux.file.as_raw_fd());
+                kernel.netns_del(gone.netns);
+                drop(gone);
+                let mut heard: Vec<[Vec<String>; 2]> =
+                    pairs.iter().map(|_| Default::default()).collect();
+                soon(|| {
+                    for (pair, heard) in pairs.iter_mut().zip(&mut heard) {
+                        hear(&mut kernel, pair, heard);
+                        heard.iter_mut().for_each(|lines| lines.sort());
+                        same(&format!("{what}: what was announced"), &heard[0], &heard[1])?;
+                    }
+                    Ok(())
+                })?;
+                continue;
+            }
+            Step::End => continue,
+        }
+        for (number, pair) in pairs.iter_mut().enumerate() {
+            let mut heard = Default::default();
+            hear(&mut kernel, pair, &mut heard);
+            let [linux, simulator] = heard;
+            same(&format!("{what}: what was announced in {number}"), &linux, &simulator)?;
+        }
+    }
+    for (number, pair) in pairs.iter().enumerate() {
+        for kind in DUMPS {
+            soon(|| {
+                let request = step::dump(kind);
+                let mut linux = views(&pair.linux.send(&request), true);
+                let mut simulator = views(&kernel.send(pair.netns, ROUTE, 1, &request), true);
+                if kind != RTM_GETRULE && kind != RTM_GETADDR && kind != RTM_GETLINK {
+                    linux.sort();
+                    simulator.sort();
+                }
+                same(&format!("in the end: dump {kind} of {number}"), &linux, &simulator)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn hear(kernel: &mut Kernel, pair: &mut Pair, heard: &mut [Vec<String>; 2]) {
+    let [linux, simulator] = &mut pair.said;
+    heard[0].extend(announced(&pair.linux.take(), linux));
+    heard[1].extend(announced(&kernel.take(pair.listener), simulator));
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().and_then(|value| value.parse().ok())
+}
+
+#[test]
+fn the_simulator_does_what_linux_does() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED the_simulator_does_what_linux_does: it needs root");
+        return;
+    }
+    let pinned = pinned();
+    if let Some(seed) = number("SIMULATOR_SEED") {
+        history(seed, &pinned).unwrap_or_else(|words| panic!("seed {seed}: {words}"));
+        return;
+    }
+    let mut failed = 0;
+    for seed in 0..number("SIMULATOR_HISTORIES").unwrap_or(200) {
+        if let Err(words) = history(seed, &pinned) {
+            eprintln!("seed {seed}: {words}");
+            failed += 1;
+        }
+    }
+    assert_eq!(failed, 0, "histories that differ");
+}

@@ -208,6 +208,8 @@ impl Kernel {
             self.promote(netns, index, &promoted, cause);
         }
         if self.addresses(netns, index).is_empty() {
+            // fib_disable_ip()
+            self.neighbours_go(netns, index);
             self.flush_routes_by(netns, index, true);
         }
     }

@@ -28,6 +28,7 @@ use libc::*;
 use std::net::Ipv4Addr;
 
 const LOOPBACK: u32 = 1;
+const DEFAULT: u32 = 253;
 const LOOKUP_TABLE: u32 = 0x1000;
 const FIB_MATCH: u32 = 0x2000;
 const CLONED: u32 = 0x200;
@@ -90,26 +91,34 @@ pub enum Lookup {
 }
 
 impl Kernel {
-    /// `fib_table_lookup()`: the longest prefix whose route can be used.
+    /// `fib_table_lookup()`. Without rules of its own a namespace has one table for local and main.
     pub(crate) fn lookup_table(&self, netns: Netns, table: u32, flow: &Flow) -> Lookup {
+        match self.space(netns).custom_rules {
+            false if table == LOCAL || table == MAIN => {
+                self.lookup_tables(netns, &[LOCAL, MAIN], flow)
+            }
+            _ => self.lookup_tables(netns, &[table], flow),
+        }
+    }
+
+    /// The longest prefix whose route can be used.
+    fn lookup_tables(&self, netns: Netns, tables: &[u32], flow: &Flow) -> Lookup {
         let space = self.space(netns);
-        let Some(list) = space.tables.0.get(&table) else { return Lookup::Next };
         let to = u32::from(flow.to);
-        let mut lengths: Vec<u8> = list
-            .iter()
-            .filter(|route| to & mask(route.length) == u32::from(route.to))
-            .map(|route| route.length)
-            .collect();
-        lengths.sort_unstable_by(|a, b| b.cmp(a));
-        lengths.dedup();
-        for length in lengths {
+        let matching = |route: &&Route| to & mask(route.length) == u32::from(route.to);
+        let all = || {
+            let tables = tables.iter().filter_map(|number| space.tables.0.get(number));
+            tables.flatten().filter(matching)
+        };
+        let mut lengths = 0u64;
+        all().for_each(|route| lengths |= 1 << route.length);
+        for length in (0..=32).rev().filter(|length| lengths & 1 << length != 0) {
             let is = |route: &&Route| {
                 route.length == length
-                    && to & mask(length) == u32::from(route.to)
                     && (route.tos == 0 || route.tos == flow.tos)
                     && route.scope >= flow.scope
             };
-            for route in list.iter().filter(is) {
+            for route in all().filter(is) {
                 match refusal(route.kind) {
                     Some(EAGAIN) => return Lookup::Next,
                     Some(errno) => return Lookup::Refused(errno),
@@ -122,6 +131,7 @@ impl Kernel {
                 };
                 if let Some(hop) = route.hops.iter().find(usable) {
                     let (route, hop) = (route.clone(), Some(hop.clone()));
+                    let table = route.table;
                     return Lookup::Found(Found { route, hop, table });
                 }
             }
@@ -139,7 +149,18 @@ impl Kernel {
     }
 
     fn through_rules(&self, netns: Netns, flow: &Flow) -> Result<Found, i32> {
-        let rules = &self.space(netns).rules;
+        let space = self.space(netns);
+        if !space.custom_rules {
+            for tables in [&[LOCAL, MAIN][..], &[DEFAULT]] {
+                match self.lookup_tables(netns, tables, flow) {
+                    Lookup::Found(found) => return Ok(found),
+                    Lookup::Refused(errno) => return Err(errno),
+                    Lookup::Next => {}
+                }
+            }
+            return Err(ENETUNREACH);
+        }
+        let rules = &space.rules;
         let mut at = 0;
         while let Some(rule) = rules.get(at) {
             at += 1;
@@ -291,7 +312,7 @@ impl Kernel {
     }
 
     /// `inet_select_addr()`.
-    fn source_on(&self, netns: Netns, index: u32, to: Ipv4Addr) -> Ipv4Addr {
+    pub(crate) fn source_on(&self, netns: Netns, index: u32, to: Ipv4Addr) -> Ipv4Addr {
         let all = &self.space(netns).addresses;
         let own =
             || all.get(&index).into_iter().flatten().filter(|a| a.flags & 1 == 0 && a.scope < 253);

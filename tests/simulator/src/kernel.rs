@@ -167,11 +167,7 @@ impl Kernel {
     fn end(&mut self, netns: Netns) {
         self.forget_ids(netns);
         let links: Vec<u32> = self.space(netns).links.keys().rev().copied().collect();
-        for index in links {
-            if self.space(netns).links.contains_key(&index) {
-                self.delete_link(netns, index, crate::announce::Cause::default());
-            }
-        }
+        self.delete_links(netns, &links, crate::announce::Cause::default());
         self.spaces.remove(&netns);
         let gone: Vec<Listener> = self.listeners.of(netns);
         gone.into_iter().for_each(|listener| self.unlisten(listener));

@@ -272,14 +272,31 @@ impl Kernel {
         true
     }
 
-    /// Takes a link away, and the other end of a veth (`veth_dellink()`, `unregister_netdevice_many()`).
     pub(crate) fn delete_link(&mut self, netns: Netns, index: u32, cause: Cause) {
-        let Ok(link) = self.link(netns, index) else { return };
-        let mut going = vec![(netns, index)];
-        going.extend(link.peer);
-        // Neither end knows of the other any more.
-        for (there, index) in &going {
-            self.link_mut(*there, *index).peer = None;
+        self.delete_links(netns, &[index], cause);
+    }
+
+    /// Takes links away, with the other ends of veths: first they let go of one another, then they all go
+    /// down, then each is gone (`veth_dellink()`, `br_dev_delete()`, `unregister_netdevice_many()`).
+    pub(crate) fn delete_links(&mut self, netns: Netns, all: &[u32], cause: Cause) {
+        let mut going = Vec::new();
+        for index in all {
+            let Ok(link) = self.link(netns, *index) else { continue };
+            let (kind, peer) = (link.kind, link.peer);
+            if going.contains(&(netns, *index)) {
+                continue;
+            }
+            going.push((netns, *index));
+            going.extend(peer);
+            for (there, index) in [Some((netns, *index)), peer].into_iter().flatten() {
+                self.link_mut(there, index).peer = None;
+            }
+            if kind == Kind::Bridge {
+                for port in self.ports(netns, *index) {
+                    self.link_mut(netns, port).master = None;
+                    self.announce_link(netns, port, 0, Cause::default());
+                }
+            }
         }
         for (there, index) in &going {
             if self.link(*there, *index).is_ok_and(Link::is_up) {
@@ -302,13 +319,6 @@ impl Kernel {
     }
 
     fn unlink(&mut self, netns: Netns, index: u32, cause: Cause) {
-        if self.link(netns, index).is_ok_and(|link| link.kind == Kind::Bridge) {
-            let ports: Vec<u32> = self.ports(netns, index);
-            for port in ports {
-                self.link_mut(netns, port).master = None;
-                self.announce_link(netns, port, 0, Cause::default());
-            }
-        }
         let master = self.link(netns, index).ok().and_then(|link| link.master);
         self.link_mut(netns, index).master = None;
         self.addresses_go(netns, index);

@@ -603,9 +603,8 @@ impl Kernel {
         if all.iter().any(|(_, kind)| *kind == Kind::Loopback) {
             return Err(EOPNOTSUPP);
         }
-        for (index, _) in all {
-            self.delete_link(netns, index, cause);
-        }
+        let all: Vec<u32> = all.into_iter().map(|(index, _)| index).collect();
+        self.delete_links(netns, &all, cause);
         Ok(())
     }
 }

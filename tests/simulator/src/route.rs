@@ -440,6 +440,9 @@ impl Kernel {
         if address.is_multicast() {
             return 5;
         }
+        if !self.space(netns).tables.0.contains_key(&LOCAL) {
+            return T_BROADCAST;
+        }
         match self.lookup_table(netns, LOCAL, &Flow { to: address, ..Flow::output() }) {
             Lookup::Found(found) => found.route.kind,
             _ => T_UNICAST,

@@ -136,6 +136,25 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// Whether the kernel takes this new one for another that is there (`rule_exists()`): where it asks
+    /// for no address, that one may ask for any, and what is inverted is not compared.
+    fn is_again(&self, other: &Rule) -> bool {
+        let mut same = other.clone();
+        if self.from.1 == 0 {
+            same.from = self.from;
+        }
+        if self.to.1 == 0 {
+            same.to = self.to;
+        }
+        if self.tos == 0 {
+            same.tos = 0;
+        }
+        (same.inverted, same.target) = (self.inverted, self.target);
+        same == *self
+    }
+}
+
 impl Kernel {
     /// `fib_nl2rule()`: the rule that a message says, and whether it says its priority.
     fn rule_of(&self, netns: Netns, message: &Message<'_>) -> Result<(Rule, bool), i32> {
@@ -226,7 +245,8 @@ impl Kernel {
                 return Err(EINVAL);
             }
         }
-        if message.is(NLM_F_EXCL) && self.space(netns).rules.contains(&rule) {
+        let again = |other: &Rule| rule.is_again(other);
+        if message.is(NLM_F_EXCL) && self.space(netns).rules.iter().any(again) {
             return Err(EEXIST);
         }
         if rule.action == 0 || rule.tos & !0x1e != 0 {

@@ -28,6 +28,7 @@ mod link;
 mod link_new;
 mod neighbour;
 mod nsid;
+mod packet;
 mod route;
 mod rtnetlink;
 mod rule;
@@ -37,6 +38,7 @@ mod wire;
 
 pub use announce::Listener;
 pub use kernel::Kernel;
+pub use packet::{Connection, Fate, Packet, Ruleset};
 pub use space::Netns;
 
 /// Netlink's protocol for links, addresses, routes and rules.

@@ -206,6 +206,13 @@ impl Kernel {
             self.link(netns, hop.index)?;
             return self.with_source(netns, route);
         }
+        // What is said beside several next hops has to be what the first one is.
+        if let (true, Some(first)) = (config.many, route.hops.first()) {
+            let other = config.index != 0 && config.index != first.index;
+            if other || config.via.is_some() && config.via != first.via {
+                return Err(EINVAL);
+            }
+        }
         let (table, scope) = (route.table, route.scope);
         for hop in &mut route.hops {
             self.check_hop(netns, hop, table, scope)?;

@@ -19,9 +19,9 @@ use crate::kernel::Kernel;
 use crate::space::Netns;
 use crate::wire::{self, Message, NLM_F_ACK, NLM_F_DUMP, NLM_F_MULTI};
 use libc::{
-    RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELROUTE, RTM_DELRULE, RTM_GETADDR, RTM_GETLINK,
-    RTM_GETNEIGH, RTM_GETNSID, RTM_GETROUTE, RTM_GETRULE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH,
-    RTM_NEWNSID, RTM_NEWROUTE, RTM_NEWRULE, RTM_SETLINK,
+    EOPNOTSUPP, RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELROUTE, RTM_DELRULE, RTM_GETADDR,
+    RTM_GETLINK, RTM_GETNEIGH, RTM_GETNSID, RTM_GETROUTE, RTM_GETRULE, RTM_NEWADDR, RTM_NEWLINK,
+    RTM_NEWNEIGH, RTM_NEWNSID, RTM_NEWROUTE, RTM_NEWRULE, RTM_SETLINK,
 };
 
 /// What a request is answered with, beside an acknowledgement.
@@ -58,8 +58,9 @@ impl Kernel {
                     let all = objects.into_iter().map(one).collect();
                     answers.extend(wire::dump(all, message, port));
                 }
-                // It fails before its first message.
-                Err(errno) => answers.push(wire::acknowledge(message, port, Err(errno))),
+                Err(EOPNOTSUPP) => answers.push(wire::acknowledge(message, port, Err(EOPNOTSUPP))),
+                // Its end says that it failed (`netlink_dump_done()`).
+                Err(errno) => answers.push(wire::done(message, port, errno)),
             }
             return;
         }

@@ -42,6 +42,8 @@ const FRA_PROTOCOL: u16 = 21;
 const FRA_IP_PROTO: u16 = 22;
 const FRA_SPORT_RANGE: u16 = 23;
 const FRA_DPORT_RANGE: u16 = 24;
+const FRA_SPORT_MASK: u16 = 28;
+const FRA_DPORT_MASK: u16 = 29;
 const INVERT: u32 = 2;
 const UNRESOLVED: u32 = 4;
 const IIF_DETACHED: u32 = 8;
@@ -388,6 +390,12 @@ impl Kernel {
         {
             if let Some((first, last)) = ports {
                 out.put(kind, &[first.to_ne_bytes(), last.to_ne_bytes()].concat());
+            }
+        }
+        // Since Linux 6.15, of one port.
+        for (kind, ports) in [(FRA_SPORT_MASK, rule.from_ports), (FRA_DPORT_MASK, rule.to_ports)] {
+            if ports.is_some_and(|(first, last)| first == last) {
+                out.put(kind, &u16::MAX.to_ne_bytes());
             }
         }
         if let Some(group) = rule.suppress_group {

@@ -212,10 +212,16 @@ pub fn acknowledge(request: &Message<'_>, port: u32, result: Result<(), i32>) ->
     Writer(body).message(NLMSG_ERROR, flags, request.sequence, port)
 }
 
+/// The end of a list, with an error number or with 0.
+pub fn done(request: &Message<'_>, port: u32, errno: i32) -> Vec<u8> {
+    let body = Writer((-errno).to_ne_bytes().to_vec());
+    body.message(NLMSG_DONE, NLM_F_MULTI, request.sequence, port)
+}
+
 /// The messages of a dump as datagrams of at most 32 KiB (`netlink_dump()`), with its end.
 pub fn dump(messages: Vec<Vec<u8>>, request: &Message<'_>, port: u32) -> Vec<Vec<u8>> {
     let mut datagrams = vec![Vec::new()];
-    let end = Writer(vec![0; 4]).message(NLMSG_DONE, NLM_F_MULTI, request.sequence, port);
+    let end = done(request, port, 0);
     for message in messages.into_iter().chain([end]) {
         let last = datagrams.last_mut().expect("there is one");
         if last.len() + message.len() > 32 << 10 {

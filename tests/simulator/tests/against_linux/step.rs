@@ -233,6 +233,22 @@ fn del_link(random: &mut Random) -> Step {
 }
 
 fn link_question(random: &mut Random) -> Step {
+    if random.once_in(4) {
+        let mut out = Out(vec![AF_INET as u8, 0, 0, 0]);
+        out.0.extend(if random.once_in(2) { index(random) } else { 0 }.to_ne_bytes());
+        if random.once_in(2) {
+            out.u32(10, random.below(3));
+        }
+        return Step::Send(whole(RTM_GETADDR, 0x300, &out.0));
+    }
+    if random.once_in(4) {
+        let mut out = Out(vec![AF_INET as u8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        match random.once_in(2) {
+            true => out.u32(RTA_TABLE, random.of(&TABLES)),
+            false => out.u32(RTA_OIF, index(random)),
+        }
+        return Step::Send(whole(RTM_GETROUTE, 0x300, &out.0));
+    }
     let mut out = link_header(0, 0, 0);
     match random.once_in(2) {
         true => out.text(IFLA_IFNAME, random.of(&NAMES)),
@@ -300,10 +316,14 @@ fn route(random: &mut Random) -> Step {
     if length != 0 {
         out.put(RTA_DST, &to);
     }
-    if kind < 6 && !random.once_in(5) {
+    let mut several = false;
+    if kind < 6 && random.once_in(8) {
+        out.put(RTA_MULTIPATH, &hops(random));
+        several = true;
+    } else if kind < 6 && !random.once_in(5) {
         out.u32(RTA_OIF, index(random));
     }
-    if let Some(via) = via.filter(|_| kind < 6) {
+    if let Some(via) = via.filter(|_| kind < 6 && (!several || random.once_in(8))) {
         out.put(RTA_GATEWAY, &via);
     }
     if random.once_in(4) {
@@ -320,6 +340,22 @@ fn route(random: &mut Random) -> Step {
             message(RTM_NEWROUTE, ACK | random.of(&flags), out)
         }
     }
+}
+
+/// Next hops of one route.
+fn hops(random: &mut Random) -> Vec<u8> {
+    let mut all = Vec::new();
+    for _ in 0..=random.below(3) {
+        let mut via = Out(Vec::new());
+        if random.once_in(2) {
+            via.put(RTA_GATEWAY, &random.of(&ELSEWHERE));
+        }
+        all.extend((8 + via.0.len() as u16).to_ne_bytes());
+        all.extend([if random.once_in(6) { 4 } else { 0 }, 0]);
+        all.extend(index(random).to_ne_bytes());
+        all.extend(via.0);
+    }
+    all
 }
 
 fn rule(random: &mut Random) -> Step {
@@ -353,6 +389,13 @@ fn rule(random: &mut Random) -> Step {
         if random.once_in(4) {
             out.u32(14, random.of(&[0, 31]));
         }
+    }
+    if random.once_in(8) {
+        out.put(22, &[17]);
+        out.put(24, &[53u16.to_ne_bytes(), random.of(&[53u16, 60]).to_ne_bytes()].concat());
+    }
+    if random.once_in(12) {
+        out.put(20, &[0u32.to_ne_bytes(), random.of(&[0u32, 99]).to_ne_bytes()].concat());
     }
     if random.once_in(2) {
         out.put(21, &[186]);
@@ -412,6 +455,10 @@ fn question(random: &mut Random) -> Step {
         if random.once_in(2) {
             out.u32(RTA_IIF, index(random));
         }
+    }
+    if random.once_in(6) {
+        out.put(27, &[17]);
+        out.put(29, &53u16.to_be_bytes());
     }
     if random.once_in(3) {
         out.u32(RTA_MARK, random.of(&[1, 0x10000]));

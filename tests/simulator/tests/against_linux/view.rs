@@ -60,7 +60,8 @@ pub fn view(kind: u16, body: &[u8], all: bool) -> Option<String> {
     let mut line = match kind {
         2 if u32_at(body, 0) == 0 => return Some("ok".into()),
         2 => return Some(format!("errno {}", -(u32_at(body, 0) as i32))),
-        3 => return None,
+        3 if u32_at(body, 0) == 0 => return None,
+        3 => return Some(format!("the end, errno {}", -(u32_at(body, 0) as i32))),
         // Made for multicast by the kernel itself (NUD_NOARP).
         28 if u16_at(body, 8) == 0x40 => return None,
         _ => format!("{} ", name(kind)),

@@ -67,7 +67,7 @@ impl Address {
 }
 
 impl Kernel {
-    fn addresses(&self, netns: Netns, index: u32) -> &[Address] {
+    pub(crate) fn addresses(&self, netns: Netns, index: u32) -> &[Address] {
         self.space(netns).addresses.get(&index).map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -246,7 +246,6 @@ impl Kernel {
             self.routes_lose_address(netns, index, &going);
         }
         self.space_mut(netns).addresses.remove(&index);
-        self.flush_routes_by(netns, index, true);
     }
 
     /// A link's new name is its addresses' (`inetdev_changename()`).

@@ -322,6 +322,7 @@ impl Kernel {
         let master = self.link(netns, index).ok().and_then(|link| link.master);
         self.link_mut(netns, index).master = None;
         self.addresses_go(netns, index);
+        self.flush_routes_by(netns, index, true);
         self.netconf_goes(netns, index);
         self.neighbours_go(netns, index);
         self.rules_lose(netns, index);

@@ -328,14 +328,30 @@ impl Kernel {
         cause: Cause,
     ) -> Result<(), i32> {
         self.validate(netns, index, all)?;
-        let mut netns = netns;
-        let mut index = index;
+        let (mut netns, mut index) = (netns, index);
         let target = self.wanted_netns(netns, all)?;
         if target != netns {
             let name = all.text(IFLA_IFNAME, NAME)?;
             (netns, index) = self.move_link(netns, index, target, name)?;
         }
         let mut told = false;
+        let result = self.set_rest((netns, index), message, all, cause, &mut told);
+        // netdev_state_change(), whether the rest was done or not: of a link that is down nobody is told.
+        if told && self.link(netns, index)?.is_up() {
+            self.announce_link(netns, index, 0, Cause::default());
+        }
+        result
+    }
+
+    /// What is not the namespace.
+    fn set_rest(
+        &mut self,
+        (netns, index): (Netns, u32),
+        message: &Message<'_>,
+        all: Attributes<'_>,
+        cause: Cause,
+        told: &mut bool,
+    ) -> Result<(), i32> {
         if let Some(mac) = all.find(IFLA_ADDRESS) {
             if mac[0] & 1 != 0 || mac[..6] == [0; 6] {
                 return Err(EADDRNOTAVAIL);
@@ -367,7 +383,7 @@ impl Kernel {
         }
         if let Some(group) = all.u32(IFLA_GROUP)? {
             self.link_mut(netns, index).group = group;
-            told = true;
+            *told = true;
         }
         if let Some(name) = all.text(IFLA_IFNAME, NAME)?.filter(|_| message.word(4) > 0) {
             if self.link(netns, index)?.name != name {
@@ -387,7 +403,7 @@ impl Kernel {
         if let Some(alias) = all.find(IFLA_IFALIAS) {
             let alias = String::from_utf8_lossy(alias).trim_end_matches('\0').to_owned();
             self.link_mut(netns, index).alias = Some(alias).filter(|alias| !alias.is_empty());
-            told = true;
+            *told = true;
         }
         let (flags, mask) = (message.word(8), message.word(12));
         if flags != 0 || mask != 0 {
@@ -404,12 +420,8 @@ impl Kernel {
                     let value = crate::wire::u32_at(value, 0).ok_or(EINVAL)?;
                     self.link_mut(netns, index).conf.set(usize::from(number), value);
                 }
-                told = true;
+                *told = true;
             }
-        }
-        // netdev_state_change(): of a link that is down nobody is told.
-        if told && self.link(netns, index)?.is_up() {
-            self.announce_link(netns, index, 0, Cause::default());
         }
         Ok(())
     }
@@ -448,7 +460,12 @@ impl Kernel {
         match (link.ipv4, mtu >= 68) {
             (true, false) => {
                 link.ipv4 = false;
+                let had = !self.addresses(netns, index).is_empty();
                 self.addresses_go(netns, index);
+                self.neighbours_go(netns, index);
+                if had {
+                    self.flush_routes_by(netns, index, true);
+                }
                 self.netconf_goes(netns, index);
             }
             (false, true) => {
@@ -535,6 +552,7 @@ impl Kernel {
             self.change_flags(netns, index, flags, Cause::default());
         }
         self.addresses_go(netns, index);
+        self.flush_routes_by(netns, index, true);
         self.netconf_goes(netns, index);
         self.neighbours_go(netns, index);
         self.rules_lose(netns, index);

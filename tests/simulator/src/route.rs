@@ -169,14 +169,19 @@ impl Kernel {
         let config = self.config(message)?;
         // fib_new_table() comes first: the table stays whatever comes of the route.
         let table = if config.route.table == 0 { MAIN } else { config.route.table };
-        let tables = &mut self.space_mut(netns).tables.0;
-        tables.entry(table).or_default();
-        if table == LOCAL {
-            tables.entry(MAIN).or_default();
-        }
+        self.new_table(netns, table);
         let mut route = self.create_info(netns, &config)?;
         route.table = table;
         self.insert_route(netns, route, message.flags, cause)
+    }
+
+    /// `fib_new_table()`: as long as they are one, local brings main.
+    fn new_table(&mut self, netns: Netns, table: u32) {
+        let space = self.space_mut(netns);
+        if table == LOCAL && !space.custom_rules {
+            space.tables.0.entry(MAIN).or_default();
+        }
+        space.tables.0.entry(table).or_default();
     }
 
     /// `fib_create_info()`: whether it can be, and what it leads by.
@@ -342,9 +347,7 @@ impl Kernel {
 
     /// `fib_magic()`: what addresses bring.
     pub(crate) fn magic_add(&mut self, netns: Netns, route: Route) {
-        let tables = &mut self.space_mut(netns).tables.0;
-        tables.entry(route.table).or_default();
-        tables.entry(MAIN).or_default();
+        self.new_table(netns, route.table);
         if check_key(&route).is_ok() {
             let flags = NLM_F_CREATE | NLM_F_APPEND;
             let _ = self.insert_route(netns, route, flags, Cause::default());

@@ -418,13 +418,12 @@ impl Kernel {
     /// An interface goes down, loses its last address (`all`) or ends: what leads by it alone goes, and
     /// nobody is told (`fib_sync_down_dev()`, `fib_flush()`).
     pub(crate) fn flush_routes_by(&mut self, netns: Netns, index: u32, all: bool) {
-        let links = self.space(netns).links.clone();
+        let links = self.space(netns).links.values();
+        let up: Vec<u32> = links.filter(|link| link.is_up()).map(|link| link.index).collect();
         for list in self.space_mut(netns).tables.0.values_mut() {
             list.retain(|route| {
                 let by = route.hops.iter().any(|hop| hop.index == index);
-                let dead = |hop: &Hop| {
-                    hop.index == index || links.get(&hop.index).is_none_or(|link| !link.is_up())
-                };
+                let dead = |hop: &Hop| hop.index == index || !up.contains(&hop.index);
                 let stays = route.scope == HOST && !all;
                 !by || stays || !route.hops.iter().all(dead)
             });

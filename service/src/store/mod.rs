@@ -204,29 +204,10 @@ impl Store {
             Err(e) if passes(&e) => return Err(unreadable(path, e)),
             Err(e) => return Ok(self.set_aside(path, &e.to_string())),
         };
-        let (object, sealed) = match file::unsealed(&bytes) {
-            Opened::Whole(object) => (object, true),
-            // An earlier version's; or what somebody has written by hand.
-            Opened::Unsealed => (bytes, false),
-            Opened::Broken => return Ok(self.set_aside(path, "its checksum is another one")),
-        };
-        let file = match serde_json::from_slice::<File<T>>(&object) {
-            Ok(file) => file,
-            Err(e) => return Ok(self.set_aside(path, &e.to_string())),
-        };
-        let why = if file.version > VERSION {
-            format!("it is of version {}", file.version)
-        } else if file.version == VERSION && !sealed {
-            "it has no checksum".to_owned()
-        } else if file.boot != self.boot {
-            // The kernel forgot it all with the last boot.
-            "it is of an earlier boot".to_owned()
-        } else if let Err(why) = check(&file.content) {
-            why
-        } else {
-            return Ok(Some(file.content));
-        };
-        Ok(self.set_aside(path, &why))
+        match content(bytes, &self.boot, check) {
+            Ok(content) => Ok(Some(content)),
+            Err(why) => Ok(self.set_aside(path, &why)),
+        }
     }
 
     fn set_aside<T>(&self, path: &Path, why: &str) -> Option<T> {
@@ -251,6 +232,31 @@ fn boot_id() -> io::Result<String> {
     match id.len() {
         36 => Ok(id),
         _ => Err(io::Error::other(format!("{id:?} is not a boot id"))),
+    }
+}
+
+/// What a file's bytes say, or why they are not believed. Pure.
+fn content<T: DeserializeOwned>(
+    bytes: Vec<u8>,
+    boot: &str,
+    check: impl Fn(&T) -> Result<(), String>,
+) -> Result<T, String> {
+    let (object, sealed) = match file::unsealed(&bytes) {
+        Opened::Whole(object) => (object, true),
+        // An earlier version's; or what somebody has written by hand.
+        Opened::Unsealed => (bytes, false),
+        Opened::Broken => return Err("its checksum is another one".to_owned()),
+    };
+    let file: File<T> = serde_json::from_slice(&object).map_err(|e| e.to_string())?;
+    if file.version > VERSION {
+        Err(format!("it is of version {}", file.version))
+    } else if file.version == VERSION && !sealed {
+        Err("it has no checksum".to_owned())
+    } else if file.boot != boot {
+        // The kernel forgot it all with the last boot.
+        Err("it is of an earlier boot".to_owned())
+    } else {
+        check(&file.content).map(|()| file.content)
     }
 }
 

@@ -47,6 +47,9 @@ pub mod daemon;
 pub mod doctor;
 pub mod effects;
 pub mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod logging;
 pub mod memory;
 pub mod model;

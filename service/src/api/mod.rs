@@ -19,7 +19,7 @@ mod authorization;
 mod dump;
 mod error_codes;
 mod facts;
-mod from_wire;
+pub(crate) mod from_wire;
 mod listeners;
 mod owners;
 pub mod sections;

@@ -115,6 +115,13 @@ fn read(command: &mut clap::Command, entries: &Entries<'_>) -> Result<(Words, By
     Ok((of_file, sections.unwrap_or_default()))
 }
 
+/// For fuzzers: whether a text can be such a file, or what is wrong with it.
+#[cfg(feature = "fuzzing")]
+pub fn try_text(text: &str) -> Result<ByName, FileError> {
+    let read = || read(&mut Args::command(), &Entries::of(text)?).map(|(_, sections)| sections);
+    read().map_err(|wrong| wrong.of(Path::new(PATH)))
+}
+
 /// What `--check-config` says of a file that is right.
 pub fn praise(settings: &Settings) -> String {
     let path: &Path = &settings.path;

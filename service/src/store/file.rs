@@ -97,7 +97,7 @@ pub(super) fn beside(path: &Path) -> PathBuf {
 const SEAL: &str = ",\"crc32\":\"";
 
 /// A JSON object with its seal.
-pub(super) fn sealed(object: Vec<u8>) -> Vec<u8> {
+pub(crate) fn sealed(object: Vec<u8>) -> Vec<u8> {
     let sum = crc32(&object);
     let mut sealed = object;
     sealed.pop(); // its closing brace

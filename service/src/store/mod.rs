@@ -20,7 +20,7 @@
 //! deleted but what guestnetd itself has ended: what cannot be told stays, and the start is tried again.
 
 mod dir;
-mod file;
+pub(crate) mod file;
 mod record;
 
 pub use record::{
@@ -236,7 +236,7 @@ fn boot_id() -> io::Result<String> {
 }
 
 /// What a file's bytes say, or why they are not believed. Pure.
-fn content<T: DeserializeOwned>(
+pub(crate) fn content<T: DeserializeOwned>(
     bytes: Vec<u8>,
     boot: &str,
     check: impl Fn(&T) -> Result<(), String>,

@@ -97,7 +97,7 @@ fn names(netlink: &Netlink, such: &dyn Fn(&Ends) -> bool) -> Result<Vec<Writer>,
 }
 
 /// The attributes that name a connection, if it has such ends.
-fn name_of(message: &Message<'_>, such: &dyn Fn(&Ends) -> bool) -> Option<Writer> {
+pub(crate) fn name_of(message: &Message<'_>, such: &dyn Fn(&Ends) -> bool) -> Option<Writer> {
     let all = message.attributes(NFGENMSG.len());
     let tuple = all.clone().find(CTA_TUPLE_ORIG)?;
     let address = |tuple, kind| {

@@ -171,7 +171,7 @@ impl Monitor {
 }
 
 /// One datagram, which may hold several messages.
-fn sort(datagram: &[u8], events: &mut Vec<Event>) {
+pub(crate) fn sort(datagram: &[u8], events: &mut Vec<Event>) {
     let mut messages = Messages(datagram);
     events.extend(messages.by_ref().filter_map(|message| event(&message)));
     if !messages.ended() {

@@ -86,7 +86,7 @@ impl Ndc {
 
 /// `ndc` ends with 0 whatever netd says: what it prints counts. `200 0 ...` is yes; a wrapper that
 /// refuses the words prints nothing.
-fn understood(said: &str) -> Result<(), String> {
+pub(crate) fn understood(said: &str) -> Result<(), String> {
     let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
     if said.trim().is_empty() {
         return Err("it says nothing: it may not be run, or refuses these words".into());

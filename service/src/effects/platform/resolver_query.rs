@@ -66,7 +66,7 @@ pub fn ask(questions: &[Question], patience: Duration) -> Vec<Answer> {
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+pub(crate) enum What {
     /// `. NS`.
     Root,
     /// `version.bind TXT`, class CHAOS: what is a resolver's own, where it offers to resolve and knows no
@@ -175,14 +175,14 @@ fn failed(error: &io::Error) -> Answer {
 
 /// What an answer says.
 #[derive(Debug, PartialEq, Eq)]
-enum Judged {
+pub(crate) enum Judged {
     Is(Answer),
     /// It offers to resolve, but not this.
     AskMore,
 }
 
 /// Judges a message; none if it is no answer to this.
-fn judge(message: &[u8], id: u16, what: What) -> Option<Judged> {
+pub(crate) fn judge(message: &[u8], id: u16, what: What) -> Option<Judged> {
     const QR: u8 = 0x80;
     const RA: u8 = 0x80;
     let [high, low, flags, more, 0, questions, ..] = *message else { return None };

@@ -133,7 +133,7 @@ impl Kind {
         all.into_iter().find(|kind| *kind as u8 == byte)
     }
 
-    fn is_a_clients(self) -> bool {
+    pub(crate) fn is_a_clients(self) -> bool {
         !matches!(self, Self::Offer | Self::Ack | Self::Nak)
     }
 }

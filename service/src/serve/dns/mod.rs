@@ -22,8 +22,8 @@
 //! ```
 
 pub mod book;
-#[cfg(test)]
-mod corpus;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod corpus;
 mod flights;
 pub mod forward;
 mod listeners;
@@ -33,7 +33,7 @@ mod pool;
 mod server;
 mod socket;
 mod storm;
-mod stream;
+pub(crate) mod stream;
 pub mod zone;
 
 pub use server::Names;

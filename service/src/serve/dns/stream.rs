@@ -40,7 +40,7 @@ pub fn framed(message: &[u8]) -> Vec<u8> {
 }
 
 /// The first message of what has come; none: it is not whole.
-fn first(bytes: &[u8]) -> Option<&[u8]> {
+pub(crate) fn first(bytes: &[u8]) -> Option<&[u8]> {
     let length = u16::from_be_bytes(*bytes.first_chunk()?);
     bytes.get(2..2 + usize::from(length))
 }

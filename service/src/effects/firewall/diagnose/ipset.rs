@@ -41,7 +41,7 @@ const NOT_THERE: i32 = 4103;
 const NFGENMSG: usize = 4;
 
 /// Whether it is; none where that cannot be told, or the set asks for something else.
-pub(super) fn has(set: u16, member: &Member) -> Option<bool> {
+pub(crate) fn has(set: u16, member: &Member) -> Option<bool> {
     let netlink = Netlink::open_netfilter().ok()?;
     let name = found(&netlink, GET_BY_INDEX, (INDEX | IN_ORDER, &set.to_be_bytes()), NAME)?;
     let name = [name.as_bytes(), &[0]].concat();

@@ -27,12 +27,12 @@ mod field;
 mod forward_iptables;
 #[cfg(not(target_os = "android"))]
 mod forward_nftables;
-mod ipset;
+pub(crate) mod ipset;
 pub mod journey;
 mod kernel;
 mod lookup;
 #[cfg(not(target_os = "android"))]
-mod nftables;
+pub(crate) mod nftables;
 pub mod packet;
 mod rule;
 pub mod share;

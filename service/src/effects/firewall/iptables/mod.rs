@@ -25,7 +25,7 @@ pub mod entries;
 mod find;
 mod programs;
 pub mod read;
-mod runner;
+pub(crate) mod runner;
 pub(super) mod trace;
 mod view;
 mod writer;

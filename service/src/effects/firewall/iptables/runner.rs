@@ -211,7 +211,7 @@ fn failed(command: &impl fmt::Display, cause: String) -> FirewallError {
 
 /// Iptables itself says why, whatever fails. Netd's helper ends without a word where it may not start
 /// iptables, and says these words, if any, of what is not on its list (`NetUtilsWrapper-1.0.cpp`).
-fn is_refusal(said: &str) -> bool {
+pub(crate) fn is_refusal(said: &str) -> bool {
     said.trim().is_empty() || said.contains("Unexpected command")
 }
 

@@ -228,3 +228,28 @@ fn key(element: &IterableSetelemAttrs<'_>) -> Vec<u8> {
     let key = element.get_key().ok().filter(|_| plain);
     key.and_then(|key| key.get_value().ok()).map(<[u8]>::to_vec).unwrap_or_default()
 }
+
+/// For fuzzers: messages as the kernel answers with them.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_messages(bytes: &[u8]) {
+    use crate::effects::kernel::netlink::message::Messages;
+    use netlink_bindings::nftables::{
+        OpGetchainDump, OpGetruleDump, OpGetsetDump, OpGetsetelemDump,
+    };
+    use netlink_bindings::traits::NetlinkRequest;
+    let mut table = Table::default();
+    for message in Messages(bytes) {
+        // NFT_MSG_NEWCHAIN and so on.
+        match message.kind & 0xff {
+            3 => table.chain(&OpGetchainDump::decode_reply(message.body).1),
+            6 => table.rule(&OpGetruleDump::decode_reply(message.body).1),
+            9 => table.set(&OpGetsetDump::decode_reply(message.body).1),
+            12 => {
+                let (_, list) = OpGetsetelemDump::decode_reply(message.body);
+                let elements = list.get_elements().into_iter().flat_map(|list| list.get_elem());
+                table.elements.insert(String::new(), elements.map(|one| key(&one)).collect());
+            }
+            _ => {}
+        }
+    }
+}

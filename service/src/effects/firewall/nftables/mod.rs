@@ -31,6 +31,8 @@ pub(super) mod trace;
 use super::{Backend, Drops, Engine, FirewallError, Hook, Ruleset};
 use crate::ordered::IntoTree;
 use batch::Batch;
+#[cfg(feature = "fuzzing")]
+pub(crate) use dump::read_messages;
 use dump::{dump, Dump, Shape};
 use layout::{arrivals, lines, moved, names, sets, Counted, Elements, Line, Set};
 use netlink_bindings::nftables::TableFlags;

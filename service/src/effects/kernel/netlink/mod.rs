@@ -21,6 +21,8 @@
 
 pub mod attr;
 pub mod message;
+#[cfg(feature = "fuzzing")]
+pub mod tape;
 pub(in crate::effects) mod trace;
 
 use crate::effects::kernel::write;
@@ -32,7 +34,9 @@ use nix::sys::time::TimeVal;
 use rtnetlink::packet_core::{NetlinkSerializable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
-use rtnetlink::sys::{Socket, SocketAddr};
+use rtnetlink::sys::Socket;
+#[cfg(not(feature = "fuzzing"))]
+use rtnetlink::sys::SocketAddr;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::ops::ControlFlow;
@@ -195,7 +199,7 @@ impl Netlink {
         let mut buffer = self.buffer.borrow_mut();
         encode(&mut buffer, flags, sequence, message);
         trace::sent(&buffer);
-        self.socket.send_to(&buffer, &SocketAddr::new(0, 0), 0)?;
+        self.send(&buffer)?;
         // A list has an end, and a change an acknowledgement; a single object is all there is.
         let single = flags & (NLM_F_ACK | NLM_F_DUMP) == 0;
         let mut interrupted = false;
@@ -203,7 +207,7 @@ impl Netlink {
             buffer.clear();
             // No more than that: what is twice as large the allocator maps anew for each socket.
             buffer.reserve_exact(BUFFER);
-            match self.socket.recv_from(&mut *buffer, 0) {
+            match self.receive(&mut buffer) {
                 // Only the kernel has port 0.
                 Ok((_, sender)) if sender.port_number() != 0 => continue,
                 Ok(_) => {}
@@ -229,6 +233,20 @@ impl Netlink {
                 }
             }
         }
+    }
+}
+
+/// To the kernel and from it. For fuzzers it is otherwise (`tape`).
+#[cfg(not(feature = "fuzzing"))]
+impl Netlink {
+    #[inline(always)]
+    fn send(&self, request: &[u8]) -> io::Result<()> {
+        self.socket.send_to(request, &SocketAddr::new(0, 0), 0).map(drop)
+    }
+
+    #[inline(always)]
+    fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<(usize, SocketAddr)> {
+        self.socket.recv_from(buffer, 0)
     }
 }
 

@@ -243,7 +243,7 @@ fn owner_of(netns: BorrowedFd<'_>) -> io::Result<u32> {
 }
 
 /// PF_KTHREAD in field 9 of `/proc/PID/stat` (proc(5), linux/sched.h).
-fn is_kernel_thread(stat: &str) -> bool {
+pub(crate) fn is_kernel_thread(stat: &str) -> bool {
     const PF_KTHREAD: u32 = 0x0020_0000;
     // The command in parentheses may hold anything; the fields go on after the last one.
     let after = stat.rsplit(')').next().unwrap_or_default();

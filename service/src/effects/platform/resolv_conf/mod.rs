@@ -107,7 +107,7 @@ fn text(path: &Path) -> io::Result<(String, bool)> {
 }
 
 /// The IPv4 addresses of `nameserver` lines. Guests have no IPv6: such lines are none.
-fn parse(text: &str) -> Found {
+pub(crate) fn parse(text: &str) -> Found {
     let (mut found, mut all) = (Found::default(), Vec::<IpAddr>::new());
     for line in text.lines() {
         let mut words = line.split_whitespace();

@@ -85,7 +85,7 @@ const LARGEST_SET: usize = 100_000;
 type Name = (u8, String);
 
 /// All tables that see IPv4 packets. None where the kernel has no nf_tables.
-pub(super) fn read() -> Result<Vec<Table>, KernelError> {
+pub fn read() -> Result<Vec<Table>, KernelError> {
     let netlink = Netlink::open_netfilter().map_err(KernelError::from)?;
     let names = match names(&netlink) {
         // No nf_tables: nobody takes such messages (nfnetlink_rcv_msg()), or nobody may load it.

@@ -1,9 +1,11 @@
 # shellcheck shell=bash
-# Sourced by ../../run: the policy, and one for each statement of guestnetd's that is left out.
+# Sourced by ../../run: the policy, whose grants to guestnetd are logged, and one for each of its statements
+# that is left out.
 # shellcheck source=../../../android/policy.sh
 . tests/android/policy.sh
 [ "$seconds" -ge 900 ] || seconds=900
-scene_boot='security=selinux enforcing=1'
+# All that is granted fits into the kernel's log, and none of it is lost on the way there.
+scene_boot='security=selinux enforcing=1 log_buf_len=16M audit_backlog_limit=0'
 product
 program /system/bin "$target/debug/android-init"
 program /device "$target/debug/selinux-suite"
@@ -25,7 +27,7 @@ new_folder() {
 }
 new_folder
 cp sepolicy/private/{file,service}_contexts "$stage/device/"
-policy whole
+rewritten_by="python3 tests/virtual-device/scenes/selinux/audited.py guestnetd.te" policy whole
 number=0
 $variants >"$stage/device/statements"
 while read -r _; do

@@ -13,8 +13,10 @@
 // limitations under the License.
 
 //! guestnetd confined by sepolicy/: all that it does is allowed, and all that is allowed is needed.
-//! `selinux-suite RC POLICIES STATEMENTS [NUMBER]...`: first under the policy `whole`, without one denial; then
-//! under those that each lack one statement: something fails, or a denial tells.
+//! `selinux-suite RC POLICIES STATEMENTS [NUMBER]...`: first a life under the policy `whole`, without one denial,
+//! which logs what its statements grant. Then under those that each lack one statement: the kernel says of one
+//! grant of that life that it would be none. What is not told so (a number of an ioctl, silence about a
+//! denial) another life tells: something fails in it, or is denied.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use guestnet_device_tests::init::bed::{Bed, BOUND};
-use guestnet_device_tests::selinux::avc::{allows, denials, load, Denial};
+use guestnet_device_tests::selinux::avc::{allows, decisions, denials, load, Denial, Grant};
 use guestnet_device_tests::selinux::life::{life, visitor};
 use guestnet_tests::client::{by_pid, config, NAME};
 use guestnet_tests::{poll, said, Guest, InNetns, NetdDevice, Probe};
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
         println!("FAILED: under the whole policy: {:?}, {} denials", whole.result, own.len());
         return ExitCode::FAILURE;
     }
-    println!("ok: nothing of what guestnetd does is denied");
+    println!("ok: nothing of what guestnetd does is denied; {} grants", whole.grants.len());
     // A file that guestnetd may write, to be read.
     bed.log = "/tmp/guestnetd.log".into();
     let _ = fs::write(&bed.log, "");
@@ -108,7 +110,12 @@ fn without_one(
         if !statements.only.is_empty() && !statements.only.contains(&number) {
             continue;
         }
-        let without = run(bed, rc, &policies.join(format!("{number:02}")));
+        let policy = policies.join(format!("{number:02}"));
+        if let Some(why) = refused(&policy, &whole.grants) {
+            println!("ok: without `{statement}`: {why}");
+            continue;
+        }
+        let without = run(bed, rc, &policy);
         let new = without.denials.iter().find(|d| !whole.denials.iter().any(|k| k.is_like(d)));
         let told = match (&without.result, new) {
             (_, Some(denial)) => format!("denied: {denial}"),
@@ -123,6 +130,18 @@ fn without_one(
     }
     let _ = load(&policies.join("whole"));
     needless
+}
+
+/// What was granted and would not be under another policy, as the kernel says; the policy is its own then.
+fn refused(policy: &Path, grants: &BTreeSet<Grant>) -> Option<String> {
+    take(policy);
+    let refused = |grant: &&Grant| !grant.stands().unwrap_or_else(|e| panic!("{grant}: {e}"));
+    may_find().err().or_else(|| Some(format!("not granted: {}", grants.iter().find(refused)?)))
+}
+
+/// Has the kernel go by this policy.
+fn take(policy: &Path) {
+    load(policy).unwrap_or_else(|e| panic!("{}: {e}", policy.display()));
 }
 
 /// The labels that file_contexts of a device give to what stands in for its programs here.
@@ -143,22 +162,24 @@ fn label(bed: &Bed) {
 struct Outcome {
     result: Result<(), String>,
     denials: BTreeSet<Denial>,
+    /// Under the policy that has them logged.
+    grants: BTreeSet<Grant>,
 }
 
 fn run(bed: &Bed, rc: &Path, policy: &Path) -> Outcome {
     // A phone's kernel has none, and guestnetd asks; it may not load them, but others may.
     bed.device.try_run("modprobe -r nf_tables");
-    load(policy).unwrap_or_else(|e| panic!("{}: {e}", policy.display()));
+    take(policy);
     let result = may_find().and_then(|()| life(bed, rc));
     bed.sweep();
-    let mut denials = denials();
+    let (mut denials, grants) = decisions();
     denials.retain(|d| {
         d.source == "guestnetd"
             || d.target == "guestnetd"
             || d.source == "netutils_wrapper"
             || d.target.starts_with("guestnet_")
     });
-    Outcome { result, denials }
+    Outcome { result, denials, grants }
 }
 
 /// Who may find and add the service: what a service manager asks the kernel, and rsbinder's does not.

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! What SELinux has denied, as the kernel's log has it, and the policy that it goes by.
+//! What SELinux has denied and granted, as the kernel's log has it, and the policy that it goes by.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -35,18 +35,36 @@ pub struct Denial {
     pub more: String,
 }
 
-/// All since the log was cleared, which it is again.
+/// What was granted by a rule that has it logged (`auditallow`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant {
+    source: String,
+    target: String,
+    class: String,
+    what: String,
+}
+
+/// All denials since the log was cleared, which it is again.
 pub fn denials() -> BTreeSet<Denial> {
+    log().lines().filter_map(denial).collect()
+}
+
+/// Both, since the log was cleared, which it is again.
+pub fn decisions() -> (BTreeSet<Denial>, BTreeSet<Grant>) {
+    let text = log();
+    (text.lines().filter_map(denial).collect(), text.lines().flat_map(grants).collect())
+}
+
+fn log() -> String {
     let out = Command::new("dmesg").arg("-c").output().expect("dmesg");
-    let text = String::from_utf8_lossy(&out.stdout);
-    text.lines().filter_map(denial).collect()
+    String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
 /// `avc:  denied  { read } for ... scontext=u:r:a:s0 tcontext=u:object_r:b:s0 tclass=file permissive=0`
 fn denial(line: &str) -> Option<Denial> {
     let (_, rest) = line.split_once("avc:  denied  { ")?;
     let (what, rest) = rest.split_once(" }")?;
-    let word = |name: &str| rest.split_whitespace().find_map(|word| word.strip_prefix(name));
+    let word = |name: &str| word_of(rest, name);
     let kind = |context: &str| context.split(':').nth(2).map(str::to_owned);
     let more = word("ioctlcmd=").or_else(|| word("kmod=")).or_else(|| word("name="));
     Some(Denial {
@@ -56,6 +74,39 @@ fn denial(line: &str) -> Option<Denial> {
         what: what.to_owned(),
         more: more.unwrap_or_default().to_owned(),
     })
+}
+
+/// `avc:  granted  { read write } for ... scontext=u:r:a:s0 tcontext=u:object_r:b:s0 tclass=file`
+fn grants(line: &str) -> Vec<Grant> {
+    let found = || {
+        let (_, rest) = line.split_once("avc:  granted  { ")?;
+        let (all, rest) = rest.split_once(" }")?;
+        let word = |name: &str| word_of(rest, name).map(str::to_owned);
+        let (source, target) = (word("scontext=")?, word("tcontext=")?);
+        let of = Grant { source, target, class: word("tclass=")?, what: String::new() };
+        let each = |what: &str| Grant { what: what.to_owned(), ..of.clone() };
+        Some(all.split_whitespace().map(each).collect())
+    };
+    found().unwrap_or_default()
+}
+
+/// `NAME=WORD`: the word.
+fn word_of<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    line.split_whitespace().find_map(|word| word.strip_prefix(name))
+}
+
+impl Grant {
+    /// Whether the policy of now would grant it.
+    pub fn stands(&self) -> io::Result<bool> {
+        allows(&self.source, &self.target, &self.class, &self.what)
+    }
+}
+
+impl std::fmt::Display for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { source, target, class, what } = self;
+        write!(f, "{source} {target}:{class} {{ {what} }}")
+    }
 }
 
 impl std::fmt::Display for Denial {

@@ -8,6 +8,9 @@ PATH=$PATH:/usr/sbin:/sbin
 section() { printf '\n== %s\n' "$1"; }
 have() { command -v "$1" >/dev/null || { echo "($1 is not installed)"; return 1; }; }
 
+# A kernel that has no nf_tables, as phones' have not, gives this answer to any question.
+kernel_has_nft() { [[ $(nft list tables 2>&1) != *'cache initialization failed: Invalid argument'* ]]; }
+
 # An iptables table without rules, own chains or policies but ACCEPT is as good as none.
 used_iptables_tables() {
     awk '/^#/ { next }
@@ -48,7 +51,7 @@ for family in 4 6; do
     section "IPv$family fixed neighbours"; ip "-$family" neigh show nud permanent
 done
 section nftables
-have nft && nft -s list ruleset | settled_nft_sets | used_nft_tables
+have nft && kernel_has_nft && nft -s list ruleset | settled_nft_sets | used_nft_tables
 for program in iptables-legacy-save ip6tables-legacy-save; do
     section "$program"
     # Which of its names a chain of guestnetd's has at the moment is not compared.

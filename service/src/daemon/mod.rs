@@ -45,7 +45,7 @@ use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::target::Target;
 use crate::effects::kernel::netns::Home;
 use crate::effects::resource::{
-    Connections, Forwarding, Managed, PacketFilter, PolicyRouting, Segments,
+    self, Connections, Forwarding, Managed, PacketFilter, PolicyRouting, Segments,
 };
 use crate::error::{Error, KernelError};
 use crate::model::backoff::Backoffs;
@@ -162,7 +162,13 @@ impl Handle {
     pub fn attach(&self, request: AttachRequest) -> Result<(Attached, Vec<OwnedFd>), Error> {
         // Before the daemon is entered: who waits for it does not wait for deletes after that.
         let _first = self.deleter.hold();
-        self.call(|daemon| daemon.attach(request))
+        let (attached, hub) = self.call(|daemon| {
+            let attached = daemon.attach(request)?;
+            let hub = daemon.segments.get().without_carrier(&attached.0.net);
+            Ok((attached, hub))
+        })?;
+        hub.into_iter().for_each(resource::await_carrier);
+        Ok(attached)
     }
 
     /// Says what attach would do.

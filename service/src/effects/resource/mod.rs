@@ -25,7 +25,7 @@ pub(crate) use connections::{Connections, Forgetter};
 pub(crate) use forwarding::Forwarding;
 pub(crate) use packet_filter::PacketFilter;
 pub(crate) use policy_routing::PolicyRouting;
-pub(crate) use segments::Segments;
+pub(crate) use segments::{await_carrier, Segments};
 
 use crate::error::Error;
 use crate::model::backoff::{Backoff, Say, REPAIR, RETRY};

@@ -27,6 +27,7 @@ use crate::model::if_index::IfIndex;
 use crate::model::ownership::Mac;
 use crate::model::segment::{rest, Place};
 use crate::model::world::World;
+use crate::model::GuestNet;
 use crate::spec::IfName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,8 +44,20 @@ pub(crate) struct Segments {
 struct There {
     /// Their devices.
     hubs: BTreeMap<IfName, Link>,
-    /// Those that a pair gives its carrier, whether they are there or not.
-    carriers: BTreeSet<IfName>,
+    /// The ends of the pairs that give them their carriers, by their own names.
+    ends: BTreeMap<IfName, Link>,
+}
+
+impl There {
+    /// Whether this one's pair is as it should be: then it has its carrier, or the kernel is about to see it.
+    fn carries(&self, name: &IfName, hub: IfIndex) -> bool {
+        let [port, other] = name.carriers();
+        let is = |end: &IfName, master| {
+            let link = self.ends.get(end);
+            link.is_some_and(|link| link.up && !link.ipv6 && link.master == master)
+        };
+        is(&port, Some(hub)) && is(&other, None)
+    }
 }
 
 type Want = Arc<BTreeMap<IfName, Segment>>;
@@ -55,6 +68,18 @@ const MTU: u32 = 65535;
 /// How many milliseconds the kernel may take to see that a port has a carrier.
 const CARRIER: u32 = 1500;
 
+/// Waits until a segment's device has its carrier, which the kernel sees in a work queue of its own
+/// (linkwatch). Until then what guests send to each other is lost, and nothing else. Nobody else waits.
+pub(crate) fn await_carrier(hub: IfIndex) {
+    let Ok(netlink) = Netlink::open() else { return };
+    for _ in 0..CARRIER {
+        match link::by_index(&netlink, hub) {
+            Ok(Some(link)) if !link.carrier => std::thread::sleep(Duration::from_millis(1)),
+            _ => break,
+        }
+    }
+}
+
 impl Segments {
     pub(crate) fn new(netlink: Netlink, deleter: Deleter) -> Self {
         Self { netlink, deleter }
@@ -63,15 +88,22 @@ impl Segments {
     /// Of ours, those that are there, and the links that give these their carriers.
     fn there(&self) -> Result<There, Error> {
         let failed = |cause| Error::kernel("read the segments' devices", cause);
-        let There { mut hubs, mut carriers } = There::default();
+        let There { mut hubs, mut ends } = There::default();
         for link in link::all(&self.netlink).map_err(failed)? {
-            if let Some(hub) = link.carried() {
-                carriers.insert(hub);
-            } else if let Some(name) = IfName::new(&link.name).filter(|_| link.is_hub()) {
+            let Some(name) = IfName::new(&link.name) else { continue };
+            if link.carried().is_some() {
+                ends.insert(name, link);
+            } else if link.is_hub() {
                 hubs.insert(name, link);
             }
         }
-        Ok(There { hubs, carriers })
+        Ok(There { hubs, ends })
+    }
+
+    /// The device of a guest's segment, if the kernel has not seen its carrier yet.
+    pub(crate) fn without_carrier(&self, net: &GuestNet) -> Option<IfIndex> {
+        let hub = link::by_name(&self.netlink, net.member()?.hub.as_str()).ok()??;
+        Some(hub.index).filter(|_| !hub.carrier)
     }
 
     fn make(&self, name: &IfName, segment: &Segment) -> Result<(), Error> {
@@ -85,11 +117,18 @@ impl Segments {
         link::create_bridge(&self.netlink, &end).map_err(failed)?;
         let there = link::by_name(&self.netlink, name.as_str()).map_err(failed)?;
         let there = there.ok_or_else(|| failed(KernelError { errno: libc::ENODEV, text: None }))?;
-        self.complete(name, segment, &there)
+        self.complete(name, segment, &there, false)
     }
 
-    /// All of it but the link itself: up last, when nothing can come in any more.
-    fn complete(&self, name: &IfName, segment: &Segment, link: &Link) -> Result<(), Error> {
+    /// All of it but the link itself, and but its pair if that is as it should be: up last, when nothing can
+    /// come in any more.
+    fn complete(
+        &self,
+        name: &IfName,
+        segment: &Segment,
+        link: &Link,
+        carried: bool,
+    ) -> Result<(), Error> {
         let what = || format!("set up {name}, the device of segment {}", segment.name);
         let failed = |cause: KernelError| match cause.errno {
             // What has no module says ENOENT (tcf_proto_create(), tc_action_load_ops(), qdisc_create()).
@@ -99,7 +138,7 @@ impl Segments {
         if link.ipv6 {
             sysctl::disable_ipv6(name, true).map_err(|e| failed(e.into()))?;
         }
-        if link.up && link.carrier && self.drops_the_rest(link.index).map_err(failed)? {
+        if link.up && carried && self.drops_the_rest(link.index).map_err(failed)? {
             return Ok(());
         }
         match mirred::add_clsact(&self.netlink, link.index) {
@@ -137,15 +176,7 @@ impl Segments {
         }
         link::silence_port(&self.netlink, at_port)?;
         link::set_up(&self.netlink, at_other, true)?;
-        link::set_up(&self.netlink, at_port, true)?;
-        // Until then what guests send to each other is lost, and nothing else.
-        for _ in 0..CARRIER {
-            if link::by_index(&self.netlink, hub)?.is_some_and(|hub| hub.carrier) {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Ok(())
+        link::set_up(&self.netlink, at_port, true)
     }
 
     /// Both ends, if they are there and ours.
@@ -192,13 +223,14 @@ impl Segments {
     fn delete_others(
         &self,
         wanted: &BTreeMap<IfName, Segment>,
-    ) -> Result<BTreeMap<IfName, Link>, Error> {
-        let There { hubs, carriers } = self.there()?;
-        let all: BTreeSet<_> = hubs.keys().chain(&carriers).collect();
-        for name in all.into_iter().filter(|name| !wanted.contains_key(*name)) {
-            self.delete(name, hubs.get(name).map(|hub| hub.index))?;
+    ) -> Result<There, Error> {
+        let there = self.there()?;
+        let carried = there.ends.keys().filter_map(IfName::carried);
+        let all: BTreeSet<_> = there.hubs.keys().cloned().chain(carried).collect();
+        for name in all.iter().filter(|name| !wanted.contains_key(*name)) {
+            self.delete(name, there.hubs.get(name).map(|hub| hub.index))?;
         }
-        Ok(hubs)
+        Ok(there)
     }
 }
 
@@ -224,10 +256,10 @@ impl SharedResource for Segments {
             return Ok(None);
         }
         let failed = |cause| Error::kernel("read the segments' devices", cause);
-        let there = self.there()?.hubs;
+        let there = self.there()?;
         for (name, segment) in want.iter() {
-            match there.get(name) {
-                Some(link) if link.up && link.carrier && !link.ipv6 => {
+            match there.hubs.get(name) {
+                Some(link) if link.up && !link.ipv6 && there.carries(name, link.index) => {
                     if !self.drops_the_rest(link.index).map_err(failed)? {
                         return Ok(Some(format!("the last filter of {name}")));
                     }
@@ -244,7 +276,7 @@ impl SharedResource for Segments {
         }
         let there = self.delete_others(task.to)?;
         for (name, segment) in task.to.iter() {
-            let Some(link) = there.get(name) else {
+            let Some(link) = there.hubs.get(name) else {
                 // What fails is not left half made.
                 let made = self.make(name, segment);
                 if made.is_err() {
@@ -254,7 +286,7 @@ impl SharedResource for Segments {
                 made?;
                 continue;
             };
-            self.complete(name, segment, link)?;
+            self.complete(name, segment, link, there.carries(name, link.index))?;
             let failed = |cause| Error::kernel(format!("delete filters of {name}"), cause);
             for stray in self.strays(segment, link.index).map_err(failed)? {
                 mirred::delete(&self.netlink, link.index, Place::Hub, &stray).map_err(failed)?;

@@ -101,6 +101,7 @@ names! {
         GUEST_RESOLVER => "guest_resolver",
         GUEST_FIREWALL => "guest_firewall",
         TX_CHECKSUM => "tx_checksum",
+        SEGMENT_BROKEN => "segment_broken",
     }
     ChangeKind { ADD => "add", SET => "set", DELETE => "delete", }
     DnsMode {
@@ -138,6 +139,7 @@ names! {
         NAT => "nat",
         DNS => "dns",
         UPLINK => "uplink",
+        SEGMENT => "segment",
     }
     Dhcp { AUTO => "auto", OFF => "off", }
     Lifeline { TARGET => "target", NAMESPACE => "namespace", }
@@ -198,6 +200,7 @@ names! {
         FOLLOW_UPLINK => "follow_uplink",
         NAMED_TUN => "named_tun",
         BLOCK_UNDER_LOCKDOWN => "block_under_lockdown",
+        NO_UPLINK => "no_uplink",
     }
 }
 

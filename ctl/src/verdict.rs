@@ -27,6 +27,7 @@ pub fn name(verdict: Verdict) -> &'static str {
         Verdict::INTERNET => "yes",
         Verdict::NO_NAMES => "no_names",
         Verdict::NO_INTERNET | Verdict::WAITING => "no",
+        Verdict::NO_UPLINK => "none",
         _ => "unsure",
     }
 }
@@ -39,6 +40,7 @@ pub fn words(verdict: Verdict, reason: Option<&LayerStatus>, way: &str) -> Strin
         Verdict::INTERNET => format!("internet via {way}"),
         Verdict::NO_NAMES => format!("internet via {way}, but no names: {why}"),
         Verdict::NO_INTERNET | Verdict::WAITING => format!("no internet: {why}"),
+        Verdict::NO_UPLINK => "no uplink, by its configuration".to_owned(),
         _ => format!("internet via {way} is unsure: {why}"),
     }
 }
@@ -49,6 +51,7 @@ pub fn found(verdict: Verdict) -> &'static str {
         Verdict::INTERNET => "internet",
         Verdict::NO_NAMES => "internet, but no names",
         Verdict::NO_INTERNET | Verdict::WAITING => "no internet",
+        Verdict::NO_UPLINK => "no uplink, by its configuration",
         _ => "unsure",
     }
 }
@@ -56,7 +59,7 @@ pub fn found(verdict: Verdict) -> &'static str {
 /// What `doctor` tells a script: the worst of them.
 pub fn exit_of_all(all: &[Diagnosis]) -> Exit {
     let any = |bad: &dyn Fn(Verdict) -> bool| all.iter().any(|found| bad(found.verdict));
-    let milder = [Verdict::INTERNET, Verdict::WAITING, Verdict::NO_NAMES];
+    let milder = [Verdict::INTERNET, Verdict::NO_UPLINK, Verdict::WAITING, Verdict::NO_NAMES];
     if any(&|verdict| !milder.contains(&verdict)) {
         Exit::System
     } else if any(&|verdict| verdict == Verdict::WAITING) {
@@ -135,6 +138,7 @@ mod tests {
         let why = nat(Some("a step"));
         for (verdict, name, words) in [
             (Verdict::INTERNET, "yes", "internet via wlan0"),
+            (Verdict::NO_UPLINK, "none", "no uplink, by its configuration"),
             (
                 Verdict::NO_NAMES,
                 "no_names",

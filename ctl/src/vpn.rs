@@ -28,6 +28,8 @@ pub enum Vpn {
     Tun(String),
     /// Out via the uplink, but not under a lockdown VPN.
     Block,
+    /// Out via nothing.
+    None,
 }
 
 impl FromStr for Vpn {
@@ -36,8 +38,9 @@ impl FromStr for Vpn {
         match (text, text.strip_prefix("tun:")) {
             ("follow", _) => Ok(Self::Follow),
             ("block", _) => Ok(Self::Block),
+            ("none", _) => Ok(Self::None),
             (_, Some(name)) => Ok(Self::Tun(name.to_owned())),
-            _ => Err("use follow, tun:NAME (such as tun:tun0) or block".to_owned()),
+            _ => Err("use follow, tun:NAME (such as tun:tun0), block or none".to_owned()),
         }
     }
 }
@@ -49,6 +52,7 @@ impl Vpn {
             Self::Follow => (VpnPolicy::FOLLOW_UPLINK, None),
             Self::Tun(name) => (VpnPolicy::NAMED_TUN, Some(name.clone())),
             Self::Block => (VpnPolicy::BLOCK_UNDER_LOCKDOWN, None),
+            Self::None => (VpnPolicy::NO_UPLINK, None),
         }
     }
 }
@@ -60,6 +64,7 @@ pub fn words(guest: &Guest) -> String {
         (VpnPolicy::BLOCK_UNDER_LOCKDOWN, None) => {
             "leaves via the uplink; stopped while a lockdown VPN is up".to_owned()
         }
+        (VpnPolicy::NO_UPLINK, None) => "leaves via nothing, by its configuration".to_owned(),
         (_, Some(tun)) => format!("leaves via {tun} only"),
         (other, None) => format!("VPN policy {}", other.0),
     }
@@ -74,6 +79,7 @@ mod tests {
         for (text, wire) in [
             ("follow", (VpnPolicy::FOLLOW_UPLINK, None)),
             ("block", (VpnPolicy::BLOCK_UNDER_LOCKDOWN, None)),
+            ("none", (VpnPolicy::NO_UPLINK, None)),
             ("tun:tun0", (VpnPolicy::NAMED_TUN, Some("tun0".to_owned()))),
             // guestnetd has the words for this one.
             ("tun:", (VpnPolicy::NAMED_TUN, Some(String::new()))),
@@ -90,6 +96,7 @@ mod tests {
         for (vpn, text) in [
             (Vpn::Follow, "leaves via the uplink"),
             (Vpn::Tun("tun0".to_owned()), "leaves via tun0 only"),
+            (Vpn::None, "leaves via nothing, by its configuration"),
             (Vpn::Block, "leaves via the uplink; stopped while a lockdown VPN is up"),
         ] {
             let (policy, uplink) = vpn.wire();

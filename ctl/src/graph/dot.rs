@@ -45,7 +45,9 @@ pub fn draw(graph: &Graph) -> String {
             text += &edge(&host_id(&guest.host), &way_id(way), guest.open, "");
         }
         let label = way.traffic().map(|traffic| traffic.words().join("\n")).unwrap_or_default();
-        text += &edge(&way_id(way), "internet", way.open, &label);
+        if !way.is_none {
+            text += &edge(&way_id(way), "internet", way.open, &label);
+        }
     }
     text + "}\n"
 }

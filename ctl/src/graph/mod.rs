@@ -28,7 +28,7 @@ use crate::render::plain::plain;
 use crate::render::units;
 use android_system_guestnet::aidl::android::system::guestnet::{
     Cause::Cause, Guest::Guest, GuestKind::GuestKind, GuestState::GuestState, IGuestNet::IGuestNet,
-    Uplink::Uplink,
+    Uplink::Uplink, VpnPolicy::VpnPolicy,
 };
 use serde_json::json;
 
@@ -60,6 +60,8 @@ struct Graph {
 struct Way {
     /// The interface; none: there is no uplink.
     interface: Option<String>,
+    /// It is nowhere: whose guests leave via nothing, by their configuration.
+    is_none: bool,
     is_tun: bool,
     /// The uplink's address.
     address: String,
@@ -100,11 +102,13 @@ impl Traffic {
 
 impl Way {
     fn title(&self) -> &str {
-        self.interface.as_deref().unwrap_or("no uplink")
+        let no = if self.is_none { "leave via nothing" } else { "no uplink" };
+        self.interface.as_deref().unwrap_or(no)
     }
 
     fn kind(&self) -> &'static str {
         match (self.is_tun, &self.interface) {
+            _ if self.is_none => "by configuration",
             (true, _) => "tun",
             (false, Some(_)) => "uplink",
             (false, None) => "guests wait",
@@ -122,11 +126,12 @@ impl Way {
 }
 
 impl Graph {
-    /// The uplink comes first, then the tuns by name; guests by name.
+    /// The uplink comes first, then the tuns by name, then who leaves via nothing; guests by name.
     fn of(guests: &[Guest], uplink: &Uplink) -> Self {
         let shown = |text: &str| plain(text, false);
         let first = Way {
             interface: Some(shown(&uplink.interfaceName)).filter(|name| !name.is_empty()),
+            is_none: false,
             is_tun: false,
             address: shown(&uplink.address),
             open: uplink.up && uplink.cause == Cause::HEALTHY,
@@ -134,22 +139,30 @@ impl Graph {
         };
         let mut graph = Self { ways: vec![first], strays: Vec::new() };
         let mut guests: Vec<_> = guests.iter().collect();
-        guests.sort_by_key(|guest| (guest.uplink.is_some(), &guest.uplink, &guest.name));
+        let stays = |guest: &Guest| guest.vpnPolicy == VpnPolicy::NO_UPLINK;
+        guests.sort_by_key(|guest| {
+            (stays(guest), guest.uplink.is_some(), &guest.uplink, &guest.name)
+        });
         for guest in guests {
             if guest.state == GuestState::NOT_ADOPTED {
                 graph.strays.push(shown(&guest.hostInterface));
                 continue;
             }
             let tun = guest.uplink.as_deref().map(shown);
-            let is_last = |way: &&mut Way| tun.is_none() || way.is_tun && way.interface == tun;
+            let is_none = stays(guest);
+            let is_last = |way: &&mut Way| match (&tun, is_none) {
+                (None, false) => true,
+                _ => way.is_none == is_none && way.is_tun != is_none && way.interface == tun,
+            };
             let node = Node::of(guest);
             match graph.ways.last_mut().filter(is_last) {
                 Some(way) => way.nodes.push(node),
                 None => graph.ways.push(Way {
                     interface: tun,
-                    is_tun: true,
+                    is_none,
+                    is_tun: !is_none,
                     address: String::new(),
-                    open: node.open,
+                    open: node.open && !is_none,
                     nodes: vec![node],
                 }),
             }
@@ -168,7 +181,12 @@ impl Node {
         let known = guest.rxBytes >= 0 && guest.txBytes >= 0;
         Self {
             name: shown(&guest.name),
-            inside: shown(&format!("{} {}", guest.interfaceName, guest.addresses.join(" "))),
+            inside: shown(&match &guest.segment {
+                Some(segment) => {
+                    format!("{} {} on {segment}", guest.interfaceName, guest.addresses.join(" "))
+                }
+                None => format!("{} {}", guest.interfaceName, guest.addresses.join(" ")),
+            }),
             host: shown(&guest.hostInterface),
             gateway: shown(&guest.gateway),
             is_tap: guest.kind == GuestKind::TAP,

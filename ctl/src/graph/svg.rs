@@ -163,9 +163,11 @@ fn out(way: &Way, y: i32, internet: i32) -> Group {
         (false, Some(_)) => "card uplink",
         (false, None) => "card shut",
     };
-    let mut group = Group::new()
-        .add(curve((WAY.0 + WAY.1, y), (INTERNET.0, internet), way.open))
-        .add(card(WAY, y, class, way.title(), &[way.kind(), &way.address]));
+    let mut group = Group::new().add(card(WAY, y, class, way.title(), &[way.kind(), &way.address]));
+    if way.is_none {
+        return group;
+    }
+    group = group.add(curve((WAY.0 + WAY.1, y), (INTERNET.0, internet), way.open));
     if let Some(traffic) = way.traffic() {
         let x = (FRAME.1 + INTERNET.0) / 2;
         // Beside the curve, which leaves a card level.

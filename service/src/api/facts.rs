@@ -78,6 +78,7 @@ pub fn cause(cause: fault::Cause) -> Cause {
         From::GuestResolver => Cause::GUEST_RESOLVER,
         From::GuestFirewall => Cause::GUEST_FIREWALL,
         From::TxChecksum => Cause::TX_CHECKSUM,
+        From::SegmentBroken => Cause::SEGMENT_BROKEN,
     }
 }
 
@@ -89,6 +90,7 @@ pub fn verdict(verdict: daemon::Verdict) -> Verdict {
         daemon::Verdict::NoInternet => Verdict::NO_INTERNET,
         daemon::Verdict::Waiting => Verdict::WAITING,
         daemon::Verdict::Unsure => Verdict::UNSURE,
+        daemon::Verdict::NoUplink => Verdict::NO_UPLINK,
     }
 }
 

@@ -214,7 +214,10 @@ fn vpn_policy(policy: Wire, uplink: Option<&str>) -> Result<VpnPolicy, SpecError
             IfName::new(text).map(VpnPolicy::NamedTun).ok_or_else(|| SpecError::Tun(start_of(text)))
         }
         (Wire::NAMED_TUN, None) => Err(SpecError::NoTun),
-        (Wire::FOLLOW_UPLINK | Wire::BLOCK_UNDER_LOCKDOWN, Some(text)) => stray(text),
+        (Wire::FOLLOW_UPLINK | Wire::BLOCK_UNDER_LOCKDOWN | Wire::NO_UPLINK, Some(text)) => {
+            stray(text)
+        }
+        (Wire::NO_UPLINK, None) => Ok(VpnPolicy::NoUplink),
         (Wire::FOLLOW_UPLINK, None) => Ok(VpnPolicy::FollowUplink),
         (Wire::BLOCK_UNDER_LOCKDOWN, None) => Ok(VpnPolicy::BlockUnderLockdown),
         (other, _) => Err(SpecError::Unknown { what: "VpnPolicy", value: other.0 }),
@@ -348,8 +351,9 @@ mod tests {
             (Wire::FOLLOW_UPLINK, Some("tun0"), no),
             (Wire::FOLLOW_UPLINK, Some(""), no),
             (Wire::BLOCK_UNDER_LOCKDOWN, Some("tun0"), no),
-            (Wire(3), None, wire::ERROR_BAD_ENUM),
-            (Wire(3), Some("tun0"), wire::ERROR_BAD_ENUM),
+            (Wire::NO_UPLINK, Some("tun0"), no),
+            (Wire(4), None, wire::ERROR_BAD_ENUM),
+            (Wire(4), Some("tun0"), wire::ERROR_BAD_ENUM),
             (Wire(-1), None, wire::ERROR_BAD_ENUM),
         ] {
             assert_eq!(code(spec(&config(policy, uplink))), expected, "{policy:?} {uplink:?}");

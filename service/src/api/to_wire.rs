@@ -181,6 +181,7 @@ fn vpn_policy(policy: &spec::VpnPolicy) -> VpnPolicy {
         spec::VpnPolicy::FollowUplink => VpnPolicy::FOLLOW_UPLINK,
         spec::VpnPolicy::NamedTun(_) => VpnPolicy::NAMED_TUN,
         spec::VpnPolicy::BlockUnderLockdown => VpnPolicy::BLOCK_UNDER_LOCKDOWN,
+        spec::VpnPolicy::NoUplink => VpnPolicy::NO_UPLINK,
     }
 }
 
@@ -278,6 +279,7 @@ pub fn layer(report: &LayerReport) -> LayerStatus {
             daemon::Layer::Nat => Layer::NAT,
             daemon::Layer::Dns => Layer::DNS,
             daemon::Layer::Uplink => Layer::UPLINK,
+            daemon::Layer::Segment => Layer::SEGMENT,
         },
         state: match report.state {
             daemon::LayerState::Ok => LayerState::OK,

@@ -131,8 +131,10 @@ fn set(key: &str, entry: &Entry<'_>, config: &mut GuestConfig) -> Result<(), Wro
         "vpn" => match entry.str()? {
             "follow" => config.vpnPolicy = VpnPolicy::FOLLOW_UPLINK,
             "block" => config.vpnPolicy = VpnPolicy::BLOCK_UNDER_LOCKDOWN,
+            "none" => config.vpnPolicy = VpnPolicy::NO_UPLINK,
             other => {
-                let needs = || entry.wrong("vpn needs \"follow\", \"tun:NAME\" or \"block\"");
+                let needs =
+                    || entry.wrong("vpn needs \"follow\", \"tun:NAME\", \"block\" or \"none\"");
                 let tun = other.strip_prefix("tun:").ok_or_else(needs)?;
                 (config.vpnPolicy, config.uplink) = (VpnPolicy::NAMED_TUN, Some(tun.to_owned()));
             }

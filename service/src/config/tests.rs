@@ -202,7 +202,7 @@ fn what_is_wrong_has_its_line_and_cause() {
         ("[guest.a]\nmtu = 5", ":2: [guest.a] MTU 5 is not possible: use 68 to 65535, or -1 for the uplink's"),
         ("[guest.a]\nmtu = \"x\"", r#":2: mtu needs a number, or "uplink""#),
         ("[guest.a]\nprefix = 24\n\naddress = \"10.9.0.7\"", ":4: [guest.a] address 10.9.0.7 is not in 172.17.3.0/24, the gateway's subnet"),
-        ("[guest.a]\nvpn = \"tun\"", r#":2: vpn needs "follow", "tun:NAME" or "block""#),
+        ("[guest.a]\nvpn = \"tun\"", r#":2: vpn needs "follow", "tun:NAME", "block" or "none""#),
         ("[guest.a]\ndhcp = \"on\"", r#":2: dhcp = "on": use "auto" or "off""#),
         ("[guest.a]\nqueues = 2", ":2: [guest.a] 2 queues are not possible: use 1 to 16, and more than 1 with a TAP only"),
         ("[guest.a]\nkind = \"tap\"\nkeep = true", ":3: [guest.a] GuestConfig.keep with GuestKind.TAP is not supported by this version of guestnetd"),

@@ -425,7 +425,8 @@ impl Daemon {
     fn seen(&self, guest: &Attached) -> Attached {
         let dhcp = self.servers.counters().dhcp.counts(guest.index);
         let names = self.servers.counters().dns.of(guest.index).counts;
-        Attached { waiting: !self.world.uplink.usable(), dhcp, names, ..guest.clone() }
+        let waiting = !self.world.uplink.usable() && guest.net.vpn.leaves();
+        Attached { waiting, dhcp, names, ..guest.clone() }
     }
 
     /// The uplink may be another one, or have another resolver.

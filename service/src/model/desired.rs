@@ -43,8 +43,10 @@ pub fn desired_guest(net: &GuestNet) -> Vec<(Scope, Object)> {
         Object::Up { dev: dev() },
     ];
     objects.extend(inside.map(|object| (Scope::Guest, object)));
-    let (to, via) = (IpPrefix::everything(Family::V4), Some(end.gateway.into()));
-    objects.push((Scope::Guest, Object::Route { to, via, dev: dev(), table: TableId::MAIN }));
+    if net.vpn.leaves() {
+        let (to, via) = (IpPrefix::everything(Family::V4), Some(end.gateway.into()));
+        objects.push((Scope::Guest, Object::Route { to, via, dev: dev(), table: TableId::MAIN }));
+    }
     objects
 }
 

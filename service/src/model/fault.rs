@@ -124,6 +124,8 @@ pub enum Cause {
     GuestFirewall,
     /// Packets without a checksum are lost.
     TxChecksum,
+    /// Something of the guest's place in its segment is missing.
+    SegmentBroken,
 }
 
 /// Something that is wrong.

@@ -39,6 +39,8 @@ pub enum Layer {
     Dns,
     /// The uplink.
     Uplink,
+    /// Its place in its segment, if it is on one.
+    Segment,
 }
 
 /// How a layer is.
@@ -119,4 +121,6 @@ pub enum Verdict {
     Waiting,
     /// A layer could not be read.
     Unsure,
+    /// Every layer is as it should be, and the guest leaves by nothing, as it is configured.
+    NoUplink,
 }

@@ -46,6 +46,7 @@ pub const ROUTE_PROTOCOL: u8 = 103;
 const ALIAS_PREFIX: &str = "guestnet:";
 /// What follows the guest's name: a blank, and one of these.
 const BLOCK: &str = "block";
+const NO_UPLINK: &str = "no-uplink";
 const TUN: &str = "tun:";
 /// What follows all that on a segment: a blank, this, and the segment's name.
 const SEGMENT: &str = "segment:";
@@ -130,6 +131,7 @@ pub fn alias(net: &GuestNet) -> String {
         VpnPolicy::FollowUplink => {}
         VpnPolicy::BlockUnderLockdown => text.push_str(&format!(" {BLOCK}")),
         VpnPolicy::NamedTun(tun) => text.push_str(&format!(" {TUN}{tun}")),
+        VpnPolicy::NoUplink => text.push_str(&format!(" {NO_UPLINK}")),
     }
     if let Some(segment) = &net.segment {
         text.push_str(&format!(" {SEGMENT}{segment}"));
@@ -157,7 +159,9 @@ pub fn guest_of_alias(alias: &str) -> Option<Named> {
         None => VpnPolicy::FollowUplink,
         Some(word) => match word.strip_prefix(TUN) {
             Some(tun) => VpnPolicy::NamedTun(IfName::new(tun)?),
-            None => Some(VpnPolicy::BlockUnderLockdown).filter(|_| word == BLOCK)?,
+            None if word == BLOCK => VpnPolicy::BlockUnderLockdown,
+            None if word == NO_UPLINK => VpnPolicy::NoUplink,
+            None => return None,
         },
     };
     let segment = match words.next() {
@@ -216,7 +220,8 @@ mod tests {
         let spec = GuestSpec::new(name.clone(), wlan0, None, [172, 17, 3, 2].into(), 16, -1);
         let net = GuestNet::new(&spec.unwrap(), 0, [172, 17, 3, 3].into(), Mtu::ETHERNET);
         let tun = VpnPolicy::NamedTun(IfName::new("tun0").unwrap());
-        for vpn in [VpnPolicy::FollowUplink, VpnPolicy::BlockUnderLockdown, tun] {
+        let others = [VpnPolicy::BlockUnderLockdown, VpnPolicy::NoUplink];
+        for vpn in [VpnPolicy::FollowUplink, tun].into_iter().chain(others) {
             for segment in [None, SegmentName::new("cockpit")] {
                 let net = GuestNet { vpn: vpn.clone(), segment: segment.clone(), ..net.clone() };
                 let named = Named { name: name.clone(), vpn: vpn.clone(), segment };

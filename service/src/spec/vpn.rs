@@ -28,6 +28,8 @@ pub enum VpnPolicy {
     NamedTun(IfName),
     /// It leaves by the uplink, but not while a lockdown VPN is up.
     BlockUnderLockdown,
+    /// It leaves by nothing, whatever ways out there are: it has its gateway and its segment.
+    NoUplink,
 }
 
 impl VpnPolicy {
@@ -35,7 +37,12 @@ impl VpnPolicy {
     pub fn tun(&self) -> Option<&IfName> {
         match self {
             Self::NamedTun(tun) => Some(tun),
-            Self::FollowUplink | Self::BlockUnderLockdown => None,
+            Self::FollowUplink | Self::BlockUnderLockdown | Self::NoUplink => None,
         }
+    }
+
+    /// Whether there is a way out for it at all.
+    pub fn leaves(&self) -> bool {
+        *self != Self::NoUplink
     }
 }

@@ -61,7 +61,7 @@ const CAUSES: &str = include_str!("../../../aidl/android/system/guestnet/Cause.a
 
 /// What doctor is to find by itself is above. These are facts of guestnetd's own set-up, and the platform's
 /// word for an uplink, which `status` says without a packet, and which doctor takes from there.
-const OF_STATUS: [&str; 15] = [
+const OF_STATUS: [&str; 16] = [
     "LINK_GONE",
     "LINK_DOWN",
     "GUEST_LINK_DOWN",
@@ -77,6 +77,7 @@ const OF_STATUS: [&str; 15] = [
     "TUN_DOWN",
     "DNS_PORT_TAKEN",
     "NOT_VALIDATED",
+    "SEGMENT_BROKEN",
 ];
 
 #[test]

@@ -137,4 +137,7 @@ enum Cause {
     GUEST_FIREWALL = 1003,
     /** Packets with checksums left to the hardware are lost: checksum offload of the link. */
     TX_CHECKSUM = 1004,
+
+    /** The device of the guest's segment, or a filter of its place there, is missing. */
+    SEGMENT_BROKEN = 1100,
 }

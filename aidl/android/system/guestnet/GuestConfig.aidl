@@ -41,7 +41,7 @@ parcelable GuestConfig {
      * an IPv6 address, or a second one, is EX_UNSUPPORTED_OPERATION.
      */
     @utf8InCpp String[] addresses;
-    /** IPv4 address of the device on the guest's link, and the guest's default route. */
+    /** IPv4 address of the device on the guest's link, and the guest's default route unless it has NO_UPLINK. */
     @utf8InCpp String gateway = "172.17.3.2";
     /** Length of the subnet's prefix in bits, 1 to 30. */
     int prefixLength = 16;
@@ -89,7 +89,9 @@ parcelable GuestConfig {
      * BRIDGED, and TAP if wanted: the segment that the guest is on, by its name, made as a guest's name. It is
      * there while guests are. Guests of one segment reach each other by IPv4 and ARP, unicast and broadcast;
      * each with its own MAC and address alone, and none answers for leases there. IPv6 and other frames do
-     * not pass. Other guests are out of reach, as with VETH. Null with VETH, and with a TAP on none.
+     * not pass. Other guests are out of reach, as with VETH. Null with VETH, and with a TAP on none. A second
+     * link of a guest is a second attach() to its namespace, with another name, interfaceName, subnet and
+     * segment, and vpnPolicy NO_UPLINK.
      */
     @nullable @utf8InCpp String segment;
 }

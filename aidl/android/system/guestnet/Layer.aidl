@@ -40,4 +40,6 @@ enum Layer {
     DNS = 7,
     /** The guest's way out: the device's uplink, or the guest's own. */
     UPLINK = 8,
+    /** The guest's place in its segment, if it is on one. Without it only others of the segment are lost. */
+    SEGMENT = 9,
 }

@@ -29,4 +29,6 @@ enum Verdict {
     WAITING = 3,
     /** Nothing is known to be wrong, but a layer is UNKNOWN. */
     UNSURE = 4,
+    /** Every layer is as it should be, and the guest leaves via nothing: its VPN policy is NO_UPLINK. */
+    NO_UPLINK = 5,
 }

@@ -25,4 +25,9 @@ enum VpnPolicy {
     NAMED_TUN = 1,
     /** It leaves via the uplink, and is stopped while a lockdown VPN is up. */
     BLOCK_UNDER_LOCKDOWN = 2,
+    /**
+     * It leaves via nothing, whatever uplinks there are, and gets no default route: the guests of its
+     * segment and its gateway are all that it reaches, and names from outside are not resolved.
+     */
+    NO_UPLINK = 3,
 }

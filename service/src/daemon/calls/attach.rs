@@ -221,7 +221,7 @@ impl Daemon {
 
     /// Reads the way out that belongs to a policy; gives its MTU, if it has one.
     pub(super) fn look_at_way(&mut self, vpn: &VpnPolicy) -> Result<Option<Mtu>, Error> {
-        let mut way = self.world.uplink.mtu;
+        let mut way = if vpn.leaves() { self.world.uplink.mtu } else { 0 };
         if let VpnPolicy::NamedTun(name) = vpn {
             let tun = self.read_tun(name)?.ok_or_else(|| Error::NoSuchTun(name.clone()))?;
             way = tun.mtu;
@@ -360,8 +360,8 @@ impl Daemon {
     fn refuse_what_is_there(&self, net: &GuestNet, found: &FoundGuest) -> Result<(), Error> {
         let refusal = match (&found.index, &found.other_default) {
             (Some(_), _) => Error::GuestInterfaceExists(net.guest.name.clone()),
-            (None, Some(route)) => Error::GuestRouteExists(route.clone()),
-            (None, None) => return Ok(()),
+            (None, Some(route)) if net.vpn.leaves() => Error::GuestRouteExists(route.clone()),
+            (None, _) => return Ok(()),
         };
         let known = found.in_the_way.iter().find_map(|end| self.guest_of(end));
         Err(match known {

@@ -151,7 +151,11 @@ impl Examination {
             resolver: known.resolver,
             forwarded: known.forwarded,
         };
-        let probes = probe::all(targets, &around);
+        let mut probes = probe::all(targets, &around);
+        // What it does not reach by its configuration is not asked for.
+        if known.guest.as_ref().is_some_and(|guest| !guest.net.vpn.leaves()) {
+            probes.retain(|probe| probe.role == Role::Gateway);
+        }
         let tapped = Tapped { addresses: tapped(targets, &around), magic: random() as u32 };
         let mut run = Run::default();
         let interface = Some(way.name.as_str()).filter(|name| !name.is_empty());
@@ -279,6 +283,7 @@ impl Examination {
             interface: net.guest.name.to_string(),
             inside,
             is_vm: !net.kind.has_inside(),
+            leaves: net.vpn.leaves(),
             tapped: false,
             out: passing(address, host),
             back: match self.way.index {

@@ -158,9 +158,11 @@ impl Daemon {
         if moves {
             self.forget_last_holder(&net, timeline);
         }
+        // With a way out its default route comes, or goes.
+        let reroutes = net.vpn.leaves() != before.net.vpn.leaves();
         let scale = Scale {
             mtu: net.mtu != before.net.mtu || in_doubt,
-            before: moves.then(|| before.net.clone()),
+            before: (moves || reroutes).then(|| before.net.clone()),
         };
         let job = (scale != Scale::default()).then(|| Job {
             index: before.index,
@@ -264,7 +266,8 @@ impl Daemon {
             self.ask_names();
         }
         // Those of an address that it has no more; those that left by another way.
-        if net.guest.address != before.net.guest.address || net.vpn.tun() != before.net.vpn.tun() {
+        let way = |net: &GuestNet| (net.guest.address, net.vpn.tun().cloned(), net.vpn.leaves());
+        if way(net) != way(&before.net) {
             let address = before.net.guest.address;
             let began = Instant::now();
             let change = Change::forget_connections(address);

@@ -35,6 +35,9 @@ impl Daemon {
     /// The MTU of a way out; none when nothing is to be followed now: a way that comes up later may
     /// have another one by then.
     pub(in crate::daemon) fn mtu_of_way(&self, vpn: &VpnPolicy) -> Option<Mtu> {
+        if !vpn.leaves() {
+            return None;
+        }
         let way = match vpn.tun() {
             Some(tun) => self.world.tuns.get(tun).filter(|tun| tun.up).map(|tun| tun.mtu),
             None => {

@@ -21,7 +21,7 @@ use crate::effects::firewall::diagnose::journey::SERVER;
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::neighbour::{self, Neighbour};
 use crate::effects::kernel::netlink::Netlink;
-use crate::effects::kernel::observe::ELSEWHERE;
+use crate::effects::kernel::observe::{Hubs, ELSEWHERE};
 use crate::effects::kernel::{ipsec, route, sysctl, tc};
 use crate::model::fault::{Cause, Fault};
 use crate::model::if_index::IfIndex;
@@ -47,6 +47,8 @@ pub(in crate::daemon) struct Below {
     unread: Vec<String>,
     /// What was found of ways out, by their names.
     ways: RefCell<HashMap<IfName, Option<(Layer, Fault)>>>,
+    /// What was read of segments' devices.
+    pub(super) hubs: RefCell<Hubs>,
 }
 
 /// One end of a guest's link, and what its packets are like there.
@@ -91,7 +93,7 @@ impl Below {
             }),
         };
         let arp_ignore = sysctl::conf_of("all", "arp_ignore").unwrap_or(0);
-        Self { neighbours, queues, policies, arp_ignore, unread, ways: RefCell::default() }
+        Self { neighbours, queues, policies, arp_ignore, unread, ..Self::default() }
     }
 
     /// Whether one end does not find the other, or is not found by it.
@@ -246,10 +248,10 @@ impl Daemon {
             put(layers, Layer::Firewall, sure, fault);
         }
         let way = net.vpn.tun().or(self.world.uplink.name.as_ref());
-        if let Some(way) = way {
+        if let Some(way) = way.filter(|_| net.vpn.leaves()) {
             self.below_way(below, way, layers);
+            self.policies_of(below, guest, layers);
         }
-        self.policies_of(below, guest, layers);
         unread(below, layers);
     }
 

@@ -31,6 +31,9 @@ use crate::model::world::ForwardingMode;
 use crate::model::GuestNet;
 use crate::spec::{Dns, Family, IfName, UplinkInfo, VpnPolicy};
 
+/// What is not needed by a guest without a way out.
+const NO_UPLINK: &str = "no uplink, by its configuration";
+
 impl Daemon {
     fn asks_netd(&self) -> bool {
         self.world.platform.forwarding == ForwardingMode::Netd
@@ -117,12 +120,19 @@ impl Daemon {
     fn own_rule_layer(&self, net: &GuestNet, shared: &LayerReport) -> LayerReport {
         let own = Selector::Guest(net.host.name.clone());
         match (self.leads().iter().find(|lead| lead.selector == own), net.vpn.tun()) {
+            (None, None) if !net.vpn.leaves() => {
+                let text = format!("nothing stops what {} sends to others", net.host.name);
+                LayerReport::bad(Layer::Rule, Fault::new(Cause::RuleMissing, text))
+            }
             (None, None) => shared.clone(),
             (None, Some(tun)) => {
                 let text = format!("added when {tun} is there");
                 LayerReport::waiting(Layer::Rule, Fault::new(Cause::TunMissing, text))
             }
             (Some(lead), _) => match self.rules_in_place(&[lead]) {
+                there if there.state == LayerState::Ok && !net.vpn.leaves() => {
+                    LayerReport::ok(Layer::Rule, format!("{NO_UPLINK} ({})", there.text))
+                }
                 there if there.state == LayerState::Ok && lead.to == Action::Nowhere => {
                     let when = match self.world.lockdown {
                         Lockdown::Held { started: true, .. } => {
@@ -321,15 +331,15 @@ impl Daemon {
         layer: &LayerReport,
     ) -> LayerReport {
         match (&net.vpn, layer.layer) {
+            (VpnPolicy::NoUplink, of) if of != Layer::Rule => without_uplink(layer),
             (VpnPolicy::NamedTun(_), Layer::Dns) => self.names_layer_of(net, index),
             (_, Layer::Dns) if net.dns != Dns::Auto => self.names_layer_of(net, index),
             (VpnPolicy::NamedTun(tun), Layer::Uplink) => self.tun_layer(tun),
             (VpnPolicy::NamedTun(tun), Layer::Forwarding) => {
                 self.forwards_by(self.forwarding_layer(false), tun)
             }
-            (VpnPolicy::NamedTun(_) | VpnPolicy::BlockUnderLockdown, Layer::Rule) => {
-                self.own_rule_layer(net, layer)
-            }
+            (VpnPolicy::FollowUplink, Layer::Rule) => layer.clone(),
+            (_, Layer::Rule) => self.own_rule_layer(net, layer),
             _ => layer.clone(),
         }
     }
@@ -344,6 +354,14 @@ impl Daemon {
             }
             Err(e) => LayerReport::unread(Layer::Uplink, e),
         }
+    }
+}
+
+/// A layer that all guests share, for one that leaves by nothing.
+pub(super) fn without_uplink(layer: &LayerReport) -> LayerReport {
+    match layer.layer {
+        Layer::Firewall => layer.clone(),
+        other => LayerReport::ok(other, NO_UPLINK),
     }
 }
 

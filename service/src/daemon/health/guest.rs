@@ -101,10 +101,20 @@ impl Daemon {
         let mut layers = vec![
             LayerReport::ok(Layer::Link, link),
             LayerReport::ok(Layer::Address, format!("{}/{} is free", end.address, end.prefix)),
-            LayerReport::ok(Layer::Route, format!("default via {} would {route}", end.gateway)),
+            LayerReport::ok(
+                Layer::Route,
+                match net.vpn.leaves() {
+                    true => format!("default via {} would {route}", end.gateway),
+                    false => "no default route would be set".to_owned(),
+                },
+            ),
         ];
         let switched = changes.iter().any(|c| c.operation == KernelOp::SetForwarding);
-        layers.extend(self.device_layers(switched));
+        let shared = self.device_layers(switched);
+        layers.extend(shared.iter().map(|layer| match net.vpn.leaves() {
+            true => layer.clone(),
+            false => device::without_uplink(layer),
+        }));
         if let Some(others) = self.others(&layers) {
             others.judge(self, net, None, &mut layers);
         }
@@ -142,9 +152,10 @@ impl Daemon {
             address_layer(net, &found, self.world.conflict(&net.subnet), has),
             self.route_layer(&guest, &routes, leads, others),
         ];
+        layers.extend(self.segment_layer(&guest, below));
         let forwards = |layer| match &link {
-            Some(link) => device::forwards(layer, link),
-            None => layer,
+            Some(link) if net.vpn.leaves() => device::forwards(layer, link),
+            _ => layer,
         };
         layers.extend(device.iter().map(|layer| forwards(self.as_for(net, guest.index, layer))));
         if let Some(others) = others {
@@ -157,7 +168,7 @@ impl Daemon {
             inside::put_into(&mut layers, net, inside);
         }
         let counters = link.and_then(|l| l.counters).unwrap_or_default();
-        let (verdict, reason) = verdict::of(&layers);
+        let (verdict, reason) = verdict::of_guest(net, &layers);
         let of_it = |drops: &Drops| drops.get(guest.net.host.name.as_str()).copied();
         let dropped = drops.map(|drops| of_it(drops).unwrap_or_default());
         Ok(GuestReport {
@@ -238,7 +249,10 @@ impl Daemon {
             return LayerReport::bad(Layer::Route, fault);
         }
         let gateway = net.guest.gateway;
-        let text = format!("{to} dev {host}; default via {gateway} {is}");
+        let text = match net.vpn.leaves() {
+            true => format!("{to} dev {host}; default via {gateway} {is}"),
+            false => format!("{to} dev {host}; no default route in the guest"),
+        };
         LayerReport::ok(Layer::Route, text)
     }
 }

@@ -223,7 +223,7 @@ fn faults(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
             faults.push((Layer::Address, fault));
         }
     }
-    let Some(ways) = &inside.ways else { return faults };
+    let Some(ways) = inside.ways.as_ref().filter(|_| net.vpn.leaves()) else { return faults };
     if let Some(fault) = lost_route(net, ways.out.as_ref()).filter(|_| !ways.refused.0) {
         let step = format!(
             "{repair}, or in the guest: ip route add default via {} dev {name}",
@@ -254,8 +254,10 @@ fn obstacles(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
             .with_step(format!("in the guest: ip link set {name} nomaster"));
         faults.push((Layer::Link, fault));
     }
-    faults.extend(inside.stops.iter().filter(|_| inside.link.up).cloned());
-    let Some(ways) = &inside.ways else { return faults };
+    let mut stops: Vec<_> = inside.stops.iter().filter(|_| inside.link.up).cloned().collect();
+    stops.retain(|(layer, _)| net.vpn.leaves() || *layer == Layer::Link);
+    faults.extend(stops);
+    let Some(ways) = inside.ways.as_ref().filter(|_| net.vpn.leaves()) else { return faults };
     if ways.refused.0 {
         let text = "the guest's own rules or routes refuse what it sends to the internet";
         let fault = Fault::new(Cause::GuestRouteLost, text)

@@ -22,6 +22,7 @@ pub(in crate::daemon) mod inside;
 mod names;
 mod others;
 mod route_check;
+mod segment;
 pub(in crate::daemon) mod verdict;
 
 pub(in crate::daemon) use device::forwarding_off;

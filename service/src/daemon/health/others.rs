@@ -69,6 +69,7 @@ impl Daemon {
     pub(in crate::daemon) fn journey(&self, guest: &Attached) -> Option<Guest> {
         let net = &guest.net;
         let uplink = match (net.vpn.tun(), &self.world.uplink.name) {
+            _ if !net.vpn.leaves() => None,
             (Some(tun), _) => self.tun(tun),
             (None, Some(name)) => self.way_out(name, self.world.uplink.address),
             (None, None) => None,
@@ -144,6 +145,7 @@ impl Others {
         layers: &mut [LayerReport],
     ) {
         let uplink = match net.vpn.tun() {
+            _ if !net.vpn.leaves() => None,
             Some(tun) => daemon.tun(tun),
             None => self.uplink.clone(),
         };

@@ -16,12 +16,15 @@
 
 use crate::daemon::{Layer, LayerReport, LayerState, Verdict};
 use crate::model::fault::Cause;
+use crate::model::GuestNet;
 
 /// Judges layers, which come from the bottom up. What is bad counts before what waits, and the lowest is
 /// the first to put right. A lockdown stops a guest whatever its uplink does; what else waits, waits for
 /// the uplink when that waits too. Without DNS there is still internet.
 pub(in crate::daemon) fn of(layers: &[LayerReport]) -> (Verdict, Option<&LayerReport>) {
-    let not_names = || layers.iter().filter(|layer| layer.layer != Layer::Dns);
+    // Without its segment a guest has internet, too.
+    let beside = [Layer::Dns, Layer::Segment];
+    let not_names = || layers.iter().filter(|layer| !beside.contains(&layer.layer));
     let lowest = |state| not_names().find(|layer| layer.state == state);
     if let Some(bad) = lowest(LayerState::Bad) {
         return (Verdict::NoInternet, Some(bad));
@@ -33,12 +36,24 @@ pub(in crate::daemon) fn of(layers: &[LayerReport]) -> (Verdict, Option<&LayerRe
         return (Verdict::Waiting, Some(waits));
     }
     let known = |layer: &&LayerReport| matches!(layer.state, LayerState::Bad | LayerState::Waiting);
-    if let Some(names) = layers.iter().find(known) {
+    if let Some(names) = layers.iter().filter(|l| l.layer == Layer::Dns).find(known) {
         return (Verdict::NoNames, Some(names));
     }
-    match layers.iter().find(|layer| layer.state != LayerState::Ok) {
+    let unread = |layer: &&LayerReport| layer.state == LayerState::Unknown;
+    match layers.iter().find(unread) {
         Some(unread) => (Verdict::Unsure, Some(unread)),
         None => (Verdict::Internet, None),
+    }
+}
+
+/// The same of a guest: to have no internet is as it should be where it is to leave by nothing.
+pub(in crate::daemon) fn of_guest<'a>(
+    net: &GuestNet,
+    layers: &'a [LayerReport],
+) -> (Verdict, Option<&'a LayerReport>) {
+    match of(layers) {
+        (Verdict::Internet, reason) if !net.vpn.leaves() => (Verdict::NoUplink, reason),
+        other => other,
     }
 }
 
@@ -50,7 +65,7 @@ mod tests {
 
     /// All layers, those named in another state than Ok.
     fn layers(odd: &[(L, S)]) -> Vec<LayerReport> {
-        let all = [L::Link, L::Route, L::Rule, L::Firewall, L::Nat, L::Dns, L::Uplink];
+        let all = [L::Link, L::Route, L::Segment, L::Rule, L::Firewall, L::Nat, L::Dns, L::Uplink];
         let state = |layer: &L| odd.iter().find(|(l, _)| l == layer).map_or(S::Ok, |(_, s)| *s);
         let fault = || Fault::new(Cause::Unreadable, "");
         all.map(|layer| LayerReport::new(layer, state(&layer), fault())).into()
@@ -74,6 +89,8 @@ mod tests {
             (&[(L::Dns, S::Waiting), (L::Nat, S::Unknown)], Verdict::NoNames, Some(L::Dns)),
             (&[(L::Dns, S::Unknown)], Verdict::Unsure, Some(L::Dns)),
             (&[(L::Nat, S::Unknown)], Verdict::Unsure, Some(L::Nat)),
+            (&[(L::Segment, S::Bad)], Verdict::Internet, None),
+            (&[(L::Segment, S::Bad), (L::Dns, S::Bad)], Verdict::NoNames, Some(L::Dns)),
         ] {
             let layers = layers(odd);
             let (is, reason) = of(&layers);
@@ -86,7 +103,7 @@ mod tests {
     fn a_lockdown_counts_before_the_uplink() {
         let mut layers = layers(&[(L::Rule, S::Waiting), (L::Uplink, S::Waiting)]);
         assert_eq!(of(&layers).1.map(|reason| reason.layer), Some(L::Uplink));
-        layers[2].cause = Cause::Lockdown;
+        layers[3].cause = Cause::Lockdown;
         assert_eq!(of(&layers).1.map(|reason| reason.layer), Some(L::Rule));
     }
 }

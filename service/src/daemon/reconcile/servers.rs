@@ -99,7 +99,11 @@ fn names(world: &World, netd: &Path, zone: Option<&Zone>) -> dns::Want {
 
 fn asks(world: &World, guest: &Attached) -> Guest {
     let net = &guest.net;
-    let stopped = net.vpn == VpnPolicy::BlockUnderLockdown && world.lockdown.stops();
+    let stopped = match net.vpn {
+        VpnPolicy::BlockUnderLockdown => world.lockdown.stops(),
+        VpnPolicy::NoUplink => true,
+        VpnPolicy::FollowUplink | VpnPolicy::NamedTun(_) => false,
+    };
     let way = net.vpn.tun().cloned();
     let servers: Option<Arc<[IpAddr]>> = match &net.dns {
         // What it asks would leave, though nothing else of it does.
@@ -133,7 +137,7 @@ pub(in crate::daemon) fn served(world: &World, guest: &Attached) -> Served {
     let net = &guest.net;
     let Guest { way, servers, .. } = asks(world, guest);
     if !world.forwards(&net.dns, &net.vpn) {
-        return Served::Dnat(world.resolver_of(&way));
+        return Served::Dnat(world.resolver_of(&way).filter(|_| net.vpn.leaves()));
     }
     match (servers, upstream(world, &way).map(|upstream| upstream.ask)) {
         (Some(own), _) => Served::Servers(own.to_vec()),

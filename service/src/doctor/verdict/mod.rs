@@ -34,7 +34,7 @@ use super::trail::Trail;
 use crate::effects::kernel::route::WayOut;
 use crate::model::fault::{Cause, Fault};
 use crate::model::if_index::IfIndex;
-use crate::model::layer::{LayerReport, LayerState, Verdict};
+use crate::model::layer::{Layer, LayerReport, LayerState, Verdict};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -113,6 +113,8 @@ pub struct GuestFacts {
     pub inside: Result<Inside, String>,
     /// Whether that cannot be: it is a VM's.
     pub is_vm: bool,
+    /// Whether there is a way out for it, by its configuration.
+    pub leaves: bool,
     /// Whether taps see its packets, on both sides.
     pub tapped: bool,
     /// The device's route for a packet of the guest's.
@@ -162,6 +164,9 @@ pub fn of(facts: &Facts) -> (Verdict, Fault) {
 }
 
 fn of_guest(facts: &Facts, guest: &GuestFacts) -> (Verdict, Fault) {
+    if !guest.leaves {
+        return without_uplink(facts, guest);
+    }
     if let Err(why) = &guest.inside {
         return unseen(facts, guest, why);
     }
@@ -191,7 +196,31 @@ fn of_guest(facts: &Facts, guest: &GuestFacts) -> (Verdict, Fault) {
             blackhole(size).with_step(format!("guestnetctl update {} --mtu {size}", guest.name));
         return (Verdict::NoInternet, fault);
     }
-    (Verdict::Internet, Fault::new(Cause::Healthy, "hosts, names and large packets are answered"))
+    match facts.segment() {
+        Some(fault) => (Verdict::Internet, fault),
+        None => (
+            Verdict::Internet,
+            Fault::new(Cause::Healthy, "hosts, names and large packets are answered"),
+        ),
+    }
+}
+
+/// One that leaves by nothing, as it is configured, has its gateway and its segment.
+fn without_uplink(facts: &Facts, guest: &GuestFacts) -> (Verdict, Fault) {
+    let mut gateway = facts.probes.iter().filter(|probed| probed.probe.role == Role::Gateway);
+    let silent = gateway.all(|probed| probed.guest.outcome != Outcome::Ok);
+    if let Some(fault) = facts.segment() {
+        return (Verdict::NoUplink, fault);
+    }
+    if silent && guest.inside.is_ok() {
+        let text = format!("{} gets no answer from its gateway {}", guest.name, guest.gateway);
+        let fault = Fault::new(Cause::GuestFirewall, text)
+            .with_step("look at its own rules: nft list ruleset, ip rule, ip route in the guest");
+        return (Verdict::NoInternet, fault);
+    }
+    let text = "no uplink, by its configuration; its gateway answers";
+    let text = if silent { "no uplink, by its configuration" } else { text };
+    (Verdict::NoUplink, Fault::new(Cause::Healthy, text))
 }
 
 fn of_device(facts: &Facts) -> (Verdict, Fault) {
@@ -389,6 +418,12 @@ impl Facts {
     fn waiting(&self) -> Option<Fault> {
         let reason = self.reason.as_ref();
         reason.filter(|reason| reason.state == LayerState::Waiting).map(fault_of)
+    }
+
+    /// What is wrong with the guest's segment, which costs it no internet.
+    fn segment(&self) -> Option<Fault> {
+        let bad = |one: &&LayerReport| one.layer == Layer::Segment && one.state == LayerState::Bad;
+        self.layers.iter().find(bad).map(fault_of)
     }
 
     /// What status says of others' rules, as far as it is one of these causes.

@@ -15,7 +15,6 @@
 //! Rows of the table that no device can be made for here, and what the others have in common.
 
 use super::*;
-use crate::daemon::Layer;
 use crate::doctor::probe::{all, Surroundings};
 use crate::doctor::targets::Targets;
 use crate::doctor::trail::Hop;
@@ -80,6 +79,7 @@ fn healthy() -> Facts {
         interface: "wlan0".into(),
         inside: Ok(inside),
         is_vm: false,
+        leaves: true,
         tapped: true,
         out: Ok(way(WAY)),
         back: Ok(way(HOST_END)),
@@ -364,4 +364,25 @@ fn a_guest_that_cannot_be_entered_is_told_from_a_device_without_internet() {
     assert_eq!((of(&facts).0, of(&facts).1.cause), (Verdict::Unsure, Cause::Unreadable));
     facts.probes.iter_mut().for_each(|probed| probed.device.outcome = Outcome::Silent);
     assert_eq!(of(&facts).1.cause, Cause::UpstreamDown);
+}
+
+#[test]
+fn a_segment_that_lacks_something_costs_no_internet() {
+    let mut facts = healthy();
+    let lacks = Fault::new(Cause::SegmentBroken, "a filter is missing");
+    facts.layers.push(LayerReport::bad(Layer::Segment, lacks));
+    let (verdict, fault) = of(&facts);
+    assert_eq!((verdict, fault.cause), (Verdict::Internet, Cause::SegmentBroken));
+}
+
+#[test]
+fn who_leaves_by_nothing_is_well_where_its_gateway_answers() {
+    let mut facts = healthy();
+    guest(&mut facts).leaves = false;
+    facts.probes.retain(|probed| probed.probe.role == Role::Gateway);
+    let (verdict, fault) = of(&facts);
+    assert_eq!((verdict, fault.cause), (Verdict::NoUplink, Cause::Healthy));
+    facts.probes.iter_mut().for_each(|probed| probed.guest.outcome = Outcome::Silent);
+    let (verdict, fault) = of(&facts);
+    assert_eq!((verdict, fault.cause), (Verdict::NoInternet, Cause::GuestFirewall));
 }

@@ -186,30 +186,7 @@ impl FoundHost {
         hubs: &mut Hubs,
     ) -> Result<(), KernelError> {
         let Some(member) = net.member() else { return Ok(()) };
-        let index = self.index;
-        if !hubs.contains_key(&member.hub) {
-            let hub = link::by_name(netlink, member.hub.as_str())?.filter(Link::is_hub);
-            let there = match hub {
-                Some(hub) => Some((hub.index, mirred::of(netlink, hub.index, Place::Hub)?)),
-                None => None,
-            };
-            hubs.insert(member.hub.clone(), there);
-        }
-        let Some(Some((hub, at_hub))) = hubs.get(&member.hub) else { return Ok(()) };
-        let from = mirred::of(netlink, index, Place::FromGuest)?;
-        let to = mirred::of(netlink, index, Place::ToGuest)?;
-        let filters = member.filters();
-        let there = |filter: &Filter| {
-            let (all, at, to) = match filter.place {
-                Place::FromGuest => (&from, index, *hub),
-                Place::ToGuest => (&to, index, *hub),
-                Place::Hub => (at_hub, *hub, index),
-            };
-            all.iter().any(|found| found.is(&mirred::Led { filter, at, to }))
-        };
-        let wanted = |place| filters.iter().filter(|filter| filter.place == place).count();
-        let alone = [(&from, Place::FromGuest), (&to, Place::ToGuest)];
-        if filters.iter().all(there) && alone.iter().all(|(all, at)| all.len() == wanted(*at)) {
+        if member_lacks(netlink, self.index, net, hubs)?.is_none() {
             let dev = net.host.name.clone();
             self.objects.push((Scope::Device, Object::Member { dev, member }));
         }
@@ -224,7 +201,59 @@ impl FoundHost {
 }
 
 /// Segments' devices that were read, with their filters; those that are not there, too.
-type Hubs = HashMap<IfName, Option<(IfIndex, Vec<mirred::Found>)>>;
+pub type Hubs = HashMap<IfName, Option<(IfIndex, Vec<mirred::Found>)>>;
+
+/// What a guest's place in its segment lacks, or has beside it, in words, and the command that shows it. None:
+/// nothing, or it is on no segment.
+pub fn member_lacks(
+    netlink: &Netlink,
+    index: IfIndex,
+    net: &GuestNet,
+    hubs: &mut Hubs,
+) -> Result<Option<(String, String)>, KernelError> {
+    let Some(member) = net.member() else { return Ok(None) };
+    let (host, device) = (&net.host.name, &member.hub);
+    if !hubs.contains_key(device) {
+        let hub = link::by_name(netlink, device.as_str())?.filter(Link::is_hub);
+        let there = match hub {
+            Some(hub) => Some((hub.index, mirred::of(netlink, hub.index, Place::Hub)?)),
+            None => None,
+        };
+        hubs.insert(device.clone(), there);
+    }
+    let Some(Some((hub, at_hub))) = hubs.get(device) else {
+        let what = format!("the segment's device {device} is not there");
+        return Ok(Some((what, format!("ip link show dev {device}"))));
+    };
+    let from = mirred::of(netlink, index, Place::FromGuest)?;
+    let to = mirred::of(netlink, index, Place::ToGuest)?;
+    let filters = member.filters();
+    let there = |filter: &&Filter| {
+        let (all, at, to) = match filter.place {
+            Place::FromGuest => (&from, index, *hub),
+            Place::ToGuest => (&to, index, *hub),
+            Place::Hub => (at_hub, *hub, index),
+        };
+        all.iter().any(|found| found.is(&mirred::Led { filter, at, to }))
+    };
+    let place = |place| match place {
+        Place::FromGuest => (host, "ingress"),
+        Place::ToGuest => (host, "egress"),
+        Place::Hub => (device, "ingress"),
+    };
+    let lack = |at, what: &str| {
+        let (dev, way) = place(at);
+        Some((format!("{what} at {dev}, {way}"), format!("tc filter show dev {dev} {way}")))
+    };
+    if let Some(filter) = filters.iter().find(|filter| !there(filter)) {
+        let priority = filter.priority;
+        return Ok(lack(filter.place, &format!("the filter of priority {priority} is missing")));
+    }
+    let wanted = |place| filters.iter().filter(|filter| filter.place == place).count();
+    let alone = [(&from, Place::FromGuest), (&to, Place::ToGuest)];
+    let more = alone.into_iter().find(|(all, at)| all.len() != wanted(*at));
+    Ok(more.and_then(|(_, at)| lack(at, "a filter that is not guestnetd's is")))
+}
 
 fn address_object(dev: &IfName, found: &Address) -> Object {
     Object::Address {

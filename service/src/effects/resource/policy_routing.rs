@@ -122,6 +122,7 @@ impl SharedResource for PolicyRouting {
                 VpnPolicy::BlockUnderLockdown if world.lockdown.stops() => {
                     ways.stopped.push(host.clone())
                 }
+                VpnPolicy::NoUplink => ways.stopped.push(host.clone()),
                 VpnPolicy::BlockUnderLockdown | VpnPolicy::FollowUplink => {}
             }
         }

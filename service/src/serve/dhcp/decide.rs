@@ -219,6 +219,7 @@ fn parameter(terms: &Terms, code: u8) -> Option<Vec<u8>> {
     Some(match code {
         code::MASK => mask.to_be_bytes().to_vec(),
         // The gateway answers for names, too: it leads questions to whoever knows.
+        code::ROUTER | code::DNS | code::ROUTES if !terms.net.vpn.leaves() => return None,
         code::ROUTER | code::DNS => terms.gateway().octets().to_vec(),
         code::MTU => u16::try_from(terms.net.mtu.bytes()).ok()?.to_be_bytes().to_vec(),
         code::BROADCAST => (u32::from(terms.address()) | !mask).to_be_bytes().to_vec(),

@@ -43,4 +43,5 @@ enum Layer {
   NAT = 6,
   DNS = 7,
   UPLINK = 8,
+  SEGMENT = 9,
 }

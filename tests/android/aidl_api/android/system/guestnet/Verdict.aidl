@@ -39,4 +39,5 @@ enum Verdict {
   NO_INTERNET = 2,
   WAITING = 3,
   UNSURE = 4,
+  NO_UPLINK = 5,
 }

@@ -37,4 +37,5 @@ enum VpnPolicy {
   FOLLOW_UPLINK = 0,
   NAMED_TUN = 1,
   BLOCK_UNDER_LOCKDOWN = 2,
+  NO_UPLINK = 3,
 }

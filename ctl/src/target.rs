@@ -73,6 +73,7 @@ fn given(args: &ConfigArgs) -> Vec<GuestField> {
         (GuestField::LIFELINE, args.lifeline.is_some()),
         (GuestField::LEASE, args.lease.is_some()),
         (GuestField::DHCP, args.dhcp.is_some()),
+        (GuestField::SEGMENT, args.segment.is_some()),
     ];
     all.into_iter().filter_map(|(field, is)| is.then_some(field)).collect()
 }

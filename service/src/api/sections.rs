@@ -18,13 +18,13 @@
 use crate::error::Error;
 use crate::spec::GuestName;
 use android_system_guestnet::aidl::android::system::guestnet::{
-    GuestConfig::GuestConfig, GuestField::GuestField,
+    GuestConfig::GuestConfig, GuestField::GuestField, GuestKind::GuestKind,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// A field, and the key that says it: guestnetctl's option for the same.
-pub const FIELDS: [(GuestField, &str); 13] = [
+pub const FIELDS: [(GuestField, &str); 14] = [
     (GuestField::KIND, "kind"),
     (GuestField::INTERFACE_NAME, "interface"),
     (GuestField::ADDRESSES, "address"),
@@ -38,6 +38,7 @@ pub const FIELDS: [(GuestField, &str); 13] = [
     (GuestField::LEASE, "lease"),
     (GuestField::DHCP, "dhcp"),
     (GuestField::QUEUES, "queues"),
+    (GuestField::SEGMENT, "segment"),
 ];
 
 /// What one section says.
@@ -73,6 +74,11 @@ impl Section {
             let ours = !given && self.keys.contains(key);
             copy(field, if ours { &self.values } else { config }, &mut whole);
             said.extend(ours.then_some(key));
+        }
+        // Of the kinds without a segment one is as that with it.
+        let by_segment = said.contains(&"segment") && !config.given.contains(&GuestField::KIND);
+        if by_segment && whole.kind == GuestKind::VETH {
+            whole.kind = GuestKind::BRIDGED;
         }
         whole.given.clone_from(&config.given);
         (whole, said)
@@ -177,6 +183,7 @@ fn copy(field: GuestField, from: &GuestConfig, to: &mut GuestConfig) {
         GuestField::LEASE => to.leaseMillis = from.leaseMillis,
         GuestField::DHCP => to.dhcp = from.dhcp,
         GuestField::QUEUES => to.queues = from.queues,
+        GuestField::SEGMENT => to.segment.clone_from(&from.segment),
         _ => {}
     }
 }
@@ -197,6 +204,7 @@ fn same(field: GuestField, one: &GuestConfig, other: &GuestConfig) -> bool {
         GuestField::LEASE => one.leaseMillis == other.leaseMillis,
         GuestField::DHCP => one.dhcp == other.dhcp,
         GuestField::QUEUES => one.queues == other.queues,
+        GuestField::SEGMENT => one.segment == other.segment,
         _ => true,
     }
 }
@@ -205,8 +213,7 @@ fn same(field: GuestField, one: &GuestConfig, other: &GuestConfig) -> bool {
 mod tests {
     use super::*;
     use android_system_guestnet::aidl::android::system::guestnet::{
-        Dhcp::Dhcp, DnsMode::DnsMode, GuestKind::GuestKind, Lifeline::Lifeline,
-        VpnPolicy::VpnPolicy,
+        Dhcp::Dhcp, DnsMode::DnsMode, Lifeline::Lifeline, VpnPolicy::VpnPolicy,
     };
 
     /// No field has its default.
@@ -228,8 +235,7 @@ mod tests {
             dns: DnsMode::SERVERS,
             dnsServers: vec!["9.9.9.9".into()],
             queues: 4,
-            // It has no key.
-            segment: None,
+            segment: Some("cockpit".into()),
             given: Vec::new(),
         }
     }
@@ -271,6 +277,18 @@ mod tests {
             assert!(said.is_empty(), "{key}");
             assert_eq!(format!("{whole:?}"), format!("{:?}", odd()));
         }
+    }
+
+    #[test]
+    fn a_segment_alone_makes_a_guest_one_on_it() {
+        let on = section(&["segment"]);
+        let (whole, _) = on.complete(&named("g"));
+        assert_eq!((whole.kind, whole.segment.as_deref()), (GuestKind::BRIDGED, Some("cockpit")));
+        let tap = GuestConfig { kind: GuestKind::TAP, ..named("g") };
+        assert_eq!(on.complete(&tap).0.kind, GuestKind::TAP);
+        let mut veth = named("g");
+        veth.given = vec![GuestField::KIND];
+        assert_eq!(on.complete(&veth).0.kind, GuestKind::VETH, "who says so is told what is wrong");
     }
 
     #[test]

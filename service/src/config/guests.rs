@@ -101,6 +101,7 @@ fn keys_of(error: &Error) -> &'static [&'static str] {
         Error::Spec(SpecError::Prefix(_)) => &["prefix"],
         Error::Spec(SpecError::Mtu(_) | SpecError::TapMtu(_)) => &["mtu"],
         Error::Spec(SpecError::Queues(_)) => &["queues"],
+        Error::Spec(SpecError::Segment(_) | SpecError::SegmentKind(_)) => &["segment", "kind"],
         Error::Spec(SpecError::Lease(_)) => &["lease"],
         Error::Spec(SpecError::Tun(_) | SpecError::NoTun | SpecError::StrayTun(_)) => &["vpn"],
         Error::Spec(
@@ -158,6 +159,7 @@ fn set(key: &str, entry: &Entry<'_>, config: &mut GuestConfig) -> Result<(), Wro
         "lease" => config.leaseMillis = i64::from(number(entry)?).saturating_mul(1000),
         "dhcp" => config.dhcp = one_of(entry, &[("auto", Dhcp::AUTO), ("off", Dhcp::OFF)])?,
         "queues" => config.queues = number(entry)?,
+        "segment" => config.segment = Some(entry.str()?.to_owned()),
         _ => return Err(entry.wrong(format!("unknown key {key:?}"))),
     }
     Ok(())

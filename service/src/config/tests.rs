@@ -137,6 +137,7 @@ lifeline = \"namespace\"
 lease = 60
 dhcp = \"off\"
 queues = 4
+segment = \"cockpit\"
 [guest.web]
 keep = true
 mtu = \"uplink\"

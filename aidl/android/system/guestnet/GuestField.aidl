@@ -45,4 +45,6 @@ enum GuestField {
     DNS = 11,
     /** queues. */
     QUEUES = 12,
+    /** segment; with it, a kind that has its default is BRIDGED. */
+    SEGMENT = 13,
 }

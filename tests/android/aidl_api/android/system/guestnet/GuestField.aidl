@@ -47,4 +47,5 @@ enum GuestField {
   DHCP = 10,
   DNS = 11,
   QUEUES = 12,
+  SEGMENT = 13,
 }

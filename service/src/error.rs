@@ -216,6 +216,17 @@ pub enum Error {
     /// Names on a segment that cannot be told apart there.
     #[error("{0}, which are made of their names: choose another name for one")]
     SegmentClash(String),
+    /// Two links of one namespace on one segment.
+    #[error(
+        "guest {guest} is in this network namespace and on segment {segment} already: what a bridge over \
+         both links passes on would circle; put this link on another segment"
+    )]
+    SegmentTwice {
+        /// Which segment.
+        segment: SegmentName,
+        /// Who is on it.
+        guest: GuestName,
+    },
     /// This cannot be done with a guest of this kind.
     #[error("{0}")]
     Unsupported(String),

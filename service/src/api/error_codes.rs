@@ -35,7 +35,9 @@ pub fn code(error: &Error) -> i32 {
         Error::NoVeth { .. } => wire::ERROR_NO_VETH,
         Error::NoTap { .. } => wire::ERROR_NO_TAP,
         Error::NoSegments { .. } => wire::ERROR_NO_SEGMENTS,
-        Error::SegmentClash(_) | Error::SegmentInUse(_) => wire::ERROR_SEGMENT_CLASH,
+        Error::SegmentClash(_) | Error::SegmentInUse(_) | Error::SegmentTwice { .. } => {
+            wire::ERROR_SEGMENT_CLASH
+        }
         // Which is no code, but an exception of its own.
         Error::Unsupported(_) => 0,
         Error::Kernel { cause, .. } if cause.errno == libc::EPERM => wire::ERROR_NO_CAPABILITY,

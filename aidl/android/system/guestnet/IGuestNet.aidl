@@ -164,7 +164,9 @@ interface IGuestNet {
     const int ERROR_GUEST_INTERFACE_MOVED = 313;
     /**
      * The segment's name, or the guest's on that segment, cannot be told from another one that is attached:
-     * both have one device, or one MAC; or, to a UID:own, the segment is another user's. Rename one.
+     * both have one device, or one MAC; or, to a UID:own, the segment is another user's. Rename one. Or a
+     * guest in the same network namespace is on that segment already: a guest may have links on several
+     * segments, and one on each.
      */
     const int ERROR_SEGMENT_CLASH = 314;
 

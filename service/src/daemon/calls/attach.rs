@@ -72,6 +72,7 @@ impl Daemon {
             timeline.enter(Operation::EnterNetns, "entered netns", began);
         }
 
+        target.as_ref().map_or(Ok(()), |target| self.refuse_twice(&spec, target))?;
         let there = target.as_ref().zip(inside.as_ref());
         let arriving = Arriving { spec: &spec, net: &net, there, uid, owner };
         let done = self.attach_inside(&arriving, &mut timeline);
@@ -161,6 +162,7 @@ impl Daemon {
         self.refuse_another(&request.spec, request.uid, request.most)?;
         let net = self.choose_net(&request.spec)?;
         self.refuse_host_end(&net)?;
+        request.target.as_ref().map_or(Ok(()), |at| self.refuse_twice(&request.spec, at))?;
         let guest = found?;
         self.refuse_what_is_there(&net, &guest)?;
         request.target.as_ref().map_or(Ok(()), Target::check_alive)?;
@@ -190,6 +192,24 @@ impl Daemon {
         match guests().filter(|guest| guest.owner_uid == uid).count() < most {
             true => Ok(()),
             false => Err(Error::TooManyGuests { uid, most }),
+        }
+    }
+
+    /// Refuses a second link of a namespace on one segment: its own frames would come back by the other one, and
+    /// a bridge over both would send them again.
+    fn refuse_twice(&self, spec: &GuestSpec, target: &Target) -> Result<(), Error> {
+        let Some(segment) = &spec.segment else { return Ok(()) };
+        let id = link::netns_id(&self.kernel.netlink, target.netns.as_fd());
+        let id = id.map_err(|e| Error::kernel("read the network namespace's number", e))?;
+        let here = |guest: &&Attached| {
+            guest.spec.segment.as_ref() == Some(segment) && id.is_some() && guest.netns.id == id
+        };
+        match self.world.guests.attached().find(here) {
+            Some(guest) => {
+                let guest = guest.name().clone();
+                Err(Error::SegmentTwice { segment: segment.clone(), guest })
+            }
+            None => Ok(()),
         }
     }
 

@@ -303,6 +303,20 @@ pub(in crate::effects) fn create_veth(
     netlink.change(&NewLink(about(None, pair)), NLM_F_CREATE | NLM_F_EXCL)
 }
 
+/// The number that this device has for a network namespace; none: it has none, so no link leads there. By hand:
+/// netlink-packet-route has not all of it in every release that a tree may have.
+pub fn netns_id(netlink: &Netlink, netns: BorrowedFd<'_>) -> Result<Option<i32>, KernelError> {
+    // linux/net_namespace.h; struct rtgenmsg and its padding
+    const NETNSA_NSID: u16 = 1;
+    const NETNSA_FD: u16 = 3;
+    let body = Writer::after(&[0; 4]).with(NETNSA_FD, &netns.as_raw_fd().to_ne_bytes());
+    let id = netlink.get(&Request { kind: libc::RTM_GETNSID, body }, |message| {
+        let id = message.attributes(4).find(NETNSA_NSID)?;
+        u32_at(id, 0).map(|id| id as i32)
+    })?;
+    Ok(Some(id).filter(|id| *id >= 0))
+}
+
 /// Makes a bridge, down, that listens to nothing (IFLA_BR_MCAST_SNOOPING). It has no part in STP unless
 /// somebody asks for that.
 pub(in crate::effects) fn create_bridge(

@@ -405,7 +405,7 @@ mod tests {
         let address = Ipv4Addr::new(172, 17, 3, 3);
         let (name, prefix) = ("box".into(), 16);
         let (gateway, way, servers) = (address, None, None);
-        let guest = dns::Guest { name, address, gateway, prefix, way, servers };
+        let guest = dns::Guest { name, address, gateway, prefix, way, servers, peers: None };
         let guests = ports.iter().map(|port| (IfIndex::of(*port), guest.clone())).collect();
         let gateways = [[172, 17, 3, ports.len() as u8].into()].into();
         let dns = dns::Want { guests: Arc::new(guests), gateways, ..dns::Want::default() };

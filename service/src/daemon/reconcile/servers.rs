@@ -22,9 +22,10 @@ use crate::model::guest_table::Attached;
 use crate::model::policy_rules::{asks_by, ANSWERS_GUESTS};
 use crate::model::world::World;
 use crate::ordered::{sort_short, IntoTree};
-use crate::serve::dns::{Ask, Guest, Upstream, Way, Zone};
+use crate::serve::dns::{Ask, Guest, Peers, Upstream, Way, Zone};
 use crate::serve::{dhcp, dns, Want};
-use crate::spec::{Dns, VpnPolicy};
+use crate::spec::{Dns, SegmentName, VpnPolicy};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -83,18 +84,30 @@ fn names(world: &World, netd: &Path, zone: Option<&Zone>) -> dns::Want {
         return dns::Want::default();
     }
     let forwarded = |guest: &&Attached| world.forwards(&guest.net.dns, &guest.net.vpn);
-    let guests = world
-        .guests
-        .attached()
-        .filter(forwarded)
-        .map(|guest| (guest.index, asks(world, guest)))
-        .into_map();
+    let peers = peers(world, zone.is_some());
+    let of = |guest: &Attached| {
+        let peers = guest.spec.segment.as_ref().and_then(|on| peers.get(on)).cloned();
+        (guest.index, Guest { peers, ..asks(world, guest) })
+    };
+    let guests = world.guests.attached().filter(forwarded).map(of).into_map();
     let ways = guests.values().map(|guest| &guest.way).into_set();
     let upstreams = ways.into_iter().filter_map(|way| Some((way.clone(), upstream(world, way)?)));
     let upstreams = upstreams.into_map();
     let gateways = guests.values().map(|guest| guest.gateway).into_set();
     let (guests, netd, zone) = (Arc::new(guests), netd.into(), zone.cloned());
     dns::Want { guests, gateways, upstreams, netd, zone }
+}
+
+/// The guests of each segment, where they are to have names.
+fn peers(world: &World, wanted: bool) -> BTreeMap<SegmentName, Arc<Peers>> {
+    let mut peers = BTreeMap::<_, Peers>::new();
+    for guest in world.guests.attached().filter(|_| wanted) {
+        if let Some(segment) = &guest.spec.segment {
+            let peers = peers.entry(segment.clone()).or_default();
+            peers.add(guest.name().as_str(), guest.net.guest.address);
+        }
+    }
+    peers.into_iter().map(|(segment, peers)| (segment, Arc::new(peers))).collect()
 }
 
 fn asks(world: &World, guest: &Attached) -> Guest {
@@ -113,7 +126,7 @@ fn asks(world: &World, guest: &Attached) -> Guest {
     };
     let (name, prefix) = (net.name.as_str().into(), net.guest.prefix);
     let (address, gateway) = (net.guest.address, net.guest.gateway);
-    Guest { name, address, gateway, prefix, way, servers }
+    Guest { name, address, gateway, prefix, way, servers, peers: None }
 }
 
 /// Who is asked by those that leave so; none while nothing leaves so.

@@ -463,6 +463,7 @@ mod tests {
             gateway: [172, 17, 3, 2].into(),
             way: None,
             servers: None,
+            peers: None,
         };
         let by = IfName::new("wlan0").unwrap();
         Want {

@@ -37,7 +37,7 @@ pub(crate) mod stream;
 pub mod zone;
 
 pub use server::Names;
-pub use zone::Zone;
+pub use zone::{Peers, Zone};
 
 use crate::model::if_index::IfIndex;
 use crate::spec::IfName;
@@ -88,6 +88,8 @@ pub struct Guest {
     pub way: Way,
     /// The servers that it is to have, in their order; none: those of its way.
     pub servers: Option<Arc<[IpAddr]>>,
+    /// Who is on its segment, if it is on one.
+    pub peers: Option<Arc<Peers>>,
 }
 
 /// Who is asked by those that leave in one way.

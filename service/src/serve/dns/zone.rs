@@ -13,12 +13,13 @@
 // limitations under the License.
 
 //! The zone of guests' own names: `box.guest` is the address of the guest `box`. A guest sees what it may
-//! reach: itself, and `_gateway`, the device; guests are kept from each other, so that another's name is
-//! none. Nothing of the zone, nor the names of addresses on a guest's own link, is ever asked of others.
+//! reach: itself, and `_gateway`, the device, and who is on its segment; others are kept from it, so that
+//! their names are none. Nothing of the zone, nor the names of addresses on a guest's own link, is ever asked of others.
 //! Pure.
 
 use super::message::{self, Query};
 use super::Guest;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -38,6 +39,25 @@ const NO_SUCH_NAME: u8 = 3;
 /// A zone's name, as it is in a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone(Arc<[u8]>);
+
+/// The guests of a segment, who may know each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// Their addresses by their names, as these are in a message before the zone's.
+    addresses: BTreeMap<Vec<u8>, Ipv4Addr>,
+    /// The other way.
+    names: BTreeMap<Ipv4Addr, Vec<u8>>,
+}
+
+impl Peers {
+    /// One more; none where the DNS cannot have its name.
+    pub fn add(&mut self, name: &str, address: Ipv4Addr) {
+        let Some(mut name) = wire(name) else { return };
+        name.pop();
+        self.names.insert(address, name.clone());
+        self.addresses.insert(name, address);
+    }
+}
 
 /// What there is to say of a name.
 enum Known {
@@ -82,6 +102,9 @@ impl Zone {
         if !is_below(name, &self.0) {
             return None;
         }
+        if let Some(address) = self.peer(guest, name) {
+            return Some(Known::Record(A, address.octets().into()));
+        }
         let own = self.name_of(&guest.name);
         let known = match own {
             _ if *name == *self.0 => Known::Nothing,
@@ -96,6 +119,12 @@ impl Zone {
         Some(known)
     }
 
+    /// The address of who is on the guest's segment, by a name of this zone.
+    fn peer(&self, guest: &Guest, name: &[u8]) -> Option<Ipv4Addr> {
+        let own = name.get(..name.len().checked_sub(self.0.len())?)?;
+        guest.peers.as_ref()?.addresses.get(own).copied()
+    }
+
     /// The name of an address on the guest's link.
     fn backward(&self, guest: &Guest, name: &[u8]) -> Option<Known> {
         let address = reversed(name)?;
@@ -106,7 +135,10 @@ impl Zone {
         let its = match address {
             _ if address == guest.address => self.name_of(&guest.name),
             _ if address == guest.gateway => self.name_of(GATEWAY),
-            _ => None,
+            _ => {
+                let its = guest.peers.as_ref().and_then(|peers| peers.names.get(&address));
+                its.map(|its| [its, &self.0[..]].concat())
+            }
         };
         Some(its.map_or(Known::NoSuchName, |its| Known::Record(PTR, its)))
     }
@@ -176,7 +208,8 @@ mod tests {
 
     fn guest(name: &str) -> Guest {
         let (address, gateway) = ([172, 17, 3, 3].into(), [172, 17, 3, 2].into());
-        Guest { name: name.into(), address, gateway, prefix: 16, way: None, servers: None }
+        let (way, servers, peers) = (None, None, None);
+        Guest { name: name.into(), address, gateway, prefix: 16, way, servers, peers }
     }
 
     /// What a guest is answered to a question of this type: the code, and the record's data.
@@ -196,6 +229,22 @@ mod tests {
             assert_eq!(usize::from(record[11]), record.len() - 12);
         }
         Some((message::rcode(&answer), record.get(12..).unwrap_or_default().to_vec()))
+    }
+
+    #[test]
+    fn guests_of_a_segment_have_names_for_each_other() {
+        let mut peers = Peers::default();
+        peers.add("Left.seat", [172, 17, 3, 9].into());
+        peers.add("a..b", [172, 17, 3, 10].into());
+        let on = Guest { peers: Some(Arc::new(peers)), ..guest("box") };
+        let name = b"\x04left\x04seat\x05guest\0".to_vec();
+        assert_eq!(asks(&on, "left.seat.guest", A), Some((0, vec![172, 17, 3, 9])));
+        assert_eq!(asks(&on, "LEFT.seat.guest", 28), Some((0, vec![])));
+        assert_eq!(asks(&on, "9.3.17.172.in-addr.arpa", PTR), Some((0, name)));
+        for not in ["seat.guest", "left.guest", "10.3.17.172.in-addr.arpa"] {
+            assert_eq!(asks(&on, not, ANY), Some((NO_SUCH_NAME, vec![])), "{not}");
+        }
+        assert_eq!(asks(&guest("box"), "left.seat.guest", A), Some((NO_SUCH_NAME, vec![])));
     }
 
     #[test]

@@ -97,6 +97,24 @@ pub struct Filter {
     pub verdict: Verdict,
 }
 
+impl Filter {
+    /// Whether so many frames alone match it as one guest may send to all, where the kernel can count them.
+    pub fn is_limited(&self) -> bool {
+        self.verdict == Verdict::HubToo
+    }
+}
+
+/// What one guest may send to all, of each protocol: 1000 small frames in a second, and 250 at once; of large ones
+/// less than half of that. On a segment of a thousand guests each is sent a thousand times.
+pub mod limit {
+    /// Bytes in a second.
+    pub const RATE: u32 = 1_060_000;
+    /// How many bytes more a frame counts.
+    pub const WEIGHT: u16 = 1000;
+    /// What may come at once, as time.
+    pub const BURST_MILLIS: u32 = 250;
+}
+
 /// The numbers that the members of a segment can have (linux/pkt_cls.h, TC_U32_NODE: 12 bits).
 pub const MOST: u16 = 0x0ffe;
 

@@ -16,8 +16,9 @@
 
 use super::below::Below;
 use crate::daemon::{Attached, Daemon, Layer, LayerReport};
-use crate::effects::kernel::{link, observe};
+use crate::effects::kernel::{link, mirred, observe};
 use crate::model::fault::{Cause, Fault};
+use crate::model::segment::Place;
 
 impl Daemon {
     /// None where it is on no segment.
@@ -62,7 +63,22 @@ impl Daemon {
             1 => "1 other".to_owned(),
             many => format!("{many} others"),
         };
-        let text = format!("{segment}, with {others}, by {hub}");
+        let limit = match self.beyond_limit(guest) {
+            Some(0) => String::new(),
+            Some(1) => "; 1 frame to all was beyond its limit, and went to nobody there".to_owned(),
+            Some(n) => {
+                format!("; {n} frames to all were beyond its limit, and went to nobody there")
+            }
+            None => "; what it sends to all has no limit: the kernel has no act_police".to_owned(),
+        };
+        let text = format!("{segment}, with {others}, by {hub}{limit}");
         Some(LayerReport::ok(Layer::Segment, text))
+    }
+
+    /// How much of what it sent to all was more than it may; none: there is no limit.
+    fn beyond_limit(&self, guest: &Attached) -> Option<u64> {
+        let filters = mirred::of(&self.kernel.netlink, guest.index, Place::FromGuest).ok()?;
+        let over: Vec<_> = filters.iter().filter_map(mirred::Found::over).map(u64::from).collect();
+        (!over.is_empty()).then(|| over.iter().sum())
     }
 }

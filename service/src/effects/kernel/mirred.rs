@@ -20,8 +20,9 @@ use super::netlink::message::{attributes, u32_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
-use crate::model::segment::{Filter, Key, Place, Verdict};
+use crate::model::segment::{limit, Filter, Key, Place, Verdict};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Length of `struct tcmsg` (linux/rtnetlink.h).
 const TCMSG: usize = 20;
@@ -48,6 +49,14 @@ const EGRESS_REDIR: i32 = 1;
 const EGRESS_MIRROR: i32 = 2;
 const INGRESS_REDIR: i32 = 3;
 const INGRESS_MIRROR: i32 = 4;
+// linux/pkt_cls.h, of act_police
+const TCA_POLICE_TBF: u16 = 1;
+const TCA_POLICE_RATE: u16 = 2;
+const TCA_POLICE_RESULT: u16 = 5;
+const TC_ACT_PIPE: i32 = 3;
+// linux/pkt_cls.h, linux/gen_stats.h
+const TCA_ACT_STATS: u16 = 4;
+const TCA_STATS_QUEUE: u16 = 3;
 
 /// A filter, and the device that it hands frames to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +78,8 @@ pub struct Found {
     info: u32,
     /// Its keys, and what it does: as `Led` says it. None: it is no such filter.
     says: Option<(Vec<u8>, Option<Mirred>)>,
+    /// Frames that were beyond its limit; none: it has none.
+    over: Option<u32>,
 }
 
 /// What act_mirred does: which way, what then, and to whom.
@@ -88,11 +99,19 @@ impl Found {
             return None;
         }
         let options = message.attributes(TCMSG).find(TCA_OPTIONS).unwrap_or_default();
-        let says = attributes(options, 0).find(TCA_U32_SEL).map(|sel| {
-            let act = attributes(options, 0).find(TCA_U32_ACT).and_then(mirred);
-            (sel.get(SEL..).unwrap_or_default().to_vec(), act)
-        });
-        Some(Self { handle, info: u32_at(message.body, 16)?, says })
+        let actions = attributes(options, 0).find(TCA_U32_ACT).unwrap_or_default();
+        let over = over(actions);
+        // Behind its limit, if there is one.
+        let act = mirred(actions, if over.is_some() { 2 } else { 1 });
+        let says = attributes(options, 0)
+            .find(TCA_U32_SEL)
+            .map(|sel| (sel.get(SEL..).unwrap_or_default().to_vec(), act));
+        Some(Self { handle, info: u32_at(message.body, 16)?, says, over })
+    }
+
+    /// How many frames were beyond its limit; none: it has none.
+    pub fn over(&self) -> Option<u32> {
+        self.over
     }
 
     /// Whether it is this one.
@@ -105,10 +124,20 @@ impl Found {
     }
 }
 
-/// The first action, if it is act_mirred.
-fn mirred(actions: &[u8]) -> Option<Mirred> {
+/// What the first action's limit has held back, if it is act_police.
+fn over(actions: &[u8]) -> Option<u32> {
     let first = attributes(actions, 0).find(1)?;
-    let options = attributes(first, 0).find(TCA_ACT_OPTIONS)?;
+    let kind = attributes(first, 0).find(TCA_ACT_KIND)?;
+    let stats = attributes(first, 0).find(TCA_ACT_STATS).unwrap_or_default();
+    let queue = attributes(stats, 0).find(TCA_STATS_QUEUE).unwrap_or_default();
+    // `struct gnet_stats_queue`: qlen, backlog, drops, requeues, overlimits
+    kind.starts_with(b"police\0").then(|| u32_at(queue, 16).unwrap_or_default())
+}
+
+/// The action of this number, if it is act_mirred.
+fn mirred(actions: &[u8], number: u16) -> Option<Mirred> {
+    let action = attributes(actions, 0).find(number)?;
+    let options = attributes(action, 0).find(TCA_ACT_OPTIONS)?;
     let parms = attributes(options, 0).find(TCA_MIRRED_PARMS)?;
     Some((u32_at(parms, 20)? as i32, u32_at(parms, 8)? as i32, u32_at(parms, 24)?))
 }
@@ -128,9 +157,25 @@ pub(in crate::effects) fn delete_clsact(netlink: &Netlink, at: IfIndex) -> Resul
     }
 }
 
-/// Adds a filter; what has its place already has to go.
+/// Adds a filter; what has its place already has to go. It has its limit where the kernel has act_police.
 pub(in crate::effects) fn add(netlink: &Netlink, led: &Led<'_>) -> Result<(), KernelError> {
-    match try_to_add(netlink, led) {
+    let limited = led.filter.is_limited() && !NO_POLICE.load(Ordering::Relaxed);
+    match add_in_place(netlink, led, limited) {
+        // What has no module says ENOENT (tc_action_load_ops()), and has run modprobe for that.
+        Err(e) if e.errno == libc::ENOENT && limited => {
+            let added = add_in_place(netlink, led, false);
+            NO_POLICE.store(added.is_ok(), Ordering::Relaxed);
+            added
+        }
+        other => other,
+    }
+}
+
+/// Whether the kernel has no act_police, as far as it was asked.
+static NO_POLICE: AtomicBool = AtomicBool::new(false);
+
+fn add_in_place(netlink: &Netlink, led: &Led<'_>, limited: bool) -> Result<(), KernelError> {
+    match try_to_add(netlink, led, limited) {
         // The second is idr_alloc_u32()'s.
         Err(e) if [libc::EEXIST, libc::ENOSPC].contains(&e.errno) => {
             let place = (led.filter.priority, led.filter.number);
@@ -138,13 +183,13 @@ pub(in crate::effects) fn add(netlink: &Netlink, led: &Led<'_>) -> Result<(), Ke
             for one in there.iter().filter(|one| one.place() == place) {
                 delete(netlink, led.at, led.filter.place, one)?;
             }
-            try_to_add(netlink, led)
+            try_to_add(netlink, led, limited)
         }
         other => other,
     }
 }
 
-fn try_to_add(netlink: &Netlink, led: &Led<'_>) -> Result<(), KernelError> {
+fn try_to_add(netlink: &Netlink, led: &Led<'_>, limited: bool) -> Result<(), KernelError> {
     let Led { filter, at, to } = led;
     let count = u8::try_from(filter.keys.len()).unwrap_or(u8::MAX);
     // `struct tc_u32_sel`
@@ -158,7 +203,11 @@ fn try_to_add(netlink: &Netlink, led: &Led<'_>) -> Result<(), KernelError> {
         let parms = Writer::default().with(TCA_MIRRED_PARMS, &parms);
         let act =
             Writer::default().with(TCA_ACT_KIND, b"mirred\0").with_nested(TCA_ACT_OPTIONS, &parms);
-        options = options.with_nested(TCA_U32_ACT, &Writer::default().with_nested(1, &act));
+        let actions = match limited {
+            true => Writer::default().with_nested(1, &police()).with_nested(2, &act),
+            false => Writer::default().with_nested(1, &act),
+        };
+        options = options.with_nested(TCA_U32_ACT, &actions);
     }
     let header = header(*at, u32::from(filter.number), parent(filter.place), info(filter));
     let body = Writer::after(&header).with(TCA_KIND, b"u32\0").with_nested(TCA_OPTIONS, &options);
@@ -216,6 +265,32 @@ fn action(verdict: Verdict) -> Option<(i32, i32)> {
     }
 }
 
+/// act_police: what is within the limit goes on to the next action, and what is not goes to the device alone, as
+/// any guest's. A rate in frames is for kernels from 5.13 on; so each frame is counted with so many bytes more
+/// (`overhead`) that small ones and large ones are counted nearly alike.
+fn police() -> Writer {
+    const CELL_LOG: u8 = 3;
+    const ETHERNET: u8 = 1;
+    // `struct tc_ratespec`: cell_log, linklayer, overhead, cell_align, mpu, rate
+    let rate = [
+        &[CELL_LOG, ETHERNET][..],
+        &limit::WEIGHT.to_ne_bytes(),
+        &[0; 4],
+        &limit::RATE.to_ne_bytes(),
+    ]
+    .concat();
+    // `struct tc_police`: index, action, limit, burst in ticks of 64 ns, mtu, rate, peakrate, refcnt, bindcnt, capab
+    let burst = limit::BURST_MILLIS * (1_000_000 / 64);
+    let words = |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|n| n.to_ne_bytes()).collect() };
+    let parms = [words(&[0, TC_ACT_OK as u32, 0, burst, i32::MAX as u32]), rate, vec![0; 24]];
+    // A table of times that no kernel of today reads and all ask for (TC_RTAB_SIZE).
+    let options = Writer::default()
+        .with(TCA_POLICE_TBF, &parms.concat())
+        .with(TCA_POLICE_RATE, &[0; 1024])
+        .with(TCA_POLICE_RESULT, &TC_ACT_PIPE.to_ne_bytes());
+    Writer::default().with(TCA_ACT_KIND, b"police\0").with_nested(TCA_ACT_OPTIONS, &options)
+}
+
 /// Length of `struct tc_u32_sel` (linux/pkt_cls.h) without its keys.
 const SEL: usize = 16;
 
@@ -231,6 +306,34 @@ fn keys(keys: &[Key]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As `tc filter add ... action police ... pipe action mirred` sends it, and the kernel describes it.
+    #[test]
+    fn a_limit_stands_before_what_it_limits() {
+        let police = police();
+        let options = attributes(police.bytes(), 0).find(TCA_ACT_OPTIONS).unwrap();
+        let parms = attributes(options, 0).find(TCA_POLICE_TBF).unwrap();
+        assert_eq!(parms.len(), 56, "struct tc_police");
+        assert_eq!(u32_at(parms, 4), Some(TC_ACT_OK as u32), "beyond it");
+        assert_eq!(u32_at(parms, 28), Some(limit::RATE), "struct tc_ratespec's last");
+        assert_eq!(u32_at(attributes(options, 0).find(TCA_POLICE_RESULT).unwrap(), 0), Some(3));
+        let parms: Vec<u8> = [0, 0, 0, 0, 0, INGRESS_MIRROR as u32, 7]
+            .iter()
+            .flat_map(|n: &u32| n.to_ne_bytes())
+            .collect();
+        let parms = Writer::default().with(TCA_MIRRED_PARMS, &parms);
+        let act =
+            Writer::default().with(TCA_ACT_KIND, b"mirred\0").with_nested(TCA_ACT_OPTIONS, &parms);
+        let alone = Writer::default().with_nested(1, &act);
+        let queue: Vec<u8> = [0, 0, 0, 0, 42u32].iter().flat_map(|n| n.to_ne_bytes()).collect();
+        let stats = Writer::default().with(TCA_STATS_QUEUE, &queue);
+        let both = Writer::default()
+            .with_nested(1, &police.with_nested(TCA_ACT_STATS, &stats))
+            .with_nested(2, &act);
+        let is = Some((INGRESS_MIRROR, TC_ACT_OK, 7));
+        assert_eq!((over(alone.bytes()), mirred(alone.bytes(), 1)), (None, is));
+        assert_eq!((over(both.bytes()), mirred(both.bytes(), 2)), (Some(42), is));
+    }
     use crate::effects::kernel::link;
     use crate::effects::kernel::testing::{in_a_netns, ip};
     use crate::model::ownership::Mac;

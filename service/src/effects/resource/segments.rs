@@ -15,7 +15,7 @@
 //! The devices of segments: one for each segment that guests are on, and there while they are. A guest's place
 //! there is the guest's own (`executor/kernel.rs`); what is left of one that is gone is deleted here.
 
-use super::{Done, Ending, SharedResource, Task};
+use super::{Done, Ending, SharedResource, Task, Trigger};
 use crate::effects::executor::link_deleter::{self, Deleter};
 use crate::effects::kernel::link::{self, End, Link};
 use crate::effects::kernel::netlink::Netlink;
@@ -220,10 +220,7 @@ impl Segments {
     }
 
     /// All but these.
-    fn delete_others(
-        &self,
-        wanted: &BTreeMap<IfName, Segment>,
-    ) -> Result<There, Error> {
+    fn delete_others(&self, wanted: &BTreeMap<IfName, Segment>) -> Result<There, Error> {
         let there = self.there()?;
         let carried = there.ends.keys().filter_map(IfName::carried);
         let all: BTreeSet<_> = there.hubs.keys().cloned().chain(carried).collect();
@@ -271,11 +268,19 @@ impl SharedResource for Segments {
     }
 
     fn apply(&mut self, task: &Task<'_, Want>) -> Result<Done, Error> {
-        if task.to.is_empty() && task.from.is_some_and(|from| from.is_empty()) {
+        // A guest more is nothing that its segment's device has to be looked at for, with all of its filters.
+        let is_as_it_was = |(name, segment): &(&IfName, &Segment)| {
+            let was = task.from.and_then(|from| from.get(*name));
+            let grown = was.is_some_and(|was| was.members.is_subset(&segment.members));
+            grown && task.trigger == Trigger::Call
+        };
+        let goes = |from: &Want| from.keys().any(|name| !task.to.contains_key(name));
+        let rest: Vec<_> = task.to.iter().filter(|one| !is_as_it_was(one)).collect();
+        if rest.is_empty() && task.from.is_some_and(|from| !goes(from)) {
             return Ok(Done::Applied);
         }
         let there = self.delete_others(task.to)?;
-        for (name, segment) in task.to.iter() {
+        for (name, segment) in rest {
             let Some(link) = there.hubs.get(name) else {
                 // What fails is not left half made.
                 let made = self.make(name, segment);

@@ -15,6 +15,10 @@
 //! Segments come and go with their guests, whatever happens to guestnetd or to what it has made.
 
 use super::*;
+use android_system_guestnet::aidl::android::system::guestnet::{
+    Cause::Cause, DiagnoseOptions::DiagnoseOptions, Layer::Layer, LayerState::LayerState,
+    LayerStatus::LayerStatus,
+};
 
 #[test]
 fn a_segment_goes_with_its_last_guest() {
@@ -143,4 +147,110 @@ fn a_vm_is_on_a_segment_with_containers() {
     drop(queue);
     eventually("the VM is gone", || bed.names() == ["a"]);
     eventually("its place is gone", || filters(&bed.device) == 3);
+}
+
+/// What status says of a guest's place in its segment.
+#[track_caller]
+fn place(bed: &Bed, name: &str) -> LayerStatus {
+    let status = bed.service.status(Some(name)).expect("status").guests.remove(0);
+    assert_eq!(status.verdict, Verdict::INTERNET, "{:?}", status.reason);
+    let mut layers = status.layers.into_iter();
+    layers.find(|layer| layer.layer == Layer::SEGMENT).expect("it has that layer")
+}
+
+#[test]
+fn what_is_missing_of_a_segment_is_named_with_what_shows_it() {
+    let bed = Bed::new("auto");
+    let plain = Guest::new();
+    bed.attach("plain", &plain);
+    let (_a, first) = attach(&bed, "cockpit", "a");
+    let (_b, _second) = attach(&bed, "cockpit", "b");
+    let status = bed.service.status(Some("plain")).expect("status");
+    assert!(status.guests[0].layers.iter().all(|layer| layer.layer != Layer::SEGMENT));
+    let hub = hubs(&bed.device)[0]["ifname"].as_str().expect("a name").to_owned();
+    let host = &first.hostInterface;
+    let fine = place(&bed, "a");
+    assert_eq!(fine.state, LayerState::OK, "{fine:?}");
+    assert!(fine.text.contains(&format!("cockpit, with 1 other, by {hub}")), "{fine:?}");
+    let (_c, _third) = alone::attach_only(&bed, "cockpit", "c");
+    // Before its next check, which is a minute away; what is announced may be put back before.
+    for (damage, of, named, shows) in [
+        (
+            format!("tc filter del dev {host} ingress prio 3"),
+            "a",
+            format!("the filter of priority 3 is missing at {host}, ingress"),
+            format!("`tc filter show dev {host} ingress`"),
+        ),
+        (
+            format!("tc qdisc del dev {hub} clsact"),
+            "b",
+            format!("the filter of priority 1 is missing at {hub}, ingress"),
+            format!("`tc filter show dev {hub} ingress`"),
+        ),
+    ] {
+        bed.device.run(&damage);
+        let found = place(&bed, of);
+        assert_eq!(
+            (found.state, found.cause),
+            (LayerState::BAD, Cause::SEGMENT_BROKEN),
+            "{damage}"
+        );
+        assert!(found.text.contains(&named), "{found:?}");
+        assert!(found.nextStep.as_ref().is_some_and(|step| step.contains(&shows)), "{found:?}");
+    }
+    let found = bed.service.diagnose(Some("c"), &DiagnoseOptions::default()).expect("diagnose");
+    let is = (found.verdict, found.cause);
+    assert_eq!(is, (Verdict::NO_UPLINK, Cause::SEGMENT_BROKEN), "{}", found.text);
+}
+
+#[test]
+fn a_storm_of_one_is_bounded_and_counted_where_the_kernel_can() {
+    let bed = Bed::new("auto");
+    let (a, first) = attach(&bed, "cockpit", "a");
+    let (b, second) = attach(&bed, "cockpit", "b");
+    let (c, third) = attach(&bed, "cockpit", "c");
+    let (wire, there) = (Wire::of(&a, &first), Wire::of(&b, &second));
+    let frame = wire.frame(ALL, IPV4, &udp(&first, [255; 4], [9, 9], b"storm"));
+    let probe = Guest::new();
+    let mut can = probe.command("sh");
+    can.arg("-c").arg(
+        "ip link add w0 type veth peer name w1 && tc qdisc add dev w0 clsact && \
+         tc filter add dev w0 ingress matchall action police rate 1mbit burst 10k 2>/dev/null || \
+         tc filter add dev w0 ingress u32 match u32 0 0 action police rate 1mbit burst 10k",
+    );
+    let can = can.output().is_ok_and(|output| output.status.success());
+    let began = std::time::Instant::now();
+    for _ in 0..40 {
+        (0..100).for_each(|_| wire.send(&frame));
+        there.count(b"storm");
+    }
+    let elapsed = began.elapsed().as_secs_f64();
+    assert!(b.ping(address(&third)) && c.ping(address(&second)), "{}", bed.daemon.log());
+    let came = there.count(b"storm") as f64;
+    let said = place(&bed, "a").text;
+    if can {
+        assert!(came <= 300.0 + 1100.0 * elapsed, "{came} in {elapsed} s");
+        assert!(said.contains("beyond its limit"), "{said}");
+        let quiet = place(&bed, "b").text;
+        assert!(!quiet.contains("limit"), "{quiet}");
+    } else {
+        assert!(said.contains("the kernel has no act_police"), "{said}");
+    }
+}
+
+#[test]
+fn nobody_waits_for_the_first_guest_of_a_segment() {
+    let bed = Bed::new("auto");
+    let (a, _) = attach(&bed, "cockpit", "a");
+    // Its answer comes when the segment hands frames on, and no other call has waited for that.
+    let (_b, second) = attach(&bed, "cockpit", "b");
+    assert!(a.ping(address(&second)));
+    let carrier = |hub: &Value| hub["flags"].to_string().contains("LOWER_UP");
+    assert!(hubs(&bed.device).iter().all(carrier));
+    // The device is not made anew for each guest.
+    let index = |bed: &Bed| hubs(&bed.device)[0]["ifindex"].clone();
+    let before = index(&bed);
+    let (_c, third) = attach(&bed, "cockpit", "c");
+    assert!(a.ping(address(&third)));
+    assert_eq!(index(&bed), before);
 }

@@ -14,9 +14,11 @@
 
 //! Guests on a segment: they see each other, and nobody else sees them. Real frames, written by hand.
 
+mod alone;
 mod forged;
 mod life;
 mod refused;
+mod second;
 mod wire;
 
 use android_system_guestnet::aidl::android::system::guestnet::{

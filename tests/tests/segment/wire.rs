@@ -39,7 +39,12 @@ pub struct Wire {
 impl Wire {
     /// That of a guest that is attached so.
     pub fn of(guest: &Guest, attached: &Attached) -> Self {
-        let socket = guest.enter(|| open(&attached.interfaceName));
+        Self::at(guest, &attached.interfaceName, attached)
+    }
+
+    /// One on another interface of its, with the same MAC.
+    pub fn at(guest: &Guest, interface: &str, attached: &Attached) -> Self {
+        let socket = guest.enter(|| open(interface));
         Self { socket, mac: mac(attached), heard: RefCell::default() }
     }
 
@@ -66,12 +71,24 @@ impl Wire {
 
     /// Whether a frame with this in it has come in up to now.
     pub fn has_heard(&self, mark: &[u8]) -> bool {
+        self.count(mark) > 0
+    }
+
+    /// What has come in with this in it counts no more.
+    pub fn forget(&self, mark: &[u8]) {
+        let has = |frame: &Vec<u8>| frame.windows(mark.len()).any(|part| part == mark);
+        self.heard.borrow_mut().retain(|frame| !has(frame));
+    }
+
+    /// How many of those have come in.
+    pub fn count(&self, mark: &[u8]) -> usize {
         let mut buffer = [0; 4096];
         while let Ok(length) = (&self.socket).read(&mut buffer) {
             self.heard.borrow_mut().push(buffer[..length].to_vec());
         }
         let heard = self.heard.borrow();
-        heard.iter().any(|frame| frame.windows(mark.len()).any(|part| part == mark))
+        let has = |frame: &&Vec<u8>| frame.windows(mark.len()).any(|part| part == mark);
+        heard.iter().filter(has).count()
     }
 }
 
@@ -105,6 +122,30 @@ pub fn udp_from(from: [u8; 4], to: [u8; 4], [source, port]: [u16; 2], text: &[u8
     ip[10..12].copy_from_slice(&sum.to_be_bytes());
     let ports = [source.to_be_bytes(), port.to_be_bytes(), length.to_be_bytes(), [0; 2]].concat();
     [ip, ports, text.to_vec()].concat()
+}
+
+/// What a guest is told of a name's address, by whoever answers at its gateway: the code, and the address.
+#[track_caller]
+pub fn asked_for(from: &Guest, name: &str) -> (u8, Vec<u8>) {
+    let mut message = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        message.push(label.len() as u8);
+        message.extend(label.as_bytes());
+    }
+    message.extend([0, 0, 1, 0, 1]);
+    let socket = from.enter(|| std::net::UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+    let until = Instant::now() + BOUND;
+    while Instant::now() < until {
+        // Again, as any client does.
+        let _ = socket.send_to(&message, ("172.17.3.2", 53));
+        let mut buffer = [0; 512];
+        let Ok(length) = socket.recv(&mut buffer) else { continue };
+        let answer = &buffer[..length];
+        let data = answer.get(message.len() + 12..).unwrap_or_default();
+        return (answer[3] & 0x0f, data.to_vec());
+    }
+    panic!("{name}: no answer");
 }
 
 /// ARP that says whose an address is; `mark` stands behind it, where Ethernet pads.

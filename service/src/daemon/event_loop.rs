@@ -24,7 +24,9 @@ use crate::daemon::reconcile::netd;
 use crate::daemon::{names, Daemon, Handle};
 use crate::effects::executor::link_deleter::Deleted;
 use crate::effects::kernel::monitor::Bell;
+use crate::effects::kernel::told::Told;
 use crate::effects::platform::resolv_conf;
+use crate::model::ruleset::Limits;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -44,6 +46,8 @@ const CHECK_WHEN_IDLE: Duration = Duration::from_secs(3600);
 pub(in crate::daemon) struct Sources {
     /// Rings when the kernel announces something.
     pub(in crate::daemon) bell: Bell,
+    /// Rings when guests have opened many connections, if the kernel can say so.
+    pub(in crate::daemon) opened: Option<Told>,
     /// Deletes that have come to their end.
     pub(in crate::daemon) deleted: UnboundedReceiver<Deleted>,
     /// Rings when a process has ended that a guest lives by.
@@ -150,6 +154,14 @@ impl Daemon {
         self.catch_up();
     }
 
+    /// Nothing of it is decided here: who has too many loses them.
+    fn many_opened(&mut self) {
+        if let Some(most) = self.world.platform.connections {
+            // What may stay is the same wherever it is forgotten.
+            self.connections.many_opened(&self.world, &Limits::of(most, false));
+        }
+    }
+
     /// What the kernel does not announce: a rule of iptables, a sysctl.
     pub(in crate::daemon) fn check_all(&mut self, now: Instant) {
         self.debounce.check(now);
@@ -169,6 +181,13 @@ async fn until(at: Option<Instant>) {
     }
 }
 
+async fn rings(told: &Option<Told>) {
+    match told {
+        Some(told) => told.rings().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn changed(resolv: &mut Option<resolv_conf::Watch>) {
     match resolv {
         Some(watch) => watch.changed().await,
@@ -179,6 +198,7 @@ async fn changed(resolv: &mut Option<resolv_conf::Watch>) {
 async fn follow(handle: Handle, sources: Sources) {
     let Sources {
         bell,
+        opened,
         knell,
         mut deleted,
         guests,
@@ -213,6 +233,7 @@ async fn follow(handle: Handle, sources: Sources) {
                 }
                 with_daemon(Daemon::catch_up)
             }
+            () = rings(&opened) => with_daemon(Daemon::many_opened),
             () = knell.rings() => with_daemon(Daemon::lifelines_ended),
             Some(one) = deleted.recv() => handle.enter(|daemon| {
                 daemon.deleted(one);

@@ -30,6 +30,7 @@ use crate::effects::kernel::monitor::Monitor;
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::Home;
 use crate::effects::kernel::rule;
+use crate::effects::kernel::told::Told;
 use crate::effects::kernel::uplink::{self, Question};
 use crate::effects::platform::ndc::Ndc;
 use crate::effects::platform::resolv_conf;
@@ -44,7 +45,7 @@ use crate::model::guest_table::GuestTable;
 use crate::model::lockdown::Lockdown;
 use crate::model::names::Names;
 use crate::model::policy_rules::RoutingMode;
-use crate::model::ruleset::Strangers;
+use crate::model::ruleset::{Strangers, TOLD};
 use crate::model::uplink::Choice;
 use crate::model::world::{ForwardingMode, Platform, World};
 use crate::serve::dns::Zone;
@@ -113,7 +114,7 @@ impl Daemon {
         let (done, deleted) = mpsc::unbounded_channel();
         let (alive, ended) = oneshot::channel();
         let daemon = Self::start(config, Box::new(notify), Deleter::new(done), alive)?;
-        let (bell, knell, resolv) = {
+        let (bell, opened, knell, resolv) = {
             let _inside = runtime.enter();
             // What is in the file was read before: it counts if it has been written since.
             let path = daemon.config.resolv_conf.as_deref();
@@ -123,7 +124,11 @@ impl Daemon {
                 None
             });
             let knell = daemon.lifelines.knell().map_err(failed)?;
-            (daemon.kernel.monitor.bell().map_err(failed)?, knell, resolv)
+            let opened = Told::open(TOLD);
+            if let Err(e) = &opened {
+                log::warn!("guests' closed connections stay (nfnetlink_log, group {TOLD}): {e}");
+            }
+            (daemon.kernel.monitor.bell().map_err(failed)?, opened.ok(), knell, resolv)
         };
         let (deleter, guests) = (daemon.kernel.deleter.clone(), Arc::clone(&daemon.worker.due));
         let netd = daemon.forwarding.get().due();
@@ -135,6 +140,7 @@ impl Daemon {
             Handle { daemon, deleter, detaching, restless, work_ended, names_known, ending };
         let sources = Sources {
             bell,
+            opened,
             knell,
             deleted,
             guests,

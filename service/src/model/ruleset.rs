@@ -119,6 +119,9 @@ pub fn crowd(network: Subnet) -> Option<Subnet> {
 /// (RFC 5961), which until then has this time to live, too.
 pub const FORGOTTEN: u32 = 1;
 
+/// The group of nfnetlink_log by which guests' rules tell guestnetd that many connections were opened.
+pub const TOLD: u16 = 0x676e;
+
 /// What keeps the entries of one guest in conntrack below a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -130,31 +133,41 @@ pub struct Limits {
     pub per_second: u32,
     /// Connections that may be opened at once.
     pub at_once: u32,
+    /// After so many TCP connections that guests have opened guestnetd is told.
+    pub told_each: u32,
+    /// Then so many closed ones of a guest stay; of more, none.
+    pub closed: u32,
 }
 
 impl Limits {
     /// For a guest that may have so many.
     ///
-    /// Where what is closed is `forgotten` after [`FORGOTTEN`], the entries at any moment are those that were
-    /// counted so long ago, and those that were opened since, of whatever protocol: both together are as many.
-    /// Else what is closed stays for up to two minutes more (`nf_conntrack_tcp_timeout_time_wait`), and
-    /// is limited by how fast TCP connections are opened alone.
+    /// A quarter is for those that are closed. They stay for up to two minutes
+    /// (`nf_conntrack_tcp_timeout_time_wait`) or, where they are `forgotten`, for [`FORGOTTEN`]; but each packet of
+    /// theirs has that begin again (`nf_ct_refresh_acct()`), so the guest decides how long. So guestnetd is
+    /// told, and forgets them: what is there then are those that are counted, those that stay, what was opened
+    /// before it was told, and what is opened until it has done so. Where guestnetd is not there,
+    /// how fast they are opened is all that limits them.
     pub fn of(most: u32, forgotten: bool) -> Self {
         let part = |of: u32| (most / of).max(1);
-        match forgotten {
-            true => {
-                let (per_second, at_once) = (part(8), part(8));
-                let since = per_second.saturating_mul(FORGOTTEN).saturating_add(at_once);
-                let at_a_time = most.saturating_sub(since).max(1);
-                Self { at_a_time, opened: None, per_second, at_once }
-            }
-            false => Self {
-                at_a_time: most,
-                opened: Some(Protocol::Tcp),
-                per_second: part(64),
-                at_once: part(2),
-            },
-        }
+        let (opened, per_second) = match forgotten {
+            true => (None, part(8)),
+            // Of other protocols nothing is ever closed.
+            false => (Some(Protocol::Tcp), part(64)),
+        };
+        let at_a_time = most.saturating_sub(part(8).saturating_mul(2)).max(1);
+        let (at_once, told_each, closed) = (part(8), part(64), part(16));
+        Self { at_a_time, opened, per_second, at_once, told_each, closed }
+    }
+
+    /// In how many milliseconds what guestnetd was told has to be done: in no more are so many opened as there
+    /// is room for.
+    pub fn patience(&self) -> u32 {
+        let all = self.at_once.saturating_mul(2);
+        // One rule tells in FORWARD, and another in INPUT.
+        let had = [self.at_once, self.told_each, self.told_each, self.closed];
+        let room = had.into_iter().fold(all, u32::saturating_sub);
+        room.saturating_mul(1000).checked_div(self.per_second).unwrap_or(0)
     }
 }
 
@@ -296,6 +309,8 @@ pub enum Match {
     /// The first packet of a connection of this protocol, or of any, beyond so many of a guest in a second
     /// and at once.
     OpenedOver(Option<Protocol>, u32, u32),
+    /// The first packet of each so many-th connection of this protocol, of all guests together.
+    OpenedEach(Protocol, u32),
     /// The first packet of a connection to this network, beyond so many of a guest in a second and at once.
     CrowdOver(Subnet, u32, u32),
     /// The first of a connection, and nobody's DNAT has changed where it goes.
@@ -351,6 +366,8 @@ pub enum Verdict {
     Drop,
     /// It goes on. When the TCP connection that it opens is closed, that is forgotten after [`FORGOTTEN`].
     Forget,
+    /// It goes on, and guestnetd is told that it came ([`TOLD`]).
+    Tell,
     /// It leaves with the uplink's address.
     Masquerade,
     /// It leaves with the uplink's address and with one of these ports.
@@ -527,7 +544,8 @@ impl Ruleset {
     fn limit(&self, hook: Hook, guests: Interface) -> Vec<Rule> {
         let Some(most) = self.connections else { return Vec::new() };
         let rule = |verdict| Rule::new(hook, Family::V4, verdict).from(guests.clone());
-        let Limits { at_a_time, opened, per_second, at_once } = Limits::of(most, self.forgets);
+        let Limits { at_a_time, opened, per_second, at_once, told_each, .. } =
+            Limits::of(most, self.forgets);
         // What is too fast first: to count takes longer.
         let crowd = self.crowd.filter(|_| hook == Hook::Forward);
         let crowd = crowd.map(|network| Match::CrowdOver(network, CROWD.0, CROWD.1));
@@ -535,6 +553,7 @@ impl Ruleset {
         rules.extend([
             rule(Verdict::Drop).when(Match::OpenedOver(opened, per_second, at_once)),
             rule(Verdict::Drop).when(Match::ConnectionsOver(at_a_time)),
+            rule(Verdict::Tell).when(Match::OpenedEach(Protocol::Tcp, told_each)),
         ]);
         if self.forgets {
             rules.push(rule(Verdict::Forget));
@@ -748,12 +767,21 @@ mod tests {
     #[test]
     fn one_guest_has_no_more_entries_than_it_may_have() {
         for most in (1..100).chain([1000, 4096, 65536, u32::MAX]) {
-            let Limits { at_a_time, opened, per_second, at_once } = Limits::of(most, true);
-            let since = u64::from(per_second) * u64::from(FORGOTTEN) + u64::from(at_once);
-            let all = u64::from(at_a_time) + since;
-            assert!(opened.is_none() && at_a_time > 0 && all <= u64::from(most.max(3)), "{most}");
+            for forgotten in [true, false] {
+                let limits = Limits::of(most, forgotten);
+                let since = |millis: u32| u64::from(limits.per_second) * u64::from(millis) / 1000;
+                let told = 2 * u64::from(limits.told_each) + u64::from(limits.closed);
+                let all = u64::from(limits.at_a_time) + u64::from(limits.at_once) + told;
+                assert!(limits.at_a_time > 0, "{most}");
+                assert!(all + since(limits.patience()) <= u64::from(most.max(32)), "{most}");
+                // Those that nobody keeps.
+                let kept = if forgotten { since(1000 * FORGOTTEN) } else { 0 };
+                let all = u64::from(limits.at_a_time) + u64::from(limits.at_once) + kept;
+                assert!(all <= u64::from(most.max(3)), "{most}");
+            }
         }
         assert_eq!(Limits::of(4096, true).at_a_time, 3072);
+        assert_eq!([true, false].map(|one| Limits::of(4096, one).patience()), [250, 2000]);
         // 200 short connections in a second, with a question for a name each.
         assert!(Limits::of(4096, true).per_second > 400);
     }

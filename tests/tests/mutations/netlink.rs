@@ -253,10 +253,16 @@ fn nfnetlink(message: &Message) -> Option<String> {
         (0, 0x10 | 0x11) => None,
         (1, 1) => None,
         (1, 2) => Some(format!("IPCTNL_MSG_CT_DELETE {}", connection(message.body))),
-        (4, 1) => Some("NFULNL_MSG_CONFIG group 0".to_owned()),
+        (4, 1) => Some(format!("NFULNL_MSG_CONFIG group {}", group(message.body))),
         (10, kind) => nf_tables(kind, message.body),
         _ => Some(format!("nfnetlink subsystem {subsystem} message {kind}")),
     }
+}
+
+/// The group of nfnetlink_log: `res_id` of `struct nfgenmsg`.
+fn group(body: &[u8]) -> u16 {
+    let bytes = body.get(2..4).and_then(|bytes| bytes.try_into().ok());
+    bytes.map_or(0, u16::from_be_bytes)
 }
 
 /// Which connections are forgotten: without a name, all of them are.

@@ -20,7 +20,7 @@ use super::netlink::attr::{Request, Writer};
 use super::netlink::message::{attributes, ipv4, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
@@ -58,6 +58,61 @@ pub(in crate::effects) fn forget_all(
         delete(netlink, name)?;
     }
     Ok(found.len())
+}
+
+/// How many connections of one address may stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stay {
+    /// TCP's that are closed: where there are more, all of them go.
+    pub closed: usize,
+    /// All others: what is beyond goes.
+    pub others: usize,
+}
+
+/// Forgets what addresses that are `such` have opened beyond what may stay; gives the number for each of
+/// those. Reads all connections.
+pub(in crate::effects) fn reduce(
+    netlink: &Netlink,
+    such: &dyn Fn(&Ends) -> bool,
+    stay: Stay,
+) -> Result<Vec<(Ipv4Addr, usize)>, KernelError> {
+    type Names = (Vec<Writer>, Vec<Writer>);
+    let of = RefCell::new(HashMap::<Ipv4Addr, Names>::new());
+    let all = Request { kind: CT_GET, body: Writer::after(&NFGENMSG) };
+    netlink.dump(&all, |message| {
+        let opener = Cell::new(None);
+        let name = name_of(message, &|ends| {
+            opener.set(Some(ends.from));
+            such(ends)
+        })?;
+        let mut of = of.borrow_mut();
+        let (closed, others) = of.entry(opener.get()?).or_default();
+        if is_closed(message) { closed } else { others }.push(name);
+        None::<()>
+    })?;
+    let mut forgotten = Vec::new();
+    for (address, (closed, others)) in of.into_inner() {
+        let closed = if closed.len() > stay.closed { closed } else { Vec::new() };
+        let beyond = others.into_iter().skip(stay.others);
+        let gone: Vec<_> = closed.into_iter().chain(beyond).collect();
+        for name in &gone {
+            delete(netlink, name)?;
+        }
+        if !gone.is_empty() {
+            forgotten.push((address, gone.len()));
+        }
+    }
+    Ok(forgotten)
+}
+
+/// Whether it is TCP's and closed, as a limit of connections has it (`already_closed()`, nf_conncount.c).
+fn is_closed(message: &Message<'_>) -> bool {
+    let inner = |outer, kind| attributes(outer, 0).find(kind);
+    let info = message.attributes(NFGENMSG.len()).find(CTA_PROTOINFO);
+    let state = info
+        .and_then(|info| inner(info, CTA_PROTOINFO_TCP))
+        .and_then(|tcp| inner(tcp, CTA_PROTOINFO_TCP_STATE));
+    state.and_then(<[u8]>::first).is_some_and(|state| CLOSED.contains(state))
 }
 
 /// How many IPv4 connections each address has opened. Reads all connections.
@@ -137,10 +192,14 @@ mod tests {
     const C: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
     fn tuple(from: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> Writer {
+        tuple_of(libc::IPPROTO_UDP as u8, from, to)
+    }
+
+    fn tuple_of(protocol: u8, from: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> Writer {
         let ip = Writer::default().with(1, &from.0.octets()).with(2, &to.0.octets());
-        let udp = Writer::default().with(1, &[17]);
-        let udp = udp.with(2, &from.1.to_be_bytes()).with(3, &to.1.to_be_bytes());
-        Writer::default().with_nested(1, &ip).with_nested(2, &udp)
+        let ports = Writer::default().with(1, &[protocol]);
+        let ports = ports.with(2, &from.1.to_be_bytes()).with(3, &to.1.to_be_bytes());
+        Writer::default().with_nested(1, &ip).with_nested(2, &ports)
     }
 
     /// A connection as if a packet had passed.
@@ -191,6 +250,47 @@ mod tests {
     #[test]
     fn one_addresses_connections_are_forgotten() {
         forgets(forget);
+    }
+
+    /// A closed TCP connection.
+    fn close(netlink: &Netlink, from: Ipv4Addr, port: u16) {
+        const NLM_F_CREATE: u16 = 0x400;
+        let server = (Ipv4Addr::new(192, 0, 2, 1), 80);
+        let tcp = |from, to| tuple_of(libc::IPPROTO_TCP as u8, from, to);
+        let state = Writer::default().with(CTA_PROTOINFO_TCP_STATE, &CLOSED[..1]);
+        let info = Writer::default().with_nested(CTA_PROTOINFO_TCP, &state);
+        let body = Writer::after(&NFGENMSG)
+            .with_nested(1, &tcp((from, port), server))
+            .with_nested(2, &tcp(server, (from, port)))
+            .with_nested(CTA_PROTOINFO, &info)
+            .with(7, &600u32.to_be_bytes());
+        netlink.change(&Request { kind: CT_GET - 1, body }, NLM_F_CREATE).unwrap();
+    }
+
+    #[test]
+    fn what_is_closed_goes_where_there_is_much_of_it_and_others_beyond_what_may_stay() {
+        if !nix::unistd::geteuid().is_root() {
+            return; // a network namespace of its own needs root
+        }
+        let test = || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            let netlink = Netlink::open_netfilter().unwrap();
+            for port in 1000..1010 {
+                connect(&netlink, A, port);
+                close(&netlink, A, port);
+                close(&netlink, C, port);
+            }
+            (1000..1005).for_each(|port| close(&netlink, B, port));
+            let stay = |closed, others| {
+                reduce(&netlink, &|ends| ends.from != C, Stay { closed, others }).unwrap()
+            };
+            assert_eq!(stay(10, 10), []);
+            assert_eq!(stay(5, 10), [(A, 10)]);
+            assert_eq!((count(A), count(B), count(C)), (10, 5, 10));
+            assert_eq!(stay(5, 7), [(A, 3)]);
+            assert_eq!((count(A), count(B), count(C)), (7, 5, 10));
+        };
+        std::thread::spawn(test).join().unwrap();
     }
 
     #[test]

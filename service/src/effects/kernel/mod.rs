@@ -36,6 +36,7 @@ pub mod sysctl;
 pub mod tc;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod told;
 pub mod tracked;
 pub mod tun;
 pub mod uplink;

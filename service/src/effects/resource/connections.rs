@@ -18,10 +18,10 @@
 //! Reading the kernel's table takes long when it is full (262 144 connections: half a second), so a
 //! thread of its own does it; nobody who holds the daemon's lock waits for it.
 
-use crate::effects::kernel::conntrack::{self, Ends};
+use crate::effects::kernel::conntrack::{self, Ends, Stay};
 use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
-use crate::model::ruleset::GuestSubnet;
+use crate::model::ruleset::{GuestSubnet, Limits};
 use crate::model::world::World;
 use crate::ordered::IntoTree;
 use std::collections::BTreeSet;
@@ -64,6 +64,15 @@ impl Connections {
     /// whoever asks later.
     pub(crate) fn busiest(&self) -> Option<(Ipv4Addr, usize)> {
         self.forgetter.busiest()
+    }
+
+    /// Guests have opened many: who has more than may stay loses those, soon.
+    pub(crate) fn many_opened(&self, world: &World, limits: &Limits) {
+        let stay = Stay {
+            closed: usize::try_from(limits.closed).unwrap_or(usize::MAX),
+            others: usize::try_from(limits.at_a_time).unwrap_or(usize::MAX),
+        };
+        self.forgetter.reduce(Excess { of: subnets(world), stay });
     }
 
     /// Guests that are gone leave theirs behind: for five days, in a table that all share.
@@ -157,6 +166,17 @@ impl Unfit {
     }
 }
 
+/// Connections of guests' beyond what may stay.
+#[derive(Clone, Debug)]
+struct Excess {
+    of: Vec<GuestSubnet>,
+    stay: Stay,
+}
+
+/// Who opens many has a thread of guestnetd's read the table over and over: that rests so many times as long as it
+/// took.
+const REST: u32 = 3;
+
 /// How often connections are counted at most.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 
@@ -169,6 +189,8 @@ struct Shared {
     state: Mutex<State>,
     /// Told whenever something is done.
     done: Condvar,
+    /// Told whenever something is to be done.
+    due: Condvar,
     /// Kept: where a table of nf_tables has just been changed, a close of such a socket waits until the
     /// kernel has cleaned up after that, for 8 ms and more, and whoever changes one then waits for it
     /// (nft_rcv_nl_event()).
@@ -183,6 +205,17 @@ struct State {
     /// Whether they are to be counted, too, and when they were last, with who had most.
     count: bool,
     counted: Option<(Instant, Option<(Ipv4Addr, usize)>)>,
+    /// What is to be reduced, and not before when.
+    excess: Option<Excess>,
+    rests_until: Option<Instant>,
+}
+
+impl State {
+    /// How long what is to be reduced has to wait yet.
+    fn rest(&self) -> Duration {
+        let until = self.rests_until.filter(|_| self.excess.is_some());
+        until.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
+    }
 }
 
 impl Forgetter {
@@ -206,8 +239,15 @@ impl Forgetter {
         counted?.1
     }
 
+    fn reduce(&self, excess: Excess) {
+        let mut state = self.0.lock();
+        state.excess = Some(excess);
+        self.begin(state);
+    }
+
     fn begin(&self, mut state: MutexGuard<'_, State>) {
         if state.running {
+            self.0.due.notify_all();
             return;
         }
         let shared = Arc::clone(&self.0);
@@ -265,9 +305,15 @@ impl Shared {
 fn work(shared: &Shared) {
     loop {
         let mut state = shared.lock();
+        let rest = state.rest();
+        if state.waiting.is_empty() && !state.count && !rest.is_zero() {
+            drop(shared.due.wait_timeout(state, rest));
+            continue;
+        }
         state.in_work = std::mem::take(&mut state.waiting);
         let count = state.count;
-        if state.in_work.is_empty() && !count {
+        let excess = if rest.is_zero() { state.excess.take() } else { None };
+        if state.in_work.is_empty() && !count && excess.is_none() && rest.is_zero() {
             state.running = false;
             return;
         }
@@ -276,18 +322,39 @@ fn work(shared: &Shared) {
         if !in_work.is_empty() {
             forget(shared, &in_work);
         }
+        let rests_until = excess.map(|excess| {
+            let began = Instant::now();
+            reduce(shared, &excess);
+            Instant::now() + began.elapsed() * REST
+        });
         let busiest = count.then(|| {
             let counts = shared.ask(conntrack::count).unwrap_or_default();
             counts.into_iter().max_by_key(|(_, has)| *has)
         });
         let mut state = shared.lock();
         state.in_work.clear();
+        state.rests_until = rests_until.or(state.rests_until);
         if let Some(busiest) = busiest {
             state.count = false;
             state.counted = Some((Instant::now(), busiest));
         }
         drop(state);
         shared.done.notify_all();
+    }
+}
+
+fn reduce(shared: &Shared, excess: &Excess) {
+    let guests = |ends: &Ends| {
+        excess.of.iter().any(|s| s.subnet.contains(ends.from) && s.gateway != ends.from)
+    };
+    match shared.ask(|netlink| conntrack::reduce(netlink, &guests, excess.stay)) {
+        Ok(gone) => {
+            for (address, connections) in gone {
+                // A guest decides how often.
+                log::debug!("{address} opens many connections: {connections} of its forgotten");
+            }
+        }
+        Err(e) => log::warn!("connections of guests stay that are closed: {e}"),
     }
 }
 

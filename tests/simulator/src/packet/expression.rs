@@ -309,6 +309,11 @@ fn one(
         "limit" => matches(at(5) & 1 == 0),
         "connlimit" => matches(at(2) & 1 == 0),
         "quota" => matches(at(2) & 1 == 0),
+        // The first of its numbers.
+        "numgen" => {
+            registers.set(at(1), &at(4).to_ne_bytes());
+            Ok(Outcome::Continue)
+        }
         "dynset" => {
             let Some(inner) = own.inside(7) else { return Ok(Outcome::Continue) };
             let name = text(inner, 1);

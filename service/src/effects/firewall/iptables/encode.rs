@@ -17,7 +17,7 @@
 use super::anchor::Anchor;
 use super::programs::Call;
 use crate::effects::firewall::{with_port, Family, Hook, Interface, Match, Rule, Verdict};
-use crate::model::ruleset::NAMES;
+use crate::model::ruleset::{NAMES, TOLD};
 use std::net::IpAddr;
 
 impl Anchor {
@@ -104,6 +104,11 @@ fn conditions(rule: &Rule) -> Vec<String> {
              --hashlimit-htable-expire 60000 ",
             of.map(|of| format!("-p {} ", of.name())).unwrap_or_default()
         ),
+        (Some(Match::OpenedEach(of, every)), _) => format!(
+            "-p {} -m conntrack ! --ctstatus CONFIRMED -m statistic --mode nth --every {every} \
+             --packet 0 ",
+            of.name()
+        ),
         (Some(Match::CrowdOver(_, rate, burst)), _) => format!(
             "-m conntrack ! --ctstatus CONFIRMED -m hashlimit --hashlimit-above {rate}/sec \
              --hashlimit-burst {burst} --hashlimit-mode srcip --hashlimit-name guestnet_crowd \
@@ -137,6 +142,7 @@ fn conditions(rule: &Rule) -> Vec<String> {
         // Never asked for: the target CT stands in `raw` alone, which every packet would go through, and takes
         // what only `nfct` writes (nfnetlink_cttimeout); Android's kernels have no timeouts of connections.
         Verdict::Forget => "CONTINUE".to_owned(),
+        Verdict::Tell => format!("NFLOG --nflog-group {TOLD}"),
         Verdict::Masquerade => "MASQUERADE".to_owned(),
         Verdict::Snat(address) => format!("SNAT --to-source {address}"),
         Verdict::SnatBy(address, (first, last)) => {

@@ -58,7 +58,9 @@ pub struct Iptables {
 }
 
 /// What limits guests' connections.
-const LIMITS: [&str; 2] = ["connlimit", "hashlimit"];
+const LIMITS: [&str; 4] = ["connlimit", "hashlimit", TELLS[0], TELLS[1]];
+/// What tells of them, and how often.
+const TELLS: [&str; 2] = ["statistic", "NFLOG"];
 
 impl Iptables {
     /// With this program, or with those of the system. Leaves nothing behind.
@@ -81,7 +83,11 @@ impl Iptables {
                 "iptables: what is there cannot be read, and is taken for what was written: {why}"
             );
         }
-        let lacks = LIMITS.into_iter().filter(|name| read::lacks_match(name)).collect();
+        let lacks = |name: &&str| match *name {
+            "NFLOG" => read::lacks_target(name),
+            name => read::lacks_match(name),
+        };
+        let lacks = LIMITS.into_iter().filter(lacks).collect();
         Ok(Self { programs, written: Vec::new(), unseen, lacks })
     }
 
@@ -98,6 +104,7 @@ impl Iptables {
             Some(Match::OpenedOver(..) | Match::CrowdOver(..)) => {
                 !self.lacks.contains(&"hashlimit")
             }
+            Some(Match::OpenedEach(..)) => !TELLS.iter().any(|name| self.lacks.contains(name)),
             _ => true,
         });
         rules

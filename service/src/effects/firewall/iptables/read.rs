@@ -94,6 +94,11 @@ pub(super) fn lacks_match(name: &str) -> bool {
     asked.is_err_and(|e| e.raw_os_error() == Some(libc::ENOENT))
 }
 
+/// The same of a target.
+pub(super) fn lacks_target(name: &str) -> bool {
+    has_target(Family::V4, name).is_err_and(|e| e.raw_os_error() == Some(libc::ENOENT))
+}
+
 /// Whether the kernel has this IP version at all.
 pub(super) fn has_family(family: Family) -> bool {
     !socket(family).is_err_and(|e| e.raw_os_error() == Some(libc::EAFNOSUPPORT))

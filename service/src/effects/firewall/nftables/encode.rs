@@ -18,7 +18,7 @@ use super::layout::{whole, Addresses, Counted, Kind, Line, Set};
 use super::CLOSED;
 use crate::effects::firewall::{Family, Interface, Match, Network, Protocol, Verdict};
 use crate::model::ownership::LINK_GROUP;
-use crate::model::ruleset::{FORGOTTEN, NAMES};
+use crate::model::ruleset::{FORGOTTEN, NAMES, TOLD};
 use crate::spec::HOST_PREFIX;
 use netlink_bindings::nftables::{
     CmpOps, CtKeys, MetaKeys, PayloadBase, PushExprListAttrs, PushRuleAttrs, VerdictCode,
@@ -128,6 +128,17 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             let only = |list, of: &Protocol| equal(meta(list, MetaKeys::L4Proto), &[l4(*of) as u8]);
             over(of.iter().fold(list, only), &Set::OPENED, *rate, *burst)
         }
+        Some(Match::OpenedEach(of, every)) => {
+            // Enough bytes for a constant that is below 256.
+            let list = equal(meta(status(list, CONFIRMED), MetaKeys::L4Proto), &[l4(*of) as u8]);
+            let list = raw(list, c"numgen", |number| {
+                number.number(1, REGISTER);
+                number.number(2, *every);
+                number.number(3, 0); // NFT_NG_INCREMENTAL
+                number.number(4, 0);
+            });
+            equal(list, &[0; 4])
+        }
         Some(Match::CrowdOver(network, rate, burst)) => {
             let list = address(status(list, CONFIRMED), DESTINATION, &(*network).into());
             over(list, &Set::CROWD, *rate, *burst)
@@ -162,6 +173,7 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             data.number(1, CT_TIMEOUT);
             data.text(2, CLOSED);
         }),
+        Verdict::Tell => raw(list, c"log", |log| log.bytes(1, &TOLD.to_be_bytes())),
         Verdict::Masquerade => list.nested_elem().push_name(c"masq").end_nested(),
         Verdict::Snat(address) => nat(list, SNAT, (*address).into(), None),
         Verdict::SnatBy(address, ports) => nat(list, SNAT, (*address).into(), Some(*ports)),

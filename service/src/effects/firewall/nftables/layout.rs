@@ -39,6 +39,15 @@ pub(super) struct Line {
     pub(super) verdict: Verdict,
 }
 
+/// What the kernel can do that not every one can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Able {
+    /// Have closed connections forgotten soon.
+    pub(super) forgets: bool,
+    /// Tell guestnetd that many were opened.
+    pub(super) tells: bool,
+}
+
 /// What a packet's addresses must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Addresses {
@@ -228,8 +237,7 @@ pub(super) fn moved(from: &Ruleset, to: &Ruleset) -> [BTreeMap<Set, Elements>; 2
 
 /// The rules, in the order in which they are looked at within each chain. They change with the
 /// uplink, and when a subnet comes whose prefix is of a length that no other has.
-/// `forgets`: the kernel can have closed connections forgotten soon.
-pub(super) fn lines(ruleset: &Ruleset, forgets: bool) -> Vec<Line> {
+pub(super) fn lines(ruleset: &Ruleset, able: Able) -> Vec<Line> {
     // One subnet stands in for all of its length: none is really there.
     let stand_in = |prefix| {
         let gateway = Ipv4Addr::UNSPECIFIED;
@@ -250,13 +258,14 @@ pub(super) fn lines(ruleset: &Ruleset, forgets: bool) -> Vec<Line> {
         tun_resolvers: tun_resolvers.clone(),
         connections: *connections,
         crowd: *crowd,
-        forgets,
+        forgets: able.forgets,
         strangers: *strangers,
         ..Ruleset::default()
     };
 
     let mut lines: Vec<Line> = ruleset.extra.iter().map(Line::plain).collect();
-    for rule in few.rules().iter().filter(|rule| rule.hook != Hook::Postrouting) {
+    let can = |rule: &&Rule| able.tells || rule.verdict != Verdict::Tell;
+    for rule in few.rules().iter().filter(|rule| rule.hook != Hook::Postrouting).filter(can) {
         let line = Line::of(rule);
         let other = Line { family: Some(Family::V4), ..line.clone() };
         // One rule for both IP versions where all else is the same.

@@ -34,7 +34,7 @@ use batch::Batch;
 #[cfg(feature = "fuzzing")]
 pub(crate) use dump::read_messages;
 use dump::{dump, Dump, Shape};
-use layout::{arrivals, lines, moved, names, sets, Counted, Elements, Line, Set};
+use layout::{arrivals, lines, moved, names, sets, Able, Counted, Elements, Line, Set};
 use netlink_bindings::nftables::TableFlags;
 use netlink_socket2::{NetlinkSocket, ReplyError};
 use socket::{Refusal, Socket};
@@ -135,8 +135,8 @@ pub struct Nftables {
     ownership: u32,
     /// Whether the kernel can count connections.
     counts: bool,
-    /// Whether it can have closed ones forgotten soon.
-    forgets: bool,
+    /// What else it can do.
+    able: Able,
     known: Option<Known>,
 }
 
@@ -156,7 +156,7 @@ impl Nftables {
             reader: NetlinkSocket::new(),
             ownership: 0,
             counts: true,
-            forgets: true,
+            able: Able { forgets: true, tells: true },
             known: None,
         })
     }
@@ -195,7 +195,7 @@ impl Nftables {
     /// Makes the table with what is in it whatever the rules are.
     fn found(&self, batch: &mut Batch) {
         batch.table(self.ownership);
-        if self.forgets {
+        if self.able.forgets {
             batch.closed();
         }
         CHAINS.iter().for_each(|base| batch.chain(base));
@@ -228,7 +228,7 @@ impl Engine for Nftables {
             }
             // Of a guest that comes or goes no rule says anything.
             let stay = from.is_some_and(|known| known.ruleset.is_but_for_guests(wanted));
-            let lines = if stay { Default::default() } else { lines(wanted, self.forgets) };
+            let lines = if stay { Default::default() } else { lines(wanted, self.able) };
             let mut batch = Batch::begin(&mut self.writer, now.genid);
             if from.is_none() && now.is_there {
                 batch.delete_table();
@@ -310,14 +310,15 @@ impl Engine for Nftables {
     }
 
     fn text(&self, ruleset: &Ruleset) -> String {
-        text::of(&self.possible(ruleset), self.forgets)
+        text::of(&self.possible(ruleset), self.able)
     }
 
     fn lacks(&self) -> Vec<String> {
         // What is not counted is not forgotten either.
-        let missing = match (self.counts, self.forgets) {
-            (true, true) => return Vec::new(),
-            (true, false) => "CONFIG_NF_CONNTRACK_TIMEOUT",
+        let missing = match (self.counts, self.able) {
+            (true, Able { forgets: true, tells: true }) => return Vec::new(),
+            (true, Able { forgets: true, .. }) => "nft_log or nft_numgen",
+            (true, _) => "CONFIG_NF_CONNTRACK_TIMEOUT",
             (false, _) => "nft_connlimit",
         };
         vec![missing.to_owned()]

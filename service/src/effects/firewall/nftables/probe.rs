@@ -16,7 +16,7 @@
 
 use super::batch::Batch;
 use super::dump::genid;
-use super::layout::{lines, sets};
+use super::layout::{lines, sets, Able};
 use super::socket::Refusal;
 use super::{chain_of, unavailable, Nftables, ATTEMPTS, OWNERSHIP};
 use crate::effects::firewall::{FirewallError, GuestSubnet, Hook, Ruleset};
@@ -28,39 +28,47 @@ use std::net::Ipv4Addr;
 /// What a check is done under: it is never there for others to see.
 const CHECKED: &str = "guestnet-check";
 
+/// What a kernel of today can do.
+const ALL: Able = Able { forgets: true, tells: true };
+/// What one without modules beside the counting can.
+const NOTHING: Able = Able { forgets: false, tells: false };
+
 impl Nftables {
     /// Finds out whether nf_tables can do all that is needed. Leaves nothing behind.
     pub fn open() -> Result<Self, FirewallError> {
         kernel_is_new_enough()?;
-        let all = Self::owned_or_not(true, true);
-        let less = |why| Self::remembering().or_else(|_| Self::unlimited()).map_err(|_| why);
-        all.or_else(less)
+        let all = Self::owned_or_not(true, ALL);
+        let silent = || Self::owned_or_not(true, Able { tells: false, ..ALL });
+        let less = || silent().or_else(|_| Self::remembering()).or_else(|_| Self::unlimited());
+        all.or_else(|why| less().map_err(|_| why))
     }
 
     /// The same with a table that anybody may change, as it is on kernels before 6.9.
     pub fn unowned() -> Result<Self, FirewallError> {
-        Self::tried(0, true, true)
+        Self::tried(0, true, ALL)
     }
 
     /// The same where closed connections stay as long as everybody's, as it is on kernels without
     /// CONFIG_NF_CONNTRACK_TIMEOUT.
     pub fn remembering() -> Result<Self, FirewallError> {
-        Self::owned_or_not(true, false)
+        let forgets = false;
+        let tells = Self::owned_or_not(true, Able { forgets, ..ALL });
+        tells.or_else(|_| Self::owned_or_not(true, NOTHING))
     }
 
     /// The same without counting connections, as it is on kernels without nft_connlimit.
     pub fn unlimited() -> Result<Self, FirewallError> {
-        Self::owned_or_not(false, false)
+        Self::owned_or_not(false, NOTHING)
     }
 
     /// Older kernels know no ownership; everything else works without it.
-    fn owned_or_not(counts: bool, forgets: bool) -> Result<Self, FirewallError> {
-        Self::tried(OWNERSHIP, counts, forgets).or_else(|_| Self::tried(0, counts, forgets))
+    fn owned_or_not(counts: bool, able: Able) -> Result<Self, FirewallError> {
+        Self::tried(OWNERSHIP, counts, able).or_else(|_| Self::tried(0, counts, able))
     }
 
-    fn tried(ownership: u32, counts: bool, forgets: bool) -> Result<Self, FirewallError> {
+    fn tried(ownership: u32, counts: bool, able: Able) -> Result<Self, FirewallError> {
         let mut this = Self::unchecked().map_err(unavailable)?;
-        (this.ownership, this.counts, this.forgets) = (ownership, counts, forgets);
+        (this.ownership, this.counts, this.able) = (ownership, counts, able);
         this.check(|hook| !hook.is_nat()).map_err(unavailable)?;
         let nat = this.check(Hook::is_nat);
         nat.map_err(|e| FirewallError::NoNat(e.to_string()))?;
@@ -77,7 +85,7 @@ impl Nftables {
             let genid = genid(&mut self.reader)?;
             let mut batch = Batch::begin(&mut self.writer, genid).of_table(CHECKED);
             batch.table(self.ownership);
-            if self.forgets {
+            if self.able.forgets {
                 batch.closed();
             }
             for set in sets(&sample).keys() {
@@ -85,7 +93,7 @@ impl Nftables {
             }
             batch.chains_of_drops();
             batch.drops();
-            for line in lines(&sample, self.forgets).iter().filter(|line| of(line.hook)) {
+            for line in lines(&sample, self.able).iter().filter(|line| of(line.hook)) {
                 batch.chain(chain_of(line.hook));
                 batch.rule(line);
             }

@@ -15,23 +15,23 @@
 //! The ruleset as `nft list table inet guestnet` prints it, without what only the kernel knows
 //! (counts, the owner). Pure.
 
-use super::layout::{lines, sets, Addresses, Counted, Elements, Kind, Line, Set};
+use super::layout::{lines, sets, Able, Addresses, Counted, Elements, Kind, Line, Set};
 use super::{chain_of, CHAINS, CLOSED, TABLE};
 use crate::effects::firewall::{with_port, Family, Interface, Match, Ruleset, Verdict};
 use crate::model::ownership::LINK_GROUP;
-use crate::model::ruleset::{FORGOTTEN, NAMES};
+use crate::model::ruleset::{FORGOTTEN, NAMES, TOLD};
 use crate::spec::HOST_PREFIX;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
 /// The whole table, in a kernel that can do all.
 pub fn text(ruleset: &Ruleset) -> String {
-    of(ruleset, true)
+    of(ruleset, Able { forgets: true, tells: true })
 }
 
-/// The whole table, in one that can have closed connections forgotten, or not.
-pub(super) fn of(ruleset: &Ruleset, forgets: bool) -> String {
-    let lines = lines(ruleset, forgets);
+/// The whole table, in one that can do this.
+pub(super) fn of(ruleset: &Ruleset, able: Able) -> String {
+    let lines = lines(ruleset, able);
     let chain = |base: &super::BaseChain| {
         let mut text = format!(
             "\tchain {} {{\n\t\ttype {} hook {} priority {}; policy accept;\n",
@@ -49,7 +49,7 @@ pub(super) fn of(ruleset: &Ruleset, forgets: bool) -> String {
         let (key, name, set) = (counted.key(), counted.chain(), Set::DROPPED.name());
         format!("\tchain {name} {{\n\t\tadd @{set} {{ {key} counter }}\n\t\tdrop\n\t}}\n")
     });
-    let objects = forgets.then(|| {
+    let objects = able.forgets.then(|| {
         format!(
             "\tct timeout {CLOSED} {{\n\t\tprotocol tcp\n\t\tl3proto ip\n\t\tpolicy = {{ time_wait : \
              {FORGOTTEN}, close : {FORGOTTEN} }}\n\t}}\n"
@@ -156,6 +156,9 @@ fn line(rule: &Line) -> String {
                  {rate}/second burst {burst} packets }}"
             )
         }
+        Match::OpenedEach(of, every) => {
+            format!("ct status ! confirmed meta l4proto {} numgen inc mod {every} 0", of.name())
+        }
         Match::CrowdOver(network, rate, burst) => format!(
             "ct status ! confirmed ip daddr {network} update @crowd {{ ip saddr limit rate over \
              {rate}/second burst {burst} packets }}"
@@ -181,6 +184,7 @@ fn line(rule: &Line) -> String {
     }));
     words.push(match &rule.verdict {
         Verdict::Forget => format!("ct timeout set \"{CLOSED}\""),
+        Verdict::Tell => format!("log group {TOLD}"),
         Verdict::Accept => "accept".to_owned(),
         Verdict::Drop => match rule.counted() {
             Some(counted) => format!("counter goto {}", counted.chain()),

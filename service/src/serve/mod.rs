@@ -13,7 +13,7 @@
 // limitations under the License.
 
 //! Servers for guests: names, DHCP. One thread waits for the sockets of all of them, whatever the number of
-//! guests; it is there while a guest wants a server, and never holds the daemon's lock.
+//! guests; it is there while a guest wants a server and a second longer, and never holds the daemon's lock.
 //!
 //! ```text
 //! reconcile ── Want, whole, never a delta ──► slot ── bell ──► thread ── bring ──► each Server
@@ -117,6 +117,9 @@ fn unpack(data: u64) -> (usize, u32) {
 
 /// How long a socket is waited for that a guest is about to need: far longer than a thread takes to begin.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long the thread waits for the next guest before it ends. It has no socket meanwhile.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What the bell's events bear: no server has so high a number.
 const BELL: u64 = u64::MAX;
@@ -226,7 +229,7 @@ fn run(kinds: &[Kind], shared: &Shared) {
     }
 }
 
-/// Ends when nobody wants a server any more.
+/// Ends when nobody has wanted a server for a while.
 fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(&shared.bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL))?;
@@ -234,25 +237,22 @@ fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
     let begin = |(at, kind): (u32, &Kind)| Running::new(at, *kind, counters);
     let mut servers: Vec<_> = (0..).zip(kinds).map(begin).collect();
     let mut events = [EpollEvent::empty(); 64];
-    let mut rang = true;
+    let (mut rang, mut ends) = (true, None);
     loop {
         // Before what has come is read: who is a guest by now is one.
         if rang {
             let mut slot = shared.lock();
             let _ = shared.bell.read();
             *want = slot.want.take().unwrap_or_else(|| want.clone());
-            if want.is_nothing() {
-                slot.running = false;
-                return Ok(());
-            }
             drop(slot);
             servers.iter_mut().for_each(|server| server.bring(&epoll, want));
             let mut slot = shared.lock();
             slot.behind = slot.want.is_some();
             drop(slot);
             shared.done.notify_all();
+            ends = want.is_nothing().then(|| Instant::now() + LINGER);
         }
-        let due = servers.iter().filter_map(Running::due).min();
+        let due = servers.iter().filter_map(Running::due).chain(ends).min();
         let count = match epoll.wait(&mut events, timeout(due)) {
             Ok(count) => count,
             Err(nix::errno::Errno::EINTR) => 0,
@@ -269,6 +269,14 @@ fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
         let now = Instant::now();
         for server in servers.iter_mut().filter(|server| server.due().is_some_and(|at| at <= now)) {
             server.on_time(&epoll, want, now);
+        }
+        if ends.is_some_and(|at| at <= now) {
+            let mut slot = shared.lock();
+            // Else the bell rings.
+            if slot.want.is_none() {
+                slot.running = false;
+                return Ok(());
+            }
         }
     }
 }

@@ -180,17 +180,20 @@ const REST: u32 = 3;
 /// How often connections are counted at most.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 
-/// The thread that forgets connections; it ends when there is nothing to do.
+/// How long the thread waits for more before it ends: most guests that go are soon followed by others.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The thread that forgets connections; it ends when there was nothing to do for a while.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forgetter(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
+    /// Told when there is something to do.
+    due: Condvar,
     /// Told whenever something is done.
     done: Condvar,
-    /// Told whenever something is to be done.
-    due: Condvar,
     /// Kept: where a table of nf_tables has just been changed, a close of such a socket waits until the
     /// kernel has cleaned up after that, for 8 ms and more, and whoever changes one then waits for it
     /// (nft_rcv_nl_event()).
@@ -208,6 +211,13 @@ struct State {
     /// What is to be reduced, and not before when.
     excess: Option<Excess>,
     rests_until: Option<Instant>,
+}
+
+/// What the thread does in one go.
+struct Work {
+    unfit: Vec<Unfit>,
+    count: bool,
+    excess: Option<Excess>,
 }
 
 impl State {
@@ -247,7 +257,7 @@ impl Forgetter {
 
     fn begin(&self, mut state: MutexGuard<'_, State>) {
         if state.running {
-            self.0.due.notify_all();
+            self.0.due.notify_one();
             return;
         }
         let shared = Arc::clone(&self.0);
@@ -297,30 +307,38 @@ impl Shared {
         answer
     }
 
+    /// What is to be done, as soon as there is something; nothing after a while without.
+    fn next(&self) -> Option<Work> {
+        let ends = Instant::now() + LINGER;
+        let mut state = self.lock();
+        loop {
+            let rest = state.rest();
+            let reduces = state.excess.is_some() && rest.is_zero();
+            if !state.waiting.is_empty() || state.count || reduces {
+                let excess = if reduces { state.excess.take() } else { None };
+                state.in_work = std::mem::take(&mut state.waiting);
+                return Some(Work { unfit: state.in_work.clone(), count: state.count, excess });
+            }
+            let left = ends.saturating_duration_since(Instant::now());
+            if state.excess.is_none() && left.is_zero() {
+                state.running = false;
+                return None;
+            }
+            let wait = if state.excess.is_some() { rest } else { left };
+            let waited = self.due.wait_timeout(state, wait);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     fn forget_address(&self, address: Ipv4Addr) -> Result<(), KernelError> {
         self.ask(|netlink| conntrack::forget(netlink, address))
     }
 }
 
 fn work(shared: &Shared) {
-    loop {
-        let mut state = shared.lock();
-        let rest = state.rest();
-        if state.waiting.is_empty() && !state.count && !rest.is_zero() {
-            drop(shared.due.wait_timeout(state, rest));
-            continue;
-        }
-        state.in_work = std::mem::take(&mut state.waiting);
-        let count = state.count;
-        let excess = if rest.is_zero() { state.excess.take() } else { None };
-        if state.in_work.is_empty() && !count && excess.is_none() && rest.is_zero() {
-            state.running = false;
-            return;
-        }
-        let in_work = state.in_work.clone();
-        drop(state);
-        if !in_work.is_empty() {
-            forget(shared, &in_work);
+    while let Some(Work { unfit, count, excess }) = shared.next() {
+        if !unfit.is_empty() {
+            forget(shared, &unfit);
         }
         let rests_until = excess.map(|excess| {
             let began = Instant::now();

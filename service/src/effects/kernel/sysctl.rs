@@ -19,8 +19,9 @@ use super::write;
 use crate::model::forwarding::Before;
 use crate::spec::IfName;
 use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
-use std::{fs, io};
 
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 const LOCAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -32,7 +33,7 @@ const ACCEPT_REDIRECTS: &str = "/proc/sys/net/ipv4/conf/all/accept_redirects";
 
 /// The ports that the device's own connections have; none where that cannot be read.
 pub fn local_ports() -> Option<(u16, u16)> {
-    let text = fs::read_to_string(LOCAL_PORTS).ok()?;
+    let text = text(LOCAL_PORTS).ok()?;
     let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
     Some((numbers.next()??, numbers.next()??))
 }
@@ -40,7 +41,7 @@ pub fn local_ports() -> Option<(u16, u16)> {
 /// How many connections are tracked in this network namespace, and how many can be; none where that
 /// cannot be read.
 pub fn connections() -> Option<(u64, u64)> {
-    let number = |name| fs::read_to_string(format!("{CONNTRACK}_{name}")).ok()?.trim().parse().ok();
+    let number = |name| text(format!("{CONNTRACK}_{name}")).ok()?.parse().ok();
     Some((number("count")?, number("max")?))
 }
 
@@ -51,8 +52,7 @@ pub fn forwarding() -> io::Result<bool> {
 
 /// `net.ipv4.conf.all.rp_filter`: the larger of this and an interface's own counts.
 pub fn rp_filter_of_all() -> io::Result<u32> {
-    let text = fs::read_to_string(format!("{CONF}/all/rp_filter"))?;
-    text.trim().parse().map_err(|_| io::ErrorKind::InvalidData.into())
+    text(format!("{CONF}/all/rp_filter"))?.parse().map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// What switching forwarding on will change beside the switch.
@@ -92,26 +92,20 @@ pub fn conf_of(interface: &str, key: &str) -> Option<u32> {
     if interface.contains('/') {
         return None;
     }
-    fs::read_to_string(format!("{CONF}/{interface}/{key}")).ok()?.trim().parse().ok()
+    text(format!("{CONF}/{interface}/{key}")).ok()?.parse().ok()
 }
 
 /// Whether the reverse-path filter of an interface is strict: the higher of its own value and of that
 /// for all counts (net.ipv4.conf.all.rp_filter in ip-sysctl). Not where it cannot be read.
 pub fn is_strict(interface: &str) -> bool {
-    let value = |name: &str| {
-        let text = fs::read_to_string(format!("{CONF}/{name}/rp_filter")).ok()?;
-        text.trim().parse::<u8>().ok()
-    };
+    let value = |name: &str| text(format!("{CONF}/{name}/rp_filter")).ok()?.parse::<u8>().ok();
     !interface.contains('/') && value("all").max(value(interface)) == Some(1)
 }
 
 /// Whether the device tells by ARP on an interface that it has an address of another one: with arp_ignore 0
 /// (arp_ignore() in arp.c), of the greater of the interface's and that for all. Not where it cannot be read.
 pub fn answers_for_all(interface: &str) -> bool {
-    let value = |name: &str| {
-        let text = fs::read_to_string(format!("{CONF}/{name}/arp_ignore")).ok()?;
-        text.trim().parse::<u8>().ok()
-    };
+    let value = |name: &str| text(format!("{CONF}/{name}/arp_ignore")).ok()?.parse::<u8>().ok();
     !interface.contains('/') && value("all").max(value(interface)) == Some(0)
 }
 
@@ -122,19 +116,14 @@ pub fn forwards(interface: &str) -> bool {
 
 /// Whether the table of connections has no room, or nearly none. Not where it cannot be read.
 pub fn connections_are_full() -> bool {
-    let value = |name| {
-        let text =
-            fs::read_to_string(format!("/proc/sys/net/netfilter/nf_conntrack_{name}")).ok()?;
-        text.trim().parse::<u64>().ok()
-    };
     let full =
         |(count, max): (u64, u64)| max != 0 && count.saturating_mul(100) >= max.saturating_mul(99);
-    value("count").zip(value("max")).is_some_and(full)
+    connections().is_some_and(full)
 }
 
 /// Who logs IPv4 packets for the packet filter: a logger's name, or `NONE`.
 pub fn logger() -> io::Result<String> {
-    Ok(fs::read_to_string(LOGGER)?.trim().to_owned())
+    text(LOGGER)
 }
 
 /// Has another one log.
@@ -142,12 +131,21 @@ pub(in crate::effects) fn set_logger(name: &str) -> io::Result<()> {
     set(LOGGER, name)
 }
 
+/// What a file there says, by three calls: the library asks for a length, which these do not have, and
+/// reads until nothing comes.
+fn text(path: impl AsRef<Path>) -> io::Result<String> {
+    // The longest are two numbers, and a logger's name.
+    let mut bytes = [0; 128];
+    let length = File::open(path)?.read(&mut bytes)?;
+    Ok(String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()).trim().to_owned())
+}
+
 fn set(path: impl AsRef<Path>, value: &str) -> io::Result<()> {
     write::through(|| fs::write(path, value))
 }
 
 fn is_one(path: &str) -> io::Result<bool> {
-    Ok(fs::read_to_string(path)?.trim() == "1")
+    Ok(text(path)? == "1")
 }
 
 /// Writes `disable_ipv6` of an interface, before it is up and would get a link-local address. A

@@ -167,10 +167,7 @@ impl Daemon {
         self.refuse_what_is_there(&net, &guest)?;
         request.target.as_ref().map_or(Ok(()), Target::check_alive)?;
         self.world.guests.join(&net);
-        let mut changes = self.packet_filter.changes(&self.world);
-        changes.extend(self.policy_routing.changes(&self.world));
-        changes.extend(self.segments.changes(&self.world));
-        changes.extend(self.forwarding.changes(&self.world));
+        let mut changes = self.plan_shared().into_changes();
         self.world.guests.unjoin(&net);
         if self.world.guests.was_held_by_another(&net) {
             changes.push(Change::forget_connections(net.guest.address));
@@ -283,11 +280,8 @@ impl Daemon {
         };
         self.refuse_what_is_there(net, &found)?;
         self.world.guests.join(net);
-        let shared = self.packet_filter.changes(&self.world).iter().any(|change| change.shared)
-            || !self.policy_routing.changes(&self.world).is_empty()
-            || !self.segments.changes(&self.world).is_empty()
-            || !self.forwarding.changes(&self.world).is_empty();
-        if shared {
+        let plans = self.plan_shared();
+        if plans.touch_others() {
             // What all guests share must not even flicker for one that is refused.
             found = match self.look_closely(guest) {
                 Ok(found) => found,
@@ -299,7 +293,7 @@ impl Daemon {
         }
         timeline.enter(Operation::Observe, "observed", began);
         let mut changed = Shared::default();
-        let done = self.bring_shared(&mut changed, timeline).and_then(|()| {
+        let done = self.bring_shared(plans, &mut changed, timeline).and_then(|()| {
             self.forget_last_holder(net, timeline);
             self.make(guest, &steps(net, &found), timeline)
         });

@@ -15,7 +15,9 @@
 //! What guests share, brought to the world of a call, and back when the call fails.
 
 use crate::daemon::Daemon;
-use crate::effects::resource::{Look, Managed, Outcome, SharedResource, Trigger};
+use crate::effects::resource::{
+    Forwarding, Managed, Outcome, PacketFilter, Planned, PolicyRouting, Segments, SharedResource,
+};
 use crate::error::Error;
 use crate::model::change::Change;
 use crate::model::timeline::Timeline;
@@ -23,6 +25,32 @@ use crate::model::world::World;
 use crate::model::GuestNet;
 use crate::spec::GuestName;
 use std::time::Instant;
+
+/// What a call would bring it to.
+pub(super) struct Plans {
+    packet_filter: Planned<PacketFilter>,
+    policy_routing: Planned<PolicyRouting>,
+    segments: Planned<Segments>,
+    forwarding: Planned<Forwarding>,
+}
+
+impl Plans {
+    /// Whether other guests would notice.
+    pub(super) fn touch_others(&self) -> bool {
+        self.packet_filter.changes.iter().any(|change| change.shared)
+            || !self.policy_routing.changes.is_empty()
+            || !self.segments.changes.is_empty()
+            || !self.forwarding.changes.is_empty()
+    }
+
+    /// All of it, for people to read.
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        let Self { packet_filter, policy_routing, segments, forwarding } = self;
+        let all =
+            [packet_filter.changes, policy_routing.changes, segments.changes, forwarding.changes];
+        all.into_iter().flatten().collect()
+    }
+}
 
 /// Which of what guests share a call has changed.
 #[derive(Clone, Copy, Default)]
@@ -49,18 +77,29 @@ impl Daemon {
         }
     }
 
-    /// Brings what guests share to the world with the one that has joined, or is about to change.
+    /// What guests share, in the world with the one that has joined, or is about to change.
+    pub(super) fn plan_shared(&self) -> Plans {
+        Plans {
+            packet_filter: self.packet_filter.plan(&self.world),
+            policy_routing: self.policy_routing.plan(&self.world),
+            segments: self.segments.plan(&self.world),
+            forwarding: self.forwarding.plan(&self.world),
+        }
+    }
+
+    /// Brings it there, in the same world.
     pub(super) fn bring_shared(
         &mut self,
+        plans: Plans,
         changed: &mut Shared,
         timeline: &mut Timeline,
     ) -> Result<(), Error> {
         let Self { packet_filter, policy_routing, forwarding, segments, world, .. } = self;
         // Set before: one that fails has to be looked at, too.
-        bring(packet_filter, world, &mut changed.packet_filter, timeline)?;
-        bring(policy_routing, world, &mut changed.policy_routing, timeline)?;
-        bring(segments, world, &mut changed.segments, timeline)?;
-        let result = bring(forwarding, world, &mut changed.forwarding, timeline);
+        bring(packet_filter, plans.packet_filter, world, &mut changed.packet_filter, timeline)?;
+        bring(policy_routing, plans.policy_routing, world, &mut changed.policy_routing, timeline)?;
+        bring(segments, plans.segments, world, &mut changed.segments, timeline)?;
+        let result = bring(forwarding, plans.forwarding, world, &mut changed.forwarding, timeline);
         world.awaits_netd = forwarding.get().awaits_netd();
         result
     }
@@ -85,18 +124,19 @@ impl Daemon {
 /// One of what guests share. Whether it is `changed` is set also where it failed.
 fn bring<R: SharedResource>(
     managed: &mut Managed<R>,
+    planned: Planned<R>,
     world: &World,
     changed: &mut bool,
     timeline: &mut Timeline,
 ) -> Result<(), Error> {
     let began = Instant::now();
-    let changes = managed.changes(world);
-    let result = managed.reconcile(world, Look::Wanted, Trigger::Call);
-    *changed = !matches!(result, Ok(Outcome::Unchanged));
-    if let Ok(Outcome::Applied) = result {
+    let result = managed.carry_out(planned, world);
+    *changed = !matches!(result, Ok((Outcome::Unchanged, _)));
+    let (outcome, changes) = result?;
+    if outcome == Outcome::Applied {
         for change in changes {
             timeline.enter(change.operation, change.what, began);
         }
     }
-    result.map(drop)
+    Ok(())
 }

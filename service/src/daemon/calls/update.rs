@@ -145,8 +145,9 @@ impl Daemon {
 
         let moves = net.guest.address != before.net.guest.address;
         self.world.guests.begin_update(before.index, net.clone());
+        let plans = self.plan_shared();
         let mut shared = Shared::default();
-        let begun = self.bring_shared(&mut shared, timeline).and_then(|()| {
+        let begun = self.bring_shared(plans, &mut shared, timeline).and_then(|()| {
             let update =
                 UpdateRecord { spec: spec.clone(), address: net.guest.address, mtu: net.mtu };
             self.keep(AttachedRecord { update: Some(update), ..AttachedRecord::of(&before) }, &net)

@@ -12,8 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! What all guests share in the kernel, each brought to what the world wants by one function,
-//! [`Managed::reconcile`]: the only caller of a resource's writes.
+//! What all guests share in the kernel, each brought to what the world wants by one function of
+//! [`Managed`]'s: the only caller of a resource's writes.
 
 mod connections;
 mod forwarding;
@@ -139,6 +139,13 @@ pub(crate) enum Outcome {
     PutBack,
 }
 
+/// What a call would bring a resource to.
+pub(crate) struct Planned<R: SharedResource> {
+    want: R::Want,
+    /// What that changes, for people to read.
+    pub(crate) changes: Vec<Change>,
+}
+
 /// A resource, what it was brought to, and how that went.
 pub(crate) struct Managed<R: SharedResource> {
     resource: R,
@@ -193,8 +200,9 @@ impl<R: SharedResource> Managed<R> {
 
     /// When what failed is tried again; none while it has to wait for something else.
     pub(crate) fn retry_at(&self, world: &World) -> Option<Instant> {
-        let waits = R::waits(self.applied.as_ref(), &R::want(world), world).is_some();
-        (self.is_failing() && !waits).then(|| self.retries.next()).flatten()
+        // Asked with every call and announcement: what is wanted is looked at only where something fails.
+        let waits = || R::waits(self.applied.as_ref(), &R::want(world), world).is_some();
+        (self.is_failing() && !waits()).then(|| self.retries.next()).flatten()
     }
 
     /// When a repair that waits may be made.
@@ -207,47 +215,70 @@ impl<R: SharedResource> Managed<R> {
         self.repairs.is_due(now)
     }
 
-    /// What a reconcile to this world would change, for people to read.
-    pub(crate) fn changes(&self, world: &World) -> Vec<Change> {
+    /// What a call would bring it to in this world.
+    pub(crate) fn plan(&self, world: &World) -> Planned<R> {
         let want = R::want(world);
-        if !self.differs(&want) || R::waits(self.applied.as_ref(), &want, world).is_some() {
-            return Vec::new();
-        }
-        self.resource.changes(self.applied.as_ref(), &want)
+        let rests = !self.differs(&want) || R::waits(self.applied.as_ref(), &want, world).is_some();
+        let changes = match rests {
+            true => Vec::new(),
+            false => self.resource.changes(self.applied.as_ref(), &want),
+        };
+        Planned { want, changes }
     }
 
-    /// Brings it to what the world wants. The only caller of its writes.
+    /// Brings it there, in the same world, and says what that has changed.
+    pub(crate) fn carry_out(
+        &mut self,
+        planned: Planned<R>,
+        world: &World,
+    ) -> Result<(Outcome, Vec<Change>), Error> {
+        let Planned { want, changes } = planned;
+        let outcome = self.reconcile_to(&want, world, Look::Wanted, Trigger::Call)?;
+        Ok((outcome, changes))
+    }
+
+    /// Brings it to what the world wants.
     pub(crate) fn reconcile(
         &mut self,
         world: &World,
         look: Look,
         trigger: Trigger,
     ) -> Result<Outcome, Error> {
-        let want = R::want(world);
-        let differs = self.differs(&want);
+        self.reconcile_to(&R::want(world), world, look, trigger)
+    }
+
+    /// The only caller of its writes.
+    fn reconcile_to(
+        &mut self,
+        want: &R::Want,
+        world: &World,
+        look: Look,
+        trigger: Trigger,
+    ) -> Result<Outcome, Error> {
+        let differs = self.differs(want);
         if !differs && look == Look::Wanted {
             return Ok(Outcome::Unchanged);
         }
-        if let Some(why) = R::waits(self.applied.as_ref(), &want, world) {
+        if let Some(why) = R::waits(self.applied.as_ref(), want, world) {
             if differs && !self.is_failing() {
                 self.health = Health::Pending(why);
             }
             return Ok(Outcome::Unchanged);
         }
         let now = Instant::now();
-        if trigger == Trigger::Event && !self.may_try(&want, now) {
+        if trigger == Trigger::Event && !self.may_try(want, now) {
             return Ok(Outcome::Unchanged);
         }
         if differs {
-            self.apply(&want, world, trigger)?;
+            self.apply(want, world, trigger)?;
             if let Some(what) = self.lacks.take() {
                 log::warn!("{}: put back: {what}", R::NAME);
             }
             return Ok(Outcome::Applied);
         }
-        match self.resource.drift(&want, world)? {
+        match self.resource.drift(want, world)? {
             Some(what) if self.repairs.may_act(now) => {
-                self.put_back(&want, what, world).map(|()| Outcome::PutBack)
+                self.put_back(want, what, world).map(|()| Outcome::PutBack)
             }
             _ => Ok(Outcome::Unchanged),
         }
@@ -407,8 +438,8 @@ mod tests {
     #[test]
     fn what_is_wanted_is_applied_once() {
         let mut it = Managed::new(Fake::default(), Some(false));
-        assert!(it.changes(&World::empty()).is_empty());
-        assert_eq!(it.changes(&on()).len(), 1);
+        assert!(it.plan(&World::empty()).changes.is_empty());
+        assert_eq!(it.plan(&on()).changes.len(), 1);
         assert_eq!(event(&mut it, &on(), Look::Wanted), Some(Outcome::Applied));
         assert_eq!(event(&mut it, &on(), Look::Kernel), Some(Outcome::Unchanged));
         assert_eq!((it.applied(), &it.get().writes[..]), (Some(&true), &[true][..]));
@@ -480,7 +511,7 @@ mod tests {
         let waiting = World { prefixes: Some(Vec::new()), ..on() };
         assert_eq!(event(&mut it, &waiting, Look::Kernel), Some(Outcome::Unchanged));
         assert_eq!(it.health(), &Health::Pending("prefixes"));
-        assert!(it.changes(&waiting).is_empty() && it.retry_at(&waiting).is_none());
+        assert!(it.plan(&waiting).changes.is_empty() && it.retry_at(&waiting).is_none());
         assert_eq!(event(&mut it, &on(), Look::Wanted), Some(Outcome::Applied));
     }
 }

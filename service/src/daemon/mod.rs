@@ -455,6 +455,7 @@ impl Daemon {
 
     /// Leaves the guests as they are. Without guests, leaves nothing at all.
     fn end(&mut self) {
+        self.connections.finish();
         if !self.world.guests.is_deserted() {
             match self.world.guests.len() {
                 1 => log::info!("ending; 1 guest keeps its network"),

@@ -80,6 +80,14 @@ impl Connections {
         addresses.into_iter().for_each(|address| self.forgetter.forget(Unfit::Of(address)));
     }
 
+    /// guestnetd ends: nobody knows later what was left to forget.
+    pub(crate) fn finish(&self) {
+        let waiting = std::mem::take(&mut self.forgetter.0.lock().waiting);
+        if !waiting.is_empty() {
+            forget(&self.forgetter.0, &waiting);
+        }
+    }
+
     /// Forgets those of an address that another guest had, or that a guest has had, before it returns.
     pub(crate) fn forget_address(&self, address: Ipv4Addr) -> Result<(), KernelError> {
         self.forgetter.0.forget_address(address)
@@ -122,6 +130,11 @@ pub(super) enum Unfit {
 }
 
 impl Unfit {
+    /// Whether some milliseconds more do not matter. The others keep guests from who would answer them.
+    fn can_wait(&self) -> bool {
+        matches!(self, Self::Of(_) | Self::Untranslated(_))
+    }
+
     fn address(&self) -> Option<Ipv4Addr> {
         match self {
             Self::Of(address) => Some(*address),
@@ -182,6 +195,10 @@ const COUNT_EVERY: Duration = Duration::from_secs(10);
 
 /// How long the thread waits for more before it ends: most guests that go are soon followed by others.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How long it leaves what can wait: a start or a detach comes to its end first, on a device with few CPUs,
+/// and more of the kind may come.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The thread that forgets connections; it ends when there was nothing to do for a while.
 #[derive(Clone, Debug, Default)]
@@ -315,6 +332,11 @@ impl Shared {
             let rest = state.rest();
             let reduces = state.excess.is_some() && rest.is_zero();
             if !state.waiting.is_empty() || state.count || reduces {
+                let can_wait = |state: &mut State| {
+                    !reduces && !state.count && state.waiting.iter().all(Unfit::can_wait)
+                };
+                let waited = self.due.wait_timeout_while(state, PAUSE, can_wait);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 let excess = if reduces { state.excess.take() } else { None };
                 state.in_work = std::mem::take(&mut state.waiting);
                 return Some(Work { unfit: state.in_work.clone(), count: state.count, excess });

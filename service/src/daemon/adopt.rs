@@ -18,7 +18,7 @@
 use super::recover::Recovered;
 use super::{Attached, Daemon};
 use crate::effects::executor::link_deleter;
-use crate::effects::kernel::link::{self, Link};
+use crate::effects::kernel::link::Link;
 use crate::effects::kernel::route;
 use crate::error::{Error, KernelError};
 use crate::model::dhcp::Counts;
@@ -38,16 +38,18 @@ type Links = BTreeMap<IfIndex, Link>;
 impl Daemon {
     /// Takes over the guests whose link is there, deletes half-made links of ours, and forgets the
     /// guests whose link is gone.
-    pub(super) fn adopt(&mut self, records: Vec<(GuestName, Record)>) -> Result<(), Error> {
+    pub(super) fn adopt(
+        &mut self,
+        records: Vec<(GuestName, Record)>,
+        links: &[Link],
+    ) -> Result<(), Error> {
         // Of two names with one slot (a crash between two files) the attached one has it.
         for attached in [false, true] {
             let such = records.iter().filter(|(_, record)| record.attached.is_some() == attached);
             such.for_each(|(name, record)| self.remember_slot(name, record.slot));
         }
-        let failed = |cause: KernelError| Error::kernel("read the links", cause);
-        let links = link::all(&self.kernel.netlink).map_err(failed)?.into_iter();
-        let may_be_ours = links.filter(|link| matches!(link.kind.as_str(), "veth" | "tun"));
-        let mut links: Links = may_be_ours.map(|link| (link.index, link)).into_map();
+        let may_be_ours = links.iter().filter(|link| matches!(link.kind.as_str(), "veth" | "tun"));
+        let mut links: Links = may_be_ours.map(|link| (link.index, link.clone())).into_map();
         let known = records.into_iter().filter_map(|(n, r)| Some((n, r.slot, r.attached?)));
         // By the index first, which no other link has.
         let (mut sure, mut others) = (Vec::new(), Vec::new());
@@ -80,6 +82,7 @@ impl Daemon {
             }
         }
         self.bring_servers();
+        let failed = |cause: KernelError| Error::kernel("read the links", cause);
         for index in half_made {
             link_deleter::invisible(&self.kernel.netlink, index).map_err(failed)?;
         }

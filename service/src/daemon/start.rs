@@ -26,9 +26,11 @@ use super::{Daemon, Handle, Kernel, Notice};
 use crate::effects::executor::link_deleter::Deleter;
 use crate::effects::firewall::trace;
 use crate::effects::firewall::{self, Firewall, FirewallError};
+use crate::effects::kernel::link::Link;
 use crate::effects::kernel::monitor::Monitor;
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::Home;
+use crate::effects::kernel::observe::{self, Lists};
 use crate::effects::kernel::rule;
 use crate::effects::kernel::told::Told;
 use crate::effects::kernel::uplink::{self, Question};
@@ -251,14 +253,19 @@ impl Daemon {
         };
         let logger = found.logger.as_ref().map(|record| record.name.as_str());
         trace::clear(&daemon.store, logger, daemon.packet_filter.get().programs());
-        daemon.adopt(found.records)?;
-        daemon.begin()?;
+        let links = observe::links(&daemon.kernel.netlink)?;
+        daemon.adopt(found.records, &links)?;
+        daemon.begin(links)?;
         daemon.find_lifelines();
         Ok(daemon)
     }
 
     /// The first pass: what is there may be an earlier guestnetd's, and is not believed.
-    fn begin(&mut self) -> Result<(), Error> {
+    /// `links`: as they were read for it; what has changed since is announced.
+    fn begin(&mut self, links: Vec<Link>) -> Result<(), Error> {
+        let guests = !self.world.guests.is_empty();
+        let lists = guests.then(|| Lists::with(links, &self.kernel.netlink)).transpose()?;
+        lists.iter().for_each(|lists| self.take_prefixes(lists));
         self.read_world(&Due { uplink: true, prefixes: true, ..Due::default() })?;
         match self.packet_filter.reconcile(&self.world, Look::Wanted, Trigger::Call) {
             // Guests keep the rules that they have, and calls are answered until it goes on.
@@ -274,10 +281,9 @@ impl Daemon {
             log::error!("segments: {e}; it is tried again");
         }
         self.doubt_mtus();
-        self.repair_all();
+        lists.iter().for_each(|lists| self.repair_all_from(lists));
         self.follow_mtu();
         // netd may have started meanwhile, or somebody have written the switch.
-        let guests = !self.world.guests.is_empty();
         let netd = self.world.platform.forwarding == ForwardingMode::Netd;
         if guests && (netd || !self.forwarding.get().is_on()) {
             self.debounce.trigger(Due { forwarding: true, ..Due::default() }, Instant::now());

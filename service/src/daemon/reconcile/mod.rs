@@ -24,8 +24,9 @@ mod triggers;
 
 use crate::daemon::{Daemon, GuestEvent, Notice};
 use crate::effects::kernel::fib::Sender;
+use crate::effects::kernel::observe::{self, Lists};
 use crate::effects::kernel::uplink::{self, Question};
-use crate::effects::kernel::{link, observe, rule, sysctl};
+use crate::effects::kernel::{link, rule, sysctl};
 use crate::effects::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::error::Error;
 use crate::model::policy_rules::RoutingMode;
@@ -162,10 +163,15 @@ impl Daemon {
     /// What the device uses for itself, unless that is known.
     pub(in crate::daemon) fn read_prefixes(&mut self) -> Result<(), Error> {
         if self.world.prefixes.is_none() {
-            let guests = |index| self.world.guests.has_link(index);
-            self.world.prefixes = Some(observe::device_prefixes(&self.kernel.netlink, guests)?);
+            self.take_prefixes(&Lists::read(&self.kernel.netlink)?);
         }
         Ok(())
+    }
+
+    /// The same out of what was read.
+    pub(in crate::daemon) fn take_prefixes(&mut self, lists: &Lists) {
+        let guests = |index| self.world.guests.has_link(index);
+        self.world.prefixes = Some(observe::device_prefixes(lists, guests));
     }
 
     /// A network that the device joins may have addresses that guests have.

@@ -18,8 +18,8 @@ use super::debounce::Due;
 use crate::daemon::Daemon;
 use crate::effects::executor::kernel::KernelExecutor;
 use crate::effects::executor::{marks, put_back};
-use crate::effects::kernel::observe::FoundHost;
-use crate::effects::kernel::{link, observe};
+use crate::effects::kernel::link;
+use crate::effects::kernel::observe::{self, FoundHost, Lists};
 use crate::error::Error;
 use crate::model::backoff::Say;
 use crate::model::change::KernelOp;
@@ -35,22 +35,31 @@ use std::time::Instant;
 impl Daemon {
     /// Every guest; all are read at once.
     pub(in crate::daemon) fn repair_all(&mut self) {
+        match Lists::read(&self.kernel.netlink) {
+            Ok(lists) => self.repair_all_from(&lists),
+            Err(e) => self.none_repaired(&e),
+        }
+    }
+
+    /// The same by what was read.
+    pub(in crate::daemon) fn repair_all_from(&mut self, lists: &Lists) {
         let nets: Vec<_> = self.world.guests.attached().map(|g| (g.index, g.net.clone())).collect();
-        let mut found =
-            match observe::host_ends(&self.kernel.netlink, nets.iter().map(|(i, net)| (*i, net))) {
-                Ok(found) => found,
-                Err(e) => {
-                    log::error!("the guests' links could not be read, which is tried again: {e}");
-                    let guests = self.world.guests.links().into_set();
-                    self.debounce.retry(Due { guests, ..Due::default() }, Instant::now());
-                    return;
-                }
-            };
+        let ends = nets.iter().map(|(index, net)| (*index, net));
+        let mut found = match observe::host_ends(&self.kernel.netlink, lists, ends) {
+            Ok(found) => found,
+            Err(e) => return self.none_repaired(&e),
+        };
         for (index, net) in nets {
             if let Some(host) = found.remove(&index) {
                 self.repair_from(index, &net, host);
             }
         }
+    }
+
+    fn none_repaired(&mut self, e: &Error) {
+        log::error!("the guests' links could not be read, which is tried again: {e}");
+        let guests = self.world.guests.links().into_set();
+        self.debounce.retry(Due { guests, ..Due::default() }, Instant::now());
     }
 
     /// The guest whose host end has this index.

@@ -110,15 +110,47 @@ fn with_addresses(netlink: &Netlink, link: &Link, net: &GuestNet) -> Result<Foun
     Ok(found)
 }
 
-/// The device's ends of these guests' links, as far as they are there, by their indexes: three lists,
-/// however many guests there are.
+/// All links of a network namespace, and the IPv4 addresses and routes there: three lists, however many
+/// guests there are.
+#[derive(Debug)]
+pub struct Lists {
+    links: Vec<Link>,
+    addresses: Vec<Address>,
+    routes: Vec<Route>,
+}
+
+impl Lists {
+    /// As they are now.
+    pub fn read(netlink: &Netlink) -> Result<Self, Error> {
+        Self::with(links(netlink)?, netlink)
+    }
+
+    /// With links that were read before.
+    pub fn with(links: Vec<Link>, netlink: &Netlink) -> Result<Self, Error> {
+        let failed =
+            |cause: KernelError| Error::kernel("read the device's addresses and routes", cause);
+        Ok(Self {
+            links,
+            addresses: address::of(netlink, Family::V4, None).map_err(failed)?,
+            routes: route::of(netlink, Family::V4, None, None).map_err(failed)?,
+        })
+    }
+}
+
+/// All links of a network namespace, without counters.
+pub fn links(netlink: &Netlink) -> Result<Vec<Link>, Error> {
+    link::all(netlink).map_err(|cause| Error::kernel("read the links", cause))
+}
+
+/// The device's ends of these guests' links, as far as they are there, by their indexes.
 pub fn host_ends<'a>(
     netlink: &Netlink,
+    lists: &Lists,
     nets: impl Iterator<Item = (IfIndex, &'a GuestNet)>,
 ) -> Result<BTreeMap<IfIndex, FoundHost>, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guests' links", cause);
-    let links = link::all(netlink).map_err(failed)?.into_iter();
-    let links: HashMap<IfIndex, Link> = links.map(|link| (link.index, link)).collect();
+    let links: HashMap<IfIndex, &Link> =
+        lists.links.iter().map(|link| (link.index, link)).collect();
     let mut ends = HashMap::new();
     let mut on_segments = Vec::new();
     for (index, net) in nets {
@@ -128,14 +160,14 @@ pub fn host_ends<'a>(
             ends.insert(index, (&net.host.name, found_host(link, net)));
         }
     }
-    for address in address::of(netlink, Family::V4, None).map_err(failed)? {
+    for address in &lists.addresses {
         if let Some((name, found)) = ends.get_mut(&address.index) {
-            found.push_address(name, &address);
+            found.push_address(name, address);
         }
     }
-    for route in route::of(netlink, Family::V4, None, None).map_err(failed)? {
+    for route in &lists.routes {
         if let Some((name, found)) = route.index.and_then(|index| ends.get_mut(&index)) {
-            found.push_route(name, &route);
+            found.push_route(name, route);
         }
     }
     let mut hubs = HashMap::new();
@@ -356,23 +388,17 @@ pub fn guest_side(
 
 /// Every prefix that the device uses, but for default routes and what is on links of ours: by their
 /// marks, or by their indexes, whatever others have made of those.
-pub fn device_prefixes(
-    netlink: &Netlink,
-    is_guests: impl Fn(IfIndex) -> bool,
-) -> Result<Vec<DevicePrefix>, Error> {
-    let failed =
-        |cause: KernelError| Error::kernel("read the device's addresses and routes", cause);
-    let links = link::all(netlink).map_err(failed)?;
-    let others = links.iter().filter(|l| !l.is_ours() && !is_guests(l.index));
+pub fn device_prefixes(lists: &Lists, is_guests: impl Fn(IfIndex) -> bool) -> Vec<DevicePrefix> {
+    let others = lists.links.iter().filter(|l| !l.is_ours() && !is_guests(l.index));
     let names = others.map(|l| (l.index, l.name.clone())).into_map();
     let mut prefixes = Vec::new();
-    for a in address::of(netlink, Family::V4, None).map_err(failed)? {
+    for a in &lists.addresses {
         let subnet = IpPrefix::containing(a.address, a.prefix).and_then(|prefix| prefix.v4());
         if let (Some(interface), Some(subnet)) = (names.get(&a.index), subnet) {
             prefixes.push(DevicePrefix { subnet, interface: interface.clone(), table: None });
         }
     }
-    for r in route::of(netlink, Family::V4, None, None).map_err(failed)? {
+    for r in &lists.routes {
         let interface = match r.index.map(|index| names.get(&index)) {
             Some(Some(name)) => name.clone(),
             Some(None) => continue, // on a link of ours
@@ -383,5 +409,5 @@ pub fn device_prefixes(
             prefixes.push(DevicePrefix { subnet, interface, table: Some(r.table) });
         }
     }
-    Ok(prefixes)
+    prefixes
 }

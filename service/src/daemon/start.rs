@@ -224,6 +224,8 @@ impl Daemon {
             config.keep_forwarding,
         )
         .map_err(system("read net.ipv4.ip_forward"))?;
+        let links = observe::links(&device)?;
+        let left = Segments::left(&links);
         let (fallback, file) = (config.resolvers.clone(), config.resolv_conf.clone());
         let mut daemon = Self {
             config,
@@ -234,7 +236,7 @@ impl Daemon {
             servers: Servers::new().map_err(system("prepare servers for guests"))?,
             resolvers: Resolvers::new(found.resolvers, fallback, file),
             packet_filter: Managed::new(filter, None),
-            segments: Managed::new(Segments::new(netlink()?, deleter.clone()), None),
+            segments: Managed::new(Segments::new(netlink()?, deleter.clone()), left),
             policy_routing: Managed::new(PolicyRouting::new(netlink()?, forgetter), None),
             forwarding: Managed::new(forwarding, Some(was_on)),
             guest_repairs: Backoffs::new(&REPAIR),
@@ -253,7 +255,6 @@ impl Daemon {
         };
         let logger = found.logger.as_ref().map(|record| record.name.as_str());
         trace::clear(&daemon.store, logger, daemon.packet_filter.get().programs());
-        let links = observe::links(&daemon.kernel.netlink)?;
         daemon.adopt(found.records, &links)?;
         daemon.begin(links)?;
         daemon.find_lifelines();

@@ -85,6 +85,12 @@ impl Segments {
         Self { netlink, deleter }
     }
 
+    /// What an earlier guestnetd left of them, by all links: none where that has to be looked at.
+    pub(crate) fn left(links: &[Link]) -> Option<Want> {
+        let any = links.iter().any(|link| link.is_hub() || link.carried().is_some());
+        (!any).then(Want::default)
+    }
+
     /// Of ours, those that are there, and the links that give these their carriers.
     fn there(&self) -> Result<There, Error> {
         let failed = |cause| Error::kernel("read the segments' devices", cause);

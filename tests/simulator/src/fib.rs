@@ -238,7 +238,11 @@ impl Kernel {
                 let found = way.found.as_ref().ok_or(EHOSTUNREACH)?;
                 self.route_body(netns, &found.route, found.table, 0)
             }
-            false => way_body(&way, &flow, input, flags),
+            false => {
+                let link = self.link(netns, way.index);
+                let by_lo = link.is_ok_and(|link| link.kind == Kind::Loopback);
+                way_body(&way, &flow, input, flags, by_lo && input == 0)
+            }
         };
         Ok(vec![(RTM_NEWROUTE, body)])
     }
@@ -272,7 +276,7 @@ impl Kernel {
             Ok(found) => found,
             // It is taken to be on the link that it is bound to.
             Err(errno) if flow.output != 0 && errno == ENETUNREACH => {
-                let source = self.source_on(netns, flow.output, flow.to);
+                let source = self.source_on(netns, flow.output, flow.to, 253);
                 let from = if asked.is_unspecified() { source } else { asked };
                 return Ok(Way {
                     kind: T_UNICAST,
@@ -308,22 +312,21 @@ impl Kernel {
         if let Some(source) = found.route.source {
             return source;
         }
-        self.source_on(netns, hop.index, hop.via.unwrap_or(Ipv4Addr::UNSPECIFIED))
+        let to = hop.via.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        self.source_on(netns, hop.index, to, found.route.scope)
     }
 
-    /// `inet_select_addr()`.
-    pub(crate) fn source_on(&self, netns: Netns, index: u32, to: Ipv4Addr) -> Ipv4Addr {
+    /// `inet_select_addr()`: of this scope or a wider one.
+    pub(crate) fn source_on(&self, netns: Netns, index: u32, to: Ipv4Addr, scope: u8) -> Ipv4Addr {
+        const LINK: u8 = 253;
         let all = &self.space(netns).addresses;
-        let own =
-            || all.get(&index).into_iter().flatten().filter(|a| a.flags & 1 == 0 && a.scope < 253);
+        let may = |a: &&crate::address::Address| a.flags & 1 == 0 && a.scope <= scope;
+        let own = || all.get(&index).into_iter().flatten().filter(may);
         let fits = |a: &&crate::address::Address| {
             (u32::from(a.address) ^ u32::from(to)) & mask(a.prefix) == 0
         };
         let on_it = own().find(|a| to.is_unspecified() || fits(a)).or_else(|| own().next());
-        let any = || {
-            let others = all.values().flatten();
-            others.filter(|a| a.flags & 1 == 0 && a.scope < 253).find(|a| a.scope != 254)
-        };
+        let any = || all.values().flatten().filter(may).find(|a| a.scope != LINK);
         on_it.or_else(any).map_or(Ipv4Addr::UNSPECIFIED, |a| a.local)
     }
 
@@ -380,10 +383,6 @@ impl Kernel {
     fn validate_source(&self, netns: Netns, flow: &Flow, link: &Link) -> Result<(), i32> {
         let space = self.space(netns);
         let filter = link.conf.get(RP_FILTER).max(space.conf_all.get(RP_FILTER));
-        // Of lo nothing is asked.
-        if link.kind == Kind::Loopback {
-            return Ok(());
-        }
         let accepts = link.conf.get(ACCEPT_LOCAL) != 0 || space.conf_all.get(ACCEPT_LOCAL) != 0;
         if filter == 0 && accepts {
             return Ok(());
@@ -401,7 +400,8 @@ impl Kernel {
         let back = Flow { mark: 0, ..back };
         if filter == 0 && !space.custom_rules {
             // fib_validate_source() asks table local alone.
-            return match self.is_local(netns, flow.from) && !accepts {
+            let mut own = space.addresses.values().flatten();
+            return match own.any(|own| own.local == flow.from) {
                 true => Err(EINVAL),
                 false => Ok(()),
             };
@@ -420,7 +420,8 @@ impl Kernel {
         if found.route.kind != T_UNICAST && (found.route.kind != T_LOCAL || !accepts) {
             return Err(EINVAL);
         }
-        let by = found.route.hops.iter().any(|hop| hop.index == link.index);
+        let by = found.route.hops.iter().any(|hop| hop.index == link.index)
+            || found.route.kind == T_LOCAL && link.kind == Kind::Loopback;
         if by {
             return Ok(());
         }
@@ -465,7 +466,7 @@ impl Way {
 }
 
 /// `rt_fill_info()`.
-fn way_body(way: &Way, flow: &Flow, input: u32, flags: u32) -> Writer {
+fn way_body(way: &Way, flow: &Flow, input: u32, flags: u32, by_lo: bool) -> Writer {
     let mut header = [0; RTMSG];
     header[0] = AF_INET as u8;
     header[1] = 32;
@@ -482,6 +483,7 @@ fn way_body(way: &Way, flow: &Flow, input: u32, flags: u32) -> Writer {
         T_LOCAL => 0x8000_0000,
         T_BROADCAST => 0x9000_0000,
         5 => 0xa000_0000,
+        _ if by_lo => 0x8000_0000,
         _ => 0,
     };
     header[8..12].copy_from_slice(&(CLONED | more).to_ne_bytes());

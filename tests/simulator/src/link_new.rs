@@ -558,6 +558,7 @@ impl Kernel {
         self.rules_lose(netns, index);
         let link = self.link_mut(netns, index);
         (link.ipv4, link.ipv6, link.opened) = (false, false, false);
+        self.set_master(netns, index, 0)?;
         // The message says where it went.
         self.id(netns, target, Cause::default());
         self.number_other_end(netns, index, Cause::default());

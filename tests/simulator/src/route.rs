@@ -433,7 +433,8 @@ impl Kernel {
     /// An address is gone: what is sent from it goes, too (`fib_sync_down_addr()`).
     pub(crate) fn flush_routes_from(&mut self, netns: Netns, source: Ipv4Addr) {
         for list in self.space_mut(netns).tables.0.values_mut() {
-            list.retain(|route| route.source != Some(source));
+            // Those that lead nowhere stay (fib_table_flush()).
+            list.retain(|route| route.source != Some(source) || refusal(route.kind).is_some());
         }
     }
 

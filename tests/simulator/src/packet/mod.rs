@@ -127,7 +127,7 @@ impl Kernel {
         let output = self.link(netns, way.index).map_err(Fate::Refused)?;
         state.output = Some((output.index, output.name.clone(), output.group));
         self.hook(netns, rules, FORWARD, &mut state)?;
-        state.masquerade_as = self.source_on(netns, way.index, way.via.unwrap_or(state.to));
+        state.masquerade_as = self.source_on(netns, way.index, way.via.unwrap_or(state.to), 0);
         self.hook(netns, rules, POSTROUTING, &mut state)?;
         if let Connection::AnswerTo { original, ports } = packet.connection {
             (state.from, state.ports.0) = (original.1, ports.1);

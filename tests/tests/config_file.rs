@@ -162,7 +162,7 @@ fn what_the_caller_says_wins_also_if_it_is_the_default() {
         (guest.configuredMtu, guest.dhcp, guest.interfaceName.as_str()),
         (-1, Dhcp::AUTO, "eth7")
     );
-    let unknown = GuestConfig { given: vec![GuestField(13)], ..config("x") };
+    let unknown = GuestConfig { given: vec![GuestField(14)], ..config("x") };
     let refused = bed.service.plan(&unknown, &bed.target()).expect_err("an unknown field");
     assert_eq!(refused.service_specific_error(), ERROR_BAD_ENUM);
 }

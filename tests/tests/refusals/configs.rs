@@ -286,7 +286,7 @@ fn a_number_out_of_its_range() {
         let words: &[&str] = &["GuestKind", "unknown to this version"];
         (format!("kind {n}"), with(|c| c.kind = GuestKind(n)), codes::ERROR_BAD_ENUM, words)
     });
-    let policy = [3, -1, i32::MIN].map(|n| {
+    let policy = [4, -1, i32::MIN].map(|n| {
         let words: &[&str] = &["VpnPolicy", "unknown to this version"];
         (format!("policy {n}"), with(|c| c.vpnPolicy = VpnPolicy(n)), codes::ERROR_BAD_ENUM, words)
     });

@@ -161,8 +161,9 @@ pub(in crate::effects) fn delete_clsact(netlink: &Netlink, at: IfIndex) -> Resul
 pub(in crate::effects) fn add(netlink: &Netlink, led: &Led<'_>) -> Result<(), KernelError> {
     let limited = led.filter.is_limited() && !NO_POLICE.load(Ordering::Relaxed);
     match add_in_place(netlink, led, limited) {
-        // What has no module says ENOENT (tc_action_load_ops()), and has run modprobe for that.
-        Err(e) if e.errno == libc::ENOENT && limited => {
+        // What has no module says ENOENT (tc_action_load_ops()), and has run modprobe for that; one that knows no
+        // such limit, EINVAL. A guest without a limit is better off than without its segment.
+        Err(e) if [libc::ENOENT, libc::EINVAL].contains(&e.errno) && limited => {
             let added = add_in_place(netlink, led, false);
             NO_POLICE.store(added.is_ok(), Ordering::Relaxed);
             added

@@ -82,28 +82,32 @@ impl Nftables {
         let mut refusal = None;
         let sample = self.possible(&sample()).into_owned();
         for _ in 0..ATTEMPTS {
-            let genid = genid(&mut self.reader)?;
-            let mut batch = Batch::begin(&mut self.writer, genid).of_table(CHECKED);
-            batch.table(self.ownership);
-            if self.able.forgets {
-                batch.closed();
-            }
-            for set in sets(&sample).keys() {
-                batch.set(set);
-            }
-            batch.chains_of_drops();
-            batch.drops();
-            for line in lines(&sample, self.able).iter().filter(|line| of(line.hook)) {
-                batch.chain(chain_of(line.hook));
-                batch.rule(line);
-            }
-            batch.delete_table();
-            match batch.commit(&self.writer) {
-                Err(e) if e.errno == Some(libc::ERESTART) => refusal = Some(e),
+            match self.check_once(&sample, &of) {
+                Err(e) if e.may_pass() => refusal = Some(e),
                 result => return result,
             }
         }
         refusal.map_or(Ok(()), Err)
+    }
+
+    fn check_once(&mut self, sample: &Ruleset, of: impl Fn(Hook) -> bool) -> Result<(), Refusal> {
+        let genid = genid(&mut self.reader)?;
+        let mut batch = Batch::begin(&mut self.writer, genid).of_table(CHECKED);
+        batch.table(self.ownership);
+        if self.able.forgets {
+            batch.closed();
+        }
+        for set in sets(sample).keys() {
+            batch.set(set);
+        }
+        batch.chains_of_drops();
+        batch.drops();
+        for line in lines(sample, self.able).iter().filter(|line| of(line.hook)) {
+            batch.chain(chain_of(line.hook));
+            batch.rule(line);
+        }
+        batch.delete_table();
+        batch.commit(&self.writer)
     }
 }
 

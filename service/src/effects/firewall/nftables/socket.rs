@@ -42,6 +42,15 @@ pub(super) struct Refusal {
     text: String,
 }
 
+impl Refusal {
+    /// Whether it says nothing of what this kernel can do: others changed the tables, or there was no
+    /// room for the request or its answer just then.
+    pub(super) fn may_pass(&self) -> bool {
+        let passing = [libc::ERESTART, libc::ENOBUFS, libc::ENOMEM, libc::EAGAIN, libc::EBUSY];
+        self.errno.is_some_and(|errno| passing.contains(&errno))
+    }
+}
+
 impl From<ReplyError> for Refusal {
     fn from(e: ReplyError) -> Self {
         Self { errno: e.as_io_error().raw_os_error(), text: e.to_string() }

@@ -218,11 +218,13 @@ impl Forwarding {
     fn switch_off(&mut self, to: ForwardingRecord) -> Result<(), Error> {
         let failed = |cause| Error::Forwarding { switch: "off", cause };
         let was_on = sysctl::forwarding().map_err(failed)?;
-        sysctl::forwarding_off(&self.record.before).map_err(failed)?;
-        // A 0 where there is a 0 already is not announced (devinet_sysctl_forward()).
-        if was_on {
+        let done = sysctl::forwarding_off(&self.record.before);
+        // The switch is written first: its 0 is announced, and ours, whatever became of the rest. A 0 where
+        // there is a 0 already is not announced (devinet_sysctl_forward()).
+        if was_on && (done.is_ok() || !sysctl::forwarding().unwrap_or(true)) {
             self.unannounced.push_back(false);
         }
+        done.map_err(failed)?;
         self.on = false;
         self.remember_or_say(to);
         Ok(())

@@ -1,0 +1,669 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! guestnetd in a history: its lives, the calls that it is asked, and what must hold of it.
+
+use crate::device;
+use crate::history::{Op, Step, GUESTS};
+use crate::schedule::{self, inside, schedule, Nanos, Wait};
+use crate::world::{world, Hearing, World};
+use guestnet_simulator::Netns;
+use guestnetd::daemon::{AttachRequest, By, Config, Daemon, Handle, UpdateRequest, Verdict, Whose};
+use guestnetd::effects::firewall::Choice;
+use guestnetd::effects::kernel::netns::initial::Initial;
+use guestnetd::effects::kernel::netns::target::{Named, Target};
+use guestnetd::spec::{GuestName, GuestSpec, IfName};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const MS: Nanos = 1_000_000;
+const S: Nanos = 1_000 * MS;
+/// The longest that any call may take.
+const LONGEST: Nanos = 60 * S;
+/// After that everything that is tried again has been, and everything has been compared.
+const REST: Nanos = 400 * S;
+/// More than one life of guestnetd's ever needs.
+const DESCRIPTORS: usize = 64;
+
+/// What became of something.
+pub type Outcome<T> = Result<T, String>;
+
+/// Others' things, as they are.
+#[derive(Clone, Debug, Default)]
+struct Others {
+    rules: BTreeSet<u8>,
+    routes: BTreeSet<u8>,
+    tables: BTreeSet<u8>,
+    /// Whether others have written the forwarding switch. From then on it is shared: it is not given
+    /// back, and what is not guests' passes (`model/forwarding.rs`).
+    switch: bool,
+}
+
+/// What a guest is to be, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Attached,
+    Detached,
+    /// A call on it was never answered, or others have been at it.
+    Either,
+}
+
+/// The answer of a call, once it is there.
+type Answer<T> = Arc<Mutex<Option<T>>>;
+
+/// Everything.
+pub struct Bed {
+    dir: PathBuf,
+    life: u32,
+    daemon: Option<Handle>,
+    guests: Vec<(i32, Netns)>,
+    known: Vec<Known>,
+    others: Others,
+    pids: i32,
+    /// A fault has been planned since the last rest: a call may fail by it.
+    faults_before: u32,
+    trace: bool,
+}
+
+fn name(guest: usize) -> GuestName {
+    GuestName::new(["one", "two", "three", "four"][guest]).expect("a name")
+}
+
+/// Two guests share a subnet.
+fn spec(guest: usize, mtu: i32) -> GuestSpec {
+    let gateway = [[172, 17, 3, 2], [172, 28, 3, 2], [172, 28, 3, 2], [10, 77, 0, 1]][guest];
+    let wlan0 = IfName::new("wlan0").expect("a name");
+    GuestSpec::new(name(guest), wlan0, None, gateway.into(), 24, mtu).expect("a guest")
+}
+
+/// What must be so between any two writes: what a guest could send by its link meets its own rules.
+fn closed(world: &mut World) -> Result<(), String> {
+    let device = world.device;
+    // Where others have just taken it the next rest is what tells.
+    for link in device::links_of(world, device) {
+        let is_guests = link.alias.as_deref().is_some_and(|alias| alias.starts_with("guestnet"));
+        if is_guests && link.flags & 1 != 0 && !world.filter.knows_guest(device, &link.name) {
+            return Err(format!("{} is up, and the packet filter does not know it", link.name));
+        }
+    }
+    Ok(())
+}
+
+impl Bed {
+    /// A device, and guestnetd on it.
+    pub fn new(dir: PathBuf) -> Outcome<Self> {
+        inside(device::build);
+        let mut bed = Self {
+            dir,
+            life: 0,
+            daemon: None,
+            guests: Vec::new(),
+            known: vec![Known::Detached; GUESTS],
+            others: Others::default(),
+            pids: 1000,
+            faults_before: 0,
+            trace: world().trace,
+        };
+        for _ in 0..GUESTS {
+            let guest = bed.new_guest();
+            bed.guests.push(guest);
+        }
+        bed.start()?;
+        // Each name has its place from now on, whatever comes first in a history.
+        for guest in 0..GUESTS {
+            bed.attach(guest)?.map_err(|e| format!("the first attach: {e}"))?;
+        }
+        for guest in 0..GUESTS {
+            bed.detach(guest)?.map_err(|e| format!("the first detach: {e}"))?;
+        }
+        bed.known = vec![Known::Detached; GUESTS];
+        world().watch = None;
+        Ok(bed)
+    }
+
+    fn new_guest(&mut self) -> (i32, Netns) {
+        inside(|| {
+            self.pids += 1;
+            let netns = world().kernel.netns_add();
+            world().process_add(self.pids, netns, self.pids as u64);
+            world().kernel.netns_del(netns);
+            (self.pids, netns)
+        })
+    }
+
+    fn say(&self, what: impl FnOnce() -> String) {
+        if self.trace {
+            eprintln!("{:>10.3} {}", (schedule().now() - 1_000 * S) as f64 / 1e9, what());
+        }
+    }
+
+    /// Lets time go by while others run.
+    fn pass(&self, nanos: Nanos) {
+        schedule::wait(Wait::Quiet, Some(schedule().now() + nanos));
+    }
+
+    /// Begins something on a thread of guestnetd's.
+    fn begin<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
+        let answer = Answer::default();
+        let to = Arc::clone(&answer);
+        schedule().set_life(self.life);
+        let thread = std::thread::spawn(move || {
+            let result = work();
+            *to.lock().unwrap() = Some(result);
+        });
+        schedule().set_life(0);
+        std::mem::forget(thread);
+        answer
+    }
+
+    /// Waits for an answer; none: guestnetd was killed meanwhile.
+    fn answer<T>(&self, what: &str, answer: &Answer<T>) -> Outcome<Option<T>> {
+        let until = schedule().now() + LONGEST;
+        let mut pause = 100_000;
+        loop {
+            self.pass(pause);
+            if world().killed {
+                return Ok(None);
+            }
+            if let Some(result) = answer.lock().unwrap().take() {
+                return Ok(Some(result));
+            }
+            pause = (pause * 2).min(100 * MS);
+            if schedule().now() > until {
+                let waits = inside(|| schedule().waits());
+                return Err(format!("{what} was not answered\n{waits}"));
+            }
+        }
+    }
+
+    /// Starts guestnetd, again where a fault keeps it from that.
+    fn start(&mut self) -> Outcome<()> {
+        for _ in 0..6 {
+            self.life += 1;
+            let faults = world().faults;
+            let config = Config {
+                uplink: "wlan0".parse().map_err(|_| "an uplink")?,
+                firewall: Choice::Nftables.into(),
+                state_dir: self.dir.clone(),
+                keep_forwarding: false,
+                ndc: None,
+                dnsproxyd: PathBuf::new(),
+                guest_zone: None,
+                resolvers: Vec::new(),
+                resolv_conf: None,
+                connections: 4096,
+                check_every: Duration::from_secs(60),
+            };
+            self.say(|| format!("start, life {}", self.life));
+            let begun = self.begin(move || Daemon::spawn(config, |_| {}).map(|(handle, _)| handle));
+            match self.answer("the start", &begun)? {
+                None => self.bury(),
+                Some(Ok(handle)) => {
+                    self.daemon = Some(handle);
+                    return Ok(());
+                }
+                // Init starts it again.
+                Some(Err(e)) if world().faults > faults => {
+                    self.say(|| format!("the start failed: {e}"));
+                    self.kill();
+                }
+                Some(Err(e)) => return Err(format!("the start failed: {e}")),
+            }
+        }
+        Err("it does not start".into())
+    }
+
+    /// What is left of a life that was killed goes.
+    fn bury(&mut self) {
+        self.say(|| format!("life {} was killed", self.life));
+        // It holds descriptors that are nobody's any more: nothing of it is run again.
+        std::mem::forget(self.daemon.take());
+        let life = self.life;
+        inside(|| {
+            schedule().kill(life);
+            world().bury(life);
+            world().killed = false;
+        });
+    }
+
+    fn kill(&mut self) {
+        inside(|| schedule().kill(self.life));
+        self.bury();
+    }
+
+    fn handle(&self) -> Handle {
+        self.daemon.clone().expect("it runs")
+    }
+
+    fn begin_attach(&self, guest: usize) -> Answer<Result<(), String>> {
+        let (pid, handle) = (self.guests[guest].0, self.handle());
+        self.begin(move || {
+            let target =
+                Target::open(Named::Pid(pid), &Initial::find()).map_err(|e| e.to_string())?;
+            let request = AttachRequest {
+                spec: spec(guest, -1),
+                target: Some(target),
+                uid: 0,
+                most: None,
+                owner: None,
+                arrived: Instant::now(),
+            };
+            handle.attach(request).map(drop).map_err(|e| e.to_string())
+        })
+    }
+
+    fn begin_detach(&self, guest: usize) -> Answer<Result<(), String>> {
+        let handle = self.handle();
+        let by = By { uid: 0, pid: 0 };
+        self.begin(move || {
+            handle.detach(name(guest), Whose::Everyones, by).map_err(|e| e.to_string())
+        })
+    }
+
+    /// What a call on a guest was answered with; it is known from then on how that guest is.
+    fn end(
+        &mut self,
+        what: &str,
+        (guest, becomes): (usize, Known),
+        answer: &Answer<Result<(), String>>,
+        faults: u32,
+    ) -> Outcome<Result<(), String>> {
+        let result = self.answer(what, answer)?;
+        self.say(|| format!("{what} {guest}: {result:?}"));
+        match result {
+            None => {
+                self.known[guest] = Known::Either;
+                Ok(Ok(()))
+            }
+            Some(Ok(())) => {
+                self.known[guest] = becomes;
+                Ok(Ok(()))
+            }
+            Some(Err(e)) => {
+                let (was, faulty) = (self.known[guest], world().faults > faults);
+                if was == Known::Either {
+                    return Ok(Err(e));
+                }
+                // An attach that fails changes nothing; a detach may be under way.
+                if becomes == Known::Detached && was == Known::Attached {
+                    self.known[guest] = Known::Either;
+                }
+                if !faulty && was != becomes && self.undisturbed() {
+                    return Err(format!("{what} of {guest} failed without a reason: {e}"));
+                }
+                Ok(Err(e))
+            }
+        }
+    }
+
+    /// Whether nothing that others or faults have done is still to be dealt with.
+    fn undisturbed(&self) -> bool {
+        world().faults == self.faults_before && world().hearing == Hearing::Good
+    }
+
+    fn attach(&mut self, guest: usize) -> Outcome<Result<(), String>> {
+        if !inside(|| world().lives(self.guests[guest].0)) {
+            self.guests[guest] = self.new_guest();
+        }
+        let faults = world().faults;
+        let answer = self.begin_attach(guest);
+        self.end("attach", (guest, Known::Attached), &answer, faults)
+    }
+
+    fn detach(&mut self, guest: usize) -> Outcome<Result<(), String>> {
+        let faults = world().faults;
+        let answer = self.begin_detach(guest);
+        self.end("detach", (guest, Known::Detached), &answer, faults)
+    }
+
+    /// The name of a guest's host end, where it is to be seen.
+    fn host_end(&self, guest: usize) -> Option<String> {
+        inside(|| {
+            let name = name(guest).to_string();
+            let links = device::links(world().device);
+            let of =
+                |alias: &str| alias.split(|c: char| !c.is_ascii_alphanumeric()).any(|w| w == name);
+            let found = links.iter().find(|link| link.alias.as_deref().is_some_and(of));
+            found.map(|link| link.name.clone())
+        })
+    }
+
+    /// Does one step.
+    pub fn step(&mut self, step: &Step) -> Outcome<()> {
+        self.say(|| format!("{step:?}"));
+        if !matches!(step.op, Op::Rest) {
+            world().plan = step.fault.clone();
+            if step.hearing != Hearing::Late {
+                inside(|| world().hear_late());
+            }
+            world().hearing = step.hearing;
+        }
+        let device = world().device;
+        match step.op {
+            Op::Attach(guest) => drop(self.attach(guest)?),
+            Op::Detach(guest) => drop(self.detach(guest)?),
+            Op::AttachAndDetach(one, other) => {
+                if !inside(|| world().lives(self.guests[one].0)) {
+                    self.guests[one] = self.new_guest();
+                }
+                let faults = world().faults;
+                let (first, second) = (self.begin_attach(one), self.begin_detach(other));
+                drop(self.end("attach", (one, Known::Attached), &first, faults)?);
+                drop(self.end("detach", (other, Known::Detached), &second, faults)?);
+            }
+            Op::Update(guest, mtu) => {
+                let handle = self.handle();
+                let answer = self.begin(move || {
+                    let request = UpdateRequest {
+                        name: name(guest),
+                        spec: spec(guest, mtu),
+                        whose: Whose::Everyones,
+                        arrived: Instant::now(),
+                    };
+                    handle.update(request).map(drop).map_err(|e| e.to_string())
+                });
+                let result = self.answer("update", &answer)?;
+                self.say(|| format!("update {guest}: {result:?}"));
+            }
+            Op::Status(guest) => {
+                let handle = self.handle();
+                let answer = self.begin(move || {
+                    handle
+                        .status(guest.map(name), Whose::Everyones)
+                        .map(drop)
+                        .map_err(|e| e.to_string())
+                });
+                let result = self.answer("status", &answer)?;
+                self.say(|| format!("status {guest:?}: {result:?}"));
+            }
+            Op::List => {
+                let handle = self.handle();
+                let answer = self.begin(move || handle.list(Whose::Everyones).is_ok());
+                self.answer("list", &answer)?;
+            }
+            Op::GuestDies(guest) => {
+                inside(|| world().process_end(self.guests[guest].0));
+                if self.known[guest] != Known::Detached {
+                    self.known[guest] = Known::Detached;
+                }
+            }
+            Op::Killed => self.kill(),
+            Op::Restarted => {
+                let handle = self.handle();
+                let answer = self.begin(move || handle.end());
+                self.answer("the end", &answer)?;
+                self.kill();
+            }
+            Op::Time(ms) => self.pass(ms * MS),
+            Op::Rest => self.rest()?,
+            Op::UplinkGoes => drop(inside(|| device::delete(device, "wlan0"))),
+            Op::UplinkComes => {
+                inside(device::uplink_comes);
+                inside(|| self.others_routes());
+            }
+            Op::NoDefaultRoute => {
+                inside(|| device::default_route(device, "wlan0", "192.0.2.1", true));
+            }
+            Op::UplinkDown => drop(inside(|| device::set_up(device, "wlan0", false))),
+            Op::Rule(number, gone) => {
+                inside(|| device::rule(device, number, gone));
+                keep(&mut self.others.rules, number, gone);
+            }
+            Op::Route(number, gone) => {
+                inside(|| device::route(device, "wlan0", number, gone));
+                keep(&mut self.others.routes, number, gone);
+            }
+            Op::Table(number, gone) => {
+                inside(|| world().filter.others(device, &format!("others{number}"), gone));
+                keep(&mut self.others.tables, number, gone);
+            }
+            Op::NoForwarding => {
+                let path = "/proc/sys/net/ipv4/ip_forward";
+                self.others.switch = true;
+                let _ = inside(|| world().write(device, path, b"0"));
+            }
+            Op::FilterGoes => drop(inside(|| world().filter.delete(device, "guestnet"))),
+            Op::FilterRuleGoes(chain) => {
+                inside(|| world().filter.delete_rule(device, "guestnet", chain));
+            }
+            Op::Rename(guest) => {
+                if let Some(name) = self.host_end(guest) {
+                    inside(|| device::set_up(device, &name, false));
+                    inside(|| device::rename(device, &name, "renamed"));
+                }
+            }
+            Op::HostEndDown(guest) => {
+                if let Some(name) = self.host_end(guest) {
+                    inside(|| device::set_up(device, &name, false));
+                }
+            }
+            Op::NoHostAddress(guest) => {
+                if let Some(name) = self.host_end(guest) {
+                    let gateway = spec(guest, -1).gateway.to_string();
+                    inside(|| device::address(device, &name, &gateway, 32, true));
+                }
+            }
+            Op::HostEndGoes(guest) => {
+                if let Some(name) = self.host_end(guest) {
+                    inside(|| device::delete(device, &name));
+                    self.known[guest] = Known::Detached;
+                }
+            }
+        }
+        if !world().killed {
+            self.pass(3 * MS);
+        }
+        self.alive()
+    }
+
+    /// Starts guestnetd again where it was killed.
+    fn alive(&mut self) -> Outcome<()> {
+        if world().killed {
+            self.bury();
+        }
+        while self.daemon.is_none() {
+            self.start()?;
+            self.pass(MS);
+            if world().killed {
+                self.bury();
+            }
+        }
+        Ok(())
+    }
+
+    fn others_routes(&self) {
+        for number in self.others.routes.clone() {
+            device::route(world().device, "wlan0", number, false);
+        }
+    }
+
+    /// Everything comes to rest: nothing goes wrong any more, and all is as it should be after a while.
+    pub fn rest(&mut self) -> Outcome<()> {
+        world().plan = None;
+        inside(|| world().hear_late());
+        inside(device::uplink_comes);
+        inside(|| self.others_routes());
+        self.pass(REST);
+        self.alive()?;
+        self.faults_before = world().faults;
+        let handle = self.handle();
+        let listed = self.begin(move || {
+            let all = handle.list(Whose::Everyones).map_err(|e| e.to_string())?;
+            Ok::<_, String>(all.iter().map(|guest| guest.name().to_string()).collect::<Vec<_>>())
+        });
+        let listed = self.answer("list", &listed)?.ok_or("it was killed at rest")??;
+        for guest in 0..GUESTS {
+            let is = listed.contains(&name(guest).to_string());
+            match (self.known[guest], is) {
+                (Known::Attached, false) => return Err(format!("{} is lost", name(guest))),
+                (Known::Detached, true) => return Err(format!("{} is still there", name(guest))),
+                (_, true) => self.known[guest] = Known::Attached,
+                (_, false) => self.known[guest] = Known::Detached,
+            }
+        }
+        for guest in 0..GUESTS {
+            self.check(guest)?;
+        }
+        let count = inside(|| world().descriptors(self.life));
+        if count > DESCRIPTORS {
+            return Err(format!("{count} descriptors are open"));
+        }
+        Ok(())
+    }
+
+    /// A guest has what it should have, or nothing; and status says so.
+    fn check(&mut self, guest: usize) -> Outcome<()> {
+        let (end, here) = (self.host_end(guest), self.known[guest] == Known::Attached);
+        let who = name(guest);
+        let device = world().device;
+        if !here {
+            return match end {
+                Some(end) => Err(format!("{who} is detached, and {end} is left of it")),
+                None => Ok(()),
+            };
+        }
+        let end = end.ok_or(format!("{who} is attached, and has no host end"))?;
+        let netns = self.guests[guest].1;
+        inside(|| {
+            let up =
+                |netns, name: &str| device::link(netns, name).is_some_and(|l| l.flags & 1 != 0);
+            if !up(device, &end) {
+                return Err(format!("{end} of {who} is down"));
+            }
+            if !up(netns, "wlan0") {
+                return Err(format!("{who} has no wlan0 that is up"));
+            }
+            if !world().filter.knows_guest(device, &end) {
+                return Err(format!("the packet filter does not know {end} of {who}"));
+            }
+            let on = world().kernel.read(device, "/proc/sys/net/ipv4/ip_forward");
+            if on.ok().is_none_or(|value| value.trim_ascii() != b"1") {
+                return Err(format!("{who} is attached, and nothing is forwarded"));
+            }
+            Ok(())
+        })?;
+        let handle = self.handle();
+        let said = self.begin(move || {
+            let report = handle.status(Some(name(guest)), Whose::Everyones);
+            report.map_err(|e| e.to_string()).map(|report| {
+                let bad: Vec<String> = report
+                    .guests
+                    .iter()
+                    // There is no resolver here, and it says so.
+                    .filter(|one| one.verdict != Verdict::NoNames)
+                    .map(|one| format!("{:?}: {:?}", one.verdict, one.reason))
+                    .collect();
+                bad
+            })
+        });
+        let bad = self.answer("status", &said)?.ok_or("it was killed at rest")??;
+        match bad.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{who} has all it needs, and status says {bad:?}")),
+        }
+    }
+
+    /// All that there is at the end, in a form that does not depend on the way there.
+    pub fn state(&self) -> Vec<String> {
+        inside(|| {
+            let mut lines = device::state(world().device);
+            if self.others.switch {
+                let shared = |line: &&String| {
+                    line.starts_with("/proc/")
+                        || line.starts_with("nft 1 guestnet chain forward rule")
+                };
+                lines.retain(|line| !shared(&line));
+            }
+            for guest in 0..GUESTS {
+                if self.known[guest] == Known::Attached {
+                    let inside = device::state(self.guests[guest].1);
+                    lines.extend(inside.into_iter().map(|line| format!("{} {line}", name(guest))));
+                }
+            }
+            lines
+        })
+    }
+
+    /// What a device is like where only that was done which is left: the same others' things, the same guests.
+    pub fn plain(&self, dir: PathBuf) -> Outcome<Vec<String>> {
+        let (others, known) = (self.others.clone(), self.known.clone());
+        let mut seed = schedule().seed.clone();
+        let seed = crate::seed::Seed::new(seed.next());
+        let scratch = world().scratch.clone();
+        inside(|| {
+            crate::world::begin(scratch);
+            schedule::begin(seed);
+        });
+        let mut bed = Self::new(dir)?;
+        let device = world().device;
+        inside(|| {
+            for number in &others.rules {
+                device::rule(device, *number, false);
+            }
+            for number in &others.tables {
+                world().filter.others(device, &format!("others{number}"), false);
+            }
+        });
+        bed.others = others;
+        inside(|| bed.others_routes());
+        for guest in 0..GUESTS {
+            if known[guest] == Known::Attached {
+                bed.attach(guest)?.map_err(|e| format!("in the plain history: {e}"))?;
+            }
+        }
+        bed.last_rest()?;
+        Ok(bed.state())
+    }
+
+    /// The last rest: where there is no guest nothing is compared, so that one comes and goes.
+    pub fn last_rest(&mut self) -> Outcome<()> {
+        self.rest()?;
+        if self.known.iter().all(|known| *known == Known::Detached) {
+            self.attach(0)?.map_err(|e| format!("at the end: {e}"))?;
+            self.detach(0)?.map_err(|e| format!("at the end: {e}"))?;
+            self.rest()?;
+        }
+        Ok(())
+    }
+
+    /// Looks between any two writes from now on.
+    pub fn watch(&self) {
+        world().watch = Some(closed);
+    }
+}
+
+fn keep(set: &mut BTreeSet<u8>, number: u8, gone: bool) {
+    match gone {
+        true => drop(set.remove(&number)),
+        false => drop(set.insert(number)),
+    }
+}
+
+/// The difference of two states.
+pub fn difference(was: &[String], should: &[String]) -> Option<String> {
+    let count = |lines: &[String]| {
+        let mut counted = BTreeMap::<String, i32>::new();
+        lines.iter().for_each(|line| *counted.entry(line.clone()).or_default() += 1);
+        counted
+    };
+    let (was, should) = (count(was), count(should));
+    let only = |one: &BTreeMap<String, i32>, other: &BTreeMap<String, i32>, sign: &str| {
+        let more = one.iter().filter(|(line, n)| other.get(*line).unwrap_or(&0) < n);
+        more.map(|(line, _)| format!("{sign} {line}\n")).collect::<String>()
+    };
+    let text = only(&should, &was, "-") + &only(&was, &should, "+");
+    (!text.is_empty()).then_some(text)
+}

@@ -1,0 +1,166 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! What happens in a history: made of a seed, and fewer of it where one that failed is made small.
+
+use crate::seed::Seed;
+use crate::world::{Fault, Hearing};
+
+/// How many guests there are names for.
+pub const GUESTS: usize = 4;
+
+/// One thing that somebody does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// A guest is attached.
+    Attach(usize),
+    /// A guest is detached.
+    Detach(usize),
+    /// A guest is attached while another one is detached.
+    AttachAndDetach(usize, usize),
+    /// A guest's MTU is to be another one.
+    Update(usize, i32),
+    /// Somebody asks how it is.
+    Status(Option<usize>),
+    /// Somebody asks for all guests.
+    List,
+    /// A guest's process ends, and its namespace with it.
+    GuestDies(usize),
+    /// guestnetd is killed, and started again.
+    Killed,
+    /// guestnetd ends, and is started again.
+    Restarted,
+    /// So many milliseconds go by.
+    Time(u64),
+    /// All comes to rest, and is looked at.
+    Rest,
+    /// The uplink's link goes or comes.
+    UplinkGoes,
+    /// It comes back.
+    UplinkComes,
+    /// The default route goes.
+    NoDefaultRoute,
+    /// The uplink goes down.
+    UplinkDown,
+    /// A policy rule of others' comes or goes.
+    Rule(u8, bool),
+    /// A route of others' comes or goes.
+    Route(u8, bool),
+    /// A table of others' comes to the packet filter, or goes.
+    Table(u8, bool),
+    /// Others write 0 to ip_forward.
+    NoForwarding,
+    /// Others delete guestnetd's table of the packet filter.
+    FilterGoes,
+    /// Others delete one of its rules.
+    FilterRuleGoes(usize),
+    /// Others rename a guest's host end.
+    Rename(usize),
+    /// Others set it down.
+    HostEndDown(usize),
+    /// Others take its address.
+    NoHostAddress(usize),
+    /// Others delete it.
+    HostEndGoes(usize),
+}
+
+/// One of them, with what goes wrong meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What.
+    pub op: Op,
+    /// At guestnetd's so many-th write from here.
+    pub fault: Option<(u32, Fault)>,
+    /// What becomes of announcements meanwhile.
+    pub hearing: Hearing,
+}
+
+/// Histories that have found something, made small: told before all others, and with each of the faults in
+/// turn.
+pub fn known() -> Vec<Vec<Step>> {
+    let plain = |op: Op| Step { op, fault: None, hearing: Hearing::Good };
+    let faulty =
+        |op: Op, at: u32, fault: &Fault| Step { fault: Some((at, fault.clone())), ..plain(op) };
+    let faults = [
+        Fault::Before(libc::ENOMEM),
+        Fault::Before(libc::ENOBUFS),
+        Fault::After,
+        Fault::KilledBefore,
+        Fault::KilledAfter,
+    ];
+    let mut all = Vec::new();
+    for fault in &faults {
+        // Forwarding was given back half, and its own announcement taken for somebody else's.
+        all.extend((0..8).map(|at| vec![plain(Op::Attach(3)), faulty(Op::Detach(3), at, fault)]));
+        // A start that met a fault while nf_tables was probed took it for an older kernel's.
+        all.extend((0..6).map(|at| vec![plain(Op::Attach(1)), faulty(Op::Restarted, at, fault)]));
+    }
+    all
+}
+
+/// The history of a seed.
+pub fn history(seed: u64) -> Vec<Step> {
+    let mut seed = Seed::new(seed);
+    let length = 4 + seed.below(12);
+    (0..length).map(|_| step(&mut seed)).collect()
+}
+
+fn step(seed: &mut Seed) -> Step {
+    let guest = seed.below(GUESTS);
+    let number = seed.below(3) as u8;
+    let yes = seed.once_in(2);
+    let op = match seed.below(100) {
+        0..=27 => Op::Attach(guest),
+        28..=39 => Op::Detach(guest),
+        40..=43 => Op::AttachAndDetach(guest, (guest + 1 + seed.below(GUESTS - 1)) % GUESTS),
+        44..=48 => Op::Update(guest, 1280 + 20 * seed.below(8) as i32),
+        49..=52 => Op::Status(yes.then_some(guest)),
+        53 => Op::List,
+        54..=58 => Op::GuestDies(guest),
+        59..=62 => Op::Killed,
+        63..=65 => Op::Restarted,
+        66..=69 => Op::Time([1, 30, 700, 5_000, 61_000][seed.below(5)]),
+        70..=73 => Op::Rest,
+        74..=75 => Op::UplinkGoes,
+        76..=78 => Op::UplinkComes,
+        79 => Op::NoDefaultRoute,
+        80 => Op::UplinkDown,
+        81..=82 => Op::Rule(number, yes),
+        83..=84 => Op::Route(number, yes),
+        85..=86 => Op::Table(number, yes),
+        87..=88 => Op::NoForwarding,
+        89..=90 => Op::FilterGoes,
+        91..=92 => Op::FilterRuleGoes(seed.below(6)),
+        93..=94 => Op::Rename(guest),
+        95..=96 => Op::HostEndDown(guest),
+        97..=98 => Op::NoHostAddress(guest),
+        _ => Op::HostEndGoes(guest),
+    };
+    let fault = seed.once_in(3).then(|| {
+        let at = seed.below(if yes { 4 } else { 24 }) as u32;
+        let fault = match seed.below(8) {
+            0 => Fault::KilledBefore,
+            1 => Fault::KilledAfter,
+            2..=4 => Fault::After,
+            _ => Fault::Before([libc::ENOMEM, libc::EBUSY, libc::ENOBUFS][seed.below(3)]),
+        };
+        (at, fault)
+    });
+    let hearing = match seed.below(12) {
+        0 => Hearing::Overrun,
+        1 => Hearing::Late,
+        _ => Hearing::Good,
+    };
+    Step { op, fault, hearing }
+}

@@ -23,6 +23,7 @@ use guestnetd::daemon::{AttachRequest, By, Config, Daemon, Handle, UpdateRequest
 use guestnetd::effects::firewall::Choice;
 use guestnetd::effects::kernel::netns::initial::Initial;
 use guestnetd::effects::kernel::netns::target::{Named, Target};
+use guestnetd::model::ownership::LINK_GROUP;
 use guestnetd::spec::{GuestName, GuestSpec, IfName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -37,6 +38,9 @@ const LONGEST: Nanos = 60 * S;
 const REST: Nanos = 400 * S;
 /// More than one life of guestnetd's ever needs.
 const DESCRIPTORS: usize = 64;
+
+/// What keeps guests' packets from the internet, as it is read.
+const UNFORWARDED: &str = "nothing is forwarded";
 
 /// What became of something.
 pub type Outcome<T> = Result<T, String>;
@@ -89,17 +93,17 @@ fn spec(guest: usize, mtu: i32) -> GuestSpec {
     GuestSpec::new(name(guest), wlan0, None, gateway.into(), 24, mtu).expect("a guest")
 }
 
-/// What must be so between any two writes: what a guest could send by its link meets its own rules.
+/// What must be so between any two writes: what a guest could send by its link meets guestnetd's rules.
 fn closed(world: &mut World) -> Result<(), String> {
     let device = world.device;
-    // Where others have just taken it the next rest is what tells.
-    for link in device::links_of(world, device) {
-        let is_guests = link.alias.as_deref().is_some_and(|alias| alias.starts_with("guestnet"));
-        if is_guests && link.flags & 1 != 0 && !world.filter.knows_guest(device, &link.name) {
-            return Err(format!("{} is up, and the packet filter does not know it", link.name));
-        }
+    if world.filter.is_closed(device) {
+        return Ok(());
     }
-    Ok(())
+    let open = |link: &device::Seen| link.group == LINK_GROUP && link.flags & 1 != 0;
+    match device::links_of(world, device).iter().find(|link| open(link)) {
+        Some(link) => Err(format!("{} is up, and the packet filter is open", link.name)),
+        None => Ok(()),
+    }
 }
 
 impl Bed {
@@ -346,10 +350,12 @@ impl Bed {
         self.say(|| format!("{step:?}"));
         if !matches!(step.op, Op::Rest) {
             world().plan = step.fault.clone();
-            if step.hearing != Hearing::Late {
+            if step.hearing != Hearing::Late && !matches!(step.op, Op::Status(_)) {
                 inside(|| world().hear_late());
             }
-            world().hearing = step.hearing;
+            if !matches!(step.op, Op::Status(_)) {
+                world().hearing = step.hearing;
+            }
         }
         let device = world().device;
         match step.op {
@@ -380,14 +386,23 @@ impl Bed {
             }
             Op::Status(guest) => {
                 let handle = self.handle();
+                // The kernel has queued an announcement before who caused it goes on: only what is read anew
+                // each time is known while they are held back.
+                let late = world().hearing == Hearing::Late;
+                let broken = self.broken().filter(|what| !late || *what == UNFORWARDED);
                 let answer = self.begin(move || {
-                    handle
-                        .status(guest.map(name), Whose::Everyones)
-                        .map(drop)
-                        .map_err(|e| e.to_string())
+                    let report = handle.status(guest.map(name), Whose::Everyones);
+                    report.map_err(|e| e.to_string()).map(|report| report.verdict)
                 });
                 let result = self.answer("status", &answer)?;
-                self.say(|| format!("status {guest:?}: {result:?}"));
+                self.say(|| format!("status {guest:?}: {result:?}, and {broken:?}"));
+                // What was so before the call and is so after it was so all the time.
+                let still = broken.filter(|_| !world().killed && self.broken() == broken);
+                if let (Some(what), Some(Ok(Verdict::Internet | Verdict::NoNames))) =
+                    (still, result)
+                {
+                    return Err(format!("{what}, and status says that all is well"));
+                }
             }
             Op::List => {
                 let handle = self.handle();
@@ -467,6 +482,23 @@ impl Bed {
             self.pass(3 * MS);
         }
         self.alive()
+    }
+
+    /// What keeps every guest's packets from the internet, where there are guests.
+    fn broken(&self) -> Option<&'static str> {
+        let device = world().device;
+        inside(|| {
+            let guests =
+                device::links(device).iter().filter(|link| link.group == LINK_GROUP).count();
+            let on = world().kernel.read(device, "/proc/sys/net/ipv4/ip_forward");
+            let on = on.is_ok_and(|value| value.trim_ascii() == b"1");
+            match () {
+                () if guests == 0 => None,
+                () if !on => Some(UNFORWARDED),
+                () if !device::has_default_route(device) => Some("there is no default route"),
+                () => None,
+            }
+        })
     }
 
     /// Starts guestnetd again where it was killed.

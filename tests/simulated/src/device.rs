@@ -55,6 +55,8 @@ pub struct Seen {
     pub flags: u32,
     /// What is written on it.
     pub alias: Option<String>,
+    /// The group that it is in.
+    pub group: u32,
 }
 
 /// All interfaces of a namespace.
@@ -82,6 +84,10 @@ pub fn links_of(world: &mut World, netns: Netns) -> Vec<Seen> {
             flags: number(24),
             name: text(IFLA_IFNAME).unwrap_or_default(),
             alias: text(20),
+            group: all
+                .iter()
+                .find(|(k, _)| *k == 27)
+                .map_or(0, |(_, value)| (*value).try_into().map_or(0, u32::from_ne_bytes)),
         });
     }
     found
@@ -182,6 +188,17 @@ pub fn build() {
     let device = world().device;
     set_up(device, "lo", true);
     uplink_comes();
+}
+
+/// Whether there is a default route.
+pub fn has_default_route(netns: Netns) -> bool {
+    let asked = Message::new(RTM_GETROUTE, DUMP, &[vec![2], vec![0; 11]].concat()).bytes();
+    let (_, answers) = world().ask(netns, ROUTE, &asked);
+    // A unicast route to everywhere, in table main.
+    let is_it = |m: &&[u8]| {
+        m.get(16..18) == Some(&[2, 0]) && m.get(20) == Some(&254) && m.get(23) == Some(&1)
+    };
+    all_messages(&answers).iter().any(is_it)
 }
 
 /// The settings of the device that guestnetd writes.

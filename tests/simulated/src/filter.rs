@@ -180,6 +180,16 @@ impl Filter {
         }
     }
 
+    /// Whether guestnetd's table is there with rules for what is forwarded and what comes in. With those
+    /// nothing of a guest's passes that is not said of it.
+    pub fn is_closed(&self, netns: Netns) -> bool {
+        let table = self.0.get(&netns).and_then(|all| all.tables.get(&(1, b"guestnet".to_vec())));
+        let has = |table: &Table, name: &[u8]| {
+            table.chains.iter().any(|chain| chain.name == name && !chain.rules.is_empty())
+        };
+        table.is_some_and(|table| has(table, b"forward") && has(table, b"input"))
+    }
+
     /// Whether guestnetd's table says that this interface is a guest's.
     pub fn knows_guest(&self, netns: Netns, interface: &str) -> bool {
         let Some(tables) = self.0.get(&netns) else { return false };

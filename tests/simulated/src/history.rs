@@ -75,6 +75,16 @@ pub enum Op {
     HostEndGoes(usize),
 }
 
+impl Op {
+    /// Whether others break something by it.
+    fn breaks(&self) -> bool {
+        matches!(
+            self,
+            Self::UplinkGoes | Self::NoDefaultRoute | Self::UplinkDown | Self::NoForwarding
+        )
+    }
+}
+
 /// One of them, with what goes wrong meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -113,7 +123,17 @@ pub fn known() -> Vec<Vec<Step>> {
 pub fn history(seed: u64) -> Vec<Step> {
     let mut seed = Seed::new(seed);
     let length = 4 + seed.below(12);
-    (0..length).map(|_| step(&mut seed)).collect()
+    let mut steps = Vec::new();
+    for _ in 0..length {
+        let one = step(&mut seed);
+        // Somebody looks while it is broken.
+        let looks = one.op.breaks() && seed.once_in(4);
+        steps.push(one);
+        if looks {
+            steps.push(Step { op: Op::Status(None), fault: None, hearing: Hearing::Good });
+        }
+    }
+    steps
 }
 
 fn step(seed: &mut Seed) -> Step {
@@ -159,7 +179,7 @@ fn step(seed: &mut Seed) -> Step {
     });
     let hearing = match seed.below(12) {
         0 => Hearing::Overrun,
-        1 => Hearing::Late,
+        1 | 2 => Hearing::Late,
         _ => Hearing::Good,
     };
     Step { op, fault, hearing }

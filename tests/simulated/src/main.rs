@@ -18,7 +18,7 @@
 //!
 //!     guestnet-simulated [HISTORIES [FIRST]]     SEED=n TRACE=1 guestnet-simulated
 //!
-//! docs/decisions/simulator.md says how, what is simulated, and what is not.
+//! docs/decisions/simulation.md says how, what is simulated, and what is not.
 
 mod bed;
 mod calls;
@@ -81,6 +81,7 @@ fn run(seed: u64, steps: &[Step]) -> Option<String> {
     // SAFETY: this process has one thread.
     let child = unsafe { libc::fork() };
     if child == 0 {
+        end_with_parent();
         real::close(ends[0]);
         let end = ends[1];
         std::panic::set_hook(Box::new(move |panic| {
@@ -135,6 +136,12 @@ fn run(seed: u64, steps: &[Step]) -> Option<String> {
         text = format!("its process ended with status {status:#x}");
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// Who starts us may be killed.
+fn end_with_parent() {
+    let (option, signal) = (libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize);
+    real::raw(libc::SYS_prctl, option, signal, 0, 0, 0, 0);
 }
 
 /// The kind of a failure, for one that is made small must stay what it is.
@@ -234,6 +241,7 @@ fn main() {
         // SAFETY: this process has one thread.
         let child = unsafe { libc::fork() };
         if child == 0 {
+            end_with_parent();
             let known = if worker == 0 { those_known() } else { 0 };
             let failed = known + some(first + worker, count.saturating_sub(worker), workers, most);
             std::process::exit(i32::from(failed != 0));

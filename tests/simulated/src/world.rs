@@ -393,6 +393,9 @@ impl World {
     fn look(&mut self) {
         if let Some(watch) = self.watch.filter(|_| self.seen.is_none()) {
             self.seen = watch(self).err();
+            if let Some(seen) = self.seen.as_ref().filter(|_| self.trace) {
+                eprintln!("!! {seen}");
+            }
         }
     }
 

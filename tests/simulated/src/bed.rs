@@ -18,14 +18,17 @@ use crate::device;
 use crate::history::{Op, Step, GUESTS};
 use crate::schedule::{self, inside, schedule, Nanos, Wait};
 use crate::world::{world, Hearing, World};
-use guestnet_simulator::Netns;
-use guestnetd::daemon::{AttachRequest, By, Config, Daemon, Handle, UpdateRequest, Verdict, Whose};
+use guestnet_simulator::{Connection, Fate, Netns, Packet};
+use guestnetd::daemon::{
+    AttachRequest, Attached, By, Config, Daemon, Handle, UpdateRequest, Verdict, Whose,
+};
 use guestnetd::effects::firewall::Choice;
 use guestnetd::effects::kernel::netns::initial::Initial;
 use guestnetd::effects::kernel::netns::target::{Named, Target};
 use guestnetd::model::ownership::LINK_GROUP;
 use guestnetd::spec::{GuestName, GuestSpec, IfName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -93,17 +96,49 @@ fn spec(guest: usize, mtu: i32) -> GuestSpec {
     GuestSpec::new(name(guest), wlan0, None, gateway.into(), 24, mtu).expect("a guest")
 }
 
-/// What must be so between any two writes: what a guest could send by its link meets guestnetd's rules.
+/// What must be so between any two writes: what a guest could send by its link meets guestnetd's rules, and
+/// nothing passes under another address than a guest's own, or to another guest.
 fn closed(world: &mut World) -> Result<(), String> {
     let device = world.device;
-    if world.filter.is_closed(device) {
+    let links = device::links_of(world, device);
+    let ours = |link: &&device::Seen| link.group == LINK_GROUP && link.flags & 1 != 0;
+    let Some(first) = links.iter().find(ours) else { return Ok(()) };
+    if !world.filter.is_closed(device) {
+        return Err(format!("{} is up, and the packet filter is open", first.name));
+    }
+    let generation = world.filter.generation(device);
+    if std::mem::replace(&mut world.looked, generation) == generation {
         return Ok(());
     }
-    let open = |link: &device::Seen| link.group == LINK_GROUP && link.flags & 1 != 0;
-    match device::links_of(world, device).iter().find(|link| open(link)) {
-        Some(link) => Err(format!("{} is up, and the packet filter is open", link.name)),
-        None => Ok(()),
+    let rules = world.filter.rules(device);
+    for link in links.iter().filter(ours) {
+        for (from, to) in
+            [(STRANGER, ELSEWHERE), (STRANGER, GUESTS_OWN[0]), (GUESTS_OWN[0], GUESTS_OWN[1])]
+        {
+            let fate = world.kernel.packet(device, &rules, &packet(link.index, from, to));
+            // One of these addresses may be this guest's own.
+            if from == STRANGER && matches!(fate, Fate::Sent { .. }) {
+                return Err(format!("{from} to {to} by {}: {fate:?}", link.name));
+            }
+            let by_guest = |output: u32| links.iter().any(|l| l.index as u32 == output && ours(&l));
+            if matches!(fate, Fate::Sent { output, .. } if by_guest(output)) {
+                return Err(format!("{from} to {to} by {}, another guest's: {fate:?}", link.name));
+            }
+        }
     }
+    Ok(())
+}
+
+/// An address that is nobody's.
+const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 66, 6, 6);
+/// The internet.
+const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
+/// The first addresses that guests get in two of their subnets.
+const GUESTS_OWN: [Ipv4Addr; 2] = [Ipv4Addr::new(172, 17, 3, 3), Ipv4Addr::new(172, 28, 3, 3)];
+
+fn packet(input: i32, from: Ipv4Addr, to: Ipv4Addr) -> Packet {
+    let (input, ports, connection) = (input as u32, (40_000, 443), Connection::New);
+    Packet { input, from, to, protocol: libc::IPPROTO_TCP as u8, ports, connection }
 }
 
 impl Bed {
@@ -534,11 +569,12 @@ impl Bed {
         let handle = self.handle();
         let listed = self.begin(move || {
             let all = handle.list(Whose::Everyones).map_err(|e| e.to_string())?;
-            Ok::<_, String>(all.iter().map(|guest| guest.name().to_string()).collect::<Vec<_>>())
+            let one = |guest: &Attached| (guest.name().to_string(), guest.net.guest.address);
+            Ok::<_, String>(all.iter().map(one).collect::<BTreeMap<_, _>>())
         });
         let listed = self.answer("list", &listed)?.ok_or("it was killed at rest")??;
         for guest in 0..GUESTS {
-            let is = listed.contains(&name(guest).to_string());
+            let is = listed.contains_key(name(guest).as_str());
             match (self.known[guest], is) {
                 (Known::Attached, false) => return Err(format!("{} is lost", name(guest))),
                 (Known::Detached, true) => return Err(format!("{} is still there", name(guest))),
@@ -547,7 +583,7 @@ impl Bed {
             }
         }
         for guest in 0..GUESTS {
-            self.check(guest)?;
+            self.check(guest, listed.get(name(guest).as_str()).copied())?;
         }
         let count = inside(|| world().descriptors(self.life));
         if count > DESCRIPTORS {
@@ -557,7 +593,7 @@ impl Bed {
     }
 
     /// A guest has what it should have, or nothing; and status says so.
-    fn check(&mut self, guest: usize) -> Outcome<()> {
+    fn check(&mut self, guest: usize, address: Option<Ipv4Addr>) -> Outcome<()> {
         let (end, here) = (self.host_end(guest), self.known[guest] == Known::Attached);
         let who = name(guest);
         let device = world().device;
@@ -581,11 +617,23 @@ impl Bed {
             if !world().filter.knows_guest(device, &end) {
                 return Err(format!("the packet filter does not know {end} of {who}"));
             }
-            let on = world().kernel.read(device, "/proc/sys/net/ipv4/ip_forward");
-            if on.ok().is_none_or(|value| value.trim_ascii() != b"1") {
-                return Err(format!("{who} is attached, and nothing is forwarded"));
+            let link = |name: &str| device::link(device, name).map_or(0, |link| link.index);
+            let (rules, address) = (world().filter.rules(device), address.unwrap_or(STRANGER));
+            let ours =
+                world().kernel.packet(device, &rules, &packet(link(&end), address, ELSEWHERE));
+            let uplink = link("wlan0") as u32;
+            let leaves = matches!(ours, Fate::Sent { output, from, .. }
+                if output == uplink && from == Ipv4Addr::new(192, 0, 2, 7));
+            if !leaves {
+                return Err(format!(
+                    "a packet of {who}'s does not leave as the device's: {ours:?}"
+                ));
             }
-            Ok(())
+            let theirs = packet(link("wlan0"), ELSEWHERE, address);
+            match world().kernel.packet(device, &rules, &theirs) {
+                fate @ Fate::Sent { .. } => Err(format!("anybody reaches {who}: {fate:?}")),
+                _ => Ok(()),
+            }
         })?;
         let handle = self.handle();
         let said = self.begin(move || {

@@ -17,7 +17,7 @@
 //! sent. What a rule does to a packet is not known here. Connection tracking, which has nothing.
 
 use crate::wire::{attribute, attributes};
-use guestnet_simulator::Netns;
+use guestnet_simulator::{Netns, Ruleset};
 use std::collections::BTreeMap;
 
 /// The packet filter of each namespace.
@@ -178,6 +178,33 @@ impl Filter {
         if changed {
             tables.generation += 1;
         }
+    }
+
+    /// How often the tables have changed.
+    pub fn generation(&self, netns: Netns) -> u32 {
+        self.0.get(&netns).map_or(0, |tables| tables.generation)
+    }
+
+    /// The rules, as what becomes of a packet is told by.
+    pub fn rules(&self, netns: Netns) -> Ruleset {
+        let Some(tables) = self.0.get(&netns) else { return Ruleset::read(&[]) };
+        let ask = |kind: u16, family: u8, names: &[&[u8]]| {
+            let mut bytes = vec![0; 16];
+            bytes[4..6].copy_from_slice(&(NFTABLES << 8 | kind).to_ne_bytes());
+            bytes[6..8].copy_from_slice(&(NLM_F_DUMP | 1).to_ne_bytes());
+            bytes.extend([family, 0, 0, 0]);
+            for (at, name) in names.iter().enumerate() {
+                attribute(&mut bytes, at as u16 + 1, &[name, &b"\0"[..]].concat());
+            }
+            Request::read(&bytes).map(|request| tables.read(1, &request)).unwrap_or_default()
+        };
+        let mut all = [ask(4, 0, &[]), ask(7, 0, &[]), ask(10, 0, &[])].concat();
+        for ((family, name), table) in &tables.tables {
+            for set in &table.sets {
+                all.extend(ask(13, *family, &[name, &set.name]));
+            }
+        }
+        Ruleset::read(&all)
     }
 
     /// Whether guestnetd's table is there with rules for what is forwarded and what comes in. With those

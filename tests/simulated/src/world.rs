@@ -106,6 +106,8 @@ pub struct World {
     pub writes: u64,
     /// Told after each write, by whoever looks for what must not be even between two of them.
     pub watch: Option<fn(&mut World) -> Result<(), String>>,
+    /// The generation of the packet filter that it looked at last.
+    pub looked: u32,
     /// What it found first.
     pub seen: Option<String>,
     /// What was done, for who reads the history of a failure.
@@ -145,6 +147,7 @@ pub fn begin(scratch: String) {
         late: Vec::new(),
         writes: 0,
         watch: None,
+        looked: 0,
         seen: None,
         trace: std::env::var_os("TRACE").is_some(),
         scratch,

@@ -533,6 +533,7 @@ unsafe extern "C" fn syscall(
 ) -> c_long {
     if is_simulated() {
         match number {
+            // SAFETY: the caller's futex.
             libc::SYS_futex => return unsafe { futex(a, b as c_int, c as u32, d, f as u32) },
             libc::SYS_pidfd_open => {
                 return inside(|| match world().pidfd(a as i32) {

@@ -39,7 +39,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a history may take in real time: one that takes longer runs for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Runs a history in this process.
 fn tell(seed: u64, steps: &[Step]) -> Result<(), String> {

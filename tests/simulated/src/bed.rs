@@ -699,8 +699,8 @@ impl Bed {
         });
         bed.others = others;
         inside(|| bed.others_routes());
-        for guest in 0..GUESTS {
-            if known[guest] == Known::Attached {
+        for (guest, known) in known.iter().enumerate() {
+            if *known == Known::Attached {
                 bed.attach(guest)?.map_err(|e| format!("in the plain history: {e}"))?;
             }
         }

@@ -76,6 +76,9 @@ struct Process {
     ends: Vec<i32>,
 }
 
+/// Looks for what must not be.
+pub type Watch = fn(&mut World) -> Result<(), String>;
+
 /// All of it.
 pub struct World {
     /// The kernel.
@@ -105,7 +108,7 @@ pub struct World {
     /// Writes so far.
     pub writes: u64,
     /// Told after each write, by whoever looks for what must not be even between two of them.
-    pub watch: Option<fn(&mut World) -> Result<(), String>>,
+    pub watch: Option<Watch>,
     /// The generation of the packet filter that it looked at last.
     pub looked: u32,
     /// What it found first.

@@ -23,6 +23,7 @@ pub mod client;
 pub mod daemon;
 pub mod device;
 pub mod internet;
+pub mod kills;
 pub mod lxc;
 pub mod netd;
 pub mod netns;

@@ -17,7 +17,7 @@
 
 mod authorization;
 mod dump;
-mod error_codes;
+pub mod error_codes;
 mod facts;
 pub(crate) mod from_wire;
 mod listeners;

@@ -18,6 +18,7 @@
 //! A seal is the last field of the JSON object, `"crc32":"1c291ca3"`: the checksum of the text before it.
 //! A digit that was flipped on a worn flash is a valid digit, and would become an address.
 
+use crate::effects::kernel::write::{self, What};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -54,7 +55,7 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
 pub(super) fn overwrite(path: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
     bytes.resize(bytes.len().max(BLOCK), b' ');
     let file = open(OpenOptions::new().write(true).create(true), libc::O_NONBLOCK, path)?;
-    let written = file.write_all_at(&bytes, 0);
+    let written = write::bytes(What::State(path), &bytes, |bytes| file.write_all_at(bytes, 0));
     if written.is_err() && file.metadata().is_ok_and(|meta| meta.len() == 0) {
         let _ = fs::remove_file(path);
     }
@@ -71,8 +72,8 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
             _ => {}
         }
         let mut file = open(OpenOptions::new().write(true).create_new(true), 0, &beside)?;
-        file.write_all(bytes)?;
-        fs::rename(&beside, path)
+        write::bytes(What::State(path), bytes, |bytes| file.write_all(bytes))?;
+        write::through(What::Rename(path), || fs::rename(&beside, path))
     };
     replaced().inspect_err(|_| drop(fs::remove_file(&beside)))
 }

@@ -27,6 +27,7 @@ pub use record::{
     AttachedRecord, ForwardingRecord, LoggerRecord, Record, ResolversRecord, UpdateRecord,
 };
 
+use crate::effects::kernel::write::{self, What};
 use crate::error::Error;
 use crate::spec::GuestName;
 use file::{Opened, TEMPORARY};
@@ -126,7 +127,8 @@ impl Store {
 
     /// Forgets a name.
     pub fn forget(&self, name: &GuestName) {
-        let _ = fs::remove_file(self.record(name));
+        let path = self.record(name);
+        let _ = write::through(What::Removal(&path), || fs::remove_file(&path));
     }
 
     /// Keeps what is to be kept of the forwarding switch.

@@ -15,7 +15,7 @@
 //! The sysctls that guestnetd writes: the forwarding switch and disable_ipv6. `/proc/sys/net` shows the network namespace of the
 //! thread that opens it, so no mount is needed.
 
-use super::write;
+use super::write::{self, What};
 use crate::model::forwarding::Before;
 use crate::spec::IfName;
 use std::collections::BTreeSet;
@@ -141,7 +141,8 @@ fn text(path: impl AsRef<Path>) -> io::Result<String> {
 }
 
 fn set(path: impl AsRef<Path>, value: &str) -> io::Result<()> {
-    write::through(|| fs::write(path, value))
+    let path = path.as_ref();
+    write::through(What::Sysctl(path), || fs::write(path, value))
 }
 
 fn is_one(path: &str) -> io::Result<bool> {

@@ -15,7 +15,7 @@
 //! TUN and TAP devices, made by their descriptors and gone with the last of those
 //! (Documentation/networking/tuntap.rst).
 
-use super::write;
+use super::write::{self, What};
 use crate::error::Error;
 use nix::sys::ioctl::ioctl_num_type;
 use std::fs::{File, OpenOptions};
@@ -83,21 +83,23 @@ pub(in crate::effects) fn create_tun(tun: &File, name: &str) -> io::Result<()> {
 pub(in crate::effects) fn create_tap(first: File, tap: &Tap<'_>) -> io::Result<Vec<OwnedFd>> {
     let several = if tap.queues > 1 { IFF_MULTI_QUEUE } else { 0 };
     let flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | several;
-    write::through(|| set_interface(&first, tap.name, flags | IFF_TUN_EXCL))?;
+    write::through(What::Tap("TUNSETIFF"), || {
+        set_interface(&first, tap.name, flags | IFF_TUN_EXCL)
+    })?;
     let owner = libc::c_ulong::from(tap.owner);
-    write::through(|| {
+    write::through(What::Tap("TUNSETOWNER"), || {
         // SAFETY: the descriptor is open, and TUNSETOWNER takes a uid by its value, and no pointer.
         done(unsafe { libc::ioctl(first.as_raw_fd(), TUNSETOWNER, owner) })
     })?;
     let header = HEADER;
-    write::through(|| {
+    write::through(What::Tap("TUNSETVNETHDRSZ"), || {
         // SAFETY: the descriptor is open, and TUNSETVNETHDRSZ reads one int, which `header` is.
         done(unsafe { libc::ioctl(first.as_raw_fd(), TUNSETVNETHDRSZ, &header) })
     })?;
     let mut all = vec![OwnedFd::from(first)];
     for _ in 1..tap.queues {
         let next = open()?;
-        write::through(|| set_interface(&next, tap.name, flags))?;
+        write::through(What::Tap("TUNSETIFF, queue"), || set_interface(&next, tap.name, flags))?;
         all.push(next.into());
     }
     Ok(all)

@@ -18,7 +18,7 @@
 //! A program is the first of a group of processes of its own, so that with one that hangs goes what it
 //! has started.
 
-use crate::effects::kernel::write;
+use crate::effects::kernel::write::{self, What};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -52,7 +52,8 @@ pub(in crate::effects) fn run(
     limit: Duration,
 ) -> io::Result<(ExitStatus, String)> {
     // What it will write cannot be seen from here: each counts as a write.
-    write::through(|| output(command, limit, SAID))
+    let program = command.get_program().to_owned();
+    write::through(What::Program(&program), || output(command, limit, SAID))
 }
 
 /// The same of a program that only reads, and so much of what it says.

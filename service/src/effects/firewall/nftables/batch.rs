@@ -22,7 +22,7 @@ use super::encode;
 use super::layout::{Counted, Elements, Kind, Line, Set};
 use super::socket::{Refusal, Socket, Transaction};
 use super::{chain_of, BaseChain, CLOSED, TABLE};
-use crate::effects::kernel::write;
+use crate::effects::kernel::write::{self, What};
 use netlink_bindings::nftables::{
     Chained, Nfgenmsg, PushSetelemListAttrs, PushSetelemListElemAttrs, VerdictCode,
 };
@@ -234,7 +234,7 @@ impl Batch {
         let answered = names.len().saturating_sub(2);
         ask_for_one_answer(chain.buf_mut(), answered);
         let transaction = Transaction { bytes: chain.buf(), first: self.first, names, answered };
-        write::through(|| socket.send(&transaction))
+        write::through(What::Batch, || socket.send(&transaction))
     }
 }
 

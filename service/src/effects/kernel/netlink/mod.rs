@@ -25,13 +25,15 @@ pub mod message;
 pub mod tape;
 pub(in crate::effects) mod trace;
 
-use crate::effects::kernel::write;
+use crate::effects::kernel::write::{self, What};
 use crate::error::KernelError;
 use crate::spec::Family;
 use message::{acknowledged, Message, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR, NLM_F_DUMP_INTR};
 use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::TimeVal;
-use rtnetlink::packet_core::{NetlinkSerializable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
+use rtnetlink::packet_core::{
+    NetlinkSerializable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REQUEST,
+};
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
 use rtnetlink::sys::Socket;
@@ -97,9 +99,10 @@ impl Netlink {
         message: &impl NetlinkSerializable,
         flags: u16,
     ) -> Result<(), KernelError> {
+        let what = What::Message(message.message_type(), flags & NLM_F_CREATE != 0);
         let flags = NLM_F_REQUEST | NLM_F_ACK | flags;
         let nothing = &mut |_: &Message<'_>| ControlFlow::Continue(());
-        write::through(|| self.exchange(message, flags, nothing).map(drop))
+        write::through(what, || self.exchange(message, flags, nothing).map(drop))
     }
 
     /// Asks for one object. `read` makes it of the answer.

@@ -103,6 +103,13 @@ fn closed(world: &mut World) -> Result<(), String> {
     let links = device::links_of(world, device);
     let ours = |link: &&device::Seen| link.group == LINK_GROUP && link.flags & 1 != 0;
     let Some(first) = links.iter().find(ours) else { return Ok(()) };
+    // What others have opened guestnetd closes when it hears of it, or looks.
+    if let Some(opened) = world.opened {
+        if world.filter.generation(device) == opened || !world.filter.is_closed(device) {
+            return Ok(());
+        }
+        world.opened = None;
+    }
     if !world.filter.is_closed(device) {
         return Err(format!("{} is up, and the packet filter is open", first.name));
     }
@@ -479,15 +486,22 @@ impl Bed {
             Op::Table(number, gone) => {
                 inside(|| world().filter.others(device, &format!("others{number}"), gone));
                 keep(&mut self.others.tables, number, gone);
+                if world().opened.is_some() {
+                    world().opened = Some(world().filter.generation(device));
+                }
             }
             Op::NoForwarding => {
                 let path = "/proc/sys/net/ipv4/ip_forward";
                 self.others.switch = true;
                 let _ = inside(|| world().write(device, path, b"0"));
             }
-            Op::FilterGoes => drop(inside(|| world().filter.delete(device, "guestnet"))),
+            Op::FilterGoes => {
+                inside(|| world().filter.delete(device, "guestnet"));
+                world().opened = Some(world().filter.generation(device));
+            }
             Op::FilterRuleGoes(chain) => {
                 inside(|| world().filter.delete_rule(device, "guestnet", chain));
+                world().opened = Some(world().filter.generation(device));
             }
             Op::Rename(guest) => {
                 if let Some(name) = self.host_end(guest) {

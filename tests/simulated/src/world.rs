@@ -111,6 +111,8 @@ pub struct World {
     pub watch: Option<Watch>,
     /// The generation of the packet filter that it looked at last.
     pub looked: u32,
+    /// The generation of the packet filter at which others have opened it.
+    pub opened: Option<u32>,
     /// What it found first.
     pub seen: Option<String>,
     /// What was done, for who reads the history of a failure.
@@ -151,6 +153,7 @@ pub fn begin(scratch: String) {
         writes: 0,
         watch: None,
         looked: 0,
+        opened: None,
         seen: None,
         trace: std::env::var_os("TRACE").is_some(),
         scratch,

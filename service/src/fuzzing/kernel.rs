@@ -78,7 +78,8 @@ pub fn addresses(bytes: &[u8]) {
         assert!(found.unwrap_or_default().iter().all(wanted));
         let _ = answered(bytes, |netlink| neighbour::of(netlink, family, index()));
     }
-    let _ = answered(bytes, |netlink| observe::device_prefixes(netlink, |_| false));
+    let lists = answered(bytes, observe::Lists::read);
+    let _ = lists.map(|lists| observe::device_prefixes(&lists, |_| false));
 }
 
 /// Routes: lists, and the kernel's answer for one packet.

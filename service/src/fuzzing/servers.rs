@@ -43,8 +43,15 @@ pub fn dns_question(bytes: &[u8]) {
     let Ok(query) = Query::parse(bytes) else { return };
     assert!(query.is_answered_by(bytes, &refusal.unwrap_or_default()), "{bytes:02x?}");
     assert!(netd::request(100, bytes).len() < 4096, "FrameworkListener's buffer");
-    let (name, way) = ("box".into(), None);
-    let guest = Guest { name, address: GUEST, gateway: GATEWAY, prefix: 16, way, servers: None };
+    let guest = Guest {
+        name: "box".into(),
+        address: GUEST,
+        gateway: GATEWAY,
+        prefix: 16,
+        way: None,
+        servers: None,
+        peers: None,
+    };
     let zone = Zone::new("guest").expect("a zone");
     if let Some(answer) = zone.answer(&guest, &query, bytes) {
         assert!(query.is_answered_by(bytes, &answer), "{bytes:02x?} {answer:02x?}");

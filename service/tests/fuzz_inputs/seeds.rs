@@ -175,7 +175,7 @@ fn of_routing(seeds: &Seeds) {
     seeds.put("links", "none", &of(&|n| drop(link::by_name(n, "none"))));
     seeds.put("addresses", "v4", &of(&|n| drop(address::of(n, Family::V4, None))));
     seeds.put("addresses", "v6", &of(&|n| drop(address::of(n, Family::V6, None))));
-    seeds.put("addresses", "prefixes", &of(&|n| drop(observe::device_prefixes(n, |_| false))));
+    seeds.put("addresses", "prefixes", &of(&|n| drop(observe::Lists::read(n))));
     let neighbours = of(&|n| drop(neighbour::of(n, Family::V4, Some(index))));
     seeds.put("addresses", "neighbours", &neighbours);
     seeds.put("routes", "v4", &of(&|n| drop(route::of(n, Family::V4, None, None))));

@@ -89,11 +89,9 @@ impl Daemon {
         Ok(())
     }
 
-    fn ended_meanwhile(&self, name: &GuestName, slot: u32) {
+    fn ended_meanwhile(&mut self, name: &GuestName, slot: u32) {
         log::info!("{name} ended while guestnetd was not running");
-        if let Err(e) = self.store.put(name, &Record { slot, attached: None }) {
-            log::error!("{name}: {e}");
-        }
+        self.record(name, Record { slot, attached: None });
     }
 
     fn adopt_one(&mut self, link: &Link, name: &GuestName, slot: u32, attached: AttachedRecord) {
@@ -151,11 +149,9 @@ impl Daemon {
         }
     }
 
-    fn remember(&self, guest: &Attached) {
+    fn remember(&mut self, guest: &Attached) {
         let attached = Some(AttachedRecord::of(guest));
-        if let Err(e) = self.store.put(guest.name(), &Record { slot: guest.net.slot, attached }) {
-            log::error!("{}: {e}", guest.name());
-        }
+        self.record(guest.name(), Record { slot: guest.net.slot, attached });
     }
 
     /// A link of ours by its marks of which nothing else is known: its slot is given to nobody, and it

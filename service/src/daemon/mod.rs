@@ -55,7 +55,7 @@ use crate::model::world::World;
 use crate::ordered::sort_short;
 use crate::serve::Servers;
 use crate::spec::{DeviceState, GuestName, GuestSpec, IfName, UplinkInfo};
-use crate::store::Store;
+use crate::store::{Record, Store};
 use calls::repair::Keeping;
 use event_loop::Hurry;
 use guest::lifelines::Lifelines;
@@ -403,6 +403,14 @@ struct Kernel {
 }
 
 impl Daemon {
+    /// Keeps what has happened to a name; what cannot be written is tried again.
+    fn record(&mut self, name: &GuestName, record: Record) {
+        if let Err(e) = self.store.put_or_owe(name, record) {
+            log::error!("{name}: {e}: it is tried again");
+            self.debounce.retry(Due { wanted: true, ..Due::default() }, Instant::now());
+        }
+    }
+
     /// A slot is one name's: the name that had it before is forgotten.
     fn remember_slot(&mut self, name: &GuestName, slot: u32) {
         if let Some(other) = self.world.guests.leases.slots.remember(name, slot) {

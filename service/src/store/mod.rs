@@ -34,9 +34,11 @@ use file::{Opened, TEMPORARY};
 use nix::fcntl::{Flock, FlockArg};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Format of the files: sealed since 2. A file of a later version is set aside.
@@ -77,13 +79,15 @@ pub struct Store {
     boot: String,
     /// Held for as long as this is: one directory, one guestnetd.
     lock: Option<Flock<fs::File>>,
+    /// What could not be written, by name: only the last of each.
+    owed: Mutex<BTreeMap<GuestName, Record>>,
 }
 
 impl Store {
     /// Opens or makes the directory and reads it.
     pub fn open(dir: &Path) -> Result<(Self, Found), Error> {
         let boot = patiently(boot_id).map_err(Error::BootId)?;
-        let mut store = Self { dir: dir.to_owned(), boot, lock: None };
+        let mut store = Self { dir: dir.to_owned(), boot, lock: None, owed: Mutex::default() };
         let guests = store.guests();
         for dir in [dir, &guests] {
             let unfit = |cause| Error::StateDir { path: dir.display().to_string(), cause };
@@ -118,8 +122,36 @@ impl Store {
         &self.dir
     }
 
-    /// Keeps what is to be kept of a name.
+    /// Keeps what is to be kept of a name, or nothing of it: what was owed before still is.
     pub fn put(&self, name: &GuestName, record: &Record) -> Result<(), Error> {
+        let mut owed = self.owed();
+        self.write(name, record)?;
+        owed.remove(name);
+        Ok(())
+    }
+
+    /// Keeps what has happened already: what cannot be written now is owed.
+    pub fn put_or_owe(&self, name: &GuestName, record: Record) -> Result<(), Error> {
+        let mut owed = self.owed();
+        owed.remove(name);
+        self.write(name, &record).inspect_err(|_| drop(owed.insert(name.clone(), record)))
+    }
+
+    /// Writes what is owed, up to what still cannot be.
+    pub fn pay(&self) -> Result<(), Error> {
+        let mut owed = self.owed();
+        while let Some(first) = owed.first_entry() {
+            self.write(first.key(), first.get())?;
+            first.remove();
+        }
+        Ok(())
+    }
+
+    fn owed(&self) -> MutexGuard<'_, BTreeMap<GuestName, Record>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, name: &GuestName, record: &Record) -> Result<(), Error> {
         let path = self.record(name);
         let bytes = self.bytes(record).map_err(|e| self.failed(&path, e))?;
         file::overwrite(&path, bytes).map_err(|e| self.failed(&path, e))
@@ -127,6 +159,7 @@ impl Store {
 
     /// Forgets a name.
     pub fn forget(&self, name: &GuestName) {
+        self.owed().remove(name);
         let path = self.record(name);
         let _ = write::through(What::Removal(&path), || fs::remove_file(&path));
     }
@@ -342,6 +375,41 @@ mod tests {
         store.forget(&name("a"));
         drop(store);
         assert_eq!(Store::open(&dir).unwrap().1.records.len(), 1);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_owed_until_it_is() {
+        let dir = dir("owed");
+        let (store, _) = Store::open(&dir).unwrap();
+        let free = |slot| Record { slot, attached: None };
+        let stored = || {
+            let found = file::read(&store.record(&name("a"))).unwrap();
+            content::<Record>(found, &store.boot, |_| Ok(())).unwrap()
+        };
+        store.put(&name("a"), &record()).unwrap();
+        // Nothing can be opened there, whoever tries.
+        let (guests, away) = (dir.join("guests"), dir.join("away"));
+        fs::rename(&guests, &away).unwrap();
+        store.put_or_owe(&name("a"), free(1)).unwrap_err();
+        store.put_or_owe(&name("a"), free(2)).unwrap_err();
+        store.put(&name("a"), &free(3)).unwrap_err();
+        store.put_or_owe(&name("b"), free(4)).unwrap_err();
+        store.forget(&name("b"));
+        store.pay().unwrap_err();
+        fs::rename(&away, &guests).unwrap();
+        assert_eq!(stored(), record());
+        store.pay().unwrap();
+        assert_eq!(stored(), free(2), "the last that had happened");
+        assert!(!store.record(&name("b")).exists());
+        // What is written meanwhile is later than what is owed.
+        fs::rename(&guests, &away).unwrap();
+        store.put_or_owe(&name("a"), free(5)).unwrap_err();
+        fs::rename(&away, &guests).unwrap();
+        store.put(&name("a"), &free(6)).unwrap();
+        store.pay().unwrap();
+        assert_eq!(stored(), free(6));
+        drop(store);
         fs::remove_dir_all(dir).unwrap();
     }
 

@@ -395,9 +395,7 @@ impl Daemon {
     /// After a failed attach: the name keeps the slot that it had, if it had one.
     fn restore_record(&mut self, spec: &GuestSpec) {
         match self.world.guests.leases.slots.of(&spec.name) {
-            Some(slot) => {
-                let _ = self.store.put(&spec.name, &Record { slot, attached: None });
-            }
+            Some(slot) => self.record(&spec.name, Record { slot, attached: None }),
             None => self.store.forget(&spec.name),
         }
     }

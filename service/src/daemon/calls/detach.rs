@@ -150,12 +150,9 @@ impl Daemon {
         }
     }
 
-    /// After the link: the record. What fails is in the log: the guest is gone all the same.
+    /// After the link: the record. The guest is gone, whatever becomes of that.
     fn forget(&mut self, guest: Attached, event: GuestEvent) {
-        let name = guest.name();
-        if let Err(e) = self.store.put(name, &Record { slot: guest.net.slot, attached: None }) {
-            log::error!("{name}: {e}");
-        }
+        self.record(guest.name(), Record { slot: guest.net.slot, attached: None });
         let seen = self.seen(&guest);
         (self.notify)(Notice::Guest(event, seen));
     }

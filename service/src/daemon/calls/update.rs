@@ -293,9 +293,8 @@ impl Daemon {
         self.end_work(before.index);
         if there {
             self.look_at_ends(before.index);
-            if let Err(e) = self.keep(AttachedRecord::of(before), &before.net) {
-                log::error!("{}: {e}", before.name());
-            }
+            let attached = Some(AttachedRecord::of(before));
+            self.record(before.name(), Record { slot: before.net.slot, attached });
         }
         self.undo_shared(shared, before.name());
     }

@@ -142,9 +142,7 @@ impl Daemon {
         self.world.guests.set_mtu(job.index, job.net.mtu);
         self.bring_servers();
         let record = Record { slot: guest.net.slot, attached: Some(AttachedRecord::of(&guest)) };
-        if let Err(e) = self.store.put(guest.name(), &record) {
-            log::error!("{}: {e}", guest.name());
-        }
+        self.record(guest.name(), record);
         let way = guest.net.vpn.tun().map_or("the uplink", IfName::as_str);
         log::info!("{}: MTU {}, as {way}", guest.name(), guest.net.mtu);
         let seen = self.seen(&guest);

@@ -22,6 +22,7 @@
 //! * what is not guestnetd's is at each of these as it was, and so are the records.
 
 use crate::bed::{difference, Bed, Failed, Operation, Seen};
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_GUEST_ROUTE_EXISTS;
 use guestnetd::effects::firewall::Choice;
 use guestnetd::effects::kernel::write::faults::{none, to, Fault, Planned};
 use std::collections::BTreeMap;
@@ -205,6 +206,11 @@ impl Table {
         };
         if code == 0 || text.is_empty() || text.contains("putting it back failed") {
             return Err(format!("code {code}: {text}"));
+        }
+        // What a repair adds may be there already. Of a route that is another one.
+        let routed = fault == Fault::Before(libc::EEXIST) && what == "RTM_NEWROUTE, new";
+        if self.bed.operation == Operation::Repair && routed != (code == ERROR_GUEST_ROUTE_EXISTS) {
+            return Err(format!("not what has happened: {text}"));
         }
         let after = |e: String| format!("after {text:?}: {e}");
         match self.bed.operation {

@@ -52,11 +52,6 @@ impl Handle {
         let job = self.begin_repair(name, whose)?;
         let result = Ends::open(self.deleter.clone())
             .and_then(|ends| ends.bring(&job, &mut timeline, || Ok(())));
-        // Another default route by the same end, which the kernel finds first.
-        let result = result.map_err(|e| match e.errno() {
-            Some(libc::EEXIST) => Error::GuestRouteExists(String::new()),
-            _ => e,
-        });
         let done = self.call(|daemon| daemon.finish_repair(&job, result, timeline));
         self.work_ended.notify_all();
         done

@@ -60,9 +60,10 @@ impl Executor<Step> for KernelExecutor<'_> {
             (Op::Add, Object::Link { .. }) => self.create(step),
             (Op::Remove, Object::Link { name, .. }) => self.delete(name),
             (Op::Add, Object::Route { .. }) => match self.change(step) {
+                // A guest's only one is its default route. What is in the way may be by the same end.
                 Err(e) if e.errno == libc::EEXIST && step.scope == Scope::Guest => {
-                    let other = self.guest_side()?;
-                    Err(other.other_default.map_or_else(|| failed(e), Error::GuestRouteExists))
+                    let other = self.guest_side()?.other_default;
+                    Err(Error::GuestRouteExists(other.unwrap_or_default()))
                 }
                 other => other.map_err(failed),
             },

@@ -639,8 +639,7 @@ pub struct ConfigArgs {
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true, value_parser = mtu)]
     pub mtu: Option<i32>,
     /// Under a VPN: leave via the uplink (follow), via this tun only (tun:NAME), or via the uplink but
-    /// not while a lockdown VPN is up (block); or leave via nothing at all, VPN or not (none)
-    /// [default: follow]
+    /// not while a lockdown VPN is up (block); none: it has no uplink at all [default: follow]
     #[arg(long, value_name = "HOW")]
     #[cfg_attr(not(target_os = "android"), arg(add = complete::vpns()))]
     pub vpn: Option<Vpn>,

@@ -195,6 +195,7 @@ names! {
         NO_INTERNET => "no_internet",
         WAITING => "waiting",
         UNSURE => "unsure",
+        NO_UPLINK => "no_uplink",
     }
     VpnPolicy {
         FOLLOW_UPLINK => "follow_uplink",
@@ -230,7 +231,7 @@ mod tests {
             (names(&GuestState::enum_values()), "attached waiting_for_uplink gone not_adopted"),
             (
                 names(&Layer::enum_values()),
-                "link address route rule forwarding firewall nat dns uplink",
+                "link address route rule forwarding firewall nat dns uplink segment",
             ),
             (names(&LayerState::enum_values()), "ok waiting bad unknown"),
             (names(&Place::enum_values()), "device guest"),
@@ -242,8 +243,14 @@ mod tests {
                 names(&TraceGap::enum_values()),
                 "none not_supported not_permitted busy not_sent unseen",
             ),
-            (names(&Verdict::enum_values()), "internet no_names no_internet waiting unsure"),
-            (names(&VpnPolicy::enum_values()), "follow_uplink named_tun block_under_lockdown"),
+            (
+                names(&Verdict::enum_values()),
+                "internet no_names no_internet waiting unsure no_uplink",
+            ),
+            (
+                names(&VpnPolicy::enum_values()),
+                "follow_uplink named_tun block_under_lockdown no_uplink",
+            ),
         ] {
             assert_eq!(names, expected);
         }

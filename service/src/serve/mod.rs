@@ -239,7 +239,7 @@ fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
     let mut events = [EpollEvent::empty(); 64];
     let (mut rang, mut ends) = (true, None);
     loop {
-        // Before what has come is read: who is a guest by now is one.
+        // Before what has come is read: who is a guest by now is one, and who is none is none.
         if rang {
             let mut slot = shared.lock();
             let _ = shared.bell.read();
@@ -260,6 +260,10 @@ fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
         };
         let events = events.get(..count).unwrap_or_default();
         rang = events.iter().any(|event| event.data() == BELL);
+        if rang {
+            // What has come at the same time is told again, to who serves by then.
+            continue;
+        }
         for event in events {
             let (at, token) = unpack(event.data());
             if let Some(server) = servers.get_mut(at) {
@@ -354,8 +358,10 @@ mod tests {
     static BEGUN: AtomicU32 = AtomicU32::new(0);
     static FAILED: AtomicU32 = AtomicU32::new(0);
     static SERVED: AtomicU32 = AtomicU32::new(0);
+    static HELD: AtomicU32 = AtomicU32::new(0);
 
-    /// Opens a socket for each guest, at a port that is its index; fails when it hears `fail`.
+    /// Opens a socket for each guest, at a port that is its index; fails when it hears `fail`, and stands still
+    /// from `hold` on while HELD is 1.
     struct Toy(Vec<UdpSocket>);
 
     impl Server for Toy {
@@ -375,6 +381,10 @@ mod tests {
             if &buffer[..length] == b"fail" {
                 FAILED.fetch_add(1, Ordering::SeqCst);
                 return Err(io::Error::other("it was asked to fail"));
+            }
+            if &buffer[..length] == b"hold" {
+                HELD.store(1, Ordering::SeqCst);
+                eventually("let go", || HELD.load(Ordering::SeqCst) == 2);
             }
             self.0[token as usize].send_to(&buffer[..length], from)?;
             Ok(())
@@ -457,8 +467,16 @@ mod tests {
             assert_eq!(BEGUN.load(Ordering::SeqCst), before + 1);
             eventually("the other one", || SERVED.load(Ordering::SeqCst) > clock);
 
+            // Who is none any more when the thread comes to what has been asked meanwhile.
+            let asks = UdpSocket::bind("127.0.0.1:0").unwrap();
+            asks.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+            UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"hold", "127.0.0.1:4002").unwrap();
+            eventually("it stands still", || HELD.load(Ordering::SeqCst) == 1);
             servers.bring(want(&[4002]));
-            eventually("a guest is gone", || !echoes(4001));
+            asks.send_to(b"hello", "127.0.0.1:4001").unwrap();
+            HELD.store(2, Ordering::SeqCst);
+            assert!(asks.recv(&mut [0; 16]).is_err(), "a guest that is gone is answered");
+            assert!(!echoes(4001));
             servers.bring(Want::default());
             eventually("all are gone", || !running(&servers));
             eventually("its port is free", || UdpSocket::bind("127.0.0.1:4002").is_ok());

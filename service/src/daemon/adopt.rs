@@ -89,7 +89,7 @@ impl Daemon {
         Ok(())
     }
 
-    fn ended_meanwhile(&mut self, name: &GuestName, slot: u32) {
+    fn ended_meanwhile(&self, name: &GuestName, slot: u32) {
         log::info!("{name} ended while guestnetd was not running");
         self.record(name, Record { slot, attached: None });
     }
@@ -149,7 +149,7 @@ impl Daemon {
         }
     }
 
-    fn remember(&mut self, guest: &Attached) {
+    fn remember(&self, guest: &Attached) {
         let attached = Some(AttachedRecord::of(guest));
         self.record(guest.name(), Record { slot: guest.net.slot, attached });
     }

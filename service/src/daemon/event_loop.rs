@@ -106,6 +106,7 @@ impl Daemon {
         let times = [
             self.debounce.at(),
             self.debounce.retry_at(),
+            self.store.pay_at(),
             self.next_check(),
             // A pass that is due tries it, too.
             self.retry_at().filter(|_| !self.debounce.due.any()),
@@ -130,6 +131,7 @@ impl Daemon {
         let waits = [
             self.debounce.at(),
             self.debounce.retry_at(),
+            self.store.pay_at(),
             self.retry_at(),
             self.repair_at(),
             self.world.lockdown.over_at(),
@@ -142,6 +144,11 @@ impl Daemon {
         let now = Instant::now();
         if self.next_check().is_some_and(|at| at <= now) {
             self.check_all(now);
+        }
+        if self.store.pay_at().is_some_and(|at| at <= now) {
+            if let Err(e) = self.store.pay() {
+                log::error!("{e}: it is tried again");
+            }
         }
         self.lifelines_ended();
         self.trigger_what_waited(now);

@@ -404,10 +404,9 @@ struct Kernel {
 
 impl Daemon {
     /// Keeps what has happened to a name; what cannot be written is tried again.
-    fn record(&mut self, name: &GuestName, record: Record) {
+    fn record(&self, name: &GuestName, record: Record) {
         if let Err(e) = self.store.put_or_owe(name, record) {
             log::error!("{name}: {e}: it is tried again");
-            self.debounce.retry(Due { wanted: true, ..Due::default() }, Instant::now());
         }
     }
 

@@ -21,6 +21,7 @@
 
 mod dir;
 pub(crate) mod file;
+mod owed;
 mod record;
 
 pub use record::{
@@ -32,9 +33,9 @@ use crate::error::Error;
 use crate::spec::GuestName;
 use file::{Opened, TEMPORARY};
 use nix::fcntl::{Flock, FlockArg};
+use owed::Owed;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -79,8 +80,8 @@ pub struct Store {
     boot: String,
     /// Held for as long as this is: one directory, one guestnetd.
     lock: Option<Flock<fs::File>>,
-    /// What could not be written, by name: only the last of each.
-    owed: Mutex<BTreeMap<GuestName, Record>>,
+    /// What could not be written.
+    owed: Mutex<Owed>,
 }
 
 impl Store {
@@ -126,28 +127,47 @@ impl Store {
     pub fn put(&self, name: &GuestName, record: &Record) -> Result<(), Error> {
         let mut owed = self.owed();
         self.write(name, record)?;
-        owed.remove(name);
+        owed.records.remove(name);
         Ok(())
     }
 
     /// Keeps what has happened already: what cannot be written now is owed.
     pub fn put_or_owe(&self, name: &GuestName, record: Record) -> Result<(), Error> {
         let mut owed = self.owed();
-        owed.remove(name);
-        self.write(name, &record).inspect_err(|_| drop(owed.insert(name.clone(), record)))
+        owed.records.insert(name.clone(), record);
+        self.pay_record(&mut owed, name)
+    }
+
+    /// When what is owed is tried again; none: nothing is.
+    pub fn pay_at(&self) -> Option<Instant> {
+        self.owed().at()
     }
 
     /// Writes what is owed, up to what still cannot be.
     pub fn pay(&self) -> Result<(), Error> {
         let mut owed = self.owed();
-        while let Some(first) = owed.first_entry() {
-            self.write(first.key(), first.get())?;
-            first.remove();
+        self.pay_forwarding(&mut owed)?;
+        while let Some(name) = owed.records.keys().next().cloned() {
+            self.pay_record(&mut owed, &name)?;
         }
         Ok(())
     }
 
-    fn owed(&self) -> MutexGuard<'_, BTreeMap<GuestName, Record>> {
+    fn pay_record(&self, owed: &mut Owed, name: &GuestName) -> Result<(), Error> {
+        let Some(record) = owed.records.get(name) else { return Ok(()) };
+        self.write(name, record).inspect_err(|_| owed.failed())?;
+        owed.records.remove(name);
+        Ok(())
+    }
+
+    fn pay_forwarding(&self, owed: &mut Owed) -> Result<(), Error> {
+        let Some(record) = &owed.forwarding else { return Ok(()) };
+        self.replace(&self.forwarding(), record).inspect_err(|_| owed.failed())?;
+        owed.forwarding = None;
+        Ok(())
+    }
+
+    fn owed(&self) -> MutexGuard<'_, Owed> {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -159,14 +179,30 @@ impl Store {
 
     /// Forgets a name.
     pub fn forget(&self, name: &GuestName) {
-        self.owed().remove(name);
+        self.owed().records.remove(name);
         let path = self.record(name);
         let _ = write::through(What::Removal(&path), || fs::remove_file(&path));
     }
 
-    /// Keeps what is to be kept of the forwarding switch.
-    pub fn put_forwarding(&self, record: &ForwardingRecord) -> Result<(), Error> {
-        self.replace(&self.forwarding(), record)
+    /// Keeps what is to be kept of the forwarding switch; or what was: `was` is owed where it cannot be.
+    pub fn put_forwarding(
+        &self,
+        record: &ForwardingRecord,
+        was: &ForwardingRecord,
+    ) -> Result<(), Error> {
+        let put = self.put_forwarding_or_owe(record.clone());
+        if put.is_err() {
+            // It may have been written for all that.
+            let _ = self.put_forwarding_or_owe(was.clone());
+        }
+        put
+    }
+
+    /// The same where the switch was written already: what cannot be kept now is owed.
+    pub fn put_forwarding_or_owe(&self, record: ForwardingRecord) -> Result<(), Error> {
+        let mut owed = self.owed();
+        owed.forwarding = Some(record);
+        self.pay_forwarding(&mut owed)
     }
 
     /// Keeps what the caller has said of resolvers.
@@ -361,7 +397,8 @@ mod tests {
         assert!(found.records.is_empty() && !found.forwarding.ours);
         store.put(&name("a"), &record()).unwrap();
         store.put(&name("b.json"), &Record { slot: 7, attached: None }).unwrap();
-        store.put_forwarding(&ForwardingRecord { ours: true, ..Default::default() }).unwrap();
+        let ours = ForwardingRecord { ours: true, ..Default::default() };
+        store.put_forwarding_or_owe(ours).unwrap();
         fs::write(dir.join("guests/x.json.tmp"), "half").unwrap();
         fs::write(dir.join("forwarding.json.tmp"), "half").unwrap();
         assert!(matches!(Store::open(&dir), Err(Error::StateInUse(_))));
@@ -399,8 +436,9 @@ mod tests {
         store.pay().unwrap_err();
         fs::rename(&away, &guests).unwrap();
         assert_eq!(stored(), record());
+        assert!(store.pay_at().is_some());
         store.pay().unwrap();
-        assert_eq!(stored(), free(2), "the last that had happened");
+        assert_eq!((stored(), store.pay_at()), (free(2), None), "the last that had happened");
         assert!(!store.record(&name("b")).exists());
         // What is written meanwhile is later than what is owed.
         fs::rename(&guests, &away).unwrap();
@@ -409,6 +447,36 @@ mod tests {
         store.put(&name("a"), &free(6)).unwrap();
         store.pay().unwrap();
         assert_eq!(stored(), free(6));
+        drop(store);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn whose_the_switch_is_is_owed_too() {
+        let dir = dir("switch");
+        let (store, _) = Store::open(&dir).unwrap();
+        let of = |ours| ForwardingRecord { ours, ..Default::default() };
+        let stored = || {
+            let found = file::read(&store.forwarding()).unwrap();
+            content::<ForwardingRecord>(found, &store.boot, |_| Ok(())).unwrap().ours
+        };
+        store.put_forwarding(&of(true), &of(false)).unwrap();
+        assert!(stored() && store.pay_at().is_none());
+        // Its file can be made, and cannot take its name.
+        let (path, away) = (store.forwarding(), dir.join("away"));
+        fs::rename(&path, &away).unwrap();
+        fs::create_dir(&path).unwrap();
+        store.put_forwarding_or_owe(of(false)).unwrap_err();
+        fs::remove_dir(&path).unwrap();
+        fs::rename(&away, &path).unwrap();
+        store.pay().unwrap();
+        assert!(!stored() && store.pay_at().is_none());
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        store.put_forwarding(&of(true), &of(false)).unwrap_err();
+        fs::remove_dir(&path).unwrap();
+        store.pay().unwrap();
+        assert!(!stored(), "the call that wanted it has failed");
         drop(store);
         fs::remove_dir_all(dir).unwrap();
     }

@@ -74,10 +74,6 @@ impl Daemon {
 
     fn reconcile(&mut self, netd_answered: bool) {
         let (due, noticed) = self.debounce.begin(Instant::now());
-        if let Err(e) = self.store.pay() {
-            log::error!("{e}: it is tried again");
-            self.debounce.retry(Due { wanted: true, ..Due::default() }, Instant::now());
-        }
         let before = self.world.uplink.clone();
         let resized = match self.read_world(&due) {
             Ok(resized) => {

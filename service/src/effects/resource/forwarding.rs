@@ -351,7 +351,7 @@ impl Forwarding {
     /// Keeps the record, and gives what it was.
     fn remember(&mut self, record: ForwardingRecord) -> Result<ForwardingRecord, Error> {
         if self.record != record {
-            self.store.put_forwarding(&record)?;
+            self.store.put_forwarding(&record, &self.record)?;
         }
         Ok(std::mem::replace(&mut self.record, record))
     }
@@ -361,8 +361,8 @@ impl Forwarding {
         if self.record == record {
             return;
         }
-        if let Err(e) = self.store.put_forwarding(&record) {
-            log::error!("{e}");
+        if let Err(e) = self.store.put_forwarding_or_owe(record.clone()) {
+            log::error!("{e}: it is tried again");
         }
         self.record = record;
     }

@@ -29,7 +29,7 @@ use guestnetd::model::ownership::LINK_GROUP;
 use guestnetd::spec::{GuestName, GuestSpec, IfName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -149,7 +149,7 @@ fn packet(input: i32, from: Ipv4Addr, to: Ipv4Addr) -> Packet {
 }
 
 impl Bed {
-    /// A device, and guestnetd on it.
+    /// A device, and guestnetd on it, which each guest has been attached by once.
     pub fn new(dir: PathBuf) -> Outcome<Self> {
         inside(device::build);
         let mut bed = Self {
@@ -178,6 +178,20 @@ impl Bed {
         bed.known = vec![Known::Detached; GUESTS];
         world().watch = None;
         Ok(bed)
+    }
+
+    /// The same without a thread: guestnetd was killed. A process that is forked from here can go on.
+    pub fn asleep(dir: PathBuf) -> Outcome<Self> {
+        let mut bed = Self::new(dir)?;
+        bed.kill();
+        Ok(bed)
+    }
+
+    /// Goes on from there, in a directory of its own.
+    pub fn wake(&mut self, dir: PathBuf) -> Outcome<()> {
+        inside(|| copy(&self.dir, &dir)).map_err(|e| format!("{}: {e}", dir.display()))?;
+        (self.dir, self.trace) = (dir, world().trace);
+        self.alive()
     }
 
     fn new_guest(&mut self) -> (i32, Netns) {
@@ -691,6 +705,11 @@ impl Bed {
         })
     }
 
+    /// All that such a device's state depends on, in words.
+    pub fn left(&self) -> String {
+        format!("{:?} {:?}", self.others, self.known)
+    }
+
     /// What a device is like where only that was done which is left: the same others' things, the same guests.
     pub fn plain(&self, dir: PathBuf) -> Outcome<Vec<String>> {
         let (others, known) = (self.others.clone(), self.known.clone());
@@ -737,6 +756,20 @@ impl Bed {
     pub fn watch(&self) {
         world().watch = Some(closed);
     }
+}
+
+/// A directory with all that is in it.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy(&entry.path(), &to)?,
+            false => drop(std::fs::copy(entry.path(), to)?),
+        }
+    }
+    Ok(())
 }
 
 fn keep(set: &mut BTreeSet<u8>, number: u8, gone: bool) {

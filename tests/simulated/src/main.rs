@@ -33,119 +33,253 @@ mod world;
 
 use bed::Bed;
 use history::{history, known, Step};
+use schedule::inside;
 use seed::Seed;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long a history may take in real time: one that takes longer runs for ever.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Runs a history in this process.
-fn tell(seed: u64, steps: &[Step]) -> Result<(), String> {
-    let scratch = format!("/dev/shm/guestnet-simulated-{}", std::process::id());
-    std::fs::create_dir_all(&scratch).map_err(|e| format!("{scratch}: {e}"))?;
-    world::begin(scratch.clone());
-    schedule::begin(Seed::new(seed ^ 0x5eed));
-    let result = told(&scratch, steps);
-    let result = schedule::inside(|| match world::world().seen.take() {
-        Some(seen) => Err(seen),
-        None => result,
-    });
-    schedule::inside(|| drop(std::fs::remove_dir_all(&scratch)));
-    result
+/// Tells histories, each in a process of its own that is forked from one in which the device is there and
+/// guestnetd, killed, has left its state.
+struct Teller {
+    bed: Option<Bed>,
+    /// What devices are like where only that was done which is left of a history, by what is left.
+    plain: BTreeMap<String, Vec<String>>,
 }
 
-fn told(scratch: &str, steps: &[Step]) -> Result<(), String> {
-    let mut bed = Bed::new(PathBuf::from(scratch).join("state"))?;
-    bed.watch();
-    for step in steps {
-        bed.step(step)?;
+/// What has come of a history.
+enum Told {
+    Well,
+    /// Well, and what another device was like where only that was done which is left.
+    AsPlain(String, Vec<String>),
+}
+
+/// Where a process keeps its files.
+fn scratch() -> PathBuf {
+    let own = real::raw(libc::SYS_getpid, 0, 0, 0, 0, 0, 0);
+    scratch_of(own as i32)
+}
+
+fn scratch_of(process: i32) -> PathBuf {
+    format!("/dev/shm/guestnet-simulated-{process}").into()
+}
+
+impl Teller {
+    fn new() -> Self {
+        let scratch = scratch();
+        std::fs::create_dir_all(&scratch).expect("a directory");
+        world::begin(scratch.display().to_string());
+        schedule::begin(Seed::new(0));
+        let bed = Bed::asleep(scratch.join("state")).expect("guestnetd without any fault");
+        Self { bed: Some(bed), plain: BTreeMap::new() }
     }
-    bed.last_rest()?;
-    // The plain history has a world of its own.
-    if let Some(seen) = world::world().seen.take() {
-        return Err(seen);
-    }
-    let was = bed.state();
-    let should = bed.plain(PathBuf::from(scratch).join("plain"))?;
-    match bed::difference(&was, &should) {
-        Some(text) => {
-            Err(format!("it is not as it would be without all that (- should be, + is):\n{text}"))
+
+    /// Runs a history in this process.
+    fn tell(&mut self, seed: u64, steps: &[Step]) -> Result<Told, String> {
+        let scratch = scratch();
+        inside(|| {
+            std::fs::create_dir_all(&scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
+            world::world().begin_again(scratch.display().to_string());
+            schedule::schedule().seed = Seed::new(seed ^ 0x5eed);
+            Ok::<_, String>(())
+        })?;
+        let result = self.told(&scratch, steps);
+        inside(|| drop(std::fs::remove_dir_all(&scratch)));
+        match world::world().seen.take() {
+            Some(seen) => Err(seen),
+            None => result,
         }
-        None => Ok(()),
     }
-}
 
-/// The same in a process of its own; what went wrong, if something did.
-fn run(seed: u64, steps: &[Step]) -> Option<String> {
-    let mut ends = [0i32; 2];
-    // SAFETY: there is room for two descriptors.
-    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
-    // SAFETY: this process has one thread.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
+    fn told(&mut self, scratch: &Path, steps: &[Step]) -> Result<Told, String> {
+        let mut bed = self.bed.take().ok_or("no device")?;
+        bed.wake(scratch.join("state"))?;
+        bed.watch();
+        for step in steps {
+            bed.step(step)?;
+        }
+        bed.last_rest()?;
+        // The plain history has a world of its own.
+        if let Some(seen) = world::world().seen.take() {
+            return Err(seen);
+        }
+        let (was, left) = (bed.state(), bed.left());
+        let (should, told) = match self.plain.remove(&left) {
+            Some(should) => (should, Told::Well),
+            None => {
+                let should = bed.plain(scratch.join("plain"))?;
+                (should.clone(), Told::AsPlain(left, should))
+            }
+        };
+        match bed::difference(&was, &should) {
+            Some(text) => Err(format!(
+                "it is not as it would be without all that (- should be, + is):\n{text}"
+            )),
+            None => Ok(told),
+        }
+    }
+
+    /// The same in a process of its own; what went wrong, if something did.
+    fn run(&mut self, seed: u64, steps: &[Step]) -> Option<String> {
+        inside(|| {
+            let mut ends = [0i32; 2];
+            // SAFETY: there is room for two descriptors.
+            assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+            // SAFETY: all other threads of this process are a killed guestnetd's, and never run again.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                real::close(ends[0]);
+                self.child(ends[1], seed, steps);
+            }
+            real::close(ends[1]);
+            self.ended(child, ends[0])
+        })
+    }
+
+    /// Tells a history, says by a pipe what came of it, and ends.
+    fn child(&mut self, end: i32, seed: u64, steps: &[Step]) -> ! {
         end_with_parent();
-        real::close(ends[0]);
-        let end = ends[1];
-        std::panic::set_hook(Box::new(move |panic| {
-            let text = format!("panic: {panic}");
+        let say = move |text: &str| {
             real::raw(libc::SYS_write, end as usize, text.as_ptr() as usize, text.len(), 0, 0, 0);
-            let scratch = format!(
-                "/dev/shm/guestnet-simulated-{}",
-                real::raw(libc::SYS_getpid, 0, 0, 0, 0, 0, 0)
-            );
-            schedule::inside(|| drop(std::fs::remove_dir_all(scratch)));
+        };
+        std::panic::set_hook(Box::new(move |panic| {
+            say(&format!("panic: {panic}"));
             real::raw(libc::SYS_exit_group, 1, 0, 0, 0, 0, 0);
         }));
-        let text = tell(seed, steps).err().unwrap_or_default();
-        real::raw(libc::SYS_write, end as usize, text.as_ptr() as usize, text.len(), 0, 0, 0);
-        real::raw(libc::SYS_exit_group, i32::from(!text.is_empty()) as usize, 0, 0, 0, 0, 0);
+        let told = schedule::outside(|| self.tell(seed, steps));
+        match &told {
+            Ok(Told::Well) => {}
+            Ok(Told::AsPlain(left, lines)) => say(&format!("{left}\n{}", lines.join("\n"))),
+            Err(why) => say(why),
+        }
+        real::raw(libc::SYS_exit_group, usize::from(told.is_err()), 0, 0, 0, 0, 0);
+        unreachable!("this process has ended");
     }
-    real::close(ends[1]);
-    let mut text = String::new();
-    let mut pipe = {
+
+    /// What a child has said by a pipe until its end.
+    fn ended(&mut self, child: i32, end: i32) -> Option<String> {
         use std::os::fd::FromRawFd;
         // SAFETY: the pipe is this process's own.
-        unsafe { std::fs::File::from_raw_fd(ends[0]) }
-    };
-    let begun = Instant::now();
-    let waits = |left: Duration| {
-        let mut fds = [libc::pollfd { fd: ends[0], events: libc::POLLIN, revents: 0 }];
-        // SAFETY: there is one.
-        unsafe { libc::poll(fds.as_mut_ptr(), 1, left.as_millis() as i32) > 0 }
-    };
-    let mut bytes = Vec::new();
-    loop {
-        let mut some = [0; 4096];
-        if !waits(PATIENCE.saturating_sub(begun.elapsed())) {
-            // SAFETY: our own child, which was not waited for yet.
-            unsafe { libc::kill(child, libc::SIGKILL) };
-            text.push_str("it runs for ever ");
-            break;
+        let mut pipe = unsafe { std::fs::File::from_raw_fd(end) };
+        let begun = Instant::now();
+        let waits = |left: Duration| {
+            let mut fds = [libc::pollfd { fd: end, events: libc::POLLIN, revents: 0 }];
+            // SAFETY: there is one.
+            unsafe { libc::poll(fds.as_mut_ptr(), 1, left.as_millis() as i32) > 0 }
+        };
+        let (mut text, mut bytes) = (String::new(), Vec::new());
+        loop {
+            let mut some = [0; 4096];
+            if !waits(PATIENCE.saturating_sub(begun.elapsed())) {
+                // SAFETY: our own child, which was not waited for yet.
+                unsafe { libc::kill(child, libc::SIGKILL) };
+                text.push_str("it runs for ever ");
+                break;
+            }
+            match pipe.read(&mut some) {
+                Ok(0) => break,
+                Ok(count) => bytes.extend(&some[..count]),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
         }
-        match pipe.read(&mut some) {
-            Ok(0) => break,
-            Ok(count) => bytes.extend(&some[..count]),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => break,
+        text.push_str(&String::from_utf8_lossy(&bytes));
+        let mut status = 0;
+        // SAFETY: as above.
+        unsafe { libc::waitpid(child, &mut status, 0) };
+        let _ = std::fs::remove_dir_all(scratch_of(child));
+        match (status, text.is_empty()) {
+            (0, true) => None,
+            (0, false) => {
+                let mut lines = text.lines().map(str::to_owned);
+                let left = lines.next().unwrap_or_default();
+                self.plain.insert(left, lines.collect());
+                None
+            }
+            (_, true) => Some(format!("its process ended with status {status:#x}")),
+            (_, false) => Some(text),
         }
     }
-    text.push_str(&String::from_utf8_lossy(&bytes));
-    let mut status = 0;
-    // SAFETY: as above.
-    unsafe { libc::waitpid(child, &mut status, 0) };
-    let _ = std::fs::remove_dir_all(format!("/dev/shm/guestnet-simulated-{child}"));
-    if status != 0 && text.is_empty() {
-        text = format!("its process ended with status {status:#x}");
+
+    /// Leaves out what a failure does not need.
+    fn shrink(&mut self, seed: u64, mut steps: Vec<Step>, why: String) -> (Vec<Step>, String) {
+        let (mut why, wanted) = (why.clone(), kind(&why));
+        let mut again = true;
+        while again {
+            again = false;
+            for at in (0..steps.len()).rev() {
+                let mut fewer = steps.clone();
+                fewer.remove(at);
+                let mut plainer = steps.clone();
+                plainer[at].fault = None;
+                plainer[at].hearing = world::Hearing::Good;
+                for tried in [fewer, plainer] {
+                    if tried == steps {
+                        continue;
+                    }
+                    if let Some(now) = self.run(seed, &tried).filter(|now| kind(now) == wanted) {
+                        (steps, why, again) = (tried, now, true);
+                        break;
+                    }
+                }
+            }
+        }
+        (steps, why)
     }
-    (!text.is_empty()).then_some(text)
+
+    fn report(&mut self, seed: u64, steps: Vec<Step>, why: String) {
+        let mut out = std::io::stdout();
+        let _ = writeln!(out, "\nSEED={seed}: {why}");
+        let (steps, why) = self.shrink(seed, steps, why);
+        let _ = writeln!(out, "made small, {} steps: {why}", steps.len());
+        steps.iter().for_each(|step| drop(writeln!(out, "    {step:?}")));
+    }
+
+    /// These histories; how many failed.
+    fn some(&mut self, first: u64, count: u64, every: u64, most: usize) -> usize {
+        let mut failed = 0;
+        for seed in (first..first + count).step_by(every as usize) {
+            let steps = history(seed);
+            if let Some(why) = self.run(seed, &steps) {
+                failed += 1;
+                self.report(seed, steps, why);
+                if failed >= most {
+                    break;
+                }
+            }
+        }
+        failed
+    }
+
+    /// Those that once failed; how many do again.
+    fn those_known(&mut self) -> usize {
+        let mut failed = 0;
+        for steps in known() {
+            if let Some(why) = self.run(0, &steps) {
+                failed += 1;
+                let _ = writeln!(std::io::stdout(), "\na known one: {steps:?}: {why}");
+            }
+        }
+        failed
+    }
 }
 
 /// Who starts us may be killed.
 fn end_with_parent() {
     let (option, signal) = (libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize);
     real::raw(libc::SYS_prctl, option, signal, 0, 0, 0, 0);
+}
+
+/// Ends a process that tells histories.
+fn end(failed: bool) -> ! {
+    inside(|| {
+        let _ = std::fs::remove_dir_all(scratch());
+        std::process::exit(i32::from(failed))
+    })
 }
 
 /// The kind of a failure, for one that is made small must stay what it is.
@@ -159,82 +293,20 @@ fn kind(text: &str) -> String {
         .collect()
 }
 
-/// Leaves out what a failure does not need.
-fn shrink(seed: u64, mut steps: Vec<Step>, why: String) -> (Vec<Step>, String) {
-    let (mut why, wanted) = (why.clone(), kind(&why));
-    let mut again = true;
-    while again {
-        again = false;
-        for at in (0..steps.len()).rev() {
-            let mut fewer = steps.clone();
-            fewer.remove(at);
-            let mut plainer = steps.clone();
-            plainer[at].fault = None;
-            plainer[at].hearing = world::Hearing::Good;
-            for tried in [fewer, plainer] {
-                if tried == steps {
-                    continue;
-                }
-                if let Some(now) = run(seed, &tried).filter(|now| kind(now) == wanted) {
-                    (steps, why, again) = (tried, now, true);
-                    break;
-                }
-            }
-        }
-    }
-    (steps, why)
-}
-
-fn report(seed: u64, steps: Vec<Step>, why: String) {
-    let mut out = std::io::stdout();
-    let _ = writeln!(out, "\nSEED={seed}: {why}");
-    let (steps, why) = shrink(seed, steps, why);
-    let _ = writeln!(out, "made small, {} steps: {why}", steps.len());
-    steps.iter().for_each(|step| drop(writeln!(out, "    {step:?}")));
-}
-
-/// These histories; how many failed.
-fn some(first: u64, count: u64, every: u64, most: usize) -> usize {
-    let mut failed = 0;
-    for seed in (first..first + count).step_by(every as usize) {
-        let steps = history(seed);
-        if let Some(why) = run(seed, &steps) {
-            failed += 1;
-            report(seed, steps, why);
-            if failed >= most {
-                break;
-            }
-        }
-    }
-    failed
-}
-
-/// Those that once failed; how many do again.
-fn those_known() -> usize {
-    let mut failed = 0;
-    for steps in known() {
-        if let Some(why) = run(0, &steps) {
-            failed += 1;
-            let _ = writeln!(std::io::stdout(), "\na known one: {steps:?}: {why}");
-        }
-    }
-    failed
-}
-
 fn main() {
     let number = |text: String| text.parse::<u64>().expect("a number");
     let most = std::env::var("FAILURES").map_or(1, |text| number(text) as usize);
     if let Ok(seed) = std::env::var("SEED") {
-        let seed = number(seed);
-        let failed = match std::env::var_os("TRACE") {
-            None => some(seed, 1, 1, 1) != 0,
+        let (seed, mut teller) = (number(seed), Teller::new());
+        let failed = inside(|| match std::env::var_os("TRACE") {
+            None => teller.some(seed, 1, 1, 1) != 0,
             Some(_) => {
-                let why = run(seed, &history(seed));
+                let why = teller.run(seed, &history(seed));
                 let _ = writeln!(std::io::stdout(), "{}", why.as_deref().unwrap_or("it went well"));
                 why.is_some()
             }
-        };
-        std::process::exit(i32::from(failed));
+        });
+        end(failed);
     }
     let mut words = std::env::args().skip(1).map(number);
     let (count, first) = (words.next().unwrap_or(1000), words.next().unwrap_or(1));
@@ -246,9 +318,13 @@ fn main() {
         let child = unsafe { libc::fork() };
         if child == 0 {
             end_with_parent();
-            let known = if worker == 0 { those_known() } else { 0 };
-            let failed = known + some(first + worker, count.saturating_sub(worker), workers, most);
-            std::process::exit(i32::from(failed != 0));
+            let mut teller = Teller::new();
+            let failed = inside(|| {
+                let known = if worker == 0 { teller.those_known() } else { 0 };
+                let count = count.saturating_sub(worker);
+                known + teller.some(first + worker, count, workers, most)
+            });
+            end(failed != 0);
         }
         children.push(child);
     }

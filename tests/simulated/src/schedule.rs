@@ -98,6 +98,14 @@ pub fn inside<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
+/// The other way about: what is run by the simulation's own.
+pub fn outside<T>(work: impl FnOnce() -> T) -> T {
+    let before = INSIDE.with(|inside| inside.replace(false));
+    let result = work();
+    INSIDE.with(|inside| inside.set(before));
+    result
+}
+
 /// The number of the thread that calls.
 pub fn own() -> Number {
     SELF.with(Cell::get).expect("a simulated thread")

@@ -155,7 +155,7 @@ pub fn begin(scratch: String) {
         looked: 0,
         opened: None,
         seen: None,
-        trace: std::env::var_os("TRACE").is_some(),
+        trace: false,
         scratch,
     };
     // SAFETY: no thread has begun yet.
@@ -218,6 +218,12 @@ fn error(message: &[u8], port: u32, errno: i32) -> Vec<u8> {
 }
 
 impl World {
+    /// What a process that was forked with it begins with.
+    pub fn begin_again(&mut self, scratch: String) {
+        self.scratch = scratch;
+        self.trace = std::env::var_os("TRACE").is_some();
+    }
+
     /// The namespace of a thread.
     pub fn place(&self, thread: usize) -> Netns {
         self.places.get(&thread).copied().unwrap_or(self.device)

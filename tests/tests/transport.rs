@@ -61,7 +61,9 @@ impl Usage {
 fn leaves_nothing(harm: impl FnOnce(&Bed)) {
     let bed = Bed::with_neighbour();
     let pid = bed.daemon.pid();
-    // The first client makes what is there for good.
+    // The first client makes what is there for good: sockets that are kept. Threads wait a second for the next.
+    honest(&bed);
+    std::thread::sleep(Duration::from_millis(1500));
     let idle = Usage::of(pid);
     honest(&bed);
     // A thread that asks the resolvers may have been there at that moment.

@@ -336,14 +336,14 @@ impl Bed {
         String::from_utf8_lossy(&out.stdout).into_owned()
     }
 
-    /// All that an operation may change. Without counters, handles, indexes; chains that are built again
-    /// have the other of two names.
+    /// All that an operation may change. Without counters, handles, indexes, and whose packets were dropped;
+    /// chains that are built again have the other of two names.
     pub fn seen(&self) -> Seen {
         let device = run(
             "ip -d -o link; ip -o addr; ip route show table all; ip rule; \
              for dev in $(ip -o link | grep -o 'vm_[a-z0-9_]*\\|gn_[a-z0-9_]*' | sort -u); do \
                  tc filter show dev $dev ingress 2>/dev/null; tc filter show dev $dev egress 2>/dev/null; done; \
-             nft -s list ruleset | sed 's/ # progname.*//; /^\tflags/d'; \
+             nft -s list ruleset | sed 's/ # progname.*//; /^\tflags/d; /^\t*\\(elements = { \\)\\?\"[^\"]*\" counter/d'; \
              (iptables-legacy-save; ip6tables-legacy-save) | grep -v '^[#:*C]' | sed 's/\\(oem_guestnet_[a-z]*\\)_[bc]/\\1/g'; \
              cat /proc/sys/net/ipv4/ip_forward; \
              grep . /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/ipv4/conf/*/accept_redirects; true",
@@ -405,7 +405,10 @@ fn plain(text: &str) -> String {
         {
             words.remove(0);
         }
-        let passes = |word: &&str| *word == "link-netnsid" || word.ends_with("_timer");
+        // The last three are handles of tc's.
+        let passes = |word: &&str| {
+            ["link-netnsid", "fh", "ht", "index"].contains(word) || word.ends_with("_timer")
+        };
         while let Some(at) = words.iter().position(passes) {
             words.drain(at..(at + 2).min(words.len()));
         }

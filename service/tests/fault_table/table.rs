@@ -111,14 +111,17 @@ fn representative(rows: &Rows) -> BTreeMap<Of, Vec<String>> {
 
 /// A process for each operation with each packet filter, some at a time.
 fn try_all(all: bool, told: &BTreeMap<Of, Vec<String>>) -> (Rows, Vec<String>) {
-    let todo = Mutex::new(operations().collect::<Vec<_>>());
+    // Attaches take the longest.
+    let todo = Mutex::new(operations());
+    // Its lock is not held by who works.
+    let next = || todo.lock().expect("the list").next();
     let found = Mutex::new((Rows::new(), Vec::new()));
     // They wait, most of the time.
-    let processors = 2 * thread::available_parallelism().map_or(2, usize::from);
+    let workers = 3 * thread::available_parallelism().map_or(2, usize::from);
     thread::scope(|scope| {
-        for _ in 0..processors {
+        for _ in 0..workers {
             scope.spawn(|| {
-                while let Some(of) = { todo.lock().expect("the list").pop() } {
+                while let Some(of) = next() {
                     let cells = if all {
                         "all".to_owned()
                     } else {

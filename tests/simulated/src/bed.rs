@@ -25,6 +25,7 @@ use guestnetd::daemon::{
 use guestnetd::effects::firewall::Choice;
 use guestnetd::effects::kernel::netns::initial::Initial;
 use guestnetd::effects::kernel::netns::target::{Named, Target};
+use guestnetd::model::layer::{Layer, LayerReport, LayerState};
 use guestnetd::model::ownership::LINK_GROUP;
 use guestnetd::spec::{GuestName, GuestSpec, IfName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -265,7 +266,8 @@ impl Bed {
                 resolvers: Vec::new(),
                 resolv_conf: None,
                 connections: 4096,
-                check_every: Duration::from_secs(60),
+                // Twice in a rest: more often finds no more, and is most of its work.
+                check_every: Duration::from_secs(180),
             };
             self.say(|| format!("start, life {}", self.life));
             let begun = self.begin(move || Daemon::spawn(config, |_| {}).map(|(handle, _)| handle));
@@ -413,8 +415,16 @@ impl Bed {
                 world().hearing = step.hearing;
             }
         }
+        self.happens(&step.op)?;
+        if !world().killed {
+            self.pass(3 * MS);
+        }
+        self.alive()
+    }
+
+    fn happens(&mut self, op: &Op) -> Outcome<()> {
         let device = world().device;
-        match step.op {
+        match *op {
             Op::Attach(guest) => drop(self.attach(guest)?),
             Op::Detach(guest) => drop(self.detach(guest)?),
             Op::AttachAndDetach(one, other) => {
@@ -448,16 +458,27 @@ impl Bed {
                 let broken = self.broken().filter(|what| !late || *what == UNFORWARDED);
                 let answer = self.begin(move || {
                     let report = handle.status(guest.map(name), Whose::Everyones);
-                    report.map_err(|e| e.to_string()).map(|report| report.verdict)
+                    report.map_err(|e| e.to_string()).map(|report| {
+                        let on = |one: &LayerReport| {
+                            one.layer == Layer::Forwarding && one.state == LayerState::Ok
+                        };
+                        // Where there is no guest it may be off.
+                        let says_on = !report.guests.is_empty() && report.layers.iter().any(on);
+                        (report.verdict, says_on)
+                    })
                 });
                 let result = self.answer("status", &answer)?;
                 self.say(|| format!("status {guest:?}: {result:?}, and {broken:?}"));
                 // What was so before the call and is so after it was so all the time.
                 let still = broken.filter(|_| !world().killed && self.broken() == broken);
-                if let (Some(what), Some(Ok(Verdict::Internet | Verdict::NoNames))) =
-                    (still, result)
-                {
-                    return Err(format!("{what}, and status says that all is well"));
+                match (still, result) {
+                    (Some(what), Some(Ok((Verdict::Internet | Verdict::NoNames, _)))) => {
+                        return Err(format!("{what}, and status says that all is well"));
+                    }
+                    (Some(UNFORWARDED), Some(Ok((_, true)))) => {
+                        return Err(format!("{UNFORWARDED}, and status says that it is"));
+                    }
+                    _ => {}
                 }
             }
             Op::List => {
@@ -472,6 +493,10 @@ impl Bed {
                 }
             }
             Op::Killed => self.kill(),
+            Op::Down(ref then) => {
+                self.kill();
+                self.happens(then)?;
+            }
             Op::Restarted => {
                 let handle = self.handle();
                 let answer = self.begin(move || handle.end());
@@ -523,6 +548,11 @@ impl Bed {
                     inside(|| device::rename(device, &name, "renamed"));
                 }
             }
+            Op::Relabel(guest) => {
+                if let Some(name) = self.host_end(guest) {
+                    inside(|| device::relabel(device, &name, "others"));
+                }
+            }
             Op::HostEndDown(guest) => {
                 if let Some(name) = self.host_end(guest) {
                     inside(|| device::set_up(device, &name, false));
@@ -541,10 +571,7 @@ impl Bed {
                 }
             }
         }
-        if !world().killed {
-            self.pass(3 * MS);
-        }
-        self.alive()
+        Ok(())
     }
 
     /// What keeps every guest's packets from the internet, where there are guests.

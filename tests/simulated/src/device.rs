@@ -34,6 +34,7 @@ const RTM_GETRULE: u16 = 34;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_PID: u16 = 19;
+const IFLA_IFALIAS: u16 = 20;
 const UP: u32 = 1;
 
 /// The process that holds what is beyond the uplink.
@@ -144,6 +145,13 @@ pub fn rename(netns: Netns, from: &str, to: &str) -> bool {
     let Some(link) = link(netns, from) else { return false };
     let message = Message::new(RTM_NEWLINK, CHANGE, &ifinfo(link.index, 0, 0));
     ask(netns, message.with(IFLA_IFNAME, &name(to)))
+}
+
+/// Writes something else on an interface.
+pub fn relabel(netns: Netns, name: &str, text: &str) -> bool {
+    let Some(link) = link(netns, name) else { return false };
+    let message = Message::new(RTM_NEWLINK, CHANGE, &ifinfo(link.index, 0, 0));
+    ask(netns, message.with(IFLA_IFALIAS, text.as_bytes()))
 }
 
 /// Deletes an interface.

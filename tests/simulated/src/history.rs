@@ -41,6 +41,8 @@ pub enum Op {
     Killed,
     /// guestnetd ends, and is started again.
     Restarted,
+    /// guestnetd is killed, and started again after this was done by somebody else.
+    Down(Box<Op>),
     /// So many milliseconds go by.
     Time(u64),
     /// All comes to rest, and is looked at.
@@ -67,6 +69,8 @@ pub enum Op {
     FilterRuleGoes(usize),
     /// Others rename a guest's host end.
     Rename(usize),
+    /// Others write on it what is theirs.
+    Relabel(usize),
     /// Others set it down.
     HostEndDown(usize),
     /// Others take its address.
@@ -81,6 +85,26 @@ impl Op {
         matches!(
             self,
             Self::UplinkGoes | Self::NoDefaultRoute | Self::UplinkDown | Self::NoForwarding
+        )
+    }
+
+    /// Whether it needs no guestnetd, and is seen in the kernel alone.
+    fn is_others(&self) -> bool {
+        matches!(
+            self,
+            Self::GuestDies(_)
+                | Self::UplinkGoes
+                | Self::UplinkComes
+                | Self::NoDefaultRoute
+                | Self::UplinkDown
+                | Self::NoForwarding
+                | Self::FilterGoes
+                | Self::FilterRuleGoes(_)
+                | Self::Rename(_)
+                | Self::Relabel(_)
+                | Self::HostEndDown(_)
+                | Self::NoHostAddress(_)
+                | Self::HostEndGoes(_)
         )
     }
 }
@@ -109,7 +133,15 @@ pub fn known() -> Vec<Vec<Step>> {
         Fault::KilledBefore,
         Fault::KilledAfter,
     ];
-    let mut all = Vec::new();
+    let unheard = |op: Op| Step { hearing: Hearing::Late, ..plain(op) };
+    let mut all = vec![
+        // Nobody has said so, and status has to look.
+        vec![plain(Op::Attach(0)), unheard(Op::NoForwarding), plain(Op::Status(None))],
+        vec![plain(Op::Attach(0)), unheard(Op::NoForwarding), plain(Op::Status(Some(0)))],
+        // A guest that lacks a mark is still that guest.
+        vec![plain(Op::Attach(1)), plain(Op::Down(Box::new(Op::Rename(1))))],
+        vec![plain(Op::Attach(1)), plain(Op::Down(Box::new(Op::Relabel(1))))],
+    ];
     for fault in &faults {
         // Forwarding was given back half, and its own announcement taken for somebody else's.
         all.extend((0..8).map(|at| vec![plain(Op::Attach(3)), faulty(Op::Detach(3), at, fault)]));
@@ -125,9 +157,14 @@ pub fn history(seed: u64) -> Vec<Step> {
     let length = 4 + seed.below(12);
     let mut steps = Vec::new();
     for _ in 0..length {
-        let one = step(&mut seed);
-        // Somebody looks while it is broken.
-        let looks = one.op.breaks() && seed.once_in(4);
+        let mut one = step(&mut seed);
+        // Somebody looks while it is broken, and while nothing says so.
+        let looks = one.op.breaks() && seed.once_in(2);
+        if looks && seed.once_in(2) {
+            one.hearing = Hearing::Late;
+        } else if one.op.is_others() && seed.once_in(4) {
+            one.op = Op::Down(Box::new(one.op));
+        }
         steps.push(one);
         if looks {
             steps.push(Step { op: Op::Status(None), fault: None, hearing: Hearing::Good });
@@ -150,7 +187,7 @@ fn step(seed: &mut Seed) -> Step {
         54..=58 => Op::GuestDies(guest),
         59..=62 => Op::Killed,
         63..=65 => Op::Restarted,
-        66..=69 => Op::Time([1, 30, 700, 5_000, 61_000][seed.below(5)]),
+        66..=69 => Op::Time([1, 30, 700, 5_000, 181_000][seed.below(5)]),
         70..=73 => Op::Rest,
         74..=75 => Op::UplinkGoes,
         76..=78 => Op::UplinkComes,
@@ -162,6 +199,7 @@ fn step(seed: &mut Seed) -> Step {
         87..=88 => Op::NoForwarding,
         89..=90 => Op::FilterGoes,
         91..=92 => Op::FilterRuleGoes(seed.below(6)),
+        93..=94 if yes => Op::Relabel(guest),
         93..=94 => Op::Rename(guest),
         95..=96 => Op::HostEndDown(guest),
         97..=98 => Op::NoHostAddress(guest),

@@ -42,6 +42,8 @@ use std::time::{Duration, Instant};
 
 /// How long a history may take in real time: one that takes longer runs for ever.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// After that who waits hears how far it is.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// Tells histories, each in a process of its own that is forked from one in which the device is there and
 /// guestnetd, killed, has left its state.
@@ -49,6 +51,8 @@ struct Teller {
     bed: Option<Bed>,
     /// What devices are like where only that was done which is left of a history, by what is left.
     plain: BTreeMap<String, Vec<String>>,
+    /// Whether it tells now and then how far it is.
+    speaks: bool,
 }
 
 /// What has come of a history.
@@ -75,7 +79,7 @@ impl Teller {
         world::begin(scratch.display().to_string());
         schedule::begin(Seed::new(0));
         let bed = Bed::asleep(scratch.join("state")).expect("guestnetd without any fault");
-        Self { bed: Some(bed), plain: BTreeMap::new() }
+        Self { bed: Some(bed), plain: BTreeMap::new(), speaks: false }
     }
 
     /// Runs a history in this process.
@@ -241,8 +245,12 @@ impl Teller {
 
     /// These histories; how many failed.
     fn some(&mut self, first: u64, count: u64, every: u64, most: usize) -> usize {
-        let mut failed = 0;
+        let (mut failed, mut spoke) = (0, Instant::now());
         for seed in (first..first + count).step_by(every as usize) {
+            if self.speaks && spoke.elapsed() > PAUSE {
+                spoke = Instant::now();
+                let _ = writeln!(std::io::stderr(), "{} of {count} histories", seed - first);
+            }
             let steps = history(seed);
             if let Some(why) = self.run(seed, &steps) {
                 failed += 1;
@@ -318,7 +326,7 @@ fn main() {
         let child = unsafe { libc::fork() };
         if child == 0 {
             end_with_parent();
-            let mut teller = Teller::new();
+            let mut teller = Teller { speaks: worker == 0, ..Teller::new() };
             let failed = inside(|| {
                 let known = if worker == 0 { teller.those_known() } else { 0 };
                 let count = count.saturating_sub(worker);

@@ -149,7 +149,8 @@ impl Bed {
         let nowhere = GuestTarget { kind: TargetKind::NONE, ..GuestTarget::default() };
         let attached = service.attach(&tap, &nowhere, None);
         let vm = attached.map_err(|e| format!("attach of a VM: {e}"))?;
-        let up = self.device.link("vm_wlan").is_some_and(|link| link["operstate"] == "UP");
+        let flags = self.device.link("vm_wlan").map(|link| link["flags"].to_string());
+        let up = flags.is_some_and(|flags| flags.contains("\"UP\""));
         if vm.tap.len() != 2 || !up {
             return Err(format!("a VM has {} descriptors; its link is up: {up}", vm.tap.len()));
         }

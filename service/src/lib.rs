@@ -58,3 +58,4 @@ pub mod run;
 pub mod serve;
 pub mod spec;
 pub mod store;
+pub mod write;

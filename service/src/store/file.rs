@@ -18,7 +18,7 @@
 //! A seal is the last field of the JSON object, `"crc32":"1c291ca3"`: the checksum of the text before it.
 //! A digit that was flipped on a worn flash is a valid digit, and would become an address.
 
-use crate::effects::kernel::write::{self, What};
+use crate::write::{self, What};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};

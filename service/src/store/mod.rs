@@ -28,9 +28,9 @@ pub use record::{
     AttachedRecord, ForwardingRecord, LoggerRecord, Record, ResolversRecord, UpdateRecord,
 };
 
-use crate::effects::kernel::write::{self, What};
 use crate::error::Error;
 use crate::spec::GuestName;
+use crate::write::{self, What};
 use file::{Opened, TEMPORARY};
 use nix::fcntl::{Flock, FlockArg};
 use owed::Owed;

@@ -24,7 +24,7 @@
 use crate::bed::{difference, Bed, Failed, Operation, Seen};
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_GUEST_ROUTE_EXISTS;
 use guestnetd::effects::firewall::Choice;
-use guestnetd::effects::kernel::write::faults::{none, to, Fault, Planned};
+use guestnetd::write::faults::{none, to, Fault, Planned};
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;

@@ -562,7 +562,7 @@ pub fn all(netlink: &Netlink) -> Result<Vec<Link>, KernelError> {
 #[cfg(all(test, feature = "faults"))]
 mod faults {
     use super::*;
-    use crate::effects::kernel::write::faults::{on_this_thread, Fault};
+    use crate::write::faults::{on_this_thread, Fault};
 
     #[test]
     fn a_netlink_change_fails_before_and_after() {

@@ -40,4 +40,3 @@ pub mod told;
 pub mod tracked;
 pub mod tun;
 pub mod uplink;
-pub mod write;

@@ -15,9 +15,9 @@
 //! The sysctls that guestnetd writes: the forwarding switch and disable_ipv6. `/proc/sys/net` shows the network namespace of the
 //! thread that opens it, so no mount is needed.
 
-use super::write::{self, What};
 use crate::model::forwarding::Before;
 use crate::spec::IfName;
+use crate::write::{self, What};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};

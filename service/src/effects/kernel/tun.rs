@@ -15,8 +15,8 @@
 //! TUN and TAP devices, made by their descriptors and gone with the last of those
 //! (Documentation/networking/tuntap.rst).
 
-use super::write::{self, What};
 use crate::error::Error;
+use crate::write::{self, What};
 use nix::sys::ioctl::ioctl_num_type;
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -18,7 +18,7 @@
 //! A program is the first of a group of processes of its own, so that with one that hangs goes what it
 //! has started.
 
-use crate::effects::kernel::write::{self, What};
+use crate::write::{self, What};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};

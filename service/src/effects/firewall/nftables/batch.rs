@@ -22,7 +22,7 @@ use super::encode;
 use super::layout::{Counted, Elements, Kind, Line, Set};
 use super::socket::{Refusal, Socket, Transaction};
 use super::{chain_of, BaseChain, CLOSED, TABLE};
-use crate::effects::kernel::write::{self, What};
+use crate::write::{self, What};
 use netlink_bindings::nftables::{
     Chained, Nfgenmsg, PushSetelemListAttrs, PushSetelemListElemAttrs, VerdictCode,
 };

@@ -25,9 +25,9 @@ pub mod message;
 pub mod tape;
 pub(in crate::effects) mod trace;
 
-use crate::effects::kernel::write::{self, What};
 use crate::error::KernelError;
 use crate::spec::Family;
+use crate::write::{self, What};
 use message::{acknowledged, Message, Messages, HEADER, NLMSG_DONE, NLMSG_ERROR, NLM_F_DUMP_INTR};
 use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::TimeVal;

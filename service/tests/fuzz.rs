@@ -109,10 +109,10 @@ fn security_md_names_every_fuzzer() {
     }
 }
 
-/// Makes the seeds anew, from this kernel's own answers: `cargo test -p guestnetd --features fuzzing --test
+/// Writes the seeds again, from this kernel's own answers: `cargo test -p guestnetd --features fuzzing --test
 /// fuzz -- --ignored`.
 #[test]
 #[ignore = "writes fuzz/seeds"]
-fn seeds_are_made_anew() {
+fn seeds_are_written() {
     seeds::write(&root().join("fuzz/seeds"));
 }

@@ -425,7 +425,7 @@ mod tests {
             content::<Record>(found, &store.boot, |_| Ok(())).unwrap()
         };
         store.put(&name("a"), &record()).unwrap();
-        // Nothing can be opened there, whoever tries.
+        // Nothing can be opened there, not even by root.
         let (guests, away) = (dir.join("guests"), dir.join("away"));
         fs::rename(&guests, &away).unwrap();
         store.put_or_owe(&name("a"), free(1)).unwrap_err();

@@ -452,7 +452,7 @@ impl Bed {
             }
             Op::Status(guest) => {
                 let handle = self.handle();
-                // The kernel has queued an announcement before who caused it goes on: only what is read anew
+                // The kernel has queued an announcement before who caused it goes on: only what is read again
                 // each time is known while they are held back.
                 let late = world().hearing == Hearing::Late;
                 let broken = self.broken().filter(|what| !late || *what == UNFORWARDED);

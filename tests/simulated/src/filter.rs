@@ -231,7 +231,7 @@ impl Filter {
         forward && set.is_some_and(|set| set.elements.keys().any(of))
     }
 
-    /// Deletes a table, whoever has it, as `nft` by its owner or a reboot of a service would. Tells
+    /// Deletes a table of any owner, as `nft` by its owner or a reboot of a service would. Tells
     /// whether it was there.
     pub fn delete(&mut self, netns: Netns, name: &str) -> bool {
         let Some(tables) = self.0.get_mut(&netns) else { return false };

@@ -16,6 +16,9 @@
 //! filters of traffic control, IPsec's policies. Read once for all guests, and more only where there is
 //! something.
 
+mod policies;
+mod queues;
+
 use crate::daemon::{Attached, Daemon, Layer, LayerReport, LayerState};
 use crate::effects::firewall::diagnose::journey::SERVER;
 use crate::effects::kernel::link::{self, Link};
@@ -25,10 +28,12 @@ use crate::effects::kernel::observe::{Hubs, ELSEWHERE};
 use crate::effects::kernel::{ipsec, route, sysctl, tc};
 use crate::model::fault::{Cause, Fault};
 use crate::model::if_index::IfIndex;
-use crate::model::ipsec::{Block, Direction, Flow, Policies};
-use crate::model::tc::{stopped, Carries, Does, Filter, Frame, Queue, Way, FILTERS, ROOT};
+use crate::model::ipsec::{Direction, Policies};
+use crate::model::tc::Queue;
 use crate::model::GuestNet;
 use crate::spec::{Family, IfName};
+use policies::{flows, flows_back};
+use queues::{packets, packets_back, Finding, Frames, Sense};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -128,45 +133,6 @@ impl Below {
         None
     }
 
-    /// A queue that nothing leaves, or a filter that drops some of these frames.
-    fn queued(
-        &self,
-        netlink: &Netlink,
-        (name, index): (&str, IfIndex),
-        frames: &Frames,
-        at: Where,
-    ) -> Option<Finding> {
-        let here = || self.queues.iter().filter(|queue| queue.index == index);
-        if let Some((queue, why)) = here().find_map(|queue| Some((queue, queue.stuck?))) {
-            // In another one some packets come by it.
-            let sure = queue.parent == ROOT;
-            let verb = if sure { "lets nothing out" } else { "may let nothing out" };
-            let text = format!("{name}'s queue ({}) {verb}: {why}", queue.kind);
-            let step = format!("{at}tc qdisc del dev {name} root");
-            return Some(Finding { sure, text, step });
-        }
-        let root = here().find(|queue| queue.parent == ROOT && queue.handle != 0);
-        let sorted = root.and_then(|queue| tc::sorting(netlink, queue).ok());
-        let sorted = sorted
-            .and_then(|filters| filtered(netlink, name, (&filters, &frames.out), ("root", at)));
-        if sorted.is_some() || !here().any(|queue| queue.parent == FILTERS) {
-            return sorted;
-        }
-        [(Way::In, "ingress", &frames.within), (Way::Out, "egress", &frames.out)]
-            .into_iter()
-            .find_map(|(way, word, frames)| {
-                let filters = tc::filters(netlink, index, way).ok()?;
-                filtered(netlink, name, (&filters, frames), (word, at))
-            })
-    }
-
-    /// What blocks one of these packets, with what it is.
-    fn blocked(&self, flows: &Flows) -> Option<(Block<'_>, &'static str)> {
-        flows.iter().find_map(|(direction, flow, what)| {
-            Some((self.policies.block(*direction, flow)?, *what))
-        })
-    }
-
     /// What a guest's own namespace stops of what it sends and is answered.
     pub(super) fn within(
         &self,
@@ -209,11 +175,6 @@ impl Below {
 }
 
 impl Daemon {
-    /// Not where netd routes: they are its own there, and SELinux lets nobody else ask.
-    pub(super) fn asks_about_ipsec(&self) -> bool {
-        !self.world.netd_routes()
-    }
-
     /// What others have set below a guest: its layers say so.
     pub(super) fn below_guest(
         &self,
@@ -322,225 +283,6 @@ impl Daemon {
         };
         Some((Layer::Uplink, Fault::new(Cause::NeighbourWrong, text).with_step(step)))
     }
-
-    fn policies_of(&self, below: &Below, guest: &Attached, layers: &mut [LayerReport]) {
-        if below.policies == Policies::default() {
-            return;
-        }
-        let net = &guest.net;
-        let (address, gateway) = (net.guest.address, net.guest.gateway);
-        let way = net.vpn.tun().or(self.world.uplink.name.as_ref());
-        let way = way.and_then(|way| link::by_name(&self.kernel.netlink, way.as_str()).ok()?);
-        let Some(way) = way else { return };
-        let own = self.world.uplink.address.filter(|_| net.vpn.tun().is_none());
-        let is_set = |name: &str, key| {
-            sysctl::conf_of(name, key) == Some(1) || sysctl::conf_of("all", key) == Some(1)
-        };
-        let host = net.host.name.as_str();
-        let (out, home) = (Some(way.index.get()), Some(guest.index.get()));
-        let mut internet = Vec::new();
-        let sends = "what guests send";
-        let answered = "what guests are answered";
-        // What comes in is looked at as it was sent, before any NAT (nf_nat_decode_session()); what
-        // leaves as it is routed, and again as it is translated (nf_xfrm_me_harder()).
-        if !is_set(host, "disable_policy") {
-            internet.extend(flows(address, SERVER, Direction::Forward, out, sends));
-        }
-        if !is_set(way.name.as_str(), "disable_xfrm") {
-            internet.extend(flows(address, SERVER, Direction::Out, out, sends));
-            let own = own.into_iter();
-            internet.extend(own.flat_map(|own| flows(own, SERVER, Direction::Out, out, sends)));
-        }
-        if !is_set(way.name.as_str(), "disable_policy") {
-            let own = own.into_iter();
-            internet.extend(
-                own.flat_map(|own| flows_back(own, SERVER, Direction::Forward, home, answered)),
-            );
-        }
-        if !is_set(host, "disable_xfrm") {
-            internet.extend(flows_back(address, SERVER, Direction::Out, home, answered));
-        }
-        if let Some((block, what)) = below.blocked(&internet) {
-            let (policy, step) = block.words();
-            let fault = Fault::new(Cause::ForwardDropped, format!("{policy} blocks {what}"));
-            put(layers, Layer::Firewall, true, fault.with_step(step));
-        }
-        let (resolver, forwarded) = self.asked_for(Some(guest));
-        let question = |from, to, reversed: bool, link| {
-            let ports = if reversed { [Some(53), None] } else { [None, Some(53)] };
-            Flow { from, to, protocol: libc::IPPROTO_UDP as u8, ports, link }
-        };
-        let ask = question(address, gateway, false, out);
-        let answer = question(gateway, address, true, home);
-        let (questions, answers) = ("guests' questions for names", "the answers to those");
-        let mut names = vec![(Direction::Out, answer, answers)];
-        match resolver.filter(|_| !forwarded) {
-            None => names.push((Direction::In, ask, questions)),
-            Some(resolver) => {
-                let on = question(address, resolver, false, out);
-                names.push((Direction::Forward, ask, questions));
-                names.push((Direction::Out, on, questions));
-            }
-        }
-        if is_set(host, "disable_policy") {
-            names.retain(|(direction, ..)| *direction == Direction::Out);
-        }
-        if let Some((block, what)) = below.blocked(&names) {
-            let (policy, step) = block.words();
-            let fault = Fault::new(Cause::InputDropped, format!("{policy} blocks {what}"));
-            put(layers, Layer::Dns, true, fault.with_step(step));
-        }
-    }
-}
-
-/// Something of traffic control's that is in the way.
-struct Finding {
-    sure: bool,
-    text: String,
-    step: String,
-}
-
-/// Frames that come in by a link and leave by it, each with what it is.
-struct Frames {
-    within: Vec<(&'static str, Frame)>,
-    out: Vec<(&'static str, Frame)>,
-}
-
-/// What packets are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sense {
-    /// A guest's.
-    Asks,
-    /// Their answers.
-    Answers,
-    /// A guest's behind the source NAT.
-    Beyond,
-}
-
-/// A guest's connections: what they are, to which port; 0: an echo.
-const CONNECTIONS: [(&str, u16); 3] =
-    [("TCP connections to port 443", 443), ("TCP connections to port 80", 80), ("pings", 0)];
-
-/// A guest's packets, or its answers, between two MACs.
-fn packets(
-    (from, to): ([u8; 6], Option<[u8; 6]>),
-    (guest, gateway): (Ipv4Addr, Ipv4Addr),
-    sense: Sense,
-) -> Vec<(&'static str, Frame)> {
-    let macs = (Some(from).filter(|mac| *mac != [0; 6]), to);
-    let back = sense == Sense::Answers;
-    let (guest, gateway, server) = (guest.octets(), gateway.octets(), SERVER.octets());
-    let ends = |other: [u8; 4]| if back { (other, guest) } else { (guest, other) };
-    let mut frames = Vec::new();
-    if sense != Sense::Beyond {
-        let (from, about) = ends(gateway);
-        frames.push(("questions of ARP's", Frame::arp(macs.0, from, about)));
-    }
-    frames.extend(CONNECTIONS.map(|(what, port)| {
-        let carries = match (port, back) {
-            (0, false) => Carries::Icmp(8),
-            (0, true) => Carries::Icmp(0),
-            (port, false) => Carries::Tcp(0, port),
-            (port, true) => Carries::Tcp(port, 0),
-        };
-        (what, Frame::ip(macs, ends(server), carries))
-    }));
-    if sense != Sense::Beyond {
-        let carries = if back { Carries::Udp(53, 0) } else { Carries::Udp(0, 53) };
-        frames.push(("questions for names", Frame::ip(macs, ends(gateway), carries)));
-    }
-    frames
-}
-
-/// The answers of the internet's to an address of the device's.
-fn packets_back(mac: [u8; 6], own: Ipv4Addr) -> Vec<(&'static str, Frame)> {
-    let mut frames = packets(([0; 6], Some(mac)), (own, own), Sense::Answers);
-    // What is of the link alone.
-    frames.retain(|(what, _)| CONNECTIONS.iter().any(|(known, _)| known == what));
-    frames
-}
-
-/// A filter that stops one of these.
-fn filtered(
-    netlink: &Netlink,
-    name: &str,
-    (filters, frames): (&[Filter], &[(&'static str, Frame)]),
-    (word, at): (&str, Where),
-) -> Option<Finding> {
-    let seen: Vec<Filter> = filters.iter().map(|filter| through_ifb(netlink, filter)).collect();
-    let found: Vec<_> =
-        frames.iter().filter_map(|(what, frame)| Some((*what, stopped(&seen, frame)?))).collect();
-    let (_, (filter, sure)) =
-        found.iter().find(|(_, (_, sure))| *sure).or(found.first()).copied()?;
-    let such = found.iter().filter(|(_, (_, surely))| *surely == sure);
-    let such: Vec<_> = such.map(|(what, _)| *what).collect();
-    let what = match such.len() == frames.len() {
-        true => "everything".to_owned(),
-        false => format!("guests' {}", such.join(", ")),
-    };
-    let does = match (filter.does, sure) {
-        (Does::Sends(to), true) => {
-            let to = link::by_index(netlink, to).ok().flatten();
-            format!("sends {what} by {} instead", to.map_or("nowhere".into(), |link| link.name))
-        }
-        (_, true) => format!("drops {what}"),
-        (_, false) => format!("may drop {what}"),
-    };
-    let place = if word == "root" { "its queue" } else { word };
-    let text = format!(
-        "a filter of tc's at {name} ({place}, pref {}, {}) {does}",
-        filter.priority, filter.kind
-    );
-    let step = format!("{at}tc filter del dev {name} {word} pref {}", filter.priority);
-    Some(Finding { sure, text, step })
-}
-
-/// What goes through an ifb comes back behind its queue. What goes to a segment's device is for others on that
-/// segment, by filters of guestnetd's own.
-fn through_ifb(netlink: &Netlink, filter: &Filter) -> Filter {
-    let Does::Sends(to) = filter.does else { return filter.clone() };
-    let does = match link::by_index(netlink, to).ok().flatten() {
-        Some(link) if link.is_hub() => Does::Continues,
-        Some(link) if link.kind == "ifb" && link.up => Does::Passes,
-        _ => filter.does,
-    };
-    Filter { does, ..filter.clone() }
-}
-
-/// Packets with what they are, and where policies are asked about them.
-type Flows = Vec<(Direction, Flow, &'static str)>;
-
-/// A guest's connections as policies see them.
-fn flows(
-    from: Ipv4Addr,
-    to: Ipv4Addr,
-    direction: Direction,
-    link: Option<u32>,
-    what: &'static str,
-) -> Flows {
-    let flow = |(_, port): (&str, u16)| {
-        let (protocol, ports) = match port {
-            0 => (libc::IPPROTO_ICMP, [Some(8 << 8), Some(0)]),
-            port => (libc::IPPROTO_TCP, [None, Some(port)]),
-        };
-        (direction, Flow { from, to, protocol: protocol as u8, ports, link }, what)
-    };
-    CONNECTIONS.map(flow).to_vec()
-}
-
-/// Their answers.
-fn flows_back(
-    to: Ipv4Addr,
-    from: Ipv4Addr,
-    direction: Direction,
-    link: Option<u32>,
-    what: &'static str,
-) -> Flows {
-    let mut flows = flows(from, to, direction, link, what);
-    for (_, flow, _) in &mut flows {
-        flow.ports.reverse();
-    }
-    flows
 }
 
 fn mac_words(mac: &[u8]) -> String {

@@ -20,7 +20,7 @@ mod firewall_rig;
 mod fuzz_inputs;
 
 use fuzz_inputs::{damage::Damage, seeds};
-use guestnetd::fuzzing::{Target, TARGETS};
+use guestnetd::fuzzing::{Target, METHODS, TARGETS};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -106,6 +106,31 @@ fn security_md_names_every_fuzzer() {
         let source = fs::read_to_string(root().join(format!("fuzz/fuzz_targets/{name}.rs")));
         assert!(source.expect("a fuzzer").contains(&format!("run(\"{name}\", input)")), "{name}");
         assert!(manifest.contains(&format!("name = \"{name}\"\n")), "{name}: fuzz/Cargo.toml");
+    }
+}
+
+/// The methods of an interface in AIDL, in their order.
+fn methods(aidl: &str) -> Vec<String> {
+    let code: String = aidl
+        .split("/*")
+        .map(|part| part.split_once("*/").map_or(part, |(_, code)| code))
+        .flat_map(|code| code.lines())
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect();
+    let (_, code) = code.split_once("interface ").expect("an interface");
+    let statements = code.split(';').filter_map(|one| one.split_once('('));
+    let named = |(before, _): (&str, &str)| before.split_whitespace().last().map(str::to_owned);
+    statements.filter(|(before, _)| !before.contains('=')).filter_map(named).collect()
+}
+
+#[test]
+fn the_contracts_every_method_is_called() {
+    let aidl = root().join("aidl/android/system/guestnet/IGuestNet.aidl");
+    assert_eq!(methods(&fs::read_to_string(aidl).expect("the contract")), METHODS);
+    for (number, method) in (1_u32..).zip(METHODS) {
+        let seed = fs::read(root().join("fuzz/seeds/contract").join(method));
+        let seed = seed.unwrap_or_else(|e| panic!("fuzz/seeds/contract/{method}: {e}"));
+        assert_eq!(seed.first_chunk(), Some(&number.to_ne_bytes()), "{method}");
     }
 }
 

@@ -28,6 +28,30 @@ use binder::__rsbinder::{from_bytes, Deserialize, Parcel, Result};
 /// Who calls.
 const UID: u32 = 1000;
 
+/// The contract's methods in its order: the first one's number is 1.
+pub const METHODS: [&str; 20] = [
+    "attach",
+    "update",
+    "detach",
+    "detachAll",
+    "list",
+    "get",
+    "plan",
+    "check",
+    "status",
+    "info",
+    "registerListener",
+    "unregisterListener",
+    "dumpTo",
+    "setDns",
+    "diagnose",
+    "repair",
+    "setUplinkInfo",
+    "getDns",
+    "setDeviceState",
+    "reload",
+];
+
 /// A call: the method, which is its first word, and its arguments, as the contract has them. Objects and
 /// descriptors, which are nothing without a connection, are refused where they stand: what stands before
 /// them is read.
@@ -40,38 +64,30 @@ struct Call;
 
 impl Deserialize for Call {
     fn deserialize(parcel: &mut Parcel) -> Result<Self> {
-        match parcel.read::<u32>()? {
-            // attach, plan, check
-            1 | 7 | 8 => request(&parcel.read()?, Some(&parcel.read()?)),
-            // update
-            2 => {
+        let number = parcel.read::<u32>()? as usize;
+        match number.checked_sub(1).and_then(|at| METHODS.get(at)).copied().unwrap_or_default() {
+            "attach" | "plan" | "check" => request(&parcel.read()?, Some(&parcel.read()?)),
+            "update" => {
                 name(&parcel.read::<String>()?);
                 request(&parcel.read()?, None);
             }
-            // detach, get, repair
-            3 | 6 | 16 => name(&parcel.read::<String>()?),
-            // status
-            9 => name(&parcel.read::<Option<String>>()?.unwrap_or_default()),
-            // dumpTo
-            13 => drop(parcel.read::<Vec<String>>()?),
-            // setDns
-            14 => {
+            "detach" | "get" | "repair" => name(&parcel.read::<String>()?),
+            "status" => name(&parcel.read::<Option<String>>()?.unwrap_or_default()),
+            "dumpTo" => drop(parcel.read::<Vec<String>>()?),
+            "setDns" => {
                 let _ = from_wire::uplink(&parcel.read::<String>()?);
                 let _ = from_wire::resolvers(&parcel.read::<Vec<String>>()?);
             }
-            // diagnose
-            15 => {
+            "diagnose" => {
                 name(&parcel.read::<Option<String>>()?.unwrap_or_default());
                 let _ = from_wire::targets(&parcel.read::<DiagnoseOptions>()?);
             }
-            // setUplinkInfo
-            17 => {
+            "setUplinkInfo" => {
                 let _ = from_wire::uplink(&parcel.read::<String>()?);
                 let _ = from_wire::uplink_info(&parcel.read::<UplinkInfo>()?);
             }
-            // setDeviceState
-            19 => drop(from_wire::device_state(&parcel.read::<DeviceState>()?)),
-            // The others have no arguments, or a listener.
+            "setDeviceState" => drop(from_wire::device_state(&parcel.read::<DeviceState>()?)),
+            // The others have no arguments, or a listener; or there is no such method.
             _ => {}
         }
         Ok(Self)

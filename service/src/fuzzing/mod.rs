@@ -30,6 +30,7 @@ mod texts;
 pub use crate::effects::firewall::diagnose::nftables::read as tables_of_nftables;
 pub use crate::effects::kernel::netlink::tape::record;
 pub use crate::serve::dns::corpus::messages as questions;
+pub use contract::METHODS;
 
 /// A kind of bytes.
 #[derive(Clone, Copy, Debug)]

@@ -23,7 +23,7 @@ use guestnetd::effects::kernel::netlink::Netlink;
 use guestnetd::effects::kernel::{
     address, fib, ipsec, link, mirred, neighbour, observe, route, rule, tc, uplink,
 };
-use guestnetd::fuzzing::{questions, record, tables_of_nftables};
+use guestnetd::fuzzing::{questions, record, tables_of_nftables, METHODS};
 use guestnetd::model::if_index::IfIndex;
 use guestnetd::model::policy_rules::RoutingMode;
 use guestnetd::model::segment::Place;
@@ -537,21 +537,19 @@ fn of_contract(seeds: &Seeds) {
     let info = to_bytes(&UplinkInfo::default()).unwrap();
     let texts = to_bytes(&vec!["192.0.2.53".to_owned()]).unwrap();
     let both = [config.clone(), target].concat();
-    // In the order of the contract, from 1 on.
-    for (method, what, arguments) in [
-        (1, "attach", both.clone()),
-        (2, "update", [name.clone(), config].concat()),
-        (3, "detach", name.clone()),
-        (4, "detachAll", Vec::new()),
-        (7, "plan", both.clone()),
-        (8, "check", both),
-        (9, "status", name.clone()),
-        (13, "dumpTo", texts.clone()),
-        (14, "setDns", [uplink.clone(), texts].concat()),
-        (15, "diagnose", [name, options].concat()),
-        (17, "setUplinkInfo", [uplink, info].concat()),
-        (19, "setDeviceState", to_bytes(&DeviceState::default()).unwrap()),
-    ] {
-        seeds.put("contract", what, &[&u32::to_ne_bytes(method)[..], &arguments].concat());
+    for (number, what) in (1_u32..).zip(METHODS) {
+        let arguments = match what {
+            "attach" | "plan" | "check" => both.clone(),
+            "update" => [name.clone(), config.clone()].concat(),
+            "detach" | "get" | "repair" | "status" => name.clone(),
+            "dumpTo" => texts.clone(),
+            "setDns" => [uplink.clone(), texts.clone()].concat(),
+            "diagnose" => [name.clone(), options.clone()].concat(),
+            "setUplinkInfo" => [uplink.clone(), info.clone()].concat(),
+            "setDeviceState" => to_bytes(&DeviceState::default()).unwrap(),
+            // Nothing, or a listener.
+            _ => Vec::new(),
+        };
+        seeds.put("contract", what, &[&u32::to_ne_bytes(number)[..], &arguments].concat());
     }
 }

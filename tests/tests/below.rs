@@ -332,6 +332,28 @@ fn what_is_in_a_guests_way_is_named_and_opened() {
     assert!(tried > 12, "{tried}");
 }
 
+/// By what was set on it there is nothing wrong with an uplink whose router is gone.
+#[test]
+fn a_router_that_answers_no_more_is_named() {
+    let bed = Bed::new("nftables");
+    let guest = Guest::new();
+    bed.attach("box", &guest);
+    eventually("it is well", || flows(&guest) && blamed(&status(&bed)).is_none());
+    let far = bed.device.internet.run("ip -o link show type veth");
+    let far = far.split(": ").nth(1).and_then(|name| name.split('@').next()).expect("its end");
+    bed.device.internet.run(&format!("ip link set {far} arp off"));
+    bed.device.run("ip neigh flush dev wlan0");
+    assert!(!flows(&guest));
+    let wanted = Some((Layer::UPLINK, Cause::UPSTREAM_DOWN));
+    eventually("it is named", || blamed(&status(&bed)) == wanted);
+    let of = status(&bed);
+    assert_eq!(of.verdict, Verdict::NO_INTERNET, "{of:?}");
+    let text = of.reason.expect("a reason").text;
+    assert_eq!(text, "192.0.2.1, the next hop behind wlan0, does not answer ARP");
+    bed.device.internet.run(&format!("ip link set {far} arp on"));
+    eventually("it is back", || flows(&guest) && status(&bed).verdict == Verdict::INTERNET);
+}
+
 #[test]
 fn what_is_in_nobodys_way_is_not_named() {
     let tried = each(&NOT_IN_THE_WAY, |(at, commands)| {

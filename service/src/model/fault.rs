@@ -145,6 +145,12 @@ impl Fault {
         Self { cause, text: text.into(), next_step: None }
     }
 
+    /// The next hop behind a way out does not answer ARP: packets that wait for that leave by no interface.
+    pub fn deaf_router(router: impl fmt::Display, way: impl fmt::Display) -> Self {
+        let text = format!("{router}, the next hop behind {way}, does not answer ARP");
+        Self::new(Cause::UpstreamDown, text).with_step("connect the device again")
+    }
+
     /// The same with a remedy.
     pub fn with_step(self, next_step: impl Into<String>) -> Self {
         Self { next_step: Some(next_step.into()), ..self }

@@ -173,12 +173,10 @@ const ACCEPT: &str =
     "find it with nft list ruleset and iptables-save -c, and accept what comes in or \
      goes out via vm_wlan* before it";
 
-/// Packets that wait for ARP's answer leave by no interface.
 fn deaf_router(facts: &Facts) -> Fault {
     let uplink = &facts.uplink;
     let router = uplink.router.map_or_else(|| "its router".to_owned(), |router| router.to_string());
-    let text = format!("{router}, the next hop behind {}, does not answer ARP", uplink.name);
-    Fault::new(Cause::UpstreamDown, text).with_step("connect the device again")
+    Fault::deaf_router(router, &uplink.name)
 }
 
 fn not_forwarded(interface: &str) -> Fault {

@@ -43,6 +43,8 @@ use std::net::{IpAddr, Ipv4Addr};
 pub(in crate::daemon) struct Below {
     /// Those that are set by hand, or without ARP.
     neighbours: Vec<Neighbour>,
+    /// Those that were asked for and have not answered.
+    deaf: Vec<Neighbour>,
     /// Those of others than the kernel's own.
     queues: Vec<Queue>,
     policies: Policies,
@@ -70,6 +72,8 @@ pub(super) struct End<'a> {
 }
 
 // linux/neighbour.h
+const NUD_INCOMPLETE: u16 = 0x01;
+const NUD_FAILED: u16 = 0x20;
 const NUD_NOARP: u16 = 0x40;
 const NUD_PERMANENT: u16 = 0x80;
 
@@ -84,6 +88,8 @@ impl Below {
             unread.push(format!("the neighbours: {e}"));
             Vec::new()
         });
+        let is_deaf = |one: &&Neighbour| one.state & (NUD_INCOMPLETE | NUD_FAILED) != 0;
+        let deaf = neighbours.iter().filter(is_deaf).cloned().collect();
         neighbours.retain(|one| one.state & (NUD_NOARP | NUD_PERMANENT) != 0);
         let mut queues = tc::queues(netlink).unwrap_or_else(|e| {
             unread.push(format!("the queues: {e}"));
@@ -98,7 +104,7 @@ impl Below {
             }),
         };
         let arp_ignore = sysctl::conf_of("all", "arp_ignore").unwrap_or(0);
-        Self { neighbours, queues, policies, arp_ignore, unread, ..Self::default() }
+        Self { neighbours, deaf, queues, policies, arp_ignore, unread, ..Self::default() }
     }
 
     /// Whether one end does not find the other, or is not found by it.
@@ -232,8 +238,9 @@ impl Daemon {
             found
         });
         let Some((layer, fault)) = found else { return };
-        // What stands there by hand may be right: what answers beyond it, tells.
-        if fault.cause == Cause::NeighbourWrong {
+        // What stands there by hand may be right, and nobody may have asked for a router since it was deaf:
+        // what answers beyond it, tells.
+        if matches!(fault.cause, Cause::NeighbourWrong | Cause::UpstreamDown) {
             let silent =
                 |one: &LayerReport| one.layer == Layer::Dns && one.cause == Cause::DnsSilent;
             if !layers.iter().any(silent) {
@@ -264,8 +271,8 @@ impl Daemon {
         }
         let router = route::towards(netlink, ELSEWHERE).ok().flatten()?;
         let router = router.gateway.filter(|_| router.index == link.index)?;
-        let by_hand =
-            below.neighbours.iter().find(|one| one.index == link.index && one.address == router);
+        let is_it = |one: &&Neighbour| one.index == link.index && one.address == router;
+        let by_hand = below.neighbours.iter().find(is_it);
         let (text, step) = match by_hand {
             _ if !link.arp && mac.is_some() => (
                 format!("{way} finds no neighbours, such as its router {router}: its ARP is off"),
@@ -279,7 +286,10 @@ impl Daemon {
                 ),
                 format!("ip neigh del {router} dev {way}"),
             ),
-            None => return None,
+            None => {
+                let deaf = below.deaf.iter().find(is_it);
+                return deaf.map(|_| (Layer::Uplink, Fault::deaf_router(router, way)));
+            }
         };
         Some((Layer::Uplink, Fault::new(Cause::NeighbourWrong, text).with_step(step)))
     }

@@ -44,9 +44,10 @@ use crate::error::Error;
 use crate::model::backoff::{Backoffs, REPAIR};
 use crate::model::dns::NameServers;
 use crate::model::guest_table::GuestTable;
-use crate::model::lockdown::Lockdown;
+use crate::model::lockdown::{Lockdown, Past};
 use crate::model::names::Names;
-use crate::model::policy_rules::RoutingMode;
+use crate::model::ownership::ROUTE_PROTOCOL;
+use crate::model::policy_rules::{PolicyRule, RoutingMode};
 use crate::model::ruleset::{Strangers, TOLD};
 use crate::model::uplink::Choice;
 use crate::model::world::{ForwardingMode, Platform, World};
@@ -171,11 +172,13 @@ impl Daemon {
         let (store, found) = Store::open(&config.state_dir)?;
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
         let rules = rule::all(&device, Family::V4).map_err(failed)?;
-        let routing = RoutingMode::of(&rules).unwrap_or_default();
+        let ndc = config.ndc.clone().map(Ndc);
+        // While netd starts its rules say nothing.
+        let usual = if ndc.is_some() { RoutingMode::NETD } else { RoutingMode::Main };
+        let routing = RoutingMode::of(&rules).unwrap_or(usual);
         let question = Question { choice: &config.uplink, routing, rules: &rules, sender: None };
         let uplink = uplink::observe(&device, &question)?;
         log::info!("the device routes by {}", routing.name());
-        let ndc = config.ndc.clone().map(Ndc);
         if let Some(ndc) = &ndc {
             ndc.check().map_err(system("netd cannot be asked for forwarding, see --ndc"))?;
         }
@@ -198,9 +201,11 @@ impl Daemon {
             connections: Some(config.connections).filter(|most| *most != 0),
         };
         let netd_routes = routing != RoutingMode::Main;
+        let lost = !rules.iter().any(|rule| PolicyRule::read(rule, ROUTE_PROTOCOL).is_some());
+        let past = Past { seen: found.lockdown.seen, lost };
         let world = World {
             platform,
-            lockdown: Lockdown::first(&rules, netd_routes, Instant::now()),
+            lockdown: Lockdown::first(&rules, netd_routes, past, Instant::now()),
             rules,
             uplink,
             uplink_infos: UplinkInfos::default(),
@@ -253,6 +258,7 @@ impl Daemon {
             notify,
             _alive: alive,
         };
+        daemon.remember_lockdown(found.lockdown.seen);
         let logger = found.logger.as_ref().map(|record| record.name.as_str());
         trace::clear(&daemon.store, logger, daemon.packet_filter.get().programs());
         daemon.adopt(found.records, &links)?;
@@ -268,15 +274,21 @@ impl Daemon {
         let lists = guests.then(|| Lists::with(links, &self.kernel.netlink)).transpose()?;
         lists.iter().for_each(|lists| self.take_prefixes(lists));
         self.read_world(&Due { uplink: true, prefixes: true, ..Due::default() })?;
+        let netd = self.world.platform.forwarding == ForwardingMode::Netd;
         match self.packet_filter.reconcile(&self.world, Look::Wanted, Trigger::Call) {
             // Guests keep the rules that they have, and calls are answered until it goes on.
             Err(Error::Firewall(e)) if e.is_stuck() => {
                 log::error!("firewall: {e}; the start waits no longer, and it is tried again");
             }
+            // netd may be starting, whose chains are not all there then, or change meanwhile.
+            Err(e) if netd || guests => log::error!("firewall: {e}; it is tried again"),
             other => drop(other?),
         }
         // Not before the packet filter: it may be gone, and guests may be there.
-        self.policy_routing.reconcile(&self.world, Look::Wanted, Trigger::Call)?;
+        match self.policy_routing.reconcile(&self.world, Look::Wanted, Trigger::Call) {
+            Err(e) if netd || guests => log::error!("policy rules: {e}; it is tried again"),
+            other => drop(other?),
+        }
         // Guests without what they share with others are guests all the same.
         if let Err(e) = self.segments.reconcile(&self.world, Look::Wanted, Trigger::Call) {
             log::error!("segments: {e}; it is tried again");
@@ -285,7 +297,6 @@ impl Daemon {
         lists.iter().for_each(|lists| self.repair_all_from(lists));
         self.follow_mtu();
         // netd may have started meanwhile, or somebody have written the switch.
-        let netd = self.world.platform.forwarding == ForwardingMode::Netd;
         if guests && (netd || !self.forwarding.get().is_on()) {
             self.debounce.trigger(Due { forwarding: true, ..Due::default() }, Instant::now());
         }

@@ -51,13 +51,26 @@ pub enum Lockdown {
     },
 }
 
+/// What is known at a start of guestnetd of the time before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Whether an earlier guestnetd has seen a lockdown and not its end.
+    pub seen: bool,
+    /// Whether no rule of ours is left: a start of netd takes all of them, and nothing else tells of one.
+    pub lost: bool,
+}
+
 impl Lockdown {
     /// What a start of guestnetd makes of the rules: while netd has no default network nobody knows
     /// whether a lockdown comes before it.
-    pub fn first(rules: &[Rule], netd_routes: bool, now: Instant) -> Self {
+    pub fn first(rules: &[Rule], netd_routes: bool, past: Past, now: Instant) -> Self {
         let unknown = netd_routes && policy_rules::default_network(rules).is_empty();
-        let nothing = Self::Held { seen: false, started: true, until: None };
-        if unknown { nothing } else { Self::Off }.after(rules, netd_routes, now)
+        let was = match past.seen {
+            true => Self::Held { seen: true, started: netd_routes && past.lost, until: None },
+            false if unknown => Self::Held { seen: false, started: true, until: None },
+            false => Self::Off,
+        };
+        was.after(rules, netd_routes, now)
     }
 
     /// The same after these rules were read.
@@ -79,6 +92,11 @@ impl Lockdown {
         };
         let until = default.then(|| until.unwrap_or(now + longer));
         Self::Held { seen, started, until }
+    }
+
+    /// Whether one was seen that is not known to be over.
+    pub fn was_seen(self) -> bool {
+        matches!(self, Self::On | Self::Held { seen: true, .. })
     }
 
     /// Whether it stops guests.
@@ -175,7 +193,8 @@ mod tests {
     #[test]
     fn nothing_is_assumed_of_a_netd_without_a_default_network() {
         let now = Instant::now();
-        let first = |lockdown, default| Lockdown::first(&rules(lockdown, default), true, now);
+        let none = Past::default();
+        let first = |lockdown, default| Lockdown::first(&rules(lockdown, default), true, none, now);
         assert_eq!(first(false, true), Lockdown::Off);
         assert_eq!(first(true, true), Lockdown::On);
         let unseen = first(false, false);
@@ -185,8 +204,28 @@ mod tests {
         assert_eq!(after(there, false, true, now + UNSEEN), Lockdown::Off);
         let late = after(after(there, true, true, now), false, false, now);
         assert_eq!(after(late, false, true, now).over_at(), Some(now + FRAMEWORK), "it was seen");
-        assert_eq!(Lockdown::first(&[], false, now), Lockdown::Off, "there is no netd");
+        assert_eq!(Lockdown::first(&[], false, none, now), Lockdown::Off, "there is no netd");
         let away = Lockdown::On.after(&[], false, now);
         assert_eq!(away.over_at(), Some(now + FLIP), "nor a start of it");
+    }
+    #[test]
+    fn a_lockdown_that_an_earlier_guestnetd_saw_is_waited_for() {
+        let now = Instant::now();
+        let first = |lockdown, default, lost| {
+            Lockdown::first(&rules(lockdown, default), true, Past { seen: true, lost }, now)
+        };
+        assert_eq!(first(true, true, true), Lockdown::On);
+        // It ended while nobody looked; or netd has started, and the framework is late with it.
+        assert_eq!(first(false, true, false).over_at(), Some(now + FLIP));
+        assert_eq!(first(false, true, true).over_at(), Some(now + FRAMEWORK));
+        for lost in [false, true] {
+            let late = first(false, false, lost);
+            assert!(late.stops() && late.was_seen() && late.over_at().is_none());
+            assert_eq!(after(late, false, true, now).over_at(), Some(now + FRAMEWORK));
+        }
+        let past = Past { seen: true, lost: true };
+        let linux = Lockdown::first(&[], false, past, now);
+        assert_eq!(linux.over_at(), Some(now + FLIP), "there is no netd");
+        assert!(!linux.after(&[], false, now + FLIP).was_seen());
     }
 }

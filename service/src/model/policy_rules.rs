@@ -162,6 +162,9 @@ pub enum RoutingMode {
 }
 
 impl RoutingMode {
+    /// By netd's rules as they have been since Android 12.
+    pub const NETD: Self = Self::Netd { local: 20_000 };
+
     /// What the rules say; none when they say nothing: while netd starts they are not all there.
     pub fn of(rules: &[Rule]) -> Option<Self> {
         let lookup = |rule: &&Rule| rule.is_lookup();

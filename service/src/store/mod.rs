@@ -13,7 +13,7 @@
 // limitations under the License.
 
 //! What must survive a crash of guestnetd, and nothing more: one small file for each name seen,
-//! one for the forwarding switch, one for the resolvers that were named. No fsync, because it need not
+//! one for the forwarding switch, one for the resolvers that were named, one for a lockdown. No fsync, because it need not
 //! survive a reboot: the directory is a tmpfs, and every file bears the kernel's boot id.
 //!
 //! Never fatal to read: what is torn, of another version or not ours is set aside and said. Nothing is
@@ -25,7 +25,8 @@ mod owed;
 mod record;
 
 pub use record::{
-    AttachedRecord, ForwardingRecord, LoggerRecord, Record, ResolversRecord, UpdateRecord,
+    AttachedRecord, ForwardingRecord, LockdownRecord, LoggerRecord, Record, ResolversRecord,
+    UpdateRecord,
 };
 
 use crate::error::Error;
@@ -67,6 +68,8 @@ pub struct Found {
     pub records: Vec<(GuestName, Record)>,
     /// The forwarding switch.
     pub forwarding: ForwardingRecord,
+    /// Whether a lockdown was up.
+    pub lockdown: LockdownRecord,
     /// The resolvers.
     pub resolvers: ResolversRecord,
     /// Who logged packets before a trace that has not come to its end.
@@ -109,10 +112,11 @@ impl Store {
                 let _ = fs::remove_file(entry.path());
             }
         }
-        for path in [store.forwarding(), store.resolvers(), store.logger()] {
+        for path in [store.forwarding(), store.resolvers(), store.logger(), store.lockdown()] {
             let _ = fs::remove_file(file::beside(&path));
         }
         found.forwarding = store.read(&store.forwarding(), |_| Ok(()))?.unwrap_or_default();
+        found.lockdown = store.read(&store.lockdown(), |_| Ok(()))?.unwrap_or_default();
         found.resolvers = store.read(&store.resolvers(), |_| Ok(()))?.unwrap_or_default();
         found.logger = store.read(&store.logger(), LoggerRecord::check)?;
         Ok((store, found))
@@ -147,6 +151,7 @@ impl Store {
     pub fn pay(&self) -> Result<(), Error> {
         let mut owed = self.owed();
         self.pay_forwarding(&mut owed)?;
+        self.pay_lockdown(&mut owed)?;
         while let Some(name) = owed.records.keys().next().cloned() {
             self.pay_record(&mut owed, &name)?;
         }
@@ -164,6 +169,13 @@ impl Store {
         let Some(record) = &owed.forwarding else { return Ok(()) };
         self.replace(&self.forwarding(), record).inspect_err(|_| owed.failed())?;
         owed.forwarding = None;
+        Ok(())
+    }
+
+    fn pay_lockdown(&self, owed: &mut Owed) -> Result<(), Error> {
+        let Some(record) = &owed.lockdown else { return Ok(()) };
+        self.replace(&self.lockdown(), record).inspect_err(|_| owed.failed())?;
+        owed.lockdown = None;
         Ok(())
     }
 
@@ -205,6 +217,13 @@ impl Store {
         self.pay_forwarding(&mut owed)
     }
 
+    /// Keeps whether a lockdown is up: what cannot be kept now is owed.
+    pub fn put_lockdown_or_owe(&self, record: LockdownRecord) -> Result<(), Error> {
+        let mut owed = self.owed();
+        owed.lockdown = Some(record);
+        self.pay_lockdown(&mut owed)
+    }
+
     /// Keeps what the caller has said of resolvers.
     pub fn put_resolvers(&self, record: &ResolversRecord) -> Result<(), Error> {
         self.replace(&self.resolvers(), record)
@@ -243,6 +262,10 @@ impl Store {
     }
     fn forwarding(&self) -> PathBuf {
         self.dir.join("forwarding.json")
+    }
+
+    fn lockdown(&self) -> PathBuf {
+        self.dir.join("lockdown.json")
     }
 
     fn resolvers(&self) -> PathBuf {

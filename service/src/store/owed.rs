@@ -14,7 +14,7 @@
 
 //! What is to be in the state's files and could not be written: of each the last, and when it is tried again.
 
-use super::{ForwardingRecord, Record};
+use super::{ForwardingRecord, LockdownRecord, Record};
 use crate::model::backoff::{Backoff, RETRY};
 use crate::spec::GuestName;
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ pub(super) struct Owed {
     pub(super) records: BTreeMap<GuestName, Record>,
     /// The forwarding switch.
     pub(super) forwarding: Option<ForwardingRecord>,
+    /// The lockdown.
+    pub(super) lockdown: Option<LockdownRecord>,
     retries: Option<Backoff>,
 }
 
@@ -38,7 +40,7 @@ impl Owed {
 
     /// When it is tried again; none: nothing is owed.
     pub(super) fn at(&mut self) -> Option<Instant> {
-        if self.records.is_empty() && self.forwarding.is_none() {
+        if self.records.is_empty() && self.forwarding.is_none() && self.lockdown.is_none() {
             self.retries = None;
         }
         self.retries.as_ref()?.next()

@@ -169,6 +169,13 @@ impl ForwardingRecord {
     }
 }
 
+/// What is kept of a lockdown VPN: netd's start takes its rule, and guestnetd may start meanwhile, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockdownRecord {
+    /// Whether one was seen that is not known to be over.
+    pub seen: bool,
+}
+
 /// What the caller has said of the resolvers behind each uplink.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResolversRecord {

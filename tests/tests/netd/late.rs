@@ -23,7 +23,7 @@ use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use guestnet_tests::bed::{Bed, BOUND};
 use guestnet_tests::netd::Piece::{self, Default, Hotspot, Lockdown, Network};
-use guestnet_tests::netd::{NetdDevice, Variant};
+use guestnet_tests::netd::{NetdDevice, Variant, Watch};
 use guestnet_tests::traffic::Prober;
 use guestnet_tests::{poll, Guest, Probe};
 
@@ -39,7 +39,7 @@ const ORDERS: [&[Piece]; 4] = [
 const WLAN0: Piece = Default("wlan0");
 
 /// A bed with a guest that a lockdown stops, now, and another one.
-fn stopped(variant: Variant) -> (Bed<NetdDevice>, Guest) {
+pub(crate) fn stopped(variant: Variant) -> (Bed<NetdDevice>, Guest) {
     let bed = Bed::on_netd(NetdDevice::of(variant)).build();
     bed.attach_as(&stopped_under_lockdown(), &bed.target());
     let other = Guest::new();
@@ -52,17 +52,33 @@ fn stopped(variant: Variant) -> (Bed<NetdDevice>, Guest) {
     (bed, other)
 }
 
-/// What a stopped guest tries to send meanwhile, counted where it would leave the device.
+/// What a stopped guest tries to send, counted where it would leave the device.
+pub(crate) struct Sent(Watch, Prober);
+
+impl Sent {
+    /// From now on.
+    pub(crate) fn of(bed: &Bed<NetdDevice>) -> Self {
+        let watch = bed.device.watch(&["wlan0", "rmnet0", "tun0"]);
+        let every = Duration::from_millis(1);
+        Self(watch, Prober::start(&bed.guest, 1, NetdDevice::UDP, every).expect("a prober"))
+    }
+
+    /// How much of it has left.
+    #[track_caller]
+    pub(crate) fn past_the_lockdown(self) -> u64 {
+        let Self(watch, prober) = self;
+        let sent = prober.end().expect("probes").len();
+        let found = watch.end();
+        found.assert_clean();
+        assert!(found.from_guests > 100 && sent > 100, "{sent} probes: {found:?}");
+        found.forwarded
+    }
+}
+
 fn sent_past_the_lockdown(bed: &Bed<NetdDevice>, meanwhile: impl FnOnce()) -> u64 {
-    let watch = bed.device.watch(&["wlan0", "rmnet0", "tun0"]);
-    let every = Duration::from_millis(1);
-    let prober = Prober::start(&bed.guest, 1, NetdDevice::UDP, every).expect("a prober");
+    let sent = Sent::of(bed);
     meanwhile();
-    let sent = prober.end().expect("probes").len();
-    let found = watch.end();
-    found.assert_clean();
-    assert!(found.from_guests > 100 && sent > 100, "{sent} probes: {found:?}");
-    found.forwarded
+    sent.past_the_lockdown()
 }
 
 /// netd starts again, and so long later the framework comes back in this order.

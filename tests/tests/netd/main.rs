@@ -17,6 +17,7 @@
 //! packet by another way than the uplink.
 
 mod beside;
+mod both;
 mod fights;
 mod hangs;
 mod late;

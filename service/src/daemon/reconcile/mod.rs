@@ -29,12 +29,14 @@ use crate::effects::kernel::uplink::{self, Question};
 use crate::effects::kernel::{link, rule, sysctl};
 use crate::effects::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::error::Error;
+use crate::model::lockdown::{Lockdown, Past};
 use crate::model::policy_rules::RoutingMode;
 use crate::model::ruleset::nat_ports;
 use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::uplink::Uplink;
 use crate::model::world::{Tun, World};
 use crate::spec::{Family, IfName};
+use crate::store::LockdownRecord;
 use debounce::Due;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -213,16 +215,36 @@ impl Daemon {
         let failed = |cause| Error::kernel("read the policy-routing rules", cause);
         let before = self.world.lockdown;
         self.world.rules = rule::all(&self.kernel.netlink, Family::V4).map_err(failed)?;
-        self.world.lockdown =
-            before.after(&self.world.rules, self.world.netd_routes(), Instant::now());
+        let (rules, now) = (&self.world.rules, Instant::now());
+        let routing = RoutingMode::of(rules);
+        self.world.lockdown = match (self.world.netd_routes(), routing) {
+            // netd has started for the first time: what comes first nobody knows.
+            (false, Some(RoutingMode::Netd { .. })) => {
+                let past = Past { seen: before.was_seen(), lost: true };
+                Lockdown::first(rules, true, past, now)
+            }
+            (netd_routes, _) => before.after(rules, netd_routes, now),
+        };
         if self.world.lockdown.stops() != before.stops() {
             log::info!("a lockdown VPN is {}", if before.stops() { "gone" } else { "up" });
         }
-        match RoutingMode::of(&self.world.rules) {
+        self.remember_lockdown(before.was_seen());
+        match routing {
             Some(routing) if routing != self.world.platform.routing => self.reroute(routing),
             _ => {}
         }
         Ok(())
+    }
+
+    /// The next start may find netd's rules gone, and its lockdown's with them.
+    pub(in crate::daemon) fn remember_lockdown(&self, kept: bool) {
+        let seen = self.world.lockdown.was_seen();
+        if seen == kept {
+            return;
+        }
+        if let Err(e) = self.store.put_lockdown_or_owe(LockdownRecord { seen }) {
+            log::error!("{e}: it is tried again");
+        }
     }
 
     /// The device routes in another way than it did.

@@ -25,7 +25,7 @@ use crate::daemon::{names, Daemon, Handle};
 use crate::effects::executor::link_deleter::Deleted;
 use crate::effects::kernel::monitor::Bell;
 use crate::effects::kernel::told::Told;
-use crate::effects::platform::resolv_conf;
+use crate::effects::platform::{resolv_conf, xtables_lock};
 use crate::model::ruleset::Limits;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -64,6 +64,8 @@ pub(in crate::daemon) struct Sources {
     pub(in crate::daemon) restless: Arc<Notify>,
     /// Tells when the device's own resolvers are others, where they are in a file.
     pub(in crate::daemon) resolv: Option<resolv_conf::Watch>,
+    /// Tells when somebody may have changed the packet filter, where that is x_tables.
+    pub(in crate::daemon) tables: Option<xtables_lock::Watch>,
     /// Closed when the daemon is gone.
     pub(in crate::daemon) ended: oneshot::Receiver<()>,
 }
@@ -161,6 +163,17 @@ impl Daemon {
         self.catch_up();
     }
 
+    /// Somebody has run iptables.
+    fn tables_touched(&mut self) {
+        // Without guests there is nothing that must work; and where programs are run to look, they would be
+        // heard again.
+        if self.world.guests.is_empty() || self.packet_filter.get().unseen().is_some() {
+            return;
+        }
+        self.debounce.trigger(Due { filter: true, ..Due::default() }, Instant::now());
+        self.catch_up();
+    }
+
     /// Nothing of it is decided here: who has too many loses them.
     fn many_opened(&mut self) {
         if let Some(most) = self.world.platform.connections {
@@ -169,7 +182,7 @@ impl Daemon {
         }
     }
 
-    /// What the kernel does not announce: a rule of iptables, a sysctl.
+    /// What nobody announces: a rule of iptables of who takes no lock, a sysctl.
     pub(in crate::daemon) fn check_all(&mut self, now: Instant) {
         self.debounce.check(now);
         self.forwarding.get_mut().reread(false);
@@ -202,6 +215,13 @@ async fn changed(resolv: &mut Option<resolv_conf::Watch>) {
     }
 }
 
+async fn touched(tables: &mut Option<xtables_lock::Watch>) {
+    match tables {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn follow(handle: Handle, sources: Sources) {
     let Sources {
         bell,
@@ -214,6 +234,7 @@ async fn follow(handle: Handle, sources: Sources) {
         keep,
         restless,
         mut resolv,
+        mut tables,
         mut ended,
     } = sources;
     loop {
@@ -259,6 +280,7 @@ async fn follow(handle: Handle, sources: Sources) {
                 daemon.debounce.trigger(due, Instant::now());
                 daemon.catch_up();
             }),
+            () = touched(&mut tables) => with_daemon(Daemon::tables_touched),
             () = restless.notified() => Ok(()),
         };
     }

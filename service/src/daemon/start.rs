@@ -35,7 +35,7 @@ use crate::effects::kernel::rule;
 use crate::effects::kernel::told::Told;
 use crate::effects::kernel::uplink::{self, Question};
 use crate::effects::platform::ndc::Ndc;
-use crate::effects::platform::resolv_conf;
+use crate::effects::platform::{resolv_conf, xtables_lock};
 use crate::effects::resource::{
     Connections, Forgetter, Forwarding, Look, Managed, PacketFilter, PolicyRouting, Segments,
     Trigger,
@@ -50,7 +50,7 @@ use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{PolicyRule, RoutingMode};
 use crate::model::ruleset::{Strangers, TOLD};
 use crate::model::uplink::Choice;
-use crate::model::world::{ForwardingMode, Platform, World};
+use crate::model::world::{Backend, ForwardingMode, Platform, World};
 use crate::serve::dns::Zone;
 use crate::serve::Servers;
 use crate::spec::{DeviceState, Family, UplinkInfos};
@@ -117,7 +117,7 @@ impl Daemon {
         let (done, deleted) = mpsc::unbounded_channel();
         let (alive, ended) = oneshot::channel();
         let daemon = Self::start(config, Box::new(notify), Deleter::new(done), alive)?;
-        let (bell, opened, knell, resolv) = {
+        let (bell, opened, knell, resolv, tables) = {
             let _inside = runtime.enter();
             // What is in the file was read before: it counts if it has been written since.
             let path = daemon.config.resolv_conf.as_deref();
@@ -131,7 +131,8 @@ impl Daemon {
             if let Err(e) = &opened {
                 log::warn!("guests' closed connections stay (nfnetlink_log, group {TOLD}): {e}");
             }
-            (daemon.kernel.monitor.bell().map_err(failed)?, opened.ok(), knell, resolv)
+            let bell = daemon.kernel.monitor.bell().map_err(failed)?;
+            (bell, opened.ok(), knell, resolv, daemon.watch_tables())
         };
         let (deleter, guests) = (daemon.kernel.deleter.clone(), Arc::clone(&daemon.worker.due));
         let netd = daemon.forwarding.get().due();
@@ -152,10 +153,26 @@ impl Daemon {
             keep,
             restless: Arc::clone(&handle.restless),
             resolv,
+            tables,
             ended,
         };
         let thread = event_loop::spawn(handle.clone(), runtime, sources).map_err(failed)?;
         Ok((handle, thread))
+    }
+
+    /// Where rules are of iptables, which others may change unannounced: the start has run it, and its lock is
+    /// there.
+    fn watch_tables(&self) -> Option<xtables_lock::Watch> {
+        let filter = self.packet_filter.get();
+        let watched = match filter.backend() {
+            Backend::Nftables => Ok(None),
+            Backend::Iptables => xtables_lock::Watch::begin(),
+        };
+        let every = self.config.check_every.as_secs();
+        watched.unwrap_or_else(|e| {
+            log::info!("iptables' lock is not watched: {e}; rules are looked at each {every} s");
+            None
+        })
     }
 
     fn start(

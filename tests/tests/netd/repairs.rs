@@ -64,18 +64,19 @@ fn the_link_set_down() {
     is_put_back("", &["ip link set vm_wlan down"]);
 }
 
+/// Nothing announces it, and the next comparison is a minute away: iptables takes a lock.
 #[test]
 fn the_chain_and_the_jump() {
     let input = if Variant::usual().has_vendor_input() { "oem_in" } else { "INPUT" };
     is_put_back(
-        CHECKS,
+        "",
         &[
             "iptables-legacy -w -F oem_guestnet_fwd",
             "iptables-legacy -w -F oem_fwd",
             &format!("iptables-legacy -w -D {input} -j oem_guestnet_in"),
         ],
     );
-    is_put_back(CHECKS, &["iptables-legacy -w -t nat -D POSTROUTING -j oem_guestnet_post"]);
+    is_put_back("", &["iptables-legacy -w -t nat -D POSTROUTING -j oem_guestnet_post"]);
 }
 
 #[test]

@@ -18,3 +18,4 @@ pub mod ndc;
 pub mod process;
 pub mod resolv_conf;
 pub mod resolver_query;
+pub mod xtables_lock;

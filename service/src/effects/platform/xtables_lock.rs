@@ -1,0 +1,148 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+//! Tells that somebody may have changed x_tables. The kernel announces nothing of that; but each run of
+//! iptables takes a lock, which is a file, and closes it at its end (iptables/xshared.c). Who has a lock
+//! elsewhere, or takes none, is seen by the timer.
+//!
+//! Our own runs are seen, too: the look that follows runs no program, and so no other look follows it.
+
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
+use tokio::time::{sleep_until, Instant};
+
+/// `XT_LOCK_NAME`, where it is not said otherwise.
+const LOCK: &str = "/run/xtables.lock";
+/// After one look so long until the next: there are programs that run iptables without an end.
+const GAP: Duration = Duration::from_secs(1);
+
+/// The watched lock.
+#[derive(Debug)]
+pub struct Watch {
+    path: PathBuf,
+    inotify: AsyncFd<Fd>,
+    /// Whether it was taken, and nobody was told yet.
+    taken: bool,
+    /// Not before then is somebody told.
+    quiet: Instant,
+}
+
+#[derive(Debug)]
+struct Fd(Inotify);
+
+impl AsRawFd for Fd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl Watch {
+    /// Watches from now on; not on Android, where netd's own start is announced by its rules, and another
+    /// one would need leave to watch a file of the system's. The calling thread must be inside a tokio runtime.
+    pub fn begin() -> io::Result<Option<Self>> {
+        match cfg!(target_os = "android") {
+            true => Ok(None),
+            false => Self::of(Path::new(LOCK)).map(Some),
+        }
+    }
+
+    fn of(path: &Path) -> io::Result<Self> {
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+        // Android 16's tokio has no newer name for it.
+        #[allow(deprecated)]
+        let inotify = AsyncFd::with_interest(Fd(inotify), Interest::READABLE)?;
+        let watch = Self { path: path.to_owned(), inotify, taken: false, quiet: Instant::now() };
+        watch.follow()?;
+        Ok(watch)
+    }
+
+    fn follow(&self) -> io::Result<()> {
+        let added = self.inotify.get_ref().0.add_watch(&self.path, AddWatchFlags::IN_CLOSE);
+        Ok(added.map(drop)?)
+    }
+
+    /// Waits until a program may have changed the tables since this returned last; at most once in [`GAP`].
+    pub async fn changed(&mut self) {
+        // What is known outlives a wait that is given up.
+        while !self.taken {
+            // An error is of the runtime, which is about to end.
+            let Ok(mut guard) = self.inotify.readable().await else {
+                return std::future::pending().await;
+            };
+            guard.clear_ready();
+            self.taken = self.reads_a_run();
+        }
+        sleep_until(self.quiet).await;
+        // All that came until now is looked at.
+        self.reads_a_run();
+        self.taken = false;
+        self.quiet = Instant::now() + GAP;
+    }
+
+    fn reads_a_run(&self) -> bool {
+        let mut taken = false;
+        loop {
+            match self.inotify.get_ref().0.read_events() {
+                Ok(events) => {
+                    taken = true;
+                    // Somebody has deleted it: the next run makes another one, or has.
+                    if events.iter().any(|event| event.mask.contains(AddWatchFlags::IN_IGNORED)) {
+                        if let Err(e) = self.follow() {
+                            log::info!("{} is not watched any more: {e}", self.path.display());
+                        }
+                    }
+                }
+                Err(Errno::EINTR) => {}
+                Err(_) => return taken,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    #[test]
+    fn each_run_is_told_and_many_are_told_once() {
+        let path = std::env::temp_dir().join(format!("guestnetd-lock-{}", std::process::id()));
+        File::create(&path).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut watch = Watch::of(&path).unwrap();
+            let soon = Duration::from_millis(300);
+            let nothing = tokio::time::timeout(soon, watch.changed()).await;
+            assert!(nothing.is_err(), "nobody has run");
+            drop(File::open(&path).unwrap());
+            tokio::time::timeout(soon, watch.changed()).await.expect("at once");
+            for _ in 0..20 {
+                drop(File::open(&path).unwrap());
+            }
+            // A wait that is given up loses nothing.
+            assert!(tokio::time::timeout(soon, watch.changed()).await.is_err(), "not yet");
+            tokio::time::timeout(GAP * 20, watch.changed()).await.expect("the last of them");
+            let none = tokio::time::timeout(GAP + soon, watch.changed()).await;
+            assert!(none.is_err(), "once for all");
+            assert!(Watch::of(Path::new("/nonexistent/xtables.lock")).is_err());
+        });
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -309,6 +309,10 @@ pub enum Command {
         #[arg(long, value_name = "HOW", group = "what")]
         #[cfg_attr(not(target_os = "android"), arg(add = complete::vpns()))]
         vpn: Option<Vpn>,
+        /// From now on without an uplink: it has its gateway and its segment, and leaves by nothing. --vpn gives
+        /// it one again
+        #[arg(long, group = "what", conflicts_with = "vpn")]
+        no_uplink: bool,
         /// Who answers its questions for names: auto, dnat, forward or ADDRESS,...
         #[arg(long, value_name = "HOW", group = "what")]
         #[cfg_attr(not(target_os = "android"), arg(add = complete::dns_modes()))]
@@ -639,10 +643,13 @@ pub struct ConfigArgs {
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true, value_parser = mtu)]
     pub mtu: Option<i32>,
     /// Under a VPN: leave via the uplink (follow), via this tun only (tun:NAME), or via the uplink but
-    /// not while a lockdown VPN is up (block); none: it has no uplink at all [default: follow]
+    /// not while a lockdown VPN is up (block) [default: follow]
     #[arg(long, value_name = "HOW")]
     #[cfg_attr(not(target_os = "android"), arg(add = complete::vpns()))]
     pub vpn: Option<Vpn>,
+    /// Without an uplink: it has its gateway and its segment, and leaves by nothing
+    #[arg(long, conflicts_with = "vpn")]
+    pub no_uplink: bool,
     /// Who answers its questions for names: the resolver behind the uplink (dnat), guestnetd's forwarder
     /// (forward), the forwarder with these servers (ADDRESS,...), or what does here (auto) [default: auto]
     #[arg(long, value_name = "HOW")]

@@ -17,6 +17,7 @@
 use crate::cli::{Cli, Command, ProbeArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
+use crate::vpn::Vpn;
 use crate::{
     attached, client, hold, json, lxc, oci, reload, render, tap, target, uplink, verdict, watch,
 };
@@ -64,8 +65,20 @@ fn ask(guestnet: &dyn IGuestNet, output: &Output, command: &Command) -> Result<E
             let guest = guestnet.attach(&config, &target, None)?;
             return attached::tell_new(guestnet, output, &guest, *timeline, file);
         }
-        Command::Update { name, address, mtu, vpn, dns_mode, lease, dhcp, section, timeline } => {
+        Command::Update {
+            name,
+            address,
+            mtu,
+            vpn,
+            no_uplink,
+            dns_mode,
+            lease,
+            dhcp,
+            section,
+            timeline,
+        } => {
             let has = guestnet.get(name)?.ok_or_else(|| no_such_guest(name))?;
+            let vpn = Vpn::said(vpn.as_ref(), *no_uplink);
             let (address, vpn, dns) = (address.as_deref(), vpn.as_ref(), dns_mode.as_ref());
             let config = target::updated(&has, address, *mtu, vpn, dns, *lease, *dhcp);
             let config = if *section { target::left_to_section(config, command) } else { config };

@@ -81,7 +81,7 @@ pub fn vpns() -> ArgValueCandidates {
             std::path::Path::new("/sys/class/net").join(name).join("tun_flags").exists()
         };
         let tuns = files("/sys/class/net").filter(is_tun).map(|name| format!("tun:{name}"));
-        offer(["follow", "block", "none"].map(str::to_owned).into_iter().chain(tuns))
+        offer(["follow", "block"].map(str::to_owned).into_iter().chain(tuns))
     })
 }
 

@@ -34,7 +34,8 @@ use std::path::{Path, PathBuf};
 /// The configuration: the contract's defaults, but for what was given.
 pub fn config(name: &str, args: &ConfigArgs) -> GuestConfig {
     let default = GuestConfig::default();
-    let (vpn, tun) = args.vpn.as_ref().map_or((default.vpnPolicy, default.uplink), Vpn::wire);
+    let said = Vpn::said(args.vpn.as_ref(), args.no_uplink);
+    let (vpn, tun) = said.map_or((default.vpnPolicy, default.uplink), |vpn| vpn.wire());
     let (dns, servers) =
         args.dns_mode.as_ref().map_or((default.dns, default.dnsServers), Dns::wire);
     GuestConfig {
@@ -67,7 +68,7 @@ fn given(args: &ConfigArgs) -> Vec<GuestField> {
         (GuestField::GATEWAY, args.gateway.is_some()),
         (GuestField::PREFIX_LENGTH, args.prefix.is_some()),
         (GuestField::MTU, args.mtu.is_some()),
-        (GuestField::VPN_POLICY, args.vpn.is_some()),
+        (GuestField::VPN_POLICY, args.vpn.is_some() || args.no_uplink),
         (GuestField::DNS, args.dns_mode.is_some()),
         (GuestField::KEEP, args.keep),
         (GuestField::LIFELINE, args.lifeline.is_some()),
@@ -122,7 +123,8 @@ pub fn updated(
 
 /// The same, where what can change and the command does not say is for guestnetd's file to say.
 pub fn left_to_section(config: GuestConfig, command: &Command) -> GuestConfig {
-    let Command::Update { address, mtu, vpn, dns_mode, lease, dhcp, .. } = command else {
+    let Command::Update { address, mtu, vpn, no_uplink, dns_mode, lease, dhcp, .. } = command
+    else {
         return config;
     };
     let default = GuestConfig::default();
@@ -135,7 +137,7 @@ pub fn left_to_section(config: GuestConfig, command: &Command) -> GuestConfig {
     };
     leave(GuestField::ADDRESSES, address.is_some(), &|_| ());
     leave(GuestField::MTU, mtu.is_some(), &|config| config.mtu = default.mtu);
-    leave(GuestField::VPN_POLICY, vpn.is_some(), &|config| {
+    leave(GuestField::VPN_POLICY, vpn.is_some() || *no_uplink, &|config| {
         (config.vpnPolicy, config.uplink) = (default.vpnPolicy, None);
     });
     leave(GuestField::KEEP, false, &|config| config.keep = default.keep);
@@ -238,6 +240,7 @@ mod tests {
             prefix: Some(24),
             mtu: Some(1400),
             vpn: Some(Vpn::Tun("tun0".to_owned())),
+            no_uplink: false,
             keep: true,
             lifeline: Some(LivesBy::Namespace),
             lease: Some(60),

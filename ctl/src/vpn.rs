@@ -28,8 +28,8 @@ pub enum Vpn {
     Tun(String),
     /// Out via the uplink, but not under a lockdown VPN.
     Block,
-    /// Out via nothing.
-    None,
+    /// Out via nothing: `--no-uplink`.
+    NoUplink,
 }
 
 impl FromStr for Vpn {
@@ -38,21 +38,28 @@ impl FromStr for Vpn {
         match (text, text.strip_prefix("tun:")) {
             ("follow", _) => Ok(Self::Follow),
             ("block", _) => Ok(Self::Block),
-            ("none", _) => Ok(Self::None),
             (_, Some(name)) => Ok(Self::Tun(name.to_owned())),
-            _ => Err("use follow, tun:NAME (such as tun:tun0), block or none".to_owned()),
+            _ => Err("use follow, tun:NAME (such as tun:tun0) or block".to_owned()),
         }
     }
 }
 
 impl Vpn {
+    /// What the command line says by `--vpn` or `--no-uplink`, of which it has one at most.
+    pub fn said(vpn: Option<&Self>, no_uplink: bool) -> Option<Self> {
+        match no_uplink {
+            true => Some(Self::NoUplink),
+            false => vpn.cloned(),
+        }
+    }
+
     /// The policy, and the tun where one belongs to it.
     pub fn wire(&self) -> (VpnPolicy, Option<String>) {
         match self {
             Self::Follow => (VpnPolicy::FOLLOW_UPLINK, None),
             Self::Tun(name) => (VpnPolicy::NAMED_TUN, Some(name.clone())),
             Self::Block => (VpnPolicy::BLOCK_UNDER_LOCKDOWN, None),
-            Self::None => (VpnPolicy::NO_UPLINK, None),
+            Self::NoUplink => (VpnPolicy::NO_UPLINK, None),
         }
     }
 }
@@ -79,16 +86,28 @@ mod tests {
         for (text, wire) in [
             ("follow", (VpnPolicy::FOLLOW_UPLINK, None)),
             ("block", (VpnPolicy::BLOCK_UNDER_LOCKDOWN, None)),
-            ("none", (VpnPolicy::NO_UPLINK, None)),
             ("tun:tun0", (VpnPolicy::NAMED_TUN, Some("tun0".to_owned()))),
             // guestnetd has the words for this one.
             ("tun:", (VpnPolicy::NAMED_TUN, Some(String::new()))),
         ] {
             assert_eq!(text.parse::<Vpn>().unwrap().wire(), wire);
         }
-        for bad in ["", "tun", "tun0", "Follow", "block:tun0", "follow "] {
+        for bad in ["", "none", "tun", "tun0", "Follow", "block:tun0", "follow "] {
             assert!(bad.parse::<Vpn>().unwrap_err().contains("tun:NAME"), "{bad}");
         }
+    }
+
+    #[test]
+    fn without_an_uplink_there_is_no_policy_for_it() {
+        let block = Some(&Vpn::Block);
+        for (vpn, no_uplink, said) in [
+            (None, false, None),
+            (block, false, Some(Vpn::Block)),
+            (None, true, Some(Vpn::NoUplink)),
+        ] {
+            assert_eq!(Vpn::said(vpn, no_uplink), said);
+        }
+        assert_eq!(Vpn::NoUplink.wire(), (VpnPolicy::NO_UPLINK, None));
     }
 
     #[test]
@@ -96,7 +115,7 @@ mod tests {
         for (vpn, text) in [
             (Vpn::Follow, "leaves via the uplink"),
             (Vpn::Tun("tun0".to_owned()), "leaves via tun0 only"),
-            (Vpn::None, "leaves via nothing, by its configuration"),
+            (Vpn::NoUplink, "leaves via nothing, by its configuration"),
             (Vpn::Block, "leaves via the uplink; stopped while a lockdown VPN is up"),
         ] {
             let (policy, uplink) = vpn.wire();

@@ -155,6 +155,7 @@ fn an_update_asks_for_what_the_guest_has_but_for_what_is_given() {
         ),
         ("update demo --mtu 1400", 0, "mtu: 1400, vpnPolicy: VpnPolicy(0), uplink: None"),
         ("update demo --vpn block", 0, "mtu: -1, vpnPolicy: VpnPolicy(2), uplink: None"),
+        ("update demo --no-uplink", 0, "mtu: -1, vpnPolicy: VpnPolicy(3), uplink: None"),
         ("update demo --address 172.17.3.9", 0, "172.17.3.9"),
     ] {
         let said = stub.run(args);
@@ -365,11 +366,27 @@ fn a_vpn_policy_arrives() {
         ("--vpn follow", "VpnPolicy(0)", "uplink: None"),
         ("--vpn tun:tun0", "VpnPolicy(1)", "uplink: Some(\"tun0\")"),
         ("--vpn block", "VpnPolicy(2)", "uplink: None"),
+        ("--no-uplink", "VpnPolicy(3)", "uplink: None"),
     ] {
         let said = stub.run(&format!("plan --json --name demo --netns /proc/self/ns/net {vpn}"));
         let asked = said.json()[0]["what"].as_str().unwrap().to_owned();
         assert!(asked.contains(policy) && asked.contains(tun), "{vpn}: {asked}");
     }
+}
+
+#[test]
+fn a_guest_has_a_policy_for_its_uplink_or_no_uplink() {
+    let stub = Stub::start();
+    for words in [
+        "plan --name demo --netns /proc/self/ns/net --vpn block --no-uplink",
+        "update demo --no-uplink --vpn follow",
+    ] {
+        let said = stub.run(words);
+        assert_eq!(said.code, Some(2), "{words}");
+        assert!(said.err.contains("cannot be used with"), "{}", said.err);
+    }
+    let said = stub.run("update demo --vpn none");
+    assert!(said.err.contains("use follow, tun:NAME"), "{}", said.err);
 }
 
 #[test]

@@ -30,6 +30,11 @@ use std::net::Ipv4Addr;
 /// The key that all sections are in.
 pub(super) const TABLE: &str = "guest";
 
+/// The key that says no policy but that there is no uplink: guestnetctl's option for that. As a field, it is a
+/// value of [`VPN`].
+const NO_UPLINK: &str = "no-uplink";
+const VPN: &str = "vpn";
+
 /// A section with the lines of its keys.
 struct Read {
     spec: GuestSpec,
@@ -64,17 +69,24 @@ fn read_one(name: &GuestName, section: &Entry<'_>) -> Result<(Section, Read), Wr
     let needs = format!("guest.{name} needs to be a section, [guest.{name}]");
     let (mut said, mut lines) = (Section::default(), BTreeMap::new());
     for entry in section.entries().ok_or_else(|| section.wrong(needs))? {
-        let key = FIELDS.into_iter().map(|(_, key)| key).find(|key| *key == entry.key);
-        let Some(key) = key else {
-            let known = FIELDS.into_iter().map(|(_, key)| key);
+        let keys = FIELDS.into_iter().map(|(_, key)| key).chain([NO_UPLINK]);
+        let Some(key) = keys.clone().find(|key| *key == entry.key) else {
+            let known = keys;
             let what = format!("key of [guest.{name}]");
             let help = "guestnetctl attach --help lists the options, most of which are keys";
             return Err(entry.wrong(unknown(&what, entry.key, known, help)));
         };
         let mut values = GuestConfig::default();
-        set(key, &entry, &mut values)?;
+        let key = match key {
+            NO_UPLINK if !entry.bool()? => continue,
+            NO_UPLINK => VPN,
+            key => key,
+        };
+        set(entry.key, &entry, &mut values)?;
         said.say(key, &values);
-        lines.insert(key, entry.line);
+        if lines.insert(key, entry.line).is_some() {
+            return Err(entry.wrong("of vpn and no-uplink = true a guest can have one"));
+        }
     }
     let spec = check_section(name, &said);
     let line = section.line;
@@ -129,13 +141,12 @@ fn set(key: &str, entry: &Entry<'_>, config: &mut GuestConfig) -> Result<(), Wro
                 None => number(entry)?,
             };
         }
-        "vpn" => match entry.str()? {
+        NO_UPLINK => config.vpnPolicy = VpnPolicy::NO_UPLINK,
+        VPN => match entry.str()? {
             "follow" => config.vpnPolicy = VpnPolicy::FOLLOW_UPLINK,
             "block" => config.vpnPolicy = VpnPolicy::BLOCK_UNDER_LOCKDOWN,
-            "none" => config.vpnPolicy = VpnPolicy::NO_UPLINK,
             other => {
-                let needs =
-                    || entry.wrong("vpn needs \"follow\", \"tun:NAME\", \"block\" or \"none\"");
+                let needs = || entry.wrong("vpn needs \"follow\", \"tun:NAME\" or \"block\"");
                 let tun = other.strip_prefix("tun:").ok_or_else(needs)?;
                 (config.vpnPolicy, config.uplink) = (VpnPolicy::NAMED_TUN, Some(tun.to_owned()));
             }

@@ -152,6 +152,21 @@ dns-mode = \"forward\"
     assert!(praise(&settings).ends_with(": is right, with 2 guests"));
 }
 
+#[test]
+fn a_section_can_be_without_an_uplink() {
+    use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
+    for (text, policy) in [
+        ("no-uplink = true", VpnPolicy::NO_UPLINK),
+        ("no-uplink = false\nvpn = \"block\"", VpnPolicy::BLOCK_UNDER_LOCKDOWN),
+        ("no-uplink = false", VpnPolicy::FOLLOW_UPLINK),
+    ] {
+        let settings = settings(&format!("[guest.a]\n{text}"), "");
+        let (_, section) = settings.sections.iter().next().unwrap();
+        let (config, _) = section.complete(&Default::default());
+        assert_eq!(config.vpnPolicy, policy, "{text}");
+    }
+}
+
 /// The example that is shipped: what stands there behind a # is what counts without it.
 #[test]
 fn the_example_has_every_key_with_its_default() {
@@ -203,7 +218,10 @@ fn what_is_wrong_has_its_line_and_cause() {
         ("[guest.a]\nmtu = 5", ":2: [guest.a] MTU 5 is not possible: use 68 to 65535, or -1 for the uplink's"),
         ("[guest.a]\nmtu = \"x\"", r#":2: mtu needs a number, or "uplink""#),
         ("[guest.a]\nprefix = 24\n\naddress = \"10.9.0.7\"", ":4: [guest.a] address 10.9.0.7 is not in 172.17.3.0/24, the gateway's subnet"),
-        ("[guest.a]\nvpn = \"tun\"", r#":2: vpn needs "follow", "tun:NAME", "block" or "none""#),
+        ("[guest.a]\nvpn = \"tun\"", r#":2: vpn needs "follow", "tun:NAME" or "block""#),
+        ("[guest.a]\nvpn = \"none\"", r#":2: vpn needs "follow", "tun:NAME" or "block""#),
+        ("[guest.a]\nvpn = \"block\"\nno-uplink = true", ":3: of vpn and no-uplink = true a guest can have one"),
+        ("[guest.a]\nno-uplink = 1", ":2: no-uplink needs true or false, and this is of type integer"),
         ("[guest.a]\ndhcp = \"on\"", r#":2: dhcp = "on": use "auto" or "off""#),
         ("[guest.a]\nqueues = 2", ":2: [guest.a] 2 queues are not possible: use 1 to 16, and more than 1 with a TAP only"),
         ("[guest.a]\nkind = \"tap\"\nkeep = true", ":3: [guest.a] GuestConfig.keep with GuestKind.TAP is not supported by this version of guestnetd"),

@@ -19,8 +19,10 @@
 use std::thread;
 
 use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
+use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::Verdict::Verdict;
+use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_tests::bed::{eventually, second_way, Bed, BOUND, FORWARDING};
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::{poll, Device, Guest, InNetns, Internet, Netns, Probe};
@@ -65,6 +67,34 @@ fn it_is_on_while_there_are_guests() {
     bed.detach("b");
     assert!(!bed.forwards());
     assert!(!bed.service.info().unwrap().ownsForwarding);
+}
+
+#[test]
+fn guests_without_an_uplink_do_not_need_it() {
+    let mut bed = Bed::new("auto");
+    let stays = |name| GuestConfig { vpnPolicy: VpnPolicy::NO_UPLINK, ..config(name) };
+    let attach = |bed: &Bed, config| {
+        let guest = Guest::new();
+        bed.attach_as(&config, &by_pid(guest.pid()));
+        guest
+    };
+    let _a = attach(&bed, stays("a"));
+    assert!(!bed.forwards() && !bed.service.info().unwrap().ownsForwarding);
+    let status = bed.service.status(Some("a")).expect("status");
+    assert_eq!(status.guests[0].verdict, Verdict::NO_UPLINK, "{:?}", status.guests[0].layers);
+    let b = attach(&bed, config("b"));
+    assert!(bed.forwards() && b.ping(Internet::ADDRESS));
+    bed.detach("b");
+    assert!(!bed.forwards(), "{}", bed.daemon.log());
+    // An update is no other thing.
+    bed.service.update("a", &config("a")).expect("update");
+    assert!(bed.forwards());
+    bed.service.update("a", &stays("a")).expect("update");
+    assert!(!bed.forwards(), "{}", bed.daemon.log());
+    bed.daemon.kill();
+    bed.start();
+    assert_eq!(bed.names(), ["a"]);
+    assert!(!bed.forwards());
 }
 
 #[test]

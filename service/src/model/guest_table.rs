@@ -130,8 +130,8 @@ pub struct GuestTable {
     dhcp: Arc<BTreeMap<IfIndex, Arc<GuestNet>>>,
     /// The segments that guests are on who are about to be attached, or are and do not leave; by their devices.
     segments: Arc<BTreeMap<IfName, Segment>>,
-    /// A guest that is being attached: what guests share has to suit it already.
-    joining: usize,
+    /// Host ends of guests that have a way out, or are about to.
+    forwarded: BTreeSet<IfName>,
 }
 
 impl GuestTable {
@@ -160,9 +160,9 @@ impl GuestTable {
         self.attached.is_empty() && self.leaving.is_empty() && self.unadopted_links.is_empty()
     }
 
-    /// Whether anybody needs what guests share: attached, joining or leaving.
+    /// Whether anybody's packets are to go on: of a guest with a way out, attached, joining or leaving.
     pub fn need_forwarding(&self) -> bool {
-        !self.attached.is_empty() || !self.leaving.is_empty() || self.joining > 0
+        !self.forwarded.is_empty()
     }
 
     /// An attached guest.
@@ -260,6 +260,9 @@ impl GuestTable {
                 self.sources.remove(&source(&other));
             }
             self.set_override(&net);
+            if !net.vpn.leaves() {
+                self.forwarded.remove(&net.host.name);
+            }
         }
         repair
     }
@@ -272,6 +275,10 @@ impl GuestTable {
 
     fn set_override(&mut self, net: &GuestNet) {
         let host = net.host.name.clone();
+        // One that loses its way out has it until the end of that.
+        if net.vpn.leaves() {
+            self.forwarded.insert(host.clone());
+        }
         if net.dns.is_auto() && net.vpn.tun().is_none() {
             self.dns_choices.remove(&host);
         } else {
@@ -323,7 +330,6 @@ impl GuestTable {
 
     /// What guests share has to suit this one from now on: it is about to be attached.
     pub fn join(&mut self, net: &GuestNet) {
-        self.joining += 1;
         self.leases.take(net);
         self.sources.insert(source(net));
         self.set_override(net);
@@ -371,13 +377,11 @@ impl GuestTable {
 
     /// It is not attached after all.
     pub fn unjoin(&mut self, net: &GuestNet) {
-        self.joining -= 1;
         self.release(net);
     }
 
     /// One that has joined is there.
     pub fn attach(&mut self, guest: Attached) {
-        self.joining -= 1;
         self.by_index.insert(guest.index, guest.name().clone());
         self.last_holder.insert(guest.net.guest.address, guest.name().clone());
         let index = guest.index;
@@ -428,6 +432,7 @@ impl GuestTable {
         self.leases.release(net);
         self.sources.remove(&source(net));
         self.egress_overrides.remove(&net.host.name);
+        self.forwarded.remove(&net.host.name);
         self.dns_choices.remove(&net.host.name);
         self.leave_segment(net);
     }
@@ -630,6 +635,35 @@ mod tests {
         assert_eq!((held(&table), table.egress_overrides().len()), ([true, false], 0));
         assert_eq!(table.get(&spec.name).unwrap().net.guest.address, Ipv4Addr::from(OLD));
         assert!(!table.postpones_repair(DEMO) && !table.end_work(DEMO));
+    }
+
+    #[test]
+    fn forwarding_is_for_guests_with_a_way_out_and_for_one_that_loses_its_own_until_it_has() {
+        let mut table = GuestTable::default();
+        let (_, alone) = net("alone", 1, NEW, VpnPolicy::NoUplink);
+        table.join(&alone);
+        assert!(!table.need_forwarding());
+        let name = attach(&mut table);
+        assert!(table.need_forwarding());
+        let (spec, to) = net("demo", 0, OLD, VpnPolicy::NoUplink);
+        for (commits, needed) in [(false, true), (true, false)] {
+            table.begin_update(DEMO, to.clone());
+            if commits {
+                table.commit_update(DEMO, spec.clone());
+            }
+            assert!(table.need_forwarding());
+            table.end_work(DEMO);
+            assert_eq!(table.need_forwarding(), needed);
+        }
+        let (spec, back) = net("demo", 0, OLD, VpnPolicy::FollowUplink);
+        table.begin_update(DEMO, back);
+        assert!(table.need_forwarding(), "before it is led there");
+        table.commit_update(DEMO, spec);
+        table.end_work(DEMO);
+        table.leave(&name);
+        assert!(table.need_forwarding(), "its link is still there");
+        table.remove(DEMO);
+        assert!(!table.need_forwarding());
     }
 
     #[test]

@@ -262,6 +262,10 @@ impl Daemon {
             return Err(e);
         }
         self.end_work(before.index);
+        if before.net.vpn.leaves() && !net.vpn.leaves() {
+            // It may have been the last that needed forwarding.
+            self.reconcile_wanted();
+        }
         self.bring_servers();
         if net.dns != before.net.dns {
             self.ask_names();

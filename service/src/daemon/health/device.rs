@@ -166,7 +166,7 @@ impl Daemon {
             (Ok(true), true) if self.forwarding.get().is_ours() => {
                 ok("net.ipv4.ip_forward is 1, and requested from netd")
             }
-            (Ok(_), true) if off_is_fine => ok("requested from netd with the first guest"),
+            (Ok(_), true) if off_is_fine => ok("requested from netd with the first guest that has an uplink"),
             (Ok(true), true) => LayerReport::waiting(
                 Layer::Forwarding,
                 Fault::new(
@@ -176,7 +176,7 @@ impl Daemon {
             )
             .retried(self.forwarding.retry_at(&self.world)),
             (Ok(false), false) if off_is_fine => {
-                ok("net.ipv4.ip_forward is 0, and is set to 1 with the first guest")
+                ok("net.ipv4.ip_forward is 0, and is set to 1 with the first guest that has an uplink")
             }
             (Ok(false), false) => {
                 let text = "another program set net.ipv4.ip_forward to 0, and it could not be put back";

@@ -58,7 +58,7 @@ impl Daemon {
                 vec![self.seen(guest)]
             }
         };
-        let mut layers = self.device_layers(self.world.guests.is_empty());
+        let mut layers = self.device_layers(!self.world.guests.need_forwarding());
         let others = self.others(&layers);
         let below = Below::read(&self.kernel.netlink, self.asks_about_ipsec());
         let drops = self.packet_filter.get_mut().drops();

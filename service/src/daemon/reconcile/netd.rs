@@ -58,7 +58,7 @@ impl Daemon {
             log::info!("forwarding: netd has answered");
         }
         self.forwarding.answered(&result);
-        if again && !self.world.guests.is_empty() {
+        if again && self.world.guests.need_forwarding() {
             self.forwarding.get_mut().ask_later();
             self.world.awaits_netd = true;
         }

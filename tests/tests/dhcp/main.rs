@@ -17,6 +17,7 @@
 mod changes;
 mod clients;
 mod hostile;
+mod network_manager;
 mod others;
 mod raw;
 mod scene;

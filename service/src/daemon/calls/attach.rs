@@ -336,7 +336,9 @@ impl Daemon {
                 Some((target, inside)) => {
                     let ends = executor.host_index.zip(executor.guest_index);
                     let open = || socket_in(&self.kernel.home, target);
-                    let read = verify::read_back(net, ends, netlink, (inside, open), mark)?;
+                    let mut again = |steps: &[Step]| apply(who, steps, &mut executor, timeline);
+                    let inside = (inside, open);
+                    let read = verify::read_back(net, ends, netlink, inside, mark, &mut again)?;
                     target.check_alive()?;
                     let netns =
                         NetnsRef { id: read.netns, handle: handle::of(target.netns.as_fd()) };

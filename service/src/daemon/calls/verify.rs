@@ -24,6 +24,7 @@ use crate::model::desired::{desired_guest, may_remove};
 use crate::model::diff::diff;
 use crate::model::if_index::IfIndex;
 use crate::model::object::Ipv4Conf;
+use crate::model::step::Op;
 use crate::model::table::TableId;
 use crate::model::{GuestNet, Reversible, Scope, Step};
 use std::io;
@@ -31,6 +32,10 @@ use std::time::{Duration, Instant};
 
 /// How long the kernel may take to find that both ends have carrier.
 const SETTLE: Duration = Duration::from_secs(2);
+
+/// How often what the guest itself has taken away is put back. Its own network manager may take what it finds on a
+/// link that it sees for the first time (NetworkManager: nm_device_cleanup()), once.
+const AGAIN: u32 = 3;
 
 /// What is there after an attach.
 pub(in crate::daemon) struct ReadBack {
@@ -43,7 +48,8 @@ pub(in crate::daemon) struct ReadBack {
 }
 
 /// Reads both ends back: nothing but the mark may be missing. `ends` are the indexes of both, where the kernel gave
-/// them; `open` opens another socket in the guest's namespace.
+/// them; `open` opens another socket in the guest's namespace; `put_back` does again what the guest has taken from
+/// its own side meanwhile.
 ///
 /// The end that comes up first learns of its carrier from linkwatch, a work queue of the kernel:
 /// until then what is sent by it is dropped. Asking for a single link works the queue off on
@@ -54,6 +60,7 @@ pub(in crate::daemon) fn read_back(
     device: &Netlink,
     (inside, open): (&Netlink, impl Fn() -> io::Result<Netlink>),
     mark: &Step,
+    mut put_back: impl FnMut(&[Step]) -> Result<(), Error>,
 ) -> Result<ReadBack, Error> {
     // Of a place in a segment its links say nothing.
     if let Some((host, guest)) = ends.filter(|_| net.segment.is_none()) {
@@ -62,7 +69,7 @@ pub(in crate::daemon) fn read_back(
             return Ok(ReadBack { index: host, netns: link.elsewhere, shadowed_by });
         }
     }
-    let began = Instant::now();
+    let (began, mut again) = (Instant::now(), 0);
     loop {
         let host = observe::host_end(device, net)?;
         let guest = observe::guest_side(inside, &open, net)?;
@@ -70,11 +77,16 @@ pub(in crate::daemon) fn read_back(
         let running = host.as_ref().is_some_and(|host| host.running) && guest.running;
         let mut found = guest.objects;
         found.extend(host.into_iter().flat_map(|host| host.objects));
-        let mut missing: Vec<String> = diff(desired_guest(net), &found, may_remove(net, None))
-            .iter()
-            .filter(|step| *step != mark && !is_the_guests(step))
-            .map(Step::describe)
-            .collect();
+        let mut missing = diff(desired_guest(net), &found, may_remove(net, None));
+        missing.retain(|step| step != mark && !is_the_guests(step));
+        let by_the_guest = |step: &Step| step.scope == Scope::Guest && step.op == Op::Add;
+        if !missing.is_empty() && missing.iter().all(by_the_guest) && again < AGAIN {
+            again += 1;
+            log::info!("{}: the guest has taken away what it was given; it is put back", net.name);
+            put_back(&missing)?;
+            continue;
+        }
+        let mut missing: Vec<String> = missing.iter().map(Step::describe).collect();
         if let (true, true, Some((index, netns))) = (missing.is_empty(), running, end) {
             let shadowed_by = guest.index.and_then(|own| shadow(net, own, inside));
             return Ok(ReadBack { index, netns, shadowed_by });

@@ -51,9 +51,10 @@ pub(in crate::daemon) struct Job {
     pub(in crate::daemon) tells: bool,
 }
 
-/// How long the carrier is away, at least: no TCP minds.
+/// How long the carrier is away once that is announced, for clients that look at what is so when they have read all
+/// that was announced, as NetworkManager does: no TCP minds.
 const CARRIER_AWAY: Duration = Duration::from_millis(20);
-/// How long at most, where the guest's kernel does not get to announcing it (linkwatch).
+/// How long it may take to be announced, where the guest's kernel does not get to announcing it (linkwatch).
 const CARRIER_AWAY_MOST: Duration = Duration::from_secs(1);
 
 /// How long the kernel may take to clear a namespace away that has ended.
@@ -104,11 +105,11 @@ impl Ends {
         let pair = self.find(job).ok().flatten();
         let began = Instant::now();
         marks::shut(&self.netlink, *index).map_err(failed)?;
-        std::thread::sleep(CARRIER_AWAY);
         // What comes back before it is announced was never away.
         while began.elapsed() < CARRIER_AWAY_MOST && self.is_running(pair.as_ref()) {
             std::thread::sleep(CARRIER_AWAY / 4);
         }
+        std::thread::sleep(CARRIER_AWAY);
         let host = observe::host_end_at(&self.netlink, *index, net)?;
         let host = host.ok_or_else(|| Error::GuestGone(net.name.clone()))?;
         let steps: Vec<Step> = diff(desired_device_side(net), &host.objects, may_remove(net, None));

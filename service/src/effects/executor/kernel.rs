@@ -23,6 +23,7 @@ use crate::effects::kernel::netns::Home;
 use crate::effects::kernel::observe::{self, FoundGuest};
 use crate::effects::kernel::{mirred, route, sysctl, tun};
 use crate::error::{Error, KernelError};
+use crate::model::desired::desired_guest;
 use crate::model::if_index::IfIndex;
 use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::{Mac, ROUTE_PROTOCOL};
@@ -64,6 +65,9 @@ impl Executor<Step> for KernelExecutor<'_> {
                 Err(e) if e.errno == libc::EEXIST && step.scope == Scope::Guest => {
                     let other = self.guest_side()?.other_default;
                     Err(Error::GuestRouteExists(other.unwrap_or_default()))
+                }
+                Err(e) if e.errno == libc::ENETUNREACH && step.scope == Scope::Guest => {
+                    self.route_again(step).map_err(failed)
                 }
                 other => other.map_err(failed),
             },
@@ -142,6 +146,21 @@ impl KernelExecutor<'_> {
                 link::set_alias(self.netlink(scope)?, index, if removes { "" } else { text })
             }
         }
+    }
+
+    /// A default route whose gateway cannot be reached: the guest's own network manager has taken the address away
+    /// meanwhile, as it may do with a link that it sees for the first time.
+    fn route_again(&mut self, step: &Step) -> Result<(), KernelError> {
+        let is_its = |object: &Object| matches!(object, Object::Address { .. });
+        for (scope, object) in desired_guest(self.net) {
+            if scope == step.scope && is_its(&object) {
+                match self.change(&Step { op: Op::Add, scope, object }) {
+                    Err(e) if e.errno != libc::EEXIST => return Err(e),
+                    _ => {}
+                }
+            }
+        }
+        self.change(step)
     }
 
     fn create(&mut self, step: &Step) -> Result<(), Error> {

@@ -18,14 +18,25 @@
 use guestnet_tests::kills::{kill_at_random, table, Histogram};
 
 /// How much of a call is done where it can be seen from outside. Each has to be hit.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 17] = [
     "attach: no link",
     "attach: link",
     "attach: link whole, stored",
     "update: link whole, stored",
     "update: link whole, as updated, stored",
-    "detach: link whole, stored",
+    "detach: link whole",
     "detach: no link",
+    "attach, segment: no link",
+    "attach, segment: link",
+    "update, segment: link whole, stored",
+    "update, segment: link whole, as updated, stored",
+    "detach, segment: link whole",
+    "detach, segment: no link",
+    // With guestnetd goes the last descriptor of a device whose client has no answer yet.
+    "attach, TAP: no link",
+    "update, TAP: link whole, stored",
+    "update, TAP: link whole, as updated, stored",
+    "detach, TAP: ",
 ];
 
 fn main() {

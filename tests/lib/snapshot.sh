@@ -43,7 +43,7 @@ settled_nft_sets() {
 
 # Asked for one link, the kernel first works off a change of its carrier: the list is settled then.
 ip -br link | while read -r link _; do ip link show dev "${link%@*}" >/dev/null || true; done
-section links; ip -d link | sed -E 's/ (hello|tcn|topology_change|gc)_timer +[0-9.]+//g'
+section links; ip -d link | sed -E 's/ (hello|tcn|topology_change|gc|hold|message_age|forward_delay)_timer +[0-9.]+//g'
 section addresses; ip -d addr | grep -E '^[0-9]+:|^ +inet' || true
 for family in 4 6; do
     section "IPv$family routes"; ip "-$family" -d route show table all

@@ -22,8 +22,8 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 use guestnet_tests::bed::{deaf, eventually, Bed, Listener, Told};
 use guestnet_tests::{InNetns, Probe};
 
-use super::vm::Vm;
 use super::{attach, nowhere, tap, INTERNET};
+use guestnet_tests::vm::Vm;
 
 /// The next guest that is gone: who, and why.
 #[track_caller]

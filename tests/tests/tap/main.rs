@@ -18,7 +18,6 @@ mod ctl;
 mod ends;
 mod real;
 mod refused;
-mod vm;
 
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
@@ -31,8 +30,8 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 };
 use guestnet_tests::bed::{eventually, Bed, BOUND};
 use guestnet_tests::client::config;
+use guestnet_tests::vm::{asked, Lease, Vm, ACK, DISCOVER, NAK, OFFER, REQUEST};
 use guestnet_tests::{with_both_backends, Device, InNetns, Internet, NetdDevice, Probe};
-use vm::{asked, Lease, Vm, ACK, DISCOVER, NAK, OFFER, REQUEST};
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 2);
 const FIRST: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 3);

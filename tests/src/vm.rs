@@ -20,8 +20,8 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use crate::bed::BOUND;
 use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest as Attached;
-use guestnet_tests::bed::BOUND;
 
 /// What stands before each frame (`struct virtio_net_hdr_mrg_rxbuf`): nothing is left to the other side.
 const HEADER: usize = 12;
@@ -31,11 +31,15 @@ const BROADCAST: [u8; 6] = [0xff; 6];
 const ARP: [u8; 2] = [8, 6];
 const IPV4: [u8; 2] = [8, 0];
 
-/// DHCP's messages.
+/// DHCPDISCOVER.
 pub const DISCOVER: u8 = 1;
+/// DHCPOFFER.
 pub const OFFER: u8 = 2;
+/// DHCPREQUEST.
 pub const REQUEST: u8 = 3;
+/// DHCPACK.
 pub const ACK: u8 = 5;
+/// DHCPNAK.
 pub const NAK: u8 = 6;
 
 /// A machine.
@@ -50,9 +54,13 @@ pub struct Vm {
 /// What a DHCP server has said.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Lease {
+    /// Which message it is.
     pub kind: u8,
+    /// The address that is the client's.
     pub address: Ipv4Addr,
+    /// Its router.
     pub gateway: Option<Ipv4Addr>,
+    /// Its MTU.
     pub mtu: Option<u16>,
 }
 
@@ -164,7 +172,10 @@ impl Vm {
         let nobody = Ipv4Addr::UNSPECIFIED;
         let datagram = udp(&message);
         let packet = ipv4(nobody, Ipv4Addr::BROADCAST, 17, &datagram);
-        self.ask(BOUND, || self.send(BROADCAST, IPV4, &packet), lease)
+        // What was asked twice is answered twice: the second answer may come to the next question.
+        let answer =
+            |frame: &[u8]| lease(frame).filter(|l| (l.kind == OFFER) == (kind == DISCOVER));
+        self.ask(BOUND, || self.send(BROADCAST, IPV4, &packet), answer)
     }
 
     /// Whether a ping from one address to another is answered in this time.

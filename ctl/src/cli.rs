@@ -17,6 +17,7 @@
 #[cfg(not(target_os = "android"))]
 use crate::complete;
 use crate::dns_mode::Dns;
+use crate::render::plain::plain;
 use crate::resolv_conf::Which;
 use crate::vpn::Vpn;
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -214,15 +215,31 @@ Exit codes: 0 healthy, 5 a cause was found, 10 traffic waits for the uplink, 11 
 /// no lines.
 #[cfg(target_os = "android")]
 pub fn parse() -> Cli {
-    Parser::parse()
+    Parser::try_parse().unwrap_or_else(|e| refuse(&e))
 }
 
 /// What was typed; ends the program where it cannot be understood, or asks for help, whose paragraphs are
 /// as wide as the terminal.
 #[cfg(not(target_os = "android"))]
 pub fn parse() -> Cli {
-    let parsed = clap::FromArgMatches::from_arg_matches(&command().get_matches());
-    parsed.unwrap_or_else(|e: clap::Error| e.format(&mut command()).exit())
+    let parsed = command().try_get_matches().and_then(|typed| {
+        let parsed: Result<Cli, clap::Error> = clap::FromArgMatches::from_arg_matches(&typed);
+        parsed.map_err(|e| e.format(&mut command()))
+    });
+    parsed.unwrap_or_else(|e| refuse(&e))
+}
+
+/// A program may have typed what others gave it, which is named as it is.
+fn refuse(e: &clap::Error) -> ! {
+    let odd = |arg: std::ffi::OsString| {
+        let arg = arg.to_string_lossy();
+        plain(&arg, false) != arg
+    };
+    if !std::env::args_os().any(odd) {
+        e.exit();
+    }
+    eprint!("{}", plain(&e.to_string(), true));
+    std::process::exit(e.exit_code())
 }
 
 #[cfg(not(target_os = "android"))]

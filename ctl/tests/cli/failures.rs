@@ -55,6 +55,18 @@ fn each_class_has_its_exit_code() {
 }
 
 #[test]
+fn what_was_typed_moves_no_cursor() {
+    let odd = "\u{1b}[31mX\u{7}";
+    for args in [format!("attach a --mtu {odd}"), odd.to_owned(), format!("show a {odd}")] {
+        let said = guestnetctl(&args).output().expect("guestnetctl");
+        let text = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert_eq!(said.status.code(), Some(2), "{text}");
+        assert!(text.contains("\\u{1b}[31mX\\u{7}"), "{text}");
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+    }
+}
+
+#[test]
 fn a_guest_that_is_not_there() {
     let stub = Stub::start();
     for args in ["show gone", "detach gone"] {

@@ -126,7 +126,7 @@ fn device_side(net: &GuestNet, host: Host) -> Vec<Object> {
         Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: host.ipv6_disabled },
     ];
     let [forwarding, rp_filter, arp_filter, arp_ignore] = host.conf;
-    let conf = Ipv4Conf { forwarding, rp_filter, arp_filter, arp_ignore };
+    let conf = Ipv4Conf { forwarding, rp_filter, arp_filter, arp_ignore, source: None };
     found.push(Object::Ipv4Conf { dev: dev(), conf });
     if host.up {
         found.push(Object::Up { dev: dev() });

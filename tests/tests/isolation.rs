@@ -19,8 +19,11 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::GuestKind::GuestKind;
 use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use guestnet_tests::bed::{eventually, reached, second_way, Bed, Server, BOUND, FIRST, GATEWAY};
+use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::{poll, Device, Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(
@@ -29,6 +32,7 @@ guestnet_tests::with_both_backends!(
     ipv6_is_forwarded_neither_way,
     nothing_of_a_guest_is_reached_from_beyond,
     a_guest_cannot_pretend_to_be_somebody_else,
+    a_loose_reverse_path_filter_lets_nobody_pretend,
     a_guest_leaves_by_the_uplink_only,
     without_an_uplink_nothing_is_forwarded,
 );
@@ -180,6 +184,59 @@ fn a_guest_cannot_pretend_to_be_somebody_else(firewall: &str) {
         rules.push(from("172.17.9.9"));
     }
     only_the_rules_forbid(&mut bed, &guest, &server, &rules);
+}
+
+/// `all` counts for host ends, too, and 2 asks only whether there is a way back at all.
+fn a_loose_reverse_path_filter_lets_nobody_pretend(firewall: &str) {
+    let mut bed = Bed::new(firewall);
+    let [first, second, late] = [(); 3].map(|()| Guest::new());
+    bed.attach("first", &first);
+    bed.attach("second", &second);
+    let from = |source: &str| format!("udp 192.0.2.1:5000 from {source}");
+    let server = Server::start(&bed.device.internet, &["0.0.0.0:5000"]);
+    let pretend = |guest: &Guest, own: &str| {
+        let others = ["172.17.3.3", "172.17.3.4", "172.17.3.5", "172.17.9.9"];
+        let others: Vec<_> = others.into_iter().filter(|other| *other != own).collect();
+        for other in &others {
+            guest.run(&format!("ip addr replace {other}/32 dev wlan0"));
+        }
+        let forged: Vec<_> = others.into_iter().map(from).collect();
+        assert_eq!(reached(guest, &server, &[from(own)]), [from(own)]);
+        assert_eq!(reached(guest, &server, &forged), [""; 0]);
+    };
+    bed.device.set_sysctl("net/ipv4/conf/all/rp_filter", "2");
+    let pinned = |host: &str| bed.device.run(&format!("tc filter show dev {host} ingress"));
+    if firewall == "iptables" {
+        eventually("a filter", || pinned("vm_wlan").contains("bpf"));
+        eventually("another", || pinned("vm_wlan1").contains("bpf"));
+    }
+    pretend(&first, FIRST);
+    // On a segment, whose filters are at the same place.
+    let on_one = || {
+        let segment = Some("cockpit".to_owned());
+        GuestConfig { kind: GuestKind::BRIDGED, segment, ..config("late") }
+    };
+    bed.attach_as(&on_one(), &by_pid(late.pid()));
+    assert_eq!(pinned("vm_wlan2").contains("bpf"), firewall == "iptables");
+    pretend(&late, "172.17.3.5");
+    // Somebody takes it away; and it is there after a restart.
+    if firewall == "iptables" {
+        bed.device.run("tc filter del dev vm_wlan1 ingress");
+    }
+    bed.daemon.kill();
+    bed.start();
+    pretend(&second, "172.17.3.4");
+    // Another address: the filter follows, and does so when nobody needs it any more.
+    for (value, address) in [("2", "172.17.3.77"), ("0", "172.17.3.78")] {
+        bed.device.set_sysctl("net/ipv4/conf/all/rp_filter", value);
+        bed.daemon.kill();
+        bed.start();
+        let moved = GuestConfig { addresses: vec![address.to_owned()], ..on_one() };
+        bed.service.update("late", &moved).expect("update");
+        late.run("ip addr replace 172.17.3.5/32 dev wlan0");
+        assert_eq!(reached(&late, &server, &[from(address)]), [from(address)]);
+        assert_eq!(reached(&late, &server, &[from("172.17.3.5")]), [""; 0]);
+    }
 }
 
 fn a_guest_leaves_by_the_uplink_only(firewall: &str) {

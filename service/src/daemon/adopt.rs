@@ -19,7 +19,7 @@ use super::recover::Recovered;
 use super::{Attached, Daemon};
 use crate::effects::executor::link_deleter;
 use crate::effects::kernel::link::Link;
-use crate::effects::kernel::route;
+use crate::effects::kernel::{route, tc};
 use crate::error::{Error, KernelError};
 use crate::model::dhcp::Counts;
 use crate::model::guest_net::NetnsRef;
@@ -81,12 +81,26 @@ impl Daemon {
                 self.adopt_unknown(&link);
             }
         }
+        self.adopt_pins();
         self.bring_servers();
         let failed = |cause: KernelError| Error::kernel("read the links", cause);
         for index in half_made {
             link_deleter::invisible(&self.kernel.netlink, index).map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// A filter that an earlier guestnetd gave a guest's link would hold another address back.
+    fn adopt_pins(&mut self) {
+        if self.world.guests.is_empty() {
+            return;
+        }
+        let queues = tc::queues(&self.kernel.netlink).unwrap_or_default();
+        let filtered = |index| queues.iter().any(|q| q.index == index && q.kind == "clsact");
+        let loose = self.is_loose();
+        self.world
+            .guests
+            .pin(|guest| loose || guest.net.segment.is_none() && filtered(guest.index));
     }
 
     fn ended_meanwhile(&self, name: &GuestName, slot: u32) {

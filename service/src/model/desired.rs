@@ -55,11 +55,12 @@ pub fn desired_device_side(net: &GuestNet) -> Vec<(Scope, Object)> {
     let end = &net.host;
     let dev = || end.name.clone();
     let kind = LinkKind::of_host_end(net);
+    let conf = Ipv4Conf { source: end.pinned.then_some(net.guest.address), ..Ipv4Conf::HOST_END };
     let mut objects = Vec::with_capacity(12);
     objects.extend([
         Object::Link { name: dev(), kind, mac: end.mac, mtu: net.mtu.bytes() },
         Object::Sysctl { dev: dev(), setting: Setting::DisableIpv6, value: true },
-        Object::Ipv4Conf { dev: dev(), conf: Ipv4Conf::HOST_END },
+        Object::Ipv4Conf { dev: dev(), conf },
         // A route to all of the subnet would be in front of a network that has the same one: a
         // device that joins a Wi-Fi of 172.17.0.0/16 would lose it. So each guest has its own.
         Object::Address {

@@ -72,6 +72,8 @@ pub struct HostEnd {
     pub route: Subnet,
     /// The table that it is in.
     pub table: TableId,
+    /// Whether a filter of its own lets the guest's address in alone, where rp_filter does not.
+    pub pinned: bool,
 }
 
 /// The guest's end as it is to be.
@@ -103,6 +105,7 @@ impl GuestNet {
                 prefix: spec.subnet.prefix(),
                 route: Subnet::of_one(address),
                 table: TableId::MAIN,
+                pinned: false,
             },
             guest: GuestEnd {
                 name: spec.interface.clone(),
@@ -128,6 +131,12 @@ impl GuestNet {
     /// The same on a device that routes so.
     pub fn routed(mut self, shape: RoutingMode) -> Self {
         self.host.table = shape.guests_table();
+        self
+    }
+
+    /// The same with a filter of its own, if one is needed.
+    pub fn pinned(mut self, needed: bool) -> Self {
+        self.host.pinned |= needed;
         self
     }
 }

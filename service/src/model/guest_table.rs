@@ -506,6 +506,17 @@ impl GuestTable {
         self.last_holder.get(&net.guest.address).is_some_and(|name| *name != net.name)
     }
 
+    /// The links of `such` guests have a filter of their own from now on; gives those that had none.
+    pub fn pin(&mut self, such: impl Fn(&Attached) -> bool) -> Vec<IfIndex> {
+        let mut new = Vec::new();
+        let lacks = |guest: &&mut Attached| !guest.net.host.pinned && such(guest);
+        for guest in self.attached.values_mut().filter(lacks) {
+            guest.net = guest.net.clone().pinned(true);
+            new.push(guest.index);
+        }
+        new
+    }
+
     /// The device routes in another way now.
     pub fn route(&mut self, mode: RoutingMode) {
         for guest in self.attached.values_mut() {

@@ -20,7 +20,7 @@ use super::ownership::Mac;
 use super::segment::Member;
 use super::table::TableId;
 use crate::spec::{IfName, IpPrefix, Kind};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The network namespace that an object is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,13 +176,16 @@ pub struct Ipv4Conf {
     pub arp_filter: u32,
     /// Whether ARP is answered for the interface's own addresses only.
     pub arp_ignore: u32,
+    /// The only source that a filter of the interface's own lets in; none: there is no such filter.
+    pub source: Option<Ipv4Addr>,
 }
 
 impl Ipv4Conf {
     /// A host end's. It forwards whatever `conf.default` says. With the guest's route, which is for one
     /// address, rp_filter lets no other source in, and arp_filter learns no other neighbour
     /// (arp_process()): the table of neighbours is one for the machine.
-    pub const HOST_END: Self = Self { forwarding: 1, rp_filter: 1, arp_filter: 1, arp_ignore: 1 };
+    pub const HOST_END: Self =
+        Self { forwarding: 1, rp_filter: 1, arp_filter: 1, arp_ignore: 1, source: None };
 
     /// Each by its name.
     pub fn named(self) -> [(&'static str, u32); 4] {

@@ -84,7 +84,7 @@ pub struct Key {
 pub struct Filter {
     /// Where.
     pub place: Place,
-    /// Its priority; lower ones are first. No filter of another protocol has it, nor one of the same link's
+    /// Its priority; lower ones are first, and 1 is that of the filter for sources (`effects/kernel/pin.rs`). No filter of another protocol has it, nor one of the same link's
     /// other direction: u32 lists both as one (u32_walk()).
     pub priority: u16,
     /// The frame's protocol.
@@ -145,13 +145,13 @@ impl Member {
         let (ip, arp, from) = (self.own_ip(), self.own_arp(), source(self.mac));
         [
             // The device answers for leases, and no guest.
-            with(Place::FromGuest, 1, ETH_P_IP, &[&from_a_dhcp_server()], Verdict::Device),
-            with(Place::FromGuest, 2, ETH_P_ARP, &[&arp, &to_many], Verdict::HubToo),
-            with(Place::FromGuest, 3, ETH_P_ARP, &[&arp, &to_one], Verdict::Hub),
-            with(Place::FromGuest, 4, ETH_P_IP, &[&ip, &to_many], Verdict::HubToo),
-            with(Place::FromGuest, 5, ETH_P_IP, &[&ip, &to_one], Verdict::Hub),
+            with(Place::FromGuest, 2, ETH_P_IP, &[&from_a_dhcp_server()], Verdict::Device),
+            with(Place::FromGuest, 3, ETH_P_ARP, &[&arp, &to_many], Verdict::HubToo),
+            with(Place::FromGuest, 4, ETH_P_ARP, &[&arp, &to_one], Verdict::Hub),
+            with(Place::FromGuest, 5, ETH_P_IP, &[&ip, &to_many], Verdict::HubToo),
+            with(Place::FromGuest, 6, ETH_P_IP, &[&ip, &to_one], Verdict::Hub),
             // What it has sent to all it does not get back.
-            with(Place::ToGuest, 6, ETH_P_ALL, &[&from], Verdict::Nobody),
+            with(Place::ToGuest, 7, ETH_P_ALL, &[&from], Verdict::Nobody),
             with(Place::Hub, 1, ETH_P_ALL, &[&destination(self.mac)], Verdict::Guest),
             with(Place::Hub, 2, ETH_P_ALL, &[&to_many], Verdict::GuestToo),
         ]

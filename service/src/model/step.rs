@@ -97,7 +97,9 @@ impl Reversible for Step {
             }
             Object::Ipv4Conf { dev, conf } => {
                 let values = conf.named().map(|(name, value)| format!("{name} {value}"));
-                format!("{} on {}{dev}", values.join(", "), self.whose())
+                let alone = conf.source.map(|source| format!(", from {source} alone"));
+                let alone = alone.unwrap_or_default();
+                format!("{} on {}{dev}{alone}", values.join(", "), self.whose())
             }
             Object::Address { dev, address, prefix, prefix_route } => {
                 let whose = self.whose();
@@ -198,7 +200,8 @@ impl Step {
             Object::Ipv4Conf { dev, conf } => {
                 let values = conf.named();
                 let values = values.map(|(name, value)| format!("net.ipv4.conf.{dev}.{name}={value}"));
-                format!("sysctl -w {}", values.join(" "))
+                let filter = conf.source.map(|_| format!(" (and a filter: `tc filter show dev {dev} ingress`)"));
+                format!("sysctl -w {}{}", values.join(" "), filter.unwrap_or_default())
             }
             Object::Address { dev, address, prefix, prefix_route } => match self.op {
                 Op::Remove => format!("ip addr del {address}/{prefix} dev {dev}"),

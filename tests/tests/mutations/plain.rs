@@ -73,6 +73,10 @@ pub fn life(firewall: &str) -> Seen {
     if firewall == "iptables" {
         // In use from here on, and with it x_tables traces.
         traced.device.run("iptables-legacy -t raw -L");
+        traced.device.set_sysctl("net/ipv4/conf/all/rp_filter", "2");
+        traced.until("others' addresses are held back by a filter", || {
+            traced.device.run("tc filter show dev vm_wlan ingress").contains("bpf")
+        });
     }
     let traces = DiagnoseOptions {
         targets: vec!["192.0.2.1".to_owned()],

@@ -227,6 +227,7 @@ impl Daemon {
         let way = self.look_at_way(&spec.vpn)?;
         let mtu = spec.mtu.or(way).unwrap_or(Mtu::ETHERNET);
         let net = GuestNet::new(spec, slot, address, mtu).routed(self.world.platform.routing);
+        let net = net.pinned(self.is_loose());
         if let Some(clash) = self.world.guests.mistaken_for(&net) {
             return Err(Error::SegmentClash(clash));
         }

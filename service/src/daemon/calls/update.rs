@@ -201,6 +201,7 @@ impl Daemon {
         };
         let mtu = spec.mtu.or(way).unwrap_or(before.net.mtu);
         let net = GuestNet::new(&spec, before.net.slot, address, mtu);
+        let net = net.pinned(before.net.host.pinned);
         Ok((spec, net.routed(self.world.platform.routing)))
     }
 

@@ -137,9 +137,9 @@ pub(in crate::daemon) fn read_back_tap(
     }
 }
 
-/// What of the device's end its link says.
+/// What of the device's end its link says; nothing of a filter.
 fn is_whole(net: &GuestNet, link: &Link) -> bool {
-    link.mtu == net.mtu.bytes() && link.ipv4 == Some(Ipv4Conf::HOST_END)
+    !net.host.pinned && link.mtu == net.mtu.bytes() && link.ipv4 == Some(Ipv4Conf::HOST_END)
 }
 
 /// How the device's packets reach the guest.

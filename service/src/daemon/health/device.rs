@@ -19,7 +19,7 @@ use super::connections::Fullness;
 use crate::daemon::{Daemon, Layer, LayerReport, LayerState};
 use crate::effects::firewall::iptables::is_of_place;
 use crate::effects::kernel::link::Link;
-use crate::effects::kernel::{link, rule, sysctl};
+use crate::effects::kernel::{link, pin, rule, sysctl};
 use crate::effects::resource::{Health, PacketFilter, SharedResource};
 use crate::model::fault::{Cause, Fault};
 use crate::model::if_index::IfIndex;
@@ -276,6 +276,10 @@ impl Daemon {
             let lacks = lacks.join(" and no ");
             text +=
                 &format!("; the kernel has no {lacks}: guests' connections are not all limited");
+        }
+        if pin::is_unknown() && self.is_loose() {
+            text += "; net.ipv4.conf.all.rp_filter is 2 and the kernel has no cls_bpf: guests may send with others' \
+                     addresses";
         }
         LayerReport::ok(Layer::Firewall, text)
     }

@@ -19,10 +19,12 @@ use crate::daemon::health::forwarding_off;
 use crate::daemon::Daemon;
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::monitor::Event;
+use crate::effects::kernel::sysctl;
 use crate::effects::resource::{Managed, SharedResource};
 use crate::model::if_index::IfIndex;
 use crate::model::lifeline::EndCause;
 use crate::model::uplink::way::is_internet;
+use crate::model::world::Backend;
 use crate::model::{identity, ownership};
 use crate::ordered::IntoTree;
 use std::collections::BTreeMap;
@@ -102,6 +104,7 @@ impl Daemon {
                     // It is not guests' alone any more.
                     due.uplink |= by_others;
                 }
+                Event::ReversePath => self.pin_guests(),
                 Event::Conf { index, forwarding } => {
                     due.guests.extend(self.conf_changed(index, forwarding));
                 }
@@ -156,7 +159,31 @@ impl Daemon {
         }
     }
 
+    /// With x_tables rp_filter alone keeps guests from others' addresses. Where it is loose for all, each gets a
+    /// filter of its own, which stays.
+    pub(in crate::daemon) fn pin_guests(&mut self) {
+        if !self.is_loose() {
+            return;
+        }
+        let new = self.world.guests.pin(|_| true);
+        if !new.is_empty() {
+            log::warn!(
+                "net.ipv4.conf.all.rp_filter is 2: each guest's link gets a filter of its own"
+            );
+        }
+        let guests = new.into_iter().into_set();
+        self.debounce.trigger(Due { guests, ..Due::default() }, Instant::now());
+    }
+
+    /// The larger of this and of a link's own value counts.
+    pub(in crate::daemon) fn is_loose(&self) -> bool {
+        const LOOSE: u32 = 2;
+        let iptables = self.world.platform.filter == Backend::Iptables;
+        iptables && sysctl::rp_filter_of_all().is_ok_and(|value| value == LOOSE)
+    }
+
     fn announcements_were_lost(&mut self, now: Instant) {
+        self.pin_guests();
         self.world.prefixes = None;
         self.forwarding.get_mut().reread(true);
         let forwarding = !self.forwarding.get().is_on();
@@ -193,7 +220,11 @@ impl Daemon {
                 Some(*index) == uplink.index || !guests.has_link(*index)
             }
             Event::Route { to, .. } => is_internet(to),
-            Event::Rule | Event::Forwarding { .. } | Event::Conf { .. } | Event::Overrun => false,
+            Event::Rule
+            | Event::Forwarding { .. }
+            | Event::ReversePath
+            | Event::Conf { .. }
+            | Event::Overrun => false,
         }
     }
 

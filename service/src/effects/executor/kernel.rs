@@ -21,11 +21,11 @@ use crate::effects::kernel::link::{self, End, Link};
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::Home;
 use crate::effects::kernel::observe::{self, FoundGuest};
-use crate::effects::kernel::{mirred, route, sysctl, tun};
+use crate::effects::kernel::{mirred, pin, route, sysctl, tun};
 use crate::error::{Error, KernelError};
 use crate::model::desired::desired_guest;
 use crate::model::if_index::IfIndex;
-use crate::model::object::{LinkKind, Loopback, Setting};
+use crate::model::object::{Ipv4Conf, LinkKind, Loopback, Setting};
 use crate::model::ownership::{Mac, ROUTE_PROTOCOL};
 use crate::model::segment::{Member, Place};
 use crate::model::step::Op;
@@ -106,7 +106,9 @@ impl KernelExecutor<'_> {
             },
             Object::Ipv4Conf { dev, conf } => {
                 let index = self.index(scope, dev)?;
-                link::set_ipv4_conf(self.netlink(scope)?, index, *conf)
+                let netlink = self.netlink(scope)?;
+                link::set_ipv4_conf(netlink, index, *conf)?;
+                conf.source.map_or(Ok(()), |source| pin::set(netlink, index, source))
             }
             Object::Address { dev, address, prefix, prefix_route } => {
                 let index = self.index(scope, dev)?;
@@ -135,9 +137,14 @@ impl KernelExecutor<'_> {
                 let hub = link::by_name(self.device, member.hub.as_str())?;
                 let hub = hub.filter(Link::is_hub).map(|hub| hub.index);
                 match (removes, hub) {
-                    (true, hub) => leave(self.device, member, index, hub),
-                    (false, Some(hub)) => join(self.device, member, index, hub),
-                    (false, None) => Err(gone()),
+                    (true, hub) => leave(self.device, member, index, hub)?,
+                    (false, Some(hub)) => join(self.device, member, index, hub)?,
+                    (false, None) => return Err(gone()),
+                }
+                // It has gone with the others.
+                match self.net.host.pinned {
+                    true => pin::set(self.device, index, self.net.guest.address),
+                    false => Ok(()),
                 }
             }
             Object::Alias { dev, text } => {
@@ -279,7 +286,13 @@ impl KernelExecutor<'_> {
         Ok(match &step.object {
             Object::Link { mac, .. } => is_half_made(&link, *mac),
             Object::Up { .. } => link.up,
-            Object::Ipv4Conf { conf, .. } => link.ipv4 == Some(*conf),
+            Object::Ipv4Conf { conf, .. } => {
+                let pinned = match conf.source {
+                    Some(source) => pin::is_there(netlink, link.index, source)?,
+                    None => true,
+                };
+                pinned && link.ipv4 == Some(Ipv4Conf { source: None, ..*conf })
+            }
             Object::Alias { text, .. } => link.alias.as_ref() == Some(text),
             Object::Address { address, prefix, prefix_route, .. } => {
                 address::of(netlink, Family::V4, Some(link.index))?.contains(&Address {

@@ -219,7 +219,8 @@ fn has_ipv6(families: &[u8]) -> Option<bool> {
     Some(u32_at(sysctls, 4 * DEVCONF_DISABLE_IPV6)? == 0)
 }
 
-/// A link's settings for IPv4: `IFLA_INET_CONF`, all of them in the order of linux/ip.h, from 1 on.
+/// A link's settings for IPv4: `IFLA_INET_CONF`, all of them in the order of linux/ip.h, from 1 on. Of its
+/// filters nothing is said.
 fn ipv4_conf(families: &[u8]) -> Option<Ipv4Conf> {
     let ipv4 = attributes(families, 0).find(libc::AF_INET as u16)?;
     let conf = attributes(ipv4, 0).find(IFLA_INET_CONF)?;
@@ -229,6 +230,7 @@ fn ipv4_conf(families: &[u8]) -> Option<Ipv4Conf> {
         rp_filter: at(IPV4_DEVCONF_RP_FILTER)?,
         arp_filter: at(IPV4_DEVCONF_ARPFILTER)?,
         arp_ignore: at(IPV4_DEVCONF_ARP_IGNORE)?,
+        source: None,
     })
 }
 

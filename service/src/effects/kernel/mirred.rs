@@ -18,6 +18,7 @@
 use super::netlink::attr::{Request, Writer};
 use super::netlink::message::{attributes, u32_at, Message};
 use super::netlink::Netlink;
+use super::pin;
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
 use crate::model::segment::{limit, Filter, Key, Place, Verdict};
@@ -25,7 +26,7 @@ use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Length of `struct tcmsg` (linux/rtnetlink.h).
-const TCMSG: usize = 20;
+pub(super) const TCMSG: usize = 20;
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
 // linux/pkt_sched.h
@@ -95,7 +96,8 @@ impl Found {
     fn read(message: &Message<'_>) -> Option<Self> {
         let handle = u32_at(message.body, 8)?;
         // A table of filters, which is listed as one.
-        if message.kind != libc::RTM_NEWTFILTER || handle & TC_U32_NODE == 0 {
+        let other = message.kind != libc::RTM_NEWTFILTER || pin::is_one(message);
+        if other || handle & TC_U32_NODE == 0 {
             return None;
         }
         let options = message.attributes(TCMSG).find(TCA_OPTIONS).unwrap_or_default();
@@ -230,21 +232,36 @@ pub(in crate::effects) fn delete(
     }
 }
 
-/// The filters at a link; none where there is no clsact, or no link.
+/// The filters of segments at a link; none where there is no clsact, or no link.
 pub fn of(netlink: &Netlink, at: IfIndex, place: Place) -> Result<Vec<Found>, KernelError> {
+    listed(netlink, at, place, Found::read)
+}
+
+/// What `read` makes of the filters at a link.
+pub(super) fn listed<T>(
+    netlink: &Netlink,
+    at: IfIndex,
+    place: Place,
+    read: impl Fn(&Message<'_>) -> Option<T>,
+) -> Result<Vec<T>, KernelError> {
     let body = Writer::after(&header(at, 0, parent(place), 0));
-    match netlink.dump(&Request { kind: libc::RTM_GETTFILTER, body }, Found::read) {
+    match netlink.dump(&Request { kind: libc::RTM_GETTFILTER, body }, read) {
         Err(e) if [libc::ENOENT, libc::EINVAL, libc::ENODEV].contains(&e.errno) => Ok(Vec::new()),
         other => other,
     }
 }
 
+/// Priority and protocol of a filter.
+pub(super) fn info_of(message: &Message<'_>) -> Option<u32> {
+    u32_at(message.body, 16)
+}
+
 /// `struct tcmsg`.
-fn header(at: IfIndex, handle: u32, parent: u32, info: u32) -> Vec<u8> {
+pub(super) fn header(at: IfIndex, handle: u32, parent: u32, info: u32) -> Vec<u8> {
     [0, at.get(), handle, parent, info].iter().flat_map(|n| n.to_ne_bytes()).collect()
 }
 
-fn parent(place: Place) -> u32 {
+pub(super) fn parent(place: Place) -> u32 {
     match place {
         Place::FromGuest | Place::Hub => INGRESS,
         Place::ToGuest => EGRESS,

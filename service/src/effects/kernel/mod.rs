@@ -29,6 +29,7 @@ pub mod neighbour;
 pub mod netlink;
 pub mod netns;
 pub mod observe;
+pub mod pin;
 pub mod process;
 pub mod route;
 pub mod rule;

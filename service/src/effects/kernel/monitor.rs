@@ -62,6 +62,8 @@ pub enum Event {
         /// The value now.
         on: bool,
     },
+    /// `net.ipv4.conf.all.rp_filter` was written with another value.
+    ReversePath,
     /// A setting of an interface's own was written with another value.
     Conf {
         /// Index of the interface.
@@ -214,12 +216,16 @@ fn netconf(message: &Message<'_>) -> Option<Event> {
     const NETCONFMSG: usize = 1;
     const NETCONFA_IFINDEX: u16 = 1;
     const NETCONFA_FORWARDING: u16 = 2;
+    const NETCONFA_RP_FILTER: u16 = 3;
     const NETCONFA_IFINDEX_ALL: i32 = -1;
     let all = message.attributes(NETCONFMSG);
     let value = |kind| all.clone().find(kind).and_then(|value| u32_at(value, 0));
     let forwarding = value(NETCONFA_FORWARDING).map(|value| value != 0);
     match value(NETCONFA_IFINDEX)? as i32 {
-        NETCONFA_IFINDEX_ALL => Some(Event::Forwarding { on: forwarding? }),
+        NETCONFA_IFINDEX_ALL => match (forwarding, value(NETCONFA_RP_FILTER)) {
+            (Some(on), _) => Some(Event::Forwarding { on }),
+            (None, other) => other.map(|_| Event::ReversePath),
+        },
         index => Some(Event::Conf { index: IfIndex::new(index)?, forwarding }),
     }
 }

@@ -18,7 +18,7 @@ use super::address::Address;
 use super::link::Link;
 use super::netlink::Netlink;
 use super::route::Route;
-use super::{address, link, mirred, route};
+use super::{address, link, mirred, pin, route};
 use crate::error::{Error, KernelError};
 use crate::model::identity::{self, Changed};
 use crate::model::if_index::IfIndex;
@@ -107,6 +107,7 @@ fn with_addresses(netlink: &Netlink, link: &Link, net: &GuestNet) -> Result<Foun
         found.push_route(name, &route);
     }
     found.push_member(netlink, net, &mut HashMap::new()).map_err(failed)?;
+    found.see_source(netlink, net).map_err(failed)?;
     Ok(found)
 }
 
@@ -152,8 +153,9 @@ pub fn host_ends<'a>(
     let links: HashMap<IfIndex, &Link> =
         lists.links.iter().map(|link| (link.index, link)).collect();
     let mut ends = HashMap::new();
-    let mut on_segments = Vec::new();
+    let (mut on_segments, mut pinned) = (Vec::new(), Vec::new());
     for (index, net) in nets {
+        pinned.extend(net.host.pinned.then_some((index, net)));
         on_segments.extend(net.segment.is_some().then_some((index, net)));
         let link = links.get(&index).filter(|link| link.kind == net.kind.link_kind());
         if let Some(link) = link {
@@ -174,6 +176,11 @@ pub fn host_ends<'a>(
     for (index, net) in on_segments {
         if let Some((_, found)) = ends.get_mut(&index) {
             found.push_member(netlink, net, &mut hubs).map_err(failed)?;
+        }
+    }
+    for (index, net) in pinned {
+        if let Some((_, found)) = ends.get_mut(&index) {
+            found.see_source(netlink, net).map_err(failed)?;
         }
     }
     Ok(ends.into_iter().map(|(index, (_, found))| (index, found)).into_map())
@@ -221,6 +228,22 @@ impl FoundHost {
         if member_lacks(netlink, self.index, net, hubs)?.is_none() {
             let dev = net.host.name.clone();
             self.objects.push((Scope::Device, Object::Member { dev, member }));
+        }
+        Ok(())
+    }
+
+    /// Whether its filter lets in the guest's source alone. Where the kernel has no such filter it cannot be put
+    /// back, and is not missed here.
+    fn see_source(&mut self, netlink: &Netlink, net: &GuestNet) -> Result<(), KernelError> {
+        let address = net.guest.address;
+        if !net.host.pinned || !(pin::is_unknown() || pin::is_there(netlink, self.index, address)?)
+        {
+            return Ok(());
+        }
+        for (_, object) in &mut self.objects {
+            if let Object::Ipv4Conf { conf, .. } = object {
+                conf.source = Some(address);
+            }
         }
         Ok(())
     }

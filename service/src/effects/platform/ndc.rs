@@ -17,6 +17,7 @@
 
 use crate::effects::platform::process;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -73,12 +74,18 @@ impl Ndc {
             let program = self.0.display();
             io::Error::new(kind, format!("`{program} ipfwd {verb} {REQUESTER}`: {why}"))
         };
+        let unanswered = |why: &str| failed(io::ErrorKind::Interrupted, why.to_owned());
         let (status, said) = process::run(command, limit).map_err(|e| match e.kind() {
             kind @ (io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => {
                 failed(kind, format!("{e}: netd does not answer, or has not started yet"))
             }
+            _ if e.raw_os_error() == Some(libc::EBADMSG) => unanswered("its answer cannot be read"),
             _ => e,
         })?;
+        // Whether netd had heard of it by then, nobody knows.
+        if let Some(signal) = status.signal() {
+            return Err(unanswered(&format!("it was ended by signal {signal}")));
+        }
         log::debug!("{}: {}", Self::text(verb), said.trim());
         understood(&said).map_err(|why| failed(io::ErrorKind::Other, format!("{why} ({status})")))
     }
@@ -108,6 +115,19 @@ mod tests {
         for no in ["", "\n", "400 0 ipfwd operation failed", "500 0 Unknown", "2000", "error"] {
             assert!(understood(no).is_err(), "{no:?}");
         }
+    }
+
+    #[test]
+    fn what_crashes_may_have_been_heard() {
+        let path = std::env::temp_dir().join(format!("guestnet-ndc-{}", std::process::id()));
+        // By another process: a copy of our descriptor in a child of another thread's would make it busy.
+        let script =
+            format!("printf '#!/bin/sh\\nkill -SEGV $$\\n' >{0}; chmod 755 {0}", path.display());
+        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        let error = Ndc(path.clone()).enable().unwrap_err();
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted, "{error}");
+        assert!(error.to_string().contains("ended by signal 11"), "{error}");
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn running() -> MutexGuard<'static, Vec<(i32, Instant)>> {
 
 /// Runs a command and takes what it says on either stream, for a limited time. An error of the kind
 /// `TimedOut` or `Interrupted`: it was killed, here or by somebody else, and is better not run again
-/// at once.
+/// at once. EBADMSG: it has run, and what it said is lost.
 pub(in crate::effects) fn run(
     command: Command,
     limit: Duration,
@@ -82,7 +82,10 @@ pub(in crate::effects) fn output(
         Ok((Some(status), said)) => Ok((status, said)),
         Ok((None, _)) => Err(too_late()),
         Err(e) if e.kind() == io::ErrorKind::TimedOut => Err(too_late()),
-        Err(e) => Err(e),
+        Err(e) => {
+            log::warn!("what a program says cannot be read: {e}");
+            Err(io::Error::from_raw_os_error(libc::EBADMSG))
+        }
     }
     .inspect_err(|_| end(&mut child))
 }

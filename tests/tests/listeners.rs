@@ -39,6 +39,8 @@ use nix::unistd::Pid;
 
 /// How many there may be.
 const MOST: usize = 32;
+/// How many notices may wait for a listener.
+const QUEUE: u32 = 64;
 /// How long guestnetd waits for a client's answer. Nobody else may wait that long.
 const REPLY: Duration = Duration::from_secs(2);
 
@@ -290,6 +292,24 @@ fn a_listener_that_stands_still_delays_nobody_and_is_dropped() {
     bed.service.registerListener(&listener.binder).expect("registerListener");
     let others = fill(&bed.service);
     assert_eq!(others.len(), MOST - 2);
+    let slower = |slowest: Duration| {
+        let mut slowest = slowest;
+        for (event, attach) in [(GuestEvent::ATTACHED, true), (GuestEvent::DETACHED, false)] {
+            let call = Instant::now();
+            if attach {
+                bed.service.attach(&config("a"), &bed.target(), None).map(drop)
+            } else {
+                bed.service.detach("a")
+            }
+            .expect("a call beside other listeners");
+            assert_eq!(listener.next_guest().0, event);
+            slowest = slowest.max(call.elapsed());
+        }
+        slowest
+    };
+    // A notice waits for those to this process's other listeners, thirty of them: on a busy machine, or in an
+    // emulator, for longer than a second.
+    let usual = (0..QUEUE / 2).fold(Duration::ZERO, |slowest, _| slower(slowest));
     frozen.freeze();
 
     let (start, mut slowest) = (Instant::now(), Duration::ZERO);
@@ -298,20 +318,15 @@ fn a_listener_that_stands_still_delays_nobody_and_is_dropped() {
     // emulator that takes over a minute; how long a call takes meanwhile is what counts.
     while bed.service.registerListener(&extra).is_err() {
         assert!(start.elapsed() < BOUND * 12, "it is not dropped: {}", bed.daemon.log());
-        for (event, attach) in [(GuestEvent::ATTACHED, true), (GuestEvent::DETACHED, false)] {
-            let call = Instant::now();
-            if attach {
-                bed.service.attach(&config("a"), &bed.target(), None).map(drop)
-            } else {
-                bed.service.detach("a")
-            }
-            .expect("a call beside a frozen listener");
-            assert_eq!(listener.next_guest().0, event);
-            slowest = slowest.max(call.elapsed());
-        }
+        slowest = slower(slowest);
     }
-    println!("slowest of all calls with their notices: {slowest:?}");
-    assert!(slowest < REPLY / 2, "a call, or another listener, waited {slowest:?}");
+    println!(
+        "slowest of all calls with their notices: {slowest:?}; before it stood still: {usual:?}"
+    );
+    assert!(
+        slowest < usual + REPLY / 2,
+        "a call, or another listener, waited {slowest:?}, not {usual:?}"
+    );
     // The one that is back hears nothing more, and its place is taken.
     kill(frozen.pid(), Signal::SIGCONT).expect("SIGCONT");
     assert_eq!(fill(&bed.service).len(), 0);

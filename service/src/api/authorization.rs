@@ -15,9 +15,9 @@
 //! Who may call. By uid: the transport proves it (the driver, or SO_PEERCRED).
 
 use crate::model::ruleset::{GuestSubnet, Network};
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedMap};
 use crate::spec::GuestSpec;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 /// What a transport without uids reports (rsbinder), and never a user: nobody.
@@ -69,7 +69,7 @@ impl FromStr for AllowedUid {
 
 /// The uids that may call.
 #[derive(Clone, Debug)]
-pub struct Allowed(BTreeMap<u32, Scope>);
+pub struct Allowed(OrderedMap<u32, Scope>);
 
 impl Allowed {
     /// The platform's own, and these.
@@ -92,7 +92,7 @@ impl Allowed {
 
     /// All of them.
     pub fn uids(&self) -> BTreeSet<u32> {
-        self.0.keys().copied().into_set()
+        self.0.keys().copied().collect()
     }
 
     /// What this uid may do, or why it may not call.

@@ -16,11 +16,11 @@
 //! configuration that its caller has left at their defaults and not named ([`GuestConfig::given`]).
 
 use crate::error::Error;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::spec::GuestName;
 use android_system_guestnet::aidl::android::system::guestnet::{
     GuestConfig::GuestConfig, GuestField::GuestField, GuestKind::GuestKind,
 };
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// A field, and the key that says it: guestnetctl's option for the same.
@@ -45,7 +45,7 @@ pub const FIELDS: [(GuestField, &str); 14] = [
 #[derive(Debug, Default)]
 pub struct Section {
     /// The fields that it says, by their keys.
-    keys: BTreeSet<&'static str>,
+    keys: OrderedSet<&'static str>,
     /// Their values; the others are of no meaning.
     values: GuestConfig,
 }
@@ -93,7 +93,7 @@ impl PartialEq for Section {
 }
 
 /// The sections, by the guests' names.
-pub type ByName = BTreeMap<GuestName, Section>;
+pub type ByName = OrderedMap<GuestName, Section>;
 
 /// The sections in force, for all who ask.
 #[derive(Clone, Debug, Default)]
@@ -111,7 +111,7 @@ impl Sections {
     }
 
     /// These are in force from now on; gives the names of guests of whom something else is said.
-    pub fn replace(&self, sections: ByName) -> BTreeSet<GuestName> {
+    pub fn replace(&self, sections: ByName) -> OrderedSet<GuestName> {
         let mut here = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let names = here.keys().chain(sections.keys());
         let other = |name: &&GuestName| here.get(*name) != sections.get(*name);

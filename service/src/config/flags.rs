@@ -16,16 +16,16 @@
 //! judges them.
 
 use super::text::{unknown, Entry, Wrong};
+use crate::ordered::OrderedMap;
 use clap::builder::ValueParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::any::TypeId;
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::ffi::OsString;
 
 /// The options' values as they were said, by their keys; with the defaults.
-pub(super) type Values = BTreeMap<String, Vec<OsString>>;
+pub(super) type Values = OrderedMap<String, Vec<OsString>>;
 
 /// Options that are not keys: they name the file, or start nothing.
 const NOT_KEYS: [&str; 4] = ["config", "check-config", "help", "version"];

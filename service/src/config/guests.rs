@@ -19,12 +19,12 @@ use super::text::{unknown, Entry, Wrong};
 use crate::api::check_section;
 use crate::api::sections::{ByName, Section, FIELDS};
 use crate::error::Error;
+use crate::ordered::OrderedMap;
 use crate::spec::{GuestName, GuestSpec, SpecError};
 use android_system_guestnet::aidl::android::system::guestnet::{
     Dhcp::Dhcp, DnsMode::DnsMode, GuestConfig::GuestConfig, GuestKind::GuestKind,
     IGuestNet::MTU_FOLLOW_UPLINK, Lifeline::Lifeline, VpnPolicy::VpnPolicy,
 };
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// The key that all sections are in.
@@ -39,7 +39,7 @@ const VPN: &str = "vpn";
 struct Read {
     spec: GuestSpec,
     line: usize,
-    lines: BTreeMap<&'static str, usize>,
+    lines: OrderedMap<&'static str, usize>,
 }
 
 impl Read {
@@ -53,7 +53,7 @@ impl Read {
 pub(super) fn read(entry: &Entry<'_>) -> Result<ByName, Wrong> {
     let needs = "guest needs sections, [guest.NAME]";
     let mut by_name = ByName::new();
-    let mut all = BTreeMap::new();
+    let mut all = OrderedMap::new();
     for entry in entry.entries().ok_or_else(|| entry.wrong(needs))? {
         let bad = || entry.wrong(SpecError::Name(entry.key.chars().take(80).collect()).to_string());
         let name = GuestName::new(entry.key).ok_or_else(bad)?;
@@ -67,7 +67,7 @@ pub(super) fn read(entry: &Entry<'_>) -> Result<ByName, Wrong> {
 
 fn read_one(name: &GuestName, section: &Entry<'_>) -> Result<(Section, Read), Wrong> {
     let needs = format!("guest.{name} needs to be a section, [guest.{name}]");
-    let (mut said, mut lines) = (Section::default(), BTreeMap::new());
+    let (mut said, mut lines) = (Section::default(), OrderedMap::new());
     for entry in section.entries().ok_or_else(|| section.wrong(needs))? {
         let keys = FIELDS.into_iter().map(|(_, key)| key).chain([NO_UPLINK]);
         let Some(key) = keys.clone().find(|key| *key == entry.key) else {
@@ -194,8 +194,8 @@ fn one_of<T: Copy>(entry: &Entry<'_>, all: &[(&str, T)]) -> Result<T, Wrong> {
 /// What could not be attached at the same time: an address twice, or subnets that overlap with gateways of
 /// their own.
 fn refuse_collisions<'a>(all: impl Iterator<Item = &'a Read>) -> Result<(), Wrong> {
-    let mut addresses: BTreeMap<Ipv4Addr, &Read> = BTreeMap::new();
-    let mut subnets: BTreeMap<Ipv4Addr, &Read> = BTreeMap::new();
+    let mut addresses: OrderedMap<Ipv4Addr, &Read> = OrderedMap::new();
+    let mut subnets: OrderedMap<Ipv4Addr, &Read> = OrderedMap::new();
     for read in all {
         let spec = &read.spec;
         if let Some(address) = spec.address() {

@@ -80,7 +80,12 @@ const EVERY: [(&str, &str, &str); 14] = [
 ];
 
 fn said(settings: &Settings, key: &str) -> String {
-    let values = settings.values[key].iter().map(|word| word.to_string_lossy().into_owned());
+    let values = settings
+        .values
+        .get(key)
+        .into_iter()
+        .flatten()
+        .map(|word| word.to_string_lossy().into_owned());
     values.collect::<Vec<_>>().join(" ")
 }
 

@@ -15,8 +15,7 @@
 //! From text to keys and values that know their lines. Pure.
 
 use super::FileError;
-use crate::ordered::IntoTree;
-use std::collections::BTreeMap;
+use crate::ordered::{IntoOrdered, OrderedMap};
 use std::path::Path;
 use toml::de::{DeInteger, DeTable, DeValue};
 use toml::Spanned;
@@ -122,7 +121,7 @@ fn in_order<'a>(table: &'a DeTable<'a>, text: &'a str) -> impl Iterator<Item = E
         let (key, start) = (key.get_ref().as_ref(), key.span().start);
         (start, Entry { key, value: value.get_ref(), line: line_of(text, start), text })
     });
-    let placed: BTreeMap<usize, Entry<'a>> = placed.into_map();
+    let placed: OrderedMap<usize, Entry<'a>> = placed.into_map();
     placed.into_values()
 }
 

@@ -26,14 +26,13 @@ use crate::model::guest_net::NetnsRef;
 use crate::model::if_index::IfIndex;
 use crate::model::ownership::{self, guest_of_alias, Mac, LINK_GROUP, ROUTE_PROTOCOL};
 use crate::model::sources::Source;
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedMap};
 use crate::spec::{Family, GuestName, IfName};
 use crate::store::{AttachedRecord, Record};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The links that may be guests', by their indexes; those that are found a guest of are taken out.
-type Links = BTreeMap<IfIndex, Link>;
+type Links = OrderedMap<IfIndex, Link>;
 
 impl Daemon {
     /// Takes over the guests whose link is there, deletes half-made links of ours, and forgets the

@@ -52,7 +52,7 @@ use crate::model::backoff::Backoffs;
 use crate::model::change::Change;
 use crate::model::lifeline::{EndCause, ProcessRef};
 use crate::model::world::World;
-use crate::ordered::sort_short;
+use crate::ordered::{sort_short, OrderedMap, OrderedSet};
 use crate::serve::Servers;
 use crate::spec::{DeviceState, GuestName, GuestSpec, IfName, UplinkInfo};
 use crate::store::{Record, Store};
@@ -63,7 +63,7 @@ use guest::worker::Worker;
 use names::Asking;
 use reconcile::debounce::{Debounce, Due};
 use resolvers::Resolvers;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -370,7 +370,7 @@ pub struct Daemon {
     /// How often what others take from guests' host ends is put back, by their index.
     guest_repairs: Backoffs<IfIndex>,
     /// Host ends that are down until their marks can be put back, by their index.
-    shut: BTreeSet<IfIndex>,
+    shut: OrderedSet<IfIndex>,
     /// Brings live guests' ends to what they should be.
     worker: Worker,
     /// What guests live by.
@@ -388,7 +388,7 @@ pub struct Daemon {
     /// What the next pass has to read, and when.
     debounce: Debounce,
     /// Guests whose links were asked to be gone, and are not yet.
-    detaching: BTreeMap<GuestName, Detaching>,
+    detaching: OrderedMap<GuestName, Detaching>,
     notify: Box<dyn FnMut(Notice) + Send>,
     /// Dropped with the daemon, which ends the thread that follows.
     _alive: oneshot::Sender<()>,

@@ -22,9 +22,8 @@ use crate::effects::kernel::{address, heard, link, route};
 use crate::effects::platform::resolv_conf;
 use crate::effects::platform::resolver_query::{self, Question};
 use crate::model::names::{Answer, Way};
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedMap, OrderedSet};
 use crate::spec::{Dns, Family, IfName, IfPattern};
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -91,7 +90,8 @@ impl Handle {
                 (server, daemon.world.guests.leases.subnets().map(|s| s.gateway).into_set())
             }))
         };
-        let found: Option<(Ipv4Addr, BTreeSet<Ipv4Addr>)> = self.enter(silent).unwrap_or_default();
+        let found: Option<(Ipv4Addr, OrderedSet<Ipv4Addr>)> =
+            self.enter(silent).unwrap_or_default();
         let Some((server, gateways)) = found else { return };
         let answered = |gateway: &Ipv4Addr| match heard::just_answered(*gateway) {
             Ok(by) => by.contains(&server),
@@ -199,7 +199,7 @@ impl Daemon {
 
     /// Each resolver for each way that guests leave by.
     fn round(&self) -> Round {
-        let mut ways: BTreeMap<Way, &Attached> = BTreeMap::new();
+        let mut ways: OrderedMap<Way, &Attached> = OrderedMap::new();
         for guest in self.world.guests.attached() {
             ways.entry(guest.net.vpn.tun().cloned()).or_insert(guest);
         }
@@ -227,7 +227,7 @@ impl Daemon {
 
     /// Those that guests have chosen for themselves.
     fn own(&self) -> Round {
-        let mut own: BTreeMap<(Way, Ipv4Addr), &Attached> = BTreeMap::new();
+        let mut own: OrderedMap<(Way, Ipv4Addr), &Attached> = OrderedMap::new();
         for guest in self.world.guests.attached() {
             let Dns::Servers(servers) = &guest.net.dns else { continue };
             let way = guest.net.vpn.tun().cloned();

@@ -22,10 +22,10 @@ use crate::error::Error;
 use crate::model::alloc::leases::Leases;
 use crate::model::fault::{Cause, Fault};
 use crate::model::if_index::IfIndex;
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedSet};
 use crate::spec::IfName;
 use crate::store::{ResolversRecord, Store};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -168,7 +168,7 @@ impl Resolvers {
     }
 
     /// The interfaces that somebody has named resolvers for.
-    pub(in crate::daemon) fn named(&self) -> BTreeSet<IfName> {
+    pub(in crate::daemon) fn named(&self) -> OrderedSet<IfName> {
         self.named.behind.keys().cloned().into_set()
     }
 

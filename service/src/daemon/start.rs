@@ -51,11 +51,12 @@ use crate::model::policy_rules::{PolicyRule, RoutingMode};
 use crate::model::ruleset::{Strangers, TOLD};
 use crate::model::uplink::Choice;
 use crate::model::world::{Backend, ForwardingMode, Platform, World};
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::serve::dns::Zone;
 use crate::serve::Servers;
 use crate::spec::{DeviceState, Family, UplinkInfos};
 use crate::store::Store;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -227,7 +228,7 @@ impl Daemon {
             uplink,
             uplink_infos: UplinkInfos::default(),
             device_state: DeviceState::default(),
-            tuns: BTreeMap::new(),
+            tuns: OrderedMap::new(),
             prefixes: None,
             conflicts: Vec::new(),
             awaits_netd: false,
@@ -262,7 +263,7 @@ impl Daemon {
             policy_routing: Managed::new(PolicyRouting::new(netlink()?, forgetter), None),
             forwarding: Managed::new(forwarding, Some(was_on)),
             guest_repairs: Backoffs::new(&REPAIR),
-            shut: BTreeSet::new(),
+            shut: OrderedSet::new(),
             worker: Worker::default(),
             lifelines: Lifelines::new().map_err(system("watch guests' processes"))?,
             asking: Asking::default(),
@@ -271,7 +272,7 @@ impl Daemon {
             well_at: HashMap::new(),
             looked_at: HashMap::new(),
             debounce: Debounce::default(),
-            detaching: BTreeMap::new(),
+            detaching: OrderedMap::new(),
             notify,
             _alive: alive,
         };

@@ -17,7 +17,7 @@
 //!
 //! Each of a [`Policy`]'s first few acts is free; after those each waits twice as long as the one before.
 
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 use std::time::{Duration, Instant};
 
 /// How acts are paced.
@@ -197,13 +197,13 @@ impl Backoff {
 #[derive(Debug)]
 pub(crate) struct Backoffs<K> {
     policy: &'static Policy,
-    each: BTreeMap<K, Backoff>,
+    each: OrderedMap<K, Backoff>,
 }
 
 impl<K: Copy + Ord> Backoffs<K> {
     /// Nothing was done yet.
     pub(crate) fn new(policy: &'static Policy) -> Self {
-        Self { policy, each: BTreeMap::new() }
+        Self { policy, each: OrderedMap::new() }
     }
 
     /// Of this one.

@@ -14,8 +14,8 @@
 
 //! Whom the device can ask for names, and what became of questions for them. Pure.
 
+use crate::ordered::OrderedSet;
 use crate::spec::IfName;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Whom the device can ask for names, which is more than guests can.
@@ -24,7 +24,7 @@ pub struct NameServers {
     /// Behind the uplink, in their order. One on the loopback is there alone.
     pub behind_uplink: Vec<IpAddr>,
     /// The interfaces that somebody has named some for.
-    pub named: BTreeSet<IfName>,
+    pub named: OrderedSet<IfName>,
     /// Whether netd's resolver is there to be asked.
     pub netd: bool,
 }

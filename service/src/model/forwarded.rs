@@ -17,7 +17,7 @@
 use super::policy_rules;
 use super::ruleset::Forwarded;
 use super::world::World;
-use crate::ordered::IntoTree;
+use crate::ordered::IntoOrdered;
 use crate::spec::{Dns, IfName, VpnPolicy};
 
 impl World {

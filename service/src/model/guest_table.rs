@@ -24,8 +24,9 @@ use crate::model::policy_rules::RoutingMode;
 use crate::model::sources::{Source, Sources};
 use crate::model::timeline::Entry;
 use crate::model::GuestNet;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::spec::{Dns, GuestName, GuestSpec, IfName, IpPrefix, Mtu, SegmentName, VpnPolicy};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +73,7 @@ pub struct Segment {
     /// Its name.
     pub name: SegmentName,
     /// Their numbers there.
-    pub members: BTreeSet<u16>,
+    pub members: OrderedSet<u16>,
 }
 
 /// A guest that does not simply follow the uplink.
@@ -114,24 +115,24 @@ pub struct GuestTable {
     /// What guests have, also while they are leaving.
     pub leases: Leases,
     /// By their host ends; also of one that is about to be attached.
-    egress_overrides: BTreeMap<IfName, EgressOverride>,
+    egress_overrides: OrderedMap<IfName, EgressOverride>,
     /// Where questions go of guests that have a word in it, by their host ends.
-    dns_choices: BTreeMap<IfName, (Dns, VpnPolicy)>,
+    dns_choices: OrderedMap<IfName, (Dns, VpnPolicy)>,
     /// Which name had an address last: its connections may still be tracked.
-    last_holder: BTreeMap<Ipv4Addr, GuestName>,
+    last_holder: OrderedMap<Ipv4Addr, GuestName>,
     /// Links that bear our marks and belong to no guest that is known, by their index: the names that
     /// they can be detached by, and their slots.
-    unadopted_links: BTreeMap<IfIndex, (GuestName, Option<u32>)>,
+    unadopted_links: OrderedMap<IfIndex, (GuestName, Option<u32>)>,
     /// Host ends, each with the address of its guest; of an update both.
     sources: Sources,
     /// Those of links that belong to no guest that is known, by their index.
-    unadopted_sources: BTreeMap<IfIndex, Vec<Source>>,
+    unadopted_sources: OrderedMap<IfIndex, Vec<Source>>,
     /// The networks of attached guests whose DHCP clients are answered, by their links' indexes.
-    dhcp: Arc<BTreeMap<IfIndex, Arc<GuestNet>>>,
+    dhcp: Arc<OrderedMap<IfIndex, Arc<GuestNet>>>,
     /// The segments that guests are on who are about to be attached, or are and do not leave; by their devices.
-    segments: Arc<BTreeMap<IfName, Segment>>,
+    segments: Arc<OrderedMap<IfName, Segment>>,
     /// Host ends of guests that have a way out, or are about to.
-    forwarded: BTreeSet<IfName>,
+    forwarded: OrderedSet<IfName>,
 }
 
 impl GuestTable {
@@ -178,7 +179,7 @@ impl GuestTable {
     }
 
     /// Whose DHCP clients are answered, by their links' indexes.
-    pub fn dhcp(&self) -> Arc<BTreeMap<IfIndex, Arc<GuestNet>>> {
+    pub fn dhcp(&self) -> Arc<OrderedMap<IfIndex, Arc<GuestNet>>> {
         Arc::clone(&self.dhcp)
     }
 
@@ -339,7 +340,7 @@ impl GuestTable {
     fn join_segment(&mut self, net: &GuestNet) {
         let (Some(name), Some(member)) = (&net.segment, net.member()) else { return };
         let segments = Arc::make_mut(&mut self.segments);
-        let empty = || Segment { name: name.clone(), members: BTreeSet::new() };
+        let empty = || Segment { name: name.clone(), members: OrderedSet::new() };
         segments.entry(member.hub).or_insert_with(empty).members.insert(member.number);
     }
 
@@ -354,7 +355,7 @@ impl GuestTable {
     }
 
     /// The segments that there have to be, by their devices.
-    pub fn segments(&self) -> Arc<BTreeMap<IfName, Segment>> {
+    pub fn segments(&self) -> Arc<OrderedMap<IfName, Segment>> {
         Arc::clone(&self.segments)
     }
 
@@ -482,12 +483,12 @@ impl GuestTable {
     }
 
     /// Guests that do not simply follow the uplink, by their host ends.
-    pub fn egress_overrides(&self) -> &BTreeMap<IfName, EgressOverride> {
+    pub fn egress_overrides(&self) -> &OrderedMap<IfName, EgressOverride> {
         &self.egress_overrides
     }
 
     /// Guests whose questions for names may not go where all others' do, by their host ends.
-    pub fn dns_choices(&self) -> &BTreeMap<IfName, (Dns, VpnPolicy)> {
+    pub fn dns_choices(&self) -> &OrderedMap<IfName, (Dns, VpnPolicy)> {
         &self.dns_choices
     }
 

@@ -14,9 +14,8 @@
 
 //! Which resolvers answer, as they were asked last, and which one guests' questions go to. Pure.
 
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedMap};
 use crate::spec::IfName;
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// By what guests leave: a tun of their own; none: the uplink.
@@ -53,7 +52,7 @@ impl Answer {
 
 /// What is known of the resolvers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names(BTreeMap<(Way, Ipv4Addr), Answer>);
+pub struct Names(OrderedMap<(Way, Ipv4Addr), Answer>);
 
 impl Names {
     /// What a resolver said last to guests that leave so.

@@ -20,10 +20,9 @@
 //! for another subnet or way out than the others.
 
 use crate::model::sources::Sources;
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedMap, OrderedSet};
 pub use crate::spec::Family;
 use crate::spec::{IfName, IfPattern, Subnet, HOST_PREFIX};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
@@ -32,18 +31,18 @@ use std::ops::RangeInclusive;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ruleset {
     /// The interfaces that guests may leave by. None: nothing is forwarded (fail closed).
-    pub uplinks: BTreeSet<IfPattern>,
+    pub uplinks: OrderedSet<IfPattern>,
     /// The subnets that guests may have.
-    pub subnets: BTreeSet<GuestSubnet>,
+    pub subnets: OrderedSet<GuestSubnet>,
     /// The resolver that gets what guests ask their gateway. None: whoever answers at the gateway.
     /// It is reached as any other address out there is: one of the device's own is not.
     pub resolver: Option<Ipv4Addr>,
     /// Whose questions go to guestnetd's forwarder, and not to that resolver.
     pub forwarded: Forwarded,
     /// Guests, by their host ends, that leave by this interface and by no other.
-    pub exits: BTreeMap<IfName, IfName>,
+    pub exits: OrderedMap<IfName, IfName>,
     /// The resolvers behind those interfaces. The uplink's is not asked by who leaves by one of them.
-    pub tun_resolvers: BTreeMap<IfName, Ipv4Addr>,
+    pub tun_resolvers: OrderedMap<IfName, Ipv4Addr>,
     /// Guests' host ends, each with the address of its guest: nothing else comes in by it. Only where
     /// the filter has a set for them; rules for each would cost every packet.
     pub guests: Sources,
@@ -60,7 +59,7 @@ pub struct Ruleset {
     /// guests' connections by it leave with. A masquerade would end a connection with its first packet
     /// that takes another of them (`nf_nat_oif_changed()`), and one that is sent again may: where the
     /// next hop is chosen by ports, the sender's socket has a say in it (`sk_rethink_txhash()`).
-    pub sources: BTreeMap<IfName, Ipv4Addr>,
+    pub sources: OrderedMap<IfName, Ipv4Addr>,
     /// What may pass through the device that is neither from nor to a guest.
     pub strangers: Strangers,
     /// Rules of single guests, such as forwarded ports: they come before the others of their hook.
@@ -73,7 +72,7 @@ pub struct Forwarded {
     /// Whether those of all guests do but for some.
     pub all: bool,
     /// For which the opposite holds, by their host ends.
-    pub but: BTreeSet<IfName>,
+    pub but: OrderedSet<IfName>,
 }
 
 impl Forwarded {
@@ -609,7 +608,7 @@ impl Ruleset {
             true => Asked::Forwarder,
             false => self.resolver.map_or(Asked::Gateway, Asked::Resolver),
         };
-        let own: BTreeSet<_> = self.exits.keys().chain(&self.forwarded.but).collect();
+        let own: OrderedSet<_> = self.exits.keys().chain(&self.forwarded.but).collect();
         let own = own.into_iter().map(|host| (host, self.asked(host)));
         let mut rules = Vec::new();
         for (host, asked) in own.filter(|(_, asked)| *asked != general) {

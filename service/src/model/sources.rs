@@ -15,9 +15,8 @@
 //! Host ends, each with the address behind it. Pure. To copy them all, to compare two copies and to say
 //! in what they differ hardly costs more with more guests: they are kept in parts, which copies share.
 
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedMap, OrderedSet};
 use crate::spec::IfName;
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -28,7 +27,7 @@ pub type Source = (IfName, Ipv4Addr);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     /// By the last byte of the address, in which neighbours differ. No part is empty.
-    parts: Arc<BTreeMap<u8, Arc<BTreeSet<Source>>>>,
+    parts: Arc<OrderedMap<u8, Arc<OrderedSet<Source>>>>,
 }
 
 impl Sources {
@@ -63,7 +62,7 @@ impl Sources {
         let unshared = self.parts.iter().filter_map(|(key, part)| match others.parts.get(key) {
             Some(other) if Arc::ptr_eq(part, other) => None,
             Some(other) => Some(part.difference(other).cloned().into_set()),
-            None => Some(BTreeSet::clone(part)),
+            None => Some(OrderedSet::clone(part)),
         });
         unshared.flatten().collect()
     }
@@ -123,7 +122,10 @@ mod tests {
         let all: Sources = (0..1000).map(source).collect();
         let mut other = all.clone();
         other.insert(source(1000));
-        let shared = |key| Arc::ptr_eq(&all.parts[key], &other.parts[key]);
+        let shared = |key| {
+            Option::zip(all.parts.get(key), other.parts.get(key))
+                .is_some_and(|(a, b)| Arc::ptr_eq(a, b))
+        };
         assert_eq!(all.parts.keys().filter(|key| !shared(key)).count(), 1);
     }
 }

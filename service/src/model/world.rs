@@ -24,9 +24,8 @@ use super::ruleset::{NatPorts, Strangers};
 use super::subnet_conflict::DevicePrefix;
 use super::uplink::Uplink;
 use crate::model::if_index::IfIndex;
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedMap};
 use crate::spec::{DeviceState, IfName, Subnet, UplinkInfos};
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// The device and its guests.
@@ -45,7 +44,7 @@ pub struct World {
     /// What a caller has said of the device.
     pub device_state: DeviceState,
     /// The tuns that guests leave by, as far as they are there.
-    pub tuns: BTreeMap<IfName, Tun>,
+    pub tuns: OrderedMap<IfName, Tun>,
     /// What the device uses for itself; none when that may have changed.
     pub prefixes: Option<Vec<DevicePrefix>>,
     /// Those of them that guests' subnets have addresses in common with.
@@ -142,7 +141,7 @@ impl World {
     }
 
     /// The resolvers that guests' questions go to who leave by a tun.
-    pub fn tun_resolvers(&self) -> BTreeMap<IfName, Ipv4Addr> {
+    pub fn tun_resolvers(&self) -> OrderedMap<IfName, Ipv4Addr> {
         let of = |tun: &IfName| Some((tun.clone(), self.resolver_of(&Some(tun.clone()))?));
         self.guests.tuns().filter_map(of).into_map()
     }
@@ -170,7 +169,7 @@ impl World {
             uplink: Uplink::unknown(super::uplink::Choice::Default),
             uplink_infos: UplinkInfos::default(),
             device_state: DeviceState::default(),
-            tuns: BTreeMap::new(),
+            tuns: OrderedMap::new(),
             prefixes: None,
             conflicts: Vec::new(),
             awaits_netd: false,

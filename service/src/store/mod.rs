@@ -152,7 +152,8 @@ impl Store {
         let mut owed = self.owed();
         self.pay_forwarding(&mut owed)?;
         self.pay_lockdown(&mut owed)?;
-        while let Some(name) = owed.records.keys().next().cloned() {
+        let next = |owed: &Owed| owed.records.keys().next().cloned();
+        while let Some(name) = next(&owed) {
             self.pay_record(&mut owed, &name)?;
         }
         Ok(())

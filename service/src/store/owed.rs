@@ -16,15 +16,15 @@
 
 use super::{ForwardingRecord, LockdownRecord, Record};
 use crate::model::backoff::{Backoff, RETRY};
+use crate::ordered::OrderedMap;
 use crate::spec::GuestName;
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// What is owed.
 #[derive(Debug, Default)]
 pub(super) struct Owed {
     /// Names, and what is to be kept of them.
-    pub(super) records: BTreeMap<GuestName, Record>,
+    pub(super) records: OrderedMap<GuestName, Record>,
     /// The forwarding switch.
     pub(super) forwarding: Option<ForwardingRecord>,
     /// The lockdown.

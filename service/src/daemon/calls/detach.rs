@@ -18,7 +18,7 @@ use crate::daemon::{Attached, By, Daemon, Detaching, Gone, GuestEvent, Notice, W
 use crate::effects::executor::link_deleter::Deleted;
 use crate::error::{Error, KernelError};
 use crate::model::if_index::IfIndex;
-use crate::ordered::IntoTree;
+use crate::ordered::IntoOrdered;
 use crate::spec::GuestName;
 use crate::store::Record;
 

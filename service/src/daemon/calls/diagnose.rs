@@ -38,9 +38,8 @@ use crate::effects::kernel::route::{Decision, Sort};
 use crate::effects::kernel::{address, link, route, sysctl, tracked};
 use crate::error::Error;
 use crate::model::if_index::IfIndex;
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedMap};
 use crate::spec::{Family, GuestName};
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::sync::Arc;
@@ -304,7 +303,7 @@ impl Examination {
     }
 
     /// The names of all interfaces that anything was seen at.
-    fn interfaces(&self, facts: &Facts) -> BTreeMap<IfIndex, String> {
+    fn interfaces(&self, facts: &Facts) -> OrderedMap<IfIndex, String> {
         let trails = facts.probes.iter().map(|probed| &probed.trail);
         let hops = trails.flat_map(|t| [t.arrived, t.left, t.answered, t.passed, t.astray]);
         let mut indexes = hops.flatten().map(|hop| hop.index).into_set();

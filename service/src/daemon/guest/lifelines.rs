@@ -25,8 +25,9 @@ use crate::model::guest_net::NetnsRef;
 use crate::model::guest_table::Attached;
 use crate::model::if_index::IfIndex;
 use crate::model::lifeline::EndCause;
+use crate::ordered::OrderedMap;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -44,7 +45,7 @@ pub(in crate::daemon) struct Lifelines {
     /// Closed, and so taken out of the epoll instance, when they have ended or their guest has gone.
     processes: HashMap<IfIndex, Vec<(EndCause, OwnedFd)>>,
     /// What ends by the clock: leases, and what is tried again.
-    times: BTreeMap<IfIndex, (Instant, EndCause)>,
+    times: OrderedMap<IfIndex, (Instant, EndCause)>,
     /// Guests that are being detached, and why.
     ending: HashMap<IfIndex, EndCause>,
 }

@@ -23,10 +23,9 @@ use crate::model::desired::Scale;
 use crate::model::if_index::IfIndex;
 use crate::model::timeline::Timeline;
 use crate::model::GuestNet;
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedMap, OrderedSet};
 use crate::spec::IfName;
 use crate::store::{AttachedRecord, Record};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Notify;
@@ -42,12 +41,12 @@ pub(in crate::daemon) struct Worker {
     /// Told when there is something to do.
     pub(in crate::daemon) due: Arc<Notify>,
     /// The guests to look at, by their host ends' indexes.
-    queue: BTreeSet<IfIndex>,
+    queue: OrderedSet<IfIndex>,
     threads: usize,
     /// Links of which one end may have what is not known of, by their index.
-    doubts: BTreeMap<IfIndex, Doubt>,
+    doubts: OrderedMap<IfIndex, Doubt>,
     /// Links whose guests have to ask by DHCP again.
-    told: BTreeSet<IfIndex>,
+    told: OrderedSet<IfIndex>,
 }
 
 /// What may be at a guest's ends.

@@ -20,7 +20,7 @@
 
 use crate::model::backoff::{Backoff, RETRY};
 use crate::model::if_index::IfIndex;
-use std::collections::BTreeSet;
+use crate::ordered::OrderedSet;
 use std::time::{Duration, Instant};
 
 /// How long triggers are folded after a pass.
@@ -42,7 +42,7 @@ pub(in crate::daemon) struct Due {
     /// The device's own prefixes: one may be in the guests' subnets now, or no more.
     pub(in crate::daemon) prefixes: bool,
     /// The host ends of guests, by their index.
-    pub(in crate::daemon) guests: BTreeSet<IfIndex>,
+    pub(in crate::daemon) guests: OrderedSet<IfIndex>,
     /// Nothing is read: what is wanted may have changed, or what failed is tried again.
     pub(in crate::daemon) wanted: bool,
 }

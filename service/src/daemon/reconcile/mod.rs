@@ -35,10 +35,10 @@ use crate::model::ruleset::nat_ports;
 use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::uplink::Uplink;
 use crate::model::world::{Tun, World};
+use crate::ordered::OrderedMap;
 use crate::spec::{Family, IfName};
 use crate::store::LockdownRecord;
 use debounce::Due;
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 impl Daemon {
@@ -307,8 +307,8 @@ fn bring<R: SharedResource>(
 
 impl Daemon {
     /// The tuns that guests leave by, as far as they are there.
-    fn read_tuns(&self) -> Result<BTreeMap<IfName, Tun>, Error> {
-        let mut tuns = BTreeMap::new();
+    fn read_tuns(&self) -> Result<OrderedMap<IfName, Tun>, Error> {
+        let mut tuns = OrderedMap::new();
         for name in self.world.guests.tuns() {
             if let Some(tun) = self.read_tun(name)? {
                 tuns.insert(name.clone(), tun);

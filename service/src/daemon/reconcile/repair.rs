@@ -29,7 +29,7 @@ use crate::model::identity::Changed;
 use crate::model::if_index::IfIndex;
 use crate::model::timeline::Timeline;
 use crate::model::{GuestNet, Reversible, Step};
-use crate::ordered::IntoTree;
+use crate::ordered::IntoOrdered;
 use std::time::Instant;
 
 impl Daemon {

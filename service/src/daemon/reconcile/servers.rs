@@ -21,11 +21,10 @@ use crate::model::dns::NameServers;
 use crate::model::guest_table::Attached;
 use crate::model::policy_rules::{asks_by, ANSWERS_GUESTS};
 use crate::model::world::World;
-use crate::ordered::{sort_short, IntoTree};
+use crate::ordered::{sort_short, IntoOrdered, OrderedMap};
 use crate::serve::dns::{Ask, Guest, Peers, Upstream, Way, Zone};
 use crate::serve::{dhcp, dns, Want};
 use crate::spec::{Dns, SegmentName, VpnPolicy};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -99,8 +98,8 @@ fn names(world: &World, netd: &Path, zone: Option<&Zone>) -> dns::Want {
 }
 
 /// The guests of each segment, where they are to have names.
-fn peers(world: &World, wanted: bool) -> BTreeMap<SegmentName, Arc<Peers>> {
-    let mut peers = BTreeMap::<_, Peers>::new();
+fn peers(world: &World, wanted: bool) -> OrderedMap<SegmentName, Arc<Peers>> {
+    let mut peers = OrderedMap::<_, Peers>::new();
     for guest in world.guests.attached().filter(|_| wanted) {
         if let Some(segment) = &guest.spec.segment {
             let peers = peers.entry(segment.clone()).or_default();

@@ -26,8 +26,7 @@ use crate::model::lifeline::EndCause;
 use crate::model::uplink::way::is_internet;
 use crate::model::world::Backend;
 use crate::model::{identity, ownership};
-use crate::ordered::IntoTree;
-use std::collections::BTreeMap;
+use crate::ordered::{IntoOrdered, OrderedMap};
 use std::time::Instant;
 
 /// How a host end is.
@@ -61,7 +60,7 @@ impl Daemon {
     /// Takes in everything announced up to now.
     pub(in crate::daemon) fn take_in(&mut self) {
         let now = Instant::now();
-        let (mut gone, mut lost, mut links) = (Vec::new(), false, BTreeMap::new());
+        let (mut gone, mut lost, mut links) = (Vec::new(), false, OrderedMap::new());
         for event in self.kernel.monitor.drain() {
             let mut due = Due { uplink: self.concerns_uplink(&event), ..Due::default() };
             match event {

@@ -35,7 +35,7 @@ use crate::effects::kernel::route::WayOut;
 use crate::model::fault::{Cause, Fault};
 use crate::model::if_index::IfIndex;
 use crate::model::layer::{Layer, LayerReport, LayerState, Verdict};
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 use std::net::Ipv4Addr;
 
 /// Everything that was found out.
@@ -54,7 +54,7 @@ pub struct Facts {
     /// The device's way out: its name, index and addresses.
     pub uplink: Way,
     /// What interfaces are called.
-    pub interfaces: BTreeMap<IfIndex, String>,
+    pub interfaces: OrderedMap<IfIndex, String>,
     /// Whether the table of connections is full.
     pub table_is_full: bool,
     /// Packets of guests that our own rules dropped meanwhile.
@@ -438,7 +438,7 @@ impl Facts {
     /// The largest packet that gets through, where larger ones vanish. A host that answers small packets
     /// only may have its reasons: all have to agree.
     fn largest(&self, outcome: impl Fn(&Probed) -> Outcome) -> Option<u16> {
-        let mut hosts: BTreeMap<Ipv4Addr, Vec<(u16, Outcome)>> = BTreeMap::new();
+        let mut hosts: OrderedMap<Ipv4Addr, Vec<(u16, Outcome)>> = OrderedMap::new();
         for probed in &self.probes {
             if let (Role::Size(host), super::probe::Kind::Ping(size)) =
                 (probed.probe.role, probed.probe.kind)

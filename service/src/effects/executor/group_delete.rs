@@ -21,7 +21,7 @@ use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
 use crate::model::ownership;
-use crate::ordered::IntoTree;
+use crate::ordered::IntoOrdered;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Deletes these links. On failure none or some are deleted, and nothing else is.

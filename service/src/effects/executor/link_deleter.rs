@@ -24,7 +24,8 @@ use crate::effects::kernel::link;
 use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
-use std::collections::{BTreeSet, VecDeque};
+use crate::ordered::OrderedSet;
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
@@ -61,7 +62,7 @@ struct Queue {
     /// What an attach that failed waits for.
     urgent: VecDeque<IfIndex>,
     /// Links of a delete that has begun and has not been seen yet.
-    unseen: BTreeSet<IfIndex>,
+    unseen: OrderedSet<IfIndex>,
     /// Attaches under way.
     held: usize,
     threads: usize,

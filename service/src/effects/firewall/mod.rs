@@ -22,10 +22,10 @@ pub mod nftables;
 pub mod trace;
 mod unopened;
 
+use crate::ordered::OrderedMap;
 use iptables::Iptables;
 #[cfg(not(target_os = "android"))]
 use nftables::Nftables;
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -78,7 +78,7 @@ impl From<Choice> for Options {
 }
 
 /// Packets of guests that our rules have dropped, by their host ends' names. Who is not in it had none.
-pub type Drops = BTreeMap<String, u64>;
+pub type Drops = OrderedMap<String, u64>;
 
 /// One way to put the rules into the kernel. Every call takes as long as the kernel or the programs
 /// take, milliseconds to some tens of them.

@@ -20,8 +20,7 @@ use super::netlink::attr::{Request, Writer};
 use super::netlink::message::{attributes, ipv4, u32_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
-use crate::ordered::IntoTree;
-use std::collections::BTreeSet;
+use crate::ordered::{IntoOrdered, OrderedSet};
 use std::fs;
 use std::net::Ipv4Addr;
 
@@ -31,7 +30,7 @@ const JUST: u32 = 3;
 /// Those that have answered what was asked at this gateway by UDP in the last three seconds. Each packet
 /// of a connection puts its timeout back to one of two values, so what is left of it says when the last
 /// one was (nf_conntrack_udp_packet()).
-pub fn just_answered(gateway: Ipv4Addr) -> Result<BTreeSet<Ipv4Addr>, KernelError> {
+pub fn just_answered(gateway: Ipv4Addr) -> Result<OrderedSet<Ipv4Addr>, KernelError> {
     let timeouts = [timeout("udp_timeout", 30), timeout("udp_timeout_stream", 120)];
     let address = Writer::default().with(CTA_IP_V4_DST, &gateway.octets());
     let tuple = Writer::default().with_nested(CTA_TUPLE_IP, &address);

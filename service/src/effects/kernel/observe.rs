@@ -28,9 +28,9 @@ use crate::model::segment::{Filter, Place};
 use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::uplink::way::INTERNET;
 use crate::model::{GuestNet, Object, Scope};
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedMap};
 use crate::spec::{Family, IfName, IpPrefix};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -148,7 +148,7 @@ pub fn host_ends<'a>(
     netlink: &Netlink,
     lists: &Lists,
     nets: impl Iterator<Item = (IfIndex, &'a GuestNet)>,
-) -> Result<BTreeMap<IfIndex, FoundHost>, Error> {
+) -> Result<OrderedMap<IfIndex, FoundHost>, Error> {
     let failed = |cause: KernelError| Error::kernel("read the guests' links", cause);
     let links: HashMap<IfIndex, &Link> =
         lists.links.iter().map(|link| (link.index, link)).collect();

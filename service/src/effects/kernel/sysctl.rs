@@ -16,9 +16,9 @@
 //! thread that opens it, so no mount is needed.
 
 use crate::model::forwarding::Before;
+use crate::ordered::OrderedSet;
 use crate::spec::IfName;
 use crate::write::{self, What};
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -58,7 +58,7 @@ pub fn rp_filter_of_all() -> io::Result<u32> {
 /// What switching forwarding on will change beside the switch.
 pub fn before_forwarding() -> io::Result<Before> {
     let accept_redirects = is_one(ACCEPT_REDIRECTS)?;
-    let mut forwarding = BTreeSet::new();
+    let mut forwarding = OrderedSet::new();
     for entry in fs::read_dir(CONF)?.flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
         // An interface that goes meanwhile has no value to come back to.

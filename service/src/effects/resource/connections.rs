@@ -23,8 +23,7 @@ use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::ruleset::{GuestSubnet, Limits};
 use crate::model::world::World;
-use crate::ordered::IntoTree;
-use std::collections::BTreeSet;
+use crate::ordered::{IntoOrdered, OrderedSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -34,7 +33,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Connections {
     /// The uplink's addresses, as they were when there was one last: several where the kernel spreads
     /// connections.
-    sources: BTreeSet<Ipv4Addr>,
+    sources: OrderedSet<Ipv4Addr>,
     forgetter: Forgetter,
 }
 
@@ -101,7 +100,7 @@ impl Connections {
 }
 
 /// What guests' connections leave with.
-fn sources(world: &World) -> BTreeSet<Ipv4Addr> {
+fn sources(world: &World) -> OrderedSet<Ipv4Addr> {
     world.uplink.address.into_iter().chain(world.uplink.sources().into_values()).into_set()
 }
 

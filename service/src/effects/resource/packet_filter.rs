@@ -27,9 +27,8 @@ use crate::model::sources::Sources;
 use crate::model::uplink::Choice;
 use crate::model::world::Backend;
 use crate::model::world::World;
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedSet};
 use crate::spec::IfPattern;
-use std::collections::BTreeSet;
 
 /// The filter of the network namespace that it was opened in.
 pub(crate) struct PacketFilter {
@@ -96,11 +95,11 @@ impl PacketFilter {
 /// The interfaces that guests may leave by. Where netd routes, our own rule leads to one of them and
 /// nothing else does, so all that may ever be the uplink can be named once: a change of the uplink is
 /// a change of that rule, and runs no program. The exception is a clat that no name was given of.
-fn ways_out(world: &World) -> BTreeSet<IfPattern> {
+fn ways_out(world: &World) -> OrderedSet<IfPattern> {
     let uplink = &world.uplink;
-    let mut ways: BTreeSet<IfPattern> = match (world.platform.routing, &uplink.choice) {
+    let mut ways: OrderedSet<IfPattern> = match (world.platform.routing, &uplink.choice) {
         (RoutingMode::Netd { .. }, Choice::Listed(list)) => list.iter().cloned().into_set(),
-        _ => BTreeSet::new(),
+        _ => OrderedSet::new(),
     };
     for name in uplink.ways_out() {
         if !ways.iter().any(|way| way.matches(name.as_str())) {

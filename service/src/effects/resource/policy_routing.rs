@@ -26,22 +26,21 @@ use crate::model::policy_rules::{leads, Action, PolicyRule, Rule, RuleInputs, Se
 use crate::model::ruleset::GuestSubnet;
 use crate::model::table::TableId;
 use crate::model::world::World;
-use crate::ordered::{sort_short, IntoTree};
+use crate::ordered::{sort_short, IntoOrdered, OrderedSet};
 use crate::spec::{Family, VpnPolicy};
 use log::Level;
-use std::collections::BTreeSet;
 
 /// The rules of the network namespace that it was opened in.
 pub(crate) struct PolicyRouting {
     netlink: Netlink,
     /// Indexes of interfaces that may have a table of ours.
-    own_tables: BTreeSet<IfIndex>,
+    own_tables: OrderedSet<IfIndex>,
     forgetter: Forgetter,
 }
 
 impl PolicyRouting {
     pub(crate) fn new(netlink: Netlink, forgetter: Forgetter) -> Self {
-        Self { netlink, own_tables: BTreeSet::new(), forgetter }
+        Self { netlink, own_tables: OrderedSet::new(), forgetter }
     }
 
     /// The rules of ours that are in the kernel now.

@@ -28,8 +28,8 @@ use crate::model::ownership::Mac;
 use crate::model::segment::{rest, Place};
 use crate::model::world::World;
 use crate::model::GuestNet;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::spec::IfName;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,9 +43,9 @@ pub(crate) struct Segments {
 #[derive(Default)]
 struct There {
     /// Their devices.
-    hubs: BTreeMap<IfName, Link>,
+    hubs: OrderedMap<IfName, Link>,
     /// The ends of the pairs that give them their carriers, by their own names.
-    ends: BTreeMap<IfName, Link>,
+    ends: OrderedMap<IfName, Link>,
 }
 
 impl There {
@@ -60,7 +60,7 @@ impl There {
     }
 }
 
-type Want = Arc<BTreeMap<IfName, Segment>>;
+type Want = Arc<OrderedMap<IfName, Segment>>;
 
 /// No frame is longer on any guest's link.
 const MTU: u32 = 65535;
@@ -226,10 +226,10 @@ impl Segments {
     }
 
     /// All but these.
-    fn delete_others(&self, wanted: &BTreeMap<IfName, Segment>) -> Result<There, Error> {
+    fn delete_others(&self, wanted: &OrderedMap<IfName, Segment>) -> Result<There, Error> {
         let there = self.there()?;
         let carried = there.ends.keys().filter_map(IfName::carried);
-        let all: BTreeSet<_> = there.hubs.keys().cloned().chain(carried).collect();
+        let all: OrderedSet<_> = there.hubs.keys().cloned().chain(carried).collect();
         for name in all.iter().filter(|name| !wanted.contains_key(*name)) {
             self.delete(name, there.hubs.get(name).map(|hub| hub.index))?;
         }
@@ -307,6 +307,6 @@ impl SharedResource for Segments {
     }
 
     fn clear(&mut self, _: Ending) -> Result<(), Error> {
-        self.delete_others(&BTreeMap::new()).map(drop)
+        self.delete_others(&OrderedMap::new()).map(drop)
     }
 }

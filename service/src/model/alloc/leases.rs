@@ -19,8 +19,8 @@ use super::slots::{self, Slots};
 use crate::error::Error;
 use crate::model::ruleset::GuestSubnet;
 use crate::model::GuestNet;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::spec::{GuestName, GuestSpec, Subnet};
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// Everything that is taken.
@@ -28,16 +28,16 @@ use std::net::Ipv4Addr;
 pub struct Leases {
     /// Slots, and the names that had them.
     pub slots: Slots,
-    addresses: BTreeMap<Ipv4Addr, GuestName>,
+    addresses: OrderedMap<Ipv4Addr, GuestName>,
     /// By network address. No two of them overlap.
-    subnets: BTreeMap<Ipv4Addr, Shared>,
+    subnets: OrderedMap<Ipv4Addr, Shared>,
 }
 
 /// A subnet and the guests in it.
 #[derive(Clone, Debug)]
 struct Shared {
     subnet: GuestSubnet,
-    guests: BTreeSet<GuestName>,
+    guests: OrderedSet<GuestName>,
 }
 
 impl Leases {
@@ -88,7 +88,7 @@ impl Leases {
     pub fn take(&mut self, net: &GuestNet) {
         self.slots.take(net.slot);
         self.take_address(net);
-        let new = || Shared { subnet: subnet_of(net), guests: BTreeSet::new() };
+        let new = || Shared { subnet: subnet_of(net), guests: OrderedSet::new() };
         let shared = self.subnets.entry(net.subnet.network()).or_insert_with(new);
         shared.guests.insert(net.name.clone());
     }

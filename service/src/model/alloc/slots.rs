@@ -18,8 +18,8 @@
 //! original's. A name keeps its slot while the store lives, so that a guest that comes back has
 //! its address again.
 
+use crate::ordered::OrderedMap;
 use crate::spec::{GuestName, GuestSpec};
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// Number of slots: the most guests at a time, and the most names remembered.
@@ -29,7 +29,7 @@ pub const SLOTS: u32 = 4096;
 #[derive(Clone, Debug, Default)]
 pub struct Slots {
     /// The slot of every name seen.
-    of: BTreeMap<GuestName, u32>,
+    of: OrderedMap<GuestName, u32>,
     /// By number; those that are missing were never touched.
     slots: Vec<Slot>,
 }
@@ -121,7 +121,6 @@ pub fn address(spec: &GuestSpec, slot: u32, taken: impl Fn(&Ipv4Addr) -> bool) -
 mod tests {
     use super::*;
     use crate::spec::IfName;
-    use std::collections::BTreeSet;
 
     fn name(text: &str) -> GuestName {
         GuestName::new(text).unwrap()
@@ -197,7 +196,7 @@ mod tests {
     #[test]
     fn addresses_run_on_through_the_subnet_and_end() {
         let s = spec([10, 0, 0, 5], 29); // .1 to .6
-        let mut taken = BTreeSet::new();
+        let mut taken = crate::ordered::OrderedSet::new();
         let mut order = Vec::new();
         while let Some(a) = address(&s, 0, |a| taken.contains(a)) {
             assert!(order.len() < 5, "{order:?}");

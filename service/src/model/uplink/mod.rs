@@ -24,9 +24,8 @@ pub use choice::{clat_of, Choice};
 use super::policy_rules::RoutingMode;
 use super::table::TableId;
 use crate::model::if_index::IfIndex;
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedMap};
 use crate::spec::{IfName, Subnet};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 use way::{Behind, Hop, Way};
@@ -110,9 +109,9 @@ impl Uplink {
     }
 
     /// Where connections are spread over several interfaces: what they leave by each with.
-    pub fn sources(&self) -> BTreeMap<IfName, Ipv4Addr> {
+    pub fn sources(&self) -> OrderedMap<IfName, Ipv4Addr> {
         if self.also.is_empty() {
-            return BTreeMap::new();
+            return OrderedMap::new();
         }
         let source = |name: &IfName| {
             let hop = self.way.hops.iter().find(|hop| hop.name == name.as_str())?;

@@ -16,7 +16,7 @@
 //! Pure. A client may be a hostile guest: what cannot be read is refused with its cause, and what is read
 //! is never longer than what came.
 
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
@@ -226,7 +226,7 @@ fn u32_at(header: &[u8; HEADER], at: usize) -> u32 {
 
 /// The options that matter here. One that stands more than once is one long one (RFC 3396).
 #[derive(Debug, Default)]
-struct Options(BTreeMap<u8, Vec<u8>>);
+struct Options(OrderedMap<u8, Vec<u8>>);
 
 impl Options {
     /// Those of a message, and of its fields `file` and `sname` where it says so.

@@ -30,12 +30,13 @@ pub mod socket;
 use crate::model::dhcp::{Counts, WayOut};
 use crate::model::if_index::IfIndex;
 use crate::model::GuestNet;
+use crate::ordered::OrderedMap;
 use decide::Terms;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The guests, by the indexes of their host ends.
-pub type Guests = Arc<BTreeMap<IfIndex, Arc<GuestNet>>>;
+pub type Guests = Arc<OrderedMap<IfIndex, Arc<GuestNet>>>;
 
 /// Who is answered, and what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -21,10 +21,11 @@ use super::socket::{Packet, Socket};
 use super::{frame, Want};
 use crate::model::dhcp::Counts;
 use crate::model::if_index::IfIndex;
+use crate::ordered::OrderedMap;
 use crate::serve::{self, Counters, Poll};
 use log::Level;
 use nix::sys::epoll::EpollFlags;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +48,7 @@ pub struct Server {
     /// What guests have sent lately, by the indexes of their host ends.
     paces: HashMap<IfIndex, Pace>,
     /// Guests that are not heard, and until when.
-    deaf: BTreeMap<IfIndex, Instant>,
+    deaf: OrderedMap<IfIndex, Instant>,
 }
 
 /// Why a message is not answered.
@@ -69,7 +70,7 @@ impl Server {
             want: Want::default(),
             counters: Arc::clone(counters),
             paces: HashMap::new(),
-            deaf: BTreeMap::new(),
+            deaf: OrderedMap::new(),
         })
     }
 

@@ -443,7 +443,6 @@ fn patience(upstream: &Upstream) -> Duration {
 mod tests {
     use super::super::message::tests::{answer, question};
     use super::*;
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     const SERVERS: [&str; 2] = ["192.0.2.53", "2001:db8::53"];
@@ -681,7 +680,7 @@ mod tests {
     #[test]
     fn a_guest_has_servers_of_its_own_and_netd_is_asked_once() {
         let mut many = want(2, Some(Ask::Netd(100)));
-        let mut guests = BTreeMap::clone(&many.guests);
+        let mut guests = crate::ordered::OrderedMap::clone(&many.guests);
         guests.get_mut(&FIRST).unwrap().servers = Some(["198.51.100.9".parse().unwrap()].into());
         many.guests = Arc::new(guests);
         let mut rig = Rig::new(&many);

@@ -40,8 +40,8 @@ pub use server::Names;
 pub use zone::{Peers, Zone};
 
 use crate::model::if_index::IfIndex;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::spec::IfName;
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
@@ -55,11 +55,11 @@ pub type Way = Option<IfName>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
     /// The guests, by the indexes of their host ends.
-    pub guests: Arc<BTreeMap<IfIndex, Guest>>,
+    pub guests: Arc<OrderedMap<IfIndex, Guest>>,
     /// The addresses that they ask at.
-    pub gateways: BTreeSet<Ipv4Addr>,
+    pub gateways: OrderedSet<Ipv4Addr>,
     /// Whom those ask that leave so. Not there: nobody can be asked.
-    pub upstreams: BTreeMap<Way, Upstream>,
+    pub upstreams: OrderedMap<Way, Upstream>,
     /// Where netd's resolver listens.
     pub netd: Arc<Path>,
     /// The zone of guests' own names, if there is to be one.

@@ -16,7 +16,8 @@
 //! that it fills no buffer that all guests share. Pure.
 
 use crate::model::if_index::IfIndex;
-use std::collections::{BTreeMap, HashMap};
+use crate::ordered::OrderedMap;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// How long is counted.
@@ -33,7 +34,7 @@ const MOST_SHUT: usize = 32;
 pub struct Storms {
     began: Option<Instant>,
     useless: HashMap<IfIndex, u32>,
-    shut: BTreeMap<IfIndex, Instant>,
+    shut: OrderedMap<IfIndex, Instant>,
 }
 
 impl Storms {

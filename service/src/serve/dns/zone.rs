@@ -19,7 +19,7 @@
 
 use super::message::{self, Query};
 use super::Guest;
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -44,9 +44,9 @@ pub struct Zone(Arc<[u8]>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peers {
     /// Their addresses by their names, as these are in a message before the zone's.
-    addresses: BTreeMap<Vec<u8>, Ipv4Addr>,
+    addresses: OrderedMap<Vec<u8>, Ipv4Addr>,
     /// The other way.
-    names: BTreeMap<Ipv4Addr, Vec<u8>>,
+    names: OrderedMap<Ipv4Addr, Vec<u8>>,
 }
 
 impl Peers {

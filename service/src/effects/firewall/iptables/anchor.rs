@@ -17,7 +17,7 @@
 
 use super::entries::{Chain, Entry, Target};
 use crate::effects::firewall::{Family, Hook, Rule, Ruleset};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::ordered::{OrderedMap, OrderedSet};
 
 /// The chains that ours are jumped to from, where there is a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,9 +89,9 @@ pub struct Found {
     /// The jumps to our chains from those that may have one, in order.
     pub jumps: Vec<Jump>,
     /// Our chains, with a fingerprint of each of their rules. None: they cannot be read.
-    pub chains: Option<BTreeMap<&'static str, Vec<u64>>>,
+    pub chains: Option<OrderedMap<&'static str, Vec<u64>>>,
     /// Those of ours that any rule leads to.
-    pub entered: BTreeSet<&'static str>,
+    pub entered: OrderedSet<&'static str>,
 }
 
 /// A rule that leads every packet to a chain of ours.
@@ -189,7 +189,7 @@ impl Anchor {
 
     /// What of ours is in a table.
     pub fn found(&self, chains: &[Chain]) -> Found {
-        let mut found = Found { chains: Some(BTreeMap::new()), ..Found::default() };
+        let mut found = Found { chains: Some(OrderedMap::new()), ..Found::default() };
         for from in self.parents() {
             let rules = chain(chains, from).map(|chain| chain.rules.as_slice()).unwrap_or_default();
             for (at, entry) in rules.iter().enumerate() {

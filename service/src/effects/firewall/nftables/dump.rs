@@ -19,12 +19,12 @@ use super::batch::inet;
 use super::layout::{Elements, Set};
 use super::TABLE;
 use crate::effects::firewall::Drops;
+use crate::ordered::OrderedMap;
 use netlink_bindings::nftables::{
     ExprOps, IterableChainAttrs, IterableExprAttrs, IterableRuleAttrs, IterableSetAttrs,
     IterableSetelemAttrs, Nfgenmsg, Request,
 };
 use netlink_socket2::{NetlinkSocket, ReplyError};
-use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -45,7 +45,7 @@ pub(super) struct Table {
     /// All but the sets' elements.
     pub(super) shape: Shape,
     /// The sets, by their names, with their elements.
-    pub(super) elements: BTreeMap<String, Elements>,
+    pub(super) elements: OrderedMap<String, Elements>,
     /// How many rules it has.
     pub(super) rules: usize,
     /// Packets that its rules have dropped.

@@ -21,9 +21,8 @@
 use crate::effects::firewall::{
     Family, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule, Ruleset, Verdict,
 };
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedMap, OrderedSet};
 use crate::spec::{IfName, Subnet, HOST_PREFIX};
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// One rule of the table.
@@ -101,7 +100,7 @@ impl Kind {
 }
 
 /// The elements of a set: their bytes.
-pub(super) type Elements = BTreeSet<Vec<u8>>;
+pub(super) type Elements = OrderedSet<Vec<u8>>;
 
 impl Set {
     /// What there is of each length of prefix.
@@ -172,13 +171,13 @@ impl Set {
 }
 
 /// The sets with their elements.
-pub(super) fn sets(ruleset: &Ruleset) -> BTreeMap<Set, Elements> {
+pub(super) fn sets(ruleset: &Ruleset) -> OrderedMap<Set, Elements> {
     let guest = |(name, address): &(IfName, Ipv4Addr)| {
         let mut bytes = whole(name.as_str());
         bytes.extend(address.octets());
         bytes
     };
-    let mut sets = BTreeMap::<Set, Elements>::new();
+    let mut sets = OrderedMap::<Set, Elements>::new();
     sets.insert(Set::GUESTS, ruleset.guests.iter().map(guest).into_set());
     sets.insert(Set::FRAGMENTS, Elements::new());
     sets.insert(Set::OPENED, Elements::new());
@@ -209,7 +208,7 @@ pub(super) fn arrivals(from: &Ruleset, to: &Ruleset) -> Elements {
 }
 
 /// The sets without.
-pub(super) fn names(ruleset: &Ruleset) -> BTreeSet<Set> {
+pub(super) fn names(ruleset: &Ruleset) -> OrderedSet<Set> {
     let prefixes = ruleset.unusual().map(|s| s.subnet.prefix()).into_set();
     let of = |prefix: &u8| Set::KINDS.map(|kind| Set { kind, prefix: *prefix });
     prefixes.iter().flat_map(of).chain(Set::ALWAYS).into_set()
@@ -217,7 +216,7 @@ pub(super) fn names(ruleset: &Ruleset) -> BTreeSet<Set> {
 
 /// The elements that go from one ruleset to another, by their sets, and those that come. What it costs
 /// hardly grows with the number of guests and subnets that stay.
-pub(super) fn moved(from: &Ruleset, to: &Ruleset) -> [BTreeMap<Set, Elements>; 2] {
+pub(super) fn moved(from: &Ruleset, to: &Ruleset) -> [OrderedMap<Set, Elements>; 2] {
     let beyond = |a: &Ruleset, b: &Ruleset| -> Ruleset {
         let subnets = a.subnets.difference(&b.subnets).copied().into_set();
         Ruleset { subnets, guests: a.guests.beyond(&b.guests), ..Ruleset::default() }

@@ -29,7 +29,7 @@ mod text;
 pub(super) mod trace;
 
 use super::{Backend, Drops, Engine, FirewallError, Hook, Ruleset};
-use crate::ordered::IntoTree;
+use crate::ordered::IntoOrdered;
 use batch::Batch;
 #[cfg(feature = "fuzzing")]
 pub(crate) use dump::read_messages;
@@ -354,7 +354,8 @@ impl Known {
         // What a packet adds is not compared.
         let differs =
             |set: &&Set| !set.kind.is_dynamic() && table.elements.get(&set.name()) != sets.get(set);
-        sets.keys().find(differs).map(|set| format!("what is in the set `{}`", set.name()))
+        let other = sets.keys().find(differs);
+        other.map(|set| format!("what is in the set `{}`", set.name()))
     }
 }
 

@@ -21,7 +21,7 @@ use super::socket::Refusal;
 use super::{chain_of, unavailable, Nftables, ATTEMPTS, OWNERSHIP};
 use crate::effects::firewall::{FirewallError, GuestSubnet, Hook, Ruleset};
 use crate::model::ruleset::Forwarded;
-use crate::ordered::IntoTree;
+use crate::ordered::IntoOrdered;
 use crate::spec::{IfName, IfPattern, Subnet};
 use std::net::Ipv4Addr;
 

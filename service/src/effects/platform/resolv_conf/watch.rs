@@ -18,10 +18,10 @@
 //! the same for the files behind stubs.
 
 use super::BEHIND_STUBS;
-use crate::ordered::IntoTree;
+use crate::ordered::{IntoOrdered, OrderedSet};
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -40,7 +40,7 @@ pub struct Watch {
     path: PathBuf,
     inotify: AsyncFd<Fd>,
     /// The names that tell of a change, by the watch of their folder.
-    names: HashMap<WatchDescriptor, BTreeSet<OsString>>,
+    names: HashMap<WatchDescriptor, OrderedSet<OsString>>,
 }
 
 #[derive(Debug)]
@@ -113,19 +113,19 @@ impl Watch {
         }
     }
 
-    fn way(&self) -> BTreeSet<(PathBuf, OsString)> {
+    fn way(&self) -> OrderedSet<(PathBuf, OsString)> {
         let stubs = BEHIND_STUBS.iter().map(|file| Path::new(*file));
         [self.path.as_path()].into_iter().chain(stubs).flat_map(way_to).into_set()
     }
 
-    fn watch(&mut self, way: &BTreeSet<(PathBuf, OsString)>) {
+    fn watch(&mut self, way: &OrderedSet<(PathBuf, OsString)>) {
         let what = AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_DELETE
             | AddWatchFlags::IN_MOVE
             | AddWatchFlags::IN_ONLYDIR;
         let written = with_files(way);
         let inotify = &self.inotify.get_ref().0;
-        let mut names: HashMap<_, BTreeSet<_>> = HashMap::new();
+        let mut names: HashMap<_, OrderedSet<_>> = HashMap::new();
         for (folder, name) in way {
             let more = match written.contains(folder) {
                 true => AddWatchFlags::IN_CLOSE_WRITE,
@@ -147,7 +147,7 @@ impl Watch {
 
 /// The folders on a way that have a file itself. In the others, such as `/dev` or `/tmp`, it is nothing to anybody
 /// that somebody has written to something.
-fn with_files(way: &BTreeSet<(PathBuf, OsString)>) -> BTreeSet<PathBuf> {
+fn with_files(way: &OrderedSet<(PathBuf, OsString)>) -> OrderedSet<PathBuf> {
     let is_file = |(folder, name): &&(PathBuf, OsString)| {
         std::fs::symlink_metadata(folder.join(name)).is_ok_and(|meta| meta.is_file())
     };

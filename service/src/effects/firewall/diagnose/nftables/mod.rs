@@ -23,8 +23,8 @@ use crate::effects::kernel::netlink::attr::{Request, Writer};
 use crate::effects::kernel::netlink::message::{attributes, text, Message};
 use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
-use crate::ordered::IntoTree;
-use std::collections::{BTreeSet, HashMap};
+use crate::ordered::{IntoOrdered, OrderedSet};
+use std::collections::HashMap;
 
 // linux/netfilter/nf_tables.h
 const GET_TABLE: u16 = NFTABLES | 1;
@@ -127,8 +127,9 @@ pub fn read() -> Result<Vec<Table>, KernelError> {
 
 /// Sets that rules look into, with their elements.
 fn read_sets(netlink: &Netlink, tables: &mut [(Name, Table)]) -> Result<(), KernelError> {
-    let used: Vec<BTreeSet<String>> = tables.iter().map(|(_, table)| looked_into(table)).collect();
-    if used.iter().all(BTreeSet::is_empty) {
+    let used: Vec<OrderedSet<String>> =
+        tables.iter().map(|(_, table)| looked_into(table)).collect();
+    if used.iter().all(OrderedSet::is_empty) {
         return Ok(());
     }
     for (of, name, set) in netlink.dump(&all(GET_SET), set)? {
@@ -145,7 +146,7 @@ fn read_sets(netlink: &Netlink, tables: &mut [(Name, Table)]) -> Result<(), Kern
     Ok(())
 }
 
-fn looked_into(table: &Table) -> BTreeSet<String> {
+fn looked_into(table: &Table) -> OrderedSet<String> {
     let steps = table.chains.iter().flat_map(|c| &c.rules).flat_map(|rule| &rule.steps);
     let sets = steps.filter_map(|step| match step {
         Step::Find { set, .. } => Some(set.clone()),

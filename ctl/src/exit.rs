@@ -182,7 +182,8 @@ impl From<Status> for Failure {
         let said = guestnet_platform::status_message(&status);
         let message = match status.exception_code() {
             ExceptionCode::TRANSACTION_FAILED if exit == Exit::Unreachable => {
-                "guestnetd went away during the call; see its log".to_owned()
+                "guestnetd closed the connection during the call, or has ended; see its log"
+                    .to_owned()
             }
             ExceptionCode::TRANSACTION_FAILED => format!("the call to guestnetd failed: {said}"),
             _ => said,
@@ -258,7 +259,10 @@ mod tests {
         let gone: Failure = Status::from(StatusCode::DEAD_OBJECT).into();
         assert_eq!(
             gone,
-            Failure::new(Exit::Unreachable, "guestnetd went away during the call; see its log")
+            Failure::new(
+                Exit::Unreachable,
+                "guestnetd closed the connection during the call, or has ended; see its log"
+            )
         );
         let denied: Failure = Status::from(StatusCode::PERMISSION_DENIED).into();
         assert_eq!(denied.exit, Exit::NotAllowed);

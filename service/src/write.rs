@@ -267,6 +267,7 @@ pub mod faults {
                         45 => write!(f, "RTM_DELTFILTER"),
                         88 => write!(f, "RTM_NEWNSID"),
                         0x102 => write!(f, "IPCTNL_MSG_CT_DELETE"),
+                        0x401 => write!(f, "NFULNL_MSG_CONFIG"),
                         other => write!(f, "message {other:#x}"),
                     }?;
                     f.write_str(if *creates { ", new" } else { "" })

@@ -17,7 +17,7 @@
 
 use guestnetd::api::error_codes::code;
 use guestnetd::daemon::{AttachRequest, By, Config, Daemon, Handle, UpdateRequest, Whose};
-use guestnetd::effects::firewall::Choice;
+use guestnetd::effects::firewall::{Choice, Options};
 use guestnetd::effects::kernel::netns::initial::Initial;
 use guestnetd::effects::kernel::netns::target::{Named, Target};
 use guestnetd::error::Error;
@@ -74,6 +74,27 @@ impl Operation {
     }
 }
 
+/// What a device is like: its packet filter, and whose the device's routes and its forwarding are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Nftables,
+    Iptables,
+    /// As netd leaves it: its rules, tables and chains, and programs in the place of its wrappers.
+    Netd,
+}
+
+impl Shape {
+    pub const ALL: [Self; 3] = [Self::Nftables, Self::Iptables, Self::Netd];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nftables => "nftables",
+            Self::Iptables => "iptables",
+            Self::Netd => "netd",
+        }
+    }
+}
+
 pub fn run(command: &str) -> String {
     let out = Command::new("sh").args(["-c", command]).output().expect("sh");
     assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
@@ -82,7 +103,7 @@ pub fn run(command: &str) -> String {
 
 /// Has this process in a device of its own; gives what is behind its uplinks: to be one of several, an
 /// uplink has to lead out of it. Elsewhere it does not, so that nothing needs forwarding but guests.
-pub fn enter_a_device(operation: Operation) -> File {
+pub fn enter_a_device(operation: Operation, shape: Shape) -> File {
     let leads_out = operation == Operation::UplinkChange;
     let behind = guest_netns();
     let process = std::process::id();
@@ -110,7 +131,81 @@ pub fn enter_a_device(operation: Operation) -> File {
          nft 'add table inet others; add chain inet others x { type filter hook output priority 0; }; \
               add rule inet others x tcp dport 7 accept'; \
          iptables-legacy -A OUTPUT -p tcp --dport 7 -j ACCEPT");
+    if shape == Shape::Netd {
+        run(NETD);
+    }
     behind
+}
+
+/// netd's rules, a table for each network, and its chains.
+const NETD: &str = "
+    ip route del default
+    rule() { ip rule add \"$@\"; }
+    index() { ip -o link show $1 | cut -d: -f1; }
+    rule pref 10000 fwmark 0xc0000/0xd0000 lookup 99
+    rule pref 16000 fwmark 0x10063/0x1ffff iif lo lookup 97
+    for network in 'wlan0 192.0.2' 'eth0 198.51.100'; do
+        set -- $network
+        table=$((1000 + $(index $1)))
+        rule pref 17000 iif lo oif $1 lookup $table
+        ip route add $2.0/24 dev $1 table $table
+        ip route add default via $2.1 dev $1 table $table
+    done
+    rule pref 20000 fwmark 0x0/0x10000 lookup 97
+    rule pref 31000 fwmark 0x0/0xffff iif lo lookup $((1000 + $(index wlan0)))
+    rule pref 32000 unreachable
+    ip rule del pref 32766; ip rule del pref 32767
+    for t in iptables-legacy ip6tables-legacy; do
+        for c in oem_fwd fw_FORWARD bw_FORWARD tetherctrl_FORWARD; do $t -N $c; $t -A FORWARD -j $c; done
+        for c in bw_INPUT fw_INPUT; do $t -N $c; $t -A INPUT -j $c; done
+    done
+    iptables-legacy -A tetherctrl_FORWARD -j DROP
+    for c in oem_nat_pre tetherctrl_nat_POSTROUTING; do iptables-legacy -t nat -N $c; done
+    iptables-legacy -t nat -A PREROUTING -j oem_nat_pre
+    iptables-legacy -t nat -A POSTROUTING -j tetherctrl_nat_POSTROUTING
+";
+
+/// Another default network: netd adds a rule for the new one, and then removes that for the old one.
+fn netd_changes_to(network: &str) {
+    run(&format!(
+        "r='pref 31000 fwmark 0x0/0xffff iif lo lookup'
+         new=$((1000 + $(ip -o link show {network} | cut -d: -f1)))
+         ip rule show pref 31000 | grep -q \" $new *$\" || ip rule add $r $new
+         for old in $(ip rule show pref 31000 | sed 's/.*lookup //'); do
+             [ $old = $new ] || ip rule del $r $old
+         done"
+    ));
+}
+
+/// What runs in the place of netd's wrappers: they let through what those do.
+fn wrappers(dir: &Path) {
+    let write = |name: &str, text: String| {
+        let path = dir.join(name);
+        let path = path.display();
+        run(&format!("mkdir -p {} && cat >{path}.new <<'END'\n#!/bin/sh\n{text}\nEND\nchmod 755 {path}.new && mv {path}.new {path}", dir.display()));
+    };
+    for program in ["iptables", "ip6tables"] {
+        write(
+            &format!("{program}-wrapper-1.0"),
+            // The lock is the machine's, and others' tables are no concern of this device's.
+            format!(
+                "export XTABLES_LOCKFILE={}
+                 case \"$*\" in
+                 -w*' -'[ACDFINX]' oem_'*|'-w '*' -j oem_'*) exec {program}-legacy \"$@\" ;;
+                 esac
+                 echo \"Unexpected command: $*\" >&2; exit 1",
+                dir.join("xtables.lock").display()
+            ),
+        );
+    }
+    // It counts who needs it (TetherController.cpp): guestnetd alone, here.
+    write(
+        "ndc-wrapper-1.0",
+        "case \"$1 $2\" in 'ipfwd enable') on=1 ;; 'ipfwd disable') on=0 ;; *) exit 1 ;; esac
+         echo $on >/proc/sys/net/ipv4/ip_forward
+         echo '200 0 ipfwd operation succeeded'"
+            .to_owned(),
+    );
 }
 
 fn guest_netns() -> File {
@@ -137,7 +232,7 @@ pub struct Seen {
 
 pub struct Bed {
     pub operation: Operation,
-    pub choice: Choice,
+    pub shape: Shape,
     pub dir: PathBuf,
     netns: PathBuf,
     _netns: Option<File>,
@@ -151,10 +246,13 @@ pub fn name() -> GuestName {
 }
 
 impl Bed {
-    pub fn new(operation: Operation, choice: Choice, dir: &Path) -> Self {
+    pub fn new(operation: Operation, shape: Shape, dir: &Path) -> Self {
+        if shape == Shape::Netd {
+            wrappers(&dir.with_extension("bin"));
+        }
         let mut bed = Self {
             operation,
-            choice,
+            shape,
             dir: dir.to_owned(),
             netns: PathBuf::new(),
             _netns: None,
@@ -178,18 +276,27 @@ impl Bed {
     }
 
     /// The guest of another process's bed.
-    pub fn of(operation: Operation, choice: Choice, dir: &Path, netns: &Path) -> Self {
+    pub fn of(operation: Operation, shape: Shape, dir: &Path, netns: &Path) -> Self {
         let (dir, netns) = (dir.to_owned(), netns.to_owned());
-        Self { operation, choice, dir, netns, _netns: None, daemon: None, held: Vec::new() }
+        Self { operation, shape, dir, netns, _netns: None, daemon: None, held: Vec::new() }
     }
 
     pub fn start(&mut self) -> Result<(), Failed> {
+        let wrapper = |name: &str| self.dir.with_extension("bin").join(name);
+        let firewall = match self.shape {
+            Shape::Nftables => Choice::Nftables.into(),
+            Shape::Iptables => Choice::Iptables.into(),
+            Shape::Netd => Options {
+                choice: Choice::Iptables,
+                iptables: Some(wrapper("iptables-wrapper-1.0")),
+            },
+        };
         let config = Config {
             uplink: "wlan0,eth0".parse().expect("uplinks"),
-            firewall: self.choice.into(),
+            firewall,
             state_dir: self.dir.clone(),
             keep_forwarding: false,
-            ndc: None,
+            ndc: (self.shape == Shape::Netd).then(|| wrapper("ndc-wrapper-1.0")),
             dnsproxyd: PathBuf::new(),
             guest_zone: None,
             resolvers: Vec::new(),
@@ -274,9 +381,10 @@ impl Bed {
             Operation::Restart => {
                 self.end();
                 run("ip addr flush dev $(ip -o link | grep -o 'vm_wlan[0-9]*' | head -1)");
-                match self.choice {
-                    Choice::Iptables => run("iptables-legacy -t nat -F; iptables-legacy -t filter -D FORWARD 1"),
-                    _ => run("nft list tables | grep guestnet | while read -r one; do nft delete $one 2>/dev/null; done; true"),
+                match self.shape {
+                    Shape::Netd => run("iptables-legacy -F oem_fwd; iptables-legacy -t nat -F oem_nat_pre"),
+                    Shape::Iptables => run("iptables-legacy -t nat -F; iptables-legacy -t filter -D FORWARD 1"),
+                    Shape::Nftables => run("nft list tables | grep guestnet | while read -r one; do nft delete $one 2>/dev/null; done; true"),
                 };
             }
             Operation::Repair => {
@@ -304,7 +412,10 @@ impl Bed {
                 self.daemon().update(request).map(drop).map_err(failed)
             }
             Operation::UplinkChange => {
-                run("ip route replace default via 198.51.100.1 dev eth0");
+                match self.shape {
+                    Shape::Netd => netd_changes_to("eth0"),
+                    _ => drop(run("ip route replace default via 198.51.100.1 dev eth0")),
+                }
                 Ok(())
             }
             Operation::Restart => self.start(),
@@ -317,7 +428,10 @@ impl Bed {
 
     /// No guest, and the uplink that was.
     pub fn put_back(&mut self) {
-        run("ip route replace default via 192.0.2.1 dev wlan0");
+        match self.shape {
+            Shape::Netd => netd_changes_to("wlan0"),
+            _ => drop(run("ip route replace default via 192.0.2.1 dev wlan0")),
+        }
         if self.daemon.is_none() {
             self.start().expect("a start");
         }
@@ -378,6 +492,9 @@ impl Bed {
 impl Drop for Bed {
     fn drop(&mut self) {
         self.end();
+        if self._netns.is_some() {
+            let _ = fs::remove_dir_all(self.dir.with_extension("bin"));
+        }
     }
 }
 

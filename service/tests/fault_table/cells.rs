@@ -21,9 +21,8 @@
 //! * the same call succeeds afterwards, and so does the way back, of which nothing is left;
 //! * what is not guestnetd's is at each of these as it was, and so are the records.
 
-use crate::bed::{difference, Bed, Failed, Operation, Seen};
+use crate::bed::{difference, Bed, Failed, Operation, Seen, Shape};
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_GUEST_ROUTE_EXISTS;
-use guestnetd::effects::firewall::Choice;
 use guestnetd::write::faults::{none, to, Fault, Planned};
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -122,8 +121,8 @@ fn until<T>(limit: Duration, look: impl Fn() -> Result<T, String>) -> Result<T, 
 
 impl Table {
     /// Does it without a fault.
-    pub fn new(operation: Operation, choice: Choice, dir: &Path) -> Result<Self, String> {
-        let mut bed = Bed::new(operation, choice, dir);
+    pub fn new(operation: Operation, shape: Shape, dir: &Path) -> Result<Self, String> {
+        let mut bed = Bed::new(operation, shape, dir);
         bed.start().map_err(|e| e.1)?;
         let mut last: Option<(Vec<String>, Reference)> = None;
         for again in [false, false, true] {
@@ -151,7 +150,7 @@ impl Table {
                 until(LATER, come)
                     .map_err(|_| format!("it writes nothing: {}", bed.seen().device))?;
             }
-            sleep(if operation == Operation::UplinkChange { AFTER } else { AFTER / 4 });
+            sleep(AFTER);
             quiet();
             let mut writes = planned.names();
             drop(planned);
@@ -234,9 +233,15 @@ impl Table {
     fn killed(&mut self, what: &str, nth: usize, fault: Fault) -> Result<(), String> {
         self.bed.end();
         let when = if fault == Fault::KillBefore { "before" } else { "after" };
-        let filter = if self.bed.choice == Choice::Iptables { "iptables" } else { "nftables" };
         let victim = Command::new(std::env::current_exe().map_err(|e| e.to_string())?)
-            .args(["victim", self.bed.operation.name(), filter, what, &nth.to_string(), when])
+            .args([
+                "victim",
+                self.bed.operation.name(),
+                self.bed.shape.name(),
+                what,
+                &nth.to_string(),
+                when,
+            ])
             .arg(&self.bed.dir)
             .arg(self.bed.netns())
             .output()

@@ -12,8 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! The fault table: every write of an operation fails in every way, with both packet filters, on the real
-//! kernel. Which writes there are is counted in a run without a fault. Prints the table.
+//! The fault table: every write of an operation fails in every way, with both packet filters and where netd
+//! is, on the real kernel. Which writes there are is counted in a run without a fault. Prints the table.
 //!
 //! Without more: each kind of write fails in each way once, in one operation or another, and what
 //! tests/faults.md says of the writes is compared with what they are. With `FAULTS=all`
@@ -23,9 +23,8 @@ mod bed;
 mod cells;
 mod table;
 
-use bed::{Bed, Operation};
+use bed::{Bed, Operation, Shape};
 use cells::{fault, Table};
-use guestnetd::effects::firewall::Choice;
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,20 +33,16 @@ fn operation(name: &str) -> Operation {
     Operation::ALL.into_iter().find(|one| one.name() == name).expect("an operation")
 }
 
-fn choice(filter: &str) -> Choice {
-    if filter == "iptables" {
-        Choice::Iptables
-    } else {
-        Choice::Nftables
-    }
+fn shape(name: &str) -> Shape {
+    Shape::ALL.into_iter().find(|one| one.name() == name).expect("a shape")
 }
 
 /// Tries the cells that it is told of, or all: a line for each.
 fn work(named: &str, filter: &str) {
-    let _behind = bed::enter_a_device(operation(named));
+    let _behind = bed::enter_a_device(operation(named), shape(filter));
     let dir = std::env::temp_dir().join(format!("guestnetd-faults-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
-    let mut table = Table::new(operation(named), choice(filter), &dir)
+    let mut table = Table::new(operation(named), shape(filter), &dir)
         .unwrap_or_else(|e| panic!("{named}, {filter}: {e}"));
     let rows = table.rows.clone();
     for (what, writes) in &rows {
@@ -84,7 +79,7 @@ fn main() -> ExitCode {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["worker", operation, filter] => work(operation, filter),
         ["victim", named, filter, what, nth, when, dir, netns] => {
-            let bed = Bed::of(operation(named), choice(filter), Path::new(dir), Path::new(netns));
+            let bed = Bed::of(operation(named), shape(filter), Path::new(dir), Path::new(netns));
             let fault = fault(&format!("killed {when}"));
             cells::victim(bed, what, nth.parse().expect("a number"), fault);
         }

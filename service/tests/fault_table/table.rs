@@ -14,7 +14,7 @@
 
 //! The table: which cells there are, who tries them, and how it is printed and kept.
 
-use crate::bed::Operation;
+use crate::bed::{Operation, Shape};
 use crate::cells::{is_an_answer, FAULTS};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -24,9 +24,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
 use std::thread;
 
-const FILTERS: [&str; 2] = ["nftables", "iptables"];
-
-/// An operation with a packet filter.
+/// An operation on a device of some shape.
 type Of = (&'static str, &'static str);
 
 #[derive(Clone, Debug, Default)]
@@ -45,7 +43,7 @@ fn document() -> PathBuf {
 }
 
 fn operations() -> impl Iterator<Item = Of> {
-    Operation::ALL.into_iter().flat_map(|one| FILTERS.map(|filter| (one.name(), filter)))
+    Operation::ALL.into_iter().flat_map(|one| Shape::ALL.map(|shape| (one.name(), shape.name())))
 }
 
 pub fn main(all: bool) -> ExitCode {
@@ -109,7 +107,7 @@ fn representative(rows: &Rows) -> BTreeMap<Of, Vec<String>> {
     told
 }
 
-/// A process for each operation with each packet filter, some at a time.
+/// A process for each operation on each device, some at a time.
 fn try_all(all: bool, told: &BTreeMap<Of, Vec<String>>) -> (Rows, Vec<String>) {
     // Attaches take the longest.
     let todo = Mutex::new(operations());
@@ -185,8 +183,8 @@ fn try_one(of: Of, cells: &str) -> Result<Rows, String> {
 const HEAD: &str = "\
 # The fault table
 
-Every write of every operation fails in every way, on the real kernel, with both packet filters. `tests/soak/faults`
-tries every cell and writes this page.
+Every write of every operation fails in every way, on the real kernel, with both packet filters and on a device that netd
+shapes. `tests/soak/faults` tries every cell and writes this page.
 
 A tick: the fault was reached at each of these writes; the call failed with a code of its own and all was as before, or it
 had done what it was asked for all the same; the same call succeeded afterwards, and nothing was left of the way back.
@@ -196,32 +194,32 @@ What others have in the device, and guestnetd's records, are compared each time.
 * *torn*: it is made, and the answer cannot be read; of a file, half is written.
 * *killed before, after*: SIGKILL there, and another start.
 * A dash: ENOENT for a rule that is to go is no fault, but the answer that it is gone.
-* `nft`, `ipt`: how many such writes the operation makes with each packet filter. Each of them is a cell for each fault.
+* `nft`, `ipt`, `netd`: how many such writes the operation makes with each packet filter, and by netd's wrappers. Each of
+  them is a cell for each fault.
 
 ";
 
-/// A row for what both packet filters have.
+/// A row for what all devices have.
 fn print(rows: &Rows, all: bool) -> String {
-    let mut text = "| operation | write | nft | ipt |".to_owned();
+    let mut text = "| operation | write | nft | ipt | netd |".to_owned();
     FAULTS.iter().for_each(|(fault, _)| write!(text, " {fault} |").expect("a string"));
-    text += &format!("\n|---|---|---|---|{}\n", "---|".repeat(FAULTS.len()));
+    text += &format!("\n|---|---|---|---|---|{}\n", "---|".repeat(FAULTS.len()));
     for operation in Operation::ALL.map(Operation::name) {
         let kinds: BTreeSet<_> =
             rows.keys().filter(|(of, _)| of.0 == operation).map(|(_, what)| what).collect();
         for what in kinds {
             let of = |filter| rows.get(&((operation, filter), what.clone()));
-            let both = FILTERS.map(of);
-            let writes = both.map(|row| row.map_or("-".into(), |row| row.writes.to_string()));
-            write!(text, "| {operation} | {what} | {} | {} |", writes[0], writes[1])
-                .expect("a string");
+            let each = Shape::ALL.map(|shape| of(shape.name()));
+            let writes = each.map(|row| row.map_or("-".into(), |row| row.writes.to_string()));
+            write!(text, "| {operation} | {what} | {} |", writes.join(" | ")).expect("a string");
             for (fault, _) in FAULTS {
-                let results: Vec<_> = both
+                let results: Vec<_> = each
                     .into_iter()
                     .flatten()
                     .filter_map(|row| row.cells.get(fault))
                     .flatten()
                     .collect();
-                let cells: usize = both.iter().flatten().map(|row| row.writes).sum();
+                let cells: usize = each.iter().flatten().map(|row| row.writes).sum();
                 let mark = if is_an_answer(what, fault) {
                     "-"
                 } else if results.iter().any(|result| result.is_err()) {
@@ -248,9 +246,9 @@ fn read(text: &str) -> Rows {
     let mut rows = Rows::new();
     for line in text.lines() {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
-        let ["", operation, what, nft, ipt, ..] = cells[..] else { continue };
-        for (filter, writes) in FILTERS.into_iter().zip([nft, ipt]) {
-            let of = operations().find(|of| *of == (operation, filter));
+        let ["", operation, what, nft, ipt, netd, ..] = cells[..] else { continue };
+        for (shape, writes) in Shape::ALL.into_iter().zip([nft, ipt, netd]) {
+            let of = operations().find(|of| *of == (operation, shape.name()));
             let (Some(of), Ok(writes)) = (of, writes.parse()) else { continue };
             rows.insert((of, what.to_owned()), Row { writes, ..Row::default() });
         }

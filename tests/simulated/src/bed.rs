@@ -20,7 +20,7 @@ use crate::schedule::{self, inside, schedule, Nanos, Wait};
 use crate::world::{world, Hearing, World};
 use guestnet_simulator::{Connection, Fate, Netns, Packet};
 use guestnetd::daemon::{
-    AttachRequest, Attached, By, Config, Daemon, Handle, UpdateRequest, Verdict, Whose,
+    AttachRequest, Attached, By, Config, Daemon, GuestReport, Handle, UpdateRequest, Verdict, Whose,
 };
 use guestnetd::effects::firewall::Choice;
 use guestnetd::effects::kernel::netns::initial::Initial;
@@ -69,6 +69,23 @@ enum Known {
     Either,
 }
 
+/// What status says of a device.
+#[derive(Debug)]
+struct Said {
+    well: bool,
+    forwards: bool,
+    guests: Vec<SaidOf>,
+}
+
+/// The same of a guest.
+#[derive(Debug)]
+struct SaidOf {
+    name: String,
+    index: u32,
+    address: Ipv4Addr,
+    well: bool,
+}
+
 /// The answer of a call, once it is there.
 type Answer<T> = Arc<Mutex<Option<T>>>;
 
@@ -101,9 +118,11 @@ fn spec(guest: usize, mtu: i32) -> GuestSpec {
 /// nothing passes under another address than a guest's own, or to another guest.
 fn closed(world: &mut World) -> Result<(), String> {
     let device = world.device;
-    let links = device::links_of(world, device);
-    let ours = |link: &&device::Seen| link.group == LINK_GROUP && link.flags & 1 != 0;
-    let Some(first) = links.iter().find(ours) else { return Ok(()) };
+    let ours = |(index, name, flags, group): (u32, &str, u32, u32)| {
+        (group == LINK_GROUP && flags & 1 != 0).then(|| (index, name.to_owned()))
+    };
+    let links: Vec<_> = world.kernel.links(device).filter_map(ours).collect();
+    let Some((_, first)) = links.first() else { return Ok(()) };
     // What others have opened guestnetd closes when it hears of it, or looks.
     if let Some(opened) = world.opened {
         if world.filter.generation(device) == opened || !world.filter.is_closed(device) {
@@ -112,25 +131,25 @@ fn closed(world: &mut World) -> Result<(), String> {
         world.opened = None;
     }
     if !world.filter.is_closed(device) {
-        return Err(format!("{} is up, and the packet filter is open", first.name));
+        return Err(format!("{first} is up, and the packet filter is open"));
     }
     let generation = world.filter.generation(device);
     if std::mem::replace(&mut world.looked, generation) == generation {
         return Ok(());
     }
     let rules = world.filter.rules(device);
-    for link in links.iter().filter(ours) {
+    for (index, name) in &links {
         for (from, to) in
             [(STRANGER, ELSEWHERE), (STRANGER, GUESTS_OWN[0]), (GUESTS_OWN[0], GUESTS_OWN[1])]
         {
-            let fate = world.kernel.packet(device, &rules, &packet(link.index, from, to));
+            let fate = world.kernel.packet(device, &rules, &packet(*index as i32, from, to));
             // One of these addresses may be this guest's own.
             if from == STRANGER && matches!(fate, Fate::Sent { .. }) {
-                return Err(format!("{from} to {to} by {}: {fate:?}", link.name));
+                return Err(format!("{from} to {to} by {name}: {fate:?}"));
             }
-            let by_guest = |output: u32| links.iter().any(|l| l.index as u32 == output && ours(&l));
+            let by_guest = |output: u32| links.iter().any(|(index, _)| *index == output);
             if matches!(fate, Fate::Sent { output, .. } if by_guest(output)) {
-                return Err(format!("{from} to {to} by {}, another guest's: {fate:?}", link.name));
+                return Err(format!("{from} to {to} by {name}, another guest's: {fate:?}"));
             }
         }
     }
@@ -451,34 +470,45 @@ impl Bed {
                 self.say(|| format!("update {guest}: {result:?}"));
             }
             Op::Status(guest) => {
-                let handle = self.handle();
+                let first = self.status(guest)?;
                 // The kernel has queued an announcement before who caused it goes on: only what is read again
                 // each time is known while they are held back.
                 let late = world().hearing == Hearing::Late;
                 let broken = self.broken().filter(|what| !late || *what == UNFORWARDED);
-                let answer = self.begin(move || {
-                    let report = handle.status(guest.map(name), Whose::Everyones);
-                    report.map_err(|e| e.to_string()).map(|report| {
-                        let on = |one: &LayerReport| {
-                            one.layer == Layer::Forwarding && one.state == LayerState::Ok
-                        };
-                        // Where there is no guest it may be off.
-                        let says_on = !report.guests.is_empty() && report.layers.iter().any(on);
-                        (report.verdict, says_on)
-                    })
-                });
-                let result = self.answer("status", &answer)?;
-                self.say(|| format!("status {guest:?}: {result:?}, and {broken:?}"));
+                // Of the uplink it knows what it has heard.
+                let hears = !late || inside(|| device::has_default_route(device));
+                let cut = |said: &Option<Said>| -> Vec<(u32, Ipv4Addr, String)> {
+                    let guests = said.iter().flat_map(|said| &said.guests).filter(|_| hears);
+                    guests.filter_map(|guest| inside(|| self.is_cut(guest))).collect()
+                };
+                let cut_before = cut(&first);
+                if world().killed {
+                    return Ok(());
+                }
+                let said = self.status(guest)?;
+                self.say(|| format!("status {guest:?}: {said:?}, and {broken:?}"));
+                let cut_after = cut(&said);
                 // What was so before the call and is so after it was so all the time.
                 let still = broken.filter(|_| !world().killed && self.broken() == broken);
-                match (still, result) {
-                    (Some(what), Some(Ok((Verdict::Internet | Verdict::NoNames, _)))) => {
+                let Some(said) = said.filter(|_| !world().killed) else { return Ok(()) };
+                match still {
+                    Some(what) if said.well => {
                         return Err(format!("{what}, and status says that all is well"));
                     }
-                    (Some(UNFORWARDED), Some(Ok((_, true)))) => {
+                    Some(UNFORWARDED) if said.forwards => {
                         return Err(format!("{UNFORWARDED}, and status says that it is"));
                     }
                     _ => {}
+                }
+                for (index, address, why) in cut_after {
+                    let was = cut_before.iter().any(|one| (one.0, one.1) == (index, address));
+                    let well = |one: &&SaidOf| one.index == index && one.well;
+                    if let Some(guest) = said.guests.iter().find(well).filter(|_| was) {
+                        let name = &guest.name;
+                        return Err(format!(
+                            "nothing of {name}'s leaves, and status says it does: {why}"
+                        ));
+                    }
                 }
             }
             Op::List => {
@@ -572,6 +602,46 @@ impl Bed {
             }
         }
         Ok(())
+    }
+
+    /// What status says; none: guestnetd was killed meanwhile, or does not know the guest.
+    fn status(&self, guest: Option<usize>) -> Outcome<Option<Said>> {
+        let handle = self.handle();
+        let is_well = |verdict: Verdict| matches!(verdict, Verdict::Internet | Verdict::NoNames);
+        let answer = self.begin(move || {
+            let report = handle.status(guest.map(name), Whose::Everyones).ok()?;
+            let on =
+                |one: &LayerReport| one.layer == Layer::Forwarding && one.state == LayerState::Ok;
+            let of = |one: &GuestReport| SaidOf {
+                name: one.guest.name().to_string(),
+                index: one.guest.index.get(),
+                address: one.guest.net.guest.address,
+                well: is_well(one.verdict),
+            };
+            Some(Said {
+                well: is_well(report.verdict),
+                // Where there is no guest it may be off.
+                forwards: !report.guests.is_empty() && report.layers.iter().any(on),
+                guests: report.guests.iter().map(of).collect(),
+            })
+        });
+        Ok(self.answer("status", &answer)?.flatten())
+    }
+
+    /// What becomes of a packet of a guest's that should leave, where it does not.
+    fn is_cut(&self, guest: &SaidOf) -> Option<(u32, Ipv4Addr, String)> {
+        let device = world().device;
+        let asked = packet(guest.index as i32, guest.address, ELSEWHERE);
+        let up =
+            |(index, _, flags, _): (u32, &str, u32, u32)| index == guest.index && flags & 1 != 0;
+        if !world().kernel.links(device).any(up) {
+            return Some((guest.index, guest.address, "its host end is down, or not there".into()));
+        }
+        let rules = world().filter.rules(device);
+        match world().kernel.packet(device, &rules, &asked) {
+            Fate::Sent { .. } => None,
+            fate => Some((guest.index, guest.address, format!("{fate:?}"))),
+        }
     }
 
     /// What keeps every guest's packets from the internet, where there are guests.

@@ -67,10 +67,7 @@ extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
         return inside(|| {
             let world = world();
             let netns = world.place(own());
-            match world.socket(netns, protocol as u32) {
-                Ok(fd) => fd,
-                Err(errno) => fail(errno) as c_int,
-            }
+            world.socket(netns, protocol as u32, kind & libc::SOCK_NONBLOCK != 0)
         });
     }
     let fd = call(libc::SYS_socket, domain as usize, kind as usize, protocol as usize, 0, 0, 0);
@@ -209,10 +206,7 @@ unsafe extern "C" fn recvfrom(
                 told as ssize_t
             }
             Some(Err(errno)) => {
-                let blocks =
-                    real::raw(libc::SYS_fcntl, fd as usize, libc::F_GETFL as usize, 0, 0, 0, 0)
-                        & libc::O_NONBLOCK as isize
-                        == 0;
+                let blocks = !is_impatient(fd);
                 // Nothing comes to a socket that only asks.
                 if errno == libc::EAGAIN && blocks && flags & libc::MSG_DONTWAIT == 0 {
                     schedule().pass(PATIENCE);
@@ -224,6 +218,10 @@ unsafe extern "C" fn recvfrom(
     }
     let (flags, from) = (flags as usize, from as usize);
     call(libc::SYS_recvfrom, fd as usize, to as usize, length, flags, from, from_length as usize)
+}
+
+fn is_impatient(fd: c_int) -> bool {
+    matches!(world().file(fd), Some(File::Netlink(socket)) if socket.impatient)
 }
 
 // ---- Files and descriptors -------------------------------------------------------------------
@@ -276,8 +274,14 @@ extern "C" fn close(fd: c_int) -> c_int {
 #[no_mangle]
 unsafe extern "C" fn write(fd: c_int, from: *const c_void, length: size_t) -> ssize_t {
     if simulated(fd) {
-        let setting = inside(|| match world().file(fd) {
+        let setting = inside(|| match world().file_mut(fd) {
             Some(File::Setting(netns, path)) => Some((*netns, path.clone())),
+            Some(File::Counter(count)) => {
+                // SAFETY: what is written to one is a number.
+                *count += unsafe { from.cast::<u64>().read_unaligned() };
+                world().ring(fd);
+                None
+            }
             _ => None,
         });
         if let Some((netns, path)) = setting {
@@ -290,6 +294,7 @@ unsafe extern "C" fn write(fd: c_int, from: *const c_void, length: size_t) -> ss
                 (Err(errno), _) => fail(errno),
             };
         }
+        return length as ssize_t;
     }
     call(libc::SYS_write, fd as usize, from as usize, length, 0, 0, 0)
 }
@@ -314,23 +319,100 @@ unsafe extern "C" fn writev(fd: c_int, parts: *const libc::iovec, count: c_int) 
 }
 
 #[no_mangle]
-extern "C" fn fcntl(fd: c_int, command: c_int, value: usize) -> c_int {
-    let result = call(libc::SYS_fcntl, fd as usize, command as usize, value, 0, 0, 0) as c_int;
-    let duplicates = command == libc::F_DUPFD_CLOEXEC || command == libc::F_DUPFD;
-    if result >= 0 && duplicates && is_simulated() {
-        inside(|| world().duplicated(fd, result));
+unsafe extern "C" fn read(fd: c_int, to: *mut c_void, length: size_t) -> ssize_t {
+    if !simulated(fd) {
+        return call(libc::SYS_read, fd as usize, to as usize, length, 0, 0, 0);
     }
-    result
+    inside(|| match world().file_mut(fd) {
+        Some(File::Text(text, at)) => {
+            let some = &text[(*at).min(text.len())..];
+            let some = &some[..some.len().min(length)];
+            // SAFETY: the caller has room for `length` bytes there.
+            unsafe { std::ptr::copy_nonoverlapping(some.as_ptr(), to.cast(), some.len()) };
+            *at += some.len();
+            some.len() as ssize_t
+        }
+        Some(File::Counter(0)) => fail(libc::EAGAIN),
+        Some(File::Counter(count)) => {
+            // SAFETY: the caller has room for a number there.
+            unsafe { to.cast::<u64>().write_unaligned(std::mem::take(count)) };
+            8
+        }
+        _ => fail(libc::EINVAL),
+    })
+}
+
+#[no_mangle]
+extern "C" fn lseek64(fd: c_int, offset: i64, whence: c_int) -> i64 {
+    if !simulated(fd) {
+        return call(libc::SYS_lseek, fd as usize, offset as usize, whence as usize, 0, 0, 0)
+            as i64;
+    }
+    inside(|| match world().file_mut(fd) {
+        Some(File::Text(_, at)) => {
+            let from = if whence == libc::SEEK_CUR { *at as i64 } else { 0 };
+            *at = (from + offset).max(0) as usize;
+            *at as i64
+        }
+        _ => fail(libc::ESPIPE) as i64,
+    })
+}
+
+#[no_mangle]
+extern "C" fn fcntl(fd: c_int, command: c_int, value: usize) -> c_int {
+    if !simulated(fd) {
+        let result = call(libc::SYS_fcntl, fd as usize, command as usize, value, 0, 0, 0) as c_int;
+        let duplicates = command == libc::F_DUPFD_CLOEXEC || command == libc::F_DUPFD;
+        return if duplicates { opened(result) } else { result };
+    }
+    inside(|| match (command, world().file_mut(fd)) {
+        (libc::F_DUPFD_CLOEXEC | libc::F_DUPFD, _) => {
+            world().duplicate(fd).unwrap_or_else(|| fail(libc::EMFILE) as c_int)
+        }
+        (libc::F_GETFL, _) if is_impatient(fd) => libc::O_RDWR | libc::O_NONBLOCK,
+        (libc::F_GETFL, _) => libc::O_RDWR,
+        (libc::F_SETFL, Some(File::Netlink(socket))) => {
+            socket.impatient = value & libc::O_NONBLOCK as usize != 0;
+            0
+        }
+        (libc::F_GETFD, _) => libc::FD_CLOEXEC,
+        _ => 0,
+    })
 }
 
 #[no_mangle]
 extern "C" fn epoll_create1(flags: c_int) -> c_int {
-    opened(call(libc::SYS_epoll_create1, flags as usize, 0, 0, 0, 0, 0) as c_int)
+    match is_simulated() {
+        true => inside(|| world().made(File::Epoll(Vec::new()))),
+        false => call(libc::SYS_epoll_create1, flags as usize, 0, 0, 0, 0, 0) as c_int,
+    }
+}
+
+#[no_mangle]
+unsafe extern "C" fn epoll_ctl(
+    epoll: c_int,
+    op: c_int,
+    fd: c_int,
+    event: *mut libc::epoll_event,
+) -> c_int {
+    if !simulated(epoll) {
+        let (epoll, op) = (epoll as usize, op as usize);
+        return call(libc::SYS_epoll_ctl, epoll, op, fd as usize, event as usize, 0, 0) as c_int;
+    }
+    // SAFETY: the caller's; there is none where nothing is told of one.
+    let event = unsafe { event.as_ref() }.copied();
+    match inside(|| world().interest(epoll, op, fd, event)) {
+        0 => 0,
+        errno => fail(errno) as c_int,
+    }
 }
 
 #[no_mangle]
 extern "C" fn eventfd(value: c_uint, flags: c_int) -> c_int {
-    opened(call(libc::SYS_eventfd2, value as usize, flags as usize, 0, 0, 0, 0) as c_int)
+    match is_simulated() {
+        true => inside(|| world().made(File::Counter(value.into()))),
+        false => call(libc::SYS_eventfd2, value as usize, flags as usize, 0, 0, 0, 0) as c_int,
+    }
 }
 
 #[no_mangle]
@@ -364,33 +446,51 @@ unsafe extern "C" fn statx(
                 Ok(fd) => fd,
                 Err(errno) => return fail(errno) as c_int,
             };
-            let (empty, flags) = (c"".as_ptr() as usize, libc::AT_EMPTY_PATH as usize);
-            let told = real::raw(
-                libc::SYS_statx,
-                fd as usize,
-                empty,
-                flags,
-                mask as usize,
-                to as usize,
-                0,
-            );
+            // SAFETY: the caller has room for it.
+            unsafe { told_of(fd, to.cast()) };
             inside(|| world().close(fd));
-            return real::told(told) as c_int;
+            return 0;
+        }
+        if simulated(at) {
+            // SAFETY: as above.
+            unsafe { told_of(at, to.cast()) };
+            return 0;
         }
     }
     let (path, flags) = (path as usize, flags as usize);
     call(libc::SYS_statx, at as usize, path, flags, mask as usize, to as usize, 0) as c_int
 }
 
+/// What is told of a simulated file: which one it is.
+///
+/// # Safety
+/// There is room for it.
+unsafe fn told_of(fd: c_int, to: *mut libc::statx) {
+    // SAFETY: zeros are one.
+    let mut told: libc::statx = unsafe { std::mem::zeroed() };
+    (told.stx_mask, told.stx_mode) = (libc::STATX_BASIC_STATS, (libc::S_IFREG | 0o444) as u16);
+    (told.stx_nlink, told.stx_dev_minor) = (1, 4);
+    inside(|| {
+        told.stx_ino = match world().file(fd) {
+            Some(File::Netns(netns)) => world().kernel.inode(*netns),
+            _ => fd as u64,
+        };
+    });
+    // SAFETY: as above.
+    unsafe { to.write(told) };
+}
+
 #[no_mangle]
 unsafe extern "C" fn fstatfs(fd: c_int, to: *mut libc::statfs) -> c_int {
-    let result = call(libc::SYS_fstatfs, fd as usize, to as usize, 0, 0, 0, 0) as c_int;
-    if result == 0 && is_simulated() && inside(|| matches!(world().file(fd), Some(File::Netns(_))))
-    {
-        // SAFETY: the caller has room for it, and the kernel has just written it.
-        unsafe { (*to).f_type = 0x6e73_6673 };
+    if is_simulated() && inside(|| matches!(world().file(fd), Some(File::Netns(_)))) {
+        // SAFETY: the caller has room for it, and zeros are one.
+        unsafe {
+            to.write(std::mem::zeroed());
+            (*to).f_type = 0x6e73_6673;
+        }
+        return 0;
     }
-    result
+    call(libc::SYS_fstatfs, fd as usize, to as usize, 0, 0, 0, 0) as c_int
 }
 
 #[no_mangle]
@@ -403,6 +503,7 @@ unsafe extern "C" fn fstatfs64(fd: c_int, to: *mut libc::statfs) -> c_int {
 extern "C" fn ioctl(fd: c_int, request: usize, value: usize) -> c_int {
     const NS_GET_NSTYPE: usize = 0xb703;
     const NS_GET_OWNER_UID: usize = 0xb704;
+    const FIONBIO: usize = 0x5421;
     if is_simulated() && inside(|| matches!(world().file(fd), Some(File::Netns(_)))) {
         match request & 0xffff {
             NS_GET_NSTYPE => return libc::CLONE_NEWNET,
@@ -413,6 +514,16 @@ extern "C" fn ioctl(fd: c_int, request: usize, value: usize) -> c_int {
             }
             _ => {}
         }
+    }
+    if simulated(fd) {
+        return inside(|| match world().file_mut(fd) {
+            Some(File::Netlink(socket)) if request & 0xffff == FIONBIO => {
+                // SAFETY: the caller has an int there (ioctl(2)).
+                socket.impatient = unsafe { *(value as *const c_int) } != 0;
+                0
+            }
+            _ => fail(libc::ENOTTY) as c_int,
+        });
     }
     call(libc::SYS_ioctl, fd as usize, request, value, 0, 0, 0) as c_int
 }
@@ -433,6 +544,13 @@ fn libcs(name: &CStr) -> *mut c_void {
     unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) }
 }
 
+/// A simulated directory that is read.
+pub struct Listed {
+    names: Vec<String>,
+    at: usize,
+    entry: libc::dirent64,
+}
+
 #[no_mangle]
 unsafe extern "C" fn opendir(path: *const c_char) -> *mut libc::DIR {
     // SAFETY: this is the type of libc's opendir().
@@ -450,14 +568,57 @@ unsafe extern "C" fn opendir(path: *const c_char) -> *mut libc::DIR {
             std::ptr::null_mut()
         }
         Some(Ok(names)) => {
-            let folder = format!("{}/listed", world().scratch);
-            let _ = std::fs::remove_dir_all(&folder);
-            let _ = std::fs::create_dir_all(&folder);
-            names.iter().for_each(|name| drop(std::fs::write(format!("{folder}/{name}"), "")));
-            let path = std::ffi::CString::new(folder).unwrap_or_default();
-            real(path.as_ptr())
+            // SAFETY: zeros are one.
+            let entry = unsafe { std::mem::zeroed() };
+            let listed = Box::into_raw(Box::new(Listed { names, at: 0, entry }));
+            world().listed.insert(listed as usize);
+            listed.cast()
         }
     })
+}
+
+fn is_listed(directory: *mut libc::DIR) -> bool {
+    is_simulated() && inside(|| world().listed.contains(&(directory as usize)))
+}
+
+#[no_mangle]
+unsafe extern "C" fn readdir64(directory: *mut libc::DIR) -> *mut libc::dirent64 {
+    if !is_listed(directory) {
+        // SAFETY: this is the type of libc's readdir64(), and the caller's own.
+        return unsafe {
+            let real: extern "C" fn(*mut libc::DIR) -> *mut libc::dirent64 =
+                std::mem::transmute(libcs(c"readdir64"));
+            real(directory)
+        };
+    }
+    // SAFETY: made by `opendir()`, and the caller's alone.
+    let listed = unsafe { &mut *directory.cast::<Listed>() };
+    let Some(name) = listed.names.get(listed.at) else { return std::ptr::null_mut() };
+    listed.at += 1;
+    listed.entry.d_ino = listed.at as u64;
+    listed.entry.d_type = libc::DT_REG;
+    listed.entry.d_name = [0; 256];
+    for (to, from) in listed.entry.d_name[..255].iter_mut().zip(name.bytes()) {
+        *to = from as c_char;
+    }
+    &raw mut listed.entry
+}
+
+#[no_mangle]
+unsafe extern "C" fn closedir(directory: *mut libc::DIR) -> c_int {
+    if is_listed(directory) {
+        inside(|| {
+            world().listed.remove(&(directory as usize));
+            // SAFETY: made by `opendir()`, and nobody's any more.
+            drop(unsafe { Box::from_raw(directory.cast::<Listed>()) });
+        });
+        return 0;
+    }
+    // SAFETY: this is the type of libc's closedir(), and the caller's own.
+    unsafe {
+        let real: extern "C" fn(*mut libc::DIR) -> c_int = std::mem::transmute(libcs(c"closedir"));
+        real(directory)
+    }
 }
 
 // ---- Namespaces and processes ----------------------------------------------------------------
@@ -609,24 +770,6 @@ unsafe fn futex(word: usize, op: c_int, value: u32, time: usize, bits: u32) -> c
 
 type Start = extern "C" fn(*mut c_void) -> *mut c_void;
 
-struct Begins {
-    start: Start,
-    argument: *mut c_void,
-    number: usize,
-    gate: &'static std::sync::atomic::AtomicU32,
-}
-
-extern "C" fn begins(begins: *mut c_void) -> *mut c_void {
-    // SAFETY: made by `pthread_create()` below, for this thread alone.
-    let begins = unsafe { Box::from_raw(begins.cast::<Begins>()) };
-    schedule::enter(begins.number, begins.gate);
-    let (start, argument) = (begins.start, begins.argument);
-    inside(|| drop(begins));
-    let result = start(argument);
-    schedule::leave();
-    result
-}
-
 #[no_mangle]
 unsafe extern "C" fn pthread_create(
     handle: *mut libc::pthread_t,
@@ -640,25 +783,24 @@ unsafe extern "C" fn pthread_create(
         Start,
         *mut c_void,
     ) -> c_int;
-    // SAFETY: this is the type of libc's pthread_create().
-    let real: Create = unsafe { std::mem::transmute(libcs(c"pthread_create")) };
     if !is_simulated() {
-        // SAFETY: the caller's own.
-        return unsafe { real(handle, attributes, start, argument) };
+        // SAFETY: this is the type of libc's pthread_create(), and the caller's own arguments.
+        return unsafe {
+            let real: Create = std::mem::transmute(libcs(c"pthread_create"));
+            real(handle, attributes, start, argument)
+        };
     }
     inside(|| {
-        let life = schedule().life();
-        let number = schedule().add(life);
+        let argument = argument as usize;
+        let work = move || {
+            start(argument as *mut c_void);
+        };
+        let (number, named) = schedule().add(Box::new(work));
         let here = world().place(own());
         world().put(number, here);
-        let gate = schedule::gate(number);
-        let begin = Box::into_raw(Box::new(Begins { start, argument, number, gate }));
-        // SAFETY: the caller's own, and what `begins()` takes.
-        let result = unsafe { real(handle, attributes, begins, begin.cast()) };
-        assert_eq!(result, 0, "a thread cannot be made");
-        // SAFETY: pthread_create() has just written it.
-        schedule().named(number, unsafe { *handle });
-        result
+        // SAFETY: the caller has room for it.
+        unsafe { *handle = named };
+        0
     })
 }
 
@@ -669,9 +811,46 @@ unsafe extern "C" fn pthread_join(handle: libc::pthread_t, to: *mut *mut c_void)
         if let Some(number) = inside(|| schedule().find(handle)) {
             schedule::wait(Wait::End(number), None);
         }
+        return 0;
     }
     // SAFETY: this is the type of libc's pthread_join(), and the caller's own arguments.
     unsafe { std::mem::transmute::<*mut c_void, Join>(libcs(c"pthread_join"))(handle, to) }
+}
+
+/// Nobody has to be told: what a thread has is taken by the next one.
+#[no_mangle]
+extern "C" fn pthread_detach(_: libc::pthread_t) -> c_int {
+    0
+}
+
+#[no_mangle]
+extern "C" fn pthread_setname_np(_: libc::pthread_t, _: *const c_char) -> c_int {
+    0
+}
+
+/// A handler's stack is the kernel's thread's own, of which there is one.
+#[no_mangle]
+extern "C" fn pthread_getattr_np(_: libc::pthread_t, _: *mut libc::pthread_attr_t) -> c_int {
+    libc::ENOSYS
+}
+
+#[no_mangle]
+unsafe extern "C" fn __cxa_thread_atexit_impl(
+    destructor: unsafe extern "C" fn(*mut c_void),
+    object: *mut c_void,
+    module: *mut c_void,
+) -> c_int {
+    type AtExit =
+        unsafe extern "C" fn(unsafe extern "C" fn(*mut c_void), *mut c_void, *mut c_void) -> c_int;
+    if schedule::has_place() {
+        inside(|| schedule().at_end(destructor, object as usize));
+        return 0;
+    }
+    // SAFETY: this is the type of libc's function, and the caller's own arguments.
+    unsafe {
+        let real: AtExit = std::mem::transmute(libcs(c"__cxa_thread_atexit_impl"));
+        real(destructor, object, module)
+    }
 }
 
 #[no_mangle]
@@ -739,46 +918,42 @@ unsafe extern "C" fn epoll_wait(
     most: c_int,
     timeout: c_int,
 ) -> c_int {
-    let look = |timeout: c_int| {
-        let (events, most) = (events as usize, most as usize);
-        call(libc::SYS_epoll_pwait, epoll as usize, events, most, timeout as usize, 0, 8) as c_int
-    };
-    if !is_simulated() {
-        return look(timeout);
+    if !simulated(epoll) {
+        let (events, most, timeout) = (events as usize, most as usize, timeout as usize);
+        return call(libc::SYS_epoll_pwait, epoll as usize, events, most, timeout, 0, 8) as c_int;
     }
+    // SAFETY: the caller has room for so many there.
+    let room = unsafe { std::slice::from_raw_parts_mut(events, most as usize) };
     let until = after(milliseconds(timeout));
     loop {
-        let found = look(0);
+        let found = inside(|| world().events(epoll, room)).unwrap_or(0);
         if found != 0 || timeout == 0 {
-            return found;
+            return found as c_int;
         }
         let fds = vec![libc::pollfd { fd: epoll, events: libc::POLLIN, revents: 0 }];
         if !schedule::wait(Wait::Ready(fds), until) {
-            return look(0);
+            return inside(|| world().events(epoll, room)).unwrap_or(0) as c_int;
         }
     }
 }
 
 #[no_mangle]
 unsafe extern "C" fn poll(fds: *mut libc::pollfd, count: libc::nfds_t, timeout: c_int) -> c_int {
-    static ZERO: [i64; 2] = [0, 0];
-    if !is_simulated() {
+    // SAFETY: the caller has so many there.
+    let all = unsafe { std::slice::from_raw_parts_mut(fds, count as usize) };
+    if !is_simulated() || !all.iter().any(|one| simulated(one.fd)) {
         let time = [i64::from(timeout) / 1000, i64::from(timeout) % 1000 * 1_000_000];
         let time = if timeout < 0 { 0 } else { time.as_ptr() as usize };
         return call(libc::SYS_ppoll, fds as usize, count as usize, time, 0, 8, 0) as c_int;
     }
-    let look =
-        || call(libc::SYS_ppoll, fds as usize, count as usize, ZERO.as_ptr() as usize, 0, 8, 0);
     let until = after(milliseconds(timeout));
     loop {
-        let found = look() as c_int;
+        let found = inside(|| world().poll(all));
         if found != 0 || timeout == 0 {
             return found;
         }
-        // SAFETY: the caller has so many there.
-        let asked = unsafe { std::slice::from_raw_parts(fds, count as usize) }.to_vec();
-        if !schedule::wait(Wait::Ready(asked), until) {
-            return look() as c_int;
+        if !schedule::wait(Wait::Ready(all.to_vec()), until) {
+            return inside(|| world().poll(all));
         }
     }
 }

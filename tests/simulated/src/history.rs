@@ -84,7 +84,16 @@ impl Op {
     fn breaks(&self) -> bool {
         matches!(
             self,
-            Self::UplinkGoes | Self::NoDefaultRoute | Self::UplinkDown | Self::NoForwarding
+            Self::UplinkGoes
+                | Self::NoDefaultRoute
+                | Self::UplinkDown
+                | Self::NoForwarding
+                | Self::FilterGoes
+                | Self::FilterRuleGoes(_)
+                | Self::HostEndDown(_)
+                | Self::NoHostAddress(_)
+                | Self::Route(..)
+                | Self::Rule(..)
         )
     }
 

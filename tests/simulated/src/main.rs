@@ -22,8 +22,11 @@
 
 mod bed;
 mod calls;
+mod descriptors;
 mod device;
+mod fiber;
 mod filter;
+mod heap;
 mod history;
 mod real;
 mod schedule;
@@ -39,6 +42,9 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap::new();
 
 /// How long a history may take in real time: one that takes longer runs for ever.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -133,8 +139,9 @@ impl Teller {
             let mut ends = [0i32; 2];
             // SAFETY: there is room for two descriptors.
             assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
-            // SAFETY: all other threads of this process are a killed guestnetd's, and never run again.
-            let child = unsafe { libc::fork() };
+            // libc's own would take the places of threads for what is left of threads.
+            let fork = libc::SIGCHLD as usize;
+            let child = real::raw(libc::SYS_clone, fork, 0, 0, 0, 0, 0) as i32;
             if child == 0 {
                 real::close(ends[0]);
                 self.child(ends[1], seed, steps);

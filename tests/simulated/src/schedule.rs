@@ -13,14 +13,13 @@
 // limitations under the License.
 
 //! One thread runs at a time, chosen by the seed where several could, and time passes only when none
-//! can. Threads are real ones; what holds them is a gate of their own, and what they wait for is known
-//! here: a futex, descriptors, a time, another thread's end.
+//! can. Threads have all that real ones have, and one of the kernel's runs them in turn (`fiber.rs`); what
+//! they wait for is known here: a futex, descriptors, a time, another thread's end.
 
-use crate::real;
+use crate::fiber::{self, At, Place};
 use crate::seed::Seed;
 use std::cell::Cell;
 use std::ptr::addr_of_mut;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A thread's number, in the order in which they began.
 pub type Number = usize;
@@ -47,8 +46,18 @@ pub enum Wait {
     Never,
 }
 
+/// More threads than there ever are at once.
+const PLACES: usize = 48;
+
+type Destructor = unsafe extern "C" fn(*mut libc::c_void);
+
 struct Thread {
-    gate: &'static AtomicU32,
+    /// Where it goes on.
+    at: At,
+    /// What it runs in; none: the history's own thread, or one that has ended.
+    place: Option<usize>,
+    /// What becomes of its thread-locals at its end.
+    destructors: Vec<(Destructor, usize)>,
     wait: Wait,
     until: Option<Nanos>,
     /// Which life of guestnetd it belongs to; 0 is the history's own.
@@ -60,6 +69,8 @@ struct Thread {
 /// All threads. Touched by the one that runs alone.
 pub struct Schedule {
     threads: Vec<Thread>,
+    /// The places that nobody runs in.
+    free: Vec<usize>,
     now: Nanos,
     /// Of the thread that runs.
     current: Number,
@@ -68,6 +79,7 @@ pub struct Schedule {
 }
 
 static mut SCHEDULE: Option<Schedule> = None;
+static mut PLACES_MADE: Vec<Place> = Vec::new();
 
 thread_local! {
     /// This thread's number; none: it is not of the simulation.
@@ -79,8 +91,8 @@ thread_local! {
 /// The schedule. Only the thread that has the turn calls this.
 #[allow(static_mut_refs)]
 pub fn schedule() -> &'static mut Schedule {
-    // SAFETY: one thread runs at a time, and hands over by a futex, which orders what they write. No
-    // caller keeps the reference over a call that hands over.
+    // SAFETY: one thread runs at a time, all of them on one of the kernel's. No caller keeps the reference
+    // over a call that hands over.
     unsafe { (*addr_of_mut!(SCHEDULE)).as_mut().expect("the simulation has begun") }
 }
 
@@ -88,6 +100,11 @@ pub fn schedule() -> &'static mut Schedule {
 pub fn is_simulated() -> bool {
     SELF.try_with(|own| own.get().is_some()).unwrap_or(false)
         && !INSIDE.try_with(Cell::get).unwrap_or(true)
+}
+
+/// Whether the calling thread is one that this program runs itself, and not the kernel's own.
+pub fn has_place() -> bool {
+    SELF.get().is_some_and(|own| schedule().threads[own].place.is_some())
 }
 
 /// Runs what is the simulation's own: its calls of libc are the real ones.
@@ -111,27 +128,56 @@ pub fn own() -> Number {
     SELF.with(Cell::get).expect("a simulated thread")
 }
 
-/// Begins: the calling thread tells the history.
+/// The places, which are made once. Only the thread that has the turn calls this.
+#[allow(static_mut_refs)]
+fn places() -> &'static mut Vec<Place> {
+    // SAFETY: as above.
+    unsafe { &mut *addr_of_mut!(PLACES_MADE) }
+}
+
+/// Begins: the calling thread tells the history. Threads that there are never go on.
 pub fn begin(seed: Seed) {
-    let schedule = Schedule { threads: Vec::new(), now: 1_000_000_000_000, current: 0, seed };
+    if places().is_empty() {
+        places().extend(fiber::places(PLACES));
+    }
+    let free = (0..PLACES).rev().collect();
+    let schedule = Schedule { threads: Vec::new(), free, now: 1_000_000_000_000, current: 0, seed };
     // SAFETY: no thread has begun yet.
     unsafe { *addr_of_mut!(SCHEDULE) = Some(schedule) };
-    let own = crate::schedule::schedule().add(0);
+    let own = crate::schedule::schedule().thread(0, At::default(), None, 0);
     SELF.with(|cell| cell.set(Some(own)));
 }
 
 impl Schedule {
-    /// A thread that could run.
-    pub fn add(&mut self, life: u32) -> Number {
-        self.threads.push(Thread {
-            gate: Box::leak(Box::new(AtomicU32::new(0))),
-            wait: Wait::Nothing,
-            until: None,
-            life,
-            handle: 0,
-            ended: false,
-        });
+    fn thread(
+        &mut self,
+        life: u32,
+        at: At,
+        place: Option<usize>,
+        handle: libc::pthread_t,
+    ) -> Number {
+        let (wait, until, destructors) = (Wait::Nothing, None, Vec::new());
+        let ended = false;
+        self.threads.push(Thread { at, place, destructors, wait, until, life, handle, ended });
         self.threads.len() - 1
+    }
+
+    /// A thread that could run, and what libc calls it.
+    pub fn add(&mut self, work: Box<dyn FnOnce()>) -> (Number, libc::pthread_t) {
+        let place = self.free.pop().expect("a place for one more thread");
+        let number = self.threads.len();
+        let begins = Box::into_raw(Box::new(Begins { number, work }));
+        let (at, handle) = {
+            let place = &places()[place];
+            (place.begin(begin_thread, begins as usize), place.handle())
+        };
+        self.thread(self.life(), at, Some(place), handle);
+        (number, handle)
+    }
+
+    /// What is to be done with a thread-local at the running thread's end.
+    pub fn at_end(&mut self, destructor: Destructor, object: usize) {
+        self.threads[self.current].destructors.push((destructor, object));
     }
 
     /// The time.
@@ -154,11 +200,6 @@ impl Schedule {
         self.threads[self.current].life = life;
     }
 
-    /// Notes what libc calls a thread.
-    pub fn named(&mut self, number: Number, handle: libc::pthread_t) {
-        self.threads[number].handle = handle;
-    }
-
     /// The thread that libc calls so.
     pub fn find(&self, handle: libc::pthread_t) -> Option<Number> {
         self.threads.iter().rposition(|thread| thread.handle == handle)
@@ -166,9 +207,12 @@ impl Schedule {
 
     /// Ends all threads of a life, wherever they are.
     pub fn kill(&mut self, life: u32) {
-        for thread in self.threads.iter_mut().filter(|thread| thread.life == life) {
-            thread.wait = Wait::Never;
-            thread.until = None;
+        for (number, thread) in self.threads.iter_mut().enumerate() {
+            if thread.life == life {
+                (thread.wait, thread.until) = (Wait::Never, None);
+                // What runs now will not for long.
+                self.free.extend(thread.place.take_if(|_| number != self.current));
+            }
         }
     }
 
@@ -203,7 +247,7 @@ impl Schedule {
         }
         match &thread.wait {
             Wait::Nothing => true,
-            Wait::Ready(fds) => real::is_ready(fds),
+            Wait::Ready(fds) => crate::world::world().is_ready(fds),
             Wait::End(other) => self.threads[*other].ended,
             Wait::Futex(..) | Wait::Time | Wait::Quiet | Wait::Never => false,
         }
@@ -255,17 +299,10 @@ fn hand_over(own: Number) {
         return;
     }
     schedule.current = next;
-    let (gate, mine) = (schedule.threads[next].gate, schedule.threads[own].gate);
-    gate.store(1, Ordering::Release);
-    real::wake(gate);
-    pass(mine);
-}
-
-/// Waits for the calling thread's turn.
-fn pass(gate: &AtomicU32) {
-    while gate.swap(0, Ordering::Acquire) == 0 {
-        real::sleep_on(gate, 0);
-    }
+    let to = schedule.threads[next].at;
+    let from = &raw mut schedule.threads[own].at;
+    // SAFETY: nobody runs there, and threads are added, which moves this one, after it was written.
+    unsafe { fiber::switch(from, to) };
 }
 
 /// Others may go on.
@@ -273,29 +310,30 @@ pub fn yield_now() {
     wait(Wait::Nothing, None);
 }
 
-/// What a thread that was just made does first. `gate` is its own.
-pub fn enter(number: Number, gate: &'static AtomicU32) {
-    pass(gate);
+/// A thread that is to begin.
+struct Begins {
+    number: Number,
+    work: Box<dyn FnOnce()>,
+}
+
+extern "C" fn begin_thread(begins: usize) -> ! {
+    // SAFETY: made by `add()` for this thread alone.
+    let Begins { number, work } = *unsafe { Box::from_raw(begins as *mut Begins) };
     SELF.with(|cell| cell.set(Some(number)));
-}
-
-/// The gate of a thread that is to be made.
-pub fn gate(number: Number) -> &'static AtomicU32 {
-    schedule().threads[number].gate
-}
-
-/// The calling thread has come to its end.
-pub fn leave() {
-    let own = own();
-    SELF.with(|cell| cell.set(None));
+    work();
+    // Those of thread-locals may have thread-locals of their own.
+    while let Some((destructor, object)) = schedule().threads[number].destructors.pop() {
+        // SAFETY: the thread that they are of calls it, once (`__cxa_thread_atexit_impl`).
+        unsafe { destructor(object as *mut libc::c_void) };
+    }
+    INSIDE.with(|inside| inside.set(true));
     let schedule = schedule();
-    schedule.threads[own].ended = true;
-    schedule.threads[own].wait = Wait::Never;
-    let next = schedule.next();
-    schedule.current = next;
-    let gate = schedule.threads[next].gate;
-    gate.store(1, Ordering::Release);
-    real::wake(gate);
+    let thread = &mut schedule.threads[number];
+    (thread.ended, thread.wait) = (true, Wait::Never);
+    // Nobody takes it before somebody else runs.
+    schedule.free.extend(thread.place.take());
+    hand_over(number);
+    unreachable!("a thread went on after its end");
 }
 
 /// The calling thread ends here and now, as its process was killed.

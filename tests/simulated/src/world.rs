@@ -15,6 +15,7 @@
 //! What is behind the system calls: the simulated kernel, who has which of its descriptors open, the
 //! processes, and what goes wrong when.
 
+use crate::descriptors::Interest;
 use crate::filter::Filter;
 use crate::real;
 use crate::schedule::schedule;
@@ -22,7 +23,7 @@ use guestnet_simulator::{Kernel, Listener, Netns, NETFILTER};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ptr::addr_of_mut;
 
-/// A descriptor of something simulated. Each is a real one, too, which epoll and poll can wait for.
+/// A descriptor of something simulated.
 pub enum File {
     /// A netlink socket.
     Netlink(Socket),
@@ -32,6 +33,14 @@ pub enum File {
     Setting(Netns, String),
     /// A process.
     Pidfd(i32),
+    /// A file of /proc or /sys, with what was in it when it was opened, and how much was read.
+    Text(Vec<u8>, usize),
+    /// An eventfd.
+    Counter(u64),
+    /// An instance of epoll.
+    Epoll(Vec<Interest>),
+    /// Another descriptor of what this one is of.
+    Same(i32),
 }
 
 /// A netlink socket.
@@ -43,6 +52,15 @@ pub struct Socket {
     queue: VecDeque<Result<Vec<u8>, i32>>,
     groups: BTreeSet<u32>,
     listener: Option<Listener>,
+    /// Whether it says that nothing has come, and does not wait.
+    pub impatient: bool,
+}
+
+impl Socket {
+    /// Whether there is something to receive.
+    pub fn has_some(&self) -> bool {
+        !self.queue.is_empty()
+    }
 }
 
 /// What goes wrong at a write.
@@ -72,8 +90,6 @@ pub enum Hearing {
 /// A process.
 struct Process {
     started: u64,
-    /// The ends that keep its pidfds from being readable.
-    ends: Vec<i32>,
 }
 
 /// Looks for what must not be.
@@ -87,13 +103,16 @@ pub struct World {
     pub filter: Filter,
     /// Where guestnetd is.
     pub device: Netns,
-    files: BTreeMap<i32, File>,
-    /// One real file for each namespace: its inode is the namespace's.
-    inodes: BTreeMap<Netns, i32>,
+    pub(crate) files: BTreeMap<i32, File>,
+    /// When something came to each of them last, and how often to any.
+    pub(crate) rung: BTreeMap<i32, u64>,
+    pub(crate) rings: u64,
+    /// Directories that are read.
+    pub listed: BTreeSet<usize>,
     processes: BTreeMap<i32, Process>,
     /// The namespaces that threads are in, where that is not the device's.
     places: BTreeMap<usize, Netns>,
-    /// Real descriptors of each life of guestnetd's.
+    /// Descriptors of each life of guestnetd's, real ones, too.
     owned: BTreeMap<i32, u32>,
     ports: u32,
     /// The fault to come, after so many writes.
@@ -140,7 +159,9 @@ pub fn begin(scratch: String) {
         filter: Filter::default(),
         device,
         files: BTreeMap::new(),
-        inodes: BTreeMap::new(),
+        rung: BTreeMap::new(),
+        rings: 0,
+        listed: BTreeSet::new(),
         processes: BTreeMap::new(),
         places: BTreeMap::new(),
         owned: BTreeMap::new(),
@@ -234,7 +255,7 @@ impl World {
         self.places.insert(thread, netns);
     }
 
-    fn own(&mut self, fd: i32) {
+    pub(crate) fn own(&mut self, fd: i32) {
         let life = schedule().life();
         if life != 0 {
             self.owned.insert(fd, life);
@@ -251,7 +272,15 @@ impl World {
     /// A descriptor is closed.
     pub fn close(&mut self, fd: i32) {
         self.owned.remove(&fd);
-        match self.files.remove(&fd) {
+        let gone = match self.others_of(fd) {
+            None => self.files.remove(&fd),
+            // Another descriptor has it from now on.
+            Some(heir) => {
+                self.bequeath(fd, heir);
+                return;
+            }
+        };
+        match gone {
             Some(File::Netns(_)) => self.kernel.fd_close(fd),
             Some(File::Netlink(socket)) => {
                 if let Some(listener) = socket.listener {
@@ -262,15 +291,21 @@ impl World {
                 }
                 self.late.retain(|(at, _)| *at != fd);
             }
-            _ => {}
+            Some(_) => {}
+            None => real::close(fd),
         }
-        real::close(fd);
+        self.uninterest(fd);
         self.pump();
     }
 
     /// What a descriptor is; none if it is nothing simulated.
     pub fn file(&self, fd: i32) -> Option<&File> {
-        self.files.get(&fd)
+        self.files.get(&self.same(fd))
+    }
+
+    /// The same, to be changed.
+    pub fn file_mut(&mut self, fd: i32) -> Option<&mut File> {
+        self.files.get_mut(&self.same(fd))
     }
 
     /// A descriptor of a namespace.
@@ -278,47 +313,38 @@ impl World {
         if !self.kernel.is_alive(netns) {
             return Err(libc::ENOENT);
         }
-        let inode = match self.inodes.get(&netns) {
-            Some(inode) => *inode,
-            None => {
-                let made = real::file_of(b"").map_err(|_| libc::EMFILE)?;
-                self.inodes.insert(netns, made);
-                made
-            }
-        };
-        let fd = real::dup(inode).map_err(|_| libc::EMFILE)?;
-        self.is_netns(fd, netns);
+        let fd = self.made(File::Netns(netns));
+        self.kernel.fd_open(fd, netns);
         Ok(fd)
     }
 
-    fn is_netns(&mut self, fd: i32, netns: Netns) {
-        self.kernel.fd_open(fd, netns);
-        self.files.insert(fd, File::Netns(netns));
-        self.own(fd);
-    }
-
-    /// One descriptor has become two.
-    pub fn duplicated(&mut self, old: i32, new: i32) {
-        match self.files.get(&old) {
-            Some(File::Netns(netns)) => self.is_netns(new, *netns),
-            Some(File::Pidfd(pid)) => {
-                let pid = *pid;
-                self.files.insert(new, File::Pidfd(pid));
-                self.own(new);
+    /// Another descriptor of the same.
+    pub fn duplicate(&mut self, fd: i32) -> Option<i32> {
+        match self.file(fd)? {
+            File::Netns(netns) => self.open_netns(*netns).ok(),
+            File::Pidfd(pid) => Some(self.made(File::Pidfd(*pid))),
+            File::Counter(_) | File::Epoll(_) => {
+                let same = self.made(File::Text(Vec::new(), 0));
+                self.files.insert(same, File::Same(self.same(fd)));
+                Some(same)
             }
-            _ => self.own(new),
+            _ => panic!("nobody has made another descriptor of such a thing before"),
         }
     }
 
     /// A netlink socket.
-    pub fn socket(&mut self, netns: Netns, protocol: u32) -> Result<i32, i32> {
-        let fd = real::eventfd(libc::EFD_CLOEXEC).map_err(|_| libc::EMFILE)?;
+    pub fn socket(&mut self, netns: Netns, protocol: u32, impatient: bool) -> i32 {
         self.ports += 1;
-        let (queue, groups) = Default::default();
-        let socket = Socket { netns, protocol, port: self.ports, queue, groups, listener: None };
-        self.files.insert(fd, File::Netlink(socket));
-        self.own(fd);
-        Ok(fd)
+        let ((queue, groups), listener, port) = (Default::default(), None, self.ports);
+        self.made(File::Netlink(Socket {
+            netns,
+            protocol,
+            port,
+            queue,
+            groups,
+            listener,
+            impatient,
+        }))
     }
 
     /// The port of a netlink socket.
@@ -343,7 +369,7 @@ impl World {
 
     /// Announcements go to who listens.
     pub fn pump(&mut self) {
-        let hearing = self.hearing;
+        let (hearing, mut rung) = (self.hearing, Vec::new());
         for (fd, file) in &mut self.files {
             let File::Netlink(socket) = file else { continue };
             let Some(listener) = socket.listener else { continue };
@@ -365,8 +391,9 @@ impl World {
                 }
                 Hearing::Good => socket.queue.extend(datagrams.into_iter().map(Ok)),
             }
-            ring(*fd);
+            rung.push(*fd);
         }
+        rung.into_iter().for_each(|fd| self.ring(fd));
     }
 
     /// What was held back comes now. Of one kind, in the order in which it was; of different kinds in any.
@@ -382,7 +409,7 @@ impl World {
             let (fd, datagram) = late.remove(firsts[schedule().seed.below(firsts.len())]);
             if let Some(File::Netlink(socket)) = self.files.get_mut(&fd) {
                 socket.queue.push_back(Ok(datagram));
-                ring(fd);
+                self.ring(fd);
             }
         }
     }
@@ -450,7 +477,7 @@ impl World {
         if let Some(File::Netlink(socket)) = self.files.get_mut(&fd) {
             if !answer.is_empty() {
                 socket.queue.extend(answer);
-                ring(fd);
+                self.ring(fd);
             }
         }
         self.pump();
@@ -463,21 +490,13 @@ impl World {
     /// Receives.
     pub fn receive(&mut self, fd: i32) -> Option<Result<Vec<u8>, i32>> {
         let Some(File::Netlink(socket)) = self.files.get_mut(&fd) else { return None };
-        let got = socket.queue.pop_front();
-        if socket.queue.is_empty() {
-            let mut count = [0u8; 8];
-            if real::is_ready(&[libc::pollfd { fd, events: libc::POLLIN, revents: 0 }]) {
-                real::raw(libc::SYS_read, fd as usize, count.as_mut_ptr() as usize, 8, 0, 0, 0);
-            }
-        }
-        Some(got.unwrap_or(Err(libc::EAGAIN)))
+        Some(socket.queue.pop_front().unwrap_or(Err(libc::EAGAIN)))
     }
 
     /// Puts an unread datagram back.
     pub fn unreceive(&mut self, fd: i32, datagram: Vec<u8>) {
         if let Some(File::Netlink(socket)) = self.files.get_mut(&fd) {
             socket.queue.push_front(Ok(datagram));
-            ring(fd);
         }
     }
 
@@ -504,13 +523,17 @@ impl World {
     /// A process of a guest's.
     pub fn process_add(&mut self, pid: i32, netns: Netns, started: u64) {
         self.kernel.process_add(pid, netns);
-        self.processes.insert(pid, Process { started, ends: Vec::new() });
+        self.processes.insert(pid, Process { started });
     }
 
     /// It ends.
     pub fn process_end(&mut self, pid: i32) {
-        if let Some(process) = self.processes.remove(&pid) {
-            process.ends.into_iter().for_each(real::close);
+        if self.processes.remove(&pid).is_some() {
+            let its = |(fd, file): (&i32, &File)| {
+                matches!(file, File::Pidfd(of) if *of == pid).then_some(*fd)
+            };
+            let rung: Vec<_> = self.files.iter().filter_map(its).collect();
+            rung.into_iter().for_each(|fd| self.ring(fd));
             self.kernel.process_end(pid);
             self.pump();
         }
@@ -523,25 +546,16 @@ impl World {
 
     /// A pidfd: readable once the process has ended.
     pub fn pidfd(&mut self, pid: i32) -> Result<i32, i32> {
-        let process = self.processes.get_mut(&pid).ok_or(libc::ESRCH)?;
-        let mut ends = [0i32; 2];
-        let flags = libc::O_CLOEXEC as usize;
-        let made = real::raw(libc::SYS_pipe2, ends.as_mut_ptr() as usize, flags, 0, 0, 0, 0);
-        real::answer(made).map_err(|_| libc::EMFILE)?;
-        process.ends.push(ends[1]);
-        self.files.insert(ends[0], File::Pidfd(pid));
-        self.own(ends[0]);
-        Ok(ends[0])
+        match self.lives(pid) {
+            true => Ok(self.made(File::Pidfd(pid))),
+            false => Err(libc::ESRCH),
+        }
     }
 
     /// Opens what is simulated; none: the path leads elsewhere.
     pub fn open(&mut self, thread: usize, path: &str, writes: bool) -> Option<Result<i32, i32>> {
         let here = self.place(thread);
-        let text = |world: &mut Self, text: &[u8]| {
-            let fd = real::file_of(text).map_err(|_| libc::EMFILE)?;
-            world.own(fd);
-            Ok(fd)
-        };
+        let text = |world: &mut Self, text: &[u8]| Ok(world.made(File::Text(text.to_vec(), 0)));
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         Some(match parts.as_slice() {
             ["proc", "thread-self" | "self", "ns", "net"] => self.open_netns(here),
@@ -565,12 +579,8 @@ impl World {
             ["proc", "sys", "kernel", "osrelease"] => text(self, b"6.18.0\n"),
             ["proc" | "sys", ..] if writes => {
                 // Whether it is there is known by reading it.
-                self.kernel.read(here, path).and_then(|_| {
-                    let fd = real::file_of(b"").map_err(|_| libc::EMFILE)?;
-                    self.files.insert(fd, File::Setting(here, path.to_owned()));
-                    self.own(fd);
-                    Ok(fd)
-                })
+                let is = self.kernel.read(here, path);
+                is.map(|_| self.made(File::Setting(here, path.to_owned())))
             }
             ["proc" | "sys", ..] => match self.kernel.read(here, path) {
                 Ok(bytes) => text(self, &bytes),
@@ -623,9 +633,4 @@ impl World {
 /// All messages of some datagrams.
 pub fn all_messages(datagrams: &[Vec<u8>]) -> Vec<&[u8]> {
     datagrams.iter().flat_map(|datagram| messages(datagram)).collect()
-}
-
-fn ring(fd: i32) {
-    let one = 1u64.to_ne_bytes();
-    real::raw(libc::SYS_write, fd as usize, one.as_ptr() as usize, 8, 0, 0, 0);
 }

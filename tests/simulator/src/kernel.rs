@@ -107,6 +107,12 @@ impl Kernel {
         self.descriptors.get(&fd).copied()
     }
 
+    /// The interfaces of a namespace, without a message: index, name, flags, group.
+    pub fn links(&self, netns: Netns) -> impl Iterator<Item = (u32, &str, u32, u32)> {
+        let links = self.spaces.get(&netns).into_iter().flat_map(|space| space.links.values());
+        links.map(|link| (link.index, link.name.as_str(), link.told_flags(), link.group))
+    }
+
     /// A datagram that a netlink socket with this port sends, and those that it gets as the answer.
     pub fn send(
         &mut self,

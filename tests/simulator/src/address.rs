@@ -463,7 +463,7 @@ fn magic(
         protocol: KERNEL,
         scope: if kind == local_type() { 254 } else { 253 },
         source: Some(source),
-        hops: vec![crate::route::Hop { index, via: None, onlink: false, weight: 0 }],
+        hops: vec![crate::route::Hop { index, via: None, onlink: false, weight: 0, scope: 0 }],
         flags: 0,
         metrics: Vec::new(),
     }

@@ -304,7 +304,14 @@ impl Kernel {
             false if flow.to.is_multicast() => 5,
             false => found.route.kind,
         };
-        Ok(Way { kind, index: hop.index, via: hop.via, from, to: flow.to, found: Some(found) })
+        Ok(Way {
+            kind,
+            index: hop.index,
+            via: hop.gateway(),
+            from,
+            to: flow.to,
+            found: Some(found),
+        })
     }
 
     /// `fib_result_prefsrc()`: the route's own, or one of the interface's that fits the next hop.
@@ -372,7 +379,7 @@ impl Kernel {
                 if space.links.get(&hop.index).is_none_or(|link| !link.ipv4) {
                     return Err(EINVAL);
                 }
-                let (kind, index, via) = (T_UNICAST, hop.index, hop.via);
+                let (kind, index, via) = (T_UNICAST, hop.index, hop.gateway());
                 Ok(Way { kind, index, via, from, to, found: Some(found) })
             }
             _ => Err(EINVAL),

@@ -62,6 +62,16 @@ pub struct Hop {
     pub via: Option<Ipv4Addr>,
     pub onlink: bool,
     pub weight: u8,
+    /// How far the gateway is (`fib_nh_scope`): packets go to it where it is on a link, and not where it is
+    /// the machine's own address (`rt_set_nexthop()`).
+    pub scope: u8,
+}
+
+impl Hop {
+    /// The gateway that packets go to.
+    pub fn gateway(&self) -> Option<Ipv4Addr> {
+        self.via.filter(|_| self.scope == LINK)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +149,7 @@ impl Kernel {
         let flags = message.word(8);
         match many {
             Some(many) => hops = read_hops(many)?,
-            None => hops.push(Hop { index, via, onlink: flags & ONLINK != 0, weight: 0 }),
+            None => hops.push(Hop { index, via, onlink: flags & ONLINK != 0, weight: 0, scope: 0 }),
         }
         let route = Route {
             table: all.u32(RTA_TABLE)?.unwrap_or(message.byte(4).into()),
@@ -242,6 +252,7 @@ impl Kernel {
                 return Err(EINVAL);
             }
             up(hop.index)?;
+            hop.scope = LINK;
             return match self.type_of(netns, via) {
                 T_UNICAST => Ok(()),
                 _ => Err(EINVAL),
@@ -268,6 +279,7 @@ impl Kernel {
             return Err(EINVAL);
         }
         hop.index = found.hop.as_ref().map(|hop| hop.index).ok_or(EINVAL)?;
+        hop.scope = found.route.scope;
         up(hop.index)
     }
 
@@ -581,7 +593,7 @@ fn read_hops(mut rest: &[u8]) -> Result<Vec<Hop>, i32> {
             return Err(EINVAL);
         }
         let onlink = flags & ONLINK != 0;
-        hops.push(Hop { index, via, onlink, weight: one[3] });
+        hops.push(Hop { index, via, onlink, weight: one[3], scope: 0 });
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     match hops.is_empty() {

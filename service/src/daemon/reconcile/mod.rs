@@ -150,7 +150,8 @@ impl Daemon {
         if !due.uplink {
             return Ok(false);
         }
-        self.world.platform.nat_ports = sysctl::local_ports().and_then(nat_ports);
+        let failed = |cause| Error::kernel("read net.ipv4.ip_local_port_range", cause);
+        self.world.platform.nat_ports = sysctl::local_ports().map_err(failed)?.and_then(nat_ports);
         // A link that has come or gone may be of others that need forwarding.
         self.world.strangers = self.forwarding.get().strangers(&self.world)?;
         let tuns = self.read_tuns()?;

@@ -20,7 +20,7 @@ use crate::ordered::OrderedSet;
 use crate::spec::IfName;
 use crate::write::{self, What};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
@@ -31,11 +31,16 @@ const CONF: &str = "/proc/sys/net/ipv4/conf";
 const LOGGER: &str = "/proc/sys/net/netfilter/nf_log/2";
 const ACCEPT_REDIRECTS: &str = "/proc/sys/net/ipv4/conf/all/accept_redirects";
 
-/// The ports that the device's own connections have; none where that cannot be read.
-pub fn local_ports() -> Option<(u16, u16)> {
-    let text = text(LOCAL_PORTS).ok()?;
-    let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
-    Some((numbers.next()??, numbers.next()??))
+/// The ports that the device's own connections have; none where nobody may read that. Any other failure passes.
+pub fn local_ports() -> io::Result<Option<(u16, u16)>> {
+    let text = match text(LOCAL_PORTS) {
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+            return Ok(None)
+        }
+        other => other?,
+    };
+    let mut numbers = text.split_whitespace().map_while(|number| number.parse().ok());
+    Ok(numbers.next().zip(numbers.next()))
 }
 
 /// How many connections are tracked in this network namespace, and how many can be; none where that

@@ -37,42 +37,69 @@ impl Nftables {
     /// Finds out whether nf_tables can do all that is needed. Leaves nothing behind.
     pub fn open() -> Result<Self, FirewallError> {
         kernel_is_new_enough()?;
-        let all = Self::owned_or_not(true, ALL);
-        let silent = || Self::owned_or_not(true, Able { tells: false, ..ALL });
-        let less = || silent().or_else(|_| Self::remembering()).or_else(|_| Self::unlimited());
-        all.or_else(|why| less().map_err(|_| why))
+        Self::that(|this| {
+            let all = this.owned_or_not(true, ALL);
+            all.or_else(|why| {
+                let silent = this.owned_or_not(true, Able { tells: false, ..ALL });
+                let less = silent.or_else(|_| this.remembers()).or_else(|_| this.is_unlimited());
+                less.map_err(|_| why)
+            })
+        })
     }
 
     /// The same with a table that anybody may change, as it is on kernels before 6.9.
     pub fn unowned() -> Result<Self, FirewallError> {
-        Self::tried(0, true, ALL)
+        Self::that(|this| this.tried(0, true, ALL))
     }
 
     /// The same where closed connections stay as long as everybody's, as it is on kernels without
     /// CONFIG_NF_CONNTRACK_TIMEOUT.
     pub fn remembering() -> Result<Self, FirewallError> {
-        let forgets = false;
-        let tells = Self::owned_or_not(true, Able { forgets, ..ALL });
-        tells.or_else(|_| Self::owned_or_not(true, NOTHING))
+        Self::that(Self::remembers)
     }
 
     /// The same without counting connections, as it is on kernels without nft_connlimit.
     pub fn unlimited() -> Result<Self, FirewallError> {
-        Self::owned_or_not(false, NOTHING)
+        Self::that(Self::is_unlimited)
+    }
+
+    /// One that a kernel takes. Its sockets are open before anything is tried: that one cannot be opened for
+    /// now (EMFILE) says nothing of what the kernel can do.
+    fn that(
+        tries: impl FnOnce(&mut Self) -> Result<(), FirewallError>,
+    ) -> Result<Self, FirewallError> {
+        let mut this = Self::connected().map_err(unavailable)?;
+        tries(&mut this)?;
+        Ok(this)
+    }
+
+    fn connected() -> Result<Self, Refusal> {
+        let mut this = Self::unchecked()?;
+        // It opens the reader's.
+        genid(&mut this.reader)?;
+        Ok(this)
+    }
+
+    fn remembers(&mut self) -> Result<(), FirewallError> {
+        let forgets = false;
+        let tells = self.owned_or_not(true, Able { forgets, ..ALL });
+        tells.or_else(|_| self.owned_or_not(true, NOTHING))
+    }
+
+    fn is_unlimited(&mut self) -> Result<(), FirewallError> {
+        self.owned_or_not(false, NOTHING)
     }
 
     /// Older kernels know no ownership; everything else works without it.
-    fn owned_or_not(counts: bool, able: Able) -> Result<Self, FirewallError> {
-        Self::tried(OWNERSHIP, counts, able).or_else(|_| Self::tried(0, counts, able))
+    fn owned_or_not(&mut self, counts: bool, able: Able) -> Result<(), FirewallError> {
+        self.tried(OWNERSHIP, counts, able).or_else(|_| self.tried(0, counts, able))
     }
 
-    fn tried(ownership: u32, counts: bool, able: Able) -> Result<Self, FirewallError> {
-        let mut this = Self::unchecked().map_err(unavailable)?;
-        (this.ownership, this.counts, this.able) = (ownership, counts, able);
-        this.check(|hook| !hook.is_nat()).map_err(unavailable)?;
-        let nat = this.check(Hook::is_nat);
-        nat.map_err(|e| FirewallError::NoNat(e.to_string()))?;
-        Ok(this)
+    fn tried(&mut self, ownership: u32, counts: bool, able: Able) -> Result<(), FirewallError> {
+        (self.ownership, self.counts, self.able) = (ownership, counts, able);
+        self.check(|hook| !hook.is_nat()).map_err(unavailable)?;
+        let nat = self.check(Hook::is_nat);
+        nat.map_err(|e| FirewallError::NoNat(e.to_string()))
     }
 
     /// Whether the kernel would take such a table with every kind of rule that we have. Others

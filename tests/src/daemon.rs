@@ -73,12 +73,14 @@ impl Daemon {
         std::fs::set_permissions(dir.path(), open).expect("chmod");
         let resolver = format!("nameserver {}\n", Internet::ADDRESS);
         std::fs::write(dir.path().join("resolv.conf"), resolver).expect("resolv.conf");
+        // Everybody's, who runs iptables on this machine, would have it look at its rules at any time.
+        let lock = dir.path().join("xtables.lock").display().to_string();
         Self {
             netns: device.open_netns(),
             dir,
             words: Vec::new(),
             args: Vec::new(),
-            env: Vec::new(),
+            env: vec![("XTABLES_LOCKFILE".to_owned(), lock)],
             process: None,
             log: Arc::default(),
         }

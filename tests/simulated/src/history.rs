@@ -150,6 +150,8 @@ pub fn known() -> Vec<Vec<Step>> {
         // A guest that lacks a mark is still that guest.
         vec![plain(Op::Attach(1)), plain(Op::Down(Box::new(Op::Rename(1))))],
         vec![plain(Op::Attach(1)), plain(Op::Down(Box::new(Op::Relabel(1))))],
+        // A guest's link under another name is not another program's, for which forwarding would stay open.
+        vec![plain(Op::Attach(2)), plain(Op::Down(Box::new(Op::Rename(2)))), plain(Op::Detach(2))],
     ];
     for fault in &faults {
         // Forwarding was given back half, and its own announcement taken for somebody else's.

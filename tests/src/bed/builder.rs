@@ -52,6 +52,12 @@ impl<D: InNetns> Builder<D> {
         self
     }
 
+    /// Sets a variable of its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.daemon = self.daemon.env(name, value);
+        self
+    }
+
     /// Attaches a guest of its own that talks to the internet all the time, over one connection; the
     /// bed can say then whether a call has changed anything.
     pub fn neighbour(mut self, config: GuestConfig) -> Self {

@@ -23,7 +23,8 @@ const CHECKS: &str = "--check-every 1";
 
 #[track_caller]
 fn is_put_back(args: &str, damage: &[&str]) {
-    let mut bed = Bed::on_netd(NetdDevice::new()).args(args).attached("demo").build();
+    let builder = Bed::on_netd(NetdDevice::new()).args(args).attached("demo");
+    let mut bed = builder.env("XTABLES_LOCKFILE", "/run/xtables.lock").build();
     bed.flows_as("192.0.2.2");
     let before = bed.device.everything_else();
     for command in damage {

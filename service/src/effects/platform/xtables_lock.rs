@@ -28,8 +28,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
 use tokio::time::{sleep_until, Instant};
 
-/// `XT_LOCK_NAME`, where it is not said otherwise.
+/// `XT_LOCK_NAME`, where its variable of the environment does not name another file.
 const LOCK: &str = "/run/xtables.lock";
+const VARIABLE: &str = "XTABLES_LOCKFILE";
 /// After one look so long until the next: there are programs that run iptables without an end.
 const GAP: Duration = Duration::from_secs(1);
 
@@ -59,7 +60,10 @@ impl Watch {
     pub fn begin() -> io::Result<Option<Self>> {
         match cfg!(target_os = "android") {
             true => Ok(None),
-            false => Self::of(Path::new(LOCK)).map(Some),
+            false => {
+                let said = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
+                Self::of(Path::new(&said.unwrap_or_else(|| LOCK.into()))).map(Some)
+            }
         }
     }
 

@@ -333,8 +333,10 @@ impl Forwarding {
         let unadopted: Vec<IfIndex> = world.guests.unadopted_links().collect();
         let failed = |cause| Error::kernel("read the links", cause);
         for link in link::all(&self.netlink).map_err(failed)? {
-            // Ours are guests', or half made and about to go; but those that nobody knows may be used.
-            let ours = link.is_ours() && !unadopted.contains(&link.index);
+            // Guests' are ours, whatever name others have given them, and so are those that are half made and
+            // about to go; but those that nobody knows may be used.
+            let half_made = link.is_ours() && !unadopted.contains(&link.index);
+            let ours = world.guests.has_link(link.index) || half_made;
             if ours || world.uplink.ways_out().any(|name| name.as_str() == link.name) {
                 continue;
             }

@@ -165,9 +165,10 @@ impl Daemon {
 
     /// Somebody has run iptables.
     fn tables_touched(&mut self) {
-        // Without guests there is nothing that must work; and where programs are run to look, they would be
-        // heard again.
-        if self.world.guests.is_empty() || self.packet_filter.get().unseen().is_some() {
+        // Without guests there is nothing that must work, an idle device is looked at when it wakes up; and where
+        // programs are run to look, they would be heard again.
+        let nobody = self.world.guests.is_empty() || self.world.device_state.idle;
+        if nobody || self.packet_filter.get().unseen().is_some() {
             return;
         }
         self.debounce.trigger(Due { filter: true, ..Due::default() }, Instant::now());

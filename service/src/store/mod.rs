@@ -361,12 +361,21 @@ fn passes(e: &io::Error) -> bool {
     [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN].contains(&errno)
 }
 
+/// How long a failure is taken for one of the moment. One of the disk's may be, and mostly is not.
+fn patience(e: &io::Error) -> Duration {
+    match e.raw_os_error() {
+        _ if passes(e) => PATIENCE,
+        Some(libc::EIO) => PAUSE,
+        _ => Duration::ZERO,
+    }
+}
+
 /// Tries again for a while where a failure may pass.
 fn patiently<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let until = Instant::now() + PATIENCE;
+    let began = Instant::now();
     loop {
         match work() {
-            Err(e) if passes(&e) && Instant::now() < until => std::thread::sleep(PAUSE),
+            Err(e) if began.elapsed() < patience(&e) => std::thread::sleep(PAUSE),
             other => return other,
         }
     }

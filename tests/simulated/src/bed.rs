@@ -43,6 +43,9 @@ const REST: Nanos = 400 * S;
 /// More than one life of guestnetd's ever needs.
 const DESCRIPTORS: usize = 64;
 
+/// More than any fault keeps it from a start: what cannot be opened may be what every start opens first.
+const STARTS: usize = 80;
+
 /// What keeps guests' packets from the internet, as it is read.
 const UNFORWARDED: &str = "nothing is forwarded";
 
@@ -271,7 +274,7 @@ impl Bed {
 
     /// Starts guestnetd, again where a fault keeps it from that.
     fn start(&mut self) -> Outcome<()> {
-        for _ in 0..6 {
+        for _ in 0..STARTS {
             self.life += 1;
             let faults = world().faults;
             let config = Config {
@@ -426,7 +429,7 @@ impl Bed {
     pub fn step(&mut self, step: &Step) -> Outcome<()> {
         self.say(|| format!("{step:?}"));
         if !matches!(step.op, Op::Rest) {
-            world().plan = step.fault.clone();
+            world().expect(step.fault.clone());
             if step.hearing != Hearing::Late && !matches!(step.op, Op::Status(_)) {
                 inside(|| world().hear_late());
             }
@@ -684,7 +687,7 @@ impl Bed {
 
     /// Everything comes to rest: nothing goes wrong any more, and all is as it should be after a while.
     pub fn rest(&mut self) -> Outcome<()> {
-        world().plan = None;
+        world().expect(None);
         inside(|| world().hear_late());
         inside(device::uplink_comes);
         inside(|| self.others_routes());

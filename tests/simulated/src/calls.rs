@@ -67,6 +67,9 @@ extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
         return inside(|| {
             let world = world();
             let netns = world.place(own());
+            if let Some(errno) = world.unopened() {
+                return fail(errno) as c_int;
+            }
             world.socket(netns, protocol as u32, kind & libc::SOCK_NONBLOCK != 0)
         });
     }
@@ -233,6 +236,9 @@ unsafe fn open_any(at: c_int, path: *const c_char, flags: c_int, mode: c_uint) -
         // SAFETY: as above.
         let name = unsafe { CStr::from_ptr(path) }.to_str().unwrap_or_default();
         let writes = flags & libc::O_ACCMODE != libc::O_RDONLY;
+        if let Some(errno) = inside(|| world().unopened()) {
+            return fail(errno) as c_int;
+        }
         if let Some(result) = inside(|| world().open(own(), name, writes)) {
             return match result {
                 Ok(fd) => fd,

@@ -159,6 +159,14 @@ pub fn known() -> Vec<Vec<Step>> {
         // A start that met a fault while nf_tables was probed took it for an older kernel's.
         all.extend((0..6).map(|at| vec![plain(Op::Attach(1)), faulty(Op::Restarted, at, fault)]));
     }
+    // Sockets that could not be opened were taken for a kernel that knows no ownership.
+    let fault = Fault::Unopened(libc::EMFILE, 3);
+    all.extend((8..20).map(|at| vec![faulty(Op::Restarted, at, &fault)]));
+    // A start that cannot read what its state depends on knows nothing of it, and forgets nothing.
+    for times in [1, 60] {
+        let fault = Fault::Unopened(libc::EMFILE, times);
+        all.extend((0..12).map(|at| vec![plain(Op::Attach(1)), faulty(Op::Restarted, at, &fault)]));
+    }
     all
 }
 
@@ -218,7 +226,9 @@ fn step(seed: &mut Seed) -> Step {
     };
     let fault = seed.once_in(3).then(|| {
         let at = seed.below(if yes { 4 } else { 24 }) as u32;
-        let fault = match seed.below(8) {
+        let fault = match seed.below(10) {
+            8 => Fault::Unopened(libc::EMFILE, [1, 3, 30][seed.below(3)]),
+            9 => Fault::Unopened([libc::ENFILE, libc::EIO][seed.below(2)], 1),
             0 => Fault::KilledBefore,
             1 => Fault::KilledAfter,
             2..=4 => Fault::After,

@@ -74,6 +74,8 @@ pub enum Fault {
     KilledBefore,
     /// guestnetd is killed after it.
     KilledAfter,
+    /// Not of a write: nothing can be opened for so many times, files and sockets, with this errno.
+    Unopened(i32, u32),
 }
 
 /// What becomes of announcements.
@@ -116,7 +118,9 @@ pub struct World {
     owned: BTreeMap<i32, u32>,
     ports: u32,
     /// The fault to come, after so many writes.
-    pub plan: Option<(u32, Fault)>,
+    plan: Option<(u32, Fault)>,
+    /// After so many files and sockets, how many cannot be opened, and why.
+    unopened: Option<(u32, i32, u32)>,
     /// Faults that have come.
     pub faults: u32,
     /// The life that was killed by one.
@@ -167,6 +171,7 @@ pub fn begin(scratch: String) {
         owned: BTreeMap::new(),
         ports: 4_000_000_000,
         plan: None,
+        unopened: None,
         faults: 0,
         killed: false,
         hearing: Hearing::Good,
@@ -414,6 +419,26 @@ impl World {
         }
     }
 
+    /// What goes wrong next, and what was to go wrong does not.
+    pub fn expect(&mut self, fault: Option<(u32, Fault)>) {
+        (self.plan, self.unopened) = match fault {
+            Some((at, Fault::Unopened(errno, times))) => (None, Some((at, errno, times))),
+            other => (other, None),
+        };
+    }
+
+    /// Whether guestnetd cannot open something now, and why.
+    pub fn unopened(&mut self) -> Option<i32> {
+        let (left, errno, times) = self.unopened.as_mut().filter(|_| schedule().life() != 0)?;
+        if *left > 0 {
+            *left -= 1;
+            return None;
+        }
+        *times = times.checked_sub(1)?;
+        self.faults += 1;
+        Some(*errno)
+    }
+
     fn plan(&mut self) -> Then {
         self.writes += 1;
         let Some((left, fault)) = &mut self.plan else { return Then::GoOn };
@@ -426,6 +451,7 @@ impl World {
             Fault::After => Then::LoseTheAnswer,
             Fault::KilledBefore => Then::DieFirst,
             Fault::KilledAfter => Then::DieAfter,
+            Fault::Unopened(..) => Then::GoOn,
         };
         self.plan = None;
         self.faults += 1;

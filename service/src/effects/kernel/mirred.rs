@@ -18,7 +18,6 @@
 use super::netlink::attr::{Request, Writer};
 use super::netlink::message::{attributes, u32_at, Message};
 use super::netlink::Netlink;
-use super::pin;
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
 use crate::model::segment::{limit, Filter, Key, Place, Verdict};
@@ -96,7 +95,7 @@ impl Found {
     fn read(message: &Message<'_>) -> Option<Self> {
         let handle = u32_at(message.body, 8)?;
         // A table of filters, which is listed as one.
-        let other = message.kind != libc::RTM_NEWTFILTER || pin::is_one(message);
+        let other = message.kind != libc::RTM_NEWTFILTER || is_pin(message);
         if other || handle & TC_U32_NODE == 0 {
             return None;
         }
@@ -249,6 +248,16 @@ pub(super) fn listed<T>(
         Err(e) if [libc::ENOENT, libc::EINVAL, libc::ENODEV].contains(&e.errno) => Ok(Vec::new()),
         other => other,
     }
+}
+
+/// Priority and protocol of the filter that lets one source in (`pin.rs`): before those of segments, which end the
+/// search for what they take. ETH_P_ALL, as on the wire.
+pub(super) const PIN: u32 = 1 << 16 | 0x0003_u16.to_be() as u32;
+
+/// Whether a filter is that one, which is no segment's.
+pub(super) fn is_pin(message: &Message<'_>) -> bool {
+    let kind = message.attributes(TCMSG).find(TCA_KIND).unwrap_or_default();
+    kind.starts_with(b"bpf\0") && info_of(message) == Some(PIN)
 }
 
 /// Priority and protocol of a filter.

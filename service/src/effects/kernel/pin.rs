@@ -36,11 +36,7 @@ const TCA_BPF_FLAGS: u16 = 8;
 const TCA_BPF_FLAG_ACT_DIRECT: u32 = 1;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
 const TC_ACT_SHOT: u32 = 2;
-/// Before those of segments, which end the search for what they take.
-const PRIORITY: u32 = 1;
 const HANDLE: u32 = 1;
-/// ETH_P_ALL, as on the wire.
-const INFO: u32 = PRIORITY << 16 | 0x0003_u16.to_be() as u32;
 
 /// Whether the kernel has no cls_bpf, as far as it was asked.
 static UNKNOWN: AtomicBool = AtomicBool::new(false);
@@ -84,15 +80,10 @@ fn program(source: Ipv4Addr) -> Vec<u8> {
 fn steps(netlink: &Netlink, at: IfIndex) -> Result<Option<Vec<u8>>, KernelError> {
     let all = mirred::listed(netlink, at, Place::FromGuest, |message: &Message<'_>| {
         let options = message.attributes(mirred::TCMSG).find(TCA_OPTIONS)?;
-        is_one(message).then(|| attributes(options, 0).find(TCA_BPF_OPS).map(<[u8]>::to_vec))?
+        mirred::is_pin(message)
+            .then(|| attributes(options, 0).find(TCA_BPF_OPS).map(<[u8]>::to_vec))?
     })?;
     Ok(all.into_iter().next())
-}
-
-/// Whether a filter is of this kind, by its priority.
-pub(super) fn is_one(message: &Message<'_>) -> bool {
-    let kind = message.attributes(mirred::TCMSG).find(TCA_KIND).unwrap_or_default();
-    kind.starts_with(b"bpf\0") && mirred::info_of(message) == Some(INFO)
 }
 
 /// Whether a link lets IPv4 in from this address alone.
@@ -120,7 +111,7 @@ pub(in crate::effects) fn set(
         .with(TCA_BPF_OPS_LEN, &count.to_ne_bytes())
         .with(TCA_BPF_OPS, &program)
         .with(TCA_BPF_FLAGS, &TCA_BPF_FLAG_ACT_DIRECT.to_ne_bytes());
-    let header = mirred::header(at, HANDLE, mirred::parent(Place::FromGuest), INFO);
+    let header = mirred::header(at, HANDLE, mirred::parent(Place::FromGuest), mirred::PIN);
     let body = Writer::after(&header).with(TCA_KIND, b"bpf\0").with_nested(TCA_OPTIONS, &options);
     let add = |flags| {
         let request = Request { kind: libc::RTM_NEWTFILTER, body: body.clone() };

@@ -30,8 +30,7 @@ use std::net::Ipv4Addr;
 /// The key that all sections are in.
 pub(super) const TABLE: &str = "guest";
 
-/// The key that says no policy but that there is no uplink: guestnetctl's option for that. As a field, it is a
-/// value of [`VPN`].
+/// The key of guestnetctl's option `--no-uplink`: a value of the field that [`VPN`] sets.
 const NO_UPLINK: &str = "no-uplink";
 const VPN: &str = "vpn";
 

@@ -14,6 +14,7 @@
 
 //! What a device has beside its kernel: programs that are run, netd's switch, the resolvers' file.
 
+mod inotify;
 pub mod ndc;
 pub mod process;
 pub mod resolv_conf;

@@ -18,14 +18,13 @@
 //!
 //! Our own runs are seen, too: the look that follows runs no program, and so no other look follows it.
 
+use super::inotify;
 use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::AddWatchFlags;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
-use tokio::io::Interest;
 use tokio::time::{sleep_until, Instant};
 
 /// `XT_LOCK_NAME`, where its variable of the environment does not name another file.
@@ -38,20 +37,11 @@ const GAP: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Watch {
     path: PathBuf,
-    inotify: AsyncFd<Fd>,
+    inotify: AsyncFd<inotify::Fd>,
     /// Whether it was taken, and nobody was told yet.
     taken: bool,
     /// Not before then is somebody told.
     quiet: Instant,
-}
-
-#[derive(Debug)]
-struct Fd(Inotify);
-
-impl AsRawFd for Fd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
 }
 
 impl Watch {
@@ -68,10 +58,7 @@ impl Watch {
     }
 
     fn of(path: &Path) -> io::Result<Self> {
-        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        // Android 16's tokio has no newer name for it.
-        #[allow(deprecated)]
-        let inotify = AsyncFd::with_interest(Fd(inotify), Interest::READABLE)?;
+        let inotify = inotify::open()?;
         let watch = Self { path: path.to_owned(), inotify, taken: false, quiet: Instant::now() };
         watch.follow()?;
         Ok(watch)

@@ -18,16 +18,15 @@
 //! the same for the files behind stubs.
 
 use super::BEHIND_STUBS;
+use crate::effects::platform::inotify;
 use crate::ordered::{IntoOrdered, OrderedSet};
 use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use nix::sys::inotify::{AddWatchFlags, WatchDescriptor};
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::{Component, Path, PathBuf};
 use tokio::io::unix::AsyncFd;
-use tokio::io::Interest;
 
 /// As many symbolic links as the kernel follows (path_resolution(7)).
 const LINKS: usize = 40;
@@ -38,27 +37,15 @@ const TRIES: usize = 8;
 #[derive(Debug)]
 pub struct Watch {
     path: PathBuf,
-    inotify: AsyncFd<Fd>,
+    inotify: AsyncFd<inotify::Fd>,
     /// The names that tell of a change, by the watch of their folder.
     names: HashMap<WatchDescriptor, OrderedSet<OsString>>,
-}
-
-#[derive(Debug)]
-struct Fd(Inotify);
-
-impl AsRawFd for Fd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
 }
 
 impl Watch {
     /// Watches from now on. The calling thread must be inside a tokio runtime.
     pub fn begin(path: &Path) -> io::Result<Self> {
-        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        // Android 16's tokio has no newer name for it.
-        #[allow(deprecated)]
-        let inotify = AsyncFd::with_interest(Fd(inotify), Interest::READABLE)?;
+        let inotify = inotify::open()?;
         let mut watch =
             Self { path: std::env::current_dir()?.join(path), inotify, names: HashMap::new() };
         watch.follow();

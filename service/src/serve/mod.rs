@@ -45,8 +45,15 @@ pub struct Want {
 
 impl Want {
     /// Whether no guest wants a server.
-    fn is_nothing(&self) -> bool {
+    pub fn is_nothing(&self) -> bool {
         self.dns.guests.is_empty() && self.dhcp.guests.is_empty()
+    }
+
+    /// All of it but the guests: what servers open, close or begin again for.
+    fn frame(&self) -> Self {
+        let dns = dns::Want { guests: Arc::default(), ..self.dns.clone() };
+        let dhcp = dhcp::Want { way: Arc::clone(&self.dhcp.way), ..dhcp::Want::default() };
+        Self { mark: self.mark, dns, dhcp }
     }
 }
 
@@ -118,7 +125,7 @@ fn unpack(data: u64) -> (usize, u32) {
 /// How long a socket is waited for that a guest is about to need: far longer than a thread takes to begin.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// How long the thread waits for the next guest before it ends. It has no socket meanwhile.
+/// How long the thread waits for the next guest before it ends, with what servers keep open meanwhile.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// What the bell's events bear: no server has so high a number.
@@ -129,6 +136,8 @@ pub struct Servers {
     kinds: &'static [Kind],
     /// What was told last.
     told: Want,
+    /// Whether the thread, where it is there, has what DHCP needs.
+    hears_dhcp: bool,
     shared: Arc<Shared>,
 }
 
@@ -170,7 +179,7 @@ impl Servers {
             bell,
             counters: Arc::default(),
         });
-        Ok(Self { kinds, told: Want::default(), shared })
+        Ok(Self { kinds, told: Want::default(), hears_dhcp: false, shared })
     }
 
     /// What they have done since guestnetd began.
@@ -185,9 +194,12 @@ impl Servers {
             return;
         }
         let opens = !want.dns.gateways.is_subset(&self.told.dns.gateways);
+        let joins = self.joins(&want);
         self.told = want.clone();
         let mut slot = self.shared.lock();
         let starts = !slot.running && !want.is_nothing();
+        self.hears_dhcp =
+            !want.dhcp.guests.is_empty() || self.hears_dhcp && slot.running && want.is_nothing();
         slot.want = (slot.running || starts).then_some(want);
         slot.behind = slot.want.is_some();
         if starts {
@@ -202,7 +214,7 @@ impl Servers {
                     self.told = Want::default();
                 }
             }
-        } else if slot.running {
+        } else if slot.running && !joins {
             // It cannot be full: the thread empties it.
             let _ = self.shared.bell.write(1);
         }
@@ -210,6 +222,15 @@ impl Servers {
             let behind = |slot: &mut Slot| slot.behind && slot.running;
             drop(self.shared.done.wait_timeout_while(slot, PATIENCE, behind));
         }
+    }
+
+    /// Whether guests join and nothing else is to be done: who serves looks at what is wanted before it
+    /// answers anybody, and need not run before (an attach would share its processor with it).
+    fn joins(&self, want: &Want) -> bool {
+        let (old, new) = (&self.told, want);
+        let more = new.dns.guests.len() >= old.dns.guests.len()
+            && new.dhcp.guests.len() >= old.dhcp.guests.len();
+        more && self.hears_dhcp && !new.is_nothing() && old.frame() == new.frame()
     }
 }
 
@@ -237,14 +258,13 @@ fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
     let begin = |(at, kind): (u32, &Kind)| Running::new(at, *kind, counters);
     let mut servers: Vec<_> = (0..).zip(kinds).map(begin).collect();
     let mut events = [EpollEvent::empty(); 64];
-    let (mut rang, mut ends) = (true, None);
+    let (mut first, mut ends) = (true, None);
     loop {
         // Before what has come is read: who is a guest by now is one, and who is none is none.
-        if rang {
-            let mut slot = shared.lock();
-            let _ = shared.bell.read();
-            *want = slot.want.take().unwrap_or_else(|| want.clone());
-            drop(slot);
+        let other = shared.lock().want.take();
+        if first || other.is_some() {
+            first = false;
+            *want = other.unwrap_or_else(|| want.clone());
             servers.iter_mut().for_each(|server| server.bring(&epoll, want));
             let mut slot = shared.lock();
             slot.behind = slot.want.is_some();
@@ -259,8 +279,10 @@ fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
             Err(e) => return Err(e.into()),
         };
         let events = events.get(..count).unwrap_or_default();
-        rang = events.iter().any(|event| event.data() == BELL);
-        if rang {
+        if events.iter().any(|event| event.data() == BELL) {
+            let _ = shared.bell.read();
+        }
+        if shared.lock().want.is_some() {
             // What has come at the same time is told again, to who serves by then.
             continue;
         }
@@ -276,7 +298,6 @@ fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
         }
         if ends.is_some_and(|at| at <= now) {
             let mut slot = shared.lock();
-            // Else the bell rings.
             if slot.want.is_none() {
                 slot.running = false;
                 return Ok(());
@@ -352,6 +373,8 @@ impl Running {
 mod tests {
     use super::*;
     use crate::model::if_index::IfIndex;
+    use crate::model::GuestNet;
+    use crate::spec::{GuestName, GuestSpec, IfName, Mtu};
     use std::net::{Ipv4Addr, UdpSocket};
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -428,6 +451,84 @@ mod tests {
         let gateways = [[172, 17, 3, ports.len() as u8].into()].into();
         let dns = dns::Want { guests: Arc::new(guests), gateways, ..dns::Want::default() };
         Want { dns, ..Want::default() }
+    }
+
+    /// Who asks for addresses, too, by the indexes of their host ends.
+    fn hearing(indexes: &[u32]) -> Want {
+        let (name, wlan0) = (GuestName::new("box").unwrap(), IfName::new("wlan0").unwrap());
+        let spec = GuestSpec::new(name, wlan0, None, [172, 17, 3, 2].into(), 16, -1).unwrap();
+        let net = GuestNet::new(&spec, 0, [172, 17, 3, 3].into(), Mtu::ETHERNET);
+        let net = Arc::new(net);
+        let guests = indexes.iter().map(|index| (IfIndex::of(*index), Arc::clone(&net))).collect();
+        let way = Arc::default();
+        Want { dhcp: dhcp::Want { guests: Arc::new(guests), way }, ..Want::default() }
+    }
+
+    static BROUGHT: AtomicU32 = AtomicU32::new(0);
+
+    /// Keeps one socket, whoever its guests are, and says how many there are.
+    struct Keeper(Option<UdpSocket>, u8);
+
+    impl Server for Keeper {
+        fn bring(&mut self, want: &Want, poll: &Poll<'_>) -> io::Result<()> {
+            BROUGHT.fetch_add(1, Ordering::SeqCst);
+            self.1 = want.dhcp.guests.len() as u8;
+            if self.0.is_none() {
+                let socket = UdpSocket::bind("127.0.0.1:4010")?;
+                poll.watch(&socket, 0, EpollFlags::EPOLLIN)?;
+                self.0 = Some(socket);
+            }
+            Ok(())
+        }
+        fn ready(&mut self, _: u32, _: &Poll<'_>) -> io::Result<()> {
+            let Some(socket) = &self.0 else { return Ok(()) };
+            let (_, from) = socket.recv_from(&mut [0; 16])?;
+            socket.send_to(&[self.1], from)?;
+            Ok(())
+        }
+    }
+
+    const KEEPER: &[Kind] = &[("keeper", |_| Box::new(Keeper(None, 0)))];
+
+    /// An attach does not have the thread run beside it; but whoever asks is answered by who is there by then.
+    #[test]
+    fn a_guest_that_joins_wakes_nobody_until_it_asks() {
+        crate::effects::kernel::testing::in_a_netns(|_| {
+            crate::effects::kernel::testing::ip("link set lo up");
+            let asks = UdpSocket::bind("127.0.0.1:0").unwrap();
+            asks.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let heard = || {
+                let mut buffer = [0; 16];
+                asks.send_to(b"?", "127.0.0.1:4010").unwrap();
+                asks.recv(&mut buffer).map(|_| buffer[0]).unwrap()
+            };
+            let brought = || BROUGHT.load(Ordering::SeqCst);
+            let mut servers = Servers::of(KEEPER).unwrap();
+            servers.bring(hearing(&[5]));
+            eventually("the first guest", || brought() == 1);
+            servers.bring(hearing(&[5, 6]));
+            servers.bring(hearing(&[5, 6, 7]));
+            std::thread::sleep(Duration::from_millis(50));
+            assert_eq!(brought(), 1, "nobody has asked");
+            assert_eq!(heard(), 3);
+            assert_eq!(brought(), 2);
+            // Who leaves is forgotten at once, and who comes back meanwhile finds the socket.
+            servers.bring(hearing(&[]));
+            eventually("all have left", || brought() == 3);
+            servers.bring(hearing(&[8]));
+            std::thread::sleep(Duration::from_millis(50));
+            assert_eq!((brought(), heard()), (3, 1));
+            // One that joins as the thread is about to end has it go on.
+            servers.bring(hearing(&[]));
+            std::thread::sleep(LINGER - Duration::from_millis(100));
+            servers.bring(hearing(&[9, 10]));
+            std::thread::sleep(Duration::from_millis(300));
+            assert_eq!(heard(), 2);
+            // What is not about guests is told at once.
+            let before = brought();
+            servers.bring(Want { mark: Some(1), ..hearing(&[9, 10, 11]) });
+            eventually("another mark", || brought() == before + 1);
+        });
     }
 
     fn eventually(what: &str, holds: impl Fn() -> bool) {

@@ -150,7 +150,9 @@ impl serve::Server for Server {
         self.paces.retain(|index, _| guests.contains_key(index));
         self.deaf.retain(|index, _| guests.contains_key(index));
         self.counters.dhcp.forget_others(guests);
-        if guests.is_empty() {
+        if want.is_nothing() {
+            // The next guest may come at once (a detach and an attach); else the thread ends with all it has.
+        } else if guests.is_empty() {
             self.socket = None;
         } else if self.socket.is_none() {
             let socket = Socket::open()?;

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Whether a network namespace is that of the machine's init, which is no guest's.
+//! Whether a network namespace is that of the machine's init, or guestnetd's own, which are no guest's.
 //!
 //! Where `/proc/1/ns/net` may be read, by st_dev and st_ino. Its reading is a ptrace check, which
 //! fails for a service that lacks one of init's capabilities. Naming a namespace by pid over
@@ -32,9 +32,13 @@ use std::os::fd::AsRawFd;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// The namespace of the machine's init.
+/// The namespace of the machine's init, and guestnetd's own.
 #[derive(Debug)]
-pub struct Initial(Known);
+pub struct Initial {
+    known: Known,
+    /// The main thread's: no thread of guestnetd but the short-lived ones leaves it, and none for good.
+    own: Option<NetnsId>,
+}
 
 #[derive(Debug)]
 enum Known {
@@ -58,21 +62,17 @@ const NUMBER: i32 = 1;
 impl Initial {
     /// Finds a way to know it. Does not wait for it.
     pub fn find() -> Self {
-        if let Ok(id) = NetnsId::at("/proc/1/ns/net") {
-            return Self(Known::ById(id));
-        }
-        let make = || numbered().map_err(|e| unknown(&e)).ok();
-        let thread = std::thread::Builder::new().name("initial".into()).spawn(make);
-        let numbered = thread.map(Numbered::Soon).unwrap_or_else(|e| {
-            unknown(&e);
-            Numbered::Not
-        });
-        Self(Known::ByNumber(Mutex::new(numbered)))
+        Self { known: Known::find(), own: NetnsId::at("/proc/self/ns/net").ok() }
+    }
+
+    /// Whether this is guestnetd's own.
+    pub fn is_own(&self, id: NetnsId) -> bool {
+        self.own.or_else(|| NetnsId::at("/proc/self/ns/net").ok()) == Some(id)
     }
 
     /// Whether this is it; not when that cannot be told.
     pub fn is(&self, netns: &File) -> bool {
-        match &self.0 {
+        match &self.known {
             Known::ById(id) => NetnsId::of(netns).is_ok_and(|other| other == *id),
             Known::ByNumber(_) => self.has_number(NETNSA_FD, netns.as_raw_fd()),
         }
@@ -84,7 +84,7 @@ impl Initial {
     }
 
     fn has_number(&self, kind: u16, named: i32) -> bool {
-        let Known::ByNumber(numbered) = &self.0 else { return false };
+        let Known::ByNumber(numbered) = &self.known else { return false };
         let mut numbered = numbered.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(netlink) = numbered.netlink() else { return false };
         match netlink.get(&Request { kind: libc::RTM_GETNSID, body: named_by(kind, named) }, number)
@@ -95,6 +95,21 @@ impl Initial {
                 false
             }
         }
+    }
+}
+
+impl Known {
+    fn find() -> Self {
+        if let Ok(id) = NetnsId::at("/proc/1/ns/net") {
+            return Self::ById(id);
+        }
+        let make = || numbered().map_err(|e| unknown(&e)).ok();
+        let thread = std::thread::Builder::new().name("initial".into()).spawn(make);
+        let numbered = thread.map(Numbered::Soon).unwrap_or_else(|e| {
+            unknown(&e);
+            Numbered::Not
+        });
+        Self::ByNumber(Mutex::new(numbered))
     }
 }
 
@@ -158,10 +173,12 @@ mod tests {
         });
         let fresh = fresh.join().unwrap();
         let initial = Initial::find();
-        if let Known::ByNumber(numbered) = &initial.0 {
+        if let Known::ByNumber(numbered) = &initial.known {
             assert!(numbered.lock().unwrap().netlink().is_some());
         }
         assert!(!initial.is(&fresh));
+        assert!(!initial.is_own(NetnsId::of(&fresh).unwrap()));
+        assert!(initial.is_own(NetnsId::at("/proc/self/ns/net").unwrap()));
         if let Ok(inits) = File::open("/proc/1/ns/net").or_else(|_| File::open("/proc/2/ns/net")) {
             assert!(initial.is(&inits));
         }

@@ -159,8 +159,7 @@ impl Target {
 
     fn refuse_the_device(&self, initial: &Initial) -> Result<(), TargetError> {
         let id = NetnsId::of(&self.netns).map_err(|e| TargetError::NotANetns(e.to_string()))?;
-        // The main thread's: no thread of guestnetd but the short-lived ones leaves it.
-        if NetnsId::at("/proc/self/ns/net").is_ok_and(|own| own == id) {
+        if initial.is_own(id) {
             return Err(TargetError::OwnNetns);
         }
         if initial.is(&self.netns) {

@@ -50,7 +50,8 @@ fn every_filter_ends_with_a_drop() {
             let mut rules =
                 rules.iter().filter(|r| r.hook == anchor.hook && r.family == anchor.family);
             let last = rules.next_back().map(|rule| rule.verdict);
-            if !anchor.hook.is_nat() {
+            // What the device itself sends is no guest's.
+            if !anchor.hook.is_nat() && anchor.hook != Hook::Output {
                 assert_eq!(last, Some(Verdict::Drop), "{}: {anchor:?}", case.name);
             }
         }

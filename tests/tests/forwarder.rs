@@ -14,7 +14,7 @@
 
 //! What guests ask their gateway, answered by guestnetd's own forwarder.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,7 @@ guestnet_tests::with_both_backends!(
     an_auto_guest_is_forwarded_where_one_resolver_would_not_do,
     each_guest_has_its_own_mode,
     a_guest_by_a_tun_never_follows_the_uplinks_to_the_forwarder,
+    a_question_that_finds_nobody_is_not_refused,
 );
 
 const FIRST: &str = "192.0.2.53";
@@ -628,4 +629,48 @@ fn a_client_that_is_asking_notices_no_restart() {
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(client.join().expect("the client") > restarts);
     });
+}
+
+/// A client that is connected gives up at once when it is refused (ECONNREFUSED), and asks again when it hears
+/// nothing.
+fn a_question_that_finds_nobody_is_not_refused(firewall: &str) {
+    let mut bed = bed(firewall, &[FIRST]);
+    let _first = bed.device.internet.resolver(FIRST, Says::All);
+    eventually("answers", || resolve(&bed.guest, GATEWAY).is_ok());
+    let connected = |to: &str| {
+        let socket = bed.guest.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+        socket.connect((to, 53)).expect("connected");
+        socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+        socket
+    };
+    let asks = |socket: &UdpSocket| {
+        socket.send(&question())?;
+        uninterrupted(|| socket.recv(&mut [0; 512]))
+    };
+    let (before, after) = (connected(GATEWAY), connected(GATEWAY));
+    assert!(asks(&before).expect("an answer") > 12);
+    if firewall == "iptables" {
+        // Of what the device itself sends others may be the first to decide.
+        bed.device.run("iptables-legacy -w -I OUTPUT 1 -p tcp --dport 7 -j ACCEPT");
+        std::thread::sleep(Duration::from_secs(2));
+        let rules = bed.device.run("iptables-legacy -w -S OUTPUT");
+        let at = |text: &str| rules.lines().position(|line| line.contains(text));
+        assert!(at("--dport 7") < at("oem_guestnet_out"), "{rules}");
+    }
+    bed.daemon.kill();
+    for client in [&before, &after] {
+        for _ in 0..2 {
+            assert_eq!(asks(client).unwrap_err().kind(), ErrorKind::WouldBlock);
+        }
+    }
+    // Nobody else's refusal is kept from a guest.
+    let internet = &bed.device.internet.netns;
+    internet.run("ip addr add 192.0.2.77/32 dev lo");
+    internet.run("iptables-legacy -w -A INPUT -d 192.0.2.77 -p udp --dport 53 -j REJECT");
+    let elsewhere = connected("192.0.2.77");
+    assert_eq!(asks(&elsewhere).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    bed.start();
+    for client in [&before, &after] {
+        eventually("the same client is answered", || asks(client).is_ok());
+    }
 }

@@ -227,6 +227,9 @@ pub enum Hook {
     Forward,
     /// Packets for the device itself.
     Input,
+    /// What the device itself sends. (In nf_tables by the chain of [`Egress`](Self::Egress), which is there
+    /// anyway.)
+    Output,
     /// Destination NAT, as packets come in.
     Prerouting,
     /// Source NAT, as packets leave.
@@ -341,6 +344,9 @@ pub enum Match {
         /// The port.
         port: u16,
     },
+    /// An ICMP error that nobody hears at this port, about what was sent to a port for names and led to this
+    /// one by DNAT.
+    Unheard(u16),
 }
 
 /// Where names are asked for.
@@ -447,6 +453,7 @@ impl Ruleset {
         rules.extend(self.ingress());
         rules.extend(self.forward());
         rules.extend(self.input());
+        rules.extend(self.output());
         rules.extend(self.dns());
         rules.extend(self.spread());
         rules.extend(self.masquerade());
@@ -648,6 +655,14 @@ impl Ruleset {
         }
         let led = |protocol| Match::Led { protocol, port: FORWARDER };
         self.to_gateway(rule, &[led(Protocol::Udp), led(Protocol::Tcp)])
+    }
+
+    /// While guestnetd starts again nobody hears the forwarder's port, and the kernel says so to who asks there:
+    /// a client would give up at once (ECONNREFUSED) where it asks again if it hears nothing.
+    fn output(&self) -> Vec<Rule> {
+        let drop = Rule::new(Hook::Output, Family::V4, Verdict::Drop);
+        let drop = drop.when(Match::Unheard(FORWARDER));
+        self.forwarded.any().then_some(drop).into_iter().collect()
     }
 
     /// The rule for what guests send to their gateways, if it is such.

@@ -301,7 +301,7 @@ fn setsockopt(call: &Call, program: Program) -> Vec<String> {
     let mut words = call.args.split(", ").skip(1);
     match (words.next(), words.next()) {
         (Some("SOL_SOCKET" | "SOL_NETLINK" | "SOL_PACKET"), _) => Vec::new(),
-        (Some("SOL_IP"), Some("IP_MTU_DISCOVER")) => Vec::new(),
+        (Some("SOL_IP"), Some("IP_MTU_DISCOVER" | "IP_FREEBIND" | "IP_PKTINFO")) => Vec::new(),
         (Some("SOL_IP" | "SOL_IPV6"), Some(name))
             if program == Program::Iptables && name.contains("_SO_SET_") =>
         {

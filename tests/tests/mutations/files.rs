@@ -49,6 +49,9 @@ pub fn changed(call: &Call, places: &Places) -> Option<Vec<String>> {
         // What they hear changes nothing: the servers', doctor's taps; and its probes, which are sent from any free port.
         "bind" if call.args.contains("AF_PACKET") => Vec::new(),
         "bind" if call.args.contains("AF_INET") && call.args.contains("htons(0)") => Vec::new(),
+        "bind" if call.args.contains("AF_INET") && call.args.contains("htons(30053)") => {
+            vec!["bind GATEWAY:30053".to_owned()]
+        }
         _ => return None,
     })
 }

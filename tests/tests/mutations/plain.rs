@@ -17,6 +17,7 @@
 use std::fs;
 
 use android_system_guestnet::aidl::android::system::guestnet::DiagnoseOptions::DiagnoseOptions;
+use android_system_guestnet::aidl::android::system::guestnet::DnsMode::DnsMode;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::GuestKind::GuestKind;
 use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::GuestTarget;
@@ -42,6 +43,10 @@ pub fn life(firewall: &str) -> Seen {
     traced.attach_as(&in_subnet("own", "10.9.1.1"), &by_pid(guests[2].pid()));
     traced.attach_as(&in_subnet("too", "10.9.2.1"), &by_pid(guests[3].pid()));
     traced.attach_as(&by_tun("vpn", "tun0"), &by_pid(guests[4].pid()));
+    let asks = Guest::new();
+    let forwarded = GuestConfig { dns: DnsMode::FORWARD, ..config("asks") };
+    traced.attach_as(&forwarded, &by_pid(asks.pid()));
+    traced.detach("asks");
     // With more than one queue, and its owner; it is gone with what is held here.
     let tap = GuestConfig { kind: GuestKind::TAP, queues: 2, ..config("vm") };
     let nowhere = GuestTarget { kind: TargetKind::NONE, ..GuestTarget::default() };

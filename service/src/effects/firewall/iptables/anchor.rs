@@ -121,13 +121,15 @@ impl Found {
 /// uplink with a guest's own address. Then destination NAT, before INPUT closes the door that it
 /// leads past; the other way round a guest's question would be dropped in between. FORWARD last:
 /// only it lets packets through.
-pub fn anchors(parents: &Parents) -> [Anchor; 8] {
+pub fn anchors(parents: &Parents) -> [Anchor; 9] {
     let anchor = |hook, family| {
         let (table, root, parent, names) = match (hook, family) {
             (Hook::Forward, Family::V4) => ("filter", "FORWARD", parents.forward, FORWARD),
             (Hook::Forward, Family::V6) => ("filter", "FORWARD", "FORWARD", FORWARD),
             (Hook::Input, Family::V4) => ("filter", "INPUT", parents.input, INPUT),
             (Hook::Input, Family::V6) => ("filter", "INPUT", "INPUT", INPUT),
+            // netd puts its own there and leaves others' (`createChildChains()`), wherever they stand.
+            (Hook::Output, _) => ("filter", "OUTPUT", "OUTPUT", OUTPUT),
             (Hook::Prerouting, Family::V4) => ("nat", "PREROUTING", parents.prerouting, PREROUTING),
             (Hook::Prerouting, Family::V6) => ("nat", "PREROUTING", "PREROUTING", PREROUTING),
             // Not the hooks that x_tables does not have, of which there is no anchor.
@@ -139,12 +141,13 @@ pub fn anchors(parents: &Parents) -> [Anchor; 8] {
             Hook::Forward => [Parents::LINUX.forward, Parents::ANDROID.forward].as_slice(),
             Hook::Input if family == Family::V4 => &[Parents::LINUX.input, Parents::ANDROID.input],
             Hook::Prerouting => &[Parents::LINUX.prerouting, Parents::ANDROID.prerouting],
-            Hook::Input | Hook::Postrouting | Hook::Ingress | Hook::Egress => &[],
+            Hook::Input | Hook::Output | Hook::Postrouting | Hook::Ingress | Hook::Egress => &[],
         };
         let elsewhere = candidates.iter().copied().find(|candidate| *candidate != parent);
         Anchor { hook, family, table, root, parent, elsewhere, names }
     };
     [
+        anchor(Hook::Output, Family::V4),
         anchor(Hook::Postrouting, Family::V6),
         anchor(Hook::Postrouting, Family::V4),
         anchor(Hook::Prerouting, Family::V6),
@@ -159,6 +162,7 @@ pub fn anchors(parents: &Parents) -> [Anchor; 8] {
 /// Netd's helper that runs iptables for others takes no names but `oem_*` and two like it.
 const FORWARD: Names = ["oem_guestnet_fwd", "oem_guestnet_fwd_b", "oem_guestnet_fwd_c"];
 const INPUT: Names = ["oem_guestnet_in", "oem_guestnet_in_b", "oem_guestnet_in_c"];
+const OUTPUT: Names = ["oem_guestnet_out", "oem_guestnet_out_b", "oem_guestnet_out_c"];
 const PREROUTING: Names = ["oem_guestnet_pre", "oem_guestnet_pre_b", "oem_guestnet_pre_c"];
 const POSTROUTING: Names = ["oem_guestnet_post", "oem_guestnet_post_b", "oem_guestnet_post_c"];
 

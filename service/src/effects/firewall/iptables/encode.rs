@@ -130,6 +130,10 @@ fn conditions(rule: &Rule) -> Vec<String> {
             let name = protocol.name();
             format!("-p {name} -m {name} --dport {port} -m conntrack --ctorigdstport {NAMES} ")
         }
+        (Some(Match::Unheard(port)), _) => format!(
+            "-p icmp -m icmp --icmp-type 3/3 -m conntrack --ctorigdstport {NAMES} --ctreplsrcport \
+             {port} "
+        ),
         (Some(Match::Proto { protocol, ports }), _) => {
             let (name, first, last) = (protocol.name(), ports.start(), ports.end());
             let ports = if first == last { first.to_string() } else { format!("{first}:{last}") };

@@ -24,7 +24,7 @@
 
 use super::anchor::{Anchor, Found};
 use super::programs::Call;
-use crate::effects::firewall::Rule;
+use crate::effects::firewall::{Hook, Rule};
 use crate::ordered::sort_short;
 
 /// What was written for one anchor, and what the kernel showed right afterwards.
@@ -109,6 +109,10 @@ impl Anchor {
     /// Whether nobody comes before it. Else a rule of others lets a guest's packet through, sends its
     /// question elsewhere, or takes it out of source NAT.
     fn first(&self, found: &Found) -> Result<(), String> {
+        // What the device itself sends is not a guest's: who wants to be first there may be.
+        if self.hook == Hook::Output {
+            return Ok(());
+        }
         match found.jumps.iter().find(|jump| jump.from == self.parent && jump.at != 0) {
             Some(jump) => {
                 let (name, parent) = (jump.to, self.parent);

@@ -52,8 +52,13 @@ const DESTINATION_NAT: u32 = 1 << 5;
 const CT_SOURCE: u32 = 19;
 /// `NFT_OBJECT_CT_TIMEOUT`.
 const CT_TIMEOUT: u32 = 7;
+/// `NFT_CT_PROTO_SRC`: the port that the first packet of a direction was sent from.
+const CT_SOURCE_PORT: u32 = 11;
 /// `NFT_CT_PROTO_DST`: the same, the port that it was sent to.
 const CT_DESTINATION_PORT: u32 = 12;
+/// `NFTA_CT_DIRECTION`: what was sent first, and what answers it.
+const ORIGINAL: u8 = 0;
+const REPLY: u8 = 1;
 /// `NFT_NAT_SNAT`.
 const SNAT: u32 = 0;
 /// `NFT_NAT_DNAT`.
@@ -149,7 +154,13 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
         },
         Some(Match::Led { protocol, port }) => {
             let list = equal(transport(list, l4(*protocol), 2, 2), &port.to_be_bytes());
-            equal(sent_to(list), &NAMES.to_be_bytes())
+            equal(port_of(list, CT_DESTINATION_PORT, ORIGINAL), &NAMES.to_be_bytes())
+        }
+        Some(Match::Unheard(at)) => {
+            // ICMP_DEST_UNREACH, ICMP_PORT_UNREACH.
+            let list = equal(transport(list, libc::IPPROTO_ICMP, 0, 2), &[3, 3]);
+            let list = equal(port_of(list, CT_DESTINATION_PORT, ORIGINAL), &NAMES.to_be_bytes());
+            equal(port_of(list, CT_SOURCE_PORT, REPLY), &at.to_be_bytes())
         }
         Some(Match::Proto { protocol, ports }) => {
             let list = transport(list, l4(*protocol), 2, 2);
@@ -303,13 +314,13 @@ fn source(list: List<'_>) -> List<'_> {
 /// The address of who opened the connection, beside a host end.
 fn opener(list: List<'_>) -> List<'_> {
     let e = list.nested_elem().nested_data_ct().push_key(CT_SOURCE);
-    e.push_direction(0).push_dreg(OTHER).end_nested().end_nested()
+    e.push_direction(ORIGINAL).push_dreg(OTHER).end_nested().end_nested()
 }
 
-/// The port that a connection's first packet was sent to.
-fn sent_to(list: List<'_>) -> List<'_> {
-    let e = list.nested_elem().nested_data_ct().push_key(CT_DESTINATION_PORT);
-    e.push_direction(0).push_dreg(REGISTER).end_nested().end_nested()
+/// One of the ports of a connection, as one direction of it has them.
+fn port_of(list: List<'_>, key: u32, direction: u8) -> List<'_> {
+    let e = list.nested_elem().nested_data_ct().push_key(key);
+    e.push_direction(direction).push_dreg(REGISTER).end_nested().end_nested()
 }
 
 /// Whether the address in the register is beyond what a set has for it. The address is added to the set

@@ -123,7 +123,7 @@ fn chain_of(hook: Hook) -> &'static BaseChain {
         Hook::Input => input,
         Hook::Prerouting => prerouting,
         Hook::Postrouting => postrouting,
-        Hook::Egress => egress,
+        Hook::Output | Hook::Egress => egress,
     }
 }
 

@@ -130,6 +130,7 @@ fn line(rule: &Line) -> String {
                         | Match::OpenedOver(..)
                         | Match::CrowdOver(..)
                         | Match::ConnectionsOver(_)
+                        | Match::Unheard(_)
                 )
         });
     words.extend(match rule.family {
@@ -174,6 +175,10 @@ fn line(rule: &Line) -> String {
         Match::Led { protocol, port } => {
             format!("{} dport {port} ct original proto-dst {NAMES}", protocol.name())
         }
+        Match::Unheard(port) => format!(
+            "icmp type destination-unreachable icmp code port-unreachable ct original proto-dst \
+             {NAMES} ct reply proto-src {port}"
+        ),
         Match::Proto { protocol, ports } => {
             let (name, first, last) = (protocol.name(), ports.start(), ports.end());
             match first == last {

@@ -115,7 +115,10 @@ impl Daemon {
         }
         log::info!("{name}: taken over with {} {}", net.host.name, net.guest.address);
         let is_stored = attached.index == Some(link.index);
-        let AttachedRecord { spec, owner_uid, attached_at, netns, lifelines, .. } = attached;
+        let AttachedRecord { spec, owner_uid, attached_at, netns, lifelines, told, .. } = attached;
+        if let Some(told) = told {
+            self.servers.counters().dhcp.adopt(link.index, told);
+        }
         let guest = Attached {
             spec,
             net,
@@ -127,6 +130,7 @@ impl Daemon {
             timeline: Vec::new(),
             waiting: false,
             dhcp: Counts::default(),
+            told,
             names: Default::default(),
             shadowed_by: None,
         };

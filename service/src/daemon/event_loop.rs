@@ -60,6 +60,8 @@ pub(in crate::daemon) struct Sources {
     pub(in crate::daemon) names: Arc<Notify>,
     /// Told when guests are to be looked at that are kept as they are.
     pub(in crate::daemon) keep: Arc<Notify>,
+    /// Told when guests' leases by DHCP say something else than before.
+    pub(in crate::daemon) leases: Arc<Notify>,
     /// Told when another thread has left something to do.
     pub(in crate::daemon) restless: Arc<Notify>,
     /// Tells when the device's own resolvers are others, where they are in a file.
@@ -233,6 +235,7 @@ async fn follow(handle: Handle, sources: Sources) {
         netd: netd_due,
         names: asks,
         keep,
+        leases,
         restless,
         mut resolv,
         mut tables,
@@ -271,6 +274,7 @@ async fn follow(handle: Handle, sources: Sources) {
             () = guests.notified() => worker::start(&handle),
             () = netd_due.notified() => netd::ask(&handle),
             () = keep.notified() => repair::look_after(&handle),
+            () = leases.notified() => with_daemon(Daemon::keep_leases),
             () = asks.notified() => {
                 names::start(&handle);
                 Ok(())

@@ -109,6 +109,7 @@ impl Daemon {
                 Kind::Tap { owner, .. } => owner,
             },
             attached_at: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+            told: None,
             update: None,
         };
         Ok(Recovered { slot, attached })

@@ -139,6 +139,7 @@ impl Daemon {
         let netd = daemon.forwarding.get().due();
         let names = Arc::clone(&daemon.asking.begins);
         let keep = Arc::clone(&daemon.keeping.begins);
+        let leases = Arc::clone(&daemon.servers.counters().dhcp.rings);
         let daemon = Arc::new(Mutex::new(Some(daemon)));
         let (detaching, restless, work_ended, names_known, ending) = Default::default();
         let handle =
@@ -152,6 +153,7 @@ impl Daemon {
             netd,
             names,
             keep,
+            leases,
             restless: Arc::clone(&handle.restless),
             resolv,
             tables,

@@ -12,17 +12,39 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! What guests are told by DHCP beyond their own network, and how often they were. Pure data.
+//! What guests are told by DHCP beyond their own network, what they have to be told again, and how often they
+//! were. Pure data.
+
+use crate::spec::Mtu;
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
 
 /// What there is to say of a guest's way out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WayOut {
+    /// Whether anybody has said anything of it.
+    pub known: bool,
     /// The domain that names are completed with.
     pub domain: Option<String>,
     /// Whether it is metered.
     pub metered: bool,
     /// URL of the API of the captive portal that it is behind (RFC 8908).
     pub portal: Option<String>,
+}
+
+/// What the last lease said, as far as a client has to ask again once it is otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The guest's address.
+    pub address: Ipv4Addr,
+    /// How many bits of it are the subnet's.
+    pub prefix: u8,
+    /// The device's address there.
+    pub gateway: Ipv4Addr,
+    /// MTU of the link.
+    pub mtu: Mtu,
+    /// Whether the way out is metered.
+    pub metered: bool,
 }
 
 /// How often a guest was answered, and not.

@@ -15,7 +15,7 @@
 //! The guests there are, and what they hold. Pure. No question here costs more with more guests.
 
 use crate::model::alloc::leases::Leases;
-use crate::model::dhcp::Counts;
+use crate::model::dhcp::{Counts, Told};
 use crate::model::dns;
 use crate::model::guest_net::NetnsRef;
 use crate::model::if_index::IfIndex;
@@ -54,6 +54,8 @@ pub struct Attached {
     pub waiting: bool,
     /// How often its DHCP clients were answered.
     pub dhcp: Counts,
+    /// What its lease by DHCP says; none: it has none, or was told to ask again.
+    pub told: Option<Told>,
     /// What became of its questions for names.
     pub names: dns::Counts,
     /// After its attach: the guest's own interface that takes its way to the gateway.
@@ -202,6 +204,12 @@ impl GuestTable {
             guest.spec.lease = lease;
             guest.lifelines.lease_until = until;
         }
+    }
+
+    /// What a guest was told by DHCP; whether that is another than before.
+    pub fn set_told(&mut self, index: IfIndex, told: Option<Told>) -> bool {
+        let guest = self.by_index.get(&index).and_then(|name| self.attached.get_mut(name));
+        guest.is_some_and(|guest| std::mem::replace(&mut guest.told, told) != told)
     }
 
     /// Whether something is being done at a guest's ends.
@@ -564,6 +572,7 @@ mod tests {
             timeline: Vec::new(),
             waiting: false,
             dhcp: Counts::default(),
+            told: None,
             names: dns::Counts::default(),
             shadowed_by: None,
         });

@@ -411,6 +411,7 @@ mod tests {
             lifelines: Lifelines::default(),
             owner_uid: 0,
             attached_at: 1,
+            told: None,
             update: None,
         };
         Record { slot: 0, attached: Some(attached) }

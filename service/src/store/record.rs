@@ -15,6 +15,7 @@
 //! What is kept: values, and whether they can be so. Pure.
 
 use crate::model::alloc::slots;
+use crate::model::dhcp::Told;
 use crate::model::forwarding::{Before, Switch};
 use crate::model::guest_net::NetnsRef;
 use crate::model::guest_table::Attached;
@@ -99,6 +100,9 @@ pub struct AttachedRecord {
     pub owner_uid: u32,
     /// When: milliseconds since the epoch.
     pub attached_at: i64,
+    /// What its lease by DHCP says: who has one is told of changes after a restart, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
     /// An update that has begun and has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update: Option<UpdateRecord>,
@@ -116,6 +120,7 @@ impl AttachedRecord {
             lifelines: guest.lifelines,
             owner_uid: guest.owner_uid,
             attached_at: guest.attached_at,
+            told: guest.told,
             update: None,
         }
     }

@@ -493,6 +493,7 @@ fn of_texts(seeds: &Seeds) {
 }
 
 fn record_of_a_guest() -> String {
+    use guestnetd::model::dhcp::Told;
     use guestnetd::model::guest_net::NetnsRef;
     use guestnetd::model::lifeline::Lifelines;
     use guestnetd::spec::{GuestName, GuestSpec, IfName, Mtu};
@@ -509,6 +510,13 @@ fn record_of_a_guest() -> String {
         lifelines: Lifelines::default(),
         owner_uid: 0,
         attached_at: 1,
+        told: Some(Told {
+            address,
+            prefix: 16,
+            gateway: [172, 17, 3, 2].into(),
+            mtu,
+            metered: false,
+        }),
         update: Some(UpdateRecord { spec, address, mtu }),
     };
     let record = serde_json::to_string(&Record { slot: 0, attached: Some(attached) }).unwrap();

@@ -232,6 +232,7 @@ fn terms(random: &mut Random) -> Terms {
     let mut net = GuestNet::new(&spec, 0, GUEST, mtu);
     net.guest.mac.0 = MAC;
     let way = WayOut {
+        known: true,
         metered: random.flip(),
         portal: random.flip().then(|| "https://portal.example/api".into()),
         domain: random.flip().then(|| "example.test".into()),

@@ -74,3 +74,51 @@ fn another_address_mtu_or_price_is_told_once_to_those_who_have_a_lease() {
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!([flaps(&bed.guest), flaps(&other)], [before + 3, others]);
 }
+
+#[test]
+fn a_restart_forgets_nobody_who_has_a_lease() {
+    let mut bed = Bed::new("nftables");
+    bed.attach("box", &bed.guest);
+    let other = Guest::new();
+    bed.attach("other", &other);
+    let metered = |bed: &Bed, metered| {
+        let info = UplinkInfo { metered, ..UplinkInfo::default() };
+        bed.service.setUplinkInfo("wlan0", &info).expect("metered, or not");
+    };
+    let asks = |bed: &Bed| Client::udhcpc(&bed.guest, "-q").told();
+    let settled = || std::thread::sleep(Duration::from_millis(300));
+    metered(&bed, true);
+    asks(&bed);
+    let [before, others] = [flaps(&bed.guest), flaps(&other)];
+    settled();
+    bed.daemon.kill();
+    bed.start();
+    // Nobody has said yet what it costs; then it is what it was.
+    settled();
+    metered(&bed, true);
+    settled();
+    assert_eq!(flaps(&bed.guest), before, "nothing is other than it was told");
+    metered(&bed, false);
+    eventually("it is told the price", || flaps(&bed.guest) == before + 1);
+
+    let told = asks(&bed);
+    assert!(told.contains("mtu=1500"), "{told}");
+    settled();
+    bed.daemon.kill();
+    bed.start();
+    bed.device.run("ip link set wlan0 mtu 1400");
+    eventually("it is told the MTU", || flaps(&bed.guest) == before + 2);
+    let told = asks(&bed);
+    assert!(told.contains("mtu=1400"), "{told}");
+    settled();
+    bed.daemon.kill();
+    bed.device.run("ip link set wlan0 mtu 1300");
+    bed.start();
+    eventually("it is told what changed meanwhile", || flaps(&bed.guest) == before + 3);
+    // It has not asked since, and is told once.
+    settled();
+    bed.daemon.kill();
+    bed.start();
+    settled();
+    assert_eq!([flaps(&bed.guest), flaps(&other)], [before + 3, others]);
+}

@@ -461,6 +461,7 @@ fn attached(
         timeline: Vec::new(),
         waiting: false,
         dhcp: Counts::default(),
+        told: None,
         names: Default::default(),
         shadowed_by: None,
     }

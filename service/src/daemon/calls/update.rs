@@ -298,7 +298,9 @@ impl Daemon {
         self.end_work(before.index);
         if there {
             self.look_at_ends(before.index);
-            let attached = Some(AttachedRecord::of(before));
+            // It may have taken a lease meanwhile.
+            let told = self.servers.counters().dhcp.told(before.index);
+            let attached = Some(AttachedRecord { told, ..AttachedRecord::of(before) });
             self.record(before.name(), Record { slot: before.net.slot, attached });
         }
         self.undo_shared(shared, before.name());

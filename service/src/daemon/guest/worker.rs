@@ -132,6 +132,9 @@ impl Daemon {
     /// Both ends have the MTU.
     fn is_brought(&mut self, job: &Job) {
         self.worker.doubts.remove(&job.index);
+        if job.tells {
+            self.keep_lease(job.index);
+        }
         let Some(guest) = self.world.guests.by_index(job.index) else { return };
         let mut guest = guest.clone();
         let was = std::mem::replace(&mut guest.net.mtu, job.net.mtu);

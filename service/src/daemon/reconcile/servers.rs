@@ -19,12 +19,14 @@ use crate::effects::platform::resolv_conf;
 use crate::model::dhcp::WayOut;
 use crate::model::dns::NameServers;
 use crate::model::guest_table::Attached;
+use crate::model::if_index::IfIndex;
 use crate::model::policy_rules::{asks_by, ANSWERS_GUESTS};
 use crate::model::world::World;
 use crate::ordered::{sort_short, IntoOrdered, OrderedMap};
 use crate::serve::dns::{Ask, Guest, Peers, Upstream, Way, Zone};
 use crate::serve::{dhcp, dns, Want};
 use crate::spec::{Dns, SegmentName, VpnPolicy};
+use crate::store::{AttachedRecord, Record};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +38,25 @@ impl Daemon {
         self.servers.bring(want.clone());
         // After the server knows better: what it has told before does not hold.
         self.worker.tell(self.servers.counters().dhcp.take_outdated(&want.dhcp));
+    }
+
+    /// Guests have taken leases by DHCP, or given them back.
+    pub(in crate::daemon) fn keep_leases(&mut self) {
+        let changed = self.servers.counters().dhcp.take_changed();
+        changed.into_iter().for_each(|index| self.keep_lease(index));
+    }
+
+    /// What a guest was told is kept, so that after a restart it is told of a change, too.
+    pub(in crate::daemon) fn keep_lease(&mut self, index: IfIndex) {
+        let told = self.servers.counters().dhcp.told(index);
+        // The end of an update writes it.
+        if !self.world.guests.set_told(index, told) || self.world.guests.is_updating(index) {
+            return;
+        }
+        if let Some(guest) = self.world.guests.by_index(index) {
+            let attached = Some(AttachedRecord::of(guest));
+            self.record(guest.name(), Record { slot: guest.net.slot, attached });
+        }
     }
 
     /// Whom the device can ask for names.
@@ -70,6 +91,7 @@ fn want(world: &World, netd: &Path, zone: Option<&Zone>) -> Want {
 fn way_out(world: &World) -> WayOut {
     let info = world.uplink_infos.of(world.uplink.name.as_ref());
     let way = info.map(|info| WayOut {
+        known: true,
         domain: None,
         metered: info.metered,
         portal: info.portal.clone(),

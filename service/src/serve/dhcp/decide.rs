@@ -18,7 +18,7 @@
 
 use super::frame::{Datagram, CLIENT_PORT};
 use super::message::{code, Kind, Reply, Request, Written};
-use crate::model::dhcp::WayOut;
+use crate::model::dhcp::{Told, WayOut};
 use crate::model::ownership::Mac;
 use crate::model::GuestNet;
 use std::net::Ipv4Addr;
@@ -45,13 +45,11 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Whether a client that was told the others has to ask again.
-    pub fn differ(&self, others: &Self) -> bool {
-        let told = |terms: &Self| {
-            let GuestNet { guest, mtu, .. } = &*terms.net;
-            (guest.address, guest.prefix, guest.gateway, *mtu, terms.way.metered)
-        };
-        told(self) != told(others)
+    /// What a client that has this as its lease was told.
+    pub fn told(&self) -> Told {
+        let GuestNet { guest, mtu, .. } = &*self.net;
+        let (address, prefix, gateway) = (guest.address, guest.prefix, guest.gateway);
+        Told { address, prefix, gateway, mtu: *mtu, metered: self.way.metered }
     }
 
     fn address(&self) -> Ipv4Addr {
@@ -430,15 +428,16 @@ mod tests {
     #[test]
     fn what_a_client_has_to_know_makes_it_ask_again() {
         let has = terms();
-        assert!(!has.differ(&terms()));
+        assert_eq!(has.told(), terms().told());
         for other in [
             with(|net, _| net.guest.address = OTHER),
             with(|net, _| net.mtu = Mtu::ETHERNET),
             with(|_, way| way.metered = true),
         ] {
-            assert!(has.differ(&other), "{other:?}");
+            assert_ne!(has.told(), other.told(), "{other:?}");
         }
-        assert!(!has.differ(&with(|_, way| way.portal = Some("https://p".into()))));
+        let portal = with(|_, way| way.portal = Some("https://p".into()));
+        assert_eq!(has.told(), portal.told());
     }
 
     #[test]

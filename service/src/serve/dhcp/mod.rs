@@ -27,13 +27,14 @@ pub mod message;
 pub mod server;
 pub mod socket;
 
-use crate::model::dhcp::{Counts, WayOut};
+use crate::model::dhcp::{Counts, Told, WayOut};
 use crate::model::if_index::IfIndex;
 use crate::model::GuestNet;
 use crate::ordered::OrderedMap;
 use decide::Terms;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 /// The guests, by the indexes of their host ends.
 pub type Guests = Arc<OrderedMap<IfIndex, Arc<GuestNet>>>;
@@ -57,13 +58,21 @@ impl Want {
 
 /// What guests have had, by the indexes of their host ends. The server writes it, others read it.
 #[derive(Debug, Default)]
-pub struct Book(Mutex<HashMap<IfIndex, Entry>>);
+pub struct Book {
+    entries: Mutex<HashMap<IfIndex, Entry>>,
+    /// Told when a guest was told something else than before: that is kept.
+    pub rings: Arc<Notify>,
+}
 
 #[derive(Debug, Default)]
 struct Entry {
     counts: Counts,
-    /// What the lease says that the guest has; none: it has taken none.
-    told: Option<Terms>,
+    /// What the lease says that the guest has; none: it has taken none, or has to ask again.
+    told: Option<Told>,
+    /// Whether it was an earlier guestnetd's.
+    earlier: bool,
+    /// Whether that is another than was kept last.
+    changed: bool,
 }
 
 impl Book {
@@ -76,13 +85,49 @@ impl Book {
     pub fn take_outdated(&self, want: &Want) -> Vec<IfIndex> {
         let mut outdated = Vec::new();
         for (index, entry) in self.lock().iter_mut() {
-            let (Some(told), Some(terms)) = (&entry.told, want.terms(*index)) else { continue };
-            if terms.differ(told) {
+            let (Some(told), Some(terms)) = (entry.told, want.terms(*index)) else { continue };
+            let mut now = terms.told();
+            // Who says whether the way out is metered says it again to each guestnetd.
+            if entry.earlier && !want.way.known {
+                now.metered = told.metered;
+            }
+            if now != told {
                 entry.told = None;
                 outdated.push(*index);
             }
         }
         outdated
+    }
+
+    /// What an earlier guestnetd told a guest.
+    pub fn adopt(&self, index: IfIndex, told: Told) {
+        self.note(index, |entry| (entry.told, entry.earlier) = (Some(told), true));
+    }
+
+    /// What the lease of a guest says, if it has one and need not ask again.
+    pub fn told(&self, index: IfIndex) -> Option<Told> {
+        self.lock().get(&index).and_then(|entry| entry.told)
+    }
+
+    /// The guests that were told something else since the last call, or gave their lease back.
+    pub fn take_changed(&self) -> Vec<IfIndex> {
+        let changed = |(index, entry): (&IfIndex, &mut Entry)| {
+            std::mem::take(&mut entry.changed).then_some(*index)
+        };
+        self.lock().iter_mut().filter_map(changed).collect()
+    }
+
+    /// A guest has a lease now, or has given it back.
+    fn tell(&self, index: IfIndex, told: Option<Told>) {
+        let mut is_other = false;
+        self.note(index, |entry| {
+            is_other = entry.told != told;
+            entry.changed |= is_other;
+            (entry.told, entry.earlier) = (told, false);
+        });
+        if is_other {
+            self.rings.notify_one();
+        }
     }
 
     fn note(&self, index: IfIndex, note: impl FnOnce(&mut Entry)) {
@@ -95,6 +140,6 @@ impl Book {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IfIndex, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

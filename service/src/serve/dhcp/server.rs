@@ -105,7 +105,7 @@ impl Server {
                 return Ok(());
             }
             Verdict::Released => {
-                self.counters.dhcp.note(index, |entry| entry.told = None);
+                self.counters.dhcp.tell(index, None);
                 return Ok(());
             }
         };
@@ -118,15 +118,13 @@ impl Server {
         }
         self.counters.dhcp.note(index, |entry| match reply.kind {
             Kind::Nak => entry.counts.naks += 1,
-            Kind::Ack => {
-                entry.counts.acks += 1;
-                // What was asked with an address of its own is no lease.
-                if request.kind == Kind::Request {
-                    entry.told = Some(terms.clone());
-                }
-            }
+            Kind::Ack => entry.counts.acks += 1,
             _ => entry.counts.offers += 1,
         });
+        // What was asked with an address of its own is no lease.
+        if (reply.kind, request.kind) == (Kind::Ack, Kind::Request) {
+            self.counters.dhcp.tell(index, Some(terms.told()));
+        }
         Ok(())
     }
 

@@ -115,11 +115,15 @@ pub mod limit {
     pub const BURST_MILLIS: u32 = 250;
 }
 
+/// The priorities of a member's filters at the segment's device: of all protocols, under its number.
+pub const AT_HUB: [u16; 2] = [1, 2];
+
 /// The numbers that the members of a segment can have (linux/pkt_cls.h, TC_U32_NODE: 12 bits).
 pub const MOST: u16 = 0x0ffe;
 
 // linux/if_ether.h
-const ETH_P_ALL: u16 = 0x0003;
+/// Of any protocol.
+pub const ETH_P_ALL: u16 = 0x0003;
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_ARP: u16 = 0x0806;
 
@@ -152,8 +156,8 @@ impl Member {
             with(Place::FromGuest, 6, ETH_P_IP, &[&ip, &to_one], Verdict::Hub),
             // What it has sent to all it does not get back.
             with(Place::ToGuest, 7, ETH_P_ALL, &[&from], Verdict::Nobody),
-            with(Place::Hub, 1, ETH_P_ALL, &[&destination(self.mac)], Verdict::Guest),
-            with(Place::Hub, 2, ETH_P_ALL, &[&to_many], Verdict::GuestToo),
+            with(Place::Hub, AT_HUB[0], ETH_P_ALL, &[&destination(self.mac)], Verdict::Guest),
+            with(Place::Hub, AT_HUB[1], ETH_P_ALL, &[&to_many], Verdict::GuestToo),
         ]
     }
 

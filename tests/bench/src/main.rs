@@ -40,6 +40,7 @@ mod options;
 mod progress;
 mod report;
 mod scale;
+mod segment;
 mod service;
 mod settle;
 mod start;
@@ -106,8 +107,9 @@ fn measure(options: &Options) -> Result<()> {
 type Run = fn(&Options) -> Result<Table>;
 
 /// All others, by name, in the order of the report.
-const TABLES: [(&str, Run); 14] = [
+const TABLES: [(&str, Run); 15] = [
     ("scale", scale::run),
+    ("segment", segment::run),
     ("concurrent", concurrent::run),
     ("first-packet", first_packet::run),
     ("datapath", datapath::run),

@@ -254,3 +254,38 @@ fn nobody_waits_for_the_first_guest_of_a_segment() {
     assert!(a.ping(address(&third)));
     assert_eq!(index(&bed), before);
 }
+
+/// By what the kernel is asked for: times would tell of the machine.
+#[test]
+fn a_guest_more_costs_what_the_first_ones_do() {
+    let bed = Bed::on(Device::new()).env("RUST_LOG", "trace").build();
+    // Messages about filters, of all sizes.
+    let messages = || {
+        let log = bed.daemon.log();
+        log.lines().filter(|line| line.contains("TFILTER flags")).count()
+    };
+    let mut guests = Vec::new();
+    let mut costs = |name: &str| {
+        let before = messages();
+        guests.push(attach(&bed, "cockpit", name));
+        eventually("it is said", || bed.daemon.log().contains(&format!("{name}: attached")));
+        let attached = messages();
+        bed.detach(name);
+        eventually("it is said", || bed.daemon.log().contains(&format!("{name}: detached")));
+        let detached = messages();
+        guests.push(attach(&bed, "cockpit", &format!("{name}.stays")));
+        [attached - before, detached - attached]
+    };
+    // One that waits for its carrier asks more often: the least of a few.
+    let mut least = |which: &str| {
+        let all: Vec<_> = (0..4).map(|nth| costs(&format!("{which}{nth}"))).collect();
+        [0, 1].map(|at| all.iter().map(|one: &[usize; 2]| one[at]).min().expect("four"))
+    };
+    let _with_its_segment = least("first");
+    let early = least("early");
+    for nth in 0..3 {
+        least(&format!("more{nth}-"));
+    }
+    assert_eq!(least("late"), early, "attach, detach");
+    assert!(early.iter().all(|count| *count > 0), "{early:?}");
+}

@@ -386,12 +386,8 @@ fn leave(
     hub: Option<IfIndex>,
 ) -> Result<(), KernelError> {
     if let Some(hub) = hub {
-        let places = member.filters().map(|filter| (filter.place, filter.priority, filter.number));
-        for found in mirred::of(netlink, hub, Place::Hub)? {
-            let (priority, number) = found.place();
-            if places.contains(&(Place::Hub, priority, number)) {
-                mirred::delete(netlink, hub, Place::Hub, &found)?;
-            }
+        for found in mirred::of_member(netlink, hub, member.number)? {
+            mirred::delete(netlink, hub, Place::Hub, &found)?;
         }
     }
     mirred::delete_clsact(netlink, index)

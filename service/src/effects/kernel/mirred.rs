@@ -20,7 +20,7 @@ use super::netlink::message::{attributes, u32_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
-use crate::model::segment::{limit, Filter, Key, Place, Verdict};
+use crate::model::segment::{limit, rest, Filter, Key, Place, Verdict, AT_HUB, ETH_P_ALL};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -38,6 +38,7 @@ const TCA_U32_SEL: u16 = 5;
 const TCA_U32_ACT: u16 = 7;
 const TC_U32_TERMINAL: u8 = 1;
 const TC_U32_NODE: u32 = 0x0fff;
+const TC_U32_ROOT: u32 = 0xfff0_0000;
 const TCA_ACT_KIND: u16 = 1;
 const TCA_ACT_OPTIONS: u16 = 2;
 const TC_ACT_UNSPEC: i32 = -1;
@@ -236,6 +237,50 @@ pub fn of(netlink: &Netlink, at: IfIndex, place: Place) -> Result<Vec<Found>, Ke
     listed(netlink, at, place, Found::read)
 }
 
+/// The filters at a segment's device of the guest with this number. What that takes does not depend on how many
+/// others there are.
+pub fn of_member(netlink: &Netlink, hub: IfIndex, number: u16) -> Result<Vec<Found>, KernelError> {
+    let all = AT_HUB.map(|priority| one(netlink, hub, priority, number));
+    all.into_iter().filter_map(Result::transpose).collect()
+}
+
+/// The filter in the last filter's place at a segment's device.
+pub fn last(netlink: &Netlink, hub: IfIndex) -> Result<Option<Found>, KernelError> {
+    one(netlink, hub, rest().priority, rest().number)
+}
+
+/// One filter at a segment's device. Its handle begins with that of the table that all of its priority are in,
+/// which the kernel has chosen, and tells (u32_get()).
+fn one(
+    netlink: &Netlink,
+    hub: IfIndex,
+    priority: u16,
+    number: u16,
+) -> Result<Option<Found>, KernelError> {
+    let info = u32::from(priority) << 16 | u32::from(ETH_P_ALL.to_be());
+    let table = get(netlink, hub, TC_U32_ROOT, info, |message| u32_at(message.body, 8))?;
+    let Some(table) = table else { return Ok(None) };
+    get(netlink, hub, table | u32::from(number), info, Found::read)
+}
+
+/// What `read` makes of what has this handle, if it is there.
+fn get<T>(
+    netlink: &Netlink,
+    hub: IfIndex,
+    handle: u32,
+    info: u32,
+    read: impl Fn(&Message<'_>) -> Option<T>,
+) -> Result<Option<T>, KernelError> {
+    let header = header(hub, handle, parent(Place::Hub), info);
+    let body = Writer::after(&header).with(TCA_KIND, b"u32\0");
+    match netlink.get(&Request { kind: libc::RTM_GETTFILTER, body }, read) {
+        Ok(found) => Ok(Some(found)),
+        // No such filter, none of that priority, or one of another kind; no clsact; no link.
+        Err(e) if [libc::ENOENT, libc::EINVAL, libc::ENODEV].contains(&e.errno) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// What `read` makes of the filters at a link.
 pub(super) fn listed<T>(
     netlink: &Netlink,
@@ -396,6 +441,12 @@ mod tests {
                 assert_eq!(is(to), 1, "{filter:?} {there:?}");
                 assert!(is(at) == 0 || filter.verdict == Verdict::Device, "another device");
             }
+            let none = [of_member(netlink, b, 7), of_member(netlink, a, member.number)];
+            assert_eq!(none, [Ok(Vec::new()), Ok(Vec::new())]);
+            let two = of_member(netlink, b, member.number).unwrap();
+            let all = of(netlink, b, Place::Hub).unwrap();
+            assert!(two.len() == 2 && two.iter().all(|one| all.contains(one)), "{two:?}");
+            assert!(all.contains(&last(netlink, b).unwrap().unwrap()));
             for (at, place, count) in
                 [(a, Place::FromGuest, 5), (a, Place::ToGuest, 1), (b, Place::Hub, 3)]
             {

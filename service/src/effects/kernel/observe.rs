@@ -106,7 +106,8 @@ fn with_addresses(netlink: &Netlink, link: &Link, net: &GuestNet) -> Result<Foun
     {
         found.push_route(name, &route);
     }
-    found.push_member(netlink, net, &mut HashMap::new()).map_err(failed)?;
+    let mut hubs = own_place(netlink, net).map_err(failed)?;
+    found.push_member(netlink, net, &mut hubs).map_err(failed)?;
     found.see_source(netlink, net).map_err(failed)?;
     Ok(found)
 }
@@ -257,6 +258,17 @@ impl FoundHost {
 
 /// Segments' devices that were read, with their filters; those that are not there, too.
 pub type Hubs = HashMap<IfName, Option<(IfIndex, Vec<mirred::Found>)>>;
+
+/// The device of a guest's segment with the filters of that guest there alone.
+fn own_place(netlink: &Netlink, net: &GuestNet) -> Result<Hubs, KernelError> {
+    let Some(member) = net.member() else { return Ok(Hubs::new()) };
+    let hub = link::by_name(netlink, member.hub.as_str())?.filter(Link::is_hub);
+    let there = match hub {
+        Some(hub) => Some((hub.index, mirred::of_member(netlink, hub.index, member.number)?)),
+        None => None,
+    };
+    Ok(Hubs::from([(member.hub, there)]))
+}
 
 /// What a guest's place in its segment lacks, or has beside it, in words, and the command that shows it. None:
 /// nothing, or it is on no segment.

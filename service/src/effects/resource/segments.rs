@@ -203,8 +203,8 @@ impl Segments {
     }
 
     fn drops_the_rest(&self, at: IfIndex) -> Result<bool, KernelError> {
-        let there = mirred::of(&self.netlink, at, Place::Hub)?;
-        Ok(there.iter().any(|found| found.is(&mirred::Led { filter: &rest(), at, to: at })))
+        let there = mirred::last(&self.netlink, at)?;
+        Ok(there.is_some_and(|found| found.is(&mirred::Led { filter: &rest(), at, to: at })))
     }
 
     /// Places of guests that are not there any more, or leave.
@@ -216,6 +216,22 @@ impl Segments {
             place != last && !segment.members.contains(&place.1)
         });
         Ok(there)
+    }
+
+    /// Takes the places of guests away that were there and are not any more; whether that could be done.
+    fn takes_away(&self, name: &IfName, was: &Segment, is: &Segment) -> bool {
+        let mut gone = was.members.difference(&is.members).peekable();
+        if gone.peek().is_none() {
+            return true;
+        }
+        let hub = link::by_name(&self.netlink, name.as_str());
+        let Some(hub) = hub.ok().flatten().filter(Link::is_hub) else { return false };
+        let mut each = gone.map(|number| -> Result<(), KernelError> {
+            let theirs = mirred::of_member(&self.netlink, hub.index, *number)?;
+            let delete = |one| mirred::delete(&self.netlink, hub.index, Place::Hub, one);
+            theirs.iter().try_for_each(delete)
+        });
+        each.all(|done| done.is_ok())
     }
 
     /// All of one that is not wanted.
@@ -274,11 +290,13 @@ impl SharedResource for Segments {
     }
 
     fn apply(&mut self, task: &Task<'_, Want>) -> Result<Done, Error> {
-        // A guest more is nothing that its segment's device has to be looked at for, with all of its filters.
+        // A guest more is nothing that its segment's device has to be looked at for, with all of its filters; nor is
+        // one less, but for those of that one.
         let is_as_it_was = |(name, segment): &(&IfName, &Segment)| {
             let was = task.from.and_then(|from| from.get(*name));
-            let grown = was.is_some_and(|was| was.members.is_subset(&segment.members));
-            grown && task.trigger == Trigger::Call
+            // What should be as it was and is brought about all the same is to be put back.
+            let was = was.filter(|was| *was != *segment || task.trigger == Trigger::Call);
+            was.is_some_and(|was| self.takes_away(name, was, segment))
         };
         let goes = |from: &Want| from.keys().any(|name| !task.to.contains_key(name));
         let rest: Vec<_> = task.to.iter().filter(|one| !is_as_it_was(one)).collect();

@@ -15,7 +15,7 @@
 //! What a guest's packets cost on their way through the device: CPU for a small one, time there and
 //! back, throughput. All ways are measured in turn, a fifth of a second each.
 
-mod probes;
+pub mod probes;
 mod scene;
 
 use std::net::Ipv4Addr;

@@ -121,6 +121,7 @@ impl Vm {
         let mut buffer = vec![0; 1 << 16];
         let length = (&self.queue).read(&mut buffer).ok()?;
         let frame = buffer.get(HEADER..length)?.to_vec();
+        assert_whole(&buffer[..HEADER], &frame);
         self.answer_arp(&frame);
         Some(frame)
     }
@@ -170,7 +171,7 @@ impl Vm {
         }
         message.push(255);
         let nobody = Ipv4Addr::UNSPECIFIED;
-        let datagram = udp(&message);
+        let datagram = udp([68, 67], &message);
         let packet = ipv4(nobody, Ipv4Addr::BROADCAST, 17, &datagram);
         // What was asked twice is answered twice: the second answer may come to the next question.
         let answer =
@@ -204,6 +205,20 @@ impl Vm {
         self.pings_from(self.address, to, BOUND)
     }
 
+    /// Sends this to another MAC, from its address, until an answer comes from there by that protocol: what is behind
+    /// its IP header.
+    pub fn asks(&self, mac: [u8; 6], to: Ipv4Addr, protocol: u8, data: &[u8]) -> Option<Vec<u8>> {
+        let packet = ipv4(self.address, to, protocol, data);
+        let answer = |frame: &[u8]| {
+            let is_it = frame.len() > 34
+                && frame[12..14] == IPV4
+                && frame[23] == protocol
+                && frame[26..30] == to.octets();
+            is_it.then(|| frame[34..].to_vec())
+        };
+        self.ask(BOUND, || self.send(mac, IPV4, &packet), answer)
+    }
+
     /// Asks for its address, and takes it.
     #[track_caller]
     pub fn boots(&mut self) -> Lease {
@@ -214,6 +229,35 @@ impl Vm {
         self.address = lease.address;
         lease
     }
+}
+
+/// What a frame for a machine without any offload must be: no checksum is left to it, and none is wrong.
+#[track_caller]
+pub fn assert_whole(header: &[u8], frame: &[u8]) {
+    // Flags and kind of GSO. (VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_NONE)
+    assert_eq!(header[..2], [0, 0], "something is left to the other side: {frame:02x?}");
+    if frame.len() < 34 || frame[12..14] != IPV4 {
+        return;
+    }
+    let at = 14 + usize::from(frame[14] & 15) * 4;
+    let end = 14 + usize::from(u16::from_be_bytes([frame[16], frame[17]]));
+    assert_eq!(checksum(&frame[14..at]), [0, 0], "IPv4: {frame:02x?}");
+    let fragment = u16::from_be_bytes([frame[20], frame[21]]) & 0x3fff != 0;
+    let data = &frame[at..end];
+    let mut whole = Vec::new();
+    match frame[23] {
+        // No checksum (RFC 768).
+        17 if data[6..8] == [0, 0] => return,
+        6 | 17 => {
+            whole.extend(&frame[26..34]);
+            whole.extend([0, frame[23]]);
+            whole.extend((data.len() as u16).to_be_bytes());
+        }
+        1 => {}
+        _ => return,
+    }
+    whole.extend(data);
+    assert!(fragment || checksum(&whole) == [0, 0], "protocol {}: {frame:02x?}", frame[23]);
 }
 
 /// What a server's frame says.
@@ -242,10 +286,23 @@ fn lease(frame: &[u8]) -> Option<Lease> {
     Some(found)
 }
 
-fn udp(payload: &[u8]) -> Vec<u8> {
-    let length = (8 + payload.len() as u16).to_be_bytes();
+/// A datagram from one port to another.
+pub fn udp(ports: [u16; 2], payload: &[u8]) -> Vec<u8> {
+    let length = 8 + payload.len() as u16;
     // No checksum (RFC 768).
-    [&[0, 68, 0, 67], &length[..], &[0, 0], payload].concat()
+    let header = [ports[0], ports[1], length, 0].map(u16::to_be_bytes).concat();
+    [&header, payload].concat()
+}
+
+/// What opens a TCP connection.
+pub fn syn(from: Ipv4Addr, to: Ipv4Addr, ports: [u16; 2]) -> Vec<u8> {
+    let ports = ports.map(u16::to_be_bytes).concat();
+    let mut segment =
+        [&ports[..], &[0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0xff, 0xff, 0, 0, 0, 0]].concat();
+    let pseudo = [&from.octets()[..], &to.octets(), &[0, 6, 0, segment.len() as u8]].concat();
+    let sum = checksum(&[pseudo, segment.clone()].concat());
+    segment[16..18].copy_from_slice(&sum);
+    segment
 }
 
 fn ipv4(from: Ipv4Addr, to: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
@@ -259,7 +316,8 @@ fn ipv4(from: Ipv4Addr, to: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 fn checksum(bytes: &[u8]) -> [u8; 2] {
-    let sum = bytes.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(two[1])).sum::<u32>();
+    let word = |two: &[u8]| u32::from(two[0]) << 8 | two.get(1).copied().map_or(0, u32::from);
+    let sum = bytes.chunks(2).map(word).sum::<u32>();
     let sum = (sum & 0xffff) + (sum >> 16);
     (!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes()
 }

@@ -19,6 +19,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use guestnet_tests::vm::assert_whole;
 use guestnet_tests::{Guest, InNetns, Probe};
 
 /// A message that asks for something, and the frame around it. All can be wrong.
@@ -165,6 +166,9 @@ impl Wire {
             let frame = &buffer[..usize::try_from(length).unwrap_or(0)];
             // IPv4, UDP, from 67 to 68.
             if frame.len() > 285 && frame[12..14] == [8, 0] && frame[34..38] == [0, 67, 0, 68] {
+                // A client that reads frames as they are takes none whose checksum is left to hardware.
+                assert_ne!(frame[40..42], [0, 0], "it has a checksum");
+                assert_whole(&[0; 2], frame);
                 let given: [u8; 4] = frame[58..62].try_into().expect("four bytes");
                 // Behind the cookie the kind comes first.
                 return Some((frame[284], given.into()));

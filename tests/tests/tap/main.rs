@@ -19,19 +19,20 @@ mod ends;
 mod real;
 mod refused;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use android_system_guestnet::aidl::android::system::guestnet::{
-    DiagnoseOptions::DiagnoseOptions, Guest::Guest as Attached, GuestConfig::GuestConfig,
-    GuestKind::GuestKind, GuestState::GuestState, GuestTarget::GuestTarget, IGuestNet::IGuestNet,
-    TargetKind::TargetKind, Verdict::Verdict,
+    DiagnoseOptions::DiagnoseOptions, DnsMode::DnsMode, Guest::Guest as Attached,
+    GuestConfig::GuestConfig, GuestKind::GuestKind, GuestState::GuestState,
+    GuestTarget::GuestTarget, IGuestNet::IGuestNet, TargetKind::TargetKind, Verdict::Verdict,
 };
 use guestnet_tests::bed::{eventually, Bed, BOUND};
-use guestnet_tests::client::config;
-use guestnet_tests::vm::{asked, Lease, Vm, ACK, DISCOVER, NAK, OFFER, REQUEST};
-use guestnet_tests::{with_both_backends, Device, InNetns, Internet, NetdDevice, Probe};
+use guestnet_tests::client::{address, by_pid, config};
+use guestnet_tests::resolver::{question, Resolver, Says};
+use guestnet_tests::vm::{asked, syn, udp, Lease, Vm, ACK, DISCOVER, NAK, OFFER, REQUEST};
+use guestnet_tests::{with_both_backends, Device, Guest, InNetns, Internet, NetdDevice, Probe};
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 2);
 const FIRST: Ipv4Addr = Ipv4Addr::new(172, 17, 3, 3);
@@ -271,4 +272,48 @@ fn a_device_without_an_uplink_has_a_vm_wait() {
     assert!(vm.pings(GATEWAY));
     bed.device.add_uplink("wlan0");
     assert!(vm.pings(INTERNET), "{}", bed.daemon.log());
+}
+
+/// The kernel of the device leaves checksums of TCP and UDP to its links, those of containers to their ends, and a
+/// TAP device has nobody to make them where its VMM has asked for no offload (TUNSETOFFLOAD). Each frame that comes is
+/// looked at (`Vm`).
+#[test]
+fn a_vm_without_offload_gets_whole_packets() {
+    const RESOLVER: &str = "192.0.2.53";
+    let bed = Bed::on(Device::new()).args(&format!("--dns {RESOLVER}")).build();
+    let _resolver = bed.device.internet.resolver(RESOLVER, Says::All);
+    let segment = Some("cockpit".to_owned());
+    let set_up = GuestConfig { segment: segment.clone(), dns: DnsMode::FORWARD, ..tap("vm") };
+    let mut vm = Vm::of(&mut bed.attach_as(&set_up, &nowhere()));
+    vm.boots();
+    let mac = vm.resolve(GATEWAY, BOUND).expect("the gateway answers");
+    // By the forwarder's sockets, on the device.
+    let answer = vm.asks(mac, GATEWAY, 17, &udp([40_000, 53], &question())).expect("an answer");
+    assert!(answer.ends_with(&Resolver::ANSWER), "{answer:02x?}");
+    // By those of the internet, whose kernel is this one, too.
+    let echo =
+        vm.asks(mac, INTERNET, 17, &udp([40_001, 7], b"odd length: 21 bytes.")).expect("UDP");
+    assert!(echo.ends_with(b"odd length: 21 bytes."), "{echo:02x?}");
+    let ports = [40_002, 80];
+    let opened = vm.asks(mac, INTERNET, 6, &syn(vm.address, INTERNET, ports)).expect("TCP");
+    assert_eq!(opened[13] & 0x12, 0x12, "SYN and ACK");
+    assert!(vm.pings(INTERNET));
+    // From a container on its segment.
+    let container = Guest::new();
+    let set_up = GuestConfig { kind: GuestKind::BRIDGED, segment, ..config("container") };
+    let there = bed.attach_as(&set_up, &by_pid(container.pid()));
+    let at: Ipv4Addr = address(&there).parse().expect("an address");
+    let socket = container.enter(|| UdpSocket::bind((at, 7))).expect("a socket");
+    std::thread::spawn(move || -> std::io::Result<()> {
+        let mut buffer = [0; 64];
+        loop {
+            let (length, from) = socket.recv_from(&mut buffer)?;
+            socket.send_to(&buffer[..length], from)?;
+        }
+    });
+    let mac = vm.resolve(at, BOUND).expect("the container answers");
+    let echo = vm.asks(mac, at, 17, &udp([40_003, 7], b"from a container")).expect("UDP");
+    assert!(echo.ends_with(b"from a container"), "{echo:02x?}");
+    let refused = vm.asks(mac, at, 6, &syn(vm.address, at, [40_004, 80])).expect("TCP");
+    assert_eq!(refused[13] & 4, 4, "RST");
 }

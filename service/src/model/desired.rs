@@ -88,7 +88,21 @@ pub fn may_remove<'a>(
     move |scope, object| match (scope, object) {
         (Scope::Device, Object::Route { .. }) => true,
         (Scope::Device, Object::Address { address, .. }) if *address == net.host.address => true,
-        _ => set.iter().any(|(there, other)| *there == scope && other == object),
+        _ => set.iter().any(|(there, other)| {
+            *there == scope && (other == object || is_taken_over(other, object, net))
+        }),
+    }
+}
+
+/// Whether an address of the guest's is one that we had set and do not want any more, though a manager in the guest
+/// has taken it over without a route of the kernel's for it, as NetworkManager does with what it gets by a lease.
+fn is_taken_over(set: &Object, found: &Object, net: &GuestNet) -> bool {
+    match (set, found) {
+        (
+            Object::Address { dev: a, address: set, prefix: long, .. },
+            Object::Address { dev: b, address: there, prefix, .. },
+        ) => (a, set, long) == (b, there, prefix) && *there != net.guest.address,
+        _ => false,
     }
 }
 
@@ -112,4 +126,36 @@ pub fn live_steps(net: &GuestNet, scale: &Scale, found: &[(Scope, Object)]) -> V
         (_, Scope::Guest) => scale.before.is_some() && step.object.dev().is_some(),
     });
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{GuestName, GuestSpec, IfName, Mtu};
+    use std::net::Ipv4Addr;
+
+    fn net(address: [u8; 4]) -> GuestNet {
+        let (name, wlan0) = (GuestName::new("box").unwrap(), IfName::new("wlan0").unwrap());
+        let spec = GuestSpec::new(name, wlan0, None, [172, 17, 3, 2].into(), 16, -1).unwrap();
+        GuestNet::new(&spec, 0, address.into(), Mtu::ETHERNET)
+    }
+
+    #[test]
+    fn an_address_that_a_manager_has_taken_over_goes_with_an_update_to_another() {
+        let (before, now) = (net([172, 17, 3, 3]), net([172, 17, 9, 9]));
+        let found = |address: [u8; 4], prefix_route| Object::Address {
+            dev: before.guest.name.clone(),
+            address: Ipv4Addr::from(address).into(),
+            prefix: 16,
+            prefix_route,
+        };
+        let goes = may_remove(&now, Some(&before));
+        for prefix_route in [true, false] {
+            assert!(goes(Scope::Guest, &found([172, 17, 3, 3], prefix_route)));
+            assert!(!goes(Scope::Guest, &found([172, 17, 3, 4], prefix_route)), "the guest's own");
+        }
+        assert!(!may_remove(&now, None)(Scope::Guest, &found([172, 17, 3, 3], false)));
+        // What it has and keeps is its manager's.
+        assert!(!may_remove(&before, Some(&before))(Scope::Guest, &found([172, 17, 3, 3], false)));
+    }
 }

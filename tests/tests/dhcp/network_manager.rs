@@ -187,3 +187,52 @@ fn network_manager_takes_the_network_of_a_guest_that_is_not_answered() {
     manager.takes_it();
     eventually("its address is gone", || guest.run("ip -4 -o addr show dev wlan0").is_empty());
 }
+
+/// It does not mind a carrier that is away for less than 6 s, and asks when half of its lease is over: until then it
+/// has what the update has set.
+#[test]
+fn an_address_moves_under_network_manager_with_a_lease() {
+    let bed = Bed::new("nftables");
+    let guest = Guest::new();
+    let manager = NetworkManager::of(&guest, &[]);
+    bed.attach("box", &guest);
+    manager.takes_it();
+    manager.has("172.17.3.3/16");
+    moves(&bed, &guest, &manager, "172.17.9.9");
+    // Asked for its old one, the device says no, and what it is offered is the new one.
+    manager.says("nmcli --wait 0 connection up box");
+    manager.has("172.17.9.9/16");
+    moves(&bed, &guest, &manager, "172.17.9.10");
+    moves(&bed, &guest, &manager, "172.17.3.3");
+    manager.says("nmcli --wait 0 connection up box");
+    manager.has("172.17.3.3/16");
+}
+
+#[test]
+fn an_address_moves_under_network_manager_as_it_is_shipped() {
+    let bed = Bed::new("nftables");
+    let guest = Guest::new();
+    let manager = NetworkManager::of(&guest, &[]);
+    bed.attach("box", &guest);
+    eventually("it is done with it", || manager.state().starts_with("100 (connected"));
+    for address in ["172.17.9.9", "172.17.9.10", "172.17.3.3"] {
+        moves(&bed, &guest, &manager, address);
+    }
+}
+
+/// The guest gets another address, which it has and talks by from then on.
+#[track_caller]
+fn moves(bed: &Bed, guest: &Guest, manager: &NetworkManager<'_>, address: &str) {
+    let to = GuestConfig { addresses: vec![address.to_owned()], ..config("box") };
+    bed.service.update("box", &to).expect("update");
+    let is_there = || {
+        let found = guest.run("ip -4 -o addr show dev wlan0");
+        found.lines().count() == 1 && found.contains(&format!("{address}/16"))
+    };
+    eventually("the address", is_there);
+    eventually("the internet", || guest.tcp(Internet::TCP, "hello").is_ok());
+    std::thread::sleep(SETTLED);
+    assert!(is_there(), "{}", guest.run("ip -4 -o addr show dev wlan0"));
+    assert!(guest.tcp(Internet::TCP, "hello").is_ok());
+    assert!(manager.state().starts_with("100 (connected"), "{}", manager.state());
+}

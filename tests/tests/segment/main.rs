@@ -17,6 +17,7 @@
 mod alone;
 mod forged;
 mod life;
+mod loops;
 mod refused;
 mod second;
 mod wire;

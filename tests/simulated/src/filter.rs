@@ -16,9 +16,11 @@
 //! generations; owners; tables, chains, sets, elements, rules and objects kept as the bytes that were
 //! sent. What a rule does to a packet is not known here. Connection tracking, which has nothing.
 
-use crate::wire::{attribute, attributes};
+use crate::wire::{attribute, attributes, name_attribute};
 use guestnet_simulator::{Netns, Ruleset};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// The packet filter of each namespace.
 #[derive(Default)]
@@ -29,6 +31,14 @@ struct Tables {
     generation: u32,
     handles: u64,
     tables: BTreeMap<(u8, Vec<u8>), Table>,
+    /// What packets meet, as it was at a generation: between two writes of rules it is asked for many times.
+    met: RefCell<Option<(u32, Rc<Ruleset>)>>,
+}
+
+impl Tables {
+    fn fresh() -> Self {
+        Self { generation: 1, handles: 0, tables: BTreeMap::new(), met: RefCell::default() }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -46,7 +56,7 @@ struct Chain {
     /// As they came, but for the table's name.
     attributes: Vec<u8>,
     /// Their handles and instructions.
-    rules: Vec<(u64, Vec<u8>)>,
+    rules: Vec<(u64, Rc<[u8]>)>,
 }
 
 #[derive(Clone)]
@@ -59,6 +69,7 @@ struct Set {
 
 const OWNER: u32 = 2;
 const PERSIST: u32 = 4;
+const NLM_F_MULTI: u16 = 2;
 const NLM_F_ACK: u16 = 4;
 const NLM_F_EXCL: u16 = 0x200;
 const NLM_F_DUMP: u16 = 0x300;
@@ -104,35 +115,35 @@ impl<'a> Request<'a> {
     }
 
     fn answer(&self, port: u32, errno: i32) -> Vec<u8> {
-        let mut bytes = 36u32.to_ne_bytes().to_vec();
-        bytes.extend(2u16.to_ne_bytes());
-        bytes.extend(NLM_F_CAPPED.to_ne_bytes());
-        bytes.extend(self.sequence);
-        bytes.extend(port.to_ne_bytes());
-        bytes.extend((-errno).to_ne_bytes());
-        bytes.extend(self.header);
+        let mut bytes = self.head(36, 2, NLM_F_CAPPED, port);
+        bytes.extend_from_slice(&(-errno).to_ne_bytes());
+        bytes.extend_from_slice(&self.header);
         bytes
     }
 
     /// An object as an answer: of the kind behind this request's (NFT_MSG_NEW* is before NFT_MSG_GET*).
     fn object(&self, port: u32, family: u8, multi: bool, attributes: &[u8]) -> Vec<u8> {
-        let mut bytes = (20 + attributes.len() as u32).to_ne_bytes().to_vec();
-        bytes.extend((self.kind - 1).to_ne_bytes());
-        bytes.extend((if multi { 2u16 } else { 0 }).to_ne_bytes());
-        bytes.extend(self.sequence);
-        bytes.extend(port.to_ne_bytes());
-        bytes.extend([family, 0, 0, 0]);
-        bytes.extend(attributes);
+        let (length, flags) = (20 + attributes.len(), if multi { NLM_F_MULTI } else { 0 });
+        let mut bytes = self.head(length, self.kind - 1, flags, port);
+        bytes.extend_from_slice(&[family, 0, 0, 0]);
+        bytes.extend_from_slice(attributes);
         bytes
     }
 
     fn done(&self, port: u32) -> Vec<u8> {
-        let mut bytes = 20u32.to_ne_bytes().to_vec();
-        bytes.extend(3u16.to_ne_bytes());
-        bytes.extend(2u16.to_ne_bytes());
-        bytes.extend(self.sequence);
-        bytes.extend(port.to_ne_bytes());
-        bytes.extend(0u32.to_ne_bytes());
+        let mut bytes = self.head(20, 3, NLM_F_MULTI, port);
+        bytes.extend_from_slice(&0u32.to_ne_bytes());
+        bytes
+    }
+
+    /// The header of an answer of this length.
+    fn head(&self, length: usize, kind: u16, flags: u16, port: u32) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(length);
+        bytes.extend_from_slice(&(length as u32).to_ne_bytes());
+        bytes.extend_from_slice(&kind.to_ne_bytes());
+        bytes.extend_from_slice(&flags.to_ne_bytes());
+        bytes.extend_from_slice(&self.sequence);
+        bytes.extend_from_slice(&port.to_ne_bytes());
         bytes
     }
 }
@@ -144,7 +155,7 @@ fn datagrams(messages: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         match all.last_mut().filter(|last| last.len() + message.len() <= 3_776) {
             Some(last) => {
                 last.resize(last.len().next_multiple_of(4), 0);
-                last.extend(message);
+                last.extend_from_slice(&message);
             }
             None => all.push(message),
         }
@@ -156,8 +167,7 @@ impl Filter {
     /// A request, or a transaction.
     pub fn send(&mut self, netns: Netns, port: u32, messages: &[&[u8]]) -> Vec<Vec<u8>> {
         let all: Vec<_> = messages.iter().filter_map(|message| Request::read(message)).collect();
-        let fresh = || Tables { generation: 1, handles: 0, tables: BTreeMap::new() };
-        let tables = self.0.entry(netns).or_insert_with(fresh);
+        let tables = self.0.entry(netns).or_insert_with(Tables::fresh);
         match all.first() {
             Some(first) if first.kind == BATCH_BEGIN => tables.transaction(port, &all),
             _ => all.iter().flat_map(|one| tables.read(port, one)).collect(),
@@ -186,25 +196,17 @@ impl Filter {
     }
 
     /// The rules, as what becomes of a packet is told by.
-    pub fn rules(&self, netns: Netns) -> Ruleset {
-        let Some(tables) = self.0.get(&netns) else { return Ruleset::read(&[]) };
-        let ask = |kind: u16, family: u8, names: &[&[u8]]| {
-            let mut bytes = vec![0; 16];
-            bytes[4..6].copy_from_slice(&(NFTABLES << 8 | kind).to_ne_bytes());
-            bytes[6..8].copy_from_slice(&(NLM_F_DUMP | 1).to_ne_bytes());
-            bytes.extend([family, 0, 0, 0]);
-            for (at, name) in names.iter().enumerate() {
-                attribute(&mut bytes, at as u16 + 1, &[name, &b"\0"[..]].concat());
-            }
-            Request::read(&bytes).map(|request| tables.read(1, &request)).unwrap_or_default()
-        };
-        let mut all = [ask(4, 0, &[]), ask(7, 0, &[]), ask(10, 0, &[])].concat();
-        for ((family, name), table) in &tables.tables {
-            for set in &table.sets {
-                all.extend(ask(13, *family, &[name, &set.name]));
+    pub fn rules(&self, netns: Netns) -> Rc<Ruleset> {
+        let Some(tables) = self.0.get(&netns) else { return Rc::default() };
+        let mut met = tables.met.borrow_mut();
+        match &*met {
+            Some((generation, rules)) if *generation == tables.generation => Rc::clone(rules),
+            _ => {
+                let rules = Rc::new(tables.rules());
+                *met = Some((tables.generation, Rc::clone(&rules)));
+                rules
             }
         }
-        Ruleset::read(&all)
     }
 
     /// Whether guestnetd's table is there with rules for what is forwarded and what comes in. With those
@@ -256,8 +258,7 @@ impl Filter {
 
     /// A table of others' comes or goes.
     pub fn others(&mut self, netns: Netns, name: &str, gone: bool) {
-        let fresh = || Tables { generation: 1, handles: 0, tables: BTreeMap::new() };
-        let tables = self.0.entry(netns).or_insert_with(fresh);
+        let tables = self.0.entry(netns).or_insert_with(Tables::fresh);
         tables.generation += 1;
         match gone {
             true => drop(tables.tables.remove(&(1, name.as_bytes().to_vec()))),
@@ -318,6 +319,26 @@ pub fn lines(netns: Netns) -> Vec<String> {
 }
 
 impl Tables {
+    fn rules(&self) -> Ruleset {
+        let ask = |kind: u16, family: u8, names: &[&[u8]]| {
+            let mut bytes = vec![0; 16];
+            bytes[4..6].copy_from_slice(&(NFTABLES << 8 | kind).to_ne_bytes());
+            bytes[6..8].copy_from_slice(&(NLM_F_DUMP | 1).to_ne_bytes());
+            bytes.extend([family, 0, 0, 0]);
+            for (at, name) in names.iter().enumerate() {
+                name_attribute(&mut bytes, at as u16 + 1, name);
+            }
+            Request::read(&bytes).map(|request| self.read(1, &request)).unwrap_or_default()
+        };
+        let mut all = [ask(4, 0, &[]), ask(7, 0, &[]), ask(10, 0, &[])].concat();
+        for ((family, name), table) in &self.tables {
+            for set in &table.sets {
+                all.extend(ask(13, *family, &[name, &set.name]));
+            }
+        }
+        Ruleset::read(&all)
+    }
+
     fn transaction(&mut self, port: u32, all: &[Request<'_>]) -> Vec<Vec<u8>> {
         if let Some(generation) = all[0].number(1) {
             if generation != self.generation {
@@ -401,7 +422,7 @@ impl Tables {
                 let name = one.name(2);
                 let chain = table.chains.iter_mut().find(|chain| chain.name == name);
                 let rules = &mut chain.ok_or(libc::ENOENT)?.rules;
-                let rule = (handle, one.find(4).unwrap_or_default().to_vec());
+                let rule = (handle, one.find(4).unwrap_or_default().into());
                 match one.flags & NLM_F_APPEND != 0 {
                     true => rules.push(rule),
                     false => rules.insert(0, rule),
@@ -475,8 +496,8 @@ impl Tables {
         let tables = || self.tables.iter().filter(|((family, _), _)| of_family(*family));
         let named = || tables().filter(|((_, name), _)| wanted.is_empty() || *name == wanted);
         let begin = |name: &[u8]| {
-            let mut bytes = Vec::new();
-            attribute(&mut bytes, 1, &[name, b"\0"].concat());
+            let mut bytes = Vec::with_capacity(512);
+            name_attribute(&mut bytes, 1, name);
             bytes
         };
         let handle = |bytes: &mut Vec<u8>, kind: u16, handle: u64| {
@@ -517,7 +538,7 @@ impl Tables {
                     for chain in &table.chains {
                         for (number, rule) in &chain.rules {
                             let mut bytes = begin(name);
-                            attribute(&mut bytes, 2, &[&chain.name[..], b"\0"].concat());
+                            name_attribute(&mut bytes, 2, &chain.name);
                             handle(&mut bytes, 3, *number);
                             attribute(&mut bytes, 4 | 0x8000, rule);
                             found.push((*family, bytes));
@@ -542,7 +563,7 @@ impl Tables {
                     let mut list = Vec::new();
                     some.iter().for_each(|element| attribute(&mut list, 1 | 0x8000, element));
                     let mut bytes = begin(&key.1);
-                    attribute(&mut bytes, 2, &[&set.name[..], b"\0"].concat());
+                    name_attribute(&mut bytes, 2, &set.name);
                     attribute(&mut bytes, 3 | 0x8000, &list);
                     found.push((key.0, bytes));
                 }

@@ -48,6 +48,7 @@ impl Heap {
 }
 
 /// The size of block for so many bytes: its number, and its bytes.
+#[inline(always)]
 fn class(bytes: usize) -> (usize, usize) {
     let units = bytes.div_ceil(UNIT).max(1);
     if units <= 8 {
@@ -62,6 +63,7 @@ fn class(bytes: usize) -> (usize, usize) {
 }
 
 impl Free {
+    #[inline(always)]
     fn take(&mut self, bytes: usize, align: usize) -> *mut u8 {
         let (class, bytes) = class(bytes.max(align));
         let first = self.first[class];

@@ -51,10 +51,22 @@ impl Message {
 
 /// An attribute at the end of some bytes.
 pub fn attribute(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    bytes.extend((value.len() as u16 + 4).to_ne_bytes());
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(value);
+    header(bytes, kind, value.len());
+    bytes.extend_from_slice(value);
     bytes.resize(bytes.len().next_multiple_of(4), 0);
+}
+
+/// The same of a name, with its NUL.
+pub fn name_attribute(bytes: &mut Vec<u8>, kind: u16, name: &[u8]) {
+    header(bytes, kind, name.len() + 1);
+    bytes.extend_from_slice(name);
+    bytes.resize((bytes.len() + 1).next_multiple_of(4), 0);
+}
+
+fn header(bytes: &mut Vec<u8>, kind: u16, length: usize) {
+    let ([low, high], [kind, more]) = ((length as u16 + 4).to_ne_bytes(), kind.to_ne_bytes());
+    bytes.reserve(length + 8);
+    bytes.extend_from_slice(&[low, high, kind, more]);
 }
 
 /// The attributes in some bytes.

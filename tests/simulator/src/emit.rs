@@ -98,7 +98,9 @@ impl Kernel {
         // Narrower than that, IPv4 leaves (inetdev_valid_mtu()).
         if link.ipv4 {
             let mut values = Vec::with_capacity(4 * conf::COUNT);
-            link.conf.values[1..].iter().for_each(|value| values.extend(value.to_ne_bytes()));
+            link.conf.values[1..]
+                .iter()
+                .for_each(|value| values.extend_from_slice(&value.to_ne_bytes()));
             let mut inner = Writer::default();
             inner.put(1, &values);
             families.nest(AF_INET as u16, &inner);

@@ -165,9 +165,11 @@ impl Writer {
     }
 
     pub fn put(&mut self, kind: u16, value: &[u8]) {
-        self.0.extend(((4 + value.len()) as u16).to_ne_bytes());
-        self.0.extend(kind.to_ne_bytes());
-        self.0.extend(value);
+        let [low, high] = ((4 + value.len()) as u16).to_ne_bytes();
+        let [kind, more] = kind.to_ne_bytes();
+        self.0.reserve(value.len() + 8);
+        self.0.extend_from_slice(&[low, high, kind, more]);
+        self.0.extend_from_slice(value);
         self.0.resize(self.0.len().next_multiple_of(4), 0);
     }
 
@@ -189,12 +191,12 @@ impl Writer {
     /// The message.
     pub fn message(self, kind: u16, flags: u16, sequence: u32, port: u32) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER + self.0.len());
-        bytes.extend(((HEADER + self.0.len()) as u32).to_ne_bytes());
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(flags.to_ne_bytes());
-        bytes.extend(sequence.to_ne_bytes());
-        bytes.extend(port.to_ne_bytes());
-        bytes.extend(self.0);
+        bytes.extend_from_slice(&((HEADER + self.0.len()) as u32).to_ne_bytes());
+        bytes.extend_from_slice(&kind.to_ne_bytes());
+        bytes.extend_from_slice(&flags.to_ne_bytes());
+        bytes.extend_from_slice(&sequence.to_ne_bytes());
+        bytes.extend_from_slice(&port.to_ne_bytes());
+        bytes.extend_from_slice(&self.0);
         bytes
     }
 }

@@ -73,6 +73,9 @@ extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
             world.socket(netns, protocol as u32, kind & libc::SOCK_NONBLOCK != 0)
         });
     }
+    if is_simulated() && domain == libc::AF_PACKET {
+        return inside(|| world().made(File::Deaf));
+    }
     let fd = call(libc::SYS_socket, domain as usize, kind as usize, protocol as usize, 0, 0, 0);
     opened(fd as c_int)
 }
@@ -94,7 +97,7 @@ fn is_netlink(fd: c_int) -> bool {
 
 #[no_mangle]
 extern "C" fn bind(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int {
-    if is_netlink(fd) {
+    if simulated(fd) {
         return 0;
     }
     call(libc::SYS_bind, fd as usize, address as usize, length as usize, 0, 0, 0) as c_int
@@ -137,7 +140,7 @@ unsafe extern "C" fn setsockopt(
     value: *const c_void,
     length: socklen_t,
 ) -> c_int {
-    if is_netlink(fd) {
+    if simulated(fd) {
         if level == libc::SOL_NETLINK && option == libc::NETLINK_ADD_MEMBERSHIP {
             // SAFETY: the value of this option is an int.
             let group = unsafe { value.cast::<u32>().read_unaligned() };

@@ -100,9 +100,9 @@ impl World {
             Some(File::Pidfd(pid)) => is(!self.lives(*pid), 0),
             Some(File::Counter(count)) => is(*count > 0, OUT),
             Some(File::Epoll(all)) => is(all.iter().any(|one| self.tells(one) != 0), 0),
+            // To a server's socket nobody sends; nor to a real one.
+            Some(File::Deaf) | None => 0,
             Some(_) => IN | OUT,
-            // A real socket, of a server's: nobody sends to it.
-            None => 0,
         }
     }
 

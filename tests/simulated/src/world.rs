@@ -41,6 +41,8 @@ pub enum File {
     Epoll(Vec<Interest>),
     /// Another descriptor of what this one is of.
     Same(i32),
+    /// A server's socket, to which nobody sends.
+    Deaf,
 }
 
 /// A netlink socket.

@@ -48,8 +48,6 @@ pub(super) struct Table {
     pub(super) elements: OrderedMap<String, Elements>,
     /// How many rules it has.
     pub(super) rules: usize,
-    /// Packets that its rules have dropped.
-    pub(super) dropped: u64,
 }
 
 /// What a table is made of, each thing in words and as a fingerprint: its flags, its chains, its
@@ -116,14 +114,27 @@ fn table(socket: &mut NetlinkSocket) -> Result<Option<Table>, ReplyError> {
     for (name, elements) in table.elements.iter_mut().filter(|(name, _)| !is_dynamic(name)) {
         read_elements(socket, name, elements)?;
     }
+    each_rule(socket, |rule| table.rule(rule))?;
+    Ok(Some(table))
+}
+
+fn each_rule(
+    socket: &mut NetlinkSocket,
+    mut read: impl FnMut(&IterableRuleAttrs<'_>),
+) -> Result<(), ReplyError> {
     let mut request = Request::new().op_getrule_dump(&inet());
     request.encode().push_table_bytes(TABLE.as_bytes());
     let mut reply = socket.request(&request)?;
     while let Some(rule) = reply.recv() {
-        table.rule(&rule?.1);
+        read(&rule?.1);
     }
-    drop(reply);
-    Ok(Some(table))
+    Ok(())
+}
+
+fn instructions_of<'a>(
+    rule: &IterableRuleAttrs<'a>,
+) -> impl Iterator<Item = IterableExprAttrs<'a>> {
+    rule.get_expressions().into_iter().flat_map(|list| list.get_elem())
 }
 
 impl Table {
@@ -148,13 +159,9 @@ impl Table {
     fn rule(&mut self, rule: &IterableRuleAttrs<'_>) {
         let chain = text(rule.get_chain());
         let mut instructions = Vec::new();
-        let list = rule.get_expressions().into_iter().flat_map(|list| list.get_elem());
-        for expr in list {
+        for expr in instructions_of(rule) {
             instructions.push(match expr.get_data() {
-                Ok(ExprOps::Counter(counter)) => {
-                    self.dropped += counter.get_packets().unwrap_or(0);
-                    b"counter"
-                }
+                Ok(ExprOps::Counter(_)) => b"counter",
                 _ => bytes(&expr),
             });
         }
@@ -162,6 +169,19 @@ impl Table {
         let label = format!("rule {} (in the chain `{chain}`)", self.rules);
         self.shape.push((label, fingerprint((chain, instructions))));
     }
+}
+
+/// Packets that its rules have dropped. Of all there is in the table only they are read.
+pub(super) fn dropped(socket: &mut NetlinkSocket) -> Result<u64, ReplyError> {
+    let mut dropped = 0;
+    each_rule(socket, |rule| {
+        for expr in instructions_of(rule) {
+            if let Ok(ExprOps::Counter(counter)) = expr.get_data() {
+                dropped += counter.get_packets().unwrap_or(0);
+            }
+        }
+    })?;
+    Ok(dropped)
 }
 
 /// Packets that were dropped of guests, by their host ends' names.

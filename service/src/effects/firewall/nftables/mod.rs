@@ -299,7 +299,7 @@ impl Engine for Nftables {
     }
 
     fn dropped(&mut self) -> Result<u64, FirewallError> {
-        Ok(self.dump()?.table.map_or(0, |table| table.dropped))
+        dump::dropped(&mut self.reader).map_err(|e| unread(&e))
     }
 
     fn drops(&mut self) -> Result<Option<Drops>, FirewallError> {

@@ -97,9 +97,10 @@ impl Nftables {
 
     fn tried(&mut self, ownership: u32, counts: bool, able: Able) -> Result<(), FirewallError> {
         (self.ownership, self.counts, self.able) = (ownership, counts, able);
+        let Err(refusal) = self.check(|_| true) else { return Ok(()) };
+        // Without NAT the rest is taken: then that is what is missing.
         self.check(|hook| !hook.is_nat()).map_err(unavailable)?;
-        let nat = self.check(Hook::is_nat);
-        nat.map_err(|e| FirewallError::NoNat(e.to_string()))
+        Err(FirewallError::NoNat(refusal.to_string()))
     }
 
     /// Whether the kernel would take such a table with every kind of rule that we have. Others

@@ -18,7 +18,7 @@
 //! Where a rule may hold or not, both ways are gone. They are one again where they meet with the same
 //! packet, so that only what makes a difference is doubtful.
 
-use super::chains::{Base, Chain, Filters, Hook, Label, Table, Verdict};
+use super::chains::{Base, Chain, Filters, Hook, Label, Rule, Table, Verdict};
 use super::device::Device;
 use super::packet::Packet;
 use super::rule::{self, Changed, Exit, RuleEnd};
@@ -313,17 +313,16 @@ impl<'a> Walk<'a> {
             self.gave_up = true;
             return walkers.into_iter().map(Out::Through).collect();
         }
+        let own = is_ours(&root.table.label, &chain.name);
         for (number, one) in chain.rules.iter().enumerate() {
+            let ways = |walker: &Walker| self.ways(one, (root.table, own), walker);
+            let ways: Vec<_> = walkers.iter().map(ways).collect();
+            // Most rules are not about a packet, and none is moved for those.
+            if ways.iter().all(Vec::is_empty) {
+                continue;
+            }
             let mut next = Vec::new();
-            for walker in walkers {
-                self.steps += 1;
-                if self.steps > LONGEST {
-                    self.gave_up = true;
-                    next.push(walker);
-                    continue;
-                }
-                let own = is_ours(&root.table.label, &chain.name);
-                let exits = rule::run(one, (root.table, own), &walker.packet, self.device);
+            for (walker, exits) in walkers.into_iter().zip(ways) {
                 if exits.is_empty() {
                     next.push(walker);
                     continue;
@@ -356,6 +355,16 @@ impl<'a> Walk<'a> {
         }
         outs.extend(walkers.into_iter().map(Out::Through));
         outs
+    }
+
+    /// The ways that a rule leaves to a packet; none: it goes on as it is.
+    fn ways(&mut self, rule: &Rule, of: (&Table, bool), walker: &Walker) -> Vec<Exit> {
+        self.steps += 1;
+        if self.steps > LONGEST {
+            self.gave_up = true;
+            return Vec::new();
+        }
+        rule::run(rule, of, &walker.packet, self.device)
     }
 
     fn end(
@@ -505,6 +514,10 @@ fn tracked(mut walker: Walker) -> Walker {
 
 /// Of those with the same packet one goes on.
 fn merge(walkers: &mut Vec<Walker>) {
+    // Mostly there is one.
+    if walkers.len() < 2 {
+        return;
+    }
     let mut kept: Vec<Walker> = Vec::new();
     for walker in walkers.drain(..) {
         if !kept.iter().any(|other| other.packet == walker.packet) {

@@ -13,7 +13,7 @@
 // limitations under the License.
 
 //! A small deterministic Linux for tests: network namespaces with links, addresses, routes, rules and
-//! sysctls, which speak netlink as the kernel does, in its bytes. There is no clock, no thread and no
+//! sysctls, which speak netlink as the kernel does, in its bytes, and x_tables as its socket options do. There is no clock, no thread and no
 //! order of chance in it: the same requests have the same answers. What it does not know it refuses
 //! with EOPNOTSUPP, never with a guess. docs/decisions/simulator.md says what it knows;
 //! `tests/against_linux.rs` holds it against the kernel.
@@ -23,6 +23,7 @@ mod announce;
 mod conf;
 mod emit;
 mod fib;
+pub mod iptables;
 mod kernel;
 mod link;
 mod link_new;
@@ -35,6 +36,7 @@ mod rule;
 mod space;
 mod sysctl;
 mod wire;
+pub mod xtables;
 
 pub use announce::Listener;
 pub use kernel::Kernel;

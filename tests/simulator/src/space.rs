@@ -20,6 +20,7 @@ use crate::link::Link;
 use crate::neighbour::Neighbour;
 use crate::route::Tables;
 use crate::rule::{self, Rule};
+use crate::xtables::Tables as XTables;
 use std::collections::BTreeMap;
 
 /// A network namespace. No number is given twice.
@@ -48,6 +49,7 @@ pub struct Space {
     pub files: BTreeMap<String, String>,
     /// `net.ipv6.conf.{all,default}.disable_ipv6`.
     pub no_ipv6: (bool, bool),
+    pub xtables: XTables,
 }
 
 impl Space {
@@ -66,6 +68,7 @@ impl Space {
             conf_default: Conf::default(),
             files: crate::sysctl::files(),
             no_ipv6: (false, false),
+            xtables: XTables::default(),
         }
     }
 

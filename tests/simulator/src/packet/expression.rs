@@ -91,6 +91,17 @@ impl State {
         self.connection != Connection::New
     }
 
+    /// NAT gives it another source, or another destination.
+    pub fn translate(&mut self, source: bool, address: Option<Ipv4Addr>, port: Option<u16>) {
+        let (own, own_port, bit) = match source {
+            true => (&mut self.from, &mut self.ports.0, SRC_NAT),
+            false => (&mut self.to, &mut self.ports.1, DST_NAT),
+        };
+        *own = address.unwrap_or(*own);
+        *own_port = port.unwrap_or(*own_port);
+        self.status |= bit;
+    }
+
     /// The bytes of its header, in as many as rules ask for.
     fn network(&self) -> [u8; 20] {
         let mut header = [0; 20];
@@ -136,7 +147,8 @@ impl State {
         })
     }
 
-    fn ct(&self, key: u32, direction: Option<u8>) -> Result<Option<Vec<u8>>, String> {
+    /// What connection tracking knows, by nf_tables' keys; none: nothing.
+    pub fn ct(&self, key: u32, direction: Option<u8>) -> Result<Option<Vec<u8>>, String> {
         let word = |value: u32| Ok(Some(value.to_ne_bytes().to_vec()));
         // NF_CT_STATE_INVALID_BIT, or no packet of a connection at all.
         match (self.tracked, key) {
@@ -323,8 +335,7 @@ fn one(
         "counter" | "log" | "objref" | "last" => Ok(Outcome::Continue),
         "reject" => Ok(Outcome::Drop),
         "masq" => {
-            state.from = state.masquerade_as;
-            state.status |= SRC_NAT;
+            state.translate(true, Some(state.masquerade_as), None);
             Ok(Outcome::Accept)
         }
         "nat" => {
@@ -332,13 +343,7 @@ fn one(
             let address = address.and_then(crate::wire::ipv4);
             let port = number(own, 5).map(|register| registers.get(register, 2));
             let port = port.map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
-            let (own, own_port, bit) = match at(1) {
-                0 => (&mut state.from, &mut state.ports.0, SRC_NAT),
-                _ => (&mut state.to, &mut state.ports.1, DST_NAT),
-            };
-            *own = address.unwrap_or(*own);
-            *own_port = port.unwrap_or(*own_port);
-            state.status |= bit;
+            state.translate(at(1) == 0, address, port);
             Ok(Outcome::Accept)
         }
         other => Err(other.to_owned()),

@@ -18,13 +18,14 @@
 mod expression;
 mod ruleset;
 
+pub(crate) use expression::{Outcome, State};
 pub use ruleset::Ruleset;
 
 use crate::fib::Flow;
 use crate::kernel::Kernel;
 use crate::route::T_UNICAST;
 use crate::space::Netns;
-use expression::{Outcome, State};
+use crate::xtables::Turn;
 use ruleset::Chain;
 use std::net::Ipv4Addr;
 
@@ -139,9 +140,22 @@ impl Kernel {
         Ok(Fate::Sent { output, via, from: state.from, to: (state.to, state.ports.1) })
     }
 
-    /// All base chains of a hook, by priority.
-    fn hook(&self, _: Netns, rules: &Ruleset, hook: u32, state: &mut State) -> Result<(), Fate> {
+    /// All base chains of a hook, and x_tables, by priority.
+    fn hook(
+        &self,
+        netns: Netns,
+        rules: &Ruleset,
+        hook: u32,
+        state: &mut State,
+    ) -> Result<(), Fate> {
+        let mut xtables = self.space(netns).xtables.turns(hook);
+        xtables.sort_by_key(|turn| turn.priority);
+        let mut xtables = xtables.into_iter().peekable();
         for (table, chain) in rules.base(hook) {
+            let priority = chain.base.as_ref().map_or(0, |base| base.priority);
+            while let Some(turn) = xtables.next_if(|turn| turn.priority <= priority) {
+                meet(&turn, hook, state)?;
+            }
             let nat = chain.base.as_ref().is_some_and(|base| base.nat);
             // Only a connection's first packet comes there.
             if nat && state.is_answer() {
@@ -158,7 +172,19 @@ impl Kernel {
                 _ => {}
             }
         }
-        Ok(())
+        xtables.try_for_each(|turn| meet(&turn, hook, state))
+    }
+}
+
+/// A table of x_tables.
+fn meet(turn: &Turn<'_>, hook: u32, state: &mut State) -> Result<(), Fate> {
+    if turn.nat && state.is_answer() {
+        return Ok(());
+    }
+    (state.tracked, state.hook) = (turn.priority > -200, hook);
+    match turn.run(state).map_err(Fate::Unknown)? {
+        Outcome::Drop => Err(Fate::Dropped(turn.name())),
+        _ => Ok(()),
     }
 }
 

@@ -14,14 +14,18 @@
 
 //! Packets that real namespaces pass on, and what the simulator says of them: the same links, addresses and
 //! routes in both, made by the same requests, and the packet filters of guestnetd's golden files, which
-//! `nft` loads and the simulator reads as the kernel lists them.
+//! `nft` or iptables loads and the simulator reads as the kernel gives them.
 
 #[allow(dead_code)]
 #[path = "../against_linux/linux.rs"]
 mod linux;
 mod listed;
 mod requests;
+#[allow(dead_code)]
+#[path = "../xtables/real.rs"]
+mod x_tables;
 
+use guestnet_simulator::xtables::{self, Family};
 use guestnet_simulator::{Connection, Fate, Kernel, Netns, Packet, Ruleset, ROUTE};
 use linux::{inside, Linux};
 use std::collections::BTreeMap;
@@ -213,6 +217,25 @@ fn real(bed: &Bed, all: &[Sent], wanted: usize) -> BTreeMap<u32, Arrival> {
     arrived
 }
 
+/// Where packets go, and where the simulator says that they do; how many arrive.
+fn compare(name: &str, bed: &Bed, rules: &Ruleset, differ: &mut Vec<String>) -> usize {
+    let all = packets();
+    let says = |sent: &Sent| {
+        simulated(bed, rules, sent).unwrap_or_else(|e| panic!("{name}: {sent:?}: {e:?}"))
+    };
+    let says: Vec<_> = all.iter().map(says).collect();
+    let wanted = says.iter().flatten().count();
+    assert!(wanted < all.len(), "{name}: all of them arrive");
+    let arrived = real(bed, &all, wanted);
+    for (id, (sent, says)) in all.iter().zip(says).enumerate() {
+        let did = arrived.get(&(id as u32)).copied();
+        if did != says {
+            differ.push(format!("{name}: {sent:?}: Linux {did:?}, simulator {says:?}"));
+        }
+    }
+    wanted
+}
+
 #[test]
 fn packets_go_where_the_simulator_says() {
     if !nix::unistd::geteuid().is_root() {
@@ -235,22 +258,54 @@ fn packets_go_where_the_simulator_says() {
         let element = "add element inet guestnet guests { \"vm_wlan0\" . 172.17.3.3 }";
         assert!(bed.nft(&[element]));
         let rules = Ruleset::read(&listed::all(&bed.all[DEVICE].0.file));
-        let all = packets();
         let name = folder.file_name().unwrap().to_string_lossy();
-        let says = |sent: &Sent| {
-            simulated(&bed, &rules, sent).unwrap_or_else(|e| panic!("{name}: {sent:?}: {e:?}"))
-        };
-        let says: Vec<_> = all.iter().map(says).collect();
-        let wanted = says.iter().flatten().count();
-        assert!(wanted < all.len(), "{name}: all of them arrive");
-        through += wanted;
-        let arrived = real(&bed, &all, wanted);
-        for (id, (sent, says)) in all.iter().zip(says).enumerate() {
-            let did = arrived.get(&(id as u32)).copied();
-            if did != says {
-                differ.push(format!("{name}: {sent:?}: Linux {did:?}, simulator {says:?}"));
-            }
+        through += compare(&format!("{name}, nftables"), &bed, &rules, &mut differ);
+    }
+    assert!(differ.is_empty(), "{differ:#?}");
+    assert!(loaded >= 10 && through >= 50, "{loaded} packet filters, {through} packets arrive");
+}
+
+/// A table of IPv4 goes from Linux to the simulator as it is.
+fn copy(bed: &mut Bed, table: &str) {
+    let (linux, netns) = &bed.all[DEVICE];
+    let mut asked = table.as_bytes().to_vec();
+    asked.resize(84, 0);
+    let info = x_tables::get(linux, Family::V4, xtables::GET_INFO, &asked).unwrap();
+    asked.resize(40 + u32::from_ne_bytes(info[80..].try_into().unwrap()) as usize, 0);
+    asked[32..36].copy_from_slice(&info[80..]);
+    let entries = x_tables::get(linux, Family::V4, xtables::GET_ENTRIES, &asked).unwrap();
+    let had = bed.kernel.xtables_get(*netns, Family::V4, xtables::GET_INFO, &entries[..84]);
+    // Name and hooks; entries, bytes; where hooks begin and end; how many entries there were.
+    let parts = [&info[..36], &info[76..], &info[36..76], &had.unwrap()[76..80], &[0; 8]];
+    let mut all = parts.concat();
+    all.extend(&entries[40..]);
+    bed.kernel.xtables_set(*netns, Family::V4, xtables::SET_REPLACE, &all).unwrap();
+}
+
+#[test]
+fn packets_go_where_the_simulator_says_by_x_tables() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED packets_go_where_the_simulator_says_by_x_tables: it needs root");
+        return;
+    }
+    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../service/tests/golden/firewall");
+    let mut folders: Vec<_> =
+        std::fs::read_dir(goldens).unwrap().map(|e| e.unwrap().path()).collect();
+    folders.sort();
+    let (mut loaded, mut through, mut differ) = (0, 0, Vec::new());
+    for folder in folders {
+        let Ok(text) = std::fs::read_to_string(folder.join("iptables.txt")) else { continue };
+        let uplink = if text.contains("-o wlan0") { "wlan0" } else { "eth0" };
+        let mut bed = Bed::new(uplink);
+        for line in text.lines().filter(|line| line.starts_with("iptables ")) {
+            let words: Vec<&str> = line.split(' ').collect();
+            let ended = x_tables::run(&bed.all[DEVICE].0, words[0], &words[1..], "");
+            assert_eq!(ended.0, 0, "{line}: {ended:?}");
         }
+        ["filter", "nat"].into_iter().for_each(|table| copy(&mut bed, table));
+        loaded += 1;
+        let name = folder.file_name().unwrap().to_string_lossy();
+        through += compare(&format!("{name}, iptables"), &bed, &Ruleset::default(), &mut differ);
     }
     assert!(differ.is_empty(), "{differ:#?}");
     assert!(loaded >= 10 && through >= 50, "{loaded} packet filters, {through} packets arrive");

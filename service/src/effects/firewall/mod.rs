@@ -136,6 +136,8 @@ pub struct Firewall {
     engine: Box<dyn Engine>,
     /// The other way may have been taken before: its rules go once ours are in place.
     leftovers: bool,
+    /// Whether it was said that they cannot be taken away.
+    said: bool,
 }
 
 impl Firewall {
@@ -199,6 +201,12 @@ impl Firewall {
         self.engine.drift(wanted)
     }
 
+    /// Whether a run of guestnetd that took the other way may have left rules, in words. They drop what they
+    /// do not know, and go when rules are applied.
+    pub fn leftovers(&self) -> Option<String> {
+        self.leftovers.then(|| "rules of an earlier guestnetd are left".into())
+    }
+
     /// See [`Engine::unseen`].
     pub fn unseen(&self) -> Option<&str> {
         self.engine.unseen()
@@ -240,9 +248,10 @@ impl Firewall {
         self.engine.text(ruleset)
     }
 
-    /// Removes, once, what a run of guestnetd that took the other way has left.
+    /// Removes what a run of guestnetd that took the other way has left: whenever rules are applied, until
+    /// it is gone.
     fn clear_leftovers(&mut self) {
-        if std::mem::take(&mut self.leftovers) {
+        if self.leftovers {
             let cleared: Result<(), FirewallError> = match self.engine.backend() {
                 #[cfg(not(target_os = "android"))]
                 Backend::Nftables => iptables::clear_leftovers(),
@@ -252,8 +261,12 @@ impl Firewall {
                 #[cfg(target_os = "android")]
                 _ => Ok(()),
             };
-            if let Err(e) = cleared {
-                log::warn!("rules of an earlier guestnetd are left: {e}");
+            self.leftovers = cleared.is_err();
+            match cleared {
+                Err(e) if !std::mem::replace(&mut self.said, true) => {
+                    log::warn!("rules of an earlier guestnetd are left; it is tried again: {e}");
+                }
+                _ => {}
             }
         }
     }
@@ -261,7 +274,7 @@ impl Firewall {
 
 impl<E: Engine + 'static> From<E> for Firewall {
     fn from(engine: E) -> Self {
-        Self { engine: Box::new(engine), leftovers: true }
+        Self { engine: Box::new(engine), leftovers: true, said: false }
     }
 }
 

@@ -162,7 +162,7 @@ impl SharedResource for PacketFilter {
     }
 
     fn drift(&mut self, want: &Ruleset, _world: &World) -> Result<Option<String>, Error> {
-        self.compare(want)
+        Ok(self.compare(want)?.or_else(|| self.firewall.leftovers()))
     }
 
     fn apply(&mut self, task: &Task<'_, Ruleset>) -> Result<Done, Error> {

@@ -404,10 +404,11 @@ fn too_busy() -> FirewallError {
 /// Removes the table of an earlier guestnetd where this one does without nf_tables.
 pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
     let mut this = Nftables::unchecked().map_err(unavailable)?;
-    // No nf_tables, no table.
-    match dump::genid(&mut this.reader) {
+    match dump::genid(&mut this.reader).map_err(Refusal::from) {
         Ok(_) => this.clear(),
-        Err(_) => Ok(()),
+        // No nf_tables, no table (`nfnetlink_rcv_msg()`). Of another error nothing follows.
+        Err(e) if matches!(e.errno, Some(libc::EINVAL | libc::EOPNOTSUPP)) => Ok(()),
+        Err(e) => Err(unavailable(e)),
     }
 }
 

@@ -17,12 +17,13 @@
 use crate::device;
 use crate::history::{Op, Step, GUESTS};
 use crate::schedule::{self, inside, schedule, Nanos, Wait};
+use crate::tables;
 use crate::world::{world, Hearing, World};
 use guestnet_simulator::{Connection, Fate, Netns, Packet};
 use guestnetd::daemon::{
     AttachRequest, Attached, By, Config, Daemon, GuestReport, Handle, UpdateRequest, Verdict, Whose,
 };
-use guestnetd::effects::firewall::Choice;
+use guestnetd::effects::firewall::{Choice, Options};
 use guestnetd::effects::kernel::netns::initial::Initial;
 use guestnetd::effects::kernel::netns::target::{Named, Target};
 use guestnetd::model::layer::{Layer, LayerReport, LayerState};
@@ -58,6 +59,8 @@ struct Others {
     rules: BTreeSet<u8>,
     routes: BTreeSet<u8>,
     tables: BTreeSet<u8>,
+    /// The same in x_tables.
+    chains: BTreeSet<u8>,
     /// Whether others have written the forwarding switch. From then on it is shared: it is not given
     /// back, and what is not guests' passes (`model/forwarding.rs`).
     switch: bool,
@@ -92,8 +95,32 @@ struct SaidOf {
 /// The answer of a call, once it is there.
 type Answer<T> = Arc<Mutex<Option<T>>>;
 
+/// Which packet filter guestnetd has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// nf_tables.
+    Nftables,
+    /// x_tables, by the programs in this directory.
+    Xtables(PathBuf),
+}
+
+impl Way {
+    fn options(&self) -> Options {
+        match self {
+            Self::Nftables => Choice::Nftables.into(),
+            Self::Xtables(dir) => {
+                let iptables = Some(dir.join("iptables"));
+                Options { choice: Choice::Iptables, iptables }
+            }
+        }
+    }
+}
+
 /// Everything.
 pub struct Bed {
+    way: Way,
+    /// What it can be instead.
+    other: Way,
     dir: PathBuf,
     life: u32,
     daemon: Option<Handle>,
@@ -128,15 +155,15 @@ fn closed(world: &mut World) -> Result<(), String> {
     let Some((_, first)) = links.first() else { return Ok(()) };
     // What others have opened guestnetd closes when it hears of it, or looks.
     if let Some(opened) = world.opened {
-        if world.filter.generation(device) == opened || !world.filter.is_closed(device) {
+        if tables::generation(world, device) == opened || !tables::is_closed(world, device) {
             return Ok(());
         }
         world.opened = None;
     }
-    if !world.filter.is_closed(device) {
+    if !tables::is_closed(world, device) {
         return Err(format!("{first} is up, and the packet filter is open"));
     }
-    let generation = world.filter.generation(device);
+    let generation = tables::generation(world, device);
     if std::mem::replace(&mut world.looked, generation) == generation {
         return Ok(());
     }
@@ -173,9 +200,11 @@ fn packet(input: i32, from: Ipv4Addr, to: Ipv4Addr) -> Packet {
 
 impl Bed {
     /// A device, and guestnetd on it, which each guest has been attached by once.
-    pub fn new(dir: PathBuf) -> Outcome<Self> {
+    pub fn new(dir: PathBuf, way: Way) -> Outcome<Self> {
         inside(device::build);
         let mut bed = Self {
+            other: way.clone(),
+            way,
             dir,
             life: 0,
             daemon: None,
@@ -205,15 +234,15 @@ impl Bed {
 
     /// The same without a thread: guestnetd was killed. A process that is forked from here can go on.
     pub fn asleep(dir: PathBuf) -> Outcome<Self> {
-        let mut bed = Self::new(dir)?;
+        let mut bed = Self::new(dir, Way::Nftables)?;
         bed.kill();
         Ok(bed)
     }
 
     /// Goes on from there, in a directory of its own.
-    pub fn wake(&mut self, dir: PathBuf) -> Outcome<()> {
+    pub fn wake(&mut self, dir: PathBuf, way: Way, other: Way) -> Outcome<()> {
         inside(|| copy(&self.dir, &dir)).map_err(|e| format!("{}: {e}", dir.display()))?;
-        (self.dir, self.trace) = (dir, world().trace);
+        (self.dir, self.way, self.other, self.trace) = (dir, way, other, world().trace);
         self.alive()
     }
 
@@ -279,7 +308,7 @@ impl Bed {
             let faults = world().faults;
             let config = Config {
                 uplink: "wlan0".parse().map_err(|_| "an uplink")?,
-                firewall: Choice::Nftables.into(),
+                firewall: self.way.options(),
                 state_dir: self.dir.clone(),
                 keep_forwarding: false,
                 ndc: None,
@@ -536,6 +565,16 @@ impl Bed {
                 self.answer("the end", &answer)?;
                 self.kill();
             }
+            Op::OtherFilter => {
+                let handle = self.handle();
+                let answer = self.begin(move || handle.end());
+                self.answer("the end", &answer)?;
+                self.kill();
+                // A policy that drops would drop what nf_tables lets pass.
+                self.others_chain(2, true);
+                self.others.chains.remove(&2);
+                std::mem::swap(&mut self.way, &mut self.other);
+            }
             Op::Time(ms) => self.pass(ms * MS),
             Op::Rest => self.rest()?,
             Op::UplinkGoes => drop(inside(|| device::delete(device, "wlan0"))),
@@ -555,25 +594,36 @@ impl Bed {
                 inside(|| device::route(device, "wlan0", number, gone));
                 keep(&mut self.others.routes, number, gone);
             }
-            Op::Table(number, gone) => {
-                inside(|| world().filter.others(device, &format!("others{number}"), gone));
-                keep(&mut self.others.tables, number, gone);
-                if world().opened.is_some() {
-                    world().opened = Some(world().filter.generation(device));
+            Op::Table(number, gone) => match self.way {
+                Way::Nftables => {
+                    self.others_table(number, gone);
+                    keep(&mut self.others.tables, number, gone);
                 }
-            }
+                Way::Xtables(_) => {
+                    self.others_chain(number, gone);
+                    keep(&mut self.others.chains, number, gone);
+                }
+            },
             Op::NoForwarding => {
                 let path = "/proc/sys/net/ipv4/ip_forward";
                 self.others.switch = true;
                 let _ = inside(|| world().write(device, path, b"0"));
             }
             Op::FilterGoes => {
-                inside(|| world().filter.delete(device, "guestnet"));
-                world().opened = Some(world().filter.generation(device));
+                let theirs = &self.others.chains;
+                inside(|| match self.way {
+                    Way::Nftables => drop(world().filter.delete(device, "guestnet")),
+                    Way::Xtables(_) => tables::flush(device, theirs),
+                });
+                world().opened = Some(tables::generation(world(), device));
             }
             Op::FilterRuleGoes(chain) => {
-                inside(|| world().filter.delete_rule(device, "guestnet", chain));
-                world().opened = Some(world().filter.generation(device));
+                let theirs = &self.others.chains;
+                inside(|| match self.way {
+                    Way::Nftables => drop(world().filter.delete_rule(device, "guestnet", chain)),
+                    Way::Xtables(_) => tables::spoil(device, chain, theirs),
+                });
+                world().opened = Some(tables::generation(world(), device));
             }
             Op::Rename(guest) => {
                 if let Some(name) = self.host_end(guest) {
@@ -679,6 +729,30 @@ impl Bed {
         Ok(())
     }
 
+    /// A table of others' comes to nf_tables, or goes.
+    fn others_table(&self, number: u8, gone: bool) {
+        let device = world().device;
+        inside(|| world().filter.others(device, &format!("others{number}"), gone));
+        if world().opened.is_some() {
+            world().opened = Some(tables::generation(world(), device));
+        }
+    }
+
+    /// Something of others' comes to x_tables, or goes.
+    fn others_chain(&mut self, number: u8, gone: bool) {
+        if self.others.chains.contains(&number) != gone {
+            return;
+        }
+        let device = world().device;
+        inside(|| tables::others(device, number, gone));
+        // A rule for what is forwarded, or a policy, shares it (`model/forwarding.rs`).
+        self.others.switch |= number != 0;
+        // What comes before guestnetd's own has opened it.
+        if world().opened.is_some() || (number == 1 && !gone) {
+            world().opened = Some(tables::generation(world(), device));
+        }
+    }
+
     fn others_routes(&self) {
         for number in self.others.routes.clone() {
             device::route(world().device, "wlan0", number, false);
@@ -745,7 +819,11 @@ impl Bed {
             if !up(netns, "wlan0") {
                 return Err(format!("{who} has no wlan0 that is up"));
             }
-            if !world().filter.knows_guest(device, &end) {
+            let known = match self.way {
+                Way::Nftables => world().filter.knows_guest(device, &end),
+                Way::Xtables(_) => tables::is_closed(world(), device),
+            };
+            if !known {
                 return Err(format!("the packet filter does not know {end} of {who}"));
             }
             let link = |name: &str| device::link(device, name).map_or(0, |link| link.index);
@@ -795,6 +873,7 @@ impl Bed {
                 let shared = |line: &&String| {
                     line.starts_with("/proc/")
                         || line.starts_with("nft 1 guestnet chain forward rule")
+                        || line.starts_with("x_tables V4 filter chain oem_guestnet_fwd rule")
                 };
                 lines.retain(|line| !shared(&line));
             }
@@ -810,7 +889,7 @@ impl Bed {
 
     /// All that such a device's state depends on, in words.
     pub fn left(&self) -> String {
-        format!("{:?} {:?}", self.others, self.known)
+        format!("{:?} {:?} {:?}", self.way, self.others, self.known)
     }
 
     /// What a device is like where only that was done which is left: the same others' things, the same guests.
@@ -823,16 +902,15 @@ impl Bed {
             crate::world::begin(scratch);
             schedule::begin(seed);
         });
-        let mut bed = Self::new(dir)?;
+        let mut bed = Self::new(dir, self.way.clone())?;
         let device = world().device;
         inside(|| {
             for number in &others.rules {
                 device::rule(device, *number, false);
             }
-            for number in &others.tables {
-                world().filter.others(device, &format!("others{number}"), false);
-            }
         });
+        others.tables.iter().for_each(|number| bed.others_table(*number, false));
+        others.chains.iter().for_each(|number| bed.others_chain(*number, false));
         bed.others = others;
         inside(|| bed.others_routes());
         for (guest, known) in known.iter().enumerate() {

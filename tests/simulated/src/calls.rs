@@ -28,7 +28,7 @@ const CALL: Nanos = 500;
 const PATIENCE: Nanos = 10_000_000_000;
 
 /// Each call is a moment at which others may go on.
-fn step() {
+pub fn step() {
     inside(|| {
         let schedule = schedule();
         schedule.pass(CALL);
@@ -50,7 +50,8 @@ unsafe fn nanos(time: *const timespec) -> Option<Nanos> {
     Some(time.tv_sec as Nanos * 1_000_000_000 + time.tv_nsec as Nanos)
 }
 
-fn killed() -> ! {
+/// guestnetd is killed here and now.
+pub fn killed() -> ! {
     inside(|| {
         let life = schedule().life();
         world().killed = true;
@@ -75,6 +76,11 @@ extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     }
     if is_simulated() && domain == libc::AF_PACKET {
         return inside(|| world().made(File::Deaf));
+    }
+    let is_ip = domain == libc::AF_INET || domain == libc::AF_INET6;
+    if let Some(errno) = (is_simulated() && is_ip).then(|| inside(|| world().unopened())).flatten()
+    {
+        return fail(errno) as c_int;
     }
     let fd = call(libc::SYS_socket, domain as usize, kind as usize, protocol as usize, 0, 0, 0);
     opened(fd as c_int)
@@ -347,6 +353,14 @@ unsafe extern "C" fn read(fd: c_int, to: *mut c_void, length: size_t) -> ssize_t
             unsafe { to.cast::<u64>().write_unaligned(std::mem::take(count)) };
             8
         }
+        Some(File::Program(source)) => match source.take(length) {
+            Ok(some) => {
+                // SAFETY: the caller has room for `length` bytes there.
+                unsafe { std::ptr::copy_nonoverlapping(some.as_ptr(), to.cast(), some.len()) };
+                some.len() as ssize_t
+            }
+            Err(errno) => fail(errno),
+        },
         _ => fail(libc::EINVAL),
     })
 }
@@ -422,21 +436,6 @@ extern "C" fn eventfd(value: c_uint, flags: c_int) -> c_int {
         true => inside(|| world().made(File::Counter(value.into()))),
         false => call(libc::SYS_eventfd2, value as usize, flags as usize, 0, 0, 0, 0) as c_int,
     }
-}
-
-#[no_mangle]
-extern "C" fn inotify_init1(flags: c_int) -> c_int {
-    opened(call(libc::SYS_inotify_init1, flags as usize, 0, 0, 0, 0, 0) as c_int)
-}
-
-#[no_mangle]
-unsafe extern "C" fn pipe2(fds: *mut c_int, flags: c_int) -> c_int {
-    let result = call(libc::SYS_pipe2, fds as usize, flags as usize, 0, 0, 0, 0) as c_int;
-    if result == 0 {
-        // SAFETY: the caller has room for two.
-        unsafe { (opened(*fds), opened(*fds.add(1))) };
-    }
-    result
 }
 
 #[no_mangle]

@@ -99,6 +99,7 @@ impl World {
             Some(File::Netlink(socket)) => is(socket.has_some(), OUT),
             Some(File::Pidfd(pid)) => is(!self.lives(*pid), 0),
             Some(File::Counter(count)) => is(*count > 0, OUT),
+            Some(File::Program(source)) => is(source.has_some(), 0),
             Some(File::Epoll(all)) => is(all.iter().any(|one| self.tells(one) != 0), 0),
             // To a server's socket nobody sends; nor to a real one.
             Some(File::Deaf) | None => 0,

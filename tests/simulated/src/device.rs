@@ -279,5 +279,7 @@ pub fn state(netns: Netns) -> Vec<String> {
 
 /// The packet filter's rules, without handles and counters.
 fn filter(netns: Netns) -> Vec<String> {
-    crate::filter::lines(netns)
+    let mut lines = crate::filter::lines(netns);
+    lines.extend(crate::tables::lines(netns));
+    lines
 }

@@ -41,6 +41,8 @@ pub enum Op {
     Killed,
     /// guestnetd ends, and is started again.
     Restarted,
+    /// guestnetd ends, and is started again with the other packet filter.
+    OtherFilter,
     /// guestnetd is killed, and started again after this was done by somebody else.
     Down(Box<Op>),
     /// So many milliseconds go by.
@@ -158,6 +160,8 @@ pub fn known() -> Vec<Vec<Step>> {
         all.extend((0..8).map(|at| vec![plain(Op::Attach(3)), faulty(Op::Detach(3), at, fault)]));
         // A start that met a fault while nf_tables was probed took it for an older kernel's.
         all.extend((0..6).map(|at| vec![plain(Op::Attach(1)), faulty(Op::Restarted, at, fault)]));
+        // What the other packet filter has left was given up where it once could not be taken away.
+        all.extend((0..6).map(|at| vec![plain(Op::Attach(1)), faulty(Op::OtherFilter, at, fault)]));
     }
     // Sockets that could not be opened were taken for a kernel that knows no ownership.
     let fault = Fault::Unopened(libc::EMFILE, 3);
@@ -205,7 +209,9 @@ fn step(seed: &mut Seed) -> Step {
         53 => Op::List,
         54..=58 => Op::GuestDies(guest),
         59..=62 => Op::Killed,
-        63..=65 => Op::Restarted,
+        63..=64 => Op::Restarted,
+        65 if yes => Op::OtherFilter,
+        65 => Op::Restarted,
         66..=69 => Op::Time([1, 30, 700, 5_000, 181_000][seed.below(5)]),
         70..=73 => Op::Rest,
         74..=75 => Op::UplinkGoes,

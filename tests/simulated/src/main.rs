@@ -28,13 +28,15 @@ mod fiber;
 mod filter;
 mod heap;
 mod history;
+mod programs;
 mod real;
 mod schedule;
 mod seed;
+mod tables;
 mod wire;
 mod world;
 
-use bed::Bed;
+use bed::{Bed, Way};
 use history::{history, known, Step};
 use schedule::inside;
 use seed::Seed;
@@ -57,15 +59,31 @@ struct Teller {
     bed: Option<Bed>,
     /// What devices are like where only that was done which is left of a history, by what is left.
     plain: BTreeMap<String, Vec<String>>,
+    /// Where programs are.
+    programs: PathBuf,
     /// Whether it tells now and then how far it is.
     speaks: bool,
 }
+
+/// Numbers of histories, one for each way to filter packets.
+const WAYS: [u64; 3] = [0, 2, 5];
 
 /// What has come of a history.
 enum Told {
     Well,
     /// Well, and what another device was like where only that was done which is left.
     AsPlain(String, Vec<String>),
+}
+
+/// Files by the names of programs: those that take one command each, and those that take many, too.
+fn place_programs(dir: &Path) -> std::io::Result<()> {
+    for name in ["iptables", "ip6tables"] {
+        for (folder, ends) in [("one", ""), ("many", ""), ("many", "-restore")] {
+            std::fs::create_dir_all(dir.join(folder))?;
+            std::fs::write(dir.join(folder).join(format!("{name}{ends}")), "")?;
+        }
+    }
+    Ok(())
 }
 
 /// Where a process keeps its files.
@@ -85,7 +103,9 @@ impl Teller {
         world::begin(scratch.display().to_string());
         schedule::begin(Seed::new(0));
         let bed = Bed::asleep(scratch.join("state")).expect("guestnetd without any fault");
-        Self { bed: Some(bed), plain: BTreeMap::new(), speaks: false }
+        let programs = scratch.join("programs");
+        place_programs(&programs).expect("programs");
+        Self { bed: Some(bed), plain: BTreeMap::new(), programs, speaks: false }
     }
 
     /// Runs a history in this process.
@@ -97,7 +117,7 @@ impl Teller {
             schedule::schedule().seed = Seed::new(seed ^ 0x5eed);
             Ok::<_, String>(())
         })?;
-        let result = self.told(&scratch, steps);
+        let result = self.told(&scratch, self.ways(seed), steps);
         inside(|| drop(std::fs::remove_dir_all(&scratch)));
         match world::world().seen.take() {
             Some(seen) => Err(seen),
@@ -105,9 +125,24 @@ impl Teller {
         }
     }
 
-    fn told(&mut self, scratch: &Path, steps: &[Step]) -> Result<Told, String> {
+    /// One in three has x_tables; half of those run a program for each command.
+    fn ways(&self, seed: u64) -> [Way; 2] {
+        let [many, one] = ["many", "one"].map(|folder| Way::Xtables(self.programs.join(folder)));
+        match seed % 6 {
+            2 => [many, Way::Nftables],
+            5 => [one, Way::Nftables],
+            number => [Way::Nftables, if number % 2 == 0 { many } else { one }],
+        }
+    }
+
+    fn told(
+        &mut self,
+        scratch: &Path,
+        [way, other]: [Way; 2],
+        steps: &[Step],
+    ) -> Result<Told, String> {
         let mut bed = self.bed.take().ok_or("no device")?;
-        bed.wake(scratch.join("state"))?;
+        bed.wake(scratch.join("state"), way, other)?;
         bed.watch();
         for step in steps {
             bed.step(step)?;
@@ -274,9 +309,11 @@ impl Teller {
     fn those_known(&mut self) -> usize {
         let mut failed = 0;
         for steps in known() {
-            if let Some(why) = self.run(0, &steps) {
-                failed += 1;
-                let _ = writeln!(std::io::stdout(), "\na known one: {steps:?}: {why}");
+            for seed in WAYS {
+                if let Some(why) = self.run(seed, &steps) {
+                    failed += 1;
+                    let _ = writeln!(std::io::stdout(), "\na known one, {seed}: {steps:?}: {why}");
+                }
             }
         }
         failed

@@ -17,8 +17,10 @@
 
 use crate::descriptors::Interest;
 use crate::filter::Filter;
+use crate::programs::{Programs, Source};
 use crate::real;
 use crate::schedule::schedule;
+use guestnet_simulator::xtables::Family;
 use guestnet_simulator::{Kernel, Listener, Netns, NETFILTER};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ptr::addr_of_mut;
@@ -39,6 +41,8 @@ pub enum File {
     Counter(u64),
     /// An instance of epoll.
     Epoll(Vec<Interest>),
+    /// What has to do with programs.
+    Program(Source),
     /// Another descriptor of what this one is of.
     Same(i32),
     /// A server's socket, to which nobody sends.
@@ -105,6 +109,10 @@ pub struct World {
     pub kernel: Kernel,
     /// The packet filters.
     pub filter: Filter,
+    /// The programs that run.
+    pub programs: Programs,
+    /// Whether x_tables was closed when it had changed so often.
+    pub tables_closed: Option<(u32, bool)>,
     /// Where guestnetd is.
     pub device: Netns,
     pub(crate) files: BTreeMap<i32, File>,
@@ -163,6 +171,8 @@ pub fn begin(scratch: String) {
     let made = World {
         kernel,
         filter: Filter::default(),
+        programs: Programs::default(),
+        tables_closed: None,
         device,
         files: BTreeMap::new(),
         rung: BTreeMap::new(),
@@ -192,7 +202,7 @@ pub fn begin(scratch: String) {
 
 /// What the caller of a write has to do after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
+pub(crate) enum Then {
     GoOn,
     Refuse(i32),
     LoseTheAnswer,
@@ -330,6 +340,9 @@ impl World {
         match self.file(fd)? {
             File::Netns(netns) => self.open_netns(*netns).ok(),
             File::Pidfd(pid) => Some(self.made(File::Pidfd(*pid))),
+            File::Program(Source::Speaks(to)) => {
+                Some(self.made(File::Program(Source::Speaks(*to))))
+            }
             File::Counter(_) | File::Epoll(_) => {
                 let same = self.made(File::Text(Vec::new(), 0));
                 self.files.insert(same, File::Same(self.same(fd)));
@@ -441,7 +454,7 @@ impl World {
         Some(*errno)
     }
 
-    fn plan(&mut self) -> Then {
+    pub(crate) fn plan(&mut self) -> Then {
         self.writes += 1;
         let Some((left, fault)) = &mut self.plan else { return Then::GoOn };
         if *left > 0 {
@@ -460,7 +473,7 @@ impl World {
         then
     }
 
-    fn look(&mut self) {
+    pub(crate) fn look(&mut self) {
         if let Some(watch) = self.watch.filter(|_| self.seen.is_none()) {
             self.seen = watch(self).err();
             if let Some(seen) = self.seen.as_ref().filter(|_| self.trace) {
@@ -587,6 +600,12 @@ impl World {
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         Some(match parts.as_slice() {
             ["proc", "thread-self" | "self", "ns", "net"] => self.open_netns(here),
+            ["proc", _, "net", "ip_tables_names"] => {
+                text(self, self.kernel.xtables_names(here, Family::V4).as_bytes())
+            }
+            ["proc", _, "net", "ip6_tables_names"] => {
+                text(self, self.kernel.xtables_names(here, Family::V6).as_bytes())
+            }
             ["proc", "1", "ns", "net"] => self.open_netns(self.device),
             ["proc", pid, "ns", "net"] => {
                 let netns = pid.parse().ok().and_then(|pid| self.kernel.netns_of(pid));

@@ -126,6 +126,8 @@ pub struct Bed {
     daemon: Option<Handle>,
     guests: Vec<(i32, Netns)>,
     known: Vec<Known>,
+    /// Where those are that have moved, as of the last rest.
+    at: [Option<Ipv4Addr>; GUESTS],
     others: Others,
     pids: i32,
     /// A fault has been planned since the last rest: a call may fail by it.
@@ -142,6 +144,14 @@ fn spec(guest: usize, mtu: i32) -> GuestSpec {
     let gateway = [[172, 17, 3, 2], [172, 28, 3, 2], [172, 28, 3, 2], [10, 77, 0, 1]][guest];
     let wlan0 = IfName::new("wlan0").expect("a name");
     GuestSpec::new(name(guest), wlan0, None, gateway.into(), 24, mtu).expect("a guest")
+}
+
+/// Where a guest is that has moved.
+const MOVED: Ipv4Addr = Ipv4Addr::new(172, 28, 3, 200);
+
+/// The same with that address, or with its own.
+fn spec_at(guest: usize, mtu: i32, address: Option<Ipv4Addr>) -> GuestSpec {
+    GuestSpec { addresses: address.map(Into::into).into_iter().collect(), ..spec(guest, mtu) }
 }
 
 /// What must be so between any two writes: what a guest could send by its link meets guestnetd's rules, and
@@ -210,6 +220,7 @@ impl Bed {
             daemon: None,
             guests: Vec::new(),
             known: vec![Known::Detached; GUESTS],
+            at: [None; GUESTS],
             others: Others::default(),
             pids: 1000,
             faults_before: 0,
@@ -361,13 +372,13 @@ impl Bed {
         self.daemon.clone().expect("it runs")
     }
 
-    fn begin_attach(&self, guest: usize) -> Answer<Result<(), String>> {
+    fn begin_attach(&self, guest: usize, at: Option<Ipv4Addr>) -> Answer<Result<(), String>> {
         let (pid, handle) = (self.guests[guest].0, self.handle());
         self.begin(move || {
             let target =
                 Target::open(Named::Pid(pid), &Initial::find()).map_err(|e| e.to_string())?;
             let request = AttachRequest {
-                spec: spec(guest, -1),
+                spec: spec_at(guest, -1, at),
                 target: Some(target),
                 uid: 0,
                 most: None,
@@ -428,11 +439,15 @@ impl Bed {
     }
 
     fn attach(&mut self, guest: usize) -> Outcome<Result<(), String>> {
+        self.attach_at(guest, None)
+    }
+
+    fn attach_at(&mut self, guest: usize, at: Option<Ipv4Addr>) -> Outcome<Result<(), String>> {
         if !inside(|| world().lives(self.guests[guest].0)) {
             self.guests[guest] = self.new_guest();
         }
         let faults = world().faults;
-        let answer = self.begin_attach(guest);
+        let answer = self.begin_attach(guest, at);
         self.end("attach", (guest, Known::Attached), &answer, faults)
     }
 
@@ -483,16 +498,16 @@ impl Bed {
                     self.guests[one] = self.new_guest();
                 }
                 let faults = world().faults;
-                let (first, second) = (self.begin_attach(one), self.begin_detach(other));
+                let (first, second) = (self.begin_attach(one, None), self.begin_detach(other));
                 drop(self.end("attach", (one, Known::Attached), &first, faults)?);
                 drop(self.end("detach", (other, Known::Detached), &second, faults)?);
             }
-            Op::Update(guest, mtu) => {
-                let handle = self.handle();
+            Op::Update(guest, mtu, moves) => {
+                let (handle, faults) = (self.handle(), world().faults);
                 let answer = self.begin(move || {
                     let request = UpdateRequest {
                         name: name(guest),
-                        spec: spec(guest, mtu),
+                        spec: spec_at(guest, mtu, moves.then_some(MOVED)),
                         whose: Whose::Everyones,
                         arrived: Instant::now(),
                     };
@@ -500,6 +515,10 @@ impl Bed {
                 });
                 let result = self.answer("update", &answer)?;
                 self.say(|| format!("update {guest}: {result:?}"));
+                let done = result.is_some_and(|result| result.is_ok());
+                if done && moves && world().faults == faults && !world().killed {
+                    self.has_moved(guest)?;
+                }
             }
             Op::Status(guest) => {
                 let first = self.status(guest)?;
@@ -777,6 +796,8 @@ impl Bed {
         let listed = self.answer("list", &listed)?.ok_or("it was killed at rest")??;
         for guest in 0..GUESTS {
             let is = listed.contains_key(name(guest).as_str());
+            let at = listed.get(name(guest).as_str()).copied();
+            self.at[guest] = at.filter(|address| *address == MOVED);
             match (self.known[guest], is) {
                 (Known::Attached, false) => return Err(format!("{} is lost", name(guest))),
                 (Known::Detached, true) => return Err(format!("{} is still there", name(guest))),
@@ -794,6 +815,16 @@ impl Bed {
         match inside(|| set_aside(&self.dir)) {
             Some(path) => Err(format!("the state was whole, and {path} was made of it")),
             None => Ok(()),
+        }
+    }
+
+    /// With the answer the address before is nobody's.
+    fn has_moved(&self, guest: usize) -> Outcome<()> {
+        let Some(end) = self.host_end(guest) else { return Ok(()) };
+        let lets_in = inside(|| world().filter.sources(world().device, &end));
+        match lets_in.iter().all(|source| *source == MOVED) {
+            true => Ok(()),
+            false => Err(format!("{} has moved, and is let in from {lets_in:?}", name(guest))),
         }
     }
 
@@ -889,12 +920,12 @@ impl Bed {
 
     /// All that such a device's state depends on, in words.
     pub fn left(&self) -> String {
-        format!("{:?} {:?} {:?}", self.way, self.others, self.known)
+        format!("{:?} {:?} {:?} {:?}", self.way, self.others, self.known, self.at)
     }
 
     /// What a device is like where only that was done which is left: the same others' things, the same guests.
     pub fn plain(&self, dir: PathBuf) -> Outcome<Vec<String>> {
-        let (others, known) = (self.others.clone(), self.known.clone());
+        let (others, known, at) = (self.others.clone(), self.known.clone(), self.at);
         let mut seed = schedule().seed.clone();
         let seed = crate::seed::Seed::new(seed.next());
         let scratch = world().scratch.clone();
@@ -915,7 +946,8 @@ impl Bed {
         inside(|| bed.others_routes());
         for (guest, known) in known.iter().enumerate() {
             if *known == Known::Attached {
-                bed.attach(guest)?.map_err(|e| format!("in the plain history: {e}"))?;
+                bed.attach_at(guest, at[guest])?
+                    .map_err(|e| format!("in the plain history: {e}"))?;
             }
         }
         bed.last_rest()?;

@@ -20,6 +20,7 @@ use crate::wire::{attribute, attributes, name_attribute};
 use guestnet_simulator::{Netns, Ruleset};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 /// The packet filter of each namespace.
@@ -231,6 +232,19 @@ impl Filter {
             })
         };
         forward && set.is_some_and(|set| set.elements.keys().any(of))
+    }
+
+    /// The addresses that a guest is let in from by its host end.
+    pub fn sources(&self, netns: Netns, interface: &str) -> Vec<Ipv4Addr> {
+        let tables = self.0.get(&netns).into_iter();
+        let table = tables.flat_map(|tables| tables.tables.get(&(1, b"guestnet".to_vec())));
+        let sets = table.flat_map(|table| &table.sets).filter(|set| set.name == b"guests");
+        let of = |key: &Vec<u8>| {
+            let (name, address) = (key.get(..16)?, key.get(16..20)?);
+            let ours = name.split(|byte| *byte == 0).next() == Some(interface.as_bytes());
+            ours.then(|| <[u8; 4]>::try_from(address).ok().map(Ipv4Addr::from)).flatten()
+        };
+        sets.flat_map(|set| set.elements.keys().filter_map(of)).collect()
     }
 
     /// Deletes a table of any owner, as `nft` by its owner or a reboot of a service would. Tells

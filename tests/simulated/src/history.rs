@@ -29,8 +29,8 @@ pub enum Op {
     Detach(usize),
     /// A guest is attached while another one is detached.
     AttachAndDetach(usize, usize),
-    /// A guest's MTU is to be another one.
-    Update(usize, i32),
+    /// A guest's MTU is to be another one; and its address, where it moves.
+    Update(usize, i32, bool),
     /// Somebody asks how it is.
     Status(Option<usize>),
     /// Somebody asks for all guests.
@@ -204,7 +204,10 @@ fn step(seed: &mut Seed) -> Step {
         0..=27 => Op::Attach(guest),
         28..=39 => Op::Detach(guest),
         40..=43 => Op::AttachAndDetach(guest, (guest + 1 + seed.below(GUESTS - 1)) % GUESTS),
-        44..=48 => Op::Update(guest, 1280 + 20 * seed.below(8) as i32),
+        44..=48 => {
+            // One that shares its subnet.
+            Op::Update(guest, 1280 + 20 * seed.below(8) as i32, yes && guest == 1)
+        }
         49..=52 => Op::Status(yes.then_some(guest)),
         53 => Op::List,
         54..=58 => Op::GuestDies(guest),

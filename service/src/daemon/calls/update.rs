@@ -263,11 +263,9 @@ impl Daemon {
             return Err(e);
         }
         self.end_work(before.index);
-        if before.net.vpn.leaves() && !net.vpn.leaves() {
-            // It may have been the last that needed forwarding.
-            self.reconcile_wanted();
-        }
-        self.bring_servers();
+        // What only the guest before needed goes: its old address is let in no more, and forwarding
+        // that it was the last to need ends.
+        self.reconcile_wanted();
         if net.dns != before.net.dns {
             self.ask_names();
         }

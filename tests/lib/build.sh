@@ -6,9 +6,15 @@
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 
 # build_tests: all programs and all test programs of the workspace. Where they are is in $target/tests.json.
-build_tests() {
+build_tests() { build build --bins --tests --examples "$@"; }
+
+# build_seams NAME...: what of the daemon's own tests has the seams that are in no other build, and the
+# programs of these names. By the workspace, too: nothing else is built once more for them.
+build_seams() { build test --no-run --features guestnetd/faults,guestnetd/fuzzing --lib "${@/#/--test=}"; }
+
+build() {
     mkdir -p "$target"
-    user_cargo build --workspace --bins --tests --examples --locked --message-format=json-render-diagnostics "$@" \
+    user_cargo "$1" --workspace --locked --message-format=json-render-diagnostics "${@:2}" \
         >"$target/tests.json.$$" || return
     mv "$target/tests.json.$$" "$target/tests.json"
 }

@@ -201,11 +201,12 @@ impl Match {
                 put(data, 0, &address);
                 put(data, 16, &mask);
             }
-            "--ctorigdstport" => {
-                connection(1 << 9);
+            "--ctorigdstport" | "--ctreplsrcport" => {
+                let (bit, at) = if option == "--ctorigdstport" { (9, 140) } else { (10, 142) };
+                connection(1 << bit);
                 let port = words.number()? as u16;
-                put(data, 140, &port.to_ne_bytes());
-                put(data, 156, &port.to_ne_bytes());
+                put(data, at, &port.to_ne_bytes());
+                put(data, at + 16, &port.to_ne_bytes());
             }
             "--connlimit-above" => word(data, 16, words.number()?),
             "--connlimit-mask" => {
@@ -237,7 +238,12 @@ impl Match {
                 put(data, 6, &(number(last)? as u16).to_ne_bytes());
             }
             "--icmp-type" | "--icmpv6-type" => {
-                put(data, 0, &[words.number()? as u8, 0, 0xff, u8::from(inverted)]);
+                let text = words.value()?;
+                let (kind, code) = text.split_once('/').unwrap_or((text, ""));
+                let codes =
+                    if code.is_empty() { (0, 0xff) } else { (number(code)?, number(code)?) };
+                let [kind, least, most] = [number(kind)?, codes.0, codes.1].map(|n| n as u8);
+                put(data, 0, &[kind, least, most, u8::from(inverted)]);
             }
             other => return Err(unknown(other)),
         }

@@ -157,6 +157,10 @@ fn matches(name: &[u8], revision: u8, data: &[u8], state: &State) -> Result<bool
         b"udp" => ports(data[8]),
         b"icmp" => {
             let is = data[0] == 255 || u16::from(data[0]) == state.ports.0;
+            // A packet has no code here.
+            if is && data[0] != 255 && data[1..3] != [0, 0xff] {
+                return Err("x_tables' match icmp of a code".into());
+            }
             is != (data[3] & 1 != 0)
         }
         // XT_CONNLIMIT_INVERT: at most so many.

@@ -19,12 +19,16 @@
 //! reconcile ── Want, whole, never a delta ──► slot ── bell ──► thread ── bring ──► each Server
 //! ```
 //!
+//! For a guest that joins the bell does not ring: the thread looks into the slot before it answers anybody.
+//!
 //! A server that fails loses its sockets and begins again after a while: what guests send elsewhere
 //! does not depend on it.
 
 pub mod dhcp;
 pub mod dns;
 
+use crate::model::if_index::IfIndex;
+use crate::ordered::OrderedMap;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
@@ -136,8 +140,6 @@ pub struct Servers {
     kinds: &'static [Kind],
     /// What was told last.
     told: Want,
-    /// Whether the thread, where it is there, has what DHCP needs.
-    hears_dhcp: bool,
     shared: Arc<Shared>,
 }
 
@@ -146,6 +148,8 @@ struct Shared {
     /// Told when the thread has done what was wanted.
     done: Condvar,
     bell: EventFd,
+    /// How long the thread waits for the next guest.
+    linger: Duration,
     counters: Arc<Counters>,
 }
 
@@ -157,6 +161,8 @@ struct Slot {
     running: bool,
     /// Whether it is at what is wanted now.
     behind: bool,
+    /// Whether it has opened what DHCP needs, and has not closed it.
+    hears_dhcp: bool,
 }
 
 impl Shared {
@@ -168,18 +174,19 @@ impl Shared {
 impl Servers {
     /// None is there before a guest wants one.
     pub fn new() -> io::Result<Self> {
-        Self::of(KINDS)
+        Self::of(KINDS, LINGER)
     }
 
-    fn of(kinds: &'static [Kind]) -> io::Result<Self> {
+    fn of(kinds: &'static [Kind], linger: Duration) -> io::Result<Self> {
         let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         let shared = Arc::new(Shared {
             slot: Mutex::default(),
             done: Condvar::new(),
             bell,
+            linger,
             counters: Arc::default(),
         });
-        Ok(Self { kinds, told: Want::default(), hears_dhcp: false, shared })
+        Ok(Self { kinds, told: Want::default(), shared })
     }
 
     /// What they have done since guestnetd began.
@@ -194,12 +201,11 @@ impl Servers {
             return;
         }
         let opens = !want.dns.gateways.is_subset(&self.told.dns.gateways);
-        let joins = self.joins(&want);
+        let joins = only_joins(&self.told, &want);
         self.told = want.clone();
         let mut slot = self.shared.lock();
+        let joins = joins && slot.hears_dhcp;
         let starts = !slot.running && !want.is_nothing();
-        self.hears_dhcp =
-            !want.dhcp.guests.is_empty() || self.hears_dhcp && slot.running && want.is_nothing();
         slot.want = (slot.running || starts).then_some(want);
         slot.behind = slot.want.is_some();
         if starts {
@@ -223,15 +229,20 @@ impl Servers {
             drop(self.shared.done.wait_timeout_while(slot, PATIENCE, behind));
         }
     }
+}
 
-    /// Whether guests join and nothing else is to be done: who serves looks at what is wanted before it
-    /// answers anybody, and need not run before (an attach would share its processor with it).
-    fn joins(&self, want: &Want) -> bool {
-        let (old, new) = (&self.told, want);
-        let more = new.dns.guests.len() >= old.dns.guests.len()
-            && new.dhcp.guests.len() >= old.dhcp.guests.len();
-        more && self.hears_dhcp && !new.is_nothing() && old.frame() == new.frame()
+/// Whether guests join and nothing else is to be done: who serves looks at what is wanted before it
+/// answers anybody, and need not run before (an attach would share its processor with it).
+fn only_joins(old: &Want, new: &Want) -> bool {
+    fn has_all<T: PartialEq>(old: &OrderedMap<IfIndex, T>, new: &OrderedMap<IfIndex, T>) -> bool {
+        // Both are in order.
+        let mut new = new.iter();
+        old.iter().all(|one| new.any(|other| other == one))
     }
+    !new.is_nothing()
+        && old.frame() == new.frame()
+        && has_all(&old.dns.guests, &new.dns.guests)
+        && has_all(&old.dhcp.guests, &new.dhcp.guests)
 }
 
 impl Drop for Servers {
@@ -252,6 +263,8 @@ fn run(kinds: &[Kind], shared: &Shared) {
 
 /// Ends when nobody has wanted a server for a while.
 fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
+    // If it begins again it has no socket yet.
+    shared.lock().hears_dhcp = false;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(&shared.bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL))?;
     let counters = &shared.counters;
@@ -268,9 +281,11 @@ fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
             servers.iter_mut().for_each(|server| server.bring(&epoll, want));
             let mut slot = shared.lock();
             slot.behind = slot.want.is_some();
+            let hears = !want.dhcp.guests.is_empty();
+            slot.hears_dhcp = hears || slot.hears_dhcp && want.is_nothing();
             drop(slot);
             shared.done.notify_all();
-            ends = want.is_nothing().then(|| Instant::now() + LINGER);
+            ends = want.is_nothing().then(|| Instant::now() + shared.linger);
         }
         let due = servers.iter().filter_map(Running::due).chain(ends).min();
         let count = match epoll.wait(&mut events, timeout(due)) {
@@ -299,7 +314,7 @@ fn serve(kinds: &[Kind], shared: &Shared, want: &mut Want) -> io::Result<()> {
         if ends.is_some_and(|at| at <= now) {
             let mut slot = shared.lock();
             if slot.want.is_none() {
-                slot.running = false;
+                (slot.running, slot.hears_dhcp) = (false, false);
                 return Ok(());
             }
         }
@@ -372,7 +387,6 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::if_index::IfIndex;
     use crate::model::GuestNet;
     use crate::spec::{GuestName, GuestSpec, IfName, Mtu};
     use std::net::{Ipv4Addr, UdpSocket};
@@ -503,9 +517,11 @@ mod tests {
                 asks.recv(&mut buffer).map(|_| buffer[0]).unwrap()
             };
             let brought = || BROUGHT.load(Ordering::SeqCst);
-            let mut servers = Servers::of(KEEPER).unwrap();
+            let mut servers = Servers::of(KEEPER, Duration::from_secs(60)).unwrap();
+            let shared = Arc::clone(&servers.shared);
+            let are_at = |number| brought() == number && !shared.lock().behind;
             servers.bring(hearing(&[5]));
-            eventually("the first guest", || brought() == 1);
+            eventually("the first guest", || are_at(1));
             servers.bring(hearing(&[5, 6]));
             servers.bring(hearing(&[5, 6, 7]));
             std::thread::sleep(Duration::from_millis(50));
@@ -514,20 +530,22 @@ mod tests {
             assert_eq!(brought(), 2);
             // Who leaves is forgotten at once, and who comes back meanwhile finds the socket.
             servers.bring(hearing(&[]));
-            eventually("all have left", || brought() == 3);
+            eventually("all have left", || are_at(3));
             servers.bring(hearing(&[8]));
             std::thread::sleep(Duration::from_millis(50));
             assert_eq!((brought(), heard()), (3, 1));
-            // One that joins as the thread is about to end has it go on.
-            servers.bring(hearing(&[]));
-            std::thread::sleep(LINGER - Duration::from_millis(100));
-            servers.bring(hearing(&[9, 10]));
-            std::thread::sleep(Duration::from_millis(300));
-            assert_eq!(heard(), 2);
             // What is not about guests is told at once.
             let before = brought();
-            servers.bring(Want { mark: Some(1), ..hearing(&[9, 10, 11]) });
+            servers.bring(Want { mark: Some(1), ..hearing(&[8, 9, 10]) });
             eventually("another mark", || brought() == before + 1);
+            // Nor is a guest that has changed one that joins.
+            let mut want = Want { mark: Some(1), ..hearing(&[8, 9, 10]) };
+            let guests = Arc::make_mut(&mut want.dhcp.guests);
+            let first = guests.get(&IfIndex::of(8)).expect("the first guest");
+            let other = GuestNet { mtu: Mtu::new(1400).unwrap(), ..(**first).clone() };
+            guests.insert(IfIndex::of(8), Arc::new(other));
+            servers.bring(want);
+            eventually("another MTU", || brought() == before + 2);
         });
     }
 
@@ -551,7 +569,7 @@ mod tests {
     fn a_server_fails_alone_and_comes_back_and_the_last_guest_ends_all() {
         crate::effects::kernel::testing::in_a_netns(|_| {
             crate::effects::kernel::testing::ip("link set lo up");
-            let mut servers = Servers::of(TOYS).unwrap();
+            let mut servers = Servers::of(TOYS, LINGER).unwrap();
             let running = |servers: &Servers| servers.shared.lock().running;
             servers.bring(Want::default());
             assert!(!running(&servers), "nobody wants anything");

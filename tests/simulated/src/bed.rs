@@ -818,7 +818,7 @@ impl Bed {
         }
     }
 
-    /// With the answer the address before is nobody's.
+    /// With the answer the address before is nobody's. (nf_tables alone knows guests by their addresses.)
     fn has_moved(&self, guest: usize) -> Outcome<()> {
         let Some(end) = self.host_end(guest) else { return Ok(()) };
         let lets_in = inside(|| world().filter.sources(world().device, &end));

@@ -114,11 +114,13 @@ impl Daemon {
             self.forget(guest, event);
         }
         // Once for all of them: what nobody needs any more.
-        self.reconcile_wanted();
+        self.reconcile_shared();
         for gone in told {
             // A caller that does not wait any more has died.
             let _ = gone.send(Ok(()));
         }
+        // Who serves would run before the caller does.
+        self.bring_servers();
         // By a thread that has to be started: nobody waits for that. Whoever is attached next waits for
         // the lock.
         self.connections.guests_gone(addresses);

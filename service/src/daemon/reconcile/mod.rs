@@ -63,6 +63,12 @@ impl Daemon {
 
     /// After a change that only guests have made: nothing is read, and mostly nothing is to be done.
     pub(in crate::daemon) fn reconcile_wanted(&mut self) {
+        self.reconcile_shared();
+        self.bring_servers();
+    }
+
+    /// The same but for servers, which run beside whoever is told meanwhile.
+    pub(in crate::daemon) fn reconcile_shared(&mut self) {
         let Self { policy_routing, forwarding, packet_filter, segments, world, .. } = self;
         // Nothing is compared: what fails is a change, which is tried again as that.
         let again = &mut false;
@@ -71,7 +77,6 @@ impl Daemon {
         bring(forwarding, world, Look::Wanted, again);
         world.awaits_netd = forwarding.get().awaits_netd();
         bring(packet_filter, world, Look::Wanted, again);
-        self.bring_servers();
     }
 
     fn reconcile(&mut self, netd_answered: bool) {

@@ -73,7 +73,7 @@ impl Nftables {
         Ok(this)
     }
 
-    fn connected() -> Result<Self, Refusal> {
+    pub(super) fn connected() -> Result<Self, Refusal> {
         let mut this = Self::unchecked()?;
         // It opens the reader's.
         genid(&mut this.reader)?;
@@ -98,9 +98,7 @@ impl Nftables {
     fn tried(&mut self, ownership: u32, counts: bool, able: Able) -> Result<(), FirewallError> {
         (self.ownership, self.counts, self.able) = (ownership, counts, able);
         let Err(refusal) = self.check(|_| true) else { return Ok(()) };
-        // Without NAT the rest is taken: then that is what is missing.
-        self.check(|hook| !hook.is_nat()).map_err(unavailable)?;
-        Err(FirewallError::NoNat(refusal.to_string()))
+        Err(lacking(refusal, || self.check(|hook| !hook.is_nat())))
     }
 
     /// Whether the kernel would take such a table with every kind of rule that we have. Others
@@ -139,6 +137,18 @@ impl Nftables {
     }
 }
 
+/// What is missing where all rules together were refused; `rest` checks those without NAT.
+fn lacking(refusal: Refusal, rest: impl FnOnce() -> Result<(), Refusal>) -> FirewallError {
+    // It says nothing of NAT, and the rest may have had more luck.
+    if refusal.may_pass() {
+        return unavailable(refusal);
+    }
+    match rest() {
+        Ok(()) => FirewallError::NoNat(refusal.to_string()),
+        Err(e) => unavailable(e),
+    }
+}
+
 /// An older kernel takes the rule of the masquerade, but does not say at POSTROUTING where a packet
 /// came in: it would leave with the guest's own address.
 fn kernel_is_new_enough() -> Result<(), FirewallError> {
@@ -172,5 +182,24 @@ fn sample() -> Ruleset {
         crowd: Subnet::containing(gateway, 16),
         nat_ports,
         ..Ruleset::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::errno::Errno;
+
+    #[test]
+    fn only_a_refusal_that_stays_says_that_nat_is_missing() {
+        let lacks_nat = |whole: Errno, rest: Result<(), Errno>| {
+            let error = lacking(whole.into(), || rest.map_err(Refusal::from));
+            matches!(error, FirewallError::NoNat(_))
+        };
+        assert!(lacks_nat(Errno::ENOENT, Ok(())));
+        assert!(!lacks_nat(Errno::ENOENT, Err(Errno::ENOENT)));
+        for passing in [Errno::ENOBUFS, Errno::ENOMEM, Errno::ERESTART] {
+            assert!(!lacks_nat(passing, Ok(())), "{passing}");
+        }
     }
 }

@@ -171,7 +171,8 @@ impl Table {
     }
 }
 
-/// Packets that its rules have dropped. Of all there is in the table only they are read.
+/// Packets that its rules have dropped. Of all there is in the table only they are read. A change of the
+/// table meanwhile makes the sum a little wrong, which is harmless for a figure.
 pub(super) fn dropped(socket: &mut NetlinkSocket) -> Result<u64, ReplyError> {
     let mut dropped = 0;
     each_rule(socket, |rule| {

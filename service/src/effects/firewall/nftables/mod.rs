@@ -403,11 +403,10 @@ fn too_busy() -> FirewallError {
 
 /// Removes the table of an earlier guestnetd where this one does without nf_tables.
 pub(super) fn clear_leftovers() -> Result<(), FirewallError> {
-    let mut this = Nftables::unchecked().map_err(unavailable)?;
-    match dump::genid(&mut this.reader).map_err(Refusal::from) {
-        Ok(_) => this.clear(),
-        // No nf_tables, no table (`nfnetlink_rcv_msg()`). Of another error nothing follows.
-        Err(e) if matches!(e.errno, Some(libc::EINVAL | libc::EOPNOTSUPP)) => Ok(()),
+    match Nftables::connected() {
+        Ok(mut this) => this.clear(),
+        // No nf_tables, no table.
+        Err(e) if e.is_of_lack() => Ok(()),
         Err(e) => Err(unavailable(e)),
     }
 }

@@ -49,6 +49,13 @@ impl Refusal {
         let passing = [libc::ERESTART, libc::ENOBUFS, libc::ENOMEM, libc::EAGAIN, libc::EBUSY];
         self.errno.is_some_and(|errno| passing.contains(&errno))
     }
+
+    /// Whether it says that this kernel has no nf_tables (`nfnetlink_rcv_msg()`), no nfnetlink
+    /// (`netlink_create()`) or no netlink at all.
+    pub(super) fn is_of_lack(&self) -> bool {
+        let lacking = [libc::EINVAL, libc::EOPNOTSUPP, libc::EPROTONOSUPPORT, libc::EAFNOSUPPORT];
+        self.errno.is_some_and(|errno| lacking.contains(&errno))
+    }
 }
 
 impl From<ReplyError> for Refusal {
@@ -159,4 +166,20 @@ fn say_yes(fd: &OwnedFd, option: libc::c_int) -> Result<(), Errno> {
         )
     };
     Errno::result(done).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_kernel_without_nf_tables_says_is_a_lack() {
+        for errno in [Errno::EPROTONOSUPPORT, Errno::EAFNOSUPPORT, Errno::EINVAL, Errno::EOPNOTSUPP]
+        {
+            assert!(Refusal::from(errno).is_of_lack(), "{errno}");
+        }
+        for errno in [Errno::EPERM, Errno::EMFILE, Errno::ENOBUFS, Errno::ENOMEM] {
+            assert!(!Refusal::from(errno).is_of_lack(), "{errno}");
+        }
+    }
 }

@@ -234,12 +234,15 @@ fn the_other_backends_leftovers_go() {
         let mut iptables = open(Choice::Iptables);
         assert!(run("nft list table inet guestnet").0, "no moment without rules");
         iptables.apply(&wlan0()).unwrap();
+        iptables.clear_leftovers();
         assert!(!run("nft list table inet guestnet").0);
         drop(iptables);
         let mut nftables = open(Choice::Nftables);
         assert!(!saved_of_ours().is_empty(), "no moment without rules");
         nftables.apply(&wlan0()).unwrap();
+        nftables.clear_leftovers();
         assert_eq!(saved_of_ours(), Vec::<String>::new());
+        assert_eq!(nftables.leftovers_due(), None);
     });
 }
 

@@ -112,18 +112,35 @@ fn what_the_device_lost_meanwhile_is_put_back(firewall: &str) {
     assert_eq!(b.tcp(Internet::TCP, "b").unwrap(), "192.0.2.2 b");
 }
 
+/// The packet filter that the next start uses: it stands in a file.
+struct Filter(tempfile::TempDir);
+
+impl Filter {
+    fn new(first: &str) -> Self {
+        let it = Self(tempfile::tempdir().expect("a directory"));
+        let choice = it.0.path().join("choice");
+        let script = format!("#!/bin/sh\nexec \"$@\" --firewall \"$(cat {})\"\n", choice.display());
+        fs::write(it.program(), script).expect("the script");
+        fs::set_permissions(it.program(), fs::Permissions::from_mode(0o700)).expect("chmod");
+        it.choose(first);
+        it
+    }
+
+    /// What starts guestnetd.
+    fn program(&self) -> String {
+        self.0.path().join("start").display().to_string()
+    }
+
+    fn choose(&self, firewall: &str) {
+        fs::write(self.0.path().join("choice"), firewall).expect("the choice");
+    }
+}
+
 #[test]
 fn another_packet_filter_leaves_one_set_of_rules() {
-    // What the next start is to use stands in a file.
-    let dir = tempfile::tempdir().expect("a directory");
-    let (program, choice) = (dir.path().join("start"), dir.path().join("choice"));
-    let choose = |firewall: &str| fs::write(&choice, firewall).expect("the choice");
-    let script = format!("#!/bin/sh\nexec \"$@\" --firewall \"$(cat {})\"\n", choice.display());
-    fs::write(&program, script).expect("the script");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("chmod");
-    choose("nftables");
+    let filter = Filter::new("nftables");
     let device = Device::new();
-    let daemon = Daemon::new(&device).by(&program.display().to_string()).started();
+    let daemon = Daemon::new(&device).by(&filter.program()).started();
     let mut bed = Bed::around(device, daemon).build();
 
     let guest = Guest::new();
@@ -140,7 +157,7 @@ fn another_packet_filter_leaves_one_set_of_rules() {
         for (firewall, wanted) in
             [("iptables", (false, [true; 3])), ("nftables", (true, [false; 3]))]
         {
-            choose(firewall);
+            filter.choose(firewall);
             end(&mut bed, crash);
             bed.start();
             assert_eq!(rules(&bed), wanted, "{firewall}");
@@ -153,6 +170,57 @@ fn another_packet_filter_leaves_one_set_of_rules() {
         before.assert_same(&Snapshot::of(&bed.device));
     }
     stream.end();
+}
+
+/// An admin's rule keeps what the other packet filter has left (`iptables -X`: EMLINK): that costs no call
+/// anything, is no repair, and ends with that rule.
+#[test]
+fn leftovers_of_another_packet_filter_cost_no_call_anything() {
+    let filter = Filter::new("iptables");
+    let device = Device::new();
+    let daemon = Daemon::new(&device).by(&filter.program()).env("RUST_LOG", "debug").started();
+    let mut bed = Bed::around(device, daemon).build();
+    let (demo, other) = (Guest::new(), Guest::new());
+    bed.attach("demo", &demo);
+    let ours = |bed: &Bed| guests_rules(&bed.device, "iptables", "filter");
+    let left = ours(&bed);
+    let chain = left.iter().find_map(|line| line.strip_prefix(':')?.split(' ').next());
+    let chain = chain.expect("a chain of guestnetd's");
+    bed.device.run("iptables-legacy -w -N admins");
+    bed.device.run(&format!("iptables-legacy -w -A admins -j {chain}"));
+    filter.choose("nftables");
+    let said = bed.daemon.log().len();
+    end(&mut bed, true);
+    bed.start();
+    let log = |bed: &Bed| bed.daemon.log().split_off(said);
+    // What is refused, once with each try.
+    let tries = |bed: &Bed| {
+        let removal = format!(" -X {chain}");
+        log(bed).lines().filter(|line| line.contains("DEBUG") && line.ends_with(&removal)).count()
+    };
+    let text = |bed: &Bed| {
+        let report = bed.service.status(Some("demo")).expect("status");
+        format!("{report:?}")
+    };
+    assert!(tries(&bed) > 0, "{}", log(&bed));
+    assert!(text(&bed).contains("rules of an earlier guestnetd are left"), "{}", text(&bed));
+    // From then on for four seconds nothing is tried.
+    eventually("it was tried three times", || tries(&bed) >= 3);
+    let before = tries(&bed);
+    for _ in 0..5 {
+        bed.attach("other", &other);
+        assert_eq!(other.tcp(Internet::TCP, "other").unwrap(), "192.0.2.2 other");
+        bed.detach("other");
+    }
+    assert!(tries(&bed) <= before + 1, "{before}, then {}: {}", tries(&bed), log(&bed));
+    bed.device.run("iptables-legacy -w -F admins");
+    eventually("it is gone", || ours(&bed).iter().all(|line| line.contains("admins")));
+    eventually("it is said", || log(&bed).contains("taken away: rules of an earlier guestnetd"));
+    assert!(!text(&bed).contains("earlier guestnetd"), "{}", text(&bed));
+    let log = log(&bed);
+    assert!(!log.contains("put back"), "{log}");
+    assert_eq!(log.matches("rules of an earlier guestnetd are left").count(), 1, "{log}");
+    assert_eq!(demo.tcp(Internet::TCP, "demo").unwrap(), "192.0.2.2 demo");
 }
 
 fn end(bed: &mut Bed, crash: bool) {

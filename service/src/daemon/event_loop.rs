@@ -115,6 +115,7 @@ impl Daemon {
             // A pass that is due tries it, too.
             self.retry_at().filter(|_| !self.debounce.due.any()),
             self.repair_at(),
+            self.packet_filter.leftovers_due(),
             self.world.lockdown.over_at(),
             self.names_at(),
             self.keep_at(),
@@ -138,6 +139,7 @@ impl Daemon {
             self.store.pay_at(),
             self.retry_at(),
             self.repair_at(),
+            self.packet_filter.leftovers_due(),
             self.world.lockdown.over_at(),
             self.lifelines.next(),
         ];
@@ -163,6 +165,7 @@ impl Daemon {
             self.ask_names();
         }
         self.catch_up();
+        self.packet_filter.clear_leftovers(now);
     }
 
     /// Somebody has run iptables.

@@ -304,6 +304,7 @@ impl Daemon {
             Err(e) if netd || guests => log::error!("firewall: {e}; it is tried again"),
             other => drop(other?),
         }
+        self.packet_filter.clear_leftovers(Instant::now());
         // Not before the packet filter: it may be gone, and guests may be there.
         match self.policy_routing.reconcile(&self.world, Look::Wanted, Trigger::Call) {
             Err(e) if netd || guests => log::error!("policy rules: {e}; it is tried again"),

@@ -277,6 +277,11 @@ impl Daemon {
             text +=
                 &format!("; the kernel has no {lacks}: guests' connections are not all limited");
         }
+        if let Some(why) = filter.leftovers() {
+            text += &format!(
+                "; rules of an earlier guestnetd are left and may drop what guests send: {why}"
+            );
+        }
         if pin::is_unknown() && self.is_loose() {
             text += "; net.ipv4.conf.all.rp_filter is 2 and the kernel has no cls_bpf: guests may send with others' \
                      addresses";

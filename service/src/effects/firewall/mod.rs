@@ -17,6 +17,7 @@
 
 pub mod diagnose;
 pub mod iptables;
+mod leftovers;
 #[cfg(not(target_os = "android"))]
 pub mod nftables;
 pub mod trace;
@@ -24,11 +25,13 @@ mod unopened;
 
 use crate::ordered::OrderedMap;
 use iptables::Iptables;
+use leftovers::Leftovers;
 #[cfg(not(target_os = "android"))]
 use nftables::Nftables;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Instant;
 use unopened::Unopened;
 
 pub use crate::error::FirewallError;
@@ -134,10 +137,8 @@ pub trait Engine: Send {
 /// The packet filter of the network namespace that it was opened in.
 pub struct Firewall {
     engine: Box<dyn Engine>,
-    /// The other way may have been taken before: its rules go once ours are in place.
-    leftovers: bool,
-    /// Whether it was said that they cannot be taken away.
-    said: bool,
+    /// The other way may have been taken before: its rules go once ours are in place. None: they are gone.
+    leftovers: Option<Leftovers>,
 }
 
 impl Firewall {
@@ -184,16 +185,12 @@ impl Firewall {
 
     /// See [`Engine::start`].
     pub fn start(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        self.engine.start(wanted)?;
-        self.clear_leftovers();
-        Ok(())
+        self.engine.start(wanted)
     }
 
     /// See [`Engine::apply`].
     pub fn apply(&mut self, wanted: &Ruleset) -> Result<(), FirewallError> {
-        self.engine.apply(wanted)?;
-        self.clear_leftovers();
-        Ok(())
+        self.engine.apply(wanted)
     }
 
     /// See [`Engine::drift`].
@@ -201,10 +198,30 @@ impl Firewall {
         self.engine.drift(wanted)
     }
 
-    /// Whether a run of guestnetd that took the other way may have left rules, in words. They drop what they
-    /// do not know, and go when rules are applied.
-    pub fn leftovers(&self) -> Option<String> {
-        self.leftovers.then(|| "rules of an earlier guestnetd are left".into())
+    /// When [`clear_leftovers`](Self::clear_leftovers) is due; none: nothing is left.
+    pub fn leftovers_due(&self) -> Option<Instant> {
+        self.leftovers.as_ref().map(Leftovers::due)
+    }
+
+    /// Why rules of a run of guestnetd that took the other way could not be removed; they drop what they do
+    /// not know. None: there are none, or nobody has tried.
+    pub fn leftovers(&self) -> Option<&str> {
+        self.leftovers.as_ref().and_then(Leftovers::cause)
+    }
+
+    /// Removes them, for which programs may be run. Not before ours are in place.
+    pub fn clear_leftovers(&mut self) {
+        let Some(left) = self.leftovers.take() else { return };
+        let cleared: Result<(), FirewallError> = match self.engine.backend() {
+            #[cfg(not(target_os = "android"))]
+            Backend::Nftables => iptables::clear_leftovers(),
+            #[cfg(not(target_os = "android"))]
+            Backend::Iptables => nftables::clear_leftovers(),
+            // Android's kernels have no nf_tables.
+            #[cfg(target_os = "android")]
+            _ => Ok(()),
+        };
+        self.leftovers = left.after(cleared, Instant::now());
     }
 
     /// See [`Engine::unseen`].
@@ -247,34 +264,11 @@ impl Firewall {
     pub fn text(&self, ruleset: &Ruleset) -> String {
         self.engine.text(ruleset)
     }
-
-    /// Removes what a run of guestnetd that took the other way has left: whenever rules are applied, until
-    /// it is gone.
-    fn clear_leftovers(&mut self) {
-        if self.leftovers {
-            let cleared: Result<(), FirewallError> = match self.engine.backend() {
-                #[cfg(not(target_os = "android"))]
-                Backend::Nftables => iptables::clear_leftovers(),
-                #[cfg(not(target_os = "android"))]
-                Backend::Iptables => nftables::clear_leftovers(),
-                // Android's kernels have no nf_tables.
-                #[cfg(target_os = "android")]
-                _ => Ok(()),
-            };
-            self.leftovers = cleared.is_err();
-            match cleared {
-                Err(e) if !std::mem::replace(&mut self.said, true) => {
-                    log::warn!("rules of an earlier guestnetd are left; it is tried again: {e}");
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 impl<E: Engine + 'static> From<E> for Firewall {
     fn from(engine: E) -> Self {
-        Self { engine: Box::new(engine), leftovers: true, said: false }
+        Self { engine: Box::new(engine), leftovers: Some(Leftovers::since(Instant::now())) }
     }
 }
 

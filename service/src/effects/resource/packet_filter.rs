@@ -15,7 +15,7 @@
 //! The packet filter, as all guests share it.
 
 use super::connections::{subnets, Forgetter, Unfit};
-use super::{Done, Ending, SharedResource, Task};
+use super::{Done, Ending, Health, Managed, SharedResource, Task};
 use crate::effects::firewall::iptables::Programs;
 use crate::effects::firewall::{Drops, Firewall};
 use crate::error::Error;
@@ -29,6 +29,7 @@ use crate::model::world::Backend;
 use crate::model::world::World;
 use crate::ordered::{IntoOrdered, OrderedSet};
 use crate::spec::IfPattern;
+use std::time::Instant;
 
 /// The filter of the network namespace that it was opened in.
 pub(crate) struct PacketFilter {
@@ -75,6 +76,11 @@ impl PacketFilter {
         self.firewall.lacks()
     }
 
+    /// Why rules of a run of guestnetd with the other packet filter could not be removed.
+    pub(crate) fn leftovers(&self) -> Option<&str> {
+        self.firewall.leftovers()
+    }
+
     /// What differs in the kernel.
     pub(crate) fn compare(&mut self, ruleset: &Ruleset) -> Result<Option<String>, Error> {
         Ok(self.firewall.drift(ruleset)?)
@@ -89,6 +95,22 @@ impl PacketFilter {
     pub(crate) fn drops(&mut self) -> Option<Drops> {
         let drops = self.firewall.drops();
         drops.inspect_err(|e| log::debug!("firewall: {e}")).ok().flatten()
+    }
+}
+
+impl Managed<PacketFilter> {
+    /// When rules of a run of guestnetd with the other packet filter are to be removed: once ours are in
+    /// place.
+    pub(crate) fn leftovers_due(&self) -> Option<Instant> {
+        let in_place = self.applied.is_some() && self.health == Health::InPlace;
+        self.resource.firewall.leftovers_due().filter(|_| in_place)
+    }
+
+    /// Removes them when it is time. Programs that it takes may hang, so no call does it.
+    pub(crate) fn clear_leftovers(&mut self, now: Instant) {
+        if self.leftovers_due().is_some_and(|at| at <= now) {
+            self.resource.firewall.clear_leftovers();
+        }
     }
 }
 
@@ -162,7 +184,7 @@ impl SharedResource for PacketFilter {
     }
 
     fn drift(&mut self, want: &Ruleset, _world: &World) -> Result<Option<String>, Error> {
-        Ok(self.compare(want)?.or_else(|| self.firewall.leftovers()))
+        self.compare(want)
     }
 
     fn apply(&mut self, task: &Task<'_, Ruleset>) -> Result<Done, Error> {

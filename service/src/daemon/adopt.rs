@@ -116,6 +116,7 @@ impl Daemon {
         log::info!("{name}: taken over with {} {}", net.host.name, net.guest.address);
         let is_stored = attached.index == Some(link.index);
         let AttachedRecord { spec, owner_uid, attached_at, netns, lifelines, told, .. } = attached;
+        let told = told.filter(|_| spec.dhcp);
         if let Some(told) = told {
             self.servers.counters().dhcp.adopt(link.index, told);
         }

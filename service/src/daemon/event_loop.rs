@@ -119,6 +119,7 @@ impl Daemon {
             self.world.lockdown.over_at(),
             self.names_at(),
             self.keep_at(),
+            self.leases_at(),
             self.lifelines.next(),
         ];
         times.into_iter().flatten().min()
@@ -163,6 +164,9 @@ impl Daemon {
         }
         if self.names_at().is_some_and(|at| at <= now) {
             self.ask_names();
+        }
+        if self.leases_at().is_some_and(|at| at <= now) {
+            self.keep_leases();
         }
         self.catch_up();
         self.packet_filter.clear_leftovers(now);
@@ -277,7 +281,7 @@ async fn follow(handle: Handle, sources: Sources) {
             () = guests.notified() => worker::start(&handle),
             () = netd_due.notified() => netd::ask(&handle),
             () = keep.notified() => repair::look_after(&handle),
-            () = leases.notified() => with_daemon(Daemon::keep_leases),
+            () = leases.notified() => with_daemon(Daemon::leases_changed),
             () = asks.notified() => {
                 names::start(&handle);
                 Ok(())

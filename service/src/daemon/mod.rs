@@ -62,6 +62,7 @@ use guest::lifelines::Lifelines;
 use guest::worker::Worker;
 use names::Asking;
 use reconcile::debounce::{Debounce, Due};
+use reconcile::servers::Leases;
 use resolvers::Resolvers;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -367,6 +368,8 @@ pub struct Daemon {
     connections: Connections,
     /// Servers for guests.
     servers: Servers,
+    /// When what guests were told by DHCP is kept.
+    leases: Leases,
     /// How often what others take from guests' host ends is put back, by their index.
     guest_repairs: Backoffs<IfIndex>,
     /// Host ends that are down until their marks can be put back, by their index.
@@ -463,6 +466,7 @@ impl Daemon {
     /// Leaves the guests as they are. Without guests, leaves nothing at all.
     fn end(&mut self) {
         self.connections.finish();
+        self.keep_leases();
         if !self.world.guests.is_deserted() {
             match self.world.guests.len() {
                 1 => log::info!("ending; 1 guest keeps its network"),

@@ -21,6 +21,7 @@ use super::guest::lifelines::Lifelines;
 use super::guest::worker::Worker;
 use super::names::Asking;
 use super::reconcile::debounce::{Debounce, Due};
+use super::reconcile::servers::Leases;
 use super::resolvers::Resolvers;
 use super::{Daemon, Handle, Kernel, Notice};
 use crate::effects::executor::link_deleter::Deleter;
@@ -259,6 +260,7 @@ impl Daemon {
             connections: Connections::new(&world, forgetter.clone()),
             world,
             servers: Servers::new().map_err(system("prepare servers for guests"))?,
+            leases: Leases::default(),
             resolvers: Resolvers::new(found.resolvers, fallback, file),
             packet_filter: Managed::new(filter, None),
             segments: Managed::new(Segments::new(netlink()?, deleter.clone()), left),

@@ -16,11 +16,13 @@
 
 use std::time::Duration;
 
+use android_system_guestnet::aidl::android::system::guestnet::Dhcp::Dhcp;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::UplinkInfo::UplinkInfo;
 use guestnet_tests::bed::{eventually, Bed, BOUND};
 use guestnet_tests::client::config;
 use guestnet_tests::{Guest, InNetns, Internet, Probe};
+use serde_json::Value;
 
 use crate::scene::Client;
 
@@ -30,6 +32,14 @@ fn flaps(guest: &Guest) -> u32 {
     let show = "mount -t sysfs none /sys && cat /sys/class/net/wlan0/carrier_down_count";
     let out = guest.command("unshare").args(["-m", "sh", "-c", show]).output().expect("sysfs");
     String::from_utf8_lossy(&out.stdout).trim().parse().expect("a number")
+}
+
+/// What is kept for the next start of what a guest's lease says.
+fn kept(bed: &Bed, name: &str) -> Value {
+    let path = bed.daemon.state_dir().join(format!("guests/{name}.json"));
+    let text = std::fs::read_to_string(path).expect("the record");
+    let record: Value = serde_json::from_str(&text).expect("JSON");
+    record["attached"]["told"].clone()
 }
 
 #[test]
@@ -85,40 +95,69 @@ fn a_restart_forgets_nobody_who_has_a_lease() {
         let info = UplinkInfo { metered, ..UplinkInfo::default() };
         bed.service.setUplinkInfo("wlan0", &info).expect("metered, or not");
     };
-    let asks = |bed: &Bed| Client::udhcpc(&bed.guest, "-q").told();
-    let settled = || std::thread::sleep(Duration::from_millis(300));
+    let asks = |bed: &Bed, what: &str| {
+        let told = Client::udhcpc(&bed.guest, "-q").told();
+        assert!(told.contains(what), "{told}");
+        eventually("it is kept", || kept(bed, "box").is_object());
+    };
+    // Whoever was told something else before this has been looked at by then: guests are in the order of their
+    // links.
+    let mut next = 20;
+    let mut all_are_looked_at = |bed: &Bed| {
+        next += 1;
+        let seen = flaps(&other);
+        Client::udhcpc(&other, "-q").told();
+        let to = GuestConfig { addresses: vec![format!("172.17.3.{next}")], ..config("other") };
+        bed.service.update("other", &to).expect("update");
+        eventually("the other is told", || flaps(&other) == seen + 1);
+    };
     metered(&bed, true);
-    asks(&bed);
-    let [before, others] = [flaps(&bed.guest), flaps(&other)];
-    settled();
+    asks(&bed, "mtu=1500");
+    let before = flaps(&bed.guest);
     bed.daemon.kill();
     bed.start();
     // Nobody has said yet what it costs; then it is what it was.
-    settled();
+    all_are_looked_at(&bed);
     metered(&bed, true);
-    settled();
+    all_are_looked_at(&bed);
     assert_eq!(flaps(&bed.guest), before, "nothing is other than it was told");
+    assert!(kept(&bed, "box").is_object(), "and it is still known what that was");
     metered(&bed, false);
     eventually("it is told the price", || flaps(&bed.guest) == before + 1);
 
-    let told = asks(&bed);
-    assert!(told.contains("mtu=1500"), "{told}");
-    settled();
+    asks(&bed, "mtu=1500");
     bed.daemon.kill();
     bed.start();
     bed.device.run("ip link set wlan0 mtu 1400");
     eventually("it is told the MTU", || flaps(&bed.guest) == before + 2);
-    let told = asks(&bed);
-    assert!(told.contains("mtu=1400"), "{told}");
-    settled();
+    asks(&bed, "mtu=1400");
     bed.daemon.kill();
     bed.device.run("ip link set wlan0 mtu 1300");
     bed.start();
     eventually("it is told what changed meanwhile", || flaps(&bed.guest) == before + 3);
     // It has not asked since, and is told once.
-    settled();
+    eventually("that is kept", || kept(&bed, "box").is_null());
     bed.daemon.kill();
     bed.start();
-    settled();
-    assert_eq!([flaps(&bed.guest), flaps(&other)], [before + 3, others]);
+    all_are_looked_at(&bed);
+    assert_eq!(flaps(&bed.guest), before + 3);
+}
+
+#[test]
+fn what_was_told_is_kept_at_the_end_and_forgotten_with_dhcp_off() {
+    let mut bed = Bed::new("nftables");
+    bed.attach("box", &bed.guest);
+    let other = Guest::new();
+    bed.attach("other", &other);
+    Client::udhcpc(&other, "-q").told();
+    eventually("it is kept at once", || kept(&bed, "other").is_object());
+    // Within a second of the other's.
+    Client::udhcpc(&bed.guest, "-q").told();
+    bed.daemon.stop();
+    assert!(kept(&bed, "box").is_object());
+
+    bed.start();
+    bed.service.update("box", &GuestConfig { dhcp: Dhcp::OFF, ..config("box") }).expect("update");
+    assert!(kept(&bed, "box").is_null());
+    assert!(kept(&bed, "other").is_object());
 }

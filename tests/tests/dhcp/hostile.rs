@@ -15,12 +15,15 @@
 //! What a guest's root may send: nobody gets another's lease, and nobody else waits for it.
 
 use std::net::Ipv4Addr;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use guestnet_tests::bed::{eventually, Bed, BOUND};
 use guestnet_tests::{Guest, InNetns};
 
-use crate::raw::{framed, Frame, Wire, DISCOVER, REQUEST};
+use crate::raw::{framed, Frame, Wire, DISCOVER, RELEASE, REQUEST};
 use crate::scene::{counters, Client};
 
 const OFFER: u8 = 2;
@@ -148,6 +151,60 @@ fn a_storm_of_one_guest_stops_nobody_else() {
         wire.send(&own);
         wire.answer(Duration::from_millis(300)) == Some((OFFER, OWN))
     });
+}
+
+/// What it has is kept for the next start, and a guest is heard ten times in a second.
+#[test]
+fn a_guest_that_takes_and_releases_its_lease_does_not_fill_the_disk() {
+    let (bed, _other, wire) = scene();
+    let path = bed.daemon.state_dir().join("guests/box.json");
+    let written = move || std::fs::metadata(&path).map(|f| (f.ino(), f.mtime_nsec())).ok();
+    let (stop, began) = (Arc::new(AtomicBool::new(false)), Instant::now());
+    let watch = std::thread::spawn({
+        let (stop, written) = (Arc::clone(&stop), written.clone());
+        move || {
+            let (mut last, mut writes) = (written(), 0);
+            while !stop.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+                let now = written();
+                writes += u32::from(now != last);
+                last = now;
+            }
+            writes
+        }
+    });
+    let [a, b, c, d] = OWN.octets();
+    let takes = Frame {
+        options: vec![53, 1, REQUEST, 50, 4, a, b, c, d, 255],
+        ..Frame::of(&bed.guest, REQUEST)
+    };
+    let releases = Frame {
+        options: vec![53, 1, RELEASE, 54, 4, 172, 17, 3, 2, 255],
+        ciaddr: OWN,
+        source: OWN,
+        ..Frame::of(&bed.guest, RELEASE)
+    };
+    let mut turns = 0;
+    while began.elapsed() < Duration::from_secs(3) {
+        wire.send(&takes.bytes());
+        assert_eq!(wire.answer(BOUND), Some((ACK, OWN)), "after {turns} turns");
+        wire.send(&releases.bytes());
+        turns += 1;
+        // The first ones may come fast.
+        std::thread::sleep(Duration::from_millis(if turns < 12 { 30 } else { 210 }));
+    }
+    wire.send(&takes.bytes());
+    assert_eq!(wire.answer(BOUND), Some((ACK, OWN)));
+    let record = bed.daemon.state_dir().join("guests/box.json");
+    eventually("what it has in the end is kept", || {
+        std::fs::read_to_string(&record).is_ok_and(|text| text.contains("\"told\""))
+    });
+    stop.store(true, Ordering::Relaxed);
+    let writes = watch.join().expect("the writes");
+    let seconds = began.elapsed().as_secs();
+    eprintln!("{turns} turns, {writes} writes in {seconds} s");
+    assert!(turns > 15, "{turns} turns");
+    assert!((1..=seconds as u32 + 2).contains(&writes), "{writes} writes in {seconds} s");
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub struct Frame {
 pub const DISCOVER: u8 = 1;
 /// DHCPREQUEST.
 pub const REQUEST: u8 = 3;
+/// DHCPRELEASE.
+pub const RELEASE: u8 = 7;
 
 impl Frame {
     /// What the guest's own client would send.

@@ -263,6 +263,8 @@ impl Daemon {
             return Err(e);
         }
         self.end_work(before.index);
+        // A lease that it has taken meanwhile, or has by DHCP no more.
+        self.keep_lease(before.index);
         // What only the guest before needed goes: its old address is let in no more, and forwarding
         // that it was the last to need ends.
         self.reconcile_wanted();
@@ -298,6 +300,7 @@ impl Daemon {
             self.look_at_ends(before.index);
             // It may have taken a lease meanwhile.
             let told = self.servers.counters().dhcp.told(before.index);
+            self.world.guests.set_told(before.index, told);
             let attached = Some(AttachedRecord { told, ..AttachedRecord::of(before) });
             self.record(before.name(), Record { slot: before.net.slot, attached });
         }

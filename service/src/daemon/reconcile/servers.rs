@@ -30,6 +30,20 @@ use crate::store::{AttachedRecord, Record};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// No guest decides how often its record is written: a client can take its lease and give it back ten times in a
+/// second.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// When what guests were told by DHCP is kept.
+#[derive(Default)]
+pub(in crate::daemon) struct Leases {
+    /// When it was last.
+    kept: Option<Instant>,
+    /// When it is to be next; none: nothing has changed.
+    due: Option<Instant>,
+}
 
 impl Daemon {
     /// Guests, what they are to have, or the way out may be others. Nothing is waited for.
@@ -40,17 +54,37 @@ impl Daemon {
         self.worker.tell(self.servers.counters().dhcp.take_outdated(&want.dhcp));
     }
 
-    /// Guests have taken leases by DHCP, or given them back.
+    /// Guests have taken leases by DHCP, or given them back: at once, but for what comes soon after.
+    pub(in crate::daemon) fn leases_changed(&mut self) {
+        let now = Instant::now();
+        match self.leases.kept.map(|at| at + KEEP_EVERY).filter(|at| *at > now) {
+            Some(at) => self.leases.due = Some(at),
+            None => self.keep_leases(),
+        }
+    }
+
+    /// When what they have is to be kept; none: it is.
+    pub(in crate::daemon) fn leases_at(&self) -> Option<Instant> {
+        self.leases.due
+    }
+
+    /// What all of them were told is kept.
     pub(in crate::daemon) fn keep_leases(&mut self) {
+        self.leases = Leases { kept: Some(Instant::now()), due: None };
         let changed = self.servers.counters().dhcp.take_changed();
         changed.into_iter().for_each(|index| self.keep_lease(index));
     }
 
     /// What a guest was told is kept, so that after a restart it is told of a change, too.
     pub(in crate::daemon) fn keep_lease(&mut self, index: IfIndex) {
-        let told = self.servers.counters().dhcp.told(index);
-        // The end of an update writes it.
-        if !self.world.guests.set_told(index, told) || self.world.guests.is_updating(index) {
+        // The end of an update does it.
+        if self.world.guests.is_updating(index) {
+            return;
+        }
+        let Some(guest) = self.world.guests.by_index(index) else { return };
+        // Who is not answered any more is told of nothing.
+        let told = self.servers.counters().dhcp.told(index).filter(|_| guest.spec.dhcp);
+        if !self.world.guests.set_told(index, told) {
             return;
         }
         if let Some(guest) = self.world.guests.by_index(index) {

@@ -78,6 +78,8 @@ pub(crate) struct Task<'a, W> {
     world: &'a World,
     /// Who waits for it.
     trigger: Trigger,
+    /// Whether the last try failed: what is there may be anything between `from` and what was tried.
+    failing: bool,
 }
 
 /// Nobody needs it any more. Only [`Managed`] makes one.
@@ -321,7 +323,8 @@ impl<R: SharedResource> Managed<R> {
 
     fn apply(&mut self, want: &R::Want, world: &World, trigger: Trigger) -> Result<(), Error> {
         let from = self.applied.as_ref();
-        let result = self.resource.apply(&Task { from, to: want, world, trigger });
+        let failing = self.is_failing();
+        let result = self.resource.apply(&Task { from, to: want, world, trigger, failing });
         let result = result.map(|done| match done {
             Done::Applied => None,
             Done::Asked(why) => Some(why),
@@ -385,6 +388,8 @@ mod tests {
         taken: Option<String>,
         fails: bool,
         stuck: bool,
+        /// Of each write, whether the one before had failed.
+        after_failure: Vec<bool>,
     }
 
     impl SharedResource for Fake {
@@ -410,6 +415,7 @@ mod tests {
 
         fn apply(&mut self, task: &Task<'_, bool>) -> Result<Done, Error> {
             self.writes.push(*task.to);
+            self.after_failure.push(task.failing);
             if self.fails {
                 let kind = if self.stuck { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
                 return Err(Error::Forwarding { switch: "on", cause: kind.into() });
@@ -477,6 +483,8 @@ mod tests {
         it.get_mut().fails = false;
         assert_eq!(event(&mut it, &World::empty(), Look::Wanted), Some(Outcome::Applied));
         assert_eq!((it.health(), it.retry_at(&World::empty())), (&Health::InPlace, None));
+        assert_eq!(event(&mut it, &on(), Look::Wanted), Some(Outcome::Applied));
+        assert_eq!(it.get().after_failure, [false, true, true, false]);
     }
 
     #[test]

@@ -219,7 +219,7 @@ impl Segments {
     }
 
     /// Takes the places of guests away that were there and are not any more; whether that could be done.
-    fn takes_away(&self, name: &IfName, was: &Segment, is: &Segment) -> bool {
+    fn remove_departed(&self, name: &IfName, was: &Segment, is: &Segment) -> bool {
         let mut gone = was.members.difference(&is.members).peekable();
         if gone.peek().is_none() {
             return true;
@@ -251,6 +251,18 @@ impl Segments {
         }
         Ok(there)
     }
+}
+
+/// How a segment was applied last whose device and last filter need no look; none: they do. Pure.
+fn only_members_differ<'a>(
+    task: &Task<'a, Want>,
+    name: &IfName,
+    is: &Segment,
+) -> Option<&'a Segment> {
+    // After a failure what is there is not known: damage may be among it.
+    let was = task.from.filter(|_| !task.failing)?.get(name)?;
+    // What should be as it was and is brought about all the same is to be put back.
+    (was != is || task.trigger == Trigger::Call).then_some(was)
 }
 
 impl SharedResource for Segments {
@@ -293,10 +305,8 @@ impl SharedResource for Segments {
         // A guest more is nothing that its segment's device has to be looked at for, with all of its filters; nor is
         // one less, but for those of that one.
         let is_as_it_was = |(name, segment): &(&IfName, &Segment)| {
-            let was = task.from.and_then(|from| from.get(*name));
-            // What should be as it was and is brought about all the same is to be put back.
-            let was = was.filter(|was| *was != *segment || task.trigger == Trigger::Call);
-            was.is_some_and(|was| self.takes_away(name, was, segment))
+            let was = only_members_differ(task, name, segment);
+            was.is_some_and(|was| self.remove_departed(name, was, segment))
         };
         let goes = |from: &Want| from.keys().any(|name| !task.to.contains_key(name));
         let rest: Vec<_> = task.to.iter().filter(|one| !is_as_it_was(one)).collect();
@@ -326,5 +336,35 @@ impl SharedResource for Segments {
 
     fn clear(&mut self, _: Ending) -> Result<(), Error> {
         self.delete_others(&OrderedMap::new()).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::SegmentName;
+
+    fn segment(members: &[u16]) -> Segment {
+        let name = SegmentName::new("cockpit").unwrap();
+        Segment { name, members: members.iter().copied().collect() }
+    }
+
+    #[test]
+    fn damage_is_looked_for_but_where_only_guests_come_and_go() {
+        let world = World::empty();
+        let hub = IfName::new("seg_cockpit").unwrap();
+        let want = |members: &[u16]| -> Want {
+            Arc::new([(hub.clone(), segment(members))].into_iter().collect())
+        };
+        let (was, more) = (want(&[1, 2]), want(&[1, 2, 3]));
+        let short = |to: &Want, trigger, failing| {
+            let task = Task { from: Some(&was), to, world: &world, trigger, failing };
+            only_members_differ(&task, &hub, to.get(&hub).unwrap()).is_some()
+        };
+        assert!(short(&more, Trigger::Event, false) && short(&more, Trigger::Call, false));
+        assert!(short(&was, Trigger::Call, false), "another segment is what changes");
+        assert!(!short(&was, Trigger::Event, false), "it is put back");
+        // It could not be put back yet, and a guest comes.
+        assert!(!short(&more, Trigger::Event, true) && !short(&more, Trigger::Call, true));
     }
 }

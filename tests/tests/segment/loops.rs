@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 
 /// How many frames of a kind are sent.
 const COUNT: usize = 20;
+/// The most that come by the ring's ends meanwhile and are none of these: neighbours that are asked for, and what the
+/// bridges say of themselves by IPv6. Another round would be more.
+const OTHERS: usize = COUNT / 2;
 /// What stands in them.
 const MARK: &[u8] = b"round and round";
 /// Long enough for thousands of rounds.
@@ -114,9 +117,10 @@ fn nobody_elses_frames_go_round() {
         (0..COUNT).for_each(|_| wire.send(&frame));
         std::thread::sleep(ROUNDS);
         assert_eq!(there.count(MARK), if to_all { COUNT } else { 0 }, "{kind}");
-        // By each of both ends once, with the MAC of neither: that is where it ends.
+        // By each of both ends once, with the MAC of neither: that is where it ends (docs/decisions/segments.md).
         let came = ring.came(x) + ring.came(y) - before;
-        assert!(came < 4 * COUNT as u64, "{kind}: {came} frames");
+        eprintln!("{kind}: {came} frames by the ring's ends");
+        assert!(came <= (2 * COUNT + OTHERS) as u64, "{kind}: {came} frames");
     }
 }
 
@@ -128,6 +132,9 @@ fn what_an_owner_of_a_ring_sends_to_all_is_bounded_where_the_kernel_can() {
     let [(x, attached), _] = &ring.ring;
     let host = &attached.hostInterface;
     let can = ring.bed.device.run(&format!("tc filter show dev {host} ingress")).contains("police");
+    if !can {
+        eprintln!("no act_police here: what is sent to all has no bound, and none is asked for");
+    }
     ring.close();
     let (b, second) = &ring.others[1];
     let (wire, there) = (Wire::of(x, attached), Wire::of(b, second));

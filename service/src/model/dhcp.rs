@@ -22,7 +22,7 @@ use std::net::Ipv4Addr;
 /// What there is to say of a guest's way out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WayOut {
-    /// Whether anybody has said anything of it.
+    /// Whether setUplinkInfo() has said anything of it.
     pub known: bool,
     /// The domain that names are completed with.
     pub domain: Option<String>,

@@ -345,8 +345,8 @@ pub enum Match {
         port: u16,
     },
     /// An ICMP error that nobody hears at this port, about what was sent to a port for names and led to this
-    /// one by DNAT.
-    Unheard(u16),
+    /// one by DNAT. (About UDP: to who asks by TCP a reset is sent.)
+    ForwarderUnreachable(u16),
 }
 
 /// Where names are asked for.
@@ -661,7 +661,7 @@ impl Ruleset {
     /// a client would give up at once (ECONNREFUSED) where it asks again if it hears nothing.
     fn output(&self) -> Vec<Rule> {
         let drop = Rule::new(Hook::Output, Family::V4, Verdict::Drop);
-        let drop = drop.when(Match::Unheard(FORWARDER));
+        let drop = drop.when(Match::ForwarderUnreachable(FORWARDER));
         self.forwarded.any().then_some(drop).into_iter().collect()
     }
 

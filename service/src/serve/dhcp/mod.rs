@@ -69,7 +69,7 @@ struct Entry {
     counts: Counts,
     /// What the lease says that the guest has; none: it has taken none, or has to ask again.
     told: Option<Told>,
-    /// Whether it was an earlier guestnetd's.
+    /// From the record, not confirmed by this guestnetd yet.
     earlier: bool,
     /// Whether that is another than was kept last.
     changed: bool,

@@ -130,7 +130,7 @@ fn conditions(rule: &Rule) -> Vec<String> {
             let name = protocol.name();
             format!("-p {name} -m {name} --dport {port} -m conntrack --ctorigdstport {NAMES} ")
         }
-        (Some(Match::Unheard(port)), _) => format!(
+        (Some(Match::ForwarderUnreachable(port)), _) => format!(
             "-p icmp -m icmp --icmp-type 3/3 -m conntrack --ctorigdstport {NAMES} --ctreplsrcport \
              {port} "
         ),

@@ -156,7 +156,7 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             let list = equal(transport(list, l4(*protocol), 2, 2), &port.to_be_bytes());
             equal(port_of(list, CT_DESTINATION_PORT, ORIGINAL), &NAMES.to_be_bytes())
         }
-        Some(Match::Unheard(at)) => {
+        Some(Match::ForwarderUnreachable(at)) => {
             // ICMP_DEST_UNREACH, ICMP_PORT_UNREACH.
             let list = equal(transport(list, libc::IPPROTO_ICMP, 0, 2), &[3, 3]);
             let list = equal(port_of(list, CT_DESTINATION_PORT, ORIGINAL), &NAMES.to_be_bytes());

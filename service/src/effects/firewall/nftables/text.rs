@@ -130,7 +130,7 @@ fn line(rule: &Line) -> String {
                         | Match::OpenedOver(..)
                         | Match::CrowdOver(..)
                         | Match::ConnectionsOver(_)
-                        | Match::Unheard(_)
+                        | Match::ForwarderUnreachable(_)
                 )
         });
     words.extend(match rule.family {
@@ -175,7 +175,7 @@ fn line(rule: &Line) -> String {
         Match::Led { protocol, port } => {
             format!("{} dport {port} ct original proto-dst {NAMES}", protocol.name())
         }
-        Match::Unheard(port) => format!(
+        Match::ForwarderUnreachable(port) => format!(
             "icmp type destination-unreachable icmp code port-unreachable ct original proto-dst \
              {NAMES} ct reply proto-src {port}"
         ),

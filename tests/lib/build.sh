@@ -6,16 +6,18 @@
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 
 # build_tests: all programs and all test programs of the workspace. Where they are is in $target/tests.json.
-build_tests() { build build --bins --tests --examples "$@"; }
+build_tests() { listed build --workspace --bins --tests --examples "$@"; }
 
 # build_seams NAME...: what of the daemon's own tests has the seams that are in no other build, and the
 # programs of these names. By the workspace, too: nothing else is built once more for them.
-build_seams() { build test --no-run --features guestnetd/faults,guestnetd/fuzzing --lib "${@/#/--test=}"; }
+build_seams() {
+    listed test --workspace --no-run --features guestnetd/faults,guestnetd/fuzzing --lib "${@/#/--test=}"
+}
 
-build() {
+# listed COMMAND ARGUMENT...: cargo's; what it builds is in the list.
+listed() {
     mkdir -p "$target"
-    user_cargo "$1" --workspace --locked --message-format=json-render-diagnostics "${@:2}" \
-        >"$target/tests.json.$$" || return
+    user_cargo "$1" --locked --message-format=json-render-diagnostics "${@:2}" >"$target/tests.json.$$" || return
     mv "$target/tests.json.$$" "$target/tests.json"
 }
 

@@ -63,7 +63,7 @@ const ELSEWHERE: [(&str, &str, &str); 2] = [
     (
         "cargo build -p guestnet_tests --example attach",
         "tests/lib/build.sh",
-        "cargo build --workspace --bins --tests --examples",
+        "build --workspace --bins --tests --examples",
     ),
 ];
 

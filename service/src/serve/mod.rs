@@ -480,7 +480,7 @@ mod tests {
 
     static BROUGHT: AtomicU32 = AtomicU32::new(0);
 
-    /// Keeps one socket, whoever its guests are, and says how many there are.
+    /// Keeps one socket across all changes, and answers with the number of guests.
     struct Keeper(Option<UdpSocket>, u8);
 
     impl Server for Keeper {
@@ -504,7 +504,7 @@ mod tests {
 
     const KEEPER: &[Kind] = &[("keeper", |_| Box::new(Keeper(None, 0)))];
 
-    /// An attach does not have the thread run beside it; but whoever asks is answered by who is there by then.
+    /// An attach does not wake the thread, which learns of the guest before it answers the next question.
     #[test]
     fn a_guest_that_joins_wakes_nobody_until_it_asks() {
         crate::effects::kernel::testing::in_a_netns(|_| {

@@ -83,7 +83,7 @@ pub struct Programs {
 const READS: [&str; 2] = ["-V", "-C"];
 
 impl World {
-    /// Runs a program, as whoever; its exit status, and what it says.
+    /// Runs a program in a network namespace; gives its exit status and output.
     pub fn run(&mut self, netns: Netns, name: &str, words: &[&str], input: &str) -> (i32, String) {
         let ended = iptables::run(&mut self.kernel, netns, name, words, input);
         if self.trace {

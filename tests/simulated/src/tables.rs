@@ -126,7 +126,7 @@ pub fn others(netns: Netns, number: u8, gone: bool) {
     }
 }
 
-/// Others begin anew: all goes that they and anybody else had, and what is theirs comes back.
+/// Another firewall manager starts: all tables are flushed, and its own rules are loaded again.
 pub fn flush(netns: Netns, theirs: &BTreeSet<u8>) {
     let commands = [
         "iptables -F",

@@ -67,7 +67,7 @@ impl Daemon {
         self.bring_servers();
     }
 
-    /// The same but for servers, which run beside whoever is told meanwhile.
+    /// The same without the servers, whose thread would compete with a caller that is told meanwhile.
     pub(in crate::daemon) fn reconcile_shared(&mut self) {
         let Self { policy_routing, forwarding, packet_filter, segments, world, .. } = self;
         // Nothing is compared: what fails is a change, which is tried again as that.

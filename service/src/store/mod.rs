@@ -33,6 +33,7 @@ use crate::error::Error;
 use crate::spec::GuestName;
 use crate::write::{self, What};
 use file::{Opened, TEMPORARY};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use owed::Owed;
 use serde::de::DeserializeOwned;
@@ -48,7 +49,7 @@ const VERSION: u32 = 2;
 /// For guestnetd alone.
 const DIRECTORY_MODE: u32 = 0o700;
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// How long a start waits for what cannot be opened for now.
+/// How long a start waits for what cannot be opened or locked for now.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -250,9 +251,22 @@ impl Store {
 
     fn take_lock(&self) -> Result<Flock<fs::File>, Error> {
         let path = self.dir.join("lock");
-        let file = file::lock(&path).map_err(|e| self.failed(&path, e))?;
-        Flock::lock(file, FlockArg::LockExclusiveNonblock)
-            .map_err(|_| Error::StateInUse(self.dir.display().to_string()))
+        let mut file = file::lock(&path).map_err(|e| self.failed(&path, e))?;
+        // A killed one's lock is its last child's until that child's exec (close-on-exec).
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => return Ok(lock),
+                Err((same, Errno::EWOULDBLOCK | Errno::EINTR)) if Instant::now() < until => {
+                    file = same
+                }
+                Err((_, Errno::EWOULDBLOCK)) => {
+                    return Err(Error::StateInUse(self.dir.display().to_string()))
+                }
+                Err((_, e)) => return Err(self.failed(&path, e.into())),
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 
     fn guests(&self) -> PathBuf {
@@ -436,8 +450,13 @@ mod tests {
         fs::write(dir.join("guests/x.json.tmp"), "half").unwrap();
         fs::write(dir.join("forwarding.json.tmp"), "half").unwrap();
         assert!(matches!(Store::open(&dir), Err(Error::StateInUse(_))));
-        drop(store);
+        // One that is about to go is waited for.
+        let going = std::thread::spawn(move || {
+            std::thread::sleep(4 * PAUSE);
+            drop(store);
+        });
         let (store, mut found) = Store::open(&dir).unwrap();
+        going.join().unwrap();
         found.records.sort_by_key(|(name, _)| name.clone());
         assert_eq!(found.records[0], (name("a"), record()));
         assert_eq!(found.records[1].1.slot, 7);

@@ -58,7 +58,7 @@ impl Daemon {
         let name = uplink.name.as_ref().filter(|_| usable);
         let uplink = name.and_then(|name| self.way_out(name, uplink.address));
         Some(Others {
-            shared: Shared::new(diagnose::read()),
+            shared: Shared::new(diagnose::read().seen_by(self.packet_filter.get().backend())),
             uplink,
             behind,
             marks: RefCell::default(),

@@ -36,6 +36,13 @@ pub(super) fn opening(
         );
     }
     let table = filters.tables.iter().find(|table| table.label == at.table)?;
+    if at.left {
+        // It is tried again by the clock.
+        return match &at.table {
+            Label::Nftables { family, name } => Some(format!("nft delete table {family} {name}")),
+            Label::Iptables(_) => None,
+        };
+    }
     let by_itself = matches!(at.hook, Hook::Forward | Hook::Input);
     let has = |beginning: &str| table.chains.iter().any(|c| c.name.starts_with(beginning));
     let names = probe == Probe::AskGateway && at.hook == Hook::Input;

@@ -18,6 +18,7 @@
 
 pub use super::content::Program;
 pub use crate::model::trace::Hook;
+use crate::model::world::Backend;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -42,6 +43,8 @@ pub struct Table {
     pub chains: Vec<Chain>,
     /// Its sets and maps.
     pub sets: HashMap<String, Set>,
+    /// Whether guestnetd's rules in it are of an earlier run, which had the other packet filter.
+    pub left: bool,
 }
 
 /// What a table is called.
@@ -521,6 +524,19 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// A verdict.
     Verdict(Verdict),
+}
+
+impl Filters {
+    /// The same for a guestnetd that has this packet filter.
+    pub fn seen_by(mut self, own: Backend) -> Self {
+        for table in &mut self.tables {
+            table.left = match table.label {
+                Label::Nftables { .. } => own != Backend::Nftables,
+                Label::Iptables(_) => own != Backend::Iptables,
+            };
+        }
+        self
+    }
 }
 
 impl Table {

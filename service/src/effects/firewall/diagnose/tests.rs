@@ -26,6 +26,7 @@ use super::verdict::findings;
 use super::walk::{How, Stop};
 use super::xtables::{matching, target};
 use crate::model::if_index::IfIndex;
+use crate::model::world::Backend;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -82,6 +83,7 @@ fn table(chains: &[ByHand<'_>]) -> Table {
         label: Label::Nftables { family: "ip", name: "t".to_owned() },
         chains: chains.iter().map(chain).collect(),
         sets: HashMap::new(),
+        left: false,
     }
 }
 
@@ -147,6 +149,19 @@ fn chains_are_met_by_their_priorities_and_not_by_their_order() {
     let early = |asks, sets| table(&[("asks", at(asks), &[&drop]), ("sets", at(sets), &[&marks])]);
     passes(walked(early(-150, -140), Probe::Https));
     assert_eq!(stopped(walked(early(-140, -150), Probe::Https)).2, "asks");
+}
+
+#[test]
+fn what_an_earlier_guestnetd_has_left_is_to_blame() {
+    let drop = [verdict(Verdict::Drop)];
+    let mut left = table(&[("forward", FORWARD, &[&drop])]);
+    left.label = Label::Nftables { family: "inet", name: "guestnet".to_owned() };
+    let filters = Filters { tables: vec![left], unread: Vec::new() };
+    let found = |own| findings(&filters.clone().seen_by(own), &Plain, &guest()).internet;
+    assert_eq!(found(Backend::Nftables), None, "what its own rules do, other layers know");
+    let fault = found(Backend::Iptables).expect("something in the way").fault;
+    assert!(fault.text.contains("left by an earlier guestnetd, drops"), "{}", fault.text);
+    assert_eq!(fault.next_step.as_deref(), Some("nft delete table inet guestnet"));
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn blocked(probe: Probe, outcome: Outcome) -> Option<Blocked> {
         Outcome::Stops(leg, stop) => (leg, stop, true, None),
         Outcome::May(leg, stop, doubt) => (leg, stop, false, doubt),
     };
-    let ours = stop.at.as_ref().is_some_and(Place::is_ours);
+    let ours = stop.at.as_ref().is_some_and(|at| at.is_ours() && !at.left);
     let doubt = doubt.filter(|doubt| !doubt.at.is_ours());
     // What only guestnetd's own rules say, other layers know.
     if ours && blamed(&stop).is_none() || !sure && doubt.is_none() {
@@ -166,7 +166,7 @@ fn blamed(stop: &Stop) -> Option<&Place> {
     let late = stop.at.as_ref().is_some_and(|at| at.hook == Hook::Postrouting);
     let translated = source.as_ref().or(spared.as_ref()).filter(|_| late);
     match &stop.at {
-        Some(at) if !at.is_ours() => Some(at),
+        Some(at) if !at.is_ours() || at.left => Some(at),
         _ => untracked.as_ref().or(translated).or(sent.as_ref()).or(marked.as_ref()),
     }
 }
@@ -300,8 +300,9 @@ fn said(stop: &Stop, at: &Place, cause: Cause, what: &str, sure: bool) -> String
 
 fn place(at: &Place) -> String {
     let Place { table, chain, .. } = at;
+    let whose = if at.left { ", left by an earlier guestnetd," } else { "" };
     match at.rule {
-        Some(number) => format!("rule {number} of the chain {chain} in {table}"),
-        None => format!("the policy of the chain {chain} in {table}"),
+        Some(number) => format!("rule {number} of the chain {chain} in {table}{whose}"),
+        None => format!("the policy of the chain {chain} in {table}{whose}"),
     }
 }

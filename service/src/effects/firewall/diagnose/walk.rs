@@ -41,6 +41,8 @@ pub struct Place {
     pub rule: Option<usize>,
     /// Packets of anybody that it has seen, where that is counted.
     pub packets: Option<u64>,
+    /// Whether it is of an earlier guestnetd, which had the other packet filter.
+    pub left: bool,
 }
 
 /// A packet on its way, and what has happened to it.
@@ -313,7 +315,7 @@ impl<'a> Walk<'a> {
             self.gave_up = true;
             return walkers.into_iter().map(Out::Through).collect();
         }
-        let own = is_ours(&root.table.label, &chain.name);
+        let own = is_ours(&root.table.label, &chain.name) && !root.table.left;
         for (number, one) in chain.rules.iter().enumerate() {
             let ways = |walker: &Walker| self.ways(one, (root.table, own), walker);
             let ways: Vec<_> = walkers.iter().map(ways).collect();
@@ -473,12 +475,13 @@ impl Root<'_> {
             tracked: self.base.hook != Hook::Ingress && self.base.priority > CONNTRACK,
             rule: rule.map(|number| number + 1),
             packets,
+            left: self.table.left && is_ours(&self.table.label, &chain.name),
         }
     }
 }
 
 impl Place {
-    /// Whether it is guestnetd's own.
+    /// Whether it is guestnetd's own, of this run or of an earlier one.
     pub fn is_ours(&self) -> bool {
         is_ours(&self.table, &self.chain)
     }

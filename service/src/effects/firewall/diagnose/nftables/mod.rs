@@ -101,7 +101,7 @@ pub fn read() -> Result<Vec<Table>, KernelError> {
     for (family, name) in names {
         if let Some(label) = label(family, &name) {
             let (chains, sets) = (Vec::new(), HashMap::new());
-            tables.push(((family, name), Table { label, chains, sets }));
+            tables.push(((family, name), Table { label, chains, sets, left: false }));
         }
     }
     for (of, chain) in netlink.dump(&all(GET_CHAIN), chain)? {

@@ -78,6 +78,7 @@ pub fn table(name: &str, chains: &[entries::Chain]) -> Table {
         label: Label::Iptables(name.to_owned()),
         chains: chains.iter().map(chain).collect(),
         sets: HashMap::new(),
+        left: false,
     }
 }
 

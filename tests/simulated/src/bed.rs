@@ -15,7 +15,7 @@
 //! guestnetd in a history: its lives, the calls that it is asked, and what must hold of it.
 
 use crate::device;
-use crate::history::{Op, Step, GUESTS};
+use crate::history::{self, Op, Step, GUESTS};
 use crate::schedule::{self, inside, schedule, Nanos, Wait};
 use crate::tables;
 use crate::world::{world, Hearing, World};
@@ -472,6 +472,10 @@ impl Bed {
     /// Does one step.
     pub fn step(&mut self, step: &Step) -> Outcome<()> {
         self.say(|| format!("{step:?}"));
+        if let Op::Chance(number) = step.op {
+            schedule().seed = history::chance(number);
+            return Ok(());
+        }
         if !matches!(step.op, Op::Rest) {
             world().expect(step.fault.clone());
             if step.hearing != Hearing::Late && !matches!(step.op, Op::Status(_)) {
@@ -594,6 +598,7 @@ impl Bed {
                 self.others.chains.remove(&2);
                 std::mem::swap(&mut self.way, &mut self.other);
             }
+            Op::Chance(_) => {}
             Op::Time(ms) => self.pass(ms * MS),
             Op::Rest => self.rest()?,
             Op::UplinkGoes => drop(inside(|| device::delete(device, "wlan0"))),
@@ -980,7 +985,7 @@ fn set_aside(dir: &Path) -> Option<String> {
 }
 
 /// A directory with all that is in it.
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+pub fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;

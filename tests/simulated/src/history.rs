@@ -19,6 +19,8 @@ use crate::world::{Fault, Hearing};
 
 /// How many guests there are names for.
 pub const GUESTS: usize = 4;
+/// How many histories have their beginning in common.
+pub const TOGETHER: u64 = 8;
 
 /// One thing that somebody does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub enum Op {
     Time(u64),
     /// All comes to rest, and is looked at.
     Rest,
+    /// Nothing but that chance is another one from here: what follows is this history's own.
+    Chance(u64),
     /// The uplink's link goes or comes.
     UplinkGoes,
     /// It comes back.
@@ -160,8 +164,12 @@ pub fn known() -> Vec<Vec<Step>> {
         all.extend((0..8).map(|at| vec![plain(Op::Attach(3)), faulty(Op::Detach(3), at, fault)]));
         // A start that met a fault while nf_tables was probed took it for an older kernel's.
         all.extend((0..6).map(|at| vec![plain(Op::Attach(1)), faulty(Op::Restarted, at, fault)]));
-        // What the other packet filter has left was given up where it once could not be taken away.
-        all.extend((0..6).map(|at| vec![plain(Op::Attach(1)), faulty(Op::OtherFilter, at, fault)]));
+        // What the other packet filter has left was given up where it once could not be taken away; and it drops
+        // a guest that comes meanwhile.
+        all.extend((0..6).map(|at| {
+            let other = faulty(Op::OtherFilter, at, fault);
+            vec![plain(Op::Attach(1)), other, plain(Op::Attach(2)), plain(Op::Status(None))]
+        }));
     }
     // Sockets that could not be opened were taken for a kernel that knows no ownership.
     let fault = Fault::Unopened(libc::EMFILE, 3);
@@ -174,13 +182,32 @@ pub fn known() -> Vec<Vec<Step>> {
     all
 }
 
-/// The history of a seed.
-pub fn history(seed: u64) -> Vec<Step> {
-    let mut seed = Seed::new(seed);
-    let length = 4 + seed.below(12);
+/// The history of a number: a beginning, and what is its own.
+pub fn history(number: u64) -> Vec<Step> {
+    let (mut first, mut own) = (Seed::new(number / TOGETHER), Seed::new(!number));
+    let mut steps = some_of(2, 6, &mut first);
+    steps.push(Step { op: Op::Chance(number), fault: None, hearing: Hearing::Good });
+    steps.extend(some_of(2, 7, &mut own));
+    steps
+}
+
+/// Its beginning, and what is its own.
+pub fn parts(steps: &[Step]) -> (&[Step], &[Step]) {
+    let at = steps.iter().position(|step| matches!(step.op, Op::Chance(_)));
+    steps.split_at(at.unwrap_or(0))
+}
+
+/// What happens by chance in the history of a number, or at the beginning of several.
+pub fn chance(number: u64) -> Seed {
+    Seed::new(number ^ 0x5eed)
+}
+
+/// So many, or fewer than so many more.
+fn some_of(least: usize, more: usize, seed: &mut Seed) -> Vec<Step> {
+    let length = least + seed.below(more);
     let mut steps = Vec::new();
     for _ in 0..length {
-        let mut one = step(&mut seed);
+        let mut one = step(seed);
         // Somebody looks while it is broken, and while nothing says so.
         let looks = one.op.breaks() && seed.once_in(2);
         if looks && seed.once_in(2) {

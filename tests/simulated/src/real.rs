@@ -67,7 +67,8 @@ pub fn fail(errno: i32) -> isize {
     -1
 }
 
-/// Closes a descriptor.
+/// Closes a descriptor, and gives up its lock, which a process that this one was forked from still has.
 pub fn close(fd: i32) {
+    raw(libc::SYS_flock, fd as usize, libc::LOCK_UN as usize, 0, 0, 0, 0);
     raw(libc::SYS_close, fd as usize, 0, 0, 0, 0, 0);
 }

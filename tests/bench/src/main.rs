@@ -41,6 +41,7 @@ mod progress;
 mod report;
 mod scale;
 mod segment;
+mod servers;
 mod service;
 mod settle;
 mod start;
@@ -107,13 +108,14 @@ fn measure(options: &Options) -> Result<()> {
 type Run = fn(&Options) -> Result<Table>;
 
 /// All others, by name, in the order of the report.
-const TABLES: [(&str, Run); 15] = [
+const TABLES: [(&str, Run); 16] = [
     ("scale", scale::run),
     ("segment", segment::run),
     ("concurrent", concurrent::run),
     ("first-packet", first_packet::run),
     ("datapath", datapath::run),
     ("names", names::run),
+    ("servers", servers::run),
     ("events", events::run),
     ("start", start::run),
     ("before", before::run),

@@ -15,7 +15,6 @@
 //! Memory that is guestnetd's own: over ten thousand cycles, and after dumps of a thousand guests; and how
 //! often it wakes up while nothing happens.
 
-use std::fs;
 use std::io::{pipe, Read};
 use std::os::fd::OwnedFd;
 use std::thread;
@@ -31,6 +30,7 @@ use crate::options::Options;
 use crate::progress;
 use crate::report::cells::digits;
 use crate::report::table::{Cell, Table};
+use crate::service::{ANONYMOUS, RESIDENT};
 
 /// What ten thousand cycles may add, in KiB.
 const GROWTH: f64 = 1024.0;
@@ -64,40 +64,41 @@ pub fn run(options: &Options) -> Result<Table> {
     let crowds: Vec<Crowd> = builds.iter().map(start).collect::<Result<_>>()?;
     let netns: Vec<_> = builds.iter().map(|_| namespaces(many)).collect::<Result<_>>()?;
     let mut seen = vec![Seen::default(); builds.len()];
-    let before: Vec<f64> = crowds.iter().map(wakeups).collect::<Result<_>>()?;
+    let before: Vec<f64> =
+        crowds.iter().map(|crowd| crowd.service.wakeups()).collect::<Result<_>>()?;
     progress::say(&format!("memory: {quiet} s in which nothing happens"));
     thread::sleep(Duration::from_secs(quiet));
     for (who, crowd) in crowds.iter().enumerate() {
-        seen[who].wakeups = (wakeups(crowd)? - before[who]) * 60.0 / quiet as f64;
-        seen[who].idle = memory(crowd, ANONYMOUS)?;
-        seen[who].resident = memory(crowd, "VmRSS:")?;
+        seen[who].wakeups = (crowd.service.wakeups()? - before[who]) * 60.0 / quiet as f64;
+        seen[who].idle = crowd.service.memory(ANONYMOUS)?;
+        seen[who].resident = crowd.service.memory(RESIDENT)?;
     }
     for turn in 0..cycles / TURN {
         for (who, crowd) in crowds.iter().enumerate() {
             cycle(crowd, &netns[who], TURN, |at| {
                 if turn == 0 && at == 0 {
-                    seen[who].first = memory(crowd, ANONYMOUS)?;
+                    seen[who].first = crowd.service.memory(ANONYMOUS)?;
                 }
                 Ok(())
             })?;
             if turn == cycles / TURN / 10 {
-                seen[who].tenth = memory(crowd, ANONYMOUS)?;
+                seen[who].tenth = crowd.service.memory(ANONYMOUS)?;
             }
         }
         progress::show("memory: cycles", turn + 1, cycles / TURN);
     }
     for (who, crowd) in crowds.iter().enumerate() {
-        seen[who].last = memory(crowd, ANONYMOUS)?;
+        seen[who].last = crowd.service.memory(ANONYMOUS)?;
         crowd.up(&netns[who], 1)?;
-        seen[who].many = memory(crowd, ANONYMOUS)?;
+        seen[who].many = crowd.service.memory(ANONYMOUS)?;
         for _ in 0..DUMPS {
             dump(crowd)?;
         }
-        seen[who].dumped = memory(crowd, ANONYMOUS)?;
+        seen[who].dumped = crowd.service.memory(ANONYMOUS)?;
     }
     thread::sleep(AFTER);
     for (who, crowd) in crowds.iter().enumerate() {
-        seen[who].later = memory(crowd, ANONYMOUS)?;
+        seen[who].later = crowd.service.memory(ANONYMOUS)?;
     }
     Ok(table(cycles, many, &builds, &seen))
 }
@@ -171,26 +172,4 @@ fn dump(crowd: &Crowd) -> Result<()> {
     let length = read.join().map_err(|_| Error::new("a panic, told above"))??;
     answer?;
     (length > 0).then_some(()).ok_or_else(|| Error::new("an empty dump"))
-}
-
-const ANONYMOUS: &str = "RssAnon:";
-
-/// A line of its status in KiB.
-fn memory(crowd: &Crowd, key: &str) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", crowd.service.pid()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(key));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    kib.ok_or_else(|| Error::new(format!("no {key}")))
-}
-
-/// How often its threads have been switched away from.
-fn wakeups(crowd: &Crowd) -> Result<f64> {
-    let mut sum = 0.0;
-    for task in fs::read_dir(format!("/proc/{}/task", crowd.service.pid()))? {
-        let status = fs::read_to_string(task?.path().join("status"))?;
-        let switches = status.lines().filter(|line| line.contains("ctxt_switches"));
-        sum +=
-            switches.filter_map(|l| l.split_whitespace().nth(1)?.parse::<f64>().ok()).sum::<f64>();
-    }
-    Ok(sum)
 }

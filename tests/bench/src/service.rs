@@ -38,6 +38,10 @@ const TMPFS: &str = "/dev/shm";
 const READY: &str = "guestnetd: ready";
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// Lines of /proc/PID/status: heap and stacks, and all that is in memory.
+pub const ANONYMOUS: &str = "RssAnon:";
+pub const RESIDENT: &str = "VmRSS:";
+
 /// A running guestnetd; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Service {
@@ -98,6 +102,26 @@ impl Service {
     /// Its process id.
     pub fn pid(&self) -> i32 {
         self.process.id() as i32
+    }
+
+    /// A line of its status in KiB.
+    pub fn memory(&self, key: &str) -> Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        kib.ok_or_else(|| Error::new(format!("no {key}")))
+    }
+
+    /// How often its threads have been switched away from.
+    pub fn wakeups(&self) -> Result<f64> {
+        let mut sum = 0.0;
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+            let status = std::fs::read_to_string(task?.path().join("status"))?;
+            let switches = status.lines().filter(|line| line.contains("ctxt_switches"));
+            let counts = switches.filter_map(|l| l.split_whitespace().nth(1)?.parse::<f64>().ok());
+            sum += counts.sum::<f64>();
+        }
+        Ok(sum)
     }
 
     /// What it has said.

@@ -22,6 +22,7 @@ use crate::model::dns::Counts;
 use crate::model::if_index::IfIndex;
 use crate::spec::IfName;
 use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
@@ -92,10 +93,15 @@ pub enum Step {
     Forget(Token),
 }
 
+/// Who asked, by which id, and a hash of the question: an id alone may be that of another one.
+type Asked = (Client, u16, u64);
+
 struct Flight {
     guest: IfIndex,
     client: Client,
     query: Query,
+    /// By what it is known in [`Table::asking`].
+    asked_as: Asked,
     /// As it is sent: by an id of ours.
     message: Vec<u8>,
     upstream: Upstream,
@@ -119,8 +125,8 @@ pub struct Table {
     flights: HashMap<Token, Flight>,
     times: BTreeSet<(Instant, Token)>,
     of_guest: HashMap<IfIndex, usize>,
-    /// Who asked by which id: who asks again is the same.
-    asking: HashMap<(Client, u16), Token>,
+    /// What is asked: who asks the same again is not asked for twice.
+    asking: HashMap<Asked, Token>,
     last: Token,
     /// Until when servers are asked after others, by what way they were silent.
     silent: HashMap<(IpAddr, IfName), Instant>,
@@ -173,7 +179,9 @@ impl Table {
             }
         };
         self.news(index).counts.asked += 1;
-        if let Some(token) = self.asking.get(&(client, query.id)).copied() {
+        let question = self.asking.hasher().hash_one(query.question(bytes));
+        let asked_as = (client, query.id, question);
+        if let Some(token) = self.asking.get(&asked_as).copied() {
             let flight = self.flights.get_mut(&token);
             return match flight.filter(|flight| !flight.tcp && now >= flight.sent + AGAIN) {
                 Some(flight) => {
@@ -199,7 +207,7 @@ impl Table {
         };
         self.last = (self.last + 1) & MOST_TOKEN;
         let token = self.last;
-        self.asking.insert((client, query.id), token);
+        self.asking.insert(asked_as, token);
         *self.of_guest.entry(index).or_default() += 1;
         let mut message = bytes.to_vec();
         message::set_id(&mut message, random);
@@ -211,6 +219,7 @@ impl Table {
             guest: index,
             client,
             query,
+            asked_as,
             message,
             upstream,
             first,
@@ -389,7 +398,7 @@ impl Table {
     fn remove(&mut self, token: Token) -> Option<Flight> {
         let flight = self.flights.remove(&token)?;
         self.times.remove(&(flight.until, token));
-        self.asking.remove(&(flight.client, flight.query.id));
+        self.asking.remove(&flight.asked_as);
         if let Some(count) = self.of_guest.get_mut(&flight.guest) {
             *count -= 1;
             if *count == 0 {
@@ -608,6 +617,26 @@ mod tests {
             let client = Client::Udp("172.17.3.1:4000".parse().unwrap());
             Step::Tell(Some(token), FIRST, client, no)
         });
+    }
+
+    #[test]
+    fn another_question_by_the_same_id_is_asked_for() {
+        let mut rig = Rig::new(&want(1, Some(servers(&SERVERS[..1]))));
+        let client = Client::Udp("172.17.3.1:4000".parse().unwrap());
+        let mut types = question(7, "box.example");
+        let end = types.len();
+        types[end - 3] = 28;
+        let tokens = [question(7, "box.example"), types, question(7, "other.example")]
+            .map(|bytes| (asked(rig.table.ask(FIRST, client, &bytes, 1, rig.now)), bytes));
+        for (token, bytes) in &tokens {
+            let again = rig.table.ask(FIRST, client, bytes, 1, rig.now);
+            assert_eq!(again, Step::Wait, "{token}: the same");
+        }
+        for (token, bytes) in &tokens {
+            let told = told(rig.answers(*token, 0, 0));
+            assert_eq!((&told[..2], &told[12..bytes.len()]), (&[0, 7][..], &bytes[12..]));
+        }
+        assert!(rig.table.is_empty() && rig.table.asking.is_empty());
     }
 
     #[test]

@@ -498,6 +498,46 @@ mod tests {
     }
 
     #[test]
+    fn a_networks_number_is_in_the_rule_for_who_has_chosen_it() {
+        let chosen = |priority, number: u32, table| Rule {
+            mark: (EXPLICITLY_SELECTED | number, EXPLICITLY_SELECTED | NET_ID),
+            input: Some("lo".to_owned()),
+            ..lookup(priority, TableId(table))
+        };
+        // A secure VPN's, which since 12 have the number that this one had in 11.
+        let vpn = |priority| {
+            let of_the_system = (0xc_0065, 0xc_ffff);
+            let users = Rule { users: true, ..lookup(priority, TableId(1009)) };
+            [
+                Rule { mark: of_the_system, ..lookup(priority, TableId(1009)) },
+                Rule { mark: (0, PROTECTED_FROM_VPN), ..users },
+            ]
+        };
+        // Android 11's numbers, and those since 12.
+        for (explicit, secure) in [(13_000, 12_000), (16_000, 13_000)] {
+            let mut rules = vec![chosen(explicit, LOCAL_NET_ID, 97)];
+            rules.extend(vpn(secure));
+            assert_eq!(network_of(&rules, TableId(1009)), None, "{explicit}: the VPN's users");
+            rules.extend([chosen(explicit, 100, 1007), chosen(explicit, 101, 1009)]);
+            let of = |table| network_of(&rules, TableId(table));
+            assert_eq!(
+                [of(1007), of(1009), of(97), of(1008)],
+                [Some(100), Some(101), Some(99), None]
+            );
+        }
+        // Of a socket that has chosen nothing, and at another place.
+        let implicit = Rule { mark: (100, 0x1_ffff), ..lookup(16_000, TableId(1007)) };
+        let elsewhere = chosen(23_000, 100, 1007);
+        assert_eq!(network_of(&[implicit, elsewhere], TableId(1007)), None);
+    }
+
+    #[test]
+    fn marks_have_netds_bits() {
+        assert_eq!(ANSWERS_GUESTS, 0x3_0063);
+        assert_eq!(asks_by(100), 0xf_0064);
+    }
+
+    #[test]
     fn ours_are_in_the_slot_for_tethering() {
         for (local, default, expected) in [(17000, 22000, 18500), (20000, 29000, 21500)] {
             let rules = netd(local, default, 7);

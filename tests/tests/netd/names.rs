@@ -155,17 +155,23 @@ fn with_netds_resolver(variant: Variant) -> (tempfile::TempDir, Dnsproxyd, Bed<N
     (folder, netd, bed)
 }
 
+/// netd's number of a network.
+fn net_id(bed: &Bed<NetdDevice>, name: &str) -> u32 {
+    let id = bed.device.net_ids().into_iter().find(|(_, of)| of == name);
+    id.expect("a network of that name").0
+}
+
 #[test]
 fn netd_is_asked_about_the_network_that_guests_leave_by() {
     for variant in &Variant::ALL {
         let (_folder, netd, bed) = with_netds_resolver(*variant);
         assert_eq!(resolve(&bed.guest, GATEWAY).expect("UDP"), Resolver::ANSWER, "{variant:?}");
         assert_eq!(resolve_by_tcp(&bed.guest, GATEWAY).expect("TCP"), Resolver::ANSWER);
-        let wifi = netd.asked();
-        assert!(wifi.len() == 2 && wifi[0] == wifi[1] && wifi[0] >= 100, "{wifi:?}");
+        let wifi = net_id(&bed, "wlan0");
+        assert_eq!(netd.asked(), [wifi; 2], "{variant:?}");
         let dns = bed.layer(Layer::DNS);
         assert_eq!(dns.state, LayerState::OK, "{dns:?}");
-        assert!(dns.text.contains(&format!("netd, about its network {}", wifi[0])), "{dns:?}");
+        assert!(dns.text.contains(&format!("netd, about its network {wifi}")), "{dns:?}");
         bed.flows_as("192.0.2.2");
         // Another network is another number, from the next question on.
         bed.device.connect("rmnet0", NetdDevice::RMNET0);
@@ -173,7 +179,7 @@ fn netd_is_asked_about_the_network_that_guests_leave_by() {
         bed.device.default_to("rmnet0");
         bed.flows_as("203.0.113.2");
         assert_eq!(resolve(&bed.guest, GATEWAY).expect("UDP"), Resolver::ANSWER);
-        assert_ne!(netd.asked(), wifi[..1]);
+        assert_eq!(netd.asked(), [net_id(&bed, "rmnet0")], "{variant:?}");
         bed.end();
     }
 }
@@ -210,14 +216,20 @@ fn whatever_netd_does_a_guest_is_told() {
 
 #[test]
 fn a_guest_by_a_vpn_has_the_vpns_names_and_no_vpn_takes_its_answers() {
-    let (_folder, netd, bed) = with_netds_resolver(Variant::Android15);
+    Variant::ALL.into_iter().for_each(by_a_vpn);
+}
+
+fn by_a_vpn(variant: Variant) {
+    let (_folder, netd, bed) = with_netds_resolver(variant);
     resolve(&bed.guest, GATEWAY).expect("UDP");
-    let wifi = netd.asked();
+    let wifi = net_id(&bed, "wlan0");
+    assert_eq!(netd.asked(), [wifi], "{variant:?}");
     bed.device.vpn_up("tun0");
     bed.device.lockdown(true);
     // It is asked for guests by the uplink's network, as their traffic leaves by that.
     eventually("past the VPN", || resolve(&bed.guest, GATEWAY).is_ok());
-    assert!(netd.asked().iter().all(|network| *network == wifi[0]));
+    let asked = netd.asked();
+    assert!(asked.iter().all(|network| *network == wifi), "{variant:?}: {asked:?}, not {wifi}");
     // And so is a server that is named for it: the lockdown is for what apps send.
     let [server, _] = bed.device.resolvers("wlan0");
     bed.service.setDns("wlan0", &[server]).expect("setDns");
@@ -233,6 +245,7 @@ fn a_guest_by_a_vpn_has_the_vpns_names_and_no_vpn_takes_its_answers() {
     bed.service.update("demo", &by_vpn).expect("update");
     netd.asked();
     eventually("by the VPN", || resolve(&bed.guest, GATEWAY).is_ok());
-    let vpn = netd.asked();
-    assert!(!vpn.is_empty() && !vpn.contains(&wifi[0]), "{vpn:?}, not {wifi:?}");
+    let (asked, vpn) = (netd.asked(), net_id(&bed, "tun0"));
+    assert!(!asked.is_empty(), "{variant:?}");
+    assert!(asked.iter().all(|network| *network == vpn), "{variant:?}: {asked:?}, not {vpn}");
 }

@@ -27,6 +27,11 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use crate::resolver::{answer, Says};
 use crate::uninterrupted;
 
+/// As many bytes FrameworkListener reads at once. What does not end with them is refused.
+const MOST: usize = 4096;
+/// How.
+const TOO_LARGE: &[u8] = b"500 Command too large for buffer\0";
+
 /// What it does with a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Does {
@@ -115,14 +120,13 @@ fn serve(
 /// Reads a command, notes the network that it is about, and does what it is to do.
 fn talk(stream: &mut UnixStream, does: Does, note: impl FnOnce(u32)) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut command = Vec::new();
-    // FrameworkListener reads 4096 bytes at once, and no more of one command.
-    let mut buffer = [0; 4096];
-    while !command.ends_with(&[0]) {
-        match uninterrupted(|| stream.read(&mut buffer))? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => command.extend(&buffer[..count]),
-        }
+    let mut command = vec![0; MOST];
+    let count = uninterrupted(|| stream.read(&mut command))?;
+    command.truncate(count);
+    match command.last() {
+        Some(0) => {}
+        Some(_) => return stream.write_all(TOO_LARGE),
+        None => return Err(io::ErrorKind::UnexpectedEof.into()),
     }
     let text = std::str::from_utf8(&command[..command.len() - 1]).map_err(io::Error::other)?;
     let ["resnsend", network, "0", query] = text.split(' ').collect::<Vec<_>>()[..] else {
@@ -169,4 +173,29 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
         bytes.extend(&bits.to_be_bytes()[1..chunk.len()]);
     }
     (letters.len().is_multiple_of(4) && padding < 3).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_larger_than_its_buffer_is_refused() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("dnsproxyd");
+        let netd = Dnsproxyd::start(&path);
+        let refused = |command: &[u8]| {
+            let mut stream = UnixStream::connect(&path).expect("connected");
+            stream.write_all(command).expect("sent");
+            let mut answer = [0; TOO_LARGE.len()];
+            stream.read_exact(&mut answer).is_ok() && answer == TOO_LARGE
+        };
+        let begin = b"resnsend 100 0 ";
+        let mut command = [&begin[..], &vec![b'A'; MOST - begin.len() - 1], &[0]].concat();
+        assert!(!refused(&command));
+        assert_eq!(netd.asked(), [100]);
+        command.splice(MOST - 1.., *b"AAAA\0");
+        assert!(refused(&command));
+        assert!(netd.asked().is_empty());
+    }
 }

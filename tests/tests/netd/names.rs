@@ -14,7 +14,8 @@
 
 //! A guest asks its gateway for names, and a resolver of the uplink answers.
 
-use std::time::Duration;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::DnsMode::DnsMode;
@@ -26,8 +27,8 @@ use guestnet_tests::bed::eventually;
 use guestnet_tests::bed::{Bed, BOUND, GATEWAY};
 use guestnet_tests::client::config;
 use guestnet_tests::netd::{ask, Dnsproxyd, Does, NetdDevice, Variant};
-use guestnet_tests::resolver::{resolve, resolve_by_tcp, Resolver, Says};
-use guestnet_tests::{poll, InNetns};
+use guestnet_tests::resolver::{question, resolve, resolve_by_tcp, Resolver, Says};
+use guestnet_tests::{poll, uninterrupted, Guest, InNetns};
 
 /// Whose answer a guest gets, by either protocol.
 fn answers(bed: &Bed<NetdDevice>) -> Option<String> {
@@ -161,6 +162,16 @@ fn net_id(bed: &Bed<NetdDevice>, name: &str) -> u32 {
     id.expect("a network of that name").0
 }
 
+/// The code of an answer, for who waits longer than anybody has to.
+fn code(from: &impl InNetns, message: &[u8]) -> Option<u8> {
+    let socket = from.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(15))).expect("a timeout");
+    socket.send_to(message, (GATEWAY, 53)).expect("sent");
+    let mut buffer = [0; 4096];
+    let length = uninterrupted(|| socket.recv(&mut buffer)).ok()?;
+    buffer.get(..length)?.get(3).map(|flags| flags & 0x0f)
+}
+
 #[test]
 fn netd_is_asked_about_the_network_that_guests_leave_by() {
     for variant in &Variant::ALL {
@@ -197,11 +208,33 @@ fn whatever_netd_does_a_guest_is_told() {
     }
     netd.does(Does::Answer(Says::All));
     assert_eq!(resolve(&bed.guest, GATEWAY).expect("UDP"), Resolver::ANSWER);
+    // The largest that guests may ask is a command that netd reads whole.
+    let mut largest = question();
+    largest[11] = 1;
+    let rest = 2048 - largest.len() - 11;
+    largest.extend([0, 0, 41, 16, 0, 0, 0, 0, 0, (rest >> 8) as u8, rest as u8]);
+    largest.resize(2048, 0);
+    assert_eq!(code(&bed.guest, &largest), Some(0));
+    netd.asked();
     // One that is silent holds up nobody but who asked.
+    let other = Guest::new();
+    bed.attach("other", &other);
     netd.does(Does::Nothing);
-    resolve(&bed.guest, GATEWAY).expect_err("silence");
-    netd.does(Does::Answer(Says::All));
-    assert_eq!(resolve(&bed.guest, GATEWAY).expect("UDP"), Resolver::ANSWER);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            let began = Instant::now();
+            (code(&bed.guest, &question()), began.elapsed())
+        });
+        eventually("it is on its way", || !netd.asked().is_empty());
+        netd.does(Does::Answer(Says::All));
+        assert_eq!(resolve(&other, GATEWAY).expect("another guest"), Resolver::ANSWER);
+        assert_eq!(resolve(&bed.guest, GATEWAY).expect("the same"), Resolver::ANSWER);
+        assert!(!waits.is_finished(), "it was answered");
+        let (told, after) = waits.join().expect("a thread");
+        assert_eq!(told, Some(2));
+        assert!((10..12).contains(&after.as_secs()), "{after:?}");
+    });
+    bed.detach("other");
     // What a caller names counts more.
     let [wifi, _] = bed.device.resolvers("wlan0");
     bed.service.setDns("wlan0", &[wifi]).expect("setDns");

@@ -186,7 +186,7 @@ pub fn write_framed(stream: &mut impl Write, message: &[u8]) -> io::Result<()> {
 }
 
 /// What a question is answered with.
-pub(crate) fn answer(query: &[u8], says: Says) -> Option<Vec<u8>> {
+pub fn answer(query: &[u8], says: Says) -> Option<Vec<u8>> {
     let name = query.get(12..)?.iter().position(|length| *length == 0)?;
     let end = 12 + name + 5;
     let mut message = query.get(..end)?.to_vec();

@@ -25,7 +25,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 };
 use guestnet_tests::bed::{eventually, second_way, Bed, GATEWAY};
 use guestnet_tests::client::{address, by_pid, config};
-use guestnet_tests::resolver::{question, resolve, resolve_by_tcp, Resolver, Says};
+use guestnet_tests::resolver::{answer, listen, question, resolve, resolve_by_tcp, Resolver, Says};
 use guestnet_tests::{uninterrupted, Device, Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(
@@ -449,6 +449,70 @@ fn a_question_on_its_way_goes_to_the_next_uplink_at_once() {
         assert!(began.elapsed() < Duration::from_millis(1900), "{:?}", began.elapsed());
     });
     drop(beyond);
+}
+
+/// What a resolver that the test itself is has received next from guestnetd for a guest, and from where.
+fn received(resolver: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = [0; 512];
+    loop {
+        let (length, from) = uninterrupted(|| resolver.recv_from(&mut buffer)).expect("a question");
+        // guestnetd itself asks for the root.
+        if buffer[..length].ends_with(&question()[12..]) {
+            return (buffer[..length].to_vec(), from);
+        }
+    }
+}
+
+/// An answer with an address of which the resolvers here know nothing.
+fn other_answer(query: &[u8]) -> Vec<u8> {
+    let mut message = answer(query, Says::All).expect("an answer");
+    message.truncate(message.len() - OTHER.len());
+    message.extend(OTHER);
+    message
+}
+
+const OTHER: [u8; 4] = [203, 0, 113, 66];
+
+#[test]
+fn an_answer_by_the_uplink_before_is_nobodys() {
+    let device = Device::new();
+    let beyond = second_way(&device, "eth0");
+    let bed = Bed::on(device).args("--uplink wlan0,eth0 --resolv-conf /nonexistent").build();
+    bed.device.internet.run(&format!("ip addr add {FIRST}/32 dev lo"));
+    let at = |address: &str| address.parse().expect("an address");
+    let (old, _) = listen(&bed.device.internet, at(FIRST));
+    let (new, _) = listen(&beyond, at("198.51.100.1"));
+    let wait = Some(Duration::from_secs(10));
+    for resolver in [&old, &new] {
+        resolver.set_read_timeout(wait).expect("a timeout");
+    }
+    bed.service.setDns("wlan0", &[FIRST.to_owned()]).expect("setDns");
+    bed.service.setDns("eth0", &["198.51.100.1".to_owned()]).expect("setDns");
+    bed.attach_as(&by(DnsMode::FORWARD, "box"), &bed.target());
+    let client = bed.guest.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+    client.set_read_timeout(wait).expect("a timeout");
+    client.send_to(&question(), (GATEWAY, 53)).expect("sent");
+    let (before, of_before) = received(&old);
+    // The link of the one before stays up, and what comes by it still arrives.
+    bed.device.run("ip route del default");
+    bed.device.run("ip route add default via 198.51.100.1 dev eth0");
+    let (query, from) = received(&new);
+    assert_ne!(before[..2], query[..2], "its id was known to the one before");
+    assert_eq!(before[2..], query[2..]);
+    for id in [&before[..2], &query[..2]] {
+        let late = other_answer(&[id, &before[2..]].concat());
+        for to in [of_before, SocketAddr::new(of_before.ip(), from.port())] {
+            old.send_to(&late, to).expect("sent");
+        }
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    new.send_to(&answer(&query, Says::All).expect("an answer"), from).expect("sent");
+    let mut buffer = [0; 512];
+    let length = uninterrupted(|| client.recv(&mut buffer)).expect("an answer");
+    assert!(buffer[..length].ends_with(&Resolver::ANSWER), "{:?}", &buffer[..length]);
+    assert_eq!(buffer[..2], question()[..2]);
+    client.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+    assert!(uninterrupted(|| client.recv(&mut buffer)).is_err(), "another answer");
 }
 
 #[test]

@@ -248,6 +248,29 @@ fn whatever_netd_does_a_guest_is_told() {
 }
 
 #[test]
+fn a_question_on_its_way_is_asked_about_the_next_network_at_once() {
+    let (_folder, netd, bed) = with_netds_resolver(Variant::Android15);
+    bed.flows_as("192.0.2.2");
+    bed.device.connect("rmnet0", NetdDevice::RMNET0);
+    netd.does(Does::Nothing);
+    let [wifi, mobile] = ["wlan0", "rmnet0"].map(|name| net_id(&bed, name));
+    netd.asked();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| code(&bed.guest, &question()));
+        eventually("it is on its way", || netd.asked() == [wifi]);
+        netd.does(Does::Answer(Says::All));
+        let began = Instant::now();
+        bed.device.wifi_lost();
+        bed.device.default_to("rmnet0");
+        assert_eq!(waits.join().expect("a thread"), Some(0));
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    });
+    assert_eq!(netd.asked(), [mobile]);
+    bed.flows_as("203.0.113.2");
+    bed.end();
+}
+
+#[test]
 fn a_guest_by_a_vpn_has_the_vpns_names_and_no_vpn_takes_its_answers() {
     Variant::ALL.into_iter().for_each(by_a_vpn);
 }

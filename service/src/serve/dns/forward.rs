@@ -337,17 +337,17 @@ impl Table {
         want.guests.iter().filter_map(other)
     }
 
-    /// Guests, or whom they ask, are others. What is on its way goes to whom it goes now.
-    pub fn bring(&mut self, want: &Want, now: Instant) -> Vec<Step> {
+    /// Guests, or whom they ask, are others. What is on its way goes to whom it goes now. `draw`: an id.
+    pub fn bring(&mut self, want: &Want, mut draw: impl FnMut() -> u16, now: Instant) -> Vec<Step> {
         if self.want.upstreams != want.upstreams {
             self.silent.clear();
         }
         self.want = want.clone();
         let tokens: Vec<_> = self.flights.keys().copied().collect();
-        tokens.into_iter().filter_map(|token| self.follow(token, now)).collect()
+        tokens.into_iter().filter_map(|token| self.follow(token, &mut draw, now)).collect()
     }
 
-    fn follow(&mut self, token: Token, now: Instant) -> Option<Step> {
+    fn follow(&mut self, token: Token, draw: impl FnOnce() -> u16, now: Instant) -> Option<Step> {
         let flight = self.flights.get_mut(&token)?;
         let Some(guest) = self.want.guests.get(&flight.guest) else {
             self.remove(token);
@@ -358,6 +358,8 @@ impl Table {
             Some(other) => {
                 (flight.upstream, flight.first, flight.tried) = (other, 0, 0);
                 (flight.tcp, flight.no) = (false, None);
+                // Who was asked until now knows the old one.
+                message::set_id(&mut flight.message, draw());
                 Some(self.wait_again(token, now))
             }
             None => Some(self.give_up(token)),
@@ -462,6 +464,8 @@ mod tests {
 
     /// Its host end's index.
     const FIRST: IfIndex = IfIndex::of(1);
+    /// The id of what goes to somebody else.
+    const NEW: u16 = 0x4e45;
 
     fn want(guests: u32, ask: Option<Ask>) -> Want {
         let guest = |n: u32| Guest {
@@ -492,7 +496,7 @@ mod tests {
     impl Rig {
         fn new(want: &Want) -> Self {
             let mut table = Table::default();
-            assert!(table.bring(want, Instant::now()).is_empty());
+            assert!(table.bring(want, || 0, Instant::now()).is_empty());
             Self { table, now: Instant::now() }
         }
 
@@ -691,17 +695,23 @@ mod tests {
     fn another_uplink_is_asked_at_once_and_the_old_one_not_heard() {
         let mut rig = Rig::new(&want(2, Some(servers(&SERVERS))));
         let [one, gone] = [1, 2].map(|guest| asked(rig.from(guest, 4000, 7)));
-        assert!(rig.table.bring(&want(2, Some(servers(&SERVERS))), rig.now).is_empty());
+        assert!(rig.table.bring(&want(2, Some(servers(&SERVERS))), || NEW, rig.now).is_empty());
         let other = want(1, Some(servers(&["198.51.100.53"])));
-        let mut steps = rig.table.bring(&other, rig.now);
+        let before = rig.table.target(one).unwrap().1.to_vec();
+        let mut steps = rig.table.bring(&other, || NEW, rig.now);
         steps.sort_by_key(|step| matches!(step, Step::Forget(_)));
         assert_eq!(steps, [Step::Ask(one), Step::Forget(gone)]);
         assert_eq!(rig.at(one).0, "198.51.100.53");
-        let steps = rig.table.bring(&want(1, None), rig.now);
+        assert_eq!(rig.table.target(one).unwrap().1[..2], NEW.to_be_bytes());
+        assert_eq!(rig.table.answer(one, answer(&before, 0, 0), rig.now), Step::Wait, "the old id");
+        let late = told(rig.answers(one, 0, 0));
+        assert_eq!(late[..2], [0, 7], "the client's own");
+        asked(rig.from(1, 4000, 7));
+        let steps = rig.table.bring(&want(1, None), || NEW, rig.now);
         let [step] = <[Step; 1]>::try_from(steps).unwrap();
         assert_eq!(message::rcode(&told(step)), 2);
         for nobody in [None, Some(servers(&[]))] {
-            rig.table.bring(&want(1, nobody), rig.now);
+            rig.table.bring(&want(1, nobody), || NEW, rig.now);
             assert_eq!(message::rcode(&told(rig.from(1, 4000, 8))), 2, "at once");
         }
     }
@@ -762,7 +772,7 @@ mod tests {
                     vec![rig.table.answer(token, bytes, rig.now)]
                 }
                 8 => vec![rig.table.failed(token, rig.now)],
-                9 => rig.table.bring(&wants[next(4) as usize], rig.now),
+                9 => rig.table.bring(&wants[next(4) as usize], || NEW, rig.now),
                 10 => rig.expire(),
                 _ => {
                     rig.now += Duration::from_millis(next(900));

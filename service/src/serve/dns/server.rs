@@ -53,16 +53,29 @@ pub struct Names {
     last_connection: u32,
     /// Guests by their addresses.
     guests: HashMap<Ipv4Addr, IfIndex>,
+    ids: Ids,
+    buffer: Vec<u8>,
+}
+
+/// Ids that nobody can guess: the hash's keys are the kernel's random bytes.
+#[derive(Default)]
+struct Ids {
     random: RandomState,
     drawn: u64,
-    buffer: Vec<u8>,
+}
+
+impl Ids {
+    fn draw(&mut self) -> u16 {
+        self.drawn = self.drawn.wrapping_add(1);
+        self.random.hash_one(self.drawn) as u16
+    }
 }
 
 impl Names {
     /// Nobody asks yet.
     pub fn new(book: Arc<Book>) -> Self {
         let (table, storms, listeners, connections) = Default::default();
-        let (last_connection, guests, random, drawn) = Default::default();
+        let (last_connection, guests, ids) = Default::default();
         let flights = Flights::new(FLIGHT << 30);
         let buffer = vec![0; 1 << 16];
         Self {
@@ -74,16 +87,9 @@ impl Names {
             connections,
             last_connection,
             guests,
-            random,
-            drawn,
+            ids,
             buffer,
         }
-    }
-
-    /// An id that nobody can guess: the hash's keys are the kernel's random bytes.
-    fn draw(&mut self) -> u16 {
-        self.drawn = self.drawn.wrapping_add(1);
-        self.random.hash_one(self.drawn) as u16
     }
 
     fn act(&mut self, mut step: Step, poll: &Poll<'_>) {
@@ -187,7 +193,7 @@ impl Names {
             let its =
                 |guest: &super::Guest| guest.address == *from.ip() && guest.gateway == gateway;
             if self.table.guest(index).is_some_and(its) {
-                let random = self.draw();
+                let random = self.ids.draw();
                 let message = buffer.get(..length).unwrap_or_default();
                 let client = Client::Udp(from);
                 let step = self.table.ask(index, client, message, random, now);
@@ -243,7 +249,7 @@ impl Names {
         let guest = connection.guest;
         let messages = self.with(number, poll, |connection| connection.receive(now));
         for message in messages.unwrap_or_default() {
-            let random = self.draw();
+            let random = self.ids.draw();
             let step = self.table.ask(guest, Client::Tcp(number), &message, random, now);
             if matches!(step, Step::Wait | Step::Again(_)) {
                 self.connections.get_mut(&number).into_iter().for_each(Connection::drop_one);
@@ -290,7 +296,8 @@ impl Server for Names {
             self.connections.iter().filter(|(_, one)| gone(one)).map(|(n, _)| *n).collect();
         gone.into_iter().for_each(|number| self.close(number));
         self.flights.bring(&want.dns.netd);
-        for step in self.table.bring(&want.dns, Instant::now()) {
+        let draw = || self.ids.draw();
+        for step in self.table.bring(&want.dns, draw, Instant::now()) {
             self.act(step, poll);
         }
         Ok(())

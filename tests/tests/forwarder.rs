@@ -291,6 +291,11 @@ fn dns_of(bed: &Bed, guest: &str) -> LayerStatus {
     layers.into_iter().find(|layer| layer.layer == Layer::DNS).expect("the layer DNS")
 }
 
+fn connects(from: &impl InNetns, at: &str, port: u16) -> bool {
+    let to = SocketAddr::new(at.parse().expect("an address"), port);
+    from.enter(|| TcpStream::connect_timeout(&to, Duration::from_millis(300))).is_ok()
+}
+
 fn nobody_is_answered_but_a_guest_that_asks_its_gateway(firewall: &str) {
     let bed = bed(firewall, &[FIRST]);
     let _first = bed.device.internet.resolver(FIRST, Says::All);
@@ -325,6 +330,21 @@ fn nobody_is_answered_but_a_guest_that_asks_its_gateway(firewall: &str) {
     };
     refused(&from_beyond, GATEWAY);
     refused(&from_beyond, Device::ADDRESS);
+    // By TCP from the device's network, and at the gateway of a guest that has another one.
+    let distant = Guest::new();
+    let its = GuestConfig {
+        gateway: "10.77.0.1".to_owned(),
+        prefixLength: 24,
+        ..by(DnsMode::FORWARD, "distant")
+    };
+    bed.attach_as(&its, &by_pid(distant.pid()));
+    assert_eq!(resolve_by_tcp(&distant, &its.gateway).expect("its own"), Resolver::ANSWER);
+    for (at, port) in [(&*its.gateway, 53), (&*its.gateway, PORT), (Device::ADDRESS, 53)] {
+        assert!(!connects(&other, at, port), "{at} {port}");
+    }
+    for at in [GATEWAY, Device::ADDRESS] {
+        assert!([53, PORT].iter().all(|port| !connects(&internet.netns, at, *port)), "{at}");
+    }
     // In another's name: it gets no answer, and neither does that one.
     let victim = address(&boxes);
     let heard = bed.guest.enter(|| UdpSocket::bind((victim, 4053))).expect("a socket");

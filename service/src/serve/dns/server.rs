@@ -221,11 +221,15 @@ impl Names {
         self.listeners.shut_out(&guests);
     }
 
-    /// Guests' connections. By TCP nobody has another's address: the kernel has spoken with it.
+    /// Guests' connections. By TCP nobody has another's address: the kernel has spoken with it, by the way
+    /// that leads to it.
     fn accept(&mut self, at: usize, poll: &Poll<'_>) {
         let Some(listener) = self.listeners.get(at) else { return };
         let Ok((stream, SocketAddr::V4(from))) = listener.tcp.accept() else { return };
-        let guest = self.guests.get(from.ip()).copied();
+        let at_its_gateway = |index: &IfIndex| {
+            self.table.guest(*index).is_some_and(|guest| guest.gateway == listener.gateway)
+        };
+        let guest = self.guests.get(from.ip()).copied().filter(at_its_gateway);
         let of = |one: &&Connection| Some(one.guest) == guest;
         let (of_a_guest, of_all) = CONNECTIONS;
         let many = self.connections.values().filter(of).count() >= of_a_guest
@@ -337,5 +341,47 @@ impl Server for Names {
         }
         self.book.write(&mut self.table.news);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Guest, Want as Dns, PORT};
+    use super::*;
+    use crate::effects::kernel::testing::{in_a_netns, ip};
+    use nix::sys::epoll::{Epoll, EpollCreateFlags};
+    use std::net::TcpStream;
+
+    #[test]
+    fn a_connection_is_a_guests_at_its_own_gateway_only() {
+        in_a_netns(|_| is_at_its_own_gateway());
+    }
+
+    fn is_at_its_own_gateway() {
+        ip("link set lo up");
+        let epoll = Epoll::new(EpollCreateFlags::empty()).unwrap();
+        let poll = Poll { epoll: &epoll, server: 0 };
+        let guest = |n: u32| Guest {
+            name: format!("box{n}").into(),
+            address: [127, 0, 0, n as u8].into(),
+            gateway: [127, 0, n as u8, 2].into(),
+            prefix: 24,
+            way: None,
+            servers: None,
+            peers: None,
+        };
+        let guests = (1..=2).map(|n| (IfIndex::of(n), guest(n))).collect();
+        let gateways = (1..=2).map(|n| guest(n).gateway).collect();
+        let dns = Dns { guests: Arc::new(guests), gateways, ..Dns::default() };
+        let mut names = Names::new(Arc::default());
+        names.bring(&Want { dns, ..Want::default() }, &poll).unwrap();
+        // The kernel asks from 127.0.0.1, which is the first guest.
+        for (gateway, heard) in [(guest(2).gateway, 0), (guest(1).gateway, 1)] {
+            let place = (0..2).find(|at| names.listeners.get(*at).unwrap().gateway == gateway);
+            let _client = TcpStream::connect((gateway, PORT)).unwrap();
+            names.accept(place.unwrap(), &poll);
+            assert_eq!(names.connections.len(), heard, "{gateway}");
+        }
+        assert_eq!(names.table.news(None).counts.refused, 1);
     }
 }

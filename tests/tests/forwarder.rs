@@ -536,6 +536,52 @@ fn an_answer_by_the_uplink_before_is_nobodys() {
 }
 
 #[test]
+fn a_guest_beyond_its_share_is_told_so_at_once_and_so_is_one_beyond_that_of_all() {
+    const SHARE: u16 = 64;
+    let bed = bed("nftables", &[FIRST]);
+    let _silent = bed.device.internet.resolver(FIRST, Says::Nothing);
+    let others: Vec<_> = (0..16).map(|_| Guest::new()).collect();
+    for (n, guest) in others.iter().enumerate() {
+        bed.attach_as(&by(DnsMode::FORWARD, &format!("other{n}")), &by_pid(guest.pid()));
+    }
+    let socket = |guest: &Guest| {
+        let socket = guest.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        socket
+    };
+    let ask = |socket: &UdpSocket, id: u16| {
+        let message = [&id.to_be_bytes(), &question()[2..]].concat();
+        socket.send_to(&message, (GATEWAY, 53)).expect("sent");
+    };
+    // The ids and codes of what has come.
+    let told = |socket: &UdpSocket| {
+        let mut buffer = [0; 512];
+        let next =
+            || uninterrupted(|| socket.recv(&mut buffer)).ok().map(|_| (buffer[1], buffer[3] & 15));
+        std::iter::from_fn(next).collect::<Vec<_>>()
+    };
+    let counted = |name: &str| {
+        let counters = bed.service.get(name).expect("get").expect("a guest").dnsCounters;
+        (counters.asked, counters.refused, counters.failed)
+    };
+    let began = Instant::now();
+    let of_box = socket(&bed.guest);
+    (0..=SHARE).for_each(|id| ask(&of_box, id));
+    assert_eq!(told(&of_box), [(SHARE as u8, 2)]);
+    assert_eq!(counted("box"), (65, 1, 0));
+    // Fifteen more have theirs, and all is taken.
+    let [others @ .., last] = &others[..] else { unreachable!() };
+    let sockets: Vec<_> = others.iter().map(socket).collect();
+    sockets.iter().for_each(|socket| (0..SHARE).for_each(|id| ask(socket, id)));
+    let of_last = socket(last);
+    ask(&of_last, 7);
+    assert_eq!(told(&of_last), [(7, 2)]);
+    assert_eq!((counted("other0"), counted("other14")), ((64, 0, 0), (64, 0, 0)));
+    assert_eq!(counted("other15"), (1, 1, 0));
+    assert!(began.elapsed() < Duration::from_secs(4), "too slow a machine: what was asked is over");
+}
+
+#[test]
 fn a_guest_by_a_tun_asks_the_tuns_resolver_only() {
     let device = Device::new();
     let beyond = second_way(&device, "tun0");

@@ -536,6 +536,43 @@ fn an_answer_by_the_uplink_before_is_nobodys() {
 }
 
 #[test]
+fn who_forges_an_answer_has_to_know_the_id_the_port_and_the_question() {
+    let bed = bed("nftables", &[FIRST]);
+    bed.device.internet.run(&format!("ip addr add {FIRST}/32 dev lo"));
+    let (first, _) = listen(&bed.device.internet, FIRST.parse().expect("an address"));
+    first.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let client = bed.guest.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+    client.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let mut asked = Vec::new();
+    for n in 0..64 {
+        client.send_to(&question(), (GATEWAY, 53)).expect("sent");
+        let (query, from) = received(&first);
+        let forged = other_answer(&query);
+        let (mut id, mut name, mut kind) = (forged.clone(), forged.clone(), forged);
+        id[n % 2] ^= 1 << (n % 8);
+        name[13] ^= 1;
+        kind[query.len() - 3] = AAAA;
+        for forged in [&id, &name, &kind] {
+            first.send_to(forged, from).expect("sent");
+        }
+        first.send_to(&answer(&query, Says::All).expect("an answer"), from).expect("sent");
+        let mut buffer = [0; 512];
+        let length = uninterrupted(|| client.recv(&mut buffer)).expect("an answer");
+        assert!(buffer[..length].ends_with(&Resolver::ANSWER), "{:?}", &buffer[..length]);
+        asked.push((u16::from_be_bytes([query[0], query[1]]), from.port()));
+    }
+    let different =
+        |ids: &mut dyn Iterator<Item = u16>| ids.collect::<std::collections::BTreeSet<_>>().len();
+    // Of 64 that are drawn two may well be the same; not four.
+    assert!(different(&mut asked.iter().map(|(id, _)| *id)) > 60, "{asked:?}");
+    let steps = asked.windows(2).map(|two| two[1].0.wrapping_sub(two[0].0));
+    assert!(different(&mut steps.into_iter()) > 59, "{asked:?}");
+    for nine in asked.windows(9) {
+        assert!(nine.iter().any(|(_, port)| *port != nine[0].1), "{asked:?}");
+    }
+}
+
+#[test]
 fn a_guest_beyond_its_share_is_told_so_at_once_and_so_is_one_beyond_that_of_all() {
     const SHARE: u16 = 64;
     let bed = bed("nftables", &[FIRST]);

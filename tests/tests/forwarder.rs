@@ -399,6 +399,11 @@ fn whatever_a_guest_sends_others_are_answered() {
         let _ = socket.send_to(message, (GATEWAY, 53));
     }
     assert_eq!(code(&root, &[&good[..], &[0; 4000]].concat()), Some(1), "oversized");
+    // The first five are no questions, nor is what is cut off; of the others some are.
+    let odd = |name: &str| bed.service.get(name).expect("get").expect("a guest").dnsCounters.odd;
+    let (least, all) = (5 + good.len() as i64, messages.len() as i64);
+    assert!((least..all).contains(&odd("root")), "{} of {least} to {all}", odd("root"));
+    assert_eq!(odd("box"), 0);
     // By TCP: half a message, one that says more than may be, and connections that say nothing.
     let connect = || root.enter(|| TcpStream::connect((GATEWAY, 53))).expect("TCP");
     let idle: Vec<_> = (0..16).map(|_| connect()).collect();

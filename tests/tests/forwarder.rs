@@ -14,8 +14,10 @@
 
 //! What guests ask their gateway, answered by guestnetd's own forwarder.
 
+use std::fs;
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 use guestnet_tests::bed::{eventually, second_way, Bed, GATEWAY};
 use guestnet_tests::client::{address, by_pid, config};
 use guestnet_tests::resolver::{answer, listen, question, resolve, resolve_by_tcp, Resolver, Says};
-use guestnet_tests::{uninterrupted, Device, Guest, InNetns, Internet, Probe};
+use guestnet_tests::{uninterrupted, Daemon, Device, Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(
     a_guest_is_answered_by_udp_and_tcp,
@@ -146,6 +148,36 @@ fn an_auto_guest_is_forwarded_where_one_resolver_would_not_do(firewall: &str) {
     eventually("a stub", || forwards() && answered() && stub.asked() > 0);
     write(&format!("nameserver {}\n", Internet::ADDRESS));
     eventually("by DNAT again", || !forwards() && answered());
+}
+
+/// systemd-resolved's own file says whom its stub asks: who it is, is asked, and not the stub.
+#[test]
+fn behind_systemd_resolveds_stub_its_servers_are_asked() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let program = folder.path().join("start");
+    let script = format!(
+        "#!/bin/sh\nset -e\nmount -t tmpfs none /run\nmkdir -p /run/systemd/resolve\n\
+         echo nameserver {FIRST} >/run/systemd/resolve/resolv.conf\nexec \"$@\"\n"
+    );
+    fs::write(&program, script).expect("the script");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("chmod");
+    let device = Device::new();
+    let first = device.internet.resolver(FIRST, Says::All);
+    let stub = Resolver::start(&device, "127.0.0.53".parse().expect("an address"), Says::All);
+    let daemon = Daemon::new(&device).by(&format!("unshare -m {}", program.display()));
+    fs::write(daemon.resolv_conf(), "nameserver 127.0.0.53\noptions edns0\n").expect("written");
+    let bed = Bed::around(device, daemon).build();
+    for mode in [DnsMode::AUTO, DnsMode::FORWARD] {
+        bed.attach_as(&by(mode, "box"), &bed.target());
+        let before = first.asked();
+        eventually("an answer", || resolve(&bed.guest, GATEWAY).is_ok());
+        assert!(first.asked() > before, "{mode:?}");
+        let layer = dns(&bed);
+        assert!(layer.text.contains(FIRST), "{layer:?}");
+        assert_eq!(layer.state, LayerState::OK, "{layer:?}");
+        bed.detach("box");
+    }
+    assert_eq!(stub.asked(), 0, "the stub");
 }
 
 #[test]

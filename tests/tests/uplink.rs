@@ -27,6 +27,7 @@ guestnet_tests::with_both_backends!(
     a_guest_waits_for_the_uplink_and_goes_on,
     default_is_where_the_default_route_leaves,
     a_new_address_is_used_at_once,
+    an_uplink_without_an_address_has_what_another_interface_lends_it,
     hosts_of_a_large_network_are_asked_for_slowly,
 );
 
@@ -81,6 +82,31 @@ fn a_guest_waits_for_the_uplink_and_goes_on(firewall: &str) {
         assert_waits(&bed, Cause::UPLINK_MISSING);
         state(GuestState::WAITING_FOR_UPLINK);
     }
+}
+
+fn an_uplink_without_an_address_has_what_another_interface_lends_it(firewall: &str) {
+    let device = Device::new();
+    for command in [
+        "ip addr add 198.51.100.7/32 dev lo",
+        "ip addr flush dev wlan0 scope global",
+        "ip route replace 192.0.2.1 dev wlan0",
+        "ip route replace default via 192.0.2.1 dev wlan0",
+    ] {
+        device.run(command);
+    }
+    device.internet.run("ip route add 198.51.100.7 dev device");
+    let bed = Bed::on(device).args(&format!("--firewall {firewall}")).build();
+    let guest = Guest::new();
+    assert_eq!(bed.attach("demo", &guest).state, GuestState::ATTACHED);
+    assert_eq!(guest.tcp(Internet::TCP, "on").expect("an answer"), "198.51.100.7 on");
+    assert!(uplink_layers(&bed).iter().all(|layer| layer.state == LayerState::OK));
+    assert_eq!(bed.service.status(None).expect("status").uplink.address, "198.51.100.7");
+    // The kernel takes the guest's gateway then, which nobody beyond can answer.
+    bed.device.run("ip addr del 198.51.100.7/32 dev lo");
+    eventually("it waits", || {
+        uplink_layers(&bed).iter().all(|layer| layer.cause == Cause::UPLINK_NO_ADDRESS)
+    });
+    assert!(guest.tcp(Internet::TCP, "off").is_err());
 }
 
 fn default_is_where_the_default_route_leaves(firewall: &str) {

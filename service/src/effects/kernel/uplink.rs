@@ -151,7 +151,6 @@ fn candidate(
     link: &Link,
 ) -> Result<Candidate, KernelError> {
     let first = addresses(netlink, link.index)?.first().copied();
-    let address = first.map(|(address, _)| address);
     let carries = match routing {
         RoutingMode::Main => way.leads_by(link.index),
         RoutingMode::Netd { .. } => {
@@ -159,6 +158,11 @@ fn candidate(
             let routes = route::of(netlink, Family::V4, table, None)?;
             carries(&routes.iter().map(table_route).collect::<Vec<_>>(), link.index)
         }
+    };
+    let address = match first {
+        Some((address, _)) => Some(address),
+        None if routing == RoutingMode::Main && carries => lent(netlink, link.index)?,
+        None => None,
     };
     let (port_of, vrf) = master(netlink, link)?;
     Ok(Candidate {
@@ -174,6 +178,20 @@ fn candidate(
         ipv6: address.is_none() && has_ipv6(netlink, link.index)?,
         carries,
     })
+}
+
+/// What packets leave with by an interface that has no address of its own (unnumbered: PPP, a host that is routed
+/// to): one of another interface, as the kernel chooses it, for masquerade too (inet_select_addr()). A guest's
+/// gateway is none: nobody beyond can answer it.
+fn lent(netlink: &Netlink, index: IfIndex) -> Result<Option<Ipv4Addr>, KernelError> {
+    let way = route::towards(netlink, INTERNET[0])?.filter(|way| way.index == index && !way.local);
+    let Some(source @ IpAddr::V4(address)) = way.and_then(|way| way.source) else {
+        return Ok(None);
+    };
+    let all = address::of(netlink, Family::V4, None)?;
+    let holder = all.iter().find(|one| one.address == source).map(|one| one.index);
+    let of_a_guest = by_index(netlink, holder)?.is_some_and(|link| link.is_ours());
+    Ok(Some(address).filter(|_| !of_a_guest))
 }
 
 fn table_route(route: &route::Route) -> TableRoute {

@@ -20,7 +20,7 @@
 
 use super::inotify;
 use nix::errno::Errno;
-use nix::sys::inotify::AddWatchFlags;
+use nix::sys::inotify::{AddWatchFlags, InotifyEvent, WatchDescriptor};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,6 +38,8 @@ const GAP: Duration = Duration::from_secs(1);
 pub struct Watch {
     path: PathBuf,
     inotify: AsyncFd<inotify::Fd>,
+    /// Its folder, while there is no such file.
+    folder: Option<WatchDescriptor>,
     /// Whether it was taken, and nobody was told yet.
     taken: bool,
     /// Not before then is somebody told.
@@ -58,15 +60,33 @@ impl Watch {
     }
 
     fn of(path: &Path) -> io::Result<Self> {
-        let inotify = inotify::open()?;
-        let watch = Self { path: path.to_owned(), inotify, taken: false, quiet: Instant::now() };
+        let (inotify, path) = (inotify::open()?, path.to_owned());
+        let quiet = Instant::now();
+        let mut watch = Self { path, inotify, folder: None, taken: false, quiet };
         watch.follow()?;
         Ok(watch)
     }
 
-    fn follow(&self) -> io::Result<()> {
-        let added = self.inotify.get_ref().0.add_watch(&self.path, AddWatchFlags::IN_CLOSE);
-        Ok(added.map(drop)?)
+    /// Watches the file, or its folder until somebody makes it there.
+    fn follow(&mut self) -> io::Result<()> {
+        let inotify = &self.inotify.get_ref().0;
+        let add = || inotify.add_watch(&self.path, AddWatchFlags::IN_CLOSE);
+        let mut added = add();
+        if let (Err(Errno::ENOENT), None, Some(folder)) = (added, self.folder, self.path.parent()) {
+            let made = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+            self.folder = Some(inotify.add_watch(folder, made | AddWatchFlags::IN_ONLYDIR)?);
+            // It may have been made meanwhile.
+            added = add();
+        }
+        match added {
+            Ok(_) => {
+                // One that is gone is not watched either.
+                self.folder.take().map(|folder| inotify.rm_watch(folder));
+                Ok(())
+            }
+            Err(Errno::ENOENT) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// Waits until a program may have changed the tables since this returned last; at most once in [`GAP`].
@@ -87,21 +107,32 @@ impl Watch {
         self.quiet = Instant::now() + GAP;
     }
 
-    fn reads_a_run(&self) -> bool {
-        let mut taken = false;
+    fn reads_a_run(&mut self) -> bool {
+        let (mut taken, mut lost) = (false, false);
+        while let Some(events) = self.events() {
+            for InotifyEvent { wd, mask, name, .. } in events {
+                // Others' files in its folder, and the end of a watch that was given up.
+                let of_file = Some(wd) != self.folder && name.is_none();
+                let made = name.is_some() && name.as_deref() == self.path.file_name();
+                taken |= of_file && mask.intersects(AddWatchFlags::IN_CLOSE) || made;
+                // Somebody has deleted it: the next run makes another one, or has.
+                lost |= of_file && mask.contains(AddWatchFlags::IN_IGNORED) || made;
+            }
+        }
+        if lost {
+            if let Err(e) = self.follow() {
+                log::info!("{} is not watched any more: {e}", self.path.display());
+            }
+        }
+        taken
+    }
+
+    /// What has come; none: nothing is left.
+    fn events(&self) -> Option<Vec<InotifyEvent>> {
         loop {
             match self.inotify.get_ref().0.read_events() {
-                Ok(events) => {
-                    taken = true;
-                    // Somebody has deleted it: the next run makes another one, or has.
-                    if events.iter().any(|event| event.mask.contains(AddWatchFlags::IN_IGNORED)) {
-                        if let Err(e) = self.follow() {
-                            log::info!("{} is not watched any more: {e}", self.path.display());
-                        }
-                    }
-                }
                 Err(Errno::EINTR) => {}
-                Err(_) => return taken,
+                other => return other.ok(),
             }
         }
     }
@@ -132,8 +163,22 @@ mod tests {
             tokio::time::timeout(GAP * 20, watch.changed()).await.expect("the last of them");
             let none = tokio::time::timeout(GAP + soon, watch.changed()).await;
             assert!(none.is_err(), "once for all");
+            // Somebody deletes it, and the next run makes another one.
+            std::fs::remove_file(&path).unwrap();
+            for _ in 0..2 {
+                let none = tokio::time::timeout(soon, watch.changed()).await;
+                assert!(none.is_err(), "nobody has run");
+            }
+            drop(File::create(path.with_extension("other")).unwrap());
+            assert!(tokio::time::timeout(soon, watch.changed()).await.is_err(), "another file");
+            drop(File::create(&path).unwrap());
+            tokio::time::timeout(GAP * 2, watch.changed()).await.expect("it is made");
+            drop(File::open(&path).unwrap());
+            tokio::time::timeout(GAP * 2, watch.changed()).await.expect("it is followed");
+            assert!(watch.folder.is_none());
             assert!(Watch::of(Path::new("/nonexistent/xtables.lock")).is_err());
         });
+        std::fs::remove_file(path.with_extension("other")).unwrap();
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -26,6 +26,7 @@ use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestS
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::ERROR_HOST_INTERFACE_EXISTS;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::Lifeline::Lifeline;
+use android_system_guestnet::aidl::android::system::guestnet::Verdict::Verdict;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
 use guestnet_tests::bed::{eventually, guests_rules, guests_table, Bed, Stream, FIRST};
 use guestnet_tests::client::{address, by_pid, config};
@@ -35,6 +36,7 @@ guestnet_tests::with_both_backends!(
     a_guest_does_not_notice_a_restart,
     without_guests_a_stop_leaves_nothing,
     what_the_device_lost_meanwhile_is_put_back,
+    guests_whose_links_have_each_others_names_get_their_own_back,
 );
 
 fn a_guest_does_not_notice_a_restart(firewall: &str) {
@@ -465,6 +467,30 @@ fn a_link_of_nobodys_that_is_renamed_can_be_detached_by_that_name() {
     bed.detach("ethx7");
     assert!(bed.device.link("ethx7").is_none() && bed.names().is_empty());
     assert_eq!(guest.links(), ["lo"]);
+}
+
+/// Each has the other's name, so that neither can be given its own as it is.
+fn guests_whose_links_have_each_others_names_get_their_own_back(firewall: &str) {
+    let mut bed = Bed::new(firewall);
+    let guests = ["one", "two"].map(|name| {
+        let guest = Guest::new();
+        bed.attach(name, &guest);
+        guest
+    });
+    bed.daemon.kill();
+    for change in ["vm_wlan down", "vm_wlan name x", "vm_wlan1 down", "vm_wlan1 name vm_wlan"] {
+        bed.device.run(&format!("ip link set {change}"));
+    }
+    bed.device.run("ip link set x name vm_wlan1");
+    bed.start();
+    eventually("both have internet", || {
+        guests.iter().all(|guest| guest.tcp(Internet::TCP, "hello").is_ok())
+    });
+    let listed = bed.service.list().expect("list");
+    let links: Vec<_> = listed.iter().map(|guest| guest.hostInterface.as_str()).collect();
+    assert_eq!(links, ["vm_wlan", "vm_wlan1"]);
+    let status = bed.service.status(None).expect("status");
+    assert!(status.guests.iter().all(|guest| guest.verdict == Verdict::INTERNET), "{status:?}");
 }
 
 /// A digit that a worn flash has flipped is a digit all the same.

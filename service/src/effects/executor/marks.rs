@@ -42,17 +42,36 @@ fn put_back_one(
     changed: &Changed,
 ) -> Result<(), KernelError> {
     match changed {
-        Changed::Name(_) => match link::rename(netlink, index, net.host.name.as_str()) {
-            // Before Linux 6.2 a link that is up keeps its name (dev_change_name()).
-            Err(e) if e.errno == libc::EBUSY => {
-                link::set_up(netlink, index, false)?;
-                link::rename(netlink, index, net.host.name.as_str())
-            }
-            other => other,
-        },
+        Changed::Name(_) => {
+            free_name(netlink, net.host.name.as_str(), index)?;
+            rename(netlink, index, net.host.name.as_str())
+        }
         Changed::Master(_) => link::set_master(netlink, index, None),
         Changed::Group(_) => link::set_group(netlink, index, LINK_GROUP),
         Changed::Mac(_) => link::set_mac(netlink, index, net.host.mac.0),
+    }
+}
+
+fn rename(netlink: &Netlink, index: IfIndex, name: &str) -> Result<(), KernelError> {
+    match link::rename(netlink, index, name) {
+        // Before Linux 6.2 a link that is up keeps its name (dev_change_name()).
+        Err(e) if e.errno == libc::EBUSY => {
+            link::set_up(netlink, index, false)?;
+            link::rename(netlink, index, name)
+        }
+        other => other,
+    }
+}
+
+/// Takes a guest's name from another guest's end, whose own name may be taken in turn. That end is down until
+/// its turn comes.
+fn free_name(netlink: &Netlink, name: &str, index: IfIndex) -> Result<(), KernelError> {
+    match link::by_name(netlink, name)? {
+        Some(other) if other.is_ours() && other.index != index => {
+            link::set_up(netlink, other.index, false)?;
+            link::rename(netlink, other.index, &format!("guest{}", other.index))
+        }
+        _ => Ok(()),
     }
 }
 

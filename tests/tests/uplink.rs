@@ -95,12 +95,17 @@ fn an_uplink_without_an_address_has_what_another_interface_lends_it(firewall: &s
         device.run(command);
     }
     device.internet.run("ip route add 198.51.100.7 dev device");
-    let bed = Bed::on(device).args(&format!("--firewall {firewall}")).build();
+    let arguments = format!("--firewall {firewall} --dns {}", Internet::ADDRESS);
+    let bed = Bed::on(device).args(&arguments).build();
     let guest = Guest::new();
     assert_eq!(bed.attach("demo", &guest).state, GuestState::ATTACHED);
     assert_eq!(guest.tcp(Internet::TCP, "on").expect("an answer"), "198.51.100.7 on");
-    assert!(uplink_layers(&bed).iter().all(|layer| layer.state == LayerState::OK));
-    assert_eq!(bed.service.status(None).expect("status").uplink.address, "198.51.100.7");
+    let status = bed.service.status(None).expect("status");
+    assert_eq!(status.uplink.address, "198.51.100.7");
+    eventually("the resolver is asked by it, too", || {
+        let guest = bed.service.status(None).expect("status").guests.remove(0);
+        guest.layers.iter().all(|layer| layer.state == LayerState::OK)
+    });
     // The kernel takes the guest's gateway then, which nobody beyond can answer.
     bed.device.run("ip addr del 198.51.100.7/32 dev lo");
     eventually("it waits", || {

@@ -21,8 +21,10 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::thread;
+use std::time::Instant;
 
 /// An operation on a device of some shape.
 type Of = (&'static str, &'static str);
@@ -111,6 +113,8 @@ fn representative(rows: &Rows) -> BTreeMap<Of, Vec<String>> {
 fn try_all(all: bool, told: &BTreeMap<Of, Vec<String>>) -> (Rows, Vec<String>) {
     // Attaches take the longest.
     let todo = Mutex::new(operations());
+    let (count, begun) = (operations().count(), Instant::now());
+    let done = AtomicUsize::new(0);
     // Its lock is not held by who works.
     let next = || todo.lock().expect("the list").next();
     let found = Mutex::new((Rows::new(), Vec::new()));
@@ -126,6 +130,10 @@ fn try_all(all: bool, told: &BTreeMap<Of, Vec<String>>) -> (Rows, Vec<String>) {
                         told.get(&of).map(|cells| cells.join("\n")).unwrap_or_default()
                     };
                     let result = try_one(of, &cells);
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    let (operation, device) = of;
+                    let seconds = begun.elapsed().as_secs();
+                    eprintln!("   {done} of {count}: {operation}, {device}, after {seconds} s");
                     let mut found = found.lock().expect("the table");
                     match result {
                         Ok(rows) => found.0.extend(rows),

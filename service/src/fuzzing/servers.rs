@@ -101,7 +101,7 @@ fn terms() -> Terms {
     let spec = GuestSpec::new(name, wlan0, None, GATEWAY, 16, -1).expect("a guest");
     let mut net = GuestNet::new(&spec, 0, GUEST, Mtu::new(1400).expect("an MTU"));
     net.guest.mac = Mac(MAC);
-    Terms { net: Arc::new(net), way: Arc::default() }
+    Terms { net: Arc::new(net), way: Arc::default(), domain: Some("guest".into()) }
 }
 
 /// A packet to the port of DHCP servers, and a message for itself: whatever it says, the one lease to the

@@ -24,8 +24,6 @@ use std::net::Ipv4Addr;
 pub struct WayOut {
     /// Whether setUplinkInfo() has said anything of it.
     pub known: bool,
-    /// The domain that names are completed with.
-    pub domain: Option<String>,
     /// Whether it is metered.
     pub metered: bool,
     /// URL of the API of the captive portal that it is behind (RFC 8908).

@@ -235,9 +235,9 @@ fn terms(random: &mut Random) -> Terms {
         known: true,
         metered: random.flip(),
         portal: random.flip().then(|| "https://portal.example/api".into()),
-        domain: random.flip().then(|| "example.test".into()),
     };
-    Terms { net: Arc::new(net), way: Arc::new(way) }
+    let domain = random.flip().then(|| "example.test".into());
+    Terms { net: Arc::new(net), way: Arc::new(way), domain }
 }
 
 /// What an answer has to have.
@@ -273,7 +273,7 @@ fn expected(terms: &Terms, request: &Request, kind: Kind) -> Vec<DhcpOption> {
     for code in request.asked.iter().collect::<BTreeSet<_>>() {
         options.extend(match code {
             12 => Some(O::Hostname("box-7".into())),
-            15 => way.domain.as_ref().map(|domain| O::DomainName(domain.to_string())),
+            15 => terms.domain.as_ref().map(|domain| O::DomainName(domain.to_string())),
             43 => way.metered.then(|| O::VendorExtensions(b"ANDROID_METERED".to_vec())),
             114 => way.portal.as_ref().map(|portal| O::CaptivePortal(portal.to_string())),
             121 => {

@@ -17,6 +17,7 @@
 use std::time::Duration;
 
 use android_system_guestnet::aidl::android::system::guestnet::Dhcp::Dhcp;
+use android_system_guestnet::aidl::android::system::guestnet::DnsMode::DnsMode;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
     ERROR_BAD_CAPTIVE_PORTAL, ERROR_BAD_ENUM, ERROR_BAD_INTERFACE_NAME,
@@ -24,7 +25,7 @@ use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
 use android_system_guestnet::aidl::android::system::guestnet::UplinkInfo::UplinkInfo;
 use guestnet_tests::bed::Bed;
 use guestnet_tests::client::{by_pid, config};
-use guestnet_tests::{with_both_backends, Guest, Internet, Probe};
+use guestnet_tests::{with_both_backends, Device, Guest, Internet, Probe};
 use nix::sys::signal::Signal;
 
 use crate::scene::{counters, forget, Client};
@@ -41,7 +42,7 @@ fn udhcpc_gets_what_was_attached_and_renews_it(firewall: &str) {
     let client = Client::udhcpc(&bed.guest, "");
     let lease = "ip=172.17.3.4/16 router=172.17.3.2 dns=172.17.3.2 mtu=1400 lease=3600 \
                  serverid=172.17.3.2 broadcast=172.17.255.255 hostname=box \
-                 staticroutes=0.0.0.0/0 172.17.3.2 opt43= opt114=";
+                 staticroutes=0.0.0.0/0 172.17.3.2 opt43= opt114= domain=";
     assert_eq!(client.told(), format!("bound {lease}"));
     assert_eq!(bed.guest.tcp(Internet::TCP, "hello").expect("internet"), "192.0.2.2 hello");
     client.signal(Signal::SIGUSR1);
@@ -51,6 +52,26 @@ fn udhcpc_gets_what_was_attached_and_renews_it(firewall: &str) {
     assert!(offers >= 1 && acks >= 2, "{offers} offers, {acks} acks");
     assert_eq!([naks, refused], [0; 2]);
     assert_eq!(counters(&bed, "other"), [0; 4], "it has not asked");
+}
+
+/// Where guestnetd itself answers for names there is a zone to complete them with: a resolver behind DNAT knows none.
+#[test]
+fn the_zone_of_guests_names_is_the_domain_of_those_who_are_answered_by_it() {
+    let domain = |bed: &Bed, dns: DnsMode| {
+        let config = GuestConfig { dns, ..config("box") };
+        bed.attach_as(&config, &by_pid(bed.guest.pid()));
+        let told = Client::udhcpc(&bed.guest, "-q").told();
+        bed.detach("box");
+        told.split_once(" domain=").expect("its words").1.to_owned()
+    };
+    let with = |args: &str| {
+        Bed::on(Device::new()).args(&format!("--dns 192.0.2.53 --firewall nftables {args}")).build()
+    };
+    let usual = with("");
+    assert_eq!(domain(&usual, DnsMode::FORWARD), "guest");
+    assert_eq!(domain(&usual, DnsMode::DNAT), "");
+    assert_eq!(domain(&with("--guest-zone car.internal"), DnsMode::FORWARD), "car.internal");
+    assert_eq!(domain(&with("--guest-zone none"), DnsMode::FORWARD), "");
 }
 
 #[test]
@@ -140,7 +161,7 @@ fn what_the_platform_knows_of_the_uplink_is_told() {
     bed.attach("box", &bed.guest);
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     let client = Client::udhcpc(&bed.guest, "");
-    let expected = format!("opt43={} opt114={}", hex("ANDROID_METERED"), hex(url));
+    let expected = format!("opt43={} opt114={} domain=", hex("ANDROID_METERED"), hex(url));
     let told = client.told();
     assert!(told.ends_with(&expected), "{told}");
 }

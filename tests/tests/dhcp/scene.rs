@@ -53,7 +53,7 @@ ip addr add $ip/$mask dev $interface
 ip link set $interface mtu $mtu
 ip route add default via $router dev $interface
 echo "$1 ip=$ip/$mask router=$router dns=$dns mtu=$mtu lease=$lease serverid=$serverid" \
-    "broadcast=$broadcast hostname=$hostname staticroutes=$staticroutes opt43=$opt43 opt114=$opt114"
+    "broadcast=$broadcast hostname=$hostname staticroutes=$staticroutes opt43=$opt43 opt114=$opt114 domain=$domain"
 "#;
 
 impl Client {

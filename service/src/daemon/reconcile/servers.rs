@@ -124,12 +124,8 @@ fn want(world: &World, netd: &Path, zone: Option<&Zone>) -> Want {
 /// What guests are told of the uplink.
 fn way_out(world: &World) -> WayOut {
     let info = world.uplink_infos.of(world.uplink.name.as_ref());
-    let way = info.map(|info| WayOut {
-        known: true,
-        domain: None,
-        metered: info.metered,
-        portal: info.portal.clone(),
-    });
+    let way =
+        info.map(|info| WayOut { known: true, metered: info.metered, portal: info.portal.clone() });
     way.unwrap_or_default()
 }
 

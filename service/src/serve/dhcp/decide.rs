@@ -42,6 +42,8 @@ pub struct Terms {
     pub net: Arc<GuestNet>,
     /// Its way out.
     pub way: Arc<WayOut>,
+    /// The domain that names are completed with; none: nobody would answer for those.
+    pub domain: Option<Arc<str>>,
 }
 
 impl Terms {
@@ -222,7 +224,7 @@ fn parameter(terms: &Terms, code: u8) -> Option<Vec<u8>> {
         code::MTU => u16::try_from(terms.net.mtu.bytes()).ok()?.to_be_bytes().to_vec(),
         code::BROADCAST => (u32::from(terms.address()) | !mask).to_be_bytes().to_vec(),
         code::HOST_NAME => host_name(terms.net.name.as_str())?.as_bytes().to_vec(),
-        code::DOMAIN => way.domain.as_ref()?.as_bytes().to_vec(),
+        code::DOMAIN => terms.domain.as_ref()?.as_bytes().to_vec(),
         code::VENDOR if way.metered => METERED.to_vec(),
         code::PORTAL => way.portal.as_ref()?.as_bytes().to_vec(),
         // A client that knows these looks at no others (RFC 3442): the default route stands here, too.
@@ -252,13 +254,13 @@ mod tests {
         let spec = GuestSpec::new(name, wlan0, None, GATEWAY, 16, -1).unwrap();
         let mut net = GuestNet::new(&spec, 0, GUEST, Mtu::new(1400).expect("an MTU"));
         net.guest.mac = Mac(MAC);
-        Terms { net: Arc::new(net), way: Arc::default() }
+        Terms { net: Arc::new(net), way: Arc::default(), domain: None }
     }
 
     fn with(change: impl FnOnce(&mut GuestNet, &mut WayOut)) -> Terms {
-        let Terms { mut net, mut way } = terms();
+        let Terms { mut net, mut way, domain } = terms();
         change(Arc::make_mut(&mut net), Arc::make_mut(&mut way));
-        Terms { net, way }
+        Terms { net, way, domain }
     }
 
     fn request(kind: Kind) -> Request {
@@ -388,12 +390,13 @@ mod tests {
         assert_eq!(*value(121), [0, 172, 17, 3, 2]);
         assert_eq!(*value(12), b"box");
         let full = with(|_, way| {
-            way.domain = Some("guest".into());
             way.metered = true;
             way.portal = Some("https://portal.example/api".into());
         });
+        let full = Terms { domain: Some("guest".into()), ..full };
         let all = options(&full, &Request { asked, ..request(Kind::Discover) });
         assert_eq!(codes(&all), [53, 54, 51, 58, 59, 1, 3, 6, 26, 28, 121, 12, 15, 43, 114]);
+        assert_eq!(all[12].1, b"guest");
         assert_eq!(all[13].1, b"ANDROID_METERED");
         assert_eq!(all[14].1, b"https://portal.example/api");
         let bare = options(&full, &request(Kind::Discover));
@@ -417,8 +420,8 @@ mod tests {
     fn a_portal_whose_url_does_not_fit_is_left_out() {
         let terms = with(|_, way| {
             way.portal = Some(format!("https://{}/", "p".repeat(240)));
-            way.domain = Some("d".repeat(100));
         });
+        let terms = Terms { domain: Some("d".repeat(100).into()), ..terms };
         let asks = |room| Request { asked: vec![15, 114, 12], room, ..request(Kind::Discover) };
         let codes = |room| options(&terms, &asks(room)).iter().map(|one| one.0).collect::<Vec<_>>();
         assert!(codes(548).ends_with(&[15, 12]));

@@ -49,10 +49,10 @@ pub struct Want {
 }
 
 impl Want {
-    /// What a guest is told; none: it is not answered.
+    /// What a guest is told, but for its domain; none: it is not answered.
     fn terms(&self, index: IfIndex) -> Option<Terms> {
         let net = Arc::clone(self.guests.get(&index)?);
-        Some(Terms { net, way: Arc::clone(&self.way) })
+        Some(Terms { net, way: Arc::clone(&self.way), domain: None })
     }
 }
 

@@ -22,7 +22,7 @@ use super::{frame, Want};
 use crate::model::dhcp::Counts;
 use crate::model::if_index::IfIndex;
 use crate::ordered::OrderedMap;
-use crate::serve::{self, Counters, Poll};
+use crate::serve::{self, dns, Counters, Poll};
 use log::Level;
 use nix::sys::epoll::EpollFlags;
 use std::collections::HashMap;
@@ -44,6 +44,9 @@ const TURN: usize = 64;
 pub struct Server {
     socket: Option<Socket>,
     want: Want,
+    /// The guests whose questions for names are answered here, and the zone of their own names.
+    names: Arc<OrderedMap<IfIndex, dns::Guest>>,
+    zone: Option<Arc<str>>,
     counters: Arc<Counters>,
     /// What guests have sent lately, by the indexes of their host ends.
     paces: HashMap<IfIndex, Pace>,
@@ -68,6 +71,8 @@ impl Server {
         Box::new(Self {
             socket: None,
             want: Want::default(),
+            names: Arc::default(),
+            zone: None,
             counters: Arc::clone(counters),
             paces: HashMap::new(),
             deaf: OrderedMap::new(),
@@ -76,7 +81,7 @@ impl Server {
 
     fn take(&mut self, packet: &Packet<'_>) -> io::Result<()> {
         // Of a link that is no guest's: the device may be a server itself, by another one.
-        let Some(terms) = self.want.terms(packet.index) else { return Ok(()) };
+        let Some(terms) = self.terms(packet.index) else { return Ok(()) };
         let now = Instant::now();
         let pace = self.paces.entry(packet.index).or_insert_with(|| Pace::new(now));
         if !pace.may(now) {
@@ -128,6 +133,12 @@ impl Server {
         Ok(())
     }
 
+    /// What a guest is told; none: it is not answered.
+    fn terms(&self, index: IfIndex) -> Option<Terms> {
+        let domain = self.zone.clone().filter(|_| self.names.contains_key(&index));
+        Some(Terms { domain, ..self.want.terms(index)? })
+    }
+
     fn count(&self, index: IfIndex, count: impl FnOnce(&mut Counts)) {
         self.counters.dhcp.note(index, |entry| count(&mut entry.counts));
     }
@@ -144,6 +155,8 @@ impl Server {
 impl serve::Server for Server {
     fn bring(&mut self, want: &serve::Want, poll: &Poll<'_>) -> io::Result<()> {
         self.want = want.dhcp.clone();
+        self.names = Arc::clone(&want.dns.guests);
+        self.zone = want.dns.zone.as_ref().map(|zone| zone.text().into());
         let guests = &self.want.guests;
         self.paces.retain(|index, _| guests.contains_key(index));
         self.deaf.retain(|index, _| guests.contains_key(index));

@@ -17,7 +17,7 @@
 
 use super::decide::{decide, Refusal, Terms, Verdict};
 use super::message::{Kind, Malformed, Request};
-use super::socket::{Packet, Socket};
+use super::socket::{Packet, Socket, MOST_DEAF};
 use super::{frame, Want};
 use crate::model::dhcp::Counts;
 use crate::model::if_index::IfIndex;
@@ -50,8 +50,7 @@ pub struct Server {
     counters: Arc<Counters>,
     /// What guests have sent lately, by the indexes of their host ends.
     paces: HashMap<IfIndex, Pace>,
-    /// Guests that are not heard, and until when.
-    deaf: OrderedMap<IfIndex, Instant>,
+    deaf: Deaf,
 }
 
 /// Why a message is not answered.
@@ -75,7 +74,7 @@ impl Server {
             zone: None,
             counters: Arc::clone(counters),
             paces: HashMap::new(),
-            deaf: OrderedMap::new(),
+            deaf: Deaf::default(),
         })
     }
 
@@ -87,8 +86,7 @@ impl Server {
         if !pace.may(now) {
             log::log!(pace.level(), "{}: asks too much by DHCP", terms.net.name);
             self.count(packet.index, |counts| counts.refused += 1);
-            self.deaf.insert(packet.index, now + DEAF);
-            return self.filter();
+            return if self.deaf.add(packet.index, now + DEAF) { self.filter() } else { Ok(()) };
         }
         if let Err(e) = self.answer(packet, &terms) {
             self.count(packet.index, |counts| counts.refused += 1);
@@ -148,7 +146,7 @@ impl Server {
     }
 
     fn filter(&self) -> io::Result<()> {
-        self.socket.as_ref().map_or(Ok(()), |socket| socket.filter(self.deaf.keys().copied()))
+        self.socket.as_ref().map_or(Ok(()), |socket| socket.filter(self.deaf.0.keys().copied()))
     }
 }
 
@@ -159,7 +157,7 @@ impl serve::Server for Server {
         self.zone = want.dns.zone.as_ref().map(|zone| zone.text().into());
         let guests = &self.want.guests;
         self.paces.retain(|index, _| guests.contains_key(index));
-        self.deaf.retain(|index, _| guests.contains_key(index));
+        self.deaf.0.retain(|index, _| guests.contains_key(index));
         self.counters.dhcp.forget_others(guests);
         if want.is_nothing() {
             // The next guest may come at once (a detach and an attach); else the thread ends with all it has.
@@ -184,12 +182,28 @@ impl serve::Server for Server {
     }
 
     fn due(&self) -> Option<Instant> {
-        self.deaf.values().min().copied()
+        self.deaf.0.values().min().copied()
     }
 
     fn tick(&mut self, now: Instant, _poll: &Poll<'_>) -> io::Result<()> {
-        self.deaf.retain(|_, until| *until > now);
+        self.deaf.0.retain(|_, until| *until > now);
         self.filter()
+    }
+}
+
+/// Guests that are not heard, and until when: as many as the filter has room for.
+#[derive(Default)]
+struct Deaf(OrderedMap<IfIndex, Instant>);
+
+impl Deaf {
+    /// One more; whether the filter is to be another. What was in the socket's queue before comes after all, and
+    /// for whom there is no room is refused here: neither is worth a call for each packet.
+    fn add(&mut self, index: IfIndex, until: Instant) -> bool {
+        let is_new = self.0.len() < MOST_DEAF && !self.0.contains_key(&index);
+        if is_new {
+            self.0.insert(index, until);
+        }
+        is_new
     }
 }
 
@@ -232,6 +246,19 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_filter_is_another_for_each_guest_that_it_has_room_for_and_for_no_packet_more() {
+        let (mut deaf, now) = (Deaf::default(), Instant::now());
+        let mut add = |index| (0..3).map(|_| deaf.add(IfIndex::of(index), now)).collect::<Vec<_>>();
+        // The last ones come first: the filter's order is that of their links.
+        for index in (2..=201).rev() {
+            assert_eq!(add(index), [true, false, false], "{index}");
+        }
+        assert_eq!(add(1), [false; 3], "there is no room for the 201st");
+        deaf.0.remove(&IfIndex::of(7));
+        assert!(deaf.add(IfIndex::of(1), now), "there is now");
+    }
 
     #[test]
     fn a_guest_has_a_burst_and_then_its_pace() {

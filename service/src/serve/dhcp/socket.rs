@@ -202,7 +202,7 @@ const PACKET_TYPE: u32 = ANCILLARY + 4; // SKF_AD_PKTTYPE
 const IF_INDEX: u32 = ANCILLARY + 8; // SKF_AD_IFINDEX
 
 /// The most links that a filter of 8-bit jumps has room for.
-const MOST_DEAF: usize = 200;
+pub const MOST_DEAF: usize = 200;
 
 /// Whole UDP to port 67 that was sent to this device or to all, by none of these links.
 fn program(deaf: impl Iterator<Item = IfIndex>) -> Vec<libc::sock_filter> {

@@ -16,8 +16,9 @@
 //! a VM's kernel does. It answers for its address, asks by DHCP and sends pings.
 
 use std::io::{self, Read, Write};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::bed::BOUND;
@@ -27,9 +28,12 @@ use android_system_guestnet::aidl::android::system::guestnet::Guest::Guest as At
 const HEADER: usize = 12;
 /// How long until something is sent again.
 const AGAIN: Duration = Duration::from_millis(200);
+/// The checksum is left to the other side. (VIRTIO_NET_HDR_F_NEEDS_CSUM)
+const NEEDS_CSUM: u8 = 1;
 const BROADCAST: [u8; 6] = [0xff; 6];
 const ARP: [u8; 2] = [8, 6];
 const IPV4: [u8; 2] = [8, 0];
+const IPV6: [u8; 2] = [0x86, 0xdd];
 
 /// DHCPDISCOVER.
 pub const DISCOVER: u8 = 1;
@@ -44,7 +48,15 @@ pub const NAK: u8 = 6;
 
 /// A machine.
 pub struct Vm {
-    queue: std::fs::File,
+    queues: Vec<std::fs::File>,
+    /// Which of its queues it sends by.
+    pub by: usize,
+    /// Which of them the last frame has come by.
+    pub came_by: AtomicUsize,
+    /// How many checksums were left to it.
+    pub left: AtomicUsize,
+    /// Whether checksums may be left to it, and it leaves those of UDP to the other side.
+    offload: bool,
     mac: [u8; 6],
     gateway: Ipv4Addr,
     /// Its address; until it has one it answers for none.
@@ -67,22 +79,77 @@ pub struct Lease {
 impl Vm {
     /// One with the first descriptor, the MAC and the gateway that attach() has told.
     pub fn of(guest: &mut Attached) -> Self {
-        let queue = OwnedFd::from(guest.tap.remove(0));
+        let queue = guest.tap.remove(0).into();
+        Self::by(guest, vec![queue])
+    }
+
+    /// One with all descriptors.
+    pub fn of_all(guest: &mut Attached) -> Self {
+        let queues = std::mem::take(&mut guest.tap).into_iter().map(OwnedFd::from).collect();
+        Self::by(guest, queues)
+    }
+
+    /// One with these queues of a guest's device.
+    pub fn by(guest: &Attached, queues: Vec<OwnedFd>) -> Self {
+        let queues = queues.into_iter().map(Into::into).collect();
         let bytes = guest.mac.split(':').map(|byte| u8::from_str_radix(byte, 16).expect("hex"));
         let mac = bytes.collect::<Vec<_>>().try_into().expect("a MAC");
         let gateway = guest.gateway.parse().expect("an address");
-        Self { queue: queue.into(), mac, gateway, address: Ipv4Addr::UNSPECIFIED }
+        let (by, offload) = (0, false);
+        let [came_by, left] = [0; 2].map(AtomicUsize::new);
+        Self { queues, by, came_by, left, offload, mac, gateway, address: Ipv4Addr::UNSPECIFIED }
+    }
+
+    /// Takes and leaves checksums, as VMMs ask for it.
+    pub fn offloads(&mut self) {
+        // linux/if_tun.h; it takes its argument by value.
+        const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
+        const TUN_F_CSUM: libc::c_ulong = 1;
+        // SAFETY: the descriptor is open, and no memory is touched.
+        let done =
+            unsafe { libc::ioctl(self.queues[0].as_raw_fd(), TUNSETOFFLOAD as _, TUN_F_CSUM) };
+        assert_eq!(done, 0, "TUNSETOFFLOAD: {}", io::Error::last_os_error());
+        self.offload = true;
+    }
+
+    /// Closes one of its queues.
+    pub fn close(&mut self, queue: usize) {
+        drop(self.queues.remove(queue));
+        self.by = 0;
     }
 
     /// One more descriptor of the same device, as a process has it that this one was passed to.
     pub fn descriptor(&self) -> OwnedFd {
-        self.queue.try_clone().expect("dup").into()
+        self.queues[0].try_clone().expect("dup").into()
     }
 
     fn send(&self, to: [u8; 6], kind: [u8; 2], payload: &[u8]) {
-        let frame = [&[0; HEADER][..], &to, &self.mac, &kind, payload].concat();
+        let mut frame = [&[0; HEADER][..], &to, &self.mac, &kind, payload].concat();
+        if self.offload {
+            leave_checksum(&mut frame);
+        }
         // Of a device that is gone nothing is wanted.
-        let _ = (&self.queue).write(&frame);
+        let _ = (&self.queues[self.by]).write(&frame);
+    }
+
+    /// Sends a packet of IPv6 to another MAC.
+    pub fn sends_ipv6(&self, to: [u8; 6], packet: &[u8]) {
+        self.send(to, IPV6, packet);
+    }
+
+    /// Sends a datagram from its address to another MAC; nobody waits for an answer.
+    pub fn sends_udp(&self, mac: [u8; 6], to: Ipv4Addr, ports: [u16; 2]) {
+        self.send(mac, IPV4, &ipv4(self.address, to, 17, &udp(ports, b"hello")));
+    }
+
+    /// How many frames of IPv6 come in this time.
+    pub fn ipv6_that_comes(&self, wait: Duration) -> usize {
+        let (until, mut count) = (Instant::now() + wait, 0);
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            let frame = self.next(left.as_millis() as i32 + 1);
+            count += usize::from(frame.is_some_and(|frame| frame[12..14] == IPV6));
+        }
+        count
     }
 
     /// Sends until there is an answer; what else comes is answered as a machine does.
@@ -112,16 +179,27 @@ impl Vm {
 
     /// The next frame in so many milliseconds, behind its header.
     fn next(&self, wait: i32) -> Option<Vec<u8>> {
-        let mut poll =
-            libc::pollfd { fd: self.queue.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: the kernel reads and writes one `struct pollfd`.
-        if unsafe { libc::poll(&mut poll, 1, wait) } <= 0 || poll.revents & libc::POLLIN == 0 {
+        let watched = |queue: &std::fs::File| libc::pollfd {
+            fd: queue.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let mut polls: Vec<_> = self.queues.iter().map(watched).collect();
+        // SAFETY: the kernel reads and writes as many `struct pollfd` as there are.
+        if unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as _, wait) } <= 0 {
             return None;
         }
+        let at = polls.iter().position(|poll| poll.revents & libc::POLLIN != 0)?;
         let mut buffer = vec![0; 1 << 16];
-        let length = (&self.queue).read(&mut buffer).ok()?;
-        let frame = buffer.get(HEADER..length)?.to_vec();
-        assert_whole(&buffer[..HEADER], &frame);
+        let length = (&self.queues[at]).read(&mut buffer).ok()?;
+        let mut frame = buffer.get(HEADER..length)?.to_vec();
+        let header = &mut buffer[..HEADER];
+        if self.offload && header[0] == NEEDS_CSUM {
+            make_checksum(header, &mut frame);
+            self.left.fetch_add(1, Relaxed);
+        }
+        assert_whole(header, &frame);
+        self.came_by.store(at, Relaxed);
         self.answer_arp(&frame);
         Some(frame)
     }
@@ -231,6 +309,32 @@ impl Vm {
     }
 }
 
+/// Leaves the checksum of UDP over IPv4 to the other side, with what that needs for it in the header of the frame:
+/// where it begins and where it stands. The sum of the pseudo header stands there already (virtio 1.1, 5.1.6.2).
+fn leave_checksum(frame: &mut [u8]) {
+    let (header, frame) = frame.split_at_mut(HEADER);
+    if frame.len() < 42 || frame[12..14] != IPV4 || frame[23] != 17 {
+        return;
+    }
+    header[0] = NEEDS_CSUM;
+    header[6..8].copy_from_slice(&34u16.to_ne_bytes());
+    header[8..10].copy_from_slice(&6u16.to_ne_bytes());
+    let pseudo = [&frame[26..34], &[0, 17], &frame[38..40]].concat();
+    let [high, low] = checksum(&pseudo);
+    frame[40..42].copy_from_slice(&[!high, !low]);
+}
+
+/// Makes the checksum that was left to this side, as its header says, and takes that for done.
+#[track_caller]
+fn make_checksum(header: &mut [u8], frame: &mut [u8]) {
+    let number = |at: usize| usize::from(u16::from_ne_bytes([header[at], header[at + 1]]));
+    let (start, at) = (number(6), number(6) + number(8));
+    assert!(start >= 34 && at + 2 <= frame.len(), "{header:02x?} for {frame:02x?}");
+    let sum = checksum(&frame[start..]);
+    frame[at..at + 2].copy_from_slice(&sum);
+    header[0] = 0;
+}
+
 /// What a frame for a machine without any offload must be: no checksum is left to it, and none is wrong.
 #[track_caller]
 pub fn assert_whole(header: &[u8], frame: &[u8]) {
@@ -284,6 +388,17 @@ fn lease(frame: &[u8]) -> Option<Lease> {
         options = after;
     }
     Some(found)
+}
+
+/// A packet of IPv6 with a datagram from one port to another, whole.
+pub fn ipv6_udp(from: Ipv6Addr, to: Ipv6Addr, ports: [u16; 2], payload: &[u8]) -> Vec<u8> {
+    let mut datagram = udp(ports, payload);
+    let length = (datagram.len() as u16).to_be_bytes();
+    let pseudo = [&from.octets()[..], &to.octets(), &[0, 0], &length, &[0, 0, 0, 17]].concat();
+    let sum = checksum(&[&pseudo[..], &datagram].concat());
+    datagram[6..8].copy_from_slice(&sum);
+    let head = [0x60, 0, 0, 0, length[0], length[1], 17, 64];
+    [&head[..], &from.octets(), &to.octets(), &datagram].concat()
 }
 
 /// A datagram from one port to another.

@@ -16,6 +16,7 @@
 
 mod ctl;
 mod ends;
+mod queues;
 mod real;
 mod refused;
 

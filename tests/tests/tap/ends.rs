@@ -15,11 +15,12 @@
 //! A TAP guest lives by its descriptor, and by nothing else.
 
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::{
     EndCause::EndCause, GuestEvent::GuestEvent, IGuestNet::IGuestNet,
 };
-use guestnet_tests::bed::{deaf, eventually, Bed, Listener, Told};
+use guestnet_tests::bed::{deaf, eventually, Bed, Listener, Told, BOUND};
 use guestnet_tests::{InNetns, Probe};
 
 use super::{attach, nowhere, tap, INTERNET};
@@ -35,6 +36,12 @@ pub fn next_lost(listener: &Listener) -> (String, EndCause) {
             _ => {}
         }
     }
+}
+
+/// Whether a process is this program by now.
+fn is_called(pid: u32, name: &str) -> bool {
+    let comm = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    comm.is_ok_and(|comm| comm.trim_end() == name)
 }
 
 #[test]
@@ -61,14 +68,40 @@ fn a_holder_that_is_killed_takes_it_along() {
     let listener = Listener::on(&**bed.service);
     let words = ["attach", "vm", "--tap", "--exec", "sleep", "1000"];
     let mut holder = bed.daemon.ctl(&words).spawn().expect("guestnetctl");
-    let comm = format!("/proc/{}/comm", holder.id());
-    let is_it = || std::fs::read_to_string(&comm).is_ok_and(|name| name == "sleep\n");
-    eventually("it has become the program", is_it);
+    eventually("it has become the program", || is_called(holder.id(), "sleep"));
     assert_eq!(bed.names(), ["vm"]);
     holder.kill().expect("killed");
     holder.wait().expect("ended");
     assert_eq!(next_lost(&listener), ("vm".to_owned(), EndCause::TAP_CLOSED));
     assert!(bed.device.link("vm_wlan").is_none());
+}
+
+/// The kernel itself takes the device along. A busy machine may be late now and then: the least of some times counts.
+#[test]
+fn the_link_is_gone_within_50_ms_of_its_holders_end() {
+    let bed = Bed::new("auto");
+    let mut times = Vec::new();
+    for _ in 0..8 {
+        let words = ["attach", "vm", "--tap", "--exec", "sleep", "1000"];
+        let mut holder = bed.daemon.ctl(&words).spawn().expect("guestnetctl");
+        eventually("it has become the program", || is_called(holder.id(), "sleep"));
+        let there = || nix::net::if_::if_nametoindex("vm_wlan").is_ok();
+        times.push(bed.device.enter(|| {
+            assert!(there());
+            let killed = Instant::now();
+            holder.kill().expect("killed");
+            while there() {
+                assert!(killed.elapsed() < BOUND, "it stays");
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            killed.elapsed()
+        }));
+        holder.wait().expect("ended");
+        eventually("its guest is gone", || bed.names().is_empty());
+    }
+    times.sort();
+    eprintln!("{times:?}");
+    assert!(times[0] < Duration::from_millis(50), "{times:?}");
 }
 
 #[test]

@@ -14,7 +14,9 @@
 
 //! A TAP guest lives by its descriptor, and by nothing else.
 
+use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::{
@@ -102,6 +104,64 @@ fn the_link_is_gone_within_50_ms_of_its_holders_end() {
     times.sort();
     eprintln!("{times:?}");
     assert!(times[0] < Duration::from_millis(50), "{times:?}");
+}
+
+/// A program that is killed at the end.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Takes a descriptor that comes by a socket, says so, and keeps it until it is killed.
+const TAKES: &str = "\
+import signal, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+print('listens', flush=True)
+_, fds, _, _ = socket.recv_fds(server.accept()[0], 1, 1)
+print('has', len(fds), flush=True)
+signal.pause()";
+
+/// Passes the one that it was started with on, and keeps it.
+const PASSES_ON: &str = "\
+import signal, socket, sys
+client = socket.socket(socket.AF_UNIX)
+client.connect(sys.argv[1])
+socket.send_fds(client, [b'x'], [int(sys.argv[2])])
+signal.pause()";
+
+#[test]
+fn a_process_that_its_descriptor_was_passed_to_keeps_it_beyond_its_first_holder() {
+    let bed = Bed::new("auto");
+    let listener = Listener::on(&**bed.service);
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("socket").display().to_string();
+    let mut takes = Command::new("python3");
+    let takes = takes.args(["-c", TAKES, &socket]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut second = Running(takes.spawn().expect("python3"));
+    let mut says = BufReader::new(second.0.stdout.take().expect("its output")).lines();
+    let mut says = || says.next().expect("it says something").expect("text");
+    assert_eq!(says(), "listens");
+    let words = ["attach", "vm", "--tap", "--exec", "python3", "-c", PASSES_ON, &socket, "{fd}"];
+    let mut first = Running(bed.daemon.ctl(&words).spawn().expect("guestnetctl"));
+    assert_eq!(says(), "has 1");
+    let there = || bed.device.link("vm_wlan").map(|link| link["ifindex"].to_string());
+    let before = there().expect("the link");
+    first.0.kill().expect("killed");
+    first.0.wait().expect("ended");
+    // Longer than it takes to be seen (`the_link_is_gone_within_50_ms_of_its_holders_end`).
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(there(), Some(before));
+    assert_eq!(bed.names(), ["vm"]);
+    second.0.kill().expect("killed");
+    second.0.wait().expect("ended");
+    assert_eq!(next_lost(&listener), ("vm".to_owned(), EndCause::TAP_CLOSED));
+    assert_eq!(there(), None);
 }
 
 #[test]

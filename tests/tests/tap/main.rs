@@ -15,6 +15,7 @@
 //! Guests by a TAP device: a descriptor is all that there is of them. Real packets, by the device's own NAT.
 
 mod ctl;
+mod beyond;
 mod ends;
 mod queues;
 mod real;

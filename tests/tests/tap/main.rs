@@ -14,9 +14,10 @@
 
 //! Guests by a TAP device: a descriptor is all that there is of them. Real packets, by the device's own NAT.
 
-mod ctl;
 mod beyond;
+mod ctl;
 mod ends;
+mod offload;
 mod queues;
 mod real;
 mod refused;

@@ -27,7 +27,7 @@ use serde_json::Value;
 use crate::scene::Client;
 
 /// How often the carrier of a guest's end has gone.
-fn flaps(guest: &Guest) -> u32 {
+pub fn flaps(guest: &Guest) -> u32 {
     // /sys shows the namespace of whoever mounts it.
     let show = "mount -t sysfs none /sys && cat /sys/class/net/wlan0/carrier_down_count";
     let out = guest.command("unshare").args(["-m", "sh", "-c", show]).output().expect("sysfs");

@@ -41,6 +41,7 @@ fn udhcpc_gets_what_was_attached_and_renews_it(firewall: &str) {
     forget(&bed.guest);
     let client = Client::udhcpc(&bed.guest, "");
     let lease = "ip=172.17.3.4/16 router=172.17.3.2 dns=172.17.3.2 mtu=1400 lease=3600 \
+                 renew=00000708 rebind=00000c4e \
                  serverid=172.17.3.2 broadcast=172.17.255.255 hostname=box \
                  staticroutes=0.0.0.0/0 172.17.3.2 opt43= opt114= domain=";
     assert_eq!(client.told(), format!("bound {lease}"));

@@ -21,3 +21,4 @@ mod network_manager;
 mod others;
 mod raw;
 mod scene;
+mod states;

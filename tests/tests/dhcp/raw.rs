@@ -45,6 +45,8 @@ pub struct Frame {
 pub const DISCOVER: u8 = 1;
 /// DHCPREQUEST.
 pub const REQUEST: u8 = 3;
+/// DHCPDECLINE.
+pub const DECLINE: u8 = 4;
 /// DHCPRELEASE.
 pub const RELEASE: u8 = 7;
 

@@ -52,7 +52,7 @@ ip addr flush dev $interface
 ip addr add $ip/$mask dev $interface
 ip link set $interface mtu $mtu
 ip route add default via $router dev $interface
-echo "$1 ip=$ip/$mask router=$router dns=$dns mtu=$mtu lease=$lease serverid=$serverid" \
+echo "$1 ip=$ip/$mask router=$router dns=$dns mtu=$mtu lease=$lease renew=$opt58 rebind=$opt59 serverid=$serverid" \
     "broadcast=$broadcast hostname=$hostname staticroutes=$staticroutes opt43=$opt43 opt114=$opt114 domain=$domain"
 "#;
 
@@ -62,7 +62,7 @@ impl Client {
         let folder = tempfile::tempdir().expect("a folder");
         let script = script(&folder, "told", UDHCPC);
         let line = format!(
-            "busybox udhcpc -f -i wlan0 -t 5 -T 1 -O mtu -O broadcast -O staticroutes -O 43 -O 114 \
+            "busybox udhcpc -f -i wlan0 -t 5 -T 1 -O mtu -O broadcast -O staticroutes -O 43 -O 58 -O 59 -O 114 \
              -s {} {options}",
             script.display()
         );

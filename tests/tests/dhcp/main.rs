@@ -21,4 +21,5 @@ mod network_manager;
 mod others;
 mod raw;
 mod scene;
+mod sockets;
 mod states;

@@ -132,6 +132,7 @@ fn what_an_owner_of_a_ring_sends_to_all_is_bounded_where_the_kernel_can() {
     let [(x, attached), _] = &ring.ring;
     let host = &attached.hostInterface;
     let can = ring.bed.device.run(&format!("tc filter show dev {host} ingress")).contains("police");
+    assert_eq!(can, kernel_has_act_police(), "the limit is there where the kernel has it");
     if !can {
         eprintln!("no act_police here: what is sent to all has no bound, and none is asked for");
     }

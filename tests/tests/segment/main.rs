@@ -63,6 +63,18 @@ fn filters(device: &impl InNetns) -> usize {
     hubs(device).iter().map(of).sum()
 }
 
+/// Whether the kernel takes a limit at all, asked without guestnetd.
+fn kernel_has_act_police() -> bool {
+    let probe = Guest::new();
+    let mut asks = probe.command("sh");
+    asks.arg("-c").arg(
+        "ip link add w0 type veth peer name w1 && tc qdisc add dev w0 clsact && \
+         tc filter add dev w0 ingress matchall action police rate 1mbit burst 10k 2>/dev/null || \
+         tc filter add dev w0 ingress u32 match u32 0 0 action police rate 1mbit burst 10k",
+    );
+    asks.output().is_ok_and(|output| output.status.success())
+}
+
 with_both_backends!(
     guests_of_a_segment_see_each_other_and_the_internet,
     segments_are_apart_and_so_are_guests_on_none,

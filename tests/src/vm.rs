@@ -132,6 +132,11 @@ impl Vm {
         let _ = (&self.queues[self.by]).write(&frame);
     }
 
+    /// Sends a frame as it is, whosever MAC it has.
+    pub fn sends(&self, frame: &[u8]) {
+        let _ = (&self.queues[self.by]).write(&[&[0; HEADER][..], frame].concat());
+    }
+
     /// Sends a packet of IPv6 to another MAC.
     pub fn sends_ipv6(&self, to: [u8; 6], packet: &[u8]) {
         self.send(to, IPV6, packet);

@@ -15,6 +15,7 @@
 //! What a guest as root may send and others must not get: as another, or as the gateway.
 
 use super::*;
+use guestnet_tests::vm::Vm;
 use wire::{arp, frame, mac, octets, udp_from, ARP};
 
 const GATEWAY: [u8; 4] = [172, 17, 3, 2];
@@ -37,22 +38,62 @@ impl Scene {
     #[track_caller]
     fn nobody_gets(&self, what: &str, payload: impl Fn(&[u8]) -> (u16, Vec<u8>), from: [u8; 6]) {
         let wire = Wire::of(&self.evil.0, &self.evil.1);
-        let there = self.guests.each_ref().map(|(guest, attached)| Wire::of(guest, attached));
-        let (protocol, bad) = payload(b"forged!!");
-        let own = udp(&self.evil.1, [255; 4], [9, 9], b"genuine!");
-        let good = wire.frame(ALL, IPV4, &own);
-        let multicast = [0x33, 0x33, 0, 0, 0, 1];
-        let all = [ALL, multicast, [1, 0x80, 0xc2, 0, 0, 0], there[0].mac, there[1].mac];
-        for one in &there {
-            one.hears(b"genuine!", || {
-                all.iter().for_each(|to| wire.send(&frame(*to, from, protocol, &bad)));
-                wire.send(&good);
-            });
-        }
-        for one in &there {
-            assert!(!one.has_heard(b"forged!!"), "{what}");
-        }
+        let sends = |frame: &[u8]| wire.send(frame);
+        nobody_gets(&self.guests, &self.evil.1, sends, what, payload, from);
     }
+}
+
+/// The same of any guest that sends so.
+#[track_caller]
+fn nobody_gets(
+    guests: &[(Guest, Attached); 2],
+    own: &Attached,
+    sends: impl Fn(&[u8]),
+    what: &str,
+    payload: impl Fn(&[u8]) -> (u16, Vec<u8>),
+    from: [u8; 6],
+) {
+    let there = guests.each_ref().map(|(guest, attached)| Wire::of(guest, attached));
+    let (protocol, bad) = payload(b"forged!!");
+    let good = frame(ALL, mac(own), IPV4, &udp(own, [255; 4], [9, 9], b"genuine!"));
+    let multicast = [0x33, 0x33, 0, 0, 0, 1];
+    let all = [ALL, multicast, [1, 0x80, 0xc2, 0, 0, 0], there[0].mac, there[1].mac];
+    for one in &there {
+        one.hears(b"genuine!", || {
+            all.iter().for_each(|to| sends(&frame(*to, from, protocol, &bad)));
+            sends(&good);
+        });
+    }
+    for one in &there {
+        assert!(!one.has_heard(b"forged!!"), "{what}");
+    }
+}
+
+#[test]
+fn a_vm_by_its_tap_has_its_own_mac_and_address_alone() {
+    let bed = Bed::new("auto");
+    let config = GuestConfig { kind: GuestKind::TAP, ..on("cockpit", "evil") };
+    let nowhere = GuestTarget { kind: TargetKind::NONE, ..GuestTarget::default() };
+    let mut own = bed.attach_as(&config, &nowhere);
+    let vm = Vm::of(&mut own);
+    let guests = ["a", "b"].map(|name| attach(&bed, "cockpit", name));
+    type Payload<'a> = &'a dyn Fn(&[u8]) -> (u16, Vec<u8>);
+    let refused = |what: &str, payload: Payload<'_>, from| {
+        nobody_gets(&guests, &own, |frame| vm.sends(frame), what, payload, from)
+    };
+    let (itself, address) = (mac(&own), octets(&own));
+    let (other, its) = (mac(&guests[0].1), octets(&guests[0].1));
+    for from in [other, mac(&guests[1].1), [2, 0, 0, 0, 0, 1], [0; 6], ALL] {
+        refused("IPv4", &|mark| (IPV4, udp(&own, [255; 4], [9, 9], mark)), from);
+        refused("ARP", &|mark| (ARP, arp(true, (itself, address), GATEWAY, mark)), from);
+    }
+    for from in [its, GATEWAY, [0; 4], [192, 0, 2, 1]] {
+        refused("IPv4", &|mark| (IPV4, udp_from(from, [255; 4], [9, 9], mark)), itself);
+    }
+    for says in [(itself, GATEWAY), (itself, its), (other, address), (other, its)] {
+        refused("ARP", &|mark| (ARP, arp(true, says, its, mark)), itself);
+    }
+    refused("an offer", &|mark| (IPV4, udp(&own, [255; 4], [67, 68], mark)), itself);
 }
 
 #[test]

@@ -377,7 +377,7 @@ interface IGuestNet {
      * told whether it is metered (option 43, ANDROID_METERED) and of its captive portal (option 114). It
      * holds while guestnetd runs, for the 64 interfaces named last; what was never said of is neither. A
      * guest that has a lease, and whose uplink is metered now and was not, or the other way round, asks
-     * again: its link loses its carrier for 20 ms.
+     * again: its link loses its carrier, which is announced within a second, and has it back 20 ms after that.
      *
      * @param uplink the interface's name; it need not be there.
      * @param info what is known of it.

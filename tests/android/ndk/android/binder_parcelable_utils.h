@@ -1,0 +1,28 @@
+// Copyright (C) 2026 The Android Open Source Project
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// Declared for tests/android/check-examples, as far as the examples and aidl's headers use it: Debian has it not.
+
+#pragma once
+
+#include <android/binder_auto_utils.h>
+
+#include <tuple>
+
+namespace ndk {
+
+typedef int32_t parcelable_stability_t;
+enum { STABILITY_LOCAL, STABILITY_VINTF };
+
+}  // namespace ndk

@@ -27,7 +27,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 };
 use guestnet_platform::Connection;
 use guestnet_tests::client::{by_pid, config};
-use guestnet_tests::{poll, Device, Guest, InNetns};
+use guestnet_tests::{poll, Device, Guest, InNetns, Probe};
 use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
 
 use crate::crowd::on_a_thread;
@@ -239,10 +239,10 @@ fn message(mac: [u8; 6], kind: u8, wanted: Option<[u8; 4]>) -> Vec<u8> {
 
 /// How long it takes a guest to get its address.
 fn lease(guest: &Guest) -> Result<Duration> {
-    let mac = guest.run("cat /sys/class/net/wlan0/address");
-    let mac: Vec<u8> =
-        mac.trim().split(':').filter_map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
-    let mac = mac.try_into().map_err(|_| Error::new("a guest without a MAC"))?;
+    let link = guest.link("wlan0").ok_or_else(|| Error::new("a guest without a link"))?;
+    let bytes = link["address"].as_str().unwrap_or_default().split(':');
+    let bytes: Vec<u8> = bytes.filter_map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    let mac = bytes.try_into().map_err(|_| Error::new("a guest without a MAC"))?;
     let socket = guest.enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 68)))?;
     setsockopt(&socket.as_fd(), BindToDevice, &"wlan0".into())?;
     socket.set_broadcast(true)?;

@@ -166,6 +166,9 @@ impl Daemon {
         }
         if link.is_some() {
             inside::put_into(&mut layers, net, inside);
+            if self.knows_mtu_of(&guest) {
+                inside::compare_mtus(&mut layers, net, inside);
+            }
         }
         let counters = link.and_then(|l| l.counters).unwrap_or_default();
         let (verdict, reason) = verdict::of_guest(net, &layers);
@@ -189,11 +192,8 @@ impl Daemon {
         let Some(link) = link else { return link_layer(net, None) };
         let mut changed: Vec<_> =
             identity::changed(net, &link.marks()).iter().map(Changed::to_string).collect();
-        // While work is done at its ends, or one of them is not known, it may have another MTU. What
-        // the guest sends and is longer is dropped (is_skb_forwardable()).
-        let known =
-            !self.world.guests.is_in_work(guest.index) && self.worker.doubts(guest.index).is_none();
-        if known && link.mtu < net.mtu.bytes() {
+        // What the guest sends and is longer is dropped (is_skb_forwardable()).
+        if self.knows_mtu_of(guest) && link.mtu < net.mtu.bytes() {
             changed.push(format!("its MTU (it is {} instead of {})", link.mtu, net.mtu));
         }
         if changed.is_empty() {
@@ -207,6 +207,11 @@ impl Daemon {
              NetworkManager and the like leave {host} alone"
         );
         LayerReport::bad(Layer::Link, Fault::new(Cause::LinkChanged, text).with_step(step))
+    }
+
+    /// While work is done at its ends, or one of them is not known, they may have another MTU.
+    fn knows_mtu_of(&self, guest: &Attached) -> bool {
+        !self.world.guests.is_in_work(guest.index) && self.worker.doubts(guest.index).is_none()
     }
 
     /// Whether no route is for the guest: answers go where all else goes, or nowhere.

@@ -184,6 +184,37 @@ pub(super) fn put_into(
     }
 }
 
+/// A guest may have a smaller MTU of its own: connections agree on what fits through, and datagrams do not.
+pub(super) fn compare_mtus(
+    layers: &mut [LayerReport],
+    net: &GuestNet,
+    seen: Option<&Result<Option<Inside>, String>>,
+) {
+    let Some(Ok(Some(inside))) = seen else { return };
+    let fine = |one: &&mut LayerReport| one.layer == Layer::Link && one.state == LayerState::Ok;
+    let fault = narrow(net, inside.link.mtu);
+    if let Some((one, fault)) = layers.iter_mut().find(fine).zip(fault) {
+        *one = LayerReport::new(Layer::Link, LayerState::Unknown, fault);
+    }
+}
+
+/// What is wrong with the MTU of a guest's end: veth drops what is longer, and tells nobody.
+fn narrow(net: &GuestNet, mtu: u32) -> Option<Fault> {
+    /// is_skb_forwardable() leaves room for a VLAN tag (VLAN_HLEN).
+    const SPARE: u32 = 4;
+    let (name, here) = (&net.guest.name, net.mtu);
+    if mtu.saturating_add(SPARE) >= here.bytes() {
+        return None;
+    }
+    let text =
+        format!("the guest's {name} has MTU {mtu}, here it is {here}: larger answers are lost");
+    let step = format!(
+        "guestnetctl update {} --mtu {mtu}, or in the guest: ip link set {name} mtu {here}",
+        net.name
+    );
+    Some(Fault::new(Cause::MtuBlackhole, text).with_step(step))
+}
+
 /// Whether the guest has lost what repair() puts back.
 pub(in crate::daemon) fn has_lost(net: &GuestNet, seen: &Result<Option<Inside>, String>) -> bool {
     let Ok(Some(inside)) = seen else { return false };
@@ -338,5 +369,28 @@ fn set(layers: &mut [LayerReport], layer: Layer, fault: Fault) {
 fn add(layers: &mut [LayerReport], words: &str) {
     if let Some(one) = layers.iter_mut().find(|one| one.layer == Layer::Address) {
         one.text.push_str(words);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{GuestSpec, IfName, Mtu};
+    use std::net::Ipv4Addr;
+
+    fn net() -> GuestNet {
+        let (name, interface) = (GuestName::new("box").unwrap(), IfName::new("wlan0").unwrap());
+        let (gateway, address) = (Ipv4Addr::new(10, 9, 0, 2), Ipv4Addr::new(10, 9, 0, 3));
+        let spec = GuestSpec::new(name, interface, None, gateway, 24, 1500).unwrap();
+        GuestNet::new(&spec, 0, address, Mtu::ETHERNET)
+    }
+
+    #[test]
+    fn a_smaller_mtu_loses_what_is_longer_than_it_and_a_vlan_tag() {
+        let step = |mtu| narrow(&net(), mtu).map(|fault| fault.next_step.unwrap_or_default());
+        assert_eq!([9000, 1500, 1496].map(step), [None, None, None]);
+        let steps =
+            "guestnetctl update box --mtu 1495, or in the guest: ip link set wlan0 mtu 1500";
+        assert_eq!(step(1495).as_deref(), Some(steps));
     }
 }

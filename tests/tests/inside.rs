@@ -230,6 +230,68 @@ fn what_a_guest_may_do_is_no_loss() {
     assert_eq!(blamed(&status(&bed, "box")), (Verdict::INTERNET, None));
 }
 
+/// A guest moves its address to an interface of its own that sends by its end.
+const MOVED: [&[&str]; 2] = [
+    &["ip link add br0 type bridge", "ip link set wlan0 master br0"],
+    &["ip link add br0 link wlan0 type macvlan mode bridge"],
+];
+
+#[test]
+fn a_guest_that_moves_its_address_above_its_end_loses_nothing() {
+    for commands in MOVED {
+        let bed = Bed::new("nftables");
+        let guest = Guest::new();
+        // What is kept is looked at again, and left alone.
+        bed.attach_as(&GuestConfig { keep: true, ..config("box") }, &by_pid(guest.pid()));
+        run(&guest, commands);
+        run(
+            &guest,
+            &[
+                "ip link set br0 up",
+                "ip addr flush dev wlan0",
+                "ip addr add 172.17.3.3/16 dev br0",
+                "ip route add default via 172.17.3.2",
+            ],
+        );
+        eventually("its packets flow", || guest.tcp(Internet::TCP, "x").is_ok());
+        assert!(resolve(&guest, GATEWAY).is_ok());
+        let of = status(&bed, "box");
+        assert_eq!(blamed(&of), (Verdict::INTERNET, None), "{commands:?}: {of:?}");
+        // The steps are for where its address is.
+        for (command, layer, cause, text) in [
+            ("ip route del default", Layer::ROUTE, Cause::GUEST_ROUTE_LOST, "its default route"),
+            ("ip link set br0 down", Layer::LINK, Cause::GUEST_LINK_DOWN, "br0 is down"),
+        ] {
+            guest.run(command);
+            assert!(guest.tcp(Internet::TCP, "x").is_err());
+            let of = status(&bed, "box");
+            let blame = Some((layer, cause));
+            assert_eq!(blamed(&of), (Verdict::NO_INTERNET, blame), "{commands:?}: {of:?}");
+            let reason = of.reason.expect("a reason");
+            assert!(reason.text.contains(text), "{}", reason.text);
+            let step = reason.nextStep.expect("a next step");
+            guest.run(step.strip_prefix("in the guest: ").expect("a command"));
+        }
+        guest.run("ip route add default via 172.17.3.2");
+        eventually("its packets flow again", || guest.tcp(Internet::TCP, "x").is_ok());
+        assert_eq!(blamed(&status(&bed, "box")), (Verdict::INTERNET, None), "{commands:?}");
+        let addresses = guest.addresses(4, "wlan0");
+        assert!(addresses.is_empty(), "{addresses:?}");
+        // A default route by another interface of its own is another matter.
+        run(
+            &guest,
+            &[
+                "ip link add vpn0 type veth peer name vpn1",
+                "ip link set vpn0 up",
+                "ip route add 0.0.0.0/1 dev vpn0",
+                "ip route add 128.0.0.0/1 dev vpn0",
+            ],
+        );
+        let blame = Some((Layer::ROUTE, Cause::GUEST_ROUTE_LOST));
+        assert_eq!(blamed(&status(&bed, "box")), (Verdict::NO_INTERNET, blame), "{commands:?}");
+    }
+}
+
 /// Whether a datagram that fills 1500 bytes comes back by UDP.
 fn large_answers_come(guest: &Guest) -> bool {
     guest.udp(Internet::UDP, &"x".repeat(1450)).is_ok()

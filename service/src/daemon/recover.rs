@@ -138,7 +138,7 @@ fn look_beyond(
     let end = there.map_err(|e| e.to_string())?.ok_or("its other end is gone")?;
     let interface = IfName::new(&end.name).ok_or("its other end has no plain name")?;
     let own = Netlink::open().map_err(|e| e.to_string())?;
-    let addresses = address::beyond(own, netns, end.index, MOST).unwrap_or_default().0;
+    let addresses = address::beyond(own, netns, Some(end.index), MOST).unwrap_or_default().0;
     Ok((Some(netns), interface, addresses))
 }
 

@@ -33,6 +33,7 @@ fn the_healthy_are_healthy() {
         a_second_guest,
         a_small_mtu,
         a_guest_of_a_small_mtu,
+        a_guest_with_a_bridge_of_its_own,
         docker,
         firewalld,
         a_tun_of_its_own,
@@ -88,6 +89,22 @@ fn a_small_mtu() {
 fn a_guest_of_a_small_mtu() {
     let ward = Ward::empty(Device::new(), "");
     ward.bed.attach_as(&GuestConfig { mtu: 1300, ..config("demo") }, &by_pid(ward.guest.pid()));
+    ward.is_healthy();
+}
+
+fn a_guest_with_a_bridge_of_its_own() {
+    let ward = Ward::new("nftables");
+    for line in [
+        "ip link add br0 type bridge",
+        "ip link set wlan0 master br0",
+        "ip link set br0 up",
+        "ip addr flush dev wlan0",
+        "ip addr add 172.17.3.3/16 dev br0",
+        "ip route add default via 172.17.3.2",
+    ] {
+        ward.guest.run(line);
+    }
+    ward.guest.wait_until_up("br0");
     ward.is_healthy();
 }
 

@@ -30,6 +30,7 @@ use crate::doctor::verdict::{self as table, Facts, GuestFacts, Inside, Probed, R
 use crate::doctor::{Diagnosis, Row};
 use crate::effects::firewall::diagnose::journey;
 use crate::effects::firewall::diagnose::{self as filters, Kernel};
+use crate::effects::kernel::inside as guest_side;
 use crate::effects::kernel::link::Link;
 use crate::effects::kernel::neighbour::{self, Neighbour};
 use crate::effects::kernel::netlink::Netlink;
@@ -384,6 +385,7 @@ fn inside(
     gateway: Ipv4Addr,
     host: Ipv4Addr,
 ) -> Inside {
+    let end = guest_side::holder(netlink, end, address);
     let there = link::by_index(netlink, end).ok().flatten();
     let addresses = address::of(netlink, Family::V4, Some(end)).unwrap_or_default();
     let towards = |to: Ipv4Addr| route::towards(netlink, to).ok().flatten();

@@ -218,22 +218,29 @@ fn narrow(net: &GuestNet, mtu: u32) -> Option<Fault> {
 /// Whether the guest has lost what repair() puts back.
 pub(in crate::daemon) fn has_lost(net: &GuestNet, seen: &Result<Option<Inside>, String>) -> bool {
     let Ok(Some(inside)) = seen else { return false };
-    faults(net, inside).iter().any(|(layer, _)| *layer != Layer::Dns)
+    // What it has moved it would have twice.
+    inside.above.is_none() && faults(net, inside).iter().any(|(layer, _)| *layer != Layer::Dns)
 }
 
 /// What a guest has lost of its side, by layer.
 fn faults(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
     let (name, end) = (&net.guest.name, &net.guest);
-    let repair = format!("guestnetctl repair {}", net.name);
+    let above = inside.above.as_ref();
+    // Where the guest has moved its address, a repair would put it back beside that.
+    let repair = match above {
+        None => format!("guestnetctl repair {}, or in the guest:", net.name),
+        Some(_) => "in the guest:".to_owned(),
+    };
     let mut faults = Vec::new();
-    if !inside.link.up {
-        let text = format!("the guest's {name} is down");
-        let fault = Fault::new(Cause::GuestLinkDown, text)
-            .with_step(format!("{repair}, or in the guest: ip link set {name} up"));
+    let down = (!inside.link.up).then_some(name.as_str());
+    let down = down.or(above.filter(|above| !above.up).map(|above| above.name.as_str()));
+    if let Some(down) = down {
+        let fault = Fault::new(Cause::GuestLinkDown, format!("the guest's {down} is down"))
+            .with_step(format!("{repair} ip link set {down} up"));
         faults.push((Layer::Link, fault));
     }
     let mut lost_address = false;
-    if let Some(addresses) = &inside.addresses {
+    if let Some(addresses) = inside.addresses.as_ref().filter(|_| above.is_none()) {
         let own = |address: std::net::IpAddr| address == end.address;
         if !addresses.found.iter().any(|found| own(found.address)) {
             lost_address = true;
@@ -250,25 +257,24 @@ fn faults(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
             let own = format!("{}/{}", end.address, end.prefix);
             let text = format!("the guest's {name} has lost its address {own}{has}");
             let fault = Fault::new(Cause::GuestAddressLost, text)
-                .with_step(format!("{repair}, or in the guest: ip addr add {own} dev {name}"));
+                .with_step(format!("{repair} ip addr add {own} dev {name}"));
             faults.push((Layer::Address, fault));
         }
     }
     let Some(ways) = inside.ways.as_ref().filter(|_| net.vpn.leaves()) else { return faults };
-    if let Some(fault) = lost_route(net, ways.out.as_ref()).filter(|_| !ways.refused.0) {
-        let step = format!(
-            "{repair}, or in the guest: ip route add default via {} dev {name}",
-            end.gateway
-        );
+    if let Some(fault) = lost_route(net, ways.out.as_ref(), above).filter(|_| !ways.refused.0) {
+        let dev = above.map_or(name.as_str(), |above| above.name.as_str());
+        let step = format!("{repair} ip route add default via {} dev {dev}", end.gateway);
         faults.push((Layer::Route, fault.with_step(step)));
     }
-    let shadow = ways.gateway.as_ref().and_then(|way| way.other.as_ref());
+    let shadow = ways.gateway.as_ref().and_then(|way| elsewhere(way, above));
     if let Some(other) = shadow.filter(|_| inside.link.up && !lost_address) {
         let text = format!(
             "the guest's own {} takes its way to {}, where its names are resolved",
             other.name, end.gateway
         );
-        let step = format!("in the guest: ip route add {}/32 dev {name}", end.gateway);
+        let dev = above.map_or(name.as_str(), |above| above.name.as_str());
+        let step = format!("in the guest: ip route add {}/32 dev {dev}", end.gateway);
         faults.push((Layer::Dns, Fault::new(Cause::GuestResolver, text).with_step(step)));
     }
     faults
@@ -278,7 +284,8 @@ fn faults(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
 fn obstacles(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
     let (name, end) = (&net.guest.name, &net.guest);
     let mut faults = Vec::new();
-    if inside.link.master.is_some() {
+    let above = inside.above.as_ref();
+    if inside.link.master.is_some() && above.is_none() {
         let text =
             format!("the guest's {name} is a port of one of its own bridges, which takes all");
         let fault = Fault::new(Cause::GuestLinkDown, text)
@@ -298,13 +305,13 @@ fn obstacles(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
     let has_own = |addresses: &inside::Addresses| {
         addresses.found.iter().any(|found| found.address == net.guest.address)
     };
-    if inside.addresses.as_ref().is_some_and(has_own) {
-        let source = foreign_source(net, ways.out.as_ref());
+    if above.is_some() || inside.addresses.as_ref().is_some_and(has_own) {
+        let source = foreign_source(net, ways.out.as_ref(), above);
         faults.extend(source.map(|fault| (Layer::Route, fault)));
     }
     // It is on the link, and what goes through it has a way.
-    let unreached =
-        ways.gateway.is_none() && ways.out.as_ref().is_some_and(|out| out.other.is_none());
+    let leaves = |out: &Way| elsewhere(out, above).is_none();
+    let unreached = ways.gateway.is_none() && ways.out.as_ref().is_some_and(leaves);
     if ways.refused.1 || unreached {
         let text =
             format!("the guest's own routes refuse {}, where its names are resolved", end.gateway);
@@ -316,23 +323,24 @@ fn obstacles(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
 
 /// A route of the guest's, or an address of its own before ours, has it send with another source, which
 /// guestnetd lets in from nobody.
-fn foreign_source(net: &GuestNet, out: Option<&Way>) -> Option<Fault> {
-    let out = out.filter(|out| out.other.is_none())?;
+fn foreign_source(net: &GuestNet, out: Option<&Way>, above: Option<&Link>) -> Option<Fault> {
+    let out = out.filter(|out| elsewhere(out, above).is_none())?;
     let source = out.way.source.filter(|source| *source != net.guest.address)?;
-    let (name, own, gateway) = (&net.guest.name, net.guest.address, net.guest.gateway);
+    let (own, gateway) = (net.guest.address, net.guest.gateway);
+    let name = out.other.as_ref().map_or(net.guest.name.as_str(), |above| above.name.as_str());
     let text = format!("the guest sends with its address {source}, and may send with {own} only");
     let step = format!("in the guest: ip route replace default via {gateway} dev {name} src {own}");
     Some(Fault::new(Cause::GuestRouteLost, text).with_step(step))
 }
 
 /// What is wrong with a guest's way to the internet.
-fn lost_route(net: &GuestNet, out: Option<&Way>) -> Option<Fault> {
+fn lost_route(net: &GuestNet, out: Option<&Way>, above: Option<&Link>) -> Option<Fault> {
     let lost = |text| Some(Fault::new(Cause::GuestRouteLost, text));
     let (name, gateway) = (&net.guest.name, net.guest.gateway);
     let Some(out) = out else {
         return lost(format!("the guest has lost its default route via {gateway}"));
     };
-    match &out.other {
+    match elsewhere(out, above) {
         // A VPN of its own that something comes back by: its way out goes by wlan0 in the end.
         Some(other) if is_a_vpn_in_use(other) => None,
         Some(other) => lost(format!(
@@ -345,6 +353,12 @@ fn lost_route(net: &GuestNet, out: Option<&Way>) -> Option<Fault> {
         }
         None => None,
     }
+}
+
+/// The interface by which a packet leaves that does not go by the guest's end.
+fn elsewhere<'a>(way: &'a Way, above: Option<&Link>) -> Option<&'a Link> {
+    let goes_by_it = |other: &&Link| above.is_some_and(|above| above.index == other.index);
+    way.other.as_ref().filter(|other| !goes_by_it(other))
 }
 
 fn is_a_vpn_in_use(link: &Link) -> bool {

@@ -120,23 +120,24 @@ pub fn among(
     }
 }
 
-/// The IPv4 addresses of one link in the network namespace of this id, at most so many, and whether these
-/// are all. Nothing there is entered. Takes a socket of its own: a guest may have any number of them.
+/// The IPv4 addresses of one link, or of all, in the network namespace of this id, at most so many, and
+/// whether these are all. Nothing there is entered. Takes a socket of its own: a guest may have any number of them.
 pub fn beyond(
     netlink: Netlink,
     netnsid: i32,
-    index: IfIndex,
+    index: Option<IfIndex>,
     most: usize,
 ) -> Result<(Vec<Address>, bool), KernelError> {
     /// linux/if_addr.h
     const IFA_TARGET_NETNSID: u16 = 10;
     let mut header = vec![libc::AF_INET as u8, 0, 0, 0];
-    header.extend(index.get().to_ne_bytes());
+    header.extend(index.map_or(0, IfIndex::get).to_ne_bytes());
     let body = Writer::after(&header).with(IFA_TARGET_NETNSID, &netnsid.to_ne_bytes());
     // A kernel that does not know the attribute (before 4.20) would tell of its own namespace.
     let there = |message: &Message<'_>| {
         let of = message.attributes(IFADDRMSG).find(IFA_TARGET_NETNSID)?;
-        Address::read(message).filter(|found| of == netnsid.to_ne_bytes() && found.index == index)
+        let wanted = |found: &Address| index.is_none() || index == Some(found.index);
+        Address::read(message).filter(|found| of == netnsid.to_ne_bytes() && wanted(found))
     };
     let request = Request { kind: libc::RTM_GETADDR, body };
     match netlink.dump_at_most(&request, most, there) {

@@ -30,7 +30,9 @@ use crate::model::if_index::IfIndex;
 use crate::model::layer::Layer;
 use crate::model::lifeline::ProcessRef;
 use crate::model::GuestNet;
+use crate::spec::Family;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Most addresses that are read of one end.
@@ -43,6 +45,9 @@ pub struct Inside {
     pub link: Link,
     /// The addresses of that, where it is not plain from its routes that it has its own.
     pub addresses: Option<Addresses>,
+    /// The guest's interface that has its address instead, and that sends by its end: a bridge that the end
+    /// is a port of, or one on top of it.
+    pub above: Option<Link>,
     /// How its packets leave; none where nobody looked.
     pub ways: Option<Ways>,
     /// What else stops them there, as who looked says.
@@ -122,7 +127,7 @@ pub fn look(
             is_there.then(|| ways(home, netns.as_fd(), net, &link, more).ok()).flatten()
         });
         if ways.is_some() {
-            return with_addresses(id, link, ways, net).map(Some);
+            return with_addresses(device, id, link, ways, net).map(Some);
         }
     }
     let opened = match (netns.handle.as_ref(), effort) {
@@ -131,11 +136,11 @@ pub fn look(
         (None, Effort::Thorough) => {
             let way = reentry::behind(device, home, id, None)?;
             let ways = ways(home, way.as_fd(), net, &link, more)?;
-            return with_addresses(id, link, Some(ways), net).map(Some);
+            return with_addresses(device, id, link, Some(ways), net).map(Some);
         }
     };
     let ways = opened.map(|netns| ways(home, netns.as_fd(), net, &link, more)).transpose()?;
-    with_addresses(id, link, ways, net).map(Some)
+    with_addresses(device, id, link, ways, net).map(Some)
 }
 
 /// The namespace of a process. SELinux keeps it from guestnetd on Android, and asking would be told.
@@ -208,20 +213,62 @@ struct Refused;
 
 /// Its addresses are read where its packets do not leave with its own.
 fn with_addresses(
+    device: &Netlink,
     id: i32,
     link: Link,
     found: Option<(Ways, Vec<(Layer, Fault)>)>,
     net: &GuestNet,
 ) -> Result<Inside, Error> {
     let (ways, stops) = found.map_or((None, Vec::new()), |(ways, stops)| (Some(ways), stops));
-    let source = ways.as_ref().and_then(|ways| ways.out.as_ref()).map(|out| out.way.source);
-    if source == Some(Some(net.guest.address.into())) {
-        return Ok(Inside { link, addresses: None, ways, stops });
+    let address = net.guest.address.into();
+    let out = ways.as_ref().and_then(|ways| ways.out.as_ref());
+    let by_its_end = |other: &Option<Link>| other.iter().all(|other| is_above(other, &link));
+    let own = |out: &&Way| out.way.source == Some(address) && by_its_end(&out.other);
+    if let Some(out) = out.filter(own) {
+        let above = out.other.clone();
+        return Ok(Inside { link, addresses: None, above, ways, stops });
     }
-    let own = Netlink::open().map_err(|e| Error::kernel("open a netlink socket", e))?;
-    let (found, whole) = address::beyond(own, id, link.index, MOST)
-        .map_err(|e| Error::kernel("look at the guest's addresses", e))?;
-    Ok(Inside { link, addresses: Some(Addresses { found, whole }), ways, stops })
+    let failed = |e: KernelError| Error::kernel("look at the guest's addresses", e);
+    let read = |index| address::beyond(Netlink::open()?, id, index, MOST);
+    let (found, whole) = read(Some(link.index)).map_err(failed)?;
+    let own = |one: &&Address| one.address == address;
+    let above = match found.iter().any(|one| own(&one)) {
+        true => None,
+        false => {
+            let (all, _) = read(None).map_err(failed)?;
+            let holder = all.iter().find(own).map(|one| one.index);
+            let holder = holder.map(|index| link::beyond(device, id, index)).transpose();
+            let holder = holder.map_err(failed)?.flatten();
+            holder.filter(|other| is_above(other, &link))
+        }
+    };
+    Ok(Inside { link, addresses: Some(Addresses { found, whole }), above, ways, stops })
+}
+
+/// The interface that has a guest's address: its end, or one above it. `netlink` is in its namespace.
+pub fn holder(netlink: &Netlink, end: IfIndex, address: Ipv4Addr) -> IfIndex {
+    let found = || {
+        let all = address::of(netlink, Family::V4, None).ok()?;
+        let mut holders = all.iter().filter(|one| one.address == address).map(|one| one.index);
+        if holders.clone().any(|holder| holder == end) {
+            return None;
+        }
+        let link = link::by_index(netlink, end).ok().flatten()?;
+        holders.find(|holder| {
+            let other = link::by_index(netlink, *holder).ok().flatten();
+            other.is_some_and(|other| is_above(&other, &link))
+        })
+    };
+    found().unwrap_or(end)
+}
+
+/// Whether another interface of the guest's sends by its end: a bridge whose port that is, or a link on top
+/// of it whose frames are like its own.
+fn is_above(other: &Link, end: &Link) -> bool {
+    let on_top = ["macvlan", "ipvlan"].contains(&other.kind.as_str());
+    let of_it = other.other_end == Some(end.index) && other.elsewhere.is_none();
+    let bridge = other.kind == "bridge" && end.master == Some(other.index);
+    bridge || on_top && of_it
 }
 
 #[cfg(test)]
@@ -230,7 +277,6 @@ mod tests {
     use crate::effects::kernel::process;
     use crate::effects::kernel::testing::in_a_netns;
     use crate::spec::{GuestName, GuestSpec, IfName, Mtu};
-    use std::net::Ipv4Addr;
     use std::process::{Command, Stdio};
 
     fn run(line: &str) {

@@ -230,6 +230,50 @@ fn what_a_guest_may_do_is_no_loss() {
     assert_eq!(blamed(&status(&bed, "box")), (Verdict::INTERNET, None));
 }
 
+#[test]
+fn rules_of_a_guests_for_protocols_and_ports_are_seen() {
+    let bed = Bed::new("nftables");
+    let guest = Guest::new();
+    bed.attach("box", &guest);
+    let web = (Verdict::NO_INTERNET, Layer::ROUTE, Cause::GUEST_ROUTE_LOST);
+    let names = (Verdict::NO_NAMES, Layer::DNS, Cause::GUEST_RESOLVER);
+    run(
+        &guest,
+        &[
+            "ip link add vpn0 type veth peer name vpn1",
+            "ip link set vpn0 up",
+            "ip route add default dev vpn0 table 7",
+        ],
+    );
+    for (rule, (verdict, layer, cause), text) in [
+        ("ipproto tcp prohibit", web, "refuse its web pages (TCP port 443)"),
+        ("ipproto tcp dport 80 blackhole", web, "refuse its web pages (TCP port 80)"),
+        ("from 172.17.3.3 ipproto tcp unreachable", web, "refuse its web pages"),
+        ("ipproto tcp dport 80 table 7", web, "send its web pages (TCP port 80) via vpn0"),
+        ("ipproto udp dport 53 prohibit", names, "refuse its questions for names (UDP port 53)"),
+    ] {
+        guest.run(&format!("ip rule add pref 1 {rule}"));
+        assert_eq!(guest.tcp(Internet::TCP, "x").is_ok(), verdict == Verdict::NO_NAMES, "{rule}");
+        assert!(guest.udp(Internet::UDP, "x").is_ok(), "{rule}");
+        assert_eq!(resolve(&guest, GATEWAY).is_ok(), verdict != Verdict::NO_NAMES, "{rule}");
+        let of = status(&bed, "box");
+        assert_eq!(blamed(&of), (verdict, Some((layer, cause))), "{rule}: {of:?}");
+        let reason = of.reason.expect("a reason");
+        assert!(reason.text.contains(text), "{rule}: {}", reason.text);
+        // The step shows it.
+        let step = reason.nextStep.expect("a next step");
+        let shows = step.split('`').nth(3).expect("a command");
+        let shown = guest.try_run(shows);
+        let vpn = String::from_utf8_lossy(&shown.stdout).contains("vpn0");
+        assert!(!shown.status.success() || vpn, "{shows}: {shown:?}");
+        guest.run("ip rule del pref 1");
+    }
+    // Of others' ports they say nothing.
+    guest.run("ip rule add pref 1 ipproto tcp dport 25 prohibit");
+    assert!(guest.tcp(Internet::TCP, "x").is_ok());
+    assert_eq!(blamed(&status(&bed, "box")), (Verdict::INTERNET, None));
+}
+
 /// A guest moves its address to an interface of its own that sends by its end.
 const MOVED: [&[&str]; 2] = [
     &["ip link add br0 type bridge", "ip link set wlan0 master br0"],

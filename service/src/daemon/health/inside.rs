@@ -15,6 +15,7 @@
 //! What a guest has lost of its own side: to its network manager, its VPN, its Docker, its admin.
 
 use super::below::{self, Below};
+use super::route_check::{ANY_PORT, CONNECTIONS};
 use crate::daemon::{Attached, Daemon, Handle, Layer, LayerReport, LayerState};
 use crate::effects::firewall::diagnose::{self, journey};
 use crate::effects::kernel::inside::{self, Effort, Inside, Way};
@@ -22,6 +23,7 @@ use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::Home;
 use crate::effects::kernel::observe::ELSEWHERE;
+use crate::effects::kernel::route::{self, Decision, Transport};
 use crate::error::Error;
 use crate::model::fault::{Cause, Fault};
 use crate::model::guest_net::NetnsRef;
@@ -101,6 +103,7 @@ fn stops(netlink: &Netlink, link: &Link, visit: &Visit) -> Vec<(Layer, Fault)> {
     let net = &visit.net;
     let end = below::end_of(net, link);
     let mut stops = Below::read(netlink, visit.ipsec).within(netlink, &end, link);
+    stops.extend(strays(netlink, net));
     let own = diagnose::packet::Link { address: Some(net.guest.address), ..(link).into() };
     let own = Arc::new(own);
     let guest = journey::Guest {
@@ -115,6 +118,42 @@ fn stops(netlink: &Netlink, link: &Link, visit: &Visit) -> Vec<(Layer, Fault)> {
             .map(|(names, fault)| (if names { Layer::Dns } else { Layer::Firewall }, fault)),
     );
     stops
+}
+
+/// What a guest's own rules that ask for protocols or ports do with some of what it sends. That it sends
+/// nothing at all has other reasons.
+fn strays(netlink: &Netlink, net: &GuestNet) -> Option<(Layer, Fault)> {
+    let (own, gateway) = (net.guest.address, net.guest.gateway);
+    CONNECTIONS.iter().find_map(|(what, protocol, port)| {
+        let names = *protocol == libc::IPPROTO_UDP;
+        let (layer, cause, to) = match names {
+            true => (Layer::Dns, Cause::GuestResolver, gateway),
+            false => (Layer::Route, Cause::GuestRouteLost, ELSEWHERE),
+        };
+        let usual = route::towards(netlink, to).ok().flatten();
+        let usual = usual.filter(|usual| usual.source == Some(own.into()))?;
+        let transport = Transport { protocol: *protocol as u8, from: ANY_PORT, to: *port };
+        let does = match route::sending_as(netlink, (own, to), transport).ok()? {
+            // One route may have several next hops.
+            Decision::Takes(is) if is.index == usual.index || is.table == usual.table => return None,
+            Decision::Takes(is) => {
+                let other = link::counted(netlink, is.index).ok().flatten()?;
+                if is_a_vpn_in_use(&other) {
+                    return None;
+                }
+                format!("send its {what} via {}", other.name)
+            }
+            Decision::Prohibited | Decision::Dropped | Decision::Unreachable => {
+                format!("refuse its {what}")
+            }
+        };
+        let by = if names { "udp" } else { "tcp" };
+        let step = format!(
+            "in the guest: `ip rule` and `ip route get {to} from {own} ipproto {by} dport {port}` show it"
+        );
+        let text = format!("the guest's own rules {does}");
+        Some((layer, Fault::new(cause, text).with_step(step)))
+    })
 }
 
 impl Daemon {

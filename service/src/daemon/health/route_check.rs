@@ -31,13 +31,13 @@ use crate::spec::{Family, IfName, IfPattern};
 use std::net::IpAddr;
 
 /// What every guest sends: in words, IPPROTO_*, and to which port.
-const CONNECTIONS: [(&str, libc::c_int, u16); 3] = [
+pub(super) const CONNECTIONS: [(&str, libc::c_int, u16); 3] = [
     ("web pages (TCP port 443)", libc::IPPROTO_TCP, 443),
     ("web pages (TCP port 80)", libc::IPPROTO_TCP, 80),
     ("questions for names (UDP port 53)", libc::IPPROTO_UDP, 53),
 ];
 /// The other end's port: one of those that a client has.
-const ANY_PORT: u16 = 40_000;
+pub(super) const ANY_PORT: u16 = 40_000;
 
 impl Daemon {
     /// What is wrong, and the next step; nothing where the kernel has no route at all, which other

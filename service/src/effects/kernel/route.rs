@@ -206,14 +206,29 @@ pub fn passing_as(
     if sort.mark != 0 {
         question.attributes.push(RouteAttribute::Mark(sort.mark));
     }
-    let question = Request::beyond(&GetRoute(question), |own| match sort.transport {
-        None => own,
-        Some(Transport { protocol, from, to }) => own
-            .with(RTA_IP_PROTO, &[protocol])
+    let answer = match sort.transport {
+        None => netlink.get(&GetRoute(question), WayOut::read),
+        Some(transport) => netlink.get(&with_ports(question, transport), WayOut::read),
+    };
+    decision(answer)
+}
+
+/// As [`sending`], of a packet with these ports.
+pub fn sending_as(
+    netlink: &Netlink,
+    (from, to): (Ipv4Addr, Ipv4Addr),
+    transport: Transport,
+) -> Result<Decision, KernelError> {
+    let question = question(Some(from.into()), to.into());
+    decision(netlink.get(&with_ports(question, transport), WayOut::read))
+}
+
+fn with_ports(question: RouteMessage, Transport { protocol, from, to }: Transport) -> Request {
+    Request::beyond(&GetRoute(question), |own| {
+        own.with(RTA_IP_PROTO, &[protocol])
             .with(RTA_SPORT, &from.to_be_bytes())
-            .with(RTA_DPORT, &to.to_be_bytes()),
-    });
-    decision(netlink.get(&question, WayOut::read))
+            .with(RTA_DPORT, &to.to_be_bytes())
+    })
 }
 
 /// Asks for the way of one packet. With the lengths of both addresses: inet_rtm_valid_getroute_req()

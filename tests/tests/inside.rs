@@ -86,7 +86,13 @@ const LOSSES: [(&[&str], Layer, Cause, &str); 6] = [
 ];
 
 /// The same where nothing is lost that could be put back: it has something of its own.
-const OWN: [(&[&str], Layer, Cause, &str); 4] = [
+const OWN: [(&[&str], Layer, Cause, &str); 5] = [
+    (
+        &["ip rule add pref 50 unreachable"],
+        Layer::ROUTE,
+        Cause::GUEST_ROUTE_LOST,
+        "own rule 50 refuses",
+    ),
     (
         &["ip rule add pref 10 blackhole"],
         Layer::ROUTE,

@@ -304,6 +304,23 @@ fn what_leads_nowhere_is_not_the_internet() {
             run(&format!("route del {refusal} default metric 98"));
             leaves_as(&guest, FIRST);
         }
+        // A rule that says unreachable is answered as no route is.
+        for rule in ["", "from 172.17.0.0/16", "uidrange 0-0", "iif vm_wlan"] {
+            run(&format!("rule add pref 50 {rule} unreachable"));
+            assert_eq!(seen_as(&guest, 1), None);
+            let layer = no_internet(&bed, Cause::KILL_SWITCH);
+            assert!(layer.text.contains("unreachable"), "{rule}: {layer:?}");
+            assert!(layer.nextStep.expect("a step").contains("`ip rule`"));
+            run("rule del pref 50");
+            leaves_as(&guest, FIRST);
+        }
+        // As netd's last, behind all that asks a table.
+        run("rule add pref 40000 unreachable");
+        run("route del default");
+        let layer = no_internet(&bed, Cause::NO_DEFAULT_ROUTE);
+        assert!(layer.text.contains("no default route"), "{layer:?}");
+        run(&way);
+        leaves_as(&guest, FIRST);
         // As some have for networks that nobody has.
         run("route add blackhole 203.0.113.0/24");
         internet(&bed);

@@ -75,6 +75,8 @@ pub struct Rule {
     pub mark: (u32, u32),
     /// Whether it is for a range of users.
     pub users: bool,
+    /// Whether root is not among them.
+    pub without_root: bool,
     /// Whether it is for packets that all of this does not fit.
     pub negated: bool,
     /// Whether it is for sockets that are bound to an interface: for nothing that is forwarded.
@@ -113,6 +115,26 @@ pub fn decider<'a>(
     rules.iter().filter(decides).find(may)
 }
 
+/// The rule that refuses root's packet as unreachable, and the tables that rules behind it ask. The kernel
+/// says the same where it has no route at all: the rule is to blame where one of those has a route. netd's
+/// own comes behind all of its tables.
+pub fn unreachable<'a>(rules: &'a [Rule], packet: &Packet<'_>) -> Option<(&'a Rule, Vec<TableId>)> {
+    let takes = |rule: &Rule| {
+        let asks = rule.bound || rule.ports || rule.without_root;
+        !asks && (rule.negated || Rule { users: false, ..rule.clone() }.takes(packet))
+    };
+    let mut rules = rules.iter().filter(|rule| takes(rule));
+    let refuses = rules.find(|rule| rule.action == UNREACHABLE)?;
+    let asked = rules.filter(|rule| rule.action == TO_TABLE && rule.suppress.is_none());
+    let mut tables = Vec::new();
+    for rule in asked {
+        if !tables.contains(&rule.table) {
+            tables.push(rule.table);
+        }
+    }
+    Some((refuses, tables))
+}
+
 impl Rule {
     /// Whether it is for such a packet, as far as can be seen.
     fn takes(&self, packet: &Packet<'_>) -> bool {
@@ -143,8 +165,10 @@ impl Rule {
 
 /// `FR_ACT_TO_TBL` (linux/fib_rules.h).
 pub const TO_TABLE: u8 = 1;
-/// `FR_ACT_BLACKHOLE`; between them is `FR_ACT_UNREACHABLE`.
+/// `FR_ACT_BLACKHOLE`.
 const BLACKHOLE: u8 = 6;
+/// `FR_ACT_UNREACHABLE`.
+const UNREACHABLE: u8 = 7;
 /// `FR_ACT_PROHIBIT`.
 pub const PROHIBIT: u8 = 8;
 
@@ -704,6 +728,52 @@ mod tests {
         assert_eq!(number(&packet, None), None);
         let from = Ipv4Addr::new(10, 1, 1, 1);
         assert_eq!(number(&Packet { from, ..packet }, None), Some(6000));
+    }
+
+    #[test]
+    fn the_rule_that_says_unreachable_is_found_with_the_tables_behind_it() {
+        let says = |rule: Rule| Rule { priority: 50, action: UNREACHABLE, ..rule };
+        let all = Rule::default();
+        let [from, to] = [[172, 17, 3, 3], [203, 0, 113, 1]].map(Ipv4Addr::from);
+        let guests = Packet { input: "vm_wlan", from, to };
+        let own = Packet { input: "lo", from: Ipv4Addr::UNSPECIFIED, to };
+        let found = |refuses: &Rule, packet| {
+            let rules = [
+                lookup(0, TableId::LOCAL),
+                Rule { action: PROHIBIT, ports: true, more: true, ..lookup(9, TableId(0)) },
+                refuses.clone(),
+                Rule { suppress: Some(0), ..lookup(60, TableId(52)) },
+                Rule { input: Some("eth9".into()), ..lookup(70, TableId(53)) },
+                lookup(32_766, TableId::MAIN),
+                lookup(32_767, TableId::DEFAULT),
+                lookup(32_768, TableId::MAIN),
+            ];
+            let found = unreachable(&rules, packet);
+            found.map(|(rule, tables)| {
+                assert_eq!(tables, [TableId::MAIN, TableId::DEFAULT]);
+                rule.priority
+            })
+        };
+        for (rule, is_own, is_guests) in [
+            (all.clone(), true, true),
+            (Rule { users: true, ..all.clone() }, true, true),
+            (Rule { users: true, without_root: true, ..all.clone() }, false, false),
+            (Rule { ports: true, more: true, ..all.clone() }, false, false),
+            (Rule { bound: true, more: true, ..all.clone() }, false, false),
+            (Rule { input: Some("lo".into()), ..all.clone() }, true, false),
+            (Rule { from: Some(subnet().into()), ..all.clone() }, false, true),
+            (Rule { mark: (7, 7), negated: true, more: true, ..all.clone() }, true, true),
+        ] {
+            let rule = says(rule);
+            let found = (found(&rule, &own).is_some(), found(&rule, &guests).is_some());
+            assert_eq!(found, (is_own, is_guests), "{rule:?}");
+        }
+        assert!(found(&Rule { action: BLACKHOLE, ..says(all) }, &own).is_none());
+        // netd's.
+        let last =
+            [lookup(31_000, TableId(1007)), Rule { priority: 32_000, ..says(Rule::default()) }];
+        let (rule, tables) = unreachable(&last, &guests).unwrap();
+        assert_eq!((rule.priority, tables.len()), (32_000, 0));
     }
 
     #[test]

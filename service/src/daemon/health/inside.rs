@@ -301,7 +301,9 @@ fn faults(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
         }
     }
     let Some(ways) = inside.ways.as_ref().filter(|_| net.vpn.leaves()) else { return faults };
-    if let Some(fault) = lost_route(net, ways.out.as_ref(), above).filter(|_| !ways.refused.0) {
+    if let Some(fault) =
+        lost_route(net, ways.out.as_ref(), above).filter(|_| ways.refused.0.is_none())
+    {
         let dev = above.map_or(name.as_str(), |above| above.name.as_str());
         let step = format!("{repair} ip route add default via {} dev {dev}", end.gateway);
         faults.push((Layer::Route, fault.with_step(step)));
@@ -335,8 +337,12 @@ fn obstacles(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
     stops.retain(|(layer, _)| net.vpn.leaves() || *layer == Layer::Link);
     faults.extend(stops);
     let Some(ways) = inside.ways.as_ref().filter(|_| net.vpn.leaves()) else { return faults };
-    if ways.refused.0 {
-        let text = "the guest's own rules or routes refuse what it sends to the internet";
+    if let Some(refused) = ways.refused.0 {
+        let who = match refused.rule {
+            Some(rule) => format!("rule {rule} refuses"),
+            None => "rules or routes refuse".to_owned(),
+        };
+        let text = format!("the guest's own {who} what it sends to the internet");
         let fault = Fault::new(Cause::GuestRouteLost, text)
             .with_step(format!("in the guest: `ip rule` and `ip route get {ELSEWHERE}` show it"));
         faults.push((Layer::Route, fault));
@@ -351,7 +357,7 @@ fn obstacles(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
     // It is on the link, and what goes through it has a way.
     let leaves = |out: &Way| elsewhere(out, above).is_none();
     let unreached = ways.gateway.is_none() && ways.out.as_ref().is_some_and(leaves);
-    if ways.refused.1 || unreached {
+    if ways.refused.1.is_some() || unreached {
         let text =
             format!("the guest's own routes refuse {}, where its names are resolved", end.gateway);
         let step = format!("in the guest: `ip route get {}` shows it", end.gateway);

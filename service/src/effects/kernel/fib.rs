@@ -17,10 +17,13 @@
 
 use super::netlink::message::{attributes, index_at, ipv4, u32_at, Message};
 use super::netlink::Netlink;
+use super::{link, route, rule};
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
+use crate::model::policy_rules::{unreachable, Packet};
 use crate::model::table::TableId;
 use crate::model::uplink::way::{Answer, Matched, NextHop, Refusal};
+use crate::spec::Family;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags, RouteMessage};
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::RouteNetlinkMessage::GetRoute;
@@ -58,10 +61,33 @@ pub fn lookup(
         // reverse-path filter refuses the sender (ip_route_input_slow()).
         match ask(netlink, to, Some(sender)) {
             Err(e) if ![libc::ENETUNREACH, libc::EACCES].contains(&e.errno) => {}
-            answered => return answer(answered),
+            answered => return answer(answered, || is_refused(netlink, to, Some(sender))),
         }
     }
-    answer(ask(netlink, to, None))
+    answer(ask(netlink, to, None), || is_refused(netlink, to, None))
+}
+
+/// Whether it is a rule that has the kernel say that there is no route.
+fn is_refused(netlink: &Netlink, to: Ipv4Addr, sender: Option<Sender>) -> bool {
+    let refuses = || -> Result<bool, KernelError> {
+        let link = sender.map(|sender| link::by_index(netlink, sender.index)).transpose()?;
+        let link = link.flatten();
+        let packet = Packet {
+            input: link.as_ref().map_or("lo", |link| link.name.as_str()),
+            from: sender.map_or(Ipv4Addr::UNSPECIFIED, |sender| sender.address),
+            to,
+        };
+        let rules = rule::all(netlink, Family::V4)?;
+        let Some((_, tables)) = unreachable(&rules, &packet) else { return Ok(false) };
+        for table in tables {
+            let routes = route::of(netlink, Family::V4, Some(table), None)?;
+            if routes.iter().any(|route| route.unicast && route.destination.prefix() == 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    refuses().unwrap_or(false)
 }
 
 fn ask(netlink: &Netlink, to: Ipv4Addr, sender: Option<Sender>) -> Result<Matched, KernelError> {
@@ -81,11 +107,16 @@ fn ask(netlink: &Netlink, to: Ipv4Addr, sender: Option<Sender>) -> Result<Matche
     netlink.get(&GetRoute(message), read)
 }
 
-/// A refusal is an error number (fib_props, fib4_rule_action()).
-fn answer(answered: Result<Matched, KernelError>) -> Result<Answer, KernelError> {
+/// A refusal is an error number (fib_props, fib4_rule_action()). A rule that says unreachable has that of
+/// no route.
+fn answer(
+    answered: Result<Matched, KernelError>,
+    is_refused: impl FnOnce() -> bool,
+) -> Result<Answer, KernelError> {
     match answered {
         Ok(route) => Ok(Answer::Route(route)),
         Err(e) => match e.errno {
+            libc::ENETUNREACH if is_refused() => Ok(Answer::Refused(Refusal::Unreachable)),
             libc::ENETUNREACH => Ok(Answer::NoRoute),
             libc::EHOSTUNREACH => Ok(Answer::Refused(Refusal::Unreachable)),
             libc::EACCES => Ok(Answer::Refused(Refusal::Prohibit)),
@@ -141,7 +172,6 @@ impl Iterator for Hops<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effects::kernel::link;
     use crate::effects::kernel::testing::{in_a_netns, ip};
     use crate::model::uplink::way::INTERNET;
 
@@ -218,6 +248,36 @@ mod tests {
                 assert_eq!(lookup(netlink, TO, None).unwrap(), Answer::Refused(refusal));
                 ip(&format!("route del {kind} default"));
             }
+            // A rule that says unreachable is like no route; it is to blame for one behind it.
+            let is = |answer| assert_eq!(lookup(netlink, TO, None).unwrap(), answer);
+            ip("rule add pref 50 unreachable");
+            is(Answer::NoRoute);
+            ip("route add default dev one");
+            let unreachable = Answer::Refused(Refusal::Unreachable);
+            is(unreachable.clone());
+            let sender =
+                Sender { index: index(netlink, "guest"), address: [10, 0, 3, 9].into(), mark: 0 };
+            write_forwarding("1");
+            assert_eq!(lookup(netlink, TO, Some(sender)).unwrap(), unreachable);
+            for (rule, own, passed_on) in [
+                ("uidrange 0-0", true, true),
+                ("uidrange 1-9", false, false),
+                ("from 10.0.3.0/24", false, true),
+                ("iif guest", false, true),
+                ("iif lo", true, false),
+                ("ipproto tcp", false, false),
+            ] {
+                ip("rule del pref 50");
+                ip(&format!("rule add pref 50 {rule} unreachable"));
+                let refused = |sender| lookup(netlink, TO, sender).unwrap() == unreachable;
+                assert_eq!((refused(None), refused(Some(sender))), (own, passed_on), "{rule}");
+            }
+            ip("rule del pref 50");
+            // As netd's last.
+            ip("route del default");
+            ip("rule add pref 40000 unreachable");
+            is(Answer::NoRoute);
+            ip("rule del pref 40000");
             // On to the next rule.
             ip("route add throw default table 9");
             ip("rule add pref 9 table 9");

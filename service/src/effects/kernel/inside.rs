@@ -23,19 +23,21 @@ use super::observe::ELSEWHERE;
 #[cfg(not(target_os = "android"))]
 use super::process;
 use super::route::{self, WayOut};
+use super::rule;
 use crate::error::{Error, KernelError};
 use crate::model::fault::Fault;
 use crate::model::guest_net::NetnsRef;
 use crate::model::if_index::IfIndex;
 use crate::model::layer::Layer;
 use crate::model::lifeline::ProcessRef;
+use crate::model::policy_rules::{unreachable, Packet};
 use crate::model::GuestNet;
 use crate::spec::Family;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Most addresses that are read of one end.
+/// Most addresses that are read of one end, and most rules.
 const MOST: usize = 1024;
 
 /// What a guest's side is like.
@@ -73,8 +75,15 @@ pub struct Ways {
     pub out: Option<Way>,
     /// To its gateway.
     pub gateway: Option<Way>,
-    /// Whether its rules or routes refuse what goes to the internet, and to its gateway.
-    pub refused: (bool, bool),
+    /// What of its rules or routes refuses what goes to the internet, and to its gateway.
+    pub refused: (Option<Refused>, Option<Refused>),
+}
+
+/// A rule or a route refuses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The number of the rule, where it is known.
+    pub rule: Option<u32>,
 }
 
 /// One of them.
@@ -185,13 +194,19 @@ fn ways(
     let inside = home.inside(netns, Netlink::open).map_err(|e| entered(&e))?;
     let failed = |e: KernelError| Error::kernel("look at the guest's routes", e);
     let look = |to| -> Result<Result<Option<Way>, Refused>, KernelError> {
-        let way = match route::towards(&inside, to) {
-            Ok(Some(way)) => way,
-            Ok(None) => return Ok(Ok(None)),
-            // Prohibit, unreachable, blackhole (fib_props, fib4_rule_action()).
-            Err(e) if [libc::EACCES, libc::EHOSTUNREACH, libc::EINVAL].contains(&e.errno) => {
-                return Ok(Err(Refused))
+        let way = match route::asked(&inside, to) {
+            Ok(way) => way,
+            // Prohibit, blackhole (fib_props, fib4_rule_action()).
+            Err(e) if [libc::EACCES, libc::EINVAL].contains(&e.errno) => {
+                return Ok(Err(Refused { rule: None }))
             }
+            // No route, or a rule that says so.
+            Err(e) if e.errno == libc::ENETUNREACH => {
+                let open = || Ok(home.inside(netns, Netlink::open)?);
+                let rule = refuser(open, to)?;
+                return Ok(if rule.is_some() { Err(Refused { rule }) } else { Ok(None) });
+            }
+            Err(e) if e.errno == libc::EHOSTUNREACH => return Ok(Ok(None)),
             Err(e) => return Err(e),
         };
         let other = match way.index == index {
@@ -202,14 +217,29 @@ fn ways(
     };
     let out = look(ELSEWHERE).map_err(failed)?;
     let gateway = look(net.guest.gateway).map_err(failed)?;
-    let refused = (out.is_err(), gateway.is_err());
+    let refused = (out.as_ref().err().copied(), gateway.as_ref().err().copied());
     let ways = Ways { out: out.ok().flatten(), gateway: gateway.ok().flatten(), refused };
     let stops = home.inside(netns, || Ok(more(&inside, link))).map_err(|e| entered(&e))?;
     Ok((ways, stops))
 }
 
-/// A rule or a route refuses it.
-struct Refused;
+/// The rule of a guest's that says unreachable of a packet that has a way behind it. Some of its rules, and
+/// of its tables, are enough to look at.
+fn refuser(
+    open: impl Fn() -> Result<Netlink, KernelError>,
+    to: Ipv4Addr,
+) -> Result<Option<u32>, KernelError> {
+    const TABLES: usize = 16;
+    let rules = rule::first(open()?, MOST)?;
+    let packet = Packet { input: "lo", from: Ipv4Addr::UNSPECIFIED, to };
+    let Some((rule, tables)) = unreachable(&rules, &packet) else { return Ok(None) };
+    for table in tables.into_iter().take(TABLES) {
+        if route::defaults(open()?, table)?.iter().any(|route| route.unicast) {
+            return Ok(Some(rule.priority));
+        }
+    }
+    Ok(None)
+}
 
 /// Its addresses are read where its packets do not leave with its own.
 fn with_addresses(

@@ -26,6 +26,7 @@ use crate::model::object::{LinkKind, Loopback, Setting};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::segment::{Filter, Place};
 use crate::model::subnet_conflict::DevicePrefix;
+use crate::model::table::TableId;
 use crate::model::uplink::way::INTERNET;
 use crate::model::{GuestNet, Object, Scope};
 use crate::ordered::{IntoOrdered, OrderedMap};
@@ -397,7 +398,7 @@ pub fn guest_side(
     }
     let index = link.as_ref().map(|link| link.index);
     let other = open().map_err(|e| failed(e.into()))?;
-    let routes = route::defaults(other).map_err(failed)?;
+    let routes = route::defaults(other, TableId::MAIN).map_err(failed)?;
     let mut other_default = None;
     let mut in_the_way: Vec<_> = link.iter().cloned().collect();
     let (ours, others): (Vec<&Route>, Vec<&Route>) =

@@ -147,7 +147,12 @@ pub fn towards(
     netlink: &Netlink,
     destination: impl Into<IpAddr>,
 ) -> Result<Option<WayOut>, KernelError> {
-    found(netlink.get(&GetRoute(question(None, destination.into())), WayOut::read))
+    found(asked(netlink, destination))
+}
+
+/// The same, with the error number that it is refused with.
+pub fn asked(netlink: &Netlink, destination: impl Into<IpAddr>) -> Result<WayOut, KernelError> {
+    netlink.get(&GetRoute(question(None, destination.into())), WayOut::read)
 }
 
 /// What the kernel would do with a packet of the device's own, from an address that it has. Both
@@ -397,18 +402,18 @@ pub fn of(
     Ok(found.into_iter().filter(wanted).collect())
 }
 
-/// The default IPv4 routes of table main. Takes a socket of its own: a guest may have any number of other
+/// The default IPv4 routes of a table. Takes a socket of its own: a guest may have any number of other
 /// routes, and those are not read. The kernel tells of a table's routes by where they lead to, the lowest
 /// address first (fib_table_dump()).
-pub fn defaults(netlink: Netlink) -> Result<Vec<Route>, KernelError> {
+pub fn defaults(netlink: Netlink, table: TableId) -> Result<Vec<Route>, KernelError> {
     /// Most routes to 0.0.0.0 that are read, with whatever prefixes and metrics.
     const MOST: usize = 1024;
     let mut message = about(Family::V4, 0, 0);
-    message.attributes.push(RouteAttribute::Table(TableId::MAIN.0));
+    message.attributes.push(RouteAttribute::Table(table.0));
     let (left, lowest) = (Cell::new(MOST), Cell::new(true));
     let read = |message: &Message<'_>| {
         // Kernels before 4.20 tell of all tables.
-        let Some(route) = Route::read(message).filter(|route| route.table == TableId::MAIN) else {
+        let Some(route) = Route::read(message).filter(|route| route.table == table) else {
             return ControlFlow::Continue(None);
         };
         lowest.set(route.destination.address() == IpAddr::V4(Ipv4Addr::UNSPECIFIED));
@@ -421,7 +426,7 @@ pub fn defaults(netlink: Netlink) -> Result<Vec<Route>, KernelError> {
         }
     };
     match netlink.dump_while(&GetRoute(message), read) {
-        // Table main does not exist yet, as in `of()`.
+        // The table does not exist yet, as in `of()`.
         Err(e) if e.errno == libc::ENOENT => Ok(Vec::new()),
         Ok((_, false)) if lowest.get() => {
             let text = format!("there are over {MOST} routes to 0.0.0.0");
@@ -576,7 +581,7 @@ mod tests {
             ip("link set one up");
             ip("link set other up");
             ip("addr add 10.0.0.1/24 dev one");
-            let read = || defaults(Netlink::open().unwrap());
+            let read = || defaults(Netlink::open().unwrap(), TableId::MAIN);
             assert_eq!(read().unwrap(), [], "only another");
             for route in [
                 "default via 10.0.0.2 metric 7",

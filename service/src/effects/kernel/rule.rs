@@ -94,7 +94,10 @@ pub fn read(message: &Message<'_>) -> Option<Rule> {
             RuleAttribute::FwMark(mark) => rule.mark.0 = mark,
             RuleAttribute::FwMask(bits) => mask = Some(bits),
             RuleAttribute::Table(table) => rule.table = TableId(table),
-            RuleAttribute::UidRange(_) => rule.users = true,
+            RuleAttribute::UidRange(users) => {
+                rule.users = true;
+                rule.without_root = users.start > 0;
+            }
             RuleAttribute::Protocol(protocol) => rule.protocol = protocol.into(),
             // Of -1, nothing is suppressed.
             RuleAttribute::SuppressIfGroup(bound) => rule.more |= bound != u32::MAX,
@@ -112,6 +115,11 @@ pub fn read(message: &Message<'_>) -> Option<Rule> {
 /// All rules of a family, in the order in which they are asked.
 pub fn all(netlink: &Netlink, family: Family) -> Result<Vec<Rule>, KernelError> {
     netlink.dump(&GetRule(about(family, 0, 0)), read)
+}
+
+/// The first IPv4 rules, at most so many. Takes a socket of its own: a guest may have any number of them.
+pub fn first(netlink: Netlink, most: usize) -> Result<Vec<Rule>, KernelError> {
+    netlink.dump_at_most(&GetRule(about(Family::V4, 0, 0)), most, read).map(|(found, _)| found)
 }
 
 /// Makes a rule of ours, and the route that it leads to where that is ours, too. The route may be

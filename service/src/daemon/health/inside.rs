@@ -231,11 +231,17 @@ pub(super) fn compare_mtus(
 ) {
     let Some(Ok(Some(inside))) = seen else { return };
     let fine = |one: &&mut LayerReport| one.layer == Layer::Link && one.state == LayerState::Ok;
-    let fault = narrow(net, inside.link.mtu);
-    if let Some((one, fault)) = layers.iter_mut().find(fine).zip(fault) {
-        *one = LayerReport::new(Layer::Link, LayerState::Unknown, fault);
+    let mtu = inside.link.mtu;
+    match layers.iter_mut().find(fine).zip(narrow(net, mtu)) {
+        // All that has to pass does, as everywhere in the internet.
+        Some((one, fault)) if mtu >= ANYWHERE => one.text += &format!("; {}", fault.text),
+        Some((one, fault)) => *one = LayerReport::new(Layer::Link, LayerState::Unknown, fault),
+        None => {}
     }
 }
+
+/// What passes anywhere, and no resolver's datagrams are longer (RFC 8200, RFC 9715).
+const ANYWHERE: u32 = 1280;
 
 /// What is wrong with the MTU of a guest's end: veth drops what is longer, and tells nobody.
 fn narrow(net: &GuestNet, mtu: u32) -> Option<Fault> {

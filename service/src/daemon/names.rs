@@ -267,7 +267,7 @@ impl Daemon {
         let name = name.ok_or_else(|| Answer::Elsewhere { by: by.clone(), vpn })?;
         let uplink = &self.world.uplink;
         let lent = uplink.index == Some(passes.index) && uplink.usable();
-        // The kernel would take another interface's address, for guests as for us.
+        // The kernel would take another interface's address, for guests as for us; only the uplink is lent one.
         let own = || address::of(netlink, Family::V4, Some(passes.index)).map_err(unread);
         if !lent && own()?.is_empty() {
             return Err(Answer::Unasked(format!("{by} has no IPv4 address")));

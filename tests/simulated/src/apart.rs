@@ -20,8 +20,6 @@ use std::io::Read;
 use std::os::fd::FromRawFd;
 use std::time::{Duration, Instant};
 
-/// How long one may take in real time: what takes longer runs for ever.
-const PATIENCE: Duration = Duration::from_secs(600);
 /// Behind each thing that is said, and between its words.
 const END: char = '\u{1e}';
 const BETWEEN: char = '\u{1f}';
@@ -101,8 +99,8 @@ pub struct Told {
     pub process: i32,
 }
 
-/// Does something in a process of its own, until its end.
-pub fn apart(work: impl FnOnce(Pipe)) -> Told {
+/// Does something in a process of its own, until its end; what takes longer in real time runs for ever.
+pub fn apart(longest: Duration, work: impl FnOnce(Pipe)) -> Told {
     let mut ends = [0i32; 2];
     // SAFETY: there is room for two descriptors.
     assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
@@ -121,7 +119,7 @@ pub fn apart(work: impl FnOnce(Pipe)) -> Told {
     };
     let (mut bytes, mut some, mut stuck) = (Vec::new(), [0; 4096], false);
     loop {
-        if !waits(PATIENCE.saturating_sub(begun.elapsed())) {
+        if !waits(longest.saturating_sub(begun.elapsed())) {
             child.kill();
             stuck = true;
             break;

@@ -27,6 +27,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// How long a history may take in real time, and all of those that have their beginning in common.
+const LONGEST: Duration = Duration::from_secs(300);
+const OF_ALL: Duration = Duration::from_secs(300 * (1 + history::TOGETHER));
 /// After that who waits hears how far it is.
 const PAUSE: Duration = Duration::from_secs(60);
 /// Numbers of histories, one for each way to filter packets.
@@ -164,7 +167,7 @@ impl Teller {
         let (state, kept) = (self.scratch.join("state"), self.scratch.join("kept"));
         let _ = bed::copy(&state, &kept);
         for number in numbers {
-            let told = apart::apart(|pipe| {
+            let told = apart::apart(LONGEST, |pipe| {
                 hook(number, pipe);
                 let all = history(number);
                 let (_, own) = history::parts(&all);
@@ -212,7 +215,7 @@ impl Teller {
     /// Tells one history, whole, in a process of its own; what went wrong, if something did.
     pub fn run(&mut self, number: u64, steps: &[Step]) -> Option<String> {
         let told = inside(|| {
-            apart::apart(|pipe| {
+            apart::apart(LONGEST, |pipe| {
                 hook(number, pipe);
                 let (beginning, own) = history::parts(steps);
                 schedule::outside(|| match self.begin(number, beginning) {
@@ -269,7 +272,7 @@ impl Teller {
                 let _ = writeln!(std::io::stderr(), "{done} of {} histories", all.end - all.start);
             }
             let numbers = first.max(all.start)..(first + history::TOGETHER).min(all.end);
-            let told = inside(|| apart::apart(|pipe| self.tell(numbers, pipe)));
+            let told = inside(|| apart::apart(OF_ALL, |pipe| self.tell(numbers, pipe)));
             for (number, why) in self.heard(first, told) {
                 failed += 1;
                 self.report(number, why);

@@ -181,10 +181,15 @@ fn candidate(
 }
 
 /// What packets leave with by an interface that has no address of its own (unnumbered: PPP, a host that is routed
-/// to): one of another interface, as the kernel chooses it, for masquerade too (inet_select_addr()). A guest's
-/// gateway is none: nobody beyond can answer it.
+/// to): one of another interface, as the kernel chooses it (inet_select_addr(), and a route's `src`, which masquerade
+/// does not look at). A guest's gateway is none: nobody beyond can answer it.
 fn lent(netlink: &Netlink, index: IfIndex) -> Result<Option<Ipv4Addr>, KernelError> {
-    let way = route::towards(netlink, INTERNET[0])?.filter(|way| way.index == index && !way.local);
+    let way = match route::towards(netlink, INTERNET[0]) {
+        // The device's own packets are refused, or vanish (FR_ACT_PROHIBIT, FR_ACT_BLACKHOLE).
+        Err(e) if [libc::EACCES, libc::EINVAL].contains(&e.errno) => None,
+        other => other?,
+    };
+    let way = way.filter(|way| way.index == index && !way.local);
     let Some(source @ IpAddr::V4(address)) = way.and_then(|way| way.source) else {
         return Ok(None);
     };

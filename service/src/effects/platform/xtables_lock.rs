@@ -38,7 +38,9 @@ const GAP: Duration = Duration::from_secs(1);
 pub struct Watch {
     path: PathBuf,
     inotify: AsyncFd<inotify::Fd>,
-    /// Its folder, while there is no such file.
+    /// The file, where there is one.
+    file: Option<WatchDescriptor>,
+    /// Its folder, while there is none.
     folder: Option<WatchDescriptor>,
     /// Whether it was taken, and nobody was told yet.
     taken: bool,
@@ -62,7 +64,7 @@ impl Watch {
     fn of(path: &Path) -> io::Result<Self> {
         let (inotify, path) = (inotify::open()?, path.to_owned());
         let quiet = Instant::now();
-        let mut watch = Self { path, inotify, folder: None, taken: false, quiet };
+        let mut watch = Self { path, inotify, file: None, folder: None, taken: false, quiet };
         watch.follow()?;
         Ok(watch)
     }
@@ -79,12 +81,16 @@ impl Watch {
             added = add();
         }
         match added {
-            Ok(_) => {
+            Ok(file) => {
+                self.file = Some(file);
                 // One that is gone is not watched either.
                 self.folder.take().map(|folder| inotify.rm_watch(folder));
                 Ok(())
             }
-            Err(Errno::ENOENT) => Ok(()),
+            Err(Errno::ENOENT) => {
+                self.file = None;
+                Ok(())
+            }
             Err(e) => Err(e.into()),
         }
     }
@@ -111,11 +117,10 @@ impl Watch {
         let (mut taken, mut lost) = (false, false);
         while let Some(events) = self.events() {
             for InotifyEvent { wd, mask, name, .. } in events {
-                // Others' files in its folder, and the end of a watch that was given up.
-                let of_file = Some(wd) != self.folder && name.is_none();
+                // Else it is others' files in its folder, or the end of a watch that was given up.
+                let of_file = Some(wd) == self.file;
                 let made = name.is_some() && name.as_deref() == self.path.file_name();
                 taken |= of_file && mask.intersects(AddWatchFlags::IN_CLOSE) || made;
-                // Somebody has deleted it: the next run makes another one, or has.
                 lost |= of_file && mask.contains(AddWatchFlags::IN_IGNORED) || made;
             }
         }
@@ -123,6 +128,8 @@ impl Watch {
             if let Err(e) = self.follow() {
                 log::info!("{} is not watched any more: {e}", self.path.display());
             }
+            // Somebody has deleted it: the next run makes another one, or has, and may be over.
+            taken |= self.file.is_some();
         }
         taken
     }

@@ -349,8 +349,10 @@ mod tests {
     use super::super::{Guest, Want as Dns, PORT};
     use super::*;
     use crate::effects::kernel::testing::{in_a_netns, ip};
+    use nix::poll::{PollFd, PollFlags};
     use nix::sys::epoll::{Epoll, EpollCreateFlags};
     use std::net::TcpStream;
+    use std::os::fd::AsFd;
 
     #[test]
     fn a_connection_is_a_guests_at_its_own_gateway_only() {
@@ -379,6 +381,10 @@ mod tests {
         for (gateway, heard) in [(guest(2).gateway, 0), (guest(1).gateway, 1)] {
             let place = (0..2).find(|at| names.listeners.get(*at).unwrap().gateway == gateway);
             let _client = TcpStream::connect((gateway, PORT)).unwrap();
+            // The last of the handshake may be on its way.
+            let listener = &names.listeners.get(place.unwrap()).unwrap().tcp;
+            let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+            assert_eq!(nix::poll::poll(&mut fds, 5000u16), Ok(1));
             names.accept(place.unwrap(), &poll);
             assert_eq!(names.connections.len(), heard, "{gateway}");
         }

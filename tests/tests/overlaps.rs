@@ -150,6 +150,22 @@ fn a_wifi_whose_router_has_the_gateways_address_is_refused_and_named(firewall: &
     assert!(bed.device.ping(GATEWAY) && bed.device.tcp(Internet::TCP, "own").is_ok());
 }
 
+/// It answers nobody by ARP.
+#[test]
+fn a_route_that_leads_nowhere_gets_no_advice_about_an_interface() {
+    let bed = Bed::new("nftables");
+    let guest = Guest::new();
+    bed.attach("a", &guest);
+    bed.device.run("ip route add blackhole 172.16.0.0/12 table 66");
+    eventually("it is named", || named(&bed, "a").1 == Cause::SUBNET_CONFLICT);
+    let of = status(&bed, "a");
+    let layer = of.layers.into_iter().find(|layer| layer.layer == Layer::ADDRESS).expect("layer");
+    assert!(layer.text.contains("the route 172.16.0.0/12 in table 66"), "{layer:?}");
+    assert!(!layer.text.contains("ARP"), "{layer:?}");
+    let step = layer.nextStep.expect("a next step");
+    assert_eq!(step, "detach the guest, and attach it with a --gateway in another subnet");
+}
+
 fn owned((one, other): (&str, &str)) -> (String, String) {
     (one.to_owned(), other.to_owned())
 }

@@ -323,7 +323,8 @@ fn address_layer(
             "detach the guest, and attach it with a --gateway in another subnet".to_owned();
         let mut text = text;
         let on = &other.interface;
-        if sysctl::answers_for_all(on) {
+        // A route that leads nowhere has none.
+        if !on.is_empty() && sysctl::answers_for_all(on) {
             text += &format!(
                 ". Asked there by ARP who has {}, the device says it does: whose address that is, such as \
                  a router's, loses its neighbours",

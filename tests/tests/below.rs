@@ -332,6 +332,83 @@ fn what_is_in_a_guests_way_is_named_and_opened() {
     assert!(tried > 12, "{tried}");
 }
 
+/// What drops ARP, and how it is undone; words of what is said.
+const ARP_DROPPED: [(At, &str, &str, &str); 6] = [
+    (
+        Device,
+        "nft add table arp x | nft add chain arp x i { type filter hook input priority 0 ; } | \
+         nft add rule arp x i iifname \"vm_wlan*\" drop",
+        "nft delete table arp x",
+        "172.17.3.",
+    ),
+    (
+        Device,
+        "nft add table arp x | nft add chain arp x o { type filter hook output priority 0 ; } | \
+         nft add rule arp x o oifname != \"wlan0\" drop",
+        "nft delete table arp x",
+        "in the guest, nobody answers ARP for its gateway 172.17.3.2 on wlan0",
+    ),
+    (
+        Device,
+        "arptables-nft -A OUTPUT ! -o wlan0 -j DROP",
+        "nft delete table arp filter",
+        "in the guest, nobody answers ARP for its gateway 172.17.3.2 on wlan0",
+    ),
+    (
+        Inside,
+        "nft add table arp x | nft add chain arp x i { type filter hook input priority 0 ; policy drop ; }",
+        "nft delete table arp x",
+        "in the guest, nobody answers ARP for its gateway 172.17.3.2 on wlan0",
+    ),
+    (
+        Inside,
+        "sysctl -qw net.ipv4.neigh.wlan0.mcast_solicit=0 net.ipv4.neigh.wlan0.ucast_solicit=0",
+        "sysctl -qw net.ipv4.neigh.wlan0.mcast_solicit=3",
+        "in the guest, nobody answers ARP for its gateway 172.17.3.2 on wlan0",
+    ),
+    // The guest knows its gateway, and the device does not find the guest.
+    (
+        Inside,
+        "nft add table arp x | nft add chain arp x o { type filter hook output priority 0 ; policy drop ; } | \
+         ip neigh replace 172.17.3.2 lladdr GATEWAY dev wlan0 nud permanent",
+        "nft delete table arp x",
+        "the guest's answer to who has its address 172.17.3.3 (ARP) does not come in at vm_wlan",
+    ),
+];
+
+/// Nothing shows it but that one end does not find the other.
+#[test]
+fn arp_that_is_dropped_is_named() {
+    let tried = each(&ARP_DROPPED, |(at, commands, undo, words)| {
+        let bed = Bed::new("nftables");
+        let guest = Guest::new();
+        bed.attach("box", &guest);
+        eventually("it is well", || flows(&guest) && blamed(&status(&bed)).is_none());
+        let link = bed.device.run("ip -o link show vm_wlan");
+        let mac = link.split("link/ether ").nth(1).and_then(|mac| mac.split(' ').next());
+        let commands = commands.replace("GATEWAY", mac.expect("its MAC"));
+        guest.run("ip neigh flush all");
+        if !put(*at, &bed, &guest, &commands) {
+            return false;
+        }
+        bed.device.run("ip neigh flush dev vm_wlan");
+        assert!(!flows(&guest), "{commands}");
+        let wanted = Some((Layer::LINK, Cause::NEIGHBOUR_WRONG));
+        eventually(&commands, || blamed(&status(&bed)) == wanted);
+        let of = status(&bed);
+        assert_eq!(of.verdict, Verdict::NO_INTERNET, "{of:?}");
+        let reason = of.reason.expect("a reason");
+        assert!(reason.text.contains(words), "{commands}: {reason:?}");
+        let step = reason.nextStep.expect("a next step");
+        assert!(step.contains("nft list tables arp"), "{step}");
+        assert!(put(*at, &bed, &guest, undo), "{undo}");
+        eventually(undo, || flows(&guest));
+        assert_eq!(blamed(&status(&bed)), None, "{undo}");
+        true
+    });
+    assert!(tried > 3, "{tried}");
+}
+
 /// By what was set on it there is nothing wrong with an uplink whose router is gone.
 #[test]
 fn a_router_that_answers_no_more_is_named() {

@@ -80,6 +80,8 @@ fn all(firewall: &str) {
         the_guest_has_another_route,
         the_guests_own_bridge_has_the_gateway,
         a_neighbour_by_hand,
+        arp_that_the_device_drops,
+        arp_that_the_device_does_not_send,
         a_queue_that_nothing_leaves,
         a_policy_of_ipsec,
         upstream_is_down,
@@ -107,6 +109,28 @@ fn a_neighbour_by_hand(firewall: &str) {
     let by_hand = "ip neigh replace 172.17.3.3 lladdr 02:00:00:00:00:99 dev vm_wlan nud permanent";
     ward.bed.device.run(by_hand);
     ward.is(Cause::NEIGHBOUR_WRONG, "172.17.3.3");
+}
+
+/// The guest may learn its gateway's link-layer address by the device's own question, and not the other
+/// way round.
+fn arp_that_the_device_drops(firewall: &str) {
+    arp_is_dropped(&Ward::new(firewall), "input", "iifname \"vm_wlan*\" drop");
+}
+
+fn arp_that_the_device_does_not_send(firewall: &str) {
+    arp_is_dropped(&Ward::new(firewall), "output", "oifname != \"wlan0\" drop");
+}
+
+fn arp_is_dropped(ward: &Ward, hook: &str, rule: &str) {
+    let device = &ward.bed.device;
+    nft(device, "add table arp others");
+    let chain = format!("{{ type filter hook {hook} priority 0; }}");
+    nft(device, &format!("add chain arp others a {chain}"));
+    nft(device, &format!("add rule arp others a {rule}"));
+    device.run("ip neigh flush dev vm_wlan");
+    ward.guest.run("ip neigh flush all");
+    ward.is(Cause::NEIGHBOUR_WRONG, "");
+    ward.is(Cause::NEIGHBOUR_WRONG, "ARP");
 }
 
 fn a_queue_that_nothing_leaves(firewall: &str) {

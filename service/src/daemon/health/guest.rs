@@ -14,7 +14,7 @@
 
 //! Why guests have, or have not, internet: each layer as the kernel has it now.
 
-use super::below::Below;
+use super::below::{self, Below};
 use super::device;
 use super::inside::{self, Seen};
 use super::others::Others;
@@ -163,12 +163,16 @@ impl Daemon {
         }
         if let Some(link) = &link {
             self.below_guest(below, &guest, link, &mut layers);
-        }
-        if link.is_some() {
-            inside::put_into(&mut layers, net, inside);
+            let mut inside = inside.cloned();
+            let silence = match &mut inside {
+                Some(Ok(Some(inside))) => below::take_silence(inside),
+                _ => None,
+            };
+            inside::put_into(&mut layers, net, inside.as_ref());
             if self.knows_mtu_of(&guest) {
-                inside::compare_mtus(&mut layers, net, inside);
+                inside::compare_mtus(&mut layers, net, inside.as_ref());
             }
+            self.silent_neighbours(below, &guest, known, silence, &mut layers);
         }
         let counters = link.and_then(|l| l.counters).unwrap_or_default();
         let (verdict, reason) = verdict::of_guest(net, &layers);

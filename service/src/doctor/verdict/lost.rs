@@ -125,8 +125,9 @@ fn never_sent(guest: &GuestFacts) -> Fault {
         let gateway = guest.gateway;
         let text = format!("nobody answers {} for the gateway's address {gateway}", guest.name);
         let host = &guest.host_end;
-        return Fault::new(Cause::AddressMissing, text).with_step(format!(
-            "look at net.ipv4.conf.{{all,{host}}}.arp_ignore and arp_filter, and for arptables"
+        return Fault::new(Cause::NeighbourWrong, text).with_step(format!(
+            "look at net.ipv4.conf.{{all,{host}}}.arp_ignore and arp_filter, and for what drops ARP: \
+             `nft list tables arp`, `arptables -L`"
         ));
     }
     firewall(guest, "sends")
@@ -290,9 +291,14 @@ fn on_the_way_back(facts: &Facts, guest: &GuestFacts, astray: Option<&Hop>) -> F
     if let Some(hop) = astray {
         return elsewhere(&facts.name(hop.index));
     }
+    // It has its address, and answers for it.
     if guest.is_deaf {
-        let text = format!("{} does not answer for its address {}", guest.name, guest.address);
-        return Fault::new(Cause::GuestAddressLost, text).with_step(repair(guest));
+        let text = format!(
+            "{}'s answer to who has its address {} (ARP) does not come in at {host}",
+            guest.name, guest.address
+        );
+        let step = "look for what drops ARP, on the device and in the guest: `nft list tables arp`, `arptables -L`";
+        return Fault::new(Cause::NeighbourWrong, text).with_step(step);
     }
     if !guest.forwards.1 {
         return not_forwarded(&uplink.name);

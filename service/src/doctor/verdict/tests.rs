@@ -242,7 +242,7 @@ fn an_answer_that_is_not_passed_on_has_its_cause() {
         (|f| guest(f).back = Ok(way(OTHER)), AnswersElsewhere),
         (|f| guest(f).back = Ok(None), AnswersElsewhere),
         (|f| (guest(f).back, guest(f).strict.1) = (Err(libc::EINVAL), true), RpFilter),
-        (|f| guest(f).is_deaf = true, GuestAddressLost),
+        (|f| guest(f).is_deaf = true, NeighbourWrong),
         (
             |f| f.probes.iter_mut().for_each(|p| p.trail.astray = hop(OTHER, HOST, GUEST)),
             AnswersElsewhere,
@@ -264,7 +264,7 @@ fn a_guests_own_side_has_its_causes() {
         (|i| i.has_address = false, GuestAddressLost),
         (|i| i.out = None, GuestRouteLost),
         (|i| i.out = way(OTHER), GuestRouteLost),
-        (|i| i.gateway_is_deaf = true, AddressMissing),
+        (|i| i.gateway_is_deaf = true, NeighbourWrong),
         (|_| {}, GuestFirewall),
     ];
     for (change, cause) in rows {

@@ -14,7 +14,7 @@
 
 //! RTM_*NEIGH messages: what a link knows of its neighbours, by ARP and neighbour discovery.
 
-use super::netlink::message::Message;
+use super::netlink::message::{u32_at, Message};
 use super::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
@@ -22,6 +22,7 @@ use crate::spec::Family;
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use rtnetlink::packet_route::RouteNetlinkMessage::{GetNeighbour, NewNeighbour};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// A neighbour as the kernel describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Neighbour {
     pub mac: Vec<u8>,
     /// `NUD_*` (linux/neighbour.h).
     pub state: u16,
+    /// How long it has been in it, where the kernel tells.
+    pub since: Option<Duration>,
 }
 
 /// The neighbours behind one link, or behind all.
@@ -67,8 +70,14 @@ impl Neighbour {
         const NDMSG: usize = 12;
         const NDA_DST: u16 = 1;
         const NDA_LLADDR: u16 = 2;
+        const NDA_CACHEINFO: u16 = 3;
+        // `ndm_updated` of struct nda_cacheinfo, in ticks of USER_HZ.
+        const UPDATED: usize = 8;
+        const TICK: Duration = Duration::from_millis(10);
         // netlink-packet-route has another name for NDA_LLADDR from one release to the next.
         let mac = message.attributes(NDMSG).find(NDA_LLADDR).unwrap_or_default().to_vec();
+        let times = message.attributes(NDMSG).find(NDA_CACHEINFO);
+        let since = times.and_then(|times| u32_at(times, UPDATED)).map(|ticks| TICK * ticks);
         let NewNeighbour(message) = message.typed(libc::RTM_NEWNEIGH, NDMSG, &[NDA_DST])? else {
             return None;
         };
@@ -82,6 +91,7 @@ impl Neighbour {
             address,
             mac,
             state: message.header.state.into(),
+            since,
         })
     }
 }
@@ -106,10 +116,12 @@ mod tests {
             for (family, address, last) in [(Family::V4, four, 2), (Family::V6, six, 3)] {
                 let of = |index| of(netlink, family, index).unwrap();
                 let mac = vec![2, 0, 0, 0, 0, last];
+                let all = of(Some(index));
+                assert!(all[0].since.unwrap() < Duration::from_secs(5), "{all:?}");
                 // NUD_PERMANENT
-                let one = Neighbour { index, address, mac, state: 0x80 };
-                assert_eq!(of(Some(index)), std::slice::from_ref(&one));
-                assert!(of(None).contains(&one));
+                let one = Neighbour { index, address, mac, state: 0x80, since: all[0].since };
+                assert_eq!(all, std::slice::from_ref(&one));
+                assert!(of(None).iter().any(|other| other.address == address));
             }
             assert_eq!(of(netlink, Family::V4, None).unwrap().len(), 2, "with the other link's");
             assert_eq!(of(netlink, Family::V4, Some(IfIndex::of(999))).unwrap(), []);

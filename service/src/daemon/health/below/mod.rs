@@ -21,11 +21,12 @@ mod queues;
 
 use crate::daemon::{Attached, Daemon, Layer, LayerReport, LayerState};
 use crate::effects::firewall::diagnose::journey::SERVER;
+use crate::effects::kernel::inside::Inside;
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::neighbour::{self, Neighbour};
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::observe::{Hubs, ELSEWHERE};
-use crate::effects::kernel::{ipsec, route, sysctl, tc};
+use crate::effects::kernel::{address, ipsec, route, sysctl, tc};
 use crate::model::fault::{Cause, Fault};
 use crate::model::if_index::IfIndex;
 use crate::model::ipsec::{Direction, Policies};
@@ -37,6 +38,7 @@ use queues::{packets, packets_back, Finding, Frames, Sense};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 /// Everything of a network namespace that may stop packets so.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +79,11 @@ const NUD_FAILED: u16 = 0x20;
 const NUD_NOARP: u16 = 0x40;
 const NUD_PERMANENT: u16 = 0x80;
 
+/// Over a veth an answer takes less than this, on a busy machine, too.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// Nobody may have asked since, and what kept the answer away may be gone.
+const RECENT: Duration = Duration::from_secs(10);
+
 /// How a command begins that is to be run where it was found.
 pub(super) type Where = &'static str;
 
@@ -88,9 +95,8 @@ impl Below {
             unread.push(format!("the neighbours: {e}"));
             Vec::new()
         });
-        let is_deaf = |one: &&Neighbour| one.state & (NUD_INCOMPLETE | NUD_FAILED) != 0;
-        let deaf = neighbours.iter().filter(is_deaf).cloned().collect();
-        neighbours.retain(|one| one.state & (NUD_NOARP | NUD_PERMANENT) != 0);
+        let deaf = neighbours.iter().filter(|one| is_deaf(one)).cloned().collect();
+        neighbours.retain(is_by_hand);
         let mut queues = tc::queues(netlink).unwrap_or_else(|e| {
             unread.push(format!("the queues: {e}"));
             Vec::new()
@@ -139,6 +145,37 @@ impl Below {
         None
     }
 
+    /// Whether one who is behind a link was asked for, and has not answered.
+    fn is_silent(&self, index: IfIndex, address: Ipv4Addr) -> bool {
+        self.deaf_one(index, address).is_some_and(is_unanswered)
+    }
+
+    fn deaf_one(&self, index: IfIndex, address: Ipv4Addr) -> Option<&Neighbour> {
+        self.deaf.iter().find(|one| one.index == index && one.address == IpAddr::V4(address))
+    }
+
+    /// Whether a guest, in whose namespace this is, asks for its gateway in vain.
+    fn asks_in_vain(&self, netlink: &Netlink, end: &End<'_>, link: &Link) -> bool {
+        let (own, gateway) = end.addresses;
+        let Some(asked) = self.deaf_one(end.index, gateway) else { return false };
+        // Without an address it asks with another one, which is not answered; the address layer knows.
+        let found = address::of(netlink, Family::V4, Some(end.index)).unwrap_or_default();
+        if !link.up || !link.carrier || !found.iter().any(|found| found.address == own) {
+            return false;
+        }
+        let young = asked.since.filter(|since| *since < PATIENCE);
+        match young.filter(|_| asked.state & NUD_INCOMPLETE != 0) {
+            None => is_unanswered(asked),
+            // It has only just asked, for the first time or for the next.
+            Some(since) => {
+                const TICK: Duration = Duration::from_millis(20);
+                std::thread::sleep(PATIENCE + TICK - since);
+                let now = neighbour::of(netlink, Family::V4, Some(end.index)).unwrap_or_default();
+                now.iter().any(|one| one.address == gateway && is_unanswered(one))
+            }
+        }
+    }
+
     /// What a guest's own namespace stops of what it sends and is answered.
     pub(super) fn within(
         &self,
@@ -151,6 +188,8 @@ impl Below {
         if let Some(fault) = self.unfound(end, link, AT) {
             let text = format!("in the guest, {}", fault.text);
             faults.push((Layer::Link, Fault { text, ..fault }));
+        } else if self.asks_in_vain(netlink, end, link) {
+            faults.push((SILENCE, asks_in_vain(end)));
         }
         let (own, gateway) = end.addresses;
         let frames = Frames {
@@ -220,6 +259,37 @@ impl Daemon {
             self.policies_of(below, guest, layers);
         }
         unread(below, layers);
+    }
+
+    /// What neighbours say by their silence: that something drops ARP where no other layer knows a reason.
+    /// `silence`: what the guest says so.
+    pub(super) fn silent_neighbours(
+        &self,
+        below: &Below,
+        guest: &Attached,
+        seen: Option<&Inside>,
+        silence: Option<Fault>,
+        layers: &mut [LayerReport],
+    ) {
+        let is_why = |one: &LayerReport| {
+            one.state == LayerState::Bad && ![Layer::Dns, Layer::Segment].contains(&one.layer)
+        };
+        if layers.iter().any(is_why) {
+            return;
+        }
+        // A container's kernel answers as long as its link is up. A VM may sleep, or have no system yet.
+        let answers = seen.is_some_and(|seen| seen.link.up && seen.link.arp);
+        let (name, address) = (&guest.net.host.name, guest.net.guest.address);
+        let from_here = || {
+            let text = format!(
+                "the guest's answer to who has its address {address} (ARP) does not come in at {name}"
+            );
+            let fault = Fault::new(Cause::NeighbourWrong, text).with_step(LOOK_FOR_ARP);
+            (answers && below.is_silent(guest.index, address)).then_some(fault)
+        };
+        if let Some(fault) = silence.or_else(from_here) {
+            put(layers, Layer::Link, true, fault);
+        }
     }
 
     /// The same of the device's way out.
@@ -305,6 +375,49 @@ fn unread(below: &Below, layers: &mut [LayerReport]) {
         return;
     }
     let place = layers.iter_mut().find(|one| one.layer == Layer::Firewall);
+/// What a guest's silent gateway is said under until it is known whether another layer is to blame:
+/// nothing else of this layer is about neighbours.
+const SILENCE: Layer = Layer::Address;
+
+const LOOK_FOR_ARP: &str =
+    "look for what drops ARP, on the device and in the guest: `nft list tables arp`, `arptables -L`";
+
+fn asks_in_vain(end: &End<'_>) -> Fault {
+    let (name, gateway) = (end.name, end.addresses.1);
+    let text = format!("in the guest, nobody answers ARP for its gateway {gateway} on {name}");
+    let step =
+        format!("{LOOK_FOR_ARP}; in the guest, net.ipv4.neigh.{name}.mcast_solicit is not 0");
+    Fault::new(Cause::NeighbourWrong, text).with_step(step)
+}
+
+/// Takes out of what was seen in a guest what is to be said last.
+pub(super) fn take_silence(inside: &mut Inside) -> Option<Fault> {
+    let is =
+        |(layer, fault): &(Layer, Fault)| *layer == SILENCE && fault.cause == Cause::NeighbourWrong;
+    let at = inside.stops.iter().position(is)?;
+    Some(inside.stops.remove(at).1)
+}
+
+/// Set by hand, or without ARP.
+fn is_by_hand(one: &Neighbour) -> bool {
+    one.state & (NUD_NOARP | NUD_PERMANENT) != 0
+}
+
+/// Asked for, and not found so far.
+fn is_deaf(one: &Neighbour) -> bool {
+    one.state & (NUD_INCOMPLETE | NUD_FAILED) != 0
+}
+
+/// The same where that says something about now.
+fn is_unanswered(one: &Neighbour) -> bool {
+    let Some(since) = one.since else { return false };
+    match one.state {
+        NUD_INCOMPLETE => since >= PATIENCE,
+        NUD_FAILED => since <= RECENT,
+        _ => false,
+    }
+}
+
     if let Some(place) = place {
         place.text += &format!("; not looked at: {}", below.unread.join("; "));
     }
@@ -333,5 +446,34 @@ pub(super) fn end_of<'a>(net: &'a GuestNet, link: &Link) -> End<'a> {
         index: link.index,
         macs: (net.guest.mac.0, Some(net.host.mac.0)),
         addresses: (net.guest.address, net.guest.gateway),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_believed_while_it_says_something_about_now() {
+        let after = |state, since: Option<u64>| {
+            let since = since.map(Duration::from_millis);
+            let address = Ipv4Addr::new(172, 17, 3, 2).into();
+            let (index, mac) = (IfIndex::of(2), Vec::new());
+            is_unanswered(&Neighbour { index, address, mac, state, since })
+        };
+        const NUD_STALE: u16 = 0x04;
+        for (state, since, believed) in [
+            (NUD_INCOMPLETE, Some(0), false),
+            (NUD_INCOMPLETE, Some(240), false),
+            (NUD_INCOMPLETE, Some(250), true),
+            (NUD_INCOMPLETE, Some(2900), true),
+            (NUD_INCOMPLETE, None, false),
+            (NUD_FAILED, Some(0), true),
+            (NUD_FAILED, Some(10_000), true),
+            (NUD_FAILED, Some(10_010), false),
+            (NUD_STALE, Some(0), false),
+        ] {
+            assert_eq!(after(state, since), believed, "{state:#x} {since:?}");
+        }
     }
 }

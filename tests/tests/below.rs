@@ -431,6 +431,35 @@ fn a_router_that_answers_no_more_is_named() {
     eventually("it is back", || flows(&guest) && status(&bed).verdict == Verdict::INTERNET);
 }
 
+/// A route of IPv4 by a router that has IPv6 alone (RFC 5549).
+#[test]
+fn a_router_of_ipv6_that_answers_no_more_is_named() {
+    let device = guestnet_tests::Device::new();
+    device.internet.run("ip -6 addr add fe80::1/64 dev device nodad");
+    // Nothing is on the link.
+    device.run("ip addr flush dev wlan0 scope global");
+    device.run("ip addr add 192.0.2.2/32 dev wlan0");
+    device.run("ip -4 route add default via inet6 fe80::1 dev wlan0");
+    let bed = Bed::on(device).args("--firewall nftables --dns 192.0.2.1").build();
+    let guest = Guest::new();
+    bed.attach("box", &guest);
+    eventually("it is well", || flows(&guest) && blamed(&status(&bed)).is_none());
+    let chain = "{ type filter hook ingress device \"device\" priority 0; }";
+    bed.device.internet.run("nft add table netdev deaf");
+    bed.device.internet.run(&format!("nft add chain netdev deaf i {chain}"));
+    bed.device.internet.run("nft add rule netdev deaf i meta protocol ip6 drop");
+    bed.device.run("ip -6 neigh flush dev wlan0");
+    assert!(!flows(&guest));
+    let wanted = Some((Layer::UPLINK, Cause::UPSTREAM_DOWN));
+    eventually("it is named", || blamed(&status(&bed)) == wanted);
+    let of = status(&bed);
+    assert_eq!(of.verdict, Verdict::NO_INTERNET, "{of:?}");
+    let text = of.reason.expect("a reason").text;
+    assert_eq!(text, "fe80::1, the next hop behind wlan0, does not answer neighbour discovery");
+    bed.device.internet.run("nft delete table netdev deaf");
+    eventually("it is back", || flows(&guest) && status(&bed).verdict == Verdict::INTERNET);
+}
+
 #[test]
 fn what_is_in_nobodys_way_is_not_named() {
     let tried = each(&NOT_IN_THE_WAY, |(at, commands)| {

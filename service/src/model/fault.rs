@@ -146,8 +146,8 @@ impl Fault {
     }
 
     /// The next hop behind a way out does not answer ARP: packets that wait for that leave by no interface.
-    pub fn deaf_router(router: impl fmt::Display, way: impl fmt::Display) -> Self {
-        let text = format!("{router}, the next hop behind {way}, does not answer ARP");
+    pub fn deaf_router(router: impl fmt::Display, way: impl fmt::Display, asked: &str) -> Self {
+        let text = format!("{router}, the next hop behind {way}, does not answer {asked}");
         Self::new(Cause::UpstreamDown, text).with_step("connect the device again")
     }
 

@@ -177,7 +177,7 @@ const ACCEPT: &str =
 fn deaf_router(facts: &Facts) -> Fault {
     let uplink = &facts.uplink;
     let router = uplink.router.map_or_else(|| "its router".to_owned(), |router| router.to_string());
-    Fault::deaf_router(router, &uplink.name)
+    Fault::deaf_router(router, &uplink.name, "ARP")
 }
 
 fn not_forwarded(interface: &str) -> Fault {

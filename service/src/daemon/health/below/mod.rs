@@ -342,7 +342,15 @@ impl Daemon {
         let router = route::towards(netlink, ELSEWHERE).ok().flatten()?;
         let router = router.gateway.filter(|_| router.index == link.index)?;
         let is_it = |one: &&Neighbour| one.index == link.index && one.address == router;
-        let by_hand = below.neighbours.iter().find(is_it);
+        // An IPv4 route may go by a router that has IPv6 alone (RFC 5549).
+        let of_ipv6 = match router {
+            IpAddr::V4(_) => Vec::new(),
+            IpAddr::V6(_) => {
+                neighbour::of(netlink, Family::V6, Some(link.index)).unwrap_or_default()
+            }
+        };
+        let mut by_hand = below.neighbours.iter().chain(of_ipv6.iter().filter(|n| is_by_hand(n)));
+        let by_hand = by_hand.find(is_it);
         let (text, step) = match by_hand {
             _ if !link.arp && mac.is_some() => (
                 format!("{way} finds no neighbours, such as its router {router}: its ARP is off"),
@@ -357,24 +365,16 @@ impl Daemon {
                 format!("ip neigh del {router} dev {way}"),
             ),
             None => {
-                let deaf = below.deaf.iter().find(is_it);
-                return deaf.map(|_| (Layer::Uplink, Fault::deaf_router(router, way)));
+                let mut deaf = below.deaf.iter().chain(of_ipv6.iter().filter(|n| is_deaf(n)));
+                let asked = if router.is_ipv4() { "ARP" } else { "neighbour discovery" };
+                let fault = Fault::deaf_router(router, way, asked);
+                return deaf.find(is_it).map(|_| (Layer::Uplink, fault));
             }
         };
         Some((Layer::Uplink, Fault::new(Cause::NeighbourWrong, text).with_step(step)))
     }
 }
 
-fn mac_words(mac: &[u8]) -> String {
-    mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
-}
-
-/// What could not be read.
-fn unread(below: &Below, layers: &mut [LayerReport]) {
-    if below.unread.is_empty() {
-        return;
-    }
-    let place = layers.iter_mut().find(|one| one.layer == Layer::Firewall);
 /// What a guest's silent gateway is said under until it is known whether another layer is to blame:
 /// nothing else of this layer is about neighbours.
 const SILENCE: Layer = Layer::Address;
@@ -418,6 +418,16 @@ fn is_unanswered(one: &Neighbour) -> bool {
     }
 }
 
+fn mac_words(mac: &[u8]) -> String {
+    mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+}
+
+/// What could not be read.
+fn unread(below: &Below, layers: &mut [LayerReport]) {
+    if below.unread.is_empty() {
+        return;
+    }
+    let place = layers.iter_mut().find(|one| one.layer == Layer::Firewall);
     if let Some(place) = place {
         place.text += &format!("; not looked at: {}", below.unread.join("; "));
     }

@@ -152,6 +152,14 @@ fn chains_are_met_by_their_priorities_and_not_by_their_order() {
 }
 
 #[test]
+fn of_chains_with_one_priority_the_last_is_met_first() {
+    let drop: &[&[Step]] = &[&[Step::Verdict(Verdict::Drop)]];
+    let at = Some((Hook::Forward, 0, false));
+    let two = table(&[("old", at, drop), ("new", at, drop)]);
+    assert_eq!(stopped(walked(two, Probe::Https)).2, "new");
+}
+
+#[test]
 fn what_an_earlier_guestnetd_has_left_is_to_blame() {
     let drop = [verdict(Verdict::Drop)];
     let mut left = table(&[("forward", FORWARD, &[&drop])]);

@@ -198,7 +198,13 @@ impl<'a> Walk<'a> {
         met.extend(chains.map(|(t, c, base)| (base.priority, Met::Chain(t, c, base))));
         if matches!(hook, Hook::Prerouting | Hook::Output) {
             met.push((CONNTRACK, Met::Conntrack));
+        // Of those with one priority the last that came is the first (nf_hook_grow()); a dump has them in
+        // the order in which they came.
             met.push((DESTINATION_NAT, Met::Nat));
+        let is_nft = |table: &Table| matches!(table.label, Label::Nftables { .. });
+        let (mut chains, others): (Vec<_>, Vec<_>) = chains.partition(|(table, ..)| is_nft(table));
+        chains.reverse();
+        let chains = chains.into_iter().chain(others);
         }
         if hook == Hook::Postrouting {
             met.push((SOURCE_NAT, Met::Nat));

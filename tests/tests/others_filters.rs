@@ -235,6 +235,20 @@ const COMPUTED: &[&str] = &[
     "nft 'table inet t { chain f { type filter hook forward priority 0; ct zone 5 drop; ct helper \"ftp\" drop; meta priority 5 drop; }; }'",
     "nft 'table inet t { chain f { type filter hook forward priority 0; ct zone 0 drop; }; }'",
     "nft 'table inet t { chain p { type filter hook postrouting priority 0; oifname \"vm_wlan*\" meta skuid >= 0 drop; }; }'",
+    // Written over, past conntrack: before it and behind it, before NAT and behind it, there and back.
+    "nft 'table ip t { chain p { type filter hook prerouting priority -350; iifname \"vm_wlan\" ip daddr set 203.0.113.200; }; }'",
+    "nft 'table ip t { chain p { type filter hook prerouting priority -350; iifname \"vm_wlan\" udp dport 53 ip daddr set 203.0.113.200; }; }'",
+    "nft 'table ip t { chain p { type filter hook prerouting priority -350; iifname \"vm_wlan\" udp dport 53 ip daddr set 192.0.2.1; }; }'",
+    "nft 'table ip t { chain p { type filter hook prerouting priority -350; iifname \"vm_wlan\" ip saddr set 172.17.3.3; }; }'",
+    "nft 'table ip t { chain p { type filter hook prerouting priority -350; iifname \"vm_wlan\" ip saddr set 172.17.3.77; }; }'",
+    "nft 'table ip t { chain f { type filter hook forward priority 0; iifname \"vm_wlan\" ip saddr set 10.9.9.9; }; }'",
+    "nft 'table ip t { chain f { type filter hook forward priority 0; iifname \"vm_wlan\" tcp dport set 81; }; }'",
+    "nft 'table ip t { chain f { type filter hook forward priority 0; iifname \"vm_wlan\" tcp dport 9999 tcp dport set 81; ip dscp set cs1; }; }'",
+    "nft 'table ip t { chain f { type filter hook forward priority 0; oifname \"vm_wlan\" udp sport set 54; }; }'",
+    "nft 'table ip t { chain f { type filter hook forward priority 0; oifname \"vm_wlan\" ip saddr set 203.0.113.99; }; }'",
+    "nft 'table ip t { chain p { type filter hook postrouting priority 300; oifname \"wlan0\" ip saddr set 10.9.9.9; }; }'",
+    "nft 'table ip t { chain p { type filter hook postrouting priority 300; oifname \"wlan0\" tcp dport set 81; }; }'",
+    "nft 'table ip t { chain p { type filter hook prerouting priority -350; iifname \"wlan0\" ip daddr set 192.0.2.99; }; }'",
 ];
 
 /// Rules that somebody puts before guestnetd's own; the first four do not matter to a guest.

@@ -308,6 +308,17 @@ pub enum Action {
     Source(usize),
     /// It comes from the address of the link that it leaves by.
     Masquerade,
+    /// Bytes at a place are written over its addresses or ports, which conntrack does not learn of.
+    Rewrite {
+        /// Whether it is TCP's or UDP's header, and not IP's.
+        ports: bool,
+        /// Where in that.
+        offset: usize,
+        /// How many.
+        len: usize,
+        /// Their place.
+        from: usize,
+    },
     /// Its time to live becomes the byte at this place.
     Hops(usize),
     /// It becomes so much more, or less.

@@ -113,11 +113,13 @@ pub fn outcome(filters: &Filters, device: &dyn Device, guest: &Guest, probe: Pro
     let answers = arrived.iter().map(|walker| Walker {
         doubt: walker.doubt.clone(),
         untracked: walker.untracked.clone(),
+        written: walker.written.clone(),
         ..Walker::new(back(&walker.packet))
     });
     let received = come(&mut walk, guest, answers.collect());
+    let received = asked_for(&mut walk, &first, received);
     if let Some(outcome) = judged(Leg::Answer, &mut walk, received.is_empty()) {
-        return outcome;
+        return at_its_cause(outcome, &arrived);
     }
     let next = arrived.iter().map(|walker| {
         let of = walker.packet.connection().cloned();
@@ -293,7 +295,8 @@ fn go(walk: &mut Walk<'_>, guest: &Guest, walkers: Vec<Walker>) -> Vec<Walker> {
 /// asked about: that the rest leaves by the uplink is another layer's to say.
 fn onward(device: &dyn Device, guest: &Guest, walker: &Walker) -> Onward {
     let packet = &walker.packet;
-    if walker.marked.is_none() && walker.sent.is_none() && packet.destination != guest.gateway {
+    let as_it_was = walker.marked.is_none() && walker.sent.is_none() && walker.written.is_none();
+    if as_it_was && packet.destination != guest.gateway {
         return Onward::By((*guest.uplink).clone());
     }
     if packet.destination == guest.gateway {
@@ -390,12 +393,33 @@ fn homeward(device: &dyn Device, guest: &Guest, walker: &Walker) -> Onward {
     }
 }
 
+/// An answer that is lost by what was written over the question is lost there.
+fn at_its_cause(outcome: Outcome, arrived: &[Walker]) -> Outcome {
+    let before = |stop: &Stop| stop.at.is_some() && arrived.iter().any(|w| w.written == stop.at);
+    match outcome {
+        Outcome::Stops(_, stop) if before(&stop) => Outcome::Stops(Leg::First, stop),
+        Outcome::May(_, stop, doubt) if before(&stop) => Outcome::May(Leg::First, stop, doubt),
+        other => other,
+    }
+}
+
+/// What was written over may have become something that the guest knows nothing of.
+fn asked_for(walk: &mut Walk<'_>, first: &Packet, walkers: Vec<Walker>) -> Vec<Walker> {
+    let ends = |packet: &Packet| (packet.source, packet.destination, packet.payload.ports());
+    let wanted = (first.destination, first.source, first.payload.answer().ports());
+    let is = |walker: &Walker| walker.written.is_none() || ends(&walker.packet) == wanted;
+    let (asked_for, others): (Vec<_>, Vec<_>) = walkers.into_iter().partition(is);
+    others.into_iter().for_each(|walker| stop(walk, How::Unasked, walker));
+    asked_for
+}
+
 fn stop(walk: &mut Walk<'_>, how: How, walker: Walker) {
     let at = match how {
-        How::NotTracked => walker.untracked.clone(),
+        How::NotTracked => walker.untracked.clone().or(walker.written.clone()),
         How::WrongSource => walker.source.clone().or(walker.spared.clone()),
+        How::Unasked => walker.written.clone(),
         How::Expired => walker.hops.clone(),
-        _ => walker.sent.clone().or(walker.marked.clone()),
+        _ => walker.sent.clone().or(walker.marked.clone()).or(walker.written.clone()),
     };
     walk.stops.push(Stop { how, at, walker });
 }

@@ -121,6 +121,11 @@ impl Payload {
         }
     }
 
+    /// The same, as NAT does it: it sets the port with the address.
+    pub fn with_port(self, to_it: bool, port: Option<u16>) -> Self {
+        port.map_or(self, |port| self.by_port(to_it, port))
+    }
+
     /// What its sender sends next.
     pub fn next(&self) -> Self {
         match *self {
@@ -137,6 +142,8 @@ pub struct Connection {
     pub from: Ipv4Addr,
     /// To whom, before any NAT.
     pub to: Ipv4Addr,
+    /// The ports that it was opened with.
+    pub ports: Option<(u16, u16)>,
     /// To whom it really goes.
     pub translated_to: Option<Ipv4Addr>,
     /// The port that it was sent to, and the one that it really goes to.
@@ -155,6 +162,15 @@ pub struct Connection {
     pub new: bool,
     /// Whether the packet is an answer.
     pub answer: bool,
+}
+
+impl Connection {
+    /// Whether conntrack finds it by these ends of a packet that it has not translated yet.
+    fn has(&self, source: Ipv4Addr, destination: Ipv4Addr) -> bool {
+        let sent_back =
+            (self.translated_to.unwrap_or(self.to), self.translated_from.unwrap_or(self.from));
+        (source, destination) == if self.answer { sent_back } else { (self.from, self.to) }
+    }
 }
 
 /// What conntrack knows of a packet.
@@ -239,6 +255,7 @@ impl Packet {
         let new = || Connection {
             from: self.source,
             to: self.destination,
+            ports: self.payload.ports(),
             translated_to: None,
             led: None,
             translated_from: None,
@@ -253,7 +270,8 @@ impl Packet {
         let elsewhere = self.of.as_ref().is_some_and(|of| {
             of.zone.zip(self.zone).is_some_and(|(zone, looked_in)| zone != looked_in)
         });
-        self.tracking = match elsewhere {
+        let other = self.of.as_ref().is_some_and(|of| !of.has(self.source, self.destination));
+        self.tracking = match elsewhere || other {
             true => Tracking::Off,
             false => Tracking::Known(self.of.take().unwrap_or_else(new)),
         };

@@ -55,6 +55,8 @@ pub(super) enum Changed {
     Zone,
     Destination,
     Source,
+    /// Its addresses or ports, past conntrack.
+    Written,
     /// Its time to live.
     Hops,
 }
@@ -423,6 +425,9 @@ impl<'a> Run<'a> {
                 }
                 Next::Step
             }
+            Action::Rewrite { ports, offset, len, from } => {
+                self.rewrite(*ports, (*offset, *len), *from)
+            }
             Action::Hops(at) => {
                 let set = self.registers.known::<1>(*at);
                 self.lives_on(set.map_or((1, u8::MAX), |[ttl]| (ttl, ttl)))
@@ -491,10 +496,50 @@ impl<'a> Run<'a> {
         Next::Step
     }
 
+    fn rewrite(&mut self, ports: bool, (offset, len): (usize, usize), from: usize) -> Next {
+        let Packet { source, destination, payload, .. } = &*self.packet;
+        let (begin, before) = match (ports, payload.ports()) {
+            (false, _) => (12, [source.octets(), destination.octets()].concat()),
+            (true, Some((from, to))) => (0, [from.to_be_bytes(), to.to_be_bytes()].concat()),
+            (true, None) => return Next::Step,
+        };
+        let mut bytes = before.clone();
+        for (at, byte) in (offset..).zip(self.registers.get(from, len)) {
+            let place = at.checked_sub(begin).and_then(|at| bytes.get_mut(at));
+            match (place, byte) {
+                (Some(place), Some(byte)) => *place = *byte,
+                (Some(_), None) => {
+                    self.depends();
+                    let what = "what is written over addresses or ports";
+                    return Next::End(RuleEnd::Verdict(Verdict::Somebody(what.to_owned())));
+                }
+                (None, _) => {}
+            }
+        }
+        if bytes == before {
+            return Next::Step;
+        }
+        let packet = self.packet.to_mut();
+        match *bytes.as_slice() {
+            [a, b, c, d, e, f, g, h] => {
+                packet.source = [a, b, c, d].into();
+                packet.destination = [e, f, g, h].into();
+            }
+            [a, b, c, d] => {
+                let (from, to) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+                packet.payload = packet.payload.by_port(false, from).by_port(true, to);
+            }
+            _ => {}
+        }
+        self.changed = Some(Changed::Written);
+        Next::Step
+    }
+
     fn goes_to(&mut self, to: Ipv4Addr) -> Next {
         self.translate(Changed::Destination, |packet, connection| {
             connection.translated_to = Some(to);
             packet.destination = to;
+            packet.payload = packet.payload.with_port(true, connection.ports.map(|(_, to)| to));
         })
     }
 
@@ -510,6 +555,8 @@ impl<'a> Run<'a> {
         self.translate(Changed::Source, |packet, connection| {
             connection.translated_from = Some(from);
             packet.source = from;
+            packet.payload =
+                packet.payload.with_port(false, connection.ports.map(|(from, _)| from));
         })
     }
 

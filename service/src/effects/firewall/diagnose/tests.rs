@@ -251,6 +251,46 @@ fn nobody_translates_what_is_not_tracked_or_was_translated() {
 }
 
 #[test]
+fn what_is_written_over_past_conntrack_has_no_answer() {
+    let write = |ports, offset, bytes: &[u8]| {
+        let (from, len) = (0, bytes.len());
+        let set = Step::Set { to: from, bytes: bytes.to_vec() };
+        [set, Step::Act(Action::Rewrite { ports, offset, len, from })]
+    };
+    let rule = |hook, priority, rule: &[Step], probe| {
+        let rule = [from("vm_wlan").as_slice(), rule].concat();
+        walked(table(&[("p", Some((hook, priority, false)), &[&rule])]), probe)
+    };
+    let sends = |rule: &[Step], probe| {
+        walked(table(&[("p", Some((Hook::Postrouting, 300, false)), &[rule])]), probe)
+    };
+    let (pre, forward) = (Hook::Prerouting, Hook::Forward);
+    let ends = |outcome| {
+        let (leg, how, _, rule) = stopped(outcome);
+        assert_eq!(rule, Some(1));
+        (leg, how)
+    };
+    let nobody = write(false, 16, &[203, 0, 113, 200]);
+    let unasked = (Leg::First, How::Unasked);
+    assert_eq!(ends(rule(pre, -350, &nobody, Probe::Https)), unasked);
+    assert_eq!(ends(rule(pre, -350, &nobody, Probe::AskGateway)), unasked);
+    let port = write(true, 2, &[0, 81]);
+    assert_eq!(ends(rule(forward, 0, &port, Probe::Https)), unasked);
+    let source = write(false, 12, &[10, 9, 9, 9]);
+    let not_found = (Leg::First, How::NotTracked);
+    assert_eq!(ends(sends(&source, Probe::Ping)), not_found);
+    // Nothing that it has, and nothing else than it has.
+    passes(rule(forward, 0, &port, Probe::Ping));
+    passes(rule(pre, -350, &write(false, 12, &[172, 17, 3, 3]), Probe::Https));
+    passes(rule(pre, -350, &write(true, 2, &[1, 187]), Probe::Https));
+    // What is not known may be anything.
+    let unknown = Step::Load { to: 0, len: 4, field: Field::Unknown("chance".to_owned()) };
+    let unknown = [unknown, nobody[1].clone()];
+    let outcome = rule(pre, -350, &unknown, Probe::Https);
+    assert!(matches!(outcome, Outcome::May(..)), "{outcome:?}");
+}
+
+#[test]
 fn a_mark_that_leads_nowhere_is_to_blame() {
     let steps = [&from("vm_wlan")[..], &mark(7)].concat();
     let marks = table(&[("p", Some((Hook::Prerouting, -150, false)), &[&steps])]);

@@ -161,13 +161,16 @@ fn blocked(probe: Probe, outcome: Outcome) -> Option<Blocked> {
 
 /// The rule of somebody else's that is to blame for a stop.
 fn blamed(stop: &Stop) -> Option<&Place> {
-    let Walker { untracked, sent, marked, source, spared, .. } = &stop.walker;
+    let Walker { untracked, sent, marked, source, written, spared, .. } = &stop.walker;
     // Ours drops what still has a guest's address behind NAT.
     let late = stop.at.as_ref().is_some_and(|at| at.hook == Hook::Postrouting);
     let translated = source.as_ref().or(spared.as_ref()).filter(|_| late);
     match &stop.at {
         Some(at) if !at.is_ours() || at.left => Some(at),
-        _ => untracked.as_ref().or(translated).or(sent.as_ref()).or(marked.as_ref()),
+        _ => {
+            let past = untracked.as_ref().or(written.as_ref());
+            past.or(translated).or(sent.as_ref()).or(marked.as_ref())
+        }
     }
 }
 
@@ -190,7 +193,10 @@ fn finding(filters: &Filters, guest: &Guest, blocked: &Blocked, what: &str) -> F
         text += &format!(": that depends on {}, which asks for {what}", place(at));
     }
     let fault = Fault::new(cause, text);
-    let fault = match advice::opening(filters, at, *leg, *probe, cause, guest) {
+    // Behind source NAT a packet is not known by its guest any more.
+    let late = stop.walker.written.as_ref() == Some(at) && at.hook == Hook::Postrouting;
+    let step = advice::opening(filters, at, *leg, *probe, cause, guest);
+    let fault = match step.filter(|_| !late || *leg == Leg::Answer) {
         Some(step) => fault.with_step(step),
         None => fault,
     };
@@ -228,6 +234,7 @@ fn cause(stop: &Stop, at: &Place, leg: Leg) -> (Cause, About) {
     let walker = &stop.walker;
     let is = |place: &Option<Place>| place.as_ref() == Some(at);
     match stop.how {
+        _ if is(&walker.written) => (Cause::ForwardDropped, About::Filter),
         How::NotTracked => (Cause::NotTracked, About::Nat),
         How::WrongSource => (Cause::WrongSource, About::Nat),
         _ if is(&walker.untracked) => (Cause::NotTracked, About::Nat),
@@ -245,6 +252,13 @@ fn said(stop: &Stop, at: &Place, cause: Cause, what: &str, sure: bool) -> String
     let verb = |surely: &str, perhaps: &str| if sure { surely } else { perhaps }.to_owned();
     let packet = &stop.walker.packet;
     let elsewhere = packet.of.as_ref().is_some_and(|of| of.zone != packet.zone);
+    if stop.walker.written.as_ref() == Some(at) {
+        let writes = verb("writes", "may write");
+        return format!(
+            "{by} {writes} over the addresses or ports of {what}, past connection tracking, so that no \
+             answer belongs to it"
+        );
+    }
     match (cause, stop.how) {
         (Cause::NotTracked, _) if elsewhere => {
             let puts = verb("puts", "may put");

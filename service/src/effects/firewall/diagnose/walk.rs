@@ -60,6 +60,8 @@ pub struct Walker {
     pub sent: Option<Place>,
     /// What gave it another source, other than guestnetd.
     pub source: Option<Place>,
+    /// What wrote over its addresses or ports, past conntrack.
+    pub written: Option<Place>,
     /// What ended a chain of NAT without a translation.
     pub spared: Option<Place>,
     /// What gave it another time to live.
@@ -111,14 +113,16 @@ pub enum How {
     Silent,
     /// It leaves with the guest's own address, or another one that is not the device's.
     WrongSource,
+    /// It comes to the guest, which has not asked for it.
+    Unasked,
 }
 
 impl Walker {
     /// A packet at the beginning of its way.
     pub fn new(packet: Packet) -> Self {
         let (marked, untracked, sent, source, spared) = (None, None, None, None, None);
-        let (hops, met) = (None, Vec::new());
-        Self { packet, doubt: None, marked, untracked, sent, source, spared, hops, met }
+        let (written, hops, met) = (None, None, Vec::new());
+        Self { packet, doubt: None, marked, untracked, sent, source, written, spared, hops, met }
     }
 }
 
@@ -194,17 +198,17 @@ impl<'a> Walk<'a> {
     /// their priorities.
     fn met(&self, hook: Hook) -> Vec<Met<'a>> {
         let mut met: Vec<(i32, Met<'a>)> = Vec::new();
-        let chains = self.base_chains(hook).filter(|(.., base)| !base.nat);
-        met.extend(chains.map(|(t, c, base)| (base.priority, Met::Chain(t, c, base))));
-        if matches!(hook, Hook::Prerouting | Hook::Output) {
-            met.push((CONNTRACK, Met::Conntrack));
         // Of those with one priority the last that came is the first (nf_hook_grow()); a dump has them in
         // the order in which they came.
-            met.push((DESTINATION_NAT, Met::Nat));
+        let chains = self.base_chains(hook).filter(|(.., base)| !base.nat);
         let is_nft = |table: &Table| matches!(table.label, Label::Nftables { .. });
         let (mut chains, others): (Vec<_>, Vec<_>) = chains.partition(|(table, ..)| is_nft(table));
         chains.reverse();
         let chains = chains.into_iter().chain(others);
+        met.extend(chains.map(|(t, c, base)| (base.priority, Met::Chain(t, c, base))));
+        if matches!(hook, Hook::Prerouting | Hook::Output) {
+            met.push((CONNTRACK, Met::Conntrack));
+            met.push((DESTINATION_NAT, Met::Nat));
         }
         if hook == Hook::Postrouting {
             met.push((SOURCE_NAT, Met::Nat));
@@ -251,24 +255,31 @@ impl<'a> Walk<'a> {
         let Some(connection) = walker.packet.connection().cloned() else { return vec![walker] };
         let packet = &mut walker.packet;
         if !connection.new {
+            let (from, to) =
+                (connection.ports.map(|(from, _)| from), connection.ports.map(|p| p.1));
+            let payload = packet.payload;
             match (hook == Hook::Postrouting, connection.answer) {
                 (false, false) => {
-                    packet.destination = connection.translated_to.unwrap_or(packet.destination);
-                    if let Some((_, to)) = connection.led {
-                        packet.payload = packet.payload.by_port(true, to);
+                    if let Some(other) = connection.translated_to {
+                        packet.destination = other;
+                        let led = connection.led.map(|(_, to)| to);
+                        packet.payload = payload.with_port(true, led.or(to));
                     }
                 }
                 (false, true) if connection.translated_from.is_some() => {
                     packet.destination = connection.from;
+                    packet.payload = payload.with_port(true, from);
                 }
                 (true, false) => {
-                    packet.source = connection.translated_from.unwrap_or(packet.source)
+                    if let Some(other) = connection.translated_from {
+                        packet.source = other;
+                        packet.payload = payload.with_port(false, from);
+                    }
                 }
                 (true, true) if connection.translated_to.is_some() => {
                     packet.source = connection.to;
-                    if let Some((sent_to, _)) = connection.led {
-                        packet.payload = packet.payload.by_port(false, sent_to);
-                    }
+                    let led = connection.led.map(|(sent_to, _)| sent_to);
+                    packet.payload = payload.with_port(false, led.or(to));
                 }
                 _ => {}
             }
@@ -438,6 +449,7 @@ fn words(end: &RuleEnd, changed: Option<Changed>) -> String {
         Changed::Zone => "ct zone",
         Changed::Destination => "dnat",
         Changed::Source => "snat",
+        Changed::Written => "rewrite",
         Changed::Hops => "ttl",
     });
     let end = match end {
@@ -560,6 +572,7 @@ fn after(walker: &Walker, exit: Exit, at: &dyn Fn() -> Place) -> (RuleEnd, Walke
         Some(Changed::Tracking | Changed::Zone) => walker.untracked = place(),
         Some(Changed::Destination) => walker.sent = place(),
         Some(Changed::Source) => walker.source = place(),
+        Some(Changed::Written) => walker.written = place(),
         Some(Changed::Hops) => walker.hops = place(),
         None => {}
     }

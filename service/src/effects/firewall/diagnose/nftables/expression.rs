@@ -283,14 +283,21 @@ fn payload(data: &[u8]) -> Option<Vec<Step>> {
     let (base, offset) = (number(data, 2)?, number(data, 3)? as usize);
     let len = number(data, 4)? as usize;
     let Some(to) = register(data, 1) else {
-        // It writes to the packet: another time to live makes a difference, and another address.
+        // It writes to the packet: another time to live makes a difference, another address and port.
         let hops = 8_usize.checked_sub(offset).filter(|at| base == 1 && *at < len);
         if let Some(from) = hops.and_then(|at| Some(register(data, 5)? + at)) {
             return Some(vec![Step::Act(Action::Hops(from))]);
         }
-        let addresses = base == 1 && offset < 20 && offset + len > 12;
-        let what = "a rule that rewrites addresses without a connection";
-        return Some(if addresses { vec![Step::Doubt(what.to_owned())] } else { Vec::new() });
+        let (begin, end) = match base {
+            1 => (12, 20),
+            2 => (0, 4),
+            _ => return Some(Vec::new()),
+        };
+        if offset >= end || offset.saturating_add(len) <= begin {
+            return Some(Vec::new());
+        }
+        let from = register(data, 5)?;
+        return Some(vec![Step::Act(Action::Rewrite { ports: base == 2, offset, len, from })]);
     };
     let field = match base {
         1 => Field::Network(offset),

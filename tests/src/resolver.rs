@@ -46,6 +46,12 @@ pub enum Says {
     AllButRoot,
     /// By UDP that it is to be asked by TCP, and there as `All`.
     Short,
+    /// By UDP what is no answer: the question.
+    Echo,
+    /// The same: an answer to another question, by its id.
+    OtherId,
+    /// The same: the first twenty bytes of an answer.
+    Half,
     /// Nothing.
     Nothing,
 }
@@ -149,9 +155,15 @@ fn serve(
             *asked.lock().expect("not poisoned") += 1;
             let says = *says.lock().expect("not poisoned");
             if let Some(mut answer) = answer(&buffer[..length], says) {
-                if says == Says::Short {
-                    answer.truncate(answer.len() - 16);
-                    (answer[2], answer[7]) = (0x83, 0);
+                match says {
+                    Says::Short => {
+                        answer.truncate(answer.len() - 16);
+                        (answer[2], answer[7]) = (0x83, 0);
+                    }
+                    Says::Echo => answer = buffer[..length].to_vec(),
+                    Says::OtherId => answer[1] ^= 1,
+                    Says::Half => answer.truncate(20),
+                    _ => {}
                 }
                 let _ = socket.send_to(&answer, client);
             }
@@ -198,6 +210,7 @@ pub fn answer(query: &[u8], says: Says) -> Option<Vec<u8>> {
         Says::RefusedButItself if !chaos => 5,
         Says::Failed => 2,
         Says::All | Says::AllButRoot | Says::RefusedButItself | Says::Short => 0,
+        Says::Echo | Says::OtherId | Says::Half => 0,
     };
     message[2..12].copy_from_slice(&[0x81, 0x80 | code, 0, 1, 0, u8::from(code == 0), 0, 0, 0, 0]);
     if code == 0 {

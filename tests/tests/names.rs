@@ -113,6 +113,28 @@ fn what_guests_are_answered_counts_more_than_silence_to_guestnetd() {
     assert_eq!((verdict, dns.cause), (Verdict::NO_NAMES, Cause::DNS_SILENT), "{dns:?}");
 }
 
+/// Connection tracking sees that something comes back.
+#[test]
+fn one_that_answers_nonsense_is_named_whatever_guests_ask() {
+    let bed = bed("nftables", &[FIRST]);
+    let resolver = bed.device.internet.resolver(FIRST, Says::All);
+    bed.attach("box", &bed.guest);
+    for says in [Says::Echo, Says::OtherId, Says::Half] {
+        resolver.says(says);
+        eventually(&format!("{says:?}"), || {
+            // This client looks at no id.
+            let got = resolve(&bed.guest, GATEWAY).ok();
+            assert!(says == Says::OtherId || got != Some(Resolver::ANSWER), "{says:?}");
+            let (verdict, dns) = names(&bed, "box");
+            (verdict, dns.cause) == (Verdict::NO_NAMES, Cause::DNS_REFUSED)
+        });
+        let (_, dns) = names(&bed, "box");
+        assert!(dns.text.contains("what it sends is no answer"), "{dns:?}");
+        resolver.says(Says::All);
+        eventually("it resolves", || names(&bed, "box").0 == Verdict::INTERNET);
+    }
+}
+
 #[test]
 fn one_that_only_a_vpn_reaches_is_named_with_the_vpn() {
     let bed = bed("nftables", &[FIRST, SECOND]);

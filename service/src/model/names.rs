@@ -30,6 +30,8 @@ pub enum Answer {
     Silent(Option<&'static str>),
     /// It was refused, by this code (RFC 1035, 4.1.1).
     Refuses(&'static str),
+    /// Something came, and it was no answer.
+    Nonsense,
     /// The device sends what guests ask it by an interface that they may not leave by.
     Elsewhere {
         /// Its name.
@@ -133,6 +135,7 @@ mod tests {
             (&[(None, A, Silent(None)), (None, B, Answers)], B),
             (&[(None, A, Silent(None))], B),
             (&[(None, A, Refuses("REFUSED")), (None, B, Answers)], B),
+            (&[(None, A, Nonsense), (None, B, Answers)], B),
             (&[(None, A, elsewhere()), (None, B, Answers)], B),
             (&[(None, A, NoWay), (None, B, NoWay)], A),
             (&[(None, A, Unasked("".into())), (None, B, Answers)], A),
@@ -143,5 +146,21 @@ mod tests {
             assert_eq!(in_use(answers), Some(expected), "{answers:?}");
         }
         assert_eq!(Names::default().in_use(&None, std::iter::empty()), None);
+    }
+
+    /// Connection tracking sees that something came back, and not what.
+    #[test]
+    fn what_guests_are_answered_counts_more_than_silence_and_not_more_than_nonsense() {
+        for (known, then) in [
+            (Answer::Silent(None), Answer::Answers),
+            (Answer::Nonsense, Answer::Nonsense),
+            (Answer::NoWay, Answer::NoWay),
+        ] {
+            let mut names = Names::default();
+            names.set([(None, A, known.clone())]);
+            assert_eq!(names.is_silent(A), known == Answer::Silent(None));
+            names.heard(A);
+            assert_eq!(names.answer(&None, A), Some(&then));
+        }
     }
 }

@@ -211,7 +211,7 @@ impl Daemon {
         }
         let asked = gateways.iter().find_map(|at| Some((*at, self.world.names.answer(way, *at)?)));
         match asked {
-            Some((at, answer @ (Answer::Silent(_) | Answer::Refuses(_)))) => {
+            Some((at, answer @ (Answer::Silent(_) | Answer::Refuses(_) | Answer::Nonsense))) => {
                 LayerReport::bad(Layer::Dns, self.bad_resolver(way, at, answer))
             }
             _ => LayerReport::ok(Layer::Dns, "a resolver on the device answers at the gateway"),
@@ -242,6 +242,12 @@ impl Daemon {
             }
             Answer::Refuses(code) => {
                 let text = format!("the resolver {resolver} does not resolve: it answers {code}");
+                Fault::new(Cause::DnsRefused, text)
+            }
+            Answer::Nonsense => {
+                let text = format!(
+                    "the resolver {resolver} does not resolve: what it sends is no answer to what it is asked"
+                );
                 Fault::new(Cause::DnsRefused, text)
             }
             Answer::Elsewhere { by, vpn } => {

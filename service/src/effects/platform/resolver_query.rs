@@ -61,7 +61,8 @@ pub fn ask(questions: &[Question], patience: Duration) -> Vec<Answer> {
             one.go_on();
         }
     }
-    asked.into_iter().map(|one| one.answer.unwrap_or(Answer::Silent(None))).collect()
+    let silence = |nonsense| if nonsense { Answer::Nonsense } else { Answer::Silent(None) };
+    asked.into_iter().map(|one| one.answer.unwrap_or(silence(one.nonsense))).collect()
 }
 
 /// What is asked.
@@ -91,14 +92,16 @@ struct Asked {
     id: u16,
     /// When it is sent again.
     again: Instant,
+    /// Whether something came that is no answer. What is one may come behind it.
+    nonsense: bool,
     answer: Option<Answer>,
 }
 
 impl Asked {
     fn begin(question: &Question) -> Self {
         let id = RandomState::new().hash_one(question.server) as u16;
-        let mut asked =
-            Self { socket: None, what: What::Root, id, again: Instant::now(), answer: None };
+        let (what, again) = (What::Root, Instant::now());
+        let mut asked = Self { socket: None, what, id, again, nonsense: false, answer: None };
         match open(question) {
             Ok(socket) => asked.socket = Some(socket),
             Err(e) => asked.answer = Some(failed(&e)),
@@ -122,7 +125,8 @@ impl Asked {
 
     /// Reads what has come, and sends again what waits too long.
     fn go_on(&mut self) {
-        let mut buffer = [0; 512];
+        // More than any sends to who has not asked for it: what is cut off would be no answer.
+        let mut buffer = [0; 4096];
         while let Some(socket) = self.socket.as_ref().filter(|_| self.answer.is_none()) {
             match socket.recv(&mut buffer) {
                 Ok(length) => {
@@ -133,7 +137,9 @@ impl Asked {
                             self.what = What::Version;
                             self.send();
                         }
-                        None => {} // Somebody else's.
+                        // Again to the question before.
+                        None if judge(message, self.id, What::Root).is_some() => {}
+                        None => self.nonsense = true,
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -194,7 +200,12 @@ pub(crate) fn judge(message: &[u8], id: u16, what: What) -> Option<Judged> {
     if questions != 0 && !echo.is_some_and(|echo| echo.eq_ignore_ascii_case(what.bytes())) {
         return None;
     }
-    let answered = message.get(6..8).is_some_and(|count| count != [0, 0]);
+    let count = message.get(6..8).and_then(|count| count.try_into().ok()).map(u16::from_be_bytes);
+    let answered = count.is_some_and(|count| count != 0);
+    let records = if questions == 0 { 12 } else { 12 + what.bytes().len() };
+    if !has_records(message, records, count.unwrap_or(0)) {
+        return None;
+    }
     Some(match (what, more & 0x0f) {
         // Without recursion, and without an answer: it refers to others, which a guest's own resolver
         // does not follow.
@@ -210,6 +221,34 @@ pub(crate) fn judge(message: &[u8], id: u16, what: What) -> Option<Judged> {
     })
 }
 
+/// Whether so many records are there, from a place on, and whole (RFC 1035, 4.1.3).
+fn has_records(message: &[u8], from: usize, count: u16) -> bool {
+    const POINTER: u8 = 0xc0;
+    /// Type, class and time to live, before the length of what follows.
+    const FIXED: usize = 8;
+    let mut at = from;
+    for _ in 0..count {
+        loop {
+            match message.get(at) {
+                Some(0) => at += 1,
+                Some(label) if label & POINTER == POINTER => at += 2,
+                Some(label) if label & POINTER == 0 => {
+                    at += 1 + usize::from(*label);
+                    continue;
+                }
+                _ => return false,
+            }
+            break;
+        }
+        let Some([high, low]) = message.get(at + FIXED..at + FIXED + 2) else { return false };
+        at += FIXED + 2 + usize::from(u16::from_be_bytes([*high, *low]));
+        if at > message.len() {
+            return false;
+        }
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +256,11 @@ mod tests {
     fn answer(what: What, flags: [u8; 2], answers: u8) -> Vec<u8> {
         let mut message = vec![0x12, 0x34, flags[0], flags[1], 0, 1, 0, answers, 0, 0, 0, 0];
         message.extend(what.bytes());
+        // The question's name again, or the root; an address.
+        for name in (0..answers).map(|n| if n % 2 == 0 { &b"\xc0\x0c"[..] } else { b"\0" }) {
+            message.extend(name);
+            message.extend(b"\0\x01\0\x01\0\0\0\0\0\x04\xcb\0\x71\x50");
+        }
         message
     }
 
@@ -252,6 +296,7 @@ mod tests {
         }
         let mut bare = whole;
         (bare[3], bare[5]) = (0x05, 0);
+        bare[7] = 0;
         bare.truncate(12);
         let judged = judge(&bare, 0x1234, What::Root);
         assert_eq!(judged, Some(Judged::Is(Answer::Refuses("REFUSED"))));
@@ -265,20 +310,28 @@ mod tests {
                 "addr add 192.0.2.1/32 dev lo",
                 "addr add 192.0.2.2/32 dev lo",
                 "addr add 192.0.2.3/32 dev lo",
+                "addr add 192.0.2.4/32 dev lo",
             ] {
                 crate::effects::kernel::testing::ip(command);
             }
             let at = |last| Ipv4Addr::new(192, 0, 2, last);
-            let [answers, silent] = [1, 2].map(|last| UdpSocket::bind((at(last), 53)).unwrap());
+            let [answers, silent, echoes] =
+                [1, 2, 4].map(|last| UdpSocket::bind((at(last), 53)).unwrap());
             let serve = move || {
                 let mut buffer = [0; 512];
                 // The first is lost.
                 answers.recv_from(&mut buffer).unwrap();
                 let (length, from) = answers.recv_from(&mut buffer).unwrap();
                 (buffer[2], buffer[3]) = (0x81, 0x80);
-                buffer[7] = 1;
                 answers.send_to(&buffer[..length], from).unwrap();
             };
+            let echo = move || {
+                let mut buffer = [0; 512];
+                let (length, from) = echoes.recv_from(&mut buffer).unwrap();
+                echoes.send_to(&buffer[..length], from).unwrap();
+                echoes
+            };
+            let echoed = std::thread::spawn(echo);
             let served = std::thread::spawn(serve);
             let lo = IfName::new("lo");
             let to = |server, by: &Option<IfName>| Question { server, by: by.clone() };
@@ -289,17 +342,20 @@ mod tests {
                 to(at(3), &lo),
                 to([198, 51, 100, 1].into(), &None),
                 to(at(1), &nobody),
+                to(at(4), &lo),
             ];
             let began = Instant::now();
             let got = ask(&questions, Duration::from_millis(700));
             let took = began.elapsed();
             served.join().unwrap();
+            echoed.join().unwrap();
             drop(silent);
             assert_eq!(got[0], Answer::Answers);
             assert_eq!(got[1], Answer::Silent(None));
             assert_eq!(got[2], Answer::Silent(Some("nothing listens on its port 53")));
             assert_eq!(got[3], Answer::Silent(Some("no route leads there")));
             assert!(matches!(got[4], Answer::Unasked(_)), "{:?}", got[4]);
+            assert_eq!(got[5], Answer::Nonsense);
             assert!((700..1500).contains(&took.as_millis()), "{took:?}");
         });
     }

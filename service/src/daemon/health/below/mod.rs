@@ -271,8 +271,10 @@ impl Daemon {
         silence: Option<Fault>,
         layers: &mut [LayerReport],
     ) {
+        // A rule that prohibits what a guest sends has the device answer none of its ARP either (arp_process()).
         let is_why = |one: &LayerReport| {
-            one.state == LayerState::Bad && ![Layer::Dns, Layer::Segment].contains(&one.layer)
+            matches!(one.state, LayerState::Bad | LayerState::Waiting)
+                && ![Layer::Dns, Layer::Segment].contains(&one.layer)
         };
         if layers.iter().any(is_why) {
             return;

@@ -106,7 +106,7 @@ enum Cause {
     UPLINK_MISSING = 900,
     /** The uplink is down or has no carrier. */
     NO_CARRIER = 901,
-    /** The uplink has no IPv4 address. */
+    /** The uplink has no IPv4 address, and no other interface lends it one. */
     UPLINK_NO_ADDRESS = 902,
     /** The device has no default route, or the uplink's routing table has none. */
     NO_DEFAULT_ROUTE = 903,

@@ -192,9 +192,12 @@ fn hosts_of_a_large_network_are_asked_for_slowly(firewall: &str) {
             }
         });
     };
+    let listener = Listener::on(&**bed.service);
     bed.device.run("ip addr del 192.0.2.2/24 dev wlan0");
     bed.device.run("ip addr add 192.0.2.2/16 dev wlan0");
     bed.device.run(&format!("ip route replace default via {}", Internet::ADDRESS));
+    // Until it is known, rules for the network before let the guest out all the same.
+    while listener.wait_uplink().1.address != "192.0.2.2" {}
     eventually("it is online again", || guest.tcp(Internet::TCP, "large").is_ok());
     want_all();
     let asked = tracked();

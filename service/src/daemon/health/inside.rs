@@ -240,7 +240,7 @@ pub(super) fn compare_mtus(
     }
 }
 
-/// What passes anywhere, and no resolver's datagrams are longer (RFC 8200, RFC 9715).
+/// What every link of IPv6 carries (RFC 8200, 5), and datagrams of names keep to by default: 1232 bytes and headers.
 const ANYWHERE: u32 = 1280;
 
 /// What is wrong with the MTU of a guest's end: veth drops what is longer, and tells nobody.

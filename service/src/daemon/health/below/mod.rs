@@ -294,7 +294,7 @@ impl Daemon {
         }
     }
 
-    /// The same of the device's way out.
+    /// What stops guests' packets below the device's way out.
     pub(super) fn below_device(&self, below: &Below, layers: &mut [LayerReport]) {
         if let Some(way) = &self.world.uplink.name {
             self.below_way(below, way, layers);

@@ -46,7 +46,7 @@ pub enum Says {
     AllButRoot,
     /// By UDP that it is to be asked by TCP, and there as `All`.
     Short,
-    /// By UDP what is no answer: the question.
+    /// By UDP the query itself, which is no answer.
     Echo,
     /// The same: an answer to another question, by its id.
     OtherId,

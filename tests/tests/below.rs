@@ -421,14 +421,19 @@ fn a_router_that_answers_no_more_is_named() {
     bed.device.internet.run(&format!("ip link set {far} arp off"));
     bed.device.run("ip neigh flush dev wlan0");
     assert!(!flows(&guest));
-    let wanted = Some((Layer::UPLINK, Cause::UPSTREAM_DOWN));
-    eventually("it is named", || blamed(&status(&bed)) == wanted);
-    let of = status(&bed);
-    assert_eq!(of.verdict, Verdict::NO_INTERNET, "{of:?}");
-    let text = of.reason.expect("a reason").text;
-    assert_eq!(text, "192.0.2.1, the next hop behind wlan0, does not answer ARP");
+    assert_router_is_named(&bed, "192.0.2.1, the next hop behind wlan0, does not answer ARP");
     bed.device.internet.run(&format!("ip link set {far} arp on"));
     eventually("it is back", || flows(&guest) && status(&bed).verdict == Verdict::INTERNET);
+}
+
+/// Soon the uplink's router is to blame, in these words.
+#[track_caller]
+fn assert_router_is_named(bed: &Bed, text: &str) {
+    let wanted = Some((Layer::UPLINK, Cause::UPSTREAM_DOWN));
+    eventually("it is named", || blamed(&status(bed)) == wanted);
+    let of = status(bed);
+    assert_eq!(of.verdict, Verdict::NO_INTERNET, "{of:?}");
+    assert_eq!(of.reason.expect("a reason").text, text);
 }
 
 /// A route of IPv4 by a router that has IPv6 alone (RFC 5549).
@@ -450,12 +455,8 @@ fn a_router_of_ipv6_that_answers_no_more_is_named() {
     bed.device.internet.run("nft add rule netdev deaf i meta protocol ip6 drop");
     bed.device.run("ip -6 neigh flush dev wlan0");
     assert!(!flows(&guest));
-    let wanted = Some((Layer::UPLINK, Cause::UPSTREAM_DOWN));
-    eventually("it is named", || blamed(&status(&bed)) == wanted);
-    let of = status(&bed);
-    assert_eq!(of.verdict, Verdict::NO_INTERNET, "{of:?}");
-    let text = of.reason.expect("a reason").text;
-    assert_eq!(text, "fe80::1, the next hop behind wlan0, does not answer neighbour discovery");
+    let text = "fe80::1, the next hop behind wlan0, does not answer neighbour discovery";
+    assert_router_is_named(&bed, text);
     bed.device.internet.run("nft delete table netdev deaf");
     eventually("it is back", || flows(&guest) && status(&bed).verdict == Verdict::INTERNET);
 }

@@ -148,7 +148,7 @@ const NFT_DAMAGES: &[&str] = &[
         oifname 'wlan0*' ip saddr 172.17.0.0/16 ct state established,related,new accept",
     "nft replace rule inet guestnet forward handle $(handle forward saddr.*established) \
         oifname wlan0 ip saddr 172.16.0.0/15 ct state established,related,new accept",
-    "nft replace rule inet guestnet input handle $(handle input udp) \
+    "nft replace rule inet guestnet input handle $(handle input udp.dport.53.accept) \
         ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 udp sport 53 accept",
     "nft replace rule inet guestnet input handle $(handle input echo-request) \
         icmp type echo-reply accept",
@@ -314,8 +314,8 @@ fn one_word_makes_another_rule() {
             ),
             (
                 "prerouting",
-                "vm_wlan3.*172.17.*udp",
-                "iifname vm_wlan3 ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 udp dport 53 \
+                "exceptions.*172.17.*udp",
+                "iifname @exceptions ip saddr 172.17.0.0/16 ip daddr 172.17.3.2 udp dport 53 \
                  dnat to :30053"
                     .to_owned(),
             ),

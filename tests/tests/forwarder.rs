@@ -27,7 +27,9 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 };
 use guestnet_tests::bed::{eventually, second_way, Bed, GATEWAY};
 use guestnet_tests::client::{address, by_pid, config};
-use guestnet_tests::resolver::{answer, listen, question, resolve, resolve_by_tcp, Resolver, Says};
+use guestnet_tests::resolver::{
+    answer, listen, question, read_framed, resolve, resolve_by_tcp, write_framed, Resolver, Says,
+};
 use guestnet_tests::{uninterrupted, Daemon, Device, Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(
@@ -35,6 +37,7 @@ guestnet_tests::with_both_backends!(
     nobody_is_answered_but_a_guest_that_asks_its_gateway,
     an_auto_guest_is_forwarded_where_one_resolver_would_not_do,
     each_guest_has_its_own_mode,
+    a_guest_that_comes_or_chooses_cuts_off_no_others_question,
     a_guest_by_a_tun_never_follows_the_uplinks_to_the_forwarder,
     a_question_that_finds_nobody_is_not_refused,
 );
@@ -240,6 +243,35 @@ fn each_guest_has_its_own_mode(firewall: &str) {
     eventually("forwarded again", || code(own, &question()) == Some(2));
     first.says(Says::All);
     eventually("as all", || resolve(own, GATEWAY).is_ok());
+}
+
+fn a_guest_that_comes_or_chooses_cuts_off_no_others_question(firewall: &str) {
+    let bed = Bed::on(Device::new()).args(&format!("--firewall {firewall} --dns {FIRST}")).build();
+    bed.attach_as(&by(DnsMode::DNAT, "box"), &bed.target());
+    bed.device.internet.run(&format!("ip addr add {FIRST}/32 dev lo"));
+    let (_udp, tcp) = listen(&bed.device.internet, FIRST.parse().expect("an address"));
+    let connection = bed.guest.enter(|| TcpStream::connect((GATEWAY, 53)));
+    let mut connection = connection.expect("a connection to the resolver");
+    let (mut resolver, _) = tcp.accept().expect("a guest's connection");
+    resolver.set_read_timeout(Some(Duration::from_secs(3))).expect("a timeout");
+    let other = Guest::new();
+    let comes = |mode| drop(bed.attach_as(&by(mode, "other"), &by_pid(other.pid())));
+    let chooses = |mode| drop(bed.service.update("other", &by(mode, "other")).expect("update"));
+    let doings: [(&str, &dyn Fn()); 5] = [
+        ("comes", &|| comes(DnsMode::FORWARD)),
+        ("chooses DNAT", &|| chooses(DnsMode::DNAT)),
+        ("chooses the forwarder", &|| chooses(DnsMode::FORWARD)),
+        ("goes", &|| bed.detach("other")),
+        ("comes without the forwarder", &|| comes(DnsMode::DNAT)),
+    ];
+    for (what, done) in doings {
+        done();
+        // Connections are forgotten by a thread of guestnetd's, a little later.
+        std::thread::sleep(Duration::from_millis(200));
+        write_framed(&mut connection, &question()).expect("a question");
+        let heard = read_framed(&mut resolver);
+        assert_eq!(heard.ok(), Some(question()), "another guest {what}");
+    }
 }
 
 #[test]

@@ -55,6 +55,9 @@ pub struct Ruleset {
     /// Whether the filter can have a guest's closed TCP connections forgotten after [`FORGOTTEN`]. That
     /// of nf_tables says so of itself.
     pub forgets: bool,
+    /// Whether the filter has a set for [`Forwarded::but`]. Then the forwarder's rules are there before the first
+    /// guest asks for it, and who comes or goes changes none. That of nf_tables says so of itself.
+    pub has_sets: bool,
     /// Where the kernel spreads connections over several uplinks: each with its address, which is what
     /// guests' connections by it leave with. A masquerade would end a connection with its first packet
     /// that takes another of them (`nf_nat_oif_changed()`), and one that is sent again may: where the
@@ -243,6 +246,9 @@ pub enum Hook {
 pub enum Interface {
     /// Every guest's link, `vm_wlan+`.
     Guests,
+    /// The links of guests whose questions for names go elsewhere than the others' ([`Forwarded::but`]). Only
+    /// where the filter has a set for them.
+    Exceptions,
     /// Every other.
     NotGuests,
     /// Every one that leads out of the device.
@@ -611,15 +617,21 @@ impl Ruleset {
     /// anything else that the guest sends. With a way out of its own it goes to the one behind that, or
     /// stays at the gateway, where nobody hears it.
     fn dns(&self) -> Vec<Rule> {
-        let general = match self.forwarded.all {
-            true => Asked::Forwarder,
-            false => self.resolver.map_or(Asked::Gateway, Asked::Resolver),
+        let resolver = self.resolver.map_or(Asked::Gateway, Asked::Resolver);
+        let (general, exception) = match self.forwarded.all {
+            true => (Asked::Forwarder, resolver),
+            false => (resolver, Asked::Forwarder),
         };
-        let own: OrderedSet<_> = self.exits.keys().chain(&self.forwarded.but).collect();
+        let own: OrderedSet<_> = self.exits.keys().chain(self.forwarded.but.iter()).collect();
         let own = own.into_iter().map(|host| (host, self.asked(host)));
+        // Whoever is asked so and not as the others is in the set.
+        let by_set = |asked: Asked| self.has_sets && asked == exception;
         let mut rules = Vec::new();
-        for (host, asked) in own.filter(|(_, asked)| *asked != general) {
+        for (host, asked) in own.filter(|(_, asked)| *asked != general && !by_set(*asked)) {
             rules.extend(self.led(Interface::Like(host.clone().into()), asked));
+        }
+        if self.has_sets {
+            rules.extend(self.led(Interface::Exceptions, exception));
         }
         if general != Asked::Gateway {
             rules.extend(self.led(Interface::Guests, general));
@@ -650,7 +662,7 @@ impl Ruleset {
 
     /// What was led to the forwarder, and nothing else that is sent there.
     fn to_forwarder(&self, rule: &Rule) -> Vec<Rule> {
-        if !self.forwarded.any() {
+        if !self.may_forward() {
             return Vec::new();
         }
         let led = |protocol| Match::Led { protocol, port: FORWARDER };
@@ -662,7 +674,12 @@ impl Ruleset {
     fn output(&self) -> Vec<Rule> {
         let drop = Rule::new(Hook::Output, Family::V4, Verdict::Drop);
         let drop = drop.when(Match::ForwarderUnreachable(FORWARDER));
-        self.forwarded.any().then_some(drop).into_iter().collect()
+        self.may_forward().then_some(drop).into_iter().collect()
+    }
+
+    /// Whether some guest's questions go to the forwarder, or may do so without another rule.
+    fn may_forward(&self) -> bool {
+        self.has_sets || self.forwarded.any()
     }
 
     /// The rule for what guests send to their gateways, if it is such.
@@ -750,7 +767,8 @@ impl Interface {
     /// As iptables writes it: a final `+` matches every name that begins so.
     pub fn pattern(&self) -> String {
         match self {
-            Self::Guests | Self::NotGuests => format!("{HOST_PREFIX}+"),
+            // x_tables has no sets, and is never given a rule for those.
+            Self::Guests | Self::NotGuests | Self::Exceptions => format!("{HOST_PREFIX}+"),
             Self::NotLoopback => "lo".to_owned(),
             Self::Like(pattern) => pattern.as_str().replace('*', "+"),
         }
@@ -758,9 +776,14 @@ impl Interface {
 }
 
 impl Ruleset {
-    /// Whether both are the same but for who the guests are.
-    pub fn is_but_for_guests(&self, other: &Self) -> bool {
-        Self { guests: other.guests.clone(), ..self.clone() } == *other
+    /// Whether both are the same but for who the guests are. Where the filter `has_sets`, that is also whose
+    /// questions go elsewhere than the others', unless a rule says more of such a guest, or of there being one.
+    pub fn is_but_for_guests(&self, other: &Self, has_sets: bool) -> bool {
+        let forwarded = match has_sets && self.exits.is_empty() && !self.forwarded.all {
+            true => Forwarded { all: false, but: other.forwarded.but.clone() },
+            false => self.forwarded.clone(),
+        };
+        Self { guests: other.guests.clone(), forwarded, ..self.clone() } == *other
     }
 
     /// The interfaces that guests may leave by, in words.

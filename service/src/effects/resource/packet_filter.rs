@@ -22,13 +22,14 @@ use crate::error::Error;
 use crate::error::FirewallError;
 use crate::model::change::Change;
 use crate::model::policy_rules::RoutingMode;
-use crate::model::ruleset::{self, GuestSubnet, Ruleset};
+use crate::model::ruleset::{self, Forwarded, GuestSubnet, Ruleset};
 use crate::model::sources::Sources;
 use crate::model::uplink::Choice;
 use crate::model::world::Backend;
 use crate::model::world::World;
+use crate::model::GuestNet;
 use crate::ordered::{IntoOrdered, OrderedSet};
-use crate::spec::IfPattern;
+use crate::spec::{IfName, IfPattern, Subnet};
 use std::time::Instant;
 
 /// The filter of the network namespace that it was opened in.
@@ -131,6 +132,19 @@ fn ways_out(world: &World) -> OrderedSet<IfPattern> {
     ways
 }
 
+/// The attached guests whose questions are led elsewhere now, each as a subnet of its own. Who comes or goes
+/// has no questions that are on their way.
+fn others(world: &World, from: &Forwarded, to: &Forwarded) -> Vec<GuestSubnet> {
+    let (gone, new) = (from.but.difference(&to.but), to.but.difference(&from.but));
+    let changed: OrderedSet<&IfName> = gone.chain(new).collect();
+    let nets = world.guests.attached().map(|guest| &guest.net);
+    let alone = |net: &GuestNet| {
+        let subnet = Subnet::containing(net.guest.address, 32)?;
+        Some(GuestSubnet { subnet, gateway: net.guest.gateway })
+    };
+    nets.filter(|net| changed.contains(&&net.host.name)).filter_map(alone).collect()
+}
+
 impl SharedResource for PacketFilter {
     type Want = Ruleset;
     const NAME: &'static str = "firewall";
@@ -158,6 +172,7 @@ impl SharedResource for PacketFilter {
             connections: world.platform.connections,
             crowd: world.uplink.network.and_then(ruleset::crowd),
             forgets: false,
+            has_sets: false,
             sources: world.uplink.sources(),
             strangers: world.strangers,
             extra: Vec::new(),
@@ -176,7 +191,7 @@ impl SharedResource for PacketFilter {
 
     fn changes(&self, from: Option<&Ruleset>, to: &Ruleset) -> Vec<Change> {
         let Some(from) = from else { return vec![Change::packet_filter(to)] };
-        if !from.is_but_for_guests(to) {
+        if !from.is_but_for_guests(to, self.backend() == Backend::Nftables) {
             return vec![Change::packet_filter(to)];
         }
         let new = to.guests.beyond(&from.guests);
@@ -204,9 +219,14 @@ impl SharedResource for PacketFilter {
                     self.forgetter.forget(Unfit::Questions(guests, task.to.resolver));
                 }
                 let led =
-                    |ruleset: &Ruleset| (ruleset.tun_resolvers.clone(), ruleset.forwarded.clone());
+                    |ruleset: &Ruleset| (ruleset.tun_resolvers.clone(), ruleset.forwarded.all);
                 if led(from) != led(task.to) {
                     self.forgetter.forget(Unfit::Questions(subnets(task.world), None));
+                } else if from.forwarded != task.to.forwarded {
+                    let others = others(task.world, &from.forwarded, &task.to.forwarded);
+                    others.into_iter().for_each(|it| {
+                        self.forgetter.forget(Unfit::Questions(vec![it], None));
+                    });
                 }
             }
             // There may have been none for a while.

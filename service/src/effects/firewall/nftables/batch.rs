@@ -38,6 +38,11 @@ const ADDRESS: u32 = 7;
 const TWO_ADDRESSES: u32 = ADDRESS << 6 | ADDRESS;
 const NAME: u32 = 41;
 const NAME_AND_ADDRESS: u32 = NAME << 6 | ADDRESS;
+/// What nft keeps of a set for itself: `NFTNL_UDATA_SET_KEYBYTEORDER`, of 4 bytes, is `BYTEORDER_HOST_ENDIAN`.
+const AS_IT_IS: [u8; 6] = {
+    let [a, b, c, d] = 1_u32.to_ne_bytes();
+    [0, 4, a, b, c, d]
+};
 /// `NFT_SET_EVAL`: packets add to it.
 const DYNAMIC: u32 = 0x20;
 /// `NFT_SET_TIMEOUT`: what is not used goes.
@@ -140,7 +145,7 @@ impl Batch {
         let set_type = match set.kind {
             Kind::Guests => NAME_AND_ADDRESS,
             Kind::Gateways => TWO_ADDRESSES,
-            Kind::Dropped => NAME,
+            Kind::Dropped | Kind::Exceptions => NAME,
             Kind::Fragments
             | Kind::Opened
             | Kind::Crowd
@@ -155,7 +160,12 @@ impl Batch {
             .push_key_type(set_type)
             .push_key_len(set.len())
             // Any number will do: rules name their sets.
-            .push_id(u32::from(set.prefix) << 3 | set.kind as u32);
+            .push_id(u32::from(set.prefix) << 4 | set.kind as u32);
+        // Without it nft lists a name's bytes from the wrong end: as "".
+        let attributes = match set_type {
+            NAME => attributes.push_userdata(&AS_IT_IS),
+            _ => attributes,
+        };
         if set.kind.is_dynamic() {
             // Without a size: for one the kernel makes room at once (nft_rhash_init()), and clears 128 KiB
             // for 8192; else as they come, for up to 65535 (nft_dynset_init()).

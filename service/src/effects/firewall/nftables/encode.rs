@@ -67,10 +67,14 @@ const DNAT: u32 = 1;
 /// Writes the instructions of a rule.
 pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
     for (key, interface) in [(MetaKeys::Iifname, &line.input), (MetaKeys::Oifname, &line.output)] {
-        if let Some(interface) = interface {
-            let op = if interface.is_inverted() { CmpOps::Neq } else { CmpOps::Eq };
-            list = compare(meta(list, key), op, &name(interface));
-        }
+        list = match interface {
+            None => list,
+            Some(Interface::Exceptions) => is_in(meta(list, key), &Set::EXCEPTIONS, true),
+            Some(interface) => {
+                let op = if interface.is_inverted() { CmpOps::Neq } else { CmpOps::Eq };
+                compare(meta(list, key), op, &name(interface))
+            }
+        };
     }
     // A guest's link that somebody has just renamed is one by its group: what comes by it is no other's,
     // and is of no guest's name and address.
@@ -232,7 +236,9 @@ fn l4(protocol: Protocol) -> i32 {
 /// A comparison of fewer than 16 bytes is one of a prefix: that is how `vm_wlan*` is said.
 fn name(interface: &Interface) -> Vec<u8> {
     match interface {
-        Interface::Guests | Interface::NotGuests => HOST_PREFIX.as_bytes().to_vec(),
+        Interface::Guests | Interface::NotGuests | Interface::Exceptions => {
+            HOST_PREFIX.as_bytes().to_vec()
+        }
         Interface::NotLoopback => whole("lo"),
         Interface::Like(pattern) => match pattern.as_str().strip_suffix('*') {
             Some(beginning) => beginning.as_bytes().to_vec(),

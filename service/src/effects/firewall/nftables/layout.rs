@@ -21,6 +21,7 @@
 use crate::effects::firewall::{
     Family, GuestSubnet, Hook, Interface, Match, Network, Protocol, Rule, Ruleset, Verdict,
 };
+use crate::model::ruleset::Forwarded;
 use crate::ordered::{IntoOrdered, OrderedMap, OrderedSet};
 use crate::spec::{IfName, Subnet, HOST_PREFIX};
 use std::net::{IpAddr, Ipv4Addr};
@@ -81,6 +82,8 @@ pub(super) enum Kind {
     Connections,
     /// Host ends whose guests' packets were dropped, each with their number. Packets add to it.
     Dropped,
+    /// Host ends of guests whose questions for names go elsewhere than the others'.
+    Exceptions,
     /// The gateways' addresses.
     Addresses,
     /// The subnets' addresses.
@@ -117,16 +120,19 @@ impl Set {
     pub(super) const CONNECTIONS: Self = Self { kind: Kind::Connections, prefix: 0 };
     /// The packets of guests that were dropped.
     pub(super) const DROPPED: Self = Self { kind: Kind::Dropped, prefix: 0 };
+    /// The guests whose questions go elsewhere than the others'.
+    pub(super) const EXCEPTIONS: Self = Self { kind: Kind::Exceptions, prefix: 0 };
     /// The gateways of subnets other than the original's.
     const ADDRESSES: Self = Self { kind: Kind::Addresses, prefix: 0 };
     /// Those that are always there.
-    const ALWAYS: [Self; 7] = [
+    const ALWAYS: [Self; 8] = [
         Self::GUESTS,
         Self::FRAGMENTS,
         Self::OPENED,
         Self::CROWD,
         Self::CONNECTIONS,
         Self::DROPPED,
+        Self::EXCEPTIONS,
         Self::ADDRESSES,
     ];
 
@@ -138,6 +144,7 @@ impl Set {
             Kind::Crowd => "crowd".to_owned(),
             Kind::Connections => "connections".to_owned(),
             Kind::Dropped => "dropped".to_owned(),
+            Kind::Exceptions => "exceptions".to_owned(),
             Kind::Subnets => format!("subnets{}", self.prefix),
             Kind::Gateways => format!("gateways{}", self.prefix),
             Kind::Addresses => "addresses".to_owned(),
@@ -153,7 +160,7 @@ impl Set {
     pub(super) fn len(&self) -> u32 {
         match self.kind {
             Kind::Guests => libc::IFNAMSIZ as u32 + 4,
-            Kind::Dropped => libc::IFNAMSIZ as u32,
+            Kind::Dropped | Kind::Exceptions => libc::IFNAMSIZ as u32,
             Kind::Gateways => 8,
             Kind::Subnets | Kind::Addresses => 4,
             Kind::Fragments | Kind::Opened | Kind::Crowd | Kind::Connections => 4,
@@ -184,6 +191,8 @@ pub(super) fn sets(ruleset: &Ruleset) -> OrderedMap<Set, Elements> {
     sets.insert(Set::CROWD, Elements::new());
     sets.insert(Set::CONNECTIONS, Elements::new());
     sets.insert(Set::DROPPED, Elements::new());
+    let exceptions = ruleset.forwarded.but.iter().map(|name| whole(name.as_str()));
+    sets.insert(Set::EXCEPTIONS, exceptions.into_set());
     let addresses = ruleset.unusual().map(|s| Set::ADDRESSES.element(s)).into_set();
     sets.insert(Set::ADDRESSES, addresses);
     for s in ruleset.unusual() {
@@ -219,7 +228,9 @@ pub(super) fn names(ruleset: &Ruleset) -> OrderedSet<Set> {
 pub(super) fn moved(from: &Ruleset, to: &Ruleset) -> [OrderedMap<Set, Elements>; 2] {
     let beyond = |a: &Ruleset, b: &Ruleset| -> Ruleset {
         let subnets = a.subnets.difference(&b.subnets).copied().into_set();
-        Ruleset { subnets, guests: a.guests.beyond(&b.guests), ..Ruleset::default() }
+        let but = a.forwarded.but.difference(&b.forwarded.but).cloned().into_set();
+        let forwarded = Forwarded { all: false, but };
+        Ruleset { subnets, guests: a.guests.beyond(&b.guests), forwarded, ..Ruleset::default() }
     };
     let left = beyond(from, to);
     let (mut gone, new) = (sets(&left), sets(&beyond(to, from)));
@@ -258,6 +269,7 @@ pub(super) fn lines(ruleset: &Ruleset, able: Able) -> Vec<Line> {
         connections: *connections,
         crowd: *crowd,
         forgets: able.forgets,
+        has_sets: true,
         strangers: *strangers,
         ..Ruleset::default()
     };

@@ -227,7 +227,7 @@ impl Engine for Nftables {
                 return Ok(());
             }
             // Of a guest that comes or goes no rule says anything.
-            let stay = from.is_some_and(|known| known.ruleset.is_but_for_guests(wanted));
+            let stay = from.is_some_and(|known| known.ruleset.is_but_for_guests(wanted, true));
             let lines = if stay { Default::default() } else { lines(wanted, self.able) };
             let mut batch = Batch::begin(&mut self.writer, now.genid);
             if from.is_none() && now.is_there {

@@ -70,6 +70,7 @@ fn written(set: &Set, elements: &Elements) -> String {
         }
         Kind::Connections => ("ipv4_addr\n\t\tflags dynamic", 1),
         Kind::Dropped => ("ifname\n\t\tflags dynamic", 1),
+        Kind::Exceptions => ("ifname", 1),
         Kind::Subnets | Kind::Addresses => ("ipv4_addr", 2),
     };
     let name = set.name();
@@ -78,11 +79,13 @@ fn written(set: &Set, elements: &Elements) -> String {
     }
     let addresses = |element: &Vec<u8>| {
         let parts = (element.get(..libc::IFNAMSIZ), element.get(libc::IFNAMSIZ..));
-        if let (Kind::Guests, (Some(name), Some(address))) = (set.kind, parts) {
+        if let (Kind::Guests | Kind::Exceptions, (Some(name), Some(address))) = (set.kind, parts) {
             let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
             let name = String::from_utf8_lossy(name.get(..end).unwrap_or_default());
-            let address = <[u8; 4]>::try_from(address).map(Ipv4Addr::from);
-            return format!("\"{name}\" . {}", address.unwrap_or(Ipv4Addr::UNSPECIFIED));
+            return match <[u8; 4]>::try_from(address).map(Ipv4Addr::from) {
+                Ok(address) => format!("\"{name}\" . {address}"),
+                Err(_) => format!("\"{name}\""),
+            };
         }
         let address = |bytes: &[u8]| <[u8; 4]>::try_from(bytes).map(Ipv4Addr::from).ok();
         let texts = element.chunks(4).filter_map(address).map(|address| address.to_string());
@@ -99,7 +102,10 @@ fn line(rule: &Line) -> String {
     for (key, interface) in [("iifname", &rule.input), ("oifname", &rule.output)] {
         let Some(interface) = interface else { continue };
         let not = if interface.is_inverted() { "!= " } else { "" };
-        words.push(format!("{key} {not}\"{}\"", pattern(interface)));
+        words.push(match interface {
+            Interface::Exceptions => format!("{key} @{}", Set::EXCEPTIONS.name()),
+            _ => format!("{key} {not}\"{}\"", pattern(interface)),
+        });
     }
     if rule.input == Some(Interface::NotGuests) {
         words.push(format!("iifgroup != {LINK_GROUP}"));
@@ -207,7 +213,9 @@ fn line(rule: &Line) -> String {
 
 fn pattern(interface: &Interface) -> String {
     match interface {
-        Interface::Guests | Interface::NotGuests => format!("{HOST_PREFIX}*"),
+        Interface::Guests | Interface::NotGuests | Interface::Exceptions => {
+            format!("{HOST_PREFIX}*")
+        }
         Interface::NotLoopback => "lo".to_owned(),
         Interface::Like(pattern) => pattern.to_string(),
     }

@@ -61,6 +61,7 @@ use event_loop::Hurry;
 use guest::lifelines::Lifelines;
 use guest::worker::Worker;
 use names::Asking;
+use reconcile::askers::Askers;
 use reconcile::debounce::{Debounce, Due};
 use reconcile::servers::Leases;
 use resolvers::Resolvers;
@@ -368,6 +369,7 @@ pub struct Daemon {
     connections: Connections,
     /// Servers for guests.
     servers: Servers,
+    askers: Askers,
     /// When what guests were told by DHCP is kept.
     leases: Leases,
     /// How often what others take from guests' host ends is put back, by their index.

@@ -20,6 +20,7 @@ use super::event_loop::{self, Sources};
 use super::guest::lifelines::Lifelines;
 use super::guest::worker::Worker;
 use super::names::Asking;
+use super::reconcile::askers::Askers;
 use super::reconcile::debounce::{Debounce, Due};
 use super::reconcile::servers::Leases;
 use super::resolvers::Resolvers;
@@ -259,6 +260,7 @@ impl Daemon {
             store,
             connections: Connections::new(&world, forgetter.clone()),
             world,
+            askers: Askers::default(),
             servers: Servers::new().map_err(system("prepare servers for guests"))?,
             leases: Leases::default(),
             resolvers: Resolvers::new(found.resolvers, fallback, file),

@@ -131,6 +131,8 @@ pub struct GuestTable {
     unadopted_sources: OrderedMap<IfIndex, Vec<Source>>,
     /// The networks of attached guests whose DHCP clients are answered, by their links' indexes.
     dhcp: Arc<OrderedMap<IfIndex, Arc<GuestNet>>>,
+    /// The links of guests that have come, changed or gone since somebody asked.
+    changed: OrderedSet<IfIndex>,
     /// The segments that guests are on who are about to be attached, or are and do not leave; by their devices.
     segments: Arc<OrderedMap<IfName, Segment>>,
     /// Host ends of guests that have a way out, or are about to.
@@ -177,7 +179,7 @@ impl GuestTable {
     pub fn set_mtu(&mut self, index: IfIndex, mtu: Mtu) {
         let guest = self.by_index.get(&index).and_then(|name| self.attached.get_mut(name));
         guest.into_iter().for_each(|guest| guest.net.mtu = mtu);
-        self.set_dhcp(index);
+        self.has_changed(index);
     }
 
     /// Whose DHCP clients are answered, by their links' indexes.
@@ -185,8 +187,14 @@ impl GuestTable {
         Arc::clone(&self.dhcp)
     }
 
+    /// The links of guests that have come, changed or gone since this was asked last.
+    pub fn take_changed(&mut self) -> OrderedSet<IfIndex> {
+        std::mem::take(&mut self.changed)
+    }
+
     /// A guest has come, changed or gone.
-    fn set_dhcp(&mut self, index: IfIndex) {
+    fn has_changed(&mut self, index: IfIndex) {
+        self.changed.insert(index);
         let answered = self.by_index(index).filter(|guest| guest.spec.dhcp);
         match answered.map(|guest| Arc::new(guest.net.clone())) {
             Some(net) => drop(Arc::make_mut(&mut self.dhcp).insert(index, net)),
@@ -246,7 +254,7 @@ impl GuestTable {
         self.last_holder.insert(to.guest.address, guest.spec.name.clone());
         guest.spec = spec;
         std::mem::swap(&mut guest.net, to);
-        self.set_dhcp(index);
+        self.has_changed(index);
     }
 
     /// Whether a repair has to wait: half of a change must not be taken for damage. It is remembered
@@ -395,13 +403,13 @@ impl GuestTable {
         self.last_holder.insert(guest.net.guest.address, guest.name().clone());
         let index = guest.index;
         self.attached.insert(guest.name().clone(), guest);
-        self.set_dhcp(index);
+        self.has_changed(index);
     }
 
     /// The link of an attached guest is about to be deleted: nothing comes in by it any more.
     pub fn leave(&mut self, name: &GuestName) -> Option<&Attached> {
         let guest = self.attached.remove(name)?;
-        self.set_dhcp(guest.index);
+        self.has_changed(guest.index);
         self.sources.remove(&source(&guest.net));
         self.leave_segment(&guest.net);
         Some(self.leaving.entry(name.clone()).or_insert(guest))
@@ -414,7 +422,7 @@ impl GuestTable {
         self.sources.insert(source(&guest.net));
         self.join_segment(&guest.net);
         self.attached.entry(name.clone()).or_insert(guest);
-        self.set_dhcp(index);
+        self.has_changed(index);
         self.attached.get(&name)
     }
 
@@ -428,7 +436,7 @@ impl GuestTable {
         }
         self.end_work(index);
         let name = self.by_index.remove(&index)?;
-        self.set_dhcp(index);
+        self.has_changed(index);
         let (guest, was_leaving) = match self.leaving.remove(&name) {
             Some(guest) => (guest, true),
             None => (self.attached.remove(&name)?, false),

@@ -461,7 +461,8 @@ mod tests {
         let (name, prefix) = ("box".into(), 16);
         let (gateway, way, servers) = (address, None, None);
         let guest = dns::Guest { name, address, gateway, prefix, way, servers, peers: None };
-        let guests = ports.iter().map(|port| (IfIndex::of(*port), guest.clone())).collect();
+        let guests =
+            ports.iter().map(|port| (IfIndex::of(*port), Arc::new(guest.clone()))).collect();
         let gateways = [[172, 17, 3, ports.len() as u8].into()].into();
         let dns = dns::Want { guests: Arc::new(guests), gateways, ..dns::Want::default() };
         Want { dns, ..Want::default() }

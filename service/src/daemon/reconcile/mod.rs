@@ -16,6 +16,7 @@
 //! brought to what that wants: rules, connections of an old address, host ends, forwarding, packet
 //! filter, MTU. It does not matter what was announced, nor whether an announcement was lost.
 
+pub(in crate::daemon) mod askers;
 pub(in crate::daemon) mod debounce;
 pub(in crate::daemon) mod netd;
 mod repair;

@@ -22,10 +22,10 @@ use crate::model::guest_table::Attached;
 use crate::model::if_index::IfIndex;
 use crate::model::policy_rules::{asks_by, ANSWERS_GUESTS};
 use crate::model::world::World;
-use crate::ordered::{sort_short, IntoOrdered, OrderedMap};
-use crate::serve::dns::{Ask, Guest, Peers, Upstream, Way, Zone};
+use crate::ordered::{sort_short, IntoOrdered, OrderedSet};
+use crate::serve::dns::{Ask, Guest, Upstream, Way, Zone};
 use crate::serve::{dhcp, dns, Want};
-use crate::spec::{Dns, SegmentName, VpnPolicy};
+use crate::spec::{Dns, VpnPolicy};
 use crate::store::{AttachedRecord, Record};
 use std::net::IpAddr;
 use std::path::Path;
@@ -48,7 +48,10 @@ pub(in crate::daemon) struct Leases {
 impl Daemon {
     /// Guests, what they are to have, or the way out may be others. Nothing is waited for.
     pub(in crate::daemon) fn bring_servers(&mut self) {
-        let want = want(&self.world, &self.config.dnsproxyd, self.config.guest_zone.as_ref());
+        let zone = self.config.guest_zone.as_ref();
+        let changed = self.world.guests.take_changed();
+        let askers = self.askers.bring(&self.world, &changed, zone.is_some());
+        let want = want(&self.world, askers, &self.config.dnsproxyd, zone);
         self.servers.bring(want.clone());
         // After the server knows better: what it has told before does not hold.
         self.worker.tell(self.servers.counters().dhcp.take_outdated(&want.dhcp));
@@ -113,10 +116,10 @@ impl Daemon {
 }
 
 /// Pure.
-fn want(world: &World, netd: &Path, zone: Option<&Zone>) -> Want {
+fn want(world: &World, askers: dns::Guests, netd: &Path, zone: Option<&Zone>) -> Want {
     Want {
         mark: world.netd_routes().then_some(ANSWERS_GUESTS),
-        dns: names(world, netd, zone),
+        dns: names(world, askers, netd, zone),
         dhcp: dhcp::Want { guests: world.guests.dhcp(), way: Arc::new(way_out(world)) },
     }
 }
@@ -129,39 +132,24 @@ fn way_out(world: &World) -> WayOut {
     way.unwrap_or_default()
 }
 
-/// Walks over all guests where some ask the forwarder.
-fn names(world: &World, netd: &Path, zone: Option<&Zone>) -> dns::Want {
-    if !world.forwarded().any() {
+fn names(world: &World, guests: dns::Guests, netd: &Path, zone: Option<&Zone>) -> dns::Want {
+    if guests.is_empty() && !world.forwarded().any() {
         return dns::Want::default();
     }
-    let forwarded = |guest: &&Attached| world.forwards(&guest.net.dns, &guest.net.vpn);
-    let peers = peers(world, zone.is_some());
-    let of = |guest: &Attached| {
-        let peers = guest.spec.segment.as_ref().and_then(|on| peers.get(on)).cloned();
-        (guest.index, Guest { peers, ..asks(world, guest) })
-    };
-    let guests = world.guests.attached().filter(forwarded).map(of).into_map();
-    let ways = guests.values().map(|guest| &guest.way).into_set();
-    let upstreams = ways.into_iter().filter_map(|way| Some((way.clone(), upstream(world, way)?)));
-    let upstreams = upstreams.into_map();
-    let gateways = guests.values().map(|guest| guest.gateway).into_set();
-    let (guests, netd, zone) = (Arc::new(guests), netd.into(), zone.cloned());
-    dns::Want { guests, gateways, upstreams, netd, zone }
-}
-
-/// The guests of each segment, where they are to have names.
-fn peers(world: &World, wanted: bool) -> OrderedMap<SegmentName, Arc<Peers>> {
-    let mut peers = OrderedMap::<_, Peers>::new();
-    for guest in world.guests.attached().filter(|_| wanted) {
-        if let Some(segment) = &guest.spec.segment {
-            let peers = peers.entry(segment.clone()).or_default();
-            peers.add(guest.name().as_str(), guest.net.guest.address);
+    let (mut ways, mut gateways) = (OrderedSet::new(), OrderedSet::new());
+    for guest in guests.values() {
+        if !ways.contains(&guest.way) {
+            ways.insert(guest.way.clone());
         }
+        gateways.insert(guest.gateway);
     }
-    peers.into_iter().map(|(segment, peers)| (segment, Arc::new(peers))).collect()
+    let upstreams =
+        ways.into_iter().filter_map(|way| Some((way.clone(), upstream(world, &way)?))).into_map();
+    dns::Want { guests, gateways, upstreams, netd: netd.into(), zone: zone.cloned() }
 }
 
-fn asks(world: &World, guest: &Attached) -> Guest {
+/// A guest that asks, but for its peers.
+pub(super) fn asks(world: &World, guest: &Attached) -> Guest {
     let net = &guest.net;
     let stopped = match net.vpn {
         VpnPolicy::BlockUnderLockdown => world.lockdown.stops(),

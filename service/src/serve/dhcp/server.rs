@@ -45,7 +45,7 @@ pub struct Server {
     socket: Option<Socket>,
     want: Want,
     /// The guests whose questions for names are answered here, and the zone of their own names.
-    names: Arc<OrderedMap<IfIndex, dns::Guest>>,
+    names: dns::Guests,
     zone: Option<Arc<str>>,
     counters: Arc<Counters>,
     /// What guests have sent lately, by the indexes of their host ends.

@@ -24,6 +24,7 @@ use crate::spec::IfName;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddrV4};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Most questions of one guest on their way.
@@ -137,7 +138,7 @@ pub struct Table {
 impl Table {
     /// A guest, by its host end's index.
     pub fn guest(&self, index: IfIndex) -> Option<&Guest> {
-        self.want.guests.get(&index)
+        self.want.guests.get(&index).map(Arc::as_ref)
     }
 
     /// How many are on their way.
@@ -330,9 +331,13 @@ impl Table {
 
     /// The guests that are to ask others than until now.
     pub fn turned<'a>(&'a self, want: &'a Want) -> impl Iterator<Item = IfIndex> + 'a {
-        let before = |index| self.want.guests.get(&index).and_then(|guest| self.want.asks(guest));
-        let other = move |(index, guest): (&IfIndex, &Guest)| {
-            (before(*index) != want.asks(guest)).then_some(*index)
+        let same_ways = self.want.upstreams == want.upstreams;
+        let other = move |(index, guest): (&IfIndex, &Arc<Guest>)| {
+            let before = self.want.guests.get(index);
+            // As most are.
+            let same = same_ways && before.is_some_and(|before| Arc::ptr_eq(before, guest));
+            let asked = |before: &Arc<Guest>| self.want.asks(before);
+            (!same && before.and_then(asked) != want.asks(guest)).then_some(*index)
         };
         want.guests.iter().filter_map(other)
     }
@@ -479,7 +484,7 @@ mod tests {
         };
         let by = IfName::new("wlan0").unwrap();
         Want {
-            guests: Arc::new((1..=guests).map(|n| (IfIndex::of(n), guest(n))).collect()),
+            guests: Arc::new((1..=guests).map(|n| (IfIndex::of(n), Arc::new(guest(n)))).collect()),
             upstreams: ask
                 .map(|ask| (None, Upstream { by, mark: None, ask }))
                 .into_iter()
@@ -720,7 +725,8 @@ mod tests {
     fn a_guest_has_servers_of_its_own_and_netd_is_asked_once() {
         let mut many = want(2, Some(Ask::Netd(100)));
         let mut guests = crate::ordered::OrderedMap::clone(&many.guests);
-        guests.get_mut(&FIRST).unwrap().servers = Some(["198.51.100.9".parse().unwrap()].into());
+        Arc::make_mut(guests.get_mut(&FIRST).unwrap()).servers =
+            Some(["198.51.100.9".parse().unwrap()].into());
         many.guests = Arc::new(guests);
         let mut rig = Rig::new(&many);
         let [own, netd] = [1, 2].map(|guest| asked(rig.from(guest, 4000, 7)));

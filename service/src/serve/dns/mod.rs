@@ -51,11 +51,14 @@ pub use crate::model::ruleset::FORWARDER as PORT;
 /// By what a guest leaves: a tun of its own; none: the uplink.
 pub type Way = Option<IfName>;
 
+/// The guests, by the indexes of their host ends. One that has not changed is the same one as before.
+pub type Guests = Arc<OrderedMap<IfIndex, Arc<Guest>>>;
+
 /// Whose questions are answered, and by asking whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
-    /// The guests, by the indexes of their host ends.
-    pub guests: Arc<OrderedMap<IfIndex, Guest>>,
+    /// The guests that ask.
+    pub guests: Guests,
     /// The addresses that they ask at.
     pub gateways: OrderedSet<Ipv4Addr>,
     /// Whom those ask that leave so. Not there: nobody can be asked.

@@ -372,7 +372,7 @@ mod tests {
             servers: None,
             peers: None,
         };
-        let guests = (1..=2).map(|n| (IfIndex::of(n), guest(n))).collect();
+        let guests = (1..=2).map(|n| (IfIndex::of(n), Arc::new(guest(n)))).collect();
         let gateways = (1..=2).map(|n| guest(n).gateway).collect();
         let dns = Dns { guests: Arc::new(guests), gateways, ..Dns::default() };
         let mut names = Names::new(Arc::default());

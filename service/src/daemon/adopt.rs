@@ -111,14 +111,14 @@ impl Daemon {
         let net = attached.net(slot).routed(self.world.platform.routing);
         if let Some(before) = attached.interrupted(slot) {
             log::warn!("{name}: an update was interrupted; what it had before is put back");
-            self.worker.restore(link.index, before.routed(self.world.platform.routing));
+            self.upkeep.worker.restore(link.index, before.routed(self.world.platform.routing));
         }
         log::info!("{name}: taken over with {} {}", net.host.name, net.guest.address);
         let is_stored = attached.index == Some(link.index);
         let AttachedRecord { spec, owner_uid, attached_at, netns, lifelines, told, .. } = attached;
         let told = told.filter(|_| spec.dhcp);
         if let Some(told) = told {
-            self.servers.counters().dhcp.adopt(link.index, told);
+            self.serving.servers.counters().dhcp.adopt(link.index, told);
         }
         let guest = Attached {
             spec,
@@ -135,7 +135,7 @@ impl Daemon {
             names: Default::default(),
             shadowed_by: None,
         };
-        if !is_stored && !self.worker.is_restoring(link.index) {
+        if !is_stored && !self.upkeep.worker.is_restoring(link.index) {
             self.remember(&guest);
         }
         self.world.guests.join(&guest.net);

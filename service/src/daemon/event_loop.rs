@@ -115,7 +115,7 @@ impl Daemon {
             // A pass that is due tries it, too.
             self.retry_at().filter(|_| !self.debounce.due.any()),
             self.repair_at(),
-            self.packet_filter.leftovers_due(),
+            self.shared.packet_filter.leftovers_due(),
             self.world.lockdown.over_at(),
             self.names_at(),
             self.keep_at(),
@@ -140,7 +140,7 @@ impl Daemon {
             self.store.pay_at(),
             self.retry_at(),
             self.repair_at(),
-            self.packet_filter.leftovers_due(),
+            self.shared.packet_filter.leftovers_due(),
             self.world.lockdown.over_at(),
             self.lifelines.next(),
         ];
@@ -169,7 +169,7 @@ impl Daemon {
             self.keep_leases();
         }
         self.catch_up();
-        self.packet_filter.clear_leftovers(now);
+        self.shared.packet_filter.clear_leftovers(now);
     }
 
     /// Somebody has run iptables.
@@ -177,7 +177,7 @@ impl Daemon {
         // Without guests there is nothing that must work, an idle device is looked at when it wakes up; and where
         // programs are run to look, they would be heard again.
         let nobody = self.world.guests.is_empty() || self.world.device_state.idle;
-        if nobody || self.packet_filter.get().unseen().is_some() {
+        if nobody || self.shared.packet_filter.get().unseen().is_some() {
             return;
         }
         self.debounce.trigger(Due { filter: true, ..Due::default() }, Instant::now());
@@ -188,15 +188,15 @@ impl Daemon {
     fn many_opened(&mut self) {
         if let Some(most) = self.world.platform.connections {
             // What may stay is the same wherever it is forgotten.
-            self.connections.many_opened(&self.world, &Limits::of(most, false));
+            self.shared.connections.many_opened(&self.world, &Limits::of(most, false));
         }
     }
 
     /// What nobody announces: a rule of iptables of who takes no lock, a sysctl.
     pub(in crate::daemon) fn check_all(&mut self, now: Instant) {
         self.debounce.check(now);
-        self.forwarding.get_mut().reread(false);
-        let forwarding = !self.forwarding.get().is_on();
+        self.shared.forwarding.get_mut().reread(false);
+        let forwarding = !self.shared.forwarding.get().is_on();
         self.debounce.trigger(Due { forwarding, ..Due::shared() }, now);
         self.settle();
         self.repair_all();

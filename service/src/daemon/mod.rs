@@ -27,6 +27,7 @@ mod recover;
 mod report;
 mod resolvers;
 mod start;
+mod state;
 
 pub use crate::model::guest_table::Attached;
 use crate::model::if_index::IfIndex;
@@ -44,27 +45,20 @@ use crate::effects::kernel::monitor::Monitor;
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::target::Target;
 use crate::effects::kernel::netns::Home;
-use crate::effects::resource::{
-    self, Connections, Forwarding, Managed, PacketFilter, PolicyRouting, Segments,
-};
+use crate::effects::resource::await_carrier;
 use crate::error::{Error, KernelError};
-use crate::model::backoff::Backoffs;
 use crate::model::change::Change;
 use crate::model::lifeline::{EndCause, ProcessRef};
 use crate::model::world::World;
-use crate::ordered::{sort_short, OrderedMap, OrderedSet};
-use crate::serve::Servers;
+use crate::ordered::{sort_short, OrderedMap};
 use crate::spec::{DeviceState, GuestName, GuestSpec, IfName, UplinkInfo};
 use crate::store::{Record, Store};
-use calls::repair::Keeping;
 use event_loop::Hurry;
 use guest::lifelines::Lifelines;
-use guest::worker::Worker;
 use names::Asking;
-use reconcile::askers::Askers;
 use reconcile::debounce::{Debounce, Due};
-use reconcile::servers::Leases;
 use resolvers::Resolvers;
+use state::{Serving, SharedResources, Upkeep};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
@@ -166,10 +160,10 @@ impl Handle {
         let _first = self.deleter.hold();
         let (attached, hub) = self.call(|daemon| {
             let attached = daemon.attach(request)?;
-            let hub = daemon.segments.get().without_carrier(&attached.0.net);
+            let hub = daemon.shared.segments.get().without_carrier(&attached.0.net);
             Ok((attached, hub))
         })?;
-        hub.into_iter().for_each(resource::await_carrier);
+        hub.into_iter().for_each(await_carrier);
         Ok(attached)
     }
 
@@ -250,7 +244,7 @@ impl Handle {
     /// Packets of guests that our rules have dropped, by their host ends' names. None: it cannot be told
     /// whose they were.
     pub fn drops(&self) -> Option<Drops> {
-        self.call(|daemon| Ok(daemon.packet_filter.get_mut().drops())).ok().flatten()
+        self.call(|daemon| Ok(daemon.shared.packet_filter.get_mut().drops())).ok().flatten()
     }
 
     /// One guest.
@@ -362,34 +356,16 @@ pub struct Daemon {
     /// What decisions depend on.
     world: World,
     resolvers: Resolvers,
-    packet_filter: Managed<PacketFilter>,
-    policy_routing: Managed<PolicyRouting>,
-    segments: Managed<Segments>,
-    forwarding: Managed<Forwarding>,
-    connections: Connections,
-    /// Servers for guests.
-    servers: Servers,
-    askers: Askers,
-    /// When what guests were told by DHCP is kept.
-    leases: Leases,
-    /// How often what others take from guests' host ends is put back, by their index.
-    guest_repairs: Backoffs<IfIndex>,
-    /// Host ends that are down until their marks can be put back, by their index.
-    shut: OrderedSet<IfIndex>,
-    /// Brings live guests' ends to what they should be.
-    worker: Worker,
-    /// What guests live by.
-    lifelines: Lifelines,
     /// Asks the resolvers.
     asking: Asking,
-    /// Guests that are kept as they are.
-    keeping: Keeping,
-    /// How often what they keep losing is put back, by their host ends' indexes.
-    kept_repairs: Backoffs<IfIndex>,
-    /// How often guests' ends had come up when all was well there, by their host ends' indexes.
-    well_at: HashMap<IfIndex, u32>,
-    /// When guests' sides were looked at last where that is dear, by their links.
-    looked_at: HashMap<IfIndex, Instant>,
+    /// What guests share in the kernel.
+    shared: SharedResources,
+    /// Servers for guests.
+    serving: Serving,
+    /// What is done for live guests.
+    upkeep: Upkeep,
+    /// What guests live by.
+    lifelines: Lifelines,
     /// What the next pass has to read, and when.
     debounce: Debounce,
     /// Guests whose links were asked to be gone, and are not yet.
@@ -435,8 +411,8 @@ impl Daemon {
 
     /// A guest as a caller sees it: with the uplink's state, and what its servers have done.
     fn seen(&self, guest: &Attached) -> Attached {
-        let dhcp = self.servers.counters().dhcp.counts(guest.index);
-        let names = self.servers.counters().dns.of(guest.index).counts;
+        let dhcp = self.serving.servers.counters().dhcp.counts(guest.index);
+        let names = self.serving.servers.counters().dns.of(guest.index).counts;
         let waiting = !self.world.uplink.usable() && guest.net.vpn.leaves();
         Attached { waiting, dhcp, names, ..guest.clone() }
     }
@@ -447,12 +423,12 @@ impl Daemon {
     }
 
     fn rules(&self) -> String {
-        let text = |ruleset| self.packet_filter.get().text(ruleset);
-        self.packet_filter.applied().map_or_else(String::new, text)
+        let text = |ruleset| self.shared.packet_filter.get().text(ruleset);
+        self.shared.packet_filter.applied().map_or_else(String::new, text)
     }
 
     fn info(&self) -> Info {
-        let filter = self.packet_filter.get();
+        let filter = self.shared.packet_filter.get();
         Info {
             uplink: self.config.uplink.to_string(),
             routing: self.world.platform.routing.name(),
@@ -460,14 +436,14 @@ impl Daemon {
             firewall_reason: filter.reason().to_owned(),
             state_dir: self.store.dir().to_owned(),
             guests: self.world.guests.len(),
-            owns_forwarding: self.forwarding.get().is_ours(),
-            names: self.servers.counters().dns.all().counts,
+            owns_forwarding: self.shared.forwarding.get().is_ours(),
+            names: self.serving.servers.counters().dns.all().counts,
         }
     }
 
     /// Leaves the guests as they are. Without guests, leaves nothing at all.
     fn end(&mut self) {
-        self.connections.finish();
+        self.shared.connections.finish();
         self.keep_leases();
         if !self.world.guests.is_deserted() {
             match self.world.guests.len() {
@@ -476,9 +452,11 @@ impl Daemon {
             }
             return;
         }
-        for result in
-            [self.segments.clear(), self.policy_routing.clear(), self.packet_filter.clear()]
-        {
+        for result in [
+            self.shared.segments.clear(),
+            self.shared.policy_routing.clear(),
+            self.shared.packet_filter.clear(),
+        ] {
             if let Err(e) = result {
                 log::error!("at the end: {e}");
             }

@@ -15,15 +15,12 @@
 //! Start-up: what is needed is there, the device is read, and what an earlier guestnetd left is taken
 //! over (`adopt.rs`) and brought to what is wanted now.
 
-use super::calls::repair::Keeping;
 use super::event_loop::{self, Sources};
 use super::guest::lifelines::Lifelines;
-use super::guest::worker::Worker;
 use super::names::Asking;
-use super::reconcile::askers::Askers;
 use super::reconcile::debounce::{Debounce, Due};
-use super::reconcile::servers::Leases;
 use super::resolvers::Resolvers;
+use super::state::{Serving, SharedResources, Upkeep};
 use super::{Daemon, Handle, Kernel, Notice};
 use crate::effects::executor::link_deleter::Deleter;
 use crate::effects::firewall::trace;
@@ -43,7 +40,6 @@ use crate::effects::resource::{
     Trigger,
 };
 use crate::error::Error;
-use crate::model::backoff::{Backoffs, REPAIR};
 use crate::model::dns::NameServers;
 use crate::model::guest_table::GuestTable;
 use crate::model::lockdown::{Lockdown, Past};
@@ -53,12 +49,10 @@ use crate::model::policy_rules::{PolicyRule, RoutingMode};
 use crate::model::ruleset::{Strangers, TOLD};
 use crate::model::uplink::Choice;
 use crate::model::world::{Backend, ForwardingMode, Platform, World};
-use crate::ordered::{OrderedMap, OrderedSet};
+use crate::ordered::OrderedMap;
 use crate::serve::dns::Zone;
-use crate::serve::Servers;
 use crate::spec::{DeviceState, Family, UplinkInfos};
 use crate::store::Store;
-use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -137,11 +131,12 @@ impl Daemon {
             let bell = daemon.kernel.monitor.bell().map_err(failed)?;
             (bell, opened.ok(), knell, resolv, daemon.watch_tables())
         };
-        let (deleter, guests) = (daemon.kernel.deleter.clone(), Arc::clone(&daemon.worker.due));
-        let netd = daemon.forwarding.get().due();
+        let (deleter, guests) =
+            (daemon.kernel.deleter.clone(), Arc::clone(&daemon.upkeep.worker.due));
+        let netd = daemon.shared.forwarding.get().due();
         let names = Arc::clone(&daemon.asking.begins);
-        let keep = Arc::clone(&daemon.keeping.begins);
-        let leases = Arc::clone(&daemon.servers.counters().dhcp.rings);
+        let keep = Arc::clone(&daemon.upkeep.keeping.begins);
+        let leases = Arc::clone(&daemon.serving.servers.counters().dhcp.rings);
         let daemon = Arc::new(Mutex::new(Some(daemon)));
         let (detaching, restless, work_ended, names_known, ending) = Default::default();
         let handle =
@@ -168,7 +163,7 @@ impl Daemon {
     /// Where rules are of iptables, which others may change unannounced: the start has run it, and its lock is
     /// there.
     fn watch_tables(&self) -> Option<xtables_lock::Watch> {
-        let filter = self.packet_filter.get();
+        let filter = self.shared.packet_filter.get();
         let watched = match filter.backend() {
             Backend::Nftables => Ok(None),
             Backend::Iptables => xtables_lock::Watch::begin(),
@@ -258,25 +253,19 @@ impl Daemon {
             config,
             kernel: Kernel { home, netlink: device, monitor, deleter: deleter.clone() },
             store,
-            connections: Connections::new(&world, forgetter.clone()),
+            shared: SharedResources {
+                connections: Connections::new(&world, forgetter.clone()),
+                packet_filter: Managed::new(filter, None),
+                segments: Managed::new(Segments::new(netlink()?, deleter.clone()), left),
+                policy_routing: Managed::new(PolicyRouting::new(netlink()?, forgetter), None),
+                forwarding: Managed::new(forwarding, Some(was_on)),
+            },
             world,
-            askers: Askers::default(),
-            servers: Servers::new().map_err(system("prepare servers for guests"))?,
-            leases: Leases::default(),
+            serving: Serving::new().map_err(system("prepare servers for guests"))?,
             resolvers: Resolvers::new(found.resolvers, fallback, file),
-            packet_filter: Managed::new(filter, None),
-            segments: Managed::new(Segments::new(netlink()?, deleter.clone()), left),
-            policy_routing: Managed::new(PolicyRouting::new(netlink()?, forgetter), None),
-            forwarding: Managed::new(forwarding, Some(was_on)),
-            guest_repairs: Backoffs::new(&REPAIR),
-            shut: OrderedSet::new(),
-            worker: Worker::default(),
-            lifelines: Lifelines::new().map_err(system("watch guests' processes"))?,
             asking: Asking::default(),
-            keeping: Keeping::default(),
-            kept_repairs: Backoffs::new(&REPAIR),
-            well_at: HashMap::new(),
-            looked_at: HashMap::new(),
+            upkeep: Upkeep::new(),
+            lifelines: Lifelines::new().map_err(system("watch guests' processes"))?,
             debounce: Debounce::default(),
             detaching: OrderedMap::new(),
             notify,
@@ -284,7 +273,7 @@ impl Daemon {
         };
         daemon.remember_lockdown(found.lockdown.seen);
         let logger = found.logger.as_ref().map(|record| record.name.as_str());
-        trace::clear(&daemon.store, logger, daemon.packet_filter.get().programs());
+        trace::clear(&daemon.store, logger, daemon.shared.packet_filter.get().programs());
         daemon.adopt(found.records, &links)?;
         daemon.begin(links)?;
         daemon.find_lifelines();
@@ -299,7 +288,7 @@ impl Daemon {
         lists.iter().for_each(|lists| self.take_prefixes(lists));
         self.read_world(&Due { uplink: true, prefixes: true, ..Due::default() })?;
         let netd = self.world.platform.forwarding == ForwardingMode::Netd;
-        match self.packet_filter.reconcile(&self.world, Look::Wanted, Trigger::Call) {
+        match self.shared.packet_filter.reconcile(&self.world, Look::Wanted, Trigger::Call) {
             // Guests keep the rules that they have, and calls are answered until it goes on.
             Err(Error::Firewall(e)) if e.is_stuck() => {
                 log::error!("firewall: {e}; the start waits no longer, and it is tried again");
@@ -308,21 +297,21 @@ impl Daemon {
             Err(e) if netd || guests => log::error!("firewall: {e}; it is tried again"),
             other => drop(other?),
         }
-        self.packet_filter.clear_leftovers(Instant::now());
+        self.shared.packet_filter.clear_leftovers(Instant::now());
         // Not before the packet filter: it may be gone, and guests may be there.
-        match self.policy_routing.reconcile(&self.world, Look::Wanted, Trigger::Call) {
+        match self.shared.policy_routing.reconcile(&self.world, Look::Wanted, Trigger::Call) {
             Err(e) if netd || guests => log::error!("policy rules: {e}; it is tried again"),
             other => drop(other?),
         }
         // Guests without what they share with others are guests all the same.
-        if let Err(e) = self.segments.reconcile(&self.world, Look::Wanted, Trigger::Call) {
+        if let Err(e) = self.shared.segments.reconcile(&self.world, Look::Wanted, Trigger::Call) {
             log::error!("segments: {e}; it is tried again");
         }
         self.doubt_mtus();
         lists.iter().for_each(|lists| self.repair_all_from(lists));
         self.follow_mtu();
         // netd may have started meanwhile, or somebody have written the switch.
-        if guests && (netd || !self.forwarding.get().is_on()) {
+        if guests && (netd || !self.shared.forwarding.get().is_on()) {
             self.debounce.trigger(Due { forwarding: true, ..Due::default() }, Instant::now());
         }
         self.reconcile_wanted();

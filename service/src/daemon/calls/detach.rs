@@ -83,9 +83,9 @@ impl Daemon {
         let (mut told, mut addresses) = (Vec::new(), Vec::new());
         for index in indexes {
             self.kernel.deleter.seen(*index);
-            self.guest_repairs.forget(*index);
-            self.shut.remove(index);
-            self.worker.forget(*index);
+            self.upkeep.guest_repairs.forget(*index);
+            self.upkeep.shut.remove(index);
+            self.upkeep.worker.forget(*index);
             if let Some(name) = self.world.guests.unadopted_name(*index) {
                 log::info!("link {name} deleted");
                 let asked = self.detaching.remove(name);
@@ -123,7 +123,7 @@ impl Daemon {
         self.bring_servers();
         // By a thread that has to be started: nobody waits for that. Whoever is attached next waits for
         // the lock.
-        self.connections.guests_gone(addresses);
+        self.shared.connections.guests_gone(addresses);
     }
 
     /// A delete came to its end in the kernel: the announcement was earlier, or was lost.

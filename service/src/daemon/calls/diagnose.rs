@@ -60,8 +60,8 @@ impl Daemon {
         Ok(Known {
             journey: guest.as_ref().and_then(|guest| self.journey(guest)),
             store: Arc::clone(&self.store),
-            programs: self.packet_filter.get().programs().cloned(),
-            dropped: self.packet_filter.get_mut().dropped().ok(),
+            programs: self.shared.packet_filter.get().programs().cloned(),
+            dropped: self.shared.packet_filter.get_mut().dropped().ok(),
             way,
             table: self.world.uplink.table,
             netd: self.world.netd_routes(),

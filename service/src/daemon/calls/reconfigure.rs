@@ -29,7 +29,7 @@ impl Daemon {
         self.config.check_every = check_every;
         self.resolvers.fall_back_to(resolvers);
         self.world.platform.connections = Some(connections).filter(|most| *most != 0);
-        self.forwarding.get_mut().keep(keep_forwarding);
+        self.shared.forwarding.get_mut().keep(keep_forwarding);
         let due = Due { uplink: true, wanted: true, ..Due::default() };
         self.debounce.trigger(due, Instant::now());
         self.settle();

@@ -92,7 +92,7 @@ impl Daemon {
         if guests.is_updating(index) {
             return Err(Error::UpdateRunning(name.clone()));
         }
-        if guests.is_in_work(index) || self.worker.is_restoring(index) {
+        if guests.is_in_work(index) || self.upkeep.worker.is_restoring(index) {
             return Ok(None);
         }
         // All that it should have, and nothing that it had before: nothing is removed.
@@ -130,20 +130,20 @@ impl Daemon {
 
     /// A guest has come that is to be kept as it is.
     pub(in crate::daemon) fn keep_an_eye(&mut self) {
-        self.keeping.at.get_or_insert_with(|| Instant::now() + LOOK);
+        self.upkeep.keeping.at.get_or_insert_with(|| Instant::now() + LOOK);
     }
 
     /// When guests are looked at that are kept as they are.
     pub(in crate::daemon) fn keep_at(&self) -> Option<Instant> {
-        self.keeping.at
+        self.upkeep.keeping.at
     }
 
     /// It is time.
     pub(in crate::daemon) fn mind_kept(&mut self, now: Instant) {
         let any = self.world.guests.attached().any(|guest| guest.spec.keep);
-        self.keeping.at = any.then_some(now + LOOK);
+        self.upkeep.keeping.at = any.then_some(now + LOOK);
         if any {
-            self.keeping.begins.notify_one();
+            self.upkeep.keeping.begins.notify_one();
         }
     }
 
@@ -154,14 +154,14 @@ impl Daemon {
         for (index, inside) in seen {
             let guest = self.world.guests.by_index(*index).filter(|guest| guest.spec.keep);
             let Some(guest) = guest.filter(|guest| has_lost(&guest.net, inside)) else { continue };
-            let pace = self.kept_repairs.of(*index);
+            let pace = self.upkeep.kept_repairs.of(*index);
             if pace.may_act(now) {
                 pace.acted(now);
                 names.push(guest.name().clone());
             }
         }
         let guests = &self.world.guests;
-        self.kept_repairs.retain(|index| guests.has_link(*index));
+        self.upkeep.kept_repairs.retain(|index| guests.has_link(*index));
         names
     }
 }

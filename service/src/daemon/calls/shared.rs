@@ -14,6 +14,7 @@
 
 //! What guests share, brought to the world of a call, and back when the call fails.
 
+use crate::daemon::state::SharedResources;
 use crate::daemon::Daemon;
 use crate::effects::resource::{
     Forwarding, Managed, Outcome, PacketFilter, Planned, PolicyRouting, Segments, SharedResource,
@@ -65,13 +66,13 @@ impl Daemon {
     /// The connections of who had the address before. To keep them must not cost this one its network:
     /// they go with their timeouts, too.
     pub(super) fn forget_last_holder(&self, net: &GuestNet, timeline: &mut Timeline) {
-        let waits = self.connections.take_over(net.guest.address);
+        let waits = self.shared.connections.take_over(net.guest.address);
         if !waits && !self.world.guests.was_held_by_another(net) {
             return;
         }
         let began = Instant::now();
         let change = Change::forget_connections(net.guest.address);
-        match self.connections.forget_address(net.guest.address) {
+        match self.shared.connections.forget_address(net.guest.address) {
             Ok(()) => timeline.enter(change.operation, change.what, began),
             Err(e) => log::warn!("{}: {} failed: {e}", net.name, change.what),
         }
@@ -80,10 +81,10 @@ impl Daemon {
     /// What guests share, in the world with the one that has joined, or is about to change.
     pub(super) fn plan_shared(&self) -> Plans {
         Plans {
-            packet_filter: self.packet_filter.plan(&self.world),
-            policy_routing: self.policy_routing.plan(&self.world),
-            segments: self.segments.plan(&self.world),
-            forwarding: self.forwarding.plan(&self.world),
+            packet_filter: self.shared.packet_filter.plan(&self.world),
+            policy_routing: self.shared.policy_routing.plan(&self.world),
+            segments: self.shared.segments.plan(&self.world),
+            forwarding: self.shared.forwarding.plan(&self.world),
         }
     }
 
@@ -94,7 +95,8 @@ impl Daemon {
         changed: &mut Shared,
         timeline: &mut Timeline,
     ) -> Result<(), Error> {
-        let Self { packet_filter, policy_routing, forwarding, segments, world, .. } = self;
+        let Self { shared, world, .. } = self;
+        let SharedResources { packet_filter, policy_routing, forwarding, segments, .. } = shared;
         // Set before: one that fails has to be looked at, too.
         bring(packet_filter, plans.packet_filter, world, &mut changed.packet_filter, timeline)?;
         bring(policy_routing, plans.policy_routing, world, &mut changed.policy_routing, timeline)?;
@@ -106,7 +108,8 @@ impl Daemon {
 
     /// Takes that back, in reverse. What cannot be taken back now is tried again later.
     pub(super) fn undo_shared(&mut self, changed: Shared, name: &GuestName) {
-        let Self { packet_filter, policy_routing, forwarding, segments, world, .. } = self;
+        let Self { shared, world, .. } = self;
+        let SharedResources { packet_filter, policy_routing, forwarding, segments, .. } = shared;
         let undone = [
             changed.forwarding.then(|| forwarding.undo(world)),
             changed.segments.then(|| segments.undo(world)),

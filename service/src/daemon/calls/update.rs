@@ -132,11 +132,11 @@ impl Daemon {
         if guests.is_updating(before.index) {
             return Err(Error::UpdateRunning(name.clone()));
         }
-        if guests.is_in_work(before.index) || self.worker.is_restoring(before.index) {
+        if guests.is_in_work(before.index) || self.upkeep.worker.is_restoring(before.index) {
             return Ok(Begun::Busy);
         }
         let (spec, net) = self.choose_update(&before, spec)?;
-        let in_doubt = self.worker.doubts(before.index).is_some();
+        let in_doubt = self.upkeep.worker.doubts(before.index).is_some();
         let same = GuestSpec { lease: before.spec.lease, ..spec.clone() } == before.spec;
         if same && net == before.net && !in_doubt {
             return self.renew(&before, spec.lease).map(|guest| Begun::Same(Box::new(guest)));
@@ -242,7 +242,7 @@ impl Daemon {
         }
         self.world.guests.commit_update(index, after.spec.clone());
         self.lease_begins(&after);
-        self.worker.is_sure(index);
+        self.upkeep.worker.is_sure(index);
         Ok(())
     }
 
@@ -277,7 +277,7 @@ impl Daemon {
             let address = before.net.guest.address;
             let began = Instant::now();
             let change = Change::forget_connections(address);
-            match self.connections.forget_address(address) {
+            match self.shared.connections.forget_address(address) {
                 Ok(()) => timeline.enter(change.operation, change.what, began),
                 Err(e) => log::warn!("{}: {} failed: {e}", before.name(), change.what),
             }
@@ -286,7 +286,7 @@ impl Daemon {
             self.world.guests.by_index(before.index).ok_or_else(|| self.where_is(update))?;
         let guest = Attached { timeline: timeline.into_entries(), ..guest.clone() };
         let lags = self.job_of(&guest).is_some();
-        self.worker.queue(lags.then_some(guest.index).into_iter().collect());
+        self.upkeep.worker.queue(lags.then_some(guest.index).into_iter().collect());
         let seen = self.seen(&guest);
         (self.notify)(Notice::Guest(GuestEvent::State, seen.clone()));
         Ok(seen)
@@ -299,7 +299,7 @@ impl Daemon {
         if there {
             self.look_at_ends(before.index);
             // It may have taken a lease meanwhile.
-            let told = self.servers.counters().dhcp.told(before.index);
+            let told = self.serving.servers.counters().dhcp.told(before.index);
             self.world.guests.set_told(before.index, told);
             let attached = Some(AttachedRecord { told, ..AttachedRecord::of(before) });
             self.record(before.name(), Record { slot: before.net.slot, attached });

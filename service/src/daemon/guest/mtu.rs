@@ -28,7 +28,7 @@ impl Daemon {
         let following = self.world.guests.attached().filter(|guest| guest.spec.mtu.is_none());
         let following = following.map(|guest| guest.index).collect::<Vec<_>>();
         for index in following {
-            self.worker.doubt(index);
+            self.upkeep.worker.doubt(index);
         }
     }
 
@@ -56,19 +56,19 @@ impl Daemon {
             .filter(|guest| self.job_of(guest).is_some())
             .map(|guest| guest.index)
             .collect();
-        self.worker.queue(lagging);
+        self.upkeep.worker.queue(lagging);
     }
 
     /// What is to be done at a guest's ends so that they are as they should be; none: nothing.
     pub(in crate::daemon) fn job_of(&self, guest: &Attached) -> Option<Job> {
-        let doubt = self.worker.doubts(guest.index);
+        let doubt = self.upkeep.worker.doubts(guest.index);
         let follows = guest.spec.mtu.is_none();
         let way = follows.then(|| self.mtu_of_way(&guest.net.vpn)).flatten();
         let before = doubt.and_then(|doubt| doubt.before.clone());
         let mtu = guest.spec.kind.nearest(way.unwrap_or(guest.net.mtu));
         // Which of two ends is right is not known before there is a way out.
         let in_doubt = doubt.is_some() && (way.is_some() || !follows);
-        let tells = self.worker.tells(guest.index);
+        let tells = self.upkeep.worker.tells(guest.index);
         if before.is_none() && mtu == guest.net.mtu && !in_doubt && !tells {
             return None;
         }

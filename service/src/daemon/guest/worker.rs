@@ -113,7 +113,7 @@ impl Worker {
 impl Daemon {
     /// The next guest, which is in work from now on; with none the thread ends.
     fn next_or_end(&mut self) -> Option<Job> {
-        while let Some(index) = self.worker.queue.pop_first() {
+        while let Some(index) = self.upkeep.worker.queue.pop_first() {
             let Some(guest) = self.world.guests.by_index(index) else { continue };
             // One that is in work is looked at again when that ends.
             if self.world.guests.is_in_work(index) {
@@ -121,17 +121,17 @@ impl Daemon {
             }
             if let Some(job) = self.job_of(guest) {
                 self.world.guests.begin_align(index);
-                self.worker.told.remove(&index);
+                self.upkeep.worker.told.remove(&index);
                 return Some(job);
             }
         }
-        self.worker.threads -= 1;
+        self.upkeep.worker.threads -= 1;
         None
     }
 
     /// Both ends have the MTU.
     fn is_brought(&mut self, job: &Job) {
-        self.worker.doubts.remove(&job.index);
+        self.upkeep.worker.doubts.remove(&job.index);
         if job.tells {
             self.keep_lease(job.index);
         }
@@ -160,7 +160,7 @@ impl Daemon {
         let Some(guest) = self.world.guests.by_index(job.index) else { return };
         let (name, mtu) = (guest.name(), guest.net.mtu);
         log::error!("{name}: keeps MTU {mtu}, {} is due: {why}", job.net.mtu);
-        self.worker.doubt(job.index);
+        self.upkeep.worker.doubt(job.index);
         self.look_at_ends(job.index);
         // What the guest has done itself is not tried again before its way out changes.
         if !matches!(why, Error::GuestInterfaceMoved { .. }) {
@@ -185,7 +185,7 @@ impl Daemon {
 /// Starts as many threads as there is work for.
 pub(in crate::daemon) fn start(handle: &Handle) -> Result<(), Error> {
     let wanted = handle.enter(|daemon| {
-        let worker = &mut daemon.worker;
+        let worker = &mut daemon.upkeep.worker;
         let more = worker.queue.len().min(THREADS).saturating_sub(worker.threads);
         worker.threads += more;
         Ok(more)
@@ -196,7 +196,7 @@ pub(in crate::daemon) fn start(handle: &Handle) -> Result<(), Error> {
         if let Err(e) = spawned {
             log::error!("a thread for guests' ends cannot be started: {e}");
             handle.enter(|daemon| {
-                daemon.worker.threads -= 1;
+                daemon.upkeep.worker.threads -= 1;
                 Ok(())
             })?;
         }
@@ -242,7 +242,7 @@ fn work(handle: &Handle) {
             // Its way out may have become another one meanwhile.
             let again = daemon.world.guests.by_index(this.index);
             if result.is_ok() && again.is_some_and(|guest| daemon.job_of(guest).is_some()) {
-                daemon.worker.queue.insert(this.index);
+                daemon.upkeep.worker.queue.insert(this.index);
             }
             Ok(daemon.next_or_end())
         });

@@ -50,7 +50,7 @@ impl Daemon {
     pub(super) fn fullness(&self) -> Option<Fullness> {
         let (count, most) = sysctl::connections()?;
         Fullness::of(count, most, None)?;
-        let busiest = self.connections.busiest();
+        let busiest = self.shared.connections.busiest();
         let guest = |(address, has)| Some((self.world.guests.leases.holder(address)?, has));
         Fullness::of(count, most, busiest.and_then(guest))
     }

@@ -41,12 +41,12 @@ impl Daemon {
 
     /// The rules of ours, as they were applied last.
     pub(super) fn leads(&self) -> &[PolicyRule] {
-        self.policy_routing.applied().map_or(&[], Vec::as_slice)
+        self.shared.policy_routing.applied().map_or(&[], Vec::as_slice)
     }
 
     /// The packet filter, as it was applied last.
     pub(in crate::daemon) fn ruleset(&self) -> Ruleset {
-        self.packet_filter.applied().cloned().unwrap_or_default()
+        self.shared.packet_filter.applied().cloned().unwrap_or_default()
     }
 
     /// The packet filter, as it is to be.
@@ -163,7 +163,7 @@ impl Daemon {
                     "net.ipv4.ip_forward is 1, by guestnetd, and only guests' packets pass"
                 }
             }),
-            (Ok(true), true) if self.forwarding.get().is_ours() => {
+            (Ok(true), true) if self.shared.forwarding.get().is_ours() => {
                 ok("net.ipv4.ip_forward is 1, and requested from netd")
             }
             (Ok(_), true) if off_is_fine => ok("requested from netd with the first guest that has an uplink"),
@@ -174,7 +174,7 @@ impl Daemon {
                     "net.ipv4.ip_forward is 1, but only for as long as others need it",
                 ),
             )
-            .retried(self.forwarding.retry_at(&self.world)),
+            .retried(self.shared.forwarding.retry_at(&self.world)),
             (Ok(false), false) if off_is_fine => {
                 ok("net.ipv4.ip_forward is 0, and is set to 1 with the first guest that has an uplink")
             }
@@ -182,9 +182,9 @@ impl Daemon {
                 let text = "another program set net.ipv4.ip_forward to 0, and it could not be put back";
                 let fault = off(text).with_step("sysctl -w net.ipv4.ip_forward=1");
                 LayerReport::bad(Layer::Forwarding, fault)
-                    .retried(self.forwarding.retry_at(&self.world))
+                    .retried(self.shared.forwarding.retry_at(&self.world))
             }
-            (Ok(false), true) if matches!(self.forwarding.health(), Health::Pending(_)) => {
+            (Ok(false), true) if matches!(self.shared.forwarding.health(), Health::Pending(_)) => {
                 let text = "net.ipv4.ip_forward is 0, and netd has not answered yet";
                 LayerReport::bad(Layer::Forwarding, Fault::new(Cause::NetdUnanswered, text))
             }
@@ -192,7 +192,7 @@ impl Daemon {
                 let text =
                     "netd was asked, but net.ipv4.ip_forward is 0; guestnetd's log says more";
                 LayerReport::bad(Layer::Forwarding, off(text))
-                    .retried(self.forwarding.retry_at(&self.world))
+                    .retried(self.shared.forwarding.retry_at(&self.world))
             }
             (Err(e), _) => LayerReport::unread(Layer::Forwarding, e),
         }
@@ -211,9 +211,9 @@ impl Daemon {
         let both = |one: fn(Layer, Fault) -> LayerReport, fault: &Fault, retry| {
             [Layer::Firewall, Layer::Nat].map(|layer| one(layer, fault.clone()).retried(retry))
         };
-        match self.packet_filter.health() {
+        match self.shared.packet_filter.health() {
             Health::Failing { cause, stuck } => {
-                let retry = self.packet_filter.retry_at(&self.world);
+                let retry = self.shared.packet_filter.retry_at(&self.world);
                 let what = match stuck {
                     true => Cause::FilterProgramStuck,
                     false => Cause::FilterProgramFailed,
@@ -229,12 +229,12 @@ impl Daemon {
             }
             Health::InPlace => {}
         }
-        if let Some(why) = self.packet_filter.get().unseen() {
+        if let Some(why) = self.shared.packet_filter.get().unseen() {
             let why = format!("the rules cannot be read: {why}");
             return [Layer::Firewall, Layer::Nat].map(|layer| LayerReport::unread(layer, &why));
         }
         let ruleset = self.ruleset();
-        match self.packet_filter.get_mut().compare(&ruleset) {
+        match self.shared.packet_filter.get_mut().compare(&ruleset) {
             Ok(None) => [self.own_filter_layer(), self.nat_layer(&ruleset)],
             Ok(Some(what)) => {
                 // Compared again only while there are guests.
@@ -269,7 +269,7 @@ impl Daemon {
 
     /// Our rules are as they should be; others' are looked at for each guest.
     fn own_filter_layer(&self) -> LayerReport {
-        let filter = self.packet_filter.get();
+        let filter = self.shared.packet_filter.get();
         let mut text = format!("{:?} rules in place", filter.backend()).to_lowercase();
         let lacks = filter.lacks();
         if !lacks.is_empty() && self.world.platform.connections.is_some() {

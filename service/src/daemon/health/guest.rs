@@ -61,7 +61,7 @@ impl Daemon {
         let mut layers = self.device_layers(!self.world.guests.need_forwarding());
         let others = self.others(&layers);
         let below = Below::read(&self.kernel.netlink, self.asks_about_ipsec());
-        let drops = self.packet_filter.get_mut().drops();
+        let drops = self.shared.packet_filter.get_mut().drops();
         let mut guests = Vec::new();
         for guest in chosen {
             let inside = seen.get(&guest.index);
@@ -79,7 +79,7 @@ impl Daemon {
         self.below_device(&below, &mut layers);
         let (verdict, reason) = verdict::of(&layers);
         let (verdict, reason) = (verdict, reason.cloned());
-        let dropped = self.packet_filter.get_mut().dropped().ok();
+        let dropped = self.shared.packet_filter.get_mut().dropped().ok();
         let uplink = self.world.uplink.clone();
         Ok(DeviceReport { uplink, verdict, reason, layers, dropped, guests })
     }
@@ -215,7 +215,8 @@ impl Daemon {
 
     /// While work is done at its ends, or one of them is not known, they may have another MTU.
     fn knows_mtu_of(&self, guest: &Attached) -> bool {
-        !self.world.guests.is_in_work(guest.index) && self.worker.doubts(guest.index).is_none()
+        !self.world.guests.is_in_work(guest.index)
+            && self.upkeep.worker.doubts(guest.index).is_none()
     }
 
     /// Whether no route is for the guest: answers go where all else goes, or nowhere.

@@ -160,7 +160,7 @@ impl Daemon {
     fn visits(&mut self, which: impl Fn(&Attached) -> bool, every: Option<Duration>) -> Vec<Visit> {
         self.settle();
         let ipsec = self.asks_about_ipsec();
-        let looked_at = &mut self.looked_at;
+        let looked_at = &mut self.upkeep.looked_at;
         let mut is_due = |guest: &Attached| {
             let Some(every) = every.filter(|_| guest.netns.handle.is_none()) else { return false };
             let due = looked_at.get(&guest.index).into_iter().all(|at| at.elapsed() >= every);
@@ -180,7 +180,7 @@ impl Daemon {
             process: guest.lifelines.process,
             is_due: is_due(guest),
             ipsec,
-            well_at: self.well_at.get(&guest.index).copied(),
+            well_at: self.upkeep.well_at.get(&guest.index).copied(),
         };
         chosen.map(visit).collect()
     }
@@ -197,12 +197,12 @@ impl Daemon {
             let well =
                 faults(&guest.net, inside).is_empty() && obstacles(&guest.net, inside).is_empty();
             if let Some(ups) = ups.filter(|_| well) {
-                self.well_at.insert(*index, ups);
+                self.upkeep.well_at.insert(*index, ups);
             }
         }
         let guests = &self.world.guests;
-        self.well_at.retain(|index, _| guests.has_link(*index));
-        self.looked_at.retain(|index, _| guests.has_link(*index));
+        self.upkeep.well_at.retain(|index, _| guests.has_link(*index));
+        self.upkeep.looked_at.retain(|index, _| guests.has_link(*index));
     }
 }
 

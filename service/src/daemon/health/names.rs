@@ -113,7 +113,7 @@ impl Daemon {
         dns: &Dns,
         guest: Option<(&GuestName, IfIndex)>,
     ) -> LayerReport {
-        let book = &self.servers.counters().dns;
+        let book = &self.serving.servers.counters().dns;
         if let Some(why) = book.trouble() {
             let text = format!("guestnetd's forwarder cannot listen: {why}");
             let step = format!("end who has that port: ss -lnp 'sport = :{PORT}'");

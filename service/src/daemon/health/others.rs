@@ -54,11 +54,13 @@ impl Daemon {
             return None;
         }
         let uplink = &self.world.uplink;
-        let usable = uplink.usable() && self.forwarding.get().is_on();
+        let usable = uplink.usable() && self.shared.forwarding.get().is_on();
         let name = uplink.name.as_ref().filter(|_| usable);
         let uplink = name.and_then(|name| self.way_out(name, uplink.address));
         Some(Others {
-            shared: Shared::new(diagnose::read().seen_by(self.packet_filter.get().backend())),
+            shared: Shared::new(
+                diagnose::read().seen_by(self.shared.packet_filter.get().backend()),
+            ),
             uplink,
             behind,
             marks: RefCell::default(),

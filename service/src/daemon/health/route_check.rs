@@ -57,7 +57,7 @@ impl Daemon {
 
     /// None before there is one, and where the uplink layer has its doubts: nothing new is said then.
     fn exits(&self, net: &GuestNet) -> Option<Vec<Link>> {
-        if !self.forwarding.get().is_on() || !net.vpn.leaves() {
+        if !self.shared.forwarding.get().is_on() || !net.vpn.leaves() {
             return None;
         }
         let link = |name: &IfName| link::by_name(&self.kernel.netlink, name.as_str()).ok()?;

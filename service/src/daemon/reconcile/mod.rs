@@ -23,6 +23,7 @@ mod repair;
 pub(in crate::daemon) mod servers;
 mod triggers;
 
+use crate::daemon::state::SharedResources;
 use crate::daemon::{Daemon, GuestEvent, Notice};
 use crate::effects::kernel::fib::Sender;
 use crate::effects::kernel::observe::{self, Lists};
@@ -58,8 +59,8 @@ impl Daemon {
     /// Guests are leaving: what the packet filter knows of them goes while the kernel deletes their links,
     /// which takes longer.
     pub(in crate::daemon) fn shut_out(&mut self) {
-        bring(&mut self.packet_filter, &self.world, Look::Wanted, &mut false);
-        bring(&mut self.segments, &self.world, Look::Wanted, &mut false);
+        bring(&mut self.shared.packet_filter, &self.world, Look::Wanted, &mut false);
+        bring(&mut self.shared.segments, &self.world, Look::Wanted, &mut false);
     }
 
     /// After a change that only guests have made: nothing is read, and mostly nothing is to be done.
@@ -70,7 +71,8 @@ impl Daemon {
 
     /// The same without the servers, whose thread would compete with a caller that is told meanwhile.
     pub(in crate::daemon) fn reconcile_shared(&mut self) {
-        let Self { policy_routing, forwarding, packet_filter, segments, world, .. } = self;
+        let Self { shared, world, .. } = self;
+        let SharedResources { policy_routing, forwarding, packet_filter, segments, .. } = shared;
         // Nothing is compared: what fails is a change, which is tried again as that.
         let again = &mut false;
         bring(policy_routing, world, Look::Wanted, again);
@@ -102,13 +104,16 @@ impl Daemon {
         // Before the packet filter, which leads guests there.
         self.bring_servers();
         let mut again = Due::default();
-        let rules = bring(&mut self.policy_routing, &self.world, Look::Kernel, &mut again.rules);
+        let rules =
+            bring(&mut self.shared.policy_routing, &self.world, Look::Kernel, &mut again.rules);
         if moved {
-            self.connections.reconcile(&self.world);
+            self.shared.connections.reconcile(&self.world);
         }
         // That a link is gone, or is another one, makes the uplink due.
         let segments = look(due.uplink || due.filter);
-        if bring(&mut self.segments, &self.world, segments, &mut again.filter) == Outcome::PutBack {
+        if bring(&mut self.shared.segments, &self.world, segments, &mut again.filter)
+            == Outcome::PutBack
+        {
             self.repair_all();
         }
         for index in &due.guests {
@@ -118,13 +123,13 @@ impl Daemon {
         // netd's start takes its switch, jumps and rules, and announces the first and the last of these.
         let started = rules == Outcome::PutBack && !netd_answered && self.netd_may_have_started();
         let forwarding = look(due.forwarding || started);
-        bring(&mut self.forwarding, &self.world, forwarding, &mut again.forwarding);
-        self.world.awaits_netd = self.forwarding.get().awaits_netd();
+        bring(&mut self.shared.forwarding, &self.world, forwarding, &mut again.forwarding);
+        self.world.awaits_netd = self.shared.forwarding.get().awaits_netd();
         // Where the rules cannot be read, programs are run to compare.
-        let lost =
-            netd && (rules == Outcome::PutBack || self.packet_filter.get().unseen().is_none());
+        let lost = netd
+            && (rules == Outcome::PutBack || self.shared.packet_filter.get().unseen().is_none());
         let filter = look(due.filter || lost);
-        bring(&mut self.packet_filter, &self.world, filter, &mut again.filter);
+        bring(&mut self.shared.packet_filter, &self.world, filter, &mut again.filter);
         if again.any() {
             self.debounce.retry(again, Instant::now());
         }
@@ -159,7 +164,7 @@ impl Daemon {
         let failed = |cause| Error::kernel("read net.ipv4.ip_local_port_range", cause);
         self.world.platform.nat_ports = sysctl::local_ports().map_err(failed)?.and_then(nat_ports);
         // A link that has come or gone may be of others that need forwarding.
-        self.world.strangers = self.forwarding.get().strangers(&self.world)?;
+        self.world.strangers = self.shared.forwarding.get().strangers(&self.world)?;
         let tuns = self.read_tuns()?;
         let resized = tuns != self.world.tuns;
         if resized {
@@ -283,8 +288,8 @@ impl Daemon {
 
     /// netd's start takes more than a rule, which anybody may take.
     fn netd_may_have_started(&mut self) -> bool {
-        let Some(ruleset) = self.packet_filter.applied().cloned() else { return false };
-        let changed = self.packet_filter.get_mut().compare(&ruleset);
+        let Some(ruleset) = self.shared.packet_filter.applied().cloned() else { return false };
+        let changed = self.shared.packet_filter.get_mut().compare(&ruleset);
         !sysctl::forwarding().unwrap_or(false) || matches!(changed, Ok(Some(_)))
     }
 }

@@ -20,7 +20,7 @@ use crate::error::Error;
 
 /// Asks netd on a thread of its own, without the daemon's lock.
 pub(in crate::daemon) fn ask(handle: &Handle) -> Result<(), Error> {
-    let request = handle.enter(|daemon| Ok(daemon.forwarding.get().request()))?;
+    let request = handle.enter(|daemon| Ok(daemon.shared.forwarding.get().request()))?;
     let Some(request) = request else { return Ok(()) };
     let with = handle.clone();
     let work = move || {
@@ -42,11 +42,11 @@ pub(in crate::daemon) fn ask(handle: &Handle) -> Result<(), Error> {
 impl Daemon {
     /// netd has answered.
     fn netd_answered(&mut self, result: Result<(), Error>) {
-        let again = self.forwarding.get_mut().answered(&result);
+        let again = self.shared.forwarding.get_mut().answered(&result);
         self.world.awaits_netd = false;
         let result = match result {
             // Between its answer and this it may have started again.
-            Ok(()) if !self.forwarding.get().is_on() => Err(Error::Forwarding {
+            Ok(()) if !self.shared.forwarding.get().is_on() => Err(Error::Forwarding {
                 switch: "on",
                 cause: std::io::Error::other("netd was asked, but net.ipv4.ip_forward is 0"),
             }),
@@ -57,9 +57,9 @@ impl Daemon {
         } else {
             log::info!("forwarding: netd has answered");
         }
-        self.forwarding.answered(&result);
+        self.shared.forwarding.answered(&result);
         if again && self.world.guests.need_forwarding() {
-            self.forwarding.get_mut().ask_later();
+            self.shared.forwarding.get_mut().ask_later();
             self.world.awaits_netd = true;
         }
         // What netd does when it starts is done now.

@@ -82,14 +82,14 @@ impl Daemon {
         }
         let mut steps: Vec<Step> =
             diff(desired_device_side(net), &host.objects, may_remove(net, None));
-        if self.worker.doubts(index).is_some() {
+        if self.upkeep.worker.doubts(index).is_some() {
             steps.retain(|step| step.operation() != KernelOp::SetMtu);
         }
         if steps.is_empty() {
             return;
         }
         let now = Instant::now();
-        let pace = self.guest_repairs.of(index);
+        let pace = self.upkeep.guest_repairs.of(index);
         if !restored && !pace.may_act(now) {
             return;
         }
@@ -131,7 +131,7 @@ impl Daemon {
             return Some(host);
         }
         let now = Instant::now();
-        let pace = self.guest_repairs.of(index);
+        let pace = self.upkeep.guest_repairs.of(index);
         if !pace.may_act(now) {
             self.shut(index, net, &host);
             return None;
@@ -142,7 +142,7 @@ impl Daemon {
             self.not_repaired(index, net, &e);
             return None;
         }
-        self.shut.remove(&index);
+        self.upkeep.shut.remove(&index);
         match say {
             Say::This => {
                 for one in &host.changed {
@@ -152,7 +152,7 @@ impl Daemon {
             say => say.sum(&format!("{}: {}", net.name, net.host.name), "`ip monitor` shows when"),
         }
         if host.changed.iter().any(Changed::moves_packets) {
-            self.connections.met_no_rule(net.guest.address);
+            self.shared.connections.met_no_rule(net.guest.address);
         }
         match observe::host_end_at(&self.kernel.netlink, index, net) {
             Ok(there) => there,
@@ -169,7 +169,7 @@ impl Daemon {
                 log::error!("{}: {} cannot be set down: {e}", net.name, net.host.name);
             }
         }
-        if self.shut.insert(index) {
+        if self.upkeep.shut.insert(index) {
             let changed: Vec<_> = host.changed.iter().map(Changed::to_string).collect();
             let (changed, link) = (changed.join(", "), &net.host.name);
             log::warn!("{}: {link} is down until it can be put back: {changed}", net.name);

@@ -50,31 +50,31 @@ impl Daemon {
     pub(in crate::daemon) fn bring_servers(&mut self) {
         let zone = self.config.guest_zone.as_ref();
         let changed = self.world.guests.take_changed();
-        let askers = self.askers.bring(&self.world, &changed, zone.is_some());
+        let askers = self.serving.askers.bring(&self.world, &changed, zone.is_some());
         let want = want(&self.world, askers, &self.config.dnsproxyd, zone);
-        self.servers.bring(want.clone());
+        self.serving.servers.bring(want.clone());
         // After the server knows better: what it has told before does not hold.
-        self.worker.tell(self.servers.counters().dhcp.take_outdated(&want.dhcp));
+        self.upkeep.worker.tell(self.serving.servers.counters().dhcp.take_outdated(&want.dhcp));
     }
 
     /// Guests have taken leases by DHCP, or given them back: at once, but for what comes soon after.
     pub(in crate::daemon) fn leases_changed(&mut self) {
         let now = Instant::now();
-        match self.leases.kept.map(|at| at + KEEP_EVERY).filter(|at| *at > now) {
-            Some(at) => self.leases.due = Some(at),
+        match self.serving.leases.kept.map(|at| at + KEEP_EVERY).filter(|at| *at > now) {
+            Some(at) => self.serving.leases.due = Some(at),
             None => self.keep_leases(),
         }
     }
 
     /// When what they have is to be kept; none: it is.
     pub(in crate::daemon) fn leases_at(&self) -> Option<Instant> {
-        self.leases.due
+        self.serving.leases.due
     }
 
     /// What all of them were told is kept.
     pub(in crate::daemon) fn keep_leases(&mut self) {
-        self.leases = Leases { kept: Some(Instant::now()), due: None };
-        let changed = self.servers.counters().dhcp.take_changed();
+        self.serving.leases = Leases { kept: Some(Instant::now()), due: None };
+        let changed = self.serving.servers.counters().dhcp.take_changed();
         changed.into_iter().for_each(|index| self.keep_lease(index));
     }
 
@@ -86,7 +86,7 @@ impl Daemon {
         }
         let Some(guest) = self.world.guests.by_index(index) else { return };
         // Who is not answered any more is told of nothing.
-        let told = self.servers.counters().dhcp.told(index).filter(|_| guest.spec.dhcp);
+        let told = self.serving.servers.counters().dhcp.told(index).filter(|_| guest.spec.dhcp);
         if !self.world.guests.set_told(index, told) {
             return;
         }

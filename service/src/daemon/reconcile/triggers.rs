@@ -66,7 +66,7 @@ impl Daemon {
             match event {
                 Event::LinkGone { index } => {
                     gone.push(index);
-                    due.guests.extend(&self.shut);
+                    due.guests.extend(&self.upkeep.shut);
                 }
                 Event::Address { index, gone } | Event::Route { index: Some(index), gone, .. }
                     if self.world.guests.has_link(index) =>
@@ -93,12 +93,12 @@ impl Daemon {
                 // A new name for an interface that a prefix is on; and an old one that is free again.
                 Event::Link(link) if !link.is_ours() => {
                     self.world.prefixes = None;
-                    due.guests.extend(&self.shut);
+                    due.guests.extend(&self.upkeep.shut);
                 }
                 Event::Link(_) => {}
                 Event::Forwarding { on } => {
-                    let contested = self.forwarding.is_contested();
-                    let by_others = self.forwarding.get_mut().announced(on, contested);
+                    let contested = self.shared.forwarding.is_contested();
+                    let by_others = self.shared.forwarding.get_mut().announced(on, contested);
                     due.forwarding = by_others && !on && !self.world.guests.is_empty();
                     // It is not guests' alone any more.
                     due.uplink |= by_others;
@@ -147,7 +147,7 @@ impl Daemon {
         // While work is done at its ends, or one of them is not known, it may have another MTU.
         let mtu = link.mtu == net.mtu.bytes()
             || self.world.guests.is_in_work(link.index)
-            || self.worker.doubts(link.index).is_some();
+            || self.upkeep.worker.doubts(link.index).is_some();
         let alias = link.alias.as_deref() == Some(ownership::alias(net).as_str());
         if !identity::changed(net, &link.marks()).is_empty() {
             return Condition::Changed;
@@ -184,8 +184,8 @@ impl Daemon {
     fn announcements_were_lost(&mut self, now: Instant) {
         self.pin_guests();
         self.world.prefixes = None;
-        self.forwarding.get_mut().reread(true);
-        let forwarding = !self.forwarding.get().is_on();
+        self.shared.forwarding.get_mut().reread(true);
+        let forwarding = !self.shared.forwarding.get().is_on();
         let guests = self.world.guests.links().into_set();
         let due = Due { forwarding, prefixes: true, guests, ..Due::shared() };
         self.debounce.trigger(due, now);
@@ -194,7 +194,7 @@ impl Daemon {
     /// A setting of an interface's own: gives the host end that it has to be put back on. With the
     /// switch for all, the kernel writes each (inet_forward_change()), which comes back with it.
     fn conf_changed(&self, index: IfIndex, forwarding: Option<bool>) -> Option<IfIndex> {
-        if forwarding == Some(true) || !self.forwarding.get().is_on() {
+        if forwarding == Some(true) || !self.shared.forwarding.get().is_on() {
             return None;
         }
         let uplink = &self.world.uplink;
@@ -239,11 +239,12 @@ impl Daemon {
     /// tried again.
     pub(in crate::daemon) fn trigger_what_waited(&mut self, now: Instant) {
         let due = Due {
-            rules: self.policy_routing.is_repair_due(now)
+            rules: self.shared.policy_routing.is_repair_due(now)
                 || self.world.lockdown.over_at().is_some_and(|at| at <= now),
-            filter: self.packet_filter.is_repair_due(now) | self.segments.is_repair_due(now),
-            forwarding: self.forwarding.is_repair_due(now),
-            guests: self.guest_repairs.due(now).into_iter().into_set(),
+            filter: self.shared.packet_filter.is_repair_due(now)
+                | self.shared.segments.is_repair_due(now),
+            forwarding: self.shared.forwarding.is_repair_due(now),
+            guests: self.upkeep.guest_repairs.due(now).into_iter().into_set(),
             wanted: self.retry_at().is_some_and(|at| at <= now),
             ..Due::default()
         };
@@ -260,10 +261,10 @@ impl Daemon {
             it.retry_at(&daemon.world)
         }
         let all = [
-            at(&self.policy_routing, self),
-            at(&self.forwarding, self),
-            at(&self.packet_filter, self),
-            at(&self.segments, self),
+            at(&self.shared.policy_routing, self),
+            at(&self.shared.forwarding, self),
+            at(&self.shared.packet_filter, self),
+            at(&self.shared.segments, self),
         ];
         all.into_iter().flatten().min()
     }
@@ -271,11 +272,11 @@ impl Daemon {
     /// When the first repair that waits may be made.
     pub(in crate::daemon) fn repair_at(&self) -> Option<Instant> {
         let shared = [
-            self.policy_routing.repair_at(),
-            self.forwarding.repair_at(),
-            self.packet_filter.repair_at(),
-            self.segments.repair_at(),
+            self.shared.policy_routing.repair_at(),
+            self.shared.forwarding.repair_at(),
+            self.shared.packet_filter.repair_at(),
+            self.shared.segments.repair_at(),
         ];
-        shared.into_iter().chain([self.guest_repairs.at()]).flatten().min()
+        shared.into_iter().chain([self.upkeep.guest_repairs.at()]).flatten().min()
     }
 }

@@ -232,7 +232,17 @@ pub fn resolve(from: &impl InNetns, at: &str) -> io::Result<[u8; 4]> {
     read(&buffer[..length])
 }
 
-/// The same over TCP.
+/// The code of the answer to any message, 0 of one that resolves; none if there is no answer in this time.
+pub fn code(from: &impl InNetns, at: &str, message: &[u8], wait: Duration) -> Option<u8> {
+    let socket = from.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+    socket.set_read_timeout(Some(wait)).expect("a timeout");
+    socket.send_to(message, (at, 53)).expect("sent");
+    let mut buffer = [0; 4096];
+    let length = uninterrupted(|| socket.recv(&mut buffer)).ok()?;
+    buffer.get(..length)?.get(3).map(|flags| flags & 0x0f)
+}
+
+/// [`resolve`] over TCP.
 pub fn resolve_by_tcp(from: &impl InNetns, at: &str) -> io::Result<[u8; 4]> {
     let at = SocketAddr::new(at.parse().expect("an address"), 53);
     let wait = Duration::from_secs(5);

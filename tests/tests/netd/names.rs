@@ -14,7 +14,6 @@
 
 //! A guest asks its gateway for names, and a resolver of the uplink answers.
 
-use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
@@ -27,8 +26,8 @@ use guestnet_tests::bed::eventually;
 use guestnet_tests::bed::{Bed, BOUND, GATEWAY};
 use guestnet_tests::client::config;
 use guestnet_tests::netd::{ask, Dnsproxyd, Does, NetdDevice, Variant};
-use guestnet_tests::resolver::{question, resolve, resolve_by_tcp, Resolver, Says};
-use guestnet_tests::{poll, uninterrupted, Guest, InNetns};
+use guestnet_tests::resolver::{self, question, resolve, resolve_by_tcp, Resolver, Says};
+use guestnet_tests::{poll, Guest, InNetns};
 
 /// Whose answer a guest gets, by either protocol.
 fn answers(bed: &Bed<NetdDevice>) -> Option<String> {
@@ -164,12 +163,7 @@ fn net_id(bed: &Bed<NetdDevice>, name: &str) -> u32 {
 
 /// The code of an answer, for who waits longer than anybody has to.
 fn code(from: &impl InNetns, message: &[u8]) -> Option<u8> {
-    let socket = from.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
-    socket.set_read_timeout(Some(Duration::from_secs(15))).expect("a timeout");
-    socket.send_to(message, (GATEWAY, 53)).expect("sent");
-    let mut buffer = [0; 4096];
-    let length = uninterrupted(|| socket.recv(&mut buffer)).ok()?;
-    buffer.get(..length)?.get(3).map(|flags| flags & 0x0f)
+    resolver::code(from, GATEWAY, message, Duration::from_secs(15))
 }
 
 #[test]

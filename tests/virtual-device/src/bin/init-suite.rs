@@ -21,6 +21,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use guestnet_device_tests::init::bed::{owner, Bed, Started, STATE, WAYS};
+use guestnet_device_tests::init::names;
 
 fn main() -> ExitCode {
     let Some(rc) = std::env::args().nth(1) else { return ExitCode::from(2) };
@@ -56,6 +57,7 @@ fn passes(bed: &Bed, rc: &str) -> Result<(), String> {
     let done = identity(&started).and_then(|()| {
         (0..WAYS.len()).try_for_each(|way| bed.serves(&service, way))?;
         bed.serves_a_vm(&service)?;
+        names::failures(bed, &**service)?;
         bed.asks_past_a_lockdown(&service)?;
         files()
     });

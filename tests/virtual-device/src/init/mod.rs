@@ -17,5 +17,6 @@
 pub mod attributes;
 pub mod bed;
 pub mod dnsproxyd;
+pub mod names;
 pub mod pinned;
 pub mod rc;

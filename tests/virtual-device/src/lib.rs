@@ -20,6 +20,7 @@ pub mod machine;
 pub mod process;
 pub mod scale;
 pub mod selinux;
+pub mod vm;
 pub mod wifi;
 
 pub use machine::Machine;

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use guestnet_device_tests::init::bed::{owner, Bed, Started, STATE, WAYS};
 use guestnet_device_tests::init::names;
+use guestnet_device_tests::vm;
 
 fn main() -> ExitCode {
     let Some(rc) = std::env::args().nth(1) else { return ExitCode::from(2) };
@@ -56,7 +57,10 @@ fn passes(bed: &Bed, rc: &str) -> Result<(), String> {
     let (mut started, service) = bed.start(path)?;
     let done = identity(&started).and_then(|()| {
         (0..WAYS.len()).try_for_each(|way| bed.serves(&service, way))?;
-        bed.serves_a_vm(&service)?;
+        vm::lives(bed, &**service)?;
+        if !started.said().contains(vm::END) {
+            return Err("guestnetd does not say that a VM has ended".to_owned());
+        }
         names::failures(bed, &**service)?;
         bed.asks_past_a_lockdown(&service)?;
         files()

@@ -22,11 +22,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
-use android_system_guestnet::aidl::android::system::guestnet::GuestKind::GuestKind;
 use android_system_guestnet::aidl::android::system::guestnet::GuestTarget::GuestTarget;
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
-use android_system_guestnet::aidl::android::system::guestnet::TargetKind::TargetKind;
 use guestnet_platform::{connect, Connection, Endpoint};
 use guestnet_tests::bed::GATEWAY;
 use guestnet_tests::client::{by_netns, by_pid, by_pidfd, config, NAME};
@@ -142,24 +139,6 @@ impl Bed {
         before.diff(&self.device.everything_else()).map_or(Ok(()), Err)
     }
 
-    /// A VM gets its link by descriptors, and with them it goes.
-    pub fn serves_a_vm(&self, service: &Connection<dyn IGuestNet>) -> Result<(), String> {
-        let before = self.device.everything_else();
-        let tap = GuestConfig { kind: GuestKind::TAP, queues: 2, ..config("vm") };
-        let nowhere = GuestTarget { kind: TargetKind::NONE, ..GuestTarget::default() };
-        let attached = service.attach(&tap, &nowhere, None);
-        let vm = attached.map_err(|e| format!("attach of a VM: {e}"))?;
-        let flags = self.device.link("vm_wlan").map(|link| link["flags"].to_string());
-        let up = flags.is_some_and(|flags| flags.contains("\"UP\""));
-        if vm.tap.len() != 2 || !up {
-            return Err(format!("a VM has {} descriptors; its link is up: {up}", vm.tap.len()));
-        }
-        drop(vm);
-        let gone = || self.traces().is_empty().then_some(());
-        poll(BOUND, gone).ok_or_else(|| format!("a VM left behind: {:?}", self.traces()))?;
-        before.diff(&self.device.everything_else()).map_or(Ok(()), Err)
-    }
-
     /// A guest is answered at its gateway, by UDP and TCP, as netd's resolver says.
     pub fn resolves(&self, guest: &Guest) -> Result<(), String> {
         self.resolver.asked();
@@ -194,7 +173,7 @@ impl Bed {
     }
 
     /// What of a guest's is on the device.
-    fn traces(&self) -> Vec<String> {
+    pub fn traces(&self) -> Vec<String> {
         let mut traces = self.device.links();
         traces.retain(|link| link.starts_with("vm_wlan") || link.starts_with("gn"));
         traces.extend(self.device.forwarding_requesters());

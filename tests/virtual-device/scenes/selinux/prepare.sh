@@ -8,7 +8,7 @@
 scene_boot='security=selinux enforcing=1 log_buf_len=16M audit_backlog_limit=0'
 product
 program /system/bin "$target/debug/android-init"
-program /device "$target/debug/selinux-suite"
+program /device "$target"/debug/{guest-vmm,selinux-suite}
 cp init/guestnetd.rc "$stage/device/"
 
 variants="python3 tests/virtual-device/scenes/selinux/variants.py sepolicy/private/guestnetd.te"
@@ -24,6 +24,9 @@ new_folder() {
     folder=$(mktemp -d)
     cp sepolicy/private/* "$folder/"
     cp tests/virtual-device/scenes/selinux/machine.te "$folder/"
+    # As a product takes it over.
+    sed -n '/^| SELinux, for VMs /{ s/^[^`]*`//; s/` |$//; s/my_vmm/guest_vmm/g; p; }' docs/android.md >"$folder/vmm.te"
+    grep -q '^allow guest_vmm .*;$' "$folder/vmm.te" || die "docs/android.md has no policy for a VMM"
 }
 new_folder
 cp sepolicy/private/{file,service}_contexts "$stage/device/"

@@ -29,6 +29,7 @@ use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestN
 use guestnet_device_tests::init::bed::{Bed, BOUND};
 use guestnet_device_tests::selinux::avc::{allows, decisions, denials, load, Denial, Grant};
 use guestnet_device_tests::selinux::life::{life, visitor};
+use guestnet_device_tests::selinux::vms::vms;
 use guestnet_tests::client::{by_pid, config, NAME};
 use guestnet_tests::{poll, said, Guest, InNetns, NetdDevice, Probe};
 
@@ -64,6 +65,11 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     println!("ok: its clients may find and call it, an app and a guest may not");
+    if let Err(why) = vms(&bed, rc) {
+        println!("FAILED: VMs: {why}");
+        return ExitCode::FAILURE;
+    }
+    println!("ok: frames flow by a manager's descriptors and by its VMM's, and nothing is denied");
     if let Err(why) = events(&bed, rc) {
         println!("FAILED: uplinks and netd: {why}");
         return ExitCode::FAILURE;

@@ -16,3 +16,4 @@
 
 pub mod avc;
 pub mod life;
+pub mod vms;

@@ -70,7 +70,9 @@ fn each_command_of_its_help_gives_the_vmm_its_descriptors() {
         let told = fs::read_to_string(&done).expect("what it was called with");
         fs::remove_file(&done).expect("it is there");
         let (called, open) = told.split_once('\n').expect("two lines");
-        let open: Vec<&str> = open.lines().collect();
+        let mut open: Vec<&str> = open.lines().collect();
+        // By their numbers, and not as words: 9 is before 10.
+        open.sort_by_key(|number| number.parse::<i32>().expect("a number"));
         let guest = bed.service.get("vm").expect("get").expect("it is attached");
         let named = match called.contains("crosvm") {
             true => format!("tap-fd={},mac={}", open.join(","), guest.mac),

@@ -31,7 +31,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     GuestConfig::GuestConfig, GuestKind::GuestKind, GuestState::GuestState,
     GuestTarget::GuestTarget, IGuestNet::IGuestNet, TargetKind::TargetKind, Verdict::Verdict,
 };
-use guestnet_tests::bed::{eventually, Bed, BOUND};
+use guestnet_tests::bed::{eventually, guests_table, Bed, BOUND};
 use guestnet_tests::client::{address, by_pid, config};
 use guestnet_tests::resolver::{question, Resolver, Says};
 use guestnet_tests::vm::{asked, syn, udp, Lease, Vm, ACK, DISCOVER, NAK, OFFER, REQUEST};
@@ -114,8 +114,10 @@ fn another_source_than_its_own_does_not_get_in() {
     for other in [neighbour, Ipv4Addr::new(172, 17, 9, 9), Ipv4Addr::new(192, 0, 2, 2)] {
         assert!(!vm.pings_from(other, INTERNET, Duration::from_millis(300)), "{other}");
     }
-    // By the rules, which are in front of the kernel's own filter of sources: each at least once.
-    assert!(dropped() >= before + 3, "{before}, and then {}", dropped());
+    // By the rules of nf_tables, which are in front of the kernel's own filter of sources, as those of iptables
+    // are not: each at least once.
+    let least = if guests_table(&bed.device).is_some() { 3 } else { 0 };
+    assert!(dropped() >= before + least, "{before}, and then {}", dropped());
     assert!(vm.pings(INTERNET));
     assert!(
         !vm.pings_from(vm.address, neighbour, Duration::from_millis(300)),
@@ -219,7 +221,10 @@ fn what_others_change_of_it_is_put_back() {
     bed.device.run("ip link set vm_wlan down");
     eventually("it is up", || link(&bed.device)["flags"].to_string().contains("\"UP\""));
     assert!(vm.pings(INTERNET), "{}", bed.daemon.log());
-    bed.device.run("ip link set vm_wlan down name other up");
+    // Linux before 6.2 renames no link that is up (dev_change_name()), and guestnetd is there soon.
+    let rename = "printf 'link set vm_wlan down\nlink set vm_wlan name other up\n' | ip -batch -";
+    let renamed = || bed.device.command("sh").args(["-c", rename]).status().expect("sh").success();
+    eventually("it is renamed", renamed);
     eventually("it has its name", || bed.device.link("vm_wlan").is_some());
     assert!(vm.pings(INTERNET), "{}", bed.daemon.log());
 }

@@ -27,7 +27,7 @@ use android_system_guestnet::aidl::android::system::guestnet::TraceGap::TraceGap
 use android_system_guestnet::aidl::android::system::guestnet::TraceStep::TraceStep;
 use guestnet_tests::bed::eventually;
 use guestnet_tests::snapshot::Snapshot;
-use guestnet_tests::{with_both_backends, InNetns, NetdDevice};
+use guestnet_tests::{said, with_both_backends, InNetns, NetdDevice};
 
 use crate::broken::hook;
 use crate::{options, shown, Ward};
@@ -64,7 +64,15 @@ fn end(trace: &Trace, answer: bool) -> &TraceStep {
 
 /// What a trace may not leave: packet filters and the logger.
 fn left(at: &impl InNetns) -> (Snapshot, String, String) {
-    (Snapshot::of(at), at.run("nft list tables"), at.run(LOGGER))
+    (Snapshot::of(at), tables(at), at.run(LOGGER))
+}
+
+/// Of nf_tables. A kernel without them has none.
+fn tables(at: &impl InNetns) -> String {
+    let there = at.try_run("nft list tables");
+    let none = said(&there).contains("cache initialization failed: Invalid argument");
+    assert!(there.status.success() || none, "{}", said(&there));
+    String::from_utf8_lossy(&there.stdout).into_owned()
 }
 
 with_both_backends!(
@@ -160,7 +168,7 @@ fn a_device_that_netd_shapes_is_traced() {
         let end = end(&trace, false);
         (end.chain.as_str(), end.verdict.as_str()) == ("FORWARD", "DROP")
             && end.rule == "-A FORWARD -i vm_wlan+ -j DROP"
-            || end.verdict.to_lowercase() == "accept"
+            || ["accept", "masquerade"].contains(&end.verdict.to_lowercase().as_str())
     });
 }
 
@@ -305,7 +313,7 @@ fn a_chain_that_traces_goes_with_the_next_start() {
     });
     let traces = ward.bed.device.run(RAW);
     assert!(traces.contains("-A PREROUTING -j oem_guestnet_trace"), "{traces}");
-    assert!(!ward.bed.device.run("nft list tables").contains("trace"));
+    assert!(!tables(&ward.bed.device).contains("trace"));
     ward.bed.daemon.kill();
     ward.bed.start();
     assert_eq!(ward.bed.device.run(RAW), before);

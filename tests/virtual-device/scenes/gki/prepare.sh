@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Takes the product and the black-box suite's programs along.
+[ "$seconds" -ge 1800 ] || seconds=1800
 product
 while read -r program _; do
     tests_of tests "$program"

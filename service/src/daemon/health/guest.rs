@@ -14,7 +14,7 @@
 
 //! Why guests have, or have not, internet: each layer as the kernel has it now.
 
-use super::below::{self, Below};
+use super::below::Below;
 use super::device;
 use super::inside::{self, Seen};
 use super::others::Others;
@@ -163,15 +163,11 @@ impl Daemon {
         }
         if let Some(link) = &link {
             self.below_guest(below, &guest, link, &mut layers);
-            let mut inside = inside.cloned();
-            let silence = match &mut inside {
-                Some(Ok(Some(inside))) => below::take_silence(inside),
-                _ => None,
-            };
-            inside::put_into(&mut layers, net, inside.as_ref());
+            inside::put_into(&mut layers, net, inside);
             if self.knows_mtu_of(&guest) {
-                inside::compare_mtus(&mut layers, net, inside.as_ref());
+                inside::compare_mtus(&mut layers, net, inside);
             }
+            let silence = known.and_then(|inside| inside.stops.silence.clone());
             self.silent_neighbours(below, &guest, known, silence, &mut layers);
         }
         let counters = link.and_then(|l| l.counters).unwrap_or_default();

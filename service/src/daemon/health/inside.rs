@@ -18,7 +18,7 @@ use super::below::{self, Below};
 use super::route_check::{ANY_PORT, CONNECTIONS};
 use crate::daemon::{Attached, Daemon, Handle, Layer, LayerReport, LayerState};
 use crate::effects::firewall::diagnose::{self, journey};
-use crate::effects::kernel::inside::{self, Effort, Inside, Way};
+use crate::effects::kernel::inside::{self, Effort, Inside, Stops, Way};
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::Home;
@@ -99,11 +99,11 @@ fn look(home: &Home, device: &Netlink, visit: &Visit) -> Result<Option<Inside>, 
 }
 
 /// What stops a guest's packets in its own namespace, which the calling thread is in.
-fn stops(netlink: &Netlink, link: &Link, visit: &Visit) -> Vec<(Layer, Fault)> {
+fn stops(netlink: &Netlink, link: &Link, visit: &Visit) -> Stops {
     let net = &visit.net;
     let end = below::end_of(net, link);
     let mut stops = Below::read(netlink, visit.ipsec).within(netlink, &end, link);
-    stops.extend(strays(netlink, net));
+    stops.faults.extend(strays(netlink, net));
     let own = diagnose::packet::Link { address: Some(net.guest.address), ..(link).into() };
     let own = Arc::new(own);
     let guest = journey::Guest {
@@ -113,7 +113,7 @@ fn stops(netlink: &Netlink, link: &Link, visit: &Visit) -> Vec<(Layer, Fault)> {
         uplink: own,
         known: 4,
     };
-    stops.extend(
+    stops.faults.extend(
         diagnose::own(&diagnose::read(), &guest)
             .map(|(names, fault)| (if names { Layer::Dns } else { Layer::Firewall }, fault)),
     );
@@ -339,7 +339,8 @@ fn obstacles(net: &GuestNet, inside: &Inside) -> Vec<(Layer, Fault)> {
             .with_step(format!("in the guest: ip link set {name} nomaster"));
         faults.push((Layer::Link, fault));
     }
-    let mut stops: Vec<_> = inside.stops.iter().filter(|_| inside.link.up).cloned().collect();
+    let mut stops: Vec<_> =
+        inside.stops.faults.iter().filter(|_| inside.link.up).cloned().collect();
     stops.retain(|(layer, _)| net.vpn.leaves() || *layer == Layer::Link);
     faults.extend(stops);
     let Some(ways) = inside.ways.as_ref().filter(|_| net.vpn.leaves()) else { return faults };

@@ -53,11 +53,20 @@ pub struct Inside {
     /// How its packets leave; none where nobody looked.
     pub ways: Option<Ways>,
     /// What else stops them there, as who looked says.
-    pub stops: Vec<(Layer, Fault)>,
+    pub stops: Stops,
+}
+
+/// What stops packets in a namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Stops {
+    /// Each by the layer that it is said of.
+    pub faults: Vec<(Layer, Fault)>,
+    /// The gateway is silent: to be said where nothing else is to blame for it.
+    pub silence: Option<Fault>,
 }
 
 /// Looks at more of a namespace, from inside: by a socket in it, at the guest's end.
-pub type More<'a> = &'a dyn Fn(&Netlink, &Link) -> Vec<(Layer, Fault)>;
+pub type More<'a> = &'a dyn Fn(&Netlink, &Link) -> Stops;
 
 /// Addresses of a guest's end.
 #[derive(Clone, Debug, Default)]
@@ -189,7 +198,7 @@ fn ways(
     net: &GuestNet,
     link: &Link,
     more: More<'_>,
-) -> Result<(Ways, Vec<(Layer, Fault)>), Error> {
+) -> Result<(Ways, Stops), Error> {
     let index = link.index;
     let inside = home.inside(netns, Netlink::open).map_err(|e| entered(&e))?;
     let failed = |e: KernelError| Error::kernel("look at the guest's routes", e);
@@ -246,10 +255,10 @@ fn with_addresses(
     device: &Netlink,
     id: i32,
     link: Link,
-    found: Option<(Ways, Vec<(Layer, Fault)>)>,
+    found: Option<(Ways, Stops)>,
     net: &GuestNet,
 ) -> Result<Inside, Error> {
-    let (ways, stops) = found.map_or((None, Vec::new()), |(ways, stops)| (Some(ways), stops));
+    let (ways, stops) = found.map_or((None, Stops::default()), |(ways, stops)| (Some(ways), stops));
     let address = net.guest.address.into();
     let out = ways.as_ref().and_then(|ways| ways.out.as_ref());
     let by_its_end = |other: &Option<Link>| other.iter().all(|other| is_above(other, &link));
@@ -349,7 +358,7 @@ mod tests {
             let seen = |process: Option<&ProcessRef>| {
                 let seen =
                     look(&home, device, &net, &netns, &host, (process, Effort::Quick), &|_, _| {
-                        Vec::new()
+                        Stops::default()
                     });
                 seen.unwrap().unwrap().ways.map(|ways| ways.out.is_some())
             };

@@ -21,7 +21,7 @@ mod queues;
 
 use crate::daemon::{Attached, Daemon, Layer, LayerReport, LayerState};
 use crate::effects::firewall::diagnose::journey::SERVER;
-use crate::effects::kernel::inside::Inside;
+use crate::effects::kernel::inside::{Inside, Stops};
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::neighbour::{self, Neighbour};
 use crate::effects::kernel::netlink::Netlink;
@@ -177,19 +177,14 @@ impl Below {
     }
 
     /// What a guest's own namespace stops of what it sends and is answered.
-    pub(super) fn within(
-        &self,
-        netlink: &Netlink,
-        end: &End<'_>,
-        link: &Link,
-    ) -> Vec<(Layer, Fault)> {
+    pub(super) fn within(&self, netlink: &Netlink, end: &End<'_>, link: &Link) -> Stops {
         const AT: Where = "in the guest: ";
-        let mut faults = Vec::new();
+        let (mut faults, mut silence) = (Vec::new(), None);
         if let Some(fault) = self.unfound(end, link, AT) {
             let text = format!("in the guest, {}", fault.text);
             faults.push((Layer::Link, Fault { text, ..fault }));
         } else if self.asks_in_vain(netlink, end, link) {
-            faults.push((SILENCE, asks_in_vain(end)));
+            silence = Some(asks_in_vain(end));
         }
         let (own, gateway) = end.addresses;
         let frames = Frames {
@@ -215,7 +210,7 @@ impl Below {
             let fault = Fault::new(Cause::GuestFirewall, text).with_step(format!("{AT}{step}"));
             faults.push((Layer::Firewall, fault));
         }
-        faults
+        Stops { faults, silence }
     }
 }
 
@@ -377,10 +372,6 @@ impl Daemon {
     }
 }
 
-/// What a guest's silent gateway is said under until it is known whether another layer is to blame:
-/// nothing else of this layer is about neighbours.
-const SILENCE: Layer = Layer::Address;
-
 const LOOK_FOR_ARP: &str =
     "look for what drops ARP, on the device and in the guest: `nft list tables arp`, `arptables -L`";
 
@@ -390,14 +381,6 @@ fn asks_in_vain(end: &End<'_>) -> Fault {
     let step =
         format!("{LOOK_FOR_ARP}; in the guest, net.ipv4.neigh.{name}.mcast_solicit is not 0");
     Fault::new(Cause::NeighbourWrong, text).with_step(step)
-}
-
-/// Takes out of what was seen in a guest what is to be said last.
-pub(super) fn take_silence(inside: &mut Inside) -> Option<Fault> {
-    let is =
-        |(layer, fault): &(Layer, Fault)| *layer == SILENCE && fault.cause == Cause::NeighbourWrong;
-    let at = inside.stops.iter().position(is)?;
-    Some(inside.stops.remove(at).1)
 }
 
 /// Set by hand, or without ARP.

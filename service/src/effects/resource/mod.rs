@@ -155,6 +155,8 @@ pub(crate) struct Managed<R: SharedResource> {
     /// What was tried last and failed.
     failed: Option<R::Want>,
     health: Health,
+    /// Whether a change had to wait that was wanted last.
+    held: bool,
     /// What others have taken and could not be put back yet.
     lacks: Option<String>,
     repairs: Backoff,
@@ -169,6 +171,7 @@ impl<R: SharedResource> Managed<R> {
             applied,
             failed: None,
             health: Health::InPlace,
+            held: false,
             lacks: None,
             repairs: Backoff::new(&REPAIR),
             retries: Backoff::new(&RETRY),
@@ -258,12 +261,16 @@ impl<R: SharedResource> Managed<R> {
         trigger: Trigger,
     ) -> Result<Outcome, Error> {
         let differs = self.differs(want);
+        if !differs && std::mem::take(&mut self.held) {
+            // Nobody wants the change any more that had to wait: a call failed, or a guest has gone.
+            self.health = Health::InPlace;
+        }
         if !differs && look == Look::Wanted {
             return Ok(Outcome::Unchanged);
         }
         if let Some(why) = R::waits(self.applied.as_ref(), want, world) {
             if differs && !self.is_failing() {
-                self.health = Health::Pending(why);
+                (self.health, self.held) = (Health::Pending(why), true);
             }
             return Ok(Outcome::Unchanged);
         }
@@ -333,6 +340,7 @@ impl<R: SharedResource> Managed<R> {
             Ok(asked) => (Ok(()), asked),
             Err(e) => (Err(e), None),
         };
+        self.held = false;
         self.note(&result);
         if let Some(why) = asked {
             self.health = Health::Pending(why);
@@ -521,5 +529,18 @@ mod tests {
         assert_eq!(it.health(), &Health::Pending("prefixes"));
         assert!(it.plan(&waiting).changes.is_empty() && it.retry_at(&waiting).is_none());
         assert_eq!(event(&mut it, &on(), Look::Wanted), Some(Outcome::Applied));
+    }
+
+    #[test]
+    fn what_had_to_wait_and_is_not_wanted_any_more_is_not_pending() {
+        let mut it = Managed::new(Fake::default(), Some(false));
+        let waiting = |world| World { prefixes: Some(Vec::new()), ..world };
+        assert_eq!(event(&mut it, &waiting(on()), Look::Wanted), Some(Outcome::Unchanged));
+        assert_eq!(it.health(), &Health::Pending("prefixes"));
+        assert_eq!(
+            event(&mut it, &waiting(World::empty()), Look::Wanted),
+            Some(Outcome::Unchanged)
+        );
+        assert_eq!((it.health(), it.get().writes.len()), (&Health::InPlace, 0));
     }
 }

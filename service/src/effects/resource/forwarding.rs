@@ -43,10 +43,23 @@ pub(crate) struct Forwarding {
     /// What the switch was last read or announced as.
     on: bool,
     /// What we have set it to and the kernel has not announced yet.
-    unannounced: VecDeque<bool>,
+    unannounced: Unannounced,
     record: ForwardingRecord,
     /// What the record was before the call under way has switched it on.
     before_call: Option<ForwardingRecord>,
+}
+
+/// What we have written, the oldest first.
+#[derive(Debug, Default)]
+struct Unannounced(VecDeque<bool>);
+
+impl Unannounced {
+    /// Whether an announcement is of one of these. The kernel announces in the order of writing: what is before
+    /// that one was never written, though nobody could read then whether it was.
+    fn is_among(&mut self, on: bool) -> bool {
+        let at = self.0.iter().position(|own| *own == on);
+        at.is_some_and(|at| self.0.drain(..=at).next().is_some())
+    }
 }
 
 /// netd is asked by a thread of its own while nobody waits for it: while it starts it answers nobody.
@@ -97,7 +110,7 @@ impl Forwarding {
             rules: ForwardRules::default(),
             netd,
             on: sysctl::forwarding()?,
-            unannounced: VecDeque::new(),
+            unannounced: Unannounced::default(),
             record,
             before_call: None,
         })
@@ -132,7 +145,7 @@ impl Forwarding {
     pub(crate) fn reread(&mut self, announcements_lost: bool) {
         if announcements_lost {
             // Among what was lost may be the announcement of our own writes.
-            self.unannounced.clear();
+            self.unannounced = Unannounced::default();
         }
         self.on = sysctl::forwarding().unwrap_or(false);
     }
@@ -142,8 +155,7 @@ impl Forwarding {
         // It may be older than what was written since: netd switches it off after a hotspot, and is
         // asked by us right after that.
         self.on = sysctl::forwarding().unwrap_or(on);
-        if self.unannounced.front() == Some(&on) {
-            self.unannounced.pop_front();
+        if self.unannounced.is_among(on) {
             return false;
         }
         // netd writes it for all who need it.
@@ -199,7 +211,7 @@ impl Forwarding {
             if !sysctl::forwarding().unwrap_or(true) {
                 self.remember_or_say(was);
             } else {
-                self.unannounced.push_back(true);
+                self.unannounced.0.push_back(true);
                 if let Err(e) = self.switch_off(was) {
                     log::error!("{e}");
                 }
@@ -207,7 +219,7 @@ impl Forwarding {
             return Err(failed(cause));
         }
         log::info!("forwarding: net.ipv4.ip_forward set to 1, which guests need");
-        self.unannounced.push_back(true);
+        self.unannounced.0.push_back(true);
         self.on = true;
         if trigger == Trigger::Call {
             self.before_call = Some(was);
@@ -222,7 +234,7 @@ impl Forwarding {
         // The switch is written first: its 0 is announced, and ours, whatever became of the rest. A 0 where
         // there is a 0 already is not announced (devinet_sysctl_forward()).
         if was_on && (done.is_ok() || !sysctl::forwarding().unwrap_or(true)) {
-            self.unannounced.push_back(false);
+            self.unannounced.0.push_back(false);
         }
         done.map_err(failed)?;
         self.on = false;
@@ -416,5 +428,20 @@ impl SharedResource for Forwarding {
     /// Only netd may keep its callers waiting.
     fn is_stuck(&self, failure: &Error) -> bool {
         self.netd.is_some() && failure.is_unanswered()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_was_none_does_not_make_the_next_ones_others() {
+        // The first could not be read back, and was never announced.
+        let mut own = Unannounced([true, true, false].into());
+        assert!(own.is_among(true) && own.is_among(false) && own.0.is_empty());
+        assert!(!own.is_among(false) && !own.is_among(true), "somebody else's");
+        let mut own = Unannounced([true].into());
+        assert!(!own.is_among(false) && own.is_among(true));
     }
 }

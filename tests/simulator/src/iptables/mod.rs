@@ -86,7 +86,8 @@ fn command(
 fn restore(kernel: &mut Kernel, netns: Netns, family: Family, input: &str) -> Result<(), Failure> {
     let mut table: Option<Table> = None;
     for (at, line) in input.lines().enumerate() {
-        let failed = |_: Failure| (1, format!("line {} failed", at + 1));
+        // What cannot be read ends it with another status than what is refused.
+        let failed = |(code, _): Failure| (code, format!("line {} failed", at + 1));
         let words: Vec<&str> = line.split_whitespace().collect();
         match (line.strip_prefix('*'), table.as_mut()) {
             (Some(name), _) => {
@@ -96,6 +97,7 @@ fn restore(kernel: &mut Kernel, netns: Netns, family: Family, input: &str) -> Re
                 open.write(kernel, netns).map_err(refused).map_err(failed)?;
                 table = None;
             }
+            (None, Some(open)) if line.starts_with(':') => open.declare(&words),
             (None, Some(open)) => drop(change(open, family, &words).map_err(failed)?),
             (None, None) => return Err((2, format!("line {} failed", at + 1))),
         }
@@ -165,11 +167,17 @@ fn change(table: &mut Table, family: Family, words: &[&str]) -> Result<bool, Fai
 /// All tables of a family as lines: each rule with what of it can be compared, chains by their names.
 pub fn lines(kernel: &mut Kernel, netns: Netns, family: Family) -> Vec<(String, Chains)> {
     let names = kernel.xtables_names(netns, family);
-    let tables = names.lines().filter_map(|name| {
-        let table = Table::read(kernel, netns, family, name).ok()?;
-        Some((name.to_owned(), table.chains.into_iter().map(Chain::told).collect()))
-    });
-    tables.collect()
+    let table = |name: &str| Some((name.to_owned(), chains(kernel, netns, family, name)?));
+    names.lines().filter_map(table).collect()
+}
+
+/// The same of one table, where it is in use.
+pub fn chains(kernel: &mut Kernel, netns: Netns, family: Family, name: &str) -> Option<Chains> {
+    if !kernel.xtables_names(netns, family).lines().any(|other| other == name) {
+        return None;
+    }
+    let table = Table::read(kernel, netns, family, name).ok()?;
+    Some(table.chains.into_iter().map(Chain::told).collect())
 }
 
 /// Names of chains, policies, and rules.

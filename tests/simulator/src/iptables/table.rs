@@ -127,6 +127,16 @@ impl Table {
         self.chains.insert(at, Chain { name, hook: None, rules: Vec::new(), policy: RETURN });
     }
 
+    /// `:CHAIN -` of a file that is restored with --noflush: a user's chain is empty afterwards, a hook's stays.
+    pub(super) fn declare(&mut self, words: &[&str]) {
+        let name = words.first().map_or("", |word| word.trim_start_matches(':'));
+        match self.chains.iter_mut().find(|chain| chain.name == name) {
+            Some(chain) if chain.hook.is_none() => chain.rules.clear(),
+            Some(_) => {}
+            None => self.add(name),
+        }
+    }
+
     pub(super) fn delete(&mut self, name: &str) -> Result<(), Failure> {
         let chain = self.users().find(|chain| chain.name == name);
         let chain = chain.ok_or_else(|| failure(NO_CHAIN))?;

@@ -358,7 +358,43 @@ fn hops(random: &mut Random) -> Vec<u8> {
     all
 }
 
+/// A rule as netd's: a mark with its mask, the device's own packets, an interface that they leave by, users; which
+/// table, or that it is refused.
+fn rule_of_netd(random: &mut Random) -> Step {
+    let adds = !random.once_in(3);
+    let action = random.of(&[1, 1, 1, 7, 8]);
+    let mut out = Out(vec![AF_INET as u8, 0, 0, 0, 0, 0, 0, action, 0, 0, 0, 0]);
+    out.u32(6, random.of(&[13_000, 14_000, 16_000, 20_000, 31_000, 32_000]));
+    if action == 1 {
+        out.u32(15, random.of(&TABLES));
+    }
+    let (mark, mask) =
+        random.of(&[(0, 0), (0, 0x1_0000), (0, 0xffff), (0x1_0064, 0x1_ffff), (0x64, 0xffff)]);
+    if mask != 0 {
+        out.u32(10, mark);
+        out.u32(16, mask);
+    }
+    if random.once_in(2) {
+        let users = random.of(&[(0u32, 0u32), (0, 99_999), (10_100, 10_100)]);
+        out.put(20, &[users.0.to_ne_bytes(), users.1.to_ne_bytes()].concat());
+    }
+    if random.once_in(2) {
+        out.text(3, "lo");
+    }
+    if random.once_in(3) {
+        out.text(17, random.of(&["one", "two"]));
+    }
+    match adds {
+        // Without NLM_F_EXCL, as netd does.
+        true => message(RTM_NEWRULE, ACK | CREATE, out),
+        false => message(RTM_DELRULE, ACK, out),
+    }
+}
+
 fn rule(random: &mut Random) -> Step {
+    if random.once_in(3) {
+        return rule_of_netd(random);
+    }
     let adds = !random.once_in(3);
     let action = random.of(&[1, 1, 1, 1, 7, 8, 6]);
     let mut out = Out(vec![AF_INET as u8, 0, 0, 0, 0, 0, 0, action, 0, 0, 0, 0]);

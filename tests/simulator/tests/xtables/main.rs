@@ -223,6 +223,45 @@ fn a_whole_table_is_restored_alike() {
     }
 }
 
+/// What netd does at its starts: chains of hooks that it empties, its own and vendors' in them, which are empty
+/// afterwards whether they were there or not.
+const STARTS: [&str; 5] = [
+    "*filter\n:FORWARD -\n-F FORWARD\n:oem_fwd -\n-A FORWARD -j oem_fwd\n:fw_FORWARD -\n\
+     -A FORWARD -j fw_FORWARD\n:tetherctrl_FORWARD -\n-A FORWARD -j tetherctrl_FORWARD\nCOMMIT\n",
+    "*filter\n:tetherctrl_FORWARD -\n-A tetherctrl_FORWARD -j DROP\nCOMMIT\n\
+     *nat\n:tetherctrl_nat_POSTROUTING -\nCOMMIT\n",
+    "*nat\n:POSTROUTING -\n-F POSTROUTING\n:tetherctrl_nat_POSTROUTING -\n\
+     -A POSTROUTING -j tetherctrl_nat_POSTROUTING\nCOMMIT\n",
+    "*filter\n-A tetherctrl_FORWARD -i wlan0 -o ap0 -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN\n\
+     -A tetherctrl_FORWARD -i ap0 -o wlan0 -m conntrack --ctstate INVALID -j DROP\n\
+     -D tetherctrl_FORWARD -j DROP\n-A tetherctrl_FORWARD -j DROP\nCOMMIT\n",
+    "*filter\n:oem_out -\n-A OUTPUT -j oem_out\n:none -\n-A none -j missing\nCOMMIT\n",
+];
+
+#[test]
+fn what_netd_restores_leaves_the_same_tables() {
+    if !root() {
+        return;
+    }
+    let mut random = Random::new(5);
+    for round in 0..12 {
+        let mut pair = Pair::new();
+        for _ in 0..10 {
+            let name = random.of(&["iptables-restore", "iptables-restore", "ip6tables-restore"]);
+            let input = random.of(&STARTS);
+            let [linux, simulator] = pair.run(name, &["--noflush", "-w"], input);
+            assert_eq!(linux.0, simulator.0, "{input}: {linux:?} {simulator:?}");
+            if random.once_in(2) {
+                let command = "iptables -w -t filter -I oem_fwd 1 -s 10.0.0.0/8 -j ACCEPT";
+                let words: Vec<&str> = command.split(' ').collect();
+                let [linux, simulator] = pair.run(words[0], &words[1..], "");
+                assert_eq!(linux.0, simulator.0, "{command}: {linux:?} {simulator:?}");
+            }
+        }
+        pair.same(&format!("netd's start {round}"));
+    }
+}
+
 /// A table that replaces what is there, and is right. What was counted the kernel would write to a null
 /// pointer, and says nothing where it cannot.
 fn replacement(pair: &mut Pair, family: Family, name: &str) -> Vec<u8> {

@@ -16,6 +16,7 @@
 
 use crate::device;
 use crate::history::{self, Op, Step, GUESTS};
+use crate::netd::{self, Wanted};
 use crate::schedule::{self, inside, schedule, Nanos, Wait};
 use crate::tables;
 use crate::world::{world, Hearing, World};
@@ -28,7 +29,7 @@ use guestnetd::effects::kernel::netns::initial::Initial;
 use guestnetd::effects::kernel::netns::target::{Named, Target};
 use guestnetd::model::layer::{Layer, LayerReport, LayerState};
 use guestnetd::model::ownership::LINK_GROUP;
-use guestnetd::spec::{GuestName, GuestSpec, IfName};
+use guestnetd::spec::{GuestName, GuestSpec, IfName, VpnPolicy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,8 @@ struct Others {
     /// Whether others have written the forwarding switch. From then on it is shared: it is not given
     /// back, and what is not guests' passes (`model/forwarding.rs`).
     switch: bool,
+    /// What the framework wants of netd.
+    netd: Option<Wanted>,
 }
 
 /// What a guest is to be, as far as it is known.
@@ -102,15 +105,26 @@ pub enum Way {
     Nftables,
     /// x_tables, by the programs in this directory.
     Xtables(PathBuf),
+    /// x_tables by netd's helper in this directory, on a device that netd shapes; whether it is Android 16.
+    Netd(PathBuf, bool),
 }
 
 impl Way {
+    /// Whether it is on a device that netd shapes.
+    fn has_netd(&self) -> bool {
+        matches!(self, Self::Netd(..))
+    }
+
     fn options(&self) -> Options {
         match self {
             Self::Nftables => Choice::Nftables.into(),
             Self::Xtables(dir) => {
                 let iptables = Some(dir.join("iptables"));
                 Options { choice: Choice::Iptables, iptables }
+            }
+            Self::Netd(dir, _) => {
+                let iptables = Some(dir.join("iptables-wrapper-1.0"));
+                Options { choice: Choice::Auto, iptables }
             }
         }
     }
@@ -139,6 +153,22 @@ fn name(guest: usize) -> GuestName {
     GuestName::new(["one", "two", "three", "four"][guest]).expect("a name")
 }
 
+/// The guest that a lockdown stops, where netd is.
+pub const BLOCKED: &str = "three";
+/// Its number, and that of the one that leaves by the VPN there.
+const STOPPED: usize = 2;
+const BY_VPN: usize = 3;
+
+fn vpn(guest: usize) -> VpnPolicy {
+    match guest {
+        STOPPED if netd::netd().is_some() => VpnPolicy::BlockUnderLockdown,
+        BY_VPN if netd::netd().is_some() => {
+            VpnPolicy::NamedTun(IfName::new(netd::VPN).expect("a name"))
+        }
+        _ => VpnPolicy::FollowUplink,
+    }
+}
+
 /// Two guests share a subnet.
 fn spec(guest: usize, mtu: i32) -> GuestSpec {
     let gateway = [[172, 17, 3, 2], [172, 28, 3, 2], [172, 28, 3, 2], [10, 77, 0, 1]][guest];
@@ -151,12 +181,14 @@ const MOVED: Ipv4Addr = Ipv4Addr::new(172, 28, 3, 200);
 
 /// The same with that address, or with its own.
 fn spec_at(guest: usize, mtu: i32, address: Option<Ipv4Addr>) -> GuestSpec {
-    GuestSpec { addresses: address.map(Into::into).into_iter().collect(), ..spec(guest, mtu) }
+    let addresses = address.map(Into::into).into_iter().collect();
+    GuestSpec { addresses, vpn: vpn(guest), ..spec(guest, mtu) }
 }
 
 /// What must be so between any two writes: what a guest could send by its link meets guestnetd's rules, and
 /// nothing passes under another address than a guest's own, or to another guest.
 fn closed(world: &mut World) -> Result<(), String> {
+    netd::stays_stopped(world)?;
     let device = world.device;
     let ours = |(index, name, flags, group): (u32, &str, u32, u32)| {
         (group == LINK_GROUP && flags & 1 != 0).then(|| (index, name.to_owned()))
@@ -199,11 +231,12 @@ fn closed(world: &mut World) -> Result<(), String> {
 /// An address that is nobody's.
 const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 66, 6, 6);
 /// The internet.
-const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
+pub const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
 /// The first addresses that guests get in two of their subnets.
 const GUESTS_OWN: [Ipv4Addr; 2] = [Ipv4Addr::new(172, 17, 3, 3), Ipv4Addr::new(172, 28, 3, 3)];
 
-fn packet(input: i32, from: Ipv4Addr, to: Ipv4Addr) -> Packet {
+/// The first packet of a connection.
+pub fn packet(input: i32, from: Ipv4Addr, to: Ipv4Addr) -> Packet {
     let (input, ports, connection) = (input as u32, (40_000, 443), Connection::New);
     Packet { input, from, to, protocol: libc::IPPROTO_TCP as u8, ports, connection }
 }
@@ -211,7 +244,10 @@ fn packet(input: i32, from: Ipv4Addr, to: Ipv4Addr) -> Packet {
 impl Bed {
     /// A device, and guestnetd on it, which each guest has been attached by once.
     pub fn new(dir: PathBuf, way: Way) -> Outcome<Self> {
-        inside(device::build);
+        inside(|| match &way {
+            Way::Netd(_, sixteen) => netd::build(*sixteen),
+            _ => device::build(),
+        });
         let mut bed = Self {
             other: way.clone(),
             way,
@@ -244,8 +280,8 @@ impl Bed {
     }
 
     /// The same without a thread: guestnetd was killed. A process that is forked from here can go on.
-    pub fn asleep(dir: PathBuf) -> Outcome<Self> {
-        let mut bed = Self::new(dir, Way::Nftables)?;
+    pub fn asleep(dir: PathBuf, way: Way) -> Outcome<Self> {
+        let mut bed = Self::new(dir, way)?;
         bed.kill();
         Ok(bed)
     }
@@ -317,12 +353,16 @@ impl Bed {
         for _ in 0..STARTS {
             self.life += 1;
             let faults = world().faults;
+            let (uplink, ndc) = match &self.way {
+                Way::Netd(dir, _) => ("default", Some(dir.join("ndc-wrapper-1.0"))),
+                _ => ("wlan0", None),
+            };
             let config = Config {
-                uplink: "wlan0".parse().map_err(|_| "an uplink")?,
+                uplink: uplink.parse().map_err(|_| "an uplink")?,
                 firewall: self.way.options(),
                 state_dir: self.dir.clone(),
                 keep_forwarding: false,
-                ndc: None,
+                ndc,
                 dnsproxyd: PathBuf::new(),
                 guest_zone: None,
                 resolvers: Vec::new(),
@@ -425,7 +465,9 @@ impl Bed {
                 if becomes == Known::Detached && was == Known::Attached {
                     self.known[guest] = Known::Either;
                 }
-                if !faulty && was != becomes && self.undisturbed() {
+                // Who leaves by the VPN has to find it.
+                let there = vpn(guest).tun().is_none() || netd::way_by_vpn().is_some();
+                if !faulty && was != becomes && self.undisturbed() && there {
                     return Err(format!("{what} of {guest} failed without a reason: {e}"));
                 }
                 Ok(Err(e))
@@ -529,9 +571,10 @@ impl Bed {
                 // The kernel has queued an announcement before who caused it goes on: only what is read again
                 // each time is known while they are held back.
                 let late = world().hearing == Hearing::Late;
-                let broken = self.broken().filter(|what| !late || *what == UNFORWARDED);
-                // Of the uplink it knows what it has heard.
-                let hears = !late || inside(|| device::has_default_route(device));
+                let broken = self.broken(guest).filter(|what| !late || *what == UNFORWARDED);
+                // Of the uplink it knows what it has heard; where netd is, of all ways out.
+                let netd = self.way.has_netd();
+                let hears = !late || !netd && inside(|| device::has_default_route(device));
                 let cut = |said: &Option<Said>| -> Vec<(u32, Ipv4Addr, String)> {
                     let guests = said.iter().flat_map(|said| &said.guests).filter(|_| hears);
                     guests.filter_map(|guest| inside(|| self.is_cut(guest))).collect()
@@ -544,7 +587,7 @@ impl Bed {
                 self.say(|| format!("status {guest:?}: {said:?}, and {broken:?}"));
                 let cut_after = cut(&said);
                 // What was so before the call and is so after it was so all the time.
-                let still = broken.filter(|_| !world().killed && self.broken() == broken);
+                let still = broken.filter(|_| !world().killed && self.broken(guest) == broken);
                 let Some(said) = said.filter(|_| !world().killed) else { return Ok(()) };
                 match still {
                     Some(what) if said.well => {
@@ -594,18 +637,22 @@ impl Bed {
                 self.answer("the end", &answer)?;
                 self.kill();
                 // A policy that drops would drop what nf_tables lets pass.
-                self.others_chain(2, true);
-                self.others.chains.remove(&2);
+                if !self.way.has_netd() {
+                    self.others_chain(2, true);
+                    self.others.chains.remove(&2);
+                }
                 std::mem::swap(&mut self.way, &mut self.other);
             }
             Op::Chance(_) => {}
             Op::Time(ms) => self.pass(ms * MS),
             Op::Rest => self.rest()?,
+            Op::UplinkGoes if self.way.has_netd() => inside(|| netd::interface_goes("wlan0")),
             Op::UplinkGoes => drop(inside(|| device::delete(device, "wlan0"))),
             Op::UplinkComes => {
-                inside(device::uplink_comes);
+                self.uplink_comes();
                 inside(|| self.others_routes());
             }
+            Op::NoDefaultRoute if self.way.has_netd() => inside(netd::default_route_goes),
             Op::NoDefaultRoute => {
                 inside(|| device::default_route(device, "wlan0", "192.0.2.1", true));
             }
@@ -623,14 +670,15 @@ impl Bed {
                     self.others_table(number, gone);
                     keep(&mut self.others.tables, number, gone);
                 }
-                Way::Xtables(_) => {
+                Way::Xtables(_) | Way::Netd(..) => {
                     self.others_chain(number, gone);
                     keep(&mut self.others.chains, number, gone);
                 }
             },
             Op::NoForwarding => {
                 let path = "/proc/sys/net/ipv4/ip_forward";
-                self.others.switch = true;
+                // netd's switch is shared, and asked for again.
+                self.others.switch |= !self.way.has_netd();
                 let _ = inside(|| world().write(device, path, b"0"));
             }
             Op::FilterGoes => {
@@ -638,6 +686,7 @@ impl Bed {
                 inside(|| match self.way {
                     Way::Nftables => drop(world().filter.delete(device, "guestnet")),
                     Way::Xtables(_) => tables::flush(device, theirs),
+                    Way::Netd(..) => netd::take(device),
                 });
                 world().opened = Some(tables::generation(world(), device));
             }
@@ -646,6 +695,7 @@ impl Bed {
                 inside(|| match self.way {
                     Way::Nftables => drop(world().filter.delete_rule(device, "guestnet", chain)),
                     Way::Xtables(_) => tables::spoil(device, chain, theirs),
+                    Way::Netd(..) => netd::spoil(device, chain, theirs),
                 });
                 world().opened = Some(tables::generation(world(), device));
             }
@@ -677,8 +727,32 @@ impl Bed {
                     self.known[guest] = Known::Detached;
                 }
             }
+            Op::Netd(ref doing) if self.way.has_netd() => {
+                doing.happens();
+                self.after_netd(doing);
+            }
+            Op::Netd(_) => {}
         }
         Ok(())
+    }
+
+    /// What others do when netd has done that: its start has taken all rules, and vendors' out of its chains.
+    fn after_netd(&mut self, doing: &netd::Doing) {
+        if matches!(doing, netd::Doing::Restarts(_)) {
+            self.others.rules.clear();
+            let device = world().device;
+            inside(|| {
+                self.others.chains.iter().for_each(|number| netd::others(device, *number, false))
+            });
+            world().opened = Some(tables::generation(world(), device));
+        }
+    }
+
+    fn uplink_comes(&self) {
+        inside(|| match self.way.has_netd() {
+            true => netd::connect("wlan0"),
+            false => device::uplink_comes(),
+        });
     }
 
     /// What status says; none: guestnetd was killed meanwhile, or does not know the guest.
@@ -721,9 +795,14 @@ impl Bed {
         }
     }
 
-    /// What keeps every guest's packets from the internet, where there are guests.
-    fn broken(&self) -> Option<&'static str> {
+    /// What keeps every guest's packets from the internet, where there are guests; or this one's.
+    fn broken(&self, asked: Option<usize>) -> Option<&'static str> {
         let device = world().device;
+        // Who leaves by the VPN needs no default network.
+        let needs = |guest: &usize| !matches!(vpn(*guest), VpnPolicy::NamedTun(_));
+        let mut those = (0..GUESTS).filter(|guest| asked.is_none_or(|asked| asked == *guest));
+        let needs = !self.way.has_netd()
+            || those.any(|guest| needs(&guest) && self.host_end(guest).is_some());
         inside(|| {
             let guests =
                 device::links(device).iter().filter(|link| link.group == LINK_GROUP).count();
@@ -732,7 +811,9 @@ impl Bed {
             match () {
                 () if guests == 0 => None,
                 () if !on => Some(UNFORWARDED),
-                () if !device::has_default_route(device) => Some("there is no default route"),
+                () if needs && !device::has_default_route(device) => {
+                    Some("there is no default route")
+                }
                 () => None,
             }
         })
@@ -768,9 +849,12 @@ impl Bed {
             return;
         }
         let device = world().device;
-        inside(|| tables::others(device, number, gone));
+        inside(|| match self.way.has_netd() {
+            true => netd::others(device, number, gone),
+            false => tables::others(device, number, gone),
+        });
         // A rule for what is forwarded, or a policy, shares it (`model/forwarding.rs`).
-        self.others.switch |= number != 0;
+        self.others.switch |= number != 0 && !self.way.has_netd();
         // What comes before guestnetd's own has opened it.
         if world().opened.is_some() || (number == 1 && !gone) {
             world().opened = Some(tables::generation(world(), device));
@@ -787,7 +871,11 @@ impl Bed {
     pub fn rest(&mut self) -> Outcome<()> {
         world().expect(None);
         inside(|| world().hear_late());
-        inside(device::uplink_comes);
+        match self.way.has_netd() {
+            true => netd::whole(),
+            false => self.uplink_comes(),
+        }
+        self.others.netd = netd::netd().map(|netd| netd.wanted.clone());
         inside(|| self.others_routes());
         self.pass(REST);
         self.alive()?;
@@ -845,7 +933,7 @@ impl Bed {
             };
         }
         let end = end.ok_or(format!("{who} is attached, and has no host end"))?;
-        let netns = self.guests[guest].1;
+        let (netns, way) = (self.guests[guest].1, self.way_out(guest));
         inside(|| {
             let up =
                 |netns, name: &str| device::link(netns, name).is_some_and(|l| l.flags & 1 != 0);
@@ -857,7 +945,7 @@ impl Bed {
             }
             let known = match self.way {
                 Way::Nftables => world().filter.knows_guest(device, &end),
-                Way::Xtables(_) => tables::is_closed(world(), device),
+                Way::Xtables(_) | Way::Netd(..) => tables::is_closed(world(), device),
             };
             if !known {
                 return Err(format!("the packet filter does not know {end} of {who}"));
@@ -866,19 +954,30 @@ impl Bed {
             let (rules, address) = (world().filter.rules(device), address.unwrap_or(STRANGER));
             let ours =
                 world().kernel.packet(device, &rules, &packet(link(&end), address, ELSEWHERE));
-            let uplink = link("wlan0") as u32;
-            let leaves = matches!(ours, Fate::Sent { output, from, .. }
-                if output == uplink && from == Ipv4Addr::new(192, 0, 2, 7));
-            if !leaves {
-                return Err(format!(
-                    "a packet of {who}'s does not leave as the device's: {ours:?}"
-                ));
+            let leaves = way.is_some_and(|(uplink, address)| {
+                let uplink = link(uplink) as u32;
+                matches!(ours, Fate::Sent { output, from, .. } if output == uplink && from == address)
+            });
+            match way {
+                Some(_) if !leaves => {
+                    return Err(format!(
+                        "a packet of {who}'s does not leave as the device's: {ours:?}"
+                    ));
+                }
+                None if matches!(ours, Fate::Sent { .. }) => {
+                    return Err(format!("{who} has no way out, and its packets leave: {ours:?}"));
+                }
+                _ => {}
             }
-            let theirs = packet(link("wlan0"), ELSEWHERE, address);
-            match world().kernel.packet(device, &rules, &theirs) {
-                fate @ Fate::Sent { .. } => Err(format!("anybody reaches {who}: {fate:?}")),
-                _ => Ok(()),
+            let netd = [netd::VPN, "rmnet0"].into_iter().filter(|_| netd::netd().is_some());
+            for from in ["wlan0"].into_iter().chain(netd).filter(|name| link(name) != 0) {
+                let theirs = packet(link(from), ELSEWHERE, address);
+                let fate = world().kernel.packet(device, &rules, &theirs);
+                if matches!(fate, Fate::Sent { .. }) {
+                    return Err(format!("anybody reaches {who}: {fate:?}"));
+                }
             }
+            Ok(())
         })?;
         let handle = self.handle();
         let said = self.begin(move || {
@@ -895,9 +994,20 @@ impl Bed {
             })
         });
         let bad = self.answer("status", &said)?.ok_or("it was killed at rest")??;
-        match bad.is_empty() {
-            true => Ok(()),
-            false => Err(format!("{who} has all it needs, and status says {bad:?}")),
+        match (way, bad.is_empty()) {
+            (Some(_), true) | (None, false) => Ok(()),
+            (Some(_), false) => Err(format!("{who} has all it needs, and status says {bad:?}")),
+            (None, true) => Err(format!("{who} has no way out, and status says that all is well")),
+        }
+    }
+
+    /// By which interface a guest is to leave at rest, and as whom; none: it is not to.
+    fn way_out(&self, guest: usize) -> Option<(&'static str, Ipv4Addr)> {
+        let Some(netd) = netd::netd() else { return Some(("wlan0", Ipv4Addr::new(192, 0, 2, 7))) };
+        match vpn(guest) {
+            VpnPolicy::NamedTun(_) => netd::way_by_vpn(),
+            VpnPolicy::BlockUnderLockdown if netd.wanted.lockdown => None,
+            _ => netd::way_out(),
         }
     }
 
@@ -928,17 +1038,11 @@ impl Bed {
         format!("{:?} {:?} {:?} {:?}", self.way, self.others, self.known, self.at)
     }
 
-    /// What a device is like where only that was done which is left: the same others' things, the same guests.
-    pub fn plain(&self, dir: PathBuf) -> Outcome<Vec<String>> {
+    /// What a device is like where only that was done which is left: the same others' things, the same guests. Begins
+    /// with one on which guestnetd was killed, as this one did.
+    pub fn plain(&self, mut bed: Self, dir: PathBuf) -> Outcome<Vec<String>> {
         let (others, known, at) = (self.others.clone(), self.known.clone(), self.at);
-        let mut seed = schedule().seed.clone();
-        let seed = crate::seed::Seed::new(seed.next());
-        let scratch = world().scratch.clone();
-        inside(|| {
-            crate::world::begin(scratch);
-            schedule::begin(seed);
-        });
-        let mut bed = Self::new(dir, self.way.clone())?;
+        bed.wake(dir, self.way.clone(), self.way.clone())?;
         let device = world().device;
         inside(|| {
             for number in &others.rules {
@@ -955,12 +1059,16 @@ impl Bed {
                     .map_err(|e| format!("in the plain history: {e}"))?;
             }
         }
+        bed.others.netd.iter().for_each(netd::want);
         bed.last_rest()?;
         Ok(bed.state())
     }
 
     /// The last rest: where there is no guest nothing is compared, so that one comes and goes.
     pub fn last_rest(&mut self) -> Outcome<()> {
+        if self.way.has_netd() {
+            netd::settles();
+        }
         self.rest()?;
         if self.known.iter().all(|known| *known == Known::Detached) {
             self.attach(0)?.map_err(|e| format!("at the end: {e}"))?;

@@ -176,35 +176,84 @@ pub fn route(netns: Netns, name: &str, number: u8, gone: bool) -> bool {
     ask(netns, message.with(5, &ipv4("192.0.2.1")).with(4, &link.index.to_ne_bytes()))
 }
 
+/// An interface is there that leads beyond, and it is up.
+pub fn interface_comes(name: &str) {
+    let device = world().device;
+    let far = if name == "wlan0" { "ap" } else { &format!("far-{name}") };
+    if link(device, name).is_none() {
+        veth(device, name, far, BEYOND);
+    }
+    let beyond = world().kernel.netns_of(BEYOND).expect("what is beyond");
+    set_up(beyond, far, true);
+    set_up(device, name, true);
+}
+
 /// The uplink comes: its link, its address, the default route.
 pub fn uplink_comes() {
     let device = world().device;
-    if link(device, "wlan0").is_none() {
-        veth(device, "wlan0", "ap", BEYOND);
-    }
-    let beyond = world().kernel.netns_of(BEYOND).expect("what is beyond");
-    set_up(beyond, "ap", true);
-    set_up(device, "wlan0", true);
+    interface_comes("wlan0");
     address(device, "wlan0", "192.0.2.7", 24, false);
     default_route(device, "wlan0", "192.0.2.1", false);
 }
 
-/// A device with an uplink.
-pub fn build() {
+/// A device, and what is beyond.
+pub fn beyond() {
     let beyond = world().kernel.netns_add();
     world().process_add(BEYOND, beyond, 1);
     let device = world().device;
     set_up(device, "lo", true);
+}
+
+/// A device with an uplink.
+pub fn build() {
+    beyond();
     uplink_comes();
+}
+
+/// The first policy rule but that of table local goes, whosever it is; tells whether there was one.
+pub fn first_rule_goes() -> bool {
+    let device = world().device;
+    let dump = Message::new(RTM_GETRULE, DUMP, &[vec![2], vec![0; 11]].concat()).bytes();
+    let (_, answers) = world().ask(device, ROUTE, &dump);
+    // Each is told by what the kernel says of it, as `ip rule flush` does.
+    let all = all_messages(&answers);
+    let found = all.iter().find(|message| {
+        let has = |kind| attributes(&message[28..]).iter().any(|(own, _)| *own == kind);
+        message.get(4..6) == Some(&RTM_NEWRULE.to_ne_bytes()) && has(6)
+    });
+    found.is_some_and(|message| {
+        let mut header = message[16..28].to_vec();
+        header[8..].fill(0);
+        let said = attributes(&message[28..]);
+        // The masks of ports are not asked for.
+        let said = said.iter().filter(|(kind, _)| !(28..=29).contains(kind));
+        let gone = Message::new(RTM_DELRULE, CHANGE, &header);
+        ask(device, said.fold(gone, |gone, (kind, value)| gone.with(*kind, value)))
+    })
 }
 
 /// Whether there is a default route.
 pub fn has_default_route(netns: Netns) -> bool {
+    if world().netd.is_some() {
+        return has_default_of_netd(netns);
+    }
     let asked = Message::new(RTM_GETROUTE, DUMP, &[vec![2], vec![0; 11]].concat()).bytes();
     let (_, answers) = world().ask(netns, ROUTE, &asked);
     // A unicast route to everywhere, in table main.
     let is_it = |m: &&[u8]| {
         m.get(16..18) == Some(&[2, 0]) && m.get(20) == Some(&254) && m.get(23) == Some(&1)
+    };
+    all_messages(&answers).iter().any(is_it)
+}
+
+/// The same where netd routes: in the table of its default network.
+fn has_default_of_netd(netns: Netns) -> bool {
+    let Some(table) = crate::netd::default_table() else { return false };
+    let asked = Message::new(RTM_GETROUTE, DUMP, &[vec![2], vec![0; 11]].concat()).bytes();
+    let (_, answers) = world().ask(netns, ROUTE, &asked);
+    let is_it = |m: &&[u8]| {
+        let there = m.get(16..18) == Some(&[2, 0]) && m.get(23) == Some(&1);
+        there && attributes(&m[28..]).contains(&(15, &table.to_ne_bytes()[..]))
     };
     all_messages(&answers).iter().any(is_it)
 }
@@ -238,6 +287,10 @@ pub fn state(netns: Netns) -> Vec<String> {
         .iter()
         .map(|link| format!("link {} {:x} {:?}", link.name, link.flags & 0x1_0043, link.alias))
         .collect();
+    if world().netd.is_some() {
+        let all = crate::netd::requesters().into_iter();
+        lines.extend(all.map(|who| format!("{who} asks netd for forwarding")));
+    }
     for (kind, new, header, what) in [
         (RTM_GETADDR, RTM_NEWADDR, 8, "address"),
         (RTM_GETROUTE, RTM_NEWROUTE, 12, "route"),
@@ -261,6 +314,14 @@ pub fn state(netns: Netns) -> Vec<String> {
                 match (what, kind, value.len()) {
                     // Cache information: how long ago.
                     ("address", 6, _) | ("route", 12, _) => {}
+                    // Of netd's the number is that of an interface, which another one may have next time.
+                    ("route" | "rule", 15, 4) if world().netd.is_some() => {
+                        let table = u32::from_ne_bytes(value.try_into().unwrap());
+                        line.push_str(&match crate::netd::of_table(table) {
+                            Some((index, what)) => format!(" {what} {}", name_of(index)),
+                            None => format!(" table {table}"),
+                        });
+                    }
                     ("route", 4, 4) => {
                         let index = i32::from_ne_bytes(value.try_into().unwrap());
                         line.push_str(&format!(" dev={}", name_of(index)));

@@ -14,6 +14,7 @@
 
 //! What happens in a history: made of a seed, and fewer of it where one that failed is made small.
 
+use crate::netd::{self, Doing};
 use crate::seed::Seed;
 use crate::world::{Fault, Hearing};
 
@@ -83,6 +84,8 @@ pub enum Op {
     NoHostAddress(usize),
     /// Others delete it.
     HostEndGoes(usize),
+    /// netd or the framework do something.
+    Netd(Doing),
 }
 
 impl Op {
@@ -100,7 +103,7 @@ impl Op {
                 | Self::NoHostAddress(_)
                 | Self::Route(..)
                 | Self::Rule(..)
-        )
+        ) || matches!(self, Self::Netd(doing) if doing.breaks())
     }
 
     /// Whether it needs no guestnetd, and is seen in the kernel alone.
@@ -120,6 +123,7 @@ impl Op {
                 | Self::HostEndDown(_)
                 | Self::NoHostAddress(_)
                 | Self::HostEndGoes(_)
+                | Self::Netd(_)
         )
     }
 }
@@ -171,6 +175,25 @@ pub fn known() -> Vec<Vec<Step>> {
             vec![plain(Op::Attach(1)), other, plain(Op::Attach(2)), plain(Op::Status(None))]
         }));
     }
+    for fault in &faults {
+        // A change that waited for netd's answer, and was not wanted any more, was said to wait for ever.
+        all.extend((2..8).map(|at| {
+            vec![plain(Op::Attach(0)), plain(Op::NoForwarding), faulty(Op::Attach(1), at, fault)]
+        }));
+    }
+    // netd's start under a lockdown: the guest that it stops stays stopped until the framework is back.
+    for late in [None, Some(2_000), Some(30_000)] {
+        let netd = |doing| plain(Op::Netd(doing));
+        let mut steps = vec![plain(Op::Attach(0)), plain(Op::Attach(2))];
+        steps.extend([Doing::Lockdown(true), Doing::Restarts(15)].map(netd));
+        steps.extend([plain(Op::Killed), plain(Op::Time(5_000)), netd(Doing::Returns(late))]);
+        all.push(steps);
+    }
+    // A switch that could be neither written nor read was taken for written, and the next 0 for somebody's.
+    all.extend((6..14).map(|at| {
+        let none = faulty(Op::Attach(1), at, &Fault::Unopened(libc::EMFILE, 30));
+        vec![none, faulty(Op::Attach(3), 5, &Fault::After)]
+    }));
     // Sockets that could not be opened were taken for a kernel that knows no ownership.
     let fault = Fault::Unopened(libc::EMFILE, 3);
     all.extend((8..20).map(|at| vec![faulty(Op::Restarted, at, &fault)]));
@@ -185,10 +208,16 @@ pub fn known() -> Vec<Vec<Step>> {
 /// The history of a number: a beginning, and what is its own.
 pub fn history(number: u64) -> Vec<Step> {
     let (mut first, mut own) = (Seed::new(number / TOGETHER), Seed::new(!number));
-    let mut steps = some_of(2, 6, &mut first);
+    let netd = has_netd(number);
+    let mut steps = some_of(2, 6, netd, &mut first);
     steps.push(Step { op: Op::Chance(number), fault: None, hearing: Hearing::Good });
-    steps.extend(some_of(2, 7, &mut own));
+    steps.extend(some_of(2, 7, netd, &mut own));
     steps
+}
+
+/// Whether its device is one that netd shapes: one in five.
+pub fn has_netd(number: u64) -> bool {
+    number / TOGETHER % 5 == 4
 }
 
 /// Its beginning, and what is its own.
@@ -203,11 +232,14 @@ pub fn chance(number: u64) -> Seed {
 }
 
 /// So many, or fewer than so many more.
-fn some_of(least: usize, more: usize, seed: &mut Seed) -> Vec<Step> {
+fn some_of(least: usize, more: usize, netd: bool, seed: &mut Seed) -> Vec<Step> {
     let length = least + seed.below(more);
     let mut steps = Vec::new();
     for _ in 0..length {
         let mut one = step(seed);
+        if netd && seed.once_in(3) {
+            one.op = Op::Netd(netd::some(seed));
+        }
         // Somebody looks while it is broken, and while nothing says so.
         let looks = one.op.breaks() && seed.once_in(2);
         if looks && seed.once_in(2) {

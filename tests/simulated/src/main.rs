@@ -29,6 +29,7 @@ mod fiber;
 mod filter;
 mod heap;
 mod history;
+mod netd;
 mod programs;
 mod real;
 mod schedule;

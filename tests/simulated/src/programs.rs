@@ -17,6 +17,7 @@
 //! is asked for. With them what else there is of x_tables: its socket options, and the lock that each run takes.
 
 use crate::calls::{killed, step};
+use crate::netd::ndc;
 use crate::real::{call, fail};
 use crate::schedule::{inside, is_simulated, own, schedule, wait, Wait};
 use crate::world::{world, File, Then, World};
@@ -79,13 +80,28 @@ pub struct Programs {
     given: Vec<(c_int, c_int)>,
 }
 
+/// netd's helper, under which name programs are run where it is.
+const WRAPPED: &str = "-wrapper-1.0";
+
+/// Which command lines the real one lets through.
+#[path = "../../standins/netutils_wrapper/allowed.rs"]
+mod allowed;
+
 /// The words of a program that changes nothing.
 const READS: [&str; 2] = ["-V", "-C"];
 
 impl World {
     /// Runs a program in a network namespace; gives its exit status and output.
     pub fn run(&mut self, netns: Netns, name: &str, words: &[&str], input: &str) -> (i32, String) {
-        let ended = iptables::run(&mut self.kernel, netns, name, words, input);
+        let ended = match name.strip_suffix(WRAPPED) {
+            Some(name) if !allowed::is_allowed(13, &format!("{name} {}", words.join(" "))) => {
+                (1, "NetUtilsWrapper: Unexpected command\n".to_owned())
+            }
+            wrapped => {
+                let plain = wrapped.unwrap_or(name);
+                iptables::run(&mut self.kernel, netns, plain, words, input)
+            }
+        };
         if self.trace {
             eprintln!("  {name} {} {ended:?}\n{input}", words.join(" "));
         }
@@ -113,19 +129,25 @@ impl World {
             eprintln!("  {then:?} {netns:?} {name}");
         }
         let failed = |code: i32, text: &str| Some((code << 8, format!("{name}: {text}\n")));
+        let is_ndc = name.starts_with("ndc");
         let ended = match then {
             Then::DieFirst => return (0, true),
             // Somebody else has the lock, for ever.
             Then::Refuse(libc::EBUSY) => None,
+            Then::Refuse(_) if is_ndc => Some(ndc::refusal()),
             Then::Refuse(libc::ENOMEM) => failed(1, "Memory allocation problem."),
             Then::Refuse(_) => failed(4, "Resource temporarily unavailable."),
             then => {
-                let (code, said) = self.run(netns, name, words, input);
+                let ended = match is_ndc {
+                    true => ndc::run(words),
+                    false => Some(self.run(netns, name, words, input)),
+                };
                 let killed = then == Then::LoseTheAnswer;
-                Some(if killed { (libc::SIGKILL, said) } else { (code << 8, said) })
+                ended.map(|(code, said)| (if killed { libc::SIGKILL } else { code << 8 }, said))
             }
         };
-        if ended.is_some() {
+        let waits = ended.is_none() && then != Then::Refuse(libc::EBUSY);
+        if ended.is_some() && !is_ndc {
             self.unlock();
         }
         let pid = FIRST + self.programs.begun;
@@ -144,11 +166,32 @@ impl World {
         pipe.into_iter().for_each(|fd| self.ring(fd));
         let status = ended.map(|(status, _)| status);
         self.programs.all.insert(pid, (status, pipe));
+        if waits {
+            ndc::waits(pid, words);
+        }
         if !reads {
             self.pump();
             self.look();
         }
         (pid, then == Then::DieAfter)
+    }
+
+    /// Whether a program hangs.
+    pub fn hangs(&self, pid: pid_t) -> bool {
+        matches!(self.programs.all.get(&pid), Some((None, _)))
+    }
+
+    /// One that hung has come to its end.
+    pub fn ends(&mut self, pid: pid_t, (code, said): &(i32, String)) {
+        let Some((status, pipe)) = self.programs.all.get_mut(&pid) else { return };
+        *status = Some(code << 8);
+        let pipe = *pipe;
+        if let Some(File::Program(Source::Said(text, open))) = pipe.and_then(|fd| self.file_mut(fd))
+        {
+            text.extend(said.bytes());
+            *open = false;
+        }
+        pipe.into_iter().for_each(|fd| self.ring(fd));
     }
 
     /// A signal that ends it.

@@ -51,15 +51,26 @@ pub fn is_closed(world: &mut World, netns: Netns) -> bool {
 }
 
 fn are_closed(world: &mut World, netns: Netns, family: Family) -> bool {
-    let tables = iptables::lines(&mut world.kernel, netns, family);
-    let Some((_, filter)) = tables.iter().find(|(name, _)| name == "filter") else { return false };
-    [("FORWARD", "oem_guestnet_fwd"), ("INPUT", "oem_guestnet_in")].into_iter().all(
-        |(hook, ours)| {
-            let first = rules(filter, hook).first().filter(|rule| rule.always);
-            let to = first.and_then(|rule| rule.to.as_deref()).filter(|to| to.starts_with(ours));
-            to.is_some_and(|to| !rules(filter, to).is_empty())
-        },
-    )
+    let Some(filter) = iptables::chains(&mut world.kernel, netns, family, "filter") else {
+        return false;
+    };
+    let hooks = [("FORWARD", "oem_guestnet_fwd"), ("INPUT", "oem_guestnet_in")];
+    hooks.into_iter().all(|(hook, ours)| leads_to(&filter, hook, ours))
+}
+
+/// Whether a chain leads everything to guestnetd's first, by others' chains if those do the same.
+fn leads_to(filter: &Chains, from: &str, ours: &str) -> bool {
+    let first = rules(filter, from).first().filter(|rule| rule.always);
+    match first.and_then(|rule| rule.to.as_deref()) {
+        Some(to) if to.starts_with(ours) => !rules(filter, to).is_empty(),
+        Some(to) => leads_to(filter, to, ours),
+        None => false,
+    }
+}
+
+/// The chains of a table.
+pub fn chains_of(netns: Netns, family: Family, table: &str) -> Chains {
+    iptables::chains(&mut world().kernel, netns, family, table).unwrap_or_default()
 }
 
 fn rules<'a>(chains: &'a Chains, name: &str) -> &'a [Told] {
@@ -94,7 +105,7 @@ pub fn lines(netns: Netns) -> Vec<String> {
 }
 
 /// Others run commands there. The lock that they take is not always the one that guestnetd watches.
-fn run(netns: Netns, commands: &[&str]) {
+pub fn run(netns: Netns, commands: &[&str]) {
     for command in commands {
         let words: Vec<&str> = command.split(' ').collect();
         world().run(netns, words[0], &words[1..], "");

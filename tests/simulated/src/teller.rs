@@ -24,6 +24,7 @@ use crate::world;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,7 @@ const OF_ALL: Duration = Duration::from_secs(300 * (1 + history::TOGETHER));
 /// After that who waits hears how far it is.
 const PAUSE: Duration = Duration::from_secs(60);
 /// Numbers of histories, one for each way to filter packets.
-const WAYS: [u64; 3] = [0, 2 * history::TOGETHER, 5 * history::TOGETHER];
+const WAYS: [u64; 4] = [0, 2 * history::TOGETHER, 5 * history::TOGETHER, 4 * history::TOGETHER];
 
 /// What a process says by its pipe: that a history failed, and what devices are like where only that was done which
 /// is left of one.
@@ -43,6 +44,8 @@ const PLAIN: &str = "plain";
 /// Forks from a process in which the device is there and guestnetd, killed, has left its state.
 pub struct Teller {
     bed: Option<Bed>,
+    /// Those to begin with, two of each kind: for the history, and for what is only left of it.
+    devices: Vec<[Option<Device>; 2]>,
     /// Where files are.
     scratch: PathBuf,
     /// What devices are like where only that was done which is left of a history, by what is left.
@@ -51,6 +54,13 @@ pub struct Teller {
     programs: PathBuf,
     /// Whether it tells now and then how far it is.
     pub speaks: bool,
+}
+
+/// A device with all that there is of it.
+struct Device {
+    bed: Bed,
+    world: world::World,
+    schedule: schedule::Schedule,
 }
 
 /// What is left of a history, and what devices are like where only that was done.
@@ -63,6 +73,14 @@ fn place_programs(dir: &Path) -> std::io::Result<()> {
             std::fs::create_dir_all(dir.join(folder))?;
             std::fs::write(dir.join(folder).join(format!("{name}{ends}")), "")?;
         }
+    }
+    // netd's helper under its names; ndc's is looked at whether it may be run.
+    let dir = dir.join("netd");
+    std::fs::create_dir_all(&dir)?;
+    for name in ["iptables", "ip6tables", "ndc"] {
+        let file = dir.join(format!("{name}-wrapper-1.0"));
+        std::fs::write(&file, "")?;
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
 }
@@ -77,22 +95,58 @@ fn scratch_of(process: i32) -> PathBuf {
     format!("/dev/shm/guestnet-simulated-{process}").into()
 }
 
+/// Which Android's netd.
+fn is_sixteen(number: u64) -> bool {
+    number / history::TOGETHER % 2 == 1
+}
+
+impl Device {
+    /// One with its files in this directory, where guestnetd was killed.
+    fn new(dir: PathBuf, way: Way) -> Self {
+        world::begin(dir.display().to_string());
+        schedule::begin(Seed::new(0));
+        let bed = Bed::asleep(dir, way).expect("guestnetd without any fault");
+        let (world, schedule) = (world::exchange(None), schedule::exchange(None));
+        let (world, schedule) = (world.expect("a world"), schedule.expect("a schedule"));
+        Self { bed, world, schedule }
+    }
+
+    /// It is the one that there is from now on.
+    fn begin(self) -> Bed {
+        std::mem::forget(world::exchange(Some(self.world)));
+        std::mem::forget(schedule::exchange(Some(self.schedule)));
+        self.bed
+    }
+}
+
 impl Teller {
     /// A device, and guestnetd on it.
     pub fn new() -> Self {
         let scratch = scratch();
+        let programs = scratch.join("programs");
         std::fs::create_dir_all(&scratch).expect("a directory");
+        place_programs(&programs).expect("programs");
+        let with_netd = |sixteen| Way::Netd(programs.join("netd"), sixteen);
+        let ways = [Way::Nftables, with_netd(false), with_netd(true)];
+        let device = |way: &Way, name: String| Some(Device::new(scratch.join(name), way.clone()));
+        let pair = |(at, way): (usize, &Way)| {
+            [0, 1].map(|which| device(way, format!("device-{at}-{which}")))
+        };
+        let devices = ways.iter().enumerate().map(pair).collect();
+        // Who tells histories is a thread of a simulation, too.
         world::begin(scratch.display().to_string());
         schedule::begin(Seed::new(0));
-        let bed = Bed::asleep(scratch.join("state")).expect("guestnetd without any fault");
-        let programs = scratch.join("programs");
-        place_programs(&programs).expect("programs");
-        Self { bed: Some(bed), scratch, plain: BTreeMap::new(), programs, speaks: false }
+        let plain = BTreeMap::new();
+        Self { bed: None, devices, scratch, plain, programs, speaks: false }
     }
 
     /// One in three has x_tables; half of those run a program for each command.
     fn ways(&self, number: u64) -> [Way; 2] {
         let [many, one] = ["many", "one"].map(|folder| Way::Xtables(self.programs.join(folder)));
+        if history::has_netd(number) {
+            let way = Way::Netd(self.programs.join("netd"), is_sixteen(number));
+            return [way.clone(), way];
+        }
         match number / history::TOGETHER % 6 {
             2 => [many, Way::Nftables],
             5 => [one, Way::Nftables],
@@ -100,9 +154,16 @@ impl Teller {
         }
     }
 
+    /// A device of the kind that a history is on.
+    fn device(&mut self, number: u64, which: usize) -> Result<Device, String> {
+        let kind = if history::has_netd(number) { 1 + usize::from(is_sixteen(number)) } else { 0 };
+        self.devices[kind][which].take().ok_or("no device".to_owned())
+    }
+
     /// Tells the beginning of a history, or of several, in this process.
     fn begin(&mut self, number: u64, steps: &[Step]) -> Result<(), String> {
         self.scratch = scratch();
+        self.bed = Some(self.device(number, 0)?.begin());
         inside(|| {
             let said = |e| format!("{}: {e}", self.scratch.display());
             std::fs::create_dir_all(&self.scratch).map_err(said)?;
@@ -119,7 +180,7 @@ impl Teller {
     }
 
     /// Tells the rest of it; what another device was like where only that was done which is left, if that is new.
-    fn go_on(&mut self, steps: &[Step]) -> Result<Option<Plain>, String> {
+    fn go_on(&mut self, number: u64, steps: &[Step]) -> Result<Option<Plain>, String> {
         let mut bed = self.bed.take().ok_or("no device")?;
         let told = steps.iter().try_for_each(|step| bed.step(step)).and_then(|()| bed.last_rest());
         // The plain history has a world of its own.
@@ -131,7 +192,11 @@ impl Teller {
         let (should, new) = match self.plain.remove(&left) {
             Some(should) => (should, None),
             None => {
-                let should = bed.plain(self.scratch.join("plain"))?;
+                let seed = Seed::new(schedule::schedule().seed.next());
+                let other = self.device(number, 1)?.begin();
+                inside(|| world::world().scratch = self.scratch.display().to_string());
+                schedule::schedule().seed = seed;
+                let should = bed.plain(other, self.scratch.join("plain"))?;
                 (should.clone(), Some((left, should)))
             }
         };
@@ -148,7 +213,7 @@ impl Teller {
 
     /// Tells the rest of it, and says what came of that.
     fn say(&mut self, number: u64, steps: &[Step], pipe: Pipe) {
-        match self.go_on(steps) {
+        match self.go_on(number, steps) {
             Ok(None) => {}
             Ok(Some((left, lines))) => pipe.say(&[PLAIN, &left, &lines.join("\n")]),
             Err(why) => pipe.say(&[FAILED, &number.to_string(), &why]),

@@ -17,6 +17,7 @@
 
 use crate::descriptors::Interest;
 use crate::filter::Filter;
+use crate::netd::Netd;
 use crate::programs::{Programs, Source};
 use crate::real;
 use crate::schedule::schedule;
@@ -111,6 +112,8 @@ pub struct World {
     pub filter: Filter,
     /// The programs that run.
     pub programs: Programs,
+    /// Where netd is, what it knows.
+    pub netd: Option<Netd>,
     /// Whether x_tables was closed when it had changed so often.
     pub tables_closed: Option<(u32, bool)>,
     /// Where guestnetd is.
@@ -172,6 +175,7 @@ pub fn begin(scratch: String) {
         kernel,
         filter: Filter::default(),
         programs: Programs::default(),
+        netd: None,
         tables_closed: None,
         device,
         files: BTreeMap::new(),
@@ -198,6 +202,13 @@ pub fn begin(scratch: String) {
     };
     // SAFETY: no thread has begun yet.
     unsafe { *addr_of_mut!(WORLD) = Some(made) };
+}
+
+/// Puts another one in its place: the one before.
+#[allow(static_mut_refs)]
+pub fn exchange(other: Option<World>) -> Option<World> {
+    // SAFETY: as above.
+    unsafe { std::mem::replace(&mut *addr_of_mut!(WORLD), other) }
 }
 
 /// What the caller of a write has to do after it.

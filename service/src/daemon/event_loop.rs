@@ -116,7 +116,8 @@ impl Daemon {
             self.retry_at().filter(|_| !self.debounce.due.any()),
             self.repair_at(),
             self.shared.packet_filter.leftovers_due(),
-            self.world.lockdown.over_at(),
+            // The pass that reads the rules ends it. Rung for again while that waits, this thread would spin.
+            self.world.lockdown.over_at().filter(|_| !self.debounce.due.rules),
             self.names_at(),
             self.keep_at(),
             self.leases_at(),

@@ -215,9 +215,9 @@ pub fn history(number: u64) -> Vec<Step> {
     steps
 }
 
-/// Whether its device is one that netd shapes: one in five.
+/// Whether its device is one that netd shapes: one in ten.
 pub fn has_netd(number: u64) -> bool {
-    number / TOGETHER % 5 == 4
+    number / TOGETHER % 10 == 4
 }
 
 /// Its beginning, and what is its own.

@@ -26,6 +26,11 @@ use libc::*;
 /// `struct ifinfomsg`.
 pub const IFINFOMSG: usize = 16;
 
+/// IFLA_BR_MCAST_SNOOPING.
+pub const BR_MCAST_SNOOPING: u16 = 23;
+/// IFLA_BRPORT_LEARNING, _UNICAST_FLOOD, _MCAST_FLOOD, _BCAST_FLOOD.
+pub const PORT: [u16; 4] = [8, 9, 27, 30];
+
 const INET6_CONF: usize = 64;
 const SKIP_STATS: u32 = 1 << 3;
 
@@ -57,8 +62,7 @@ impl Kernel {
             out.u32(IFLA_MASTER, master);
         }
         out.put(IFLA_CARRIER, &[u8::from(link.carrier)]);
-        let none = if link.opened { "noqueue" } else { "noop" };
-        out.text(IFLA_QDISC, none);
+        out.text(IFLA_QDISC, link.queue());
         if let Some(alias) = &link.alias {
             out.text(IFLA_IFALIAS, alias);
         }
@@ -74,9 +78,20 @@ impl Kernel {
         if link.kind != Kind::Loopback {
             let mut info = Writer::default();
             info.text(1, link.kind.name());
+            if let Some(tun) = link.tun {
+                info.nest(2, &tun.info());
+            }
+            if link.kind == Kind::Bridge {
+                let mut data = Writer::default();
+                data.put(BR_MCAST_SNOOPING, &[u8::from(link.snoops)]);
+                info.nest(2, &data);
+            }
             let bridge = |i: u32| self.link(netns, i).is_ok_and(|link| link.kind == Kind::Bridge);
             if link.master.is_some_and(bridge) {
                 info.text(4, "bridge");
+                let mut data = Writer::default();
+                PORT.iter().zip(link.port).for_each(|(kind, on)| data.put(*kind, &[u8::from(on)]));
+                info.nest(5, &data);
             }
             out.nest(IFLA_LINKINFO, &info);
         }

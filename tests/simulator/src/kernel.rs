@@ -17,6 +17,7 @@
 
 use crate::announce::{Listener, Listeners};
 use crate::space::{Netns, Space};
+use crate::tun::{Opened, Queue};
 use crate::{wire, NETFILTER, ROUTE, XFRM};
 use std::collections::BTreeMap;
 
@@ -27,6 +28,8 @@ pub struct Kernel {
     processes: BTreeMap<i32, Netns>,
     descriptors: BTreeMap<i32, Netns>,
     next: u32,
+    pub(crate) queues: BTreeMap<Queue, Opened>,
+    pub(crate) next_queue: u32,
     pub(crate) listeners: Listeners,
 }
 
@@ -155,13 +158,13 @@ impl Kernel {
         self.spaces.get_mut(&netns).expect("a namespace that lives")
     }
 
-    fn hold(&mut self, netns: Netns) {
+    pub(crate) fn hold(&mut self, netns: Netns) {
         if let Some(space) = self.spaces.get_mut(&netns) {
             space.holders += 1;
         }
     }
 
-    fn release(&mut self, netns: Netns) {
+    pub(crate) fn release(&mut self, netns: Netns) {
         let Some(space) = self.spaces.get_mut(&netns) else { return };
         space.holders = space.holders.saturating_sub(1);
         if space.holders == 0 {

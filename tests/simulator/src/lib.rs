@@ -23,6 +23,7 @@ mod announce;
 mod conf;
 mod emit;
 mod fib;
+mod frame;
 pub mod iptables;
 mod kernel;
 mod link;
@@ -35,13 +36,17 @@ mod rtnetlink;
 mod rule;
 mod space;
 mod sysctl;
+mod tc;
+mod tun;
 mod wire;
 pub mod xtables;
 
 pub use announce::Listener;
+pub use frame::Heard;
 pub use kernel::Kernel;
 pub use packet::{Connection, Fate, Packet, Ruleset};
 pub use space::Netns;
+pub use tun::Queue;
 
 /// Netlink's protocol for links, addresses, routes and rules.
 pub const ROUTE: u32 = 0;

@@ -18,6 +18,8 @@ use crate::announce::{Cause, GROUP_LINK};
 use crate::conf::Conf;
 use crate::kernel::Kernel;
 use crate::space::Netns;
+use crate::tc::Ingress;
+use crate::tun::Tun;
 use libc::{IFF_BROADCAST, IFF_LOOPBACK, IFF_MULTICAST, IFF_RUNNING, IFF_UP};
 
 /// `IFF_*` beyond what libc's are typed as.
@@ -31,6 +33,7 @@ pub enum Kind {
     Veth,
     Bridge,
     Dummy,
+    Tun,
 }
 
 impl Kind {
@@ -41,6 +44,7 @@ impl Kind {
             Self::Veth => "veth",
             Self::Bridge => "bridge",
             Self::Dummy => "dummy",
+            Self::Tun => "tun",
         }
     }
 }
@@ -75,11 +79,29 @@ pub struct Link {
     /// Whether it has IPv4 and IPv6: not on its way out, and not while it is too narrow.
     pub ipv4: bool,
     pub ipv6: bool,
+    /// Of a TUN or TAP device.
+    pub tun: Option<Tun>,
+    pub ingress: Ingress,
+    /// Of a bridge: whether it listens to who wants multicast.
+    pub snoops: bool,
+    /// Of a port of one: whether its bridge learns there, and sends there what is for nobody that it knows, for
+    /// several, for all.
+    pub port: [bool; 4],
 }
 
 impl Link {
     pub fn is_up(&self) -> bool {
         self.flags & UP != 0
+    }
+
+    /// The queueing discipline that it sends by.
+    pub fn queue(&self) -> &'static str {
+        match (self.opened, self.tun) {
+            (false, _) => "noop",
+            (true, None) => "noqueue",
+            (true, Some(tun)) if tun.is_several() => "mq",
+            (true, Some(_)) => "pfifo_fast",
+        }
     }
 
     /// Flags as they are told (`netif_get_flags()`).
@@ -94,7 +116,7 @@ impl Link {
     /// linux/if.h: unknown, down, up.
     pub fn operstate(&self) -> u8 {
         match (self.kind, self.is_up(), self.carrier) {
-            (Kind::Loopback | Kind::Dummy, _, true) if self.opened && self.is_up() => 0,
+            (Kind::Loopback | Kind::Dummy | Kind::Tun, _, true) if self.opened && self.is_up() => 0,
             (_, false, _) | (_, _, false) => 2,
             _ => 6,
         }
@@ -105,7 +127,7 @@ pub fn flags_of(kind: Kind) -> u32 {
     match kind {
         Kind::Loopback => IFF_LOOPBACK as u32,
         Kind::Dummy => IFF_BROADCAST as u32 | libc::IFF_NOARP as u32,
-        Kind::Veth | Kind::Bridge => (IFF_BROADCAST | IFF_MULTICAST) as u32,
+        Kind::Veth | Kind::Bridge | Kind::Tun => (IFF_BROADCAST | IFF_MULTICAST) as u32,
     }
 }
 
@@ -157,6 +179,10 @@ impl Kernel {
             born: false,
             ipv4: true,
             ipv6: true,
+            tun: None,
+            ingress: Ingress::Never,
+            snoops: true,
+            port: [true; 4],
         }
     }
 
@@ -218,7 +244,7 @@ impl Kernel {
     fn settle_carrier(&mut self, netns: Netns, index: u32) {
         let Ok(link) = self.link(netns, index) else { return };
         match link.kind {
-            Kind::Loopback => {}
+            Kind::Loopback | Kind::Tun => {}
             Kind::Dummy => self.set_carrier(netns, index, true),
             Kind::Bridge => self.settle_bridge(netns, index),
             Kind::Veth => {
@@ -326,6 +352,8 @@ impl Kernel {
         self.netconf_goes(netns, index);
         self.neighbours_go(netns, index);
         self.rules_lose(netns, index);
+        self.filters_lose(netns, index);
+        self.queues_lose(netns, index);
         if self.link(netns, index).is_ok_and(|link| link.born) {
             let link = self.link_mut(netns, index);
             (link.ipv4, link.ipv6, link.opened) = (false, false, false);

@@ -16,10 +16,11 @@
 
 use crate::announce::{Cause, GROUP_LINK};
 use crate::conf;
-use crate::emit::IFINFOMSG;
+use crate::emit::{BR_MCAST_SNOOPING, IFINFOMSG, PORT};
 use crate::kernel::Kernel;
 use crate::link::{Kind, Link, UP};
 use crate::space::Netns;
+use crate::tc::Ingress;
 use crate::wire::{Attributes, Message, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use libc::*;
 
@@ -111,10 +112,11 @@ impl Kernel {
             if message.is(NLM_F_REPLACE) {
                 return Err(EOPNOTSUPP);
             }
-            if let Some(info) = info {
-                self.change_info(netns, index, kind.as_deref(), info)?;
-            }
-            return self.do_set(netns, index, message, all, cause);
+            let told = match info {
+                Some(info) => self.change_info(netns, index, kind.as_deref(), info)?,
+                None => false,
+            };
+            return self.do_set(netns, index, message, all, (told, cause));
         }
         if !message.is(NLM_F_CREATE) {
             return match all.u32(IFLA_GROUP)? {
@@ -122,7 +124,9 @@ impl Kernel {
                     let links = self.space(netns).links.values();
                     let group: Vec<u32> =
                         links.filter(|l| l.group == group).map(|l| l.index).collect();
-                    group.into_iter().try_for_each(|i| self.do_set(netns, i, message, all, cause))
+                    group
+                        .into_iter()
+                        .try_for_each(|i| self.do_set(netns, i, message, all, (false, cause)))
                 }
                 _ => Err(ENODEV),
             };
@@ -171,6 +175,8 @@ impl Kernel {
         if kind == Kind::Bridge {
             check_mtu(all)?;
         }
+        let snoops = data.filter(|_| kind == Kind::Bridge).map(|data| data.u8(BR_MCAST_SNOOPING));
+        let snoops = snoops.transpose()?.flatten();
         let peer = match peer {
             None => None,
             Some((there, own, header)) => {
@@ -195,7 +201,9 @@ impl Kernel {
             self.link_mut(target, index).peer = peer;
             self.link_mut(there, other).peer = Some((target, index));
         }
-        self.link_mut(target, index).born = true;
+        let link = self.link_mut(target, index);
+        link.born = true;
+        link.snoops = snoops != Some(0);
         self.configure(target, index, message.word(8), message.word(12), cause);
         if let Some(master) = all.u32(IFLA_MASTER)? {
             if let Err(errno) = self.set_master(target, index, master) {
@@ -236,12 +244,19 @@ impl Kernel {
         link.group = all.u32(IFLA_GROUP)?.unwrap_or(0);
         link.txqlen = all.u32(IFLA_TXQLEN)?.unwrap_or(1000);
         link.carrier = kind == Kind::Dummy;
-        let index = self.space_mut(netns).take_index(wanted)?;
-        // The kernel's is random.
-        let [_, _, high, low] = index.to_be_bytes();
-        link.mac = [0x02, 0x51, netns.0 as u8, 0, high, low];
         if let Some(mac) = all.find(IFLA_ADDRESS) {
             link.mac.copy_from_slice(&mac[..6]);
+        }
+        self.insert(netns, link, wanted)
+    }
+
+    /// The rest of it: its index, its MAC if it has none yet, its IPv4.
+    pub(crate) fn insert(&mut self, netns: Netns, mut link: Link, wanted: u32) -> Result<u32, i32> {
+        let index = self.space_mut(netns).take_index(wanted)?;
+        if link.mac == [0; 6] {
+            // The kernel's is random.
+            let [_, _, high, low] = index.to_be_bytes();
+            link.mac = [0x02, 0x51, netns.0 as u8, 0, high, low];
         }
         link.index = index;
         self.space_mut(netns).links.insert(index, link);
@@ -250,7 +265,7 @@ impl Kernel {
     }
 
     /// A name as it is given, or with the first free number in the place of %d (`__dev_alloc_name()`).
-    fn free_name(&self, netns: Netns, name: &str) -> Result<String, i32> {
+    pub(crate) fn free_name(&self, netns: Netns, name: &str) -> Result<String, i32> {
         if !valid(name) {
             return Err(EINVAL);
         }
@@ -285,7 +300,7 @@ impl Kernel {
         index: u32,
         kind: Option<&str>,
         info: Attributes<'_>,
-    ) -> Result<(), i32> {
+    ) -> Result<bool, i32> {
         let link = self.link(netns, index)?;
         if info.has(IFLA_INFO_DATA) && (kind != Some(link.kind.name()) || link.kind != Kind::Bridge)
         {
@@ -297,7 +312,23 @@ impl Kernel {
                 return Err(EOPNOTSUPP);
             }
         }
-        Ok(())
+        let link = self.link_mut(netns, index);
+        let mut told = false;
+        if let Some(data) = info.inside(IFLA_INFO_DATA) {
+            if let Some(on) = data.u8(BR_MCAST_SNOOPING)? {
+                link.snoops = on != 0;
+            }
+            told = true;
+        }
+        if let Some(data) = info.inside(IFLA_INFO_SLAVE_DATA) {
+            for (kind, to) in PORT.into_iter().zip(&mut link.port) {
+                if let Some(on) = data.u8(kind)? {
+                    *to = on != 0;
+                }
+            }
+            told = true;
+        }
+        Ok(told)
     }
 
     pub(crate) fn set_link(
@@ -315,7 +346,7 @@ impl Kernel {
             _ => return Err(EINVAL),
         };
         self.link(netns, index)?;
-        self.do_set(netns, index, message, all, cause)
+        self.do_set(netns, index, message, all, (false, cause))
     }
 
     /// `do_setlink()`, in its order: what was done before the first refusal stays.
@@ -325,7 +356,7 @@ impl Kernel {
         index: u32,
         message: &Message<'_>,
         all: Attributes<'_>,
-        cause: Cause,
+        (mut told, cause): (bool, Cause),
     ) -> Result<(), i32> {
         self.validate(netns, index, all)?;
         let (mut netns, mut index) = (netns, index);
@@ -334,7 +365,6 @@ impl Kernel {
             let name = all.text(IFLA_IFNAME, NAME)?;
             (netns, index) = self.move_link(netns, index, target, name)?;
         }
-        let mut told = false;
         let result = self.set_rest((netns, index), message, all, cause, &mut told);
         // netdev_state_change(), whether the rest was done or not: of a link that is down nobody is told.
         if told && self.link(netns, index)?.is_up() {
@@ -368,6 +398,8 @@ impl Kernel {
                 let (least, most) = match link.kind {
                     Kind::Loopback => (0, i32::MAX as u32),
                     Kind::Dummy => (0, i32::MAX as u32),
+                    // Without its Ethernet header (tun_net_initialize()).
+                    Kind::Tun => (ETH_MIN_MTU, ETH_MAX_MTU - 14),
                     _ => (ETH_MIN_MTU, ETH_MAX_MTU),
                 };
                 if mtu < least || mtu > most {
@@ -524,7 +556,8 @@ impl Kernel {
             Kind::Loopback => return Err(EINVAL),
             _ => {}
         }
-        self.link_mut(netns, index).master = Some(master);
+        let link = self.link_mut(netns, index);
+        (link.master, link.port) = (Some(master), [true; 4]);
         self.announce_link(netns, index, 0, Cause::default());
         self.settle_bridge(netns, master);
         self.adjust_bridge(netns, master);
@@ -556,7 +589,9 @@ impl Kernel {
         self.netconf_goes(netns, index);
         self.neighbours_go(netns, index);
         self.rules_lose(netns, index);
+        self.filters_lose(netns, index);
         let link = self.link_mut(netns, index);
+        link.ingress = Ingress::Never;
         (link.ipv4, link.ipv6, link.opened) = (false, false, false);
         self.set_master(netns, index, 0)?;
         // The message says where it went.
@@ -578,6 +613,7 @@ impl Kernel {
         link.conf = space.conf_default.clone();
         let peer = link.peer;
         space.links.insert(new, link);
+        self.queues_follow((netns, index), (target, new));
         if let Some((there, other)) = peer {
             self.link_mut(there, other).peer = Some((target, new));
         }

@@ -19,9 +19,10 @@ use crate::kernel::Kernel;
 use crate::space::Netns;
 use crate::wire::{self, Message, NLM_F_ACK, NLM_F_DUMP, NLM_F_MULTI};
 use libc::{
-    EOPNOTSUPP, RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELROUTE, RTM_DELRULE, RTM_GETADDR,
-    RTM_GETLINK, RTM_GETNEIGH, RTM_GETNSID, RTM_GETROUTE, RTM_GETRULE, RTM_NEWADDR, RTM_NEWLINK,
-    RTM_NEWNEIGH, RTM_NEWNSID, RTM_NEWROUTE, RTM_NEWRULE, RTM_SETLINK,
+    EOPNOTSUPP, RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELQDISC, RTM_DELROUTE, RTM_DELRULE,
+    RTM_DELTFILTER, RTM_GETADDR, RTM_GETLINK, RTM_GETNEIGH, RTM_GETNSID, RTM_GETQDISC,
+    RTM_GETROUTE, RTM_GETRULE, RTM_GETTFILTER, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWNSID,
+    RTM_NEWQDISC, RTM_NEWROUTE, RTM_NEWRULE, RTM_NEWTFILTER, RTM_SETLINK,
 };
 
 /// What a request is answered with, beside an acknowledgement.
@@ -85,6 +86,8 @@ impl Kernel {
             RTM_GETRULE => self.dump_rules(netns, message),
             RTM_GETNEIGH => self.dump_neighbours(netns, message),
             RTM_GETNSID => Ok(self.dump_ids(netns)),
+            RTM_GETQDISC => self.dump_qdiscs(netns, message),
+            RTM_GETTFILTER => self.dump_tfilters(netns, message),
             kind => {
                 unknown("dump", kind);
                 Err(libc::EOPNOTSUPP)
@@ -115,6 +118,11 @@ impl Kernel {
             RTM_DELNEIGH => self.del_neighbour(netns, message, cause).map(nothing),
             RTM_NEWNSID => self.new_id(netns, message, cause).map(nothing),
             RTM_GETNSID => self.get_id(netns, message),
+            RTM_NEWQDISC => self.new_qdisc(netns, message).map(nothing),
+            RTM_DELQDISC => self.del_qdisc(netns, message).map(nothing),
+            RTM_NEWTFILTER => self.new_tfilter(netns, message).map(nothing),
+            RTM_DELTFILTER => self.del_tfilter(netns, message).map(nothing),
+            RTM_GETTFILTER => self.get_tfilter(netns, message),
             kind => {
                 unknown("request", kind);
                 Err(libc::EOPNOTSUPP)

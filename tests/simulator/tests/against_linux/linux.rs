@@ -26,6 +26,15 @@ pub struct Linux {
     heard: OwnedFd,
 }
 
+/// A TAP device: its name, TUNSETIFF's flags, what else is asked of it.
+#[derive(Clone, Debug)]
+pub struct Tap {
+    pub name: &'static str,
+    pub flags: u16,
+    pub owner: Option<u32>,
+    pub header: Option<i32>,
+}
+
 fn check(result: i32) -> i32 {
     assert!(result >= 0, "{}", io::Error::last_os_error());
     result
@@ -94,6 +103,28 @@ impl Linux {
     /// What was announced since the last time.
     pub fn take(&self) -> Vec<Vec<u8>> {
         std::iter::from_fn(|| receive(self.heard.as_raw_fd())).collect()
+    }
+
+    /// Opens /dev/net/tun there, and asks for a device; what each request was answered with.
+    pub fn tap(&self, tap: &Tap) -> (File, Vec<Result<(), i32>>) {
+        inside(&self.file, || {
+            let mut options = File::options();
+            let file = options.read(true).write(true).open("/dev/net/tun").unwrap();
+            let mut request = [0u8; 40];
+            request[..tap.name.len()].copy_from_slice(tap.name.as_bytes());
+            request[16..18].copy_from_slice(&tap.flags.to_ne_bytes());
+            let ask = |number: u64, value: usize| {
+                // SAFETY: what each of them reads is there, and as large as it is said to be (tuntap.rst).
+                match unsafe { libc::ioctl(file.as_raw_fd(), number as _, value) } {
+                    -1 => Err(errno(io::Error::last_os_error())),
+                    _ => Ok(()),
+                }
+            };
+            let mut answers = vec![ask(0x4004_54ca, request.as_mut_ptr() as usize)];
+            answers.extend(tap.owner.map(|owner| ask(0x4004_54cc, owner as usize)));
+            answers.extend(tap.header.map(|size| ask(0x4004_54d8, (&raw const size) as usize)));
+            (file, answers)
+        })
     }
 
     pub fn read(&self, path: &str) -> Result<String, i32> {

@@ -16,17 +16,19 @@
 //! announcement, and what is there in the end have to be the same. A difference is a fault of the
 //! simulator's. `SIMULATOR_HISTORIES` says how many (tests/soak/simulator), `SIMULATOR_SEED` which one.
 
+mod frames;
 mod linux;
 mod random;
 mod step;
 mod view;
 
-use guestnet_simulator::{Kernel, Listener, Netns, ROUTE};
+use guestnet_simulator::{Kernel, Listener, Netns, Queue, ROUTE};
 use libc::*;
 use linux::Linux;
 use random::Random;
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -38,8 +40,8 @@ const GROUPS: [u32; 6] = [1, 5, 7, 8, 24, 28];
 const PATIENCE: u64 = 5000;
 const STEPS: usize = 30;
 const WORKERS: usize = 8;
-const DUMPS: [u16; 6] =
-    [RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETRULE, RTM_GETNEIGH, RTM_GETNSID];
+const DUMPS: [u16; 7] =
+    [RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETRULE, RTM_GETNEIGH, RTM_GETNSID, RTM_GETQDISC];
 
 const KEYS: [&str; 6] =
     ["forwarding", "rp_filter", "arp_ignore", "arp_filter", "accept_redirects", "send_redirects"];
@@ -51,6 +53,8 @@ struct Pair {
     listener: Listener,
     /// What was said of each link last, by both.
     said: [HashMap<u32, String>; 2],
+    /// Open files of /dev/net/tun.
+    taps: Vec<(File, Queue)>,
 }
 
 /// Settings that a change of the default does not reach, with their values; a new namespace has that from
@@ -95,7 +99,13 @@ fn pair(kernel: &mut Kernel, pinned: &[(String, String)]) -> Pair {
     for (path, value) in pinned {
         kernel.write(netns, path, value.as_bytes()).unwrap();
     }
-    Pair { linux, netns, listener: kernel.listen(netns, ROUTE, &GROUPS), said: Default::default() }
+    Pair {
+        linux,
+        netns,
+        listener: kernel.listen(netns, ROUTE, &GROUPS),
+        said: Default::default(),
+        taps: Vec::new(),
+    }
 }
 
 fn views(datagrams: &[Vec<u8>], all: bool) -> Vec<String> {
@@ -162,10 +172,10 @@ fn history(seed: u64, pinned: &[(String, String)]) -> Result<(), String> {
     for _ in 0..STEPS {
         let at = if random.once_in(3) { random.below(pairs.len() as u32) } else { 0 } as usize;
         let files: Vec<i32> = pairs.iter().map(|pair| pair.linux.file.as_raw_fd()).collect();
-        let step = step::random(&mut random, &files);
+        let step = step::random(&mut random, &files, seed % 2 == 1);
         let what = format!("namespace {at}: {step:?}");
         let mut known: Vec<Vec<String>> = pairs.iter().map(|pair| links(&kernel, pair)).collect();
-        let one = &pairs[at];
+        let one = &mut pairs[at];
         if std::env::var_os("SIMULATOR_STEPS").is_some() {
             eprintln!("{what}");
         }
@@ -181,8 +191,26 @@ fn history(seed: u64, pinned: &[(String, String)]) -> Result<(), String> {
                 let say = |result| vec![format!("{result:?}")];
                 same(&format!("{what}: the answer"), &say(linux), &say(simulator))?;
             }
+            Step::Tap(tap) => {
+                let (file, linux) = one.linux.tap(tap);
+                let (queue, simulator) = ask_for(&mut kernel, one.netns, tap);
+                let say = |result| vec![format!("{result:?}")];
+                same(&format!("{what}: the answers"), &say(linux), &say(simulator))?;
+                one.taps.push((file, queue));
+            }
+            Step::Close(nth) if one.taps.is_empty() || *nth > one.taps.len() => continue,
+            Step::Close(nth) => {
+                let (file, queue) = one.taps.remove(nth % one.taps.len());
+                drop(file);
+                kernel.tun_close(queue);
+            }
             Step::End if at != 0 => {
-                let gone = pairs.remove(at);
+                let mut gone = pairs.remove(at);
+                // Each would hold it.
+                for (file, queue) in gone.taps.drain(..) {
+                    drop(file);
+                    kernel.tun_close(queue);
+                }
                 kernel.fd_close(gone.linux.file.as_raw_fd());
                 kernel.netns_del(gone.netns);
                 drop(gone);
@@ -223,8 +251,22 @@ fn history(seed: u64, pinned: &[(String, String)]) -> Result<(), String> {
                 same(&format!("in the end: dump {kind} of {number}"), &linux, &simulator)
             })?;
         }
+        for request in frames::dumps() {
+            let linux = views(&pair.linux.send(&request), true);
+            let simulator = views(&kernel.send(pair.netns, ROUTE, 1, &request), true);
+            same(&format!("in the end: {request:?} of {number}"), &linux, &simulator)?;
+        }
     }
     Ok(())
+}
+
+/// The same of the simulator.
+fn ask_for(kernel: &mut Kernel, netns: Netns, tap: &linux::Tap) -> (Queue, Vec<Result<(), i32>>) {
+    let queue = kernel.tun_open(netns);
+    let mut answers = vec![kernel.tun_set(queue, tap.name, tap.flags)];
+    answers.extend(tap.owner.map(|owner| kernel.tun_own(queue, owner)));
+    answers.extend(tap.header.map(|size| kernel.tun_set_header(queue, size)));
+    (queue, answers)
 }
 
 /// Each link as it would be announced.

@@ -14,11 +14,12 @@
 
 //! The steps of a history: requests as guestnetd and others make them, some of them wrong.
 
+use crate::linux::Tap;
 use crate::random::Random;
 use libc::*;
 
-const CREATE: u16 = 0x400;
-const EXCL: u16 = 0x200;
+pub const CREATE: u16 = 0x400;
+pub const EXCL: u16 = 0x200;
 const REPLACE: u16 = 0x100;
 const APPEND: u16 = 0x800;
 const NAMES: [&str; 5] = ["one", "two", "three", "veth%d", "ends/with"];
@@ -50,31 +51,35 @@ pub enum Step {
     Send(Vec<u8>),
     /// A file is written.
     Write(String, String),
+    /// A TAP device is made, or gets one more queue.
+    Tap(Tap),
+    /// One of its queues is closed.
+    Close(usize),
     /// A namespace ends.
     End,
 }
 
 /// A message in the making.
-struct Out(Vec<u8>);
+pub struct Out(pub Vec<u8>);
 
 impl Out {
-    fn put(&mut self, kind: u16, value: &[u8]) {
+    pub fn put(&mut self, kind: u16, value: &[u8]) {
         self.0.extend(((4 + value.len()) as u16).to_ne_bytes());
         self.0.extend(kind.to_ne_bytes());
         self.0.extend(value);
         self.0.resize(self.0.len().next_multiple_of(4), 0);
     }
 
-    fn u32(&mut self, kind: u16, value: u32) {
+    pub fn u32(&mut self, kind: u16, value: u32) {
         self.put(kind, &value.to_ne_bytes());
     }
 
-    fn text(&mut self, kind: u16, value: &str) {
+    pub fn text(&mut self, kind: u16, value: &str) {
         self.put(kind, &[value.as_bytes(), b"\0"].concat());
     }
 }
 
-fn message(kind: u16, flags: u16, body: Out) -> Step {
+pub fn message(kind: u16, flags: u16, body: Out) -> Step {
     Step::Send(whole(kind, flags, &body.0))
 }
 
@@ -95,10 +100,11 @@ pub fn dump(kind: u16) -> Vec<u8> {
         RTM_GETLINK => 16,
         RTM_GETADDR => 8,
         RTM_GETNSID => 4,
+        RTM_GETQDISC => 20,
         _ => 12,
     };
     let mut body = vec![0; length];
-    if kind != RTM_GETLINK && kind != RTM_GETNSID {
+    if ![RTM_GETLINK, RTM_GETNSID, RTM_GETQDISC].contains(&kind) {
         body[0] = AF_INET as u8;
     }
     if kind == RTM_GETLINK {
@@ -109,10 +115,14 @@ pub fn dump(kind: u16) -> Vec<u8> {
     whole(kind, 0x300, &body)
 }
 
-const ACK: u16 = 4;
+pub const ACK: u16 = 4;
 
-/// One step in a namespace. `files` are descriptors of all that live.
-pub fn random(random: &mut Random, files: &[i32]) -> Step {
+/// One step in a namespace. `files` are descriptors of all that live; `frames`: it is more about what is done with
+/// frames.
+pub fn random(random: &mut Random, files: &[i32], frames: bool) -> Step {
+    if frames && !random.once_in(3) {
+        return crate::frames::random(random);
+    }
     match random.below(100) {
         0..12 => new_link(random, files),
         12..30 => set_link(random, files),
@@ -129,7 +139,7 @@ pub fn random(random: &mut Random, files: &[i32]) -> Step {
     }
 }
 
-fn index(random: &mut Random) -> u32 {
+pub fn index(random: &mut Random) -> u32 {
     match random.below(12) {
         0 => 1,
         1 => 9,
@@ -175,6 +185,9 @@ fn new_link(random: &mut Random, files: &[i32]) -> Step {
     let mut info = Out(Vec::new());
     let kind = random.of(&["veth", "veth", "veth", "bridge"]);
     info.text(1, kind);
+    if kind == "bridge" && random.once_in(2) {
+        info.put(2, &crate::frames::snooping(random));
+    }
     if kind == "veth" {
         let mut peer = link_header(0, 0, 0);
         end(random, &mut peer);

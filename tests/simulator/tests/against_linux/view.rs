@@ -72,6 +72,8 @@ pub fn view(kind: u16, body: &[u8], all: bool) -> Option<String> {
         24 | 25 => route(body),
         28 | 29 => neighbour(body),
         32 | 33 => rule(body),
+        36 | 37 => queue(body),
+        44 | 45 => filter(body),
         80 | 81 => attributes(&body[4..])
             .iter()
             .map(|(k, v)| format!("{k}={}", u32_at(v, 0) as i32))
@@ -93,6 +95,8 @@ fn name(kind: u16) -> String {
         24 => "route",
         28 => "neighbour",
         32 => "rule",
+        36 => "queue",
+        44 => "filter",
         80 => "netconf",
         88 => "nsid",
         _ => return format!("type {kind}"),
@@ -119,9 +123,13 @@ fn link(body: &[u8], all: bool) -> Vec<String> {
     }
     let mut found = found;
     found.sort_by_key(|(kind, _)| *kind);
+    let info = found.iter().find(|(kind, _)| *kind == libc::IFLA_LINKINFO);
+    let is_tap = info.is_some_and(|(_, info)| attributes(info)[0].1.starts_with(b"tun\0"));
     for (kind, value) in found {
         parts.push(match kind {
             libc::IFLA_IFNAME => format!("name {}", text(value)),
+            // The kernel's own is random.
+            libc::IFLA_ADDRESS if is_tap && value[..4] != [2, 0, 0, 0] => "mac".into(),
             libc::IFLA_ADDRESS => format!("mac {value:02x?}"),
             libc::IFLA_MTU => format!("mtu {}", u32_at(value, 0)),
             // While it is down nobody is told of these.
@@ -136,17 +144,40 @@ fn link(body: &[u8], all: bool) -> Vec<String> {
             libc::IFLA_OPERSTATE if settled => format!("state {}", value[0]),
             libc::IFLA_CARRIER if all => format!("carrier {}", value[0]),
             libc::IFLA_CARRIER_UP_COUNT if all => format!("ups {}", u32_at(value, 0)),
-            libc::IFLA_LINKINFO => {
-                let inner = attributes(value).into_iter();
-                let kinds = inner.filter(|(kind, _)| [1, 4].contains(kind));
-                format!("kind {:?}", kinds.map(|(_, v)| text(v)).collect::<Vec<_>>())
-            }
+            libc::IFLA_LINKINFO => linkinfo(value, all),
             // Of settings, and of a family that leaves, nobody is told.
             libc::IFLA_AF_SPEC if all => families(value),
             _ => continue,
         });
     }
     parts
+}
+
+/// What it is, and what it is a port of, with what is known here of their settings.
+fn linkinfo(value: &[u8], all: bool) -> String {
+    const SNOOPING: u16 = 23;
+    const PORT: [u16; 4] = [8, 9, 27, 30];
+    let found = attributes(value);
+    let kind = found.iter().find(|(kind, _)| *kind == 1).map_or(String::new(), |(_, v)| text(v));
+    let mut words = String::from("kind");
+    for (attribute, value) in found {
+        match attribute {
+            1 | 4 => words += &format!(" {:?}", text(value)),
+            // Nobody is told of these by themselves.
+            _ if !all => {}
+            2 if kind == "tun" || kind == "bridge" => {
+                let known = |(one, _): &(u16, _)| kind == "tun" || *one == SNOOPING;
+                let inner = attributes(value).into_iter().filter(known);
+                words += &format!(" {:?}", inner.collect::<std::collections::BTreeMap<_, _>>());
+            }
+            5 => {
+                let inner = attributes(value).into_iter().filter(|(one, _)| PORT.contains(one));
+                words += &format!(" {:?}", inner.collect::<Vec<_>>());
+            }
+            _ => {}
+        }
+    }
+    words
 }
 
 fn families(value: &[u8]) -> String {
@@ -253,4 +284,48 @@ fn rule(body: &[u8]) -> Vec<String> {
         });
     }
     parts
+}
+
+fn queue(body: &[u8]) -> Vec<String> {
+    let kind = attributes(&body[20..]).into_iter().find(|(kind, _)| *kind == 1);
+    let kind = kind.map(|(_, value)| text(value));
+    vec![format!(
+        "{} handle {:x} at {:x} {kind:?}",
+        u32_at(body, 4),
+        u32_at(body, 8),
+        u32_at(body, 12)
+    )]
+}
+
+fn filter(body: &[u8]) -> Vec<String> {
+    let [index, handle, parent, info] = [4, 8, 12, 16].map(|at| u32_at(body, at));
+    let mut parts = vec![format!("{index} handle {handle:x} at {parent:x} info {info:x}")];
+    for (kind, value) in attributes(&body[20..]) {
+        match kind {
+            1 => parts.push(text(value)),
+            2 => {
+                for (kind, value) in attributes(value) {
+                    match kind {
+                        // Counters.
+                        9 => {}
+                        7 => parts.extend(attributes(value).into_iter().map(action)),
+                        _ => parts.push(format!("{kind}={value:02x?}")),
+                    }
+                }
+            }
+            11 => parts.push(format!("chain {}", u32_at(value, 0))),
+            _ => {}
+        }
+    }
+    parts
+}
+
+/// Without the number that the kernel knows it by, and how many know it.
+fn action((number, value): (u16, &[u8])) -> String {
+    let found = attributes(value);
+    let of = |wanted: u16| found.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| *value);
+    let parms =
+        of(2).and_then(|options| attributes(options).into_iter().find(|(kind, _)| *kind == 2));
+    let parms = parms.map(|(_, parms)| [8, 20, 24].map(|at| u32_at(parms, at) as i32));
+    format!("action {number} {:?} {parms:?}", of(1).map(text))
 }

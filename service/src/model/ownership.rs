@@ -99,10 +99,13 @@ pub fn hub(name: &SegmentName) -> IfName {
 
 /// Whether a link is a segment's device, born with all four marks: kind, group, MAC and name.
 pub fn is_hub(name: &str, kind: &str, group: u32, mac: &[u8]) -> bool {
-    kind == "bridge"
-        && group == LINK_GROUP
-        && mac.starts_with(&Mac::HUB)
-        && IfName::new(name).is_some_and(|name| name.is_hub())
+    was_hub(kind, group, mac) && IfName::new(name).is_some_and(|name| name.is_hub())
+}
+
+/// Whether a link was born as one. Others may have given it another name since: then it is none any more, and is to
+/// go, for nobody else has made it.
+pub fn was_hub(kind: &str, group: u32, mac: &[u8]) -> bool {
+    kind == "bridge" && group == LINK_GROUP && mac.starts_with(&Mac::HUB)
 }
 
 /// The segment's device that a link gives its carrier, by all four marks, too.
@@ -257,7 +260,9 @@ mod tests {
         assert!(!is_hub(name.as_str(), "dummy", LINK_GROUP, &mac));
         assert!(!is_hub(name.as_str(), "bridge", 0, &mac));
         assert!(!is_hub(name.as_str(), "bridge", LINK_GROUP, &[2, 0, 0, 0, 0, 1]));
-        assert!(!is_hub("br0", "bridge", LINK_GROUP, &mac));
+        assert!(!is_hub("br0", "bridge", LINK_GROUP, &mac) && was_hub("bridge", LINK_GROUP, &mac));
+        assert!(!was_hub("bridge", 0, &mac) && !was_hub("dummy", LINK_GROUP, &mac));
+        assert!(!was_hub("bridge", LINK_GROUP, &[2, 0, 0, 0, 0, 1]));
         for end in name.carriers() {
             let hub = |kind, group, mac: &[u8]| carried(end.as_str(), kind, group, mac);
             assert_eq!(hub("veth", LINK_GROUP, &mac), Some(name.clone()));

@@ -16,7 +16,7 @@
 //!
 //! Each guest keeps its own link, which the device routes, and with it every rule and limit of its own.
 //! What it sends to the others is taken there as it comes in and handed on by the segment's device, a
-//! bridge that only its filters use: it has neither an address nor a port that it sends by, learns nothing, and
+//! bridge that only its filters use: it has neither an address nor a port that leads anywhere, learns nothing, and
 //! what its filters leave over it drops. (A bridge has a carrier while a port has one, and act_mirred passes
 //! nothing to what has none: so there is a port, which leads nowhere.) Only what is allowed is taken: IPv4 from the guest's own address
 //! and ARP that says nothing else, both from its own MAC. All other frames stay where those of any guest

@@ -63,6 +63,21 @@ fn is_well<D: InNetns>(bed: &Bed<D>, name: &str) {
     }
 }
 
+/// The segment's own bridge is none of others' that would need it.
+#[test]
+fn forwarding_goes_with_the_last_guest_that_has_an_uplink() {
+    let bed = Bed::new("auto");
+    let forwards = || bed.device.run("cat /proc/sys/net/ipv4/ip_forward").trim().to_owned();
+    assert_eq!(forwards(), "0");
+    let (_a, _first) = attach_only(&bed, "cockpit", "a");
+    assert_eq!(forwards(), "0");
+    let (_b, _second) = attach(&bed, "cockpit", "b");
+    assert_eq!(forwards(), "1");
+    bed.detach("b");
+    assert_eq!(forwards(), "0", "{}", bed.daemon.log());
+    assert_eq!(hubs(&bed.device).len(), 1);
+}
+
 with_both_backends!(guests_without_an_uplink_see_each_other_and_nothing_else);
 
 fn guests_without_an_uplink_see_each_other_and_nothing_else(firewall: &str) {

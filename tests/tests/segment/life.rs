@@ -89,6 +89,7 @@ fn what_others_take_of_a_segment_is_put_back() {
     for damage in [
         format!("ip link del {name}"),
         format!("ip link set {name} down"),
+        format!("ip link set {name} down name bridge0"),
         format!("tc qdisc del dev {name} clsact"),
         format!("tc qdisc del dev {} clsact", first.hostInterface),
         format!("tc filter del dev {} ingress prio 3", second.hostInterface),

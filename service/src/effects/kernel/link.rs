@@ -118,6 +118,11 @@ impl Link {
         ownership::is_hub(&self.name, &self.kind, self.group, &self.mac)
     }
 
+    /// Whether it was born as one, whatever its name is now.
+    pub fn was_hub(&self) -> bool {
+        ownership::was_hub(&self.kind, self.group, &self.mac)
+    }
+
     /// The segment's device that it gives its carrier, if it was born for that.
     pub fn carried(&self) -> Option<IfName> {
         ownership::carried(&self.name, &self.kind, self.group, &self.mac)
@@ -353,7 +358,8 @@ pub(in crate::effects) fn create_port(
     netlink.change(&NewLink(about(None, pair)), NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// Has a bridge send nothing by a port of its, but for what its FDB says, and learn nothing there.
+/// Has a bridge send by a port of its nothing for one guest, but for what its FDB says, and learn nothing there. What
+/// it sends to several itself no port keeps back (br_flood()).
 pub(in crate::effects) fn silence_port(
     netlink: &Netlink,
     port: IfIndex,

@@ -348,7 +348,8 @@ impl Forwarding {
             // Guests' are ours, whatever name others have given them, and so are those that are half made and
             // about to go; but those that nobody knows may be used.
             let half_made = link.is_ours() && !unadopted.contains(&link.index);
-            let ours = world.guests.has_link(link.index) || half_made;
+            // Nothing is routed by a segment's device.
+            let ours = world.guests.has_link(link.index) || half_made || link.was_hub();
             if ours || world.uplink.ways_out().any(|name| name.as_str() == link.name) {
                 continue;
             }

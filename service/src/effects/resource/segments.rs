@@ -46,6 +46,8 @@ struct There {
     hubs: OrderedMap<IfName, Link>,
     /// The ends of the pairs that give them their carriers, by their own names.
     ends: OrderedMap<IfName, Link>,
+    /// Those that others have given another name.
+    strays: Vec<Link>,
 }
 
 impl There {
@@ -87,23 +89,24 @@ impl Segments {
 
     /// What an earlier guestnetd left of them, by all links: none where that has to be looked at.
     pub(crate) fn left(links: &[Link]) -> Option<Want> {
-        let any = links.iter().any(|link| link.is_hub() || link.carried().is_some());
+        let any = links.iter().any(|link| link.was_hub() || link.carried().is_some());
         (!any).then(Want::default)
     }
 
     /// Of ours, those that are there, and the links that give these their carriers.
     fn there(&self) -> Result<There, Error> {
         let failed = |cause| Error::kernel("read the segments' devices", cause);
-        let There { mut hubs, mut ends } = There::default();
+        let There { mut hubs, mut ends, mut strays } = There::default();
         for link in link::all(&self.netlink).map_err(failed)? {
-            let Some(name) = IfName::new(&link.name) else { continue };
-            if link.carried().is_some() {
-                ends.insert(name, link);
-            } else if link.is_hub() {
-                hubs.insert(name, link);
+            let name = IfName::new(&link.name);
+            match name {
+                Some(name) if link.carried().is_some() => drop(ends.insert(name, link)),
+                Some(name) if link.is_hub() => drop(hubs.insert(name, link)),
+                _ if link.was_hub() => strays.push(link),
+                _ => {}
             }
         }
-        Ok(There { hubs, ends })
+        Ok(There { hubs, ends, strays })
     }
 
     /// The device of a guest's segment, if the kernel has not seen its carrier yet.
@@ -244,6 +247,12 @@ impl Segments {
     /// All but these.
     fn delete_others(&self, wanted: &OrderedMap<IfName, Segment>) -> Result<There, Error> {
         let there = self.there()?;
+        for stray in &there.strays {
+            let name = &stray.name;
+            log::warn!("{name} was a segment's device until others renamed it: it is deleted");
+            let failed = |cause| Error::kernel(format!("delete {name}"), cause);
+            self.delete_link(stray.index).map_err(failed)?;
+        }
         let carried = there.ends.keys().filter_map(IfName::carried);
         let all: OrderedSet<_> = there.hubs.keys().cloned().chain(carried).collect();
         for name in all.iter().filter(|name| !wanted.contains_key(*name)) {
@@ -288,6 +297,9 @@ impl SharedResource for Segments {
         }
         let failed = |cause| Error::kernel("read the segments' devices", cause);
         let there = self.there()?;
+        if let Some(stray) = there.strays.first() {
+            return Ok(Some(format!("a segment's device, which is called {} now", stray.name)));
+        }
         for (name, segment) in want.iter() {
             match there.hubs.get(name) {
                 Some(link) if link.up && !link.ipv6 && there.carries(name, link.index) => {

@@ -14,10 +14,12 @@
 
 //! guestnetd in a history: its lives, the calls that it is asked, and what must hold of it.
 
+use crate::cast::Cast;
 use crate::device;
 use crate::history::{self, Op, Step, GUESTS};
 use crate::netd::{self, Wanted};
 use crate::schedule::{self, inside, schedule, Nanos, Wait};
+use crate::segments;
 use crate::tables;
 use crate::world::{world, Hearing, World};
 use guestnet_simulator::{Connection, Fate, Netns, Packet};
@@ -32,6 +34,7 @@ use guestnetd::model::ownership::LINK_GROUP;
 use guestnetd::spec::{GuestName, GuestSpec, IfName, VpnPolicy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -93,10 +96,15 @@ struct SaidOf {
     index: u32,
     address: Ipv4Addr,
     well: bool,
+    /// Whether its place in its segment is as it should be; none: it has none.
+    segment: Option<bool>,
 }
 
 /// The answer of a call, once it is there.
 type Answer<T> = Arc<Mutex<Option<T>>>;
+
+/// Descriptors of a TAP device.
+type Held = Arc<Mutex<Vec<i32>>>;
 
 /// Which packet filter guestnetd has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +146,10 @@ pub struct Bed {
     dir: PathBuf,
     life: u32,
     daemon: Option<Handle>,
+    cast: Cast,
     guests: Vec<(i32, Netns)>,
+    /// What machines have of their TAP devices.
+    taps: [Held; GUESTS],
     known: Vec<Known>,
     /// Where those are that have moved, as of the last rest.
     at: [Option<Ipv4Addr>; GUESTS],
@@ -149,7 +160,7 @@ pub struct Bed {
     trace: bool,
 }
 
-fn name(guest: usize) -> GuestName {
+pub fn name(guest: usize) -> GuestName {
     GuestName::new(["one", "two", "three", "four"][guest]).expect("a name")
 }
 
@@ -179,12 +190,6 @@ fn spec(guest: usize, mtu: i32) -> GuestSpec {
 /// Where a guest is that has moved.
 const MOVED: Ipv4Addr = Ipv4Addr::new(172, 28, 3, 200);
 
-/// The same with that address, or with its own.
-fn spec_at(guest: usize, mtu: i32, address: Option<Ipv4Addr>) -> GuestSpec {
-    let addresses = address.map(Into::into).into_iter().collect();
-    GuestSpec { addresses, vpn: vpn(guest), ..spec(guest, mtu) }
-}
-
 /// What must be so between any two writes: what a guest could send by its link meets guestnetd's rules, and
 /// nothing passes under another address than a guest's own, or to another guest.
 fn closed(world: &mut World) -> Result<(), String> {
@@ -193,7 +198,9 @@ fn closed(world: &mut World) -> Result<(), String> {
     let ours = |(index, name, flags, group): (u32, &str, u32, u32)| {
         (group == LINK_GROUP && flags & 1 != 0).then(|| (index, name.to_owned()))
     };
-    let links: Vec<_> = world.kernel.links(device).filter_map(ours).collect();
+    let mut links: Vec<_> = world.kernel.links(device).filter_map(ours).collect();
+    // What comes in by a segment's device its filters have taken.
+    links.retain(|(index, _)| !segments::is_hubs(world, *index));
     let Some((_, first)) = links.first() else { return Ok(()) };
     // What others have opened guestnetd closes when it hears of it, or looks.
     if let Some(opened) = world.opened {
@@ -206,6 +213,11 @@ fn closed(world: &mut World) -> Result<(), String> {
         return Err(format!("{first} is up, and the packet filter is open"));
     }
     let generation = tables::generation(world, device);
+    let filtered = world.kernel.filtered();
+    if world.cast.has_segments() && world.looked_at_filters != filtered {
+        world.looked_at_filters = filtered;
+        segments::apart(world)?;
+    }
     if std::mem::replace(&mut world.looked, generation) == generation {
         return Ok(());
     }
@@ -229,7 +241,7 @@ fn closed(world: &mut World) -> Result<(), String> {
 }
 
 /// An address that is nobody's.
-const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 66, 6, 6);
+pub const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 66, 6, 6);
 /// The internet.
 pub const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
 /// The first addresses that guests get in two of their subnets.
@@ -254,7 +266,9 @@ impl Bed {
             dir,
             life: 0,
             daemon: None,
+            cast: Cast::Plain,
             guests: Vec::new(),
+            taps: Default::default(),
             known: vec![Known::Detached; GUESTS],
             at: [None; GUESTS],
             others: Others::default(),
@@ -412,20 +426,41 @@ impl Bed {
         self.daemon.clone().expect("it runs")
     }
 
-    fn begin_attach(&self, guest: usize, at: Option<Ipv4Addr>) -> Answer<Result<(), String>> {
-        let (pid, handle) = (self.guests[guest].0, self.handle());
+    /// What is asked for a guest, with that address or with its own.
+    fn spec_at(&self, guest: usize, mtu: i32, address: Option<Ipv4Addr>) -> GuestSpec {
+        let spec = self.cast.spec(guest, spec(guest, mtu));
+        let vpn = if self.way.has_netd() { vpn(guest) } else { spec.vpn.clone() };
+        GuestSpec { addresses: address.map(Into::into).into_iter().collect(), vpn, ..spec }
+    }
+
+    fn begin_attach(&mut self, guest: usize, at: Option<Ipv4Addr>) -> Answer<Result<(), String>> {
+        let role = self.cast.role(guest);
+        if !inside(|| world().lives(self.guests[role.process].0)) {
+            self.guests[role.process] = self.new_guest();
+        }
+        let (pid, handle) = (self.guests[role.process].0, self.handle());
+        let (spec, held) = (self.spec_at(guest, -1, at), Arc::clone(&self.taps[guest]));
         self.begin(move || {
-            let target =
-                Target::open(Named::Pid(pid), &Initial::find()).map_err(|e| e.to_string())?;
+            let target = match role.queues {
+                Some(_) => None,
+                None => {
+                    let target = Target::open(Named::Pid(pid), &Initial::find());
+                    Some(target.map_err(|e| e.to_string())?)
+                }
+            };
             let request = AttachRequest {
-                spec: spec_at(guest, -1, at),
-                target: Some(target),
+                spec,
+                target,
                 uid: 0,
                 most: None,
                 owner: None,
                 arrived: Instant::now(),
             };
-            handle.attach(request).map(drop).map_err(|e| e.to_string())
+            let (_, tap) = handle.attach(request).map_err(|e| e.to_string())?;
+            if !tap.is_empty() {
+                pass_on(tap, &held);
+            }
+            Ok(())
         })
     }
 
@@ -480,14 +515,17 @@ impl Bed {
         world().faults == self.faults_before && world().hearing == Hearing::Good
     }
 
+    /// A segment's device is looked at when guestnetd compares everything, and not at each attach: until then one may
+    /// fail.
+    fn disturb(&mut self) {
+        self.faults_before = u32::MAX;
+    }
+
     fn attach(&mut self, guest: usize) -> Outcome<Result<(), String>> {
         self.attach_at(guest, None)
     }
 
     fn attach_at(&mut self, guest: usize, at: Option<Ipv4Addr>) -> Outcome<Result<(), String>> {
-        if !inside(|| world().lives(self.guests[guest].0)) {
-            self.guests[guest] = self.new_guest();
-        }
         let faults = world().faults;
         let answer = self.begin_attach(guest, at);
         self.end("attach", (guest, Known::Attached), &answer, faults)
@@ -540,9 +578,6 @@ impl Bed {
             Op::Attach(guest) => drop(self.attach(guest)?),
             Op::Detach(guest) => drop(self.detach(guest)?),
             Op::AttachAndDetach(one, other) => {
-                if !inside(|| world().lives(self.guests[one].0)) {
-                    self.guests[one] = self.new_guest();
-                }
                 let faults = world().faults;
                 let (first, second) = (self.begin_attach(one, None), self.begin_detach(other));
                 drop(self.end("attach", (one, Known::Attached), &first, faults)?);
@@ -550,10 +585,11 @@ impl Bed {
             }
             Op::Update(guest, mtu, moves) => {
                 let (handle, faults) = (self.handle(), world().faults);
+                let spec = self.spec_at(guest, mtu, moves.then_some(MOVED));
                 let answer = self.begin(move || {
                     let request = UpdateRequest {
                         name: name(guest),
-                        spec: spec_at(guest, mtu, moves.then_some(MOVED)),
+                        spec,
                         whose: Whose::Everyones,
                         arrived: Instant::now(),
                     };
@@ -580,12 +616,14 @@ impl Bed {
                     guests.filter_map(|guest| inside(|| self.is_cut(guest))).collect()
                 };
                 let cut_before = cut(&first);
+                let apart_before = self.cut_off(first.as_ref());
                 if world().killed {
                     return Ok(());
                 }
                 let said = self.status(guest)?;
                 self.say(|| format!("status {guest:?}: {said:?}, and {broken:?}"));
                 let cut_after = cut(&said);
+                let apart_after = self.cut_off(said.as_ref());
                 // What was so before the call and is so after it was so all the time.
                 let still = broken.filter(|_| !world().killed && self.broken(guest) == broken);
                 let Some(said) = said.filter(|_| !world().killed) else { return Ok(()) };
@@ -597,6 +635,12 @@ impl Bed {
                         return Err(format!("{UNFORWARDED}, and status says that it is"));
                     }
                     _ => {}
+                }
+                if let Some((name, why)) = apart_after.iter().find(|one| apart_before.contains(one))
+                {
+                    return Err(format!(
+                        "{name} is cut off from its segment, and status says it is not: {why}"
+                    ));
                 }
                 for (index, address, why) in cut_after {
                     let was = cut_before.iter().any(|one| (one.0, one.1) == (index, address));
@@ -615,9 +659,15 @@ impl Bed {
                 self.answer("list", &answer)?;
             }
             Op::GuestDies(guest) => {
-                inside(|| world().process_end(self.guests[guest].0));
-                if self.known[guest] != Known::Detached {
+                let role = self.cast.role(guest);
+                if role.queues.is_some() {
+                    close(&self.taps[guest]);
                     self.known[guest] = Known::Detached;
+                } else {
+                    inside(|| world().process_end(self.guests[role.process].0));
+                    for guest in self.cast.with_process_of(guest) {
+                        self.known[guest] = Known::Detached;
+                    }
                 }
             }
             Op::Killed => self.kill(),
@@ -732,6 +782,21 @@ impl Bed {
                 self.after_netd(doing);
             }
             Op::Netd(_) => {}
+            Op::NoFilters(guest) => {
+                self.disturb();
+                if let Some(name) = self.host_end(guest) {
+                    inside(|| {
+                        if let Some(link) = device::link(device, &name) {
+                            segments::no_filters(device, link.index as u32);
+                        }
+                    });
+                }
+            }
+            Op::Segment(segment, damage) => {
+                self.disturb();
+                inside(|| segments::damage(segment, damage));
+            }
+            Op::Cast(cast) => self.play(cast),
         }
         Ok(())
     }
@@ -755,6 +820,11 @@ impl Bed {
         });
     }
 
+    /// The guests are these from now on.
+    fn play(&mut self, cast: Cast) {
+        (self.cast, world().cast) = (cast, cast);
+    }
+
     /// What status says; none: guestnetd was killed meanwhile, or does not know the guest.
     fn status(&self, guest: Option<usize>) -> Outcome<Option<Said>> {
         let handle = self.handle();
@@ -768,6 +838,11 @@ impl Bed {
                 index: one.guest.index.get(),
                 address: one.guest.net.guest.address,
                 well: is_well(one.verdict),
+                segment: one
+                    .layers
+                    .iter()
+                    .find(|layer| layer.layer == Layer::Segment)
+                    .map(|layer| layer.state == LayerState::Ok),
             };
             Some(Said {
                 well: is_well(report.verdict),
@@ -795,6 +870,18 @@ impl Bed {
         }
     }
 
+    /// Guests that their segment does not reach, of whom status says that it does, and why it does not.
+    fn cut_off(&self, said: Option<&Said>) -> Vec<(String, String)> {
+        let well =
+            said.iter().flat_map(|said| &said.guests).filter(|one| one.segment == Some(true));
+        let cut = |one: &SaidOf| {
+            let guest = segments::guest_of(&GuestName::new(&one.name)?)?;
+            let why = inside(|| segments::cut(self.cast, guest, one.index, one.address))?;
+            Some((one.name.clone(), why))
+        };
+        well.filter_map(cut).collect()
+    }
+
     /// What keeps every guest's packets from the internet, where there are guests; or this one's.
     fn broken(&self, asked: Option<usize>) -> Option<&'static str> {
         let device = world().device;
@@ -804,8 +891,7 @@ impl Bed {
         let needs = !self.way.has_netd()
             || those.any(|guest| needs(&guest) && self.host_end(guest).is_some());
         inside(|| {
-            let guests =
-                device::links(device).iter().filter(|link| link.group == LINK_GROUP).count();
+            let guests = segments::leaving(world());
             let on = world().kernel.read(device, "/proc/sys/net/ipv4/ip_forward");
             let on = on.is_ok_and(|value| value.trim_ascii() == b"1");
             match () {
@@ -901,6 +987,9 @@ impl Bed {
         for guest in 0..GUESTS {
             self.check(guest, listed.get(name(guest).as_str()).copied())?;
         }
+        let address = |guest| Some((guest, *listed.get(name(guest).as_str())?));
+        let there: Vec<_> = (0..GUESTS).filter_map(address).collect();
+        inside(|| segments::reached(&there))?;
         let count = inside(|| world().descriptors(self.life));
         if count > DESCRIPTORS {
             return Err(format!("{count} descriptors are open"));
@@ -933,15 +1022,17 @@ impl Bed {
             };
         }
         let end = end.ok_or(format!("{who} is attached, and has no host end"))?;
-        let (netns, way) = (self.guests[guest].1, self.way_out(guest));
+        let role = self.cast.role(guest);
+        let (netns, interface) = (self.guests[role.process].1, self.cast.interface(guest));
+        let way = self.way_out(guest);
         inside(|| {
             let up =
                 |netns, name: &str| device::link(netns, name).is_some_and(|l| l.flags & 1 != 0);
             if !up(device, &end) {
                 return Err(format!("{end} of {who} is down"));
             }
-            if !up(netns, "wlan0") {
-                return Err(format!("{who} has no wlan0 that is up"));
+            if role.queues.is_none() && !up(netns, interface) {
+                return Err(format!("{who} has no {interface} that is up"));
             }
             let known = match self.way {
                 Way::Nftables => world().filter.knows_guest(device, &end),
@@ -954,6 +1045,7 @@ impl Bed {
             let (rules, address) = (world().filter.rules(device), address.unwrap_or(STRANGER));
             let ours =
                 world().kernel.packet(device, &rules, &packet(link(&end), address, ELSEWHERE));
+            let way = way.filter(|_| role.leaves);
             let leaves = way.is_some_and(|(uplink, address)| {
                 let uplink = link(uplink) as u32;
                 matches!(ours, Fate::Sent { output, from, .. } if output == uplink && from == address)
@@ -969,35 +1061,35 @@ impl Bed {
                 }
                 _ => {}
             }
-            let netd = [netd::VPN, "rmnet0"].into_iter().filter(|_| netd::netd().is_some());
-            for from in ["wlan0"].into_iter().chain(netd).filter(|name| link(name) != 0) {
-                let theirs = packet(link(from), ELSEWHERE, address);
-                let fate = world().kernel.packet(device, &rules, &theirs);
-                if matches!(fate, Fate::Sent { .. }) {
-                    return Err(format!("anybody reaches {who}: {fate:?}"));
-                }
-            }
             Ok(())
         })?;
-        let handle = self.handle();
+        let (handle, leaves) = (self.handle(), role.leaves);
         let said = self.begin(move || {
             let report = handle.status(Some(name(guest)), Whose::Everyones);
             report.map_err(|e| e.to_string()).map(|report| {
-                let bad: Vec<String> = report
+                let mut bad: Vec<String> = report
                     .guests
                     .iter()
                     // There is no resolver here, and it says so.
-                    .filter(|one| one.verdict != Verdict::NoNames)
+                    .filter(|one| {
+                        one.verdict != if leaves { Verdict::NoNames } else { Verdict::NoUplink }
+                    })
                     .map(|one| format!("{:?}: {:?}", one.verdict, one.reason))
                     .collect();
+                let layers = report.guests.iter().flat_map(|one| &one.layers);
+                let segment = layers.filter(|one| one.layer == Layer::Segment);
+                bad.extend(
+                    segment.filter(|one| one.state != LayerState::Ok).map(|one| format!("{one:?}")),
+                );
                 bad
             })
         });
         let bad = self.answer("status", &said)?.ok_or("it was killed at rest")??;
-        match (way, bad.is_empty()) {
-            (Some(_), true) | (None, false) => Ok(()),
-            (Some(_), false) => Err(format!("{who} has all it needs, and status says {bad:?}")),
-            (None, true) => Err(format!("{who} has no way out, and status says that all is well")),
+        // One that is to have none is asked whether it says so.
+        match (way.is_none() && role.leaves, bad.is_empty()) {
+            (false, true) | (true, false) => Ok(()),
+            (false, false) => Err(format!("{who} has all it needs, and status says {bad:?}")),
+            (true, true) => Err(format!("{who} has no way out, and status says that all is well")),
         }
     }
 
@@ -1024,8 +1116,9 @@ impl Bed {
                 lines.retain(|line| !shared(&line));
             }
             for guest in 0..GUESTS {
-                if self.known[guest] == Known::Attached {
-                    let inside = device::state(self.guests[guest].1);
+                let role = self.cast.role(guest);
+                if self.known[guest] == Known::Attached && role.queues.is_none() {
+                    let inside = device::state(self.guests[role.process].1);
                     lines.extend(inside.into_iter().map(|line| format!("{} {line}", name(guest))));
                 }
             }
@@ -1035,7 +1128,7 @@ impl Bed {
 
     /// All that such a device's state depends on, in words.
     pub fn left(&self) -> String {
-        format!("{:?} {:?} {:?} {:?}", self.way, self.others, self.known, self.at)
+        format!("{:?} {:?} {:?} {:?} {:?}", self.way, self.cast, self.others, self.known, self.at)
     }
 
     /// What a device is like where only that was done which is left: the same others' things, the same guests. Begins
@@ -1043,6 +1136,7 @@ impl Bed {
     pub fn plain(&self, mut bed: Self, dir: PathBuf) -> Outcome<Vec<String>> {
         let (others, known, at) = (self.others.clone(), self.known.clone(), self.at);
         bed.wake(dir, self.way.clone(), self.way.clone())?;
+        bed.play(self.cast);
         let device = world().device;
         inside(|| {
             for number in &others.rules {
@@ -1104,6 +1198,20 @@ pub fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// guestnetd answers with descriptors, which are the machine's from now on. What it had before is of nothing.
+fn pass_on(tap: Vec<OwnedFd>, held: &Held) {
+    close(held);
+    let passed = |fd: OwnedFd| inside(|| world().pass_on(fd.into_raw_fd()));
+    let passed: Vec<i32> = tap.into_iter().map(passed).collect();
+    *held.lock().unwrap() = passed;
+}
+
+/// The machine that has them ends.
+fn close(held: &Held) {
+    let all = std::mem::take(&mut *held.lock().unwrap());
+    inside(|| all.into_iter().for_each(|fd| world().close(fd)));
 }
 
 fn keep(set: &mut BTreeSet<u8>, number: u8, gone: bool) {

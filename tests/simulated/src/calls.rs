@@ -523,6 +523,15 @@ extern "C" fn ioctl(fd: c_int, request: usize, value: usize) -> c_int {
             _ => {}
         }
     }
+    if is_simulated() && inside(|| matches!(world().file(fd), Some(File::Tap(_)))) {
+        step();
+        // SAFETY: the caller's value.
+        return match inside(|| unsafe { world().tap(fd, request, value) }) {
+            (_, true) => killed(),
+            (Ok(()), _) => 0,
+            (Err(errno), _) => fail(errno) as c_int,
+        };
+    }
     if simulated(fd) {
         return inside(|| match world().file_mut(fd) {
             Some(File::Netlink(socket)) if request & 0xffff == FIONBIO => {

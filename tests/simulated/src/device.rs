@@ -56,8 +56,6 @@ pub struct Seen {
     pub flags: u32,
     /// What is written on it.
     pub alias: Option<String>,
-    /// The group that it is in.
-    pub group: u32,
 }
 
 /// All interfaces of a namespace.
@@ -85,10 +83,6 @@ pub fn links_of(world: &mut World, netns: Netns) -> Vec<Seen> {
             flags: number(24),
             name: text(IFLA_IFNAME).unwrap_or_default(),
             alias: text(20),
-            group: all
-                .iter()
-                .find(|(k, _)| *k == 27)
-                .map_or(0, |(_, value)| (*value).try_into().map_or(0, u32::from_ne_bytes)),
         });
     }
     found
@@ -334,6 +328,7 @@ pub fn state(netns: Netns) -> Vec<String> {
     }
     lines.extend(settings(netns).into_iter().map(|(path, value)| format!("{path} {value}")));
     lines.extend(filter(netns));
+    lines.extend(crate::segments::lines(netns));
     lines.sort();
     lines
 }

@@ -14,8 +14,10 @@
 
 //! What happens in a history: made of a seed, and fewer of it where one that failed is made small.
 
+use crate::cast::{Cast, SEGMENTS};
 use crate::netd::{self, Doing};
 use crate::seed::Seed;
+use crate::segments::{Damage, DAMAGE};
 use crate::world::{Fault, Hearing};
 
 /// How many guests there are names for.
@@ -86,6 +88,12 @@ pub enum Op {
     HostEndGoes(usize),
     /// netd or the framework do something.
     Netd(Doing),
+    /// Others take its filters.
+    NoFilters(usize),
+    /// Others do something to a segment's device.
+    Segment(usize, Damage),
+    /// Nothing but that the guests are these.
+    Cast(Cast),
 }
 
 impl Op {
@@ -103,6 +111,8 @@ impl Op {
                 | Self::NoHostAddress(_)
                 | Self::Route(..)
                 | Self::Rule(..)
+                | Self::NoFilters(_)
+                | Self::Segment(..)
         ) || matches!(self, Self::Netd(doing) if doing.breaks())
     }
 
@@ -124,6 +134,8 @@ impl Op {
                 | Self::NoHostAddress(_)
                 | Self::HostEndGoes(_)
                 | Self::Netd(_)
+                | Self::NoFilters(_)
+                | Self::Segment(..)
         )
     }
 }
@@ -162,6 +174,19 @@ pub fn known() -> Vec<Vec<Step>> {
         vec![plain(Op::Attach(1)), plain(Op::Down(Box::new(Op::Relabel(1))))],
         // A guest's link under another name is not another program's, for which forwarding would stay open.
         vec![plain(Op::Attach(2)), plain(Op::Down(Box::new(Op::Rename(2)))), plain(Op::Detach(2))],
+        // A segment's own device was taken for others' bridge, for which forwarding would stay open.
+        vec![
+            plain(Op::Cast(Cast::Segments)),
+            plain(Op::Attach(1)),
+            plain(Op::Attach(3)),
+            plain(Op::HostEndGoes(1)),
+        ],
+        // And under another name it stayed for ever.
+        vec![
+            plain(Op::Cast(Cast::Second)),
+            plain(Op::Attach(3)),
+            plain(Op::Segment(0, Damage::Renamed)),
+        ],
     ];
     for fault in &faults {
         // Forwarding was given back half, and its own announcement taken for somebody else's.
@@ -205,13 +230,29 @@ pub fn known() -> Vec<Vec<Step>> {
     all
 }
 
+/// Who is in a history, and where.
+#[derive(Clone, Copy)]
+struct Who {
+    cast: Cast,
+    netd: bool,
+}
+
+/// Where netd is there are containers: which way each leaves by is what counts.
+fn cast(number: u64) -> Cast {
+    match has_netd(number) {
+        true => Cast::Plain,
+        false => Cast::of(number / TOGETHER),
+    }
+}
+
 /// The history of a number: a beginning, and what is its own.
 pub fn history(number: u64) -> Vec<Step> {
     let (mut first, mut own) = (Seed::new(number / TOGETHER), Seed::new(!number));
-    let netd = has_netd(number);
-    let mut steps = some_of(2, 6, netd, &mut first);
+    let who = Who { cast: cast(number), netd: has_netd(number) };
+    let mut steps = vec![Step { op: Op::Cast(who.cast), fault: None, hearing: Hearing::Good }];
+    steps.extend(some_of(2, 6, who, &mut first));
     steps.push(Step { op: Op::Chance(number), fault: None, hearing: Hearing::Good });
-    steps.extend(some_of(2, 7, netd, &mut own));
+    steps.extend(some_of(2, 7, who, &mut own));
     steps
 }
 
@@ -232,13 +273,20 @@ pub fn chance(number: u64) -> Seed {
 }
 
 /// So many, or fewer than so many more.
-fn some_of(least: usize, more: usize, netd: bool, seed: &mut Seed) -> Vec<Step> {
+fn some_of(least: usize, more: usize, who: Who, seed: &mut Seed) -> Vec<Step> {
     let length = least + seed.below(more);
     let mut steps = Vec::new();
     for _ in 0..length {
         let mut one = step(seed);
-        if netd && seed.once_in(3) {
+        if who.netd && seed.once_in(3) {
             one.op = Op::Netd(netd::some(seed));
+        }
+        if who.cast.has_segments() && seed.once_in(8) {
+            let (guest, number) = (seed.below(GUESTS), seed.below(SEGMENTS.len()));
+            one.op = match seed.below(DAMAGE.len() + 2) {
+                0 | 1 => Op::NoFilters(guest),
+                damage => Op::Segment(number, DAMAGE[damage - 2]),
+            };
         }
         // Somebody looks while it is broken, and while nothing says so.
         let looks = one.op.breaks() && seed.once_in(2);

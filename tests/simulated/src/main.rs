@@ -23,6 +23,7 @@
 mod apart;
 mod bed;
 mod calls;
+mod cast;
 mod descriptors;
 mod device;
 mod fiber;
@@ -34,7 +35,9 @@ mod programs;
 mod real;
 mod schedule;
 mod seed;
+mod segments;
 mod tables;
+mod taps;
 mod teller;
 mod wire;
 mod world;

@@ -15,6 +15,7 @@
 //! What is behind the system calls: the simulated kernel, who has which of its descriptors open, the
 //! processes, and what goes wrong when.
 
+use crate::cast::Cast;
 use crate::descriptors::Interest;
 use crate::filter::Filter;
 use crate::netd::Netd;
@@ -22,7 +23,7 @@ use crate::programs::{Programs, Source};
 use crate::real;
 use crate::schedule::schedule;
 use guestnet_simulator::xtables::Family;
-use guestnet_simulator::{Kernel, Listener, Netns, NETFILTER};
+use guestnet_simulator::{Kernel, Listener, Netns, Queue, NETFILTER};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ptr::addr_of_mut;
 
@@ -44,6 +45,8 @@ pub enum File {
     Epoll(Vec<Interest>),
     /// What has to do with programs.
     Program(Source),
+    /// An open file of /dev/net/tun.
+    Tap(Queue),
     /// Another descriptor of what this one is of.
     Same(i32),
     /// A server's socket, to which nobody sends.
@@ -149,6 +152,9 @@ pub struct World {
     pub looked: u32,
     /// The generation of the packet filter at which others have opened it.
     pub opened: Option<u32>,
+    /// The number of links' filters that it looked at last, and who the guests are.
+    pub looked_at_filters: u64,
+    pub cast: Cast,
     /// What it found first.
     pub seen: Option<String>,
     /// What was done, for who reads the history of a failure.
@@ -195,6 +201,8 @@ pub fn begin(scratch: String) {
         writes: 0,
         watch: None,
         looked: 0,
+        looked_at_filters: 0,
+        cast: Cast::Plain,
         opened: None,
         seen: None,
         trace: false,
@@ -290,6 +298,12 @@ impl World {
         }
     }
 
+    /// It is not guestnetd's any more.
+    pub(crate) fn forget(&mut self, fd: i32) {
+        self.owned.remove(&fd);
+        self.uninterest(fd);
+    }
+
     /// A real descriptor of guestnetd's.
     pub fn opened(&mut self, fd: i32) {
         if fd >= 0 {
@@ -310,6 +324,7 @@ impl World {
         };
         match gone {
             Some(File::Netns(_)) => self.kernel.fd_close(fd),
+            Some(File::Tap(queue)) => self.kernel.tun_close(queue),
             Some(File::Netlink(socket)) => {
                 if let Some(listener) = socket.listener {
                     self.kernel.unlisten(listener);
@@ -644,7 +659,10 @@ impl World {
                 Ok(bytes) => text(self, &bytes),
                 Err(errno) => Err(errno),
             },
-            ["dev", "net", "tun"] => Err(libc::ENOENT),
+            ["dev", "net", "tun"] => {
+                let queue = self.kernel.tun_open(here);
+                Ok(self.made(File::Tap(queue)))
+            }
             _ => return None,
         })
     }

@@ -30,6 +30,8 @@ pub struct Kernel {
     next: u32,
     pub(crate) queues: BTreeMap<Queue, Opened>,
     pub(crate) next_queue: u32,
+    /// How often links' filters have changed.
+    pub(crate) filtered: u64,
     pub(crate) listeners: Listeners,
 }
 
@@ -114,6 +116,16 @@ impl Kernel {
     pub fn links(&self, netns: Netns) -> impl Iterator<Item = (u32, &str, u32, u32)> {
         let links = self.spaces.get(&netns).into_iter().flat_map(|space| space.links.values());
         links.map(|link| (link.index, link.name.as_str(), link.told_flags(), link.group))
+    }
+
+    /// The MAC of an interface.
+    pub fn mac(&self, netns: Netns, index: u32) -> Option<[u8; 6]> {
+        Some(self.spaces.get(&netns)?.links.get(&index)?.mac)
+    }
+
+    /// A number that is another one once some link's filters are others.
+    pub fn filtered(&self) -> u64 {
+        self.filtered
     }
 
     /// A datagram that a netlink socket with this port sends, and those that it gets as the answer.

@@ -102,6 +102,9 @@ impl Kernel {
         cause: Cause,
     ) -> Result<Objects, i32> {
         let nothing = |()| Objects::new();
+        if [RTM_NEWQDISC, RTM_DELQDISC, RTM_NEWTFILTER, RTM_DELTFILTER].contains(&message.kind) {
+            self.filtered += 1;
+        }
         match message.kind {
             RTM_NEWLINK => self.new_link(netns, message, cause).map(nothing),
             RTM_SETLINK => self.set_link(netns, message, cause).map(nothing),

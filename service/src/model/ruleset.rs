@@ -624,7 +624,7 @@ impl Ruleset {
         };
         let own: OrderedSet<_> = self.exits.keys().chain(self.forwarded.but.iter()).collect();
         let own = own.into_iter().map(|host| (host, self.asked(host)));
-        // Whoever is asked so and not as the others is in the set.
+        // A guest whose questions go so, and not where the others' go, is in the set.
         let by_set = |asked: Asked| self.has_sets && asked == exception;
         let mut rules = Vec::new();
         for (host, asked) in own.filter(|(_, asked)| *asked != general && !by_set(*asked)) {

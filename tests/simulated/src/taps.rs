@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! /dev/net/tun: its ioctl()s are writes as any others, which can fail, and whoever has a descriptor of a device can
+//! /dev/net/tun: its ioctl()s are writes as any others, which can fail, and a process that has a descriptor of a device can
 //! close it.
 
 use crate::descriptors::FIRST;

@@ -39,7 +39,7 @@ const MOST: usize = 4;
 pub enum Heard {
     /// The namespace itself, as come in by this link.
     Here(u32),
-    /// Whoever is on the other side of this link.
+    /// Who is on the other side of this link.
     Sent(u32),
     /// This bridge, as come in by a port of its.
     Bridge(u32),

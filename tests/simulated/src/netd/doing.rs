@@ -14,7 +14,9 @@
 
 //! What netd and the framework do in a history, by chance.
 
-use super::{default_to, framework_returns, hotspot, lockdown, lockdown_anew, netd, restarts, vpn};
+use super::{
+    default_to, framework_returns, hotspot, lockdown, lockdown_again, netd, restarts, vpn,
+};
 use crate::schedule::inside;
 use crate::seed::Seed;
 
@@ -32,7 +34,7 @@ pub enum Doing {
     /// A lockdown begins, or ends.
     Lockdown(bool),
     /// Its users change, with so many milliseconds between the old rule and the new one.
-    LockdownAnew(u64),
+    LockdownAgain(u64),
     /// The hotspot is switched on, or off.
     Hotspot(bool),
 }
@@ -46,7 +48,7 @@ pub fn some(seed: &mut Seed) -> Doing {
         8..=10 => Doing::Mobile(yes),
         11..=13 => Doing::Vpn(yes),
         14..=16 => Doing::Lockdown(seed.below(3) != 0),
-        17 => Doing::LockdownAnew([0, 1, 400][seed.below(3)]),
+        17 => Doing::LockdownAgain([0, 1, 400][seed.below(3)]),
         _ => Doing::Hotspot(yes),
     }
 }
@@ -54,7 +56,7 @@ pub fn some(seed: &mut Seed) -> Doing {
 impl Doing {
     /// Whether guests may lose their way by it.
     pub fn breaks(&self) -> bool {
-        !matches!(self, Self::Hotspot(_) | Self::LockdownAnew(_) | Self::Returns(_))
+        !matches!(self, Self::Hotspot(_) | Self::LockdownAgain(_) | Self::Returns(_))
     }
 
     /// Does it, on a device with netd.
@@ -72,7 +74,7 @@ impl Doing {
             Self::Mobile(yes) => inside(|| default_to(if yes { "rmnet0" } else { "wlan0" })),
             Self::Vpn(up) => inside(|| vpn(up)),
             Self::Lockdown(on) => inside(|| lockdown(on)),
-            Self::LockdownAnew(pause) => lockdown_anew(pause),
+            Self::LockdownAgain(pause) => lockdown_again(pause),
             Self::Hotspot(on) => inside(|| hotspot(on)),
         }
     }

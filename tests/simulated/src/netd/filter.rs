@@ -13,7 +13,7 @@
 // limitations under the License.
 
 //! What others than netd do to the packet filter of its device: vendors, in the chains that netd keeps for them, and
-//! whoever takes what is guestnetd's.
+//! others that take what is guestnetd's.
 
 use crate::schedule::schedule;
 use crate::tables::{chains_of, run};

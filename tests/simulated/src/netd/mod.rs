@@ -127,7 +127,7 @@ fn remove(rules: &[Rule]) {
     }
 }
 
-/// A transaction of its own: whoever looks at the lock hears of it.
+/// A transaction of its own: who watches the lock hears of it.
 fn restore((program, text): &chains::Transaction) {
     let device = world().device;
     let ended = world().run(device, program, &["--noflush", "-w"], text);
@@ -349,7 +349,7 @@ pub fn lockdown(on: bool) {
 }
 
 /// Its users change: netd takes its rule away and adds the next one, `pause` later.
-pub fn lockdown_anew(pause: u64) {
+pub fn lockdown_again(pause: u64) {
     if its().wanted.lockdown && its().told {
         inside(|| remove(&[rules::lockdown()]));
         if pause > 0 {

@@ -19,7 +19,7 @@ use crate::wire::Message;
 
 const RTM_NEWRULE: u16 = 32;
 const RTM_DELRULE: u16 = 33;
-/// Without NLM_F_EXCL: netd makes a rule anew before it takes the old one away.
+/// Without NLM_F_EXCL: netd adds the new rule before it deletes the old one.
 const CREATE: u16 = 0x0405;
 const DELETE: u16 = 0x0005;
 const TO_TABLE: u8 = 1;

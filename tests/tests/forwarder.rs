@@ -38,6 +38,7 @@ guestnet_tests::with_both_backends!(
     an_auto_guest_is_forwarded_where_one_resolver_would_not_do,
     each_guest_has_its_own_mode,
     a_guest_that_comes_or_chooses_cuts_off_no_others_question,
+    who_chooses_is_answered_at_the_port_that_it_asked_from_before,
     a_guest_by_a_tun_never_follows_the_uplinks_to_the_forwarder,
     a_question_that_finds_nobody_is_not_refused,
 );
@@ -271,6 +272,25 @@ fn a_guest_that_comes_or_chooses_cuts_off_no_others_question(firewall: &str) {
         write_framed(&mut connection, &question()).expect("a question");
         let heard = read_framed(&mut resolver);
         assert_eq!(heard.ok(), Some(question()), "another guest {what}");
+    }
+}
+
+/// As resolvers do that keep a socket: its connection was led where its questions went before.
+fn who_chooses_is_answered_at_the_port_that_it_asked_from_before(firewall: &str) {
+    let bed = bed(firewall, &[FIRST]);
+    let _first = bed.device.internet.resolver(FIRST, Says::All);
+    eventually("UDP", || resolve(&bed.guest, GATEWAY).is_ok());
+    let socket = bed.guest.enter(|| UdpSocket::bind("0.0.0.0:0")).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+    let answered = || {
+        let mut buffer = [0; 512];
+        socket.send_to(&question(), (GATEWAY, 53)).expect("sent");
+        uninterrupted(|| socket.recv(&mut buffer)).is_ok()
+    };
+    assert!(answered(), "by the forwarder");
+    for mode in [DnsMode::DNAT, DnsMode::FORWARD, DnsMode::DNAT] {
+        bed.service.update("box", &by(mode, "box")).expect("update");
+        eventually("an answer at the same port", answered);
     }
 }
 

@@ -58,6 +58,16 @@ impl Change {
         Self { shared: false, ..Self::on_device(KernelOp::SetPacketFilter, what, command) }
     }
 
+    /// A guest's questions for names go elsewhere than the others' from now on, or where theirs go again.
+    pub fn exception(host: &IfName, comes: bool) -> Self {
+        let (what, verb) = match comes {
+            true => (format!("firewall: {host} asks for names elsewhere than others"), "add"),
+            false => (format!("firewall: {host} asks for names where others do"), "delete"),
+        };
+        let command = format!("nft {verb} element inet guestnet exceptions '{{ {host} }}'");
+        Self { shared: false, ..Self::on_device(KernelOp::SetPacketFilter, what, command) }
+    }
+
     /// A policy-routing rule of ours is added, with its route where that is ours, too.
     pub fn add_rule(rule: &PolicyRule) -> Self {
         Self::on_device(KernelOp::AddRule, format!("rule {rule}"), rule_command("add", rule))

@@ -57,7 +57,7 @@ pub struct Ruleset {
     pub forgets: bool,
     /// Whether the filter has a set for [`Forwarded::but`]. Then the forwarder's rules are there before the first
     /// guest asks for it, and who comes or goes changes none. That of nf_tables says so of itself.
-    pub has_sets: bool,
+    pub exceptions_in_set: bool,
     /// Where the kernel spreads connections over several uplinks: each with its address, which is what
     /// guests' connections by it leave with. A masquerade would end a connection with its first packet
     /// that takes another of them (`nf_nat_oif_changed()`), and one that is sent again may: where the
@@ -625,12 +625,12 @@ impl Ruleset {
         let own: OrderedSet<_> = self.exits.keys().chain(self.forwarded.but.iter()).collect();
         let own = own.into_iter().map(|host| (host, self.asked(host)));
         // A guest whose questions go so, and not where the others' go, is in the set.
-        let by_set = |asked: Asked| self.has_sets && asked == exception;
+        let by_set = |asked: Asked| self.exceptions_in_set && asked == exception;
         let mut rules = Vec::new();
         for (host, asked) in own.filter(|(_, asked)| *asked != general && !by_set(*asked)) {
             rules.extend(self.led(Interface::Like(host.clone().into()), asked));
         }
-        if self.has_sets {
+        if self.exceptions_in_set {
             rules.extend(self.led(Interface::Exceptions, exception));
         }
         if general != Asked::Gateway {
@@ -649,6 +649,11 @@ impl Ruleset {
             None => self.resolver,
         };
         resolver.map_or(Asked::Gateway, Asked::Resolver)
+    }
+
+    /// Whether the questions of the guest with this host end go elsewhere by the other rules.
+    pub fn asks_elsewhere(&self, other: &Self, host: &IfName) -> bool {
+        self.asked(host) != other.asked(host)
     }
 
     fn led(&self, guests: Interface, asked: Asked) -> Vec<Rule> {
@@ -679,7 +684,7 @@ impl Ruleset {
 
     /// Whether some guest's questions go to the forwarder, or may do so without another rule.
     fn may_forward(&self) -> bool {
-        self.has_sets || self.forwarded.any()
+        self.exceptions_in_set || self.forwarded.any()
     }
 
     /// The rule for what guests send to their gateways, if it is such.
@@ -767,8 +772,11 @@ impl Interface {
     /// As iptables writes it: a final `+` matches every name that begins so.
     pub fn pattern(&self) -> String {
         match self {
-            // x_tables has no sets, and is never given a rule for those.
-            Self::Guests | Self::NotGuests | Self::Exceptions => format!("{HOST_PREFIX}+"),
+            Self::Guests | Self::NotGuests => format!("{HOST_PREFIX}+"),
+            Self::Exceptions => {
+                debug_assert!(false, "x_tables has no set for them");
+                format!("{HOST_PREFIX}+")
+            }
             Self::NotLoopback => "lo".to_owned(),
             Self::Like(pattern) => pattern.as_str().replace('*', "+"),
         }
@@ -776,10 +784,10 @@ impl Interface {
 }
 
 impl Ruleset {
-    /// Whether both are the same but for who the guests are. Where the filter `has_sets`, that is also whose
+    /// Whether both are the same but for who the guests are. Where exceptions are in a set, that is also whose
     /// questions go elsewhere than the others', unless a rule says more of such a guest, or of there being one.
-    pub fn is_but_for_guests(&self, other: &Self, has_sets: bool) -> bool {
-        let forwarded = match has_sets && self.exits.is_empty() && !self.forwarded.all {
+    pub fn is_but_for_guests(&self, other: &Self, exceptions_in_set: bool) -> bool {
+        let forwarded = match exceptions_in_set && self.exits.is_empty() && !self.forwarded.all {
             true => Forwarded { all: false, but: other.forwarded.but.clone() },
             false => self.forwarded.clone(),
         };

@@ -64,7 +64,7 @@ pub enum Verdict {
     Guest,
     /// The same, and it is looked at further.
     GuestToo,
-    /// It is sent by the segment's device, by no port: nobody gets it.
+    /// It is sent by the segment's device, by no port that leads anywhere: nobody gets it.
     Nobody,
 }
 

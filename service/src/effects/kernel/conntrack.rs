@@ -35,7 +35,7 @@ pub(in crate::effects) fn forget(netlink: &Netlink, source: Ipv4Addr) -> Result<
     }
 }
 
-/// The addresses of a connection.
+/// The addresses of a connection, and the ports at its far end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
     /// Who opened it.
@@ -46,6 +46,8 @@ pub struct Ends {
     pub answered_by: Ipv4Addr,
     /// To whom that one answers: another one than `from` where that was translated.
     pub answered_to: Ipv4Addr,
+    /// The port that it was opened to, and the one that answers. 0: its protocol has none.
+    pub ports: [u16; 2],
 }
 
 /// Forgets the IPv4 connections with such ends; gives their number. Reads all connections.
@@ -160,11 +162,19 @@ pub(crate) fn name_of(message: &Message<'_>, such: &dyn Fn(&Ends) -> bool) -> Op
         attributes(addresses, 0).find(kind).and_then(ipv4)
     };
     let reply = all.clone().find(CTA_TUPLE_REPLY)?;
+    let port = |tuple, kind| {
+        let protocol = attributes(tuple, 0).find(CTA_TUPLE_PROTO)?;
+        let port = attributes(protocol, 0).find(kind)?;
+        port.try_into().ok().map(u16::from_be_bytes)
+    };
+    let asked = port(tuple, CTA_PROTO_DST_PORT).unwrap_or(0);
+    let answering = port(reply, CTA_PROTO_SRC_PORT).unwrap_or(0);
     let ends = Ends {
         from: address(tuple, CTA_IP_V4_SRC)?,
         to: address(tuple, CTA_IP_V4_DST)?,
         answered_by: address(reply, CTA_IP_V4_SRC)?,
         answered_to: address(reply, CTA_IP_V4_DST)?,
+        ports: [asked, answering],
     };
     if !such(&ends) {
         return None;
@@ -318,7 +328,7 @@ mod tests {
         let named = |body: &[u8], such: &dyn Fn(&Ends) -> bool| {
             name_of(&Message { kind: CT_GET - 1, flags: 0, sequence: 0, body }, such).is_some()
         };
-        let ends = Ends { from: A, to: B, answered_by: B, answered_to: C };
+        let ends = Ends { from: A, to: B, answered_by: B, answered_to: C, ports: [2, 2] };
         assert!(named(body.bytes(), &|found| *found == ends));
         assert!(!named(body.bytes(), &|found| found.from == B));
         for end in 0..body.bytes().len() {

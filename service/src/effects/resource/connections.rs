@@ -117,6 +117,9 @@ pub(super) enum Unfit {
     /// Guests' questions to their gateway that this resolver does not answer: who asks again from the
     /// same port would be answered by the one before it, or by nobody.
     Questions(Vec<GuestSubnet>, Option<Ipv4Addr>),
+    /// Guests' questions to their gateway that were led on: to a resolver, or to the forwarder's port. The next ones
+    /// are led elsewhere.
+    Led(Vec<GuestSubnet>),
     /// All that this guest has opened. With those of a stopped one go the answers that it would still
     /// receive.
     Of(Ipv4Addr),
@@ -153,6 +156,11 @@ impl Unfit {
                     && *resolver != Some(ends.answered_by)
                     && subnet(all).is_some_and(|s| s.gateway == ends.to)
             }
+            Self::Led(all) => {
+                let [asked, answering] = ends.ports;
+                let translated = ends.to != ends.answered_by || asked != answering;
+                translated && subnet(all).is_some_and(|s| s.gateway == ends.to)
+            }
             Self::Of(address) => ends.from == *address,
             // What the device itself answers never meets it.
             Self::Untranslated(all) => {
@@ -171,6 +179,7 @@ impl Unfit {
         match self {
             Self::LeftWith(address, _) => format!("of the uplink's address {address}"),
             Self::Questions(..) => "to the resolver".to_owned(),
+            Self::Led(_) => "that asked for names elsewhere".to_owned(),
             Self::Of(address) => format!("of the guest with {address}"),
             Self::Untranslated(_) => "that no source NAT had touched".to_owned(),
             Self::Unruled(address) => format!("of {address} that may have met no rule"),
@@ -436,7 +445,7 @@ mod tests {
     const UPLINK: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
     fn ends(from: Ipv4Addr, to: Ipv4Addr, answered_by: Ipv4Addr, answered_to: Ipv4Addr) -> Ends {
-        Ends { from, to, answered_by, answered_to }
+        Ends { from, to, answered_by, answered_to, ports: [53, 53] }
     }
 
     #[test]
@@ -459,6 +468,17 @@ mod tests {
         assert!(!here.is(&ends(GUEST, GATEWAY, SERVER, UPLINK)), "asked since it was named");
         assert!(!unfit.is(&ends(GUEST, SERVER, SERVER, UPLINK)));
         assert!(!unfit.is(&ends(GUEST, GATEWAY, GATEWAY, GUEST)));
+    }
+
+    #[test]
+    fn questions_that_are_led_elsewhere_are_the_forwarders_too() {
+        let led = Unfit::Led(GuestSubnet::original().into_iter().collect());
+        let here = ends(GUEST, GATEWAY, GATEWAY, GUEST);
+        assert!(led.is(&Ends { ports: [53, 30_053], ..here }), "the forwarder's");
+        assert!(led.is(&ends(GUEST, GATEWAY, SERVER, UPLINK)));
+        assert!(!led.is(&here), "who answers at the gateway");
+        assert!(!led.is(&Ends { ports: [0, 0], ..here }), "a ping");
+        assert!(!led.is(&ends(GUEST, SERVER, SERVER, UPLINK)));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::error::FirewallError;
 use crate::model::change::Change;
 use crate::model::policy_rules::RoutingMode;
-use crate::model::ruleset::{self, Forwarded, GuestSubnet, Ruleset};
+use crate::model::ruleset::{self, GuestSubnet, Ruleset};
 use crate::model::sources::Sources;
 use crate::model::uplink::Choice;
 use crate::model::world::Backend;
@@ -132,17 +132,25 @@ fn ways_out(world: &World) -> OrderedSet<IfPattern> {
     ways
 }
 
-/// The attached guests whose questions are led elsewhere now, each as a subnet of its own. Who comes or goes
-/// has no questions that are on their way.
-fn others(world: &World, from: &Forwarded, to: &Forwarded) -> Vec<GuestSubnet> {
-    let (gone, new) = (from.but.difference(&to.but), to.but.difference(&from.but));
-    let changed: OrderedSet<&IfName> = gone.chain(new).collect();
-    let nets = world.guests.attached().map(|guest| &guest.net);
+/// The attached guests with a word in it whose questions are led elsewhere now, each as a subnet of its own. Who comes
+/// or goes has none that are on their way.
+fn asked_elsewhere(world: &World, from: &Ruleset, to: &Ruleset) -> Vec<GuestSubnet> {
+    let (gone, new) = (
+        from.forwarded.but.difference(&to.forwarded.but),
+        to.forwarded.but.difference(&from.forwarded.but),
+    );
+    let mut changed: OrderedSet<&IfName> = gone.chain(new).collect();
+    if (&from.exits, &from.tun_resolvers) != (&to.exits, &to.tun_resolvers) {
+        changed.extend(from.exits.keys().chain(to.exits.keys()));
+    }
+    let is_other = |net: &&GuestNet| {
+        changed.contains(&&net.host.name) && from.asks_elsewhere(to, &net.host.name)
+    };
     let alone = |net: &GuestNet| {
         let subnet = Subnet::containing(net.guest.address, 32)?;
         Some(GuestSubnet { subnet, gateway: net.guest.gateway })
     };
-    nets.filter(|net| changed.contains(&&net.host.name)).filter_map(alone).collect()
+    world.guests.attached().map(|guest| &guest.net).filter(is_other).filter_map(alone).collect()
 }
 
 impl SharedResource for PacketFilter {
@@ -172,7 +180,7 @@ impl SharedResource for PacketFilter {
             connections: world.platform.connections,
             crowd: world.uplink.network.and_then(ruleset::crowd),
             forgets: false,
-            has_sets: false,
+            exceptions_in_set: false,
             sources: world.uplink.sources(),
             strangers: world.strangers,
             extra: Vec::new(),
@@ -195,7 +203,11 @@ impl SharedResource for PacketFilter {
             return vec![Change::packet_filter(to)];
         }
         let new = to.guests.beyond(&from.guests);
-        new.iter().map(|(host, address)| Change::add_source(host, *address)).collect()
+        let sources = new.iter().map(|(host, address)| Change::add_source(host, *address));
+        let (before, after) = (&from.forwarded.but, &to.forwarded.but);
+        let come = after.difference(before).map(|host| Change::exception(host, true));
+        let gone = before.difference(after).map(|host| Change::exception(host, false));
+        sources.chain(come).chain(gone).collect()
     }
 
     fn drift(&mut self, want: &Ruleset, _world: &World) -> Result<Option<String>, Error> {
@@ -218,15 +230,12 @@ impl SharedResource for PacketFilter {
                     let guests = subnets(task.world);
                     self.forgetter.forget(Unfit::Questions(guests, task.to.resolver));
                 }
-                let led =
-                    |ruleset: &Ruleset| (ruleset.tun_resolvers.clone(), ruleset.forwarded.all);
-                if led(from) != led(task.to) {
-                    self.forgetter.forget(Unfit::Questions(subnets(task.world), None));
-                } else if from.forwarded != task.to.forwarded {
-                    let others = others(task.world, &from.forwarded, &task.to.forwarded);
-                    others.into_iter().for_each(|it| {
-                        self.forgetter.forget(Unfit::Questions(vec![it], None));
-                    });
+                let elsewhere = match from.forwarded.all == task.to.forwarded.all {
+                    true => asked_elsewhere(task.world, from, task.to),
+                    false => subnets(task.world),
+                };
+                if !elsewhere.is_empty() {
+                    self.forgetter.forget(Unfit::Led(elsewhere));
                 }
             }
             // There may have been none for a while.

@@ -236,9 +236,9 @@ fn l4(protocol: Protocol) -> i32 {
 /// A comparison of fewer than 16 bytes is one of a prefix: that is how `vm_wlan*` is said.
 fn name(interface: &Interface) -> Vec<u8> {
     match interface {
-        Interface::Guests | Interface::NotGuests | Interface::Exceptions => {
-            HOST_PREFIX.as_bytes().to_vec()
-        }
+        Interface::Guests | Interface::NotGuests => HOST_PREFIX.as_bytes().to_vec(),
+        // By the set, which is no name.
+        Interface::Exceptions => Vec::new(),
         Interface::NotLoopback => whole("lo"),
         Interface::Like(pattern) => match pattern.as_str().strip_suffix('*') {
             Some(beginning) => beginning.as_bytes().to_vec(),

@@ -269,7 +269,7 @@ pub(super) fn lines(ruleset: &Ruleset, able: Able) -> Vec<Line> {
         connections: *connections,
         crowd: *crowd,
         forgets: able.forgets,
-        has_sets: true,
+        exceptions_in_set: true,
         strangers: *strangers,
         ..Ruleset::default()
     };

@@ -103,7 +103,7 @@ fn line(rule: &Line) -> String {
         let Some(interface) = interface else { continue };
         let not = if interface.is_inverted() { "!= " } else { "" };
         words.push(match interface {
-            Interface::Exceptions => format!("{key} @{}", Set::EXCEPTIONS.name()),
+            Interface::Exceptions => format!("{key} {}", pattern(interface)),
             _ => format!("{key} {not}\"{}\"", pattern(interface)),
         });
     }
@@ -213,9 +213,8 @@ fn line(rule: &Line) -> String {
 
 fn pattern(interface: &Interface) -> String {
     match interface {
-        Interface::Guests | Interface::NotGuests | Interface::Exceptions => {
-            format!("{HOST_PREFIX}*")
-        }
+        Interface::Guests | Interface::NotGuests => format!("{HOST_PREFIX}*"),
+        Interface::Exceptions => format!("@{}", Set::EXCEPTIONS.name()),
         Interface::NotLoopback => "lo".to_owned(),
         Interface::Like(pattern) => pattern.to_string(),
     }

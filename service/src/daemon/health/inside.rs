@@ -194,8 +194,9 @@ impl Daemon {
             let Some(guest) = guest.filter(|guest| guest.netns.handle.is_none()) else { continue };
             let host = link::by_index(&self.kernel.netlink, *index).ok().flatten();
             let ups = host.and_then(|host| host.carrier_ups).filter(|_| inside.ways.is_some());
-            let well =
-                faults(&guest.net, inside).is_empty() && obstacles(&guest.net, inside).is_empty();
+            let well = faults(&guest.net, inside).is_empty()
+                && obstacles(&guest.net, inside).is_empty()
+                && inside.stops.silence.is_none();
             if let Some(ups) = ups.filter(|_| well) {
                 self.upkeep.well_at.insert(*index, ups);
             }

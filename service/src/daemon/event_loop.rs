@@ -116,8 +116,7 @@ impl Daemon {
             self.retry_at().filter(|_| !self.debounce.due.any()),
             self.repair_at(),
             self.shared.packet_filter.leftovers_due(),
-            // The pass that reads the rules ends it. Rung for again while that waits, this thread would spin.
-            self.world.lockdown.over_at().filter(|_| !self.debounce.due.rules),
+            self.lockdown_over_at(),
             self.names_at(),
             self.keep_at(),
             self.leases_at(),

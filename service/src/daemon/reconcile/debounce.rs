@@ -102,6 +102,11 @@ impl Debounce {
         })
     }
 
+    /// Whether the rules are to be read, now or once it is time to try that again.
+    pub(in crate::daemon) fn reads_rules(&self) -> bool {
+        self.due.rules || self.failed.rules
+    }
+
     /// A pass begins: what it has to read, and when the last trigger of it came.
     pub(in crate::daemon) fn begin(&mut self, now: Instant) -> (Due, Instant) {
         self.passed = Some(now);
@@ -184,6 +189,21 @@ mod tests {
         assert_eq!(it.at(), None);
         it.trigger(Due { guests: [IfIndex::of(7)].into(), ..Due::default() }, Instant::now());
         assert!(it.at().is_some());
+    }
+
+    #[test]
+    fn rules_that_wait_in_any_way_are_to_be_read() {
+        let (now, rules) = (Instant::now(), || Due { rules: true, ..Due::default() });
+        let mut it = Debounce::default();
+        assert!(!it.reads_rules());
+        it.trigger(rules(), now);
+        assert!(it.reads_rules(), "a pass that waits");
+        it.begin(now);
+        assert!(!it.reads_rules());
+        it.retry(rules(), now);
+        assert!(it.reads_rules(), "one that failed");
+        it.take_retry(it.retry_at().unwrap());
+        assert!(!it.reads_rules());
     }
 
     #[test]

@@ -240,7 +240,7 @@ impl Daemon {
     pub(in crate::daemon) fn trigger_what_waited(&mut self, now: Instant) {
         let due = Due {
             rules: self.shared.policy_routing.is_repair_due(now)
-                || self.world.lockdown.over_at().is_some_and(|at| at <= now),
+                || self.lockdown_over_at().is_some_and(|at| at <= now),
             filter: self.shared.packet_filter.is_repair_due(now)
                 | self.shared.segments.is_repair_due(now),
             forwarding: self.shared.forwarding.is_repair_due(now),
@@ -253,6 +253,12 @@ impl Daemon {
                 self.debounce.trigger(due, now);
             }
         }
+    }
+
+    /// When a lockdown's end has to be looked at. The pass that reads the rules does it: rung for again while that
+    /// waits, or waits to be tried again, the thread that follows would spin.
+    pub(in crate::daemon) fn lockdown_over_at(&self) -> Option<Instant> {
+        self.world.lockdown.over_at().filter(|_| !self.debounce.reads_rules())
     }
 
     /// When something that failed is tried again.

@@ -54,9 +54,10 @@ pub(crate) struct Forwarding {
 struct Unannounced(VecDeque<bool>);
 
 impl Unannounced {
-    /// Whether an announcement is of one of these. The kernel announces in the order of writing: what is before
-    /// that one was never written, though nobody could read then whether it was.
-    fn is_among(&mut self, on: bool) -> bool {
+    /// Whether an announcement is of one of these, which is taken out. The kernel announces in the order of writing:
+    /// what is before that one was never written, though nobody could read then whether it was. (Or it is another
+    /// program's, from between two of ours, and the rest of ours are taken for others' then.)
+    fn take(&mut self, on: bool) -> bool {
         let at = self.0.iter().position(|own| *own == on);
         at.is_some_and(|at| self.0.drain(..=at).next().is_some())
     }
@@ -155,7 +156,7 @@ impl Forwarding {
         // It may be older than what was written since: netd switches it off after a hotspot, and is
         // asked by us right after that.
         self.on = sysctl::forwarding().unwrap_or(on);
-        if self.unannounced.is_among(on) {
+        if self.unannounced.take(on) {
             return false;
         }
         // netd writes it for all who need it.
@@ -440,9 +441,9 @@ mod tests {
     fn a_write_that_was_none_does_not_make_the_next_ones_others() {
         // The first could not be read back, and was never announced.
         let mut own = Unannounced([true, true, false].into());
-        assert!(own.is_among(true) && own.is_among(false) && own.0.is_empty());
-        assert!(!own.is_among(false) && !own.is_among(true), "somebody else's");
+        assert!(own.take(true) && own.take(false) && own.0.is_empty());
+        assert!(!own.take(false) && !own.take(true), "somebody else's");
         let mut own = Unannounced([true].into());
-        assert!(!own.is_among(false) && own.is_among(true));
+        assert!(!own.take(false) && own.take(true));
     }
 }

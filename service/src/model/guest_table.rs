@@ -63,6 +63,31 @@ pub struct Attached {
 }
 
 impl Attached {
+    /// One that has come, with its link and where the other end of that is, of this user, at this time in
+    /// milliseconds since 1970.
+    pub fn new(
+        spec: GuestSpec,
+        net: GuestNet,
+        (index, netns): (IfIndex, NetnsRef),
+        (owner_uid, attached_at): (u32, i64),
+    ) -> Self {
+        Self {
+            spec,
+            net,
+            index,
+            netns,
+            lifelines: Lifelines::default(),
+            owner_uid,
+            attached_at,
+            timeline: Vec::new(),
+            waiting: false,
+            dhcp: Counts::default(),
+            told: None,
+            names: dns::Counts::default(),
+            shadowed_by: None,
+        }
+    }
+
     /// Who.
     pub fn name(&self) -> &GuestName {
         &self.spec.name
@@ -531,6 +556,7 @@ impl GuestTable {
             guest.net = guest.net.clone().pinned(true);
             new.push(guest.index);
         }
+        new.iter().for_each(|index| self.has_changed(*index));
         new
     }
 
@@ -539,6 +565,8 @@ impl GuestTable {
         for guest in self.attached.values_mut() {
             guest.net = guest.net.clone().routed(mode);
         }
+        let all: Vec<_> = self.attached.values().map(|guest| guest.index).collect();
+        all.into_iter().for_each(|index| self.has_changed(index));
     }
 }
 
@@ -569,21 +597,7 @@ mod tests {
         let (spec, has) = net("demo", 0, OLD, VpnPolicy::FollowUplink);
         let name = spec.name.clone();
         table.join(&has);
-        table.attach(Attached {
-            spec,
-            net: has,
-            index: DEMO,
-            netns: NetnsRef::default(),
-            lifelines: Lifelines::default(),
-            owner_uid: 0,
-            attached_at: 0,
-            timeline: Vec::new(),
-            waiting: false,
-            dhcp: Counts::default(),
-            told: None,
-            names: dns::Counts::default(),
-            shadowed_by: None,
-        });
+        table.attach(Attached::new(spec, has, (DEMO, NetnsRef::default()), (0, 0)));
         name
     }
 
@@ -631,6 +645,26 @@ mod tests {
         table.leave(&name);
         assert!(table.remove(DEMO).is_some());
         assert_eq!(there(&table), (0, false));
+    }
+
+    #[test]
+    fn a_guest_that_comes_changes_or_goes_is_told_of_once() {
+        let (mut table, spec) = updating();
+        let mut changed = || table.take_changed().into_iter().collect::<Vec<_>>();
+        assert_eq!(changed(), [DEMO], "it has come");
+        assert_eq!(changed(), []);
+        let mut after = |change: &mut dyn FnMut(&mut GuestTable)| {
+            change(&mut table);
+            table.take_changed().into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(after(&mut |table| table.commit_update(DEMO, spec.clone())), [DEMO]);
+        assert_eq!(after(&mut |table| assert!(!table.end_work(DEMO))), []);
+        assert_eq!(after(&mut |table| table.set_mtu(DEMO, Mtu::new(1400).unwrap())), [DEMO]);
+        assert_eq!(after(&mut |table| drop(table.pin(|_| true))), [DEMO]);
+        assert_eq!(after(&mut |table| table.route(RoutingMode::Main)), [DEMO]);
+        assert_eq!(after(&mut |table| drop(table.leave(&spec.name).cloned())), [DEMO]);
+        assert_eq!(after(&mut |table| drop(table.stay(DEMO).cloned())), [DEMO]);
+        assert_eq!(after(&mut |table| drop(table.remove(DEMO))), [DEMO]);
     }
 
     #[test]

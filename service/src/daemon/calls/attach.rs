@@ -27,10 +27,8 @@ use crate::effects::kernel::{link, observe, process, tun};
 use crate::error::Error;
 use crate::model::change::Change;
 use crate::model::desired::{desired_guest, may_remove};
-use crate::model::dhcp::Counts;
 use crate::model::diff::diff;
 use crate::model::guest_net::NetnsRef;
-use crate::model::if_index::IfIndex;
 use crate::model::lifeline::{EndCause, Lifelines, ProcessRef};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::timeline::{Operation, Timeline};
@@ -354,8 +352,11 @@ impl Daemon {
             timeline.enter(Operation::ReadBack, "read back", began);
             let lease_until = spec.lease.map(|lease| process::monotonic() + lease);
             let lifelines = Lifelines { process, owner, lease_until };
-            let attached =
-                Attached { lifelines, shadowed_by, ..attached(spec, net, (index, netns), uid) };
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+            let at = (index, netns);
+            let attached = Attached::new(spec.clone(), net.clone(), at, (uid, now));
+            let attached = Attached { lifelines, shadowed_by, ..attached };
             let began = Instant::now();
             let kept = Some(AttachedRecord::of(&attached));
             self.store.put(&spec.name, &Record { slot: net.slot, attached: kept })?;
@@ -440,29 +441,5 @@ fn log_timeline(guest: &Attached) {
             text.push_str(&format!("\n{:>8} {:>6}  {}", entry.start, entry.duration, entry.what));
         }
         log::debug!("{text}");
-    }
-}
-
-fn attached(
-    spec: &GuestSpec,
-    net: &GuestNet,
-    (index, netns): (IfIndex, NetnsRef),
-    uid: u32,
-) -> Attached {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Attached {
-        spec: spec.clone(),
-        net: net.clone(),
-        index,
-        netns,
-        lifelines: Lifelines::default(),
-        owner_uid: uid,
-        attached_at: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
-        timeline: Vec::new(),
-        waiting: false,
-        dhcp: Counts::default(),
-        told: None,
-        names: Default::default(),
-        shadowed_by: None,
     }
 }

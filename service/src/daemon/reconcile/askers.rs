@@ -13,7 +13,8 @@
 // limitations under the License.
 
 //! The guests whose questions for names go to guestnetd's forwarder, kept: of a thousand of them one that comes or
-//! goes has no other put together again.
+//! goes has no other put together again, unless something that is said of all has changed with it, such as who is on
+//! a segment where guests have names.
 
 use super::servers::asks;
 use crate::model::dns::NameServers;
@@ -59,7 +60,7 @@ impl Askers {
     ) -> Guests {
         let around = Around::of(world, named);
         if self.around.as_ref() != Some(&around) {
-            self.guests = Arc::new(all(world, &around));
+            self.guests = Arc::new(all(world, &around, &self.guests));
         } else {
             for index in changed {
                 self.put(
@@ -69,7 +70,10 @@ impl Askers {
             }
         }
         // Each guestnetd of the tests has this looked at.
-        debug_assert!(*self.guests == all(world, &around), "a guest that asks has changed unseen");
+        debug_assert!(
+            *self.guests == all(world, &around, &Guests::default()),
+            "a guest that asks has changed unseen"
+        );
         self.around = Some(around);
         Arc::clone(&self.guests)
     }
@@ -110,9 +114,13 @@ impl Around {
     }
 }
 
-/// All of them, whatever was there before.
-fn all(world: &World, around: &Around) -> OrderedMap<IfIndex, Arc<Guest>> {
-    let of = |guest: &Attached| Some((guest.index, Arc::new(around.of_guest(world, guest)?)));
+/// All of them; one that is as it was before is the same one.
+fn all(world: &World, around: &Around, before: &Guests) -> OrderedMap<IfIndex, Arc<Guest>> {
+    let of = |guest: &Attached| {
+        let asker = around.of_guest(world, guest)?;
+        let same = before.get(&guest.index).filter(|before| ***before == asker);
+        Some((guest.index, same.cloned().unwrap_or_else(|| Arc::new(asker))))
+    };
     world.guests.attached().filter_map(of).collect()
 }
 
@@ -125,4 +133,95 @@ fn peers(world: &World) -> OrderedMap<SegmentName, Arc<Peers>> {
         }
     }
     peers.into_iter().map(|(segment, peers)| (segment, Arc::new(peers))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::dns;
+    use crate::model::guest_net::{GuestNet, NetnsRef};
+    use crate::model::lockdown::Lockdown;
+    use crate::model::names::Answer;
+    use crate::model::world::Tun;
+    use crate::spec::{Dns, GuestName, GuestSpec, Mtu, VpnPolicy};
+
+    const TWO: [&str; 2] = ["192.0.2.53", "192.0.2.54"];
+
+    fn attach(world: &mut World, number: u32, dns: Dns, vpn: VpnPolicy) {
+        let (name, wlan0) = (GuestName::new(&format!("g{number}")), IfName::new("wlan0"));
+        let gateway = [172, 17, 3, 2].into();
+        let spec = GuestSpec::new(name.unwrap(), wlan0.unwrap(), None, gateway, 16, -1).unwrap();
+        let segment = SegmentName::new("cockpit").filter(|_| number == 1);
+        let spec = GuestSpec { dns, vpn, ..spec }.on(segment);
+        let address = [172, 17, 4, number as u8].into();
+        let net = GuestNet::new(&spec, number, address, Mtu::ETHERNET);
+        world.guests.join(&net);
+        let at = (IfIndex::of(number), NetnsRef::default());
+        world.guests.attach(Attached::new(spec, net, at, (0, 0)));
+    }
+
+    /// One of each kind that is said something else of.
+    fn world() -> World {
+        let mut world = World::empty();
+        let tun = || VpnPolicy::NamedTun(IfName::new("tun0").unwrap());
+        attach(&mut world, 1, Dns::Auto, VpnPolicy::FollowUplink);
+        attach(&mut world, 2, Dns::Forward, VpnPolicy::FollowUplink);
+        attach(&mut world, 3, Dns::Dnat, VpnPolicy::FollowUplink);
+        let own = TWO.map(|server| server.parse().unwrap()).to_vec();
+        attach(&mut world, 4, Dns::Servers(own), VpnPolicy::BlockUnderLockdown);
+        attach(&mut world, 5, Dns::Auto, tun());
+        world
+    }
+
+    fn bring(askers: &mut Askers, world: &mut World) -> Guests {
+        let changed = world.guests.take_changed();
+        // It compares what it has kept with all put together.
+        askers.bring(world, &changed, true)
+    }
+
+    #[test]
+    fn whatever_is_said_of_guests_is_said_at_once() {
+        let (mut askers, mut world) = (Askers::default(), world());
+        let mut before = bring(&mut askers, &mut world);
+        let changes: [(&str, &dyn Fn(&mut World)); 8] = [
+            ("two servers", &|world| {
+                let all = TWO.map(|server| server.parse().unwrap()).to_vec();
+                world.name_servers = dns::NameServers { behind_uplink: all, ..Default::default() };
+            }),
+            ("one of no use", &|world| {
+                world.names.set([(None, TWO[0].parse().unwrap(), Answer::Nonsense)]);
+            }),
+            ("a lockdown", &|world| world.lockdown = Lockdown::On),
+            ("a tun with two resolvers", &|world| {
+                let resolvers = vec![[10, 8, 0, 1].into(), [10, 8, 0, 2].into()];
+                let tun = Tun { index: IfIndex::of(9), up: true, mtu: 1400, resolvers };
+                world.tuns.insert(IfName::new("tun0").unwrap(), tun);
+            }),
+            ("one more on the segment", &|world| {
+                attach(world, 6, Dns::Auto, VpnPolicy::FollowUplink);
+            }),
+            ("none on it", &|world| drop(world.guests.remove(IfIndex::of(1)))),
+            ("no tun", &|world| world.tuns = OrderedMap::new()),
+            ("netd", &|world| world.name_servers.netd = true),
+        ];
+        for (what, change) in changes {
+            change(&mut world);
+            let after = bring(&mut askers, &mut world);
+            assert_ne!(after, before, "{what}");
+            before = after;
+        }
+    }
+
+    #[test]
+    fn one_that_comes_leaves_the_others_as_they_are() {
+        let (mut askers, mut world) = (Askers::default(), world());
+        let before = bring(&mut askers, &mut world);
+        attach(&mut world, 7, Dns::Forward, VpnPolicy::FollowUplink);
+        let after = bring(&mut askers, &mut world);
+        assert_eq!(after.len(), before.len() + 1);
+        let same = |(index, guest)| after.get(index).is_some_and(|now| Arc::ptr_eq(guest, now));
+        assert!(before.iter().all(same));
+        world.guests.remove(IfIndex::of(7));
+        assert_eq!(bring(&mut askers, &mut world), before);
+    }
 }

@@ -145,6 +145,9 @@ mod tests {
     use crate::model::world::Tun;
     use crate::spec::{Dns, GuestName, GuestSpec, Mtu, VpnPolicy};
 
+    /// What it is, and how it is made.
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut World));
+
     const TWO: [&str; 2] = ["192.0.2.53", "192.0.2.54"];
 
     fn attach(world: &mut World, number: u32, dns: Dns, vpn: VpnPolicy) {
@@ -183,7 +186,7 @@ mod tests {
     fn whatever_is_said_of_guests_is_said_at_once() {
         let (mut askers, mut world) = (Askers::default(), world());
         let mut before = bring(&mut askers, &mut world);
-        let changes: [(&str, &dyn Fn(&mut World)); 8] = [
+        let changes: [Change<'_>; 8] = [
             ("two servers", &|world| {
                 let all = TWO.map(|server| server.parse().unwrap()).to_vec();
                 world.name_servers = dns::NameServers { behind_uplink: all, ..Default::default() };

@@ -16,8 +16,7 @@
 //! close it.
 
 use crate::descriptors::FIRST;
-use crate::schedule::schedule;
-use crate::world::{File, Then, World};
+use crate::world::{File, World};
 use std::ffi::CStr;
 
 // linux/if_tun.h
@@ -33,38 +32,24 @@ impl World {
     pub unsafe fn tap(&mut self, fd: i32, request: usize, value: usize) -> (Result<(), i32>, bool) {
         let Some(File::Tap(queue)) = self.file(fd) else { return (Err(libc::ENOTTY), false) };
         let queue = *queue;
-        let then = if schedule().life() != 0 { self.plan() } else { Then::GoOn };
-        if self.trace {
-            eprintln!("  {then:?} /dev/net/tun {:x}", request & 0xffff);
-        }
-        let result = match then {
-            Then::DieFirst => return (Ok(()), true),
-            Then::Refuse(errno) => Err(errno),
-            _ => match request & 0xffff {
-                TUNSETIFF => {
-                    // SAFETY: the caller's `struct ifreq`: a name with its NUL, and flags behind it.
-                    let (name, flags) = unsafe {
-                        let name = CStr::from_ptr(value as *const libc::c_char);
-                        (name, ((value + libc::IFNAMSIZ) as *const u16).read_unaligned())
-                    };
-                    self.kernel.tun_set(queue, &name.to_string_lossy(), flags)
-                }
-                TUNSETOWNER => self.kernel.tun_own(queue, value as u32),
-                TUNSETVNETHDRSZ => {
-                    // SAFETY: the caller's int.
-                    let size = unsafe { *(value as *const i32) };
-                    self.kernel.tun_set_header(queue, size)
-                }
-                _ => Err(libc::EINVAL),
-            },
-        };
-        self.pump();
-        self.look();
-        match then {
-            Then::LoseTheAnswer => (Err(libc::EIO), false),
-            Then::DieAfter => (result, true),
-            _ => (result, false),
-        }
+        let what = || format!("/dev/net/tun {:x}", request & 0xffff);
+        self.planned(what, |world| match request & 0xffff {
+            TUNSETIFF => {
+                // SAFETY: the caller's `struct ifreq`: a name with its NUL, and flags behind it.
+                let (name, flags) = unsafe {
+                    let name = CStr::from_ptr(value as *const libc::c_char);
+                    (name, ((value + libc::IFNAMSIZ) as *const u16).read_unaligned())
+                };
+                world.kernel.tun_set(queue, &name.to_string_lossy(), flags)
+            }
+            TUNSETOWNER => world.kernel.tun_own(queue, value as u32),
+            TUNSETVNETHDRSZ => {
+                // SAFETY: the caller's int.
+                let size = unsafe { *(value as *const i32) };
+                world.kernel.tun_set_header(queue, size)
+            }
+            _ => Err(libc::EINVAL),
+        })
     }
 
     /// guestnetd has passed a descriptor on: it is another process's from now on, and has another number there.

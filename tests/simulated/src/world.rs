@@ -569,14 +569,24 @@ impl World {
 
     /// Writes a file of /proc/sys. True: guestnetd is killed by that.
     pub fn write(&mut self, netns: Netns, path: &str, bytes: &[u8]) -> (Result<(), i32>, bool) {
+        let what = || format!("{netns:?} {path} {}", String::from_utf8_lossy(bytes));
+        self.planned(what, |world| world.kernel.write(netns, path, bytes))
+    }
+
+    /// Does a write in the way that is planned for it. True: guestnetd is killed by that.
+    pub fn planned(
+        &mut self,
+        what: impl FnOnce() -> String,
+        write: impl FnOnce(&mut Self) -> Result<(), i32>,
+    ) -> (Result<(), i32>, bool) {
         let then = if schedule().life() != 0 { self.plan() } else { Then::GoOn };
         if self.trace {
-            eprintln!("  {then:?} {netns:?} {path} {}", String::from_utf8_lossy(bytes));
+            eprintln!("  {then:?} {}", what());
         }
         let result = match then {
             Then::DieFirst => return (Ok(()), true),
             Then::Refuse(errno) => Err(errno),
-            _ => self.kernel.write(netns, path, bytes),
+            _ => write(self),
         };
         self.pump();
         self.look();

@@ -154,7 +154,7 @@ mod tests {
         let (name, wlan0) = (GuestName::new(&format!("g{number}")), IfName::new("wlan0"));
         let gateway = [172, 17, 3, 2].into();
         let spec = GuestSpec::new(name.unwrap(), wlan0.unwrap(), None, gateway, 16, -1).unwrap();
-        let segment = SegmentName::new("cockpit").filter(|_| number == 1);
+        let segment = SegmentName::new("cockpit").filter(|_| [1, 6].contains(&number));
         let spec = GuestSpec { dns, vpn, ..spec }.on(segment);
         let address = [172, 17, 4, number as u8].into();
         let net = GuestNet::new(&spec, number, address, Mtu::ETHERNET);
@@ -203,7 +203,7 @@ mod tests {
             ("one more on the segment", &|world| {
                 attach(world, 6, Dns::Auto, VpnPolicy::FollowUplink);
             }),
-            ("none on it", &|world| drop(world.guests.remove(IfIndex::of(1)))),
+            ("one less", &|world| drop(world.guests.remove(IfIndex::of(1)))),
             ("no tun", &|world| world.tuns = OrderedMap::new()),
             ("netd", &|world| world.name_servers.netd = true),
         ];

@@ -384,7 +384,7 @@ pub fn hotspot(on: bool) {
     }
 }
 
-/// At the end the default network is Wi-Fi, and there is no hotspot: fewer ends are compared with each other.
+/// In every final state the default network is Wi-Fi, and there is no hotspot, so that fewer of them differ.
 pub fn settles() {
     framework_returns(None, 0);
     inside(|| {

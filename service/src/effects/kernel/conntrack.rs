@@ -26,13 +26,10 @@ use std::net::Ipv4Addr;
 
 /// Forgets every IPv4 connection that `source` opened.
 pub(in crate::effects) fn forget(netlink: &Netlink, source: Ipv4Addr) -> Result<(), KernelError> {
-    match forget_at_once(netlink, source) {
-        // Kernels before 6.11 know the filter for reading only: there a tuple has to be whole.
-        Err(e) if e.errno == libc::EINVAL || e.errno == libc::EOPNOTSUPP => {
-            forget_each(netlink, source)
-        }
-        other => other,
+    if forget_at_once(netlink, source)? {
+        return Ok(());
     }
+    forget_each(netlink, source)
 }
 
 /// The addresses of a connection, and the ports at its far end.
@@ -129,8 +126,12 @@ pub(in crate::effects) fn count(
     Ok(counts.into_inner())
 }
 
-/// One message; nothing is listed.
-fn forget_at_once(netlink: &Netlink, source: Ipv4Addr) -> Result<(), KernelError> {
+/// The same by one message. Nothing is listed, and the kernel lets others run while it looks through its table. False:
+/// it cannot, and nothing was done; before 6.11 it knows the filter for reading only, and a tuple has to be whole.
+pub(in crate::effects) fn forget_at_once(
+    netlink: &Netlink,
+    source: Ipv4Addr,
+) -> Result<bool, KernelError> {
     let source = Writer::default().with(CTA_IP_V4_SRC, &source.octets());
     let tuple = Writer::default().with_nested(CTA_TUPLE_IP, &source);
     let filter = Writer::default()
@@ -139,7 +140,10 @@ fn forget_at_once(netlink: &Netlink, source: Ipv4Addr) -> Result<(), KernelError
     let name = Writer::after(&NFGENMSG)
         .with_nested(CTA_TUPLE_ORIG, &tuple)
         .with_nested(CTA_FILTER, &filter);
-    delete(netlink, &name)
+    match delete(netlink, &name) {
+        Err(e) if e.errno == libc::EINVAL || e.errno == libc::EOPNOTSUPP => Ok(false),
+        other => other.map(|()| true),
+    }
 }
 
 /// Reads all connections and forgets those of `source`, each by its own tuple.
@@ -193,7 +197,7 @@ fn delete(netlink: &Netlink, name: &Writer) -> Result<(), KernelError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::effects) mod tests {
     use super::*;
     use nix::sched::{unshare, CloneFlags};
 
@@ -213,7 +217,7 @@ mod tests {
     }
 
     /// A connection as if a packet had passed.
-    fn connect(netlink: &Netlink, from: Ipv4Addr, port: u16) {
+    pub(in crate::effects) fn connect(netlink: &Netlink, from: Ipv4Addr, port: u16) {
         connect_as(netlink, from, port, from);
     }
 
@@ -228,7 +232,7 @@ mod tests {
         netlink.change(&Request { kind: CT_GET - 1, body }, NLM_F_CREATE).unwrap();
     }
 
-    fn count(of: Ipv4Addr) -> usize {
+    pub(in crate::effects) fn count(of: Ipv4Addr) -> usize {
         names(&Netlink::open_netfilter().unwrap(), &|ends| ends.from == of).unwrap().len()
     }
 

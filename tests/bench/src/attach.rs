@@ -139,7 +139,9 @@ impl Run {
              The floor runs in the bench's own process and keeps its sockets. Each subject has a \
              device of its own and gets a fresh guest each time; after each detach a further delete \
              of the bench's own is waited for, so that nothing of one subject is left to the next. \
-             In the first round a ping from each guest through NAT has to be answered."
+             In the first round a ping from each guest through NAT has to be answered. Each device has a \
+             connection of its own, as in all tables that detach guests: where conntrack knows none, the kernel \
+             leaves out two walks over its table at each delete of a link."
                 .to_owned(),
         );
         table.notes.push(

@@ -28,6 +28,7 @@ use crate::build::Build;
 use crate::contract::Client;
 use crate::error::{Doing, Error, Result};
 use crate::floor::Floor;
+use crate::in_use::InUse;
 use crate::measure::Steps;
 use crate::service::Service;
 use crate::settle::go;
@@ -56,6 +57,7 @@ pub struct Crowd {
     clients: Vec<Client>,
     /// The service.
     pub service: Service,
+    in_use: InUse,
     /// The device.
     pub device: Device,
 }
@@ -71,7 +73,7 @@ impl Crowd {
         let device = Device::options().forwarding().build();
         let service = Service::start(&build.bin, &device, args)?;
         let clients = (0..clients).map(|_| build.connect(&service)).collect::<Result<_>>()?;
-        Ok(Self { clients, service, device })
+        Ok(Self { clients, service, in_use: InUse::open(&device)?, device })
     }
 
     /// Its first client.
@@ -81,7 +83,9 @@ impl Crowd {
 
     /// Attaches guest `at`; gives the time of the call.
     pub fn attach(&self, at: usize, netns: &OwnedFd) -> Result<Duration> {
-        attach(&self.clients[0], at, netns)
+        let took = attach(&self.clients[0], at, netns)?;
+        self.in_use.speak()?;
+        Ok(took)
     }
 
     /// Detaches guest `at`; gives the time of the call.
@@ -155,6 +159,7 @@ fn detach(client: &Client, at: usize) -> Result<Duration> {
 pub struct Plain {
     /// The floor.
     pub floor: Floor,
+    _in_use: InUse,
     /// Its device.
     pub device: Device,
 }
@@ -164,7 +169,9 @@ impl Plain {
     pub fn new(filter: &str) -> Result<Self> {
         let device = Device::options().forwarding().build();
         crate::subject::load(&device, filter)?;
-        Ok(Self { floor: device.enter(Floor::new)?, device })
+        let in_use = InUse::open(&device)?;
+        in_use.speak()?;
+        Ok(Self { floor: device.enter(Floor::new)?, _in_use: in_use, device })
     }
 
     /// Attaches guest `at`; gives the time. The calling thread is in the device afterwards.

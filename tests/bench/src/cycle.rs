@@ -21,6 +21,7 @@ use std::thread;
 use guestnet_tests::{Guest, Internet, Probe};
 
 use crate::error::{Error, Result};
+use crate::in_use::InUse;
 use crate::measure::{order, Samples};
 use crate::progress;
 use crate::settle::{go, Settle};
@@ -80,6 +81,8 @@ pub fn run(
 ) -> Result<Vec<Measured>> {
     let cycle = || {
         let mut measured: Vec<Measured> = subjects.iter().map(|s| named(s.name())).collect();
+        let in_use =
+            subjects.iter().map(|s| InUse::open(s.device())).collect::<Result<Vec<_>>>()?;
         let mut settle = Settle::new()?;
         // They end together and late: the end of a namespace would disturb who comes next.
         let mut guests = Vec::new();
@@ -91,7 +94,7 @@ pub fn run(
                 }
                 let guest = Guest::new();
                 go(subject.device())?;
-                match once(subject.as_mut(), &guest, round == 0) {
+                match once(subject.as_mut(), &guest, &in_use[at], round == 0) {
                     Ok(_) if round < WARM_UP => {}
                     Ok((attach, detach)) => {
                         measured.attach.add(attach);
@@ -113,12 +116,18 @@ pub fn run(
     Ok(measured)
 }
 
-fn once(subject: &mut dyn Subject, guest: &Guest, check: bool) -> Result<(Cost, Cost)> {
+fn once(
+    subject: &mut dyn Subject,
+    guest: &Guest,
+    in_use: &InUse,
+    check: bool,
+) -> Result<(Cost, Cost)> {
     let attach = subject.attach(guest)?;
     if check && subject.connects() && !guest.ping(Internet::ADDRESS) {
         let text = format!("{}: its guest does not reach the internet", subject.name());
         return Err(Error::new(text));
     }
+    in_use.speak()?;
     Ok((attach, subject.detach(guest)?))
 }
 

@@ -31,6 +31,7 @@ mod events;
 mod first_packet;
 mod floor;
 mod hostile;
+mod in_use;
 mod machine;
 mod measure;
 mod memory;

@@ -39,19 +39,20 @@ impl FloorSubject {
     /// Puts the floor into a device that forwards, with a packet filter as another one's.
     pub fn new(to_answer: bool, device: Device, filter: &str) -> Result<Self> {
         load(&device, filter)?;
-        // What comes in by a link that is not in it is dropped.
-        device.run("nft add element inet guestnet guests { vm_wlan . 172.17.3.3 }");
         let floor = device.enter(Floor::new)?;
         Ok(Self { floor, to_answer, device })
     }
 }
 
-/// Loads an nftables ruleset.
+/// Loads guestnetd's nftables ruleset, for the floor's first guest.
 pub fn load(device: &Device, ruleset: &str) -> Result<()> {
     let mut nft = device.command("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn()?;
     nft.stdin.take().ok_or_else(|| Error::new("nft"))?.write_all(ruleset.as_bytes())?;
     let status = nft.wait()?;
-    status.success().then_some(()).ok_or(status).doing("nft")
+    status.success().then_some(()).ok_or(status).doing("nft")?;
+    // What comes in by a link that is not in it is dropped.
+    device.run("nft add element inet guestnet guests { vm_wlan . 172.17.3.3 }");
+    Ok(())
 }
 
 impl Subject for FloorSubject {

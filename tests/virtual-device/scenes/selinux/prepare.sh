@@ -25,7 +25,7 @@ new_folder() {
     cp sepolicy/private/* "$folder/"
     cp tests/virtual-device/scenes/selinux/machine.te "$folder/"
     # As a product takes it over.
-    sed -n '/^| SELinux, for VMs /{ s/^[^`]*`//; s/` |$//; s/my_vmm/guest_vmm/g; p; }' docs/android.md >"$folder/vmm.te"
+    sed -n '/^| SELinux, for VMs /{ s/^[^`]*`//; s/` |$//; s/my_vmm/guest_vmm/g; s/my_manager/guest_manager/g; p; }' docs/android.md >"$folder/vmm.te"
     grep -q '^allow guest_vmm .*;$' "$folder/vmm.te" || die "docs/android.md has no policy for a VMM"
 }
 new_folder

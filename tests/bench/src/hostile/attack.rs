@@ -48,13 +48,25 @@ pub enum Attack {
     Fragments,
     /// Questions to the resolver.
     Dns,
+    /// The same, that guestnetd's forwarder passes on.
+    Forwarder,
+    /// DISCOVERs, each of another client.
+    Dhcp,
     /// None: frames are made and not written. What a core less costs everybody.
     Busy,
 }
 
 /// All of them; first what is none.
-pub const ATTACKS: [Attack; 6] =
-    [Attack::Busy, Attack::Syn, Attack::Udp, Attack::Arp, Attack::Fragments, Attack::Dns];
+pub const ATTACKS: [Attack; 8] = [
+    Attack::Busy,
+    Attack::Syn,
+    Attack::Udp,
+    Attack::Arp,
+    Attack::Fragments,
+    Attack::Dns,
+    Attack::Forwarder,
+    Attack::Dhcp,
+];
 
 impl Attack {
     /// Its name.
@@ -72,6 +84,8 @@ pub fn name(attack: Option<Attack>) -> &'static str {
         Some(Attack::Arp) => "ARP flood",
         Some(Attack::Fragments) => "fragments",
         Some(Attack::Dns) => "DNS storm",
+        Some(Attack::Forwarder) => "DNS storm at the forwarder",
+        Some(Attack::Dhcp) => "DHCP storm",
         Some(Attack::Busy) => "a busy core",
     }
 }
@@ -177,29 +191,43 @@ fn frame(attack: Attack, ends: &Ends, number: u64) -> Vec<u8> {
         frame.extend(GATEWAY.octets());
         return frame;
     }
-    let (to, protocol, flags, payload) = match attack {
-        Attack::Syn => (BEYOND, 6, 0, syn(ends.address, BEYOND, port, other)),
-        Attack::Fragments => (BEYOND, 17, 0x2000, udp(port, 9, &[0; 16])),
-        Attack::Dns => {
-            let question = [&id.to_be_bytes()[..], QUESTION].concat();
-            (GATEWAY, 17, 0, udp(port, 53, &question))
+    let (from, to, protocol, flags, payload) = match attack {
+        Attack::Syn => (ends.address, BEYOND, 6, 0, syn(ends.address, BEYOND, port, other)),
+        Attack::Fragments => (ends.address, BEYOND, 17, 0x2000, udp(port, 9, &[0; 16])),
+        Attack::Dhcp => {
+            let all = (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST);
+            (all.0, all.1, 17, 0, udp(68, 67, &discover(number)))
         }
-        _ => (BEYOND, 17, 0, udp(port, other, b"x")),
+        Attack::Dns | Attack::Forwarder => {
+            let question = [&id.to_be_bytes()[..], QUESTION].concat();
+            (ends.address, GATEWAY, 17, 0, udp(port, 53, &question))
+        }
+        _ => (ends.address, BEYOND, 17, 0, udp(port, other, b"x")),
     };
     let mut frame = Vec::with_capacity(ETHERNET + IP + payload.len());
-    frame.extend(ends.mac);
+    frame.extend(if to.is_broadcast() { [0xff; 6] } else { ends.mac });
     frame.extend(source);
     frame.extend([0x08, 0x00, 0x45, 0]);
     frame.extend(((IP + payload.len()) as u16).to_be_bytes());
     frame.extend(id.to_be_bytes());
     frame.extend((flags as u16).to_be_bytes());
     frame.extend([64, protocol, 0, 0]);
-    frame.extend(ends.address.octets());
+    frame.extend(from.octets());
     frame.extend(to.octets());
     let sum = checksum(&frame[ETHERNET..], 0);
     frame[ETHERNET + 10..ETHERNET + 12].copy_from_slice(&sum.to_be_bytes());
     frame.extend(payload);
     frame
+}
+
+/// The DISCOVER of client `number` (RFC 2131, 2), which wants to be answered by broadcast.
+fn discover(number: u64) -> Vec<u8> {
+    let xid = (number as u32).to_be_bytes();
+    let mut message = [&[1, 1, 6, 0], &xid[..], &[0, 0, 0x80, 0], &[0; 16], &[2, 0], &xid].concat();
+    // Until the options: the rest of its address, and names that it has none of.
+    message.resize(236, 0);
+    message.extend([0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255]);
+    message
 }
 
 /// A datagram without a checksum.
@@ -234,7 +262,7 @@ mod tests {
     #[test]
     fn headers_have_their_checksums() {
         let ends = Ends { address: Ipv4Addr::new(172, 17, 3, 3), mac: mac("02:00:00:00:00:07") };
-        for attack in [Attack::Syn, Attack::Udp, Attack::Fragments, Attack::Dns] {
+        for attack in [Attack::Syn, Attack::Udp, Attack::Fragments, Attack::Dns, Attack::Dhcp] {
             for number in [0, 1, 64511, 64512, u64::from(u32::MAX)] {
                 let frame = frame(attack, &ends, number);
                 let head = &frame[ETHERNET..ETHERNET + IP];

@@ -22,6 +22,9 @@ use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
 
+use android_system_guestnet::aidl::android::system::guestnet::{
+    DnsMode::DnsMode, GuestConfig::GuestConfig,
+};
 use guestnet_tests::client::{by_netns, config};
 use guestnet_tests::{poll, Device, InNetns, Internet, Probe};
 
@@ -82,12 +85,20 @@ impl Scene {
     }
 
     fn attach(&self, name: &str, at: usize) -> Result<()> {
-        self.client.attach(&config(name), &by_netns(self.guests[at].try_clone()?))
+        self.attach_as(&config(name), at)
+    }
+
+    fn attach_as(&self, config: &GuestConfig, at: usize) -> Result<()> {
+        self.client.attach(config, &by_netns(self.guests[at].try_clone()?))
     }
 
     /// Lets the first guest, attached anew, do harm while something else is done.
     fn under<T>(&self, attack: Option<Attack>, then: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.attach("hostile", 0)?;
+        let dns = match attack {
+            Some(Attack::Forwarder) => DnsMode::FORWARD,
+            _ => DnsMode::AUTO,
+        };
+        self.attach_as(&GuestConfig { dns, ..config("hostile") }, 0)?;
         let host = self.host_end()?;
         let attacker = attack.map(|attack| Attacker::start(attack, &self.guests[0], &host));
         let attacker = attacker.transpose()?;
@@ -177,7 +188,7 @@ fn measure(options: &Options) -> Result<Table> {
          before each. It writes frames from one thread without a pause: SYNs from all ports to all \
          ports of an address beyond the uplink that never answers, UDP from all ports to all ports of it, ARP requests \
          that claim an address each, first fragments without a last one, questions to the \
-         gateway's resolver from all ports. Meanwhile, all at once: the device and another guest \
+         gateway's resolver from all ports, by DNAT and by guestnetd's forwarder, DISCOVERs of a client each. Meanwhile, all at once: the device and another guest \
          connect to a server beyond the uplink (TCP, every 5 ms), list() is called (every 5 ms), and \
          another guest is attached (every 20 ms, and detached). Idle is the same without the attack. The \
          machine has two cores, of which the attack takes one: a busy core is a thread that makes the same frames \

@@ -49,6 +49,9 @@ pub struct Daemon {
     log: Arc<Log>,
 }
 
+/// The lock of each one's iptables, in its directory.
+const LOCK: &str = "xtables.lock";
+
 /// What came on stderr so far, of all starts.
 #[derive(Debug, Default)]
 struct Log {
@@ -74,7 +77,7 @@ impl Daemon {
         let resolver = format!("nameserver {}\n", Internet::ADDRESS);
         std::fs::write(dir.path().join("resolv.conf"), resolver).expect("resolv.conf");
         // Everybody's, who runs iptables on this machine, would have it look at its rules at any time.
-        let lock = dir.path().join("xtables.lock").display().to_string();
+        let lock = dir.path().join(LOCK).display().to_string();
         Self {
             netns: device.open_netns(),
             dir,
@@ -190,6 +193,11 @@ impl Daemon {
     /// The directory of its state.
     pub fn state_dir(&self) -> PathBuf {
         self.dir.path().join("run")
+    }
+
+    /// The lock that it is told iptables takes.
+    pub fn xtables_lock(&self) -> PathBuf {
+        self.dir.path().join(LOCK)
     }
 
     /// The file that it takes its resolvers from, unless `--resolv-conf` names another; not that of the

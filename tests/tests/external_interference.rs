@@ -45,6 +45,16 @@ fn an_alias_that_is_no_text_hangs_nobody() {
 }
 
 #[test]
+fn iptables_takes_the_lock_that_guestnetd_is_told_of() {
+    let bed = Bed::new("iptables");
+    let guest = Guest::new();
+    bed.attach("demo", &guest);
+    // Nothing but its own programs knows of it; iptables makes it.
+    assert!(bed.daemon.xtables_lock().exists(), "{}", bed.daemon.log());
+    bed.detach("demo");
+}
+
+#[test]
 fn a_link_that_was_on_a_bridge_is_still_its_guests() {
     let bed = Bed::new("auto");
     let guest = Guest::new();

@@ -13,11 +13,12 @@
 // limitations under the License.
 
 //! Runs one program to its end: what it says on either stream is taken, its time is bounded.
-//! Never with an inherited environment.
+//! Nothing of guestnetd's environment is inherited but which lock iptables takes.
 //!
 //! A program is the first of a group of processes of its own, so that with one that hangs goes what it
 //! has started.
 
+use super::xtables_lock;
 use crate::write::{self, What};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -67,6 +68,7 @@ pub(in crate::effects) fn output(
     // name, and that names pipes.
     let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
     command.env_clear().process_group(0).stdout(theirs.try_clone()?).stderr(theirs);
+    command.envs(xtables_lock::elsewhere());
     let mut child = command.spawn()?;
     running().push((group(&child), Instant::now()));
     // Its ends of the pipe are kept by the command, too.

@@ -21,6 +21,7 @@
 use super::inotify;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InotifyEvent, WatchDescriptor};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +33,12 @@ const LOCK: &str = "/run/xtables.lock";
 const VARIABLE: &str = "XTABLES_LOCKFILE";
 /// After one look so long until the next: there are programs that run iptables without an end.
 const GAP: Duration = Duration::from_secs(1);
+
+/// The variable that names another lock, and its value, where there is one. Every program that changes the tables has
+/// to know of it: those that wait for different locks lose each other's changes.
+pub(super) fn elsewhere() -> Option<(&'static str, OsString)> {
+    Some((VARIABLE, std::env::var_os(VARIABLE).filter(|path| !path.is_empty())?))
+}
 
 /// The watched lock.
 #[derive(Debug)]
@@ -55,7 +62,7 @@ impl Watch {
         match cfg!(target_os = "android") {
             true => Ok(None),
             false => {
-                let said = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
+                let said = elsewhere().map(|(_, path)| path);
                 Self::of(Path::new(&said.unwrap_or_else(|| LOCK.into()))).map(Some)
             }
         }

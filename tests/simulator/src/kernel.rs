@@ -19,7 +19,7 @@ use crate::announce::{Listener, Listeners};
 use crate::space::{Netns, Space};
 use crate::tun::{Opened, Queue};
 use crate::{wire, NETFILTER, ROUTE, XFRM};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The kernel of one machine.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,8 @@ pub struct Kernel {
     /// How often links' filters have changed.
     pub(crate) filtered: u64,
     pub(crate) listeners: Listeners,
+    /// Links that the link watch has to look at.
+    pub(crate) watched: VecDeque<(Netns, u32)>,
 }
 
 impl Kernel {
@@ -144,6 +146,7 @@ impl Kernel {
             ROUTE => {
                 for message in wire::messages(datagram) {
                     self.route_request(netns, port, &message, &mut answers);
+                    self.run_link_watch();
                 }
             }
             NETFILTER | XFRM => {
@@ -190,6 +193,7 @@ impl Kernel {
         let links: Vec<u32> = self.space(netns).links.keys().rev().copied().collect();
         self.delete_links(netns, &links, crate::announce::Cause::default());
         self.spaces.remove(&netns);
+        self.run_link_watch();
         let gone: Vec<Listener> = self.listeners.of(netns);
         gone.into_iter().for_each(|listener| self.unlisten(listener));
     }

@@ -20,6 +20,7 @@
 
 mod address;
 mod announce;
+mod carrier;
 mod conf;
 mod emit;
 mod fib;

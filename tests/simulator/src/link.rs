@@ -15,6 +15,7 @@
 //! Links: what one is, and what becomes of it: up, down, moved, deleted (net/core/dev.c, rtnetlink.c).
 
 use crate::announce::{Cause, GROUP_LINK};
+use crate::carrier::UNKNOWN;
 use crate::conf::Conf;
 use crate::kernel::Kernel;
 use crate::space::Netns;
@@ -87,6 +88,10 @@ pub struct Link {
     /// Of a port of one: whether its bridge learns there, and sends there what is for nobody that it knows, for
     /// several, for all.
     pub port: [bool; 4],
+    /// Of a port: whether it forwards (BR_STATE_FORWARDING, as there is no STP).
+    pub forwards: bool,
+    /// RFC 2863's, as the link watch left it.
+    pub state: u8,
 }
 
 impl Link {
@@ -111,15 +116,6 @@ impl Link {
             flags |= RUNNING | LOWER_UP;
         }
         flags
-    }
-
-    /// linux/if.h: unknown, down, up.
-    pub fn operstate(&self) -> u8 {
-        match (self.kind, self.is_up(), self.carrier) {
-            (Kind::Loopback | Kind::Dummy | Kind::Tun, _, true) if self.opened && self.is_up() => 0,
-            (_, false, _) | (_, _, false) => 2,
-            _ => 6,
-        }
     }
 }
 
@@ -183,6 +179,8 @@ impl Kernel {
             ingress: Ingress::Never,
             snoops: true,
             port: [true; 4],
+            forwards: false,
+            state: UNKNOWN,
         }
     }
 
@@ -226,76 +224,19 @@ impl Kernel {
             link.opened = true;
         }
         if changed & UP != 0 {
-            self.settle_carrier(netns, index);
+            self.carrier_follows(netns, index);
         }
         if changed != 0 {
             self.announce_link(netns, index, changed, cause);
         }
         if changed & UP != 0 {
+            self.settle_port(netns, index);
             match flags & UP != 0 {
                 true => self.link_came_up(netns, index),
                 false => self.link_went_down(netns, index),
             }
         }
         changed
-    }
-
-    /// Veth has carrier while both ends are up; a bridge while one of its ports has.
-    fn settle_carrier(&mut self, netns: Netns, index: u32) {
-        let Ok(link) = self.link(netns, index) else { return };
-        match link.kind {
-            Kind::Loopback | Kind::Tun => {}
-            Kind::Dummy => self.set_carrier(netns, index, true),
-            Kind::Bridge => self.settle_bridge(netns, index),
-            Kind::Veth => {
-                let Some((there, other)) = link.peer else { return };
-                let up = link.is_up();
-                let other_up = self.link(there, other).is_ok_and(Link::is_up);
-                let both = up && other_up;
-                // veth_open() and veth_close() leave a carrier that is off alone.
-                self.set_carrier(netns, index, both);
-                if self.set_carrier_of(there, other, both) {
-                    self.announce_link(there, other, 0, Cause::default());
-                }
-                self.settle_masters(netns, index);
-                self.settle_masters(there, other);
-            }
-        }
-    }
-
-    fn settle_masters(&mut self, netns: Netns, index: u32) {
-        let master = self.link(netns, index).ok().and_then(|link| link.master);
-        if let Some(master) = master {
-            self.settle_bridge(netns, master);
-        }
-    }
-
-    pub(crate) fn settle_bridge(&mut self, netns: Netns, bridge: u32) {
-        let ports = self.space(netns).links.values();
-        let on = ports
-            .filter(|port| port.master == Some(bridge))
-            .any(|port| port.is_up() && port.carrier);
-        let up = self.link(netns, bridge).is_ok_and(Link::is_up);
-        if self.set_carrier_of(netns, bridge, on && up) {
-            self.announce_link(netns, bridge, 0, Cause::default());
-        }
-    }
-
-    fn set_carrier(&mut self, netns: Netns, index: u32, on: bool) {
-        self.set_carrier_of(netns, index, on);
-    }
-
-    fn set_carrier_of(&mut self, netns: Netns, index: u32, on: bool) -> bool {
-        let Some(link) = self.space_mut(netns).links.get_mut(&index) else { return false };
-        if link.carrier == on {
-            return false;
-        }
-        link.carrier = on;
-        match on {
-            true => link.carrier_ups += 1,
-            false => link.carrier_downs += 1,
-        }
-        true
     }
 
     pub(crate) fn delete_link(&mut self, netns: Netns, index: u32, cause: Cause) {
@@ -319,8 +260,7 @@ impl Kernel {
             }
             if kind == Kind::Bridge {
                 for port in self.ports(netns, *index) {
-                    self.link_mut(netns, port).master = None;
-                    self.announce_link(netns, port, 0, Cause::default());
+                    self.leave_bridge(netns, port);
                 }
             }
         }
@@ -339,7 +279,7 @@ impl Kernel {
     fn close(&mut self, netns: Netns, index: u32) {
         let link = self.link_mut(netns, index);
         (link.flags, link.carrier) = (link.flags & !UP, false);
-        self.settle_masters(netns, index);
+        self.settle_port(netns, index);
         self.announce_link(netns, index, UP, Cause::default());
         self.link_went_down(netns, index);
     }
@@ -363,7 +303,6 @@ impl Kernel {
         }
         self.space_mut(netns).links.remove(&index);
         if let Some(master) = master {
-            self.settle_bridge(netns, master);
             self.adjust_bridge(netns, master);
         }
     }

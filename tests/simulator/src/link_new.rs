@@ -243,11 +243,17 @@ impl Kernel {
         (link.ipv4, link.ipv6) = (link.mtu >= 68, link.mtu >= 1280);
         link.group = all.u32(IFLA_GROUP)?.unwrap_or(0);
         link.txqlen = all.u32(IFLA_TXQLEN)?.unwrap_or(1000);
-        link.carrier = kind == Kind::Dummy;
         if let Some(mac) = all.find(IFLA_ADDRESS) {
             link.mac.copy_from_slice(&mac[..6]);
         }
-        self.insert(netns, link, wanted)
+        link.carrier = true;
+        let index = self.insert(netns, link, wanted)?;
+        if kind == Kind::Veth || kind == Kind::Bridge && all.has(IFLA_ADDRESS) {
+            // It is born with a carrier, which goes at once (veth_newlink()); a bridge's when it looks at its ports
+            // for the first time, which the MAC that it is given makes it do (br_stp_change_bridge_id()).
+            self.set_carrier(netns, index, false);
+        }
+        Ok(index)
     }
 
     /// The rest of it: its index, its MAC if it has none yet, its IPv4.
@@ -367,8 +373,8 @@ impl Kernel {
         }
         let result = self.set_rest((netns, index), message, all, cause, &mut told);
         // netdev_state_change(), whether the rest was done or not: of a link that is down nobody is told.
-        if told && self.link(netns, index)?.is_up() {
-            self.announce_link(netns, index, 0, Cause::default());
+        if told {
+            self.state_changes(netns, index);
         }
         result
     }
@@ -388,7 +394,11 @@ impl Kernel {
             }
             let mut own = [0; 6];
             own.copy_from_slice(&mac[..6]);
-            self.link_mut(netns, index).mac = own;
+            let link = self.link_mut(netns, index);
+            let is_other = std::mem::replace(&mut link.mac, own) != own;
+            if is_other && link.kind == Kind::Bridge {
+                self.settle_bridge(netns, index);
+            }
             self.neighbours_go(netns, index);
             self.announce_link(netns, index, 0, Cause::default());
         }
@@ -538,9 +548,7 @@ impl Kernel {
             if before == master {
                 return Ok(());
             }
-            self.link_mut(netns, index).master = None;
-            self.announce_link(netns, index, 0, Cause::default());
-            self.settle_bridge(netns, before);
+            self.leave_bridge(netns, index);
             self.adjust_bridge(netns, before);
         }
         if master == 0 {
@@ -556,11 +564,7 @@ impl Kernel {
             Kind::Loopback => return Err(EINVAL),
             _ => {}
         }
-        let link = self.link_mut(netns, index);
-        (link.master, link.port) = (Some(master), [true; 4]);
-        self.announce_link(netns, index, 0, Cause::default());
-        self.settle_bridge(netns, master);
-        self.adjust_bridge(netns, master);
+        self.join_bridge(netns, index, master);
         Ok(())
     }
 
@@ -614,6 +618,7 @@ impl Kernel {
         let peer = link.peer;
         space.links.insert(new, link);
         self.queues_follow((netns, index), (target, new));
+        self.watch_follows((netns, index), (target, new));
         if let Some((there, other)) = peer {
             self.link_mut(there, other).peer = Some((target, new));
         }

@@ -194,6 +194,7 @@ impl Kernel {
             });
             if left == 0 {
                 self.delete_link(netns, index, Cause::default());
+                self.run_link_watch();
             }
         }
         self.release(opened.netns);

@@ -115,6 +115,22 @@ pub fn dump(kind: u16) -> Vec<u8> {
     whole(kind, 0x300, &body)
 }
 
+/// A question for one link in the namespace with an id.
+pub fn ask(index: u32, id: u32) -> Vec<u8> {
+    let mut out = link_header(index, 0, 0);
+    out.u32(IFLA_EXT_MASK, 8);
+    out.u32(IFLA_TARGET_NETNSID, id);
+    whole(RTM_GETLINK, 0, &out.0)
+}
+
+/// Gives a namespace an id.
+pub fn number(file: i32, id: u32) -> Vec<u8> {
+    let mut out = Out(vec![0; 4]);
+    out.u32(3, file as u32);
+    out.u32(1, id);
+    whole(RTM_NEWNSID, ACK, &out.0)
+}
+
 pub const ACK: u16 = 4;
 
 /// One step in a namespace. `files` are descriptors of all that live; `frames`: it is more about what is done with
@@ -147,7 +163,7 @@ pub fn index(random: &mut Random) -> u32 {
     }
 }
 
-fn link_header(index: u32, flags: u32, mask: u32) -> Out {
+pub fn link_header(index: u32, flags: u32, mask: u32) -> Out {
     let mut out = Out(vec![0; 16]);
     out.0[4..8].copy_from_slice(&index.to_ne_bytes());
     out.0[8..12].copy_from_slice(&flags.to_ne_bytes());

@@ -12,8 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-//! Messages as lines that can be compared: without counters, clocks and what one of the two kernels does
-//! a little later (carrier, RFC 2863's state).
+//! Messages as lines that can be compared: without counters and clocks, and announcements without carrier, of
+//! which Linux may speak in another order.
 
 use std::net::Ipv4Addr;
 
@@ -111,12 +111,6 @@ fn link(body: &[u8], all: bool) -> Vec<String> {
         flags &= !(1 << 6 | 1 << 16);
     }
     let found = attributes(&body[16..]);
-    // Without carrier it is a second before the state says so.
-    let carrier = found.iter().any(|(kind, v)| *kind == libc::IFLA_CARRIER && v[0] == 1);
-    let settled = all && carrier;
-    if !settled {
-        flags &= !(1 << 6);
-    }
     let mut parts = vec![format!("{} type {} flags {flags:#x}", u32_at(body, 4), u16_at(body, 2))];
     if body[0] != 0 {
         parts.push(format!("family {}", body[0]));
@@ -124,12 +118,14 @@ fn link(body: &[u8], all: bool) -> Vec<String> {
     let mut found = found;
     found.sort_by_key(|(kind, _)| *kind);
     let info = found.iter().find(|(kind, _)| *kind == libc::IFLA_LINKINFO);
-    let is_tap = info.is_some_and(|(_, info)| attributes(info)[0].1.starts_with(b"tun\0"));
+    let is_random = info.is_some_and(|(_, info)| {
+        [&b"tun\0"[..], b"bridge\0"].iter().any(|kind| attributes(info)[0].1.starts_with(kind))
+    });
     for (kind, value) in found {
         parts.push(match kind {
             libc::IFLA_IFNAME => format!("name {}", text(value)),
             // The kernel's own is random.
-            libc::IFLA_ADDRESS if is_tap && value[..4] != [2, 0, 0, 0] => "mac".into(),
+            libc::IFLA_ADDRESS if is_random && value[..4] != [2, 0, 0, 0] => "mac".into(),
             libc::IFLA_ADDRESS => format!("mac {value:02x?}"),
             libc::IFLA_MTU => format!("mtu {}", u32_at(value, 0)),
             // While it is down nobody is told of these.
@@ -141,9 +137,10 @@ fn link(body: &[u8], all: bool) -> Vec<String> {
             libc::IFLA_IFALIAS => format!("alias {}", text(value)),
             libc::IFLA_QDISC => format!("qdisc {}", text(value)),
             libc::IFLA_TXQLEN => format!("txqlen {}", u32_at(value, 0)),
-            libc::IFLA_OPERSTATE if settled => format!("state {}", value[0]),
+            libc::IFLA_OPERSTATE if all => format!("state {}", value[0]),
             libc::IFLA_CARRIER if all => format!("carrier {}", value[0]),
             libc::IFLA_CARRIER_UP_COUNT if all => format!("ups {}", u32_at(value, 0)),
+            libc::IFLA_CARRIER_DOWN_COUNT if all => format!("downs {}", u32_at(value, 0)),
             libc::IFLA_LINKINFO => linkinfo(value, all),
             // Of settings, and of a family that leaves, nobody is told.
             libc::IFLA_AF_SPEC if all => families(value),

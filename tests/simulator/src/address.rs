@@ -167,7 +167,10 @@ impl Kernel {
         let (local, address) = (all.ipv4(IFA_LOCAL)?, all.ipv4(IFA_ADDRESS)?);
         let label = all.text(IFA_LABEL, IFNAMSIZ - 1)?;
         let index = message.word(4);
-        self.link(netns, index)?;
+        // Without IPv4 it is as if there was none (inetdev_by_index()).
+        if !self.link(netns, index)?.ipv4 {
+            return Err(ENODEV);
+        }
         let is = |own: &Address| {
             local.is_none_or(|local| own.local == local)
                 && label.as_ref().is_none_or(|label| own.label == *label)

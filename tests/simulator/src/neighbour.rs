@@ -68,6 +68,8 @@ impl Kernel {
         match found {
             None if !message.is(NLM_F_CREATE) => return Err(ENOENT),
             None if state & NUD_VALID != 0 && mac.is_none() => return Err(EINVAL),
+            // arp_constructor()
+            None if !self.link(netns, index)?.ipv4 => return Err(EINVAL),
             Some(_) if message.is(NLM_F_EXCL) => return Err(EEXIST),
             Some(_) if !message.is(NLM_F_REPLACE) => return Ok(()),
             _ => {}

@@ -19,6 +19,7 @@
 mod carrier;
 mod frames;
 mod linux;
+mod narrow;
 mod random;
 mod step;
 mod view;

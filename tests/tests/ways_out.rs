@@ -29,6 +29,7 @@ use guestnet_tests::{Device, Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(
     all_next_hops_are_let_out,
+    a_route_that_names_a_nexthop_object_leads_where_that_does,
     connections_outlive_packets_that_are_sent_again,
     default_is_whatever_the_kernel_answers,
     a_list_takes_what_carries_the_internet,
@@ -142,6 +143,32 @@ fn all_next_hops_are_let_out(firewall: &str) {
     bed.device.run(&format!("ip route replace default {hops}"));
     let layer = no_internet(&bed, Cause::DEFAULT_ROUTE_ELSEWHERE);
     assert!(layer.nextStep.expect("a step").contains("--uplink wlan0,eth1"));
+}
+
+/// Such a route says nothing but the object's number.
+fn a_route_that_names_a_nexthop_object_leads_where_that_does(firewall: &str) {
+    for choice in ["default", "wlan0,eth1"] {
+        let (bed, guest, _beyond) =
+            bed(&format!("--firewall {firewall} --uplink {choice}"), "eth1");
+        bed.device.run("sysctl -qw net.ipv4.nexthop_compat_mode=0");
+        for command in [
+            &format!("ip nexthop add id 1 via {} dev wlan0", Internet::ADDRESS),
+            "ip nexthop add id 2 via 198.51.100.1 dev eth1",
+            "ip route replace default nhid 1",
+        ] {
+            bed.device.run(command);
+        }
+        leaves_as(&guest, FIRST);
+        eventually("it is known", || uplink(&bed).interfaceName == "wlan0");
+        internet(&bed);
+        bed.device.run("ip route replace default nhid 2");
+        leaves_as(&guest, SECOND);
+        internet(&bed);
+        // The route stays as it is.
+        bed.device.run(&format!("ip nexthop replace id 2 via {} dev wlan0", Internet::ADDRESS));
+        leaves_as(&guest, FIRST);
+        internet(&bed);
+    }
 }
 
 /// Where the kernel spreads by ports, a packet that is sent again may take another way. It has the

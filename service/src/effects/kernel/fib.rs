@@ -17,7 +17,7 @@
 
 use super::netlink::message::{attributes, index_at, ipv4, u32_at, Message};
 use super::netlink::Netlink;
-use super::{link, route, rule};
+use super::{link, nexthop, route, rule};
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
 use crate::model::policy_rules::{unreachable, Packet};
@@ -104,7 +104,11 @@ fn ask(netlink: &Netlink, to: Ipv4Addr, sender: Option<Sender>) -> Result<Matche
             .extend([RouteAttribute::Source(address.into()), RouteAttribute::Iif(index.get())]);
         message.attributes.extend((mark != 0).then_some(RouteAttribute::Mark(mark)));
     }
-    netlink.get(&GetRoute(message), read)
+    let (mut route, object) = netlink.get(&GetRoute(message), read)?;
+    if let Some(id) = object.filter(|_| route.hops.is_empty()) {
+        route.hops = nexthop::hops(netlink, id)?;
+    }
+    Ok(route)
 }
 
 /// A refusal is an error number (fib_props, fib4_rule_action()). A rule that says unreachable has that of
@@ -126,9 +130,9 @@ fn answer(
     }
 }
 
-/// By hand: netlink-packet-route refuses a whole message for one attribute of a next hop that it does
-/// not know.
-fn read(message: &Message<'_>) -> Option<Matched> {
+/// With the nexthop object that it names. By hand: netlink-packet-route refuses a whole message for one attribute of
+/// a next hop that it does not know.
+fn read(message: &Message<'_>) -> Option<(Matched, Option<u32>)> {
     if message.kind != libc::RTM_NEWROUTE {
         return None;
     }
@@ -145,7 +149,7 @@ fn read(message: &Message<'_>) -> Option<Matched> {
             _ => {}
         }
     }
-    Some(route)
+    Some((route, nexthop::named(message)))
 }
 
 /// The `struct rtnexthop`s of a route, each with attributes behind it; ends at the first that is not
@@ -227,6 +231,11 @@ mod tests {
             ip("nexthop add id 3 group 2/1");
             ip("route add default nhid 3");
             is(0, 254, &[by_two, by_one]);
+            write_net("ipv4/nexthop_compat_mode", "0");
+            is(0, 254, &[by_two, by_one]);
+            ip("route replace default nhid 1");
+            is(0, 254, &[by_one]);
+            ip("route replace default nhid 3");
             ip("route add 128.0.0.0/1 via 10.0.2.2 table 70000");
             ip("rule add pref 9 table 70000");
             is(1, 70000, &[by_two]);
@@ -320,7 +329,11 @@ mod tests {
     }
 
     fn write_forwarding(value: &str) {
-        std::fs::write("/proc/sys/net/ipv4/ip_forward", value).unwrap();
+        write_net("ipv4/ip_forward", value);
+    }
+
+    fn write_net(name: &str, value: &str) {
+        std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap();
     }
 
     #[test]
@@ -335,7 +348,7 @@ mod tests {
         }
         let parse =
             |body: &[u8]| read(&Message { kind: libc::RTM_NEWROUTE, flags: 0, sequence: 0, body });
-        let dead: Vec<_> = parse(&whole).unwrap().hops.iter().map(|hop| hop.dead).collect();
+        let dead: Vec<_> = parse(&whole).unwrap().0.hops.iter().map(|hop| hop.dead).collect();
         assert_eq!(dead, [false, true, true]);
         for end in 0..whole.len() {
             let _ = parse(&whole[..end]);

@@ -28,6 +28,7 @@ pub mod monitor;
 pub mod neighbour;
 pub mod netlink;
 pub mod netns;
+pub mod nexthop;
 pub mod observe;
 pub mod pin;
 pub mod process;

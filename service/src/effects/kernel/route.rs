@@ -17,10 +17,12 @@
 use super::netlink::attr::Request;
 use super::netlink::message::Message;
 use super::netlink::Netlink;
+use super::nexthop;
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::table::TableId;
+use crate::model::uplink::way::NextHop;
 use crate::spec::{Family, IpPrefix};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::route::{
@@ -29,6 +31,7 @@ use rtnetlink::packet_route::route::{
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::RouteNetlinkMessage::{DelRoute, GetRoute, NewRoute};
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::ControlFlow;
 
@@ -191,7 +194,7 @@ pub struct Sort {
 /// A packet's ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transport {
-    /// IPPROTO_TCP or IPPROTO_UDP.
+    /// IPPROTO_TCP or IPPROTO_UDP, or IPPROTO_ICMP, whose ports are 0.
     pub protocol: u8,
     /// The port that it comes from.
     pub from: u16,
@@ -389,7 +392,7 @@ pub fn of(
     let mut message = about(family, 0, 0);
     message.attributes.extend(index.map(|index| RouteAttribute::Oif(index.get())));
     message.attributes.extend(table.map(|table| RouteAttribute::Table(table.0)));
-    let found = match netlink.dump(&GetRoute(message), Route::read) {
+    let found = match netlink.dump(&GetRoute(message), Route::described) {
         // A filter for a table that does not exist yet (fib_dump_info: "FIB table does not exist").
         // Or the link went.
         Err(e) if e.errno == libc::ENOENT || e.errno == libc::ENODEV => Vec::new(),
@@ -399,7 +402,29 @@ pub fn of(
         let here = index.is_none() || r.index == index;
         here && r.destination.family() == family && (table.is_none() || table == Some(r.table))
     };
+    let found = with_objects(netlink, found)?;
     Ok(found.into_iter().filter(wanted).collect())
+}
+
+/// Routes with where the nexthop objects lead that they name, each object asked for once.
+fn with_objects(
+    netlink: &Netlink,
+    found: Vec<(Route, Option<u32>)>,
+) -> Result<Vec<Route>, KernelError> {
+    let mut known: HashMap<u32, Option<NextHop>> = HashMap::new();
+    let mut routes = Vec::with_capacity(found.len());
+    for (mut route, object) in found {
+        if let Some(id) = object.filter(|_| route.index.is_none() && route.unicast) {
+            let first = match known.get(&id) {
+                Some(first) => *first,
+                None => *known.entry(id).or_insert(nexthop::hops(netlink, id)?.first().copied()),
+            };
+            route.index = first.map(|hop| hop.index);
+            route.gateway = first.and_then(|hop| hop.via).map(IpAddr::V4);
+        }
+        routes.push(route);
+    }
+    Ok(routes)
 }
 
 /// The default IPv4 routes of a table. Takes a socket of its own: a guest may have any number of other
@@ -465,6 +490,11 @@ fn next_hop(attribute: &RouteAttribute) -> Option<IpAddr> {
 }
 
 impl Route {
+    /// A route out of a route message, and the nexthop object that it names.
+    fn described(message: &Message<'_>) -> Option<(Self, Option<u32>)> {
+        Some((Self::read(message)?, nexthop::named(message)))
+    }
+
     /// A route out of a route message; none if it is neither IPv4's nor IPv6's.
     pub fn read(message: &Message<'_>) -> Option<Self> {
         const READ: [u16; 7] = [
@@ -518,6 +548,32 @@ mod tests {
 
     fn network(text: &str) -> IpPrefix {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_route_leads_where_its_nexthop_object_does() {
+        in_a_netns(|netlink| {
+            ip("link add one type veth peer name other");
+            ip("link set one up");
+            ip("link set other up");
+            ip("addr add 10.0.1.1/24 dev one");
+            let index = link::by_name(netlink, "one").unwrap().unwrap().index;
+            ip("nexthop add id 7 via 10.0.1.2 dev one");
+            ip("nexthop add id 8 group 7");
+            ip("route add 10.5.0.0/16 nhid 7");
+            ip("route add default nhid 8");
+            for says in ["1", "0"] {
+                std::fs::write("/proc/sys/net/ipv4/nexthop_compat_mode", says).unwrap();
+                let all = of(netlink, Family::V4, Some(TableId::MAIN), Some(index)).unwrap();
+                for to in ["10.5.0.0/16", "0.0.0.0/0"] {
+                    let route = all.iter().find(|route| route.destination == network(to));
+                    let leads = route.map(|route| (route.index, route.unicast));
+                    assert_eq!(leads, Some((Some(index), true)), "{to} {says}");
+                }
+                let by_one = all.iter().find(|route| route.destination == network("10.5.0.0/16"));
+                assert_eq!(by_one.unwrap().gateway, Some(Ipv4Addr::new(10, 0, 1, 2).into()));
+            }
+        });
     }
 
     #[test]

@@ -28,6 +28,7 @@ guestnet_tests::with_both_backends!(
     default_is_where_the_default_route_leaves,
     a_new_address_is_used_at_once,
     an_uplink_without_an_address_has_what_another_interface_lends_it,
+    an_address_of_the_links_own_is_no_guests,
     hosts_of_a_large_network_are_asked_for_slowly,
 );
 
@@ -112,6 +113,40 @@ fn an_uplink_without_an_address_has_what_another_interface_lends_it(firewall: &s
         uplink_layers(&bed).iter().all(|layer| layer.cause == Cause::UPLINK_NO_ADDRESS)
     });
     assert!(guest.tcp(Internet::TCP, "off").is_err());
+}
+
+/// The kernel masquerades with none of a link's own (inet_select_addr()), and with another interface's instead.
+fn an_address_of_the_links_own_is_no_guests(firewall: &str) {
+    let device = Device::new();
+    let default = format!("ip route add default via {} dev wlan0 src 192.0.2.2", Internet::ADDRESS);
+    for command in [
+        "ip link add docker0 type bridge",
+        "ip link set docker0 up",
+        "ip addr add 172.30.0.1/16 dev docker0",
+        "ip addr del 192.0.2.2/24 dev wlan0",
+        "ip addr add 192.0.2.2/24 dev wlan0 scope link",
+        &default,
+    ] {
+        device.run(command);
+    }
+    let bed = Bed::on(device).args(&format!("--firewall {firewall}")).build();
+    let guest = Guest::new();
+    assert_eq!(bed.attach("demo", &guest).state, GuestState::WAITING_FOR_UPLINK);
+    assert!(bed.device.tcp(Internet::TCP, "x").is_ok(), "the device has internet");
+    assert!(guest.tcp(Internet::TCP, "x").is_err());
+    let layers = uplink_layers(&bed);
+    assert!(!layers.is_empty());
+    let mut step = String::new();
+    for layer in layers {
+        assert_eq!(layer.cause, Cause::UPLINK_NO_ADDRESS, "{layer:?}");
+        assert!(layer.text.contains("192.0.2.2 with a scope of its link alone"), "{layer:?}");
+        step = layer.nextStep.expect("a step");
+    }
+    let commands: Vec<_> = step.split("; ").filter(|part| part.starts_with("ip ")).collect();
+    assert_eq!(commands.len(), 2, "{step}");
+    commands.iter().chain([&&*default]).for_each(|command| drop(bed.device.run(command)));
+    let flows = || guest.tcp(Internet::TCP, "x").is_ok_and(|line| line == "192.0.2.2 x");
+    eventually("it goes on", flows);
 }
 
 fn default_is_where_the_default_route_leaves(firewall: &str) {

@@ -295,12 +295,11 @@ impl KernelExecutor<'_> {
             }
             Object::Alias { text, .. } => link.alias.as_ref() == Some(text),
             Object::Address { address, prefix, prefix_route, .. } => {
-                address::of(netlink, Family::V4, Some(link.index))?.contains(&Address {
-                    index: link.index,
-                    address: *address,
-                    prefix: *prefix,
-                    prefix_route: *prefix_route,
-                })
+                let is_it = |found: &Address| {
+                    (found.address, found.prefix, found.prefix_route)
+                        == (*address, *prefix, *prefix_route)
+                };
+                address::of(netlink, Family::V4, Some(link.index))?.iter().any(is_it)
             }
             Object::Route { to, via, table, .. } => {
                 route::of(netlink, Family::V4, Some(*table), Some(link.index))?.iter().any(

@@ -21,7 +21,9 @@ use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
 use crate::spec::{Family, IpPrefix};
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressScope,
+};
 use rtnetlink::packet_route::RouteNetlinkMessage::{DelAddress, GetAddress, NewAddress};
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -37,6 +39,8 @@ pub struct Address {
     pub prefix: u8,
     /// Whether the kernel has made a route to that prefix with it.
     pub prefix_route: bool,
+    /// Whether it is for the whole world (RT_SCOPE_UNIVERSE), and no link's or device's own.
+    pub global: bool,
 }
 
 /// Adds an address to a link, with or without a route to all of its prefix.
@@ -158,6 +162,7 @@ impl Address {
         let NewAddress(message) = message.typed(libc::RTM_NEWADDR, IFADDRMSG, &READ)? else {
             return None;
         };
+        let global = message.header.scope == AddressScope::Universe;
         let (mut own, mut other) = (None, None);
         let mut prefix_route = true;
         for attribute in message.attributes {
@@ -173,7 +178,7 @@ impl Address {
         // IFA_LOCAL is the own address; IFA_ADDRESS is the peer's on point-to-point links, and the own
         // one where IPv6 has no IFA_LOCAL.
         let (index, prefix) = (IfIndex::new(message.header.index)?, message.header.prefix_len);
-        Some(Self { index, address: own.or(other)?, prefix, prefix_route })
+        Some(Self { index, address: own.or(other)?, prefix, prefix_route, global })
     }
 }
 
@@ -211,7 +216,8 @@ mod tests {
             let (own, prefix) = (Ipv4Addr::new(172, 17, 3, 2), 16);
             for prefix_route in [false, true] {
                 add(netlink, index, own, prefix, prefix_route).unwrap();
-                let address = Address { index, address: own.into(), prefix, prefix_route };
+                let address =
+                    Address { index, address: own.into(), prefix, prefix_route, global: true };
                 assert_eq!(of(netlink, Family::V4, Some(index)).unwrap(), [address]);
                 let routes =
                     route::of(netlink, Family::V4, Some(TableId::MAIN), Some(index)).unwrap();

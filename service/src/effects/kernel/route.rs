@@ -599,6 +599,7 @@ mod tests {
                     address: own.address(),
                     prefix: own.prefix(),
                     prefix_route: true,
+                    global: true,
                 };
                 assert!(there.contains(&added), "{there:?}");
                 add(netlink, index, beyond, None::<IpAddr>, TableId(1007)).unwrap();

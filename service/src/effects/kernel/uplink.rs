@@ -104,9 +104,11 @@ fn read_way(netlink: &Netlink, question: &Question<'_>) -> Result<Way, KernelErr
     Ok(way)
 }
 
-/// The IPv4 addresses of an interface, with their prefixes.
+/// The IPv4 addresses of an interface that guests' packets may leave with, with their prefixes: masquerade takes none
+/// of a link's or a device's own (inet_select_addr(), RT_SCOPE_UNIVERSE).
 fn addresses(netlink: &Netlink, index: IfIndex) -> Result<Vec<(Ipv4Addr, u8)>, KernelError> {
-    let found = address::of(netlink, Family::V4, Some(index))?;
+    let mut found = address::of(netlink, Family::V4, Some(index))?;
+    found.retain(|found| found.global);
     let v4 = |found: &address::Address| match found.address {
         IpAddr::V4(address) => Some((address, found.prefix)),
         IpAddr::V6(_) => None,
@@ -165,6 +167,10 @@ fn candidate(
         None => None,
     };
     let (port_of, vrf) = master(netlink, link)?;
+    let narrow = match address {
+        Some(_) => None,
+        None => narrow(netlink, link.index)?,
+    };
     Ok(Candidate {
         name: link.name.clone(),
         index: link.index,
@@ -175,7 +181,8 @@ fn candidate(
         behind: behind(netlink, link)?,
         port_of,
         vrf,
-        ipv6: address.is_none() && has_ipv6(netlink, link.index)?,
+        narrow,
+        ipv6: address.is_none() && narrow.is_none() && has_ipv6(netlink, link.index)?,
         carries,
     })
 }
@@ -194,9 +201,21 @@ fn lent(netlink: &Netlink, index: IfIndex) -> Result<Option<Ipv4Addr>, KernelErr
         return Ok(None);
     };
     let all = address::of(netlink, Family::V4, None)?;
-    let holder = all.iter().find(|one| one.address == source).map(|one| one.index);
+    let Some(holder) = all.iter().find(|one| one.address == source && one.global) else {
+        return Ok(None);
+    };
+    let holder = Some(holder.index);
     let of_a_guest = by_index(netlink, holder)?.is_some_and(|link| link.is_ours());
     Ok(Some(address).filter(|_| !of_a_guest))
+}
+
+/// An address of an interface's that is of its link alone, with its prefix.
+fn narrow(netlink: &Netlink, index: IfIndex) -> Result<Option<(Ipv4Addr, u8)>, KernelError> {
+    let found = address::of(netlink, Family::V4, Some(index))?;
+    Ok(found.iter().find_map(|found| match found.address {
+        IpAddr::V4(address) if !found.global => Some((address, found.prefix)),
+        _ => None,
+    }))
 }
 
 fn table_route(route: &route::Route) -> TableRoute {

@@ -49,6 +49,16 @@ impl Uplink {
             self.port(name, master)
         } else if !self.up {
             self.or_elsewhere(Cause::NoCarrier, format!("{name} is down or has no carrier"))
+        } else if let Some((address, prefix)) = self.narrow {
+            let text = format!(
+                "{name} has the address {address} with a scope of its link alone: guests' packets cannot leave with it"
+            );
+            // The kernel changes no scope of an address that is there (inet_rtm_newaddr()).
+            let own = format!("{address}/{prefix} dev {name}");
+            let step = format!(
+                "ip addr del {own}; ip addr add {own} scope global; and its routes again, which go with it"
+            );
+            Fault::new(Cause::UplinkNoAddress, text).with_step(step)
         } else if self.ipv6_by.is_some() {
             let text = format!("{name} has IPv6 alone, and guests need IPv4");
             clat(self.or_elsewhere(Cause::UplinkIpv6Only, text), name.as_str())
@@ -408,6 +418,17 @@ mod tests {
             assert_eq!(fault.cause, Cause::UplinkIpv6Only);
             assert!(fault.next_step.unwrap().contains("v4-wlan0 is taken"));
         }
+    }
+
+    #[test]
+    fn an_address_of_its_link_alone_is_named_with_how_to_widen_it() {
+        let narrow = Some((Ipv4Addr::new(192, 0, 2, 2), 26));
+        let uplink = Uplink { narrow, ..uplink("wlan0", (3, true, None), "wlan0") };
+        let fault = uplink.fault().unwrap();
+        assert_eq!(fault.cause, Cause::UplinkNoAddress);
+        assert!(fault.text.starts_with("wlan0 has the address 192.0.2.2 with a scope of its link"));
+        let step = fault.next_step.unwrap();
+        assert!(step.contains("; ip addr add 192.0.2.2/26 dev wlan0 scope global; "), "{step}");
     }
 
     #[test]

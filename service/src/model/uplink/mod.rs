@@ -65,6 +65,8 @@ pub struct Uplink {
     pub port_of: Option<String>,
     /// The VRF that it is in.
     pub vrf: Option<String>,
+    /// An address of its, with its prefix, that is of its link alone, where it has no other.
+    pub narrow: Option<(Ipv4Addr, u8)>,
     /// The interface that has IPv6 alone, where there is no IPv4.
     pub ipv6_by: Option<String>,
 }
@@ -89,6 +91,7 @@ impl Uplink {
             behind: Behind::Network,
             port_of: None,
             vrf: None,
+            narrow: None,
             ipv6_by: None,
         }
     }

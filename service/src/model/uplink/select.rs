@@ -44,6 +44,8 @@ pub struct Candidate {
     pub port_of: Option<String>,
     /// The VRF that it is in: guests' packets do not get there by the tables of others.
     pub vrf: Option<String>,
+    /// An address of its that guests' packets cannot leave with, where it has no other.
+    pub narrow: Option<(Ipv4Addr, u8)>,
     /// Whether it has an IPv6 address of more than its link; read only where it has no IPv4 address.
     pub ipv6: bool,
     /// Whether packets to the internet leave by it: by the kernel's answer, or, where netd routes, by
@@ -122,6 +124,7 @@ pub fn select(choice: &Choice, routing: RoutingMode, way: Way, candidates: &[Can
     uplink.behind = one.behind;
     uplink.port_of = one.port_of.clone();
     uplink.vrf = one.vrf.clone();
+    uplink.narrow = one.narrow;
     uplink.ipv6_by = one.ipv6.then(|| one.name.clone());
     uplink.carries = one.carries;
     uplink.table = match routing {
@@ -171,6 +174,7 @@ mod tests {
             behind: Behind::Network,
             port_of: None,
             vrf: None,
+            narrow: None,
             ipv6: false,
             carries,
         }

@@ -273,6 +273,14 @@ fn rules_of_a_guests_for_protocols_and_ports_are_seen() {
         assert!(!shown.status.success() || vpn, "{shows}: {shown:?}");
         guest.run("ip rule del pref 1");
     }
+    guest.run("ip rule add pref 1 ipproto icmp prohibit");
+    assert!(!guest.ping(Internet::ADDRESS) && guest.tcp(Internet::TCP, "x").is_ok());
+    let of = status(&bed, "box");
+    assert_eq!(blamed(&of), (web.0, Some((web.1, web.2))), "{of:?}");
+    let reason = of.reason.expect("a reason");
+    assert!(reason.text.contains("refuse its pings"), "{reason:?}");
+    assert!(reason.nextStep.expect("a next step").contains("from 172.17.3.3 ipproto icmp`"));
+    guest.run("ip rule del pref 1");
     // Of others' ports they say nothing.
     guest.run("ip rule add pref 1 ipproto tcp dport 25 prohibit");
     assert!(guest.tcp(Internet::TCP, "x").is_ok());

@@ -94,7 +94,7 @@ struct Case {
     words: &'static [&'static str],
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 11] = [
     Case {
         come: &["rule add pref 50 lookup 52", "route add 172.17.3.0/24 dev usb0 table 52"],
         go: &["rule del pref 50", "route flush table 52"],
@@ -137,6 +137,31 @@ const CASES: [Case; 7] = [
         cause: Cause::VPN_CAPTURES,
         words: &["via usb0 (table 52, rule 50)", "wlan0 only"],
     },
+    // Each link of a guest has a reverse-path filter, and that is not to blame.
+    Case {
+        come: &["rule add pref 50 iif vm_wlan blackhole"],
+        go: &["rule del pref 50"],
+        cause: Cause::RULE_SHADOWED,
+        words: &["what the guest sends is dropped by a route or rule of others (rule 50)"],
+    },
+    Case {
+        come: &["rule add pref 50 iif vm_wlan lookup 52", "route add blackhole default table 52"],
+        go: &["rule del pref 50", "route flush table 52"],
+        cause: Cause::RULE_SHADOWED,
+        words: &["what the guest sends is dropped by a route or rule of others"],
+    },
+    Case {
+        come: &["rule add pref 50 iif wlan0 blackhole"],
+        go: &["rule del pref 50"],
+        cause: Cause::ANSWERS_ELSEWHERE,
+        words: &["answers to the guest, 172.17.3.3, are dropped by a route or rule", "rule 50"],
+    },
+    Case {
+        come: &["rule add pref 50 ipproto icmp prohibit"],
+        go: &["rule del pref 50"],
+        cause: Cause::RULE_SHADOWED,
+        words: &["the guest's pings are prohibited by rule 50 of others"],
+    },
 ];
 
 fn what_takes_the_answers_is_named(firewall: &str) {
@@ -147,7 +172,9 @@ fn what_takes_the_answers_is_named(firewall: &str) {
     let guest = Guest::new();
     bed.attach("demo", &guest);
     let goes = || guest.tcp(Internet::TCP, "x").is_ok();
-    for case in &CASES {
+    let with = |filter| CASES.iter().map(move |case| (filter, case));
+    for (filter, case) in with(0).chain(with(1)) {
+        bed.device.run(&format!("sysctl -qw net.ipv4.conf.wlan0.rp_filter={filter}"));
         assert!(goes() && is_healthy(&bed, "demo"), "before {:?}", case.come);
         case.come.iter().for_each(|line| drop(bed.device.run(&format!("ip {line}"))));
         bed.device.run("ip neigh flush all");

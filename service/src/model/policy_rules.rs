@@ -98,6 +98,8 @@ pub struct Packet<'a> {
     pub from: Ipv4Addr,
     /// Its destination.
     pub to: Ipv4Addr,
+    /// Its mark.
+    pub mark: u32,
 }
 
 /// The rule that sends a packet of no bound socket to `table`; to none: that refuses it. Where rules ask
@@ -144,7 +146,7 @@ impl Rule {
         let input = self.input.is_none() || self.input.as_deref() == Some(packet.input);
         // Users are those of the device's own packets.
         let user = !self.users || packet.input == "lo";
-        let mark = self.mark.0 == 0;
+        let mark = (packet.mark ^ self.mark.0) & self.mark.1 == 0;
         input && user && mark && within(&self.from, packet.from) && within(&self.to, packet.to)
     }
 
@@ -716,7 +718,7 @@ mod tests {
             Rule { mark: (1, 1), negated: true, more: true, ..lookup(8000, TableId(54)) },
         ];
         let [from, to] = [[203, 0, 113, 1], [172, 17, 3, 3]].map(Ipv4Addr::from);
-        let packet = Packet { input: "wlan0", from, to };
+        let packet = Packet { input: "wlan0", from, to, mark: 0 };
         let number =
             |packet: &Packet, table| decider(&rules, packet, table).map(|rule| rule.priority);
         assert_eq!(number(&packet, Some(TableId(52))), Some(5270));
@@ -726,6 +728,9 @@ mod tests {
         assert_eq!(number(&Packet { input: "lo", ..packet }, Some(TableId(53))), Some(6600));
         assert_eq!(number(&packet, Some(TableId(54))), Some(8000));
         assert_eq!(number(&packet, None), None);
+        let marked = Packet { mark: 0x8_0001, ..packet };
+        assert_eq!(number(&marked, Some(TableId(52))), Some(5210), "by its mark");
+        assert_eq!(number(&Packet { mark: 1, ..packet }, Some(TableId(52))), Some(5270));
         let from = Ipv4Addr::new(10, 1, 1, 1);
         assert_eq!(number(&Packet { from, ..packet }, None), Some(6000));
     }
@@ -735,8 +740,8 @@ mod tests {
         let says = |rule: Rule| Rule { priority: 50, action: UNREACHABLE, ..rule };
         let all = Rule::default();
         let [from, to] = [[172, 17, 3, 3], [203, 0, 113, 1]].map(Ipv4Addr::from);
-        let guests = Packet { input: "vm_wlan", from, to };
-        let own = Packet { input: "lo", from: Ipv4Addr::UNSPECIFIED, to };
+        let guests = Packet { input: "vm_wlan", from, to, mark: 0 };
+        let own = Packet { input: "lo", from: Ipv4Addr::UNSPECIFIED, to, mark: 0 };
         let found = |refuses: &Rule, packet| {
             let rules = [
                 lookup(0, TableId::LOCAL),

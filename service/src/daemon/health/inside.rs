@@ -15,7 +15,7 @@
 //! What a guest has lost of its own side: to its network manager, its VPN, its Docker, its admin.
 
 use super::below::{self, Below};
-use super::route_check::{ANY_PORT, CONNECTIONS};
+use super::route_check::{asks, CONNECTIONS};
 use crate::daemon::{Attached, Daemon, Handle, Layer, LayerReport, LayerState};
 use crate::effects::firewall::diagnose::{self, journey};
 use crate::effects::kernel::inside::{self, Effort, Inside, Stops, Way};
@@ -23,7 +23,7 @@ use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::Home;
 use crate::effects::kernel::observe::ELSEWHERE;
-use crate::effects::kernel::route::{self, Decision, Transport};
+use crate::effects::kernel::route::{self, Decision};
 use crate::error::Error;
 use crate::model::fault::{Cause, Fault};
 use crate::model::guest_net::NetnsRef;
@@ -132,10 +132,11 @@ fn strays(netlink: &Netlink, net: &GuestNet) -> Option<(Layer, Fault)> {
         };
         let usual = route::towards(netlink, to).ok().flatten();
         let usual = usual.filter(|usual| usual.source == Some(own.into()))?;
-        let transport = Transport { protocol: *protocol as u8, from: ANY_PORT, to: *port };
-        let does = match route::sending_as(netlink, (own, to), transport).ok()? {
+        let does = match route::sending_as(netlink, (own, to), asks(*protocol, *port)).ok()? {
             // One route may have several next hops.
-            Decision::Takes(is) if is.index == usual.index || is.table == usual.table => return None,
+            Decision::Takes(is) if is.index == usual.index || is.table == usual.table => {
+                return None
+            }
             Decision::Takes(is) => {
                 let other = link::counted(netlink, is.index).ok().flatten()?;
                 if is_a_vpn_in_use(&other) {
@@ -147,9 +148,13 @@ fn strays(netlink: &Netlink, net: &GuestNet) -> Option<(Layer, Fault)> {
                 format!("refuse its {what}")
             }
         };
-        let by = if names { "udp" } else { "tcp" };
+        let by = match *protocol {
+            libc::IPPROTO_ICMP => "icmp".to_owned(),
+            libc::IPPROTO_UDP => format!("udp dport {port}"),
+            _ => format!("tcp dport {port}"),
+        };
         let step = format!(
-            "in the guest: `ip rule` and `ip route get {to} from {own} ipproto {by} dport {port}` show it"
+            "in the guest: `ip rule` and `ip route get {to} from {own} ipproto {by}` show it"
         );
         let text = format!("the guest's own rules {does}");
         Some((layer, Fault::new(cause, text).with_step(step)))

@@ -19,6 +19,7 @@
 //! subnet, Tailscale's table 52, an address. Asked only for a status.
 
 use crate::daemon::{Attached, Daemon};
+use crate::effects::kernel::fib::{self, Sender};
 use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::observe::ELSEWHERE;
 use crate::effects::kernel::route::{self, Decision, Sort, Transport, WayOut};
@@ -26,18 +27,26 @@ use crate::effects::kernel::{address, sysctl};
 use crate::model::fault::{Cause, Fault};
 use crate::model::policy_rules::{decider, Action, Packet, PolicyRule, Selector};
 use crate::model::table::TableId;
+use crate::model::uplink::way::Answer;
 use crate::model::GuestNet;
 use crate::spec::{Family, IfName, IfPattern};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-/// What every guest sends: in words, IPPROTO_*, and to which port.
-pub(super) const CONNECTIONS: [(&str, libc::c_int, u16); 3] = [
+/// What every guest sends: in words, IPPROTO_*, and to which port; 0: an echo, which has none.
+pub(super) const CONNECTIONS: [(&str, libc::c_int, u16); 4] = [
     ("web pages (TCP port 443)", libc::IPPROTO_TCP, 443),
     ("web pages (TCP port 80)", libc::IPPROTO_TCP, 80),
     ("questions for names (UDP port 53)", libc::IPPROTO_UDP, 53),
+    ("pings", libc::IPPROTO_ICMP, 0),
 ];
 /// The other end's port: one of those that a client has.
-pub(super) const ANY_PORT: u16 = 40_000;
+const ANY_PORT: u16 = 40_000;
+
+/// What a guest sends to a port.
+pub(super) fn asks(protocol: libc::c_int, port: u16) -> Transport {
+    let from = if port == 0 { 0 } else { ANY_PORT };
+    Transport { protocol: protocol as u8, from, to: port }
+}
 
 impl Daemon {
     /// What is wrong, and the next step; nothing where the kernel has no route at all, which other
@@ -48,7 +57,7 @@ impl Daemon {
             .wrong_way_out(guest, exits.first()?, mark)
             .or_else(|| exits.iter().find_map(|exit| self.wrong_way_back(guest, exit)))
             .or_else(|| self.wrong_way_from_the_device(guest))
-            .or_else(|| self.no_way_out(guest, mark))
+            .or_else(|| self.no_way_out(guest, exits.first()?, mark))
             .or_else(|| self.wrong_way_of_some(guest, &exits, mark))?;
         // Others' rules decide because ours is not there: that layer says so.
         let of_rules = [Cause::RuleShadowed, Cause::VpnCaptures].contains(&fault.cause);
@@ -88,7 +97,7 @@ impl Daemon {
         if allowed {
             return None;
         }
-        let packet = Packet { input: host.as_str(), from, to: ELSEWHERE };
+        let packet = Packet { input: host.as_str(), from, to: ELSEWHERE, mark };
         let text = format!(
             "the device's rules and routes send the guest's packets via {by} ({}), but it may leave \
              via {} only, so they are dropped",
@@ -121,8 +130,8 @@ impl Daemon {
         if decision == Decision::Unreachable && conf.forwarding == 0 {
             return None;
         }
-        let rp_filter = sysctl::rp_filter_of_all().unwrap_or(0).max(conf.rp_filter);
-        if decision == Decision::Dropped && rp_filter != 0 {
+        let back = Sender { index: guest.index, address: to, mark: 0 };
+        if decision == Decision::Dropped && self.is_filtered(exit, ELSEWHERE, back) {
             let name = &exit.name;
             let text = format!(
                 "the reverse-path filter of {name} drops answers to the guest: the device's own way \
@@ -131,9 +140,30 @@ impl Daemon {
             let step = format!("sysctl -w net.ipv4.conf.{name}.rp_filter=2");
             return Some(Fault::new(Cause::RpFilter, text).with_step(step));
         }
-        let packet = Packet { input: exit.name.as_str(), from: ELSEWHERE, to };
+        let packet = Packet { input: exit.name.as_str(), from: ELSEWHERE, to, mark: 0 };
+        // That filter asks for the guest's way out: where there is none, that is to be said.
+        let by_rule = decider(&self.world.rules, &packet, None).is_some();
+        let sent = || route::passing(&self.kernel.netlink, guest.index, to, ELSEWHERE).ok();
+        if decision == Decision::Dropped && !by_rule && sent().and_then(Decision::way).is_none() {
+            return None;
+        }
         let shown = format!("`ip route get {to} from {ELSEWHERE} iif {}` shows it", exit.name);
         self.elsewhere(guest, "answers to the guest", &packet, decision, &shown)
+    }
+
+    /// Whether it is the reverse-path filter of a link that drops what comes in there from this source: the kernel has
+    /// one error for that and for what a route drops. It asks for the way back (__fib_validate_source()), which
+    /// begins where the packet would have gone.
+    fn is_filtered(&self, link: &Link, source: Ipv4Addr, back: Sender) -> bool {
+        const STRICT: u32 = 1;
+        let own = link.ipv4.map_or(0, |conf| conf.rp_filter);
+        let mode = sysctl::rp_filter_of_all().unwrap_or(0).max(own);
+        match fib::lookup(&self.kernel.netlink, source, Some(back)) {
+            Ok(Answer::Route(way)) => {
+                mode == STRICT && !way.hops.iter().any(|hop| hop.index == link.index)
+            }
+            _ => mode != 0,
+        }
     }
 
     /// What the device itself says to the guest: ARP is answered only where this is right, too
@@ -141,7 +171,7 @@ impl Daemon {
     fn wrong_way_from_the_device(&self, guest: &Attached) -> Option<Fault> {
         let (from, to) = (guest.net.host.address, guest.net.guest.address);
         let decision = route::sending(&self.kernel.netlink, from, to).ok()?;
-        let packet = Packet { input: "lo", from, to };
+        let packet = Packet { input: "lo", from, to, mark: 0 };
         let shown = format!("`ip route get {to} from {from}` shows it");
         self.elsewhere(guest, "the device's own answers to the guest", &packet, decision, &shown)
     }
@@ -159,10 +189,10 @@ impl Daemon {
         let plain = Sort { mark, ..Sort::default() };
         let usual = route::passing_as(netlink, index, (address, ELSEWHERE), plain).ok()?;
         CONNECTIONS.iter().find_map(|(what, protocol, port)| {
-            let protocol = *protocol as u8;
-            let with = |from, to| Some(Transport { protocol, from, to });
-            let out = Sort { mark, transport: with(ANY_PORT, *port) };
-            let back = Sort { mark: 0, transport: with(*port, ANY_PORT) };
+            let asks = asks(*protocol, *port);
+            let answers = Transport { from: asks.to, to: asks.from, ..asks };
+            let out = Sort { mark, transport: Some(asks) };
+            let back = Sort { mark: 0, transport: Some(answers) };
             let is = route::passing_as(netlink, index, (address, ELSEWHERE), out).ok()?;
             let differs = match (is, usual) {
                 (Decision::Takes(is), Decision::Takes(usual)) => {
@@ -198,7 +228,7 @@ impl Daemon {
     }
 
     /// The kernel refuses what the guest sends, though the device itself gets there.
-    fn no_way_out(&self, guest: &Attached, mark: u32) -> Option<Fault> {
+    fn no_way_out(&self, guest: &Attached, exit: &Link, mark: u32) -> Option<Fault> {
         let (netlink, net) = (&self.kernel.netlink, &guest.net);
         let (host, from) = (&net.host.name, net.guest.address);
         let own = route::towards(netlink, ELSEWHERE).ok().flatten();
@@ -209,7 +239,7 @@ impl Daemon {
         if self.leads().iter().any(stops) {
             return None;
         }
-        let packet = Packet { input: host.as_str(), from, to: ELSEWHERE };
+        let packet = Packet { input: host.as_str(), from, to: ELSEWHERE, mark };
         let by = self.decided_by(&packet, None);
         let shown = format!("`ip route get {ELSEWHERE} from {from} iif {host}` shows it");
         let refused = |how: &str| {
@@ -226,6 +256,11 @@ impl Daemon {
                 refused("refused as unreachable")
             }
             Decision::Dropped => {
+                let link = link::by_index(netlink, guest.index).ok().flatten()?;
+                let back = Sender { index: exit.index, address: ELSEWHERE, mark: 0 };
+                if !self.is_filtered(&link, from, back) {
+                    return refused("dropped");
+                }
                 let text = format!("the reverse-path filter of {host} drops what the guest sends");
                 Some(Fault::new(Cause::RpFilter, text).with_step(shown))
             }

@@ -76,6 +76,7 @@ fn is_refused(netlink: &Netlink, to: Ipv4Addr, sender: Option<Sender>) -> bool {
             input: link.as_ref().map_or("lo", |link| link.name.as_str()),
             from: sender.map_or(Ipv4Addr::UNSPECIFIED, |sender| sender.address),
             to,
+            mark: sender.map_or(0, |sender| sender.mark),
         };
         let rules = rule::all(netlink, Family::V4)?;
         let Some((_, tables)) = unreachable(&rules, &packet) else { return Ok(false) };

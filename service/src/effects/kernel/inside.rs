@@ -240,7 +240,7 @@ fn refuser(
 ) -> Result<Option<u32>, KernelError> {
     const TABLES: usize = 16;
     let rules = rule::first(open()?, MOST)?;
-    let packet = Packet { input: "lo", from: Ipv4Addr::UNSPECIFIED, to };
+    let packet = Packet { input: "lo", from: Ipv4Addr::UNSPECIFIED, to, mark: 0 };
     let Some((rule, tables)) = unreachable(&rules, &packet) else { return Ok(None) };
     for table in tables.into_iter().take(TABLES) {
         if route::defaults(open()?, table)?.iter().any(|route| route.unicast) {

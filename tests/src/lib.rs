@@ -32,6 +32,7 @@ pub mod resolver;
 pub mod snapshot;
 pub mod traffic;
 pub mod vm;
+pub mod xdp;
 
 pub use bed::Bed;
 pub use daemon::Daemon;

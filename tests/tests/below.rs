@@ -25,6 +25,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
 };
 use guestnet_tests::bed::{eventually, Bed, GATEWAY};
 use guestnet_tests::resolver::resolve;
+use guestnet_tests::xdp::{self, Does};
 use guestnet_tests::{Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(names_that_a_policy_blocks_are_named);
@@ -476,6 +477,50 @@ fn what_is_in_nobodys_way_is_not_named() {
         true
     });
     assert!(tried > 6, "{tried}");
+}
+
+/// What an XDP program does nobody can tell; that it is there is said, and it is blamed for what does not come.
+#[test]
+fn a_program_that_sees_packets_first_is_named() {
+    let bed = Bed::new("nftables");
+    let guest = Guest::new();
+    bed.attach("box", &guest);
+    let well = || flows(&guest) && status(&bed).verdict == Verdict::INTERNET;
+    eventually("it is well", well);
+    let rows = [
+        (Device, "vm_wlan", Cause::FORWARD_DROPPED, "but vm_wlan's XDP program ("),
+        (Inside, "wlan0", Cause::GUEST_FIREWALL, "but in the guest, wlan0's XDP program ("),
+    ];
+    for (at, link, cause, words) in rows {
+        let put = |does| match at {
+            Device => xdp::attach(&bed.device, link, does),
+            Inside => xdp::attach(&guest, link, does),
+        };
+        let Some(program) = put(Does::Passes) else { return };
+        eventually("it is seen", || status(&bed).verdict == Verdict::UNSURE);
+        let of = status(&bed);
+        assert_eq!(blamed(&of), Some((Layer::FIREWALL, cause)), "{of:?}");
+        let reason = of.reason.expect("a reason");
+        assert!(reason.text.contains(words), "{reason:?}");
+        assert!(reason.nextStep.expect("a step").contains(&format!("`ip link show {link}`")));
+        assert!(flows(&guest));
+        drop(program);
+        eventually("it is gone", well);
+        let program = put(Does::Drops).expect("another one");
+        assert!(!flows(&guest));
+        assert_ne!(status(&bed).verdict, Verdict::INTERNET);
+        guest.run("ip neigh flush all");
+        assert!(!flows(&guest));
+        eventually("it is blamed for the silence", || {
+            let of = status(&bed);
+            let text = of.reason.as_ref().map_or("", |reason| &reason.text);
+            blamed(&of) == Some((Layer::LINK, Cause::NEIGHBOUR_WRONG))
+                && text.contains(&format!("{link}'s XDP program ("))
+        });
+        assert_eq!(status(&bed).verdict, Verdict::NO_INTERNET);
+        drop(program);
+        eventually("it is gone", well);
+    }
 }
 
 /// A next step, where it is to be done.

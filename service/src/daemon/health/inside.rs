@@ -201,6 +201,7 @@ impl Daemon {
             let ups = host.and_then(|host| host.carrier_ups).filter(|_| inside.ways.is_some());
             let well = faults(&guest.net, inside).is_empty()
                 && obstacles(&guest.net, inside).is_empty()
+                && inside.stops.doubts.is_empty()
                 && inside.stops.silence.is_none();
             if let Some(ups) = ups.filter(|_| well) {
                 self.upkeep.well_at.insert(*index, ups);
@@ -226,6 +227,10 @@ pub(super) fn put_into(
     };
     for (layer, fault) in obstacles(net, inside).into_iter().chain(faults(net, inside)) {
         set(layers, layer, fault);
+    }
+    let doubts = inside.stops.doubts.iter().filter(|_| inside.link.up && net.vpn.leaves());
+    for (layer, fault) in doubts {
+        below::put(layers, *layer, false, fault.clone());
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Inside {
 pub struct Stops {
     /// Each by the layer that it is said of.
     pub faults: Vec<(Layer, Fault)>,
+    /// What may stop them, which nobody can tell.
+    pub doubts: Vec<(Layer, Fault)>,
     /// The gateway is silent: to be said where nothing else is to blame for it.
     pub silence: Option<Fault>,
 }

@@ -78,6 +78,8 @@ pub struct Link {
     pub ipv4: Option<Ipv4Conf>,
     /// Of a TUN or TAP device: what is on its other side.
     pub tun: Option<Tun>,
+    /// The number of the XDP program that sees first what comes in; 0 where several do.
+    pub xdp: Option<u32>,
     /// Counters, if asked for.
     pub counters: Option<Counters>,
 }
@@ -183,6 +185,7 @@ impl Link {
             carrier_ups: None,
             ipv4: None,
             tun: None,
+            xdp: None,
             counters: None,
         };
         for (kind, value) in message.attributes(IFINFOMSG) {
@@ -202,6 +205,7 @@ impl Link {
                     link.ipv4 = ipv4_conf(value);
                 }
                 IFLA_CARRIER_UP_COUNT => link.carrier_ups = u32_at(value, 0),
+                libc::IFLA_XDP => link.xdp = xdp(value),
                 libc::IFLA_STATS64 => link.counters = Counters::read(value),
                 libc::IFLA_LINKINFO => {
                     link.kind = attributes(value, 0).find(IFLA_INFO_KIND).map(text)?;
@@ -214,6 +218,16 @@ impl Link {
         }
         Some(link)
     }
+}
+
+/// The XDP program in `IFLA_XDP` (rtnl_xdp_fill()), which is there with none, too.
+fn xdp(nested: &[u8]) -> Option<u32> {
+    const XDP_ATTACHED_NONE: u8 = 0;
+    let find = |kind| attributes(nested, 0).find(kind);
+    let mode = find(IFLA_XDP_ATTACHED).and_then(|value| value.first());
+    mode.filter(|mode| **mode != XDP_ATTACHED_NONE)?;
+    // Where several are there, each has a number of its own.
+    Some(find(IFLA_XDP_PROG_ID).and_then(|value| u32_at(value, 0)).unwrap_or(0))
 }
 
 /// What is said of a link's IPv6: the sysctls in `IFLA_INET6_CONF`, in the order of linux/ipv6.h.
@@ -243,6 +257,8 @@ fn ipv4_conf(families: &[u8]) -> Option<Ipv4Conf> {
 const IFINFOMSG: usize = 16;
 // linux/if_link.h
 const IFLA_CARRIER_UP_COUNT: u16 = 47;
+const IFLA_XDP_ATTACHED: u16 = 2;
+const IFLA_XDP_PROG_ID: u16 = 4;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;

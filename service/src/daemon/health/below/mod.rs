@@ -34,7 +34,7 @@ use crate::model::tc::Queue;
 use crate::model::GuestNet;
 use crate::spec::{Family, IfName};
 use policies::{flows, flows_back};
-use queues::{packets, packets_back, Finding, Frames, Sense};
+use queues::{packets, packets_back, program, Finding, Frames, Sense};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -195,11 +195,12 @@ impl Below {
                 Sense::Answers,
             ),
         };
-        if let Some(Finding { sure: true, text, step }) =
-            self.queued(netlink, (end.name, end.index), &frames, AT)
-        {
+        let queued = self.queued(netlink, (end.name, end.index), &frames, AT);
+        let mut doubts = Vec::new();
+        if let Some(Finding { sure, text, step }) = queued.or_else(|| program(link, AT)) {
             let fault = Fault::new(Cause::GuestFirewall, format!("in the guest, {text}"));
-            faults.push((Layer::Firewall, fault.with_step(step)));
+            let found = if sure { &mut faults } else { &mut doubts };
+            found.push((Layer::Firewall, fault.with_step(step)));
         }
         let link = Some(end.index.get());
         let out = flows(own, SERVER, Direction::Out, link, "what it sends");
@@ -210,7 +211,7 @@ impl Below {
             let fault = Fault::new(Cause::GuestFirewall, text).with_step(format!("{AT}{step}"));
             faults.push((Layer::Firewall, fault));
         }
-        Stops { faults, silence }
+        Stops { faults, doubts, silence }
     }
 }
 
@@ -244,7 +245,7 @@ impl Daemon {
             out: packets((own, other), (address, gateway), Sense::Answers),
         };
         let queued = below.queued(&self.kernel.netlink, (end.name, end.index), &frames, "");
-        if let Some(Finding { sure, text, step }) = queued {
+        if let Some(Finding { sure, text, step }) = queued.or_else(|| program(link, "")) {
             let fault = Fault::new(Cause::ForwardDropped, text).with_step(step);
             put(layers, Layer::Firewall, sure, fault);
         }
@@ -284,9 +285,15 @@ impl Daemon {
             let fault = Fault::new(Cause::NeighbourWrong, text).with_step(LOOK_FOR_ARP);
             (answers && below.is_silent(guest.index, address)).then_some(fault)
         };
-        if let Some(fault) = silence.or_else(from_here) {
-            put(layers, Layer::Link, true, fault);
+        let Some(mut fault) = silence.or_else(from_here) else { return };
+        // It has ARP, too.
+        let here = link::by_index(&self.kernel.netlink, guest.index).ok().flatten();
+        let here = here.and_then(|link| program(&link, ""));
+        if let Some(found) = here.or_else(|| program(&seen?.link, "in the guest: ")) {
+            fault = Fault::new(fault.cause, format!("{}; {}", fault.text, found.text))
+                .with_step(found.step);
         }
+        put(layers, Layer::Link, true, fault);
     }
 
     /// What stops guests' packets below the device's way out.
@@ -419,7 +426,7 @@ fn unread(below: &Below, layers: &mut [LayerReport]) {
 }
 
 /// A layer that is fine so far says what is in the way.
-fn put(layers: &mut [LayerReport], layer: Layer, sure: bool, fault: Fault) {
+pub(super) fn put(layers: &mut [LayerReport], layer: Layer, sure: bool, fault: Fault) {
     let Some(place) = layers.iter_mut().find(|one| one.layer == layer) else { return };
     // That nobody answers for names is what this comes to.
     let open = place.state == LayerState::Ok || place.cause == Cause::DnsSilent && sure;

@@ -16,7 +16,7 @@
 
 use super::{Below, Where};
 use crate::effects::firewall::diagnose::journey::SERVER;
-use crate::effects::kernel::link;
+use crate::effects::kernel::link::{self, Link};
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::tc;
 use crate::model::if_index::IfIndex;
@@ -57,7 +57,19 @@ impl Below {
     }
 }
 
-/// Something of traffic control's that is in the way.
+/// A program that sees what comes in by a link before all rules do: nobody can tell what it does.
+pub(super) fn program(link: &Link, at: Where) -> Option<Finding> {
+    let (name, number) = (&link.name, link.xdp?);
+    let which = if number == 0 { String::new() } else { format!(" ({number})") };
+    let text =
+        format!("{name}'s XDP program{which} may drop what comes in there, before all rules");
+    let step = format!(
+        "{at}`ip link show {name}` shows it, and `bpftool net` or `bpftool link` whose it is"
+    );
+    Some(Finding { sure: false, text, step })
+}
+
+/// Something of traffic control's, or a program, that is in the way.
 pub(super) struct Finding {
     pub(super) sure: bool,
     pub(super) text: String,

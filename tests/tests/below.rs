@@ -43,7 +43,7 @@ use At::{Device, Guest as Inside};
 
 /// What is put there; the layer and the cause that are to blame; words of what is said. `|` separates
 /// commands; what the kernel may lack comes last.
-const IN_THE_WAY: [(At, &str, Layer, Cause, &str); 25] = [
+const IN_THE_WAY: [(At, &str, Layer, Cause, &str); 30] = [
     (
         Device,
         "ip neigh replace 172.17.3.3 lladdr 02:00:00:00:00:99 dev vm_wlan nud permanent",
@@ -219,10 +219,51 @@ const IN_THE_WAY: [(At, &str, Layer, Cause, &str); 25] = [
         Cause::GUEST_FIREWALL,
         "the policy of the chain i in the nftables table inet g drops what it is answered",
     ),
+    (
+        Inside,
+        "nft add table ip g | nft add chain ip g s { type nat hook postrouting priority 100 ; } | \
+         nft add rule ip g s snat to 10.9.9.9",
+        Layer::FIREWALL,
+        Cause::GUEST_FIREWALL,
+        "in the guest, rule 1 of the chain s in the nftables table ip g sends what it sends with the address \
+         10.9.9.9, which may come from 172.17.3.3 only",
+    ),
+    (
+        Inside,
+        "iptables-legacy -t nat -A POSTROUTING -p tcp --dport 80 -j SNAT --to-source 172.17.3.77",
+        Layer::FIREWALL,
+        Cause::GUEST_FIREWALL,
+        "table nat sends its TCP connections to port 80 with the address 172.17.3.77",
+    ),
+    (
+        Inside,
+        "iptables-legacy -t mangle -A OUTPUT -p tcp -j TTL --ttl-set 1",
+        Layer::FIREWALL,
+        Cause::GUEST_FIREWALL,
+        "table mangle gives its TCP connections a time to live that ends on the device",
+    ),
+    (
+        Inside,
+        "nft add table ip g | nft add chain ip g t { type filter hook output priority 0 ; } | \
+         nft add rule ip g t ip ttl set 1",
+        Layer::FIREWALL,
+        Cause::GUEST_FIREWALL,
+        "the nftables table ip g gives what it sends a time to live that ends on the device",
+    ),
+    (
+        Inside,
+        "sysctl -w net.ipv4.ip_default_ttl=1",
+        Layer::FIREWALL,
+        Cause::GUEST_FIREWALL,
+        "in the guest, net.ipv4.ip_default_ttl is 1: what it sends ends on the device",
+    ),
 ];
 
 /// What looks alike, and lets a guest's packets pass.
-const NOT_IN_THE_WAY: [(At, &str); 12] = [
+const NOT_IN_THE_WAY: [(At, &str); 15] = [
+    (Inside, "iptables-legacy -t nat -A POSTROUTING -o wlan0 -j MASQUERADE"),
+    (Inside, "iptables-legacy -t nat -A POSTROUTING -o wlan0 -j SNAT --to-source 172.17.3.3"),
+    (Inside, "iptables-legacy -t mangle -A OUTPUT -p tcp -j TTL --ttl-set 9"),
     (Device, "tc qdisc replace dev wlan0 root pfifo limit 100"),
     (Device, "tc qdisc replace dev wlan0 root tbf rate 10mbit burst 20kb limit 200kb"),
     (Device, "tc qdisc add dev vm_wlan clsact | tc filter add dev vm_wlan ingress bpf da bytecode PASS"),

@@ -120,7 +120,7 @@ pub enum Cause {
     GuestRouteLost,
     /// The guest's own set-up keeps it from its resolver.
     GuestResolver,
-    /// The guest's own packet filter drops.
+    /// The guest's own packet filter, or a setting of its own, drops.
     GuestFirewall,
     /// Packets without a checksum are lost.
     TxChecksum,

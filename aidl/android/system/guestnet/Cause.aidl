@@ -133,7 +133,7 @@ enum Cause {
     GUEST_ROUTE_LOST = 1001,
     /** The guest asks another resolver than its gateway, or reaches its gateway by another interface. */
     GUEST_RESOLVER = 1002,
-    /** The guest's own packet filter drops. */
+    /** The guest's own packet filter, or a setting of its own, drops. */
     GUEST_FIREWALL = 1003,
     /** Packets with checksums left to the hardware are lost: checksum offload of the link. */
     TX_CHECKSUM = 1004,

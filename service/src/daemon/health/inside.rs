@@ -24,6 +24,7 @@ use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::netns::Home;
 use crate::effects::kernel::observe::ELSEWHERE;
 use crate::effects::kernel::route::{self, Decision};
+use crate::effects::kernel::sysctl;
 use crate::error::Error;
 use crate::model::fault::{Cause, Fault};
 use crate::model::guest_net::NetnsRef;
@@ -117,7 +118,16 @@ fn stops(netlink: &Netlink, link: &Link, visit: &Visit) -> Stops {
         diagnose::own(&diagnose::read(), &guest)
             .map(|(names, fault)| (if names { Layer::Dns } else { Layer::Firewall }, fault)),
     );
+    stops.faults.extend(no_hop_left().map(|fault| (Layer::Firewall, fault)));
     stops
+}
+
+/// The device passes nothing on that may go one hop only (ip_forward()).
+fn no_hop_left() -> Option<Fault> {
+    sysctl::default_ttl().ok().filter(|ttl| *ttl <= 1)?;
+    let text = "in the guest, net.ipv4.ip_default_ttl is 1: what it sends ends on the device";
+    let fault = Fault::new(Cause::GuestFirewall, text.to_owned());
+    Some(fault.with_step("in the guest: sysctl -w net.ipv4.ip_default_ttl=64"))
 }
 
 /// What a guest's own rules that ask for protocols or ports do with some of what it sends. That it sends

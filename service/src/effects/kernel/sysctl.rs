@@ -24,6 +24,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
+const DEFAULT_TTL: &str = "/proc/sys/net/ipv4/ip_default_ttl";
 const LOCAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 const CONNTRACK: &str = "/proc/sys/net/netfilter/nf_conntrack";
 const CONF: &str = "/proc/sys/net/ipv4/conf";
@@ -58,6 +59,11 @@ pub fn forwarding() -> io::Result<bool> {
 /// `net.ipv4.conf.all.rp_filter`: the larger of this and an interface's own counts.
 pub fn rp_filter_of_all() -> io::Result<u32> {
     text(format!("{CONF}/all/rp_filter"))?.parse().map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// How many hops packets may go that say nothing of it themselves.
+pub fn default_ttl() -> io::Result<u8> {
+    text(DEFAULT_TTL)?.parse().map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// What switching forwarding on will change beside the switch.

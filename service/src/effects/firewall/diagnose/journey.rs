@@ -168,7 +168,15 @@ pub fn own(filters: &Filters, guest: &Guest, probe: Probe) -> Outcome {
     first.output = first.input.take();
     let walkers = walk.through(Hook::Output, vec![Walker::new(first)]);
     let walkers = walk.through(Hook::Postrouting, walkers);
-    let sent = walk.through(Hook::Egress, walkers);
+    let mut sent = Vec::new();
+    for walker in walk.through(Hook::Egress, walkers) {
+        // guestnetd lets in what has the guest's own address, and the device passes on what has a hop left.
+        match (walker.packet.source == guest.address, is_over(&walker.packet)) {
+            (false, _) => stop(&mut walk, How::WrongSource, walker),
+            (true, true) => stop(&mut walk, How::Expired, walker),
+            (true, false) => sent.push(walker),
+        }
+    }
     if let Some(outcome) = judged(Leg::First, &mut walk, sent.is_empty()) {
         return outcome;
     }

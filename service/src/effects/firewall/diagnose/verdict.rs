@@ -20,6 +20,7 @@ use super::device::Device;
 use super::journey::{self, outcome, Guest, Leg, Outcome, Probe};
 use super::walk::{Doubt, How, Place, Stop, Walker};
 use crate::model::fault::{Cause, Fault};
+use std::net::Ipv4Addr;
 
 /// What others' rules mean for a guest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,19 +93,24 @@ pub(super) fn said_of(filters: &Filters, guest: &Guest, outcomes: &Outcomes) -> 
     Findings { internet: None, names, other_resolvers }
 }
 
-/// What a guest's own filters surely drop of what it sends and is answered, and whether that is names
-/// only. Rules that are guestnetd's by their names belong to one of the guest's own, and count as any.
+/// What a guest's own filters surely drop of what it sends and is answered, or change so that it is dropped, and
+/// whether that is names only. Rules that are guestnetd's by their names belong to one of the guest's own, and count as any.
 pub fn own(filters: &Filters, guest: &Guest) -> Option<(bool, Fault)> {
     let dropped = |probe| match journey::own(filters, guest, probe) {
         Outcome::Stops(leg, stop) => {
-            let drops = [How::Dropped, How::Rejected].contains(&stop.how);
-            Some((probe, leg, stop.at.filter(|_| drops)?))
+            let does = match stop.how {
+                How::Dropped | How::Rejected => Does::Drops,
+                How::WrongSource => Does::Moves(stop.walker.packet.source),
+                How::Expired => Does::Ends,
+                _ => return None,
+            };
+            Some((probe, leg, stop.at?, does))
         }
         _ => None,
     };
     let internet: Vec<_> = INTERNET.into_iter().filter_map(dropped).collect();
     let names = || dropped(Probe::AskGateway);
-    let (is_names, (_, leg, at)) = match internet.first() {
+    let (is_names, (_, leg, at, does)) = match internet.first() {
         Some(first) => (false, first.clone()),
         None => (true, names()?),
     };
@@ -121,7 +127,15 @@ pub fn own(filters: &Filters, guest: &Guest) -> Option<(bool, Fault)> {
         Leg::Answer if internet.len() < INTERNET.len() => format!("the answers to {what}"),
         _ => what.to_owned(),
     };
-    let text = format!("in the guest, {} drops {what}", place(&at));
+    let does = match does {
+        Does::Drops => format!("drops {what}"),
+        Does::Moves(source) => {
+            let (own, of) = (guest.address, "which may come from");
+            format!("sends {what} with the address {source}, {of} {own} only")
+        }
+        Does::Ends => format!("gives {what} a time to live that ends on the device"),
+    };
+    let text = format!("in the guest, {} {does}", place(&at));
     let fault = Fault::new(Cause::GuestFirewall, text);
     Some((
         is_names,
@@ -130,6 +144,14 @@ pub fn own(filters: &Filters, guest: &Guest) -> Option<(bool, Fault)> {
             None => fault,
         },
     ))
+}
+
+/// What a rule does to what it is blamed for.
+#[derive(Clone, Copy)]
+enum Does {
+    Drops,
+    Moves(Ipv4Addr),
+    Ends,
 }
 
 /// What a guest needs of the internet.

@@ -564,6 +564,31 @@ fn a_program_that_sees_packets_first_is_named() {
     }
 }
 
+/// At the uplink it is named once nobody answers for names.
+#[test]
+fn a_program_at_the_uplink_is_blamed_for_silence_alone() {
+    let bed = Bed::new("nftables");
+    let guest = Guest::new();
+    bed.attach("box", &guest);
+    let well = || flows(&guest) && status(&bed).verdict == Verdict::INTERNET;
+    eventually("it is well", well);
+    let Some(program) = xdp::attach(&bed.device, "wlan0", Does::Passes) else { return };
+    assert!(well(), "{:?}", status(&bed));
+    drop(program);
+    let program = xdp::attach(&bed.device, "wlan0", Does::Drops).expect("another one");
+    assert!(!flows(&guest));
+    eventually("it is blamed", || {
+        let of = status(&bed);
+        let reason = of.reason.as_ref();
+        reason.is_some_and(|reason| {
+            reason.text.contains("wlan0's XDP program (")
+                && reason.nextStep.as_ref().is_some_and(|step| step.contains("ip link show wlan0"))
+        })
+    });
+    drop(program);
+    eventually("it is gone", well);
+}
+
 /// A next step, where it is to be done.
 fn open(bed: &Bed, guest: &Guest, step: &str) -> bool {
     let unquoted = step.replace('"', "");

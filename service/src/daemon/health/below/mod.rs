@@ -311,7 +311,7 @@ impl Daemon {
             below.ways.borrow_mut().insert(way.clone(), found.clone());
             found
         });
-        let Some((layer, fault)) = found else { return };
+        let Some((layer, fault)) = found else { return self.program_of(way, layers) };
         // What stands there by hand may be right, and nobody may have asked for a router since it was deaf:
         // what answers beyond it, tells.
         if matches!(fault.cause, Cause::NeighbourWrong | Cause::UpstreamDown) {
@@ -322,6 +322,17 @@ impl Daemon {
             }
         }
         put(layers, layer, true, fault);
+    }
+
+    /// Nobody answers for names, and a program sees first what comes in by that way.
+    fn program_of(&self, way: &IfName, layers: &mut [LayerReport]) {
+        let silent = |one: &&mut LayerReport| one.cause == Cause::DnsSilent;
+        let Some(names) = layers.iter_mut().find(silent) else { return };
+        let link = link::by_name(&self.kernel.netlink, way.as_str()).ok().flatten();
+        if let Some(found) = link.and_then(|link| program(&link, "")) {
+            names.text = format!("{}; {}", names.text, found.text);
+            names.next_step = Some(found.step);
+        }
     }
 
     /// What is below a way out, surely.

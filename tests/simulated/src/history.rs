@@ -116,6 +116,11 @@ impl Op {
         ) || matches!(self, Self::Netd(doing) if doing.breaks())
     }
 
+    /// Whether guestnetd asks netd for the forwarding switch after it.
+    fn takes_the_switch(&self) -> bool {
+        matches!(self, Self::NoForwarding | Self::Netd(Doing::Restarts(_)))
+    }
+
     /// Whether it needs no guestnetd, and is seen in the kernel alone.
     fn is_others(&self) -> bool {
         matches!(
@@ -295,7 +300,15 @@ fn some_of(least: usize, more: usize, who: Who, seed: &mut Seed) -> Vec<Step> {
         } else if one.op.is_others() && seed.once_in(4) {
             one.op = Op::Down(Box::new(one.op));
         }
+        // Somebody calls while netd's answer is waited for, and the call fails.
+        let calls = who.netd && one.op.takes_the_switch() && seed.once_in(2);
         steps.push(one);
+        if calls {
+            let (guest, at) = (seed.below(GUESTS), 2 + seed.below(6) as u32);
+            let fault = [Fault::Before(libc::ENOMEM), Fault::After][seed.below(2)].clone();
+            let fault = Some((at, fault));
+            steps.push(Step { op: Op::Attach(guest), fault, hearing: Hearing::Good });
+        }
         if looks {
             steps.push(Step { op: Op::Status(None), fault: None, hearing: Hearing::Good });
         }

@@ -302,7 +302,11 @@ fn some_of(least: usize, more: usize, who: Who, seed: &mut Seed) -> Vec<Step> {
         }
         // Somebody calls while netd's answer is waited for, and the call fails.
         let calls = who.netd && one.op.takes_the_switch() && seed.once_in(2);
+        // The framework comes back behind netd, before anybody else asks anything of that.
+        let started = matches!(one.op, Op::Netd(Doing::Restarts(_)));
+        let returns = (started && seed.once_in(2)).then(|| Op::Netd(netd::returns(seed)));
         steps.push(one);
+        steps.extend(returns.map(|op| Step { op, fault: None, hearing: Hearing::Good }));
         if calls {
             let (guest, at) = (seed.below(GUESTS), 2 + seed.below(6) as u32);
             let fault = [Fault::Before(libc::ENOMEM), Fault::After][seed.below(2)].clone();

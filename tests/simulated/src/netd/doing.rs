@@ -44,13 +44,18 @@ pub fn some(seed: &mut Seed) -> Doing {
     let yes = seed.once_in(2);
     match seed.below(20) {
         0..=4 => Doing::Restarts([0, 1, 15, 120][seed.below(4)]),
-        5..=7 => Doing::Returns([None, None, Some(10), Some(2_000), Some(30_000)][seed.below(5)]),
+        5..=7 => returns(seed),
         8..=10 => Doing::Mobile(yes),
         11..=13 => Doing::Vpn(yes),
         14..=16 => Doing::Lockdown(seed.below(3) != 0),
         17 => Doing::LockdownAgain([0, 1, 400][seed.below(3)]),
         _ => Doing::Hotspot(yes),
     }
+}
+
+/// The framework comes back, the lockdown first or late.
+pub fn returns(seed: &mut Seed) -> Doing {
+    Doing::Returns([None, None, Some(10), Some(2_000), Some(30_000)][seed.below(5)])
 }
 
 impl Doing {

@@ -22,7 +22,7 @@ pub mod ndc;
 mod rules;
 mod stopped;
 
-pub use doing::{some, Doing};
+pub use doing::{returns, some, Doing};
 pub use filter::{others, spoil, take};
 pub use rules::of_table;
 pub use stopped::stays_stopped;

@@ -79,11 +79,15 @@ impl Lockdown {
             return Self::On;
         }
         let default = !netd_routes || !policy_rules::default_network(rules).is_empty();
+        // The lockdown's rule goes before that of the default network, however long netd takes for each.
+        let starts = !default || netd_routes && policy_rules::netd_starts(rules);
         let (seen, started, until) = match self {
             Self::Off => return Self::Off,
+            Self::On => (true, starts, None),
+            // It is longer from now on.
+            Self::Held { seen, started: false, .. } if starts => (seen, true, None),
             Self::Held { until: Some(at), .. } if default && at <= now => return Self::Off,
-            Self::On => (true, !default, None),
-            Self::Held { seen, started, until } => (seen, started || !default, until),
+            Self::Held { seen, started, until } => (seen, started, until),
         };
         let longer = match (started, seen) {
             (false, _) => FLIP,
@@ -92,6 +96,17 @@ impl Lockdown {
         };
         let until = default.then(|| until.unwrap_or(now + longer));
         Self::Held { seen, started, until }
+    }
+
+    /// The same after rules of ours were found to be gone: of a start of netd whose rules were all back before anybody
+    /// looked, that is all that is left to see.
+    pub fn after_a_loss(self, now: Instant) -> Self {
+        match self {
+            Self::Held { seen: true, started: false, until } => {
+                Self::Held { seen: true, started: true, until: until.map(|_| now + FRAMEWORK) }
+            }
+            other => other,
+        }
     }
 
     /// Whether one was seen that is not known to be over.
@@ -123,7 +138,9 @@ mod tests {
     /// As netd has them (`RouteController.cpp`).
     fn rules(lockdown: bool, default: bool) -> Vec<Rule> {
         let own = Rule { input: Some("lo".into()), ..Rule::default() };
-        let mut rules = Vec::new();
+        let (mark, table) = ((0xc_0000, 0xd_0000), TableId::own(IfIndex::of(99)));
+        let first = Rule { priority: 10000, action: TO_TABLE, mark, table, ..Rule::default() };
+        let mut rules = vec![first];
         if lockdown {
             let mark = (0, 0x2_0000);
             rules.push(Rule {
@@ -180,6 +197,36 @@ mod tests {
         assert_eq!(it.over_at(), Some(back + FRAMEWORK), "or the default network does");
         assert!(after(it, false, true, back + FLIP).stops());
         assert_eq!(after(it, false, true, back + FRAMEWORK), Lockdown::Off);
+    }
+
+    #[test]
+    fn a_start_of_netd_that_takes_its_time_does_not_end_it() {
+        let now = Instant::now();
+        let mut left = rules(false, true);
+        left.remove(0);
+        // Each rule by its own: the first, the lockdown's, and much later that of the default network.
+        let mut it = Lockdown::On;
+        for tenth in 0..50 {
+            it = it.after(&left, true, now + Duration::from_millis(100 * tenth));
+            assert!(it.stops(), "{tenth}: {it:?}");
+        }
+        it = after(it, false, false, now + Duration::from_secs(5));
+        assert!(it.stops() && it.over_at().is_none(), "{it:?}");
+        // It may be seen late that a rule is gone.
+        let late = after(Lockdown::On, false, true, now).after(&left, true, now + FLIP);
+        assert_eq!(late.over_at(), Some(now + FLIP + FRAMEWORK));
+    }
+
+    #[test]
+    fn a_start_of_netd_that_nobody_saw_does_not_end_it() {
+        let now = Instant::now();
+        assert_eq!(Lockdown::Off.after_a_loss(now), Lockdown::Off);
+        assert_eq!(Lockdown::On.after_a_loss(now), Lockdown::On);
+        let lost = after(Lockdown::On, false, true, now).after_a_loss(now);
+        assert_eq!(lost.over_at(), Some(now + FRAMEWORK));
+        assert_eq!(lost.after_a_loss(now + FLIP), lost, "it is not prolonged");
+        assert_eq!(after(lost, true, true, now), Lockdown::On);
+        assert_eq!(after(lost, false, true, now + FRAMEWORK), Lockdown::Off);
     }
 
     #[test]

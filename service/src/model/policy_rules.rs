@@ -245,6 +245,14 @@ pub fn default_network(rules: &[Rule]) -> Vec<IfIndex> {
     tables.filter_map(TableId::interface).collect()
 }
 
+/// Whether netd starts: it deletes all its rules one after the other, lowest numbers first
+/// (`RouteController::flushRules()`), and of those that are always there this is the lowest, of what the system sends
+/// past a VPN (`addLegacyRouteRules()`).
+pub fn netd_starts(rules: &[Rule]) -> bool {
+    let first = (OF_THE_SYSTEM, OF_THE_SYSTEM | EXPLICITLY_SELECTED);
+    !rules.iter().any(|rule| rule.is_lookup() && rule.mark == first)
+}
+
 /// Whether rules of others may lead what the device passes on elsewhere than what it sends itself: by the
 /// interface that it comes in by (`lo`, for its own) or by its source.
 pub fn tell_senders_apart(rules: &[Rule], ours: u8) -> bool {

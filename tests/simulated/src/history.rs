@@ -219,6 +219,20 @@ pub fn known() -> Vec<Vec<Step>> {
         steps.extend([plain(Op::Killed), plain(Op::Time(5_000)), netd(Doing::Returns(late))]);
         all.push(steps);
     }
+    // One that takes its time for each rule, or whose announcements come late, was taken for the end of the lockdown.
+    for (step, steps_before) in [
+        (plain(Op::Netd(Doing::Restarts(120))), vec![plain(Op::Down(Box::new(Op::GuestDies(2))))]),
+        (
+            Step { fault: Some((2, faults[0].clone())), ..unheard(Op::Netd(Doing::Restarts(120))) },
+            vec![],
+        ),
+    ] {
+        let mut steps = steps_before;
+        steps.extend([plain(Op::Attach(2)), plain(Op::Netd(Doing::Lockdown(true)))]);
+        steps.extend([plain(Op::Attach(0)), plain(Op::Status(None)), step]);
+        steps.push(plain(Op::Netd(Doing::Returns(Some(2_000)))));
+        all.push(steps);
+    }
     // A switch that could be neither written nor read was taken for written, and the next 0 for somebody's.
     all.extend((6..14).map(|at| {
         let none = faulty(Op::Attach(1), at, &Fault::Unopened(libc::EMFILE, 30));

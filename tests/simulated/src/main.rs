@@ -51,6 +51,19 @@ use teller::Teller;
 #[global_allocator]
 static HEAP: heap::Heap = heap::Heap::new();
 
+/// What guestnetd logs, among the messages.
+struct Log;
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        inside(|| eprintln!("  {} {}", record.level(), record.args()));
+    }
+    fn flush(&self) {}
+}
+
 /// Ends a process that tells histories.
 fn end(failed: bool) -> ! {
     inside(|| {
@@ -70,6 +83,7 @@ fn main() {
         let failed = inside(|| match std::env::var_os("TRACE") {
             None => teller.some(seed..seed + 1, (0, 1), 1) != 0,
             Some(_) => {
+                let _ = log::set_logger(&Log).map(|()| log::set_max_level(log::LevelFilter::Info));
                 let why = teller.run(seed, &history(seed));
                 let _ = writeln!(std::io::stdout(), "{}", why.as_deref().unwrap_or("it went well"));
                 why.is_some()

@@ -106,6 +106,9 @@ impl Daemon {
         let mut again = Due::default();
         let rules =
             bring(&mut self.shared.policy_routing, &self.world, Look::Kernel, &mut again.rules);
+        if rules == Outcome::PutBack && self.world.netd_routes() {
+            self.world.lockdown = self.world.lockdown.after_a_loss(Instant::now());
+        }
         if moved {
             self.shared.connections.reconcile(&self.world);
         }

@@ -220,14 +220,13 @@ pub fn known() -> Vec<Vec<Step>> {
         all.push(steps);
     }
     // One that takes its time for each rule, or whose announcements come late, was taken for the end of the lockdown.
-    for (step, steps_before) in [
+    for (step, mut steps) in [
         (plain(Op::Netd(Doing::Restarts(120))), vec![plain(Op::Down(Box::new(Op::GuestDies(2))))]),
         (
             Step { fault: Some((2, faults[0].clone())), ..unheard(Op::Netd(Doing::Restarts(120))) },
             vec![],
         ),
     ] {
-        let mut steps = steps_before;
         steps.extend([plain(Op::Attach(2)), plain(Op::Netd(Doing::Lockdown(true)))]);
         steps.extend([plain(Op::Attach(0)), plain(Op::Status(None)), step]);
         steps.push(plain(Op::Netd(Doing::Returns(Some(2_000)))));

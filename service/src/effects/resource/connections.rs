@@ -407,8 +407,8 @@ fn reduce(shared: &Shared, excess: &Excess) {
 }
 
 /// Most guests whose connections are forgotten by a message for each. To list all, the kernel locks each slot of
-/// its table and lets nobody else run: 9 ms for 262144 of them, where a message takes 0.2. Whoever holds the RTNL
-/// waits for that, and with it every attach (synchronize_rcu_expedited()).
+/// its table and lets nobody else run: 9 ms for 262144 of them, where a message takes 0.2. The holder of the
+/// RTNL waits for that, and with it every attach (synchronize_rcu_expedited()).
 const FEW: usize = 64;
 
 /// One message for each of a few guests; else, or where the kernel cannot do that, all are read once.

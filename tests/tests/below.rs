@@ -260,7 +260,12 @@ const IN_THE_WAY: [(At, &str, Layer, Cause, &str); 30] = [
 ];
 
 /// What looks alike, and lets a guest's packets pass.
-const NOT_IN_THE_WAY: [(At, &str); 15] = [
+const NOT_IN_THE_WAY: [(At, &str); 16] = [
+    (
+        Inside,
+        "nft add table ip g | nft add chain ip g s { type nat hook postrouting priority 100 ; } | \
+         nft add rule ip g s snat to numgen inc mod 1 map { 0 : 172.17.3.3 }",
+    ),
     (Inside, "iptables-legacy -t nat -A POSTROUTING -o wlan0 -j MASQUERADE"),
     (Inside, "iptables-legacy -t nat -A POSTROUTING -o wlan0 -j SNAT --to-source 172.17.3.3"),
     (Inside, "iptables-legacy -t mangle -A OUTPUT -p tcp -j TTL --ttl-set 9"),

@@ -38,7 +38,10 @@ pub enum Lockdown {
     #[default]
     Off,
     /// netd's rule is there.
-    On,
+    On {
+        /// Whether netd starts, and has not come to it yet.
+        started: bool,
+    },
     /// It was there, or may have been. It still counts until then; none: until netd has a default network
     /// again.
     Held {
@@ -70,20 +73,22 @@ impl Lockdown {
             false if unknown => Self::Held { seen: false, started: true, until: None },
             false => Self::Off,
         };
-        was.after(rules, netd_routes, now)
+        was.after(rules, netd_routes, past.lost, now)
     }
 
-    /// The same after these rules were read.
-    pub fn after(self, rules: &[Rule], netd_routes: bool, now: Instant) -> Self {
+    /// The same after these rules were read. `lost`: none of ours is among them, though some should be. That is all
+    /// there is to see of a start of netd whose own rules were back before anybody looked.
+    pub fn after(self, rules: &[Rule], netd_routes: bool, lost: bool, now: Instant) -> Self {
+        let started = netd_routes && (lost || policy_rules::netd_starts(rules));
         if policy_rules::lockdown(rules) {
-            return Self::On;
+            return Self::On { started };
         }
         let default = !netd_routes || !policy_rules::default_network(rules).is_empty();
         // The lockdown's rule goes before that of the default network, however long netd takes for each.
-        let starts = !default || netd_routes && policy_rules::netd_starts(rules);
+        let starts = !default || started;
         let (seen, started, until) = match self {
             Self::Off => return Self::Off,
-            Self::On => (true, starts, None),
+            Self::On { started } => (true, started || starts, None),
             // It is longer from now on.
             Self::Held { seen, started: false, .. } if starts => (seen, true, None),
             Self::Held { until: Some(at), .. } if default && at <= now => return Self::Off,
@@ -98,20 +103,9 @@ impl Lockdown {
         Self::Held { seen, started, until }
     }
 
-    /// The same after rules of ours were found to be gone: of a start of netd whose rules were all back before anybody
-    /// looked, that is all that is left to see.
-    pub fn after_a_loss(self, now: Instant) -> Self {
-        match self {
-            Self::Held { seen: true, started: false, until } => {
-                Self::Held { seen: true, started: true, until: until.map(|_| now + FRAMEWORK) }
-            }
-            other => other,
-        }
-    }
-
     /// Whether one was seen that is not known to be over.
     pub fn was_seen(self) -> bool {
-        matches!(self, Self::On | Self::Held { seen: true, .. })
+        matches!(self, Self::On { .. } | Self::Held { seen: true, .. })
     }
 
     /// Whether it stops guests.
@@ -123,7 +117,7 @@ impl Lockdown {
     pub fn over_at(self) -> Option<Instant> {
         match self {
             Self::Held { until, .. } => until,
-            Self::Off | Self::On => None,
+            Self::Off | Self::On { .. } => None,
         }
     }
 }
@@ -134,6 +128,8 @@ mod tests {
     use super::super::table::TableId;
     use super::*;
     use crate::model::if_index::IfIndex;
+
+    const ON: Lockdown = Lockdown::On { started: false };
 
     /// As netd has them (`RouteController.cpp`).
     fn rules(lockdown: bool, default: bool) -> Vec<Rule> {
@@ -165,18 +161,18 @@ mod tests {
     }
 
     fn after(was: Lockdown, lockdown: bool, default: bool, now: Instant) -> Lockdown {
-        was.after(&rules(lockdown, default), true, now)
+        was.after(&rules(lockdown, default), true, false, now)
     }
 
     #[test]
     fn a_rule_that_is_replaced_is_there_all_the_time() {
         let now = Instant::now();
         let on = after(Lockdown::Off, true, true, now);
-        assert_eq!(on, Lockdown::On);
+        assert_eq!(on, ON);
         let away = after(on, false, true, now);
         assert!(away.stops());
         assert_eq!(away.over_at(), Some(now + FLIP));
-        assert_eq!(after(away, true, true, now), Lockdown::On);
+        assert_eq!(after(away, true, true, now), ON);
         let still = after(away, false, true, now + FLIP / 2);
         assert_eq!(still.over_at(), Some(now + FLIP), "other rules do not prolong it");
         assert_eq!(after(still, false, true, now + FLIP), Lockdown::Off);
@@ -186,12 +182,12 @@ mod tests {
     fn a_start_of_netd_does_not_end_it() {
         let now = Instant::now();
         // Its rules go one by one; then there is none of them for as long as the framework takes.
-        let mut it = after(Lockdown::On, false, true, now);
+        let mut it = after(ON, false, true, now);
         for second in 0..30 {
             it = after(it, false, false, now + Duration::from_secs(second));
             assert!(it.stops() && it.over_at().is_none(), "{it:?}");
         }
-        assert_eq!(after(it, true, false, now), Lockdown::On, "the lockdown comes first");
+        assert_eq!(after(it, true, false, now), ON, "the lockdown comes first");
         let back = now + Duration::from_secs(30);
         it = after(it, false, true, back);
         assert_eq!(it.over_at(), Some(back + FRAMEWORK), "or the default network does");
@@ -205,34 +201,37 @@ mod tests {
         let mut left = rules(false, true);
         left.remove(0);
         // Each rule by its own: the first, the lockdown's, and much later that of the default network.
-        let mut it = Lockdown::On;
+        let mut it = ON;
         for tenth in 0..50 {
-            it = it.after(&left, true, now + Duration::from_millis(100 * tenth));
+            it = it.after(&left, true, false, now + Duration::from_millis(100 * tenth));
             assert!(it.stops(), "{tenth}: {it:?}");
         }
         it = after(it, false, false, now + Duration::from_secs(5));
         assert!(it.stops() && it.over_at().is_none(), "{it:?}");
         // It may be seen late that a rule is gone.
-        let late = after(Lockdown::On, false, true, now).after(&left, true, now + FLIP);
+        let late = after(ON, false, true, now).after(&left, true, false, now + FLIP);
         assert_eq!(late.over_at(), Some(now + FLIP + FRAMEWORK));
     }
 
     #[test]
     fn a_start_of_netd_that_nobody_saw_does_not_end_it() {
-        let now = Instant::now();
-        assert_eq!(Lockdown::Off.after_a_loss(now), Lockdown::Off);
-        assert_eq!(Lockdown::On.after_a_loss(now), Lockdown::On);
-        let lost = after(Lockdown::On, false, true, now).after_a_loss(now);
-        assert_eq!(lost.over_at(), Some(now + FRAMEWORK));
-        assert_eq!(lost.after_a_loss(now + FLIP), lost, "it is not prolonged");
-        assert_eq!(after(lost, true, true, now), Lockdown::On);
+        let (now, there) = (Instant::now(), rules(false, true));
+        let lost = ON.after(&there, true, true, now);
+        assert_eq!(lost.over_at(), Some(now + FRAMEWORK), "no rule of ours is left");
+        assert_eq!(after(lost, true, true, now), ON);
         assert_eq!(after(lost, false, true, now + FRAMEWORK), Lockdown::Off);
+        // Or a rule of netd's was away for a moment, and the lockdown's not yet.
+        let on = ON.after(&rules(true, true)[1..], true, false, now);
+        assert_eq!(on, Lockdown::On { started: true });
+        assert_eq!(after(on, false, true, now).over_at(), Some(now + FRAMEWORK));
+        assert_eq!(after(on, true, true, now), ON, "it was there again");
+        assert_eq!(ON.after(&there, false, true, now).over_at(), Some(now + FLIP), "no netd");
     }
 
     #[test]
     fn a_default_network_that_goes_again_is_waited_for_again() {
         let now = Instant::now();
-        let it = after(after(Lockdown::On, false, false, now), false, true, now);
+        let it = after(after(ON, false, false, now), false, true, now);
         let gone = after(it, false, false, now + FRAMEWORK);
         assert!(gone.stops() && gone.over_at().is_none());
     }
@@ -243,7 +242,7 @@ mod tests {
         let none = Past::default();
         let first = |lockdown, default| Lockdown::first(&rules(lockdown, default), true, none, now);
         assert_eq!(first(false, true), Lockdown::Off);
-        assert_eq!(first(true, true), Lockdown::On);
+        assert_eq!(first(true, true), ON);
         let unseen = first(false, false);
         assert!(unseen.stops() && unseen.over_at().is_none());
         let there = after(unseen, false, true, now);
@@ -252,7 +251,7 @@ mod tests {
         let late = after(after(there, true, true, now), false, false, now);
         assert_eq!(after(late, false, true, now).over_at(), Some(now + FRAMEWORK), "it was seen");
         assert_eq!(Lockdown::first(&[], false, none, now), Lockdown::Off, "there is no netd");
-        let away = Lockdown::On.after(&[], false, now);
+        let away = ON.after(&[], false, false, now);
         assert_eq!(away.over_at(), Some(now + FLIP), "nor a start of it");
     }
     #[test]
@@ -261,7 +260,8 @@ mod tests {
         let first = |lockdown, default, lost| {
             Lockdown::first(&rules(lockdown, default), true, Past { seen: true, lost }, now)
         };
-        assert_eq!(first(true, true, true), Lockdown::On);
+        assert_eq!(first(true, true, true), Lockdown::On { started: true });
+        assert_eq!(first(true, true, false), ON);
         // It ended while nobody looked; or netd has started, and the framework is late with it.
         assert_eq!(first(false, true, false).over_at(), Some(now + FLIP));
         assert_eq!(first(false, true, true).over_at(), Some(now + FRAMEWORK));
@@ -273,6 +273,6 @@ mod tests {
         let past = Past { seen: true, lost: true };
         let linux = Lockdown::first(&[], false, past, now);
         assert_eq!(linux.over_at(), Some(now + FLIP), "there is no netd");
-        assert!(!linux.after(&[], false, now + FLIP).was_seen());
+        assert!(!linux.after(&[], false, true, now + FLIP).was_seen());
     }
 }

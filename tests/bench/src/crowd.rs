@@ -96,7 +96,9 @@ impl Crowd {
     /// Attaches a guest in each namespace, by the last so many clients at once; gives the time
     /// until all are attached.
     pub fn up(&self, netns: &[OwnedFd], clients: usize) -> Result<Duration> {
-        self.all(netns.len(), clients, |client, at| attach(client, at, &netns[at]))
+        let took = self.all(netns.len(), clients, |client, at| attach(client, at, &netns[at]))?;
+        self.in_use.speak()?;
+        Ok(took)
     }
 
     /// Detaches so many guests, by the last so many clients at once.
@@ -159,7 +161,7 @@ fn detach(client: &Client, at: usize) -> Result<Duration> {
 pub struct Plain {
     /// The floor.
     pub floor: Floor,
-    _in_use: InUse,
+    in_use: InUse,
     /// Its device.
     pub device: Device,
 }
@@ -170,8 +172,7 @@ impl Plain {
         let device = Device::options().forwarding().build();
         crate::subject::load(&device, filter)?;
         let in_use = InUse::open(&device)?;
-        in_use.speak()?;
-        Ok(Self { floor: device.enter(Floor::new)?, _in_use: in_use, device })
+        Ok(Self { floor: device.enter(Floor::new)?, in_use, device })
     }
 
     /// Attaches guest `at`; gives the time. The calling thread is in the device afterwards.
@@ -179,6 +180,8 @@ impl Plain {
         go(&self.device)?;
         let (began, mut steps) = (Instant::now(), Steps::begin());
         self.floor.attach(at as u32, netns.as_fd(), &mut steps).doing("the floor")?;
-        Ok(began.elapsed())
+        let took = began.elapsed();
+        self.in_use.speak()?;
+        Ok(took)
     }
 }

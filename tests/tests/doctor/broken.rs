@@ -396,7 +396,7 @@ fn a_kill_switch(firewall: &str) {
 fn a_rule_forbids(firewall: &str) {
     let ward = Ward::new(firewall);
     ward.bed.device.run("ip rule add pref 100 iif vm_wlan blackhole");
-    ward.is(Cause::KILL_SWITCH, "");
+    ward.is(Cause::RULE_SHADOWED, "rule 100");
 }
 
 /// The new network gives the device the guest's own address.

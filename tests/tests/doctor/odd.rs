@@ -218,7 +218,7 @@ fn a_guest_that_sends_with_anothers_address_is_found_out() {
     let ward = Ward::new("nftables");
     hook(&ward.guest, "nat", "postrouting", 100, "oifname wlan0 snat to 172.17.3.99");
     let found = ward.diagnose();
-    assert_eq!(found.cause, Cause::GUEST_ADDRESS_LOST, "{}", shown(&found));
+    assert_eq!(found.cause, Cause::GUEST_FIREWALL, "{}", shown(&found));
     assert!(found.text.contains("172.17.3.99"), "{}", found.text);
 }
 

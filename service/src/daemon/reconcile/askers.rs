@@ -194,7 +194,7 @@ mod tests {
             ("one of no use", &|world| {
                 world.names.set([(None, TWO[0].parse().unwrap(), Answer::Nonsense)]);
             }),
-            ("a lockdown", &|world| world.lockdown = Lockdown::On),
+            ("a lockdown", &|world| world.lockdown = Lockdown::On { started: false }),
             ("a tun with two resolvers", &|world| {
                 let resolvers = vec![[10, 8, 0, 1].into(), [10, 8, 0, 2].into()];
                 let tun = Tun { index: IfIndex::of(9), up: true, mtu: 1400, resolvers };

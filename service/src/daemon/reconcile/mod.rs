@@ -32,7 +32,8 @@ use crate::effects::kernel::{link, rule, sysctl};
 use crate::effects::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::error::Error;
 use crate::model::lockdown::{Lockdown, Past};
-use crate::model::policy_rules::RoutingMode;
+use crate::model::ownership::ROUTE_PROTOCOL;
+use crate::model::policy_rules::{PolicyRule, RoutingMode, Rule};
 use crate::model::ruleset::nat_ports;
 use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::uplink::Uplink;
@@ -106,9 +107,6 @@ impl Daemon {
         let mut again = Due::default();
         let rules =
             bring(&mut self.shared.policy_routing, &self.world, Look::Kernel, &mut again.rules);
-        if rules == Outcome::PutBack && self.world.netd_routes() {
-            self.world.lockdown = self.world.lockdown.after_a_loss(Instant::now());
-        }
         if moved {
             self.shared.connections.reconcile(&self.world);
         }
@@ -232,13 +230,15 @@ impl Daemon {
         self.world.rules = rule::all(&self.kernel.netlink, Family::V4).map_err(failed)?;
         let (rules, now) = (&self.world.rules, Instant::now());
         let routing = RoutingMode::of(rules);
+        let ours = |rule: &Rule| PolicyRule::read(rule, ROUTE_PROTOCOL).is_some();
+        let lost = !self.world.guests.is_empty() && !rules.iter().any(ours);
         self.world.lockdown = match (self.world.netd_routes(), routing) {
             // netd has started for the first time: what comes first nobody knows.
             (false, Some(RoutingMode::Netd { .. })) => {
                 let past = Past { seen: before.was_seen(), lost: true };
                 Lockdown::first(rules, true, past, now)
             }
-            (netd_routes, _) => before.after(rules, netd_routes, now),
+            (netd_routes, _) => before.after(rules, netd_routes, lost, now),
         };
         if self.world.lockdown.stops() != before.stops() {
             log::info!("a lockdown VPN is {}", if before.stops() { "gone" } else { "up" });

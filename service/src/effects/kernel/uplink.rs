@@ -213,7 +213,10 @@ fn lent(netlink: &Netlink, index: IfIndex) -> Result<Option<Ipv4Addr>, KernelErr
 fn narrow(netlink: &Netlink, index: IfIndex) -> Result<Option<(Ipv4Addr, u8)>, KernelError> {
     let found = address::of(netlink, Family::V4, Some(index))?;
     Ok(found.iter().find_map(|found| match found.address {
-        IpAddr::V4(address) if !found.global => Some((address, found.prefix)),
+        // One of nobody's choice (RFC 3927) says that there was no DHCP.
+        IpAddr::V4(address) if !found.global && !address.is_link_local() => {
+            Some((address, found.prefix))
+        }
         _ => None,
     }))
 }

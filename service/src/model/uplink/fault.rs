@@ -58,7 +58,12 @@ impl Uplink {
             let step = format!(
                 "ip addr del {own}; ip addr add {own} scope global; and its routes again, which go with it"
             );
-            Fault::new(Cause::UplinkNoAddress, text).with_step(step)
+            let fault = self.or_elsewhere(Cause::UplinkNoAddress, text);
+            if fault.next_step.is_some() {
+                fault
+            } else {
+                fault.with_step(step)
+            }
         } else if self.ipv6_by.is_some() {
             let text = format!("{name} has IPv6 alone, and guests need IPv4");
             clat(self.or_elsewhere(Cause::UplinkIpv6Only, text), name.as_str())

@@ -171,8 +171,16 @@ pub fn own(filters: &Filters, guest: &Guest, probe: Probe) -> Outcome {
     let mut sent = Vec::new();
     for walker in walk.through(Hook::Egress, walkers) {
         // guestnetd lets in what has the guest's own address, and the device passes on what has a hop left.
-        match (walker.packet.source == guest.address, is_over(&walker.packet)) {
-            (false, _) => stop(&mut walk, How::WrongSource, walker),
+        // Which one a rule chooses of several is not known.
+        let source = walker.packet.source;
+        let is_its = source == guest.address || source.is_unspecified();
+        // A question to the gateway goes on, too, unless the forwarder has it.
+        match (is_its, is_over(&walker.packet)) {
+            (false, _) => {
+                // Rather what wrote it than what left it as it was.
+                let spared = walker.written.clone().or(walker.spared.clone());
+                stop(&mut walk, How::WrongSource, Walker { spared, ..walker });
+            }
             (true, true) => stop(&mut walk, How::Expired, walker),
             (true, false) => sent.push(walker),
         }

@@ -69,7 +69,7 @@ impl Lockdown {
     pub fn first(rules: &[Rule], netd_routes: bool, past: Past, now: Instant) -> Self {
         let unknown = netd_routes && policy_rules::default_network(rules).is_empty();
         let was = match past.seen {
-            true => Self::Held { seen: true, started: netd_routes && past.lost, until: None },
+            true => Self::Held { seen: true, started: false, until: None },
             false if unknown => Self::Held { seen: false, started: true, until: None },
             false => Self::Off,
         };
@@ -79,13 +79,13 @@ impl Lockdown {
     /// The same after these rules were read. `lost`: none of ours is among them, though some should be. That is all
     /// there is to see of a start of netd whose own rules were back before anybody looked.
     pub fn after(self, rules: &[Rule], netd_routes: bool, lost: bool, now: Instant) -> Self {
-        let started = netd_routes && (lost || policy_rules::netd_starts(rules));
+        let starting = netd_routes && (lost || policy_rules::netd_starts(rules));
         if policy_rules::lockdown(rules) {
-            return Self::On { started };
+            return Self::On { started: starting };
         }
         let default = !netd_routes || !policy_rules::default_network(rules).is_empty();
         // The lockdown's rule goes before that of the default network, however long netd takes for each.
-        let starts = !default || started;
+        let starts = !default || starting;
         let (seen, started, until) = match self {
             Self::Off => return Self::Off,
             Self::On { started } => (true, started || starts, None),

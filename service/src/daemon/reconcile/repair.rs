@@ -20,6 +20,7 @@ use crate::effects::executor::kernel::KernelExecutor;
 use crate::effects::executor::{marks, put_back};
 use crate::effects::kernel::link;
 use crate::effects::kernel::observe::{self, FoundHost, Lists};
+use crate::effects::kernel::sysctl;
 use crate::error::Error;
 use crate::model::backoff::Say;
 use crate::model::change::KernelOp;
@@ -27,6 +28,7 @@ use crate::model::desired::{desired_device_side, may_remove};
 use crate::model::diff::diff;
 use crate::model::identity::Changed;
 use crate::model::if_index::IfIndex;
+use crate::model::object::{Object, Scope};
 use crate::model::timeline::Timeline;
 use crate::model::{GuestNet, Reversible, Step};
 use crate::ordered::IntoOrdered;
@@ -80,8 +82,11 @@ impl Daemon {
         if self.world.guests.postpones_repair(index) {
             return;
         }
-        let mut steps: Vec<Step> =
-            diff(desired_device_side(net), &host.objects, may_remove(net, None));
+        let mut want = desired_device_side(net);
+        if self.waits_for_netds_switch() {
+            leave_forwarding(&mut want, &host.objects);
+        }
+        let mut steps: Vec<Step> = diff(want, &host.objects, may_remove(net, None));
         if self.upkeep.worker.doubts(index).is_some() {
             steps.retain(|step| step.operation() != KernelOp::SetMtu);
         }
@@ -117,6 +122,12 @@ impl Daemon {
         if let Err(e) = result {
             self.not_repaired(index, net, &e);
         }
+    }
+
+    /// While netd starts nothing is forwarded, until it has been asked: it takes its rules one by one, and the one
+    /// that stops a guest before the one that leads it out. Its switch is that of each interface, too.
+    fn waits_for_netds_switch(&self) -> bool {
+        self.world.netd_routes() && !sysctl::forwarding().unwrap_or(true)
     }
 
     /// Puts back the marks of a host end: gives the end as it is then. None when that has to wait or
@@ -184,5 +195,18 @@ impl Daemon {
         log::error!("{}: not whole, which is tried again: {e}", net.name);
         let due = Due { guests: [index].into_iter().into_set(), ..Due::default() };
         self.debounce.retry(due, Instant::now());
+    }
+}
+
+/// The interface's forwarding is wanted as it was found.
+fn leave_forwarding(want: &mut [(Scope, Object)], found: &[(Scope, Object)]) {
+    let there = found.iter().find_map(|(_, object)| match object {
+        Object::Ipv4Conf { conf, .. } => Some(conf.forwarding),
+        _ => None,
+    });
+    for (_, object) in want {
+        if let (Object::Ipv4Conf { conf, .. }, Some(there)) = (object, there) {
+            conf.forwarding = there;
+        }
     }
 }

@@ -130,8 +130,8 @@ pub fn own(filters: &Filters, guest: &Guest) -> Option<(bool, Fault)> {
     let does = match does {
         Does::Drops => format!("drops {what}"),
         Does::Moves(source) => {
-            let (own, of) = (guest.address, "which may come from");
-            format!("sends {what} with the address {source}, {of} {own} only")
+            let own = guest.address;
+            format!("sends {what} with the address {source}, which may come from {own} only")
         }
         Does::Ends => format!("gives {what} a time to live that ends on the device"),
     };

@@ -15,7 +15,7 @@
 //! RTM_*ROUTE messages.
 
 use super::netlink::attr::Request;
-use super::netlink::message::Message;
+use super::netlink::message::{index_at, Message};
 use super::netlink::Netlink;
 use super::nexthop;
 use crate::error::KernelError;
@@ -461,10 +461,18 @@ pub fn defaults(netlink: Netlink, table: TableId) -> Result<Vec<Route>, KernelEr
     }
 }
 
+/// Length of `struct rtmsg` (linux/rtnetlink.h).
+const RTMSG: usize = 12;
+
+/// The interface of the first of several next hops: of RTA_MULTIPATH the library reads each hop whole, and panics at
+/// an RTA_FLOW that is too short.
+fn first_hop(message: &Message<'_>) -> Option<IfIndex> {
+    // `struct rtnexthop` (linux/rtnetlink.h).
+    index_at(message.attributes(RTMSG).find(libc::RTA_MULTIPATH)?, 4)
+}
+
 /// A route message with these attributes.
 fn typed(message: &Message<'_>, wanted: &[u16]) -> Option<RouteMessage> {
-    /// Length of `struct rtmsg` (linux/rtnetlink.h).
-    const RTMSG: usize = 12;
     match message.typed(libc::RTM_NEWROUTE, RTMSG, wanted)? {
         NewRoute(message) => Some(message),
         _ => None,
@@ -497,15 +505,15 @@ impl Route {
 
     /// A route out of a route message; none if it is neither IPv4's nor IPv6's.
     pub fn read(message: &Message<'_>) -> Option<Self> {
-        const READ: [u16; 7] = [
+        const READ: [u16; 6] = [
             libc::RTA_DST,
             libc::RTA_GATEWAY,
             RTA_VIA,
             libc::RTA_OIF,
-            libc::RTA_MULTIPATH,
             libc::RTA_TABLE,
             libc::RTA_PRIORITY,
         ];
+        let hop = first_hop(message);
         let message = typed(message, &READ)?;
         let header = message.header;
         let everything = IpPrefix::everything(match header.address_family {
@@ -527,14 +535,12 @@ impl Route {
             match attribute {
                 RouteAttribute::Destination(address) => destination = ip(&address)?,
                 RouteAttribute::Oif(index) => route.index = IfIndex::new(index),
-                RouteAttribute::MultiPath(hops) => {
-                    route.index = IfIndex::new(hops.first()?.interface_index);
-                }
                 RouteAttribute::Table(table) => route.table = TableId(table),
                 RouteAttribute::Priority(priority) => route.priority = priority,
                 other => route.gateway = next_hop(&other).or(route.gateway),
             }
         }
+        route.index = route.index.or(hop);
         route.destination = IpPrefix::containing(destination, header.destination_prefix_length)?;
         Some(route)
     }
@@ -573,6 +579,24 @@ mod tests {
                 let by_one = all.iter().find(|route| route.destination == network("10.5.0.0/16"));
                 assert_eq!(by_one.unwrap().gateway, Some(Ipv4Addr::new(10, 0, 1, 2).into()));
             }
+        });
+    }
+
+    #[test]
+    fn of_several_next_hops_the_first_is_the_routes() {
+        in_a_netns(|netlink| {
+            for (name, other) in [("one", "two"), ("three", "four")] {
+                ip(&format!("link add {name} type veth peer name {other}"));
+                ip(&format!("link set {name} up"));
+                ip(&format!("link set {other} up"));
+            }
+            ip("addr add 10.0.1.1/24 dev one");
+            ip("addr add 10.0.2.1/24 dev three");
+            ip("route add 10.5.0.0/16 nexthop via 10.0.2.2 dev three nexthop via 10.0.1.2 dev one");
+            let all = of(netlink, Family::V4, Some(TableId::MAIN), None).unwrap();
+            let route = all.iter().find(|route| route.destination == network("10.5.0.0/16"));
+            let first = link::by_name(netlink, "three").unwrap().unwrap().index;
+            assert_eq!(route.and_then(|route| route.index), Some(first));
         });
     }
 

@@ -263,7 +263,7 @@ fn by_marks(
 }
 
 /// Born with all marks, and not whole: that has an alias. Regrouped, it was about to be deleted.
-fn is_half_made(link: &Link) -> bool {
+pub(in crate::daemon) fn is_half_made(link: &Link) -> bool {
     let whole = link.alias.as_ref().is_some_and(|alias| !alias.is_empty());
     link.is_ours() && (!whole || ownership::is_leaving(link.group))
 }

@@ -121,6 +121,7 @@ impl Daemon {
             self.keep_at(),
             self.leases_at(),
             self.lifelines.next(),
+            self.upkeep.half_made.at(),
         ];
         times.into_iter().flatten().min()
     }
@@ -143,6 +144,7 @@ impl Daemon {
             self.shared.packet_filter.leftovers_due(),
             self.world.lockdown.over_at(),
             self.lifelines.next(),
+            self.upkeep.half_made.at(),
         ];
         waits.iter().any(Option::is_some)
     }
@@ -158,6 +160,7 @@ impl Daemon {
             }
         }
         self.lifelines_ended();
+        self.delete_half_made(now);
         self.trigger_what_waited(now);
         if self.keep_at().is_some_and(|at| at <= now) {
             self.mind_kept(now);

@@ -113,7 +113,9 @@ impl Daemon {
         let runtime = runtime.map_err(failed)?;
         let (done, deleted) = mpsc::unbounded_channel();
         let (alive, ended) = oneshot::channel();
-        let daemon = Self::start(config, Box::new(notify), Deleter::new(done), alive)?;
+        let deleter = Deleter::new(done)
+            .map_err(|e| StartError::System("open the socket that links are deleted by", e))?;
+        let daemon = Self::start(config, Box::new(notify), deleter, alive)?;
         let (bell, opened, knell, resolv, tables) = {
             let _inside = runtime.enter();
             // What is in the file was read before: it counts if it has been written since.

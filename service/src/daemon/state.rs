@@ -21,7 +21,7 @@ use super::reconcile::servers::Leases;
 use crate::effects::resource::{
     Connections, Forwarding, Managed, PacketFilter, PolicyRouting, Segments,
 };
-use crate::model::backoff::{Backoffs, REPAIR};
+use crate::model::backoff::{Backoffs, REPAIR, RETRY};
 use crate::model::if_index::IfIndex;
 use crate::ordered::OrderedSet;
 use crate::serve::Servers;
@@ -60,6 +60,8 @@ pub(super) struct Upkeep {
     pub(super) worker: Worker,
     /// How often what others take from host ends is put back.
     pub(super) guest_repairs: Backoffs<IfIndex>,
+    /// How often links of attaches that failed, which could not be deleted, are tried again.
+    pub(super) half_made: Backoffs<IfIndex>,
     /// Host ends that are down until their marks can be put back.
     pub(super) shut: OrderedSet<IfIndex>,
     /// Guests that are kept as they are.
@@ -77,6 +79,7 @@ impl Upkeep {
         Self {
             worker: Worker::default(),
             guest_repairs: Backoffs::new(&REPAIR),
+            half_made: Backoffs::new(&RETRY),
             shut: OrderedSet::new(),
             keeping: Keeping::default(),
             kept_repairs: Backoffs::new(&REPAIR),

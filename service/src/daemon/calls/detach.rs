@@ -14,13 +14,16 @@
 
 //! Detach, and guests that went by themselves.
 
+use crate::daemon::adopt::is_half_made;
 use crate::daemon::{Attached, By, Daemon, Detaching, Gone, GuestEvent, Notice, Whose};
 use crate::effects::executor::link_deleter::Deleted;
+use crate::effects::kernel::link;
 use crate::error::{Error, KernelError};
 use crate::model::if_index::IfIndex;
 use crate::ordered::IntoOrdered;
 use crate::spec::GuestName;
 use crate::store::Record;
+use std::time::Instant;
 
 impl Daemon {
     /// Has the link deleted; `gone` is told when the kernel says that it is gone.
@@ -84,6 +87,7 @@ impl Daemon {
         for index in indexes {
             self.kernel.deleter.seen(*index);
             self.upkeep.guest_repairs.forget(*index);
+            self.upkeep.half_made.forget(*index);
             self.upkeep.shut.remove(index);
             self.upkeep.worker.forget(*index);
             if let Some(name) = self.world.guests.unadopted_name(*index) {
@@ -140,7 +144,10 @@ impl Daemon {
         let unadopted = self.world.guests.unadopted_name(index).cloned();
         let guest = self.world.guests.stay(index);
         let Some(name) = guest.map(|guest| guest.name().clone()).or(unadopted) else {
-            log::error!("delete link with index {index} failed: {cause}");
+            let (now, pace) = (Instant::now(), self.upkeep.half_made.of(index));
+            pace.acted(now);
+            pace.may_act(now);
+            log::error!("delete link with index {index} failed: {cause}: it is tried again");
             return;
         };
         let what = format!("delete the link of {name}");
@@ -149,6 +156,19 @@ impl Daemon {
         let asked = self.detaching.remove(&name);
         for gone in asked.into_iter().flat_map(|asked| asked.waiting) {
             let _ = gone.send(Err(Error::kernel(what.clone(), cause.clone())));
+        }
+    }
+
+    /// What an attach that failed has left is not there for long.
+    pub(in crate::daemon) fn delete_half_made(&mut self, now: Instant) {
+        for index in self.upkeep.half_made.due(now) {
+            match link::by_index(&self.kernel.netlink, index) {
+                // Whole is what others keep up, each in its own way.
+                Ok(link) if !link.as_ref().is_some_and(is_half_made) => {
+                    self.upkeep.half_made.forget(index);
+                }
+                _ => self.kernel.deleter.delete(index),
+            }
         }
     }
 

@@ -338,7 +338,7 @@ mod tests {
             };
             let guest = std::thread::spawn(held).join().unwrap();
             let (done, _deleted) = tokio::sync::mpsc::unbounded_channel();
-            let ends = Ends::open(Deleter::new(done)).unwrap();
+            let ends = Ends::open(Deleter::new(done).unwrap()).unwrap();
             let (was, now) = (net([172, 17, 3, 4], 1500), net([172, 17, 3, 9], 1000));
             let inside = ends.home.inside(guest.as_fd(), Netlink::open).unwrap();
             let mut executor = KernelExecutor {

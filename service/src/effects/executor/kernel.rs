@@ -14,7 +14,7 @@
 
 //! The executor of one guest's steps: each object, added, changed or removed.
 
-use crate::effects::executor::link_deleter::{self, Deleter};
+use crate::effects::executor::link_deleter::Deleter;
 use crate::effects::executor::Executor;
 use crate::effects::kernel::address::{self, Address};
 use crate::effects::kernel::link::{self, End, Link};
@@ -259,8 +259,7 @@ impl KernelExecutor<'_> {
         if !link.is_ours() {
             return Err(Error::HostInterfaceExists(host.clone()));
         }
-        self.deleter.delete_now(link.index);
-        link_deleter::invisible(self.device, link.index).map_err(failed)
+        self.deleter.delete_now(self.device, link.index).map_err(failed)
     }
 
     fn loopback(&self, state: Loopback) -> Result<(), KernelError> {

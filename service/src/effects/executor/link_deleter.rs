@@ -24,7 +24,7 @@ use crate::effects::kernel::link;
 use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
-use crate::ordered::OrderedSet;
+use crate::ordered::{OrderedMap, OrderedSet};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,13 +46,13 @@ pub struct Deleter {
     done: UnboundedSender<Deleted>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
     /// For a thread that gets no socket of its own: an attach that failed because no descriptor is
     /// left is undone, too.
-    spare: Mutex<Option<Netlink>>,
+    spare: Mutex<Netlink>,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +61,8 @@ struct Queue {
     waiting: VecDeque<(Vec<IfIndex>, Instant)>,
     /// What an attach that failed waits for.
     urgent: VecDeque<IfIndex>,
+    /// Links that somebody waits for, and why one could not be deleted.
+    awaited: OrderedMap<IfIndex, Option<KernelError>>,
     /// Links of a delete that has begun and has not been seen yet.
     unseen: OrderedSet<IfIndex>,
     /// Attaches under way.
@@ -82,9 +84,13 @@ pub const MASS: usize = 256;
 
 impl Deleter {
     /// Results go to `done`, in the order in which the kernel answers.
-    pub fn new(done: UnboundedSender<Deleted>) -> Self {
-        let spare = Mutex::new(Netlink::open().ok());
-        Self { shared: Arc::new(Shared { spare, ..Shared::default() }), done }
+    ///
+    /// # Errors
+    /// What no socket can be had for: without one no attach could be undone.
+    pub fn new(done: UnboundedSender<Deleted>) -> std::io::Result<Self> {
+        let spare = Mutex::new(Netlink::open()?);
+        let (queue, changed) = (Mutex::default(), Condvar::new());
+        Ok(Self { shared: Arc::new(Shared { queue, changed, spare }), done })
     }
 
     /// Has a link deleted. Returns at once.
@@ -92,11 +98,20 @@ impl Deleter {
         self.push(vec![index]);
     }
 
-    /// Has a link deleted, whatever is under way. Returns at once.
-    pub fn delete_now(&self, index: IfIndex) {
+    /// Has a link deleted, whatever is under way. Returns when it cannot be seen any more; the kernel's
+    /// slow part goes on.
+    ///
+    /// # Errors
+    /// Why it could not be deleted; it is tried again by who hears of it from `done`.
+    pub fn delete_now(&self, netlink: &Netlink, index: IfIndex) -> Result<(), KernelError> {
         let mut queue = self.shared.queue();
+        queue.awaited.insert(index, None);
         queue.urgent.push_back(index);
         self.man(queue);
+        let failed = || self.shared.queue().awaited.get(&index).cloned().flatten();
+        let gone = invisible_unless(netlink, index, failed);
+        self.shared.queue().awaited.remove(&index);
+        gone
     }
 
     /// Has links deleted, many by one message. Returns at once.
@@ -152,8 +167,18 @@ impl Deleter {
             for index in waiting.chain(std::mem::take(&mut queue.urgent)) {
                 let cause =
                     KernelError { errno: e.raw_os_error().unwrap_or(libc::EAGAIN), text: None };
+                queue.failed(index, &cause);
                 let _ = self.done.send(Deleted { index, result: Err(cause) });
             }
+        }
+    }
+}
+
+impl Queue {
+    /// Who waits for it waits no more.
+    fn failed(&mut self, index: IfIndex, cause: &KernelError) {
+        if let Some(awaited) = self.awaited.get_mut(&index) {
+            *awaited = Some(cause.clone());
         }
     }
 }
@@ -178,9 +203,8 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn delete_by_spare(&self, indexes: &[IfIndex], none: &KernelError) -> Result<(), KernelError> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        spare.as_ref().map_or_else(|| Err(none.clone()), |netlink| delete(netlink, indexes))
+    fn delete_by_spare(&self, indexes: &[IfIndex]) -> Result<(), KernelError> {
+        delete(&self.spare.lock().unwrap_or_else(PoisonError::into_inner), indexes)
     }
 
     /// What this thread is to delete next; none when it is to end.
@@ -215,9 +239,20 @@ impl Shared {
 
 /// Waits until a link whose delete is under way cannot be seen any more.
 pub fn invisible(netlink: &Netlink, index: IfIndex) -> Result<(), KernelError> {
+    invisible_unless(netlink, index, || None)
+}
+
+fn invisible_unless(
+    netlink: &Netlink,
+    index: IfIndex,
+    failed: impl Fn() -> Option<KernelError>,
+) -> Result<(), KernelError> {
     for _ in 0..5000 {
         if link::by_index(netlink, index)?.is_none() {
             return Ok(());
+        }
+        if let Some(cause) = failed() {
+            return Err(cause);
         }
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -226,11 +261,11 @@ pub fn invisible(netlink: &Netlink, index: IfIndex) -> Result<(), KernelError> {
 
 /// One thread.
 fn run(shared: &Shared, done: &UnboundedSender<Deleted>) {
-    let netlink = Netlink::open().map_err(KernelError::from);
+    let netlink = Netlink::open();
     while let Some(indexes) = shared.next() {
         let result = match &netlink {
             Ok(netlink) => delete(netlink, &indexes),
-            Err(e) => shared.delete_by_spare(&indexes, e),
+            Err(_) => shared.delete_by_spare(&indexes),
         };
         let mut queue = shared.queue();
         for index in &indexes {
@@ -239,6 +274,8 @@ fn run(shared: &Shared, done: &UnboundedSender<Deleted>) {
         let again = result.is_err() && indexes.len() > 1;
         if again {
             queue.waiting.extend(indexes.iter().map(|index| (vec![*index], Instant::now())));
+        } else if let Err(cause) = &result {
+            indexes.iter().for_each(|index| queue.failed(*index, cause));
         }
         drop(queue);
         shared.changed.notify_one();
@@ -258,5 +295,25 @@ fn delete(netlink: &Netlink, indexes: &[IfIndex]) -> Result<(), KernelError> {
         // A link that is gone already is what was asked for.
         Err(e) if e.errno == libc::ENODEV => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effects::kernel::testing::in_a_netns;
+
+    #[test]
+    fn who_waits_for_a_delete_that_fails_is_told_why_at_once() {
+        in_a_netns(|netlink| {
+            let (done, mut deleted) = tokio::sync::mpsc::unbounded_channel();
+            let deleter = Deleter::new(done).unwrap();
+            let loopback = IfIndex::LOOPBACK;
+            let refused = deleter.delete_now(netlink, loopback).unwrap_err();
+            assert_eq!(refused.errno, libc::EOPNOTSUPP);
+            let told = deleted.blocking_recv().unwrap();
+            assert_eq!((told.index, told.result), (loopback, Err(refused)));
+            assert!(deleter.shared.queue().awaited.is_empty());
+        });
     }
 }

@@ -16,7 +16,7 @@
 //! there is the guest's own (`executor/kernel.rs`); what is left of one that is gone is deleted here.
 
 use super::{Done, Ending, SharedResource, Task, Trigger};
-use crate::effects::executor::link_deleter::{self, Deleter};
+use crate::effects::executor::link_deleter::Deleter;
 use crate::effects::kernel::link::{self, End, Link};
 use crate::effects::kernel::netlink::Netlink;
 use crate::effects::kernel::{mirred, sysctl};
@@ -201,8 +201,7 @@ impl Segments {
 
     /// Not before it is gone another one can have its name.
     fn delete_link(&self, index: IfIndex) -> Result<(), KernelError> {
-        self.deleter.delete_now(index);
-        link_deleter::invisible(&self.netlink, index)
+        self.deleter.delete_now(&self.netlink, index)
     }
 
     fn drops_the_rest(&self, at: IfIndex) -> Result<bool, KernelError> {

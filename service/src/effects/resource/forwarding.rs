@@ -284,15 +284,17 @@ impl Forwarding {
     }
 
     /// After a call that failed: exactly what it has switched on.
-    fn undo(&mut self) -> Result<Done, Error> {
-        let Some(was) = self.before_call.take() else { return Ok(Done::Applied) };
-        match &self.netd {
-            Some(netd) => {
+    fn undo(&mut self, on: bool, world: &World) -> Result<Done, Error> {
+        match (self.before_call.take(), &self.netd) {
+            // It was on because it could not be switched off when the last guest went.
+            (None, _) if self.record.ours && !on => self.give_back(world)?,
+            (None, _) => {}
+            (Some(was), Some(netd)) => {
                 let ndc = netd.ndc.clone();
                 ndc.disable().map_err(|cause| Error::Forwarding { switch: "off", cause })?;
                 self.remember_or_say(was);
             }
-            None => self.switch_off(was)?,
+            (Some(was), None) => self.switch_off(was)?,
         }
         Ok(Done::Applied)
     }
@@ -414,7 +416,7 @@ impl SharedResource for Forwarding {
             self.before_call = None;
         }
         match (*task.to, self.netd.is_some(), task.trigger) {
-            (_, _, Trigger::Undo) => self.undo(),
+            (on, _, Trigger::Undo) => self.undo(on, task.world),
             (true, false, trigger) => self.switch_on(trigger),
             (true, true, Trigger::Call) => self.ask_now(task.world),
             (true, true, Trigger::Event) => Ok(self.ask_later()),

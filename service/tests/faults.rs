@@ -154,7 +154,7 @@ impl<S: Reversible, E: Executor<S>> Executor<S> for Faulty<E> {
 fn attempt(steps: &[Step], first: usize, fault: Fault, guest: &File) -> Result<(), Error> {
     let device = Netlink::open().unwrap();
     let (done, _deleted) = tokio::sync::mpsc::unbounded_channel();
-    let deleter = Deleter::new(done);
+    let deleter = Deleter::new(done).unwrap();
     let home = Home::here().unwrap();
     let inside = home.inside(guest.as_fd(), Netlink::open).unwrap();
     let kernel = KernelExecutor {
@@ -220,7 +220,7 @@ fn each_step_of_a_change_fails_and_is_undone() {
             let device_socket = Netlink::open().unwrap();
             let inside = home.inside(netns.as_fd(), Netlink::open).unwrap();
             let (done, _deleted) = tokio::sync::mpsc::unbounded_channel();
-            let deleter = Deleter::new(done);
+            let deleter = Deleter::new(done).unwrap();
             let kernel = KernelExecutor {
                 net: &now,
                 device: &device_socket,

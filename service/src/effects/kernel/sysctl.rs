@@ -85,9 +85,13 @@ pub(in crate::effects) fn forwarding_on() -> io::Result<()> {
     set(IP_FORWARD, "1")
 }
 
-/// Switches it off, and puts back what changes by that.
-pub(in crate::effects) fn forwarding_off(before: &Before) -> io::Result<()> {
-    set(IP_FORWARD, "0")?;
+/// Switches it off, for all interfaces.
+pub(in crate::effects) fn forwarding_off() -> io::Result<()> {
+    set(IP_FORWARD, "0")
+}
+
+/// Puts back what has changed by that.
+pub(in crate::effects) fn put_back(before: &Before) -> io::Result<()> {
     set(ACCEPT_REDIRECTS, if before.accept_redirects { "1" } else { "0" })?;
     for name in before.forwarding.iter().filter(|name| !name.contains('/')) {
         match set(format!("{CONF}/{name}/forwarding"), "1") {

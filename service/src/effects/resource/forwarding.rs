@@ -231,13 +231,13 @@ impl Forwarding {
     fn switch_off(&mut self, to: ForwardingRecord) -> Result<(), Error> {
         let failed = |cause| Error::Forwarding { switch: "off", cause };
         let was_on = sysctl::forwarding().map_err(failed)?;
-        let done = sysctl::forwarding_off(&self.record.before);
-        // The switch is written first: its 0 is announced, and ours, whatever became of the rest. A 0 where
-        // there is a 0 already is not announced (devinet_sysctl_forward()).
+        let done = sysctl::forwarding_off();
+        // Its 0 is announced, and ours, whatever becomes of the rest; of a write that failed only the answer may
+        // be lost. A 0 where there is a 0 already is not announced (devinet_sysctl_forward()).
         if was_on && (done.is_ok() || !sysctl::forwarding().unwrap_or(true)) {
             self.unannounced.0.push_back(false);
         }
-        done.map_err(failed)?;
+        done.and_then(|()| sysctl::put_back(&self.record.before)).map_err(failed)?;
         self.on = false;
         self.remember_or_say(to);
         Ok(())

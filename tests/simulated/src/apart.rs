@@ -95,8 +95,6 @@ pub struct Told {
     pub status: Option<i32>,
     /// What it has said.
     pub said: Vec<Vec<String>>,
-    /// Its number.
-    pub process: i32,
 }
 
 /// Does something in a process of its own, until its end; what takes longer in real time runs for ever.
@@ -131,10 +129,9 @@ pub fn apart(longest: Duration, work: impl FnOnce(Pipe)) -> Told {
             Err(_) => break,
         }
     }
-    let process = child.0;
     let status = child.status();
     let text = String::from_utf8_lossy(&bytes);
     let said = text.split_terminator(END);
     let said = said.map(|one| one.split(BETWEEN).map(str::to_owned).collect()).collect();
-    Told { status: (!stuck).then_some(status), said, process }
+    Told { status: (!stuck).then_some(status), said }
 }

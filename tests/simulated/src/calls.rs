@@ -16,6 +16,7 @@
 //! takes them before it looks into a shared library. On threads of the simulation they are the
 //! simulated kernel's; on others, and for what is not simulated, the real one's.
 
+use crate::disk;
 use crate::real::{self, call, fail};
 use crate::schedule::{self, inside, is_simulated, own, schedule, Nanos, Wait};
 use crate::world::{world, File};
@@ -78,9 +79,11 @@ extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
         return inside(|| world().made(File::Deaf));
     }
     let is_ip = domain == libc::AF_INET || domain == libc::AF_INET6;
-    if let Some(errno) = (is_simulated() && is_ip).then(|| inside(|| world().unopened())).flatten()
-    {
-        return fail(errno) as c_int;
+    if is_simulated() && is_ip {
+        return inside(|| match world().unopened() {
+            Some(errno) => fail(errno) as c_int,
+            None => world().made(File::Deaf),
+        });
     }
     let fd = call(libc::SYS_socket, domain as usize, kind as usize, protocol as usize, 0, 0, 0);
     opened(fd as c_int)
@@ -248,7 +251,11 @@ unsafe fn open_any(at: c_int, path: *const c_char, flags: c_int, mode: c_uint) -
         if let Some(errno) = inside(|| world().unopened()) {
             return fail(errno) as c_int;
         }
-        if let Some(result) = inside(|| world().open(own(), name, writes)) {
+        let opened = inside(|| {
+            let on_disk = world().open_on_disk(name, flags, mode);
+            on_disk.or_else(|| world().open(own(), name, writes))
+        });
+        if let Some(result) = opened {
             return match result {
                 Ok(fd) => fd,
                 Err(errno) => fail(errno) as c_int,
@@ -295,6 +302,13 @@ unsafe extern "C" fn write(fd: c_int, from: *const c_void, length: size_t) -> ss
                 // SAFETY: what is written to one is a number.
                 *count += unsafe { from.cast::<u64>().read_unaligned() };
                 world().ring(fd);
+                None
+            }
+            Some(File::OnDisk { .. }) => {
+                // SAFETY: the caller has so many bytes there.
+                world().write_on_disk(fd, unsafe {
+                    std::slice::from_raw_parts(from.cast::<u8>(), length)
+                });
                 None
             }
             _ => None,
@@ -361,6 +375,14 @@ unsafe extern "C" fn read(fd: c_int, to: *mut c_void, length: size_t) -> ssize_t
             }
             Err(errno) => fail(errno),
         },
+        Some(File::OnDisk { .. }) => match world().read_on_disk(fd, length) {
+            Ok(some) => {
+                // SAFETY: as above.
+                unsafe { std::ptr::copy_nonoverlapping(some.as_ptr(), to.cast(), some.len()) };
+                some.len() as ssize_t
+            }
+            Err(errno) => fail(errno),
+        },
         _ => fail(libc::EINVAL),
     })
 }
@@ -377,6 +399,7 @@ extern "C" fn lseek64(fd: c_int, offset: i64, whence: c_int) -> i64 {
             *at = (from + offset).max(0) as usize;
             *at as i64
         }
+        Some(File::OnDisk { .. }) => world().seek_on_disk(fd, offset, whence),
         _ => fail(libc::ESPIPE) as i64,
     })
 }
@@ -449,6 +472,19 @@ unsafe extern "C" fn statx(
     if is_simulated() && !path.is_null() {
         // SAFETY: the caller's path ends with NUL.
         let name = unsafe { CStr::from_ptr(path) }.to_str().unwrap_or_default();
+        let told = inside(|| match name.is_empty() {
+            true => world().told_of_file(at).map(Ok),
+            false => world().told_of_path(name),
+        });
+        match told {
+            // SAFETY: the caller has room for it.
+            Some(Ok(told)) => unsafe {
+                disk::tell(&told, to.cast());
+                return 0;
+            },
+            Some(Err(errno)) => return fail(errno) as c_int,
+            None => {}
+        }
         if let Some(opened) = inside(|| world().open(own(), name, false)) {
             let fd = match opened {
                 Ok(fd) => fd,
@@ -563,7 +599,8 @@ fn libcs(name: &CStr) -> *mut c_void {
 
 /// A simulated directory that is read.
 pub struct Listed {
-    names: Vec<String>,
+    /// Names, and which are directories'.
+    names: Vec<(String, bool)>,
     at: usize,
     entry: libc::dirent64,
 }
@@ -578,7 +615,7 @@ unsafe extern "C" fn opendir(path: *const c_char) -> *mut libc::DIR {
     }
     // SAFETY: the caller's path ends with NUL.
     let name = unsafe { CStr::from_ptr(path) }.to_str().unwrap_or_default();
-    inside(|| match world().list(own(), name) {
+    inside(|| match world().list_disk(name).or_else(|| world().list(own(), name)) {
         None => real(path),
         Some(Err(errno)) => {
             fail(errno);
@@ -610,10 +647,12 @@ unsafe extern "C" fn readdir64(directory: *mut libc::DIR) -> *mut libc::dirent64
     }
     // SAFETY: made by `opendir()`, and the caller's alone.
     let listed = unsafe { &mut *directory.cast::<Listed>() };
-    let Some(name) = listed.names.get(listed.at) else { return std::ptr::null_mut() };
+    let Some((name, is_directory)) = listed.names.get(listed.at) else {
+        return std::ptr::null_mut();
+    };
     listed.at += 1;
     listed.entry.d_ino = listed.at as u64;
-    listed.entry.d_type = libc::DT_REG;
+    listed.entry.d_type = if *is_directory { libc::DT_DIR } else { libc::DT_REG };
     listed.entry.d_name = [0; 256];
     for (to, from) in listed.entry.d_name[..255].iter_mut().zip(name.bytes()) {
         *to = from as c_char;
@@ -722,6 +761,8 @@ unsafe extern "C" fn syscall(
             libc::SYS_name_to_handle_at => return named(a as c_int, c as *mut Handle),
             libc::SYS_open_by_handle_at => return reopened(b as *const Handle),
             libc::SYS_gettid => return 500 + own() as c_long,
+            // No packet is ever on its way. The real one waits for the whole machine, 10 ms and more.
+            libc::SYS_membarrier => return 0,
             _ => {}
         }
     }

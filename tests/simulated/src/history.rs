@@ -22,8 +22,9 @@ use crate::world::{Fault, Hearing};
 
 /// How many guests there are names for.
 pub const GUESTS: usize = 4;
-/// How many histories have their beginning in common.
-pub const TOGETHER: u64 = 8;
+/// How many histories have their beginning in common, and how many of those their middle, too.
+pub const TOGETHER: u64 = 32;
+pub const LONGER: u64 = 8;
 
 /// One thing that somebody does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,6 +241,26 @@ pub fn known() -> Vec<Vec<Step>> {
     // Sockets that could not be opened were taken for a kernel that knows no ownership.
     let fault = Fault::Unopened(libc::EMFILE, 3);
     all.extend((8..20).map(|at| vec![faulty(Op::Restarted, at, &fault)]));
+    // An attach that failed for want of a descriptor left its link where the start had found none for the socket that
+    // such links are deleted by.
+    all.extend((0..6).map(|at| {
+        let start = faulty(Op::Restarted, at, &Fault::Unopened(libc::EMFILE, 30));
+        vec![
+            plain(Op::Cast(Cast::Segments)),
+            start,
+            faulty(Op::Attach(3), 7, &Fault::Unopened(libc::EMFILE, 3)),
+        ]
+    }));
+    // A switch that was written, and not read again, had its own 0 taken for somebody else's.
+    all.extend((0..12).map(|at| {
+        let none = Fault::Unopened(libc::EMFILE, 30);
+        vec![plain(Op::Attach(0)), faulty(Op::Detach(0), at, &none)]
+    }));
+    // Forwarding that could not be given back was forgotten by the next attach that failed.
+    all.extend((0..4).map(|at| {
+        let detach = faulty(Op::Detach(0), at, &Fault::Unopened(libc::EIO, 1));
+        vec![plain(Op::Attach(0)), detach, faulty(Op::Attach(1), 1, &faults[1])]
+    }));
     // A start that cannot read what its state depends on knows nothing of it, and forgets nothing.
     for times in [1, 60] {
         let fault = Fault::Unopened(libc::EMFILE, times);
@@ -263,14 +284,16 @@ fn cast(number: u64) -> Cast {
     }
 }
 
-/// The history of a number: a beginning, and what is its own.
+/// The history of a number: a beginning, a middle, and what is its own.
 pub fn history(number: u64) -> Vec<Step> {
-    let (mut first, mut own) = (Seed::new(number / TOGETHER), Seed::new(!number));
     let who = Who { cast: cast(number), netd: has_netd(number) };
-    let mut steps = vec![Step { op: Op::Cast(who.cast), fault: None, hearing: Hearing::Good }];
-    steps.extend(some_of(2, 6, who, &mut first));
-    steps.push(Step { op: Op::Chance(number), fault: None, hearing: Hearing::Good });
-    steps.extend(some_of(2, 7, who, &mut own));
+    let step = |op| Step { op, fault: None, hearing: Hearing::Good };
+    let mut steps = vec![step(Op::Cast(who.cast))];
+    steps.extend(some_of(2, 4, who, &mut Seed::new(number / TOGETHER)));
+    steps.push(step(Op::Chance(!(number / LONGER))));
+    steps.extend(some_of(2, 4, who, &mut Seed::new((number / LONGER).reverse_bits())));
+    steps.push(step(Op::Chance(number)));
+    steps.extend(some_of(1, 3, who, &mut Seed::new(!number)));
     steps
 }
 
@@ -279,10 +302,11 @@ pub fn has_netd(number: u64) -> bool {
     number / TOGETHER % 10 == 4
 }
 
-/// Its beginning, and what is its own.
+/// What comes until others may part from it, and what is behind that.
 pub fn parts(steps: &[Step]) -> (&[Step], &[Step]) {
-    let at = steps.iter().position(|step| matches!(step.op, Op::Chance(_)));
-    steps.split_at(at.unwrap_or(0))
+    let parts = |step: &Step| matches!(step.op, Op::Chance(_));
+    let at = steps.iter().skip(1).position(parts);
+    steps.split_at(at.map_or(0, |at| at + 1))
 }
 
 /// What happens by chance in the history of a number, or at the beginning of several.

@@ -26,6 +26,7 @@ mod calls;
 mod cast;
 mod descriptors;
 mod device;
+mod disk;
 mod fiber;
 mod filter;
 mod heap;
@@ -45,8 +46,9 @@ mod world;
 use history::history;
 use schedule::inside;
 use std::io::Write;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
-use teller::Teller;
+use teller::{kind_of, Teller, KINDS};
 
 #[global_allocator]
 static HEAP: heap::Heap = heap::Heap::new();
@@ -66,10 +68,19 @@ impl log::Log for Log {
 
 /// Ends a process that tells histories.
 fn end(failed: bool) -> ! {
-    inside(|| {
-        let _ = std::fs::remove_dir_all(teller::scratch());
-        std::process::exit(i32::from(failed))
-    })
+    inside(|| std::process::exit(i32::from(failed)))
+}
+
+/// A number that is one for this process and those that are forked from it.
+fn shared() -> &'static AtomicU64 {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    // SAFETY: a new page, of zeros, which is never given back.
+    unsafe {
+        let page = libc::mmap(std::ptr::null_mut(), 4096, access, flags, -1, 0);
+        assert_ne!(page, libc::MAP_FAILED);
+        &*page.cast::<AtomicU64>()
+    }
 }
 
 fn main() {
@@ -79,9 +90,10 @@ fn main() {
     let number = |text: String| text.parse::<u64>().expect("a number");
     let most = std::env::var("FAILURES").map_or(1, |text| number(text) as usize);
     if let Ok(seed) = std::env::var("SEED") {
-        let (seed, mut teller) = (number(seed), Teller::new());
+        let seed = number(seed);
+        let mut teller = Teller::new(kind_of(seed));
         let failed = inside(|| match std::env::var_os("TRACE") {
-            None => teller.some(seed..seed + 1, (0, 1), 1) != 0,
+            None => teller.some(seed..seed + 1, false, shared(), 1) != 0,
             Some(_) => {
                 let _ = log::set_logger(&Log).map(|()| log::set_max_level(log::LevelFilter::Info));
                 let why = teller.run(seed, &history(seed));
@@ -94,29 +106,27 @@ fn main() {
     let mut words = std::env::args().skip(1).map(number);
     let (count, first) = (words.next().unwrap_or(1000), words.next().unwrap_or(1));
     let workers = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-    let begun = Instant::now();
-    let mut children = Vec::new();
-    for worker in 0..workers {
-        // SAFETY: this process has one thread.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            apart::end_with_parent();
-            let mut teller = Teller::new();
-            teller.speaks = worker == 0;
-            let failed = inside(|| {
-                let known = if worker == 0 { teller.those_known() } else { 0 };
-                known + teller.some(first..first + count, (worker, workers), most)
-            });
-            end(failed != 0);
+    let (begun, mut failed) = (Instant::now(), false);
+    for kind in 0..KINDS.len() {
+        let (mut children, next) = (Vec::new(), shared());
+        for worker in 0..workers {
+            // SAFETY: this process has one thread.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                apart::end_with_parent();
+                let mut teller = Teller::new(kind);
+                teller.speaks = worker == 0;
+                let all = first..first + count;
+                end(inside(|| teller.some(all, true, next, most)) != 0);
+            }
+            children.push(child);
         }
-        children.push(child);
-    }
-    let mut failed = false;
-    for child in children {
-        let mut status = 0;
-        // SAFETY: our own child.
-        unsafe { libc::waitpid(child, &mut status, 0) };
-        failed |= status != 0;
+        for child in children {
+            let mut status = 0;
+            // SAFETY: our own child.
+            unsafe { libc::waitpid(child, &mut status, 0) };
+            failed |= status != 0;
+        }
     }
     let took = begun.elapsed().as_secs_f64();
     let _ = writeln!(

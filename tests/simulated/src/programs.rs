@@ -256,10 +256,11 @@ unsafe extern "C" fn posix_spawn_file_actions_adddup2(
 
 /// What is in a real file.
 fn text_of(fd: c_int) -> String {
-    let mut bytes = vec![0; 1 << 16];
-    let (room, to) = (bytes.len(), bytes.as_mut_ptr() as usize);
+    let mut bytes = Vec::with_capacity(1 << 16);
+    let (room, to) = (bytes.capacity(), bytes.as_mut_ptr() as usize);
     let read = crate::real::raw(libc::SYS_pread64, fd as usize, to, room, 0, 0, 0);
-    bytes.truncate(read.max(0) as usize);
+    // SAFETY: the kernel has written so many.
+    unsafe { bytes.set_len(read.max(0) as usize) };
     String::from_utf8_lossy(&bytes).into_owned()
 }
 

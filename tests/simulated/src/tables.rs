@@ -16,7 +16,7 @@
 
 use crate::schedule::schedule;
 use crate::world::{world, World};
-use guestnet_simulator::iptables::{self, Chains, Told};
+use guestnet_simulator::iptables::{self, Chains, Firsts};
 use guestnet_simulator::xtables::Family;
 use guestnet_simulator::Netns;
 use std::collections::BTreeSet;
@@ -51,7 +51,7 @@ pub fn is_closed(world: &mut World, netns: Netns) -> bool {
 }
 
 fn are_closed(world: &mut World, netns: Netns, family: Family) -> bool {
-    let Some(filter) = iptables::chains(&mut world.kernel, netns, family, "filter") else {
+    let Some(filter) = iptables::firsts(&mut world.kernel, netns, family, "filter") else {
         return false;
     };
     let hooks = [("FORWARD", "oem_guestnet_fwd"), ("INPUT", "oem_guestnet_in")];
@@ -59,23 +59,18 @@ fn are_closed(world: &mut World, netns: Netns, family: Family) -> bool {
 }
 
 /// Whether a chain leads everything to guestnetd's first, by others' chains if those do the same.
-fn leads_to(filter: &Chains, from: &str, ours: &str) -> bool {
-    let first = rules(filter, from).first().filter(|rule| rule.always);
-    match first.and_then(|rule| rule.to.as_deref()) {
-        Some(to) if to.starts_with(ours) => !rules(filter, to).is_empty(),
-        Some(to) => leads_to(filter, to, ours),
-        None => false,
+fn leads_to(filter: &Firsts, from: &str, ours: &str) -> bool {
+    let first = |name: &str| filter.iter().find(|(chain, _)| chain == name)?.1.as_ref();
+    match first(from) {
+        Some((true, Some(to))) if to.starts_with(ours) => first(to).is_some(),
+        Some((true, Some(to))) => leads_to(filter, to, ours),
+        _ => false,
     }
 }
 
 /// The chains of a table.
 pub fn chains_of(netns: Netns, family: Family, table: &str) -> Chains {
     iptables::chains(&mut world().kernel, netns, family, table).unwrap_or_default()
-}
-
-fn rules<'a>(chains: &'a Chains, name: &str) -> &'a [Told] {
-    let chain = chains.iter().find(|(chain, ..)| chain == name);
-    chain.map(|(_, _, rules)| rules.as_slice()).unwrap_or_default()
 }
 
 /// All of it that is not as in a new namespace, as lines; guestnetd's chains under one name each.

@@ -18,24 +18,26 @@
 use crate::apart::{self, Pipe, Told};
 use crate::bed::{self, Bed, Way};
 use crate::cast::Cast;
-use crate::history::{self, history, known, Op, Step};
+use crate::history::{self, history, known, Op, Step, LONGER, TOGETHER};
 use crate::schedule::{self, inside};
 use crate::seed::Seed;
 use crate::world;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a history may take in real time, and all of those that have their beginning in common.
+/// How long a history may take in real time; those that have their middle in common, and all of those that have
+/// their beginning.
 const LONGEST: Duration = Duration::from_secs(300);
-const OF_ALL: Duration = Duration::from_secs(300 * (1 + history::TOGETHER));
+const OF_SOME: Duration = Duration::from_secs(300 * (1 + LONGER));
+const OF_ALL: Duration = Duration::from_secs(300 * (1 + 2 * TOGETHER));
 /// After that who waits hears how far it is.
 const PAUSE: Duration = Duration::from_secs(60);
 /// Numbers of histories, one for each way to filter packets.
-const WAYS: [u64; 4] = [0, 2 * history::TOGETHER, 5 * history::TOGETHER, 4 * history::TOGETHER];
+const WAYS: [u64; 4] = [0, 2 * TOGETHER, 5 * TOGETHER, 4 * TOGETHER];
 
 /// What a process says by its pipe: that a history failed, and what devices are like where only that was done which
 /// is left of one.
@@ -45,14 +47,11 @@ const PLAIN: &str = "plain";
 /// Forks from a process in which the device is there and guestnetd, killed, has left its state.
 pub struct Teller {
     bed: Option<Bed>,
-    /// Those to begin with, two of each kind: for the history, and for what is only left of it.
-    devices: Vec<[Option<Device>; 2]>,
-    /// Where files are.
-    scratch: PathBuf,
-    /// What devices are like where only that was done which is left of a history, by what is left.
-    plain: BTreeMap<String, Vec<String>>,
-    /// Where programs are.
-    programs: PathBuf,
+    kind: usize,
+    /// Those to begin with: for the history, and for what is only left of it.
+    devices: [Option<Device>; 2],
+    /// What devices are like where only that was done which is left of a history, by what is left: a hash of both.
+    plain: BTreeMap<u64, u64>,
     /// Whether it tells now and then how far it is.
     pub speaks: bool,
 }
@@ -64,49 +63,50 @@ struct Device {
     schedule: schedule::Schedule,
 }
 
-/// What is left of a history, and what devices are like where only that was done.
-type Plain = (String, Vec<String>);
+/// A hash of what is left of a history, and one of what devices are like where only that was done.
+type Plain = (u64, u64);
 
-/// Files by the names of programs: those that take one command each, and those that take many, too.
-fn place_programs(dir: &Path) -> std::io::Result<()> {
-    for name in ["iptables", "ip6tables"] {
-        for (folder, ends) in [("one", ""), ("many", ""), ("many", "-restore")] {
-            std::fs::create_dir_all(dir.join(folder))?;
-            std::fs::write(dir.join(folder).join(format!("{name}{ends}")), "")?;
-        }
+/// A hash of lines in any order.
+fn hash(lines: &[String]) -> u64 {
+    let mut sorted: Vec<&String> = lines.iter().collect();
+    sorted.sort_unstable();
+    let mut hasher = DefaultHasher::new();
+    sorted.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Kinds of device: without netd, and with that of Android 13 or 16.
+pub const KINDS: [Way; 3] = [Way::Nftables, Way::Netd(false), Way::Netd(true)];
+
+/// The kind that a history is on.
+pub fn kind_of(number: u64) -> usize {
+    if history::has_netd(number) {
+        1 + (number / TOGETHER % 2) as usize
+    } else {
+        0
     }
-    // netd's helper under its names; ndc's is looked at whether it may be run.
-    let dir = dir.join("netd");
-    std::fs::create_dir_all(&dir)?;
-    for name in ["iptables", "ip6tables", "ndc"] {
-        let file = dir.join(format!("{name}-wrapper-1.0"));
-        std::fs::write(&file, "")?;
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
+}
+
+/// How guestnetd filters packets in a history, and what it may change to. One in three has x_tables; half of those run
+/// a program for each command.
+fn ways(number: u64) -> [Way; 2] {
+    let [many, one] = [true, false].map(|many| Way::Xtables { many });
+    if kind_of(number) != 0 {
+        return [KINDS[kind_of(number)]; 2];
     }
-    Ok(())
-}
-
-/// Where a process keeps its files.
-pub fn scratch() -> PathBuf {
-    let own = crate::real::raw(libc::SYS_getpid, 0, 0, 0, 0, 0, 0);
-    scratch_of(own as i32)
-}
-
-fn scratch_of(process: i32) -> PathBuf {
-    format!("/dev/shm/guestnet-simulated-{process}").into()
-}
-
-/// Which Android's netd.
-fn is_sixteen(number: u64) -> bool {
-    number / history::TOGETHER % 2 == 1
+    match number / TOGETHER % 6 {
+        2 => [many, Way::Nftables],
+        5 => [one, Way::Nftables],
+        number => [Way::Nftables, if number % 2 == 0 { many } else { one }],
+    }
 }
 
 impl Device {
-    /// One with its files in this directory, where guestnetd was killed.
-    fn new(dir: PathBuf, way: Way) -> Self {
-        world::begin(dir.display().to_string());
+    /// One where guestnetd was killed.
+    fn new(way: Way) -> Self {
+        world::begin();
         schedule::begin(Seed::new(0));
-        let bed = Bed::asleep(dir, way).expect("guestnetd without any fault");
+        let bed = Bed::asleep(way).expect("guestnetd without any fault");
         let (world, schedule) = (world::exchange(None), schedule::exchange(None));
         let (world, schedule) = (world.expect("a world"), schedule.expect("a schedule"));
         Self { bed, world, schedule }
@@ -121,67 +121,35 @@ impl Device {
 }
 
 impl Teller {
-    /// A device, and guestnetd on it.
-    pub fn new() -> Self {
-        let scratch = scratch();
-        let programs = scratch.join("programs");
-        std::fs::create_dir_all(&scratch).expect("a directory");
-        place_programs(&programs).expect("programs");
-        let with_netd = |sixteen| Way::Netd(programs.join("netd"), sixteen);
-        let ways = [Way::Nftables, with_netd(false), with_netd(true)];
-        let device = |way: &Way, name: String| Some(Device::new(scratch.join(name), way.clone()));
-        let pair = |(at, way): (usize, &Way)| {
-            [0, 1].map(|which| device(way, format!("device-{at}-{which}")))
-        };
-        let devices = ways.iter().enumerate().map(pair).collect();
+    /// For histories on devices of one kind: what other kinds need would be copied for each, too.
+    pub fn new(kind: usize) -> Self {
+        let devices = [0, 1].map(|_| Some(Device::new(KINDS[kind])));
         // Who tells histories is a thread of a simulation, too.
-        world::begin(scratch.display().to_string());
+        world::begin();
         schedule::begin(Seed::new(0));
-        let plain = BTreeMap::new();
-        Self { bed: None, devices, scratch, plain, programs, speaks: false }
-    }
-
-    /// One in three has x_tables; half of those run a program for each command.
-    fn ways(&self, number: u64) -> [Way; 2] {
-        let [many, one] = ["many", "one"].map(|folder| Way::Xtables(self.programs.join(folder)));
-        if history::has_netd(number) {
-            let way = Way::Netd(self.programs.join("netd"), is_sixteen(number));
-            return [way.clone(), way];
-        }
-        match number / history::TOGETHER % 6 {
-            2 => [many, Way::Nftables],
-            5 => [one, Way::Nftables],
-            number => [Way::Nftables, if number % 2 == 0 { many } else { one }],
-        }
-    }
-
-    /// A device of the kind that a history is on.
-    fn device(&mut self, number: u64, which: usize) -> Result<Device, String> {
-        let kind = if history::has_netd(number) { 1 + usize::from(is_sixteen(number)) } else { 0 };
-        self.devices[kind][which].take().ok_or("no device".to_owned())
+        Self { bed: None, kind, devices, plain: BTreeMap::new(), speaks: false }
     }
 
     /// Tells the beginning of a history, or of several, in this process.
     fn begin(&mut self, number: u64, steps: &[Step]) -> Result<(), String> {
-        self.scratch = scratch();
-        self.bed = Some(self.device(number, 0)?.begin());
-        inside(|| {
-            let said = |e| format!("{}: {e}", self.scratch.display());
-            std::fs::create_dir_all(&self.scratch).map_err(said)?;
-            world::world().begin_again(self.scratch.display().to_string());
-            schedule::schedule().seed = history::chance(number / history::TOGETHER);
-            Ok::<_, String>(())
-        })?;
-        let [way, other] = self.ways(number);
+        self.bed = Some(self.devices[0].take().ok_or("no device")?.begin());
+        schedule::schedule().seed = history::chance(number / TOGETHER);
+        let [way, other] = ways(number);
         let bed = self.bed.as_mut().ok_or("no device")?;
-        bed.wake(self.scratch.join("state"), way, other)?;
+        bed.wake(way, other)?;
         bed.watch();
+        self.go_on(steps)
+    }
+
+    /// Tells what comes next.
+    fn go_on(&mut self, steps: &[Step]) -> Result<(), String> {
+        let bed = self.bed.as_mut().ok_or("no device")?;
         steps.iter().try_for_each(|step| bed.step(step)).map_err(|e| seen().unwrap_or(e))?;
         seen().map_or(Ok(()), Err)
     }
 
     /// Tells the rest of it; what another device was like where only that was done which is left, if that is new.
-    fn go_on(&mut self, number: u64, steps: &[Step]) -> Result<Option<Plain>, String> {
+    fn end(&mut self, steps: &[Step]) -> Result<Option<Plain>, String> {
         let mut bed = self.bed.take().ok_or("no device")?;
         let told = steps.iter().try_for_each(|step| bed.step(step)).and_then(|()| bed.last_rest());
         // The plain history has a world of its own.
@@ -189,18 +157,14 @@ impl Teller {
             return Err(seen);
         }
         told?;
-        let (was, left) = (bed.state(), bed.left());
-        let (should, new) = match self.plain.remove(&left) {
-            Some(should) => (should, None),
-            None => {
-                let seed = Seed::new(schedule::schedule().seed.next());
-                let other = self.device(number, 1)?.begin();
-                inside(|| world::world().scratch = self.scratch.display().to_string());
-                schedule::schedule().seed = seed;
-                let should = bed.plain(other, self.scratch.join("plain"))?;
-                (should.clone(), Some((left, should)))
-            }
-        };
+        let (was, left) = (bed.state(), hash(&[bed.left()]));
+        if self.plain.get(&left) == Some(&hash(&was)) {
+            return Ok(None);
+        }
+        let seed = Seed::new(schedule::schedule().seed.next());
+        let other = self.devices[1].take().ok_or("no device")?.begin();
+        schedule::schedule().seed = seed;
+        let should = bed.plain(other)?;
         if let Some(seen) = seen() {
             return Err(seen);
         }
@@ -208,15 +172,15 @@ impl Teller {
             Some(text) => Err(format!(
                 "it is not as it would be without all that (- should be, + is):\n{text}"
             )),
-            None => Ok(new),
+            None => Ok(Some((left, hash(&should)))),
         }
     }
 
     /// Tells the rest of it, and says what came of that.
     fn say(&mut self, number: u64, steps: &[Step], pipe: Pipe) {
-        match self.go_on(number, steps) {
+        match self.end(steps) {
             Ok(None) => {}
-            Ok(Some((left, lines))) => pipe.say(&[PLAIN, &left, &lines.join("\n")]),
+            Ok(Some((left, like))) => pipe.say(&[PLAIN, &left.to_string(), &like.to_string()]),
             Err(why) => pipe.say(&[FAILED, &number.to_string(), &why]),
         }
     }
@@ -230,41 +194,53 @@ impl Teller {
         if let Err(why) = schedule::outside(|| self.begin(first, beginning)) {
             return pipe.say(&[FAILED, &first.to_string(), &why]);
         }
-        let (state, kept) = (self.scratch.join("state"), self.scratch.join("kept"));
-        let _ = bed::copy(&state, &kept);
+        let mut at = first;
+        while at < numbers.end {
+            let some = at..((at / LONGER + 1) * LONGER).min(numbers.end);
+            at = some.end;
+            let told = apart::apart(OF_SOME, |pipe| self.tell_some(some.clone(), pipe));
+            self.pass_on(some.start, told, pipe);
+        }
+    }
+
+    /// Tells those of them that have their middle in common, too, from their beginning on.
+    fn tell_some(&mut self, numbers: Range<u64>, pipe: Pipe) {
+        let first = numbers.start;
+        hook(first, pipe);
+        let all = history(first);
+        let (middle, _) = history::parts(history::parts(&all).1);
+        if let Err(why) = schedule::outside(|| self.go_on(middle)) {
+            return pipe.say(&[FAILED, &first.to_string(), &why]);
+        }
         for number in numbers {
             let told = apart::apart(LONGEST, |pipe| {
                 hook(number, pipe);
                 let all = history(number);
-                let (_, own) = history::parts(&all);
+                let (_, own) = history::parts(history::parts(&all).1);
                 schedule::outside(|| self.say(number, own, pipe));
             });
-            for one in told.said.iter().filter(|one| one[0] == PLAIN) {
-                pipe.say(&one.iter().map(String::as_str).collect::<Vec<_>>());
-            }
-            for (number, why) in self.heard(number, told) {
-                pipe.say(&[FAILED, &number.to_string(), &why]);
-            }
-            for dir in [&state, &self.scratch.join("plain")] {
-                let _ = std::fs::remove_dir_all(dir);
-            }
-            let _ = bed::copy(&kept, &state);
+            self.pass_on(number, told, pipe);
+        }
+    }
+
+    /// Hears what a process has said, and says it to who waits for this one.
+    fn pass_on(&mut self, number: u64, told: Told, pipe: Pipe) {
+        for one in told.said.iter().filter(|one| one[0] == PLAIN) {
+            pipe.say(&one.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        for (number, why) in self.heard(number, told) {
+            pipe.say(&[FAILED, &number.to_string(), &why]);
         }
     }
 
     /// What a process has said: histories that failed, and why; this one, if it does not say which.
     fn heard(&mut self, number: u64, told: Told) -> Vec<(u64, String)> {
-        let _ = std::fs::remove_dir_all(scratch_of(told.process));
         let mut failed = Vec::new();
+        let hash = |text: &str| text.parse::<u64>().unwrap_or_default();
         for one in &told.said {
             match &one.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-                [FAILED, number, why] => {
-                    failed.push((number.parse().unwrap_or_default(), (*why).to_owned()));
-                }
-                [PLAIN, left, lines] => {
-                    let lines = lines.lines().map(str::to_owned).collect();
-                    self.plain.insert((*left).to_owned(), lines);
-                }
+                [FAILED, number, why] => failed.push((hash(number), (*why).to_owned())),
+                [PLAIN, left, like] => drop(self.plain.insert(hash(left), hash(like))),
                 _ => {}
             }
         }
@@ -283,9 +259,9 @@ impl Teller {
         let told = inside(|| {
             apart::apart(LONGEST, |pipe| {
                 hook(number, pipe);
-                let (beginning, own) = history::parts(steps);
+                let (beginning, rest) = history::parts(steps);
                 schedule::outside(|| match self.begin(number, beginning) {
-                    Ok(()) => self.say(number, own, pipe),
+                    Ok(()) => self.say(number, rest, pipe),
                     Err(why) => pipe.say(&[FAILED, &number.to_string(), &why]),
                 });
             })
@@ -327,44 +303,67 @@ impl Teller {
         steps.iter().for_each(|step| drop(writeln!(out, "    {step:?}")));
     }
 
-    /// Every so many of those that have their beginning in common, of these histories; how many failed.
-    pub fn some(&mut self, all: Range<u64>, (nth, every): (u64, u64), most: usize) -> usize {
-        let (mut failed, mut spoke) = (0, Instant::now());
-        let mut first = (all.start / history::TOGETHER + nth) * history::TOGETHER;
-        while first < all.end && failed < most {
+    /// Tells those of its kind that are known, if there are to be any, and of these until so many have failed, together
+    /// with whoever has the same `next`; how many failed here.
+    pub fn some(
+        &mut self,
+        all: Range<u64>,
+        with_known: bool,
+        next: &AtomicU64,
+        most: usize,
+    ) -> usize {
+        let mut known = if with_known { those_known() } else { Vec::new() };
+        known.retain(|(number, _)| kind_of(*number) == self.kind);
+        let (mut known_failed, mut failed, mut spoke) = (0, 0, Instant::now());
+        while failed < most {
+            let job = next.fetch_add(1, Ordering::Relaxed);
+            if let Some((number, steps)) = known.get(job as usize) {
+                if let Some(why) = self.run(*number, steps) {
+                    known_failed += 1;
+                    let out = &mut std::io::stdout();
+                    let _ = writeln!(out, "\na known one, {number}: {steps:?}: {why}");
+                }
+                continue;
+            }
+            let first = (all.start / TOGETHER + job - known.len() as u64) * TOGETHER;
+            if first >= all.end {
+                break;
+            }
+            if kind_of(first) != self.kind {
+                continue;
+            }
             if self.speaks && spoke.elapsed() > PAUSE {
                 spoke = Instant::now();
                 let done = first.saturating_sub(all.start);
-                let _ = writeln!(std::io::stderr(), "{done} of {} histories", all.end - all.start);
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "{:?}: {done} of {} histories",
+                    KINDS[self.kind],
+                    all.end - all.start
+                );
             }
-            let numbers = first.max(all.start)..(first + history::TOGETHER).min(all.end);
+            let numbers = first.max(all.start)..(first + TOGETHER).min(all.end);
             let told = inside(|| apart::apart(OF_ALL, |pipe| self.tell(numbers, pipe)));
             for (number, why) in self.heard(first, told) {
                 failed += 1;
                 self.report(number, why);
             }
-            first += every * history::TOGETHER;
         }
-        failed
+        known_failed + failed
     }
+}
 
-    /// Those that once failed; how many do again.
-    pub fn those_known(&mut self) -> usize {
-        let mut failed = 0;
-        for steps in known() {
-            // Machines and segments are told where netd is not.
-            let plain =
-                !steps.iter().any(|step| matches!(step.op, Op::Cast(cast) if cast != Cast::Plain));
-            for number in WAYS.into_iter().filter(|number| plain || !history::has_netd(*number)) {
-                if let Some(why) = self.run(number, &steps) {
-                    failed += 1;
-                    let out = &mut std::io::stdout();
-                    let _ = writeln!(out, "\na known one, {number}: {steps:?}: {why}");
-                }
-            }
-        }
-        failed
+/// Those that are known, each with a number of each way to filter packets.
+fn those_known() -> Vec<(u64, Vec<Step>)> {
+    let mut all = Vec::new();
+    for steps in known() {
+        // Machines and segments are told where netd is not.
+        let plain =
+            !steps.iter().any(|step| matches!(step.op, Op::Cast(cast) if cast != Cast::Plain));
+        let ways = WAYS.into_iter().filter(|number| plain || !history::has_netd(*number));
+        all.extend(ways.map(|number| (number, steps.clone())));
     }
+    all
 }
 
 /// A panic is a failure of this history.

@@ -15,8 +15,10 @@
 //! What is behind the system calls: the simulated kernel, who has which of its descriptors open, the
 //! processes, and what goes wrong when.
 
+use crate::bed;
 use crate::cast::Cast;
 use crate::descriptors::Interest;
+use crate::disk::Disk;
 use crate::filter::Filter;
 use crate::netd::Netd;
 use crate::programs::{Programs, Source};
@@ -47,9 +49,11 @@ pub enum File {
     Program(Source),
     /// An open file of /dev/net/tun.
     Tap(Queue),
+    /// A file on the disk, and where the next read or write begins.
+    OnDisk { inode: u64, at: usize },
     /// Another descriptor of what this one is of.
     Same(i32),
-    /// A server's socket, to which nobody sends.
+    /// A socket to which nobody sends: a server's, or one for socket options alone.
     Deaf,
 }
 
@@ -115,6 +119,8 @@ pub struct World {
     pub filter: Filter,
     /// The programs that run.
     pub programs: Programs,
+    /// The files that there are.
+    pub disk: Disk,
     /// Where netd is, what it knows.
     pub netd: Option<Netd>,
     /// Whether x_tables was closed when it had changed so often.
@@ -159,8 +165,6 @@ pub struct World {
     pub seen: Option<String>,
     /// What was done, for who reads the history of a failure.
     pub trace: bool,
-    /// Where directories that are listed are made.
-    pub scratch: String,
 }
 
 static mut WORLD: Option<World> = None;
@@ -174,13 +178,14 @@ pub fn world() -> &'static mut World {
 }
 
 /// Begins with a device that has no interface yet.
-pub fn begin(scratch: String) {
+pub fn begin() {
     let mut kernel = Kernel::new();
     let device = kernel.netns_add();
     let made = World {
         kernel,
         filter: Filter::default(),
         programs: Programs::default(),
+        disk: Disk::new(bed::programs()),
         netd: None,
         tables_closed: None,
         device,
@@ -205,8 +210,7 @@ pub fn begin(scratch: String) {
         cast: Cast::Plain,
         opened: None,
         seen: None,
-        trace: false,
-        scratch,
+        trace: std::env::var_os("TRACE").is_some(),
     };
     // SAFETY: no thread has begun yet.
     unsafe { *addr_of_mut!(WORLD) = Some(made) };
@@ -275,12 +279,6 @@ fn error(message: &[u8], port: u32, errno: i32) -> Vec<u8> {
 }
 
 impl World {
-    /// What a process that was forked with it begins with.
-    pub fn begin_again(&mut self, scratch: String) {
-        self.scratch = scratch;
-        self.trace = std::env::var_os("TRACE").is_some();
-    }
-
     /// The namespace of a thread.
     pub fn place(&self, thread: usize) -> Netns {
         self.places.get(&thread).copied().unwrap_or(self.device)
@@ -325,6 +323,7 @@ impl World {
         match gone {
             Some(File::Netns(_)) => self.kernel.fd_close(fd),
             Some(File::Tap(queue)) => self.kernel.tun_close(queue),
+            Some(File::OnDisk { inode, .. }) => self.disk.close(inode, fd),
             Some(File::Netlink(socket)) => {
                 if let Some(listener) = socket.listener {
                     self.kernel.unlisten(listener);
@@ -678,9 +677,10 @@ impl World {
     }
 
     /// What is in a directory.
-    pub fn list(&mut self, thread: usize, path: &str) -> Option<Result<Vec<String>, i32>> {
+    pub fn list(&mut self, thread: usize, path: &str) -> Option<Result<Vec<(String, bool)>, i32>> {
         let inside = path.starts_with("/proc/") || path.starts_with("/sys/");
-        inside.then(|| self.kernel.list(self.place(thread), path))
+        let files = |names: Vec<String>| names.into_iter().map(|name| (name, false)).collect();
+        inside.then(|| self.kernel.list(self.place(thread), path).map(files))
     }
 
     /// All that a life of guestnetd's had open is closed, as its process was killed.

@@ -73,7 +73,7 @@ impl Bed {
         }
         let known = match self.way {
             Way::Nftables => world().filter.knows_guest(device, end),
-            Way::Xtables(_) | Way::Netd(..) => tables::is_closed(world(), device),
+            Way::Xtables { .. } | Way::Netd(..) => tables::is_closed(world(), device),
         };
         if !known {
             return Err(format!("the packet filter does not know {end} of {who}"));

@@ -14,7 +14,9 @@
 
 //! guestnetd's lives: each begins with a start, and ends with a crash or in good order.
 
+use super::way::NETD;
 use super::{Bed, Outcome, Way, MS};
+use crate::disk;
 use crate::schedule::{inside, schedule};
 use crate::world::world;
 use guestnetd::daemon::{Config, Daemon, Handle};
@@ -31,13 +33,13 @@ impl Bed {
             self.life += 1;
             let faults = world().faults;
             let (uplink, ndc) = match &self.way {
-                Way::Netd(dir, _) => ("default", Some(dir.join("ndc-wrapper-1.0"))),
+                Way::Netd(_) => ("default", Some(format!("{NETD}/ndc-wrapper-1.0").into())),
                 _ => ("wlan0", None),
             };
             let config = Config {
                 uplink: uplink.parse().map_err(|_| "an uplink")?,
                 firewall: self.way.options(),
-                state_dir: self.dir.clone(),
+                state_dir: disk::STATE.into(),
                 keep_forwarding: false,
                 ndc,
                 dnsproxyd: PathBuf::new(),
@@ -45,8 +47,8 @@ impl Bed {
                 resolvers: Vec::new(),
                 resolv_conf: None,
                 connections: 4096,
-                // Twice in a rest: more often finds no more, and is most of its work.
-                check_every: Duration::from_secs(180),
+                // Once in a rest, which is to mend all: more often finds no more, and is most of its work.
+                check_every: Duration::from_secs(300),
             };
             self.say(|| format!("start, life {}", self.life));
             let begun = self.begin(move || Daemon::spawn(config, |_| {}).map(|(handle, _)| handle));

@@ -29,8 +29,8 @@ mod way;
 
 pub use closed::{packet, ELSEWHERE, STRANGER};
 pub use guests::{name, BLOCKED};
-pub use state::{copy, difference};
-pub use way::Way;
+pub use state::difference;
+pub use way::{programs, Way};
 
 use crate::cast::Cast;
 use crate::device;
@@ -42,7 +42,6 @@ use guestnet_simulator::Netns;
 use guestnetd::daemon::Handle;
 use others::Others;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 const MS: Nanos = 1_000_000;
@@ -68,7 +67,6 @@ pub struct Bed {
     way: Way,
     /// What it can be instead.
     other: Way,
-    dir: PathBuf,
     life: u32,
     daemon: Option<Handle>,
     cast: Cast,
@@ -87,15 +85,14 @@ pub struct Bed {
 
 impl Bed {
     /// A device, and guestnetd on it, which each guest has been attached by once.
-    pub fn new(dir: PathBuf, way: Way) -> Outcome<Self> {
+    pub fn new(way: Way) -> Outcome<Self> {
         inside(|| match &way {
-            Way::Netd(_, sixteen) => netd::build(*sixteen),
+            Way::Netd(sixteen) => netd::build(*sixteen),
             _ => device::build(),
         });
         let mut bed = Self {
-            other: way.clone(),
+            other: way,
             way,
-            dir,
             life: 0,
             daemon: None,
             cast: Cast::Plain,
@@ -126,16 +123,15 @@ impl Bed {
     }
 
     /// The same without a thread: guestnetd was killed. A process that is forked from here can go on.
-    pub fn asleep(dir: PathBuf, way: Way) -> Outcome<Self> {
-        let mut bed = Self::new(dir, way)?;
+    pub fn asleep(way: Way) -> Outcome<Self> {
+        let mut bed = Self::new(way)?;
         bed.kill();
         Ok(bed)
     }
 
-    /// Goes on from there, in a directory of its own.
-    pub fn wake(&mut self, dir: PathBuf, way: Way, other: Way) -> Outcome<()> {
-        inside(|| copy(&self.dir, &dir)).map_err(|e| format!("{}: {e}", dir.display()))?;
-        (self.dir, self.way, self.other, self.trace) = (dir, way, other, world().trace);
+    /// Goes on from there.
+    pub fn wake(&mut self, way: Way, other: Way) -> Outcome<()> {
+        (self.way, self.other, self.trace) = (way, other, world().trace);
         self.alive()
     }
 

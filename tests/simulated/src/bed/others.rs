@@ -63,7 +63,7 @@ impl Bed {
                 self.others_table(number, gone);
                 keep(&mut self.others.tables, number, gone);
             }
-            Way::Xtables(_) | Way::Netd(..) => {
+            Way::Xtables { .. } | Way::Netd(..) => {
                 self.others_chain(number, gone);
                 keep(&mut self.others.chains, number, gone);
             }
@@ -110,7 +110,7 @@ impl Bed {
         let (device, theirs) = (world().device, &self.others.chains);
         inside(|| match self.way {
             Way::Nftables => drop(world().filter.delete(device, "guestnet")),
-            Way::Xtables(_) => tables::flush(device, theirs),
+            Way::Xtables { .. } => tables::flush(device, theirs),
             Way::Netd(..) => netd::take(device),
         });
         world().opened = Some(tables::generation(world(), device));
@@ -121,7 +121,7 @@ impl Bed {
         let (device, theirs) = (world().device, &self.others.chains);
         inside(|| match self.way {
             Way::Nftables => drop(world().filter.delete_rule(device, "guestnet", chain)),
-            Way::Xtables(_) => tables::spoil(device, chain, theirs),
+            Way::Xtables { .. } => tables::spoil(device, chain, theirs),
             Way::Netd(..) => netd::spoil(device, chain, theirs),
         });
         world().opened = Some(tables::generation(world(), device));

@@ -16,6 +16,7 @@
 
 use super::guests::{name, MOVED};
 use super::{Bed, Known, Outcome, S};
+use crate::disk;
 use crate::history::GUESTS;
 use crate::netd;
 use crate::schedule::{inside, Nanos};
@@ -23,7 +24,6 @@ use crate::segments;
 use crate::world::world;
 use guestnetd::daemon::{Attached, Whose};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// After that everything that is tried again has been, and everything has been compared.
 const REST: Nanos = 400 * S;
@@ -72,7 +72,7 @@ impl Bed {
         if count > DESCRIPTORS {
             return Err(format!("{count} descriptors are open"));
         }
-        match inside(|| set_aside(&self.dir)) {
+        match inside(set_aside) {
             Some(path) => Err(format!("the state was whole, and {path} was made of it")),
             None => Ok(()),
         }
@@ -94,9 +94,8 @@ impl Bed {
 }
 
 /// What guestnetd has set aside of its state. Nobody damages a file here, and there is one boot.
-fn set_aside(dir: &Path) -> Option<String> {
-    let all = [dir.to_owned(), dir.join("guests")].into_iter().flat_map(std::fs::read_dir);
-    let names =
-        all.flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.into_iter().find(|name| name.ends_with(".aside"))
+fn set_aside() -> Option<String> {
+    let dirs = [disk::STATE.to_owned(), format!("{}/guests", disk::STATE)];
+    let all = dirs.iter().filter_map(|dir| world().disk.list(dir).ok()).flatten();
+    all.map(|(name, _)| name).find(|name| name.ends_with(".aside"))
 }

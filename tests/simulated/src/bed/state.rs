@@ -22,7 +22,6 @@ use crate::netd;
 use crate::schedule::inside;
 use crate::world::world;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 impl Bed {
     /// All that there is at the end, in a form that does not depend on the way there.
@@ -55,9 +54,9 @@ impl Bed {
 
     /// What a device is like where only that was done which is left: the same others' things, the same guests. Begins
     /// with one on which guestnetd was killed, as this one did.
-    pub fn plain(&self, mut bed: Self, dir: PathBuf) -> Outcome<Vec<String>> {
+    pub fn plain(&self, mut bed: Self) -> Outcome<Vec<String>> {
         let (others, known, at) = (self.others.clone(), self.known.clone(), self.at);
-        bed.wake(dir, self.way.clone(), self.way.clone())?;
+        bed.wake(self.way, self.way)?;
         bed.play(self.cast);
         let device = world().device;
         inside(|| {
@@ -95,18 +94,4 @@ pub fn difference(was: &[String], should: &[String]) -> Option<String> {
     };
     let text = only(&should, &was, "-") + &only(&was, &should, "+");
     (!text.is_empty()).then_some(text)
-}
-
-/// A directory with all that is in it.
-pub fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => copy(&entry.path(), &to)?,
-            false => drop(std::fs::copy(entry.path(), to)?),
-        }
-    }
-    Ok(())
 }

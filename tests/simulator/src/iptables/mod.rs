@@ -180,6 +180,23 @@ pub fn chains(kernel: &mut Kernel, netns: Netns, family: Family, name: &str) -> 
     Some(table.chains.into_iter().map(Chain::told).collect())
 }
 
+/// What the first rule of each chain of a table leads to, if that is a chain, and whether it holds for every packet; where
+/// the table is in use.
+pub fn firsts(kernel: &mut Kernel, netns: Netns, family: Family, name: &str) -> Option<Firsts> {
+    if !kernel.xtables_names(netns, family).lines().any(|other| other == name) {
+        return None;
+    }
+    let table = Table::read(kernel, netns, family, name).ok()?;
+    let first = |chain: Chain| {
+        let first = chain.rules.into_iter().next();
+        (chain.name, first.map(|rule| (rule.is_always(), rule.chain())))
+    };
+    Some(table.chains.into_iter().map(first).collect())
+}
+
+/// Names of chains, each with its first rule.
+pub type Firsts = Vec<(String, Option<(bool, Option<String>)>)>;
+
 /// Names of chains, policies, and rules.
 pub type Chains = Vec<(String, i32, Vec<Told>)>;
 

@@ -63,12 +63,21 @@ pub(super) struct Table {
 }
 
 impl Rule {
-    pub(super) fn told(&self) -> Told {
-        let to = match &self.to {
+    /// Whether it holds for every packet.
+    pub(super) fn is_always(&self) -> bool {
+        self.matches.is_empty() && self.conditions.iter().all(|byte| *byte == 0)
+    }
+
+    /// The chain that it leads to.
+    pub(super) fn chain(&self) -> Option<String> {
+        match &self.to {
             To::Chain(name) => Some(name.clone()),
             _ => None,
-        };
-        let always = self.matches.is_empty() && self.conditions.iter().all(|byte| *byte == 0);
+        }
+    }
+
+    pub(super) fn told(&self) -> Told {
+        let (to, always) = (self.chain(), self.is_always());
         let sum = |bytes: &[u8]| {
             bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |sum, byte| {
                 (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

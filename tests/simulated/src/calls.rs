@@ -304,15 +304,14 @@ unsafe extern "C" fn write(fd: c_int, from: *const c_void, length: size_t) -> ss
                 world().ring(fd);
                 None
             }
-            Some(File::OnDisk { .. }) => {
-                // SAFETY: the caller has so many bytes there.
-                world().write_on_disk(fd, unsafe {
-                    std::slice::from_raw_parts(from.cast::<u8>(), length)
-                });
-                None
-            }
             _ => None,
         });
+        if inside(|| matches!(world().file(fd), Some(File::OnDisk { .. }))) {
+            // SAFETY: the caller has so many bytes there.
+            let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), length) };
+            let write = || world().write_on_disk(fd, bytes);
+            return disk::written(|| Ok(write())).map_or_else(fail, |()| length as ssize_t);
+        }
         if let Some((netns, path)) = setting {
             step();
             // SAFETY: the caller has so many bytes there.

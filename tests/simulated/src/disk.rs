@@ -15,9 +15,10 @@
 //! The device's disk: guestnetd's state, and the programs that there are. It outlives a crash, and comes along
 //! when a process is forked. Nobody makes links here, and all is root's.
 
+use crate::calls::killed;
 use crate::real::{call, fail};
 use crate::schedule::{inside, is_simulated};
-use crate::world::{world, File, World};
+use crate::world::{world, File, Then, World};
 use libc::{c_char, c_int, c_uint, c_void, off64_t, size_t, ssize_t};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -318,6 +319,21 @@ unsafe fn ours<'a>(path: *const c_char) -> Option<&'a str> {
     (is_simulated() && is_ours(name)).then_some(name)
 }
 
+/// Writes to the disk, in the way that is planned for it.
+pub fn written<T>(write: impl FnOnce() -> Result<T, i32>) -> Result<T, i32> {
+    match inside(|| world().plan_on_disk()) {
+        Then::Refuse(errno) => Err(errno),
+        Then::DieFirst => killed(),
+        then => {
+            let result = inside(write);
+            if then == Then::DieAfter {
+                killed();
+            }
+            result
+        }
+    }
+}
+
 fn done(result: Result<(), i32>) -> c_int {
     result.map_or_else(|errno| fail(errno) as c_int, |()| 0)
 }
@@ -337,7 +353,10 @@ const AT: usize = libc::AT_FDCWD as usize;
 unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
     // SAFETY: as above.
     match unsafe { ours(path) } {
-        Some(name) => done(inside(|| world().disk.unlink(name))),
+        Some(name) if inside(|| world().disk.told(name)).is_ok() => {
+            done(written(|| world().disk.unlink(name)))
+        }
+        Some(_) => fail(libc::ENOENT) as c_int,
         None => call(libc::SYS_unlinkat, AT, path as usize, 0, 0, 0, 0) as c_int,
     }
 }
@@ -346,7 +365,7 @@ unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
 unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
     // SAFETY: as above.
     match unsafe { (ours(from), ours(to)) } {
-        (Some(from), Some(to)) => done(inside(|| world().disk.rename(from, to))),
+        (Some(from), Some(to)) => done(written(|| world().disk.rename(from, to))),
         _ => call(libc::SYS_renameat2, AT, from as usize, AT, to as usize, 0, 0) as c_int,
     }
 }
@@ -425,8 +444,8 @@ unsafe extern "C" fn pwrite64(
     };
     // SAFETY: the caller has so many bytes there.
     let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), length) };
-    inside(|| world().disk.write(inode, offset as usize, bytes));
-    length as ssize_t
+    let write = || world().disk.write(inode, offset as usize, bytes);
+    written(|| Ok(write())).map_or_else(fail, |()| length as ssize_t)
 }
 
 #[no_mangle]

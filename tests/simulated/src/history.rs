@@ -396,7 +396,12 @@ fn step(seed: &mut Seed) -> Step {
     };
     let fault = seed.once_in(3).then(|| {
         let at = seed.below(if yes { 4 } else { 24 }) as u32;
-        let fault = match seed.below(10) {
+        let fault = match seed.below(12) {
+            10 => Fault::Unwritten(
+                [libc::ENOSPC, libc::EIO][seed.below(2)],
+                [1, 2, 30][seed.below(3)],
+            ),
+            11 => Fault::KilledAtDisk(seed.once_in(2)),
             8 => Fault::Unopened(libc::EMFILE, [1, 3, 30][seed.below(3)]),
             9 => Fault::Unopened([libc::ENFILE, libc::EIO][seed.below(2)], 1),
             0 => Fault::KilledBefore,

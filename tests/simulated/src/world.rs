@@ -90,6 +90,10 @@ pub enum Fault {
     KilledAfter,
     /// Not of a write: nothing can be opened for so many times, files and sockets, with this errno.
     Unopened(i32, u32),
+    /// Of writes to the disk, which are counted by themselves: so many are refused with this errno.
+    Unwritten(i32, u32),
+    /// guestnetd is killed at one of those, before it or after it.
+    KilledAtDisk(bool),
 }
 
 /// What becomes of announcements.
@@ -143,6 +147,8 @@ pub struct World {
     plan: Option<(u32, Fault)>,
     /// After so many files and sockets, how many cannot be opened, and why.
     unopened: Option<(u32, i32, u32)>,
+    /// What goes wrong at the disk, after so many writes to it.
+    disk_plan: Option<(u32, Fault)>,
     /// Faults that have come.
     pub faults: u32,
     /// The life that was killed by one.
@@ -199,6 +205,7 @@ pub fn begin() {
         ports: 4_000_000_000,
         plan: None,
         unopened: None,
+        disk_plan: None,
         faults: 0,
         killed: false,
         hearing: Hearing::Good,
@@ -461,9 +468,10 @@ impl World {
 
     /// What goes wrong next, and what was to go wrong does not.
     pub fn expect(&mut self, fault: Option<(u32, Fault)>) {
-        (self.plan, self.unopened) = match fault {
-            Some((at, Fault::Unopened(errno, times))) => (None, Some((at, errno, times))),
-            other => (other, None),
+        (self.plan, self.unopened, self.disk_plan) = match fault {
+            Some((at, Fault::Unopened(errno, times))) => (None, Some((at, errno, times)), None),
+            Some((_, Fault::Unwritten(..) | Fault::KilledAtDisk(_))) => (None, None, fault),
+            other => (other, None, None),
         };
     }
 
@@ -479,6 +487,31 @@ impl World {
         Some(*errno)
     }
 
+    /// What is to happen to a write to the disk.
+    pub(crate) fn plan_on_disk(&mut self) -> Then {
+        let Some((left, fault)) = self.disk_plan.as_mut().filter(|_| schedule().life() != 0) else {
+            return Then::GoOn;
+        };
+        if *left > 0 {
+            *left -= 1;
+            return Then::GoOn;
+        }
+        let then = match fault {
+            Fault::Unwritten(errno, times) if *times > 0 => {
+                *times -= 1;
+                Then::Refuse(*errno)
+            }
+            Fault::KilledAtDisk(after) if *after => Then::DieAfter,
+            Fault::KilledAtDisk(_) => Then::DieFirst,
+            _ => return Then::GoOn,
+        };
+        if !matches!(then, Then::Refuse(_)) {
+            self.disk_plan = None;
+        }
+        self.faults += 1;
+        then
+    }
+
     pub(crate) fn plan(&mut self) -> Then {
         self.writes += 1;
         let Some((left, fault)) = &mut self.plan else { return Then::GoOn };
@@ -491,7 +524,7 @@ impl World {
             Fault::After => Then::LoseTheAnswer,
             Fault::KilledBefore => Then::DieFirst,
             Fault::KilledAfter => Then::DieAfter,
-            Fault::Unopened(..) => Then::GoOn,
+            Fault::Unopened(..) | Fault::Unwritten(..) | Fault::KilledAtDisk(_) => Then::GoOn,
         };
         self.plan = None;
         self.faults += 1;

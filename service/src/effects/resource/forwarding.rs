@@ -196,15 +196,16 @@ impl Forwarding {
         if self.on {
             return Ok(Done::Applied);
         }
-        let before = sysctl::before_forwarding().map_err(failed)?;
-        let mut record = ForwardingRecord::of(&Switch::Sysctl(before));
-        if trigger != Trigger::Call {
-            // Somebody has switched it off: what was on before is known from the first time.
-            record = match self.record.ours {
-                true => self.record.clone(),
-                false => ForwardingRecord { contested: true, ..record },
-            };
-        }
+        let record = match self.record.ours && !self.record.netd {
+            // Somebody has switched it off, or it was not given back whole: what was on before is known from the
+            // first time.
+            true => self.record.clone(),
+            false => {
+                let before = sysctl::before_forwarding().map_err(failed)?;
+                let contested = trigger != Trigger::Call;
+                ForwardingRecord { contested, ..ForwardingRecord::of(&Switch::Sysctl(before)) }
+            }
+        };
         // Before it is written: after a crash the next start knows whose it is.
         let was = self.remember(record)?;
         if let Err(cause) = sysctl::forwarding_on() {
@@ -283,11 +284,9 @@ impl Forwarding {
         Done::Asked(NETD_ASKED)
     }
 
-    /// After a call that failed: exactly what it has switched on.
+    /// After a call that failed: exactly what it has switched on, and what was still to be done before it.
     fn undo(&mut self, on: bool, world: &World) -> Result<Done, Error> {
         match (self.before_call.take(), &self.netd) {
-            // It was on because it could not be switched off when the last guest went.
-            (None, _) if self.record.ours && !on => self.give_back(world)?,
             (None, _) => {}
             (Some(was), Some(netd)) => {
                 let ndc = netd.ndc.clone();
@@ -296,7 +295,14 @@ impl Forwarding {
             }
             (Some(was), None) => self.switch_off(was)?,
         }
-        Ok(Done::Applied)
+        match on {
+            // It could not be put back for guests that are there.
+            true if !self.on && self.netd.is_some() => Ok(self.ask_later()),
+            true if !self.on => self.switch_on(Trigger::Event),
+            // It could not be given back when the last guest went.
+            false if self.record.ours => self.give_back(world).map(|()| Done::Applied),
+            _ => Ok(Done::Applied),
+        }
     }
 
     /// When nobody needs it any more.
@@ -438,6 +444,7 @@ impl SharedResource for Forwarding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::kernel::testing::in_a_netns;
 
     #[test]
     fn a_write_that_was_none_does_not_make_the_next_ones_others() {
@@ -447,5 +454,42 @@ mod tests {
         assert!(!own.take(false) && !own.take(true), "somebody else's");
         let mut own = Unannounced([true].into());
         assert!(!own.take(false) && own.take(true));
+    }
+
+    #[test]
+    fn what_is_due_when_a_call_fails_is_done() {
+        in_a_netns(|_| {
+            let name = format!("guestnetd-forwarding-{}", std::process::id());
+            let dir = std::env::temp_dir().join(name);
+            let _ = std::fs::remove_dir_all(&dir);
+            let store = Arc::new(Store::open(&dir).unwrap().0);
+            let record = ForwardingRecord::default();
+            let netlink = Netlink::open().unwrap();
+            let mut it = Forwarding::new(netlink, store, record, None, false).unwrap();
+            let world = World::empty();
+            let apply = |it: &mut Forwarding, to: bool, trigger| {
+                let task = Task { from: None, to: &to, world: &world, trigger, failing: false };
+                it.apply(&task).unwrap();
+                sysctl::forwarding().unwrap()
+            };
+            let redirects = "/proc/sys/net/ipv4/conf/all/accept_redirects";
+            std::fs::write(redirects, "0").unwrap();
+            assert!(apply(&mut it, true, Trigger::Call));
+
+            // Others have taken it, it could not be put back, and now an attach has failed.
+            std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
+            (it.on, it.before_call) = (false, None);
+            assert!(apply(&mut it, true, Trigger::Undo));
+            assert!(!apply(&mut it, false, Trigger::Event));
+            assert_eq!(std::fs::read_to_string(redirects).unwrap(), "0\n");
+
+            // It could not be given back.
+            assert!(apply(&mut it, true, Trigger::Call));
+            it.before_call = None;
+            assert!(!apply(&mut it, false, Trigger::Undo));
+            assert_eq!(std::fs::read_to_string(redirects).unwrap(), "0\n");
+            assert!(!it.is_ours());
+            std::fs::remove_dir_all(&dir).unwrap();
+        });
     }
 }

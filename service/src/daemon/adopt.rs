@@ -17,10 +17,9 @@
 
 use super::recover::Recovered;
 use super::{Attached, Daemon};
-use crate::effects::executor::link_deleter;
 use crate::effects::kernel::link::Link;
 use crate::effects::kernel::{route, tc};
-use crate::error::{Error, KernelError};
+use crate::error::Error;
 use crate::model::dhcp::Counts;
 use crate::model::guest_net::NetnsRef;
 use crate::model::if_index::IfIndex;
@@ -74,17 +73,18 @@ impl Daemon {
         for link in named.into_iter().chain(others) {
             if is_half_made(&link) {
                 log::warn!("{} is a half-made link of an earlier guestnetd: deleted", link.name);
-                self.kernel.deleter.delete(link.index);
-                half_made.push(link.index);
+                half_made.push(link);
             } else {
                 self.adopt_unknown(&link);
             }
         }
         self.adopt_pins();
         self.bring_servers();
-        let failed = |cause: KernelError| Error::kernel("read the links", cause);
-        for index in half_made {
-            link_deleter::invisible(&self.kernel.netlink, index).map_err(failed)?;
+        for link in half_made {
+            // The thread that follows hears of it, too, and tries it again.
+            if let Err(e) = self.kernel.deleter.delete_now(&self.kernel.netlink, link.index) {
+                log::error!("delete link {} failed: {e}", link.name);
+            }
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ use crate::daemon::{Attached, By, Daemon, Detaching, Gone, GuestEvent, Notice, W
 use crate::effects::executor::link_deleter::Deleted;
 use crate::effects::kernel::link;
 use crate::error::{Error, KernelError};
+use crate::model::backoff::Say;
 use crate::model::if_index::IfIndex;
 use crate::ordered::IntoOrdered;
 use crate::spec::GuestName;
@@ -144,10 +145,7 @@ impl Daemon {
         let unadopted = self.world.guests.unadopted_name(index).cloned();
         let guest = self.world.guests.stay(index);
         let Some(name) = guest.map(|guest| guest.name().clone()).or(unadopted) else {
-            let (now, pace) = (Instant::now(), self.upkeep.half_made.of(index));
-            pace.acted(now);
-            pace.may_act(now);
-            log::error!("delete link with index {index} failed: {cause}: it is tried again");
+            self.not_deleted_half_made(index, cause);
             return;
         };
         let what = format!("delete the link of {name}");
@@ -159,15 +157,23 @@ impl Daemon {
         }
     }
 
-    /// What an attach that failed has left is not there for long.
+    /// What an attach that failed has left is tried again. Whole is what others keep up, each in its own way.
+    fn not_deleted_half_made(&mut self, index: IfIndex, cause: &KernelError) {
+        let (now, pace) = (Instant::now(), self.upkeep.half_made.of(index));
+        if pace.acted(now) != Say::Nothing {
+            log::error!("delete link with index {index} failed: {cause}");
+        }
+        pace.may_act(now);
+    }
+
+    /// Those whose time has come.
     pub(in crate::daemon) fn delete_half_made(&mut self, now: Instant) {
         for index in self.upkeep.half_made.due(now) {
             match link::by_index(&self.kernel.netlink, index) {
-                // Whole is what others keep up, each in its own way.
-                Ok(link) if !link.as_ref().is_some_and(is_half_made) => {
-                    self.upkeep.half_made.forget(index);
-                }
-                _ => self.kernel.deleter.delete(index),
+                Ok(Some(link)) if is_half_made(&link) => self.kernel.deleter.delete(index),
+                Ok(_) => self.upkeep.half_made.forget(index),
+                // It may be another one by now.
+                Err(cause) => self.not_deleted_half_made(index, &cause),
             }
         }
     }

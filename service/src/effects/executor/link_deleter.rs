@@ -24,9 +24,9 @@ use crate::effects::kernel::link;
 use crate::effects::kernel::netlink::Netlink;
 use crate::error::KernelError;
 use crate::model::if_index::IfIndex;
-use crate::ordered::{OrderedMap, OrderedSet};
+use crate::ordered::OrderedSet;
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -59,10 +59,8 @@ struct Shared {
 struct Queue {
     /// What is to be deleted, and since when; several links at once by their group.
     waiting: VecDeque<(Vec<IfIndex>, Instant)>,
-    /// What an attach that failed waits for.
-    urgent: VecDeque<IfIndex>,
-    /// Links that somebody waits for, and why one could not be deleted.
-    awaited: OrderedMap<IfIndex, Option<KernelError>>,
+    /// What somebody waits for.
+    urgent: VecDeque<(IfIndex, Failure)>,
     /// Links of a delete that has begun and has not been seen yet.
     unseen: OrderedSet<IfIndex>,
     /// Attaches under way.
@@ -70,6 +68,9 @@ struct Queue {
     threads: usize,
     idle: usize,
 }
+
+/// Where who waits for a delete is told why it failed.
+type Failure = Arc<OnceLock<KernelError>>;
 
 /// Most threads. Each sleeps for some 20 ms in its delete, of which a new one can begin every
 /// millisecond.
@@ -86,7 +87,7 @@ impl Deleter {
     /// Results go to `done`, in the order in which the kernel answers.
     ///
     /// # Errors
-    /// What no socket can be had for: without one no attach could be undone.
+    /// Why no socket can be had: without one, a failed attach could not be undone.
     pub fn new(done: UnboundedSender<Deleted>) -> std::io::Result<Self> {
         let spare = Mutex::new(Netlink::open()?);
         let (queue, changed) = (Mutex::default(), Condvar::new());
@@ -102,16 +103,26 @@ impl Deleter {
     /// slow part goes on.
     ///
     /// # Errors
-    /// Why it could not be deleted; it is tried again by who hears of it from `done`.
+    /// Why it could not be deleted; whoever hears of it from `done` may try it again.
     pub fn delete_now(&self, netlink: &Netlink, index: IfIndex) -> Result<(), KernelError> {
+        let failure = Failure::default();
         let mut queue = self.shared.queue();
-        queue.awaited.insert(index, None);
-        queue.urgent.push_back(index);
+        queue.urgent.push_back((index, Arc::clone(&failure)));
         self.man(queue);
-        let failed = || self.shared.queue().awaited.get(&index).cloned().flatten();
-        let gone = invisible_unless(netlink, index, failed);
-        self.shared.queue().awaited.remove(&index);
-        gone
+        // 5000 looks, each a millisecond after the one before.
+        for _ in 0..5000 {
+            if link::by_index(netlink, index)?.is_none() {
+                return Ok(());
+            }
+            if let Some(cause) = failure.get() {
+                return Err(cause.clone());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(KernelError {
+            errno: libc::ETIMEDOUT,
+            text: Some("it is still there after 5 s".into()),
+        })
     }
 
     /// Has links deleted, many by one message. Returns at once.
@@ -163,22 +174,15 @@ impl Deleter {
             if queue.threads > 0 {
                 return; // one of them will come to it
             }
+            let cause = KernelError { errno: e.raw_os_error().unwrap_or(libc::EAGAIN), text: None };
             let waiting = std::mem::take(&mut queue.waiting).into_iter().flat_map(|(all, _)| all);
-            for index in waiting.chain(std::mem::take(&mut queue.urgent)) {
-                let cause =
-                    KernelError { errno: e.raw_os_error().unwrap_or(libc::EAGAIN), text: None };
-                queue.failed(index, &cause);
-                let _ = self.done.send(Deleted { index, result: Err(cause) });
+            let urgent = std::mem::take(&mut queue.urgent).into_iter().map(|(index, failure)| {
+                let _ = failure.set(cause.clone());
+                index
+            });
+            for index in waiting.chain(urgent) {
+                let _ = self.done.send(Deleted { index, result: Err(cause.clone()) });
             }
-        }
-    }
-}
-
-impl Queue {
-    /// Who waits for it waits no more.
-    fn failed(&mut self, index: IfIndex, cause: &KernelError) {
-        if let Some(awaited) = self.awaited.get_mut(&index) {
-            *awaited = Some(cause.clone());
         }
     }
 }
@@ -207,18 +211,18 @@ impl Shared {
         delete(&self.spare.lock().unwrap_or_else(PoisonError::into_inner), indexes)
     }
 
-    /// What this thread is to delete next; none when it is to end.
-    fn next(&self) -> Option<Vec<IfIndex>> {
+    /// What this thread is to delete next, and who is told if that fails; none when it is to end.
+    fn next(&self) -> Option<(Vec<IfIndex>, Option<Failure>)> {
         let mut queue = self.queue();
         loop {
-            if let Some(index) = queue.urgent.pop_front() {
-                return Some(vec![index]);
+            if let Some((index, failure)) = queue.urgent.pop_front() {
+                return Some((vec![index], Some(failure)));
             }
             let since = queue.waiting.front().map(|(_, since)| since.elapsed());
             let may = queue.unseen.is_empty() && (queue.held == 0 || since >= Some(FAIR));
             if let Some((indexes, _)) = may.then(|| queue.waiting.pop_front()).flatten() {
                 queue.unseen.extend(&indexes);
-                return Some(indexes);
+                return Some((indexes, None));
             }
             let nothing = since.is_none();
             let time = if nothing { LINGER } else { FAIR };
@@ -237,32 +241,10 @@ impl Shared {
     }
 }
 
-/// Waits until a link whose delete is under way cannot be seen any more.
-pub fn invisible(netlink: &Netlink, index: IfIndex) -> Result<(), KernelError> {
-    invisible_unless(netlink, index, || None)
-}
-
-fn invisible_unless(
-    netlink: &Netlink,
-    index: IfIndex,
-    failed: impl Fn() -> Option<KernelError>,
-) -> Result<(), KernelError> {
-    for _ in 0..5000 {
-        if link::by_index(netlink, index)?.is_none() {
-            return Ok(());
-        }
-        if let Some(cause) = failed() {
-            return Err(cause);
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Err(KernelError { errno: libc::ETIMEDOUT, text: Some("it is still there after 5 s".into()) })
-}
-
 /// One thread.
 fn run(shared: &Shared, done: &UnboundedSender<Deleted>) {
     let netlink = Netlink::open();
-    while let Some(indexes) = shared.next() {
+    while let Some((indexes, failure)) = shared.next() {
         let result = match &netlink {
             Ok(netlink) => delete(netlink, &indexes),
             Err(_) => shared.delete_by_spare(&indexes),
@@ -274,10 +256,11 @@ fn run(shared: &Shared, done: &UnboundedSender<Deleted>) {
         let again = result.is_err() && indexes.len() > 1;
         if again {
             queue.waiting.extend(indexes.iter().map(|index| (vec![*index], Instant::now())));
-        } else if let Err(cause) = &result {
-            indexes.iter().for_each(|index| queue.failed(*index, cause));
         }
         drop(queue);
+        if let (Some(failure), Err(cause)) = (failure, &result) {
+            let _ = failure.set(cause.clone());
+        }
         shared.changed.notify_one();
         if let (true, Err(e)) = (again, &result) {
             log::warn!("{} links are deleted one by one: {e}", indexes.len());
@@ -313,7 +296,6 @@ mod tests {
             assert_eq!(refused.errno, libc::EOPNOTSUPP);
             let told = deleted.blocking_recv().unwrap();
             assert_eq!((told.index, told.result), (loopback, Err(refused)));
-            assert!(deleter.shared.queue().awaited.is_empty());
         });
     }
 }

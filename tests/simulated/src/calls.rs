@@ -251,6 +251,13 @@ unsafe fn open_any(at: c_int, path: *const c_char, flags: c_int, mode: c_uint) -
         if let Some(errno) = inside(|| world().unopened()) {
             return fail(errno) as c_int;
         }
+        if inside(|| world().makes_on_disk(name, flags)) {
+            let opened = disk::written(|| match world().open_on_disk(name, flags, mode) {
+                Some(opened) => opened,
+                None => Err(libc::ENOENT),
+            });
+            return opened.unwrap_or_else(|errno| fail(errno) as c_int);
+        }
         let opened = inside(|| {
             let on_disk = world().open_on_disk(name, flags, mode);
             on_disk.or_else(|| world().open(own(), name, writes))
@@ -578,16 +585,6 @@ extern "C" fn ioctl(fd: c_int, request: usize, value: usize) -> c_int {
         });
     }
     call(libc::SYS_ioctl, fd as usize, request, value, 0, 0, 0) as c_int
-}
-
-#[no_mangle]
-extern "C" fn fsync(_: c_int) -> c_int {
-    0
-}
-
-#[no_mangle]
-extern "C" fn fdatasync(_: c_int) -> c_int {
-    0
 }
 
 /// libc's own function of a name.

@@ -202,6 +202,9 @@ pub fn beyond() {
 pub fn build() {
     beyond();
     uplink_comes();
+    // As hardened devices have it; the kernel makes it 1 when forwarding is switched off.
+    let device = world().device;
+    let _ = world().kernel.write(device, "/proc/sys/net/ipv4/conf/all/accept_redirects", b"0");
 }
 
 /// The first policy rule but that of table local goes, whosever it is; tells whether there was one.

@@ -251,6 +251,11 @@ impl World {
         Some(opened.map(|inode| self.made(File::OnDisk { inode, at: 0 })))
     }
 
+    /// Whether to open it makes a file.
+    pub fn makes_on_disk(&self, path: &str, flags: c_int) -> bool {
+        flags & libc::O_CREAT != 0 && is_ours(path) && self.disk.told(path).is_err()
+    }
+
     /// What is in a directory; none: it is not the device's.
     pub fn list_disk(&self, path: &str) -> Option<Result<Vec<(String, bool)>, i32>> {
         is_ours(path).then(|| self.disk.list(path))
@@ -342,7 +347,7 @@ fn done(result: Result<(), i32>) -> c_int {
 unsafe extern "C" fn mkdir(path: *const c_char, mode: libc::mode_t) -> c_int {
     // SAFETY: the caller's path ends with NUL.
     match unsafe { ours(path) } {
-        Some(name) => done(inside(|| world().disk.make_directory(name, mode))),
+        Some(name) => done(written(|| world().disk.make_directory(name, mode))),
         None => call(libc::SYS_mkdirat, AT, path as usize, mode as usize, 0, 0, 0) as c_int,
     }
 }
@@ -446,6 +451,19 @@ unsafe extern "C" fn pwrite64(
     let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), length) };
     let write = || world().disk.write(inode, offset as usize, bytes);
     written(|| Ok(write())).map_or_else(fail, |()| length as ssize_t)
+}
+
+#[no_mangle]
+extern "C" fn fsync(fd: c_int) -> c_int {
+    match file_of(fd) {
+        Some(_) => done(written(|| Ok(()))),
+        None => 0,
+    }
+}
+
+#[no_mangle]
+extern "C" fn fdatasync(fd: c_int) -> c_int {
+    fsync(fd)
 }
 
 #[no_mangle]

@@ -19,12 +19,17 @@ use crate::netd::{self, Doing};
 use crate::seed::Seed;
 use crate::segments::{Damage, DAMAGE};
 use crate::world::{Fault, Hearing};
+use std::time::Duration;
 
 /// How many guests there are names for.
 pub const GUESTS: usize = 4;
 /// How many histories have their beginning in common, and how many of those their middle, too.
 pub const TOGETHER: u64 = 32;
 pub const LONGER: u64 = 8;
+
+/// How often guestnetd compares everything: once in a rest, which is to mend all. More often finds no more, and is most
+/// of its work.
+pub const CHECK_EVERY: Duration = Duration::from_secs(300);
 
 /// One thing that somebody does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -238,6 +243,36 @@ pub fn known() -> Vec<Vec<Step>> {
         let none = faulty(Op::Attach(1), at, &Fault::Unopened(libc::EMFILE, 30));
         vec![none, faulty(Op::Attach(3), 5, &Fault::After)]
     }));
+    // Forwarding that others took from a guest, and that could not be put back, was forgotten by an attach that failed.
+    for times in [1, 3] {
+        let none = Fault::Unopened(libc::EIO, times);
+        all.extend((0..4).map(|at| {
+            let taken = faulty(Op::NoForwarding, at, &none);
+            vec![
+                plain(Op::Attach(0)),
+                taken,
+                faulty(Op::Attach(1), 1, &faults[1]),
+                plain(Op::Status(None)),
+            ]
+        }));
+    }
+    // What had changed with the switch, and could not be put back with it, is put back later.
+    all.extend((0..6).map(|at| {
+        let detach = faulty(Op::Detach(0), at, &faults[0]);
+        vec![plain(Op::Attach(0)), detach, plain(Op::Attach(1)), plain(Op::Detach(1))]
+    }));
+    // The disk is full, once or for a while, or guestnetd is killed at a write of its state.
+    for fault in [
+        Fault::Unwritten(libc::ENOSPC, 1),
+        Fault::Unwritten(libc::ENOSPC, 30),
+        Fault::KilledAtDisk(false),
+        Fault::KilledAtDisk(true),
+    ] {
+        all.extend((0..4).flat_map(|at| {
+            let ops = [Op::Attach(0), Op::Detach(1), Op::Restarted, Op::Update(1, 1380, false)];
+            ops.map(|op| vec![plain(Op::Attach(1)), faulty(op, at, &fault)])
+        }));
+    }
     // Sockets that could not be opened were taken for a kernel that knows no ownership.
     let fault = Fault::Unopened(libc::EMFILE, 3);
     all.extend((8..20).map(|at| vec![faulty(Op::Restarted, at, &fault)]));
@@ -297,9 +332,14 @@ pub fn history(number: u64) -> Vec<Step> {
     steps
 }
 
-/// Whether its device is one that netd shapes: one in ten.
+/// Whether its device is one that netd shapes: one in twenty.
 pub fn has_netd(number: u64) -> bool {
-    number / TOGETHER % 10 == 4
+    number / TOGETHER % 20 == 4
+}
+
+/// Whether that is of Android 16: each second one.
+pub fn is_sixteen(number: u64) -> bool {
+    has_netd(number) && number / TOGETHER / 20 % 2 == 1
 }
 
 /// What comes until others may part from it, and what is behind that.
@@ -376,7 +416,9 @@ fn step(seed: &mut Seed) -> Step {
         63..=64 => Op::Restarted,
         65 if yes => Op::OtherFilter,
         65 => Op::Restarted,
-        66..=69 => Op::Time([1, 30, 700, 5_000, 181_000][seed.below(5)]),
+        66..=69 => {
+            Op::Time([1, 30, 700, 5_000, 1_000 + CHECK_EVERY.as_millis() as u64][seed.below(5)])
+        }
         70..=73 => Op::Rest,
         74..=75 => Op::UplinkGoes,
         76..=78 => Op::UplinkComes,

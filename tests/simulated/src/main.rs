@@ -46,9 +46,8 @@ mod world;
 use history::history;
 use schedule::inside;
 use std::io::Write;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
-use teller::{kind_of, Teller, KINDS};
+use teller::{kind_of, Numbers, Teller, KINDS};
 
 #[global_allocator]
 static HEAP: heap::Heap = heap::Heap::new();
@@ -71,18 +70,6 @@ fn end(failed: bool) -> ! {
     inside(|| std::process::exit(i32::from(failed)))
 }
 
-/// A number that is one for this process and those that are forked from it.
-fn shared() -> &'static AtomicU64 {
-    let access = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
-    // SAFETY: a new page, of zeros, which is never given back.
-    unsafe {
-        let page = libc::mmap(std::ptr::null_mut(), 4096, access, flags, -1, 0);
-        assert_ne!(page, libc::MAP_FAILED);
-        &*page.cast::<AtomicU64>()
-    }
-}
-
 fn main() {
     // What libc takes for itself (opendir(3)) would otherwise be a heap of its own for each thread.
     // SAFETY: nothing else runs yet.
@@ -91,9 +78,9 @@ fn main() {
     let most = std::env::var("FAILURES").map_or(1, |text| number(text) as usize);
     if let Ok(seed) = std::env::var("SEED") {
         let seed = number(seed);
-        let mut teller = Teller::new(kind_of(seed));
+        let mut teller = Teller::new(kind_of(seed), Numbers::shared());
         let failed = inside(|| match std::env::var_os("TRACE") {
-            None => teller.some(seed..seed + 1, false, shared(), 1) != 0,
+            None => teller.some(seed..seed + 1, false, 1) != 0,
             Some(_) => {
                 let _ = log::set_logger(&Log).map(|()| log::set_max_level(log::LevelFilter::Info));
                 let why = teller.run(seed, &history(seed));
@@ -108,24 +95,28 @@ fn main() {
     let workers = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let (begun, mut failed) = (Instant::now(), false);
     for kind in 0..KINDS.len() {
-        let (mut children, next) = (Vec::new(), shared());
+        let (mut children, numbers) = (Vec::new(), Numbers::shared());
+        let all = first..first + count;
         for worker in 0..workers {
             // SAFETY: this process has one thread.
             let child = unsafe { libc::fork() };
             if child == 0 {
                 apart::end_with_parent();
-                let mut teller = Teller::new(kind);
+                let mut teller = Teller::new(kind, numbers);
                 teller.speaks = worker == 0;
-                let all = first..first + count;
-                end(inside(|| teller.some(all, true, next, most)) != 0);
+                end(inside(|| teller.some(all, true, most)) != 0);
             }
             children.push(child);
         }
         for child in children {
             let mut status = 0;
             // SAFETY: our own child.
-            unsafe { libc::waitpid(child, &mut status, 0) };
-            failed |= status != 0;
+            let ended = unsafe { libc::waitpid(child, &mut status, 0) };
+            failed |= status != 0 || ended != child;
+        }
+        if !failed && !numbers.are_all(kind, all) {
+            let _ = writeln!(std::io::stdout(), "not all of kind {kind} have been told");
+            failed = true;
         }
     }
     let took = begun.elapsed().as_secs_f64();

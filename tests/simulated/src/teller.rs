@@ -36,8 +36,8 @@ const OF_SOME: Duration = Duration::from_secs(300 * (1 + LONGER));
 const OF_ALL: Duration = Duration::from_secs(300 * (1 + 2 * TOGETHER));
 /// After that who waits hears how far it is.
 const PAUSE: Duration = Duration::from_secs(60);
-/// Numbers of histories, one for each way to filter packets.
-const WAYS: [u64; 4] = [0, 2 * TOGETHER, 5 * TOGETHER, 4 * TOGETHER];
+/// Numbers of histories, one for each way to filter packets, on each kind of device.
+const WAYS: [u64; 5] = [0, 2 * TOGETHER, 5 * TOGETHER, 4 * TOGETHER, 24 * TOGETHER];
 
 /// What a process says by its pipe: that a history failed, and what devices are like where only that was done which
 /// is left of one.
@@ -52,8 +52,40 @@ pub struct Teller {
     devices: [Option<Device>; 2],
     /// What devices are like where only that was done which is left of a history, by what is left: a hash of both.
     plain: BTreeMap<u64, u64>,
+    /// What is told, by all who tell.
+    numbers: &'static Numbers,
     /// Whether it tells now and then how far it is.
     pub speaks: bool,
+}
+
+/// What those who tell histories of one kind of device have in common, in memory that all their processes share.
+#[derive(Debug)]
+pub struct Numbers {
+    /// What is told next.
+    next: AtomicU64,
+    /// How many have come to an end, good or bad.
+    told: AtomicU64,
+}
+
+impl Numbers {
+    /// Those of a process, and of all that will be forked from it.
+    pub fn shared() -> &'static Self {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        // SAFETY: a new page, of zeros, which is never given back.
+        unsafe {
+            let page = libc::mmap(std::ptr::null_mut(), size_of::<Self>(), access, flags, -1, 0);
+            assert_ne!(page, libc::MAP_FAILED);
+            &*page.cast::<Self>()
+        }
+    }
+
+    /// Whether all of one kind among these, and the known ones, have come to an end.
+    pub fn are_all(&self, kind: usize, all: Range<u64>) -> bool {
+        let known = those_known().iter().filter(|(number, _)| kind_of(*number) == kind).count();
+        let own = all.filter(|number| kind_of(*number) == kind).count();
+        self.told.load(Ordering::Relaxed) == (known + own) as u64
+    }
 }
 
 /// A device with all that there is of it.
@@ -80,10 +112,9 @@ pub const KINDS: [Way; 3] = [Way::Nftables, Way::Netd(false), Way::Netd(true)];
 
 /// The kind that a history is on.
 pub fn kind_of(number: u64) -> usize {
-    if history::has_netd(number) {
-        1 + (number / TOGETHER % 2) as usize
-    } else {
-        0
+    match (history::has_netd(number), history::is_sixteen(number)) {
+        (false, _) => 0,
+        (true, sixteen) => 1 + usize::from(sixteen),
     }
 }
 
@@ -122,12 +153,12 @@ impl Device {
 
 impl Teller {
     /// For histories on devices of one kind: what other kinds need would be copied for each, too.
-    pub fn new(kind: usize) -> Self {
+    pub fn new(kind: usize, numbers: &'static Numbers) -> Self {
         let devices = [0, 1].map(|_| Some(Device::new(KINDS[kind])));
         // Who tells histories is a thread of a simulation, too.
         world::begin();
         schedule::begin(Seed::new(0));
-        Self { bed: None, kind, devices, plain: BTreeMap::new(), speaks: false }
+        Self { bed: None, kind, devices, plain: BTreeMap::new(), numbers, speaks: false }
     }
 
     /// Tells the beginning of a history, or of several, in this process.
@@ -183,6 +214,7 @@ impl Teller {
             Ok(Some((left, like))) => pipe.say(&[PLAIN, &left.to_string(), &like.to_string()]),
             Err(why) => pipe.say(&[FAILED, &number.to_string(), &why]),
         }
+        self.numbers.told.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Tells histories that have their beginning in common, each from there on in a process of its own.
@@ -303,20 +335,14 @@ impl Teller {
         steps.iter().for_each(|step| drop(writeln!(out, "    {step:?}")));
     }
 
-    /// Tells those of its kind that are known, if there are to be any, and of these until so many have failed, together
-    /// with whoever has the same `next`; how many failed here.
-    pub fn some(
-        &mut self,
-        all: Range<u64>,
-        with_known: bool,
-        next: &AtomicU64,
-        most: usize,
-    ) -> usize {
+    /// Tells those of its kind that are known, if there are to be any, and of these until so many have failed here,
+    /// together with all who have the same numbers; how many failed here.
+    pub fn some(&mut self, all: Range<u64>, with_known: bool, most: usize) -> usize {
         let mut known = if with_known { those_known() } else { Vec::new() };
         known.retain(|(number, _)| kind_of(*number) == self.kind);
         let (mut known_failed, mut failed, mut spoke) = (0, 0, Instant::now());
         while failed < most {
-            let job = next.fetch_add(1, Ordering::Relaxed);
+            let job = self.numbers.next.fetch_add(1, Ordering::Relaxed);
             if let Some((number, steps)) = known.get(job as usize) {
                 if let Some(why) = self.run(*number, steps) {
                     known_failed += 1;

@@ -17,11 +17,11 @@
 use super::way::NETD;
 use super::{Bed, Outcome, Way, MS};
 use crate::disk;
+use crate::history::CHECK_EVERY;
 use crate::schedule::{inside, schedule};
 use crate::world::world;
 use guestnetd::daemon::{Config, Daemon, Handle};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// More than any fault keeps it from a start: what cannot be opened may be what every start opens first.
 const STARTS: usize = 80;
@@ -47,8 +47,7 @@ impl Bed {
                 resolvers: Vec::new(),
                 resolv_conf: None,
                 connections: 4096,
-                // Once in a rest, which is to mend all: more often finds no more, and is most of its work.
-                check_every: Duration::from_secs(300),
+                check_every: CHECK_EVERY,
             };
             self.say(|| format!("start, life {}", self.life));
             let begun = self.begin(move || Daemon::spawn(config, |_| {}).map(|(handle, _)| handle));

@@ -316,8 +316,11 @@ unsafe extern "C" fn write(fd: c_int, from: *const c_void, length: size_t) -> ss
         if inside(|| matches!(world().file(fd), Some(File::OnDisk { .. }))) {
             // SAFETY: the caller has so many bytes there.
             let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), length) };
-            let write = || world().write_on_disk(fd, bytes);
-            return disk::written(|| Ok(write())).map_or_else(fail, |()| length as ssize_t);
+            let done = disk::written(|| {
+                world().write_on_disk(fd, bytes);
+                Ok(length as ssize_t)
+            });
+            return done.unwrap_or_else(fail);
         }
         if let Some((netns, path)) = setting {
             step();

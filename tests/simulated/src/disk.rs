@@ -449,8 +449,11 @@ unsafe extern "C" fn pwrite64(
     };
     // SAFETY: the caller has so many bytes there.
     let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), length) };
-    let write = || world().disk.write(inode, offset as usize, bytes);
-    written(|| Ok(write())).map_or_else(fail, |()| length as ssize_t)
+    let done = written(|| {
+        world().disk.write(inode, offset as usize, bytes);
+        Ok(length as ssize_t)
+    });
+    done.unwrap_or_else(fail)
 }
 
 #[no_mangle]

@@ -24,8 +24,8 @@ use std::time::Duration;
 /// How many guests there are names for.
 pub const GUESTS: usize = 4;
 /// How many histories have their beginning in common, and how many of those their middle, too.
-pub const TOGETHER: u64 = 32;
-pub const LONGER: u64 = 8;
+pub const TOGETHER: u64 = 64;
+pub const LONGER: u64 = 16;
 
 /// How often guestnetd compares everything: once in a rest, which is to mend all. More often finds no more, and is most
 /// of its work.
@@ -276,8 +276,8 @@ pub fn known() -> Vec<Vec<Step>> {
     // Sockets that could not be opened were taken for a kernel that knows no ownership.
     let fault = Fault::Unopened(libc::EMFILE, 3);
     all.extend((8..20).map(|at| vec![faulty(Op::Restarted, at, &fault)]));
-    // An attach that failed for want of a descriptor left its link where the start had found none for the socket that
-    // such links are deleted by.
+    // An attach that found no descriptor left its link where the start had found none for the socket that such links
+    // are deleted by.
     all.extend((0..6).map(|at| {
         let start = faulty(Op::Restarted, at, &Fault::Unopened(libc::EMFILE, 30));
         vec![

@@ -103,7 +103,7 @@ impl Deleter {
     /// slow part goes on.
     ///
     /// # Errors
-    /// Why it could not be deleted; whoever hears of it from `done` may try it again.
+    /// Why it could not be deleted. `done` is told as well, and may have it tried again.
     pub fn delete_now(&self, netlink: &Netlink, index: IfIndex) -> Result<(), KernelError> {
         let failure = Failure::default();
         let mut queue = self.shared.queue();

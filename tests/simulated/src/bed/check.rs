@@ -23,17 +23,25 @@ use crate::schedule::inside;
 use crate::tables;
 use crate::world::world;
 use guestnet_simulator::Fate;
-use guestnetd::daemon::{Verdict, Whose};
+use guestnetd::daemon::{GuestReport, Verdict, Whose};
 use guestnetd::model::layer::{Layer, LayerState};
 use guestnetd::spec::VpnPolicy;
 use std::net::Ipv4Addr;
+
+/// What status says of guests.
+pub(super) type Said = Vec<GuestReport>;
 
 /// The interface that packets leave by, and the address that they leave with.
 type WayOut = (&'static str, Ipv4Addr);
 
 impl Bed {
-    /// A guest has what it should have, or nothing; and status says so.
-    pub(super) fn check(&mut self, guest: usize, address: Option<Ipv4Addr>) -> Outcome<()> {
+    /// A guest has what it should have, or nothing; and status has said so.
+    pub(super) fn check(
+        &mut self,
+        guest: usize,
+        address: Option<Ipv4Addr>,
+        said: &Said,
+    ) -> Outcome<()> {
         let (end, here) = (self.host_end(guest), self.known[guest] == Known::Attached);
         let who = name(guest);
         if !here {
@@ -45,7 +53,7 @@ impl Bed {
         let end = end.ok_or(format!("{who} is attached, and has no host end"))?;
         let way = self.way_out(guest);
         inside(|| self.is_there(guest, &end, address, way))?;
-        let bad = self.said_of(guest)?;
+        let bad = self.not_well(guest, said)?;
         // One that is to have none is asked whether it says so.
         match (way.is_none() && self.cast.role(guest).leaves, bad.is_empty()) {
             (false, true) | (true, false) => Ok(()),
@@ -97,26 +105,32 @@ impl Bed {
         }
     }
 
-    /// What status says of it that is not well.
-    fn said_of(&self, guest: usize) -> Outcome<Vec<String>> {
-        let (handle, leaves) = (self.handle(), self.cast.role(guest).leaves);
-        // There is no resolver here, and it says so.
-        let well = if leaves { Verdict::NoNames } else { Verdict::NoUplink };
+    /// What status says of all guests.
+    pub(super) fn said(&self) -> Outcome<Said> {
+        let handle = self.handle();
         let said = self.begin(move || {
-            let report = handle.status(Some(name(guest)), Whose::Everyones);
-            report.map_err(|e| e.to_string()).map(|report| {
-                let bad = report.guests.iter().filter(|one| one.verdict != well);
-                let mut bad: Vec<String> =
-                    bad.map(|one| format!("{:?}: {:?}", one.verdict, one.reason)).collect();
-                let layers = report.guests.iter().flat_map(|one| &one.layers);
-                let segment = layers.filter(|one| one.layer == Layer::Segment);
-                bad.extend(
-                    segment.filter(|one| one.state != LayerState::Ok).map(|one| format!("{one:?}")),
-                );
-                bad
-            })
+            let report = handle.status(None, Whose::Everyones);
+            report.map_err(|e| e.to_string()).map(|report| report.guests)
         });
         self.answer("status", &said)?.ok_or("it was killed at rest")?
+    }
+
+    /// What of that is not well with one.
+    fn not_well(&self, guest: usize, said: &Said) -> Outcome<Vec<String>> {
+        // There is no resolver here, and it says so.
+        let leaves = self.cast.role(guest).leaves;
+        let well = if leaves { Verdict::NoNames } else { Verdict::NoUplink };
+        let who = name(guest);
+        let one = said.iter().find(|one| *one.guest.name() == who);
+        let one = one.ok_or(format!("status does not know {who}"))?;
+        let mut bad = Vec::new();
+        if one.verdict != well {
+            bad.push(format!("{:?}: {:?}", one.verdict, one.reason));
+        }
+        let segment = one.layers.iter().filter(|layer| layer.layer == Layer::Segment);
+        let broken = segment.filter(|layer| layer.state != LayerState::Ok);
+        bad.extend(broken.map(|layer| format!("{layer:?}")));
+        Ok(bad)
     }
 
     /// By which interface a guest is to leave at rest, and as whom; none: it is not to.

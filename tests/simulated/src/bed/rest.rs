@@ -62,8 +62,10 @@ impl Bed {
                 (_, false) => self.known[guest] = Known::Detached,
             }
         }
+        let anybody = self.known.contains(&Known::Attached);
+        let said = if anybody { self.said()? } else { Vec::new() };
         for guest in 0..GUESTS {
-            self.check(guest, listed.get(name(guest).as_str()).copied())?;
+            self.check(guest, listed.get(name(guest).as_str()).copied(), &said)?;
         }
         let address = |guest| Some((guest, *listed.get(name(guest).as_str())?));
         let there: Vec<_> = (0..GUESTS).filter_map(address).collect();

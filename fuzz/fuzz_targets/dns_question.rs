@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|input: &[u8]| guestnetd::fuzzing::run("dns_question", input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| guestnetd::fuzzing::dns_question(input));

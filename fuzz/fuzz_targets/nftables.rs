@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|input: &[u8]| guestnetd::fuzzing::run("nftables", input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| guestnetd::fuzzing::nftables(input));

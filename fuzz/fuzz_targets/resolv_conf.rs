@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|input: &[u8]| guestnetd::fuzzing::run("resolv_conf", input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| guestnetd::fuzzing::resolv_conf(input));

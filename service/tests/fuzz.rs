@@ -104,7 +104,10 @@ fn security_md_names_every_fuzzer() {
     let manifest = fs::read_to_string(root().join("fuzz/Cargo.toml")).expect("fuzz/Cargo.toml");
     for name in &names {
         let source = fs::read_to_string(root().join(format!("fuzz/fuzz_targets/{name}.rs")));
-        assert!(source.expect("a fuzzer").contains(&format!("run(\"{name}\", input)")), "{name}");
+        assert!(
+            source.expect("a fuzzer").contains(&format!("guestnetd::fuzzing::{name}(input)")),
+            "{name}"
+        );
         assert!(manifest.contains(&format!("name = \"{name}\"\n")), "{name}: fuzz/Cargo.toml");
     }
 }

@@ -71,11 +71,15 @@ fn guest() -> Guest {
     }
 }
 
-/// What a guest's packets come to.
-fn walk(filters: &Filters) {
+/// What a guest's packets come to. To go their ways takes ten times as long as to read what is on them: one input of
+/// four is gone through on the device, and another one as a guest's own.
+fn walk(filters: &Filters, input: &[u8]) {
     let device = Plain(guest());
-    let found = findings(filters, &device, &device.0);
-    let _ = (format!("{found:?}"), own(filters, &device.0));
+    match input.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)) % 4 {
+        0 => drop(format!("{:?}", findings(filters, &device, &device.0))),
+        1 => drop(own(filters, &device.0)),
+        _ => {}
+    }
 }
 
 /// A table of x_tables, as getsockopt gives it: what describes it, and its entries.
@@ -90,13 +94,13 @@ pub fn xtables(bytes: &[u8]) {
         let _ = rule.fingerprint();
     }
     let tables = ["mangle", "nat", "filter"].map(|name| diagnose::xtables::table(name, &chains));
-    walk(&Filters { tables: tables.into(), unread: Vec::new() });
+    walk(&Filters { tables: tables.into(), unread: Vec::new() }, bytes);
 }
 
 /// All of nf_tables, as a dump gives it.
 pub fn nftables(bytes: &[u8]) {
     let Ok(tables) = play(bytes, diagnose::nftables::read) else { return };
-    walk(&Filters { tables, unread: Vec::new() });
+    walk(&Filters { tables, unread: Vec::new() }, bytes);
 }
 
 /// guestnetd's own table, of which only whether it has changed is read.

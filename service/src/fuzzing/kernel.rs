@@ -149,6 +149,6 @@ pub fn connections(bytes: &[u8]) {
         // What names one to the kernel is no more than it said.
         assert!(named.map_or(0, |name| name.bytes().len()) <= message.body.len() + 8);
     }
-    let _ = play(bytes, || heard::just_answered(GATEWAY));
+    let _ = play(bytes, || heard::just_answered_of(GATEWAY, [30, 120]));
     let _ = play(bytes, || tracked::is_answered(GUEST, SERVER, 6));
 }

@@ -73,41 +73,33 @@ const POLICIES: &str = "
 ip xfrm policy add src 10.0.0.0/8 dst 172.17.0.0/16 proto tcp dport 80 dir fwd action block priority 7
 ip xfrm policy add src 0.0.0.0/0 dst 198.51.100.0/24 dir out mark 1 mask 3 tmpl proto esp mode tunnel
 ";
-const NFT: &str = r#"
-table ip t {
- map m { type ipv4_addr : verdict; flags interval; elements = { 10.0.0.0/8 : drop, 172.17.3.0/24 : jump e } }
- set s { type ipv4_addr . inet_service; flags interval; elements = { 192.0.2.0/24 . 80-90 } }
- set d { type ipv4_addr; flags dynamic, timeout; timeout 1m; }
- chain e {
-  counter accept
- }
- chain c {
-  type filter hook forward priority 0; policy drop
- }
-}
-table ip n {
- chain p {
-  type nat hook postrouting priority 100
- }
- chain q {
-  type nat hook prerouting priority -100
- }
-}
-"#;
-const NFT_RULES: &str = "
-nft add limit ip t l rate 10/second
+/// What a rule of [`NFT`] needs that has this in it, beside chains.
+const NFT_PARTS: [(&str, &str); 6] = [
+    ("@s", "nft 'add set ip t s { type ipv4_addr . inet_service; flags interval; elements = { 192.0.2.0/24 . 80-90 } }'"),
+    ("@m", "nft 'add map ip t m { type ipv4_addr : verdict; flags interval; elements = { 10.0.0.0/8 : drop, 172.17.3.0/24 : jump e } }'"),
+    ("@d", "nft 'add set ip t d { type ipv4_addr; flags dynamic, timeout; timeout 1m; }'"),
+    ("@i", "nft 'add set ip t i { type ifname . ipv4_addr; elements = { vm_wlan . 172.17.3.3 } }'"),
+    ("limit name", "nft add limit ip t l rate 10/second"),
+    ("timeout set", "nft 'add ct timeout ip t h { protocol tcp; policy = { time_wait: 1, close: 1 }; }'"),
+];
+const NFT: &str = "
 nft add rule ip t c meta nftrace set 1
-nft add rule ip t c ct state established,related accept
+nft add rule ip t c ct state established,related ct status confirmed accept
 nft add rule ip t c iifname vm_wlan* oifname '{ wlan0, wlan1 }' ip daddr . tcp dport @s counter drop
+nft add rule ip t c iifname != vm_wlan* iifgroup != 7 iifname . ct original ip saddr != @i counter goto e
 nft add rule ip t c ip saddr vmap @m
 nft add rule ip t c meta mark and 0xff00 == 0x100 limit name l ip ttl 5 reject with icmp type admin-prohibited
 nft add rule ip t c fib daddr type local meta l4proto '{ tcp, udp }' th dport 53 drop
 nft add rule ip t c udp dport 54 queue num 3
 nft add rule ip t c update @d '{ ip saddr limit rate over 5/second }' drop
+nft add rule ip t c add @d '{ ip saddr ct count over 3072 }' counter drop
+nft add rule ip t c ct status != confirmed numgen inc mod 64 0 log group 26478
+nft add rule ip t c ct timeout set '\"h\"'
 nft add rule ip t c 'tcp flags & (syn | ack) == syn ct count over 10 drop'
 nft add rule ip t c tcp option maxseg size set 1200
 nft add rule ip t c meta mark set ct mark goto e
-nft add rule ip n p oifname wlan0 masquerade
+nft add rule ip t c ip frag-off and 0x3fff != 0 ip saddr and 255.255.240.0 == '{ 10.20.48.0 }' notrack
+nft add rule ip n p oifname wlan0 meta l4proto udp masquerade to :1024-32767
 nft add rule ip n p ip saddr 172.17.3.3 snat to 192.0.2.7
 nft add rule ip n q udp dport 53 dnat to 192.0.2.1:5353
 ";
@@ -175,7 +167,7 @@ fn of_routing(seeds: &Seeds) {
     seeds.put("links", "none", &of(&|n| drop(link::by_name(n, "none"))));
     seeds.put("addresses", "v4", &of(&|n| drop(address::of(n, Family::V4, None))));
     seeds.put("addresses", "v6", &of(&|n| drop(address::of(n, Family::V6, None))));
-    seeds.put("addresses", "prefixes", &of(&|n| drop(observe::Lists::read(n))));
+    seeds.put("addresses", "prefixes", &slim(&of(&|n| drop(observe::Lists::read(n)))));
     let neighbours = of(&|n| drop(neighbour::of(n, Family::V4, Some(index))));
     seeds.put("addresses", "neighbours", &neighbours);
     seeds.put("routes", "v4", &of(&|n| drop(route::of(n, Family::V4, None, None))));
@@ -190,7 +182,7 @@ fn of_routing(seeds: &Seeds) {
         let choice: Uplinks = choice.parse().unwrap();
         let routing = RoutingMode::Main;
         let question = uplink::Question { choice: &choice, routing, rules: &[], sender: None };
-        seeds.put("uplink", name, &of(&|n| drop(uplink::observe(n, &question))));
+        seeds.put("uplink", name, &slim(&of(&|n| drop(uplink::observe(n, &question)))));
     }
     seeds.put("traffic_control", "queues", &of(&|n| drop(tc::queues(n))));
     for (name, way) in [("in", Way::In), ("out", Way::Out)] {
@@ -201,6 +193,37 @@ fn of_routing(seeds: &Seeds) {
     seeds.put("ipsec", "policies", &record(|| drop(ipsec::policies())));
     seeds.put("traffic_control", "of_others", &queues_of_others());
     seeds.put("connections", "two", &[connection(17, 53, 30), connection(6, 443, 300)].concat());
+}
+
+/// Without what links have of counters and of each family: `links` has that, and where a link is one answer of
+/// many, what is longest would be fuzzed most.
+fn slim(messages: &[u8]) -> Vec<u8> {
+    const LINK: usize = 16 + 16;
+    const LONG: usize = 64;
+    let mut slim = Vec::new();
+    let mut left = messages;
+    while let Some(length) = left.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes) as usize) {
+        let (one, rest) = left.split_at(length.next_multiple_of(4).min(left.len()));
+        left = rest;
+        if one.get(4..6) != Some(&libc::RTM_NEWLINK.to_ne_bytes()) || one.len() < LINK {
+            slim.extend(one);
+            continue;
+        }
+        let start = slim.len();
+        slim.extend(&one[..LINK]);
+        let mut attributes = &one[LINK..];
+        while let Some(length) = attributes.first_chunk().map(|l| u16::from_ne_bytes(*l) as usize) {
+            let length = length.max(4).next_multiple_of(4).min(attributes.len());
+            let (attribute, rest) = attributes.split_at(length);
+            attributes = rest;
+            if attribute.len() <= LONG {
+                slim.extend(attribute);
+            }
+        }
+        let length = ((slim.len() - start) as u32).to_ne_bytes();
+        slim[start..start + 4].copy_from_slice(&length);
+    }
+    slim
 }
 
 /// Queues and filters that not every kernel has.
@@ -330,19 +353,45 @@ fn of_filters(seeds: &Seeds) {
     for name in ["filter", "mangle", "nat"] {
         seeds.put("xtables", name, &table_of_xtables(name));
     }
-    let case = cases().into_iter().find(|case| case.name == "resolver").unwrap();
     let mut firewall = open(Choice::Nftables);
-    firewall.apply(&case.ruleset).unwrap();
-    let ours = record(|| drop(tables_of_nftables()));
-    seeds.put("own_nftables", "table", &ours);
-    seeds.put("nftables", "ours", &ours);
-    firewall.clear().unwrap();
-    let file = std::env::temp_dir().join(format!("guestnet-seeds-{}", std::process::id()));
-    fs::write(&file, NFT).unwrap();
-    sh(&format!("nft -f {}", file.display()));
-    each(NFT_RULES);
-    fs::remove_file(file).unwrap();
-    seeds.put("nftables", "others", &record(|| drop(tables_of_nftables())));
+    for (name, of) in [("table", "resolver"), ("short", "no_subnets")] {
+        let case = cases().into_iter().find(|case| case.name == of).unwrap();
+        firewall.apply(&case.ruleset).unwrap();
+        let ours = record(|| drop(tables_of_nftables()));
+        seeds.put("own_nftables", name, &ours);
+        if name == "table" {
+            seeds.put("nftables", "ours", &ours);
+        }
+        firewall.clear().unwrap();
+    }
+    // One for each rule, with what it needs: what is short is taken more often.
+    for (number, rule) in NFT.lines().filter(|line| !line.is_empty()).enumerate() {
+        sh("nft flush ruleset");
+        let (table, chain, hook) = match rule.split(' ').collect::<Vec<_>>()[4..6] {
+            ["t", chain] => ("t", chain, "filter hook forward priority 0; policy drop"),
+            [table, "p"] => (table, "p", "nat hook postrouting priority 100"),
+            [table, chain] => (table, chain, "nat hook prerouting priority -100"),
+            _ => panic!("{rule}: a table and a chain"),
+        };
+        sh(&format!("nft 'add table ip {table}; add chain ip {table} {chain} {{ type {hook}; }}'"));
+        if rule.contains("goto e") || rule.contains("@m") {
+            sh("nft 'add chain ip t e; add rule ip t e counter accept'");
+        }
+        for (mark, command) in NFT_PARTS {
+            if rule.contains(mark) {
+                sh(command);
+            }
+        }
+        // As many as the kernel takes.
+        let (done, said) = run(rule);
+        if !done {
+            eprintln!("{rule}: {said}");
+            continue;
+        }
+        let name = format!("others_{}", number + 1);
+        seeds.put("nftables", &name, &record(|| drop(tables_of_nftables())));
+    }
+    sh("nft flush ruleset");
     // NFNLGRP_NFTRACE
     let socket = listener(NETLINK_NETFILTER, &[9]);
     sh("nft add table ip t; nft 'add chain ip t i { type filter hook input priority 0; }'

@@ -31,7 +31,14 @@ const JUST: u32 = 3;
 /// of a connection puts its timeout back to one of two values, so what is left of it says when the last
 /// one was (nf_conntrack_udp_packet()).
 pub fn just_answered(gateway: Ipv4Addr) -> Result<OrderedSet<Ipv4Addr>, KernelError> {
-    let timeouts = [timeout("udp_timeout", 30), timeout("udp_timeout_stream", 120)];
+    just_answered_of(gateway, [timeout("udp_timeout", 30), timeout("udp_timeout_stream", 120)])
+}
+
+/// The same where the timeouts are these, in seconds.
+pub(crate) fn just_answered_of(
+    gateway: Ipv4Addr,
+    timeouts: [u32; 2],
+) -> Result<OrderedSet<Ipv4Addr>, KernelError> {
     let address = Writer::default().with(CTA_IP_V4_DST, &gateway.octets());
     let tuple = Writer::default().with_nested(CTA_TUPLE_IP, &address);
     // Kernels before 5.8 do not know the filter and list all: what is listed is looked at, too.

@@ -85,12 +85,17 @@ impl Netlink {
     }
 
     fn of(family: isize) -> io::Result<Self> {
+        let socket = Self::socket(family)?;
+        Ok(Self { socket, sequence: Cell::new(0), buffer: RefCell::new(Vec::new()) })
+    }
+
+    fn open_socket(family: isize) -> io::Result<Socket> {
         let mut socket = Socket::new(family)?;
         ask_for_words(&mut socket)?;
         // Kernels before 4.20 lack it: their dumps are not filtered, so every reader filters too.
         let _ = socket.set_netlink_get_strict_chk(true);
         setsockopt(&socket, ReceiveTimeout, &TimeVal::new(PATIENCE, 0))?;
-        Ok(Self { socket, sequence: Cell::new(0), buffer: RefCell::new(Vec::new()) })
+        Ok(socket)
     }
 
     /// Asks for a change and waits for the kernel's word. `flags`: `NLM_F_CREATE` and the like.
@@ -242,6 +247,11 @@ impl Netlink {
 /// To the kernel and from it. For fuzzers it is otherwise (`tape`).
 #[cfg(not(feature = "fuzzing"))]
 impl Netlink {
+    #[inline(always)]
+    fn socket(family: isize) -> io::Result<Socket> {
+        Self::open_socket(family)
+    }
+
     #[inline(always)]
     fn send(&self, request: &[u8]) -> io::Result<()> {
         self.socket.send_to(request, &SocketAddr::new(0, 0), 0).map(drop)

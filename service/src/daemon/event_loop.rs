@@ -198,6 +198,7 @@ impl Daemon {
     /// What nobody announces: a rule of iptables of who takes no lock, a sysctl.
     pub(in crate::daemon) fn check_all(&mut self, now: Instant) {
         self.debounce.check(now);
+        self.pin_guests();
         self.shared.forwarding.get_mut().reread(false);
         let forwarding = !self.shared.forwarding.get().is_on();
         self.debounce.trigger(Due { forwarding, ..Due::shared() }, now);

@@ -269,6 +269,14 @@ impl GuestTable {
         self.work.insert(index, InWork { work: Work::Update(Box::new(to)), repair: false });
     }
 
+    /// That network, while it is about to get it.
+    pub fn updated(&self, index: IfIndex) -> Option<&GuestNet> {
+        match &self.work.get(&index)?.work {
+            Work::Update(to) => Some(to),
+            Work::Align => None,
+        }
+    }
+
     /// It has that network now.
     pub fn commit_update(&mut self, index: IfIndex, spec: GuestSpec) {
         let Some(InWork { work: Work::Update(to), .. }) = self.work.get_mut(&index) else { return };
@@ -556,7 +564,10 @@ impl GuestTable {
             guest.net = guest.net.clone().pinned(true);
             new.push(guest.index);
         }
-        new.iter().for_each(|index| self.has_changed(*index));
+        for index in &new {
+            self.has_changed(*index);
+            self.turn_update(*index, |to| to.pinned(true));
+        }
         new
     }
 
@@ -566,7 +577,17 @@ impl GuestTable {
             guest.net = guest.net.clone().routed(mode);
         }
         let all: Vec<_> = self.attached.values().map(|guest| guest.index).collect();
-        all.into_iter().for_each(|index| self.has_changed(index));
+        for index in all {
+            self.has_changed(index);
+            self.turn_update(index, |to| to.routed(mode));
+        }
+    }
+
+    /// What is to come of an update that is under way has to suit a device that changes meanwhile, too.
+    fn turn_update(&mut self, index: IfIndex, change: impl FnOnce(GuestNet) -> GuestNet) {
+        if let Some(InWork { work: Work::Update(to), .. }) = self.work.get_mut(&index) {
+            **to = change((**to).clone());
+        }
     }
 }
 
@@ -688,6 +709,21 @@ mod tests {
         table.commit_update(DEMO, spec.with_dhcp(false));
         assert_eq!(told(&table), None);
         assert!(table.remove(DEMO).is_some() && table.dhcp().is_empty());
+    }
+
+    #[test]
+    fn what_the_device_asks_for_during_an_update_is_there_after_it() {
+        let (mut table, spec) = updating();
+        assert_eq!(table.pin(|_| true), [DEMO]);
+        table.route(RoutingMode::NETD);
+        let to = table.updated(DEMO).unwrap().clone();
+        table.commit_update(DEMO, spec.clone());
+        table.end_work(DEMO);
+        let net = &table.get(&spec.name).unwrap().net;
+        assert_eq!((net, net.guest.address), (&to, NEW.into()));
+        assert!(net.host.pinned);
+        assert_eq!(*net, net.clone().routed(RoutingMode::NETD));
+        assert_ne!(*net, net.clone().routed(RoutingMode::Main));
     }
 
     #[test]

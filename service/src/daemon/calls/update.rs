@@ -228,7 +228,8 @@ impl Daemon {
         self.take_in();
         let index = update.before.index;
         let guest = self.world.guests.by_index(index).ok_or_else(|| self.where_is(update))?;
-        let net = update.net.clone();
+        // As it began, or as the device asks for since.
+        let net = self.world.guests.updated(index).unwrap_or(&update.net).clone();
         let after = leased(Attached { spec: update.spec.clone(), net, ..guest.clone() });
         self.keep(AttachedRecord::of(&after), &after.net)?;
         if update.net.vpn != update.before.net.vpn {

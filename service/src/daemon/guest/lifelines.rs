@@ -48,6 +48,8 @@ pub(in crate::daemon) struct Lifelines {
     times: OrderedMap<IfIndex, (Instant, EndCause)>,
     /// Guests that are being detached, and why.
     ending: HashMap<IfIndex, EndCause>,
+    /// Guests that are being detached because somebody asked for it, and what has ended meanwhile.
+    ended: HashMap<IfIndex, EndCause>,
 }
 
 /// Rings when a process that a guest lives by has ended.
@@ -73,8 +75,8 @@ impl Knell {
 impl Lifelines {
     pub(in crate::daemon) fn new() -> io::Result<Self> {
         let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
-        let (processes, times, ending) = Default::default();
-        Ok(Self { epoll, processes, times, ending })
+        let (processes, times, ending, ended) = Default::default();
+        Ok(Self { epoll, processes, times, ending, ended })
     }
 
     /// To be called on a tokio runtime.
@@ -151,6 +153,7 @@ impl Lifelines {
         self.processes.remove(&index);
         self.times.remove(&index);
         self.ending.remove(&index);
+        self.ended.remove(&index);
     }
 }
 
@@ -163,9 +166,15 @@ impl Daemon {
         }
     }
 
-    /// Has an attached guest's link deleted. One that is leaving already has its reason.
+    /// Has an attached guest's link deleted. One that is leaving already has its reason; it needs this one if its
+    /// link stays.
     pub(in crate::daemon) fn end_guest(&mut self, index: IfIndex, cause: EndCause) {
-        let Some(guest) = self.world.guests.by_index(index) else { return };
+        let Some(guest) = self.world.guests.by_index(index) else {
+            if self.world.guests.has_link(index) {
+                self.lifelines.ended.insert(index, cause);
+            }
+            return;
+        };
         let name = guest.name().clone();
         log::info!("{name}: {cause}: detached");
         self.world.guests.leave(&name);
@@ -174,9 +183,10 @@ impl Daemon {
         self.shut_out();
     }
 
-    /// Its link could not be deleted: a guest that nobody asked to detach is tried again.
+    /// Its link could not be deleted: a guest of which something that it lives by has ended is tried again.
     pub(in crate::daemon) fn did_not_end(&mut self, index: IfIndex) {
-        if let Some(cause) = self.lifelines.ending.remove(&index) {
+        let Lifelines { ending, ended, .. } = &mut self.lifelines;
+        if let Some(cause) = ending.remove(&index).or(ended.remove(&index)) {
             self.lifelines.times.insert(index, (Instant::now() + AGAIN, cause));
         }
     }

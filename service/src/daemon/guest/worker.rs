@@ -161,6 +161,9 @@ impl Daemon {
         let (name, mtu) = (guest.name(), guest.net.mtu);
         log::error!("{name}: keeps MTU {mtu}, {} is due: {why}", job.net.mtu);
         self.upkeep.worker.doubt(job.index);
+        if job.tells {
+            self.upkeep.worker.told.insert(job.index);
+        }
         self.look_at_ends(job.index);
         // What the guest has done itself is not tried again before its way out changes.
         if !matches!(why, Error::GuestInterfaceMoved { .. }) {

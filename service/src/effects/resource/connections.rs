@@ -369,6 +369,9 @@ fn work(shared: &Shared) {
     while let Some(Work { unfit, count, excess }) = shared.next() {
         if !unfit.is_empty() {
             forget(shared, &unfit);
+            // Who takes an address over waits for this, and not for what follows: that reads all connections.
+            shared.lock().in_work.clear();
+            shared.done.notify_all();
         }
         let rests_until = excess.map(|excess| {
             let began = Instant::now();
@@ -380,14 +383,11 @@ fn work(shared: &Shared) {
             counts.into_iter().max_by_key(|(_, has)| *has)
         });
         let mut state = shared.lock();
-        state.in_work.clear();
         state.rests_until = rests_until.or(state.rests_until);
         if let Some(busiest) = busiest {
             state.count = false;
             state.counted = Some((Instant::now(), busiest));
         }
-        drop(state);
-        shared.done.notify_all();
     }
 }
 

@@ -57,7 +57,7 @@ impl Daemon {
         } else {
             log::info!("forwarding: netd has answered");
         }
-        self.shared.forwarding.answered(&result);
+        self.shared.forwarding.answered(true, &result);
         if again && self.world.guests.need_forwarding() {
             self.shared.forwarding.get_mut().ask_later();
             self.world.awaits_netd = true;

@@ -181,7 +181,8 @@ impl Forwarding {
     /// netd has answered. Tells whether it is to be asked once more.
     pub(crate) fn answered(&mut self, result: &Result<(), Error>) -> bool {
         self.on = sysctl::forwarding().unwrap_or(false);
-        if result.is_ok() {
+        // What netd did not answer it may do all the same: that is taken back later.
+        if !result.as_ref().is_err_and(|e| !e.is_unanswered()) {
             self.remember_or_say(ForwardingRecord::of(&Switch::Netd));
         }
         match &mut self.netd {

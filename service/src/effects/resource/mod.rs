@@ -307,9 +307,13 @@ impl<R: SharedResource> Managed<R> {
         self.resource.clear(Ending(()))
     }
 
-    /// Somebody who was asked for it has answered.
-    pub(crate) fn answered(&mut self, result: &Result<(), Error>) {
+    /// Somebody who was asked for this has answered. What is wanted may be another by now: that is then still to
+    /// be done.
+    pub(crate) fn answered(&mut self, asked: R::Want, result: &Result<(), Error>) {
         self.note(result);
+        if result.is_ok() {
+            self.applied = Some(asked);
+        }
     }
 
     fn differs(&self, want: &R::Want) -> bool {
@@ -447,6 +451,19 @@ mod tests {
 
     fn event(it: &mut Managed<Fake>, world: &World, look: Look) -> Option<Outcome> {
         it.reconcile(world, look, Trigger::Event).ok()
+    }
+
+    #[test]
+    fn an_answer_to_what_nobody_wants_any_more_is_taken_back() {
+        let mut it = Managed::new(Fake::default(), Some(false));
+        event(&mut it, &on(), Look::Wanted);
+        event(&mut it, &World::empty(), Look::Wanted);
+        assert_eq!(it.get().writes, [true, false]);
+        it.answered(true, &Ok(()));
+        for _ in 0..2 {
+            event(&mut it, &World::empty(), Look::Wanted);
+            assert_eq!(it.get().writes, [true, false, false]);
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod program;
 pub mod resolver;
 pub mod snapshot;
 pub mod traffic;
+pub mod user;
 pub mod vm;
 pub mod xdp;
 

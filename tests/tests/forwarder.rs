@@ -16,7 +16,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ use guestnet_tests::client::{address, by_pid, config};
 use guestnet_tests::resolver::{
     answer, listen, question, read_framed, resolve, resolve_by_tcp, write_framed, Resolver, Says,
 };
+use guestnet_tests::user::{as_user, STRANGER};
 use guestnet_tests::{uninterrupted, Daemon, Device, Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(
@@ -41,6 +42,7 @@ guestnet_tests::with_both_backends!(
     who_chooses_is_answered_at_the_port_that_it_asked_from_before,
     a_guest_by_a_tun_never_follows_the_uplinks_to_the_forwarder,
     a_question_that_finds_nobody_is_not_refused,
+    a_stranger_at_the_forwarders_port_answers_nobody,
 );
 
 const FIRST: &str = "192.0.2.53";
@@ -369,6 +371,46 @@ fn a_port_that_somebody_has_is_named_and_taken_once_it_is_free() {
     eventually("it is said", || dns_of(&bed, "box").state == LayerState::OK);
 }
 
+/// Any program may take a port that guestnetd has not taken yet, or not again.
+fn a_stranger_at_the_forwarders_port_answers_nobody(firewall: &str) {
+    let args = format!("--firewall {firewall} --dns {FIRST}");
+    let bed = Bed::on(Device::new()).args(&args).build();
+    let _first = bed.device.internet.resolver(FIRST, Says::All);
+    let open = || {
+        as_user(STRANGER, || {
+            (UdpSocket::bind(("0.0.0.0", PORT)), TcpListener::bind(("0.0.0.0", PORT)))
+        })
+    };
+    let (udp, tcp) = bed.device.enter(open);
+    let (udp, tcp) = (udp.expect("the port"), tcp.expect("the port"));
+    bed.attach_as(&by(DnsMode::FORWARD, "box"), &bed.target());
+    let (asked, over) = (AtomicU32::new(0), AtomicBool::new(false));
+    udp.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut buffer = [0; 512];
+            while !over.load(Ordering::Relaxed) {
+                let Ok((length, from)) = udp.recv_from(&mut buffer) else { continue };
+                asked.fetch_add(1, Ordering::Relaxed);
+                let answer = answer(&buffer[..length], Says::All).expect("an answer");
+                // To it, it looks sent, or is refused.
+                let _ = udp.send_to(&answer, from);
+            }
+        });
+        for _ in 0..3 {
+            let answered = resolve(&bed.guest, GATEWAY);
+            assert!(answered.is_err(), "{answered:?}");
+        }
+        assert!(!connects(&bed.guest, GATEWAY, 53), "by TCP");
+        over.store(true, Ordering::Relaxed);
+    });
+    assert!(asked.into_inner() >= 3, "it would have answered");
+    eventually("it is said", || dns_of(&bed, "box").cause == Cause::DNS_PORT_TAKEN);
+    drop((udp, tcp));
+    eventually("it is free", || resolve(&bed.guest, GATEWAY).is_ok());
+    assert_eq!(resolve_by_tcp(&bed.guest, GATEWAY).expect("TCP"), Resolver::ANSWER);
+}
+
 fn dns_of(bed: &Bed, guest: &str) -> LayerStatus {
     let mut status = bed.service.status(Some(guest)).expect("status");
     let layers = status.guests.remove(0).layers;
@@ -503,6 +545,17 @@ fn whatever_a_guest_sends_others_are_answered() {
 
 #[test]
 fn a_storm_of_one_guest_leaves_others_their_answers() {
+    a_storm_of(&question());
+}
+
+/// guestnetd answers it by itself, at once.
+#[test]
+fn a_storm_about_the_zone_leaves_others_their_answers() {
+    let header = &question()[..12];
+    a_storm_of(&[header, b"\x08_gateway\x05guest\0\0\x01\0\x01"].concat());
+}
+
+fn a_storm_of(question: &[u8]) {
     let bed = bed("nftables", &[FIRST]);
     let first = bed.device.internet.resolver(FIRST, Says::All);
     let storm = Guest::new();
@@ -518,7 +571,7 @@ fn a_storm_of_one_guest_leaves_others_their_answers() {
             let mut sent = 0_u64;
             while Instant::now() < until {
                 for socket in &sockets {
-                    sent += u64::from(socket.send_to(&question(), (GATEWAY, 53)).is_ok());
+                    sent += u64::from(socket.send_to(question, (GATEWAY, 53)).is_ok());
                 }
             }
             sent

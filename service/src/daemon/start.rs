@@ -217,6 +217,7 @@ impl Daemon {
             },
             filter: filter.backend(),
             nat_ports: None,
+            user: nix::unistd::geteuid().as_raw(),
             connections: Some(config.connections).filter(|most| *most != 0),
         };
         let netd_routes = routing != RoutingMode::Main;

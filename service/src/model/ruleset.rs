@@ -63,6 +63,8 @@ pub struct Ruleset {
     /// that takes another of them (`nf_nat_oif_changed()`), and one that is sent again may: where the
     /// next hop is chosen by ports, the sender's socket has a say in it (`sk_rethink_txhash()`).
     pub sources: OrderedMap<IfName, Ipv4Addr>,
+    /// The user that guestnetd runs as: with root alone it may answer from the forwarder's port.
+    pub user: u32,
     /// What may pass through the device that is neither from nor to a guest.
     pub strangers: Strangers,
     /// Rules of single guests, such as forwarded ports: they come before the others of their hook.
@@ -353,6 +355,16 @@ pub enum Match {
     /// An ICMP error that nobody hears at this port, about what was sent to a port for names and led to this
     /// one by DNAT. (About UDP: to who asks by TCP a reset is sent.)
     ForwarderUnreachable(u16),
+    /// Said from this port, about what was sent to a port for names and led to that one by DNAT, by a program of
+    /// another user than root and this one.
+    FromStranger {
+        /// The protocol.
+        protocol: Protocol,
+        /// The port.
+        port: u16,
+        /// guestnetd's own user.
+        user: u32,
+    },
 }
 
 /// Where names are asked for.
@@ -675,11 +687,17 @@ impl Ruleset {
     }
 
     /// While guestnetd starts again nobody hears the forwarder's port, and the kernel says so to who asks there:
-    /// a client would give up at once (ECONNREFUSED) where it asks again if it hears nothing.
+    /// a client would give up at once (ECONNREFUSED) where it asks again if it hears nothing. And any program may
+    /// take the port meanwhile: it answers no guest.
     fn output(&self) -> Vec<Rule> {
-        let drop = Rule::new(Hook::Output, Family::V4, Verdict::Drop);
-        let drop = drop.when(Match::ForwarderUnreachable(FORWARDER));
-        self.may_forward().then_some(drop).into_iter().collect()
+        if !self.may_forward() {
+            return Vec::new();
+        }
+        let stranger =
+            |protocol| Match::FromStranger { protocol, port: FORWARDER, user: self.user };
+        let [udp, tcp] = [Protocol::Udp, Protocol::Tcp].map(stranger);
+        let drop = |such| Rule::new(Hook::Output, Family::V4, Verdict::Drop).when(such);
+        [Match::ForwarderUnreachable(FORWARDER), udp, tcp].map(drop).into()
     }
 
     /// Whether some guest's questions go to the forwarder, or may do so without another rule.

@@ -74,6 +74,8 @@ pub struct Platform {
     pub filter: Backend,
     /// The ports that guests' connections leave with; none: any.
     pub nat_ports: Option<NatPorts>,
+    /// The user that guestnetd runs as.
+    pub user: u32,
     /// How many connections one guest may have at a time; none: no limit.
     pub connections: Option<u32>,
 }
@@ -162,6 +164,7 @@ impl World {
                 forwarding: ForwardingMode::Sysctl,
                 filter: Backend::Nftables,
                 nat_ports: None,
+                user: 0,
                 connections: None,
             },
             rules: Vec::new(),

@@ -177,6 +177,7 @@ impl SharedResource for PacketFilter {
                 Backend::Iptables => Sources::default(),
             },
             nat_ports: world.platform.nat_ports,
+            user: world.platform.user,
             connections: world.platform.connections,
             crowd: world.uplink.network.and_then(ruleset::crowd),
             forgets: false,

@@ -143,6 +143,7 @@ fn begin(name: &str, family: Family) -> Result<Match, Failure> {
         "connlimit" => ("connlimit", 1, 32),
         "hashlimit" => ("hashlimit", 3, 312),
         "statistic" => ("statistic", 0, 24),
+        "owner" => ("owner", 1, 24),
         "tcp" => ("tcp", 0, 16),
         "udp" => ("udp", 0, 16),
         "icmp" => ("icmp", 0, 8),
@@ -223,6 +224,15 @@ impl Match {
             "--hashlimit-mode" if words.value()? == "srcip" => data[272] |= 1 << 2,
             "--hashlimit-name" => put(data, 0, words.value()?.as_bytes()),
             "--hashlimit-htable-expire" => word(data, 288, words.number()?),
+            // XT_OWNER_SOCKET and XT_OWNER_UID.
+            "--socket-exists" => data[16] |= 4,
+            "--uid-owner" => {
+                let user = words.number()?;
+                word(data, 0, user);
+                word(data, 4, user);
+                data[16] |= 1;
+                data[17] |= u8::from(inverted);
+            }
             "--mode" if words.value()? == "nth" => put(data, 0, &1u16.to_ne_bytes()),
             "--every" => word(data, 4, words.number()?.saturating_sub(1)),
             "--packet" => {

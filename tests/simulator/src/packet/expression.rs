@@ -138,6 +138,8 @@ impl State {
             4 => word(self.input.0),
             5 => word(output.map_or(0, |output| output.0)),
             6 => Some(name(&self.input.1)),
+            // Whose it is: no packet here is of a stranger's.
+            10 => None,
             7 => Some(name(output.map_or("", |output| &output.1))),
             15 => Some(vec![libc::NFPROTO_IPV4 as u8, 0, 0, 0]),
             16 => Some(vec![self.protocol, 0, 0, 0]),

@@ -81,7 +81,7 @@ const V6: Option<Family> = Some(Family::V6);
 const SOURCE: u32 = 0b10010;
 const DESTINATION: u32 = 0b01001;
 
-const ALL: [Known; 23] = [
+const ALL: [Known; 24] = [
     matching("conntrack", 1, 152, 152),
     matching("conntrack", 2, 160, 156),
     matching("conntrack", 3, 168, 164),
@@ -89,6 +89,8 @@ const ALL: [Known; 23] = [
     Known { common: false, ..matching("hashlimit", 3, 312, 304) },
     matching("statistic", 0, 24, 16),
     matching("comment", 0, 256, 256),
+    // Of the device's own, and what leaves.
+    Known { hooks: 0b11000, ..matching("owner", 1, 24, 24) },
     of("tcp", libc::IPPROTO_TCP, 16, 12),
     of("udp", libc::IPPROTO_UDP, 16, 10),
     Known { family: V4, ..of("icmp", libc::IPPROTO_ICMP, 8, 4) },

@@ -170,6 +170,8 @@ fn matches(name: &[u8], revision: u8, data: &[u8], state: &State) -> Result<bool
         // Of each so many, the first packet that comes.
         b"statistic" => word(data, 4) == word(data, 12),
         b"comment" => true,
+        // XT_OWNER_SOCKET: whose it is, is asked of what has one; no packet here is of a stranger's.
+        b"owner" if data[16] & 4 != 0 && data[17] & 4 == 0 => false,
         other => return Err(format!("x_tables' match {}", String::from_utf8_lossy(other))),
     })
 }

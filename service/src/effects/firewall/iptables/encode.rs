@@ -134,6 +134,16 @@ fn conditions(rule: &Rule) -> Vec<String> {
             "-p icmp -m icmp --icmp-type 3/3 -m conntrack --ctorigdstport {NAMES} --ctreplsrcport \
              {port} "
         ),
+        // Of a connection that no program has taken yet nobody is the owner.
+        (Some(Match::FromStranger { protocol, port, user }), _) => {
+            let own = format!("-m owner ! --uid-owner {user} ");
+            let own = if *user == 0 { String::new() } else { own };
+            format!(
+                "-p {} -m owner --socket-exists ! --uid-owner 0 {own}-m conntrack --ctorigdstport \
+                 {NAMES} --ctreplsrcport {port} ",
+                protocol.name()
+            )
+        }
         (Some(Match::Proto { protocol, ports }), _) => {
             let (name, first, last) = (protocol.name(), ports.start(), ports.end());
             let ports = if first == last { first.to_string() } else { format!("{first}:{last}") };

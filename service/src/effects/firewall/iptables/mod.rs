@@ -53,12 +53,12 @@ pub struct Iptables {
     /// Why it cannot be read, where it can be written. Then what was written is taken to be there, but
     /// for the jumps to it, which are asked for.
     unseen: Option<String>,
-    /// What limits guests' connections and this kernel has not: rules with it are left out.
+    /// What this kernel has not of what guests can do without: rules with it are left out.
     lacks: Vec<&'static str>,
 }
 
-/// What limits guests' connections.
-const LIMITS: [&str; 4] = ["connlimit", "hashlimit", TELLS[0], TELLS[1]];
+/// What limits guests' connections, and says whose an answer is.
+const LIMITS: [&str; 5] = ["connlimit", "hashlimit", TELLS[0], TELLS[1], "owner"];
 /// What tells of them, and how often.
 const TELLS: [&str; 2] = ["statistic", "NFLOG"];
 
@@ -104,6 +104,7 @@ impl Iptables {
             Some(Match::OpenedOver(..) | Match::CrowdOver(..)) => {
                 !self.lacks.contains(&"hashlimit")
             }
+            Some(Match::FromStranger { .. }) => !self.lacks.contains(&"owner"),
             Some(Match::OpenedEach(..)) => !TELLS.iter().any(|name| self.lacks.contains(name)),
             _ => true,
         });

@@ -166,6 +166,16 @@ pub(super) fn rule<'a>(line: &Line, mut list: List<'a>) -> List<'a> {
             let list = equal(port_of(list, CT_DESTINATION_PORT, ORIGINAL), &NAMES.to_be_bytes());
             equal(port_of(list, CT_SOURCE_PORT, REPLY), &at.to_be_bytes())
         }
+        Some(Match::FromStranger { protocol, port, user }) => {
+            // What is passed on is nobody's, and ends here.
+            let users = [0, *user].into_iter().take(1 + usize::from(*user != 0));
+            let list = users.fold(list, |list, user| {
+                compare(meta(list, MetaKeys::Skuid), CmpOps::Neq, &user.to_ne_bytes())
+            });
+            let list = equal(meta(list, MetaKeys::L4Proto), &[l4(*protocol) as u8]);
+            let list = equal(port_of(list, CT_DESTINATION_PORT, ORIGINAL), &NAMES.to_be_bytes());
+            equal(port_of(list, CT_SOURCE_PORT, REPLY), &port.to_be_bytes())
+        }
         Some(Match::Proto { protocol, ports }) => {
             let list = transport(list, l4(*protocol), 2, 2);
             let (first, last) = (ports.start().to_be_bytes(), ports.end().to_be_bytes());

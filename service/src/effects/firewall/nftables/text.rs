@@ -185,6 +185,14 @@ fn line(rule: &Line) -> String {
             "icmp type destination-unreachable icmp code port-unreachable ct original proto-dst \
              {NAMES} ct reply proto-src {port}"
         ),
+        Match::FromStranger { protocol, port, user } => {
+            let own = if *user == 0 { String::new() } else { format!("meta skuid != {user} ") };
+            format!(
+                "meta skuid != 0 {own}meta l4proto {} ct original proto-dst {NAMES} ct reply \
+                 proto-src {port}",
+                protocol.name()
+            )
+        }
         Match::Proto { protocol, ports } => {
             let (name, first, last) = (protocol.name(), ports.start(), ports.end());
             match first == last {

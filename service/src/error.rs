@@ -43,12 +43,17 @@ pub enum Error {
         guest: GuestName,
     },
     /// The subnet is in use on the device.
-    #[error("{subnet} overlaps {what}; choose a gateway in another subnet{}", for_example(*free))]
+    #[error(
+        "{subnet} overlaps {what}{}; choose a gateway in another subnet{}",
+        of_guest(guest.as_ref()), for_example(*free)
+    )]
     SubnetOverlap {
         /// The subnet asked for.
         subnet: Subnet,
         /// What it overlaps, with its interface.
         what: String,
+        /// Whose subnet that is; none: the device's.
+        guest: Option<GuestName>,
         /// The gateway of a subnet that is free.
         free: Option<Ipv4Addr>,
     },
@@ -364,6 +369,10 @@ impl From<std::io::Error> for KernelError {
     fn from(e: std::io::Error) -> Self {
         Self { errno: e.raw_os_error().unwrap_or(libc::EIO), text: None }
     }
+}
+
+fn of_guest(guest: Option<&GuestName>) -> String {
+    guest.map_or_else(String::new, |guest| format!(" of guest {guest}"))
 }
 
 /// A gateway that can be asked for instead, as guestnetctl takes it.

@@ -20,7 +20,6 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use android_system_guestnet::aidl::android::system::guestnet::DiagnoseOptions::DiagnoseOptions;
@@ -29,7 +28,10 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     GuestConfig::GuestConfig,
     GuestEvent::GuestEvent,
     GuestKind::GuestKind,
-    IGuestNet::{IGuestNet, ERROR_NO_FREE_SLOT, ERROR_NO_SUCH_GUEST, ERROR_SEGMENT_CLASH},
+    IGuestNet::{
+        IGuestNet, ERROR_GUEST_INTERFACE_EXISTS, ERROR_NO_FREE_SLOT, ERROR_NO_SUCH_GUEST,
+        ERROR_SEGMENT_CLASH, ERROR_SUBNET_OVERLAP,
+    },
     UplinkInfo::UplinkInfo,
 };
 use binder::{ExceptionCode, Status};
@@ -37,32 +39,11 @@ use guestnet_platform::{connect, status_message, Connection, Endpoint, PlatformE
 use guestnet_tests::bed::{assert_words, deaf, eventually, Bed, Listener, FIRST};
 use guestnet_tests::client::{by_netns, by_pid, config, NAME};
 use guestnet_tests::program;
+use guestnet_tests::user::{as_user, STRANGER};
 use guestnet_tests::{said, Daemon, Device, Guest, InNetns, Internet, Probe};
 
-/// An ordinary user. No account needs to exist for it.
-const STRANGER: u32 = 4242;
 /// AID_SYSTEM on Android; here the first user that was ever added.
 const FIRST_USER: u32 = 1000;
-
-/// Runs `f` on a thread that has become another user, its connections with it. libc's functions
-/// would take all threads along; the system calls change the calling one.
-fn as_user<T: Send>(uid: u32, f: impl FnOnce() -> T + Send) -> T {
-    let become_it = move || {
-        let none: *const libc::gid_t = std::ptr::null();
-        // SAFETY: no groups are read; the ids are plain integers.
-        let results = unsafe {
-            [
-                libc::syscall(libc::SYS_setgroups, 0, none),
-                libc::syscall(libc::SYS_setresgid, uid, uid, uid),
-                libc::syscall(libc::SYS_setresuid, uid, uid, uid),
-            ]
-        };
-        assert_eq!(results, [0; 3], "{}", std::io::Error::last_os_error());
-        f()
-    };
-    let done = thread::scope(|scope| scope.spawn(become_it).join());
-    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
 
 fn dial(daemon: &Daemon) -> Result<Connection<dyn IGuestNet>, PlatformError> {
     let endpoint: Endpoint = daemon.endpoint().parse().expect("an endpoint");
@@ -136,6 +117,37 @@ fn rootless_guest(uid: u32) -> Child {
 fn end(mut guest: Child) {
     guest.kill().expect("killed");
     guest.wait().expect("ended");
+}
+
+#[test]
+fn a_refusal_names_no_guest_of_others() {
+    let args = format!("--allow-uid {STRANGER}:own");
+    let bed = Bed::on(Device::new()).args(&args).build();
+    open_to_all(&bed.daemon);
+    let (guest, rootless) = (guest_of(STRANGER), rootless_guest(STRANGER));
+    let pid = |child: &Child| by_pid(i32::try_from(child.id()).expect("a pid"));
+    let attach = |name, target| {
+        let attached = as_user(STRANGER, || {
+            let service = dial(&bed.daemon).expect("a connection");
+            service.attach(&config(name), &target, None).map(drop)
+        });
+        let status = attached.expect_err("attached");
+        (status.service_specific_error(), status_message(&status))
+    };
+    let within =
+        GuestConfig { gateway: "172.17.200.1".to_owned(), prefixLength: 24, ..config("roots") };
+    bed.service.attach(&within, &by_pid(bed.guest.pid()), None).expect("root's attach");
+    let (code, text) = attach("b", pid(&guest));
+    assert_eq!(code, ERROR_SUBNET_OVERLAP, "{text}");
+    assert!(text.contains("172.17.200.0/24 (gateway 172.17.200.1); choose"), "{text}");
+    bed.service.detach("roots").expect("root's detach");
+
+    bed.service.attach(&config("roots"), &pid(&rootless), None).expect("root's attach");
+    let (code, text) = attach("b", pid(&rootless));
+    assert_eq!(code, ERROR_GUEST_INTERFACE_EXISTS, "{text}");
+    assert!(!text.contains("roots"), "{text}");
+    end(guest);
+    end(rootless);
 }
 
 #[test]

@@ -275,12 +275,19 @@ struct Caller {
 impl Caller {
     /// [`answer`], without the names of guests that this caller does not see.
     fn answer<T>(self, result: Result<T, Error>) -> binder::Result<T> {
-        match (self.whose, result) {
-            (Whose::Of(_), Err(e @ Error::AddressInUse { address, .. })) => {
+        if self.whose == Whose::Everyones {
+            return answer(result);
+        }
+        match result {
+            Err(e @ Error::AddressInUse { address, .. }) => {
                 let text = format!("{address} is the address of another guest");
                 Err(text).or_service_specific_exception_with(error_codes::code(&e), |text| text)
             }
-            (_, result) => answer(result),
+            Err(Error::SubnetOverlap { subnet, what, free, .. }) => {
+                answer(Err(Error::SubnetOverlap { subnet, what, guest: None, free }))
+            }
+            Err(Error::AttachedAlready { found, .. }) => answer(Err(*found)),
+            other => answer(other),
         }
     }
 
@@ -493,8 +500,13 @@ impl IGuestNet for GuestNet {
     }
 
     fn setDeviceState(&self, state: &DeviceState) -> binder::Result<()> {
-        self.administrator()?;
-        answer(self.owner.set_device_state(from_wire::device_state(state)))
+        let caller = self.administrator()?;
+        let set = answer(self.owner.set_device_state(from_wire::device_state(state)));
+        caller.log(("setDeviceState", "the device"), &set, |()| {
+            let how = if state.idle { "idle" } else { "in use" };
+            Some(format!("{how}, as {} says", caller.by))
+        });
+        set
     }
 
     fn reload(&self) -> binder::Result<WireReloaded> {

@@ -52,7 +52,8 @@ impl fmt::Display for DevicePrefix {
 pub fn check(spec: &GuestSpec, device: &[DevicePrefix]) -> Result<(), Error> {
     match device.iter().find(|p| p.subnet.overlaps(&spec.subnet)) {
         Some(taken) => {
-            Err(Error::SubnetOverlap { subnet: spec.subnet, what: taken.to_string(), free: None })
+            let (subnet, what) = (spec.subnet, taken.to_string());
+            Err(Error::SubnetOverlap { subnet, what, guest: None, free: None })
         }
         None => Ok(()),
     }
@@ -65,10 +66,10 @@ pub fn with_a_free_gateway(
     gateway: Ipv4Addr,
     taken: impl Fn(&Subnet) -> bool,
 ) -> Error {
-    let Error::SubnetOverlap { subnet, what, .. } = error else { return error };
+    let Error::SubnetOverlap { subnet, what, guest, .. } = error else { return error };
     let free = neighbours(gateway, subnet.prefix())
         .find(|other| Subnet::containing(*other, subnet.prefix()).is_some_and(|s| !taken(&s)));
-    Error::SubnetOverlap { subnet, what, free }
+    Error::SubnetOverlap { subnet, what, guest, free }
 }
 
 /// The same address in other private networks (RFC 1918), those nearest to the default first:
@@ -95,6 +96,7 @@ mod tests {
         let overlap = Error::SubnetOverlap {
             subnet: subnet((gateway, prefix)),
             what: String::new(),
+            guest: None,
             free: None,
         };
         let error = with_a_free_gateway(overlap, gateway.into(), |subnet| {

@@ -76,9 +76,9 @@ impl Leases {
             let GuestSubnet { subnet, gateway } = other.subnet;
             let same = subnet == spec.subnet && gateway == spec.gateway;
             if !same && subnet.overlaps(&spec.subnet) {
-                let guest = other.guests.first().map(GuestName::as_str).unwrap_or_default();
-                let what = format!("{subnet} of guest {guest} (gateway {gateway})");
-                return Err(Error::SubnetOverlap { subnet: spec.subnet, what, free: None });
+                let what = format!("{subnet} (gateway {gateway})");
+                let guest = other.guests.first().cloned();
+                return Err(Error::SubnetOverlap { subnet: spec.subnet, what, guest, free: None });
             }
         }
         Ok(())

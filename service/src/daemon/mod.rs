@@ -437,7 +437,7 @@ impl Daemon {
             state_dir: self.store.dir().to_owned(),
             guests: self.world.guests.len(),
             owns_forwarding: self.shared.forwarding.get().is_ours(),
-            names: self.serving.servers.counters().dns.all().counts,
+            names: self.serving.servers.counters().dns.counts(),
         }
     }
 

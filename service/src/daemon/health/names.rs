@@ -127,10 +127,9 @@ impl Daemon {
             return LayerReport::waiting(Layer::Dns, Fault::new(self.uplink_cause(), text));
         };
         let lately = match guest {
-            Some((_, index)) => book.of(index),
-            None => book.all(),
+            Some((_, index)) => book.of(index).lately,
+            None => book.followers(),
         };
-        let lately = lately.lately;
         let behind = way.as_ref().or(self.world.uplink.name.as_ref());
         let (servers, origin, step) = match (dns, upstream.ask) {
             (Dns::Servers(own), _) => {

@@ -34,25 +34,32 @@ pub enum Lately {
     Refused(u32),
 }
 
-/// Of one guest, or of all.
+/// Of one guest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Since its attach, or since guestnetd began.
+    /// Since its attach.
     pub counts: Counts,
     /// Since whom it asks is another one.
     pub lately: Lately,
+}
+
+impl Lately {
+    /// This has come after it.
+    fn go_on(&mut self, then: Self) {
+        *self = match (*self, then) {
+            (before, Self::Nothing) => before,
+            (Self::Silent(n), Self::Silent(more)) => Self::Silent(n.saturating_add(more)),
+            (Self::Refused(n), Self::Refused(more)) => Self::Refused(n.saturating_add(more)),
+            (_, after) => after,
+        };
+    }
 }
 
 impl AddAssign for Page {
     /// What has come after it.
     fn add_assign(&mut self, then: Self) {
         self.counts += then.counts;
-        self.lately = match (self.lately, then.lately) {
-            (before, Lately::Nothing) => before,
-            (Lately::Silent(n), Lately::Silent(more)) => Lately::Silent(n.saturating_add(more)),
-            (Lately::Refused(n), Lately::Refused(more)) => Lately::Refused(n.saturating_add(more)),
-            (_, after) => after,
-        };
+        self.lately.go_on(then.lately);
     }
 }
 
@@ -62,7 +69,10 @@ pub struct Book(Mutex<Pages>);
 
 #[derive(Debug, Default)]
 struct Pages {
-    all: Page,
+    /// All guests', since guestnetd began.
+    counts: Counts,
+    /// Of guests that follow the uplink and have no servers of their own, since whom they ask are others.
+    followers: Lately,
     /// By the indexes of their host ends.
     guests: HashMap<IfIndex, Page>,
     /// Why the server cannot listen.
@@ -76,8 +86,13 @@ impl Book {
     }
 
     /// All guests', since guestnetd began.
-    pub fn all(&self) -> Page {
-        self.lock().all
+    pub fn counts(&self) -> Counts {
+        self.lock().counts
+    }
+
+    /// What came of asking whom guests ask that follow the uplink and have no servers of their own.
+    pub fn followers(&self) -> Lately {
+        self.lock().followers
     }
 
     /// Why no guest can be heard, if so.
@@ -86,22 +101,32 @@ impl Book {
     }
 
     /// This has come since it was written last.
-    pub(super) fn write(&self, new: &mut HashMap<Option<IfIndex>, Page>) {
+    pub(super) fn write(
+        &self,
+        new: &mut HashMap<Option<IfIndex>, Page>,
+        follows: impl Fn(IfIndex) -> bool,
+    ) {
         if new.is_empty() {
             return;
         }
         let mut pages = self.lock();
         for (index, page) in new.drain() {
-            pages.all += page;
-            index.into_iter().for_each(|index| *pages.guests.entry(index).or_default() += page);
+            pages.counts += page.counts;
+            let Some(index) = index else { continue };
+            *pages.guests.entry(index).or_default() += page;
+            if follows(index) {
+                pages.followers.go_on(page.lately);
+            }
         }
     }
 
-    /// Guests that ask others than before, from now on.
-    pub(super) fn turn(&self, guests: impl IntoIterator<Item = IfIndex>) {
+    /// Guests that ask others than before, from now on; and whether all that follow the uplink do.
+    pub(super) fn turn(&self, guests: impl IntoIterator<Item = IfIndex>, followers: bool) {
         let mut pages = self.lock();
+        if followers {
+            pages.followers = Lately::Nothing;
+        }
         for index in guests {
-            pages.all.lately = Lately::Nothing;
             pages.guests.entry(index).or_default().lately = Lately::Nothing;
         }
     }
@@ -135,19 +160,29 @@ mod tests {
     #[test]
     fn what_comes_in_a_row_is_counted_until_something_else_comes() {
         let book = Book::default();
-        let write =
-            |index, lately| book.write(&mut HashMap::from([(Some(index), page(1, lately))]));
+        let write = |index, lately| {
+            let mut new = HashMap::from([(Some(index), page(1, lately))]);
+            book.write(&mut new, |index| index == ONE);
+        };
         for lately in [Lately::Silent(2), Lately::Nothing, Lately::Silent(1)] {
             write(ONE, lately);
         }
         assert_eq!(book.of(ONE), page(3, Lately::Silent(3)));
         write(TWO, Lately::Answered);
-        assert_eq!(book.all(), page(4, Lately::Answered), "whoever it was");
+        assert_eq!(book.counts().asked, 4);
+        assert_eq!(
+            book.followers(),
+            Lately::Silent(3),
+            "who asks others says nothing of whom these ask"
+        );
         write(ONE, Lately::Refused(1));
         assert_eq!(book.of(ONE).lately, Lately::Refused(1));
-        book.turn([ONE]);
+        book.turn([ONE], false);
         assert_eq!(book.of(ONE), page(4, Lately::Nothing));
+        assert_eq!(book.followers(), Lately::Refused(1), "one that joins makes nobody answer");
+        book.turn([], true);
+        assert_eq!(book.followers(), Lately::Nothing);
         book.forget_others(|index| index == TWO);
-        assert_eq!((book.of(ONE), book.all().counts.asked), (Page::default(), 5));
+        assert_eq!((book.of(ONE), book.counts().asked), (Page::default(), 5));
     }
 }

@@ -329,6 +329,11 @@ impl Table {
         self.news.entry(index.into()).or_default()
     }
 
+    /// Whether guests that follow the uplink and choose nothing are to ask others than until now.
+    pub fn followers_turn(&self, want: &Want) -> bool {
+        self.want.upstreams.get(&None) != want.upstreams.get(&None)
+    }
+
     /// The guests that are to ask others than until now.
     pub fn turned<'a>(&'a self, want: &'a Want) -> impl Iterator<Item = IfIndex> + 'a {
         let same_ways = self.want.upstreams == want.upstreams;

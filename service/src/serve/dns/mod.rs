@@ -95,6 +95,13 @@ pub struct Guest {
     pub peers: Option<Arc<Peers>>,
 }
 
+impl Guest {
+    /// Whether it asks whom the uplink has.
+    fn follows(&self) -> bool {
+        self.way.is_none() && self.servers.is_none()
+    }
+}
+
 /// Who is asked by those that leave in one way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {

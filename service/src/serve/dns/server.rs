@@ -22,6 +22,7 @@ use super::listeners::Listeners;
 use super::socket::{receive, send};
 use super::storm::Storms;
 use super::stream::Connection;
+use super::Guest;
 use crate::model::if_index::IfIndex;
 use crate::serve::{Poll, Server, Want};
 use std::collections::HashMap;
@@ -190,15 +191,18 @@ impl Names {
                 continue;
             }
             let now = Instant::now();
-            let its =
-                |guest: &super::Guest| guest.address == *from.ip() && guest.gateway == gateway;
+            let its = |guest: &Guest| guest.address == *from.ip() && guest.gateway == gateway;
             if self.table.guest(index).is_some_and(its) {
                 let random = self.ids.draw();
                 let message = buffer.get(..length).unwrap_or_default();
                 let client = Client::Udp(from);
                 let step = self.table.ask(index, client, message, random, now);
                 self.buffer = buffer;
-                let useless = matches!(step, Step::Wait | Step::Again(_) | Step::Tell(None, ..));
+                // What is known here costs who asks nothing, and no place in the table.
+                let useless = matches!(
+                    step,
+                    Step::Wait | Step::Again(_) | Step::Tell(None, ..) | Step::Know(..)
+                );
                 self.act(step, poll);
                 if !useless {
                     continue;
@@ -213,6 +217,13 @@ impl Names {
                 self.shut_out();
             }
         }
+    }
+
+    fn write(&mut self) {
+        let mut news = std::mem::take(&mut self.table.news);
+        self.book.write(&mut news, |index| self.table.guest(index).is_some_and(Guest::follows));
+        // Its room is of use.
+        self.table.news = news;
     }
 
     /// Has the kernel throw away what some guests send.
@@ -293,7 +304,7 @@ impl Server for Names {
             self.shut_out();
         }
         self.book.forget_others(|index| of.contains_key(&index));
-        self.book.turn(self.table.turned(&want.dns));
+        self.book.turn(self.table.turned(&want.dns), self.table.followers_turn(&want.dns));
         self.guests = of.iter().map(|(index, guest)| (guest.address, *index)).collect();
         let gone = |one: &Connection| !of.contains_key(&one.guest);
         let gone: Vec<_> =
@@ -315,7 +326,7 @@ impl Server for Names {
             CONNECTION => self.read(number, poll),
             _ => self.answered(number, poll),
         }
-        self.book.write(&mut self.table.news);
+        self.write();
         Ok(())
     }
 
@@ -339,14 +350,14 @@ impl Server for Names {
                 self.shut_out();
             }
         }
-        self.book.write(&mut self.table.news);
+        self.write();
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Guest, Want as Dns, PORT};
+    use super::super::{Want as Dns, PORT};
     use super::*;
     use crate::effects::kernel::testing::{in_a_netns, ip};
     use nix::poll::{PollFd, PollFlags};

@@ -20,11 +20,18 @@ use nix::errno::Errno;
 use nix::sched::{sched_setaffinity, CpuSet};
 use nix::unistd::Pid;
 
+/// Keeps the calling thread, and those that it starts, on these cores.
+pub fn keep_to(cores: impl IntoIterator<Item = usize>) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    for core in cores {
+        set.set(core)?;
+    }
+    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+}
+
 /// Keeps the calling thread on one core.
 pub fn pin(core: usize) -> io::Result<()> {
-    let mut set = CpuSet::new();
-    set.set(core)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+    keep_to([core])
 }
 
 /// Runs the calling thread before all that are not told so: for those that note when something happens.

@@ -16,6 +16,7 @@
 //! calls guestnetd meanwhile.
 
 mod attack;
+mod cores;
 mod victims;
 
 use std::os::fd::OwnedFd;
@@ -39,6 +40,7 @@ use crate::report::cells::{digits, micros, ratio};
 use crate::report::table::{Cell, Table};
 use crate::service::Service;
 use attack::{Attack, Attacker, ATTACKS};
+use cores::Cores;
 use victims::{suffer, VICTIMS};
 
 /// How long each state is looked at, in each round.
@@ -62,6 +64,7 @@ pub fn run(options: &Options) -> Result<Table> {
 /// A device with a guest that does harm, one that does not, and one that comes and goes.
 struct Scene {
     filter: &'static str,
+    cores: Cores,
     // In this order: guestnetd ends before its guests, and they before the device.
     client: Client,
     service: Service,
@@ -72,14 +75,14 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(build: &Build, filter: &'static str) -> Result<Self> {
+    fn new(build: &Build, filter: &'static str, cores: Cores) -> Result<Self> {
         let device = Device::options().forwarding().build();
         let args = ["--firewall", filter, "--dns", Internet::ADDRESS];
-        let service = Service::start(&build.bin, &device, &args)?;
+        let service = cores.others(|| Service::start(&build.bin, &device, &args))?;
         let client = build.connect(&service)?;
         let guests = namespaces(3)?;
         let times = vec![<[Samples; 4]>::default(); ATTACKS.len() + 1];
-        let scene = Self { filter, client, service, guests, device, times };
+        let scene = Self { filter, cores, client, service, guests, device, times };
         scene.attach("other", 1)?;
         Ok(scene)
     }
@@ -100,9 +103,10 @@ impl Scene {
         };
         self.attach_as(&GuestConfig { dns, ..config("hostile") }, 0)?;
         let host = self.host_end()?;
-        let attacker = attack.map(|attack| Attacker::start(attack, &self.guests[0], &host));
+        let attacker =
+            attack.map(|attack| Attacker::start(attack, &self.guests[0], &host, self.cores));
         let attacker = attacker.transpose()?;
-        let done = then();
+        let done = self.cores.others(then);
         if let Some(attacker) = attacker {
             attacker.stop()?;
         }
@@ -147,8 +151,12 @@ impl Scene {
 
 fn measure(options: &Options) -> Result<Table> {
     let now = Build::now(options);
-    let mut scenes: Vec<Scene> =
-        FILTERS.iter().map(|filter| Scene::new(&now, filter)).collect::<Result<_>>()?;
+    let mut scenes = Vec::new();
+    for cores in [Cores::Shared, Cores::Apart] {
+        for filter in FILTERS {
+            scenes.push(Scene::new(&now, filter, cores)?);
+        }
+    }
     let columns = [
         "",
         "samples",
@@ -192,7 +200,8 @@ fn measure(options: &Options) -> Result<Table> {
          connect to a server beyond the uplink (TCP, every 5 ms), list() is called (every 5 ms), and \
          another guest is attached (every 20 ms, and detached). Idle is the same without the attack. The \
          machine has two cores, of which the attack takes one: a busy core is a thread that makes the same frames \
-         and writes none, and what is over that is what the frames cost.",
+         and writes none, and what is over that is what the frames cost. With cores apart the guest has the first one \
+         to itself, as a cpuset keeps it there, and all others, guestnetd too, have the second one, also when idle.",
         TIME.as_millis()
     ));
     table.method.push(format!(
@@ -203,7 +212,7 @@ fn measure(options: &Options) -> Result<Table> {
 }
 
 fn fill(table: &mut Table, scene: &Scene, states: &[Option<Attack>]) {
-    let filter = scene.filter;
+    let filter = scene.cores.name(scene.filter);
     for (who, (victim, most)) in VICTIMS.iter().enumerate() {
         let (idle, busy) = (&scene.times[0][who], &scene.times[BUSY][who]);
         let mut worst: Option<(f64, String)> = None;
@@ -247,7 +256,7 @@ fn fill(table: &mut Table, scene: &Scene, states: &[Option<Attack>]) {
 fn entries(options: &Options, table: &mut Table) -> Result<()> {
     for (at, build) in Build::all(options)?.iter().enumerate() {
         for filter in FILTERS {
-            let scene = Scene::new(build, filter)?;
+            let scene = Scene::new(build, filter, Cores::Shared)?;
             let mut most = 0f64;
             for attack in [Attack::Syn, Attack::Udp, Attack::Dns] {
                 let count = scene.connections(attack)?;

@@ -131,8 +131,8 @@ In the container's config.json, with a network namespace of its own and nothing 
 createRuntime attaches the container before its first process runs; when it cannot, the container does
 not start. A missing uplink does not stop it. poststop detaches it; a guest that is gone already is no
 error. The guest's name is the annotation guestnet.name, else the container's id: of 64 digits the
-first 12, as podman and docker show it. The container's root is not there yet, so that --resolv-conf
-takes a path and not auto.";
+first 12, as podman and docker show it. --resolv-conf auto writes the file that the container will have,
+as its config.json says.";
 
 const DNS_HELP: &str = "\
 What guests ask their gateway goes to the first server, at once if UPLINK is the uplink, and

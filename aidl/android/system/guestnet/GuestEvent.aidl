@@ -21,7 +21,7 @@ package android.system.guestnet;
 enum GuestEvent {
     /** attach() succeeded. */
     ATTACHED = 0,
-    /** Guest.state or Guest.mtu has changed. */
+    /** Guest.state or Guest.mtu has changed, or update() has changed the guest. */
     STATE = 1,
     /** detach() succeeded. */
     DETACHED = 2,

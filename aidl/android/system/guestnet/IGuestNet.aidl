@@ -35,9 +35,8 @@ import android.system.guestnet.UplinkInfo;
  * Gives a guest (an LXC-style container, or a VM) its network: a link named "wlan0" inside
  * the guest, or the descriptor of a TAP device, behind the device's own uplink.
  *
- * Every method may be called from any thread and any number of clients. On Android the callers
- * are root and system; elsewhere root and the uids of guestnetd's --allow-uid. Anybody else gets
- * EX_SECURITY, or, on a socket, no connection.
+ * Every method may be called from any thread and any number of clients. The callers are root, on
+ * Android also system, and the uids of guestnetd's --allow-uid. Anybody else gets EX_SECURITY, or, on a socket, no connection.
  *
  * A uid that is given as --allow-uid UID:own sees and changes only the guests that it attached: others
  * are as if they were not there. It may attach (plan, check) only what is its own: a process that runs
@@ -84,7 +83,7 @@ interface IGuestNet {
     const int ERROR_BAD_PREFIX = 105;
     /** GuestConfig.mtu is neither MTU_FOLLOW_UPLINK nor 68 to 65535; with TAP to 65521. */
     const int ERROR_BAD_MTU = 106;
-    /** GuestConfig carries more text than any valid one can; setDns(): more than MAX_DNS_SERVERS servers. */
+    /** GuestConfig carries more text than any valid one can; setDns(), GuestConfig.dnsServers: more than MAX_DNS_SERVERS servers. */
     const int ERROR_CONFIG_TOO_LARGE = 107;
     /** GuestConfig or GuestTarget holds an enum value that this version does not know. */
     const int ERROR_BAD_ENUM = 108;
@@ -176,7 +175,7 @@ interface IGuestNet {
     const int ERROR_NO_VETH = 401;
     /** The kernel has no NAT, or the firewall cannot be programmed. */
     const int ERROR_FIREWALL = 402;
-    /** guestnetd lacks a capability, which the message names. */
+    /** The kernel does not permit the step that the message names: guestnetd lacks a capability for it. */
     const int ERROR_NO_CAPABILITY = 403;
     /** IPv4 forwarding could not be switched on. */
     const int ERROR_FORWARDING = 404;
@@ -184,7 +183,7 @@ interface IGuestNet {
     const int ERROR_VERIFY = 405;
     /** The state could not be written. */
     const int ERROR_STORE = 406;
-    /** guestnetd is ending, or did not answer in time. */
+    /** guestnetd is ending. */
     const int ERROR_UNAVAILABLE = 407;
     /** guestnetd, or the machine, has no file descriptor left: nothing is known of what was asked for. */
     const int ERROR_NO_DESCRIPTORS = 408;
@@ -207,7 +206,7 @@ interface IGuestNet {
      *        not be noticed. After a restart of guestnetd, which no object survives, the guest is
      *        detached when the process that made this call ends.
      * @return the guest as attached, with the time each step took.
-     * @throws ServiceSpecificException any ERROR_ but NO_SUCH_GUEST and TOO_MANY_LISTENERS.
+     * @throws ServiceSpecificException any 1xx, 2xx, 3xx and 4xx that is not of another method alone.
      */
     Guest attach(in GuestConfig config, in GuestTarget target, @nullable IBinder owner);
 
@@ -215,17 +214,17 @@ interface IGuestNet {
      * Changes a live guest, while its link stays. Of fields that are not given (GuestConfig.given) its section of
      * guestnetd's file has its say, as with attach().
      *
-     * These fields change: addresses, mtu, vpnPolicy, uplink, keep and dhcp; leaseMillis begins a lease. The others
+     * These fields change: addresses, mtu, vpnPolicy, uplink, keep, dns, dnsServers and dhcp; leaseMillis begins a lease. The others
      * have to be as they are, or it is ERROR_FIELD_NOT_UPDATABLE: name, kind, interfaceName, gateway,
      * prefixLength, lifeline, queues and segment. Empty
      * addresses mean those that the guest has. As with attach(), all is done or nothing: after a
      * failure the guest has what it had before. A new address costs the connections of the old one, and
-     * at most one ping; nothing else that changes costs a TCP stream.
+     * at most one ping, and another way out those of the old one; nothing else that changes costs a TCP stream.
      *
      * Of a TAP the device's end alone changes: a VM learns of another address when its DHCP client renews
      * its lease, within half an hour, or when the client is told to inside.
      *
-     * Listeners are told once, by GuestEvent.STATE. One call for a guest runs at a time. attach() of its
+     * Listeners are told once, by GuestEvent.STATE, where more changes than the lease. One call for a guest runs at a time. attach() of its
      * name, and detach(), are answered meanwhile. Routes that the guest itself made by its old address go
      * with that.
      *
@@ -234,7 +233,7 @@ interface IGuestNet {
      * @return the guest as it is then.
      * @throws ServiceSpecificException any 1xx; ERROR_NO_SUCH_GUEST, ERROR_ADDRESS_IN_USE,
      *         ERROR_NO_SUCH_TUN, ERROR_GUEST_LEAVING, ERROR_UPDATE_RUNNING, ERROR_GUEST_GONE,
-     *         ERROR_GUEST_INTERFACE_MOVED; any 4xx.
+     *         ERROR_GUEST_INTERFACE_MOVED, ERROR_GUEST_ROUTE_EXISTS; any 4xx.
      */
     Guest update(@utf8InCpp String name, in GuestConfig config);
 
@@ -243,7 +242,7 @@ interface IGuestNet {
      * name can be attached again.
      *
      * @param name the guest.
-     * @throws ServiceSpecificException ERROR_BAD_NAME, ERROR_NO_SUCH_GUEST, ERROR_KERNEL.
+     * @throws ServiceSpecificException ERROR_BAD_NAME, ERROR_NO_SUCH_GUEST; any 4xx.
      */
     void detach(@utf8InCpp String name);
 
@@ -252,7 +251,7 @@ interface IGuestNet {
      * links are not visible any more. Guests that are attached meanwhile stay.
      *
      * @return how many there were.
-     * @throws ServiceSpecificException ERROR_KERNEL: of what could not be removed, the first.
+     * @throws ServiceSpecificException any 4xx: of what could not be removed, the first.
      */
     int detachAll();
 
@@ -290,7 +289,7 @@ interface IGuestNet {
     /**
      * Why guests have, or have not, internet: each layer read from the kernel now, also in the guests.
      * Where guests are attached and the resolvers' last answers are older than two seconds, they are asked
-     * again, for which this waits a second at most.
+     * again, for which this waits little more than a second at most.
      *
      * @param name the guest to report on; null for all.
      * @throws ServiceSpecificException ERROR_BAD_NAME, ERROR_NO_SUCH_GUEST.

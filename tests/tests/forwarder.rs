@@ -555,6 +555,53 @@ fn a_storm_about_the_zone_leaves_others_their_answers() {
     a_storm_of(&[header, b"\x08_gateway\x05guest\0\0\x01\0\x01"].concat());
 }
 
+/// By TCP, as many in a segment as it takes.
+#[test]
+fn a_storm_by_tcp_leaves_others_their_answers() {
+    let bed = bed("nftables", &[FIRST]);
+    let _first = bed.device.internet.resolver(FIRST, Says::All);
+    let storm = Guest::new();
+    bed.attach_as(&by(DnsMode::FORWARD, "storm"), &by_pid(storm.pid()));
+    eventually("answers", || resolve(&bed.guest, GATEWAY).is_ok());
+    let median = |n| {
+        let ask = |_| {
+            let began = Instant::now();
+            (resolve(&bed.guest, GATEWAY).is_ok(), began.elapsed())
+        };
+        let mut all: Vec<_> = (0..n).map(ask).collect();
+        assert!(all.iter().filter(|(answered, _)| *answered).count() * 20 >= all.len() * 19);
+        all.sort_by_key(|(_, took)| *took);
+        all[all.len() / 2].1
+    };
+    let idle = median(200);
+    let message = [&question()[..12], b"\x08_gateway\x05guest\0\0\x01\0\x01"].concat();
+    let framed = [&(message.len() as u16).to_be_bytes()[..], &message].concat().repeat(100);
+    let (over, sent) = (AtomicBool::new(false), AtomicU32::new(0));
+    let busy = std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let gateway = SocketAddr::new(GATEWAY.parse().expect("an address"), 53);
+                    let stream = storm
+                        .enter(|| TcpStream::connect_timeout(&gateway, Duration::from_secs(1)));
+                    let Ok(mut stream) = stream else { continue };
+                    let mut answers = stream.try_clone().expect("dup");
+                    scope.spawn(move || std::io::copy(&mut answers, &mut std::io::sink()));
+                    while !over.load(Ordering::Relaxed) && stream.write_all(&framed).is_ok() {
+                        sent.fetch_add(100, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        let busy = median(200);
+        over.store(true, Ordering::Relaxed);
+        busy
+    });
+    eprintln!("idle {idle:?}, under the storm {busy:?}, {sent:?} sent");
+    assert!(sent.into_inner() > 2_000);
+    assert!(busy < 20 * idle + Duration::from_millis(10), "{idle:?}, then {busy:?}");
+}
+
 fn a_storm_of(question: &[u8]) {
     let bed = bed("nftables", &[FIRST]);
     let first = bed.device.internet.resolver(FIRST, Says::All);

@@ -198,11 +198,7 @@ impl Names {
                 let client = Client::Udp(from);
                 let step = self.table.ask(index, client, message, random, now);
                 self.buffer = buffer;
-                // What is known here costs who asks nothing, and no place in the table.
-                let useless = matches!(
-                    step,
-                    Step::Wait | Step::Again(_) | Step::Tell(None, ..) | Step::Know(..)
-                );
+                let useless = is_useless(&step);
                 self.act(step, poll);
                 if !useless {
                     continue;
@@ -212,11 +208,21 @@ impl Names {
                 self.table.news(whose).counts.odd += 1;
                 self.buffer = buffer;
             }
-            if self.storms.useless(index, now) {
-                log::warn!("the guest behind interface {index} asks too much, and waits");
-                self.shut_out();
-            }
+            self.useless(index, now);
         }
+    }
+
+    /// A guest has sent what it has nothing of. Tells whether it is heard no more for a while.
+    fn useless(&mut self, guest: IfIndex, now: Instant) -> bool {
+        let storm = self.storms.useless(guest, now);
+        if storm {
+            log::warn!("the guest behind interface {guest} asks too much, and waits");
+            self.shut_out();
+            let its = self.connections.iter().filter(|(_, one)| one.guest == guest);
+            let its: Vec<_> = its.map(|(number, _)| *number).collect();
+            its.into_iter().for_each(|number| self.close(number));
+        }
+        storm
     }
 
     fn write(&mut self) {
@@ -245,7 +251,10 @@ impl Names {
         let (of_a_guest, of_all) = CONNECTIONS;
         let many = self.connections.values().filter(of).count() >= of_a_guest
             || self.connections.len() >= of_all;
-        let heard = guest.filter(|_| !many && stream.set_nonblocking(true).is_ok());
+        let is_heard = |guest: &IfIndex| {
+            !many && !self.storms.is_shut(*guest) && stream.set_nonblocking(true).is_ok()
+        };
+        let heard = guest.filter(is_heard);
         let Some(guest) = heard else {
             self.table.news(guest).counts.refused += 1;
             return;
@@ -269,7 +278,11 @@ impl Names {
             if matches!(step, Step::Wait | Step::Again(_)) {
                 self.connections.get_mut(&number).into_iter().for_each(Connection::drop_one);
             }
+            let useless = is_useless(&step);
             self.act(step, poll);
+            if useless && self.useless(guest, now) {
+                return;
+            }
         }
     }
 
@@ -293,6 +306,12 @@ impl Names {
         };
         self.act(step, poll);
     }
+}
+
+/// Whether nobody has anything of it, or only a guest that asks what it could know: the latter costs who asks nothing,
+/// and takes no place in the table.
+fn is_useless(step: &Step) -> bool {
+    matches!(step, Step::Wait | Step::Again(_) | Step::Tell(None, ..) | Step::Know(..))
 }
 
 impl Server for Names {

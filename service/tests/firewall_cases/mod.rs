@@ -63,7 +63,7 @@ pub fn cases() -> Vec<Case> {
 /// A ruleset from its lines: `uplink NAME`, `subnet ADDRESS/PREFIX gateway ADDRESS`,
 /// `resolver ADDRESS`, `resolver ADDRESS behind NAME`, `forwarded`, `forwarded HOST-END`, `not forwarded HOST-END`,
 /// `guest HOST-END by NAME`, `address HOST-END ADDRESS`, `connections NUMBER`, `crowd ADDRESS/PREFIX`,
-/// `ports FIRST LAST`, `strangers nowhere`, `strangers not from ways out`; and rules that no guest asks for yet:
+/// `ports FIRST LAST`, `user NUMBER`, `strangers nowhere`, `strangers not from ways out`; and rules that no guest asks for yet:
 /// `forward PROTOCOL PORT[-LAST] from NAME to ADDRESS[:PORT]`, `echo from ADDRESS/PREFIX`,
 /// `masquerade ADDRESS/PREFIX by NAME`, `answers from ADDRESS/PREFIX by NAME`.
 pub fn ruleset(text: &str) -> Ruleset {
@@ -78,6 +78,7 @@ pub fn ruleset(text: &str) -> Ruleset {
                 assert_eq!(subnet.network(), network, "{line}");
                 ruleset.subnets.insert(GuestSubnet { subnet, gateway: gateway.parse().unwrap() });
             }
+            ["user", user] => ruleset.user = user.parse().unwrap(),
             ["strangers", "nowhere"] => ruleset.strangers = Strangers::Nowhere,
             ["strangers", "not", "from", "ways", "out"] => {
                 ruleset.strangers = Strangers::NotFromWaysOut;

@@ -270,6 +270,7 @@ pub(super) fn lines(ruleset: &Ruleset, able: Able) -> Vec<Line> {
         crowd: *crowd,
         forgets: able.forgets,
         exceptions_in_set: true,
+        user: ruleset.user,
         strangers: *strangers,
         ..Ruleset::default()
     };

@@ -71,11 +71,11 @@ fn guest() -> Guest {
     }
 }
 
-/// What a guest's packets come to. To go their ways takes ten times as long as to read what is on them: one input of
-/// four is gone through on the device, and another one as a guest's own.
+/// What a guest's packets come to. To go their ways takes much longer than to read what is on them: one input of sixteen
+/// is gone through on the device, and another one as a guest's own.
 fn walk(filters: &Filters, input: &[u8]) {
     let device = Plain(guest());
-    match input.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)) % 4 {
+    match input.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)) % 16 {
         0 => drop(format!("{:?}", findings(filters, &device, &device.0))),
         1 => drop(own(filters, &device.0)),
         _ => {}

@@ -130,7 +130,11 @@ impl Walker {
 const DEEPEST: usize = 32;
 /// More rules than a way has, and more ways than are gone at a time.
 const LONGEST: usize = 200_000;
+/// Rules that are looked at when ways had to be left out: what is sure is seen soon.
+const ENOUGH: usize = 10_000;
 const WAYS: usize = 32;
+/// More ends than any way has: where each rule is doubtful and calls a chain twice, they double with each call.
+const ENDS: usize = 1024;
 
 /// Conntrack's place among the chains of a hook, and those of NAT.
 const CONNTRACK: i32 = libc::NF_IP_PRI_CONNTRACK;
@@ -146,6 +150,7 @@ pub struct Walk<'a> {
     /// Whether what packets meet is recorded.
     pub records: bool,
     steps: usize,
+    most: usize,
     /// The walk was given up: there is more than can be gone through.
     pub gave_up: bool,
 }
@@ -168,7 +173,8 @@ enum Met<'a> {
 impl<'a> Walk<'a> {
     /// Through these, on this device.
     pub fn new(filters: &'a Filters, device: &'a dyn Device) -> Self {
-        Self { filters, device, stops: Vec::new(), records: false, steps: 0, gave_up: false }
+        let (stops, records, steps, most) = (Vec::new(), false, 0, LONGEST);
+        Self { filters, device, stops, records, steps, most, gave_up: false }
     }
 
     /// The device that is walked through.
@@ -245,7 +251,7 @@ impl<'a> Walk<'a> {
         merge(&mut all);
         if all.len() > WAYS {
             all.truncate(WAYS);
-            self.gave_up = true;
+            self.give_up();
         }
         all
     }
@@ -329,7 +335,7 @@ impl<'a> Walk<'a> {
         let mut outs = Vec::new();
         let mut walkers = vec![walker];
         if depth > DEEPEST {
-            self.gave_up = true;
+            self.give_up();
             return walkers.into_iter().map(Out::Through).collect();
         }
         let own = is_ours(&root.table.label, &chain.name) && !root.table.left;
@@ -368,18 +374,32 @@ impl<'a> Walk<'a> {
             merge(&mut next);
             if next.len() > WAYS {
                 next.truncate(WAYS);
-                self.gave_up = true;
+                self.give_up();
             }
             walkers = next;
+            if outs.len() > WAYS {
+                merge_outs(&mut outs);
+            }
+            if outs.len() > 2 * WAYS {
+                outs.truncate(2 * WAYS);
+                self.give_up();
+            }
         }
         outs.extend(walkers.into_iter().map(Out::Through));
         outs
     }
 
+    fn give_up(&mut self) {
+        if !self.gave_up {
+            self.gave_up = true;
+            self.most = self.most.min(self.steps + ENOUGH);
+        }
+    }
+
     /// The ways that a rule leaves to a packet; none: it goes on as it is.
     fn ways(&mut self, rule: &Rule, of: (&Table, bool), walker: &Walker) -> Vec<Exit> {
         self.steps += 1;
-        if self.steps > LONGEST {
+        if self.steps > self.most {
             self.gave_up = true;
             return Vec::new();
         }
@@ -395,7 +415,10 @@ impl<'a> Walk<'a> {
         at: &dyn Fn() -> Place,
         (on, outs): (&mut Vec<Walker>, &mut Vec<Out>),
     ) {
-        let mut stop = |how, walker| self.stops.push(Stop { how, at: Some(at()), walker });
+        let mut stop = |how, walker| match self.stops.len() < ENDS {
+            true => self.stops.push(Stop { how, at: Some(at()), walker }),
+            false => self.gave_up = true,
+        };
         match end {
             RuleEnd::Taken => stop(How::Taken, walker),
             RuleEnd::Verdict(Verdict::Continue) => on.push(walker),
@@ -546,6 +569,21 @@ fn merge(walkers: &mut Vec<Walker>) {
         }
     }
     *walkers = kept;
+}
+
+/// The same of those that come out of a chain.
+fn merge_outs(outs: &mut Vec<Out>) {
+    let (mut through, mut accepted) = (Vec::new(), Vec::new());
+    for out in outs.drain(..) {
+        match out {
+            Out::Through(walker) => through.push(walker),
+            Out::Accepted(walker) => accepted.push(walker),
+        }
+    }
+    merge(&mut through);
+    merge(&mut accepted);
+    outs.extend(through.into_iter().map(Out::Through));
+    outs.extend(accepted.into_iter().map(Out::Accepted));
 }
 
 /// A chain of NAT was left without a translation.

@@ -64,6 +64,27 @@ fn the_next_guest_with_an_address_has_none_of_its_predecessors_connections() {
     }
 }
 
+/// One that has ended while guestnetd was not there, too.
+#[test]
+fn connections_of_a_guest_that_ended_unseen_are_nobodys() {
+    let device = Device::new();
+    let mut daemon = Daemon::new(&device).started();
+    let (first, second) = (Guest::new(), Guest::new());
+    daemon.connect().attach(&config("first"), &by_netns(first.open_netns()), None).unwrap();
+    first.udp(Internet::UDP, "hello").unwrap();
+    // One that stays for as long as an established TCP connection may.
+    let theirs = "conntrack -I -s 172.17.3.3 -d 192.0.2.9 -p tcp --sport 7 --dport 7 -t 432000 --state ESTABLISHED -u ASSURED";
+    device.run(theirs);
+    assert!(connections(&device, "172.17.3.3") > 1, "the control");
+    daemon.kill();
+    drop(first);
+    eventually("its link is gone", || !device.run("ip -br link").contains("vm_wlan"));
+    daemon.start();
+    let net = daemon.connect();
+    let guest = net.attach(&config("second"), &by_netns(second.open_netns()), None).unwrap();
+    assert_eq!((address(&guest), connections(&device, "172.17.3.3")), ("172.17.3.3", 0));
+}
+
 /// A UDP flow that begins while a firewall's reload has taken our rules is translated again once they are
 /// back: a connection that no NAT has touched would go on so for as long as it lasts.
 #[test]

@@ -60,7 +60,7 @@ impl Daemon {
         for (name, slot, attached) in others {
             match by_marks(&mut links, &name, slot, &attached) {
                 Some(link) => sure.push((link, name, slot, attached)),
-                None => self.ended_meanwhile(&name, slot),
+                None => self.ended_meanwhile(&name, slot, &attached),
             }
         }
         for (link, name, slot, attached) in sure {
@@ -102,9 +102,12 @@ impl Daemon {
             .pin(|guest| loose || guest.net.segment.is_none() && filtered(guest.index));
     }
 
-    fn ended_meanwhile(&self, name: &GuestName, slot: u32) {
+    fn ended_meanwhile(&self, name: &GuestName, slot: u32, had: &AttachedRecord) {
         log::info!("{name} ended while guestnetd was not running");
         self.record(name, Record { slot, attached: None });
+        // Else the next one with its address has its connections.
+        let other = had.update.as_ref().map(|update| update.address);
+        self.shared.connections.guests_gone([had.address].into_iter().chain(other).collect());
     }
 
     fn adopt_one(&mut self, link: &Link, name: &GuestName, slot: u32, attached: AttachedRecord) {

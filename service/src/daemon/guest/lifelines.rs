@@ -101,6 +101,11 @@ impl Lifelines {
 
     /// A guest's lease ends then; none: it has none.
     pub(in crate::daemon) fn lease(&mut self, index: IfIndex, until: Option<Duration>) {
+        // What has ended already ends the guest, whatever lease it has from now on.
+        let is_over = |(_, cause): &(Instant, EndCause)| *cause != EndCause::LeaseEnded;
+        if self.times.get(&index).is_some_and(is_over) {
+            return;
+        }
         match until {
             Some(until) => {
                 let left = until.saturating_sub(process::monotonic());
@@ -148,6 +153,13 @@ impl Lifelines {
         self.ending.get(&index).copied()
     }
 
+    /// A guest that was to go stays. One of which something that it lives by has ended is due again.
+    fn stays(&mut self, index: IfIndex, now: Instant) {
+        if let Some(cause) = self.ending.remove(&index).or(self.ended.remove(&index)) {
+            self.times.insert(index, (now + AGAIN, cause));
+        }
+    }
+
     /// A guest is gone.
     pub(in crate::daemon) fn forget(&mut self, index: IfIndex) {
         self.processes.remove(&index);
@@ -185,10 +197,7 @@ impl Daemon {
 
     /// Its link could not be deleted: a guest of which something that it lives by has ended is tried again.
     pub(in crate::daemon) fn did_not_end(&mut self, index: IfIndex) {
-        let Lifelines { ending, ended, .. } = &mut self.lifelines;
-        if let Some(cause) = ending.remove(&index).or(ended.remove(&index)) {
-            self.lifelines.times.insert(index, (Instant::now() + AGAIN, cause));
-        }
+        self.lifelines.stays(index, Instant::now());
     }
 
     /// Why a link is gone that nobody detached, and that nothing it lived by had detached.
@@ -222,6 +231,7 @@ impl Daemon {
 
     /// A guest of an earlier guestnetd: what it lives by is found again. What has ended since rings.
     pub(in crate::daemon) fn find_lifelines(&mut self) {
+        self.end_closed();
         let guests: Vec<Attached> = self.world.guests.attached().cloned().collect();
         for guest in guests {
             let (index, lines) = (guest.index, guest.lifelines);
@@ -241,5 +251,35 @@ impl Daemon {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_ended_ends_a_guest_that_stays() {
+        let (mut lines, now) = (Lifelines::new().unwrap(), Instant::now());
+        let [asked, ended, both] = [1, 2, 3].map(IfIndex::of);
+        lines.ended.insert(ended, EndCause::ProcessExited);
+        lines.ending.insert(both, EndCause::LeaseEnded);
+        lines.ended.insert(both, EndCause::OwnerDied);
+        [asked, ended, both].into_iter().for_each(|index| lines.stays(index, now));
+        assert!(lines.ended(now).is_empty());
+        let due = lines.ended(now + AGAIN);
+        assert_eq!(due, [(ended, EndCause::ProcessExited), (both, EndCause::LeaseEnded)]);
+        // An update, or a lease that is asked for meanwhile, changes nothing.
+        lines.stays(asked, now);
+        lines.ending.insert(asked, EndCause::ProcessExited);
+        lines.stays(asked, now);
+        lines.lease(asked, None);
+        lines.lease(asked, Some(Duration::MAX));
+        assert_eq!(lines.ended(now + AGAIN), [(asked, EndCause::ProcessExited)]);
+        // One that goes after all is no more of anybody's concern.
+        lines.ended.insert(ended, EndCause::ProcessExited);
+        lines.forget(ended);
+        lines.stays(ended, now);
+        assert_eq!(lines.next(), None);
     }
 }

@@ -112,8 +112,7 @@ impl Daemon {
             self.debounce.trigger(due, now);
         }
         for link in links.values() {
-            // Its last descriptor was closed, and the process that had it made the device persistent (TUNSETPERSIST).
-            if link.up && !link.carrier && link.tun.is_some_and(|tun| tun.persists) {
+            if is_closed(link) {
                 self.end_guest(link.index, EndCause::TapClosed);
                 continue;
             }
@@ -158,6 +157,19 @@ impl Daemon {
         }
     }
 
+    /// Detaches guests whose TAP devices were closed while nobody heard of it.
+    pub(in crate::daemon) fn end_closed(&mut self) {
+        let taps = self.world.guests.attached().filter(|guest| !guest.net.kind.has_inside());
+        let taps: Vec<_> = taps.map(|guest| guest.index).collect();
+        for index in taps {
+            // One that cannot be read is looked at with the next announcement of it.
+            let link = link::by_index(&self.kernel.netlink, index).ok().flatten();
+            if link.is_some_and(|link| is_closed(&link)) {
+                self.end_guest(index, EndCause::TapClosed);
+            }
+        }
+    }
+
     /// With x_tables rp_filter alone keeps guests from others' addresses. Where it is loose for all, each gets a
     /// filter of its own, which stays.
     pub(in crate::daemon) fn pin_guests(&mut self) {
@@ -183,6 +195,7 @@ impl Daemon {
 
     fn announcements_were_lost(&mut self, now: Instant) {
         self.pin_guests();
+        self.end_closed();
         self.world.prefixes = None;
         self.shared.forwarding.get_mut().reread(true);
         let forwarding = !self.shared.forwarding.get().is_on();
@@ -285,4 +298,10 @@ impl Daemon {
         ];
         shared.into_iter().chain([self.upkeep.guest_repairs.at()]).flatten().min()
     }
+}
+
+/// Whether the last descriptor of a TAP device was closed, and the process that had it made the device persistent
+/// (TUNSETPERSIST).
+fn is_closed(link: &Link) -> bool {
+    link.up && !link.carrier && link.tun.is_some_and(|tun| tun.persists)
 }

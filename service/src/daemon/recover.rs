@@ -67,11 +67,12 @@ impl Daemon {
         };
         let here = address::of(netlink, Family::V4, Some(link.index)).map_err(|e| e.to_string())?;
         let gateway = here.iter().find_map(v4).ok_or("it has no address")?;
-        // What cannot be looked at there: a route of ours to the guest is as good.
-        let (address, prefix) = beyond
-            .iter()
-            .find_map(|found| in_subnet(found, gateway))
-            .or_else(|| self.by_route(link.index, &here))
+        // The guest's own word counts only where there is no route of ours to it, and with the prefix that we have set.
+        let prefix = here.iter().map(|found| found.prefix).find(|prefix| *prefix <= 30);
+        let (address, prefix) = self
+            .by_route(link.index)
+            .or_else(|| beyond.iter().find_map(|found| in_subnet(found, gateway)))
+            .zip(prefix.map(i32::from))
             .ok_or("its guest's address is not known")?;
         let of = |address, mtu| {
             GuestSpec::new(name.clone(), interface.clone(), address, gateway, prefix, mtu)
@@ -115,14 +116,13 @@ impl Daemon {
         Ok(Recovered { slot, attached })
     }
 
-    /// The address that a route of ours leads to, and the prefix that the device's end has.
-    fn by_route(&self, index: IfIndex, here: &[Address]) -> Option<(Ipv4Addr, i32)> {
+    /// The address that a route of ours leads to.
+    fn by_route(&self, index: IfIndex) -> Option<Ipv4Addr> {
         let table = self.world.platform.routing.guests_table();
         let routes = route::of(&self.kernel.netlink, Family::V4, Some(table), Some(index)).ok()?;
         let ours = routes.iter().filter(|route| route.protocol == ROUTE_PROTOCOL);
         let one = ours.filter_map(|r| r.destination.v4()).find(|to| to.prefix() == 32)?;
-        let prefix = here.iter().map(|found| found.prefix).find(|prefix| *prefix <= 30)?;
-        Some((one.network(), prefix.into()))
+        Some(one.network())
     }
 }
 
@@ -150,8 +150,8 @@ fn v4(found: &Address) -> Option<Ipv4Addr> {
 }
 
 /// An address that is in one subnet with its gateway.
-fn in_subnet(found: &Address, gateway: Ipv4Addr) -> Option<(Ipv4Addr, i32)> {
+fn in_subnet(found: &Address, gateway: Ipv4Addr) -> Option<Ipv4Addr> {
     let address = v4(found)?;
     let subnet = Subnet::containing(address, found.prefix)?;
-    subnet.contains(gateway).then_some((address, found.prefix.into()))
+    subnet.contains(gateway).then_some(address)
 }

@@ -24,7 +24,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Length of a record's file in bytes: more than any record has, and less than a page.
+/// Length of a record's file in bytes: more than nearly any record has, and less than a page.
 const BLOCK: usize = 2048;
 /// The longest file that is read, in bytes. That of 64 uplinks with 16 resolvers each has a fifth.
 const LONGEST: u64 = 64 << 10;
@@ -49,12 +49,13 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file by one call, filled up with blanks to the same length every time. The end of the
+/// Writes a file by one call, filled up with blanks to the same length every time, or to the length that it has. The end of the
 /// process finds it as it was or as it is to be, as with a file beside it that takes its name, for
 /// a quarter of the time. The end of the machine may tear it, and is the end of all that it tells.
 pub(super) fn overwrite(path: &Path, mut bytes: Vec<u8>) -> io::Result<()> {
-    bytes.resize(bytes.len().max(BLOCK), b' ');
     let file = open(OpenOptions::new().write(true).create(true), libc::O_NONBLOCK, path)?;
+    let has = file.metadata()?.len().min(LONGEST) as usize;
+    bytes.resize(bytes.len().max(BLOCK).max(has), b' ');
     let written = write::bytes(What::State(path), &bytes, |bytes| file.write_all_at(bytes, 0));
     if written.is_err() && file.metadata().is_ok_and(|meta| meta.len() == 0) {
         let _ = fs::remove_file(path);

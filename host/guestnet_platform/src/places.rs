@@ -81,7 +81,11 @@ impl Places {
             }
             let own = table.count(|seat| seat.uid == uid);
             let share_used = own >= self.share(uid);
-            if !share_used && table.seats.len() < self.total {
+            // Users among themselves never have all: root can always come in.
+            let others = table.count(|seat| !self.is_trusted(seat.uid));
+            let kept = !self.is_trusted(uid)
+                && others >= self.total - self.total.div_ceil(8).min(self.total - 1);
+            if !share_used && !kept && table.seats.len() < self.total {
                 table.next += 1;
                 let id = table.next;
                 table.seats.insert(id, Seat { uid, stranger: true, cut: false, line });
@@ -115,8 +119,12 @@ impl Places {
         }
     }
 
+    fn is_trusted(&self, uid: u32) -> bool {
+        uid == 0 || uid == self.own_uid
+    }
+
     fn share(&self, uid: u32) -> usize {
-        if uid == 0 || uid == self.own_uid {
+        if self.is_trusted(uid) {
             self.total
         } else {
             self.total.div_ceil(2)

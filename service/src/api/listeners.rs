@@ -29,8 +29,9 @@ use std::time::{Duration, Instant};
 
 /// Most listeners at a time.
 pub const MOST: usize = 32;
-/// Most of one uid that sees its own guests only: it must not keep others from listening.
+/// Most of one uid that sees its own guests only, and of all such: they must not keep others from listening.
 const MOST_OF_ONE: usize = 8;
+const MOST_OF_SUCH: usize = MOST - MOST_OF_ONE;
 /// Notices that may wait for one listener that takes none of them.
 const QUEUE: usize = 64;
 /// How long a listener may take for one notice when that many wait.
@@ -170,8 +171,10 @@ fn refuse_too_many(entries: &[Entry], whose: Whose) -> Result<(), Error> {
         return Err(Error::TooManyListeners(MOST));
     }
     let same = entries.iter().filter(|entry| entry.whose == whose).count();
+    let such = entries.iter().filter(|entry| entry.whose != Whose::Everyones).count();
     match whose {
         Whose::Of(_) if same >= MOST_OF_ONE => Err(Error::TooManyListeners(MOST_OF_ONE)),
+        Whose::Of(_) if such >= MOST_OF_SUCH => Err(Error::TooManyListeners(MOST_OF_SUCH)),
         _ => Ok(()),
     }
 }

@@ -103,8 +103,9 @@ fn holder(name: &[u8]) -> Result<Holder, ClaimError> {
     let socket = stream()?;
     match connect(socket.as_raw_fd(), &address(name)?) {
         Ok(()) => {}
-        // Its queue is full: whose it is cannot be seen.
-        Err(Errno::EAGAIN) => return Ok(Holder::Guestnetd(None)),
+        // Its queue is full, and whose it is cannot be seen: anybody may take the name and fill it. A second guestnetd
+        // meets the lock of the state's directory, too.
+        Err(Errno::EAGAIN) => return Ok(Holder::Stranger),
         // It does not listen; or SELinux says no, which lets guestnetd connect to its own domain.
         Err(Errno::ECONNREFUSED | Errno::EACCES | Errno::EPERM) => return Ok(Holder::Stranger),
         Err(e) => return Err(system(e)),
@@ -172,8 +173,10 @@ mod tests {
         if !nix::unistd::geteuid().is_root() {
             return; // another user is needed
         }
-        for listens in [true, false] {
-            let name = name(if listens { "listens" } else { "silent" });
+        for (test, queue) in
+            [("listens", Some(Backlog::MAXCONN)), ("full", Backlog::new(0).ok()), ("silent", None)]
+        {
+            let name = name(test);
             let taken = {
                 let name = name.clone();
                 std::thread::spawn(move || {
@@ -184,14 +187,16 @@ mod tests {
                     assert_eq!(done, 0);
                     let socket = stream().unwrap();
                     bind(socket.as_raw_fd(), &address(&name).unwrap()).unwrap();
-                    if listens {
-                        listen(&socket, Backlog::MAXCONN).unwrap();
+                    queue.into_iter().for_each(|queue| listen(&socket, queue).unwrap());
+                    let other = stream().unwrap();
+                    if test == "full" {
+                        connect(other.as_raw_fd(), &address(&name).unwrap()).unwrap();
                     }
-                    socket
+                    (socket, other)
                 })
             };
             let _theirs = taken.join().unwrap();
-            assert!(take(&name).unwrap().0.is_none(), "it listens: {listens}");
+            assert!(take(&name).unwrap().0.is_none(), "{test}");
         }
     }
 }

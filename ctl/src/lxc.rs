@@ -22,6 +22,7 @@ use crate::{attached, client, target};
 use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::{
     IGuestNet, ERROR_NAME_IN_USE, ERROR_NO_SUCH_GUEST,
 };
+use std::time::{Duration, Instant};
 
 /// Does what LXC asks for. LXC takes any exit code but 0 as the hook's failure.
 pub fn run(
@@ -35,31 +36,53 @@ pub fn run(
         .map_err(|message| Failure::new(Exit::Usage, message))?;
     let guestnet = client::connect(connect)?;
     match hook {
-        Hook::StartHost { name, pid } => start(&**guestnet, output, (config, names), &name, pid),
+        Hook::StartHost { name, pid } => {
+            start(&**guestnet, output, (config, names), (&name, pid), Before::MakesWay)
+        }
         Hook::PostStop { name } => stop(&**guestnet, &name),
     }
 }
 
-/// A guest of that name can only be the container's last run, whose namespace has not ended yet
-/// (a reboot from inside is that fast): it makes way.
+/// What becomes of a guest that has the name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// It can only be the container's last run, whose namespace has not ended yet (a reboot from inside is that
+    /// fast): it makes way.
+    MakesWay,
+    /// It may be another container's. It is waited for, should it be about to end.
+    Stays,
+}
+
+/// How long the last run of a container may take to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Attaches a container.
 pub fn start(
     guestnet: &dyn IGuestNet,
     output: &Output,
     (args, names): (&ConfigArgs, &NamesArgs),
-    name: &str,
-    pid: i32,
+    (name, pid): (&str, i32),
+    before: Before,
 ) -> Result<Exit, Failure> {
     let config = target::config(name, args);
     let target = target::of_pid(pid);
     let file = attached::file(names, Some(pid))?;
     let attach = || guestnet.attach(&config, &target, None).map_err(Failure::from);
-    let guest = match attach() {
-        Err(failure) if failure.is(ERROR_NAME_IN_USE) => {
-            stop(guestnet, name)?;
-            attach()
+    let until = Instant::now() + PATIENCE;
+    let guest = loop {
+        match attach() {
+            Err(failure) if failure.is(ERROR_NAME_IN_USE) => match before {
+                Before::MakesWay => {
+                    stop(guestnet, name)?;
+                    break attach()?;
+                }
+                Before::Stays if Instant::now() < until => std::thread::sleep(PAUSE),
+                Before::Stays => return Err(failure),
+            },
+            other => break other?,
         }
-        other => other,
-    }?;
+    };
     // A container may start without an uplink: its traffic flows as soon as there is one.
     attached::tell_new(guestnet, output, &guest, false, file).map(|_| Exit::Ok)
 }

@@ -16,14 +16,17 @@
 //! about it: a container is attached before its first process runs, and detached after its end.
 
 use crate::cli::{ConfigArgs, NamesArgs};
+use crate::client;
 use crate::exit::{Exit, Failure};
+use crate::lxc::{self, Before};
 use crate::output::Output;
 use crate::resolv_conf::Which;
-use crate::{client, lxc};
+use android_system_guestnet::aidl::android::system::guestnet::IGuestNet::IGuestNet;
 use serde_json::Value;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the container's name is, if its id is not to be the guest's.
 const NAME: &str = "guestnet.name";
@@ -34,9 +37,25 @@ const MOST: u64 = 1 << 20;
 #[derive(Debug, Eq, PartialEq)]
 enum Hook {
     /// createRuntime: the namespaces are there, and nothing runs in them yet.
-    Create { name: String, pid: i32 },
+    Create { name: Name, pid: i32 },
     /// poststop: it has ended.
-    Stop { name: String },
+    Stop { name: Name },
+}
+
+/// A guest's name.
+#[derive(Debug, Eq, PartialEq)]
+enum Name {
+    /// The container's id: nobody else has it.
+    Id(String),
+    /// One that was given to it; and to others, too, perhaps.
+    Given(String),
+}
+
+impl Name {
+    fn as_str(&self) -> &str {
+        let (Self::Id(name) | Self::Given(name)) = self;
+        name
+    }
 }
 
 /// Does what the runtime asks for, by its state on standard input. It takes any exit code but 0 as the
@@ -58,9 +77,34 @@ pub fn run(
     }
     let guestnet = client::connect(connect)?;
     match hook {
-        Hook::Create { name, pid } => lxc::start(&**guestnet, output, (config, &names), &name, pid),
-        Hook::Stop { name } => lxc::stop(&**guestnet, &name),
+        Hook::Create { name, pid } => {
+            let before = match name {
+                Name::Id(_) => Before::MakesWay,
+                Name::Given(_) => Before::Stays,
+            };
+            lxc::start(&**guestnet, output, (config, &names), (name.as_str(), pid), before)
+        }
+        Hook::Stop { name: Name::Given(name) } if is_anothers(&**guestnet, &name, &state)? => {
+            Ok(Exit::Ok)
+        }
+        Hook::Stop { name } => lxc::stop(&**guestnet, name.as_str()),
     }
+}
+
+/// Whether the guest of that name was attached before this container was made.
+fn is_anothers(guestnet: &dyn IGuestNet, name: &str, state: &str) -> Result<bool, Failure> {
+    let made = made(state).and_then(|at| Some(at.duration_since(UNIX_EPOCH).ok()?.as_millis()));
+    let guest = guestnet.get(name)?;
+    Ok(guest.zip(made).is_some_and(|(guest, made)| {
+        u128::try_from(guest.attachedAtMillis).is_ok_and(|at| at < made)
+    }))
+}
+
+/// When the container's configuration was written, if that is still there.
+fn made(state: &str) -> Option<SystemTime> {
+    let state: Value = serde_json::from_str(state).ok()?;
+    let config = Path::new(state["bundle"].as_str()?).join("config.json");
+    config.metadata().ok()?.modified().ok()
 }
 
 /// Reads the state.
@@ -70,7 +114,8 @@ fn parse(state: &str) -> Result<Hook, String> {
     })?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let id = text(&state["id"]).ok_or("the container's state has no id")?;
-    let name = text(&state["annotations"][NAME]).unwrap_or_else(|| short(&id));
+    let given = text(&state["annotations"][NAME]).map(Name::Given);
+    let name = given.unwrap_or_else(|| Name::Id(short(&id)));
     if state["status"] == "stopped" {
         return Ok(Hook::Stop { name });
     }
@@ -126,8 +171,10 @@ mod tests {
 
     #[test]
     fn what_runtimes_say() {
-        let create = |name: &str, pid| Ok(Hook::Create { name: name.to_owned(), pid });
-        let stop = |name: &str| Ok(Hook::Stop { name: name.to_owned() });
+        let id = |name: &str| Name::Id(name.to_owned());
+        let given = |name: &str| Name::Given(name.to_owned());
+        let create = |name, pid| Ok(Hook::Create { name, pid });
+        let stop = |name| Ok(Hook::Stop { name });
         let hash = "0123456789abcdef".repeat(4);
         let named =
             r#"{"id":"web","status":"created","pid":42,"annotations":{"guestnet.name":"box"}}"#;
@@ -135,12 +182,15 @@ mod tests {
             (
                 r#"{"ociVersion":"1.0.2","id":"web","status":"creating","pid":42,"bundle":"/b"}"#
                     .to_owned(),
-                create("web", 42),
+                create(id("web"), 42),
             ),
-            (named.to_owned(), create("box", 42)),
-            (format!(r#"{{"id":"{hash}","status":"created","pid":7}}"#), create("0123456789ab", 7)),
-            (r#"{"id":"web","status":"stopped","bundle":"/b"}"#.to_owned(), stop("web")),
-            (named.replace("created", "stopped"), stop("box")),
+            (named.to_owned(), create(given("box"), 42)),
+            (
+                format!(r#"{{"id":"{hash}","status":"created","pid":7}}"#),
+                create(id("0123456789ab"), 7),
+            ),
+            (r#"{"id":"web","status":"stopped","bundle":"/b"}"#.to_owned(), stop(id("web"))),
+            (named.replace("created", "stopped"), stop(given("box"))),
         ] {
             assert_eq!(parse(&state), hook, "{state}");
         }

@@ -41,7 +41,7 @@ impl Container {
             fs::create_dir_all(dir.path().join("rootfs").join(folder)).expect("a root");
         }
         must(Command::new("cp").arg("/bin/busybox").arg(&bin));
-        for name in ["sh", "ip", "wget", "timeout"] {
+        for name in ["sh", "ip", "sleep", "wget", "timeout"] {
             symlink("busybox", bin.join(name)).expect("a link");
         }
         let container = Self { id: unique(), dir };
@@ -110,6 +110,32 @@ fn a_container_has_its_network_before_its_first_process_runs() {
         eventually("it is detached", || bed.names().is_empty());
     }
     eventually("nothing is left", || Snapshot::of(&bed.device) == before);
+}
+
+/// A name that is given to two containers is the first one's.
+#[test]
+fn a_container_takes_no_other_ones_network() {
+    let bed = Bed::new("auto");
+    let named = |container: &Container| {
+        container.change(|config| config["annotations"] = json!({"guestnet.name": "web"}));
+    };
+    let first = Container::new(&bed, "sleep 4; timeout 5 wget -q -O - http://192.0.2.1/");
+    named(&first);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| first.run(&bed));
+        eventually("it is attached", || bed.names() == ["web"]);
+        let second = Container::new(&bed, "echo it runs");
+        named(&second);
+        let out = second.run(&bed);
+        let text = said(&out);
+        assert!(!out.status.success() && !text.contains("it runs"), "{text}");
+        assert!(text.contains("web"), "{text}");
+        assert_eq!(bed.names(), ["web"]);
+        let out = running.join().expect("a thread");
+        let text = String::from_utf8_lossy(&out.stdout);
+        assert!(text.contains(guestnet_tests::Device::ADDRESS), "{}", said(&out));
+    });
+    eventually("it is detached", || bed.names().is_empty());
 }
 
 #[test]

@@ -25,6 +25,7 @@ use android_system_guestnet::aidl::android::system::guestnet::{
     DeviceState::DeviceState,
     DiagnoseOptions::DiagnoseOptions,
     Diagnosis::Diagnosis,
+    GuestState::GuestState,
     IGuestNet::{IGuestNet, ERROR_GUEST_GONE, ERROR_NO_SUCH_GUEST},
     Layer::Layer,
     LayerState::LayerState,
@@ -179,9 +180,9 @@ fn diagnoses(
         Some(_) => Vec::new(),
         None => guestnet.list()?,
     };
-    if all.is_empty() {
-        return Ok(vec![guestnet.diagnose(guest, &options)?]);
-    }
+    // A link that belongs to no guest sends nothing.
+    let all: Vec<_> =
+        all.into_iter().filter(|guest| guest.state != GuestState::NOT_ADOPTED).collect();
     let mut found = Vec::new();
     for guest in &all {
         match guestnet.diagnose(Some(&guest.name), &options).map_err(Failure::from) {
@@ -189,6 +190,9 @@ fn diagnoses(
             Err(e) if e.is(ERROR_NO_SUCH_GUEST) || e.is(ERROR_GUEST_GONE) => {}
             other => found.push(other?),
         }
+    }
+    if found.is_empty() {
+        found.push(guestnet.diagnose(guest, &options)?);
     }
     Ok(found)
 }
@@ -209,8 +213,13 @@ fn checked(layers: &[LayerStatus]) -> Exit {
         Exit::System
     } else if others().any(|layer| layer.state == LayerState::WAITING) {
         Exit::NoUplink
-    } else if layers.iter().any(|layer| layer.state != LayerState::OK) {
+    } else if layers
+        .iter()
+        .any(|layer| [LayerState::BAD, LayerState::WAITING].contains(&layer.state))
+    {
         Exit::NoNames
+    } else if layers.iter().any(verdict::is_doubtful) {
+        Exit::Unsure
     } else {
         Exit::Ok
     }

@@ -102,6 +102,8 @@ pub fn exit(status: &Status) -> Exit {
         Exit::System
     } else if any(LayerState::WAITING, false) {
         Exit::NoUplink
+    } else if guests().chain(device.clone()).any(|l| l.layer != Layer::DNS && is_doubtful(l)) {
+        Exit::Unsure
     } else if any(LayerState::BAD, true) || any(LayerState::WAITING, true) {
         Exit::NoNames
     } else if guests().chain(device.clone()).any(is_doubtful) {
@@ -112,7 +114,7 @@ pub fn exit(status: &Status) -> Exit {
 }
 
 /// Whether something was found that may be wrong, and not only that nothing could be read.
-fn is_doubtful(layer: &LayerStatus) -> bool {
+pub fn is_doubtful(layer: &LayerStatus) -> bool {
     let unread = [Cause::HEALTHY, Cause::UNREADABLE].contains(&layer.cause);
     ![LayerState::OK, LayerState::BAD, LayerState::WAITING].contains(&layer.state) && !unread
 }
@@ -207,7 +209,8 @@ mod tests {
         assert_eq!(doubt(Cause::UNREADABLE), Exit::Ok);
         let names = |state, other| {
             let dns = LayerStatus { layer: Layer::DNS, state, ..nat(None) };
-            let layers = vec![LayerStatus { state: other, ..nat(None) }, dns];
+            let cause = Cause::FORWARD_DROPPED;
+            let layers = vec![LayerStatus { state: other, cause, ..nat(None) }, dns];
             let guests = vec![GuestStatus { layers, ..GuestStatus::default() }];
             exit(&Status { guests, ..Status::default() })
         };
@@ -215,6 +218,7 @@ mod tests {
         assert_eq!(names(S::WAITING, S::OK), Exit::NoNames);
         assert_eq!(names(S::UNKNOWN, S::OK), Exit::Ok);
         assert_eq!(names(S::BAD, S::WAITING), Exit::NoUplink);
+        assert_eq!(names(S::BAD, S::UNKNOWN), Exit::Unsure, "what may drop all of it");
         assert_eq!(names(S::OK, S::BAD), Exit::System);
     }
 }

@@ -20,7 +20,8 @@ use crate::model::GuestNet;
 
 /// Judges layers, which come from the bottom up. What is bad counts before what waits, and the lowest is
 /// the first to put right. A lockdown stops a guest whatever its uplink does; what else waits, waits for
-/// the uplink when that waits too. Without DNS there is still internet.
+/// the uplink when that waits too. Without DNS there is still internet; but what may drop all that is sent is no
+/// internet with a doubt about names.
 pub(in crate::daemon) fn of(layers: &[LayerReport]) -> (Verdict, Option<&LayerReport>) {
     // Without its segment a guest has internet, too.
     let beside = [Layer::Dns, Layer::Segment];
@@ -34,6 +35,12 @@ pub(in crate::daemon) fn of(layers: &[LayerReport]) -> (Verdict, Option<&LayerRe
     let uplink = waiting().find(|layer| layer.layer == Layer::Uplink);
     if let Some(waits) = locked.or(uplink).or_else(|| waiting().next()) {
         return (Verdict::Waiting, Some(waits));
+    }
+    let doubt = |layer: &&LayerReport| {
+        layer.state == LayerState::Unknown && layer.cause != Cause::Unreadable
+    };
+    if let Some(doubt) = not_names().find(doubt) {
+        return (Verdict::Unsure, Some(doubt));
     }
     let known = |layer: &&LayerReport| matches!(layer.state, LayerState::Bad | LayerState::Waiting);
     if let Some(names) = layers.iter().filter(|l| l.layer == Layer::Dns).find(known) {
@@ -97,6 +104,18 @@ mod tests {
             assert_eq!((is, reason.map(|reason| reason.layer)), (verdict, blamed), "{odd:?}");
         }
         assert_eq!(of(&[]), (Verdict::Internet, None));
+    }
+
+    #[test]
+    fn what_may_drop_everything_counts_before_names() {
+        let mut layers = layers(&[(L::Firewall, S::Unknown), (L::Dns, S::Bad)]);
+        assert_eq!(of(&layers).0, Verdict::NoNames, "it could only not be read");
+        layers[4].cause = Cause::ForwardDropped;
+        let (verdict, reason) = of(&layers);
+        assert_eq!(
+            (verdict, reason.map(|reason| reason.layer)),
+            (Verdict::Unsure, Some(L::Firewall))
+        );
     }
 
     #[test]

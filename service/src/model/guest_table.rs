@@ -284,7 +284,8 @@ impl GuestTable {
         else {
             return;
         };
-        self.last_holder.insert(to.guest.address, guest.spec.name.clone());
+        let held = (to.guest.address, guest.spec.name.clone());
+        hold(&mut self.last_holder, held);
         guest.spec = spec;
         std::mem::swap(&mut guest.net, to);
         self.has_changed(index);
@@ -433,7 +434,7 @@ impl GuestTable {
     /// One that has joined is there.
     pub fn attach(&mut self, guest: Attached) {
         self.by_index.insert(guest.index, guest.name().clone());
-        self.last_holder.insert(guest.net.guest.address, guest.name().clone());
+        hold(&mut self.last_holder, (guest.net.guest.address, guest.name().clone()));
         let index = guest.index;
         self.attached.insert(guest.name().clone(), guest);
         self.has_changed(index);
@@ -551,6 +552,11 @@ impl GuestTable {
         self.tuns().any(|tun| tun.as_str() == name)
     }
 
+    /// Nothing of who had this address is tracked any more.
+    pub fn has_forgotten(&mut self, address: Ipv4Addr) {
+        self.last_holder.remove(&address);
+    }
+
     /// Whether another name had this address last: its connections may still be tracked.
     pub fn was_held_by_another(&self, net: &GuestNet) -> bool {
         self.last_holder.get(&net.guest.address).is_some_and(|name| *name != net.name)
@@ -589,6 +595,18 @@ impl GuestTable {
             **to = change((**to).clone());
         }
     }
+}
+
+/// Of so many addresses it is kept who had them last. Connections are forgotten as their guest goes, in any case: this is
+/// for where that has failed.
+const MOST_HELD: usize = 4096;
+
+fn hold(last: &mut OrderedMap<Ipv4Addr, GuestName>, (address, name): (Ipv4Addr, GuestName)) {
+    if last.len() >= MOST_HELD {
+        let first = last.keys().next().copied();
+        first.into_iter().for_each(|first| drop(last.remove(&first)));
+    }
+    last.insert(address, name);
 }
 
 fn source(net: &GuestNet) -> Source {

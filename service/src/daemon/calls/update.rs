@@ -279,7 +279,10 @@ impl Daemon {
             let began = Instant::now();
             let change = Change::forget_connections(address);
             match self.shared.connections.forget_address(address) {
-                Ok(()) => timeline.enter(change.operation, change.what, began),
+                Ok(()) => {
+                    self.world.guests.has_forgotten(address);
+                    timeline.enter(change.operation, change.what, began);
+                }
                 Err(e) => log::warn!("{}: {} failed: {e}", before.name(), change.what),
             }
         }

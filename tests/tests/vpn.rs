@@ -16,11 +16,14 @@
 
 use android_system_guestnet::aidl::android::system::guestnet::Cause::Cause;
 use android_system_guestnet::aidl::android::system::guestnet::GuestConfig::GuestConfig;
+use android_system_guestnet::aidl::android::system::guestnet::GuestEvent::GuestEvent;
+use android_system_guestnet::aidl::android::system::guestnet::GuestState::GuestState;
 use android_system_guestnet::aidl::android::system::guestnet::Layer::Layer;
 use android_system_guestnet::aidl::android::system::guestnet::LayerState::LayerState;
 use android_system_guestnet::aidl::android::system::guestnet::LayerStatus::LayerStatus;
+use android_system_guestnet::aidl::android::system::guestnet::Verdict::Verdict;
 use android_system_guestnet::aidl::android::system::guestnet::VpnPolicy::VpnPolicy;
-use guestnet_tests::bed::{eventually, second_way, Bed, Stream, GATEWAY};
+use guestnet_tests::bed::{eventually, second_way, Bed, Listener, Stream, GATEWAY};
 use guestnet_tests::client::{by_pid, config};
 use guestnet_tests::resolver::{resolve, Resolver, Says};
 use guestnet_tests::{Device, Guest, InNetns, Internet, Probe};
@@ -30,6 +33,7 @@ guestnet_tests::with_both_backends!(
     a_guest_is_stopped_under_lockdown,
     a_vpn_that_guests_may_not_leave_by_is_named,
     who_leaves_by_a_tun_asks_the_resolver_behind_it_and_never_the_uplinks,
+    who_leaves_by_a_tun_waits_for_that_and_not_for_the_uplink,
 );
 
 /// The server behind the VPN, and what it sees of the device.
@@ -106,6 +110,64 @@ fn who_leaves_by_a_tun_asks_the_resolver_behind_it_and_never_the_uplinks(firewal
     resolve(&guest, GATEWAY).expect_err("the uplink's does not answer in its place");
     assert_eq!(resolve(&other, GATEWAY).expect("an answer"), Resolver::ANSWER);
     assert_eq!(misled.asked(), 0);
+}
+
+/// What is said of it by attach, list, status, check and listeners is what its packets meet.
+fn who_leaves_by_a_tun_waits_for_that_and_not_for_the_uplink(firewall: &str) {
+    const TUNS: &str = "198.51.100.53";
+    let device = Device::new();
+    let beyond = second_way(&device, "tun0");
+    let _tuns = beyond.resolver(TUNS, Says::All);
+    device.run("ip link set wlan0 down");
+    let bed = Bed::on(device).args(&format!("--firewall {firewall} --uplink wlan0")).build();
+    bed.service.setDns("tun0", &[TUNS.to_owned()]).expect("setDns");
+    let (guest, told) = (Guest::new(), Listener::on(&**bed.service));
+    let target = by_pid(guest.pid());
+    let layer_to_be = |config: &GuestConfig, of: Layer| {
+        let layers = bed.service.check(config, &target).expect("check");
+        layers.into_iter().find(|layer| layer.layer == of).expect("the layer")
+    };
+    let all_well = |layers: &[LayerStatus]| {
+        let bad = layers.iter().find(|layer| layer.state != LayerState::OK);
+        assert!(bad.is_none(), "{bad:?}");
+    };
+    let predicted = bed.service.check(&by_tun("vpn"), &target).expect("check");
+    // Nobody has asked its resolver yet.
+    let but_names: Vec<_> = predicted.into_iter().filter(|l| l.layer != Layer::DNS).collect();
+    all_well(&but_names);
+    assert_eq!(layer_to_be(&config("plain"), Layer::UPLINK).state, LayerState::WAITING);
+
+    let attached = bed.service.attach(&by_tun("vpn"), &target, None).expect("attach");
+    assert_eq!(attached.state, GuestState::ATTACHED);
+    assert!(guest.tcp(BEYOND, "x").is_ok(), "{}", bed.daemon.log());
+    assert_eq!(resolve(&guest, GATEWAY).expect("an answer"), Resolver::ANSWER);
+    let status = || bed.service.status(Some("vpn")).expect("status").guests.remove(0);
+    all_well(&status().layers);
+    assert_eq!(status().verdict, Verdict::INTERNET);
+    let state = || bed.service.list().expect("list")[0].state;
+    assert_eq!(state(), GuestState::ATTACHED);
+    assert_eq!(told.wait_guest().0, GuestEvent::ATTACHED);
+
+    // The uplink is none of its business; the tun is.
+    bed.device.run("ip link set wlan0 up");
+    eventually("it is there", || bed.service.status(None).expect("status").uplink.up);
+    bed.device.run("ip link set tun0 down");
+    let event = told.wait_guest();
+    assert_eq!((event.0, event.1.as_str()), (GuestEvent::STATE, "vpn"));
+    assert_eq!(state(), GuestState::WAITING_FOR_UPLINK);
+    assert!(guest.tcp(BEYOND, "x").is_err());
+    assert_eq!(
+        (status().verdict, status().reason.map(|l| l.cause)),
+        (Verdict::WAITING, Some(Cause::TUN_DOWN))
+    );
+    let next = Guest::new();
+    let to_be = bed.service.check(&by_tun("next"), &by_pid(next.pid())).expect("check");
+    let uplink = to_be.iter().find(|layer| layer.layer == Layer::UPLINK).expect("the layer");
+    assert_eq!(uplink.cause, Cause::TUN_DOWN);
+    bed.device.run("ip link set tun0 up");
+    assert_eq!(told.wait_guest().0, GuestEvent::STATE);
+    assert_eq!(state(), GuestState::ATTACHED);
+    eventually("it goes again", || guest.tcp(BEYOND, "x").is_ok());
 }
 
 /// netd's rule, on a device that routes by table main: whoever writes it there means the same.

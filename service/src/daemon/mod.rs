@@ -176,6 +176,7 @@ impl Handle {
     /// Says how it would be after an attach.
     pub fn check(&self, request: AttachRequest) -> Result<Vec<LayerReport>, Error> {
         let found = calls::attach::look_inside(&request);
+        self.await_names();
         self.call(|daemon| daemon.check(&request, found))
     }
 
@@ -413,7 +414,7 @@ impl Daemon {
     fn seen(&self, guest: &Attached) -> Attached {
         let dhcp = self.serving.servers.counters().dhcp.counts(guest.index);
         let names = self.serving.servers.counters().dns.of(guest.index).counts;
-        let waiting = !self.world.uplink.usable() && guest.net.vpn.leaves();
+        let waiting = self.world.waits(&guest.net.vpn);
         Attached { waiting, dhcp, names, ..guest.clone() }
     }
 

@@ -25,7 +25,7 @@ use super::subnet_conflict::DevicePrefix;
 use super::uplink::Uplink;
 use crate::model::if_index::IfIndex;
 use crate::ordered::{IntoOrdered, OrderedMap};
-use crate::spec::{DeviceState, IfName, Subnet, UplinkInfos};
+use crate::spec::{DeviceState, IfName, Subnet, UplinkInfos, VpnPolicy};
 use std::net::Ipv4Addr;
 
 /// The device and its guests.
@@ -112,6 +112,16 @@ pub struct Tun {
 }
 
 impl World {
+    /// Whether what a guest with this policy sends waits: for its way out, or for the end of a lockdown that stops it.
+    pub fn waits(&self, vpn: &VpnPolicy) -> bool {
+        match vpn {
+            VpnPolicy::NoUplink => false,
+            VpnPolicy::NamedTun(tun) => !self.tuns.get(tun).is_some_and(|tun| tun.up),
+            VpnPolicy::BlockUnderLockdown if self.lockdown.stops() => true,
+            VpnPolicy::FollowUplink | VpnPolicy::BlockUnderLockdown => !self.uplink.usable(),
+        }
+    }
+
     /// What the device uses for itself, as far as it was read.
     pub fn device_prefixes(&self) -> &[DevicePrefix] {
         self.prefixes.as_deref().unwrap_or_default()

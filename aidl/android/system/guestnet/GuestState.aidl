@@ -19,9 +19,12 @@ package android.system.guestnet;
 /** The state of a guest as a whole. */
 @Backing(type="int")
 enum GuestState {
-    /** Attached and forwarded to the uplink. */
+    /** Attached and forwarded to its way out. */
     ATTACHED = 0,
-    /** Attached; traffic waits until the uplink is there. */
+    /**
+     * Attached; traffic waits: until the uplink is there, or the tun that the guest leaves by, or until a lockdown
+     * that stops it is over. status() says for what.
+     */
     WAITING_FOR_UPLINK = 1,
     /** No longer attached. */
     GONE = 2,

@@ -134,19 +134,35 @@ impl Daemon {
                     LayerReport::ok(Layer::Rule, format!("{NO_UPLINK} ({})", there.text))
                 }
                 there if there.state == LayerState::Ok && lead.to == Action::Nowhere => {
-                    let when = match self.world.lockdown {
-                        Lockdown::Held { started: true, .. } => {
-                            "until it is known whether the lockdown VPN is up again"
-                        }
-                        _ => "while a lockdown VPN is up",
-                    };
-                    let text =
-                        format!("stopped {when}, as the guest's VPN policy says ({})", there.text);
-                    LayerReport::waiting(Layer::Rule, Fault::new(Cause::Lockdown, text))
+                    self.stopped(&format!(" ({})", there.text))
                 }
                 other => other,
             },
         }
+    }
+
+    /// The same for one that is only to come.
+    fn rule_to_be(&self, net: &GuestNet, shared: &LayerReport) -> LayerReport {
+        match &net.vpn {
+            VpnPolicy::NoUplink => LayerReport::ok(Layer::Rule, NO_UPLINK),
+            VpnPolicy::NamedTun(tun) => LayerReport::ok(
+                Layer::Rule,
+                format!("a rule that leads it to {tun} would be added"),
+            ),
+            VpnPolicy::BlockUnderLockdown if self.world.lockdown.stops() => self.stopped(""),
+            VpnPolicy::BlockUnderLockdown | VpnPolicy::FollowUplink => shared.clone(),
+        }
+    }
+
+    fn stopped(&self, by: &str) -> LayerReport {
+        let when = match self.world.lockdown {
+            Lockdown::Held { started: true, .. } => {
+                "until it is known whether the lockdown VPN is up again"
+            }
+            _ => "while a lockdown VPN is up",
+        };
+        let text = format!("stopped {when}, as the guest's VPN policy says{by}");
+        LayerReport::waiting(Layer::Rule, Fault::new(Cause::Lockdown, text))
     }
 
     fn forwarding_layer(&self, off_is_fine: bool) -> LayerReport {
@@ -294,7 +310,11 @@ impl Daemon {
             let text = "no uplink, so nothing is forwarded";
             return LayerReport::waiting(Layer::Nat, Fault::new(self.uplink_cause(), text));
         }
-        let text = format!("masquerade via {}", ruleset.ways_out());
+        self.masquerade(&ruleset.ways_out())
+    }
+
+    fn masquerade(&self, by: &str) -> LayerReport {
+        let text = format!("masquerade via {by}");
         match self.fullness() {
             Some(Fullness { text, full: true }) => {
                 let step = "`conntrack -L` shows whose they are; net.netfilter.nf_conntrack_max";
@@ -332,20 +352,30 @@ impl Daemon {
         }
     }
 
-    /// A layer that is another one for a guest that does not follow the uplink.
+    /// A layer that is another one for a guest that does not follow the uplink. Without an index it is one that is
+    /// only to come: then, with `off_is_fine`, forwarding need not be on yet.
     pub(in crate::daemon) fn as_for(
         &self,
         net: &GuestNet,
-        index: IfIndex,
+        index: Option<IfIndex>,
+        off_is_fine: bool,
         layer: &LayerReport,
     ) -> LayerReport {
         match (&net.vpn, layer.layer) {
+            (_, Layer::Rule) if index.is_none() => self.rule_to_be(net, layer),
             (VpnPolicy::NoUplink, of) if of != Layer::Rule => without_uplink(layer),
             (VpnPolicy::NamedTun(_), Layer::Dns) => self.names_layer_of(net, index),
             (_, Layer::Dns) if net.dns != Dns::Auto => self.names_layer_of(net, index),
             (VpnPolicy::NamedTun(tun), Layer::Uplink) => self.tun_layer(tun),
+            (VpnPolicy::NamedTun(_), Layer::Forwarding) if off_is_fine => {
+                self.forwarding_layer(true)
+            }
             (VpnPolicy::NamedTun(tun), Layer::Forwarding) => {
                 self.forwards_by(self.forwarding_layer(false), tun)
+            }
+            // It leaves by that, whether or not there is an uplink.
+            (VpnPolicy::NamedTun(tun), Layer::Nat) if layer.state == LayerState::Waiting => {
+                self.masquerade(tun.as_str())
             }
             (VpnPolicy::FollowUplink, Layer::Rule) => layer.clone(),
             (_, Layer::Rule) => self.own_rule_layer(net, layer),

@@ -111,10 +111,7 @@ impl Daemon {
         ];
         let switched = changes.iter().any(|c| c.operation == KernelOp::SetForwarding);
         let shared = self.device_layers(switched);
-        layers.extend(shared.iter().map(|layer| match net.vpn.leaves() {
-            true => layer.clone(),
-            false => device::without_uplink(layer),
-        }));
+        layers.extend(shared.iter().map(|layer| self.as_for(net, None, switched, layer)));
         if let Some(others) = self.others(&layers) {
             others.judge(self, net, None, &mut layers);
         }
@@ -157,7 +154,9 @@ impl Daemon {
             Some(link) if net.vpn.leaves() => device::forwards(layer, link),
             _ => layer,
         };
-        layers.extend(device.iter().map(|layer| forwards(self.as_for(net, guest.index, layer))));
+        layers.extend(
+            device.iter().map(|layer| forwards(self.as_for(net, Some(guest.index), false, layer))),
+        );
         if let Some(others) = others {
             others.judge(self, net, Some(guest.index), &mut layers);
         }

@@ -37,8 +37,8 @@ impl Daemon {
         self.layer_of_choice(way, &Dns::Auto, None)
     }
 
-    /// For one guest.
-    pub(super) fn names_layer_of(&self, net: &GuestNet, index: IfIndex) -> LayerReport {
+    /// For one guest; without an index it is only to come.
+    pub(super) fn names_layer_of(&self, net: &GuestNet, index: Option<IfIndex>) -> LayerReport {
         self.layer_of_choice(&net.vpn.tun().cloned(), &net.dns, Some((&net.name, index)))
     }
 
@@ -46,17 +46,13 @@ impl Daemon {
         &self,
         way: &Way,
         dns: &Dns,
-        guest: Option<(&GuestName, IfIndex)>,
+        guest: Option<(&GuestName, Option<IfIndex>)>,
     ) -> LayerReport {
         let vpn = way.clone().map_or(VpnPolicy::FollowUplink, VpnPolicy::NamedTun);
         if self.world.forwards(dns, &vpn) {
             return self.layer_of_forwarder(way, dns, guest);
         }
-        let resolver = match way {
-            None => self.ruleset().resolver,
-            Some(tun) => self.ruleset().tun_resolvers.get(tun).copied(),
-        };
-        let Some(resolver) = resolver else {
+        let Some(resolver) = self.resolver_of(way) else {
             return match way {
                 None => self.layer_of_own_resolver(way),
                 Some(_) => LayerReport::bad(Layer::Dns, self.resolvers.none(way.as_ref())),
@@ -66,6 +62,13 @@ impl Daemon {
         let origin = self.resolvers.origin(behind);
         let goes = format!("port 53 of the gateway goes to {resolver}");
         self.layer_of_resolver(way, resolver, &goes, &origin)
+    }
+
+    /// Who gets the questions of guests that leave so, or that of the first of these.
+    fn resolver_of(&self, way: &Way) -> Option<Ipv4Addr> {
+        let Some(tun) = way else { return self.ruleset().resolver };
+        let known = self.ruleset().tun_resolvers.get(tun).copied();
+        known.or_else(|| self.world.tuns.get(tun)?.resolvers.first().copied())
     }
 
     /// What is known of the one that questions go to.
@@ -111,7 +114,7 @@ impl Daemon {
         &self,
         way: &Way,
         dns: &Dns,
-        guest: Option<(&GuestName, IfIndex)>,
+        guest: Option<(&GuestName, Option<IfIndex>)>,
     ) -> LayerReport {
         let book = &self.serving.servers.counters().dns;
         if let Some(why) = book.trouble() {
@@ -127,7 +130,8 @@ impl Daemon {
             return LayerReport::waiting(Layer::Dns, Fault::new(self.uplink_cause(), text));
         };
         let lately = match guest {
-            Some((_, index)) => book.of(index).lately,
+            Some((_, Some(index))) => book.of(index).lately,
+            Some((_, None)) => Lately::Nothing,
             None => book.followers(),
         };
         let behind = way.as_ref().or(self.world.uplink.name.as_ref());
@@ -183,11 +187,7 @@ impl Daemon {
         let vpn = way.clone().map_or(VpnPolicy::FollowUplink, VpnPolicy::NamedTun);
         let dns = guest.map_or(&Dns::Auto, |guest| &guest.net.dns);
         if !self.world.forwards(dns, &vpn) {
-            let resolver = match &way {
-                None => self.ruleset().resolver,
-                Some(tun) => self.ruleset().tun_resolvers.get(tun).copied(),
-            };
-            return (resolver, false);
+            return (self.resolver_of(&way), false);
         }
         let servers = match (dns, upstream(&self.world, &way).map(|upstream| upstream.ask)) {
             (Dns::Servers(own), _) => bad_ones_last(&self.world, &way, own.clone()),

@@ -31,6 +31,8 @@ use crate::effects::kernel::uplink::{self, Question};
 use crate::effects::kernel::{link, rule, sysctl};
 use crate::effects::resource::{Look, Managed, Outcome, SharedResource, Trigger};
 use crate::error::Error;
+use crate::model::guest_table::Attached;
+use crate::model::if_index::IfIndex;
 use crate::model::lockdown::{Lockdown, Past};
 use crate::model::ownership::ROUTE_PROTOCOL;
 use crate::model::policy_rules::{PolicyRule, RoutingMode, Rule};
@@ -38,7 +40,7 @@ use crate::model::ruleset::nat_ports;
 use crate::model::subnet_conflict::DevicePrefix;
 use crate::model::uplink::Uplink;
 use crate::model::world::{Tun, World};
-use crate::ordered::OrderedMap;
+use crate::ordered::{IntoOrdered, OrderedMap, OrderedSet};
 use crate::spec::{Family, IfName};
 use crate::store::LockdownRecord;
 use debounce::Due;
@@ -86,6 +88,7 @@ impl Daemon {
     fn reconcile(&mut self, netd_answered: bool) {
         let (due, noticed) = self.debounce.begin(Instant::now());
         let before = self.world.uplink.clone();
+        let waited = (due.uplink || due.rules).then(|| self.waiting());
         let resized = match self.read_world(&due) {
             Ok(resized) => {
                 self.debounce.read();
@@ -137,6 +140,7 @@ impl Daemon {
         if moved {
             self.tell_uplink(before, noticed);
         }
+        waited.into_iter().for_each(|waited| self.tell_waiting(&waited));
         if moved || resized || due.wanted {
             self.follow_mtu();
         }
@@ -279,13 +283,22 @@ impl Daemon {
             None => log::info!("uplink: {current}, {gap} us after the kernel's last notice"),
             Some(trouble) => log::warn!("uplink: {trouble}"),
         }
-        let turned = current.usable() != previous.usable();
         (self.notify)(Notice::Uplink { previous, current, gap });
-        if turned {
-            let guests: Vec<_> = self.world.guests.attached().map(|g| self.seen(g)).collect();
-            for guest in guests {
-                (self.notify)(Notice::Guest(GuestEvent::State, guest));
-            }
+    }
+
+    /// Guests whose traffic waits.
+    fn waiting(&self) -> OrderedSet<IfIndex> {
+        let guests = self.world.guests.attached();
+        guests.filter(|g| self.world.waits(&g.net.vpn)).map(|g| g.index).into_set()
+    }
+
+    /// Tells listeners of guests whose traffic waits and did not, or the other way round.
+    fn tell_waiting(&mut self, before: &OrderedSet<IfIndex>) {
+        let turned = |g: &&Attached| before.contains(&g.index) != self.world.waits(&g.net.vpn);
+        let turned = self.world.guests.attached().filter(turned);
+        let guests: Vec<_> = turned.map(|g| self.seen(g)).collect();
+        for guest in guests {
+            (self.notify)(Notice::Guest(GuestEvent::State, guest));
         }
     }
 

@@ -29,6 +29,7 @@ use guestnet_tests::{Device, Guest, InNetns, Internet, Probe};
 
 guestnet_tests::with_both_backends!(
     all_next_hops_are_let_out,
+    what_stops_one_of_several_ways_is_said,
     a_route_that_names_a_nexthop_object_leads_where_that_does,
     connections_outlive_packets_that_are_sent_again,
     default_is_whatever_the_kernel_answers,
@@ -143,6 +144,38 @@ fn all_next_hops_are_let_out(firewall: &str) {
     bed.device.run(&format!("ip route replace default {hops}"));
     let layer = no_internet(&bed, Cause::DEFAULT_ROUTE_ELSEWHERE);
     assert!(layer.nextStep.expect("a step").contains("--uplink wlan0,eth1"));
+}
+
+/// Connections that take it are lost, and others are not: nobody can say "internet", nor that there is none.
+fn what_stops_one_of_several_ways_is_said(firewall: &str) {
+    let (bed, guest, _beyond) = bed(&format!("--firewall {firewall} --uplink default"), "eth1");
+    let hops = format!("nexthop via {} nexthop via 198.51.100.1", Internet::ADDRESS);
+    bed.device.run(&format!("ip route replace default {hops}"));
+    let seen = || (1..=16).map(|number| seen_as(&guest, number)).collect::<Vec<_>>();
+    eventually("every connection gets there", || seen().iter().all(Option::is_some));
+    internet(&bed);
+    for (stop, go_on) in [
+        (
+            "iptables-legacy -w -I FORWARD -o eth1 -j DROP",
+            "iptables-legacy -w -D FORWARD -o eth1 -j DROP",
+        ),
+        ("tc qdisc replace dev eth1 root pfifo limit 0", "tc qdisc del dev eth1 root"),
+    ] {
+        bed.device.run(stop);
+        let status = bed.service.status(Some("demo")).expect("status").guests.remove(0);
+        let reason = status.reason.expect("a reason");
+        assert_eq!(
+            (status.verdict, reason.cause),
+            (Verdict::UNSURE, Cause::FORWARD_DROPPED),
+            "{reason:?}"
+        );
+        let text = &reason.text;
+        assert!(text.contains("eth1") && text.contains("some are lost"), "{text}");
+        let seen = seen();
+        assert!(seen.iter().any(Option::is_some) && seen.iter().any(Option::is_none), "{seen:?}");
+        bed.device.run(go_on);
+        internet(&bed);
+    }
 }
 
 /// Such a route says nothing but the object's number.

@@ -56,6 +56,8 @@ impl Daemon {
         let guest = name.map(find).transpose()?;
         let tun = guest.as_ref().and_then(|guest| guest.net.vpn.tun());
         let way = tun.or(self.world.uplink.name.as_ref()).map(|name| name.to_string());
+        let also = self.world.uplink.also.iter().filter(|_| tun.is_none());
+        let also = also.map(|name| name.to_string()).collect();
         let (resolver, forwarded) = self.asked_for(guest.as_ref());
         Ok(Known {
             journey: guest.as_ref().and_then(|guest| self.journey(guest)),
@@ -63,6 +65,7 @@ impl Daemon {
             programs: self.shared.packet_filter.get().programs().cloned(),
             dropped: self.shared.packet_filter.get_mut().dropped().ok(),
             way,
+            also,
             table: self.world.uplink.table,
             netd: self.world.netd_routes(),
             resolver,
@@ -358,7 +361,9 @@ fn way(known: &Known, netlink: &Netlink) -> Way {
     });
     let addresses = v4.collect();
     let (name, index, netd) = (link.name, Some(link.index), known.netd);
-    Way { name, index, addresses, netd, ..Way::default() }
+    let also = known.also.iter().filter_map(|name| link::by_name(netlink, name).ok().flatten());
+    let also = also.map(|link| link.index).collect();
+    Way { name, index, also, addresses, netd, ..Way::default() }
 }
 
 /// The next hop of the way out's default route.

@@ -44,6 +44,8 @@ pub(super) struct Known {
     pub(super) programs: Option<Programs>,
     /// The interface that the subject leaves by, and the table of its routes.
     pub(super) way: Option<String>,
+    /// The others that the kernel spreads its connections over, too.
+    pub(super) also: Vec<String>,
     pub(super) table: TableId,
     pub(super) netd: bool,
     pub(super) resolver: Option<Ipv4Addr>,

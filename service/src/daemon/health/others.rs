@@ -35,8 +35,9 @@ use std::sync::Arc;
 /// All packet filters, as they are now.
 pub(in crate::daemon) struct Others {
     shared: Shared,
-    /// Where guests leave that have no way out of their own.
-    uplink: Option<Arc<Link>>,
+    /// Where guests leave that have no way out of their own: the uplink, and the others that the kernel spreads
+    /// connections over.
+    uplinks: Vec<Arc<Link>>,
     /// Our layers where all that is wrong with our rules is that others' come first: as they are unless
     /// those surely keep a guest from the internet.
     behind: Option<[LayerReport; 2]>,
@@ -55,13 +56,15 @@ impl Daemon {
         }
         let uplink = &self.world.uplink;
         let usable = uplink.usable() && self.shared.forwarding.get().is_on();
-        let name = uplink.name.as_ref().filter(|_| usable);
-        let uplink = name.and_then(|name| self.way_out(name, uplink.address));
+        let sources = uplink.sources();
+        let address = |name: &IfName| sources.get(name).copied().or(uplink.address);
+        let names = uplink.ways_out().filter(|_| usable);
+        let uplinks = names.filter_map(|name| self.way_out(name, address(name))).collect();
         Some(Others {
             shared: Shared::new(
                 diagnose::read().seen_by(self.shared.packet_filter.get().backend()),
             ),
-            uplink,
+            uplinks,
             behind,
             marks: RefCell::default(),
         })
@@ -146,12 +149,12 @@ impl Others {
         index: Option<IfIndex>,
         layers: &mut [LayerReport],
     ) {
-        let uplink = match net.vpn.tun() {
-            _ if !net.vpn.leaves() => None,
-            Some(tun) => daemon.tun(tun),
-            None => self.uplink.clone(),
+        let ways = match net.vpn.tun() {
+            _ if !net.vpn.leaves() => Vec::new(),
+            Some(tun) => daemon.tun(tun).into_iter().collect(),
+            None => self.uplinks.clone(),
         };
-        let Some(uplink) = uplink else { return };
+        let Some(uplink) = ways.first().cloned() else { return };
         let guest = Guest {
             link: host_end(net.kind, &net.host.name, index, net.host.address),
             address: net.guest.address,
@@ -159,34 +162,42 @@ impl Others {
             uplink,
             known: 4,
         };
-        self.judge_guest(daemon, &guest, net.subnet, index.is_none(), layers);
+        self.judge_guest(daemon, (&guest, &ways), net.subnet, index.is_none(), layers);
     }
 
     fn judge_guest(
         &self,
         daemon: &Daemon,
-        guest: &Guest,
+        (guest, ways): (&Guest, &[Arc<Link>]),
         subnet: Subnet,
         expected: bool,
         layers: &mut [LayerReport],
     ) {
         let netlink = &daemon.kernel.netlink;
-        let kernel = Kernel { netlink, expected: expected.then_some(guest) };
-        let any = any(guest, subnet.prefix());
-        self.say(layers, self.shared.findings(&kernel, guest, &any));
+        let findings = |guest: &Guest| {
+            let kernel = Kernel { netlink, expected: expected.then_some(guest) };
+            self.shared.findings(&kernel, guest, &any(guest, subnet.prefix()))
+        };
+        self.say(layers, findings(guest));
+        for other in ways.iter().skip(1) {
+            let by_it = findings(&Guest { uplink: Arc::clone(other), ..guest.clone() });
+            if let Some(Finding { about, fault, .. }) = by_it.internet {
+                put(layers, layer_of(about), Finding { sure: false, about, fault: of_some(fault) });
+            }
+        }
     }
 
     /// What they mean for a guest as any other.
     pub(in crate::daemon) fn judge_any(&self, daemon: &Daemon, layers: &mut [LayerReport]) {
         let (Some(uplink), Some(GuestSubnet { gateway, subnet })) =
-            (self.uplink.clone(), GuestSubnet::original())
+            (self.uplinks.first().cloned(), GuestSubnet::original())
         else {
             return;
         };
         let address = Ipv4Addr::from(u32::from(gateway).wrapping_add(1));
         let link = host_end(Kind::Veth, &IfName::host_end(0), None, gateway);
         let guest = Guest { link, address, gateway, uplink, known: 4 };
-        self.judge_guest(daemon, &guest, subnet, true, layers);
+        self.judge_guest(daemon, (&guest, &self.uplinks), subnet, true, layers);
     }
 
     /// Puts it into the layers.
@@ -216,6 +227,13 @@ impl Others {
             put(layers, Layer::Firewall, Finding { sure: false, about: About::Filter, fault });
         }
     }
+}
+
+/// The kernel spreads connections over several interfaces, and this is about one of them.
+pub(super) fn of_some(fault: Fault) -> Fault {
+    let text =
+        format!("{}; connections are spread over several interfaces: some are lost", fault.text);
+    Fault { text, ..fault }
 }
 
 fn layer_of(about: About) -> Layer {

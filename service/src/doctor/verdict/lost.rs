@@ -197,7 +197,7 @@ fn route(facts: &Facts, guest: &GuestFacts) -> Option<Fault> {
     let shows = format!("ip route get 1.1.1.1 from {} iif {host} shows the way", guest.address);
     match guest.out {
         Ok(Some(way)) if way.local => None,
-        Ok(Some(way)) if Some(way.index) != uplink.index => {
+        Ok(Some(way)) if !uplink.is_by(way.index) => {
             Some(captured(&facts.name(way.index), &uplink.name, shows))
         }
         Ok(Some(_)) => None,
@@ -244,7 +244,7 @@ fn wrongly(facts: &Facts, guest: &GuestFacts, left: &Hop) -> Option<Fault> {
     if guest
         .out
         .as_ref()
-        .is_ok_and(|way| way.is_some_and(|way| Some(way.index) != uplink.index && !way.local))
+        .is_ok_and(|way| way.is_some_and(|way| !uplink.is_by(way.index) && !way.local))
     {
         let shows = format!("ip route get 1.1.1.1 from {} iif {}", guest.address, guest.host_end);
         return Some(captured(&facts.name(left.index), &uplink.name, shows));

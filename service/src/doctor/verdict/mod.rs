@@ -81,6 +81,8 @@ pub struct Way {
     pub name: String,
     /// Its index.
     pub index: Option<IfIndex>,
+    /// The indexes of others that the kernel spreads connections over, too.
+    pub also: Vec<IfIndex>,
     /// Its addresses.
     pub addresses: Vec<Ipv4Addr>,
     /// Its next hop.
@@ -89,6 +91,13 @@ pub struct Way {
     pub router_is_deaf: bool,
     /// Whether netd routes.
     pub netd: bool,
+}
+
+impl Way {
+    /// Whether guests may leave by this interface.
+    fn is_by(&self, index: IfIndex) -> bool {
+        self.index == Some(index) || self.also.contains(&index)
+    }
 }
 
 /// The kernel's answer on a route: the way, or the errno of its refusal (none: unreachable).

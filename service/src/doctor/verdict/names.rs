@@ -48,7 +48,7 @@ pub fn of(facts: &Facts, guest: &GuestFacts) -> Option<Fault> {
         return Some(refused(asked));
     }
     if let Ok(Some(way)) = guest.to_resolver {
-        if guest.asks_beyond && !way.local && Some(way.index) != facts.uplink.index {
+        if guest.asks_beyond && !way.local && !facts.uplink.is_by(way.index) {
             let (by, uplink) = (facts.name(way.index), &facts.uplink.name);
             let text = format!("the resolver is reached by {by}, but guests leave by {uplink}");
             return Some(Fault::new(Cause::DnsElsewhere, text).with_step(name_another(facts)));

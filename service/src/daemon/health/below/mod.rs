@@ -19,6 +19,7 @@
 mod policies;
 mod queues;
 
+use crate::daemon::health::others;
 use crate::daemon::{Attached, Daemon, Layer, LayerReport, LayerState};
 use crate::effects::firewall::diagnose::journey::SERVER;
 use crate::effects::kernel::inside::{Inside, Stops};
@@ -249,9 +250,12 @@ impl Daemon {
             let fault = Fault::new(Cause::ForwardDropped, text).with_step(step);
             put(layers, Layer::Firewall, sure, fault);
         }
-        let way = net.vpn.tun().or(self.world.uplink.name.as_ref());
-        if let Some(way) = way.filter(|_| net.vpn.leaves()) {
-            self.below_way(below, way, layers);
+        match net.vpn.tun() {
+            _ if !net.vpn.leaves() => {}
+            Some(tun) => self.below_way(below, tun, false, layers),
+            None => self.below_uplink(below, layers),
+        }
+        if net.vpn.leaves() {
             self.policies_of(below, guest, layers);
         }
         unread(below, layers);
@@ -298,13 +302,18 @@ impl Daemon {
 
     /// What stops guests' packets below the device's way out.
     pub(super) fn below_device(&self, below: &Below, layers: &mut [LayerReport]) {
-        if let Some(way) = &self.world.uplink.name {
-            self.below_way(below, way, layers);
-        }
+        self.below_uplink(below, layers);
         unread(below, layers);
     }
 
-    fn below_way(&self, below: &Below, way: &IfName, layers: &mut [LayerReport]) {
+    fn below_uplink(&self, below: &Below, layers: &mut [LayerReport]) {
+        for (number, way) in self.world.uplink.ways_out().enumerate() {
+            self.below_way(below, way, number > 0, layers);
+        }
+    }
+
+    /// `of_some`: the kernel sends some connections by it, and others elsewhere.
+    fn below_way(&self, below: &Below, way: &IfName, of_some: bool, layers: &mut [LayerReport]) {
         let known = below.ways.borrow().get(way).cloned();
         let found = known.unwrap_or_else(|| {
             let found = self.wrong_with(below, way);
@@ -321,7 +330,10 @@ impl Daemon {
                 return;
             }
         }
-        put(layers, layer, true, fault);
+        match of_some {
+            true => put(layers, layer, false, others::of_some(fault)),
+            false => put(layers, layer, true, fault),
+        }
     }
 
     /// Nobody answers for names, and a program sees first what comes in by that way.

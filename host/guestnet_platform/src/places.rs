@@ -18,7 +18,8 @@
 //! A connection takes a place when it is accepted and gives it back when its socket is closed.
 //! While it has not finished the handshake it is a stranger's: when the places run out, the
 //! oldest stranger of the user with most strangers makes room. Connections that have finished it
-//! are never cut. No user but root and the server's own holds more than half of the places.
+//! are never cut. No user but root and the server's own holds more than half of the places, and
+//! all such users together leave an eighth of them free.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -81,18 +82,22 @@ impl Places {
             }
             let own = table.count(|seat| seat.uid == uid);
             let share_used = own >= self.share(uid);
-            // Users among themselves never have all: root can always come in.
+            // Root can always come in.
+            let trusted = self.is_trusted(uid);
             let others = table.count(|seat| !self.is_trusted(seat.uid));
-            let kept = !self.is_trusted(uid)
-                && others >= self.total - self.total.div_ceil(8).min(self.total - 1);
-            if !share_used && !kept && table.seats.len() < self.total {
+            let all_used = !trusted && others >= self.total - self.total / 8;
+            if !share_used && !all_used && table.seats.len() < self.total {
                 table.next += 1;
                 let id = table.next;
                 table.seats.insert(id, Seat { uid, stranger: true, cut: false, line });
                 return Some(Place { places: Arc::clone(self), id });
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || !table.make_room(share_used.then_some(uid)) {
+            let whose = |other| match share_used {
+                true => other == uid,
+                false => trusted || !self.is_trusted(other),
+            };
+            if left.is_zero() || !table.make_room(whose) {
                 table.say_refused(uid, own, self.total);
                 return None;
             }
@@ -142,9 +147,9 @@ impl Table {
         self.seats.values().filter(|seat| which(seat)).count()
     }
 
-    /// Cuts one stranger, of this user or of the one with most; false if there is none.
-    fn make_room(&mut self, of: Option<u32>) -> bool {
-        let Some(uid) = of.or_else(|| self.uid_with_most_strangers()) else {
+    /// Cuts one stranger, of that of these users who has most of them; false if there is none.
+    fn make_room(&mut self, whose: impl Fn(u32) -> bool) -> bool {
+        let Some(uid) = self.uid_with_most_strangers(whose) else {
             return false;
         };
         // One at a time: the one that was cut is about to leave.
@@ -161,9 +166,9 @@ impl Table {
         true
     }
 
-    fn uid_with_most_strangers(&self) -> Option<u32> {
+    fn uid_with_most_strangers(&self, whose: impl Fn(u32) -> bool) -> Option<u32> {
         let mut strangers = BTreeMap::new();
-        for seat in self.seats.values().filter(|seat| seat.stranger) {
+        for seat in self.seats.values().filter(|seat| seat.stranger && whose(seat.uid)) {
             *strangers.entry(seat.uid).or_insert(0usize) += 1;
         }
         strangers.into_iter().max_by_key(|(_, count)| *count).map(|(uid, _)| uid)
@@ -194,5 +199,33 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.places.table().seats.remove(&self.id);
         self.places.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Cut for Nobody {
+        fn cut(&self) {}
+    }
+
+    #[test]
+    fn users_among_themselves_keep_nobody_out_but_each_other() {
+        let places = Places::new(16, 1000);
+        let line: Arc<dyn Cut> = Arc::new(Nobody);
+        let take = |uid| {
+            let place = places.take(uid, Arc::downgrade(&line));
+            place.inspect(Place::keep)
+        };
+        let held: Vec<_> = (0..40).filter_map(|n| take(2000 + n % 2)).collect();
+        assert_eq!(held.len(), 14);
+        assert!(take(2002).is_none(), "a third one");
+        let own: Vec<_> = [0, 1000, 0].into_iter().map(take).collect();
+        assert!(own[0].is_some() && own[1].is_some() && own[2].is_none(), "there are 16");
+        drop(held);
+        assert!(take(2002).is_some());
     }
 }

@@ -287,11 +287,16 @@ impl Daemon {
     fn own_filter_layer(&self) -> LayerReport {
         let filter = self.shared.packet_filter.get();
         let mut text = format!("{:?} rules in place", filter.backend()).to_lowercase();
-        let lacks = filter.lacks();
-        if !lacks.is_empty() && self.world.platform.connections.is_some() {
-            let lacks = lacks.join(" and no ");
+        // What says whose an answer is limits nothing.
+        let (owner, limits): (Vec<_>, Vec<_>) =
+            filter.lacks().into_iter().partition(|name| name == "xt_owner");
+        if !limits.is_empty() && self.world.platform.connections.is_some() {
+            let lacks = limits.join(" and no ");
             text +=
                 &format!("; the kernel has no {lacks}: guests' connections are not all limited");
+        }
+        if !owner.is_empty() {
+            text += "; the kernel has no xt_owner: another program at the forwarder's port could answer guests";
         }
         if let Some(why) = filter.leftovers() {
             text += &format!(

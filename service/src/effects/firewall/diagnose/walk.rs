@@ -131,7 +131,7 @@ const DEEPEST: usize = 32;
 /// More rules than a way has, and more ways than are gone at a time.
 const LONGEST: usize = 200_000;
 /// Rules that are looked at when ways had to be left out: what is sure is seen soon.
-const ENOUGH: usize = 10_000;
+const ENOUGH: usize = 1000;
 const WAYS: usize = 32;
 /// More ends than any way has: where each rule is doubtful and calls a chain twice, they double with each call.
 const ENDS: usize = 1024;

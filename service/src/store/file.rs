@@ -188,6 +188,18 @@ mod tests {
         assert_eq!(unsealed(&object), Opened::Unsealed);
     }
 
+    /// An update's record has two specs, the one behind it has one.
+    #[test]
+    fn of_a_longer_one_nothing_is_left_behind_a_shorter_one() {
+        let path = std::env::temp_dir().join(format!("guestnetd-long-{}", std::process::id()));
+        for length in [10, BLOCK + 97, 10, BLOCK, 3 * BLOCK, BLOCK + 1] {
+            let object = format!(r#"{{"name":"{}"}}"#, "x".repeat(length)).into_bytes();
+            overwrite(&path, sealed(object.clone())).unwrap();
+            assert_eq!(unsealed(&read(&path).unwrap()), Opened::Whole(object), "{length}");
+        }
+        fs::remove_file(&path).unwrap();
+    }
+
     #[test]
     fn only_a_regular_file_of_its_own_is_read_and_written() {
         let dir = std::env::temp_dir().join(format!("guestnetd-file-{}", std::process::id()));

@@ -151,6 +151,28 @@ fn a_refusal_names_no_guest_of_others() {
 }
 
 #[test]
+fn users_among_themselves_leave_listeners_to_root() {
+    let users = || STRANGER..STRANGER + 4;
+    let args: Vec<_> = users().map(|uid| format!("--allow-uid {uid}:own")).collect();
+    let bed = Bed::on(Device::new()).args(&args.join(" ")).build();
+    open_to_all(&bed.daemon);
+    let fill = |service: &dyn IGuestNet| -> Vec<_> {
+        let one = || Some(deaf()).filter(|one| service.registerListener(one).is_ok());
+        std::iter::from_fn(one).take(40).collect()
+    };
+    let held = users().map(|uid| {
+        as_user(uid, || {
+            let service = dial(&bed.daemon).expect("a connection");
+            let listeners = fill(&**service);
+            (listeners.len(), (service, listeners))
+        })
+    });
+    let (numbers, _held): (Vec<_>, Vec<_>) = held.unzip();
+    assert_eq!(numbers, [8, 8, 8, 0]);
+    assert_eq!(fill(&**bed.service).len(), 8);
+}
+
+#[test]
 fn the_socket_is_roots_and_its_groups() {
     let bed = Bed::with_neighbour();
     let socket = fs::metadata(bed.daemon.socket()).expect("the socket");
